@@ -1,0 +1,79 @@
+# The one interface to the chores. `make` alone lists them; `make PYTHON=python3.12 VENV=.venv-312 test` chooses the
+# Python and the virtual environment.
+
+PYTHON ?= python3
+VENV ?= .venv
+PYTEST_ARGS ?=
+
+BIN := $(VENV)/bin
+DEMO := examples/airports/sync.py
+BENCHMARKS := $(wildcard benchmarks/[a-z]*.py)
+EXAMPLES := $(wildcard examples/*.py examples/*/*.py)
+SAMPLES := $(wildcard tests/typing/*.py)
+
+# -qq hides pip's warnings, never its errors.
+PIP_INSTALL := $(BIN)/python -m pip install -qq --disable-pip-version-check --no-input
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help demo test check lint types layers bench docs format clean
+
+help: ## list these targets
+	@echo "usage: make TARGET"
+	@echo
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  %-8s %s\n", $$1, $$2 }' Makefile
+
+demo: $(VENV)/.installed-demo ## sync two years of airports into a PostgreSQL that it starts itself
+	@$(BIN)/python $(DEMO)
+
+test: check ## check, then run every test, with coverage
+	@$(BIN)/python -m pytest -q -n auto --maxprocesses 4 --dist loadfile --hypothesis-profile ci --cov $(PYTEST_ARGS)
+
+check: lint types layers ## lint, types and layers, without running a test
+
+lint: $(VENV)/.installed-test
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+
+types: $(VENV)/.installed-test
+	@$(BIN)/mypy datastoresync $(if $(SAMPLES),tests/typing) $(if $(EXAMPLES),examples)
+	@$(if $(SAMPLES),$(BIN)/pyright --pythonpath $(BIN)/python)
+
+layers: $(VENV)/.installed-test
+	@$(BIN)/lint-imports --no-logo
+
+bench: $(VENV)/.installed-bench ## measure against the peers, one script of benchmarks/ after the other
+	@$(if $(BENCHMARKS),,echo "benchmarks/ has no scripts")
+	@for script in $(BENCHMARKS); do echo "== $$script"; $(BIN)/python "$$script" || exit 1; done
+
+docs: $(VENV)/.installed-test ## check the documentation: links, anchors, and every example, by running it
+	@$(BIN)/python -m pytest -q --hypothesis-profile ci datastoresync tests/test_house.py
+	@echo "start reading at README.md; the rest is in docs/"
+
+format: $(VENV)/.installed-test ## lay the code out as lint wants it
+	@$(BIN)/ruff format .
+
+clean: ## remove what these targets made
+	rm -rf $(VENV) .venv .venv-* build dist *.egg-info .coverage* htmlcov
+	rm -rf .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# --- virtual environments: a stamp a set of extras, so that a second run installs nothing -----------------------
+
+$(VENV)/.installed-demo: EXTRAS := demo
+$(VENV)/.installed-test: EXTRAS := test,check
+$(VENV)/.installed-bench: EXTRAS := bench
+
+$(VENV)/.installed-%: setup.cfg pyproject.toml | $(VENV)/.created
+	@echo "installing datastoresync[$(EXTRAS)] into $(VENV); the first time this takes a minute or two"
+	@$(PIP_INSTALL) -e '.[$(EXTRAS)]'
+	@touch $@
+
+$(VENV)/.created:
+	@command -v "$(PYTHON)" >/dev/null || { \
+		echo "no $(PYTHON) here; name a Python 3.11 or newer: make PYTHON=/path/to/python" >&2; exit 1; }
+	@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+		echo "datastoresync needs Python 3.11 or newer, and $(PYTHON) is $$("$(PYTHON)" -V 2>&1);" \
+		"name another: make PYTHON=python3.12" >&2; exit 1; }
+	@"$(PYTHON)" -m venv $(VENV)
+	@touch $@
