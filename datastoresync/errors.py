@@ -1,0 +1,192 @@
+"""Every error that this library raises, in one tree.
+
+::
+
+    DatastoreSyncError
+    ├── DeclarationError (TypeError)          a class, branch or tree is declared wrongly
+    │   └── CircularOrderError                branches that wait for each other
+    ├── ImporterError (ValueError)            what comes in is refused; nothing was replaced
+    │   ├── MalformedFileError                a file that cannot be what it says it is
+    │   └── RowError                          one row is refused
+    │       ├── ColumnError                   a column that is unknown, missing, or too many
+    │       ├── ConversionError               a value that the declared type cannot take
+    │       ├── IdnumberError                 an idnumber that is empty, None, NaN or of another type
+    │       └── DuplicateError                one idnumber in two rows
+    ├── SchemaMismatchError (TypeError)       two sides that cannot be compared
+    ├── ComparisonError (ValueError)          a comparison that makes no sense, or a property that fails in it
+    ├── FilterError (ValueError)              a filter that names what is not there
+    ├── TemplateError (TypeError)             what stands right of ``|`` is no template
+    ├── SafeguardError (RuntimeError)         a whole run refused before its first change
+    ├── SyncerError (RuntimeError)            a store that cannot be opened, read or written
+    │   └── LockedError                       another run is writing to the same store
+    └── MissingDependencyError (ImportError)  an optional package is not installed
+
+    SyncInterrupted (KeyboardInterrupt)       Ctrl-C during an apply; carries the report
+
+    DataWarning (UserWarning)                 data that is taken as it is, but looks wrong
+
+Messages are lowercase; they say what is wrong, where, and how to mend it. The facts are attributes too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+__all__ = [
+    "CircularOrderError",
+    "ColumnError",
+    "ComparisonError",
+    "ConversionError",
+    "DataWarning",
+    "DatastoreSyncError",
+    "DeclarationError",
+    "DuplicateError",
+    "FilterError",
+    "IdnumberError",
+    "ImporterError",
+    "LockedError",
+    "MalformedFileError",
+    "MissingDependencyError",
+    "RowError",
+    "SafeguardError",
+    "SchemaMismatchError",
+    "SyncInterrupted",
+    "SyncerError",
+    "TemplateError",
+]
+
+
+class DatastoreSyncError(Exception):
+    """The root of every error raised here, so that one ``except`` can catch them all."""
+
+
+class DeclarationError(DatastoreSyncError, TypeError):
+    """A class, a branch, a tree or a datastore is declared in a way that cannot work."""
+
+
+class CircularOrderError(DeclarationError):
+    """Branches that wait for each other. ``circle`` is the way round, first name repeated at the end."""
+
+    def __init__(self, message: str, *, circle: Sequence[str] = ()) -> None:
+        super().__init__(message)
+        self.circle = tuple(circle)
+
+
+class ImporterError(DatastoreSyncError, ValueError):
+    """What an importer delivered is refused. What the branch held before still stands.
+
+    ``where`` is a place a person can go to (``people.csv:17``), or ``""``. ``branch`` is filled in by the branch.
+    """
+
+    def __init__(self, message: str, *, where: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.where = where
+        self.branch = ""
+
+    def __str__(self) -> str:
+        return ": ".join(part for part in (self.branch, self.where, self.message) if part)
+
+
+class MalformedFileError(ImporterError):
+    """A file that is not what it says it is: its encoding, its quotes, its header. ``line`` counts from 1."""
+
+    def __init__(self, message: str, *, where: str = "", line: int | None = None, column: int | None = None) -> None:
+        super().__init__(message, where=where)
+        self.line = line
+        self.column = column
+
+
+class RowError(ImporterError):
+    """One row is refused. ``row`` is what it held, as far as it could be read."""
+
+    def __init__(self, message: str, *, where: str = "", row: object = None) -> None:
+        super().__init__(message, where=where)
+        self.row = row
+
+
+class ColumnError(RowError):
+    """A row with a column that its class does not know, without one that it needs, or of another width."""
+
+    def __init__(self, message: str, *, where: str = "", row: object = None, columns: Sequence[str] = ()) -> None:
+        super().__init__(message, where=where, row=row)
+        self.columns = tuple(columns)
+
+
+class ConversionError(RowError):
+    """A value that the declared type cannot take without losing something."""
+
+    def __init__(
+        self, message: str, *, where: str = "", row: object = None, column: str = "", value: object = None
+    ) -> None:
+        super().__init__(message, where=where, row=row)
+        self.column = column
+        self.value = value
+
+
+class IdnumberError(RowError):
+    """An idnumber that is empty, None or NaN, or of another type than the others in its branch."""
+
+
+class DuplicateError(RowError):
+    """One idnumber in two rows, and no ``resolve_duplicate`` to decide. ``first`` and ``where`` are the two places."""
+
+    def __init__(
+        self, message: str, *, where: str = "", row: object = None, idnumber: Any = None, first: str = ""
+    ) -> None:
+        super().__init__(message, where=where, row=row)
+        self.idnumber = idnumber
+        self.first = first
+
+
+class SchemaMismatchError(DatastoreSyncError, TypeError):
+    """Two sides that cannot be compared. ``problems`` has a sentence for each attribute or key type."""
+
+    def __init__(self, message: str, *, problems: Sequence[str] = ()) -> None:
+        super().__init__(message)
+        self.problems = tuple(problems)
+
+
+class ComparisonError(DatastoreSyncError, ValueError):
+    """Two things that are not of one kind are compared, or a property raises when its value is needed."""
+
+
+class FilterError(DatastoreSyncError, ValueError):
+    """``only`` or ``exclude`` names a branch, a verb or an attribute that the diff does not have."""
+
+
+class TemplateError(DatastoreSyncError, TypeError):
+    """What was given as a template is none: no ``apply`` method, or an import string that leads nowhere."""
+
+
+class SafeguardError(DatastoreSyncError, RuntimeError):
+    """A run refused as a whole, before its first change. ``violations`` has a sentence for each reason."""
+
+    def __init__(self, message: str, *, violations: Sequence[str] = ()) -> None:
+        super().__init__(message)
+        self.violations = tuple(violations)
+
+
+class SyncerError(DatastoreSyncError, RuntimeError):
+    """A store that cannot be opened, read or written. Messages never hold a password or the values of a row."""
+
+
+class LockedError(SyncerError):
+    """Another run is writing to the same store. Its lock ends with it."""
+
+
+class MissingDependencyError(DatastoreSyncError, ImportError):
+    """An optional package is not installed. The message has the pip command."""
+
+
+class SyncInterrupted(KeyboardInterrupt):
+    """Ctrl-C during an apply. The action in flight has ended; ``report`` says what was done."""
+
+    def __init__(self, report: Any) -> None:
+        super().__init__(str(report))
+        self.report = report
+
+
+class DataWarning(UserWarning):
+    """Data that is taken as it is, but looks wrong: two idnumbers that differ only in case, say."""

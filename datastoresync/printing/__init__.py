@@ -1,0 +1,1 @@
+"""An outline in; plain text, terminal text and HTML out."""

@@ -1,0 +1,185 @@
+"""An outline as a fragment of HTML, for notebooks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from html import escape
+from itertools import islice
+from types import MappingProxyType
+from typing import Any
+
+from datastoresync.printing.outline import Outline
+from datastoresync.printing.selection import Selected, marked, more, select
+from datastoresync.printing.text import numeric
+from datastoresync.printing.visible import cell
+
+__all__ = ["html"]
+
+_LINES = 1_000
+_BYTES = 200_000
+_TEXT, _CELL = 300, 80  # columns, as on a terminal
+_GRID_COLUMNS = 30
+
+_COLOURS: Mapping[str, str] = MappingProxyType(
+    dict.fromkeys(("new", "add", "succeeded"), "green")
+    | dict.fromkeys(("update", "unhandled", "warning"), "yellow")
+    | dict.fromkeys(("old", "remove", "failed", "refused"), "red")
+    | dict.fromkeys(("skipped", "pending"), "muted")
+    | {"conflict": "purple"}
+)
+_HEADINGS = frozenset({"datastore", "tree", "branch", "object", "diff", "report", "stat"})
+
+
+def html(outline: Outline, *, rows: int = 50, depth: int = 8) -> str:
+    """Return the outline as a fragment of HTML, at most 200 kB in UTF-8.
+
+    It brings its own style for light and dark pages, needs no script, and holds nothing unescaped. What has
+    something below folds. What is left out is counted in it.
+
+    Args:
+        outline: What is to be shown.
+        rows: The most children, and the most rows of a grid, that are shown of any one outline.
+        depth: The most levels that are shown below the first.
+
+    >>> "&lt;b&gt;" in html(Outline("<b>"))
+    True
+    """
+    lines = _LINES
+    while True:
+        fragment = _fragment(select(outline, lines=lines, rows=rows, depth=depth))
+        size = len(fragment.encode())
+        if size <= _BYTES or lines == 1:
+            return fragment
+        lines = max(1, min(lines // 2, lines * _BYTES // size))
+
+
+def _fragment(top: Selected) -> str:
+    every = [top]
+    for one in every:
+        every.extend(one.children)
+    # From the deepest up, so that no depth is too much for the stack.
+    rendered: dict[int, str] = {}
+    for one in reversed(every):
+        rendered[id(one)] = _node(one, [rendered.pop(id(child)) for child in one.children])
+    return f'<div class="dss-outline"><style>{_STYLE}</style>{rendered[id(top)]}</div>'
+
+
+def _node(one: Selected, children: Sequence[str]) -> str:
+    """Return an outline's line and what is below it; ``children`` are rendered already."""
+    below = _grid(one) if one.outline.grid is not None else ""
+    items = [f"<li>{child}</li>" for child in children]
+    if one.more_children:
+        items.append(f'<li class="dss-more">{more(one.more_children)}</li>')
+    if items:
+        below += f'<ul class="dss-list" role="list">{"".join(items)}</ul>'
+    if not below:
+        return f'<div class="dss-line">{_line(one)}</div>'
+    opened = " open" if one.outline.expanded else ""
+    return f'<details{opened}><summary class="dss-line">{_line(one)}</summary>{below}</details>'
+
+
+def _line(one: Selected) -> str:
+    outline = one.outline
+    before, mark, after = marked(outline)
+    if mark:
+        words = f'{_shown(before)}<span class="dss-mark dss-{_COLOURS[mark]}">{mark}</span>{_shown(after)}'
+        line = f'<code class="dss-text">{words}</code>'
+    else:
+        heading = " dss-heading" if outline.kind in _HEADINGS else ""
+        muted = " dss-muted" if outline.kind == "note" else ""
+        line = f'<span class="dss-text{heading}{muted}">{_shown(outline.text)}</span>'
+    if outline.note:
+        line += f' <span class="dss-text dss-note">{_shown(outline.note)}</span>'
+    if one.more_below:
+        line += f' <span class="dss-more">{more(one.more_below)}</span>'
+    return line
+
+
+def _shown(value: Any, columns: int = _TEXT) -> str:
+    return escape(cell(value, columns))
+
+
+def _grid(one: Selected) -> str:
+    grid, missing = one.outline.grid, f'<div class="dss-more">{more(one.more_rows)}</div>' if one.more_rows else ""
+    if grid is None or not one.heading:
+        return missing
+    count = min(len(grid.columns), _GRID_COLUMNS)
+    rows = [list(islice(row, count)) for row in one.rows]
+    rows = [row + [""] * (count - len(row)) for row in rows]
+    right = [' class="dss-number"' if numeric([row[index] for row in rows]) else "" for index in range(count)]
+    head = [
+        f'<th scope="col"{aligned}>{_shown(name, _CELL)}</th>'
+        for name, aligned in zip(islice(grid.columns, count), right, strict=True)
+    ]
+    cut = ""
+    if count < len(grid.columns):
+        head.append(f'<th scope="col" class="dss-more">{more(len(grid.columns) - count, "columns")}</th>')
+        cut = '<td class="dss-more">…</td>'
+    body = "".join(f"<tr>{_cells(row, right)}{cut}</tr>" for row in rows)
+    table = f"<thead><tr>{''.join(head)}</tr></thead><tbody>{body}</tbody>"
+    return f'<div class="dss-scroll"><table class="dss-grid">{table}</table></div>{missing}'
+
+
+def _cells(row: Sequence[Any], right: Sequence[str]) -> str:
+    """Return the cells of a row; the first one names the row."""
+    cells = []
+    for index, (value, aligned) in enumerate(zip(row, right, strict=True)):
+        words = '<span class="dss-muted">None</span>' if value is None else _shown(value, _CELL)
+        cells.append(f"<td{aligned}>{words}</td>" if index else f'<th scope="row"{aligned}>{words}</th>')
+    return "".join(cells)
+
+
+_LIGHT = """color-scheme:light;--dss-text:#1f2328;--dss-back:#ffffff;--dss-muted:#59636e;--dss-rule:#d1d9e0;
+--dss-hover:#f3f5f7;--dss-green:#116329;--dss-yellow:#7a4b00;--dss-red:#b3151f;--dss-purple:#6e3bb8"""
+_DARK = """color-scheme:dark;--dss-text:#e6edf3;--dss-back:#181818;--dss-muted:#a3adb8;--dss-rule:#3d444d;
+--dss-hover:#262b31;--dss-green:#56d364;--dss-yellow:#e3b341;--dss-red:#ff8e86;--dss-purple:#d2a8ff"""
+
+# The fragment brings its own background: a page that says nothing of its scheme may be white where the system prefers
+# dark. Notebooks that do say theirs are believed before the system. Selectors outweigh Jupyter's own for tables.
+_STYLE = f"""
+.dss-outline{{{_LIGHT}}}
+@media (prefers-color-scheme:dark){{.dss-outline{{{_DARK}}}}}
+[data-jp-theme-light="true"] .dss-outline,.vscode-light .dss-outline,[data-theme="light"] .dss-outline{{{_LIGHT}}}
+[data-jp-theme-light="false"] .dss-outline,.vscode-dark .dss-outline,[data-theme="dark"] .dss-outline,
+html[theme="dark"] .dss-outline{{{_DARK}}}
+[data-jp-theme-light="true"] .dss-outline{{--dss-text:var(--jp-content-font-color1,#1f2328);
+--dss-back:var(--jp-layout-color0,#ffffff)}}
+[data-jp-theme-light="false"] .dss-outline{{--dss-text:var(--jp-content-font-color1,#e6edf3);
+--dss-back:var(--jp-layout-color0,#181818)}}
+.dss-outline{{color:var(--dss-text);background:var(--dss-back);padding:4px 8px;border-radius:4px;
+font:13px/1.55 var(--jp-ui-font-family,system-ui,sans-serif)}}
+.dss-outline details,.dss-outline .dss-line{{margin:0;padding:0}}
+.dss-outline summary.dss-line{{cursor:pointer;list-style:none;border-radius:3px}}
+.dss-outline summary.dss-line::-webkit-details-marker{{display:none}}
+.dss-outline summary.dss-line:hover{{background:var(--dss-hover)}}
+.dss-outline .dss-line{{padding-left:16px;position:relative}}
+.dss-outline summary.dss-line::before{{content:"";position:absolute;left:4px;top:.5em;
+border:solid transparent;border-width:4px 0 4px 6px;border-left-color:var(--dss-muted)}}
+.dss-outline details[open]>summary.dss-line::before{{transform:rotate(90deg)}}
+.dss-outline ul.dss-list.dss-list{{list-style:none;margin:0 0 0 7px;padding:0 0 0 9px;
+border-left:1px solid var(--dss-rule)}}
+.dss-outline ul.dss-list.dss-list>li{{margin:0;padding:0}}
+.dss-outline .dss-text{{white-space:pre-wrap;overflow-wrap:anywhere;unicode-bidi:isolate;color:inherit;
+background:none;padding:0}}
+.dss-outline .dss-heading{{font-weight:600}}
+.dss-outline .dss-note,.dss-outline .dss-more,.dss-outline .dss-muted{{color:var(--dss-muted)}}
+.dss-outline .dss-note{{margin-left:6px}}
+.dss-outline .dss-more{{font-weight:400;font-size:12px}}
+.dss-outline ul.dss-list.dss-list>li.dss-more,.dss-outline div.dss-more{{padding-left:16px}}
+.dss-outline code.dss-text,.dss-outline code~.dss-note,.dss-outline .dss-grid{{
+font:12px/1.55 var(--jp-code-font-family,ui-monospace,Menlo,Consolas,"DejaVu Sans Mono",monospace)}}
+.dss-outline .dss-mark{{font-weight:700}}
+.dss-outline .dss-green{{color:var(--dss-green)}}
+.dss-outline .dss-yellow{{color:var(--dss-yellow)}}
+.dss-outline .dss-red{{color:var(--dss-red)}}
+.dss-outline .dss-purple{{color:var(--dss-purple)}}
+.dss-outline .dss-scroll{{overflow-x:auto;margin:2px 0 3px 16px}}
+.dss-outline table.dss-grid.dss-grid{{border-collapse:collapse;margin:0;width:auto;table-layout:auto;
+color:inherit;border:0}}
+.dss-outline .dss-grid.dss-grid tr{{background:none;line-height:inherit}}
+.dss-outline .dss-grid.dss-grid tbody tr:hover{{background:var(--dss-hover)}}
+.dss-outline .dss-grid.dss-grid :is(td,th){{padding:1px 18px 1px 0;text-align:left;vertical-align:baseline;
+white-space:pre;unicode-bidi:isolate;font-weight:400;line-height:inherit;border:0;max-width:none}}
+.dss-outline .dss-grid.dss-grid thead th{{color:var(--dss-muted);border-bottom:1px solid var(--dss-rule)}}
+.dss-outline .dss-grid.dss-grid .dss-number{{text-align:right}}
+"""
