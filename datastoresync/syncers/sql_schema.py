@@ -1,0 +1,241 @@
+"""What tables and columns a database has, and the nearest to a name that it lacks.
+
+Needs SQLAlchemy, and is only imported once an `SQLSyncer` opens its database.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from difflib import get_close_matches
+from functools import partial
+from typing import Any
+
+import attrs
+import sqlalchemy as sa
+
+from datastoresync.errors import SyncerError
+from datastoresync.syncers.changes import Link, Table
+from datastoresync.syncers.sql_types import stored_type
+from datastoresync.syncers.sql_values import Encoder, encoder
+
+__all__ = ["Catalogue", "StoredLink", "StoredTable", "Target"]
+
+_SHOWN = 10
+
+
+@attrs.frozen(eq=False)
+class StoredTable:
+    """A table of the database, as its schema describes it.
+
+    Args:
+        name: Its name, as it was asked for.
+        full_name: Its schema and name, the same however it was asked for.
+        table: What statements are made of.
+        encoders: What makes values fit, by column.
+        padded: The columns that the database fills up with blanks, which it then ignores.
+        primary_key: The names of the columns of its primary key.
+        store: The name of the store that it is in.
+    """
+
+    name: str
+    full_name: str
+    table: sa.Table
+    encoders: dict[str, Encoder]
+    padded: frozenset[str]
+    primary_key: tuple[str, ...]
+    store: str
+
+    def column(self, name: str) -> sa.Column[Any]:
+        """Return a column; raise `SyncerError` naming the nearest one if there is none of this name."""
+        column: sa.Column[Any] | None = self.table.columns.get(name)
+        if column is None:
+            near = nearest(name, self.table.columns.keys())
+            message = f"table {self.name!r} of {self.store} has no column {name!r}; {near}"
+            raise SyncerError(message)
+        return column
+
+    def matcher(self, columns: Sequence[sa.Column[Any]]) -> Callable[[Iterable[Any]], tuple[Any, ...]]:
+        """Return what maps keys that the database holds to be equal, as given or as read, to one tuple."""
+        steps = [
+            partial(_unpadded, self.encoders[column.name]) if column.name in self.padded else self.encoders[column.name]
+            for column in columns
+        ]
+        if len(steps) == 1:
+            encode = steps[0]  # almost every key is one column
+            return lambda key: (encode(*key),)
+        return lambda key: tuple(step(value) for step, value in zip(steps, key, strict=True))
+
+
+@attrs.frozen(eq=False)
+class StoredLink:
+    """A link table: the columns of the owner's key, in the order of the key, and the column of the member."""
+
+    stored: StoredTable
+    owners: tuple[sa.Column[Any], ...]
+    member: sa.Column[Any]
+
+    @property
+    def encode_member(self) -> Encoder:
+        """What makes a member fit for its column."""
+        return self.stored.encoders[self.member.name]
+
+
+class Target:
+    """Where the attributes of a `Table` are: in its columns, or in link tables.
+
+    Raises:
+        SyncerError: The table, or a column or link table that it names, is not there.
+    """
+
+    def __init__(self, catalogue: Catalogue, table: Table) -> None:
+        self.stored = catalogue.find(table.name)
+        self._names = table
+        self._columns = {attribute: self.stored.column(name) for attribute, name in table.columns.items()}
+        self._checked: set[str] = set()
+        self.links = {attribute: catalogue.link(link) for attribute, link in table.links.items()}
+
+    def column(self, attribute: str) -> sa.Column[Any]:
+        """Return the column of an attribute; raise `SyncerError` if there is none."""
+        if attribute not in self._columns:
+            self._columns[attribute] = self.stored.column(self._names.column(attribute))
+        return self._columns[attribute]
+
+    def check(self, attributes: Collection[str]) -> None:
+        """Raise `SyncerError` unless every attribute has a column or a link table."""
+        if self._checked.issuperset(attributes):
+            return
+        for attribute in attributes:
+            if attribute not in self.links:
+                self.column(attribute)
+            self._checked.add(attribute)
+
+    def attributes(self) -> list[str]:
+        """Return the attributes of all columns and links; raise `SyncerError` if two would have one name."""
+        renamed: dict[str, list[str]] = {}
+        for attribute, column in self._names.columns.items():
+            renamed.setdefault(column, []).append(attribute)
+        names = [name for column in self.stored.encoders for name in renamed.get(column, [column])]
+        names += self.links
+        if twice := next((name for name, count in Counter(names).items() if count > 1), None):
+            message = (
+                f"attribute {twice!r} of table {self.stored.name!r} would be two things, a column and another column "
+                "or a link: name the attributes to read, or rename one in Table(columns=...)"
+            )
+            raise SyncerError(message)
+        return names
+
+    def owner_columns(self, link: StoredLink, identifiers: Sequence[str] | None) -> tuple[sa.Column[Any], ...]:
+        """Return the columns that a link's owner refers to: those of the identifiers, idnumber, or the primary key."""
+        width = len(link.owners)
+        if identifiers is not None:
+            found = tuple(self.column(attribute) for attribute in identifiers)
+        elif width == 1 and self._names.column("idnumber") in self.stored.table.columns:
+            found = (self.column("idnumber"),)
+        else:
+            found = tuple(self.stored.column(name) for name in self.stored.primary_key)
+        if len(found) != width:
+            message = (
+                f"the owner in link table {link.stored.name!r} is {width} column(s), and the key of table "
+                f"{self.stored.name!r} is {len(found)}: name as many owner columns in Link(owner=...)"
+            )
+            raise SyncerError(message)
+        return found
+
+
+class Catalogue:
+    """Looks tables up in the schema, each once.
+
+    Args:
+        connection: What to look through; only while it is open.
+        store: The store's name, for messages.
+    """
+
+    def __init__(self, connection: sa.Connection, store: str) -> None:
+        self.dialect = connection.dialect.name
+        self._inspector = sa.inspect(connection)
+        self.store = store
+        self._found: dict[str, StoredTable] = {}
+
+    def find(self, name: str) -> StoredTable:
+        """Return the table of this name, or else ``schema.table``; raise `SyncerError` naming the nearest one."""
+        if name not in self._found:
+            place = self.place(name)
+            if place is None:
+                near = nearest(name, self._names())
+                message = f"{self.store} has no table {name!r}; {near}"
+                raise SyncerError(message)
+            self._found[name] = self._reflect(name, *place)
+        return self._found[name]
+
+    def place(self, name: str) -> tuple[str | None, str] | None:
+        """Return the schema (None: the default one) and the name of an existing table, or None."""
+        if self._inspector.has_table(name):
+            return None, name
+        return next((place for place in self.splits(name) if self._inspector.has_table(place[1], place[0])), None)
+
+    def splits(self, name: str) -> Iterator[tuple[str, str]]:
+        """Yield the ways to read a name as that of an existing schema, a dot, and a table."""
+        schemas = set(self._inspector.get_schema_names()) if "." in name else set()
+        for position, character in enumerate(name):
+            if character == "." and name[:position] in schemas:
+                yield name[:position], name[position + 1 :]
+
+    def link(self, link: Link) -> StoredLink:
+        """Return a link table; raise `SyncerError` if it, or one of its columns, is not there."""
+        stored = self.find(link.table)
+        return StoredLink(stored, tuple(stored.column(name) for name in link.owners), stored.column(link.member))
+
+    def tables(self) -> list[StoredTable]:
+        """Return every table that was looked up."""
+        return list(self._found.values())
+
+    def _names(self) -> list[str]:
+        names = [*self._inspector.get_table_names(), *self._inspector.get_view_names()]
+        default = self._inspector.default_schema_name
+        others = [
+            schema for schema in self._inspector.get_schema_names() if schema not in (default, "information_schema")
+        ]
+        return names + [f"{schema}.{table}" for schema in others for table in self._inspector.get_table_names(schema)]
+
+    def _reflect(self, name: str, schema: str | None, table_name: str) -> StoredTable:
+        columns = self._inspector.get_columns(table_name, schema)
+        encoders = {column["name"]: encoder(stored_type(column["type"], ""), self.dialect) for column in columns}
+        table = sa.Table(
+            table_name,
+            sa.MetaData(),
+            *(sa.Column(column["name"], stored_type(column["type"], self.dialect)) for column in columns),
+            schema=schema,
+        )
+        padded = {column["name"] for column in columns if isinstance(column["type"], sa.CHAR)}
+        full_name = f"{schema or self._inspector.default_schema_name}.{table_name}"
+        primary_key = self._inspector.get_pk_constraint(table_name, schema)["constrained_columns"]
+        return StoredTable(
+            name=name,
+            full_name=full_name,
+            table=table,
+            encoders=encoders,
+            padded=frozenset(() if self.dialect == "sqlite" else padded),
+            primary_key=tuple(primary_key),
+            store=self.store,
+        )
+
+
+def _unpadded(encode: Encoder, value: Any) -> Any:
+    encoded = encode(value)
+    return encoded.rstrip(" ") if isinstance(encoded, str) else encoded
+
+
+def nearest(name: str, names: Iterable[str]) -> str:
+    """Return words for a message: the name that was probably meant, or the ones that there are.
+
+    >>> nearest("usres", ["users", "groups"])
+    "did you mean 'users'?"
+    >>> nearest("x", ["users", "groups"])
+    "there are 'groups', 'users'"
+    """
+    known = sorted(names)
+    if close := get_close_matches(name, known, n=1):
+        return f"did you mean {close[0]!r}?"
+    shown = ", ".join(map(repr, known[:_SHOWN])) + (", ..." if len(known) > _SHOWN else "")
+    return f"there are {shown}" if known else "there are none at all"

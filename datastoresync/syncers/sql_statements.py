@@ -1,0 +1,194 @@
+"""The statements that changes are made of: each for a block of keys, each refusal told apart and cleaned.
+
+Needs SQLAlchemy, and is only imported once an `SQLSyncer` opens its database.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from itertools import islice
+from typing import Any
+
+import attrs
+import sqlalchemy as sa
+from sqlalchemy.types import TypeEngine
+
+from datastoresync.errors import LockedError, SyncerError
+from datastoresync.syncers.sql_blocks import KEYS, Keyed
+from datastoresync.syncers.sql_errors import DATABASE_ERRORS, UnfitValueError, concerns_store, locked, reason_of
+from datastoresync.syncers.sql_schema import StoredLink, StoredTable
+from datastoresync.syncers.sql_values import Encoder
+
+__all__ = ["Key", "RefusalError", "Row", "Statements"]
+
+Key = tuple[Any, ...]
+Row = dict[str, Any]
+
+
+class RefusalError(Exception):
+    """A statement was refused, for this reason.
+
+    ``blames_store`` is the error to raise if no change is to blame for it: a lock, the connection, the disk.
+    """
+
+    def __init__(self, reason: str, blames_store: type[SyncerError] | None) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.blames_store = blames_store
+
+
+@attrs.frozen(eq=False)
+class Statements:
+    """Reads and writes rows by key, within a transaction.
+
+    Whatever the database refuses is raised as `RefusalError`. Keys are as ``Keyed.match`` gives them.
+
+    Args:
+        connection: Where the transaction is.
+        secrets: What reasons must not hold.
+    """
+
+    connection: sa.Connection
+    secrets: tuple[str, ...] = ()
+
+    def rows(self, keyed: Keyed, keys: Collection[Key], attributes: Iterable[str]) -> dict[Key, list[Row]]:
+        """Return the rows of these keys by key, locked where the database can; there may be several of one key."""
+        names = [name for name in dict.fromkeys(attributes) if name not in keyed.target.links]
+        columns = [keyed.target.column(name) for name in names]
+        width = len(keyed.keys)
+        asked_for = _asked_for(keys, keyed.match)
+        found: dict[Key, list[Row]] = {}
+        for row in self._select(keyed.keys, columns, keys):
+            found.setdefault(asked_for(row[:width]), []).append(dict(zip(names, row[width:], strict=True)))
+        return found
+
+    def members(self, keyed: Keyed, link: StoredLink, keys: Collection[Key]) -> dict[Key, dict[Key, Any]]:
+        """Return the members of these owners by owner: each as it was read, by what the matcher makes of it."""
+        asked_for = _asked_for(keys, keyed.match)
+        match = link.stored.matcher([link.member])
+        found: dict[Key, dict[Key, Any]] = {}
+        for *owner, member in self._select(link.owners, [link.member], keys):
+            found.setdefault(asked_for(owner), {})[match([member])] = member
+        return found
+
+    def linked(self, link: StoredLink, pairs: Collection[Key]) -> set[Key]:
+        """Return which of these are in a link table: each an owner's key and a member, as its matcher gives them."""
+        columns = (*link.owners, link.member)
+        asked_for = _asked_for(pairs, link.stored.matcher(columns))
+        return {asked_for(row) for row in self._select(columns, [], pairs)}
+
+    def insert(self, stored: StoredTable, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+        """Insert rows of values for these columns, in their order."""
+        statement = sa.insert(stored.table).values(_bound(stored, columns))
+        self._execute_many(stored, statement, columns, rows)
+
+    def update(
+        self, stored: StoredTable, columns: Sequence[str], keys: Sequence[sa.Column[Any]], rows: Iterable[Sequence[Any]]
+    ) -> None:
+        """Update rows; each is given as the values of these columns, followed by its key."""
+        names = [*columns, *(column.name for column in keys)]
+        bound = list(_bound(stored, names).values())
+        values = dict(zip(columns, bound, strict=False))
+        conditions = [column == value for column, value in zip(keys, bound[len(columns) :], strict=True)]
+        self._execute_many(stored, sa.update(stored.table).where(*conditions).values(values), names, rows)
+
+    def delete(self, stored: StoredTable, columns: Sequence[sa.Column[Any]], keys: Iterable[Key]) -> None:
+        """Delete the rows that have one of these keys in these columns."""
+        waiting = iter(keys)
+        while block := list(islice(waiting, KEYS)):
+            with self.guarded():
+                self.connection.execute(sa.delete(stored.table).where(self._among(columns, block)))
+
+    def _select(
+        self, keys: Sequence[sa.Column[Any]], columns: Sequence[sa.Column[Any]], among: Collection[Key]
+    ) -> list[tuple[Any, ...]]:
+        rows: list[tuple[Any, ...]] = []
+        waiting = iter(among)
+        while block := list(islice(waiting, KEYS)):
+            with self.guarded():
+                statement = sa.select(*keys, *columns).where(self._among(keys, block)).with_for_update()
+                rows += map(tuple, self.connection.execute(statement))
+        return rows
+
+    def _among(self, columns: Sequence[sa.Column[Any]], keys: Sequence[Key]) -> sa.ColumnElement[bool]:
+        if len(columns) > 1:
+            return sa.tuple_(*columns).in_(keys)
+        column, values = columns[0], [key[0] for key in keys]
+        array = _array_type(column.type) if self.connection.dialect.name == "postgresql" else None
+        if array is None:
+            return column.in_(values)
+        # One parameter instead of one a key, which takes the driver a third of the time.
+        return column == sa.any_(sa.bindparam(None, values, type_=array))
+
+    def _execute_many(
+        self, stored: StoredTable, statement: sa.Insert | sa.Update, names: Sequence[str], rows: Iterable[Sequence[Any]]
+    ) -> None:
+        columns = [(_parameter(place), name, stored.encoders[name]) for place, name in enumerate(names)]
+        waiting = iter(rows)
+        while block := list(islice(waiting, KEYS)):
+            with self.guarded():
+                self.connection.execute(statement, _encoded(columns, block))
+
+    @contextmanager
+    def guarded(self) -> Iterator[None]:
+        """Raise whatever the database refuses, or a value that does not fit, as `RefusalError`."""
+        try:
+            yield
+        except DATABASE_ERRORS as error:
+            store = (LockedError if locked(error) else SyncerError) if concerns_store(error) else None
+            raise RefusalError(reason_of(error, self.secrets), store) from None
+
+
+def _asked_for(keys: Collection[Key], match: Callable[[Iterable[Any]], Key]) -> Callable[[Iterable[Any]], Key]:
+    """Return what finds the key that was asked for in the row that it was answered with.
+
+    A database may hold keys to be equal that Python does not, by a collation that ignores case, say.
+    """
+    exactly = set(keys)
+    loosely: dict[Key, Key] = {}
+
+    def find(raw: Iterable[Any]) -> Key:
+        key = match(raw)
+        if key in exactly:
+            return key
+        if not loosely:
+            loosely.update((_loosened(key), key) for key in exactly)
+        return loosely.get(_loosened(key), key)
+
+    return find
+
+
+def _loosened(key: Key) -> Key:
+    return tuple(value.rstrip().casefold() if isinstance(value, str) else value for value in key)
+
+
+def _encoded(columns: Sequence[tuple[str, str, Encoder]], rows: Sequence[Sequence[Any]]) -> list[Row]:
+    encoded: list[Sequence[Any]] = []
+    for (_, name, encode), values in zip(columns, zip(*rows, strict=True), strict=True):
+        try:
+            encoded.append([encode(value) for value in values])
+        except UnfitValueError as error:
+            message = f"column {name!r}: {error}"
+            raise UnfitValueError(message) from None
+    parameters = [parameter for parameter, _, _ in columns]
+    return [dict(zip(parameters, row, strict=True)) for row in zip(*encoded, strict=True)]
+
+
+def _array_type(kind: TypeEngine[Any]) -> sa.ARRAY[Any] | None:
+    """Return an array of PostgreSQL that compares with a column like single values do; None where it may not."""
+    if isinstance(kind, sa.Integer):
+        return sa.ARRAY(sa.BigInteger)
+    return sa.ARRAY(sa.Text) if type(kind) in (sa.VARCHAR, sa.TEXT) else None
+
+
+def _parameter(position: int) -> str:
+    # No parameter may be called like a column, and the names of columns need not be fit for one.
+    return f"datastoresync_{position}"
+
+
+def _bound(stored: StoredTable, names: Sequence[str]) -> dict[str, sa.BindParameter[Any]]:
+    """Return a parameter for each column, by its name; of a column that comes twice, the last."""
+    return {
+        name: sa.bindparam(_parameter(position), type_=stored.column(name).type) for position, name in enumerate(names)
+    }

@@ -1,0 +1,143 @@
+"""The types of columns: those that a table has, and those that a new one is given.
+
+Needs SQLAlchemy, and is only imported once an `SQLSyncer` opens its database.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable
+from datetime import date, datetime, time
+from decimal import Decimal
+from enum import Enum
+from functools import partial
+from typing import Any
+from uuid import UUID
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql
+from sqlalchemy.types import TypeEngine, UserDefinedType
+
+from datastoresync.errors import SyncerError
+from datastoresync.syncers.sql_values import as_it_is, encode_boolean, parsed
+
+__all__ = ["column_type", "stored_type"]
+
+_LARGEST = 2**63
+_EXACT = 2.0**53
+
+
+def stored_type(kind: TypeEngine[Any], dialect: str) -> TypeEngine[Any]:
+    """Return the type to read and write a reflected column by.
+
+    In SQLite any column may hold anything, so what does not look like its type is read as it is, rather than refused.
+    """
+    kind = getattr(kind, "data_type", None) or kind  # a domain is read and written like the type below it
+    if isinstance(kind, sa.JSON):
+        kind = kind.copy()
+        kind.none_as_null = True
+    if dialect != "sqlite":
+        return kind
+    for family, decode in _SQLITE_DECODERS:
+        if isinstance(kind, family):
+            return _Stored(decode)
+    return kind
+
+
+def column_type(name: str, values: Iterable[Any], dialect: str) -> TypeEngine[Any]:
+    """Return the type of a new column that is to hold these values; None fits everywhere.
+
+    Raises:
+        SyncerError: No type holds them all.
+    """
+    present = [value.value if isinstance(value, Enum) else value for value in values if value is not None]
+    types = {_family(value) for value in present}
+    if types == {int, Decimal} or (types == {int, float} and all(abs(value) <= _EXACT for value in present)):
+        types.remove(int)
+    if len(types) > 1:
+        kinds = " and ".join(sorted(found.__name__ for found in types))
+        message = f"column {name!r} would hold {kinds}: give its values one type, or create the table first"
+        raise SyncerError(message)
+    found = next(iter(types), str)
+    zones = {getattr(value, "tzinfo", None) is not None for value in present}
+    if len(zones) > 1:
+        message = f"column {name!r} would hold {found.__name__} both with and without a time zone: choose one"
+        raise SyncerError(message)
+    aware = True in zones
+    if found is int and dialect != "sqlite" and any(not -_LARGEST <= value < _LARGEST for value in present):
+        return sa.Numeric()
+    if found is UUID and dialect == "sqlite":
+        return sa.Text()
+    made: dict[type, TypeEngine[Any]] = {
+        str: sa.Text(),
+        bool: sa.Boolean(),
+        int: sa.BigInteger(),
+        float: sa.Double(),
+        Decimal: sa.Numeric(),
+        date: sa.Date(),
+        datetime: sa.DateTime(timezone=aware),
+        time: sa.Time(timezone=aware),
+        UUID: sa.Uuid(),
+        bytes: sa.LargeBinary(),
+        dict: sa.JSON().with_variant(postgresql.JSONB(), "postgresql"),
+    }
+    if found not in made:
+        message = f"column {name!r} would hold {found.__name__}, which has no column type: create the table first"
+        raise SyncerError(message)
+    return made[found]
+
+
+class _Stored(UserDefinedType[Any]):
+    """A column of SQLite whose values were encoded before, and are decoded leniently."""
+
+    cache_ok = True
+
+    def __init__(self, decode: Callable[[Any], Any]) -> None:
+        self.decode = decode
+
+    def result_processor(self, dialect: sa.Dialect, coltype: object) -> Callable[[Any], Any]:  # noqa: ARG002 - inherited
+        return self.decode
+
+
+def _family(value: Any) -> type:
+    """Return the type that decides about a new column; a subclass counts as the type above it."""
+    families: tuple[tuple[type, ...], ...] = (
+        (bool,),
+        (int,),
+        (float,),
+        (datetime,),
+        (date,),
+        (dict, set, frozenset, list, tuple),
+        (str,),
+        (Decimal,),
+        (time,),
+        (UUID,),
+        (bytes,),
+    )
+    return next((family[0] for family in families if isinstance(value, family)), type(value))
+
+
+def _decode_iso(parse: Callable[[str], Any], value: Any) -> Any:
+    return parsed(parse, value) if isinstance(value, str) else value
+
+
+def _decode_number(value: Any) -> Any:
+    if isinstance(value, int):
+        return Decimal(value)
+    return Decimal(repr(value)) if isinstance(value, float) else value
+
+
+def _decode_json(value: Any) -> Any:
+    return parsed(json.loads, value) if isinstance(value, str) else value
+
+
+_SQLITE_DECODERS: tuple[tuple[type[TypeEngine[Any]], Callable[[Any], Any]], ...] = (
+    (sa.Boolean, encode_boolean),
+    (sa.DateTime, partial(_decode_iso, datetime.fromisoformat)),
+    (sa.Date, partial(_decode_iso, date.fromisoformat)),
+    (sa.Time, partial(_decode_iso, time.fromisoformat)),
+    (sa.JSON, _decode_json),
+    (sa.LargeBinary, as_it_is),
+    (sa.Float, as_it_is),  # before Numeric, of which it is a kind up to SQLAlchemy 2.0
+    (sa.Numeric, _decode_number),
+)
