@@ -1,0 +1,118 @@
+"""Make one system follow another: describe both as trees, and say ``source >> dest``.
+
+>>> from datastoresync import Branch, Object, Template, Tree
+>>> class Source(Tree):
+...     users = Branch(Object, importer=lambda: [{"idnumber": "1", "name": "Ann"}, {"idnumber": "2", "name": "Bob"}])
+>>> class Accounts(Template):
+...     def new_users(self, action):
+...         print("create an account for", action.source.name)
+...     def update_name(self, action):
+...         print("rename", action.old_value, "to", action.value)
+>>> class Dest(Tree):
+...     users = Branch(Object, importer=lambda: [{"idnumber": "1", "name": "Anna"}])
+...     template = Accounts
+>>> source, dest = +Source(), +Dest()
+>>> source - dest
+new_users(idnumber='2')
+update_name(idnumber='1', attr='name', value='Ann')
+>>> preview = source > dest
+new_users(idnumber='2')
+update_name(idnumber='1', attr='name', value='Ann')
+Source - Dest: new=1 update=1 add=0 remove=0 old=0 total=2
+>>> report = source >> dest
+create an account for Bob
+rename Anna to Ann
+>>> report.ok, source - dest
+(True, <Diff: no differences>)
+"""
+
+from datastoresync.applying.preview import Preview
+from datastoresync.applying.report import Report
+from datastoresync.applying.reporter import CollectingReporter, LoggingReporter, ProgressReporter, Reporter
+from datastoresync.applying.result import Result, failed, skipped, succeeded
+from datastoresync.applying.safeguards import Limits
+from datastoresync.applying.template import Template, batch
+from datastoresync.branch import Branch
+from datastoresync.datastore import Datastore
+from datastoresync.diffing.action import Action
+from datastoresync.diffing.diff import Diff
+from datastoresync.errors import (
+    CircularOrderError,
+    ColumnError,
+    ComparisonError,
+    ConversionError,
+    DatastoreSyncError,
+    DataWarning,
+    DeclarationError,
+    DuplicateError,
+    FilterError,
+    IdnumberError,
+    ImporterError,
+    LockedError,
+    MalformedFileError,
+    MissingDependencyError,
+    RowError,
+    SafeguardError,
+    SchemaMismatchError,
+    SyncerError,
+    SyncInterrupted,
+    TemplateError,
+)
+from datastoresync.importing.files import CSVImporter, TSVImporter
+from datastoresync.importing.importer import Importer
+from datastoresync.importing.report import ImportReport
+from datastoresync.importing.sql import SQLImporter
+from datastoresync.object import Object
+from datastoresync.syncers.changes import Link, Table
+from datastoresync.tree import Tree
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "Action",
+    "Branch",
+    "CSVImporter",
+    "CircularOrderError",
+    "CollectingReporter",
+    "ColumnError",
+    "ComparisonError",
+    "ConversionError",
+    "DataWarning",
+    "Datastore",
+    "DatastoreSyncError",
+    "DeclarationError",
+    "Diff",
+    "DuplicateError",
+    "FilterError",
+    "IdnumberError",
+    "ImportReport",
+    "Importer",
+    "ImporterError",
+    "Limits",
+    "Link",
+    "LockedError",
+    "LoggingReporter",
+    "MalformedFileError",
+    "MissingDependencyError",
+    "Object",
+    "Preview",
+    "ProgressReporter",
+    "Report",
+    "Reporter",
+    "Result",
+    "RowError",
+    "SQLImporter",
+    "SafeguardError",
+    "SchemaMismatchError",
+    "SyncInterrupted",
+    "SyncerError",
+    "TSVImporter",
+    "Table",
+    "Template",
+    "TemplateError",
+    "Tree",
+    "batch",
+    "failed",
+    "skipped",
+    "succeeded",
+]

@@ -1,0 +1,1 @@
+"""Results out of actions: the plan, the safeguards, templates, reports."""

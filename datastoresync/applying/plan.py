@@ -1,0 +1,155 @@
+"""What will be called, in which order, for which actions."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from itertools import groupby
+from typing import Any
+
+import attrs
+
+from datastoresync.diffing.action import Action
+from datastoresync.diffing.diff import Compared, Diff
+from datastoresync.diffing.order import in_order
+from datastoresync.diffing.values import members_of
+
+__all__ = ["Plan", "Step", "ordered"]
+
+
+@attrs.frozen(eq=False)
+class Step:
+    """One call: a method and the actions it takes.
+
+    Args:
+        method: Its name; where there is none, the first that was looked up.
+        call: The bound method, or None.
+        actions: One, or several where the method takes a batch.
+        batch: Whether the method takes a list of actions.
+    """
+
+    method: str
+    call: Callable[[Any], Any] | None
+    actions: tuple[Action, ...]
+    batch: bool = False
+
+
+@attrs.frozen(eq=False)
+class Plan:
+    """The steps that apply a diff."""
+
+    diff: Diff
+    steps: tuple[Step, ...]
+
+    @property
+    def actions(self) -> tuple[Action, ...]:
+        """What will be done, in order: members are united into updates where a template has only those."""
+        return tuple(action for step in self.steps for action in step.actions)
+
+    @property
+    def unhandled(self) -> Counter[str]:
+        """The methods that are missing, with the number of actions each would take."""
+        found: Counter[str] = Counter()
+        for step in self.steps:
+            if step.call is None:
+                found[step.method] += len(step.actions)
+        return found
+
+    @classmethod
+    def through(cls, template: Any, diff: Diff) -> Plan:
+        """Return the plan that applies a diff through the methods of a template."""
+        found: dict[tuple[str, str, str], tuple[str, Callable[[Any], Any] | None]] = {}
+
+        def look_up(action: Action) -> tuple[str, Callable[[Any], Any] | None]:
+            kind = (action.verb, action.branch, action.attr)
+            if kind not in found:
+                names = candidates(action)
+                found[kind] = next(
+                    ((name, call) for name in names if callable(call := getattr(template, name, None))),
+                    (names[0], None),
+                )
+            return found[kind]
+
+        actions = _united(ordered(diff), diff, look_up)
+        steps: list[Step] = []
+        for (name, call), group in groupby(actions, key=look_up):
+            size = getattr(call, "__batch__", 0)
+            members = list(group)
+            if not size:
+                steps += [Step(name, call, (action,)) for action in members]
+                continue
+            steps += [
+                Step(name, call, tuple(members[start : start + size]), batch=True)
+                for start in range(0, len(members), size)
+            ]
+        return cls(diff, tuple(steps))
+
+
+def candidates(action: Action) -> list[str]:
+    """Return the names of the methods that may take an action, the most specific first."""
+    verb, branch, attr = action.verb, action.branch, action.attr
+    if verb in ("new", "old"):
+        return [f"{verb}_{branch}", verb]
+    updates = [f"update_{branch}_{attr}", f"update_{attr}", f"update_{branch}", "update"]
+    if verb == "update":
+        return updates
+    preposition = "to" if verb == "add" else "from"
+    return [f"{verb}_{attr}_{preposition}_{branch}", f"{verb}_{attr}", *updates]
+
+
+def _united(
+    actions: Iterable[Action], diff: Diff, look_up: Callable[[Action], tuple[str, Callable[[Any], Any] | None]]
+) -> Iterator[Action]:
+    """Unite the members of an attribute into one update, where no method takes them one by one."""
+    sides = {one.name: one for one in diff.compared}
+    for (branch, idnumber, attr), group in groupby(
+        actions, key=lambda action: (action.branch, action.idnumber, action.attr)
+    ):
+        members = list(group)
+        names = {look_up(action)[0] for action in members}
+        if members[0].verb not in ("add", "remove") or not any(name.startswith("update") for name in names):
+            yield from members
+            continue
+        one, first = sides[branch], members[0]
+        value = one.left.read(idnumber, first.source, attr)
+        old_value = one.right.read(idnumber, first.dest, attr)
+        if all(look_up(action)[0].startswith("update") for action in members):
+            yield Action("update", branch, idnumber, attr, value, old_value, first.source, first.dest)
+            continue
+        # One of `add` and `remove` has a method of its own: the other is left to the update, with what is then there.
+        for verb in ("add", "remove"):
+            some = [action for action in members if action.verb == verb]
+            if some and look_up(some[0])[0].startswith("update"):
+                yield Action("update", branch, idnumber, attr, value, old_value, first.source, first.dest)
+            else:
+                yield from some
+
+
+def ordered(diff: Diff) -> list[Action]:
+    """Return the actions so that, within a branch that refers to itself, what is referred to is created first.
+
+    Deletions go the other way round. A circle is broken where it closes.
+    """
+    own = {one.name: one for one in diff.compared if _own_references(one)}
+    if not own:
+        return list(diff)
+    actions: list[Action] = []
+    for (verb, branch), group in groupby(diff, key=lambda action: (action.verb, action.branch)):
+        members = list(group)
+        if branch in own and verb in ("new", "old"):
+            by_key = {action.idnumber: action for action in members}
+            after = {action.idnumber: list(_referred(own[branch], diff.values(action))) for action in members}
+            keys = in_order(by_key, after, circles=True)
+            members = [by_key[key] for key in (keys if verb == "new" else reversed(keys))]
+        actions += members
+    return actions
+
+
+def _own_references(one: Compared) -> set[str]:
+    references = {**one.right.references, **one.left.references}
+    return {attr for attr, branch in references.items() if branch == one.name}
+
+
+def _referred(one: Compared, values: dict[str, Any]) -> Iterator[Any]:
+    for attr in sorted(_own_references(one)):
+        yield from members_of(values.get(attr))

@@ -1,0 +1,89 @@
+"""What an apply would do, and whether it would be refused."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any, Self, TextIO
+
+import attrs
+
+from datastoresync.applying.safeguards import Limits, violations
+from datastoresync.diffing.diff import Diff
+from datastoresync.printing.html import html
+from datastoresync.printing.outline import Outline
+from datastoresync.printing.terminal import paint, wants_colour
+from datastoresync.printing.visible import visible
+
+__all__ = ["Preview"]
+
+
+@attrs.frozen(eq=False, repr=False)
+class Preview:
+    """What ``source > dest`` gives: the diff, ready to be piped on, and the reasons why applying it would be refused.
+
+    Args:
+        diff: What would be done.
+        refused: A sentence for each reason not to do it.
+    """
+
+    diff: Diff
+    refused: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, diff: Diff, *, limits: Limits | None = None) -> Self:
+        """Return the preview of a diff, under these limits or the usual ones."""
+        return cls(diff, violations(diff, limits))
+
+    @property
+    def stat(self) -> str:
+        """One line to search logs for."""
+        return self.diff.stat
+
+    def show(self, file: TextIO | None = None, *, colour: bool | None = None) -> Self:
+        """Print each message, the stat line, and what would be refused; return the preview.
+
+        Args:
+            file: Where to; standard output if None.
+            colour: Whether to use colours; None asks the file.
+        """
+        file = sys.stdout if file is None else file
+        painted = wants_colour(file) if colour is None else colour
+
+        def line(content: str, kind: str) -> None:
+            shown = visible(content)
+            file.write((paint(shown, kind) if painted else shown) + "\n")
+
+        for action in self.diff:
+            line(action.message, action.verb)
+        line(f"{self.diff.title}: {self.stat}", "stat")
+        for sentence in self.refused:
+            line(f"would be refused: {sentence}", "refused")
+        return self
+
+    def __or__(self, template: Any) -> Any:
+        return self.diff | template
+
+    def __bool__(self) -> bool:
+        message = (
+            "a preview is neither true nor false: write `if source - dest`, and compare two trees at a time "
+            "rather than `a > b > c`"
+        )
+        raise TypeError(message)
+
+    def __repr__(self) -> str:
+        return f"<Preview of {self.diff.title}: {self.stat}{', would be refused' if self.refused else ''}>"
+
+    def __outline__(self) -> Outline:
+        """Describe the preview: the diff, below what would be refused."""
+        inner = self.diff.__outline__()
+        lines = [Outline(f"would be refused: {sentence}", "refused") for sentence in self.refused]
+        return Outline(
+            f"preview of {self.diff.title}",
+            "diff",
+            self.stat,
+            lambda: [*lines, *inner.children()],
+            len(lines) + inner.total,
+        )
+
+    def _repr_html_(self) -> str:
+        return html(self.__outline__())

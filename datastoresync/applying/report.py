@@ -1,0 +1,134 @@
+"""What an apply did, in all."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+
+import attrs
+
+from datastoresync.applying.result import STATUSES, Result
+from datastoresync.printing.html import html
+from datastoresync.printing.outline import Outline
+from datastoresync.printing.text import text
+from datastoresync.printing.words import counted
+
+__all__ = ["Report"]
+
+
+@attrs.frozen(eq=False, repr=False)
+class Report:
+    """What an apply did: one result for every action that was planned.
+
+    Args:
+        results: In the order of the plan.
+        seconds: How long it took.
+        mock: Whether nothing was called.
+        interrupted: Whether Ctrl-C ended it.
+        warnings: What a reporter raised; it changes nothing about the results.
+    """
+
+    results: tuple[Result, ...]
+    seconds: float = 0.0
+    mock: bool = False
+    interrupted: bool = False
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def counts(self) -> Counter[str]:
+        """How many results there are of each status; they add up to the plan."""
+        found = Counter(result.status for result in self.results)
+        return Counter({status: found[status] for status in STATUSES})
+
+    @property
+    def planned(self) -> int:
+        """How many actions there were to do."""
+        return len(self.results)
+
+    @property
+    def succeeded(self) -> int:
+        """How many actions were done."""
+        return self.counts["succeeded"]
+
+    @property
+    def failed(self) -> int:
+        """How many actions raised, or said that they failed."""
+        return self.counts["failed"]
+
+    @property
+    def skipped(self) -> int:
+        """How many actions a template left alone on purpose."""
+        return self.counts["skipped"]
+
+    @property
+    def conflicts(self) -> int:
+        """How many actions were left undone because the destination had changed since it was imported."""
+        return self.counts["conflict"]
+
+    @property
+    def unhandled(self) -> int:
+        """How many actions no method was there for."""
+        return self.counts["unhandled"]
+
+    @property
+    def pending(self) -> int:
+        """How many actions were not come to, or were undone because another one failed."""
+        return self.counts["pending"]
+
+    @property
+    def unhandled_methods(self) -> Counter[str]:
+        """The methods that a template would need for the unhandled actions, with how often each."""
+        return Counter(result.method for result in self.results if result.status == "unhandled")
+
+    @property
+    def failures(self) -> tuple[Result, ...]:
+        """The results that need somebody's attention: failures and conflicts."""
+        return tuple(result for result in self.results if result.status in ("failed", "conflict"))
+
+    @property
+    def ok(self) -> bool:
+        """Whether nothing failed, conflicted or was left pending. What a template does not handle is its own choice."""
+        return not (self.interrupted or self.failed or self.conflicts or self.pending)
+
+    @property
+    def exit_code(self) -> int:
+        """0 if all is well, 1 otherwise: for ``sys.exit(report.exit_code)``."""
+        return 0 if self.ok else 1
+
+    @property
+    def stat(self) -> str:
+        """One line to search logs for: every status with its count, always in this order."""
+        parts = [*(f"{status}={count}" for status, count in self.counts.items()), f"total={self.planned}"]
+        parts += ["mock"] * self.mock + ["interrupted"] * self.interrupted
+        return " ".join(parts)
+
+    def __str__(self) -> str:
+        return text(self.__outline__(), lines=None, columns=None)
+
+    def __repr__(self) -> str:
+        return text(self.__outline__(), lines=25, columns=100)
+
+    def __outline__(self) -> Outline:
+        """Describe the report: its counts, what went wrong, and the methods that are missing."""
+        missing = self.unhandled_methods
+
+        def lines() -> Iterator[Outline]:
+            for method, count in missing.items():
+                yield Outline(f"unhandled: {method}", "unhandled", f"{counted(count, 'action')}, and no method")
+            for result in self.failures:
+                yield result.__outline__()
+            for warning in self.warnings:
+                yield Outline(warning, "warning")
+
+        total = len(missing) + len(self.failures) + len(self.warnings)
+        note = f"in {self.seconds:.1f} s"
+        return Outline(f"report: {self.stat}", "stat", note, lines, total, expanded=True)
+
+    def _repr_html_(self) -> str:
+        return html(self.__outline__())
+
+    def __or__(self, template: object) -> object:
+        message = (
+            "`>>` has applied this already, through dest's own template: for another one write source - dest | Template"
+        )
+        raise TypeError(message)

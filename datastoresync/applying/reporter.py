@@ -1,0 +1,127 @@
+"""Hears what happens during an apply, and tells somebody."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import time
+from typing import TextIO
+
+from datastoresync.applying.plan import Plan
+from datastoresync.applying.report import Report
+from datastoresync.applying.result import Result
+from datastoresync.printing.visible import visible
+
+__all__ = ["CollectingReporter", "LoggingReporter", "ProgressReporter", "Reporter"]
+
+
+class Reporter:
+    """Hears of the start, of every result and of the end. Subclass it for e-mails and the like.
+
+    What a reporter raises does not disturb the apply; it is a warning in the report.
+    """
+
+    def start(self, plan: Plan) -> None:
+        """Hear what is going to be done."""
+
+    def result(self, result: Result) -> None:
+        """Hear what became of one action."""
+
+    def end(self, report: Report) -> None:
+        """Hear what was done in all."""
+
+
+class CollectingReporter(Reporter):
+    """Keeps all that it hears: ``plan``, ``results``, ``report``."""
+
+    def __init__(self) -> None:
+        self.plan: Plan | None = None
+        self.results: list[Result] = []
+        self.report: Report | None = None
+
+    def start(self, plan: Plan) -> None:
+        """Keep the plan, and forget the results of an earlier one."""
+        self.plan, self.results, self.report = plan, [], None
+
+    def result(self, result: Result) -> None:
+        """Keep the result."""
+        self.results.append(result)
+
+    def end(self, report: Report) -> None:
+        """Keep the report."""
+        self.report = report
+
+
+_LEVELS = {
+    "succeeded": logging.DEBUG,
+    "skipped": logging.INFO,
+    "pending": logging.WARNING,
+    "conflict": logging.WARNING,
+    "unhandled": logging.DEBUG,
+    "failed": logging.ERROR,
+}
+
+
+class LoggingReporter(Reporter):
+    """Writes to a logger of the standard library: failures as errors, conflicts as warnings, successes for debugging.
+
+    Args:
+        logger: The logger; ``datastoresync`` if None.
+    """
+
+    def __init__(self, logger: logging.Logger | None = None) -> None:
+        self.logger = logger or logging.getLogger("datastoresync")
+
+    def start(self, plan: Plan) -> None:
+        """Log how much there is to do, and a warning for each method that is missing."""
+        self.logger.info("applying: %s", plan.diff.stat)
+        for method, count in plan.unhandled.items():
+            self.logger.warning("unhandled: %s: %d actions, and no method for them", method, count)
+
+    def result(self, result: Result) -> None:
+        """Log one result."""
+        self.logger.log(_LEVELS[result.status], "%s", visible(result.message))
+
+    def end(self, report: Report) -> None:
+        """Log the stat line."""
+        self.logger.log(
+            logging.INFO if report.ok else logging.ERROR, "applied: %s in %.1f s", report.stat, report.seconds
+        )
+
+
+class ProgressReporter(Reporter):
+    """Keeps one line of a terminal up to date, and is quiet anywhere else.
+
+    Args:
+        file: Where to; standard error if None.
+        interval: The shortest time between two updates, in seconds.
+    """
+
+    def __init__(self, file: TextIO | None = None, *, interval: float = 0.1) -> None:
+        self.file = file if file is not None else sys.stderr
+        self.interval = interval
+        self._total = self._done = self._bad = 0
+        self._shown = 0.0
+
+    def start(self, plan: Plan) -> None:
+        """Begin at nothing."""
+        self._total, self._done, self._bad, self._shown = len(plan.actions), 0, 0, 0.0
+
+    def result(self, result: Result) -> None:
+        """Count, and show the count if it is time to."""
+        self._done += 1
+        self._bad += result.status in ("failed", "conflict")
+        now = time.monotonic()
+        if now - self._shown >= self.interval or self._done == self._total:
+            self._shown = now
+            self._write(f"\r{self._done:,} of {self._total:,} applied{f', {self._bad:,} failed' * bool(self._bad)}")
+
+    def end(self, report: Report) -> None:  # noqa: ARG002 - a hook
+        """Leave the line."""
+        if self._done:
+            self._write("\n")
+
+    def _write(self, content: str) -> None:
+        if self.file.isatty():
+            self.file.write(content)
+            self.file.flush()

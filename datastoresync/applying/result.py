@@ -1,0 +1,80 @@
+"""What became of an action."""
+
+from __future__ import annotations
+
+import re
+from typing import Any, Literal
+
+import attrs
+
+from datastoresync.diffing.action import Action
+from datastoresync.printing.outline import Outline
+
+__all__ = ["STATUSES", "Result", "Status", "failed", "reason_of", "skipped", "succeeded"]
+
+Status = Literal["succeeded", "failed", "skipped", "conflict", "unhandled", "pending"]
+
+STATUSES: tuple[Status, ...] = ("succeeded", "failed", "skipped", "conflict", "unhandled", "pending")
+"""All statuses, in the order in which they are counted: ``pending`` is what was planned and not done."""
+
+
+@attrs.frozen(eq=False)
+class Result:
+    """What became of one action.
+
+    Args:
+        status: See `STATUSES`.
+        reason: Why, for everything but success.
+        action: Whose result it is; filled in when a method returns a result without one.
+        method: The method that was called, or would have been.
+        error: The exception, if one was raised.
+    """
+
+    status: Status
+    reason: str = ""
+    action: Action | None = None
+    method: str = ""
+    error: BaseException | None = attrs.field(default=None, repr=False)
+
+    @property
+    def message(self) -> str:
+        """The action's message and what became of it, on one line."""
+        what = self.action.message if self.action is not None else self.method
+        return f"{self.status}: {what}{': ' if self.reason else ''}{self.reason}"
+
+    def __outline__(self) -> Outline:
+        """Describe the result."""
+        return Outline(self.message, self.status)
+
+
+def succeeded(reason: str = "") -> Result:
+    """Say in a template's method that the action is done."""
+    return Result("succeeded", reason)
+
+
+def failed(reason: str) -> Result:
+    """Say in a template's method that the action could not be done, without raising."""
+    return Result("failed", reason)
+
+
+def skipped(reason: str) -> Result:
+    """Say in a template's method that the action was left alone on purpose."""
+    return Result("skipped", reason)
+
+
+_PASSWORD = re.compile(
+    r"(?P<before>://[^/\s:@]*:)\S+(?P<after>@)"
+    r"|(?P<query>(?:password|passwd|pwd)\s*=\s*)(?:'[^']*'|\"[^\"]*\"|[^&;\s'\"]+)",
+    re.IGNORECASE,
+)
+
+
+def reason_of(error: BaseException) -> str:
+    """Return what an exception says, without the passwords and row values that database errors like to quote."""
+    original = getattr(error, "orig", None) or error
+    primary = getattr(getattr(original, "diag", None), "message_primary", None)
+    said: Any = primary or str(original)
+    if str(getattr(original, "sqlstate", "")).startswith("22"):  # a value that the database cannot take is in quotes
+        said = re.sub(r"""(["']).*\1""", '"…"', said, flags=re.DOTALL)
+    hidden = _PASSWORD.sub(lambda found: f"{found['before'] or found['query']}***{found['after'] or ''}", str(said))
+    return f"{type(original).__name__}: {hidden}" if hidden else type(original).__name__

@@ -1,0 +1,215 @@
+"""Says what a change means: a class whose methods bear the actions' names."""
+
+from __future__ import annotations
+
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from types import FrameType
+from typing import Any, Literal, TypeVar
+
+import attrs
+
+from datastoresync.applying.plan import Plan, Step
+from datastoresync.applying.report import Report
+from datastoresync.applying.reporter import Reporter
+from datastoresync.applying.result import Result, failed, reason_of, succeeded
+from datastoresync.applying.safeguards import Limits, check
+from datastoresync.diffing.diff import Diff
+from datastoresync.diffing.filters import Filter
+from datastoresync.errors import DeclarationError, SyncInterrupted
+
+__all__ = ["Template", "batch"]
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def batch(size: int = 500) -> Callable[[F], F]:
+    """Mark a template's method to take a list of at most ``size`` actions rather than one.
+
+    It returns None if all are done, or a list with a result for each.
+
+    >>> class Accounts(Template):
+    ...     @batch(100)
+    ...     def new_users(self, actions):
+    ...         print(len(actions), "accounts")
+    """
+    if not isinstance(size, int) or size < 1:
+        message = f"a batch has a size, a whole number from 1 (got {size!r}): write @batch(100)"
+        raise DeclarationError(message)
+
+    def mark(method: F) -> F:
+        method.__batch__ = size  # type: ignore[attr-defined]  # a mark on the function
+        return method
+
+    return mark
+
+
+class Template:
+    """Says what a change means in a system. Subclass it, with methods that bear the actions' names.
+
+    The most specific one that exists is called with the action: ``new_users``, ``new``; ``update_users_name``,
+    ``update_name``, ``update_users``, ``update``; ``add_members_to_groups``, ``add_members``, then those of update;
+    ``remove_members_from_groups``, ``remove_members``, then those of update; ``old_users``, ``old``.
+
+    A method that returns has succeeded, and one that raises has failed; it may also return `succeeded`, `failed`,
+    `skipped`, or a list of them. ``on_error`` is ``"continue"`` or ``"stop"``; ``reporters`` hear of everything.
+    """
+
+    on_error: Literal["continue", "stop"] = "continue"
+    reporters: Sequence[Reporter] = ()
+
+    def __init__(self) -> None:
+        """Make a template; there is nothing to set up."""
+
+    def apply(
+        self,
+        diff: Diff,
+        *,
+        mock: bool = False,
+        limits: Limits | None = None,
+        only: Filter = None,
+        exclude: Filter = None,
+        on_error: Literal["continue", "stop"] | None = None,
+        reporters: Iterable[Reporter] = (),
+    ) -> Report:
+        """Carry out a diff, and fold what succeeded into the destination; the same as ``diff | template``.
+
+        Args:
+            diff: What to do.
+            mock: Walks through it all and calls nothing.
+            limits: What this run may change, if more or less than usual.
+            only: The actions that are meant; see `Diff.only`.
+            exclude: The actions that are not.
+            on_error: Whether to go on after a failure; None for the template's own choice.
+            reporters: Who else is to hear of it.
+
+        Raises:
+            SafeguardError: if it would do more than the limits allow; nothing was changed.
+            SyncInterrupted: on Ctrl-C, after the action in flight, with the report of what was done.
+        """
+        diff = diff.filtered(only, exclude)
+        check(diff, limits)
+        choice = on_error or self.on_error
+        if choice not in ("continue", "stop"):
+            message = f"on_error is 'continue' or 'stop' (got {choice!r})"
+            raise DeclarationError(message)
+        run = Run(diff, [*self.reporters, *reporters], mock=mock)
+        return run.carry_out(Plan.through(self, diff), stop=choice == "stop")
+
+
+class Run:
+    """One apply: calls what is planned, keeps the results, tells the reporters, folds what succeeded."""
+
+    def __init__(self, diff: Diff, reporters: Sequence[Reporter], *, mock: bool) -> None:
+        self.diff = diff
+        self.reporters = reporters
+        self.mock = mock
+        self.results: list[Result] = []
+        self.warnings: list[str] = []
+        self.interrupted = False
+
+    def carry_out(self, plan: Plan, *, stop: bool) -> Report:
+        """Call the plan's methods one after the other and return the report."""
+        started = time.perf_counter()
+        self.tell("start", plan)
+        with self.interruptible():
+            left = iter(plan.steps)
+            for step in left:
+                results = self._call(step)
+                self.note(results)
+                if self.interrupted or (stop and any(result.status == "failed" for result in results)):
+                    break
+            why = "interrupted before it" if self.interrupted else "not come to after a failure"
+            for step in left:
+                self.note([Result("pending", why, action, step.method) for action in step.actions])
+        return self.finish(started)
+
+    def finish(self, started: float) -> Report:
+        """Return the report, after the reporters have heard it; on Ctrl-C raise it."""
+        seconds = time.perf_counter() - started
+        report = Report(tuple(self.results), seconds, self.mock, self.interrupted, tuple(self.warnings))
+        self.tell("end", report)
+        if len(self.warnings) > len(report.warnings):
+            report = attrs.evolve(report, warnings=tuple(self.warnings))
+        if self.interrupted:
+            raise SyncInterrupted(report)
+        return report
+
+    def tell(self, event: str, content: object) -> None:
+        """Let every reporter hear something; one that raises is a warning and disturbs nobody."""
+        for reporter in self.reporters:
+            try:
+                getattr(reporter, event)(content)
+            except Exception as error:  # noqa: BLE001 - a mail server that is down must not stop a sync
+                self.warnings.append(f"{type(reporter).__name__}.{event} raised {reason_of(error)}")
+
+    def note(self, results: Iterable[Result]) -> None:
+        """Keep results, fold those that succeeded, and tell the reporters."""
+        for result in results:
+            if result.status == "succeeded" and result.action is not None and not self.mock:
+                self.diff.fold(result.action)
+            self.results.append(result)
+            self.tell("result", result)
+
+    def _call(self, step: Step) -> list[Result]:
+        if step.call is None:
+            return [Result("unhandled", "no method", action, step.method) for action in step.actions]
+        if self.mock:
+            return [Result("succeeded", "mock", action, step.method) for action in step.actions]
+        try:
+            returned = step.call(list(step.actions) if step.batch else step.actions[0])
+            results = _results(returned, step)
+        except KeyboardInterrupt as error:  # the second one, or one that the method raised
+            self.interrupted = True
+            results = [Result("failed", "interrupted", error=error) for _ in step.actions]
+        except Exception as error:  # noqa: BLE001 - whatever a template raises is this action's failure, not the run's
+            results = [Result("failed", reason_of(error), error=error) for _ in step.actions]
+        return [
+            attrs.evolve(result, action=action, method=step.method)
+            for result, action in zip(results, step.actions, strict=True)
+        ]
+
+    @contextmanager
+    def interruptible(self) -> Iterator[None]:
+        """Turn the first Ctrl-C into a note that ends the run after the action in flight; the second one raises."""
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        before = signal.getsignal(signal.SIGINT)
+
+        def interrupt(number: int, frame: FrameType | None) -> None:
+            if self.interrupted:
+                signal.default_int_handler(number, frame)
+            self.interrupted = True
+
+        if before is not signal.default_int_handler:  # somebody else takes care of Ctrl-C
+            yield
+            return
+        signal.signal(signal.SIGINT, interrupt)
+        try:
+            yield
+        finally:
+            signal.signal(signal.SIGINT, before)
+
+
+def _results(returned: Any, step: Step) -> list[Result]:
+    """Bring what a method returned into one result an action."""
+    if isinstance(returned, Result):
+        return [returned] * len(step.actions)
+    several = isinstance(returned, (list, tuple)) and (
+        any(isinstance(one, Result) for one in returned) or (step.batch and not returned)
+    )
+    if not several:
+        return [succeeded()] * len(step.actions)
+    said = [one if isinstance(one, Result) else succeeded() for one in returned]
+    if step.batch:
+        if len(said) != len(step.actions):
+            why = f"{step.method} returned {len(said)} results for {len(step.actions)} actions"
+            return [failed(why)] * len(step.actions)
+        return said
+    worst = next((one for status in ("failed", "skipped") for one in said if one.status == status), said[0])
+    reasons = "; ".join(one.reason for one in said if one.reason and one.status == worst.status)
+    return [attrs.evolve(worst, reason=reasons)]

@@ -1,0 +1,87 @@
+"""What a destination must do: one frozen value for each step."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import attrs
+
+from datastoresync.printing.outline import Outline
+
+__all__ = ["VERBS", "Action"]
+
+VERBS = ("new", "update", "add", "remove", "old")
+"""All verbs, in the order in which they are counted and shown."""
+
+_INVERSE = {"new": "old", "old": "new", "add": "remove", "remove": "add", "update": "update"}
+
+
+@attrs.frozen(repr=False, order=False)
+class Action:
+    """One step that makes the destination more like the source.
+
+    Args:
+        verb: ``new`` and ``old`` are of the whole object; ``update`` of an attribute; ``add`` and ``remove`` of one
+            member of it.
+        branch: The branch's name.
+        idnumber: Whose step it is.
+        attr: The attribute, or ``""``.
+        value: The source's value, or the member; None for ``new`` and ``old``, whose values are in the objects.
+        old_value: The destination's value, for ``update``.
+        source: The source's object, or None if it has none. Not compared by ``==``.
+        dest: The destination's object, or None if it has none. Not compared by ``==``.
+
+    >>> Action("update", "users", "1", "name", "Ann", "Anna")
+    Action('update', 'users', '1', attr='name', value='Ann', old_value='Anna')
+    >>> print(Action("update", "users", "1", "name", "Ann", "Anna").message)
+    update_name(idnumber='1', attr='name', value='Ann')
+    """
+
+    verb: str
+    branch: str
+    idnumber: Any
+    attr: str = ""
+    value: Any = None
+    old_value: Any = None
+    source: Any = attrs.field(default=None, eq=False)
+    dest: Any = attrs.field(default=None, eq=False)
+
+    @property
+    def method(self) -> str:
+        """The name that says what is to be done, and that a template's method may bear."""
+        if self.verb == "update":
+            return f"update_{self.attr}"
+        if self.verb == "add":
+            return f"add_{self.attr}_to_{self.branch}"
+        if self.verb == "remove":
+            return f"remove_{self.attr}_from_{self.branch}"
+        return f"{self.verb}_{self.branch}"
+
+    @property
+    def message(self) -> str:
+        """The action as a line that reads like the call it stands for."""
+        if not self.attr:
+            return f"{self.method}(idnumber={self.idnumber!r})"
+        return f"{self.method}(idnumber={self.idnumber!r}, attr={self.attr!r}, value={self.value!r})"
+
+    def inverse(self) -> Action:
+        """Return the action that undoes this one."""
+        value, old_value = self.value, self.old_value
+        if self.verb == "update":
+            value, old_value = old_value, value
+        return Action(
+            _INVERSE[self.verb], self.branch, self.idnumber, self.attr, value, old_value, self.dest, self.source
+        )
+
+    def __repr__(self) -> str:
+        parts = [repr(self.verb), repr(self.branch), repr(self.idnumber)]
+        if self.attr:
+            parts += [f"attr={self.attr!r}", f"value={self.value!r}"]
+        if self.verb == "update":
+            parts.append(f"old_value={self.old_value!r}")
+        return f"Action({', '.join(parts)})"
+
+    def __outline__(self) -> Outline:
+        """Describe the action: its message, and what is there now."""
+        note = f"was {self.old_value!r}" if self.verb == "update" else ""
+        return Outline(self.message, kind=self.verb, note=note)

@@ -1,0 +1,80 @@
+"""Which actions are meant: by verb, branch, attribute, or whatever a function says."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Mapping
+from difflib import get_close_matches
+from typing import Any
+
+from datastoresync.diffing.action import VERBS, Action
+from datastoresync.errors import FilterError
+
+__all__ = ["Filter", "Predicate", "predicate"]
+
+Predicate = Callable[[Action], bool]
+
+Filter = str | Predicate | Mapping[str, Any] | Iterable[Any] | None
+"""What `only` and `exclude` take.
+
+A verb (``"old"``), a branch (``"users"``), an attribute of any branch (``".name"``) or of one (``"users.name"``), a
+mapping whose entries must all hold (``{"verb": "old", "branch": ["users", "groups"]}``), a function of an action, or
+several of these, of which one must hold.
+"""
+
+_NAMES = ("verb", "branch", "attr", "idnumber")
+
+
+def predicate(terms: Filter, *, branches: Collection[str], attributes: Mapping[str, Collection[str]]) -> Predicate:
+    """Return a function that says whether an action is meant by one of the terms.
+
+    Args:
+        terms: See `Filter`.
+        branches: The names of the branches there are.
+        attributes: The names of the synced attributes, by branch.
+
+    Raises:
+        FilterError: if a term names what is not there; a mistyped filter must not let everything through.
+    """
+    every = {name for names in attributes.values() for name in names}
+    if terms is None:
+        return lambda _: False
+    if callable(terms):
+        return terms
+    if isinstance(terms, str):
+        if terms in VERBS:
+            return lambda action: action.verb == terms
+        branch, dot, attribute = terms.partition(".")
+        if branch:
+            _known(branch, [*branches, *VERBS], "branch or verb")
+        if not dot:
+            return lambda action: action.branch == branch
+        _known(attribute, attributes[branch] if branch else every, "attribute")
+        return lambda action: action.attr == attribute and branch in {"", action.branch}
+    if isinstance(terms, Mapping):
+        tests = []
+        for name, wanted in terms.items():
+            _known(name, _NAMES, "filter")
+            values = (
+                set(wanted)
+                if isinstance(wanted, Iterable) and not isinstance(wanted, (str, bytes, tuple))
+                else {wanted}
+            )
+            known = {"verb": VERBS, "branch": branches, "attr": every}.get(name)
+            for value in values if known is not None else ():
+                _known(value, known, name)
+            tests.append((name, values))
+        return lambda action: all(getattr(action, name) in values for name, values in tests)
+    if isinstance(terms, Iterable):
+        several = [predicate(term, branches=branches, attributes=attributes) for term in terms]
+        return lambda action: any(one(action) for one in several)
+    message = f"a filter is a name, a mapping, a function or several of them (got {terms!r})"
+    raise FilterError(message)
+
+
+def _known(name: str, names: Collection[str] | None, what: str) -> None:
+    names = list(names or ())
+    if name not in names:
+        near = get_close_matches(str(name), names, 1)
+        hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(map(repr, names)) or 'none'}"
+        message = f"no {what} {name!r}: {hint}"
+        raise FilterError(message)

@@ -1,0 +1,110 @@
+"""Whether two sides can be compared at all, found out before any action exists."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from difflib import get_close_matches
+from itertools import islice
+from typing import Any
+
+from datastoresync.diffing.side import Side
+from datastoresync.diffing.values import comparable
+from datastoresync.errors import SchemaMismatchError
+
+__all__ = ["check_attributes", "check_types", "refuse"]
+
+_STRANGERS = 100
+"""How many objects to hold against each other where no two belong together."""
+
+
+def refuse(problems: Sequence[str]) -> None:
+    """Raise one error for all problems, if there are any.
+
+    Raises:
+        SchemaMismatchError: naming each of them.
+    """
+    if problems:
+        lines = "".join(f"\n  - {problem}" for problem in problems)
+        message = f"the two sides cannot be compared:{lines}"
+        raise SchemaMismatchError(message, problems=problems)
+
+
+def check_attributes(left: Side, right: Side) -> list[str]:
+    """Return a sentence for each attribute that only one side has, and for keys of different types."""
+    problems = []
+    if left.objects and right.objects:
+        one, other = next(iter(left.objects)), next(iter(right.objects))
+        if not comparable(one, other) or not _parts_comparable(one, other):
+            problems.append(
+                f"idnumber: {_type(one)} in {left.name} and {_type(other)} in {right.name} ({one!r} and {other!r}): "
+                f"{_fix('idnumber', left, right, one, other)}"
+            )
+    if any(side.sparse and not side.objects for side in (left, right)):
+        return problems  # an open class without objects has no attributes yet
+    for has, lacks in ((left, right), (right, left)):
+        for name in sorted(set(has.attributes) - set(lacks.attributes)):
+            near = get_close_matches(name, set(lacks.attributes) - set(has.attributes), 1)
+            meant = f" (which has {near[0]!r})" if near else ""
+            problems.append(
+                f"{name}: {has.name} has it, {lacks.name} does not{meant}: give {lacks.owner} a field or a property "
+                f"{name!r}, or {has.owner} a leading underscore (_{name}) if it is not to be synced"
+            )
+    return problems
+
+
+def _parts_comparable(one: Any, other: Any) -> bool:
+    if isinstance(one, tuple) and isinstance(other, tuple):
+        return len(one) == len(other) and all(map(comparable, one, other))
+    return True
+
+
+def check_types(left: Side, right: Side, pairs: Iterable[tuple[Any, Any, Any]], *, compared: int) -> list[str]:
+    """Return a sentence for each attribute whose values cannot be equal in some pair, with the first such pair.
+
+    Only pairs that differ need a look: values whose types cannot be equal are never equal. Where no key is on both
+    sides, the values of one are held against those of the other.
+    """
+    exempt = left.flexible | right.flexible
+    names = [name for name in left.attributes if name not in exempt]
+    problems: dict[str, str] = {}
+    for key, one, other in pairs if compared else _strangers(left, right):
+        for name in names:
+            if name in problems:
+                continue
+            value, old_value = left.read(key, one, name), right.read(key, other, name)
+            if not comparable(value, old_value):
+                where = f" at idnumber {key!r}" if compared else ""
+                problems[name] = (
+                    f"{name}: {_type(value)} in {left.name} and {_type(old_value)} in {right.name} "
+                    f"({value!r} and {old_value!r}{where}): {_fix(name, left, right, value, old_value)}"
+                )
+    return list(problems.values())
+
+
+def _strangers(left: Side, right: Side) -> Iterable[tuple[Any, Any, Any]]:
+    """Pair the first objects of both sides, when no two belong together."""
+    return (
+        (key, left.objects[key], right.objects[other])
+        for key, other in islice(zip(left.objects, right.objects, strict=False), _STRANGERS)
+    )
+
+
+def _type(value: Any) -> str:
+    if isinstance(value, (set, frozenset, list, tuple)) and value:
+        return f"{type(value).__name__}[{' | '.join(sorted({type(member).__name__ for member in value}))}]"
+    offset = getattr(value, "utcoffset", None)
+    if offset is not None:
+        return f"{type(value).__name__} {'without' if offset() is None else 'with'} a time zone"
+    return type(value).__name__
+
+
+def _fix(name: str, left: Side, right: Side, value: Any, old_value: Any) -> str:
+    """Say what to declare: the richer of the two types, on the side whose values are text."""
+    if _type(value).startswith("datetime") and _type(old_value).startswith("datetime"):
+        return "give both a time zone, or neither"
+    loser, better = (left, old_value) if isinstance(value, str) else (right, value)
+    if not isinstance(value, str) and not isinstance(old_value, str):
+        loser, better = right, value
+    wanted = (right if loser is left else left).declared.get(name) or _type(better)
+    owner = f"a class for {loser.name}" if loser.owner == "Object" else loser.owner
+    return f"declare `{name}: {wanted}` in {owner}, so that it is converted when it is imported"

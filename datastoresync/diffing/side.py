@@ -1,0 +1,76 @@
+"""One side of a comparison: objects under their keys, and the names of what is compared."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import attrs
+
+from datastoresync.errors import ComparisonError
+
+__all__ = ["Side"]
+
+
+@attrs.frozen(eq=False)
+class Side:
+    """A branch, as far as a comparison must know it.
+
+    Args:
+        tree: The tree's name, for messages; may be empty.
+        branch: The branch's name.
+        owner: The name of the objects' class, for messages.
+        objects: The objects under their keys.
+        attributes: The names of what is synced, sorted.
+        flexible: Those among them that may hold values of several types, because they are declared so.
+        declared: The declared types of attributes, as a person writes them.
+        sparse: Whether an object may lack an attribute that others have; it then counts as None.
+        overrides: Values that stand before the objects' own, by key and attribute.
+        references: For attributes that hold idnumbers: the name of the branch they are of.
+        children: The names of the branches whose objects belong to objects of this one.
+        rejected: How many rows were refused when this, or a branch it is derived from, was imported.
+        fold: Takes an action that was carried out, and the values of a new object, into the branch.
+    """
+
+    tree: str
+    branch: str
+    owner: str
+    objects: Mapping[Any, Any]
+    attributes: tuple[str, ...]
+    flexible: frozenset[str] = frozenset()
+    declared: Mapping[str, str] = attrs.field(factory=dict)
+    sparse: bool = False
+    overrides: Mapping[Any, Mapping[str, Any]] = attrs.field(factory=dict)
+    references: Mapping[str, str] = attrs.field(factory=dict)
+    children: tuple[str, ...] = ()
+    rejected: int = 0
+    fold: Callable[[Any, Mapping[str, Any]], None] | None = None
+
+    @property
+    def name(self) -> str:
+        """The branch as a person would name it: ``source.users``."""
+        return f"{self.tree}.{self.branch}" if self.tree else self.branch or self.owner
+
+    def read(self, key: Any, item: Any, attribute: str) -> Any:
+        """Return the value of an attribute.
+
+        Raises:
+            ComparisonError: if a property raises, saying whose and what.
+        """
+        if self.overrides and attribute in self.overrides.get(key, ()):
+            return self.overrides[key][attribute]
+        try:
+            return getattr(item, attribute)
+        except Exception as error:
+            if self.sparse and isinstance(error, AttributeError) and not hasattr(type(item), attribute):
+                return None
+            reason = f"{type(error).__name__}: {error}"
+            message = (
+                f"{self.name}[{key!r}].{attribute} raised {reason}; mend the data, or the property of {self.owner}"
+            )
+            raise ComparisonError(message) from error
+
+    def values(self, key: Any) -> dict[str, Any]:
+        """Return all that is synced of one object."""
+        item = self.objects[key]
+        return {attribute: self.read(key, item, attribute) for attribute in self.attributes}

@@ -1,0 +1,173 @@
+"""When two values are equal, how two memberships differ, and which types can be equal at all: the one definition."""
+
+from __future__ import annotations
+
+import datetime
+import decimal
+import enum
+import fractions
+import uuid
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+__all__ = ["comparable", "equal", "family", "is_membership", "members_of", "membership_changes", "natural"]
+
+_MEMBERSHIPS = (set, frozenset, list)
+
+_FAMILIES: tuple[tuple[type | tuple[type, ...], str], ...] = (
+    (str, "str"),
+    ((int, float, complex, decimal.Decimal, fractions.Fraction), "number"),
+    ((bytes, bytearray, memoryview), "bytes"),
+    (datetime.date, "date"),
+    (datetime.time, "time"),
+    (datetime.timedelta, "timedelta"),
+    (uuid.UUID, "UUID"),
+    (_MEMBERSHIPS, "membership"),
+    (tuple, "tuple"),
+    (Mapping, "mapping"),
+)
+
+
+def is_membership(value: Any) -> bool:
+    """Say whether a value is a membership: its order carries no meaning, and it changes member by member."""
+    return isinstance(value, _MEMBERSHIPS)
+
+
+def members_of(value: Any) -> Iterable[Any]:
+    """Return the members of a membership, or the value alone if it is none."""
+    return value if is_membership(value) else (value,)
+
+
+def equal(left: Any, right: Any) -> bool:
+    """Say whether two values are the same. NaN is; ``1`` and ``"1"`` are not; memberships are without order.
+
+    >>> equal(float("nan"), float("nan")), equal([1, 2], [2, 1]), equal((1, 2), (2, 1)), equal(1, "1")
+    (True, True, False, False)
+    """
+    if left is right:
+        return True
+    if is_membership(left) and is_membership(right):
+        if type(left) is type(right) and left == right:
+            return True
+        added, removed = membership_changes(left, right)
+        return not added and not removed
+    if isinstance(left, tuple) and isinstance(right, tuple):
+        return len(left) == len(right) and all(map(equal, left, right))
+    if isinstance(left, Mapping) and isinstance(right, Mapping):
+        return left.keys() == right.keys() and all(equal(left[name], right[name]) for name in left)
+    if left == right:
+        return True
+    return _is_nan(left) and _is_nan(right)
+
+
+def _is_nan(value: Any) -> bool:
+    if isinstance(value, decimal.Decimal):
+        return value.is_nan()
+    return isinstance(value, float) and value != value  # noqa: PLR0124 - only NaN differs from itself
+
+
+def natural(value: Any) -> tuple[str, Any]:
+    """Return a key that sorts values of any types the same way every time, by value where they can be compared."""
+    kind = family(value)
+    if kind in {"str", "bytes", "UUID", "time", "timedelta"} or type(value) is datetime.date:
+        return (kind, value)
+    if kind == "number" and not isinstance(value, complex) and not _is_nan(value):
+        return (kind, value)
+    return (f"{kind}:{type(value).__name__}", repr(value))
+
+
+def _ordered(values: Iterable[Any]) -> list[Any]:
+    found = list(values)
+    try:
+        return sorted(found, key=natural)
+    except TypeError:  # a str subclass with a comparison of its own, say
+        return sorted(found, key=repr)
+
+
+def membership_changes(value: Iterable[Any], old_value: Iterable[Any]) -> tuple[list[Any], list[Any]]:
+    """Return the members to add to ``old_value`` and those to remove, each sorted, so that it becomes ``value``.
+
+    A member counts as often as it stands there in two lists, and once as soon as one side is a set.
+
+    >>> membership_changes(["b", "a"], ["c", "a", "a"])
+    (['b'], ['a', 'c'])
+    """
+    as_sets = not (isinstance(value, list) and isinstance(old_value, list))
+    left, right = list(value), list(old_value)
+    try:
+        added, removed = _hashed_changes(left, right, as_sets=as_sets)
+    except TypeError:  # members that cannot be hashed, such as dictionaries
+        added, removed = _plain_changes(left, right, as_sets=as_sets)
+    return _ordered(added), _ordered(removed)
+
+
+class _NaN:
+    """Stands for every NaN, so that one finds another in a dictionary."""
+
+
+def _hashed_changes(left: list[Any], right: list[Any], *, as_sets: bool) -> tuple[list[Any], list[Any]]:
+    counts: dict[Any, int] = {}
+    members: dict[Any, Any] = {}
+    for side, step in ((left, 1), (right, -1)):
+        names = [_NaN if _is_nan(member) else member for member in side]
+        for name, member in zip(names, side, strict=True):
+            members.setdefault(name, member)
+        for name in set(names) if as_sets else names:
+            counts[name] = counts.get(name, 0) + step
+    added = [members[name] for name, count in counts.items() for _ in range(count)]
+    removed = [members[name] for name, count in counts.items() for _ in range(-count)]
+    return added, removed
+
+
+def _plain_changes(left: list[Any], right: list[Any], *, as_sets: bool) -> tuple[list[Any], list[Any]]:
+    def position(values: Sequence[Any], wanted: Any) -> int:
+        return next((place for place, value in enumerate(values) if equal(value, wanted)), -1)
+
+    if as_sets:
+        left = [member for place, member in enumerate(left) if position(left[:place], member) < 0]
+        right = [member for place, member in enumerate(right) if position(right[:place], member) < 0]
+    added: list[Any] = []
+    removed = list(right)
+    for member in left:
+        place = position(removed, member)
+        if place < 0:
+            added.append(member)
+        else:
+            del removed[place]
+    return added, removed
+
+
+def family(value: Any) -> str:
+    """Return the name of the types that a value can be equal to a value of.
+
+    >>> family(1) == family(1.0), family(1) == family("1")
+    (True, False)
+    """
+    if value is None:
+        return "None"
+    if isinstance(value, datetime.datetime):
+        return "datetime without a time zone" if value.utcoffset() is None else "datetime with a time zone"
+    for types, name in _FAMILIES:
+        if isinstance(value, types):
+            return name
+    if isinstance(value, enum.Enum):
+        return f"Enum {type(value).__name__}"
+    return "other"
+
+
+def comparable(left: Any, right: Any) -> bool:
+    """Say whether values of these two types can be equal at all; None and types not known here always may."""
+    kinds = {family(left), family(right)}
+    if len(kinds) == 1:
+        if kinds == {"membership"} and left and right:
+            return any(comparable(one, other) for one in _kinds(left) for other in _kinds(right))
+        return True
+    return "None" in kinds or "other" in kinds
+
+
+def _kinds(members: Iterable[Any]) -> list[Any]:
+    """Return one member of each type, which stand for all the others."""
+    first: dict[Callable[..., Any], Any] = {}
+    for member in members:
+        first.setdefault(type(member), member)
+    return list(first.values())

@@ -1,0 +1,138 @@
+"""Feeds a branch: says where rows come from, and what becomes of them on the way."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
+
+from datastoresync.errors import DeclarationError, ImporterError, RowError
+from datastoresync.syncers.records import Records
+
+__all__ = ["CallableImporter", "Importer", "IterableImporter", "importer_of"]
+
+
+class Importer:
+    """Where a branch's rows come from. Subclass it, and write `read`.
+
+    ``tree`` and ``branch`` are the ones that are being imported, so that a branch can be derived from others: name
+    them in ``after``, and they are imported first. Each bound branch has an importer of its own.
+
+    ``on_bad_row`` is ``"stop"`` or ``"collect"``: whether a row that is refused ends the import, or is listed in its
+    report and left out. After rows were left out, no sync deletes anything in that branch or in one derived from it.
+
+    >>> class Staff(Importer):
+    ...     def read(self):
+    ...         yield {"idnumber": "1", "name": "Ann"}
+    ...     def keep(self, row):
+    ...         return bool(row["name"])
+    """
+
+    after: ClassVar[tuple[str, ...]] = ()
+    on_bad_row: Literal["stop", "collect"] = "stop"
+
+    if TYPE_CHECKING:
+        tree: Any
+        branch: Any
+
+    def read(self) -> Iterable[Mapping[str, Any]] | Records:
+        """Yield the rows, or return whatever is taken as rows: records, a dataframe, an iterable of mappings."""
+        message = f"{type(self).__name__} must define read()"
+        raise DeclarationError(message)
+
+    def keep(self, row: Mapping[str, Any]) -> bool:  # noqa: ARG002 - a hook
+        """Say whether a row is wanted; called before `prepare`."""
+        return True
+
+    def prepare(self, row: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Return the row as it should be taken: renamed, split, completed."""
+        return row
+
+    def resolve_duplicate(self, existing: Mapping[str, Any], row: Mapping[str, Any]) -> Mapping[str, Any] | None:  # noqa: ARG002 - a hook
+        """Return the row that stands for two with one idnumber, or None to refuse them."""
+        return None
+
+    def finished(self) -> None:
+        """Do what is to be done when all rows are read; what it raises undoes the import."""
+
+    def reject(self, error: RowError) -> None:
+        """Refuse one row: raise the error, or note it if this importer collects bad rows."""
+        if self.on_bad_row != "collect":
+            raise error
+        self.bad_rows.append(error)
+
+    def bound(self, tree: Any, branch: Any) -> Self:
+        """Return a copy for one branch, ready for one import."""
+        if self.on_bad_row not in ("stop", "collect"):
+            message = f"on_bad_row is 'stop' or 'collect' (got {self.on_bad_row!r})"
+            raise DeclarationError(message)
+        mine = copy.copy(self)
+        mine.tree, mine.branch = tree, branch
+        mine.bad_rows = []
+        return mine
+
+    bad_rows: list[RowError]
+
+
+class CallableImporter(Importer):
+    """Calls a function without arguments for its rows, anew at every import."""
+
+    def __init__(self, function: Callable[[], Any]) -> None:
+        self.function = function
+
+    def read(self) -> Any:
+        """Return what the function returns."""
+        return self.function()
+
+
+class IterableImporter(Importer):
+    """Takes rows that are there already: a list of mappings, a dataframe."""
+
+    def __init__(self, rows: Any) -> None:
+        self.rows = rows
+        self._state = {"read": False}  # shared by the copies, since they share the iterator
+
+    def read(self) -> Any:
+        """Return the rows.
+
+        Raises:
+            ImporterError: at the second import from an iterator, which has nothing left by then.
+        """
+        if isinstance(self.rows, (Iterator, Records)):
+            if self._state["read"]:
+                message = "an iterator gives its rows only once: give the function that makes it instead"
+                raise ImporterError(message)
+            self._state["read"] = True
+        return self.rows
+
+
+def importer_of(source: Any, *, store: Callable[[Any], Importer]) -> Importer:
+    """Return an importer for whatever was given as one.
+
+    Args:
+        source: An importer or its class, a syncer, a function, rows, or a dataframe.
+        store: Makes an importer of a syncer.
+
+    Raises:
+        DeclarationError: if nothing can be read from it.
+    """
+    if isinstance(source, Importer):
+        return source
+    if isinstance(source, type) and issubclass(source, Importer):
+        try:
+            return source()
+        except TypeError as error:
+            message = f"{source.__name__} needs arguments: give an instance of it ({error})"
+            raise DeclarationError(message) from error
+    if not isinstance(source, type):
+        if callable(getattr(source, "load", None)) and callable(getattr(source, "dump", None)):
+            return store(source)
+        if hasattr(source, "__arrow_c_stream__"):
+            return IterableImporter(source)
+        if callable(source):
+            return CallableImporter(source)
+        if isinstance(source, Iterable) and not isinstance(source, (str, bytes, Mapping)):
+            return IterableImporter(source)
+    hint = f"; for a file write CSVImporter({source!r})" if isinstance(source, str) else ""
+    message = f"an importer, a function, a syncer, a dataframe or rows are wanted (got {source!r}){hint}"
+    raise DeclarationError(message)

@@ -1,0 +1,368 @@
+"""Level 4: one thing, an idnumber and its attributes."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Mapping
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, ClassVar, dataclass_transform, get_origin, get_type_hints
+
+import attrs
+
+from datastoresync.applying.preview import Preview
+from datastoresync.diffing.diff import Diff
+from datastoresync.diffing.side import Side
+from datastoresync.errors import ComparisonError, DeclarationError
+from datastoresync.importing.convert import converter
+from datastoresync.importing.layout import Field, Layout
+from datastoresync.printing.html import html
+from datastoresync.printing.outline import Grid, Outline
+
+__all__ = ["Object", "attributes_of", "layout_of", "side_of"]
+
+_SETTINGS = frozenset({"_identifiers", "_attributes", "_shortname", "_children", "_references"})
+
+
+def _own_annotations(namespace: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a class body's annotations, unresolved, on every version of Python."""
+    if sys.version_info >= (3, 14):  # pragma: no cover - annotations became lazy in 3.14 (PEP 649)
+        import annotationlib
+
+        annotate = annotationlib.get_annotate_from_class_namespace(namespace)
+        if annotate is None:
+            return dict(namespace.get("__annotations__", {}))
+        return dict(annotationlib.call_annotate_function(annotate, annotationlib.Format.FORWARDREF))
+    return dict(namespace.get("__annotations__", {}))
+
+
+def _is_class_variable(annotation: object) -> bool:
+    if isinstance(annotation, str):
+        return annotation.replace(" ", "").partition("[")[0].rpartition(".")[2] == "ClassVar"
+    return annotation is ClassVar or get_origin(annotation) is ClassVar
+
+
+def _field(value: Any) -> Any:
+    """Turn what stands behind the ``=`` of a field into an attrs field; a mutable default is copied for each object."""
+    if isinstance(value, type(attrs.field())):
+        return value
+    if value is attrs.NOTHING:
+        return attrs.field()
+    if isinstance(value, (list, set, dict)):
+        return attrs.field(factory=lambda: type(value)(value))
+    return attrs.field(default=value)
+
+
+@dataclass_transform(kw_only_default=True, field_specifiers=(attrs.field,))
+class ObjectType(type):
+    """Makes a class with annotated fields a slotted attrs class, so that subclassing `Object` is all it takes."""
+
+    def __new__(
+        mcs, name: str, bases: tuple[type, ...], namespace: dict[str, Any], *, open_class: bool = False, **kwargs: Any
+    ) -> ObjectType:
+        """Create a class: closed if it or a base has annotated fields, open otherwise."""
+        declared = [
+            field
+            for field, annotation in _own_annotations(namespace).items()
+            if not _is_class_variable(annotation) and field not in _SETTINGS and not field.startswith("__")
+        ]
+        if not any(isinstance(base, ObjectType) for base in bases):
+            return super().__new__(mcs, name, bases, namespace, **kwargs)
+        closed_base = any(hasattr(base, "__attrs_attrs__") for base in bases)
+        if open_class or not (declared or closed_base):
+            return super().__new__(mcs, name, bases, namespace, **kwargs)
+        known = {field for base in bases for cls in base.__mro__ for field in getattr(cls, "__slots__", ())}
+        bodies = [namespace, *(vars(cls) for base in bases for cls in base.__mro__)]
+        identifiers = next(body["_identifiers"] for body in bodies if "_identifiers" in body)
+        if tuple(identifiers) == ("idnumber",) and "idnumber" not in known and "idnumber" not in declared:
+            if isinstance(namespace.get("idnumber"), property):
+                message = f"{name}.idnumber is a property: name the fields it is made of in _identifiers"
+                raise DeclarationError(message)
+            declared.insert(0, "idnumber")
+        these = {}
+        for field in declared:
+            these[field] = _field(namespace.pop(field, attrs.NOTHING))
+            if these[field].alias is None:  # attrs would strip the underscore; a column keeps its name
+                these[field] = _aliased(these[field], field)
+        namespace["__slots__"] = tuple(field for field in declared if field not in known)
+        cls = super().__new__(mcs, name, bases, namespace, **kwargs)
+        attrs.define(cls, these=these, slots=False, kw_only=True, eq=False, order=False, repr=False)
+        return cls
+
+
+def _aliased(counting: Any, name: str) -> Any:
+    counting.alias = name
+    return counting
+
+
+class Object(metaclass=ObjectType):
+    """One thing: an idnumber and attributes. Subclass it to say what it is.
+
+    With annotated fields the class is **closed**: it has slots, takes its declared columns only, and converts what an
+    importer yields to the declared types. Without any it is **open** and takes whatever columns come. Public fields
+    and public properties are synced; what begins with an underscore is carried along for properties to use.
+
+    Class-level settings: ``_identifiers`` (the fields that make up the idnumber), ``_attributes`` (just these are
+    synced), ``_shortname``, ``_children`` and ``_references`` (``{"members": "users"}``: the branch that an
+    attribute's values are idnumbers of).
+
+    >>> class User(Object):
+    ...     name: str
+    ...     groups: set[str] = set()
+    >>> User(idnumber="1", name="Ann")
+    User(idnumber='1', name='Ann', groups=set())
+    >>> User(idnumber="1", name="Ann") - User(idnumber="1", name="Anna")
+    update_name(idnumber='1', attr='name', value='Ann')
+    """
+
+    __slots__ = ("__branch__",)
+
+    _identifiers: ClassVar[tuple[str, ...]] = ("idnumber",)
+    _attributes: ClassVar[tuple[str, ...] | None] = None
+    _shortname: ClassVar[tuple[str, ...]] = ()
+    _children: ClassVar[Mapping[str, str]] = {}
+    _references: ClassVar[Mapping[str, str]] = {}
+
+    if TYPE_CHECKING:
+        idnumber: Any = attrs.field(default=None)
+
+        def __getattr__(self, name: str) -> Any: ...
+
+    def __new__(cls, *_: Any, **__: Any) -> Any:
+        """Make an object; of `Object` itself an open one, since it declares nothing."""
+        return object.__new__(_Open if cls is Object else cls)
+
+    def __init__(self, **attributes: Any) -> None:
+        missing = [name for name in self._identifiers if name not in attributes]
+        if missing:
+            message = f"{type(self).__name__} needs {', '.join(missing)}"
+            raise DeclarationError(message)
+        for name, value in attributes.items():
+            setattr(self, name, value)
+
+    def __repr__(self) -> str:
+        """Show the idnumber and the synced attributes, as the class would be called with them."""
+        names = [*self._identifiers, *(name for name in attributes_of(self) if name not in self._identifiers)]
+        return f"{type(self).__name__}({', '.join(f'{name}={_shown(self, name)}' for name in names)})"
+
+    def __outline__(self) -> Outline:
+        """Describe the object: a row an attribute, those that are not synced last."""
+        names = [*self._identifiers, *attributes_of(self)]
+        carried = sorted(name for name in _stored(self) if name not in names)
+        return Outline(
+            f"{type(self).__name__} {getattr(self, 'idnumber', None)!r}",
+            kind="object",
+            grid=Grid(
+                ("attribute", "value"),
+                lambda: ((name, _shown(self, name)) for name in (*names, *carried)),
+                len(names) + len(carried),
+            ),
+            expanded=True,
+        )
+
+    def _repr_html_(self) -> str:
+        return html(self.__outline__())
+
+    def diff(self, other: Object) -> Diff:
+        """Return what ``other`` must change to become this object; the same as ``self - other``.
+
+        Raises:
+            ComparisonError: if the two have different idnumbers.
+            SchemaMismatchError: if they do not have the same synced attributes.
+        """
+        mine, theirs = _key(self), _key(other)
+        if mine != theirs:
+            message = f"{mine!r} and {theirs!r} are different things: only objects with one idnumber can be compared"
+            raise ComparisonError(message)
+        return Diff.between([(_side_of_one(self, other), _side_of_one(other, self))])
+
+    def preview(self, other: Object) -> Preview:
+        """Print what ``other`` must change to become this object; the same as ``self > other``."""
+        return Preview.of(Object.diff(self, other)).show()
+
+    # The operators name the class, since a field may well be called `diff`.
+
+    def __sub__(self, other: Object) -> Diff:
+        return Object.diff(self, other) if isinstance(other, Object) else NotImplemented
+
+    def __gt__(self, other: Object) -> Preview:
+        return Object.preview(self, other) if isinstance(other, Object) else NotImplemented
+
+
+class _Open(Object, open_class=True):
+    """What `Object` itself gives: an object without a class of its own."""
+
+
+_Open.__name__ = _Open.__qualname__ = "Object"
+
+
+class _Identity:
+    """Gives the idnumber of a class with other ``_identifiers``; an idnumber of the object's own goes first."""
+
+    def __get__(self, instance: Object | None, owner: type[Object]) -> Any:
+        if instance is None:
+            return self
+        identifiers = owner._identifiers
+        if identifiers == ("idnumber",):
+            message = f"this {owner.__name__} has no idnumber yet"
+            raise AttributeError(message)
+        values = tuple(getattr(instance, name) for name in identifiers)
+        return values if len(values) > 1 else values[0]
+
+
+type.__setattr__(Object, "idnumber", _Identity())
+
+
+def _key(item: Object) -> Any:
+    return item.idnumber
+
+
+def _stored(item: Object) -> list[str]:
+    declared = [attribute.name for attribute in getattr(type(item), "__attrs_attrs__", ())]
+    return declared + [name for name in getattr(item, "__dict__", {}) if name not in declared]
+
+
+def _shown(item: Object, name: str) -> str:
+    try:
+        return repr(getattr(item, name))
+    except Exception as error:  # noqa: BLE001 - a property that fails is shown, so that it can be found
+        return f"<{type(error).__name__}: {error}>"
+
+
+def _properties(cls: type) -> list[str]:
+    found: dict[str, bool] = {}
+    for base in reversed(cls.__mro__[: cls.__mro__.index(Object)]):
+        for name, value in vars(base).items():
+            found[name] = isinstance(value, (property, cached_property))
+    return [name for name, is_property in found.items() if is_property and not name.startswith("_")]
+
+
+def _narrowed(cls: type[Object], names: list[str]) -> tuple[str, ...]:
+    if cls._attributes is not None:
+        return tuple(sorted(cls._attributes))
+    hidden = {*cls._identifiers, *cls._children.values(), "idnumber"}
+    return tuple(sorted({name for name in names if name not in hidden and not name.startswith("_")}))
+
+
+def attributes_of(item: Object) -> tuple[str, ...]:
+    """Return the names of the attributes of one object that are synced, as its repr shows them."""
+    cls = type(item)
+    if cls._attributes is not None:
+        return tuple(cls._attributes)
+    wanted = set(_narrowed(cls, [*_stored(item), *_properties(cls)]))
+    return tuple(name for name in [*_stored(item), *_properties(cls)] if name in wanted)
+
+
+def synced(cls: type[Object], columns: set[str]) -> tuple[str, ...]:
+    """Return the names of the attributes that are synced, sorted, given the columns of an open class."""
+    declared = [attribute.name for attribute in getattr(cls, "__attrs_attrs__", ())]
+    return _narrowed(cls, [*declared, *columns, *_properties(cls)])
+
+
+def layout_of(cls: type[Object]) -> Layout:
+    """Return what the feed must know of a class; worked out once a class, when its annotations can be resolved.
+
+    Raises:
+        DeclarationError: if an annotation names what cannot be found, or ``_identifiers`` what is not a field.
+    """
+    if cls is Object:
+        cls = _Open
+    found: Layout | None = cls.__dict__.get("__layout__")
+    if found is None:
+        found = _layout(cls)
+        type.__setattr__(cls, "__layout__", found)
+    return found
+
+
+def _layout(cls: type[Object]) -> Layout:
+    identifiers = tuple(cls._identifiers)
+    if isinstance(cls._identifiers, str) or not identifiers:
+        message = f"{cls.__name__}._identifiers must be a tuple of field names, such as ('name',)"
+        raise DeclarationError(message)
+    declared = getattr(cls, "__attrs_attrs__", None)
+    if declared is None:
+        return Layout(cls, identifiers, None)
+    try:
+        hints = get_type_hints(cls, include_extras=True)
+    except NameError as error:
+        message = f"{cls.__name__}: the annotation {error.name!r} cannot be found where the class is defined"
+        raise DeclarationError(message) from error
+    fields: dict[str, Field] = {}
+    for attribute in declared:
+        own = attribute.converter is not None
+        fields[attribute.name] = Field(
+            attribute.name,
+            None if own else converter(hints.get(attribute.name, Any)),
+            *_default(cls, attribute),
+        )
+    unknown = [name for name in identifiers if name not in fields]
+    if unknown:
+        message = f"{cls.__name__}._identifiers names {', '.join(unknown)}, which is no field of it"
+        raise DeclarationError(message)
+    custom = (
+        cls.__setattr__ is not object.__setattr__
+        or "__attrs_post_init__" in dir(cls)
+        or not getattr(cls.__init__, "__attrs_init__", True)
+        or any(attribute.validator or attribute.converter for attribute in declared)
+        or _own_init(cls)
+        or not all(type(getattr(cls, name)).__name__ == "member_descriptor" for name in fields)
+    )
+    return Layout(cls, identifiers, fields, through_init=custom)
+
+
+def _own_init(cls: Any) -> bool:
+    """Say whether somebody wrote an ``__init__``: those that attrs makes stand in a file of no name."""
+    return not cls.__init__.__code__.co_filename.startswith("<attrs generated")
+
+
+def _default(cls: type, attribute: Any) -> tuple[Callable[[], Any] | None, bool]:
+    default = attribute.default
+    if default is attrs.NOTHING:
+        return None, False
+    if isinstance(default, attrs.Factory):  # type: ignore[arg-type]  # attrs types Factory as a function
+        if default.takes_self:
+            return (lambda: default.factory(object.__new__(cls))), False
+        return default.factory, False
+    return (lambda: default), True
+
+
+def side_of(
+    cls: type[Object],
+    objects: Mapping[Any, Any],
+    *,
+    tree: str = "",
+    branch: str = "",
+    columns: set[str] | None = None,
+    overrides: Mapping[Any, Mapping[str, Any]] | None = None,
+    **facts: Any,
+) -> Side:
+    """Describe objects of one class as one side of a comparison. ``facts`` are further arguments of `Side`."""
+    layout = layout_of(cls)
+    if columns is None:
+        columns = set()
+        if layout.open:
+            for names in {tuple(vars(item)) for item in objects.values()}:
+                columns.update(names)
+    fields = (layout.fields or {}).values()
+    return Side(
+        tree=tree,
+        branch=branch,
+        owner=layout.cls.__name__,
+        objects=objects,
+        attributes=synced(layout.cls, columns),
+        flexible=frozenset(field.name for field in fields if field.converter and field.converter.flexible),
+        declared={field.name: field.converter.describe for field in fields if field.converter},
+        sparse=layout.open,
+        overrides={} if overrides is None else overrides,
+        references=dict(cls._references),
+        children=tuple(cls._children),
+        **facts,
+    )
+
+
+def _side_of_one(item: Object, other: Object) -> Side:
+    branch = getattr(item, "__branch__", None)
+    if branch is not None:
+        side: Side = branch.side()
+        return attrs.evolve(side, objects={item.idnumber: item})
+    name = getattr(getattr(other, "__branch__", None), "name", "")
+    return side_of(type(item), {item.idnumber: item}, branch=name)

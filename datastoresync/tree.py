@@ -1,0 +1,309 @@
+"""Level 2: one system, with its branches, how they are imported, and how changes are applied to it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, ClassVar, Self
+
+from datastoresync.applying.bulk import Stored, StoreTemplate
+from datastoresync.applying.preview import Preview
+from datastoresync.applying.report import Report
+from datastoresync.applying.reporter import Reporter
+from datastoresync.applying.safeguards import Limits
+from datastoresync.branch import Branch, collector_paused
+from datastoresync.diffing.diff import Diff, template_of
+from datastoresync.diffing.filters import Filter
+from datastoresync.diffing.order import in_order
+from datastoresync.errors import DeclarationError, SchemaMismatchError
+from datastoresync.object import layout_of
+from datastoresync.printing.html import html
+from datastoresync.printing.outline import Outline
+from datastoresync.printing.text import text
+from datastoresync.printing.words import counted
+
+__all__ = ["Tree"]
+
+
+class Tree(Mapping[str, Branch[Any]]):
+    """One system: named branches, and what it means to change it.
+
+    Declare the branches in a subclass. Those whose names begin with an underscore are imported for others to be
+    derived from, and are not compared.
+
+    Args:
+        name: What messages call it; a datastore gives it the name that it has there. The class's name if None.
+        syncer: Feeds every branch without an importer of its own, and takes the changes if there is no template.
+        template: Applies the changes: a template, its class, or its import string. The class's own if None.
+        branches: Further branches by name; for a tree that grows.
+
+    >>> from datastoresync import Object
+    >>> class Source(Tree):
+    ...     users = Branch(Object, importer=lambda: [{"idnumber": "1", "name": "Ann"}])
+    >>> +Source()
+    <Tree Source: users 1>
+    """
+
+    template: Any = None
+    _declared: ClassVar[Mapping[str, Branch[Any]]] = {}
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        """Collect the branches that the class declares."""
+        super().__init_subclass__(**kwargs)
+        own = {name: value for name, value in vars(cls).items() if isinstance(value, Branch)}
+        for name in own:
+            if hasattr(Tree, name):
+                message = f"{cls.__name__}.{name}: a tree has something of that name itself; give the branch another"
+                raise DeclarationError(message)
+        inherited = {
+            name: branch
+            for base in reversed(cls.__mro__[1:])
+            for name, branch in getattr(base, "_declared", {}).items()
+        }
+        cls._declared = {**inherited, **own}
+
+    def __new__(cls, *_: Any, **__: Any) -> Self:
+        """Make a tree with branches of its own, whether or not a subclass's ``__init__`` calls this one."""
+        tree = super().__new__(cls)
+        tree.name = cls.__name__
+        tree.syncer = None
+        tree._branches = {}
+        for name, declared in cls._declared.items():
+            tree.grow(name, declared)
+        return tree
+
+    def __init__(
+        self,
+        name: str | None = None,
+        *,
+        syncer: Any = None,
+        template: Any = None,
+        branches: Mapping[str, Branch[Any]] | None = None,
+    ) -> None:
+        self.name: str = name or self.name
+        self.syncer: Any = syncer
+        if template is not None:
+            self.template = template
+        for branch_name, branch in (branches or {}).items():
+            self.grow(branch_name, branch)
+
+    _branches: dict[str, Branch[Any]]
+
+    def grow(self, name: str, branch: Branch[Any] | None = None) -> Branch[Any]:
+        """Give the tree a branch like the one given, or one of open objects.
+
+        Raises:
+            DeclarationError: if the name is no identifier, or taken.
+        """
+        if not name.isidentifier() or hasattr(Tree, name) or name in self._branches:
+            message = f"{name!r} cannot be the name of a branch of {self.name}: it is taken, or not an identifier"
+            raise DeclarationError(message)
+        bound = (Branch() if branch is None else branch).bound(name, self)
+        self._branches[name] = bound
+        self.__dict__[name] = bound
+        return bound
+
+    # A mapping from names to branches; those that are compared come first in `branches`.
+
+    def __getitem__(self, name: str) -> Branch[Any]:
+        try:
+            return self._branches[name]
+        except KeyError:
+            message = f"no branch {name!r} in {self.name}: there are {', '.join(self._branches) or 'none'}"
+            raise KeyError(message) from None
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._branches)
+
+    def __len__(self) -> int:
+        return len(self._branches)
+
+    def __bool__(self) -> bool:
+        return True
+
+    __eq__ = object.__eq__
+    __hash__ = object.__hash__
+
+    @property
+    def branches(self) -> list[str]:
+        """The names of the branches that are compared."""
+        return [name for name in self._branches if not name.startswith("_")]
+
+    def find(self, idnumber: Any) -> dict[str, Any]:
+        """Return all that the tree holds under an idnumber, by branch."""
+        return {name: branch[idnumber] for name, branch in self._branches.items() if idnumber in branch}
+
+    # The operators.
+
+    def load(self) -> Self:
+        """Import every branch, each after those it is derived from; the same as ``+tree``.
+
+        If one fails, all stay as they were.
+
+        Raises:
+            ImporterError: if something that comes in is refused.
+            CircularOrderError: if branches are derived from each other.
+        """
+        after = {name: branch.importer.after for name, branch in self._branches.items() if branch.importer is not None}
+        for name, others in after.items():
+            if isinstance(others, str):
+                message = f"{self.name}.{name}: after must be a tuple: ({others!r},)"
+                raise DeclarationError(message)
+            for other in others:
+                if other not in self._branches:
+                    message = f"{self.name}.{name} is after {other!r}, which is no branch of {self.name}"
+                    raise DeclarationError(message)
+        order = in_order(self._branches, after, what=f"branches of {self.name}")
+        before = {name: branch.state() for name, branch in self._branches.items()}
+        try:
+            with collector_paused():
+                for name in order:
+                    self._branches[name].load()
+        except BaseException:
+            for name, state in before.items():
+                self._branches[name].restore(state)
+            raise
+        return self
+
+    def diff(self, other: Tree, *, only: Filter = None, exclude: Filter = None) -> Diff:
+        """Return what ``other`` must do to become this tree; the same as ``self - other``. Asks no store anything.
+
+        Raises:
+            SchemaMismatchError: if the trees do not have the same branches, or a branch cannot be compared.
+        """
+        mine, theirs = set(self.branches), set(other.branches)
+        if mine != theirs:
+            problems = [
+                f"{has.name} has a branch {name!r}, {lacks.name} does not: declare it there, or call it _{name} if it "
+                "only feeds others"
+                for has, lacks, names in ((self, other, mine - theirs), (other, self, theirs - mine))
+                for name in sorted(names)
+            ]
+            message = "the two trees cannot be compared:" + "".join(f"\n  - {problem}" for problem in problems)
+            raise SchemaMismatchError(message, problems=problems)
+        with collector_paused():
+            sides = [(self[name].side(), other[name].side()) for name in self.branches]
+            return Diff.between(sides).filtered(only, exclude)
+
+    def preview(
+        self, other: Tree, *, only: Filter = None, exclude: Filter = None, limits: Limits | None = None
+    ) -> Preview:
+        """Print what ``other`` must do to become this tree; the same as ``self > other``."""
+        return Preview.of(self.diff(other, only=only, exclude=exclude), limits=limits).show()
+
+    def sync_to(
+        self,
+        other: Tree,
+        *,
+        mock: bool = False,
+        limits: Limits | None = None,
+        only: Filter = None,
+        exclude: Filter = None,
+        on_error: str | None = None,
+        reporters: Iterable[Reporter] = (),
+    ) -> Report:
+        """Make ``other`` like this tree, through its template or its syncer; the same as ``self >> other``.
+
+        Args:
+            other: The destination. What succeeds is folded into it.
+            mock: Walks through it all and calls nothing.
+            limits: What this run may change, if more or less than usual.
+            only: The actions that are meant; see `Diff.only`.
+            exclude: The actions that are not.
+            on_error: ``"continue"`` or ``"stop"``; None for the template's own choice.
+            reporters: Who is to hear of it.
+
+        Raises:
+            SchemaMismatchError: if the trees cannot be compared.
+            SafeguardError: if it would do more than the limits allow; nothing was changed.
+            DeclarationError: if the destination has neither a template nor a syncer that takes changes.
+        """
+        return other.apply(
+            self.diff(other),
+            mock=mock,
+            limits=limits,
+            only=only,
+            exclude=exclude,
+            on_error=on_error,
+            reporters=reporters,
+        )
+
+    def sync_from(self, other: Tree, **options: Any) -> Report:
+        """Make this tree like ``other``; the same as ``other >> self``."""
+        return other.sync_to(self, **options)
+
+    def apply(self, diff: Diff, **options: Any) -> Report:
+        """Carry out a diff whose destination this tree is, with the options of `sync_to`."""
+        report: Report = self.applier().apply(diff, **options)
+        return report
+
+    def applier(self) -> Any:
+        """Return what carries out changes to this tree: its template, or one that writes to its syncer."""
+        if self.template is not None:
+            return template_of(self.template)
+        if callable(getattr(self.syncer, "apply_changes", None)):
+            stored = {}
+            for name in self.branches:
+                branch = self[name]
+                layout = layout_of(branch.object_class)
+                stored[name] = Stored(branch.table, layout.identifiers, layout.convert)
+            return StoreTemplate(self.syncer, stored)
+        message = (
+            f"{self.name} has no template and no syncer that takes changes: declare `template = …` in "
+            f"{type(self).__name__}, or write source - dest | Template"
+        )
+        raise DeclarationError(message)
+
+    def __pos__(self) -> Self:
+        return self.load()
+
+    def __sub__(self, other: Tree) -> Diff:
+        return self.diff(other) if isinstance(other, Tree) else self._slip(other, "-")
+
+    def __gt__(self, other: Tree) -> Preview:
+        return self.preview(other) if isinstance(other, Tree) else self._slip(other, ">")
+
+    def __rshift__(self, other: Tree) -> Report:
+        return self.sync_to(other) if isinstance(other, Tree) else self._slip(other, ">>")
+
+    def __or__(self, template: object) -> Any:
+        message = "`>` binds less tightly than `|`: write (source > dest) | Template, or source - dest | Template"
+        raise TypeError(message)
+
+    def __neg__(self) -> Any:
+        message = "a tree has no minus: the diff that undoes another is -(source - dest)"
+        raise TypeError(message)
+
+    def _slip(self, other: object, symbol: str) -> Any:
+        """Refuse what is clearly a slip with the right expression, and leave the rest to Python."""
+        if isinstance(other, type) and issubclass(other, Tree):
+            message = f"{other.__name__} is a class: write {self.name} {symbol} {other.__name__}()"
+            raise TypeError(message)
+        if isinstance(other, Branch):
+            mine = f"{self.name}.{other.name}"
+            message = f"a tree and a branch cannot be compared: write {mine} {symbol} {other.full_name}"
+            raise TypeError(message)
+        if symbol != "-" and callable(getattr(other, "apply", None)):
+            message = f"a template goes behind `|`: write {self.name} - dest | Template"
+            raise TypeError(message)
+        return NotImplemented
+
+    def __repr__(self) -> str:
+        held = ", ".join(f"{name} {len(branch):,}" for name, branch in self._branches.items())
+        return f"<Tree {self.name}: {held or 'no branches'}>"
+
+    def __outline__(self) -> Outline:
+        """Describe the tree: its branches."""
+
+        def lines() -> Iterator[Outline]:
+            for branch in self._branches.values():
+                yield branch.__outline__()
+
+        note = counted(sum(map(len, self._branches.values())), "object")
+        return Outline(self.name, "tree", note, lines, len(self), expanded=True)
+
+    def text(self, *, lines: int | None = 25, columns: int | None = 100) -> str:
+        """Return the tree with its branches as plain text."""
+        return text(self.__outline__(), lines=lines, columns=columns)
+
+    def _repr_html_(self) -> str:
+        return html(self.__outline__())
