@@ -64,6 +64,7 @@ from datastoresync.importing.report import ImportReport
 from datastoresync.importing.sql import SQLImporter
 from datastoresync.object import Object
 from datastoresync.syncers.changes import Link, Table
+from datastoresync.syncers.sql import SQLSyncer
 from datastoresync.tree import Tree
 
 __version__ = "0.1.0"
@@ -102,6 +103,7 @@ __all__ = [
     "Result",
     "RowError",
     "SQLImporter",
+    "SQLSyncer",
     "SafeguardError",
     "SchemaMismatchError",
     "SyncInterrupted",

@@ -85,13 +85,14 @@ class Branch(Mapping[Any, T], Generic[T]):
         self._objects: SortedDict = SortedDict()
         self._overrides: dict[Any, dict[str, Any]] = {}
         self._rejected = 0
+        self._columns: set[str] = set()
 
     def bound(self, name: str, tree: Any) -> Branch[T]:
         """Return an empty branch like this one, for a tree of its own."""
         mine = copy.copy(self)
         mine.name, mine.tree = name, tree
         mine.imported, mine._rejected = None, 0  # noqa: SLF001 - it is of this class
-        mine._objects, mine._overrides = SortedDict(), {}  # noqa: SLF001
+        mine._objects, mine._overrides, mine._columns = SortedDict(), {}, set()  # noqa: SLF001
         importer = mine.importer
         if isinstance(importer, StoreImporter) and not importer.table.name:
             mine.importer = StoreImporter(importer.syncer, mine.table, importer.attributes)
@@ -187,9 +188,14 @@ class Branch(Mapping[Any, T], Generic[T]):
             KeyError: if it is not there.
         """
         found = self[idnumber]
-        del self._objects[idnumber]
-        self._overrides.pop(idnumber, None)
+        self._drop(idnumber)
         return found
+
+    def _drop(self, key: Any) -> None:
+        item = self._objects.pop(key, None)
+        self._overrides.pop(key, None)
+        # An open class still has the columns of its last object that had them.
+        self._columns.update(getattr(item, "__dict__", ()))
 
     def _put(self, key: Any, item: Any) -> None:
         try:
@@ -215,6 +221,7 @@ class Branch(Mapping[Any, T], Generic[T]):
             importer = StoreImporter(self.tree.syncer, self.table, self.columns())
         if importer is None:
             return self
+        derived = [self.tree[name] for name in importer.after] if self.tree is not None else []
         started = time.perf_counter()
         with collector_paused():
             fed = self._feed(importer.bound(self.tree, self))
@@ -224,8 +231,7 @@ class Branch(Mapping[Any, T], Generic[T]):
                 message = f"{self.full_name}: the idnumbers cannot be sorted: {error}"
                 raise ImporterError(message) from error
             layout_of(self.object_class).attach(fed.objects.values(), self)
-        self._overrides = {}
-        derived = [self.tree[name] for name in importer.after] if self.tree is not None else []
+        self._overrides, self._columns = {}, set()
         self._rejected = len(fed.bad_rows) + sum(branch._rejected for branch in derived)  # noqa: SLF001 - of this class
         seconds = time.perf_counter() - started
         self.imported = ImportReport(self.full_name, fed.rows, len(fed.objects), fed.bad_rows, seconds)
@@ -245,11 +251,11 @@ class Branch(Mapping[Any, T], Generic[T]):
 
     def state(self) -> tuple[Any, ...]:
         """Return what an import replaces, so that a tree can put it back if a later branch fails."""
-        return self._objects, self._overrides, self._rejected, self.imported
+        return self._objects, self._overrides, self._columns, self._rejected, self.imported
 
     def restore(self, state: tuple[Any, ...]) -> None:
         """Put back what `state` gave."""
-        self._objects, self._overrides, self._rejected, self.imported = state
+        self._objects, self._overrides, self._columns, self._rejected, self.imported = state
 
     def diff(self, other: Branch[Any], *, only: Filter = None, exclude: Filter = None) -> Diff:
         """Return what ``other`` must do to become this branch; the same as ``self - other``.
@@ -309,6 +315,7 @@ class Branch(Mapping[Any, T], Generic[T]):
             self._objects,
             tree=self.tree.name if self.tree is not None else "",
             branch=self.name,
+            columns=self._columns,
             overrides=self._overrides,
             rejected=self._rejected,
             fold=self.fold,
@@ -322,8 +329,7 @@ class Branch(Mapping[Any, T], Generic[T]):
         """
         key = action.idnumber
         if action.verb == "old":
-            self._objects.pop(key, None)
-            self._overrides.pop(key, None)
+            self._drop(key)
             return
         if action.verb == "new":
             layout = layout_of(self.object_class)
@@ -337,7 +343,10 @@ class Branch(Mapping[Any, T], Generic[T]):
             return
         value = copy.copy(action.value)
         if action.verb in ("add", "remove"):
-            value = _with_member(self.side().read(key, self._objects[key], action.attr), action.verb, action.value)
+            held = self._overrides.get(key, {})
+            members = held[action.attr] if action.attr in held else getattr(self._objects[key], action.attr)
+            counted = isinstance(values.get(action.attr), list)
+            value = _with_member(members, action.verb, action.value, counted=counted)
         self._set(key, action.attr, value)
 
     def _set(self, key: Any, name: str, value: Any) -> None:
@@ -392,13 +401,15 @@ def _cells(side: Side, key: Any, item: Any) -> Iterator[Any]:
             yield str(error)
 
 
-def _with_member(members: Any, verb: str, member: Any) -> Any:
-    """Return a new container with one member more or less."""
+def _with_member(members: Any, verb: str, member: Any, *, counted: bool) -> Any:
+    """Return a new container with one member more or less; unless members are counted, it is removed everywhere."""
     changed = list(members)
     if verb == "add":
         changed.append(member)
-    else:
+    elif counted:
         place = next((place for place, one in enumerate(changed) if equal(one, member)), None)
         if place is not None:
             del changed[place]
+    else:
+        changed = [one for one in changed if not equal(one, member)]
     return type(members)(changed)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, dataclass_transform, get_origin, get_type_hints
 
@@ -331,24 +331,26 @@ def side_of(
     *,
     tree: str = "",
     branch: str = "",
-    columns: set[str] | None = None,
+    columns: Iterable[str] = (),
     overrides: Mapping[Any, Mapping[str, Any]] | None = None,
     **facts: Any,
 ) -> Side:
-    """Describe objects of one class as one side of a comparison. ``facts`` are further arguments of `Side`."""
+    """Describe objects of one class as one side of a comparison. ``facts`` are further arguments of `Side`.
+
+    ``columns`` are those of an open class that none of the objects may have any more.
+    """
     layout = layout_of(cls)
-    if columns is None:
-        columns = set()
-        if layout.open:
-            for names in {tuple(vars(item)) for item in objects.values()}:
-                columns.update(names)
+    known = set(columns)
+    if layout.open:
+        for names in {tuple(vars(item)) for item in objects.values()}:
+            known.update(names)
     fields = (layout.fields or {}).values()
     return Side(
         tree=tree,
         branch=branch,
         owner=layout.cls.__name__,
         objects=objects,
-        attributes=synced(layout.cls, columns),
+        attributes=synced(layout.cls, known),
         flexible=frozenset(field.name for field in fields if field.converter and field.converter.flexible),
         declared={field.name: field.converter.describe for field in fields if field.converter},
         sparse=layout.open,

@@ -181,7 +181,10 @@ class Tree(Mapping[str, Branch[Any]]):
             message = "the two trees cannot be compared:" + "".join(f"\n  - {problem}" for problem in problems)
             raise SchemaMismatchError(message, problems=problems)
         with collector_paused():
-            sides = [(self[name].side(), other[name].side()) for name in self.branches]
+            # Neither side's order alone, so that the inverse of a difference has the order of the opposite difference.
+            places = [{name: place for place, name in enumerate(tree.branches)} for tree in (self, other)]
+            names = sorted(self.branches, key=lambda name: (places[0][name] + places[1][name], name))
+            sides = [(self[name].side(), other[name].side()) for name in names]
             return Diff.between(sides).filtered(only, exclude)
 
     def preview(

@@ -55,7 +55,7 @@ class CollectingReporter(Reporter):
 _LEVELS = {
     "succeeded": logging.DEBUG,
     "skipped": logging.INFO,
-    "pending": logging.WARNING,
+    "pending": logging.DEBUG,
     "conflict": logging.WARNING,
     "unhandled": logging.DEBUG,
     "failed": logging.ERROR,
@@ -74,7 +74,7 @@ class LoggingReporter(Reporter):
 
     def start(self, plan: Plan) -> None:
         """Log how much there is to do, and a warning for each method that is missing."""
-        self.logger.info("applying: %s", plan.diff.stat)
+        self.logger.info("to apply: %s", plan.diff.stat)
         for method, count in plan.unhandled.items():
             self.logger.warning("unhandled: %s: %d actions, and no method for them", method, count)
 
@@ -84,8 +84,9 @@ class LoggingReporter(Reporter):
 
     def end(self, report: Report) -> None:
         """Log the stat line."""
+        done = "would apply" if report.mock else "applied"
         self.logger.log(
-            logging.INFO if report.ok else logging.ERROR, "applied: %s in %.1f s", report.stat, report.seconds
+            logging.INFO if report.ok else logging.ERROR, "%s: %s in %.1f s", done, report.stat, report.seconds
         )
 
 

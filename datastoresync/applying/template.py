@@ -168,7 +168,7 @@ class Run:
         except Exception as error:  # noqa: BLE001 - whatever a template raises is this action's failure, not the run's
             results = [Result("failed", reason_of(error), error=error) for _ in step.actions]
         return [
-            attrs.evolve(result, action=action, method=step.method)
+            Result(result.status, result.reason, action, step.method, result.error)
             for result, action in zip(results, step.actions, strict=True)
         ]
 

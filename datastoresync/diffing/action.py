@@ -6,6 +6,7 @@ from typing import Any
 
 import attrs
 
+from datastoresync.diffing.values import equal
 from datastoresync.printing.outline import Outline
 
 __all__ = ["VERBS", "Action"]
@@ -16,7 +17,7 @@ VERBS = ("new", "update", "add", "remove", "old")
 _INVERSE = {"new": "old", "old": "new", "add": "remove", "remove": "add", "update": "update"}
 
 
-@attrs.frozen(repr=False, order=False)
+@attrs.frozen(repr=False, eq=False)
 class Action:
     """One step that makes the destination more like the source.
 
@@ -43,8 +44,22 @@ class Action:
     attr: str = ""
     value: Any = None
     old_value: Any = None
-    source: Any = attrs.field(default=None, eq=False)
-    dest: Any = attrs.field(default=None, eq=False)
+    source: Any = None
+    dest: Any = None
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Action):
+            return NotImplemented
+        return (
+            self._place == other._place and equal(self.value, other.value) and equal(self.old_value, other.old_value)
+        )
+
+    def __hash__(self) -> int:
+        return hash(self._place)
+
+    @property
+    def _place(self) -> tuple[Any, ...]:
+        return self.verb, self.branch, self.idnumber, self.attr
 
     @property
     def method(self) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
 from itertools import chain, groupby, islice
 from typing import Any, Protocol, Self, TypeVar, overload
 
@@ -21,7 +22,7 @@ from datastoresync.errors import TemplateError
 from datastoresync.printing.html import html
 from datastoresync.printing.outline import Outline
 from datastoresync.printing.text import text
-from datastoresync.printing.visible import clipped
+from datastoresync.printing.visible import clipped, visible
 from datastoresync.printing.words import counted
 
 __all__ = ["Compared", "Diff", "template_of"]
@@ -82,6 +83,11 @@ class Diff:
 
     actions: tuple[Action, ...]
     compared: tuple[Compared, ...] = ()
+    _by_name: dict[str, Compared] = attrs.field(init=False)
+
+    @_by_name.default
+    def _by_their_names(self) -> dict[str, Compared]:
+        return {one.name: one for one in self.compared}
 
     @classmethod
     def between(cls, sides: Iterable[tuple[Side, Side]], *, engine: Engine | None = None) -> Self:
@@ -212,10 +218,16 @@ class Diff:
         """Note in the destination's branch, in memory, that an action was carried out."""
         compared = self._compared(action)
         if compared.right.fold is not None:
-            compared.right.fold(action, self.values(action) if action.verb == "new" else {})
+            if action.verb == "new":
+                values = self.values(action)
+            elif action.verb == "remove":
+                values = {action.attr: compared.left.read(action.idnumber, action.source, action.attr)}
+            else:
+                values = {}
+            compared.right.fold(action, values)
 
     def _compared(self, action: Action) -> Compared:
-        return next(one for one in self.compared if one.name == action.branch)
+        return self._by_name[action.branch]
 
     def __or__(self, template: Applies[R_co] | type[Applies[R_co]] | str) -> R_co:
         applied: R_co = template_of(template).apply(self)
@@ -229,24 +241,19 @@ class Diff:
         if not self.actions:
             return "<Diff: no differences>"
         shown = _LINES if len(self.actions) <= _LINES else _LINES - 2
-        lines = [clipped(action.message, _COLUMNS) for action in islice(self.actions, shown)]
+        lines = [clipped(visible(action.message), _COLUMNS) for action in islice(self.actions, shown)]
         if len(self.actions) > shown:
             lines += [f"… and {len(self.actions) - shown:,} more", self.stat]
         return "\n".join(lines)
 
     def __outline__(self) -> Outline:
-        """Describe the diff: a line a branch, and the branch's actions below it."""
+        """Describe the diff: a line a branch; below it its actions, by verb where they are many."""
         groups: dict[str, list[Action]] = {one.name: [] for one in self.compared}
         for action in self.actions:
             groups.setdefault(action.branch, []).append(action)
         changed = [(name, actions) for name, actions in groups.items() if actions]
-
-        def branches() -> Iterator[Outline]:
-            for name, actions in changed:
-                note = Diff(tuple(actions)).stat
-                yield Outline(name or "objects", "branch", note, _outlines(actions), len(actions), expanded=True)
-
-        return Outline(self.title, "diff", self.stat, branches, len(changed), expanded=True)
+        lines = [_branch_outline(name, actions) for name, actions in changed]
+        return Outline(self.title, "diff", self.stat, lambda: lines, len(lines), expanded=True)
 
     def text(self, *, lines: int | None = 25, columns: int | None = 100, colour: bool = False) -> str:
         """Return the diff as an indented text, by branch."""
@@ -258,9 +265,29 @@ class Diff:
 
 _LINES, _COLUMNS = 25, 100
 
+_FEW = 12
+"""How many actions of a branch are listed as they come; more are listed by verb."""
 
-def _outlines(actions: Iterable[Action]) -> Any:
-    return lambda: (action.__outline__() for action in actions)
+
+def _branch_outline(name: str, actions: list[Action]) -> Outline:
+    note = Diff(tuple(actions)).stat
+    if len(actions) <= _FEW:
+        return Outline(name or "objects", "branch", note, partial(_outlines, actions), len(actions), expanded=True)
+    verbs = {verb: [action for action in actions if action.verb == verb] for verb in VERBS}
+    lines = [_verb_outline(verb, some, name or "object") for verb, some in verbs.items() if some]
+    return Outline(name or "objects", "branch", note, lambda: lines, len(lines), expanded=True)
+
+
+def _verb_outline(verb: str, actions: list[Action], branch: str) -> Outline:
+    objects = len({action.idnumber for action in actions})
+    note = f"{objects:,} {branch}"
+    if len(actions) > objects:
+        note += f", {counted(len(actions), 'value')}"
+    return Outline(verb, verb, note, partial(_outlines, actions), len(actions))
+
+
+def _outlines(actions: Iterable[Action]) -> Iterator[Outline]:
+    return (action.__outline__() for action in actions)
 
 
 def template_of(template: Any) -> Any:

@@ -45,7 +45,7 @@ def predicate(terms: Filter, *, branches: Collection[str], attributes: Mapping[s
             return lambda action: action.verb == terms
         branch, dot, attribute = terms.partition(".")
         if branch:
-            _known(branch, [*branches, *VERBS], "branch or verb")
+            _known(branch, branches if dot else [*branches, *VERBS], "branch" if dot else "branch or verb")
         if not dot:
             return lambda action: action.branch == branch
         _known(attribute, attributes[branch] if branch else every, "attribute")

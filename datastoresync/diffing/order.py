@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from datastoresync.errors import CircularOrderError
@@ -28,22 +28,27 @@ def in_order(
     ['users', 'groups']
     """
     wanted = list(names)
-    known = set(wanted)
+    places = {name: place for place, name in enumerate(wanted)}
+
+    def before(name: Any) -> Iterator[Any]:
+        # In the order given, since `after` may be a set, whose order changes from run to run.
+        return iter(sorted({other for other in after.get(name, ()) if other in places}, key=places.__getitem__))
+
     done: dict[Any, None] = {}
     for first in wanted:
         # Depth first without recursion, since a chain of references may be as long as a branch.
         path: dict[Any, Any] = {}
         if first in done:
             continue
-        path[first] = iter(tuple(after.get(first, ())))
+        path[first] = before(first)
         while path:
             name = next(reversed(path))
-            ahead = next((other for other in path[name] if other in known and other not in done), None)
+            ahead = next((other for other in path[name] if other not in done), None)
             if ahead is None:
                 del path[name]
                 done[name] = None
             elif ahead not in path:
-                path[ahead] = iter(tuple(after.get(ahead, ())))
+                path[ahead] = before(ahead)
             elif not circles:
                 circle = [*list(path)[list(path).index(ahead) :], ahead]
                 drawn = " → ".join(map(str, circle))

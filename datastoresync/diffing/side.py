@@ -29,7 +29,8 @@ class Side:
         references: For attributes that hold idnumbers: the name of the branch they are of.
         children: The names of the branches whose objects belong to objects of this one.
         rejected: How many rows were refused when this, or a branch it is derived from, was imported.
-        fold: Takes an action that was carried out, and the values of a new object, into the branch.
+        fold: Takes an action that was carried out into the branch, with the source's values as far as they matter:
+            all of a new object, and the attribute that a member is removed from.
     """
 
     tree: str

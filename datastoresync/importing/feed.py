@@ -67,8 +67,11 @@ class Feed:
             hooked = type(self.importer).prepare is not Importer.prepare
             if not hooked:
                 self._check_names(rows.source.columns)  # type: ignore[union-attr]  # uniform rows are Records
-        for chunk in rows.chunks():
-            self._take(chunk)
+        try:
+            for chunk in rows.chunks():
+                self._take(chunk)
+        finally:
+            rows.close()
         self.importer.finished()
         self._warn_of_look_alikes()
         return Fed(self.objects, rows.count, tuple(self.importer.bad_rows))

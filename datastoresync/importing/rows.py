@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from itertools import groupby, islice
 from operator import itemgetter
 from typing import Any
@@ -73,6 +73,12 @@ class Rows:
                 yield from self._hooked(batch, start)
             else:
                 yield from self._shaped(batch, range(start, self.count))
+
+    def close(self) -> None:
+        """Let go of the file or the connection that a source half read still holds."""
+        reading = self.source.chunks if isinstance(self.source, Records) else self.source
+        if isinstance(reading, Generator):
+            reading.close()
 
     def _hooked(self, batch: list[Any], start: int) -> Iterator[Chunk]:
         rows, indexes = [], []

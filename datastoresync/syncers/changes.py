@@ -85,10 +85,14 @@ class Outcome:
 class Same(Protocol):
     """Says whether a raw value from the store is what was expected, by the one definition of equality."""
 
-    def __call__(self, change: Change, attribute: str, raw: Any, expected: Any) -> bool: ...
+    def __call__(self, change: Change, attribute: str, raw: Any, expected: Any) -> bool:
+        """Return whether ``raw`` is what was ``expected`` of an attribute."""
+        ...
 
 
 class AppliesChanges(Protocol):
     """A syncer that can change single records, all of them in one transaction."""
 
-    def apply_changes(self, changes: Sequence[Change], *, same: Same) -> list[Outcome]: ...
+    def apply_changes(self, changes: Sequence[Change], *, same: Same) -> list[Outcome]:
+        """Carry out all changes, in their order, and return an outcome for each."""
+        ...

@@ -46,6 +46,13 @@ class StoredTable:
     primary_key: tuple[str, ...]
     store: str
 
+    def parameters(self, names: Sequence[str]) -> list[sa.BindParameter[Any]]:
+        """Return a parameter for each of these columns; none is called like a column, which SQLAlchemy reserves."""
+        prefix = "value"
+        while any(name.startswith(prefix) for name in self.encoders):
+            prefix += "_"
+        return [sa.bindparam(f"{prefix}{place}", type_=self.column(name).type) for place, name in enumerate(names)]
+
     def column(self, name: str) -> sa.Column[Any]:
         """Return a column; raise `SyncerError` naming the nearest one if there is none of this name."""
         column: sa.Column[Any] | None = self.table.columns.get(name)

@@ -24,6 +24,7 @@ __all__ = ["Key", "RefusalError", "Row", "Statements"]
 
 Key = tuple[Any, ...]
 Row = dict[str, Any]
+_Field = tuple[str, str, Encoder]
 
 
 class RefusalError(Exception):
@@ -80,18 +81,20 @@ class Statements:
 
     def insert(self, stored: StoredTable, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
         """Insert rows of values for these columns, in their order."""
-        statement = sa.insert(stored.table).values(_bound(stored, columns))
-        self._execute_many(stored, statement, columns, rows)
+        bound = stored.parameters(columns)
+        statement = sa.insert(stored.table).values(dict(zip(columns, bound, strict=True)))
+        self._execute_many(statement, _fields(stored, columns, bound), rows)
 
     def update(
         self, stored: StoredTable, columns: Sequence[str], keys: Sequence[sa.Column[Any]], rows: Iterable[Sequence[Any]]
     ) -> None:
         """Update rows; each is given as the values of these columns, followed by its key."""
         names = [*columns, *(column.name for column in keys)]
-        bound = list(_bound(stored, names).values())
-        values = dict(zip(columns, bound, strict=False))
+        bound = stored.parameters(names)
+        values = dict(zip(columns, bound[: len(columns)], strict=True))
         conditions = [column == value for column, value in zip(keys, bound[len(columns) :], strict=True)]
-        self._execute_many(stored, sa.update(stored.table).where(*conditions).values(values), names, rows)
+        statement = sa.update(stored.table).where(*conditions).values(values)
+        self._execute_many(statement, _fields(stored, names, bound), rows)
 
     def delete(self, stored: StoredTable, columns: Sequence[sa.Column[Any]], keys: Iterable[Key]) -> None:
         """Delete the rows that have one of these keys in these columns."""
@@ -122,13 +125,12 @@ class Statements:
         return column == sa.any_(sa.bindparam(None, values, type_=array))
 
     def _execute_many(
-        self, stored: StoredTable, statement: sa.Insert | sa.Update, names: Sequence[str], rows: Iterable[Sequence[Any]]
+        self, statement: sa.Insert | sa.Update, fields: Sequence[_Field], rows: Iterable[Sequence[Any]]
     ) -> None:
-        columns = [(_parameter(place), name, stored.encoders[name]) for place, name in enumerate(names)]
         waiting = iter(rows)
         while block := list(islice(waiting, KEYS)):
             with self.guarded():
-                self.connection.execute(statement, _encoded(columns, block))
+                self.connection.execute(statement, _encoded(fields, block))
 
     @contextmanager
     def guarded(self) -> Iterator[None]:
@@ -163,15 +165,19 @@ def _loosened(key: Key) -> Key:
     return tuple(value.rstrip().casefold() if isinstance(value, str) else value for value in key)
 
 
-def _encoded(columns: Sequence[tuple[str, str, Encoder]], rows: Sequence[Sequence[Any]]) -> list[Row]:
+def _fields(stored: StoredTable, names: Sequence[str], bound: Sequence[sa.BindParameter[Any]]) -> list[_Field]:
+    return [(parameter.key, name, stored.encoders[name]) for name, parameter in zip(names, bound, strict=True)]
+
+
+def _encoded(fields: Sequence[_Field], rows: Sequence[Sequence[Any]]) -> list[Row]:
     encoded: list[Sequence[Any]] = []
-    for (_, name, encode), values in zip(columns, zip(*rows, strict=True), strict=True):
+    for (_, name, encode), values in zip(fields, zip(*rows, strict=True), strict=True):
         try:
             encoded.append([encode(value) for value in values])
         except UnfitValueError as error:
             message = f"column {name!r}: {error}"
             raise UnfitValueError(message) from None
-    parameters = [parameter for parameter, _, _ in columns]
+    parameters = [parameter for parameter, _, _ in fields]
     return [dict(zip(parameters, row, strict=True)) for row in zip(*encoded, strict=True)]
 
 
@@ -180,15 +186,3 @@ def _array_type(kind: TypeEngine[Any]) -> sa.ARRAY[Any] | None:
     if isinstance(kind, sa.Integer):
         return sa.ARRAY(sa.BigInteger)
     return sa.ARRAY(sa.Text) if type(kind) in (sa.VARCHAR, sa.TEXT) else None
-
-
-def _parameter(position: int) -> str:
-    # No parameter may be called like a column, and the names of columns need not be fit for one.
-    return f"datastoresync_{position}"
-
-
-def _bound(stored: StoredTable, names: Sequence[str]) -> dict[str, sa.BindParameter[Any]]:
-    """Return a parameter for each column, by its name; of a column that comes twice, the last."""
-    return {
-        name: sa.bindparam(_parameter(position), type_=stored.column(name).type) for position, name in enumerate(names)
-    }

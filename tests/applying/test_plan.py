@@ -1,7 +1,7 @@
 """Which method takes an action, in which order they go, and when members are united into an update."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from datastoresync import Action, Branch, Limits, Object, Template, Tree, batch
@@ -60,6 +60,7 @@ def template_with(names, size=None):
 
 @pytest.mark.parametrize("verb", LOOKED_UP)
 @given(data=st.data())
+@settings(deadline=None)
 def test_the_most_specific_method_that_exists_is_called(verb, data):
     names = data.draw(st.sets(st.sampled_from(LOOKED_UP[verb]), min_size=1))
     others = data.draw(st.sets(st.sampled_from([name for table in LOOKED_UP.values() for name in table])))
@@ -106,6 +107,7 @@ MEMBERS = st.sets(st.sampled_from("abcdef"))
 
 
 @given(MEMBERS, MEMBERS, st.sampled_from(["add", "remove", "both", "neither"]))
+@settings(deadline=None)
 def test_members_without_a_method_are_united_into_one_update(wanted, there, own):
     names = {"update_members"}
     names |= {"add_members"} if own in ("add", "both") else set()
@@ -153,6 +155,7 @@ def test_members_that_nothing_takes_stay_members():
 
 
 @given(st.integers(1, 12), st.integers(0, 25))
+@settings(deadline=None)
 def test_a_batch_holds_all_actions_in_order_and_never_more_than_its_size(size, count):
     source = tree("source", users=[{"idnumber": number} for number in range(count)])
     dest = tree("dest", users=[])
@@ -205,6 +208,7 @@ def forests(draw):
 
 
 @given(forests())
+@settings(deadline=None)
 def test_a_manager_is_created_before_and_deleted_after_those_who_report_to_him(rows):
     source, dest = employees("source", rows), employees("dest", [])
     managers = {row["idnumber"]: row["manager"] for row in rows}
@@ -222,6 +226,7 @@ def test_a_manager_is_created_before_and_deleted_after_those_who_report_to_him(r
 
 
 @given(st.integers(1, 6))
+@settings(deadline=None)
 def test_a_circle_of_references_is_broken_rather_than_refused(size):
     rows = [{"idnumber": str(n), "manager": str((n + 1) % size)} for n in range(size)]
     source, dest = employees("source", rows), employees("dest", [])

@@ -33,7 +33,9 @@ class Mixed(Template):
 
 @pytest.fixture
 def diff():
-    source = +Tree("source", branches={"users": Branch(Object, importer=[{"idnumber": key, "name": "x"} for key in "abcd"])})
+    source = +Tree(
+        "source", branches={"users": Branch(Object, importer=[{"idnumber": key, "name": "x"} for key in "abcd"])}
+    )
     dest = +Tree("dest", branches={"users": Branch(Object, importer=[{"idnumber": "d", "name": "y"}])})
     return source - dest
 
@@ -152,7 +154,7 @@ def test_logs_have_a_level_for_each_status(diff, caplog):
         Mixed().apply(diff, reporters=[LoggingReporter()])
     logged = [(record.levelname, record.getMessage()) for record in caplog.records]
     assert [level for level, _ in logged] == ["INFO", "WARNING", "DEBUG", "INFO", "ERROR", "DEBUG", "ERROR"]
-    assert logged[0] == ("INFO", "applying: new=3 update=1 add=0 remove=0 old=0 total=4")
+    assert logged[0] == ("INFO", "to apply: new=3 update=1 add=0 remove=0 old=0 total=4")
     assert "update_users_name" in logged[1][1]
     assert logged[4] == ("ERROR", "failed: new_users(idnumber='c'): no room")
     assert logged[-1][1].startswith("applied: succeeded=1 failed=1 skipped=1 conflict=0 unhandled=1 pending=0 total=4")

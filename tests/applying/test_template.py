@@ -8,7 +8,7 @@ import textwrap
 import threading
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from datastoresync import (
@@ -113,6 +113,7 @@ def test_what_a_method_returns_or_raises_is_the_result(answer, status, reason):
 
 
 @given(st.lists(st.sampled_from(["ok", "raise", "fail", "skip"]), max_size=12))
+@settings(deadline=None)
 def test_counts_add_up_to_the_plan_and_the_rest_is_still_different(kinds):
     made = {"ok": None, "raise": RuntimeError("no"), "fail": failed("no"), "skip": skipped("later")}
     source, dest = pair(len(kinds))
@@ -148,6 +149,7 @@ def test_every_third_action_fails():
 
 
 @given(st.integers(1, 4), st.lists(st.sampled_from([succeeded(), failed("no"), skipped("later")]), max_size=10))
+@settings(deadline=None)
 def test_a_batch_has_a_result_for_each_of_its_actions(size, answers):
     source, dest = pair(len(answers))
     report = source - dest | batching(lambda actions: [answers[action.idnumber] for action in actions], size)
@@ -258,7 +260,7 @@ def test_what_is_skipped_or_unhandled_stops_nothing():
 def test_a_mistyped_choice_is_refused_before_anything_is_called():
     source, dest = pair(1)
     template = answering([None])
-    with pytest.raises(DeclarationError, match="on_error is 'continue' or 'stop' .got 'halt'"):
+    with pytest.raises(DeclarationError, match=r"on_error is 'continue' or 'stop' .got 'halt'"):
         template.apply(source - dest, on_error="halt")
     assert template.calls == []
 
@@ -495,7 +497,10 @@ def test_a_real_ctrl_c_ends_a_process_in_order(tmp_path):
         )
     )
     child = subprocess.Popen(
-        [sys.executable, str(script)], stdout=subprocess.PIPE, text=True, env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+        [sys.executable, str(script)],
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
     )
     try:
         assert child.stdout.readline() == "begin 0\n"
