@@ -7,7 +7,7 @@ PYTEST_ARGS ?=
 
 BIN := $(VENV)/bin
 DEMO := examples/airports/sync.py
-BENCHMARKS := $(wildcard benchmarks/[a-z]*.py)
+BENCHMARKS := $(shell grep -ls __main__ benchmarks/*.py)
 EXAMPLES := $(wildcard examples/*.py examples/*/*.py)
 SAMPLES := $(wildcard tests/typing/*.py)
 

@@ -77,9 +77,7 @@ class Branch(Mapping[Any, T], Generic[T]):
         self.object_class: type[T] = object_class
         self.name = ""
         self._table = table
-        self.importer: Importer | None = (
-            None if importer is None else importer_of(importer, store=lambda syncer: StoreImporter(syncer, self.table))
-        )
+        self.importer: Importer | None = None if importer is None else importer_of(importer, store=StoreImporter)
         self.tree: Any = None
         self.imported: ImportReport | None = None
         self._objects: SortedDict = SortedDict()
@@ -93,9 +91,6 @@ class Branch(Mapping[Any, T], Generic[T]):
         mine.name, mine.tree = name, tree
         mine.imported, mine._rejected = None, 0  # noqa: SLF001 - it is of this class
         mine._objects, mine._overrides, mine._columns = SortedDict(), {}, set()  # noqa: SLF001
-        importer = mine.importer
-        if isinstance(importer, StoreImporter) and not importer.table.name:
-            mine.importer = StoreImporter(importer.syncer, mine.table, importer.attributes)
         return mine
 
     @property
@@ -168,7 +163,7 @@ class Branch(Mapping[Any, T], Generic[T]):
         Raises:
             ImporterError: if a value is refused, or the idnumber is there already.
         """
-        identifiers = layout_of(self.object_class).identifiers
+        identifiers = self.identifiers
         if idnumber is not None:
             parts = (idnumber,) if len(identifiers) == 1 else idnumber
             attributes = {**dict(zip(identifiers, parts, strict=True)), **attributes}
@@ -218,7 +213,7 @@ class Branch(Mapping[Any, T], Generic[T]):
         """
         importer = self.importer
         if importer is None and getattr(self.tree, "syncer", None) is not None:
-            importer = StoreImporter(self.tree.syncer, self.table, self.columns())
+            importer = StoreImporter(self.tree.syncer)
         if importer is None:
             return self
         derived = [self.tree[name] for name in importer.after] if self.tree is not None else []
@@ -236,6 +231,11 @@ class Branch(Mapping[Any, T], Generic[T]):
         seconds = time.perf_counter() - started
         self.imported = ImportReport(self.full_name, fed.rows, len(fed.objects), fed.bad_rows, seconds)
         return self
+
+    @property
+    def identifiers(self) -> tuple[str, ...]:
+        """The fields that the idnumber is made of."""
+        return layout_of(self.object_class).identifiers
 
     def columns(self) -> list[str] | None:
         """Return the attributes that a store is asked for: those declared, or None for all."""
@@ -372,7 +372,7 @@ class Branch(Mapping[Any, T], Generic[T]):
     def __outline__(self) -> Outline:
         """Describe the branch: a row an object."""
         side = self.side()
-        identifiers = layout_of(self.object_class).identifiers
+        identifiers = self.identifiers
         names = [*identifiers, *side.attributes]
 
         def rows() -> Iterator[list[Any]]:

@@ -342,8 +342,9 @@ def side_of(
     layout = layout_of(cls)
     known = set(columns)
     if layout.open:
-        for names in {tuple(vars(item)) for item in objects.values()}:
-            known.update(names)
+        # Past the sorting of a sorted mapping, whose values are looked up one by one.
+        items = dict.values(objects) if isinstance(objects, dict) else objects.values()
+        known.update(*set(map(tuple, map(vars, items))))
     fields = (layout.fields or {}).values()
     return Side(
         tree=tree,

@@ -5,7 +5,6 @@ from __future__ import annotations
 import shutil
 import tempfile
 import warnings
-from itertools import count
 from pathlib import Path
 
 import pytest
@@ -23,31 +22,34 @@ def postgresql():
         folder = Path(tempfile.mkdtemp(prefix="datastoresync-postgresql-"))
         server = pgserver.get_server(folder)
     try:
-        yield sqlalchemy.make_url(server.get_uri()).set(drivername="postgresql+psycopg").render_as_string(
-            hide_password=False
-        )
+        url = sqlalchemy.make_url(server.get_uri()).set(drivername="postgresql+psycopg")
+        engine = sqlalchemy.create_engine(url, isolation_level="AUTOCOMMIT", poolclass=sqlalchemy.NullPool)
+        with engine.connect() as connection:
+            connection.exec_driver_sql("ALTER SYSTEM SET fsync = off")  # only processes are killed here, no machines
+            connection.exec_driver_sql("SELECT pg_reload_conf()")
+        yield url.render_as_string(hide_password=False)
     finally:
         server.cleanup()
         shutil.rmtree(folder, ignore_errors=True)
 
 
-@pytest.fixture(scope="session")
-def _numbers():
-    return count(1)
-
-
 @pytest.fixture
-def database(postgresql, _numbers):
-    """The URL of a fresh, empty PostgreSQL database."""
+def database(postgresql):
+    """The URL of a PostgreSQL database that is empty, and that nobody is connected to."""
     import sqlalchemy
 
-    name = f"test_{next(_numbers)}"
-    admin = sqlalchemy.create_engine(postgresql, isolation_level="AUTOCOMMIT", poolclass=sqlalchemy.NullPool)
-    with admin.connect() as connection:
-        connection.exec_driver_sql(f"CREATE DATABASE {name}")
-    yield sqlalchemy.make_url(postgresql).set(database=name).render_as_string(hide_password=False)
-    with admin.connect() as connection:
-        connection.exec_driver_sql(f"DROP DATABASE {name} WITH (FORCE)")
+    engine = sqlalchemy.create_engine(postgresql, isolation_level="AUTOCOMMIT", poolclass=sqlalchemy.NullPool)
+    with engine.connect() as connection:
+        connection.exec_driver_sql(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+            "WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        )
+        for schema in sqlalchemy.inspect(connection).get_schema_names():
+            if schema != "information_schema":
+                quoted = connection.dialect.identifier_preparer.quote(schema)
+                connection.exec_driver_sql(f"DROP SCHEMA {quoted} CASCADE")
+        connection.exec_driver_sql("CREATE SCHEMA public")
+    return postgresql
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -58,7 +60,6 @@ def store_url(request, tmp_path):
 
         path = tmp_path / "store.db"
         sqlite3.connect(path).close()
-        path.touch()
         return f"sqlite:///{path}"
     return request.getfixturevalue("database")
 

@@ -11,8 +11,8 @@ from datastoresync.applying.safeguards import Limits, violations
 from datastoresync.diffing.diff import Diff
 from datastoresync.printing.html import html
 from datastoresync.printing.outline import Outline
-from datastoresync.printing.terminal import paint, wants_colour
-from datastoresync.printing.visible import visible
+from datastoresync.printing.terminal import wants_colour
+from datastoresync.printing.text import write
 
 __all__ = ["Preview"]
 
@@ -48,16 +48,11 @@ class Preview:
         """
         file = sys.stdout if file is None else file
         painted = wants_colour(file) if colour is None else colour
-
-        def line(content: str, kind: str) -> None:
-            shown = visible(content)
-            file.write((paint(shown, kind) if painted else shown) + "\n")
-
         for action in self.diff:
-            line(action.message, action.verb)
-        line(f"{self.diff.title}: {self.stat}", "stat")
+            write(Outline(action.message, action.verb), file, colour=painted)
+        write(Outline(f"{self.diff.title}: {self.stat}", "stat"), file, colour=painted)
         for sentence in self.refused:
-            line(f"would be refused: {sentence}", "refused")
+            write(Outline(f"would be refused: {sentence}", "refused"), file, colour=painted)
         return self
 
     def __or__(self, template: Any) -> Any:

@@ -66,13 +66,16 @@ DEFAULT_LIMITS = Limits()
 def violations(diff: Diff, limits: Limits | None = None) -> tuple[str, ...]:
     """Return a sentence for each reason not to apply a diff; none if it may be applied."""
     limits = limits or DEFAULT_LIMITS
+    created: Counter[str] = Counter()
     deleted: Counter[str] = Counter()
     removed: Counter[str] = Counter()
     updated: defaultdict[str, set[object]] = defaultdict(set)
     for action in diff:
         if action.verb == "old":
             deleted[action.branch] += 1
-        elif action.verb != "new":
+        elif action.verb == "new":
+            created[action.branch] += 1
+        else:
             updated[action.branch].add(action.idnumber)
             removed[action.branch] += action.verb == "remove"
     found: list[str] = []
@@ -96,6 +99,11 @@ def violations(diff: Diff, limits: Limits | None = None) -> tuple[str, ...]:
             found.append(
                 f"{shown}: nothing may be deleted, since {counted(one.left.rejected, 'row')} of {one.left.name} could "
                 f"not be read: mend the data, or leave deletions out with exclude=['old', 'remove']"
+            )
+        if one.right.rejected and created[name]:
+            found.append(
+                f"{shown}: nothing may be created, since {counted(one.right.rejected, 'row')} of it could not be read, "
+                f"and what they hold would be created again: mend the data, or leave creations out with exclude=['new']"
             )
     found.extend(_dangling(diff, limits))
     return tuple(found)

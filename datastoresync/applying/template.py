@@ -144,7 +144,9 @@ class Run:
             try:
                 getattr(reporter, event)(content)
             except Exception as error:  # noqa: BLE001 - a mail server that is down must not stop a sync
-                self.warnings.append(f"{type(reporter).__name__}.{event} raised {reason_of(error)}")
+                warning = f"{type(reporter).__name__}.{event} raised {reason_of(error)}"
+                if warning not in self.warnings:
+                    self.warnings.append(warning)
 
     def note(self, results: Iterable[Result]) -> None:
         """Keep results, fold those that succeeded, and tell the reporters."""

@@ -50,9 +50,7 @@ class Action:
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Action):
             return NotImplemented
-        return (
-            self._place == other._place and equal(self.value, other.value) and equal(self.old_value, other.old_value)
-        )
+        return self._place == other._place and equal(self.value, other.value) and equal(self.old_value, other.old_value)
 
     def __hash__(self) -> int:
         return hash(self._place)

@@ -180,19 +180,17 @@ class Feed:
                 raise IdnumberError(message)
 
     def _store(self, keys: Sequence[Any], objects: list[Any], indexes: Sequence[int], names: tuple[str, ...]) -> None:
-        found = dict(zip(keys, objects, strict=True))
-        if len(found) == len(objects) and self.objects.keys().isdisjoint(found):
-            self.objects.update(found)
+        before = len(self.objects)
+        held = list(map(self.objects.setdefault, keys, objects))
+        if len(self.objects) == before + len(objects):
             self._places.extend(indexes)
             return
-        for key, item, index in zip(keys, objects, indexes, strict=True):
-            existing = self.objects.get(key)
-            if existing is None:
-                self.objects[key] = item
+        for key, item, there, index in zip(keys, objects, held, indexes, strict=True):
+            if there is item:
                 self._places.append(index)
                 continue
             try:
-                self._unite(key, existing, item, index, names)
+                self._unite(key, self.objects[key], item, index, names)
             except RowError as error:
                 error.where = error.where or self._where(index)
                 self.importer.reject(error)
@@ -279,6 +277,8 @@ def _look_alikes(keys: Iterable[Any]) -> list[tuple[Any, Any]]:
     if not texts or not isinstance(texts[0], (str, tuple)):
         return []
     if isinstance(texts[0], str):
+        if _plain("".join(texts)):
+            return []
         plain = map(str.casefold, map(str.strip, texts))
         folded = list(plain if all(map(str.isascii, texts)) else map(_folded, texts))
     else:
@@ -293,6 +293,11 @@ def _look_alikes(keys: Iterable[Any]) -> list[tuple[Any, Any]]:
         else:
             seen[form] = key
     return pairs
+
+
+def _plain(joined: str) -> bool:
+    """Say whether different texts that add up to this one cannot look alike: ASCII, of one case, and without blanks."""
+    return joined.isascii() and joined in (joined.lower(), joined.upper()) and joined.split(None, 1) == [joined]
 
 
 def _folded(value: str) -> str:

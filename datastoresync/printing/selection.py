@@ -105,7 +105,7 @@ class _Section:
 
     def fill(self, lines: int) -> int:
         """Show what fits into these lines, and return how many of them were used."""
-        heading = self.grid is not None and lines > (self.total > 0)
+        heading = self.grid is not None and lines > 0
         room = lines - heading
         count = self.most if lines == self.wish else max(0, room - 1)
         if self.grid is None:

@@ -137,7 +137,8 @@ def _claims(unit: Unit) -> tuple[set[tuple[Any, ...]], set[tuple[Any, ...]]]:
         member = ("member", unit.key, *unit.member)
         return {member, ("members", unit.key, attribute)}, {member, ("whole", unit.key, attribute)}
     row = ("row", unit.key)
-    whole = [attribute for attribute in unit.attributes if attribute in unit.keyed.target.links]
+    links = unit.keyed.target.links
+    whole = [name for _, change in unit.changes for name in change.values if name in links] if links else []
     return (
         {row, *(("whole", unit.key, attribute) for attribute in whole)},
         {row, *(("members", unit.key, attribute) for attribute in whole)},

@@ -48,7 +48,7 @@ class Database:
             yield
         except DatastoreSyncError:
             raise
-        except (*DATABASE_ERRORS, self._warning) as error:
+        except self._errors as error:
             raise refusal_of(error, f"{doing} {self.name}", self.secrets) from None
 
     @contextmanager
@@ -99,7 +99,9 @@ class Database:
             yield connection
             try:
                 transaction.commit()
-            except DATABASE_ERRORS as error:
+            except self._errors as error:
+                if self.dialect == "sqlite" and _in_transaction(connection):
+                    connection.connection.rollback()  # or the next user of the connection would commit it
                 raise self._uncommitted(error) from None
 
     def lock(self, connection: sa.Connection, tables: Iterable[str]) -> None:
@@ -160,11 +162,10 @@ class Database:
             raise SyncerError(message)
 
     @property
-    def _warning(self) -> type[BaseException]:
-        # Raised by some drivers for what is an error to others: two statements in one text, say.
+    def _errors(self) -> tuple[type[BaseException], ...]:
+        # A driver's own errors come through where SQLAlchemy does not expect them, and its warnings anywhere.
         driver: Any = self.engine.dialect.loaded_dbapi
-        warning: type[BaseException] = driver.Warning
-        return warning
+        return (*DATABASE_ERRORS, driver.Error, driver.Warning)
 
 
 def _in_transaction(connection: sa.Connection) -> bool:

@@ -115,12 +115,13 @@ class Statements:
         return rows
 
     def _among(self, columns: Sequence[sa.Column[Any]], keys: Sequence[Key]) -> sa.ColumnElement[bool]:
+        # The parameter has a name of ours, as one made of the column's might not be fit for it.
         if len(columns) > 1:
-            return sa.tuple_(*columns).in_(keys)
+            return sa.tuple_(*columns).in_(sa.bindparam("keys", keys, expanding=True))
         column, values = columns[0], [key[0] for key in keys]
         array = _array_type(column.type) if self.connection.dialect.name == "postgresql" else None
         if array is None:
-            return column.in_(values)
+            return column.in_(sa.bindparam("keys", values, expanding=True, type_=column.type))
         # One parameter instead of one a key, which takes the driver a third of the time.
         return column == sa.any_(sa.bindparam(None, values, type_=array))
 

@@ -18,6 +18,7 @@ from datastoresync import (
     Template,
     Tree,
 )
+from datastoresync.applying.safeguards import violations
 
 
 class Recorder(Template):
@@ -345,3 +346,17 @@ def test_a_refusal_carries_its_reasons():
     error = refused(diff)
     assert isinstance(error, (RuntimeError, DatastoreSyncError))
     assert len(error.violations) == 1
+
+
+def test_what_the_destination_could_not_read_is_not_created_again():
+    class Half(Importer):
+        on_bad_row = "collect"
+
+        def read(self):
+            return [{"idnumber": "1", "name": "Ann"}, {"idnumber": "", "name": "Bob"}]
+
+    source = +Branch(Object, importer=[{"idnumber": "1", "name": "Ann"}, {"idnumber": "2", "name": "Bob"}])
+    dest = +Branch(Object, importer=Half)
+    (sentence,) = violations(source - dest)
+    assert "nothing may be created, since 1 row of it could not be read" in sentence
+    assert violations((source - dest).exclude("new")) == ()

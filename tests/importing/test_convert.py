@@ -649,6 +649,13 @@ def test_many_equal_texts_are_converted_once():
     assert not calls
 
 
+def test_equal_values_of_different_kinds_are_kept_apart():
+    column = converter(bool | int | float).column([True, 1, 1.0, 0.0, -0.0] * 3)
+    assert list(map(repr, column)) == ["True", "1", "1.0", "0.0", "-0.0"] * 3
+    winter, summer = datetime(2024, 1, 1, 12, tzinfo=UTC), datetime(2024, 1, 1, 13, tzinfo=timezone(timedelta(hours=1)))
+    assert converter(str).column([winter, summer] * 2)[:2] == ["2024-01-01T12:00:00+00:00", "2024-01-01T13:00:00+01:00"]
+
+
 def test_a_union_with_a_container_shares_nothing():
     left, right = converter(set[int] | int).column([["1"], ["1"]])
     assert left == right == {1}

@@ -116,7 +116,7 @@ def flattened(outline):
     return every
 
 
-@settings(deadline=None, max_examples=200)
+@settings(deadline=None)
 @given(outlines, st.integers(0, 8), st.integers(0, 4))
 def test_it_is_balanced_and_nothing_of_the_input_is_markup(outline, rows, depth):
     page = Page(html(outline, rows=rows, depth=depth))

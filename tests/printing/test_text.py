@@ -165,6 +165,16 @@ def test_a_text_that_ends_with_an_ellipsis_keeps_its_note():
     assert text(Outline("wait…", note="please")) == "wait…  please"
 
 
+def test_a_line_is_cut_only_once():
+    assert text(Outline("山" * 10, note="note"), columns=6) == "山山…"
+
+
+def test_a_grid_with_room_for_one_line_shows_its_columns():
+    assert text(Outline("users", grid=grid_of(("id", "name"), [(1, 2), (3, 4)])), lines=2) == (
+        "users  … and 2 more\n  id  name"
+    )
+
+
 def test_a_status_that_the_text_does_not_say_stands_before_it():
     assert (
         text(Outline("update_name(idnumber='1')", "failed", "no right"))

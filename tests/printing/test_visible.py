@@ -72,6 +72,7 @@ def test_a_cell_is_the_clipped_text(text, columns):
         ("1\ufe0f", r"1\ufe0f"),
         ("a\ufe0f\u200d🙂", r"a\ufe0f\u200d🙂"),
         ("\u3164", r"\u3164"),
+        ("a\ufe0f\u20e3", "a\\ufe0f\u20e3"),
     ],
 )
 def test_what_is_hidden_is_escaped(text, shown):
@@ -109,6 +110,11 @@ def test_clipped_examples(text, columns, shown):
     assert clipped(text, columns) == shown
 
 
+def test_an_emoji_is_not_taken_apart_where_the_first_look_at_a_text_ends():
+    text = "e" + "\u0301" * 4 + "👩\u200d🚀"
+    assert cell(text, 5) == text
+
+
 def test_marks_without_end_are_cut_too():
     text = "a" + "\u0301" * 100_000
     assert width(text) > 90_000
@@ -138,7 +144,7 @@ def test_no_more_of_a_huge_text_is_looked_at_than_can_be_shown():
         (None, "None"),
         (7, "7"),
         (True, "True"),
-        (frozenset("ba"), "{'a', 'b'}"),
+        (frozenset("hgfedcba"), "{'a', 'b', 'c', 'd', 'e', 'f', 'g', 'h'}"),
         (set(), "{}"),
         (["b", "a"], "['b', 'a']"),
     ],
