@@ -11,8 +11,8 @@ import attrs
 
 from datastoresync.diffing.diff import Diff
 from datastoresync.errors import DatastoreSyncError, DeclarationError
-from datastoresync.printing.html import html
 from datastoresync.printing.outline import Outline
+from datastoresync.printing.shown import Shown
 from datastoresync.printing.text import text
 from datastoresync.printing.words import counted
 from datastoresync.tree import Tree
@@ -20,7 +20,7 @@ from datastoresync.tree import Tree
 __all__ = ["About", "Datastore"]
 
 
-class Datastore(Mapping[str, Tree]):
+class Datastore(Shown, Mapping[str, Tree]):
     """The root: trees by name, the source first.
 
     Args:
@@ -135,13 +135,6 @@ class Datastore(Mapping[str, Tree]):
 
         return Outline("Datastore", "datastore", counted(len(self), "tree"), lines, len(self), expanded=True)
 
-    def text(self, *, lines: int | None = 25, columns: int | None = 100) -> str:
-        """Return the datastore with its trees as plain text."""
-        return text(self.__outline__(), lines=lines, columns=columns)
-
-    def _repr_html_(self) -> str:
-        return html(self.__outline__())
-
 
 def _shown(diff: Diff) -> Iterator[Outline]:
     return (action.__outline__() for action in diff)
@@ -152,7 +145,7 @@ def _only(branch: Any, idnumber: Any) -> dict[Any, Any]:
 
 
 @attrs.frozen(eq=False, repr=False)
-class About:
+class About(Shown):
     """All that is known under one idnumber.
 
     Args:
@@ -186,6 +179,3 @@ class About:
 
     def __repr__(self) -> str:
         return text(self.__outline__(), lines=25, columns=100)
-
-    def _repr_html_(self) -> str:
-        return html(self.__outline__())

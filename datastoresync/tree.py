@@ -10,21 +10,22 @@ from datastoresync.applying.preview import Preview
 from datastoresync.applying.report import Report
 from datastoresync.applying.reporter import Reporter
 from datastoresync.applying.safeguards import Limits
-from datastoresync.branch import Branch, collector_paused
-from datastoresync.diffing.diff import Diff, template_of
+from datastoresync.branch import Branch
+from datastoresync.diffing.diff import Diff
 from datastoresync.diffing.filters import Filter
+from datastoresync.diffing.operand import template_of
 from datastoresync.diffing.order import in_order
 from datastoresync.errors import DeclarationError, SchemaMismatchError
+from datastoresync.importing.collector import collector_paused
 from datastoresync.object import layout_of
-from datastoresync.printing.html import html
 from datastoresync.printing.outline import Outline
-from datastoresync.printing.text import text
+from datastoresync.printing.shown import Shown
 from datastoresync.printing.words import counted
 
 __all__ = ["Tree"]
 
 
-class Tree(Mapping[str, Branch[Any]]):
+class Tree(Shown, Mapping[str, Branch[Any]]):
     """One system: named branches, and what it means to change it.
 
     Declare the branches in a subclass. Those whose names begin with an underscore are imported for others to be
@@ -153,14 +154,14 @@ class Tree(Mapping[str, Branch[Any]]):
                     message = f"{self.name}.{name} is after {other!r}, which is no branch of {self.name}"
                     raise DeclarationError(message)
         order = in_order(self._branches, after, what=f"branches of {self.name}")
-        before = {name: branch.state() for name, branch in self._branches.items()}
+        before = {name: branch.contents for name, branch in self._branches.items()}
         try:
             with collector_paused():
                 for name in order:
                     self._branches[name].load()
         except BaseException:
-            for name, state in before.items():
-                self._branches[name].restore(state)
+            for name, contents in before.items():
+                self._branches[name].contents = contents
             raise
         return self
 
@@ -303,10 +304,3 @@ class Tree(Mapping[str, Branch[Any]]):
 
         note = counted(sum(map(len, self._branches.values())), "object")
         return Outline(self.name, "tree", note, lines, len(self), expanded=True)
-
-    def text(self, *, lines: int | None = 25, columns: int | None = 100) -> str:
-        """Return the tree with its branches as plain text."""
-        return text(self.__outline__(), lines=lines, columns=columns)
-
-    def _repr_html_(self) -> str:
-        return html(self.__outline__())

@@ -10,7 +10,8 @@ from typing import Any
 import attrs
 
 from datastoresync.diffing.action import Action
-from datastoresync.diffing.diff import Compared, Diff
+from datastoresync.diffing.compared import Compared
+from datastoresync.diffing.diff import Diff
 from datastoresync.diffing.order import in_order
 from datastoresync.diffing.values import members_of
 

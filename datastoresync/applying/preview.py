@@ -9,8 +9,8 @@ import attrs
 
 from datastoresync.applying.safeguards import Limits, violations
 from datastoresync.diffing.diff import Diff
-from datastoresync.printing.html import html
 from datastoresync.printing.outline import Outline
+from datastoresync.printing.shown import Shown
 from datastoresync.printing.terminal import wants_colour
 from datastoresync.printing.text import write
 
@@ -18,7 +18,7 @@ __all__ = ["Preview"]
 
 
 @attrs.frozen(eq=False, repr=False)
-class Preview:
+class Preview(Shown):
     """What ``source > dest`` gives: the diff, ready to be piped on, and the reasons why applying it would be refused.
 
     Args:
@@ -79,6 +79,3 @@ class Preview:
             lambda: [*lines, *inner.children()],
             len(lines) + inner.total,
         )
-
-    def _repr_html_(self) -> str:
-        return html(self.__outline__())

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 import attrs
 
 from datastoresync.applying.result import STATUSES, Result
-from datastoresync.printing.html import html
 from datastoresync.printing.outline import Outline
+from datastoresync.printing.shown import Shown
 from datastoresync.printing.text import text
 from datastoresync.printing.words import counted
 
@@ -17,7 +17,7 @@ __all__ = ["Report"]
 
 
 @attrs.frozen(eq=False, repr=False)
-class Report:
+class Report(Shown):
     """What an apply did: one result for every action that was planned.
 
     Args:
@@ -123,9 +123,6 @@ class Report:
         total = len(missing) + len(self.failures) + len(self.warnings)
         note = f"in {self.seconds:.1f} s"
         return Outline(f"report: {self.stat}", "stat", note, lines, total, expanded=True)
-
-    def _repr_html_(self) -> str:
-        return html(self.__outline__())
 
     def __or__(self, template: object) -> object:
         message = (

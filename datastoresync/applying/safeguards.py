@@ -9,7 +9,8 @@ from typing import Any
 
 import attrs
 
-from datastoresync.diffing.diff import Compared, Diff
+from datastoresync.diffing.compared import Compared
+from datastoresync.diffing.diff import Diff
 from datastoresync.diffing.values import is_membership, members_of
 from datastoresync.errors import DeclarationError, SafeguardError
 from datastoresync.printing.words import counted

@@ -2,76 +2,31 @@
 
 from __future__ import annotations
 
-import importlib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
-from itertools import chain, groupby, islice
-from typing import Any, Protocol, Self, TypeVar, overload
+from itertools import chain, islice
+from typing import Any, Self, overload
 
 import attrs
 
 from datastoresync.diffing.action import VERBS, Action
+from datastoresync.diffing.compared import Compared, actions_between, actions_in_order
 from datastoresync.diffing.engine import Candidates, Engine, InMemoryEngine
 from datastoresync.diffing.filters import Filter, predicate
-from datastoresync.diffing.order import in_order
+from datastoresync.diffing.operand import Applies, R_co, template_of
 from datastoresync.diffing.schema import check_attributes, check_types, refuse
 from datastoresync.diffing.side import Side
-from datastoresync.diffing.values import equal, is_membership, membership_changes
-from datastoresync.errors import TemplateError
-from datastoresync.printing.html import html
 from datastoresync.printing.outline import Outline
-from datastoresync.printing.text import text
+from datastoresync.printing.shown import Shown
 from datastoresync.printing.visible import clipped, visible
 from datastoresync.printing.words import counted
 
-__all__ = ["Compared", "Diff", "template_of"]
-
-R_co = TypeVar("R_co", covariant=True)
-
-
-class Applies(Protocol[R_co]):
-    """A template, as far as ``|`` must know it."""
-
-    def apply(self, diff: Diff, /) -> R_co:
-        """Carry out a diff."""
-        ...
-
-
-@attrs.frozen(eq=False)
-class Compared:
-    """One branch of a comparison, and how it went.
-
-    Args:
-        left: The source.
-        right: The destination.
-        sizes: How many objects the source and the destination had.
-        engine: The engine's name.
-        candidates: How many pairs the engine named.
-        pairs: How many keys both sides have.
-        why: Why this engine ran.
-    """
-
-    left: Side
-    right: Side
-    sizes: tuple[int, int]
-    engine: str = ""
-    candidates: int = 0
-    pairs: int = 0
-    why: str = ""
-
-    @property
-    def name(self) -> str:
-        """The branch's name."""
-        return self.right.branch or self.left.branch
-
-    def inverse(self) -> Compared:
-        """Return the same with the sides changed."""
-        return attrs.evolve(self, left=self.right, right=self.left, sizes=self.sizes[::-1])
+__all__ = ["Diff"]
 
 
 @attrs.frozen(eq=False, repr=False)
-class Diff:
+class Diff(Shown):
     """The actions that make a destination become its source: creations, then updates, then deletions.
 
     It is iterable, sized, indexable, true if anything differs, and frozen. Two diffs are equal if their actions are.
@@ -109,9 +64,9 @@ class Diff:
             about = (engine.name, len(candidates.pairs), candidates.compared, candidates.why)
             found.append((Compared(left, right, sizes, *about), candidates))
         refuse(problems)
-        actions = chain.from_iterable(_actions(compared, candidates) for compared, candidates in found)
+        actions = chain.from_iterable(actions_between(compared, candidates) for compared, candidates in found)
         compared = tuple(compared for compared, _ in found)
-        return cls(_in_order(actions, compared), compared)
+        return cls(actions_in_order(actions, compared), compared)
 
     def __iter__(self) -> Iterator[Action]:
         return iter(self.actions)
@@ -140,7 +95,7 @@ class Diff:
     def inverse(self) -> Diff:
         """Return the diff that undoes this one; the same as ``-diff``, and equal to ``dest - source``."""
         compared = tuple(one.inverse() for one in self.compared)
-        return Diff(_in_order((action.inverse() for action in self.actions), compared), compared)
+        return Diff(actions_in_order((action.inverse() for action in self.actions), compared), compared)
 
     def __neg__(self) -> Diff:
         return self.inverse()
@@ -168,7 +123,7 @@ class Diff:
         return diff if exclude is None else diff.exclude(exclude)
 
     def _predicate(self, terms: Sequence[Filter]) -> Any:
-        attributes = {one.name: {*one.left.attributes, *one.right.attributes} for one in self.compared}
+        attributes = {one.name: sorted({*one.left.attributes, *one.right.attributes}) for one in self.compared}
         return predicate(terms, branches=list(attributes), attributes=attributes)
 
     @property
@@ -217,14 +172,14 @@ class Diff:
     def fold(self, action: Action) -> None:
         """Note in the destination's branch, in memory, that an action was carried out."""
         compared = self._compared(action)
-        if compared.right.fold is not None:
-            if action.verb == "new":
-                values = self.values(action)
-            elif action.verb == "remove":
-                values = {action.attr: compared.left.read(action.idnumber, action.source, action.attr)}
-            else:
-                values = {}
-            compared.right.fold(action, values)
+        if compared.right.fold is None:
+            return
+        values: dict[str, Any] = {}
+        if action.verb == "new":
+            values = self.values(action)
+        elif action.verb in ("add", "remove"):
+            values = {action.attr: compared.left.read(action.idnumber, action.source, action.attr)}
+        compared.right.fold(action, values)
 
     def _compared(self, action: Action) -> Compared:
         return self._by_name[action.branch]
@@ -255,13 +210,6 @@ class Diff:
         lines = [_branch_outline(name, actions) for name, actions in changed]
         return Outline(self.title, "diff", self.stat, lambda: lines, len(lines), expanded=True)
 
-    def text(self, *, lines: int | None = 25, columns: int | None = 100, colour: bool = False) -> str:
-        """Return the diff as an indented text, by branch."""
-        return text(self.__outline__(), lines=lines, columns=columns, colour=colour)
-
-    def _repr_html_(self) -> str:
-        return html(self.__outline__())
-
 
 _LINES, _COLUMNS = 25, 100
 
@@ -288,78 +236,3 @@ def _verb_outline(verb: str, actions: list[Action], branch: str) -> Outline:
 
 def _outlines(actions: Iterable[Action]) -> Iterator[Outline]:
     return (action.__outline__() for action in actions)
-
-
-def template_of(template: Any) -> Any:
-    """Return the template that is meant: itself, an instance of it, or what an import string names.
-
-    Raises:
-        TemplateError: if that is no template.
-    """
-    found = template
-    if isinstance(found, str):
-        module, dot, name = found.replace(":", ".").rpartition(".")
-        if not dot:
-            message = f"{template!r} is no import string: write 'package.module.Template'"
-            raise TemplateError(message)
-        try:
-            found = getattr(importlib.import_module(module), name)
-        except (ImportError, AttributeError) as error:
-            message = f"{template!r} leads nowhere: {error}"
-            raise TemplateError(message) from error
-    if isinstance(found, type):
-        if not callable(getattr(found, "apply", None)):
-            message = f"{found.__name__} is no template: make it a subclass of datastoresync.Template"
-            raise TemplateError(message)
-        found = found()
-    if not callable(getattr(found, "apply", None)):
-        message = f"a template, its class or its import string goes right of `|` (got {template!r})"
-        raise TemplateError(message)
-    return found
-
-
-def _actions(compared: Compared, candidates: Candidates) -> Iterator[Action]:
-    left, right, branch = compared.left, compared.right, compared.name
-    for key in candidates.new:
-        yield Action("new", branch, key, source=left.objects[key])
-    for key, one, other in candidates:
-        for name in left.attributes:
-            value, old_value = left.read(key, one, name), right.read(key, other, name)
-            if is_membership(value) and is_membership(old_value):
-                added, removed = membership_changes(value, old_value)
-                for member in added:
-                    yield Action("add", branch, key, name, member, source=one, dest=other)
-                for member in removed:
-                    yield Action("remove", branch, key, name, member, source=one, dest=other)
-            elif not equal(value, old_value):
-                yield Action("update", branch, key, name, value, old_value, one, other)
-    for key in candidates.old:
-        yield Action("old", branch, key, dest=right.objects[key])
-
-
-def _in_order(actions: Iterable[Action], compared: Sequence[Compared]) -> tuple[Action, ...]:
-    """Put creations first, parents before children, then updates, then deletions, children before parents."""
-    ranks = {name: rank for rank, name in enumerate(_branch_order(compared))}
-    phases = {"new": 0, "old": 2}
-
-    def place(action: Action) -> tuple[int, int]:
-        phase = phases.get(action.verb, 1)
-        rank = ranks.get(action.branch, 0)
-        return phase, -rank if phase == 2 else rank
-
-    ordered: list[Action] = []
-    for _, group in groupby(
-        sorted(actions, key=place), key=lambda action: (action.branch, action.idnumber, action.attr)
-    ):
-        ordered += sorted(group, key=lambda action: action.verb)
-    return tuple(ordered)
-
-
-def _branch_order(compared: Sequence[Compared]) -> list[str]:
-    after: dict[str, set[str]] = {one.name: set() for one in compared}
-    for one in compared:
-        for side in (one.left, one.right):
-            after[one.name].update(name for name in side.references.values() if name != one.name)
-            for child in side.children:
-                after.setdefault(child, set()).add(one.name)
-    return in_order([one.name for one in compared], after, circles=True)

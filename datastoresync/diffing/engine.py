@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import compress, filterfalse
-from operator import attrgetter, ne
+from itertools import compress, filterfalse, islice, repeat
+from operator import attrgetter, is_not, itemgetter, ne, not_
 from typing import Any, Protocol
 
 import attrs
@@ -14,6 +14,9 @@ from datastoresync.diffing.side import Side
 __all__ = ["Candidates", "Engine", "InMemoryEngine"]
 
 Triple = tuple[Any, Any, Any]
+
+_BLOCK = 512
+"""Objects that are looked at together: few enough to be in the processor's cache still when they are needed again."""
 
 
 @attrs.frozen(eq=False)
@@ -39,11 +42,16 @@ class Candidates:
         yield from self.pairs
 
 
-def _as_made(objects: Mapping[Any, Any]) -> tuple[list[Any], list[Any]]:
-    """Return the keys and the objects in the order in which they were put in, past the sorting of a sorted mapping."""
+def _blocks(objects: Mapping[Any, Any]) -> Iterator[tuple[list[Any], list[Any]]]:
+    """Yield keys and objects, some at a time, in the order in which they were put in where the mapping knows it.
+
+    That is not the order of the keys: as they were made, the objects of one side lie side by side in memory.
+    """
+    keys, items = iter(objects.keys()), iter(objects.values())
     if isinstance(objects, dict):
-        return list(dict.keys(objects)), list(dict.values(objects))
-    return list(objects), [objects[key] for key in objects]
+        keys, items = iter(dict.keys(objects)), iter(dict.values(objects))
+    while block := list(islice(keys, _BLOCK)):
+        yield block, list(islice(items, _BLOCK))
 
 
 class Engine(Protocol):
@@ -67,31 +75,37 @@ class InMemoryEngine:
     def candidates(self, left: Side, right: Side) -> Candidates:
         """Return where the two sides may differ."""
         mine, theirs = left.objects, right.objects
-        # Not in the order of the keys: as they were made, the objects of one side lie side by side in memory.
-        keys, lefts = _as_made(mine)
-        rights = list(map(theirs.get, keys))
         new: list[Any] = []
-        if None in rights:
-            there = [other is not None for other in rights]
-            new = sorted(key for key, found in zip(keys, there, strict=True) if not found)
-            keys, lefts, rights = (list(compress(part, there)) for part in (keys, lefts, rights))
-        old = sorted(filterfalse(mine.__contains__, _as_made(theirs)[0])) if len(theirs) > len(keys) else []
-        differing = self._differing(left, right, keys, lefts, rights) if left.attributes else []
+        differing: list[Triple] = []
+        compared = 0
+        for keys, lefts in _blocks(mine):
+            rights = list(map(theirs.get, keys))
+            there = list(map(is_not, rights, repeat(None)))
+            both: Sequence[list[Any]] = (keys, lefts, rights)
+            if not all(there):
+                new += compress(keys, map(not_, there))
+                both = [list(compress(part, there)) for part in both]
+            compared += len(both[0])
+            if left.attributes:
+                differing += _differing(left, right, *both)
+        their_keys = dict.keys(theirs) if isinstance(theirs, dict) else theirs
+        old = sorted(filterfalse(mine.__contains__, their_keys)) if len(theirs) > compared else []
         overridden = left.overrides.keys() | right.overrides.keys()
         if overridden:
             found = {key for key, _, _ in differing}
             differing += [(key, mine[key], theirs[key]) for key in overridden - found if key in mine and key in theirs]
-        differing.sort(key=lambda triple: triple[0])
-        return Candidates(new, old, differing, len(keys), "both sides are in memory")
+        differing.sort(key=itemgetter(0))
+        return Candidates(sorted(new), old, differing, compared, "both sides are in memory")
 
-    def _differing(self, left: Side, right: Side, keys: list[Any], lefts: list[Any], rights: list[Any]) -> list[Triple]:
-        read = attrgetter(*left.attributes)
-        try:
-            flags = list(map(ne, map(read, lefts), map(read, rights)))
-            return list(compress(zip(keys, lefts, rights, strict=True), flags))
-        except Exception:  # noqa: BLE001 - an attribute is missing or a property fails: `Side.read` knows which
-            return [
-                (key, one, other)
-                for key, one, other in zip(keys, lefts, rights, strict=True)
-                if any(left.read(key, one, name) != right.read(key, other, name) for name in left.attributes)
-            ]
+
+def _differing(left: Side, right: Side, keys: list[Any], lefts: list[Any], rights: list[Any]) -> list[Triple]:
+    read = attrgetter(*left.attributes)
+    try:
+        flags = list(map(ne, map(read, lefts), map(read, rights)))
+        return list(compress(zip(keys, lefts, rights, strict=True), flags))
+    except Exception:  # noqa: BLE001 - an attribute is missing or a property fails: `Side.read` knows which
+        return [
+            (key, one, other)
+            for key, one, other in zip(keys, lefts, rights, strict=True)
+            if any(left.read(key, one, name) != right.read(key, other, name) for name in left.attributes)
+        ]

@@ -35,7 +35,7 @@ def predicate(terms: Filter, *, branches: Collection[str], attributes: Mapping[s
     Raises:
         FilterError: if a term names what is not there; a mistyped filter must not let everything through.
     """
-    every = {name for names in attributes.values() for name in names}
+    every = sorted({name for names in attributes.values() for name in names})
     if terms is None:
         return lambda _: False
     if callable(terms):

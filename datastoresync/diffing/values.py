@@ -105,11 +105,18 @@ class _NaN:
     """Stands for every NaN, so that one finds another in a dictionary."""
 
 
+def _name(member: Any) -> Any:
+    """Return what finds an equal member in a dictionary."""
+    if isinstance(member, tuple):
+        return tuple(map(_name, member))
+    return _NaN if _is_nan(member) else member
+
+
 def _hashed_changes(left: list[Any], right: list[Any], *, as_sets: bool) -> tuple[list[Any], list[Any]]:
     counts: dict[Any, int] = {}
     members: dict[Any, Any] = {}
     for side, step in ((left, 1), (right, -1)):
-        names = [_NaN if _is_nan(member) else member for member in side]
+        names = [_name(member) for member in side]
         for name, member in zip(names, side, strict=True):
             members.setdefault(name, member)
         for name in set(names) if as_sets else names:

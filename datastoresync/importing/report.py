@@ -7,14 +7,14 @@ from collections.abc import Iterator
 import attrs
 
 from datastoresync.errors import RowError
-from datastoresync.printing.html import html
 from datastoresync.printing.outline import Outline
+from datastoresync.printing.shown import Shown
 
 __all__ = ["ImportReport"]
 
 
 @attrs.frozen(eq=False, repr=False)
-class ImportReport:
+class ImportReport(Shown):
     """What the last import of a branch did.
 
     Args:
@@ -56,6 +56,3 @@ class ImportReport:
                 yield Outline(str(error), "refused")
 
         return Outline(f"import of {self.branch}", "stat", self.stat, bad, len(self.bad_rows), expanded=True)
-
-    def _repr_html_(self) -> str:
-        return html(self.__outline__())

@@ -8,7 +8,7 @@ from importlib import import_module
 from typing import Any, Protocol
 
 from datastoresync.errors import ColumnError, ConversionError, MissingDependencyError, SyncerError
-from datastoresync.syncers.csv import choose_columns
+from datastoresync.syncers.columns import choose_columns
 from datastoresync.syncers.records import Columns, Records
 
 __all__ = ["is_arrow", "read_arrow"]

@@ -6,67 +6,32 @@ noticed. At no time is much more of it in memory than some rows.
 
 from __future__ import annotations
 
-import codecs
 import csv
 import glob
-import io
 import os
 import stat
 import warnings
 from array import array
 from bisect import bisect_right
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from difflib import get_close_matches
 from itertools import chain, islice, takewhile
 from pathlib import Path
 from typing import IO, Literal
 
-import attrs
-
 from datastoresync.errors import ColumnError, DataWarning, DeclarationError, MalformedFileError, RowError
+from datastoresync.syncers.columns import choose_columns
 from datastoresync.syncers.records import Columns, Records
+from datastoresync.syncers.textfile import LONGEST, TextFile, codec, scan, state_of, unreadable
 
-__all__ = ["choose_columns", "read_csv", "resolve_files"]
+__all__ = ["read_csv", "resolve_files"]
 
-_BLOCK = 2**20
-"""Bytes that are looked through at a time."""
 _BATCH = 2**16
 """Characters that are split into lines at a time."""
-_LONGEST = 16 * 2**20
-"""Characters in the longest line, or row of several lines, that is taken."""
 _STEP = 16
 """Rows that are read between two looks at how much memory they take."""
 _FULL = 8 * 2**20
 """Characters after which a chunk is delivered, though it has not all its rows yet."""
-
-
-@attrs.frozen
-class _File:
-    """A file and how it is written; ``name`` is the path as it was given."""
-
-    path: Path
-    name: str
-    encoding: str
-    delimiter: str
-
-    def open(self) -> IO[str]:
-        """Open the file behind its byte order mark."""
-        file = self.path.open(encoding=self.encoding, newline="")
-        if file.read(1) != "\ufeff":
-            file.seek(0)
-        return file
-
-    def unchanged(self, text: IO[str], state: tuple[int, ...]) -> None:
-        """Check that an open file is still the one that was looked through."""
-        if _state(os.fstat(text.fileno())) != state:
-            message = "the file changed while it was read: import it when it is complete"
-            raise self.error(message)
-
-    def error(self, message: str, line: int | None = None, column: int | None = None) -> MalformedFileError:
-        place = "".join(f":{number}" for number in (line, column) if number is not None)
-        return MalformedFileError(message, where=self.name + place, line=line, column=column)
 
 
 def read_csv(
@@ -104,16 +69,16 @@ def read_csv(
     if len(delimiter) != 1 or delimiter in '"\r\n':
         message = f"a delimiter is one character, and neither a quote nor a newline (got {delimiter!r})"
         raise DeclarationError(message)
-    file = _File(Path(path), os.fspath(path), _codec(encoding), delimiter)
+    file = TextFile(Path(path), os.fspath(path), codec(encoding), delimiter)
     try:
         found = file.path.stat()
         if not stat.S_ISREG(found.st_mode):
             raise file.error("not a regular file, which can be read twice: save it as one")
-        last, ended = _scan(file)
+        last, ended = scan(file)
         with file.open() as text:
             header = _Rows(file, text).header()
     except OSError as error:
-        raise file.error(_unreadable(file.path, error)) from error
+        raise file.error(unreadable(file.path, error)) from error
     _check_header(file, *header)
     if not ended:
         message = "the last line does not end in a newline: the file may be cut off"
@@ -124,7 +89,7 @@ def read_csv(
     places, renamed = choose_columns(names, columns, where=f"{file.name}:{line}")
     lines = _Lines()
     lines.note(0, line + 1)
-    chunks = _chunks(file, _state(found), lines, len(names), reject or _raise, chunk)
+    chunks = _chunks(file, state_of(found), lines, len(names), reject or _raise, chunk)
     return Records(
         renamed,
         ([_nulled(values[place], null) for place in places] for values in chunks),
@@ -132,82 +97,10 @@ def read_csv(
     )
 
 
-def _codec(encoding: str) -> str:
-    """Return the name of an encoding whose marks, if it has any, are not read through yet."""
-    try:
-        io.TextIOWrapper(io.BytesIO(), encoding)
-        return codecs.lookup(encoding).name.replace("utf-8-sig", "utf-8")
-    except LookupError as error:
-        message = f"{encoding!r} is no text encoding that Python knows: give one such as 'utf-8' or 'cp1252'"
-        raise DeclarationError(message) from error
-
-
-def _unreadable(path: Path, error: OSError) -> str:
-    if isinstance(error, FileNotFoundError):
-        return f"there is no such file in {path.absolute().parent}"
-    return f"the file cannot be read: {error.strerror or error}"
-
-
-def _state(found: os.stat_result) -> tuple[int, ...]:
-    """Return what changes when a file does."""
-    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns
-
-
 # Before the first record ---------------------------------------------------------------------------------------------
 
 
-def _scan(file: _File) -> tuple[int, bool]:
-    """Look through the whole file; return the number of its last line, and whether that ends in a newline.
-
-    Raises:
-        MalformedFileError: if it is empty, holds a NUL or what is not its encoding, or has a line that is too long.
-    """
-    decoder = codecs.getincrementaldecoder(file.encoding)()
-    line, width = 1, 0  # the line that the next character is in, and how long it is so far
-    held, started, final = "", False, False
-    with file.path.open("rb") as binary:
-        while not final:
-            block = binary.read(_BLOCK)
-            final = not block
-            state = decoder.getstate()
-            wrong: UnicodeDecodeError | None = None
-            try:
-                text = held + decoder.decode(block, final)
-            except UnicodeDecodeError as error:
-                wrong = error
-                decoder = codecs.getincrementaldecoder(file.encoding)("ignore")
-                decoder.setstate(state)
-                text = held + decoder.decode(block[: max(error.start - len(state[0]), 0)])
-            held = "\r" if text.endswith("\r") and not final and wrong is None else ""
-            if "\r" in text:
-                text = text[: len(text) - len(held)].replace("\r\n", "\n").replace("\r", "\n")
-            if text and not started:
-                started = True
-                text = text.removeprefix("\ufeff")
-            if width + (text.find("\n") if "\n" in text else len(text)) > _LONGEST:
-                raise file.error(f"the line is longer than {_LONGEST} characters: a newline may be missing", line)
-            nul = text.find("\0")
-            if nul >= 0 or wrong is not None:
-                before = text[:nul] if nul >= 0 else text
-                column = len(before) - before.rfind("\n") + (0 if "\n" in before else width)
-                raise file.error(
-                    _no_text(file.encoding, None if nul >= 0 else wrong), line + before.count("\n"), column
-                )
-            line += text.count("\n")
-            width = len(text) - text.rfind("\n") - 1 + (0 if "\n" in text else width)
-    if line == 1 and not width:
-        raise file.error("the file is empty: it must have a header")
-    return (line, False) if width else (line - 1, True)
-
-
-def _no_text(encoding: str, wrong: UnicodeDecodeError | None) -> str:
-    if wrong is None:
-        return "a NUL character: the file is damaged, or in another encoding"
-    byte = f"byte 0x{wrong.object[wrong.start]:02x}"
-    return f"{byte} is not {encoding}: save the file as {encoding}, or give the encoding that it is in"
-
-
-def _check_header(file: _File, line: int, names: Sequence[str]) -> None:
+def _check_header(file: TextFile, line: int, names: Sequence[str]) -> None:
     if not names:
         raise file.error("the file has only empty lines: it must have a header")
     first: dict[str, int] = {}
@@ -218,51 +111,13 @@ def _check_header(file: _File, line: int, names: Sequence[str]) -> None:
             raise file.error(f"columns {first[name]} and {place} of the header are both {name!r}: rename one", line)
 
 
-def choose_columns(
-    names: Sequence[str], columns: Mapping[str, str] | Sequence[str] | None, *, where: str = ""
-) -> tuple[list[int], list[str]]:
-    """Return the places of the columns that are taken, and their new names.
-
-    Args:
-        names: All columns there are.
-        columns: As for `read_csv`.
-        where: Where the names stand, for messages.
-
-    Raises:
-        DeclarationError: if ``columns`` is one text, or empty.
-        ColumnError: if a column is not there, or if two would have one name.
-
-    >>> choose_columns(["id", "name", "age"], {"age": "years", "id": "idnumber"})
-    ([2, 0], ['years', 'idnumber'])
-    """
-    if columns is None:
-        return list(range(len(names))), list(names)
-    if isinstance(columns, str) or not columns:
-        message = f"columns must be a list of names, or a mapping from names to new names (got {columns!r})"
-        raise DeclarationError(message)
-    renamed = columns if isinstance(columns, Mapping) else dict.fromkeys(columns)
-    places = {name: place for place, name in enumerate(names)}
-    unknown = [name for name in renamed if name not in places]
-    if unknown:
-        near = get_close_matches(unknown[0], names, 1)
-        hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(map(repr, names[:20]))}"
-        message = f"there is no column {', '.join(map(repr, unknown))}: {hint}"
-        raise ColumnError(message, where=where, columns=unknown)
-    chosen = [new or name for name, new in renamed.items()]
-    counts = Counter(chosen if isinstance(columns, Mapping) else columns)
-    twice = [name for name, count in counts.items() if count > 1]
-    if twice:
-        raise ColumnError(f"columns names {', '.join(map(repr, twice))} twice", where=where, columns=twice)
-    return [places[name] for name in renamed], chosen
-
-
 # The records ---------------------------------------------------------------------------------------------------------
 
 
 class _Rows:
     """The rows of an open file, some at a time, so that they and the lines they are made of never fill the memory."""
 
-    def __init__(self, file: _File, text: IO[str]) -> None:
+    def __init__(self, file: TextFile, text: IO[str]) -> None:
         self._file = file
         self._text = text
         self._reader = csv.reader(chain.from_iterable(self._batches()), delimiter=file.delimiter, strict=True)
@@ -308,8 +163,8 @@ class _Rows:
     def _batches(self) -> Iterator[list[str]]:
         while batch := self._text.readlines(_BATCH):
             self._pulled += sum(map(len, batch))
-            if self._pulled - self._pulled_before > (_STEP + 2) * _LONGEST:
-                message = f"from here on, a row is longer than {_LONGEST} characters: a quote may be left open"
+            if self._pulled - self._pulled_before > (_STEP + 2) * LONGEST:
+                message = f"from here on, a row is longer than {LONGEST} characters: a quote may be left open"
                 raise self._file.error(message, self._line_before + 1)
             yield batch
 
@@ -357,7 +212,7 @@ class _Lines:
 
 
 def _chunks(
-    file: _File, state: tuple[int, ...], lines: _Lines, width: int, reject: Callable[[RowError], None], chunk: int
+    file: TextFile, state: tuple[int, ...], lines: _Lines, width: int, reject: Callable[[RowError], None], chunk: int
 ) -> Iterator[Columns]:
     """Yield all columns, some rows at a time."""
     try:
@@ -382,11 +237,11 @@ def _chunks(
                     index += len(taken)
                     yield list(zip(*taken, strict=True))
     except OSError as error:
-        raise file.error(_unreadable(file.path, error)) from error
+        raise file.error(unreadable(file.path, error)) from error
 
 
 def _well_formed(
-    file: _File,
+    file: TextFile,
     rows: Sequence[list[str]],
     width: int,
     line: int,
@@ -406,7 +261,7 @@ def _well_formed(
     return kept
 
 
-def _misshapen(file: _File, row: list[str], width: int, line: int) -> ColumnError:
+def _misshapen(file: TextFile, row: list[str], width: int, line: int) -> ColumnError:
     why = "it may be cut off" if len(row) < width else f"quote a value that holds {file.delimiter!r}"
     message = f"the row has {len(row)} {'value' if len(row) == 1 else 'values'}, the header {width}: {why}"
     return ColumnError(message, where=f"{file.name}:{line}", row=row)

@@ -66,7 +66,8 @@ class Database:
                     connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
                 elif self.dialect == "sqlite":
                     connection.execution_options(isolation_level="AUTOCOMMIT")
-                    # All connections to a database in memory are one, so another reader may have begun already.
+                    connection.begin()
+                    # An engine may be set up to begin by itself; all connections to a database in memory are one.
                     if not _in_transaction(connection):
                         connection.exec_driver_sql("BEGIN")
             yield connection

@@ -82,11 +82,6 @@ class StoredLink:
     owners: tuple[sa.Column[Any], ...]
     member: sa.Column[Any]
 
-    @property
-    def encode_member(self) -> Encoder:
-        """What makes a member fit for its column."""
-        return self.stored.encoders[self.member.name]
-
 
 class Target:
     """Where the attributes of a `Table` are: in its columns, or in link tables.

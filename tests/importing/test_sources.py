@@ -253,12 +253,15 @@ def test_a_syncer_that_has_read_is_asked_for_the_declared_attributes():
     asked = []
 
     class Reading(Memory):
-        def read(self, table, attributes=None):
-            asked.append((table.name, attributes))
+        def read(self, table, attributes=None, *, identifiers=None):
+            asked.append((table.name, attributes, identifiers))
             return self.tables[table.name]
 
     +Tree("source", syncer=Reading(pupils=ROWS, open=[]), branches={"pupils": Branch(Pupil), "open": Branch()})
-    assert asked == [("pupils", ["idnumber", "name", "grade", "born"]), ("open", None)]
+    assert asked == [
+        ("pupils", ["idnumber", "name", "grade", "born"], ("idnumber",)),
+        ("open", None, ("idnumber",)),
+    ]
 
 
 def test_a_branch_with_nothing_to_read_stays_as_it_is():

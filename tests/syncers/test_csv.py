@@ -12,7 +12,9 @@ from hypothesis import strategies as st
 
 from datastoresync.errors import ColumnError, DataWarning, DeclarationError, MalformedFileError, RowError
 from datastoresync.syncers import csv as module
-from datastoresync.syncers.csv import choose_columns, read_csv, resolve_files
+from datastoresync.syncers import textfile
+from datastoresync.syncers.columns import choose_columns
+from datastoresync.syncers.csv import read_csv, resolve_files
 
 PEOPLE = "idnumber,name\n1,Ann\n2,Bob\n"
 
@@ -89,7 +91,7 @@ def test_what_is_written_is_read_from_its_line(folder, table, newline, delimiter
     path = folder / "law.csv"
     path.write_bytes(written(header, rows, newline, delimiter).encode(encoding))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(module, "_BLOCK", block)
+        patch.setattr(textfile, "_BLOCK", block)
         patch.setattr(module, "_BATCH", block)
         patch.setattr(module, "_STEP", 2)
         patch.setattr(module, "_FULL", block)
@@ -158,7 +160,7 @@ def test_a_damaged_character_is_placed(folder, text, encoding, block):
     for damage, message in ((bad, "is not"), ("\0".encode(encoding), "a NUL character")):
         path.write_bytes(text.encode(encoding) + damage + "\nmore\n".encode(encoding))
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(module, "_BLOCK", block)
+            patch.setattr(textfile, "_BLOCK", block)
             error = refused(path, encoding=encoding)
         assert message in error.message
         assert (error.line, error.column) == (whole.count("\n") + 1, len(whole) - whole.rfind("\n"))
@@ -174,8 +176,8 @@ def test_the_longest_line_is_found(folder, text, block, longest):
     too_long = [number for number, line in enumerate(lines, 1) if len(line) > longest + block]
     fine = all(len(line) <= longest for line in lines)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(module, "_BLOCK", block)
-        patch.setattr(module, "_LONGEST", longest)
+        patch.setattr(textfile, "_BLOCK", block)
+        patch.setattr(textfile, "LONGEST", longest)
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
@@ -283,7 +285,7 @@ def test_a_file_that_may_not_be_read(people, monkeypatch):
     def forbidden(*_, **__):
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr(module.Path, "open", forbidden)
+    monkeypatch.setattr(textfile.Path, "open", forbidden)
     assert str(refused(path)) == "people.csv: the file cannot be read: Permission denied"
 
 
@@ -435,7 +437,7 @@ def test_a_line_that_is_too_long_is_refused_in_little_memory(tmp_path):
 
 
 def test_a_row_of_too_many_lines_is_refused(people, monkeypatch):
-    monkeypatch.setattr(module, "_LONGEST", 1000)
+    monkeypatch.setattr(module, "LONGEST", 1000)
     monkeypatch.setattr(module, "_BATCH", 100)
     path = people("idnumber,name\n1,Ann\n2," + '"x\n",' * 10_000 + "\n")
     error = refused(path)

@@ -314,16 +314,22 @@ def test_keys_that_only_the_database_holds_equal_are_found(tmp_path, execute):
         url,
         "create table t (key text primary key collate nocase, a integer)",
         "create table members (owner text collate nocase, member text collate nocase, primary key (owner, member))",
-        "insert into t values ('Ann', 1)",
+        "insert into t values ('Ann', 1), ('Cy', 1)",
         "insert into members values ('Ann', 'Bob')",
     )
     table = Table("t", links=MEMBERS)
     with SQLSyncer(url) as syncer:
-        found = apply(syncer, insert("ann", table, a=2))
-        assert found == [Outcome("conflict", "already there since the import, and different in key, a")]
+        found = apply(syncer, insert("ann", table, a=2), insert("CY", table, a=1))
+        assert found == [
+            Outcome("conflict", "already there since the import, and different in key, a"),
+            Outcome("conflict", "already there since the import, and different in key"),
+        ]
         found = apply(syncer, Change("link", table, KEY, ("ANN",), {"members": "bob"}), update("anN", table, a=(1, 3)))
         assert statuses(found) == ["done", "done"]
-        assert list(syncer.read(table, identifiers=KEY)) == [{"key": "Ann", "a": 3, "members": {"Bob"}}]
+        assert list(syncer.read(table, identifiers=KEY)) == [
+            {"key": "Ann", "a": 3, "members": {"Bob"}},
+            {"key": "Cy", "a": 1, "members": set()},
+        ]
 
 
 def test_blanks_that_pad_a_key_are_ignored_where_the_database_does(database, execute):
@@ -502,6 +508,41 @@ def test_a_connection_that_is_lost_before_the_commit_is_said_to_be_unsure(databa
     with pytest.raises(SyncerError, match="was lost during the commit, so import again to see if it took: "):
         SQLSyncer(engine).apply_changes([insert(2, a=1)], same=same)
     engine.dispose()
+
+
+@pytest.mark.parametrize("isolation", ["READ COMMITTED", "SERIALIZABLE"])
+def test_a_row_that_somebody_changes_during_the_run_is_a_conflict(database, execute, isolation):
+    execute(database, *TABLES, "insert into things values (1, 1, 'x'), (2, 1, 'x'), (3, 1, 'x')")
+    engine = sqlalchemy.create_engine(database, isolation_level=isolation)
+    edited = []
+
+    def edit(connection, cursor, statement, *others):
+        if "FOR UPDATE" in statement and not edited:
+            edited.append(statement)
+            execute(database, "update things set a = 5 where key = 2", "delete from things where key = 3")
+
+    sqlalchemy.event.listen(engine, "before_cursor_execute", edit)
+    with SQLSyncer(engine) as syncer:
+        found = apply(syncer, update(1, a=(1, 2)), update(2, a=(1, 2)), update(3, a=(1, 2)))
+        assert statuses(found) == ["done", "conflict", "conflict"]
+        assert contents(syncer) == {1: (2, "x", set()), 2: (5, "x", set())}
+    engine.dispose()
+
+
+def test_a_row_that_was_looked_at_cannot_be_changed_by_others(database, execute):
+    execute(database, *TABLES, "insert into things values (1, 1, 'x')")
+    refused = []
+
+    def compare(change, attribute, raw, expected):
+        with pytest.raises(sqlalchemy.exc.OperationalError, match="lock timeout"):
+            execute(database, "set lock_timeout = '100ms'", "update things set b = 'mine' where key = 1")
+        refused.append(attribute)
+        return raw == expected
+
+    with SQLSyncer(database) as syncer:
+        assert statuses(syncer.apply_changes([update(1, a=(1, 2))], same=compare)) == ["done"]
+        assert contents(syncer) == {1: (2, "x", set())}
+    assert refused
 
 
 def test_a_row_that_somebody_holds_on_to_blames_no_change(database, execute):

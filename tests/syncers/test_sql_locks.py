@@ -186,6 +186,39 @@ def test_a_reader_that_is_not_done_makes_sqlite_refuse_the_commit(tmp_path, monk
         assert names(syncer) == {"new": 2}
 
 
+def test_a_reader_is_told_who_keeps_it_out(tmp_path):
+    url = f"sqlite:///{tmp_path / 'store.db'}"
+    engine = sqlalchemy.create_engine(url)
+    with SQLSyncer(url, connect_args={"timeout": 0}) as syncer, engine.connect() as connection:
+        syncer.dump("users", data=[{"id": 1}])
+        connection.exec_driver_sql("begin exclusive")
+        with pytest.raises(LockedError, match=r"cannot .*database is locked .*another run or program is at work there"):
+            syncer.load("users")
+    engine.dispose()
+
+
+def test_a_database_that_is_for_reading_only_is_not_called_locked(tmp_path):
+    path = tmp_path / "store.db"
+    with SQLSyncer(f"sqlite:///{path}") as syncer:
+        syncer.dump("users", data=[{"id": 1}])
+    with SQLSyncer(f"sqlite:///file:{path}?mode=ro&uri=true") as syncer:
+        with pytest.raises(SyncerError, match=r"attempt to write a readonly database") as caught:
+            syncer.dump("users", data=[])
+        assert not isinstance(caught.value, LockedError)
+        assert syncer.load("users") == [{"id": 1}]
+
+
+def test_other_databases_keep_their_own_transactions(tmp_path, monkeypatch):
+    engine = sqlalchemy.create_engine(f"sqlite:///{tmp_path / 'store.db'}")
+    monkeypatch.setattr(engine.dialect, "name", "another")
+    with SQLSyncer(engine) as syncer:
+        syncer.dump("users", data=[{"id": 1, "x": 1}])
+        change = Change("update", Table("users"), ("id",), (1,), {"x": 2}, {"x": 1})
+        assert [outcome.status for outcome in syncer.apply_changes([change], same=same)] == ["done"]
+        assert syncer.load("users") == [{"id": 1, "x": 2}]
+    engine.dispose()
+
+
 def test_an_engine_that_begins_by_itself_is_locked_too(tmp_path):
     url = f"sqlite:///{tmp_path / 'store.db'}"
     engine = sqlalchemy.create_engine(url)

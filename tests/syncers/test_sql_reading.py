@@ -213,6 +213,25 @@ def test_a_reader_sees_one_state_of_the_database(database, execute, monkeypatch)
         assert len(list(stream)) == 2
 
 
+def test_members_and_their_owners_are_of_one_state(database, execute):
+    execute(database, *GROUPS)
+    engine = sqlalchemy.create_engine(database)
+    gone = []
+
+    def empty(connection, cursor, statement, *others):
+        if "FROM groups" in statement and not gone:
+            gone.append(statement)
+            execute(database, "delete from groups", "delete from group_members")
+
+    with SQLSyncer(engine) as syncer:
+        records = syncer.read(Table("groups", links=MEMBERS))
+        sqlalchemy.event.listen(engine, "before_cursor_execute", empty)
+        assert {record["code"]: record["members"] for record in records} == {"a": {"1", "2"}, "b": set()}
+        assert gone
+        assert syncer.load("groups") == []
+    engine.dispose()
+
+
 def test_values_come_as_their_columns_say_in_postgresql(database, execute):
     execute(
         database,

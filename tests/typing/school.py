@@ -60,14 +60,14 @@ class GroupsFromUsers(Importer):
 
 class Accounts(Template):
     def new_users(self, action: Action) -> None:
-        print(action.source.name)
+        assert action.source.name
 
     def update_name(self, action: Action) -> Result | None:
         return skipped("later") if action.value is None else None
 
     @batch(100)
     def old_users(self, actions: list[Action]) -> None:
-        print(len(actions))
+        assert actions
 
 
 class School(Tree):
@@ -109,7 +109,7 @@ store = Datastore(source=source, dest=dest)
 assert_type(store.source, Tree)
 assert_type(+store, Datastore)
 for name, user in source.users.items():
-    print(name, user.name, user.grade + 1)
+    assert_type((name, user.name, user.grade + 1), tuple[Any, str, int])
 
 try:
     Person(idnumber="1", name="Ada", shoe_size=42)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]

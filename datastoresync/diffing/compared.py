@@ -1,0 +1,96 @@
+"""One branch of a comparison: its two sides, and the actions between them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import groupby
+
+import attrs
+
+from datastoresync.diffing.action import Action
+from datastoresync.diffing.engine import Candidates
+from datastoresync.diffing.order import in_order
+from datastoresync.diffing.side import Side
+from datastoresync.diffing.values import equal, is_membership, membership_changes
+
+__all__ = ["Compared", "actions_between", "actions_in_order"]
+
+
+@attrs.frozen(eq=False)
+class Compared:
+    """One branch of a comparison, and how it went.
+
+    Args:
+        left: The source.
+        right: The destination.
+        sizes: How many objects the source and the destination had.
+        engine: The engine's name.
+        candidates: How many pairs the engine named.
+        pairs: How many keys both sides have.
+        why: Why this engine ran.
+    """
+
+    left: Side
+    right: Side
+    sizes: tuple[int, int]
+    engine: str = ""
+    candidates: int = 0
+    pairs: int = 0
+    why: str = ""
+
+    @property
+    def name(self) -> str:
+        """The branch's name."""
+        return self.right.branch or self.left.branch
+
+    def inverse(self) -> Compared:
+        """Return the same with the sides changed."""
+        return attrs.evolve(self, left=self.right, right=self.left, sizes=self.sizes[::-1])
+
+
+def actions_between(compared: Compared, candidates: Candidates) -> Iterator[Action]:
+    """Yield what the right side must do to become the left one, in the order of the keys."""
+    left, right, branch = compared.left, compared.right, compared.name
+    for key in candidates.new:
+        yield Action("new", branch, key, source=left.objects[key])
+    for key, one, other in candidates:
+        for name in left.attributes:
+            value, old_value = left.read(key, one, name), right.read(key, other, name)
+            if is_membership(value) and is_membership(old_value):
+                added, removed = membership_changes(value, old_value)
+                for member in added:
+                    yield Action("add", branch, key, name, member, source=one, dest=other)
+                for member in removed:
+                    yield Action("remove", branch, key, name, member, source=one, dest=other)
+            elif not equal(value, old_value):
+                yield Action("update", branch, key, name, value, old_value, one, other)
+    for key in candidates.old:
+        yield Action("old", branch, key, dest=right.objects[key])
+
+
+def actions_in_order(actions: Iterable[Action], compared: Sequence[Compared]) -> tuple[Action, ...]:
+    """Put creations first, parents before children, then updates, then deletions, children before parents."""
+    ranks = {name: rank for rank, name in enumerate(_branch_order(compared))}
+    phases = {"new": 0, "old": 2}
+
+    def place(action: Action) -> tuple[int, int]:
+        phase = phases.get(action.verb, 1)
+        rank = ranks.get(action.branch, 0)
+        return phase, -rank if phase == 2 else rank
+
+    ordered: list[Action] = []
+    for _, group in groupby(
+        sorted(actions, key=place), key=lambda action: (action.branch, action.idnumber, action.attr)
+    ):
+        ordered += sorted(group, key=lambda action: action.verb)
+    return tuple(ordered)
+
+
+def _branch_order(compared: Sequence[Compared]) -> list[str]:
+    after: dict[str, set[str]] = {one.name: set() for one in compared}
+    for one in compared:
+        for side in (one.left, one.right):
+            after[one.name].update(name for name in side.references.values() if name != one.name)
+            for child in side.children:
+                after.setdefault(child, set()).add(one.name)
+    return in_order([one.name for one in compared], after, circles=True)

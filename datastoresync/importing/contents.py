@@ -1,0 +1,137 @@
+"""What a branch holds: all that an import replaces, and that applied actions are folded into."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+from typing import Any
+
+from sortedcontainers import SortedDict
+
+from datastoresync.diffing.action import Action
+from datastoresync.diffing.values import equal
+from datastoresync.errors import ComparisonError
+from datastoresync.importing.layout import Layout
+from datastoresync.importing.report import ImportReport
+
+__all__ = ["Contents"]
+
+
+class Contents:
+    """The objects of a branch, sorted by key, and what is known beside them.
+
+    ``overrides`` are values that stand before the objects' own, by key and attribute: what an action set and a property
+    without a setter could not take. ``columns`` are those that an open class had and no object has any more.
+    ``rejected`` counts the rows that were refused here and in the branches this one is derived from.
+
+    Args:
+        branch: Whose contents they are; the objects are told.
+        objects: By key, in any order.
+
+    Raises:
+        TypeError: if the keys cannot be sorted.
+    """
+
+    __slots__ = ("branch", "columns", "objects", "overrides", "rejected", "report")
+
+    def __init__(self, branch: Any, objects: Mapping[Any, Any] | None = None) -> None:
+        self.branch = branch
+        self.objects: SortedDict = SortedDict(objects or {})
+        self.overrides: dict[Any, dict[str, Any]] = {}
+        self.columns: set[str] = set()
+        self.rejected = 0
+        self.report: ImportReport | None = None
+        if objects:
+            self.layout.attach(objects.values(), branch)
+
+    @property
+    def layout(self) -> Layout:
+        """The class of the objects, as it is filled."""
+        layout: Layout = self.branch.layout
+        return layout
+
+    def put(self, key: Any, item: Any) -> None:
+        """Put an object under its key; costs a look-up.
+
+        Raises:
+            ComparisonError: if the key cannot be sorted among the others.
+        """
+        try:
+            self.objects[key] = item
+        except TypeError:
+            message = f"idnumber {key!r} cannot be sorted among the others in {self.branch.full_name}"
+            raise ComparisonError(message) from None
+        self.layout.attach((item,), self.branch)
+        self.overrides.pop(key, None)
+
+    def drop(self, key: Any) -> None:
+        """Take an object out, if it is there."""
+        item = self.objects.pop(key, None)
+        self.overrides.pop(key, None)
+        # An open class still has the columns of its last object that had them.
+        self.columns.update(getattr(item, "__dict__", ()))
+
+    def fold(self, action: Action, values: Mapping[str, Any]) -> None:
+        """Note an action that was carried out, without asking a store.
+
+        Args:
+            action: What was done.
+            values: The source's values: all for ``new``, the whole membership for ``add`` and ``remove``.
+        """
+        key = action.idnumber
+        if action.verb == "old":
+            self.drop(key)
+        elif action.verb == "new":
+            parts = key if len(self.layout.identifiers) > 1 else (key,)
+            self.put(key, self.layout.blank(dict(zip(self.layout.identifiers, parts, strict=True))))
+            for name, value in values.items():
+                self._set(key, name, copy.copy(value))
+        elif key in self.objects:
+            held = self.overrides.get(key, {})
+            self._set(key, action.attr, _folded(action, self.objects[key], held, values))
+
+    def _set(self, key: Any, name: str, value: Any) -> None:
+        try:
+            object.__setattr__(self.objects[key], name, value)
+        except AttributeError:  # a property without a setter
+            self.overrides.setdefault(key, {})[name] = value
+
+    def check(self) -> None:
+        """Assert what must always hold."""
+        self.objects._check()
+        cls: Any = self.layout.cls
+        for key, item in self.objects.items():
+            assert isinstance(item, cls)
+            assert item.idnumber == key
+            assert item.__branch__ is self.branch
+        assert self.overrides.keys() <= self.objects.keys()
+
+
+def _folded(action: Action, item: Any, held: Mapping[str, Any], values: Mapping[str, Any]) -> Any:
+    """Return what an attribute holds once an action on it was carried out; a container is a new one.
+
+    Args:
+        action: An ``update``, ``add`` or ``remove``.
+        item: The destination's object.
+        held: Values that stand before the object's own.
+        values: The source's membership, for ``add`` and ``remove``.
+    """
+    if action.verb == "update":
+        return copy.copy(action.value)
+    members = held[action.attr] if action.attr in held else getattr(item, action.attr)
+    both_lists = isinstance(members, list) and isinstance(values.get(action.attr), list)
+    return _with_member(members, action.verb, copy.copy(action.value), once=both_lists)
+
+
+def _with_member(members: Any, verb: str, member: Any, *, once: bool) -> Any:
+    """Return a new container with one member more or less; removed ``once``, or as often as it stands there."""
+    changed = list(members)
+    if verb == "add":
+        changed.append(member)
+    elif once:
+        place = next((place for place, one in enumerate(changed) if equal(one, member)), None)
+        if place is not None:
+            del changed[place]
+    else:
+        changed = [one for one in changed if not equal(one, member)]
+    return type(members)(changed)
