@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, Self, get_type_hints
 
 import attrs
@@ -160,7 +159,7 @@ def _properties(cls: type) -> list[str]:
     found: dict[str, bool] = {}
     for base in reversed(cls.__mro__[: cls.__mro__.index(Object)]):
         for name, value in vars(base).items():
-            found[name] = isinstance(value, (property, cached_property))
+            found[name] = isinstance(value, property)
     return [name for name, is_property in found.items() if is_property and not name.startswith("_")]
 
 

@@ -194,15 +194,6 @@ def test_an_init_of_ones_own_is_called():
     assert (item.name, item._calls) == ("Ann Lee", 1)
 
 
-def test_a_cached_property_needs_an_open_class():
-    class Cached(Object):
-        @cached_property
-        def name(self):
-            return self._first * 2
-
-    assert repr(Cached(idnumber="1", _first="a")) == "Cached(idnumber='1', name='aa')"
-
-
 # --- open classes -----------------------------------------------------------------------------------------------
 
 
@@ -436,3 +427,9 @@ def test_any_declares_a_field_without_a_type():
         value: Any = None
 
     assert Loose(idnumber="1", value=[1]).value == [1]
+
+
+@pytest.mark.parametrize("base", [Object, type("Base", (Object,), {"__annotations__": {"name": str}})])
+def test_a_cached_property_is_refused(base):
+    with pytest.raises(DeclarationError, match=r"Late\.initials is cached, and objects change: make it a property"):
+        type(base)("Late", (base,), {"initials": cached_property(lambda item: item.name[0])})

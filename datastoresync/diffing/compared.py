@@ -12,6 +12,7 @@ from datastoresync.diffing.engine import Candidates
 from datastoresync.diffing.order import in_order
 from datastoresync.diffing.side import Side
 from datastoresync.diffing.values import equal, is_membership, membership_changes
+from datastoresync.errors import ComparisonError
 
 __all__ = ["Compared", "actions_between", "actions_in_order"]
 
@@ -49,21 +50,34 @@ class Compared:
 
 
 def actions_between(compared: Compared, candidates: Candidates) -> Iterator[Action]:
-    """Yield what the right side must do to become the left one, in the order of the keys."""
+    """Yield what the right side must do to become the left one, in the order of the keys.
+
+    Raises:
+        ComparisonError: if values do not let themselves be compared.
+    """
     left, right, branch = compared.left, compared.right, compared.name
     for key in candidates.new:
         yield Action("new", branch, key, source=left.objects[key])
     for key, one, other in candidates:
         for name in left.attributes:
             value, old_value = left.read(key, one, name), right.read(key, other, name)
-            if is_membership(value) and is_membership(old_value):
-                added, removed = membership_changes(value, old_value)
-                for member in added:
-                    yield Action("add", branch, key, name, member, source=one, dest=other)
-                for member in removed:
-                    yield Action("remove", branch, key, name, member, source=one, dest=other)
-            elif not equal(value, old_value):
-                yield Action("update", branch, key, name, value, old_value, one, other)
+            place = (branch, key, name)
+            try:
+                if is_membership(value) and is_membership(old_value):
+                    added, removed = membership_changes(value, old_value)
+                    changes = [Action("add", *place, member, None, one, other) for member in added]
+                    changes += [Action("remove", *place, member, None, one, other) for member in removed]
+                else:
+                    changes = (
+                        [] if equal(value, old_value) else [Action("update", *place, value, old_value, one, other)]
+                    )
+            except Exception as error:
+                message = (
+                    f"{right.name}[{key!r}].{name} cannot be compared with what is in {left.name}: "
+                    f"{type(error).__name__}: {error}; give it a type whose `==` is true or false"
+                )
+                raise ComparisonError(message) from error
+            yield from changes
     for key in candidates.old:
         yield Action("old", branch, key, dest=right.objects[key])
 

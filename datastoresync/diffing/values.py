@@ -66,14 +66,14 @@ def _is_nan(value: Any) -> bool:
     return isinstance(value, float) and value != value  # noqa: PLR0124 - only NaN differs from itself
 
 
-def natural(value: Any) -> tuple[str, Any]:
+def natural(value: Any) -> tuple[str, Any, str]:
     """Return a key that sorts values of any types the same way every time, by value where they can be compared."""
     kind = family(value)
     if kind in {"str", "bytes", "UUID", "time", "timedelta"} or type(value) is datetime.date:
-        return (kind, value)
+        return (kind, value, "")
     if kind == "number" and not isinstance(value, complex) and not _is_nan(value):
-        return (kind, value)
-    return (f"{kind}:{type(value).__name__}", repr(value))
+        return (kind, value, type(value).__name__)
+    return (f"{kind}:{type(value).__name__}", repr(value), "")
 
 
 def _ordered(values: Iterable[Any]) -> list[Any]:
@@ -93,7 +93,7 @@ def membership_changes(value: Iterable[Any], old_value: Iterable[Any]) -> tuple[
     (['b'], ['a', 'c'])
     """
     as_sets = not (isinstance(value, list) and isinstance(old_value, list))
-    left, right = list(value), list(old_value)
+    left, right = _ordered(value), _ordered(old_value)  # so that of 0 and False always the same one is first
     try:
         added, removed = _hashed_changes(left, right, as_sets=as_sets)
     except TypeError:  # members that cannot be hashed, such as dictionaries
@@ -168,6 +168,8 @@ def comparable(left: Any, right: Any) -> bool:
     if len(kinds) == 1:
         if kinds == {"membership"} and left and right:
             return any(comparable(one, other) for one in _kinds(left) for other in _kinds(right))
+        if kinds == {"tuple"} and len(left) == len(right):
+            return all(map(comparable, left, right))
         return True
     return "None" in kinds or "other" in kinds
 

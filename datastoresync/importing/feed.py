@@ -196,18 +196,22 @@ class Feed:
                 self.importer.reject(error)
 
     def _unite(self, key: Any, existing: Any, item: Any, index: int, names: tuple[str, ...]) -> None:
-        """Make one object of two rows with one idnumber."""
-        others = [name for name in names if name not in self.layout.identifiers]
-        members = [name for name in others if is_membership(getattr(item, name))]
+        """Make one object of two rows with one idnumber.
+
+        Which of them came first makes no difference: what a row of an open class does not say, the other one may.
+        """
+        held, given = _as_row(self.layout, existing), _as_row(self.layout, item)
         differing = [
             name
-            for name in others
-            if name not in members and not equal(getattr(existing, name, None), getattr(item, name))
+            for name in held.keys() & given.keys()
+            if not (is_membership(held[name]) and is_membership(given[name])) and not equal(held[name], given[name])
         ]
-        mergeable = members and not differing and all(is_membership(getattr(existing, name, None)) for name in members)
-        if mergeable:
-            for name in members:
-                _merge(existing, name, getattr(item, name))
+        if not differing and any(map(is_membership, [*held.values(), *given.values()])):
+            for name, value in given.items():
+                if name not in held:
+                    setattr(existing, name, value)
+                elif is_membership(value):
+                    _merge(existing, name, value)
             return
         if type(self.importer).resolve_duplicate is not Importer.resolve_duplicate:
             row = {name: getattr(item, name) for name in names}
@@ -226,7 +230,7 @@ class Feed:
                 self.objects[key] = objects[0]
                 return
         first = self._where(self._places[list(self.objects).index(key)])
-        differs = f", and they differ in {', '.join(differing)}" if differing else ""
+        differs = f", and they differ in {', '.join(sorted(differing))}" if differing else ""
         message = (
             f"idnumber {key!r} is already at {first}{differs}: remove one of them, "
             "or write resolve_duplicate(existing, row) in the importer"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
+from functools import cached_property
 from typing import Any, ClassVar, dataclass_transform, get_origin
 
 import attrs
@@ -57,6 +58,10 @@ class ObjectType(type):
             for field, annotation in _own_annotations(namespace).items()
             if not _is_class_variable(annotation) and field not in _SETTINGS and not field.startswith("__")
         ]
+        cached = [field for field, value in namespace.items() if isinstance(value, cached_property)]
+        if cached:
+            message = f"{name}.{cached[0]} is cached, and objects change: make it a property"
+            raise DeclarationError(message)
         if not any(isinstance(base, ObjectType) for base in bases):
             return super().__new__(mcs, name, bases, namespace, **kwargs)
         closed_base = any(hasattr(base, "__attrs_attrs__") for base in bases)

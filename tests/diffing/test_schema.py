@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from datastoresync import Branch, Object, SchemaMismatchError, Tree
+from datastoresync import Branch, ComparisonError, Object, SchemaMismatchError, Tree
 
 
 def tree(name, rows, object_class=Object):
@@ -234,3 +234,21 @@ def test_without_a_key_in_common_the_values_are_held_against_each_other():
     source, dest = tree("source", [{"idnumber": "1", "grade": "7"}]), tree("dest", [{"idnumber": "2", "grade": 7}])
     with pytest.raises(SchemaMismatchError, match=r"\('7' and 7\): declare `grade: int`"):
         source - dest
+
+
+def test_a_value_that_cannot_be_compared_is_named():
+    class Vague:
+        def __eq__(self, other):
+            raise ValueError("ambiguous")
+
+        __hash__ = None
+
+    left, right = (Branch(Object, importer=[{"idnumber": "1", "name": Vague()}]) for _ in range(2))
+    with pytest.raises(ComparisonError, match=r"Object\['1'\]\.name cannot be compared .*ValueError: ambiguous"):
+        +left - +right
+
+
+def test_tuples_are_compared_place_by_place():
+    left, right = (Branch(Object, importer=[{"idnumber": "1", "name": value}]) for value in (("7",), (7,)))
+    with pytest.raises(SchemaMismatchError, match="name: tuple"):
+        +left - +right

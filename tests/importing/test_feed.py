@@ -412,3 +412,13 @@ def test_new_converts_and_checks_as_an_import_does():
         branch.new("3", name="b", shoe=1)
     assert list(branch) == ["1", "2"]
     branch._check()
+
+
+@given(
+    st.permutations(
+        [{"idnumber": "g", "name": "G", "members": {"a"}}, {"idnumber": "g", "members": {"b"}}, {"idnumber": "g"}]
+    )
+)
+def test_rows_of_one_thing_are_united_in_any_order(rows):
+    (item,) = (+Branch(Object, importer=rows)).values()
+    assert (item.name, item.members) == ("G", {"a", "b"})

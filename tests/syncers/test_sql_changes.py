@@ -9,7 +9,7 @@ from uuid import UUID
 
 import pytest
 import sqlalchemy
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from datastoresync.errors import LockedError, SyncerError
@@ -197,7 +197,13 @@ steps = st.lists(
 )
 
 
-@settings(law, max_examples=150)
+NONE = frozenset()
+
+
+@settings(law, max_examples=100)
+@example(steps=[("insert", 1, 0, NONE), ("a", 1, 1), ("delete", 1), ("insert", 1, 0, NONE), ("b", 1, "x")])
+@example(steps=[("insert", 1, 0, NONE), ("a", 1, 1), ("link", 1, 2), ("members", 1, NONE)])
+@example(steps=[("insert", 1, 0, NONE), ("link", 1, 2), ("unlink", 1, 2), ("members", 1, {1}), ("link", 1, 2)])
 @given(steps=steps)
 def test_any_sequence_of_changes_ends_as_one_by_one(syncer, things, steps):
     things({})
