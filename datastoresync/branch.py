@@ -9,6 +9,7 @@ from typing import Any, Generic, Self, TypeVar, overload
 
 from datastoresync.applying.preview import Preview
 from datastoresync.applying.report import Report
+from datastoresync.diffing.action import Action
 from datastoresync.diffing.diff import Diff
 from datastoresync.diffing.filters import Filter
 from datastoresync.diffing.side import Side
@@ -290,8 +291,26 @@ class Branch(Shown, Mapping[Any, T], Generic[T]):
             columns=self.contents.columns,
             overrides=self.contents.overrides,
             rejected=self.contents.rejected,
-            fold=self.contents.fold,
+            fold=self.fold,
+            unread=self._unread(),
+            referred=self._referred(),
         )
+
+    def fold(self, action: Action, values: Mapping[str, Any]) -> None:
+        """Note an action that was carried out, without asking a store; ``values`` are the source's."""
+        self.contents.fold(action, values)
+
+    def _unread(self) -> bool:
+        """Say whether there is something to import, and it never was."""
+        source = self.importer or getattr(self.tree, "syncer", None)
+        return source is not None and self.imported is None and not self.contents.objects
+
+    def _referred(self) -> dict[str, Any]:
+        """Return the objects of the branches that this one refers to."""
+        if self.tree is None:
+            return {}
+        names = set(self.object_class._references.values())
+        return {name: self.tree[name].contents.objects for name in names if name in self.tree}
 
     def _check(self) -> None:
         """Assert what must always hold; the tests call it after every step."""

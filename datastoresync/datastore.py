@@ -85,7 +85,7 @@ class Datastore(Shown, Mapping[str, Tree]):
     __eq__ = object.__eq__
     __hash__ = object.__hash__
 
-    def new(self, tree: str, branch: str, idnumber: Any, **attributes: Any) -> Any:
+    def new(self, tree: str, branch: str, idnumber: Any, /, **attributes: Any) -> Any:
         """Make an object in a branch of a tree, and return it."""
         return self[tree][branch].new(idnumber, **attributes)
 

@@ -205,6 +205,9 @@ def _layout(cls: type[Object]) -> Layout:
     if isinstance(cls._identifiers, str) or not identifiers:
         message = f"{cls.__name__}._identifiers must be a tuple of field names, such as ('name',)"
         raise DeclarationError(message)
+    if isinstance(cls._attributes, str):
+        message = f"{cls.__name__}._attributes must be a tuple of names, such as ('name',)"
+        raise DeclarationError(message)
     declared = getattr(cls, "__attrs_attrs__", None)
     if declared is None:
         return Layout(cls, identifiers, None)
@@ -221,6 +224,12 @@ def _layout(cls: type[Object]) -> Layout:
             None if own else converter(hints.get(attribute.name, Any)),
             *_default(cls, attribute),
         )
+    named = {"_attributes": cls._attributes or (), "_references": cls._references}
+    for setting, names in named.items():
+        for name in names:
+            if name not in fields and name not in _properties(cls):
+                message = f"{cls.__name__}.{setting} names {name!r}, which is neither a field nor a property of it"
+                raise DeclarationError(message)
     unknown = [name for name in identifiers if name not in fields]
     if unknown:
         message = f"{cls.__name__}._identifiers names {', '.join(unknown)}, which is no field of it"

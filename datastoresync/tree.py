@@ -15,7 +15,7 @@ from datastoresync.diffing.diff import Diff
 from datastoresync.diffing.filters import Filter
 from datastoresync.diffing.operand import template_of
 from datastoresync.diffing.order import in_order
-from datastoresync.errors import DeclarationError, SchemaMismatchError
+from datastoresync.errors import ComparisonError, DeclarationError, SchemaMismatchError
 from datastoresync.importing.collector import collector_paused
 from datastoresync.object import layout_of
 from datastoresync.printing.outline import Outline
@@ -23,6 +23,9 @@ from datastoresync.printing.shown import Shown
 from datastoresync.printing.words import counted
 
 __all__ = ["Tree"]
+
+_TAKEN = frozenset({"name", "syncer", "_branches"})
+"""What every tree has beside its class's attributes."""
 
 
 class Tree(Shown, Mapping[str, Branch[Any]]):
@@ -52,7 +55,7 @@ class Tree(Shown, Mapping[str, Branch[Any]]):
         super().__init_subclass__(**kwargs)
         own = {name: value for name, value in vars(cls).items() if isinstance(value, Branch)}
         for name in own:
-            if hasattr(Tree, name):
+            if hasattr(Tree, name) or name in _TAKEN:
                 message = f"{cls.__name__}.{name}: a tree has something of that name itself; give the branch another"
                 raise DeclarationError(message)
         inherited = {
@@ -95,7 +98,7 @@ class Tree(Shown, Mapping[str, Branch[Any]]):
         Raises:
             DeclarationError: if the name is no identifier, or taken.
         """
-        if not name.isidentifier() or hasattr(Tree, name) or name in self._branches:
+        if not name.isidentifier() or hasattr(Tree, name) or name in _TAKEN or name in self._branches:
             message = f"{name!r} cannot be the name of a branch of {self.name}: it is taken, or not an identifier"
             raise DeclarationError(message)
         bound = (Branch() if branch is None else branch).bound(name, self)
@@ -237,6 +240,10 @@ class Tree(Shown, Mapping[str, Branch[Any]]):
 
     def apply(self, diff: Diff, **options: Any) -> Report:
         """Carry out a diff whose destination this tree is, with the options of `sync_to`."""
+        for one in diff.compared:
+            if one.name not in self or one.right.fold != self[one.name].fold:
+                message = f"the diff changes {one.right.name}, which is not in this tree: apply it there"
+                raise ComparisonError(message)
         report: Report = self.applier().apply(diff, **options)
         return report
 

@@ -309,7 +309,9 @@ def test_a_subclass_on_the_right_makes_no_difference(capsys):
 
     assert (+Source() > Sub()).stat == "new=2 update=0 add=0 remove=0 old=0 total=2"
     assert [action.verb for action in +Source() - Sub()] == ["new", "new"]
-    assert (+Source() >> Sub()).succeeded == 2
+    assert (+Source() >> +Sub(branches={})).planned == 0
+    with pytest.raises(SafeguardError, match=r"Sub\.users was never imported"):
+        +Source() >> Sub()
 
 
 def test_how_a_tree_looks():

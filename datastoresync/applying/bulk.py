@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Literal
@@ -18,6 +19,7 @@ from datastoresync.diffing.action import Action
 from datastoresync.diffing.diff import Diff
 from datastoresync.diffing.filters import Filter
 from datastoresync.diffing.values import equal, is_membership
+from datastoresync.errors import DeclarationError
 from datastoresync.syncers.changes import AppliesChanges, Change, Outcome, Same, Table
 
 __all__ = ["StoreTemplate", "Stored"]
@@ -80,7 +82,7 @@ class StoreTemplate:
         limits: Limits | None = None,
         only: Filter = None,
         exclude: Filter = None,
-        on_error: str | None = None,  # noqa: ARG002 - one transaction has no other choice than to stop
+        on_error: str | None = None,
         reporters: Iterable[Reporter] = (),
     ) -> Report:
         """Carry out a diff in one transaction; the arguments are those of `Template.apply`.
@@ -91,6 +93,9 @@ class StoreTemplate:
             SyncerError: if the store is not there, or lacks a table or a column.
             SyncInterrupted: on Ctrl-C, with everything as it was.
         """
+        if on_error not in (None, "stop"):
+            message = f"a store takes all changes in one transaction, so on_error can only be 'stop' (got {on_error!r})"
+            raise DeclarationError(message)
         diff = diff.filtered(only, exclude)
         check(diff, limits)
         started = time.perf_counter()
@@ -127,7 +132,8 @@ class StoreTemplate:
                 seen.add(place)
                 one = sides[action.branch]
                 value = one.left.read(action.idnumber, action.source, action.attr)
-                old_value = one.right.read(action.idnumber, action.dest, action.attr)
+                # A copy: the destination's own changes as its members are folded.
+                old_value = copy.copy(one.right.read(action.idnumber, action.dest, action.attr))
                 actions.append(Action("update", *place, value, old_value, action.source, action.dest))
         return actions
 

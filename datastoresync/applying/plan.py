@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from itertools import groupby
@@ -113,7 +114,8 @@ def _united(
             continue
         one, first = sides[branch], members[0]
         value = one.left.read(idnumber, first.source, attr)
-        old_value = one.right.read(idnumber, first.dest, attr)
+        # A copy: the destination's own changes as its members are folded.
+        old_value = copy.copy(one.right.read(idnumber, first.dest, attr))
         if all(look_up(action)[0].startswith("update") for action in members):
             yield Action("update", branch, idnumber, attr, value, old_value, first.source, first.dest)
             continue

@@ -9,6 +9,7 @@ import attrs
 
 from datastoresync.applying.safeguards import Limits, violations
 from datastoresync.diffing.diff import Diff
+from datastoresync.diffing.operand import template_of
 from datastoresync.printing.outline import Outline
 from datastoresync.printing.shown import Shown
 from datastoresync.printing.terminal import wants_colour
@@ -24,15 +25,17 @@ class Preview(Shown):
     Args:
         diff: What would be done.
         refused: A sentence for each reason not to do it.
+        limits: Under which it would be done.
     """
 
     diff: Diff
     refused: tuple[str, ...] = ()
+    limits: Limits | None = None
 
     @classmethod
     def of(cls, diff: Diff, *, limits: Limits | None = None) -> Self:
         """Return the preview of a diff, under these limits or the usual ones."""
-        return cls(diff, violations(diff, limits))
+        return cls(diff, violations(diff, limits), limits)
 
     @property
     def stat(self) -> str:
@@ -56,7 +59,7 @@ class Preview(Shown):
         return self
 
     def __or__(self, template: Any) -> Any:
-        return self.diff | template
+        return template_of(template).apply(self.diff, limits=self.limits)
 
     def __bool__(self) -> bool:
         message = (

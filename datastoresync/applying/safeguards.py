@@ -9,6 +9,7 @@ from typing import Any
 
 import attrs
 
+from datastoresync.diffing.action import Action
 from datastoresync.diffing.compared import Compared
 from datastoresync.diffing.diff import Diff
 from datastoresync.diffing.values import is_membership, members_of
@@ -43,7 +44,8 @@ def _names(names: str | Collection[str]) -> Collection[str]:
 class Limits:
     """How much one run may change in each branch; what is over refuses the whole run before its first change.
 
-    A whole number is a count of objects, a fraction a share of the destination's objects (at least five).
+    A whole number is a count of objects, a fraction a share of the destination's objects (at least five,
+    but of deletions at most half of so few, and never all).
     Give other limits for one call where a big change is meant: ``source.sync_to(dest, limits=Limits(deletions=800))``.
 
     Args:
@@ -67,47 +69,67 @@ DEFAULT_LIMITS = Limits()
 def violations(diff: Diff, limits: Limits | None = None) -> tuple[str, ...]:
     """Return a sentence for each reason not to apply a diff; none if it may be applied."""
     limits = limits or DEFAULT_LIMITS
+    unknown = {action.branch for action in diff} - {one.name for one in diff.compared}
+    found = [f"{name}: its actions come from no comparison: use a - b" for name in sorted(unknown)]
     created: Counter[str] = Counter()
-    deleted: Counter[str] = Counter()
     removed: Counter[str] = Counter()
+    deleted: defaultdict[str, set[object]] = defaultdict(set)
     updated: defaultdict[str, set[object]] = defaultdict(set)
     for action in diff:
         if action.verb == "old":
-            deleted[action.branch] += 1
+            deleted[action.branch].add(action.idnumber)
         elif action.verb == "new":
             created[action.branch] += 1
         else:
             updated[action.branch].add(action.idnumber)
-            removed[action.branch] += action.verb == "remove"
-    found: list[str] = []
+            removed[action.branch] += _removals(action)
     for one in diff.compared:
-        name, size = one.name, one.sizes[1]
-        shown = one.right.name or name
-        if deleted[name] and not one.sizes[0] and name not in limits.empty:
-            found.append(
-                f"{one.left.name} is empty, and {counted(deleted[name], 'object')} of {shown} would be deleted: "
-                f"import the source first, or allow it with limits=Limits(empty=[{name!r}], deletions={deleted[name]})"
-            )
-        elif deleted[name] > _most(limits.deletions, size):
-            found.append(_over(deleted[name], "deletion", limits.deletions, size, shown))
-        if len(updated[name]) > _most(limits.updates, size):
-            found.append(_over(len(updated[name]), "update", limits.updates, size, shown))
-        if removed[name] > _most(limits.removals, 0):  # the members are counted only where that can matter
-            members = _members(one)
-            if removed[name] > _most(limits.removals, members):
-                found.append(_over(removed[name], "removal", limits.removals, members, shown))
-        if one.left.rejected and deleted[name] + removed[name]:
-            found.append(
-                f"{shown}: nothing may be deleted, since {counted(one.left.rejected, 'row')} of {one.left.name} could "
-                f"not be read: mend the data, or leave deletions out with exclude=['old', 'remove']"
-            )
-        if one.right.rejected and created[name]:
-            found.append(
-                f"{shown}: nothing may be created, since {counted(one.right.rejected, 'row')} of it could not be read, "
-                f"and what they hold would be created again: mend the data, or leave creations out with exclude=['new']"
-            )
+        found += _of_branch(one, limits, created[one.name], removed[one.name], deleted[one.name], updated[one.name])
     found.extend(_dangling(diff, limits))
     return tuple(found)
+
+
+def _removals(action: Action) -> int:
+    """Return how many members an action takes away; one that replaces a membership by nothing takes all."""
+    if action.verb == "update" and is_membership(action.old_value) and not is_membership(action.value):
+        return len(action.old_value)
+    return int(action.verb == "remove")
+
+
+def _of_branch(
+    one: Compared, limits: Limits, created: int, removed: int, deleted: set[object], updated: set[object]
+) -> Iterator[str]:
+    """Yield the reasons that lie in one branch. What parts of the same diff did before counts with this one."""
+    name, size = one.name, one.sizes[1]
+    shown = one.right.name or name
+    done = one.carried_out
+    deletions = len(deleted | done["old"]) if deleted else 0
+    updates = len(updated.union(*(done[verb] for verb in ("update", "add", "remove")))) if updated else 0
+    if deleted and not one.sizes[0] and name not in limits.empty:
+        yield (
+            f"{one.left.name} is empty, and {counted(deletions, 'object')} of {shown} would be deleted: "
+            f"import the source first, or allow it with limits=Limits(empty=[{name!r}], deletions={deletions})"
+        )
+    elif deleted and deletions > _most_deletions(limits.deletions, size):
+        yield _over(deletions, "deletion", limits.deletions, _most_deletions(limits.deletions, size), size, shown)
+    if updates > _most(limits.updates, size):
+        yield _over(updates, "update", limits.updates, _most(limits.updates, size), size, shown)
+    if removed > _most(limits.removals, 0):  # the members are counted only where that can matter
+        members = _members(one)
+        if removed > _most(limits.removals, members):
+            yield _over(removed, "removal", limits.removals, _most(limits.removals, members), members, shown)
+    if one.left.rejected and (deleted or removed):
+        yield (
+            f"{shown}: nothing may be deleted, since {counted(one.left.rejected, 'row')} of {one.left.name} could "
+            f"not be read: mend the data, or leave deletions out with exclude=['old', 'remove']"
+        )
+    if one.right.rejected and created:
+        yield (
+            f"{shown}: nothing may be created, since {counted(one.right.rejected, 'row')} of it could not be read, "
+            f"and what they hold would be created again: mend the data, or leave creations out with exclude=['new']"
+        )
+    if one.right.unread and created:
+        yield f"{shown} was never imported, so all that it holds would be created again: import it first, with +"
 
 
 def check(diff: Diff, limits: Limits | None = None) -> None:
@@ -127,8 +149,15 @@ def _most(limit: float, size: int) -> int:
     return limit if isinstance(limit, int) else max(_FLOOR, math.ceil(limit * size))
 
 
-def _over(count: int, what: str, limit: float, size: int, where: str) -> str:
-    shown = f"{limit:,}" if isinstance(limit, int) else f"{limit:.0%} of {size:,}, which is {_most(limit, size):,}"
+def _most_deletions(limit: float, size: int) -> int:
+    """Return how many of the objects may be deleted: as a share never all, and of a few at most half."""
+    if isinstance(limit, int) or limit >= 1:
+        return limit if isinstance(limit, int) else size
+    return min(max(min(_FLOOR, size // 2), math.ceil(limit * size)), size - 1)
+
+
+def _over(count: int, what: str, limit: float, most: int, size: int, where: str) -> str:
+    shown = f"{limit:,}" if isinstance(limit, int) else f"{limit:.0%} of {size:,}, which is {most:,}"
     return (
         f"{where}: {counted(count, what)}, over the limit of {shown}: if that is meant, raise it for this run with "
         f"limits=Limits({what}s={count})"
@@ -146,37 +175,42 @@ def _members(one: Compared) -> int:
 
 
 def _dangling(diff: Diff, limits: Limits) -> Iterator[str]:
-    """Name the values of references that would be written and that the source does not have."""
-    known = {one.name: one.left.objects for one in diff.compared}
-    references = {
-        (one.name, attr): branch
-        for one in diff.compared
-        for attr, branch in {**one.right.references, **one.left.references}.items()
-        if branch in known
-    }
-    if not references:
-        return
-    missing: defaultdict[tuple[str, str], list[tuple[object, object]]] = defaultdict(list)
+    """Name the values of references that would be written and that one side does not have afterwards."""
+    branches = {one.name: one for one in diff.compared}
+    created: defaultdict[str, set[Any]] = defaultdict(set)
     for action in diff:
         if action.verb == "new":
-            values = diff.values(action)
-            pairs = [(attr, values.get(attr)) for branch, attr in references if branch == action.branch]
-        elif action.verb in ("add", "update"):
-            pairs = [(action.attr, action.value)]
-        else:
+            created[action.branch].add(action.idnumber)
+    missing: defaultdict[tuple[str, str, str], list[tuple[Any, Any]]] = defaultdict(list)
+    for action in diff:
+        one = branches.get(action.branch)
+        references = {**one.right.references, **one.left.references} if one is not None else {}
+        if one is None or not references or action.verb not in ("new", "add", "update"):
             continue
-        for attr, value in pairs:
-            target = references.get((action.branch, attr))
-            if target is None:
-                continue
-            for member in members_of(value):
-                if member is not None and member not in known[target]:
-                    missing[action.branch, attr].append((action.idnumber, member))
-    for (branch, attr), places in missing.items():
+        values = diff.values(action) if action.verb == "new" else {action.attr: action.value}
+        for attr in references.keys() & values.keys():
+            target = references[attr]
+            source, dest = one.left.referred.get(target), one.right.referred.get(target)
+            for member in members_of(values[attr]):
+                why = _lost(member, target, source, dest, created[target])
+                if why:
+                    missing[action.branch, attr, why].append((action.idnumber, member))
+    for (branch, attr, what), places in missing.items():
         if len(places) > limits.dangling:
             shown = ", ".join(f"{member!r} of {idnumber!r}" for idnumber, member in places[:5])
             more = f" and {len(places) - 5:,} more" if len(places) > 5 else ""
             yield (
-                f"{branch}.{attr} refers to {references[branch, attr]} that the source does not have: {shown}{more}: "
+                f"{branch}.{attr} refers to {what}: {shown}{more}: "
                 f"mend the data, or allow it with limits=Limits(dangling={len(places)})"
             )
+
+
+def _lost(member: Any, target: str, source: Any, dest: Any, created: Collection[Any]) -> str:
+    """Say which side has nothing under an idnumber, or nothing if both will; a side that is not known has all."""
+    if member is None:
+        return ""
+    if source is not None and member not in source:
+        return f"{target} that the source does not have"
+    if dest is not None and member not in dest and member not in created:
+        return f"{target} that the destination will not have"
+    return ""

@@ -17,6 +17,7 @@ from datastoresync.applying.report import Report
 from datastoresync.applying.reporter import Reporter
 from datastoresync.applying.result import Result, failed, reason_of, succeeded
 from datastoresync.applying.safeguards import Limits, check
+from datastoresync.diffing.action import Action
 from datastoresync.diffing.diff import Diff
 from datastoresync.diffing.filters import Filter
 from datastoresync.errors import DeclarationError, SyncInterrupted
@@ -152,9 +153,15 @@ class Run:
         """Keep results, fold those that succeeded, and tell the reporters."""
         for result in results:
             if result.status == "succeeded" and result.action is not None and not self.mock:
-                self.diff.fold(result.action)
+                self._fold(result.action)
             self.results.append(result)
             self.tell("result", result)
+
+    def _fold(self, action: Action) -> None:
+        try:
+            self.diff.fold(action)
+        except Exception as error:  # noqa: BLE001 - it is done: the report says so, and that memory does not show it
+            self.warnings.append(f"{action.message} is done, but not in memory: {reason_of(error)}; import again")
 
     def _call(self, step: Step) -> list[Result]:
         if step.call is None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
+from typing import Any
 
 import attrs
 
@@ -29,6 +31,7 @@ class Compared:
         candidates: How many pairs the engine named.
         pairs: How many keys both sides have.
         why: Why this engine ran.
+        carried_out: The idnumbers of what was done already, by verb; all parts of one diff share it.
     """
 
     left: Side
@@ -38,6 +41,7 @@ class Compared:
     candidates: int = 0
     pairs: int = 0
     why: str = ""
+    carried_out: defaultdict[str, set[Any]] = attrs.field(factory=lambda: defaultdict(set))
 
     @property
     def name(self) -> str:
@@ -46,7 +50,9 @@ class Compared:
 
     def inverse(self) -> Compared:
         """Return the same with the sides changed."""
-        return attrs.evolve(self, left=self.right, right=self.left, sizes=self.sizes[::-1])
+        return attrs.evolve(
+            self, left=self.right, right=self.left, sizes=self.sizes[::-1], carried_out=defaultdict(set)
+        )
 
 
 def actions_between(compared: Compared, candidates: Candidates) -> Iterator[Action]:

@@ -172,6 +172,7 @@ class Diff(Shown):
     def fold(self, action: Action) -> None:
         """Note in the destination's branch, in memory, that an action was carried out."""
         compared = self._compared(action)
+        compared.carried_out[action.verb].add(action.idnumber)
         if compared.right.fold is None:
             return
         values: dict[str, Any] = {}

@@ -100,8 +100,9 @@ class InMemoryEngine:
 
 def _differing(left: Side, right: Side, keys: list[Any], lefts: list[Any], rights: list[Any]) -> list[Triple]:
     read = attrgetter(*left.attributes)
+    dotted = any("." in name for name in left.attributes)  # attrgetter would follow the dot into the value
     try:
-        flags = list(map(ne, map(read, lefts), map(read, rights)))
+        flags = [True] * len(keys) if dotted else list(map(ne, map(read, lefts), map(read, rights)))
         return list(compress(zip(keys, lefts, rights, strict=True), flags))
     except Exception:  # noqa: BLE001 - an attribute is missing or a property fails: `Side.read` knows which
         return [

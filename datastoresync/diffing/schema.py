@@ -78,7 +78,23 @@ def check_types(left: Side, right: Side, pairs: Iterable[tuple[Any, Any, Any]], 
                     f"{name}: {_type(value)} in {left.name} and {_type(old_value)} in {right.name} "
                     f"({value!r} and {old_value!r}{where}): {_fix(name, left, right, value, old_value)}"
                 )
+    for name in names:
+        value, old_value = (_first(side, name) for side in (left, right))
+        if name not in problems and not comparable(value, old_value):
+            problems[name] = (
+                f"{name}: {_type(value)} in {left.name} and {_type(old_value)} in {right.name} "
+                f"({value!r} and {old_value!r}): {_fix(name, left, right, value, old_value)}"
+            )
     return list(problems.values())
+
+
+def _first(side: Side, name: str) -> Any:
+    """Return the first value that is there, which stands for those of objects that only one side has."""
+    for key, item in islice(side.objects.items(), _STRANGERS):
+        value = side.read(key, item, name)
+        if value is not None:
+            return value
+    return None
 
 
 def _strangers(left: Side, right: Side) -> Iterable[tuple[Any, Any, Any]]:
@@ -102,6 +118,10 @@ def _fix(name: str, left: Side, right: Side, value: Any, old_value: Any) -> str:
     """Say what to declare: the richer of the two types, on the side whose values are text."""
     if _type(value).startswith("datetime") and _type(old_value).startswith("datetime"):
         return "give both a time zone, or neither"
+    if isinstance(value, float) or isinstance(old_value, float):
+        decimals = right if isinstance(value, float) else left
+        if not isinstance(value, str) and not isinstance(old_value, str):
+            return f"declare `{name}: float` in {decimals.owner}, since a float is seldom exactly a Decimal"
     loser, better = (left, old_value) if isinstance(value, str) else (right, value)
     if not isinstance(value, str) and not isinstance(old_value, str):
         loser, better = right, value

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 import attrs
@@ -31,6 +31,8 @@ class Side:
         rejected: How many rows were refused when this, or a branch it is derived from, was imported.
         fold: Takes an action that was carried out into the branch, with the source's values as far as they matter:
             all of a new object, and the attribute that a member is removed from.
+        unread: Whether there is something to import, and it never was.
+        referred: The keys of the branches that ``references`` names, by branch, as far as they are known.
     """
 
     tree: str
@@ -46,6 +48,8 @@ class Side:
     children: tuple[str, ...] = ()
     rejected: int = 0
     fold: Callable[[Any, Mapping[str, Any]], None] | None = None
+    unread: bool = False
+    referred: Mapping[str, Collection[Any]] = attrs.field(factory=dict)
 
     @property
     def name(self) -> str:

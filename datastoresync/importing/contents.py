@@ -93,7 +93,7 @@ class Contents:
     def _set(self, key: Any, name: str, value: Any) -> None:
         try:
             object.__setattr__(self.objects[key], name, value)
-        except AttributeError:  # a property without a setter
+        except Exception:  # noqa: BLE001 - a property without a setter, or one that refuses what was written already
             self.overrides.setdefault(key, {})[name] = value
 
     def check(self) -> None:
@@ -108,7 +108,9 @@ class Contents:
 
 
 def _folded(action: Action, item: Any, held: Mapping[str, Any], values: Mapping[str, Any]) -> Any:
-    """Return what an attribute holds once an action on it was carried out; a container is a new one.
+    """Return what an attribute holds once an action on it was carried out.
+
+    A container that is the object's own is changed in place, so that many members do not cost many copies.
 
     Args:
         action: An ``update``, ``add`` or ``remove``.
@@ -118,7 +120,14 @@ def _folded(action: Action, item: Any, held: Mapping[str, Any], values: Mapping[
     """
     if action.verb == "update":
         return copy.copy(action.value)
+    own = action.attr not in held and not isinstance(getattr(type(item), action.attr, None), property)
     members = held[action.attr] if action.attr in held else getattr(item, action.attr)
+    if own and type(members) is set and action.value == action.value:
+        (members.add if action.verb == "add" else members.discard)(action.value)
+        return members
+    if own and type(members) is list and action.verb == "add":
+        members.append(copy.copy(action.value))
+        return members
     both_lists = isinstance(members, list) and isinstance(values.get(action.attr), list)
     return _with_member(members, action.verb, copy.copy(action.value), once=both_lists)
 

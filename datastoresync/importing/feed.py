@@ -64,7 +64,7 @@ class Feed:
         rows = Rows(self.importer)
         self._uniform, self._where = rows.uniform, rows.where
         if isinstance(getattr(rows.source, "columns", None), tuple) and rows.uniform:
-            hooked = type(self.importer).prepare is not Importer.prepare
+            hooked = self.importer.overrides("prepare")
             if not hooked:
                 self._check_names(rows.source.columns)  # type: ignore[union-attr]  # uniform rows are Records
         try:
@@ -213,7 +213,7 @@ class Feed:
                 elif is_membership(value):
                     _merge(existing, name, value)
             return
-        if type(self.importer).resolve_duplicate is not Importer.resolve_duplicate:
+        if self.importer.overrides("resolve_duplicate"):
             row = {name: getattr(item, name) for name in names}
             try:
                 chosen = self.importer.resolve_duplicate(_as_row(self.layout, existing), row)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
 import attrs
 
-from datastoresync.errors import ColumnError
+from datastoresync.errors import ColumnError, DataWarning
 from datastoresync.importing.importer import Importer
 from datastoresync.syncers.csv import read_csv, resolve_files
 from datastoresync.syncers.records import Columns, Records
@@ -89,6 +90,9 @@ def _joined(parts: list[Records]) -> Records:
             for columns in part.chunks:
                 count += len(columns[0])
                 yield [columns[place] for place in places]
+            if count == starts[-1]:
+                message = f"{part.where(0)}: the file has a header and no rows"
+                warnings.warn(message, DataWarning, stacklevel=2)
 
     def where(index: int) -> str:
         place = max(place for place, start in enumerate(starts) if start <= index)

@@ -55,6 +55,10 @@ class Importer:
     def finished(self) -> None:
         """Do what is to be done when all rows are read; what it raises undoes the import."""
 
+    def overrides(self, hook: str) -> bool:
+        """Say whether a hook is more than the one that every importer has."""
+        return getattr(getattr(self, hook), "__func__", None) is not getattr(Importer, hook)
+
     def reject(self, error: RowError) -> None:
         """Refuse one row: raise the error, or note it if this importer collects bad rows."""
         if self.on_bad_row != "collect":
@@ -67,11 +71,35 @@ class Importer:
             message = f"on_bad_row is 'stop' or 'collect' (got {self.on_bad_row!r})"
             raise DeclarationError(message)
         mine = copy.copy(self)
-        mine.tree, mine.branch = tree, branch
+        mine.tree = Sources(tree, branch, tuple(self.after)) if tree is not None else None
+        mine.branch = branch
         mine.bad_rows = []
         return mine
 
     bad_rows: list[RowError]
+
+
+class Sources:
+    """A tree as an importer sees it: the branches it is derived from, which are those that it named in ``after``."""
+
+    def __init__(self, tree: Any, branch: Any, after: tuple[str, ...]) -> None:
+        self._tree = tree
+        self._branch = branch
+        self._after = after
+
+    def __getattr__(self, name: str) -> Any:
+        self._check(name)
+        return getattr(self._tree, name)
+
+    def __getitem__(self, name: str) -> Any:
+        self._check(name)
+        return self._tree[name]
+
+    def _check(self, name: str) -> None:
+        if name in self._tree and name not in self._after and self._tree[name] is not self._branch:
+            after = (*self._after, name)
+            message = f"{self._branch.full_name} is derived from {name}: write after = {after!r} in its importer"
+            raise DeclarationError(message)
 
 
 class CallableImporter(Importer):
@@ -79,10 +107,21 @@ class CallableImporter(Importer):
 
     def __init__(self, function: Callable[[], Any]) -> None:
         self.function = function
+        self._given: dict[str, Any] = {}  # shared by the copies, as the function is
 
     def read(self) -> Any:
-        """Return what the function returns."""
-        return self.function()
+        """Return what the function returns.
+
+        Raises:
+            ImporterError: if that is the iterator of the import before, which has nothing left by now.
+        """
+        given = self.function()
+        if isinstance(given, (Iterator, Records)):
+            if given is self._given.get("last"):
+                message = "the function gives the same iterator again, and that has nothing left: make a new one"
+                raise ImporterError(message)
+            self._given["last"] = given
+        return given
 
 
 class IterableImporter(Importer):

@@ -58,8 +58,7 @@ class Rows:
 
     def chunks(self) -> Iterator[Chunk]:
         """Yield the rows in chunks; within one, all have the same columns."""
-        kind = type(self.importer)
-        hooked = kind.keep is not Importer.keep or kind.prepare is not Importer.prepare
+        hooked = self.importer.overrides("keep") or self.importer.overrides("prepare")
         if isinstance(self.source, Records) and not hooked:
             for columns in self.source.chunks:
                 start, self.count = self.count, self.count + (len(columns[0]) if columns else 0)

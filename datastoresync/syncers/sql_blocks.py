@@ -127,7 +127,7 @@ def _member(keyed: Keyed, change: Change) -> tuple[Any, ...]:
         raise SyncerError(message)
     link = keyed.target.links[attribute]
     match = link.stored.matcher((*link.owners, link.member))
-    return (attribute, *match((*change.key, member)))
+    return (attribute, *match((*keyed.match(change.key), member)))
 
 
 def _claims(unit: Unit) -> tuple[set[tuple[Any, ...]], set[tuple[Any, ...]]]:

@@ -56,7 +56,8 @@ def reason_of(error: BaseException, secrets: Iterable[str] = ()) -> str:
     """
     original = _original(error)
     diagnosis = getattr(original, "diag", None)
-    message = getattr(diagnosis, "message_primary", None) or next(iter(str(original).splitlines()), "")
+    message = getattr(diagnosis, "message_primary", None) or _fields(original).get("M")
+    message = message or next(iter(str(original).splitlines()), "")
     state = _state(original)
     from_python = isinstance(original, DATABASE_ERRORS) and not isinstance(
         original, (exc.SQLAlchemyError, UnfitValueError)
@@ -65,8 +66,8 @@ def reason_of(error: BaseException, secrets: Iterable[str] = ()) -> str:
         message = re.sub(r"""(["']).*\1""", '"…"', message, flags=re.DOTALL)
     message = _without_parameters(message, getattr(error, "params", None)) or type(original).__name__
     facts = [f"sqlstate {state}" if len(state) == 5 else state]
-    for fact in ("constraint", "table", "column"):
-        name = getattr(diagnosis, f"{fact}_name", None)
+    for fact, letter in (("constraint", "n"), ("table", "t"), ("column", "c")):
+        name = getattr(diagnosis, f"{fact}_name", None) or _fields(original).get(letter)
         if name and f'"{name}"' not in message:
             facts.append(f"{fact} {name}")
     known = ", ".join(fact for fact in facts if fact)
@@ -106,7 +107,15 @@ def _original(error: BaseException) -> BaseException:
     return getattr(error, "orig", None) or error
 
 
+def _fields(original: BaseException) -> Mapping[str, Any]:
+    """Return the fields of an error that is a dictionary of them, by PostgreSQL's letters, as pg8000 has it."""
+    first = next(iter(original.args), None)
+    return first if isinstance(first, Mapping) else {}
+
+
 def _state(original: BaseException) -> str:
+    if isinstance(state := _fields(original).get("C"), str):
+        return state
     for name in ("sqlstate", "pgcode", "sqlite_errorname"):
         state = getattr(original, name, None)
         if isinstance(state, str):

@@ -37,7 +37,7 @@ def stored_type(kind: TypeEngine[Any], dialect: str) -> TypeEngine[Any]:
         kind = kind.copy()
         kind.none_as_null = True
     if dialect != "sqlite":
-        return kind
+        return _without_length(kind)
     for family, decode in _SQLITE_DECODERS:
         if isinstance(kind, family):
             return _Stored(decode)
@@ -85,6 +85,16 @@ def column_type(name: str, values: Iterable[Any], dialect: str) -> TypeEngine[An
         message = f"column {name!r} would hold {found.__name__}, which has no column type: create the table first"
         raise SyncerError(message)
     return made[found]
+
+
+def _without_length(kind: TypeEngine[Any]) -> TypeEngine[Any]:
+    """Return a type that a parameter may be cast to: a cast to a length would cut text short without a word."""
+    if isinstance(kind, sa.ARRAY):
+        kind = kind.copy()
+        kind.item_type = _without_length(kind.item_type)
+    elif isinstance(kind, (sa.VARCHAR, sa.CHAR)) and kind.length is not None:
+        return sa.VARCHAR() if isinstance(kind, sa.VARCHAR) else sa.String()
+    return kind
 
 
 class _Stored(UserDefinedType[Any]):

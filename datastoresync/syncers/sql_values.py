@@ -40,7 +40,8 @@ def encoder(kind: TypeEngine[Any], dialect: str) -> Encoder:
     labels = isinstance(kind, sa.Enum)
     families = _PLAIN_IN_SQLITE if sqlite else _PLAIN
     # Almost all values are of these types, and need no more than this look at them.
-    plain = {type(None), *(found for family, found in families if isinstance(kind, family))}
+    own = next((family for family, _ in families if isinstance(kind, family)), None)
+    plain = {type(None), *(found for family, found in families if family is own)}
 
     def encode(value: Any) -> Any:
         if type(value) in plain:
@@ -249,7 +250,7 @@ _PLAIN: tuple[tuple[type[TypeEngine[Any]], type], ...] = (
     *_PLAIN_IN_SQLITE,
     (sa.Boolean, bool),
     (sa.Integer, int),
-    (sa.Float, float),
+    (sa.Float, float),  # before Numeric, of which it is a kind up to SQLAlchemy 2.0
     (sa.Numeric, Decimal),
     (sa.Numeric, int),
     (sa.DateTime, datetime),

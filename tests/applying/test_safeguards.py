@@ -10,6 +10,7 @@ from datastoresync import (
     Branch,
     DatastoreSyncError,
     DeclarationError,
+    Diff,
     Importer,
     Limits,
     Object,
@@ -71,6 +72,13 @@ def most(limit, size):
     return limit if isinstance(limit, int) else max(5, math.ceil(limit * size))
 
 
+def most_deletions(limit, size):
+    """Say the same of deletions: a share never means all, and of a few at most half."""
+    if isinstance(limit, int) or limit == 1:
+        return size if limit == 1.0 and isinstance(limit, float) else limit
+    return min(max(min(5, size // 2), math.ceil(limit * size)), size - 1)
+
+
 # Each limit at its edge ---------------------------------------------------------------------------------------------
 
 SIZES = [1, 5, 6, 10, 25, 26, 99, 100, 101, 250]
@@ -80,7 +88,7 @@ SIZES = [1, 5, 6, 10, 25, 26, 99, 100, 101, 250]
 @pytest.mark.parametrize("limit", [None, 0, 3, 20, 0.0, 0.05, 0.2, 0.5, 1.0])
 def test_deletions_at_the_edge(size, limit):
     limits = None if limit is None else Limits(deletions=limit)
-    edge = most(0.2 if limit is None else limit, size)
+    edge = most_deletions(0.2 if limit is None else limit, size)
     dest = tree("dest", users=users(size))
     if edge < size:
         allowed(tree("source", users=users(size - edge)) - dest, limits)
@@ -360,3 +368,54 @@ def test_what_the_destination_could_not_read_is_not_created_again():
     (sentence,) = violations(source - dest)
     assert "nothing may be created, since 1 row of it could not be read" in sentence
     assert violations((source - dest).exclude("new")) == ()
+
+
+def test_parts_of_one_diff_count_together():
+    source, dest = tree("source", users=users(1)), tree("dest", users=users(100))
+    diff = (source - dest).only("old")
+    assert (diff[:20] | Deaf()).succeeded == 20
+    with pytest.raises(SafeguardError, match="40 deletions, over the limit of 20%"):
+        diff[20:40] | Deaf()
+
+
+class Deaf(Template):
+    def old(self, action):
+        pass
+
+    update = new = old
+
+
+def test_a_membership_replaced_by_nothing_counts_its_members():
+    source = +Branch(Object, importer=[{"idnumber": "g", "members": None}])
+    dest = +Branch(Object, importer=[{"idnumber": "g", "members": set(map(str, range(1000)))}])
+    (sentence,) = violations(source - dest)
+    assert "1,000 removals, over the limit" in sentence
+
+
+def test_a_preview_keeps_its_limits():
+    source, dest = tree("source", users=users(50)), tree("dest", users=users(100))
+    diff = source - dest
+    assert (Preview.of(diff, limits=Limits(deletions=50)) | Deaf).succeeded == 50
+
+
+def test_actions_of_no_comparison_are_refused_before_any_call():
+    diff = tree("source", users=users(2)) - tree("dest", users=users(1))
+    with pytest.raises(SafeguardError, match="its actions come from no comparison"):
+        Diff(tuple(diff)) | Deaf
+
+
+def test_a_member_that_the_destination_will_not_have_is_dangling():
+    class Group(Object):
+        _references = {"members": "users"}
+        members: set[str]
+
+    def school(name, ids, members):
+        groups = Branch(Group, importer=[{"idnumber": "g", "members": members}])
+        return +Tree(
+            name, branches={"users": Branch(Object, importer=[{"idnumber": key} for key in ids]), "groups": groups}
+        )
+
+    source, dest = school("source", "ab", {"a", "b"}), school("dest", "a", {"a"})
+    assert violations(source - dest) == ()
+    (sentence,) = violations(source.groups - dest.groups)
+    assert "groups.members refers to users that the destination will not have: 'b' of 'g'" in sentence

@@ -9,6 +9,7 @@ from datastoresync import (
     ColumnError,
     ConversionError,
     CSVImporter,
+    DataWarning,
     DeclarationError,
     DuplicateError,
     Importer,
@@ -17,6 +18,8 @@ from datastoresync import (
     Tree,
     TSVImporter,
 )
+
+pytestmark = pytest.mark.filterwarnings("ignore:.*has a header and no rows")
 
 
 class User(Object):
@@ -224,3 +227,8 @@ def test_one_importer_may_be_declared_in_a_class(folder):
     one, other = +Source(), +Source()
     assert one.staff["9"] is not other.staff["9"]
     assert isinstance(Source().staff.importer, Importer)
+
+
+def test_a_file_without_rows_among_others_is_a_warning(folder):
+    with pytest.warns(DataWarning, match=r"students-3\.csv:2: the file has a header and no rows"):
+        +Branch(Object, importer=CSVImporter(str(folder / "students-*.csv")))

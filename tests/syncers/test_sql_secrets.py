@@ -6,6 +6,7 @@ import builtins
 import sys
 import traceback
 from pathlib import PurePosixPath
+from types import SimpleNamespace
 
 import pytest
 import sqlalchemy
@@ -15,7 +16,7 @@ from hypothesis import strategies as st
 from datastoresync.errors import DeclarationError, MissingDependencyError, SyncerError
 from datastoresync.syncers.changes import Change, Table
 from datastoresync.syncers.sql import SQLSyncer
-from datastoresync.syncers.sql_errors import reason_of, without_secrets
+from datastoresync.syncers.sql_errors import concerns_store, reason_of, without_secrets
 
 NOWHERE = "127.0.0.1:1"
 
@@ -131,6 +132,15 @@ def test_a_password_in_the_arguments_is_in_no_error():
     syncer.close()
 
 
+def test_a_password_that_a_server_repeats_is_in_no_error(database):
+    url = sqlalchemy.make_url(database).set(password="hush-hush", database="hush-hush")
+    syncer = SQLSyncer(url.render_as_string(hide_password=False), name="school")
+    with pytest.raises(SyncerError, match=r"cannot open school: .*\*\*\*") as caught:
+        syncer.load("users")
+    assert "hush-hush" not in str(caught.value)
+    syncer.close()
+
+
 @pytest.mark.parametrize(
     ("url", "message"),
     [
@@ -225,14 +235,16 @@ def test_a_value_that_postgresql_repeats_is_not_shown(database, execute):
         database,
         "create type mood as enum ('glad')",
         "create table users (id integer primary key, day date, mood mood, small smallint, "
-        "note varchar(3), flag boolean)",
+        "note varchar(3), code char(3), notes varchar(3)[], flag boolean)",
     )
-    values = {"day": SECRET, "mood": SECRET, "note": SECRET, "flag": SECRET, "small": 123456789}
+    values = {"day": SECRET, "mood": SECRET, "flag": SECRET, "small": 123456789}
+    values |= {"note": SECRET, "code": SECRET, "notes": [SECRET]}
     with SQLSyncer(database) as syncer:
         for attribute, value in values.items():
             reason = failure(syncer, Change("insert", Table("users"), KEY, (2,), {attribute: value}))
             assert reason
             assert str(value) not in reason
+            assert SECRET not in reason
         reason = failure(syncer, Change("insert", Table("users"), KEY, (2,), {"note": f"{SECRET}\0"}))
         assert "NUL" in reason
         reason = failure(syncer, Change("insert", Table("users"), KEY, (2,), {"note": "\ud800"}))
@@ -281,6 +293,27 @@ def test_a_value_that_cannot_be_read_is_not_shown(database, execute):
     message = r"cannot read table 't' of postgresql.*: .*timestamp too large"
     with SQLSyncer(database) as syncer, pytest.raises(SyncerError, match=message):
         syncer.load("t")
+
+
+class DriverError(Exception):
+    """What drivers raise; some have a ``diag``, some a dictionary in place of a message."""
+
+    diag = None
+
+
+def test_the_detail_of_an_error_is_left_out_whatever_the_driver():
+    fields = {"S": "ERROR", "C": "23505", "M": "duplicate key", "D": "Key (x)=(Mr-Secret)", "n": "one", "t": "users"}
+    assert reason_of(DriverError(fields)) == "duplicate key (sqlstate 23505, constraint one, table users)"
+    error = DriverError("Key (x)=(Mr-Secret) is there twice")
+    error.diag = SimpleNamespace(message_primary='duplicate key for "one"', constraint_name="one", table_name="users")
+    assert reason_of(error) == 'duplicate key for "one" (table users)'
+    assert reason_of(DriverError("duplicate key\nDETAIL: Mr-Secret")) == "duplicate key"
+
+
+def test_a_lost_connection_concerns_the_store():
+    lost = sqlalchemy.exc.DBAPIError("", None, DriverError("gone"), connection_invalidated=True)
+    assert concerns_store(lost)
+    assert not concerns_store(sqlalchemy.exc.DBAPIError("", None, DriverError("gone")))
 
 
 def test_reasons_of_python_errors_lose_what_they_quote():
