@@ -17,7 +17,7 @@ from datastoresync.syncers import sql_blocks, sql_statements
 from datastoresync.syncers.changes import Change, Link, Outcome, Table
 from datastoresync.syncers.sql import SQLSyncer
 
-law = settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+law = settings(deadline=None, max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 KEY = ("key",)
 MEMBERS = {"members": Link("members", "owner", "member")}
@@ -200,7 +200,7 @@ steps = st.lists(
 NONE = frozenset()
 
 
-@settings(law, max_examples=100)
+@settings(law, max_examples=60)
 @example(steps=[("insert", 1, 0, NONE), ("a", 1, 1), ("delete", 1), ("insert", 1, 0, NONE), ("b", 1, "x")])
 @example(steps=[("insert", 1, 0, NONE), ("a", 1, 1), ("link", 1, 2), ("members", 1, NONE)])
 @example(steps=[("insert", 1, 0, NONE), ("link", 1, 2), ("unlink", 1, 2), ("members", 1, {1}), ("link", 1, 2)])

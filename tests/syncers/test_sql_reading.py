@@ -347,6 +347,8 @@ def test_a_file_that_is_no_database_is_refused(tmp_path):
     syncer = SQLSyncer(f"sqlite:///{tmp_path / 'store.db'}")
     with pytest.raises(SyncerError, match=r"cannot read table 'users' of sqlite:///.*not a database"):
         syncer.load("users")
+    with pytest.raises(SyncerError, match=r"cannot open sqlite:///.*not a database"):
+        syncer.dump("users", data=[{"x": 1}])
     syncer.close()
 
 
