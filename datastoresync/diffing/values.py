@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime
 import decimal
 import enum
-import fractions
+import numbers
 import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
@@ -16,7 +16,7 @@ _MEMBERSHIPS = (set, frozenset, list)
 
 _FAMILIES: tuple[tuple[type | tuple[type, ...], str], ...] = (
     (str, "str"),
-    ((int, float, complex, decimal.Decimal, fractions.Fraction), "number"),
+    (numbers.Number, "number"),
     ((bytes, bytearray, memoryview), "bytes"),
     (datetime.date, "date"),
     (datetime.time, "time"),
