@@ -28,7 +28,7 @@ rename Anna to Ann
 
 from datastoresync.applying.preview import Preview
 from datastoresync.applying.report import Report
-from datastoresync.applying.reporter import CollectingReporter, LoggingReporter, ProgressReporter, Reporter
+from datastoresync.applying.reporter import CallbackReporter, CollectingReporter, LoggingReporter, ProgressReporter, Reporter
 from datastoresync.applying.result import Result, failed, skipped, succeeded
 from datastoresync.applying.safeguards import Limits
 from datastoresync.applying.template import Template, batch
@@ -36,6 +36,7 @@ from datastoresync.branch import Branch
 from datastoresync.datastore import Datastore
 from datastoresync.diffing.action import Action
 from datastoresync.diffing.diff import Diff
+from datastoresync.diffing.flags import Flags
 from datastoresync.errors import (
     CircularOrderError,
     ColumnError,
@@ -46,10 +47,12 @@ from datastoresync.errors import (
     DeclarationError,
     DuplicateError,
     FilterError,
+    HierarchyError,
     IdnumberError,
     ImporterError,
     LockedError,
     MalformedFileError,
+    ManifestError,
     MissingDependencyError,
     RowError,
     SafeguardError,
@@ -73,6 +76,7 @@ __all__ = [
     "Action",
     "Branch",
     "CSVImporter",
+    "CallbackReporter",
     "CircularOrderError",
     "CollectingReporter",
     "ColumnError",
@@ -85,6 +89,8 @@ __all__ = [
     "Diff",
     "DuplicateError",
     "FilterError",
+    "Flags",
+    "HierarchyError",
     "IdnumberError",
     "ImportReport",
     "Importer",
@@ -94,6 +100,7 @@ __all__ = [
     "LockedError",
     "LoggingReporter",
     "MalformedFileError",
+    "ManifestError",
     "MissingDependencyError",
     "Object",
     "Preview",

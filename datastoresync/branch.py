@@ -296,9 +296,9 @@ class Branch(Shown, Mapping[Any, T], Generic[T]):
             referred=self._referred(),
         )
 
-    def fold(self, action: Action, values: Mapping[str, Any]) -> None:
-        """Note an action that was carried out, without asking a store; ``values`` are the source's."""
-        self.contents.fold(action, values)
+    def fold(self, action: Action, values: Mapping[str, Any], made: Any = None) -> None:
+        """Note an action that was carried out, without asking a store; see `Contents.fold`."""
+        self.contents.fold(action, values, made)
 
     def _unread(self) -> bool:
         """Say whether there is something to import, and it never was."""

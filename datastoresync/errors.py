@@ -14,11 +14,13 @@
     │       └── DuplicateError                one idnumber in two rows
     ├── SchemaMismatchError (TypeError)       two sides that cannot be compared
     ├── ComparisonError (ValueError)          a comparison that makes no sense, or a property that fails in it
+    │   └── HierarchyError                    an object with several parents, or one that is its own ancestor
     ├── FilterError (ValueError)              a filter that names what is not there
     ├── TemplateError (TypeError)             what stands right of ``|`` is no template
     ├── SafeguardError (RuntimeError)         a whole run refused before its first change
     ├── SyncerError (RuntimeError)            a store that cannot be opened, read or written
-    │   └── LockedError                       another run is writing to the same store
+    │   ├── LockedError                       another run is writing to the same store
+    │   └── ManifestError                     a plugged-in syncer that is described or written wrongly
     └── MissingDependencyError (ImportError)  an optional package is not installed
 
     SyncInterrupted (KeyboardInterrupt)       Ctrl-C during an apply; carries the report
@@ -43,10 +45,12 @@ __all__ = [
     "DeclarationError",
     "DuplicateError",
     "FilterError",
+    "HierarchyError",
     "IdnumberError",
     "ImporterError",
     "LockedError",
     "MalformedFileError",
+    "ManifestError",
     "MissingDependencyError",
     "RowError",
     "SafeguardError",
@@ -152,6 +156,17 @@ class ComparisonError(DatastoreSyncError, ValueError):
     """Two things that are not of one kind are compared, or a property raises when its value is needed."""
 
 
+class HierarchyError(ComparisonError):
+    """An object that has several parents, one that is its own ancestor, or a child that is not there.
+
+    ``parents`` are those that claim it, as ``(branch, idnumber)``.
+    """
+
+    def __init__(self, message: str, *, parents: Sequence[tuple[str, Any]] = ()) -> None:
+        super().__init__(message)
+        self.parents = tuple(parents)
+
+
 class FilterError(DatastoreSyncError, ValueError):
     """``only`` or ``exclude`` names a branch, a verb or an attribute that the diff does not have."""
 
@@ -174,6 +189,14 @@ class SyncerError(DatastoreSyncError, RuntimeError):
 
 class LockedError(SyncerError):
     """Another run is writing to the same store. Its lock ends with it."""
+
+
+class ManifestError(SyncerError):
+    """A plugged-in syncer whose manifest, class or configuration is wrong. ``path`` is the file that says so."""
+
+    def __init__(self, message: str, *, path: str = "") -> None:
+        super().__init__(message)
+        self.path = path
 
 
 class MissingDependencyError(DatastoreSyncError, ImportError):

@@ -9,6 +9,7 @@ import attrs
 
 from datastoresync.applying.preview import Preview
 from datastoresync.diffing.diff import Diff
+from datastoresync.diffing.flags import Flags
 from datastoresync.diffing.side import Side
 from datastoresync.errors import ComparisonError, DeclarationError
 from datastoresync.importing.convert import converter
@@ -28,8 +29,13 @@ class Object(metaclass=ObjectType):
     and public properties are synced; what begins with an underscore is carried along for properties to use.
 
     Class-level settings: ``_identifiers`` (the fields that make up the idnumber), ``_attributes`` (just these are
-    synced), ``_shortname``, ``_children`` and ``_references`` (``{"members": "users"}``: the branch that an
-    attribute's values are idnumbers of).
+    synced), ``_shortname``, ``_references`` (``{"members": "users"}``: the branch that an attribute's values are
+    idnumbers of), ``_flags`` (a `Flags`: what is left alone; an object may have its own) and ``_children``.
+
+    ``_children`` makes a hierarchy: ``{"devices": "members"}`` says that the objects of the branch ``devices`` that an
+    object's ``members`` names are its children; if this class has no such field, it is the children's, and names the
+    parent. (In a class whose objects are children of each other, a field in ``_references`` names the parent.)
+    Parents are created before their children and deleted after them.
 
     >>> class User(Object):
     ...     name: str
@@ -47,6 +53,7 @@ class Object(metaclass=ObjectType):
     _shortname: ClassVar[tuple[str, ...]] = ()
     _children: ClassVar[Mapping[str, str]] = {}
     _references: ClassVar[Mapping[str, str]] = {}
+    _flags: ClassVar[Flags | None] = None
 
     if TYPE_CHECKING:
         idnumber: Any = attrs.field(default=None)
@@ -166,7 +173,8 @@ def _properties(cls: type) -> list[str]:
 def _narrowed(cls: type[Object], names: list[str]) -> tuple[str, ...]:
     if cls._attributes is not None:
         return tuple(sorted(cls._attributes))
-    hidden = {*cls._identifiers, *cls._children.values(), "idnumber"}
+    children = (name for name in cls._children.values() if name not in cls._references)
+    hidden = {*cls._identifiers, *children, "idnumber"}
     return tuple(sorted({name for name in names if name not in hidden and not name.startswith("_")}))
 
 
@@ -293,7 +301,13 @@ def side_of(
         sparse=layout.open,
         overrides={} if overrides is None else overrides,
         references=dict(cls._references),
-        children=tuple(cls._children),
+        children=dict(cls._children),
+        held=frozenset(
+            branch
+            for branch, name in cls._children.items()
+            if name not in cls._references and (name in known or hasattr(cls, name))
+        ),
+        flagged="_flags" in known or getattr(cls, "_flags", None) is not None,
         **facts,
     )
 

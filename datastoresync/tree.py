@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, ClassVar, Self
 
 from datastoresync.applying.bulk import Stored, StoreTemplate
+from datastoresync.applying.methods import Methods, ObjectTemplate
 from datastoresync.applying.preview import Preview
 from datastoresync.applying.report import Report
-from datastoresync.applying.reporter import Reporter
+from datastoresync.applying.reporter import CallbackReporter, Reporter
 from datastoresync.applying.safeguards import Limits
 from datastoresync.branch import Branch
-from datastoresync.diffing.diff import Diff
+from datastoresync.diffing.diff import Diff, Progress
 from datastoresync.diffing.filters import Filter
+from datastoresync.diffing.flags import Flags
 from datastoresync.diffing.operand import template_of
 from datastoresync.diffing.order import in_order
-from datastoresync.errors import ComparisonError, DeclarationError, SchemaMismatchError
+from datastoresync.diffing.schema import check_branches
+from datastoresync.errors import ComparisonError, DeclarationError
 from datastoresync.importing.collector import collector_paused
 from datastoresync.object import layout_of
 from datastoresync.printing.outline import Outline
@@ -32,7 +35,8 @@ class Tree(Shown, Mapping[str, Branch[Any]]):
     """One system: named branches, and what it means to change it.
 
     Declare the branches in a subclass. Those whose names begin with an underscore are imported for others to be
-    derived from, and are not compared.
+    derived from, and are not compared. With ``top_level``, of the others just those are compared that it names, and
+    what is below their objects; see ``_children`` of `Object`.
 
     Args:
         name: What messages call it; a datastore gives it the name that it has there. The class's name if None.
@@ -48,6 +52,7 @@ class Tree(Shown, Mapping[str, Branch[Any]]):
     """
 
     template: Any = None
+    top_level: Sequence[str] | None = None
     _declared: ClassVar[Mapping[str, Branch[Any]]] = {}
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
@@ -168,28 +173,44 @@ class Tree(Shown, Mapping[str, Branch[Any]]):
             raise
         return self
 
-    def diff(self, other: Tree, *, only: Filter = None, exclude: Filter = None) -> Diff:
+    def diff(
+        self,
+        other: Tree,
+        *,
+        only: Filter = None,
+        exclude: Filter = None,
+        flags: Flags | None = None,
+        progress: Progress | None = None,
+    ) -> Diff:
         """Return what ``other`` must do to become this tree; the same as ``self - other``. Asks no store anything.
+
+        Args:
+            other: The destination.
+            only: The actions that are meant; see `Diff.only`.
+            exclude: The actions that are not.
+            flags: What is left alone, where neither a class nor an object says otherwise.
+            progress: Called with ``"diff"``, how many objects were compared and how many there are.
 
         Raises:
             SchemaMismatchError: if the trees do not have the same branches, or a branch cannot be compared.
+            HierarchyError: if an object has several parents, or is below itself.
         """
-        mine, theirs = set(self.branches), set(other.branches)
-        if mine != theirs:
-            problems = [
-                f"{has.name} has a branch {name!r}, {lacks.name} does not: declare it there, or call it _{name} if it "
-                "only feeds others"
-                for has, lacks, names in ((self, other, mine - theirs), (other, self, theirs - mine))
-                for name in sorted(names)
-            ]
-            message = "the two trees cannot be compared:" + "".join(f"\n  - {problem}" for problem in problems)
-            raise SchemaMismatchError(message, problems=problems)
+        check_branches((self.name, self.branches), (other.name, other.branches))
         with collector_paused():
             # Neither side's order alone, so that the inverse of a difference has the order of the opposite difference.
             places = [{name: place for place, name in enumerate(tree.branches)} for tree in (self, other)]
             names = sorted(self.branches, key=lambda name: (places[0][name] + places[1][name], name))
             sides = [(self[name].side(), other[name].side()) for name in names]
-            return Diff.between(sides).filtered(only, exclude)
+            top_level = (self.top_level, other.top_level)
+            return Diff.between(sides, top_level=top_level, flags=flags, progress=progress).filtered(only, exclude)
+
+    def diff_to(self, other: Tree, **options: Any) -> Diff:
+        """Return what ``other`` must do to become this tree, as `diff` does."""
+        return self.diff(other, **options)
+
+    def diff_from(self, other: Tree, **options: Any) -> Diff:
+        """Return what this tree must do to become ``other``; the same as ``other - self``."""
+        return other.diff(self, **options)
 
     def preview(
         self, other: Tree, *, only: Filter = None, exclude: Filter = None, limits: Limits | None = None
@@ -197,7 +218,7 @@ class Tree(Shown, Mapping[str, Branch[Any]]):
         """Print what ``other`` must do to become this tree; the same as ``self > other``."""
         return Preview.of(self.diff(other, only=only, exclude=exclude), limits=limits).show()
 
-    def sync_to(
+    def sync_to(  # noqa: PLR0913 - options of one call, each documented
         self,
         other: Tree,
         *,
@@ -205,7 +226,9 @@ class Tree(Shown, Mapping[str, Branch[Any]]):
         limits: Limits | None = None,
         only: Filter = None,
         exclude: Filter = None,
+        flags: Flags | None = None,
         on_error: str | None = None,
+        progress: Progress | None = None,
         reporters: Iterable[Reporter] = (),
     ) -> Report:
         """Make ``other`` like this tree, through its template or its syncer; the same as ``self >> other``.
@@ -216,16 +239,20 @@ class Tree(Shown, Mapping[str, Branch[Any]]):
             limits: What this run may change, if more or less than usual.
             only: The actions that are meant; see `Diff.only`.
             exclude: The actions that are not.
+            flags: What is left alone, where neither a class nor an object says otherwise.
             on_error: ``"continue"`` or ``"stop"``; None for the template's own choice.
+            progress: Called with ``"diff"`` and then ``"sync"``, how many are done and how many there are.
             reporters: Who is to hear of it.
 
         Raises:
             SchemaMismatchError: if the trees cannot be compared.
             SafeguardError: if it would do more than the limits allow; nothing was changed.
-            DeclarationError: if the destination has neither a template nor a syncer that takes changes.
+            DeclarationError: if the destination has no template, no objects with methods, and no syncer.
         """
+        if progress is not None:
+            reporters = [*reporters, CallbackReporter(progress)]
         return other.apply(
-            self.diff(other),
+            self.diff(other, flags=flags, progress=progress),
             mock=mock,
             limits=limits,
             only=only,
@@ -252,9 +279,12 @@ class Tree(Shown, Mapping[str, Branch[Any]]):
         return report
 
     def applier(self) -> Any:
-        """Return what carries out changes to this tree: its template, or one that writes to its syncer."""
+        """Return what carries out changes to this tree: its template, its objects' methods, or its syncer."""
         if self.template is not None:
             return template_of(self.template)
+        classes = {name: Methods(self[name].object_class, self[name].identifiers) for name in self.branches}
+        if any(one.has(verb) for one in classes.values() for verb in ("create", "update", "delete")):
+            return ObjectTemplate(self, classes)
         if callable(getattr(self.syncer, "apply_changes", None)):
             stored = {}
             for name in self.branches:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import copy
 import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Literal
 
 import attrs
 
-from datastoresync.applying.plan import Plan, Step, ordered
+from datastoresync.applying.plan import Plan, Step, followers, ordered, whole_update
 from datastoresync.applying.report import Report
 from datastoresync.applying.reporter import Reporter
 from datastoresync.applying.result import Result, Status
@@ -99,8 +98,9 @@ class StoreTemplate:
         diff = diff.filtered(only, exclude)
         check(diff, limits)
         started = time.perf_counter()
-        actions = self._united(diff)
-        plan = Plan(diff, tuple(Step(action.method, self.apply, (action,)) for action in actions))
+        alone, following = followers(ordered(diff), diff)
+        actions = self._united(alone, diff)
+        plan = Plan(diff, (*(Step(action.method, self.apply, (action,)) for action in actions), *following))
         run = Run(diff, [*self.reporters, *reporters], mock=mock)
         run.tell("start", plan)
         if mock or not actions:
@@ -116,25 +116,23 @@ class StoreTemplate:
             Result(_STATUSES[outcome.status], outcome.reason, action, action.method)
             for action, outcome in zip(actions, outcomes, strict=True)
         )
+        for step in following:
+            run.note(run.followed(step))
         return run.finish(started)
 
-    def _united(self, diff: Diff) -> list[Action]:
+    def _united(self, ordered_actions: Iterable[Action], diff: Diff) -> list[Action]:
         """Return the actions in order; members of an attribute without a table of its own become one update."""
         actions: list[Action] = []
         seen: set[tuple[str, Any, str]] = set()
         sides = {one.name: one for one in diff.compared}
-        for action in ordered(diff):
+        for action in ordered_actions:
             if action.verb not in ("add", "remove") or action.attr in self.stored[action.branch].table.links:
                 actions.append(action)
                 continue
             place = (action.branch, action.idnumber, action.attr)
             if place not in seen:
                 seen.add(place)
-                one = sides[action.branch]
-                value = one.left.read(action.idnumber, action.source, action.attr)
-                # A copy: the destination's own changes as its members are folded.
-                old_value = copy.copy(one.right.read(action.idnumber, action.dest, action.attr))
-                actions.append(Action("update", *place, value, old_value, action.source, action.dest))
+                actions.append(whole_update(sides[action.branch], action))
         return actions
 
     def _change(self, diff: Diff, action: Action) -> Change:

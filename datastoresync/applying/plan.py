@@ -10,6 +10,7 @@ from typing import Any
 
 import attrs
 
+from datastoresync.applying.dependents import gone_with_parent
 from datastoresync.diffing.action import Action
 from datastoresync.diffing.compared import Compared
 from datastoresync.diffing.diff import Diff
@@ -28,12 +29,14 @@ class Step:
         call: The bound method, or None.
         actions: One, or several where the method takes a batch.
         batch: Whether the method takes a list of actions.
+        follows: What is above it, as branch and idnumber, and takes it along when deleted; nothing is called then.
     """
 
     method: str
     call: Callable[[Any], Any] | None
     actions: tuple[Action, ...]
     batch: bool = False
+    follows: tuple[str, Any] | None = None
 
 
 @attrs.frozen(eq=False)
@@ -53,7 +56,7 @@ class Plan:
         """The methods that are missing, with the number of actions each would take."""
         found: Counter[str] = Counter()
         for step in self.steps:
-            if step.call is None:
+            if step.call is None and step.follows is None:
                 found[step.method] += len(step.actions)
         return found
 
@@ -72,7 +75,8 @@ class Plan:
                 )
             return found[kind]
 
-        actions = _united(ordered(diff), diff, look_up)
+        alone, following = followers(ordered(diff), diff)
+        actions = _united(alone, diff, look_up)
         steps: list[Step] = []
         for (name, call), group in groupby(actions, key=look_up):
             size = getattr(call, "__batch__", 0)
@@ -84,7 +88,21 @@ class Plan:
                 Step(name, call, tuple(members[start : start + size]), batch=True)
                 for start in range(0, len(members), size)
             ]
-        return cls(diff, tuple(steps))
+        return cls(diff, (*steps, *following))
+
+
+def followers(actions: Iterable[Action], diff: Diff) -> tuple[list[Action], list[Step]]:
+    """Part the actions that somebody is called for from those that follow from another one; these come last."""
+    above = gone_with_parent(diff)
+    alone: list[Action] = []
+    following: list[Step] = []
+    for action in actions:
+        place = above.get((action.branch, action.idnumber)) if action.verb == "old" and above else None
+        if place is None:
+            alone.append(action)
+        else:
+            following.append(Step(action.method, None, (action,), follows=place))
+    return alone, following
 
 
 def candidates(action: Action) -> list[str]:
@@ -104,6 +122,7 @@ def _united(
 ) -> Iterator[Action]:
     """Unite the members of an attribute into one update, where no method takes them one by one."""
     sides = {one.name: one for one in diff.compared}
+    wholes: set[tuple[str, Any, str]] = set()
     for (branch, idnumber, attr), group in groupby(
         actions, key=lambda action: (action.branch, action.idnumber, action.attr)
     ):
@@ -112,20 +131,28 @@ def _united(
         if members[0].verb not in ("add", "remove") or not any(name.startswith("update") for name in names):
             yield from members
             continue
-        one, first = sides[branch], members[0]
-        value = one.left.read(idnumber, first.source, attr)
-        # A copy: the destination's own changes as its members are folded.
-        old_value = copy.copy(one.right.read(idnumber, first.dest, attr))
+        whole = whole_update(sides[branch], members[0])
         if all(look_up(action)[0].startswith("update") for action in members):
-            yield Action("update", branch, idnumber, attr, value, old_value, first.source, first.dest)
+            if (branch, idnumber, attr) not in wholes:  # its members need not stand together
+                wholes.add((branch, idnumber, attr))
+                yield whole
             continue
         # One of `add` and `remove` has a method of its own: the other is left to the update, with what is then there.
         for verb in ("add", "remove"):
             some = [action for action in members if action.verb == verb]
             if some and look_up(some[0])[0].startswith("update"):
-                yield Action("update", branch, idnumber, attr, value, old_value, first.source, first.dest)
+                yield whole
             else:
                 yield from some
+
+
+def whole_update(one: Compared, action: Action) -> Action:
+    """Return the update of a whole membership that the change of one member is a part of."""
+    source, dest = action.source, action.dest
+    value = None if source is None else one.left.read(action.idnumber, source, action.attr)
+    # A copy: the destination's own changes as its members are folded.
+    old_value = None if dest is None else copy.copy(one.right.read(action.idnumber, dest, action.attr))
+    return Action("update", action.branch, action.idnumber, action.attr, value, old_value, source, dest)
 
 
 def ordered(diff: Diff) -> list[Action]:
@@ -134,7 +161,7 @@ def ordered(diff: Diff) -> list[Action]:
     Deletions go the other way round. A circle is broken where it closes.
     """
     own = {one.name: one for one in diff.compared if _own_references(one)}
-    if not own:
+    if not own or diff.arranged:
         return list(diff)
     actions: list[Action] = []
     for (verb, branch), group in groupby(diff, key=lambda action: (action.verb, action.branch)):

@@ -51,8 +51,12 @@ class Preview(Shown):
         """
         file = sys.stdout if file is None else file
         painted = wants_colour(file) if colour is None else colour
-        for action in self.diff:
-            write(Outline(action.message, action.verb), file, colour=painted)
+        if self.diff.nested:
+            for node in self.diff.children:
+                write(node.__outline__(), file, colour=painted)
+        else:
+            for action in self.diff:
+                write(Outline(action.message, action.verb), file, colour=painted)
         write(Outline(f"{self.diff.title}: {self.stat}", "stat"), file, colour=painted)
         for sentence in self.refused:
             write(Outline(f"would be refused: {sentence}", "refused"), file, colour=painted)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from typing import Any
 
 import attrs
 
@@ -84,6 +85,12 @@ class Report(Shown):
     def failures(self) -> tuple[Result, ...]:
         """The results that need somebody's attention: failures and conflicts."""
         return tuple(result for result in self.results if result.status in ("failed", "conflict"))
+
+    @property
+    def deleted(self) -> tuple[Any, ...]:
+        """The objects that were deleted, as the destination had them."""
+        done = (result.action for result in self.results if result.status == "succeeded" and not self.mock)
+        return tuple(action.dest for action in done if action is not None and action.verb == "old")
 
     @property
     def ok(self) -> bool:

@@ -10,9 +10,10 @@ from typing import TextIO
 from datastoresync.applying.plan import Plan
 from datastoresync.applying.report import Report
 from datastoresync.applying.result import Result
+from datastoresync.diffing.diff import Progress
 from datastoresync.printing.visible import visible
 
-__all__ = ["CollectingReporter", "LoggingReporter", "ProgressReporter", "Reporter"]
+__all__ = ["CallbackReporter", "CollectingReporter", "LoggingReporter", "ProgressReporter", "Reporter"]
 
 
 class Reporter:
@@ -50,6 +51,27 @@ class CollectingReporter(Reporter):
     def end(self, report: Report) -> None:
         """Keep the report."""
         self.report = report
+
+
+class CallbackReporter(Reporter):
+    """Calls a function after every result, with ``"sync"``, how many there were and how many there will be.
+
+    Args:
+        progress: The function.
+    """
+
+    def __init__(self, progress: Progress) -> None:
+        self.progress = progress
+        self._done = self._total = 0
+
+    def start(self, plan: Plan) -> None:
+        """Begin at nothing."""
+        self._done, self._total = 0, len(plan.actions)
+
+    def result(self, result: Result) -> None:  # noqa: ARG002 - a hook
+        """Count, and say so."""
+        self._done += 1
+        self.progress("sync", self._done, self._total)
 
 
 _LEVELS = {

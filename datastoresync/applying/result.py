@@ -28,6 +28,8 @@ class Result:
         action: Whose result it is; filled in when a method returns a result without one.
         method: The method that was called, or would have been.
         error: The exception, if one was raised.
+        skip_children: Whether what is below the object is to be left alone after a failure, whatever the verb.
+        made: The object that a creation gave, if it gave one; the destination then holds it as it is.
     """
 
     status: Status
@@ -35,6 +37,8 @@ class Result:
     action: Action | None = None
     method: str = ""
     error: BaseException | None = attrs.field(default=None, repr=False)
+    skip_children: bool = attrs.field(default=False, repr=False)
+    made: Any = attrs.field(default=None, repr=False)
 
     @property
     def message(self) -> str:
@@ -52,9 +56,14 @@ def succeeded(reason: str = "") -> Result:
     return Result("succeeded", reason)
 
 
-def failed(reason: str) -> Result:
-    """Say in a template's method that the action could not be done, without raising."""
-    return Result("failed", reason)
+def failed(reason: str, *, skip_children: bool = False) -> Result:
+    """Say in a template's method that the action could not be done, without raising.
+
+    Args:
+        reason: Why.
+        skip_children: Whether the object's children are to be left alone; after a failed creation they always are.
+    """
+    return Result("failed", reason, skip_children=skip_children)
 
 
 def skipped(reason: str) -> Result:

@@ -168,7 +168,7 @@ def _members(one: Compared) -> int:
     side = one.right
     total = 0
     for key, item in side.objects.items():
-        for name in side.attributes:
+        for name in (*side.attributes, *side.holding):
             value = side.read(key, item, name)
             total += len(value) if is_membership(value) else 0
     return total

@@ -12,10 +12,11 @@ from typing import Any, Literal, TypeVar
 
 import attrs
 
+from datastoresync.applying.dependents import Dependents
 from datastoresync.applying.plan import Plan, Step
 from datastoresync.applying.report import Report
 from datastoresync.applying.reporter import Reporter
-from datastoresync.applying.result import Result, failed, reason_of, succeeded
+from datastoresync.applying.result import Result, Status, failed, reason_of, succeeded
 from datastoresync.applying.safeguards import Limits, check
 from datastoresync.diffing.action import Action
 from datastoresync.diffing.diff import Diff
@@ -98,7 +99,11 @@ class Template:
             message = f"on_error is 'continue' or 'stop' (got {choice!r})"
             raise DeclarationError(message)
         run = Run(diff, [*self.reporters, *reporters], mock=mock)
-        return run.carry_out(Plan.through(self, diff), stop=choice == "stop")
+        return run.carry_out(self.plan(diff), stop=choice == "stop")
+
+    def plan(self, diff: Diff) -> Plan:
+        """Return which methods are called for which actions, in order."""
+        return Plan.through(self, diff)
 
 
 class Run:
@@ -111,6 +116,8 @@ class Run:
         self.results: list[Result] = []
         self.warnings: list[str] = []
         self.interrupted = False
+        self.dependents = Dependents(diff) if diff.nested else None
+        self.deleted: set[tuple[str, Any]] = set()
 
     def carry_out(self, plan: Plan, *, stop: bool) -> Report:
         """Call the plan's methods one after the other and return the report."""
@@ -152,18 +159,34 @@ class Run:
     def note(self, results: Iterable[Result]) -> None:
         """Keep results, fold those that succeeded, and tell the reporters."""
         for result in results:
-            if result.status == "succeeded" and result.action is not None and not self.mock:
-                self._fold(result.action)
+            if self.dependents is not None:
+                self.dependents.note(result)
+            if result.status == "succeeded" and result.action is not None:
+                if result.action.verb == "old":
+                    self.deleted.add((result.action.branch, result.action.idnumber))
+                if not self.mock:
+                    self._fold(result.action, result.made)
             self.results.append(result)
             self.tell("result", result)
 
-    def _fold(self, action: Action) -> None:
+    def _fold(self, action: Action, made: Any) -> None:
         try:
-            self.diff.fold(action)
+            self.diff.fold(action, made)
         except Exception as error:  # noqa: BLE001 - it is done: the report says so, and that memory does not show it
             self.warnings.append(f"{action.message} is done, but not in memory: {reason_of(error)}; import again")
 
     def _call(self, step: Step) -> list[Result]:
+        """Call a step for those of its actions that can still be done."""
+        if self.dependents is None:
+            return self._called(step)
+        left = [self.dependents.left(action, step.method) for action in step.actions]
+        doable = tuple(action for action, result in zip(step.actions, left, strict=True) if result is None)
+        done = iter(self._called(attrs.evolve(step, actions=doable)) if doable else ())
+        return [next(done) if result is None else result for result in left]
+
+    def _called(self, step: Step) -> list[Result]:
+        if step.follows is not None:
+            return self.followed(step)
         if step.call is None:
             return [Result("unhandled", "no method", action, step.method) for action in step.actions]
         if self.mock:
@@ -177,9 +200,17 @@ class Run:
         except Exception as error:  # noqa: BLE001 - whatever a template raises is this action's failure, not the run's
             results = [Result("failed", reason_of(error), error=error) for _ in step.actions]
         return [
-            Result(result.status, result.reason, action, step.method, result.error)
+            attrs.evolve(result, action=action, method=step.method)
             for result, action in zip(results, step.actions, strict=True)
         ]
+
+    def followed(self, step: Step) -> list[Result]:
+        """Return the results of a step that follows from the deletion of something above it."""
+        branch, idnumber = step.follows or ("", None)
+        gone = step.follows in self.deleted
+        status: Status = "succeeded" if gone else "skipped"
+        why = f"went with {branch} {idnumber!r}" if gone else f"{branch} {idnumber!r} was not deleted"
+        return [Result(status, why, action, step.method) for action in step.actions]
 
     @contextmanager
     def interruptible(self) -> Iterator[None]:

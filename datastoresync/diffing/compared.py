@@ -11,12 +11,15 @@ import attrs
 
 from datastoresync.diffing.action import Action
 from datastoresync.diffing.engine import Candidates
+from datastoresync.diffing.hierarchy import Hierarchy
 from datastoresync.diffing.order import in_order
 from datastoresync.diffing.side import Side
 from datastoresync.diffing.values import equal, is_membership, membership_changes
 from datastoresync.errors import ComparisonError
 
-__all__ = ["Compared", "actions_between", "actions_in_order"]
+__all__ = ["Compared", "actions_between", "actions_in_order", "moves_between"]
+
+Hierarchies = tuple[Hierarchy, Hierarchy]
 
 
 @attrs.frozen(eq=False)
@@ -88,7 +91,33 @@ def actions_between(compared: Compared, candidates: Candidates) -> Iterator[Acti
         yield Action("old", branch, key, dest=right.objects[key])
 
 
-def actions_in_order(actions: Iterable[Action], compared: Sequence[Compared]) -> tuple[Action, ...]:
+def moves_between(hierarchies: Hierarchies, compared: Sequence[Compared]) -> list[Action]:
+    """Return what the fields that hold children must lose and gain, for children of both sides with other parents.
+
+    The children that one side alone has come and go with their own actions.
+    """
+    sides = {one.name: (one.left, one.right) for one in compared}
+    left, right = hierarchies
+    actions = []
+    for branch in sorted(left.parents.keys() | right.parents.keys()):
+        here, there = left.parents.get(branch, {}), right.parents.get(branch, {})
+        if branch not in sides or here == there:
+            continue
+        for key in here.keys() | there.keys():
+            if here.get(key) == there.get(key) or any(key not in side.objects for side in sides[branch]):
+                continue
+            for verb, hierarchy in (("add", left), ("remove", right)):
+                holder = hierarchy.holder(branch, key)
+                if holder is not None:
+                    name, parent, field = holder
+                    one, other = (side.objects.get(parent) for side in sides[name])
+                    actions.append(Action(verb, name, parent, field, key, None, one, other))
+    return sorted(actions, key=lambda action: (action.branch, action.idnumber, action.attr, action.verb, action.value))
+
+
+def actions_in_order(
+    actions: Iterable[Action], compared: Sequence[Compared], hierarchies: Hierarchies | None = None
+) -> tuple[Action, ...]:
     """Put creations first, parents before children, then updates, then deletions, children before parents."""
     ranks = {name: rank for rank, name in enumerate(_branch_order(compared))}
     phases = {"new": 0, "old": 2}
@@ -103,7 +132,38 @@ def actions_in_order(actions: Iterable[Action], compared: Sequence[Compared]) ->
         sorted(actions, key=place), key=lambda action: (action.branch, action.idnumber, action.attr)
     ):
         ordered += sorted(group, key=lambda action: action.verb)
+    if hierarchies is not None and any(one.recursive for one in hierarchies):
+        _by_depth(ordered, hierarchies)
     return tuple(ordered)
+
+
+def _by_depth(actions: list[Action], hierarchies: Hierarchies) -> None:
+    """Order what concerns branches that may be below themselves by how deep it is.
+
+    What moves goes from the top down, so that nothing is ever below itself: all above it has found its place by then.
+    """
+    left, right = hierarchies
+
+    def kind_of(action: Action) -> tuple[str, tuple[Any, ...]] | None:
+        branch, key = action.branch, action.idnumber
+        if action.verb == "new" and branch in left.recursive:
+            return "new", (left.depth(branch, key),)
+        if action.verb == "old" and branch in right.recursive:
+            return "old", (-right.depth(branch, key),)
+        child = left.child_branch(branch, action.attr) or right.child_branch(branch, action.attr)
+        if child in left.recursive | right.recursive:
+            return "move", (left.depth(str(child), action.value), child, action.value, action.verb)
+        return None
+
+    found: dict[str, list[tuple[int, tuple[Any, ...]]]] = {}
+    for place, action in enumerate(actions):
+        kind = kind_of(action)
+        if kind is not None:
+            found.setdefault(kind[0], []).append((place, kind[1]))
+    for places in found.values():
+        ordered = [actions[place] for place, _ in sorted(places, key=lambda one: one[1])]
+        for (place, _), action in zip(places, ordered, strict=True):
+            actions[place] = action
 
 
 def _branch_order(compared: Sequence[Compared]) -> list[str]:

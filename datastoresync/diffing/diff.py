@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from itertools import chain, islice
 from typing import Any, Self, overload
@@ -11,10 +11,14 @@ from typing import Any, Self, overload
 import attrs
 
 from datastoresync.diffing.action import VERBS, Action
-from datastoresync.diffing.compared import Compared, actions_between, actions_in_order
+from datastoresync.diffing.compared import Compared, actions_between, actions_in_order, moves_between
 from datastoresync.diffing.engine import Candidates, Engine, InMemoryEngine
 from datastoresync.diffing.filters import Filter, predicate
+from datastoresync.diffing.flags import Exclusion, Flags
+from datastoresync.diffing.hierarchy import Hierarchy
+from datastoresync.diffing.node import Node, Siblings, in_tree_order, nodes_of
 from datastoresync.diffing.operand import Applies, R_co, template_of
+from datastoresync.diffing.reached import reached
 from datastoresync.diffing.schema import check_attributes, check_types, refuse
 from datastoresync.diffing.side import Side
 from datastoresync.printing.outline import Outline
@@ -22,7 +26,10 @@ from datastoresync.printing.shown import Shown
 from datastoresync.printing.visible import clipped, visible
 from datastoresync.printing.words import counted
 
-__all__ = ["Diff"]
+__all__ = ["Diff", "Progress"]
+
+Progress = Callable[[str, int, int], Any]
+"""Hears how far a run is: the stage, ``"diff"`` or ``"sync"``, how many are done, and how many there are."""
 
 
 @attrs.frozen(eq=False, repr=False)
@@ -34,10 +41,16 @@ class Diff(Shown):
     Args:
         actions: In the order in which they are carried out.
         compared: The branches that were compared.
+        hierarchies: Whose child each object of the source, and of the destination, is.
+        exclusion: What flags left out.
+        arranged: Whether the order of the actions is somebody's choice, which a plan must keep.
     """
 
     actions: tuple[Action, ...]
     compared: tuple[Compared, ...] = ()
+    hierarchies: tuple[Hierarchy, Hierarchy] = attrs.field(default=(Hierarchy({}), Hierarchy({})))
+    exclusion: Exclusion | None = None
+    arranged: bool = False
     _by_name: dict[str, Compared] = attrs.field(init=False)
 
     @_by_name.default
@@ -45,28 +58,57 @@ class Diff(Shown):
         return {one.name: one for one in self.compared}
 
     @classmethod
-    def between(cls, sides: Iterable[tuple[Side, Side]], *, engine: Engine | None = None) -> Self:
+    def between(
+        cls,
+        sides: Iterable[tuple[Side, Side]],
+        *,
+        engine: Engine | None = None,
+        top_level: tuple[Sequence[str] | None, Sequence[str] | None] = (None, None),
+        flags: Flags | None = None,
+        progress: Progress | None = None,
+    ) -> Self:
         """Compare pairs of a source's and a destination's side.
+
+        Args:
+            sides: The pairs; their classes' ``_children`` make a hierarchy of them.
+            engine: Finds where they may differ.
+            top_level: The branches of the source, and of the destination, whose objects and what is below them are
+                compared; None for all.
+            flags: What this run leaves alone.
+            progress: Called with ``"diff"``, how many objects were compared and how many there are.
 
         Raises:
             SchemaMismatchError: if some pair cannot be compared; it names every reason, in all branches.
             ComparisonError: if a property raises.
+            HierarchyError: if an object has several parents, or is below itself.
         """
         pairs = list(sides)
         engine = engine or InMemoryEngine()
         problems = [problem for left, right in pairs for problem in check_attributes(left, right)]
         refuse(problems)
+        by_name = ({left.branch: left for left, _ in pairs}, {right.branch: right for _, right in pairs})
+        hierarchies = (Hierarchy(by_name[0]), Hierarchy(by_name[1]))
+        pairs = reached(pairs, hierarchies, top_level)
+        by_name = ({left.branch: left for left, _ in pairs}, {right.branch: right for _, right in pairs})
         found: list[tuple[Compared, Candidates]] = []
+        done, total = 0, sum(len(side.objects) for pair in pairs for side in pair)
         for left, right in pairs:
             candidates = engine.candidates(left, right)
             problems += check_types(left, right, candidates, compared=candidates.compared)
             sizes = (len(left.objects), len(right.objects))
             about = (engine.name, len(candidates.pairs), candidates.compared, candidates.why)
             found.append((Compared(left, right, sizes, *about), candidates))
+            if progress is not None and any(sizes):
+                done += sizes[0] + sizes[1]
+                progress("diff", done, total)
         refuse(problems)
-        actions = chain.from_iterable(actions_between(compared, candidates) for compared, candidates in found)
-        compared = tuple(compared for compared, _ in found)
-        return cls(actions_in_order(actions, compared), compared)
+        compared = tuple(one for one, _ in found)
+        own = (actions_between(one, candidates) for one, candidates in found)
+        actions: Iterable[Action] = chain(*own, moves_between(hierarchies, compared))
+        exclusion = Exclusion(by_name, hierarchies, flags)
+        if exclusion.flagged:
+            actions = [action for action in actions if exclusion.keeps(action)]
+        return cls(actions_in_order(actions, compared, hierarchies), compared, hierarchies, exclusion)
 
     def __iter__(self) -> Iterator[Action]:
         return iter(self.actions)
@@ -83,8 +125,12 @@ class Diff(Shown):
     def __getitem__(self, index: slice) -> Diff: ...
     def __getitem__(self, index: int | slice) -> Action | Diff:
         if isinstance(index, slice):
-            return Diff(self.actions[index], self.compared)
+            return self._of(self.actions[index])
         return self.actions[index]
+
+    def _of(self, actions: Iterable[Action]) -> Diff:
+        """Return the same comparison with other actions."""
+        return attrs.evolve(self, actions=tuple(actions))
 
     def __eq__(self, other: object) -> bool:
         return self.actions == other.actions if isinstance(other, Diff) else NotImplemented
@@ -95,7 +141,9 @@ class Diff(Shown):
     def inverse(self) -> Diff:
         """Return the diff that undoes this one; the same as ``-diff``, and equal to ``dest - source``."""
         compared = tuple(one.inverse() for one in self.compared)
-        return Diff(actions_in_order((action.inverse() for action in self.actions), compared), compared)
+        hierarchies = self.hierarchies[::-1]
+        actions = actions_in_order((action.inverse() for action in self.actions), compared, hierarchies)
+        return Diff(actions, compared, hierarchies)
 
     def __neg__(self) -> Diff:
         return self.inverse()
@@ -110,12 +158,12 @@ class Diff(Shown):
             FilterError: if a term names what is not there.
         """
         wanted = self._predicate([*terms, names] if names else list(terms))
-        return Diff(tuple(action for action in self.actions if wanted(action)), self.compared)
+        return self._of(action for action in self.actions if wanted(action))
 
     def exclude(self, *terms: Filter, **names: Any) -> Diff:
         """Return the diff without the actions that one of the terms means; see `only`."""
         unwanted = self._predicate([*terms, names] if names else list(terms))
-        return Diff(tuple(action for action in self.actions if not unwanted(action)), self.compared)
+        return self._of(action for action in self.actions if not unwanted(action))
 
     def filtered(self, only: Filter = None, exclude: Filter = None) -> Diff:
         """Return the diff after both filters, each of which may be None."""
@@ -123,7 +171,10 @@ class Diff(Shown):
         return diff if exclude is None else diff.exclude(exclude)
 
     def _predicate(self, terms: Sequence[Filter]) -> Any:
-        attributes = {one.name: sorted({*one.left.attributes, *one.right.attributes}) for one in self.compared}
+        attributes = {
+            one.name: sorted({name for side in (one.left, one.right) for name in (*side.attributes, *side.holding)})
+            for one in self.compared
+        }
         return predicate(terms, branches=list(attributes), attributes=attributes)
 
     @property
@@ -140,6 +191,30 @@ class Diff(Shown):
         'new=0 update=0 add=0 remove=0 old=0 total=0'
         """
         return " ".join([*(f"{verb}={count}" for verb, count in self.counts.items()), f"total={len(self)}"])
+
+    @property
+    def left_out(self) -> Counter[str]:
+        """How many actions of each verb flags left out."""
+        return Counter() if self.exclusion is None else Counter(self.exclusion.counts)
+
+    @property
+    def nested(self) -> bool:
+        """Whether some of the objects that were compared are children of others."""
+        return any(self.hierarchies)
+
+    @property
+    def children(self) -> tuple[Node, ...]:
+        """What differs, as a tree: the objects that are below no other, each with those below it."""
+        sides = ({one.name: one.left for one in self.compared}, {one.name: one.right for one in self.compared})
+        return nodes_of(self.actions, sides, self.hierarchies)
+
+    def in_tree_order(self, order: Siblings | None = None) -> Diff:
+        """Return the same diff with its actions parent by parent; what is deleted comes after what is below it.
+
+        Args:
+            order: Takes a branch and the nodes of it that have one parent, and returns them in the order wanted.
+        """
+        return attrs.evolve(self, actions=tuple(in_tree_order(self.children, order)), arranged=True)
 
     @property
     def title(self) -> str:
@@ -160,6 +235,8 @@ class Diff(Shown):
                 f"against {right:,}, {one.pairs:,} in both, {one.candidates:,} of them worth a look; "
                 f"attributes: {', '.join(one.right.attributes) or 'none'}"
             )
+        if self.left_out:
+            lines.append("left out by flags: " + " ".join(f"{verb}={count}" for verb, count in self.left_out.items()))
         return "\n".join(lines)
 
     def values(self, action: Action) -> dict[str, Any]:
@@ -169,18 +246,42 @@ class Diff(Shown):
         item = action.dest if action.verb == "old" else action.source
         return {name: side.read(action.idnumber, item, name) for name in side.attributes}
 
-    def fold(self, action: Action) -> None:
-        """Note in the destination's branch, in memory, that an action was carried out."""
+    def fold(self, action: Action, made: Any = None) -> None:
+        """Note in the destination's branch, in memory, that an action was carried out.
+
+        Args:
+            action: What was done.
+            made: The object that the destination made of a new one, if it gives one.
+        """
         compared = self._compared(action)
         compared.carried_out[action.verb].add(action.idnumber)
         if compared.right.fold is None:
             return
         values: dict[str, Any] = {}
         if action.verb == "new":
-            values = self.values(action)
-        elif action.verb in ("add", "remove"):
+            values = self.values(action) if made is None else {}
+            for field in compared.left.holding if compared.right.sparse and made is None else ():
+                values[field] = type(compared.left.read(action.idnumber, action.source, field))()  # no children yet
+        elif action.verb in ("add", "remove") and action.source is not None:
             values = {action.attr: compared.left.read(action.idnumber, action.source, action.attr)}
-        compared.right.fold(action, values)
+        child = self.hierarchies[1].child_branch(action.branch, action.attr) if action.verb == "update" else None
+        if child is not None:  # a child that could not be created is not there to be held
+            there = self._by_name[child].right.objects
+            action = attrs.evolve(action, value=[member for member in action.value or () if member in there])
+        compared.right.fold(action, values, made)
+        if action.verb in ("new", "old"):
+            self._fold_into_parent(action)
+
+    def _fold_into_parent(self, action: Action) -> None:
+        """Let the destination's parent hold a child that is new, and let go of one that is gone."""
+        verb, hierarchy = ("add", self.hierarchies[0]) if action.verb == "new" else ("remove", self.hierarchies[1])
+        holder = hierarchy.holder(action.branch, action.idnumber)
+        if holder is not None:
+            branch, parent, field = holder
+            right = self._by_name[branch].right
+            computed = isinstance(getattr(type(right.objects.get(parent)), field, None), property)
+            if right.fold is not None and not computed:
+                right.fold(Action(verb, branch, parent, field, action.idnumber), {}, None)
 
     def _compared(self, action: Action) -> Compared:
         return self._by_name[action.branch]
@@ -196,6 +297,8 @@ class Diff(Shown):
     def __repr__(self) -> str:
         if not self.actions:
             return "<Diff: no differences>"
+        if self.nested:
+            return self.text(lines=_LINES, columns=_COLUMNS)
         shown = _LINES if len(self.actions) <= _LINES else _LINES - 2
         lines = [clipped(visible(action.message), _COLUMNS) for action in islice(self.actions, shown)]
         if len(self.actions) > shown:
@@ -203,7 +306,11 @@ class Diff(Shown):
         return "\n".join(lines)
 
     def __outline__(self) -> Outline:
-        """Describe the diff: a line a branch; below it its actions, by verb where they are many."""
+        """Describe the diff: a line a branch, and its actions by verb where they are many; or its objects as a tree."""
+        if self.nested:
+            nodes = self.children
+            nested = (node.__outline__() for node in nodes)
+            return Outline(self.title, "diff", self.stat, lambda: nested, len(nodes), expanded=True)
         groups: dict[str, list[Action]] = {one.name: [] for one in self.compared}
         for action in self.actions:
             groups.setdefault(action.branch, []).append(action)

@@ -17,6 +17,22 @@ _STRANGERS = 100
 """How many objects to hold against each other where no two belong together."""
 
 
+def check_branches(source: tuple[str, Sequence[str]], dest: tuple[str, Sequence[str]]) -> None:
+    """Refuse two trees, each given by its name and its branches' names, that do not have the same branches.
+
+    Raises:
+        SchemaMismatchError: naming each branch that one of them lacks.
+    """
+    problems = [
+        f"{has} has a branch {name!r}, {lacks} does not: declare it there, or call it _{name} if it only feeds others"
+        for (has, names), (lacks, others) in ((source, dest), (dest, source))
+        for name in sorted(set(names) - set(others))
+    ]
+    if problems:
+        message = "the two trees cannot be compared:" + "".join(f"\n  - {problem}" for problem in problems)
+        raise SchemaMismatchError(message, problems=problems)
+
+
 def refuse(problems: Sequence[str]) -> None:
     """Raise one error for all problems, if there are any.
 

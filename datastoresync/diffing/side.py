@@ -27,10 +27,14 @@ class Side:
         sparse: Whether an object may lack an attribute that others have; it then counts as None.
         overrides: Values that stand before the objects' own, by key and attribute.
         references: For attributes that hold idnumbers: the name of the branch they are of.
-        children: The names of the branches whose objects belong to objects of this one.
+        children: For each branch whose objects belong to objects of this one: the field that says which.
+        held: Those among them where it is a field of the parents, which holds idnumbers of children; elsewhere it is
+            one of the children, which holds the parent's.
+        flagged: Whether an object may have flags of its own.
         rejected: How many rows were refused when this, or a branch it is derived from, was imported.
-        fold: Takes an action that was carried out into the branch, with the source's values as far as they matter:
-            all of a new object, and the attribute that a member is removed from.
+        fold: Takes an action that was carried out into the branch, with the source's values as far as they matter
+            (all of a new object, and the attribute that a member is removed from), and the object that was made of
+            a new one, or None.
         unread: Whether there is something to import, and it never was.
         referred: The keys of the branches that ``references`` names, by branch, as far as they are known.
     """
@@ -45,11 +49,18 @@ class Side:
     sparse: bool = False
     overrides: Mapping[Any, Mapping[str, Any]] = attrs.field(factory=dict)
     references: Mapping[str, str] = attrs.field(factory=dict)
-    children: tuple[str, ...] = ()
+    children: Mapping[str, str] = attrs.field(factory=dict)
+    held: frozenset[str] = frozenset()
+    flagged: bool = False
     rejected: int = 0
-    fold: Callable[[Any, Mapping[str, Any]], None] | None = None
+    fold: Callable[[Any, Mapping[str, Any], Any], None] | None = None
     unread: bool = False
     referred: Mapping[str, Collection[Any]] = attrs.field(factory=dict)
+
+    @property
+    def holding(self) -> tuple[str, ...]:
+        """The fields that hold children; they are compared through the hierarchy, and are no attributes."""
+        return tuple(field for branch, field in self.children.items() if branch in self.held)
 
     @property
     def name(self) -> str:

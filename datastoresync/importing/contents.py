@@ -71,16 +71,19 @@ class Contents:
         # An open class still has the columns of its last object that had them.
         self.columns.update(getattr(item, "__dict__", ()))
 
-    def fold(self, action: Action, values: Mapping[str, Any]) -> None:
+    def fold(self, action: Action, values: Mapping[str, Any], made: Any = None) -> None:
         """Note an action that was carried out, without asking a store.
 
         Args:
             action: What was done.
             values: The source's values: all for ``new``, the whole membership for ``add`` and ``remove``.
+            made: For ``new``: the object itself, if whoever created it gave it back.
         """
         key = action.idnumber
         if action.verb == "old":
             self.drop(key)
+        elif made is not None:
+            self.put(key, made)
         elif action.verb == "new":
             parts = key if len(self.layout.identifiers) > 1 else (key,)
             self.put(key, self.layout.blank(dict(zip(self.layout.identifiers, parts, strict=True))))
@@ -121,12 +124,16 @@ def _folded(action: Action, item: Any, held: Mapping[str, Any], values: Mapping[
     if action.verb == "update":
         return copy.copy(action.value)
     own = action.attr not in held and not isinstance(getattr(type(item), action.attr, None), property)
-    members = held[action.attr] if action.attr in held else getattr(item, action.attr)
+    members = held[action.attr] if action.attr in held else getattr(item, action.attr, None)
+    members = [] if members is None else members
     if own and type(members) is set and action.value == action.value:
         (members.add if action.verb == "add" else members.discard)(action.value)
         return members
     if own and type(members) is list and action.verb == "add":
         members.append(copy.copy(action.value))
+        return members
+    if own and type(members) is list and not values and action.value in members:
+        members.remove(action.value)
         return members
     both_lists = isinstance(members, list) and isinstance(values.get(action.attr), list)
     return _with_member(members, action.verb, copy.copy(action.value), once=both_lists)

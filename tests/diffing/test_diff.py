@@ -183,13 +183,13 @@ class Person(Object):
 
 
 class Town(Object):
-    _children = {"houses": "houses"}
+    _children = {"houses": "town"}
 
 
 def test_parents_are_created_first_and_deleted_last():
     class Forward(Tree):
         people = Branch(Person, importer=lambda: [{"idnumber": "p", "house": "h"}])
-        houses = Branch(Object, importer=lambda: [{"idnumber": "h"}])
+        houses = Branch(Object, importer=lambda: [{"idnumber": "h", "town": "t"}])
         towns = Branch(Town, importer=lambda: [{"idnumber": "t"}])
 
     full, empty = +Forward(), Forward()

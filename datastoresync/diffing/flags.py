@@ -1,0 +1,153 @@
+"""What is to be left alone: in one run, of one class, or of one object."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+import attrs
+
+from datastoresync.diffing.action import Action
+from datastoresync.diffing.hierarchy import Hierarchy
+from datastoresync.diffing.side import Side
+from datastoresync.errors import DeclarationError
+
+__all__ = ["Exclusion", "Flags"]
+
+
+def _flag(_: object, attribute: Any, value: Any) -> None:
+    if value not in (True, False, None) or isinstance(value, (int, float)) != isinstance(value, bool):
+        message = f"{attribute.name} is True, False, or None to leave it to who is further away (got {value!r})"
+        raise DeclarationError(message)
+
+
+@attrs.frozen(kw_only=True)
+class Flags:
+    """What is left alone. Give it to one run, or as ``_flags`` to a class or an object; the nearest that says so wins.
+
+    Each is True, False, or None for whatever the class says about an object, or the run about a class. Who is left
+    alone, or not created, or not deleted, takes what is below it along.
+
+    Args:
+        ignore: Nothing of it is compared.
+        never_create: It is not created where it is missing.
+        never_update: It stays as it is where it differs.
+        never_delete: It stays where the source has none.
+        leave_children: When it is deleted, its children are not deleted one by one, since they go with it.
+
+    >>> Flags(never_delete=True).over(Flags(never_delete=False, ignore=True))
+    Flags(ignore=True, never_delete=True)
+    """
+
+    ignore: bool | None = attrs.field(default=None, validator=_flag)
+    never_create: bool | None = attrs.field(default=None, validator=_flag)
+    never_update: bool | None = attrs.field(default=None, validator=_flag)
+    never_delete: bool | None = attrs.field(default=None, validator=_flag)
+    leave_children: bool | None = attrs.field(default=None, validator=_flag)
+
+    def over(self, further: Flags | None) -> Flags:
+        """Return these flags, with those of somebody further away where these say nothing."""
+        if further is None:
+            return self
+        pairs = ((getattr(self, name), getattr(further, name)) for name in _NAMES)
+        return Flags(
+            **{name: there if here is None else here for name, (here, there) in zip(_NAMES, pairs, strict=True)}
+        )
+
+    def __repr__(self) -> str:
+        said = [f"{name}={getattr(self, name)}" for name in _NAMES if getattr(self, name) is not None]
+        return f"Flags({', '.join(said)})"
+
+
+_NAMES = ("ignore", "never_create", "never_update", "never_delete", "leave_children")
+
+
+class Exclusion:
+    """Which actions of one comparison are left out because of flags.
+
+    Args:
+        sides: The source's and the destination's sides, by branch.
+        hierarchies: Those of the source and the destination.
+        run: The flags of the whole run.
+    """
+
+    def __init__(
+        self,
+        sides: tuple[dict[str, Side], dict[str, Side]],
+        hierarchies: tuple[Hierarchy, Hierarchy],
+        run: Flags | None = None,
+    ) -> None:
+        self.sides = sides
+        self.hierarchies = hierarchies
+        self.run = run or Flags()
+        self.counts: Counter[str] = Counter()
+        self.flagged = run is not None or any(one.flagged for both in sides for one in both.values())
+        self._out: dict[tuple[int, str, Any], bool] = {}
+
+    def flags(self, which: int, branch: str, key: Any) -> Flags:
+        """Return the flags of one object; ``which`` is 0 for the source and 1 for the destination."""
+        item = self.sides[which][branch].objects[key]
+        flags = self.run
+        for said in (getattr(type(item), "_flags", None), getattr(item, "_flags", None)):
+            if isinstance(said, Flags):
+                flags = said.over(flags)
+            elif said is not None and not hasattr(type(said), "__get__"):
+                message = f"_flags of {self.sides[which][branch].name}[{key!r}] must be Flags(…) (got {said!r})"
+                raise DeclarationError(message)
+        return flags
+
+    def covers(self, branch: str, key: Any) -> bool:
+        """Say whether an object is left alone as a whole, by its own flags or those of what it is below."""
+        return self.flagged and any(self._covered(which, branch, key) for which in (0, 1))
+
+    def _covered(self, which: int, branch: str, key: Any) -> bool:
+        if branch not in self.sides[which] or key not in self.sides[which][branch].objects:
+            return False
+        place = (which, branch, key)
+        if place not in self._out:
+            ignored = any(
+                self.flags(one, branch, key).ignore
+                for one in (0, 1)
+                if branch in self.sides[one] and key in self.sides[one][branch].objects
+            )
+            other = self.sides[1 - which].get(branch)
+            flags = self.flags(*place)
+            alone = other is None or key not in other.objects
+            out = bool(ignored or (alone and (flags.never_delete if which else flags.never_create)))
+            parent = self.hierarchies[which].parent(branch, key)
+            self._out[place] = out or (parent is not None and self._covered(which, *parent))
+        return self._out[place]
+
+    def keeps(self, action: Action) -> bool:
+        """Say whether an action stands; one that does not is counted by its verb."""
+        kept = not self.flagged or not self._excluded(action)
+        if not kept:
+            self.counts[action.verb] += 1
+        return kept
+
+    def _excluded(self, action: Action) -> bool:
+        branch, key = action.branch, action.idnumber
+        child = self.hierarchies[0].child_branch(branch, action.attr)
+        if child is not None:  # a child that moves: both halves of it stand or fall together
+            return any(self.covers(*place) for place in self._concerned(child, action.value)) or self._settled(
+                child, action.value
+            )
+        if self.covers(branch, key):
+            return True
+        return action.verb not in ("new", "old") and self._settled(branch, key)
+
+    def _concerned(self, branch: str, key: Any) -> list[tuple[str, Any]]:
+        parents = (hierarchy.parent(branch, key) for hierarchy in self.hierarchies)
+        return [(branch, key), *(parent for parent in parents if parent is not None)]
+
+    def _settled(self, branch: str, key: Any) -> bool:
+        """Say whether an object of both sides is never updated."""
+        return any(
+            bool(self.flags(which, branch, key).never_update)
+            for which in (0, 1)
+            if key in self.sides[which][branch].objects
+        )
+
+    def leaves_children(self, branch: str, key: Any) -> bool:
+        """Say whether the children of an object of the destination go with it when it is deleted."""
+        return self.flagged and bool(self.flags(1, branch, key).leave_children)

@@ -1,0 +1,190 @@
+"""Whose child each object of one side is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from datastoresync.diffing.order import in_order
+from datastoresync.diffing.side import Side
+from datastoresync.diffing.values import is_membership
+from datastoresync.errors import CircularOrderError, HierarchyError
+
+__all__ = ["Hierarchy"]
+
+Place = tuple[str, Any]
+"""A branch and an idnumber."""
+
+
+class Hierarchy:
+    """The parents of one side's objects, as its classes' ``_children`` say.
+
+    ``parents`` has, for each branch and idnumber, the branch and idnumber of the parent; what has none is not in it.
+
+    Args:
+        sides: All of one side, by branch. Children in branches that are not among them are passed over.
+
+    Raises:
+        HierarchyError: if an object has several parents, is below itself, or names a child or parent that is not there.
+    """
+
+    def __init__(self, sides: Mapping[str, Side]) -> None:
+        self.sides = sides
+        self.parents: dict[str, dict[Any, Place]] = {}
+        self._held: dict[Place, str] = {}  # the branch of the children that a field of a parent's branch holds
+        self._depths: dict[Place, int] = {}
+        for name, side in sides.items():
+            for child, field in side.children.items():
+                if child in sides:
+                    known = self.parents.setdefault(child, {})
+                    if child in side.held:
+                        self._held[name, field] = child
+                        self._from_parents(side, sides[child], field, known)
+                    else:
+                        self._from_children(side, sides[child], field, known)
+        self.recursive = self._recursive()
+        self._check_circles()
+
+    def __bool__(self) -> bool:
+        return bool(self.parents)
+
+    def _from_parents(self, side: Side, children: Side, field: str, known: dict[Any, Place]) -> None:
+        there = children.objects
+        for key, item in side.objects.items():
+            members = side.read(key, item, field)
+            if not members:
+                continue
+            if not is_membership(members):
+                message = (
+                    f"{side.name}[{key!r}].{field} must be a set or a list of idnumbers of {children.branch} "
+                    f"(got {members!r})"
+                )
+                raise HierarchyError(message, parents=[(side.branch, key)])
+            parent = (side.branch, key)
+            for member in members:
+                if member not in there:
+                    message = (
+                        f"{side.name}[{key!r}].{field} names {member!r}, which is not in {children.name}: "
+                        "add it there, or take it out here"
+                    )
+                    raise HierarchyError(message, parents=[parent])
+                if known.setdefault(member, parent) is not parent:
+                    self._refuse_several(children, member, known[member], parent)
+
+    def _from_children(self, side: Side, children: Side, field: str, known: dict[Any, Place]) -> None:
+        items = children.objects.values()
+        if side.objects and items and not any(hasattr(item, field) for item in items):
+            message = (
+                f"{side.name} has children in {children.branch!r} by {field!r}, which neither {side.owner} nor "
+                f"{children.owner} has: name the field that holds children there, or names the parent here"
+            )
+            raise HierarchyError(message)
+        for key, item in children.objects.items():
+            value = children.read(key, item, field)
+            if value is None:
+                continue
+            parent = (side.branch, value)
+            if value not in side.objects:
+                message = (
+                    f"{children.name}[{key!r}].{field} names {value!r}, which is not in {side.name}: "
+                    "add it there, or correct it here"
+                )
+                raise HierarchyError(message, parents=[parent])
+            if known.setdefault(key, parent) is not parent:
+                self._refuse_several(children, key, known[key], parent)
+
+    def _refuse_several(self, children: Side, key: Any, first: Place, second: Place) -> None:
+        named = " and ".join(f"{branch} {idnumber!r}" for branch, idnumber in (first, second))
+        message = f"{children.name}[{key!r}] has several parents, {named}: a child has one, so take it out of the other"
+        raise HierarchyError(message, parents=[first, second])
+
+    def _recursive(self) -> frozenset[str]:
+        """Return the branches whose objects may be below others of the same branch."""
+        below = {name: {child for child in side.children if child in self.sides} for name, side in self.sides.items()}
+        found = set()
+        for name, children in below.items():
+            seen: set[str] = set()
+            waiting = list(children)
+            while waiting:
+                one = waiting.pop()
+                if one not in seen:
+                    seen.add(one)
+                    waiting += below[one]
+            if name in seen:
+                found.add(name)
+        return frozenset(found)
+
+    def _check_circles(self) -> None:
+        places = [(branch, key) for branch in sorted(self.recursive) for key in self.parents.get(branch, ())]
+        after = {place: [self.parents[place[0]][place[1]]] for place in places}
+        try:
+            in_order(places, after)
+        except CircularOrderError as error:
+            message = f"objects are below themselves: {error}"
+            raise HierarchyError(message) from error
+
+    def parent(self, branch: str, key: Any) -> Place | None:
+        """Return the branch and idnumber of an object's parent, or None."""
+        return self.parents.get(branch, {}).get(key)
+
+    def ancestors(self, branch: str, key: Any) -> Iterator[Place]:
+        """Yield the parent, its parent, and so on."""
+        parent = self.parent(branch, key)
+        while parent is not None:
+            yield parent
+            parent = self.parent(*parent)
+
+    def depth(self, branch: str, key: Any) -> int:
+        """Return how many objects this one is below."""
+        path = [(branch, key)]
+        while path[-1] not in self._depths:
+            parent = self.parent(*path[-1])
+            if parent is None:
+                self._depths[path[-1]] = 0
+                break
+            path.append(parent)
+        depth = self._depths[path[-1]]
+        for steps, place in enumerate(reversed(path)):
+            self._depths[place] = depth + steps
+        return self._depths[branch, key]
+
+    def holder(self, branch: str, key: Any) -> tuple[str, Any, str] | None:
+        """Return the parent of an object and the field that holds it there; None if no field of a parent does."""
+        parent = self.parent(branch, key)
+        if parent is None:
+            return None
+        side = self.sides[parent[0]]
+        return (*parent, side.children[branch]) if branch in side.held else None
+
+    def child_branch(self, branch: str, field: str) -> str | None:
+        """Return the branch of the children that a field of a branch's objects holds, or None if it holds none."""
+        return self._held.get((branch, field))
+
+    def reached(self, top_level: Iterable[str]) -> dict[str, set[Any] | None]:
+        """Return the idnumbers of what is in one of these branches or below it, by branch; None for all of a branch."""
+        found: dict[str, set[Any] | None] = dict.fromkeys(top_level)
+        answers: dict[Place, bool] = {}
+
+        def is_reached(place: Place) -> bool:
+            path = []
+            answer: bool | None = None
+            one: Place | None = place
+            while answer is None:
+                if one is None:
+                    answer = False
+                elif one[0] in found:
+                    answer = True
+                elif one in answers:
+                    answer = answers[one]
+                else:
+                    path.append(one)
+                    one = self.parent(*one)
+            answers.update(dict.fromkeys(path, answer))
+            return answer
+
+        rest = {
+            name: {key for key in self.parents.get(name, ()) if is_reached((name, key))}
+            for name in self.sides
+            if name not in found
+        }
+        return {**found, **rest}
