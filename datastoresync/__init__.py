@@ -28,7 +28,13 @@ rename Anna to Ann
 
 from datastoresync.applying.preview import Preview
 from datastoresync.applying.report import Report
-from datastoresync.applying.reporter import CallbackReporter, CollectingReporter, LoggingReporter, ProgressReporter, Reporter
+from datastoresync.applying.reporter import (
+    CallbackReporter,
+    CollectingReporter,
+    LoggingReporter,
+    ProgressReporter,
+    Reporter,
+)
 from datastoresync.applying.result import Result, failed, skipped, succeeded
 from datastoresync.applying.safeguards import Limits
 from datastoresync.applying.template import Template, batch

@@ -9,6 +9,7 @@ from typing import Any, Generic, Self, TypeVar, overload
 
 from datastoresync.applying.preview import Preview
 from datastoresync.applying.report import Report
+from datastoresync.applying.reporter import CallbackReporter
 from datastoresync.diffing.action import Action
 from datastoresync.diffing.diff import Diff
 from datastoresync.diffing.filters import Filter
@@ -123,8 +124,13 @@ class Branch(Shown, Mapping[Any, T], Generic[T]):
     def find(self, **attributes: Any) -> list[T]:
         """Return the objects whose attributes have these values, in the order of their idnumbers."""
         side = self.side()
-        wanted = [name for name in attributes if name not in side.attributes and not self._carries(name)]
-        if wanted and self.contents.objects:
+        items = self.contents.objects.values()
+        wanted = [
+            name
+            for name in attributes
+            if name not in side.attributes and not any(hasattr(item, name) for item in items)
+        ]
+        if wanted and items:
             message = f"{self.full_name} has no attribute {', '.join(wanted)}: there are {', '.join(side.attributes)}"
             raise ComparisonError(message)
         return [
@@ -133,14 +139,10 @@ class Branch(Shown, Mapping[Any, T], Generic[T]):
             if all(equal(side.read(key, item, name), value) for name, value in attributes.items())
         ]
 
-    def _carries(self, name: str) -> bool:
-        return any(hasattr(item, name) for item in self.contents.objects.values())
-
     def range(self, start: Any = None, stop: Any = None) -> Iterator[T]:
         """Yield the objects whose idnumbers are at least ``start`` and less than ``stop``; costs one look-up."""
-        return map(
-            self.contents.objects.__getitem__, self.contents.objects.irange(start, stop, inclusive=(True, False))
-        )
+        objects = self.contents.objects
+        return map(objects.__getitem__, objects.irange(start, stop, inclusive=(True, False)))
 
     def prefix(self, start: str) -> Iterator[T]:
         """Yield the objects whose idnumbers are texts that begin so; costs one look-up."""
@@ -230,34 +232,35 @@ class Branch(Shown, Mapping[Any, T], Generic[T]):
             error.branch = error.branch or self.full_name
             raise
 
-    def diff(self, other: Branch[Any], *, only: Filter = None, exclude: Filter = None) -> Diff:
+    def diff(self, other: Branch[Any], *, only: Filter = None, exclude: Filter = None, **options: Any) -> Diff:
         """Return what ``other`` must do to become this branch; the same as ``self - other``.
+
+        ``options`` are the ``flags`` and ``progress`` of `Tree.diff`.
 
         Raises:
             SchemaMismatchError: if the two cannot be compared.
+            HierarchyError: if an object of the two trees has several parents, or is below itself.
         """
         if self.name and other.name and self.name != other.name:
             message = f"{self.full_name} and {other.full_name} are different kinds of things"
             raise ComparisonError(message)
         with collector_paused():
-            return Diff.between([(self.side(), other.side())]).filtered(only, exclude)
+            around = _related(self, other)
+            return Diff.between([(self.side(), other.side())], around=around, **options).filtered(only, exclude)
 
-    def preview(
-        self, other: Branch[Any], *, only: Filter = None, exclude: Filter = None, limits: Any = None
-    ) -> Preview:
-        """Print what ``other`` must do to become this branch; the same as ``self > other``."""
-        return Preview.of(self.diff(other, only=only, exclude=exclude), limits=limits).show()
+    def preview(self, other: Branch[Any], *, limits: Any = None, **options: Any) -> Preview:
+        """Print what ``other`` must do, with the options of `diff`; the same as ``self > other``."""
+        return Preview.of(self.diff(other, **options), limits=limits).show()
 
-    def sync_to(self, other: Branch[Any], **options: Any) -> Report:
-        """Make ``other`` like this branch through its tree's template or syncer; the same as ``self >> other``.
-
-        ``options`` are those of `Tree.sync_to`.
-        """
+    def sync_to(self, other: Branch[Any], *, flags: Any = None, progress: Any = None, **options: Any) -> Report:
+        """Make ``other`` like this branch, with the options of `Tree.sync_to`; the same as ``self >> other``."""
         if other.tree is None:
             message = "a branch without a tree has no template: write `source - dest | Template`"
             raise DeclarationError(message)
-        report: Report = other.tree.apply(self.diff(other), **options)
-        return report
+        if progress is not None:
+            options["reporters"] = [*options.get("reporters", ()), CallbackReporter(progress)]
+        applied: Report = other.tree.apply(self.diff(other, flags=flags, progress=progress), **options)
+        return applied
 
     def __pos__(self) -> Self:
         return self.load()
@@ -307,10 +310,8 @@ class Branch(Shown, Mapping[Any, T], Generic[T]):
 
     def _referred(self) -> dict[str, Any]:
         """Return the objects of the branches that this one refers to."""
-        if self.tree is None:
-            return {}
-        names = set(self.object_class._references.values())
-        return {name: self.tree[name].contents.objects for name in names if name in self.tree}
+        names = set(self.object_class._references.values()) & set(self.tree or ())
+        return {name: self.tree[name].contents.objects for name in names}
 
     def _check(self) -> None:
         """Assert what must always hold; the tests call it after every step."""
@@ -328,7 +329,7 @@ class Branch(Shown, Mapping[Any, T], Generic[T]):
 
         def rows() -> Iterator[list[Any]]:
             for key, item in self.contents.objects.items():
-                yield [*(getattr(item, name) for name in identifiers), *_cells(side, key, item)]
+                yield [*(getattr(item, name) for name in identifiers), *side.cells(key, item)]
 
         note = counted(len(self), "object")
         if self.imported is not None and self.imported.bad_rows:
@@ -337,9 +338,9 @@ class Branch(Shown, Mapping[Any, T], Generic[T]):
         return Outline(self.name or self.object_class.__name__, "branch", note, grid=grid)
 
 
-def _cells(side: Side, key: Any, item: Any) -> Iterator[Any]:
-    for name in side.attributes:
-        try:
-            yield side.read(key, item, name)
-        except ComparisonError as error:
-            yield str(error)
+def _related(source: Branch[Any], dest: Branch[Any]) -> list[tuple[Side, Side]]:
+    """Return the sides of all branches of two trees, if objects of some of them are children of others."""
+    trees = [branch.tree for branch in (source, dest)]
+    if None in trees or not any(branch.object_class._children for tree in trees for branch in tree.values()):
+        return []
+    return [(trees[0][name].side(), trees[1][name].side()) for name in trees[0].branches if name in trees[1]]

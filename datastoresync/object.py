@@ -216,6 +216,11 @@ def _layout(cls: type[Object]) -> Layout:
     if isinstance(cls._attributes, str):
         message = f"{cls.__name__}._attributes must be a tuple of names, such as ('name',)"
         raise DeclarationError(message)
+    if not isinstance(cls._children, Mapping):
+        message = (
+            f"{cls.__name__}._children must be a mapping from a branch to a field, such as {{'devices': 'devices'}}"
+        )
+        raise DeclarationError(message)
     declared = getattr(cls, "__attrs_attrs__", None)
     if declared is None:
         return Layout(cls, identifiers, None)

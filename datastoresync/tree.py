@@ -17,13 +17,15 @@ from datastoresync.diffing.filters import Filter
 from datastoresync.diffing.flags import Flags
 from datastoresync.diffing.operand import template_of
 from datastoresync.diffing.order import in_order
-from datastoresync.diffing.schema import check_branches
+from datastoresync.diffing.schema import check_branches, check_children
 from datastoresync.errors import ComparisonError, DeclarationError
 from datastoresync.importing.collector import collector_paused
 from datastoresync.object import layout_of
 from datastoresync.printing.outline import Outline
 from datastoresync.printing.shown import Shown
 from datastoresync.printing.words import counted
+from datastoresync.syncers.protocol import Syncer
+from datastoresync.syncers.rewriting import Rewriting
 
 __all__ = ["Tree"]
 
@@ -196,6 +198,8 @@ class Tree(Shown, Mapping[str, Branch[Any]]):
             HierarchyError: if an object has several parents, or is below itself.
         """
         check_branches((self.name, self.branches), (other.name, other.branches))
+        for tree in (self, other):
+            check_children(tree.name, {name: branch.object_class._children for name, branch in tree.items()})
         with collector_paused():
             # Neither side's order alone, so that the inverse of a difference has the order of the opposite difference.
             places = [{name: place for place, name in enumerate(tree.branches)} for tree in (self, other)]
@@ -212,11 +216,9 @@ class Tree(Shown, Mapping[str, Branch[Any]]):
         """Return what this tree must do to become ``other``; the same as ``other - self``."""
         return other.diff(self, **options)
 
-    def preview(
-        self, other: Tree, *, only: Filter = None, exclude: Filter = None, limits: Limits | None = None
-    ) -> Preview:
-        """Print what ``other`` must do to become this tree; the same as ``self > other``."""
-        return Preview.of(self.diff(other, only=only, exclude=exclude), limits=limits).show()
+    def preview(self, other: Tree, *, limits: Limits | None = None, **options: Any) -> Preview:
+        """Print what ``other`` must do, with the options of `diff`; the same as ``self > other``."""
+        return Preview.of(self.diff(other, **options), limits=limits).show()
 
     def sync_to(  # noqa: PLR0913 - options of one call, each documented
         self,
@@ -285,16 +287,15 @@ class Tree(Shown, Mapping[str, Branch[Any]]):
         classes = {name: Methods(self[name].object_class, self[name].identifiers) for name in self.branches}
         if any(one.has(verb) for one in classes.values() for verb in ("create", "update", "delete")):
             return ObjectTemplate(self, classes)
-        if callable(getattr(self.syncer, "apply_changes", None)):
-            stored = {}
-            for name in self.branches:
-                branch = self[name]
-                layout = layout_of(branch.object_class)
-                stored[name] = Stored(branch.table, layout.identifiers, layout.convert)
-            return StoreTemplate(self.syncer, stored)
+        takes_changes = callable(getattr(self.syncer, "apply_changes", None))
+        if takes_changes or isinstance(self.syncer, Syncer):
+            writer: Any = self.syncer if takes_changes else Rewriting(self.syncer)
+            layouts = {name: layout_of(self[name].object_class) for name in self.branches}
+            stored = {name: Stored(self[name].table, one.identifiers, one.convert) for name, one in layouts.items()}
+            return StoreTemplate(writer, stored)
         message = (
-            f"{self.name} has no template and no syncer that takes changes: declare `template = …` in "
-            f"{type(self).__name__}, or write source - dest | Template"
+            f"{self.name} has no template, no syncer, and no objects with create, update or delete: declare "
+            f"`template = …` in {type(self).__name__}, or write source - dest | Template"
         )
         raise DeclarationError(message)
 

@@ -17,6 +17,7 @@ from datastoresync import (
     Template,
     Tree,
 )
+from datastoresync.syncers import JSONSyncer
 
 
 def rows(*keys):
@@ -250,7 +251,8 @@ def test_options_go_through():
 
 def test_a_tree_without_a_template_says_what_to_do():
     with pytest.raises(
-        DeclarationError, match=r"Source has no template and no syncer .* declare `template = …` in Sour"
+        DeclarationError,
+        match=r"Source has no template, no syncer, and no objects with create.* declare `template = …` in Sour",
     ):
         +Dest() >> +Source()
 
@@ -320,3 +322,13 @@ def test_how_a_tree_looks():
     assert repr(Tree()) == "<Tree Tree: no branches>"
     assert tree.text().splitlines()[0] == "school  2 objects"
     assert "groups" in tree._repr_html_()
+
+
+def test_an_empty_table_of_a_store_is_an_empty_branch(tmp_path):
+    store = JSONSyncer(tmp_path)
+    store.dump("users", data=[])
+    tree = +Tree("stored", syncer=store, branches={"users": Branch()})
+    assert (len(tree.users), tree.users.imported.rows) == (0, 0)
+    source = +Tree("source", branches={"users": Branch(importer=[{"idnumber": "1", "name": "Ann"}])})
+    assert (source >> tree).ok
+    assert store.load("users") == [{"idnumber": "1", "name": "Ann"}]

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Literal
 
 import attrs
 
-from datastoresync.applying.plan import Plan, Step, followers, ordered, whole_update
+from datastoresync.applying.plan import Plan, Step, followers, members_together, ordered, whole_update
 from datastoresync.applying.report import Report
 from datastoresync.applying.reporter import Reporter
 from datastoresync.applying.result import Result, Status
@@ -120,11 +120,12 @@ class StoreTemplate:
             run.note(run.followed(step))
         return run.finish(started)
 
-    def _united(self, ordered_actions: Iterable[Action], diff: Diff) -> list[Action]:
+    def _united(self, ordered_actions: Sequence[Action], diff: Diff) -> list[Action]:
         """Return the actions in order; members of an attribute without a table of its own become one update."""
         actions: list[Action] = []
         seen: set[tuple[str, Any, str]] = set()
         sides = {one.name: one for one in diff.compared}
+        together = members_together(ordered_actions)
         for action in ordered_actions:
             if action.verb not in ("add", "remove") or action.attr in self.stored[action.branch].table.links:
                 actions.append(action)
@@ -132,7 +133,7 @@ class StoreTemplate:
             place = (action.branch, action.idnumber, action.attr)
             if place not in seen:
                 seen.add(place)
-                actions.append(whole_update(sides[action.branch], action))
+                actions.append(whole_update(sides[action.branch], together[place]))
         return actions
 
     def _change(self, diff: Diff, action: Action) -> Change:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from datastoresync.applying.result import Result
 from datastoresync.diffing.action import Action
 from datastoresync.diffing.diff import Diff
+from datastoresync.diffing.hierarchy import Hierarchy
 
 __all__ = ["Dependents", "gone_with_parent"]
 
@@ -35,7 +37,7 @@ class Dependents:
         place = (action.branch, action.idnumber)
         if action.verb == "new" and result.status in ("failed", "skipped"):
             self._missing[place] = "created"
-        elif result.status == "failed":
+        elif result.status in ("failed", "conflict"):
             self._keep_parent(action)
         if result.status == "failed" and result.skip_children:
             self._closed[place] = {"new": "created", "old": "deleted"}.get(action.verb, "updated")
@@ -48,11 +50,11 @@ class Dependents:
         why = ""
         child = self._child(action)
         if action.verb == "old":
-            why = self._kept.get(place, "") or self._above(self._right, place, self._closed)
+            why = self._kept.get(place, "") or self._above(self._right, place, (self._closed,))
         else:
             # Below something that did not move, an object might come to be below itself.
-            stuck = {} if child is None else self._stuck
-            why = self._above(self._left, child or place, self._closed | self._missing | stuck)
+            stuck = () if child is None else (self._stuck,)
+            why = self._above(self._left, child or place, (*stuck, self._missing, self._closed))
         if not why:
             return None
         if action.verb == "new":
@@ -60,9 +62,11 @@ class Dependents:
         self._keep_parent(action)
         return Result("skipped", why, action, method)
 
-    def _above(self, hierarchy: Any, place: Place, closed: dict[Place, str]) -> str:
-        above = next((one for one in hierarchy.ancestors(*place) if one in closed), None)
-        return "" if above is None else f"its parent {_shown(above)} could not be {closed[above]}"
+    def _above(self, hierarchy: Hierarchy, place: Place, closed: Sequence[Mapping[Place, str]]) -> str:
+        """Return why something above a place keeps it from being done, or nothing."""
+        found = ((above, some[above]) for above in hierarchy.ancestors(*place) for some in closed if above in some)
+        above, what = next(found, (None, ""))
+        return "" if above is None else f"its parent {_shown(above)} could not be {what}"
 
     def _child(self, action: Action) -> Place | None:
         """Return the child that an action puts below another parent, or takes from one."""

@@ -9,7 +9,7 @@ from typing import Any
 
 import attrs
 
-from datastoresync.applying.plan import Plan, Step, followers, ordered
+from datastoresync.applying.plan import Plan, Step, followers, members_together, ordered, whole_update
 from datastoresync.applying.result import Result, succeeded
 from datastoresync.applying.template import Template
 from datastoresync.diffing.action import Action
@@ -108,8 +108,10 @@ class ObjectTemplate(Template):
         return self.outcome("create", methods.cls, returned)
 
     def _update(self, diff: Diff, methods: Methods, _: str, actions: Sequence[Action]) -> Result:
-        values = diff.values(actions[0])
-        changed = {action.attr: values[action.attr] for action in actions}
+        changed = {action.attr: action.value for action in actions if action.verb == "update"}
+        one = next(one for one in diff.compared if one.name == actions[0].branch)
+        for (_, _, attr), members in members_together(actions).items():
+            changed[attr] = whole_update(one, members).value
         return self.outcome("update", methods.cls, self.call_update(actions[0].dest, changed))
 
     def _delete(self, _: Diff, methods: Methods, __: str, actions: Sequence[Action]) -> Result:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import groupby
 from typing import Any
 
@@ -15,7 +15,7 @@ from datastoresync.diffing.action import Action
 from datastoresync.diffing.compared import Compared
 from datastoresync.diffing.diff import Diff
 from datastoresync.diffing.order import in_order
-from datastoresync.diffing.values import members_of
+from datastoresync.diffing.values import equal, members_of, membership_changes
 
 __all__ = ["Plan", "Step", "ordered"]
 
@@ -84,11 +84,24 @@ class Plan:
             if not size:
                 steps += [Step(name, call, (action,)) for action in members]
                 continue
-            steps += [
-                Step(name, call, tuple(members[start : start + size]), batch=True)
-                for start in range(0, len(members), size)
-            ]
+            steps += [Step(name, call, tuple(some), batch=True) for some in _batches(members, size, diff)]
         return cls(diff, (*steps, *following))
+
+
+def _batches(actions: Sequence[Action], size: int, diff: Diff) -> Iterator[list[Action]]:
+    """Part actions into batches; what is above another one never shares a batch with it, since it may fail."""
+    hierarchy = diff.hierarchies[0 if actions[0].verb == "new" else 1]
+    related: set[Any] = set()
+    some: list[Action] = []
+    for action in actions:
+        place = (action.branch, action.idnumber)
+        above = hierarchy.parent(*place) if action.verb in ("new", "old") else None
+        if len(some) == size or (above if action.verb == "new" else place) in related:
+            yield some
+            some, related = [], set()
+        some.append(action)
+        related.add(place if action.verb == "new" else above)
+    yield some
 
 
 def followers(actions: Iterable[Action], diff: Diff) -> tuple[list[Action], list[Step]]:
@@ -121,20 +134,20 @@ def _united(
     actions: Iterable[Action], diff: Diff, look_up: Callable[[Action], tuple[str, Callable[[Any], Any] | None]]
 ) -> Iterator[Action]:
     """Unite the members of an attribute into one update, where no method takes them one by one."""
+    actions = list(actions)
     sides = {one.name: one for one in diff.compared}
+    together = members_together(actions)
     wholes: set[tuple[str, Any, str]] = set()
-    for (branch, idnumber, attr), group in groupby(
-        actions, key=lambda action: (action.branch, action.idnumber, action.attr)
-    ):
+    for place, group in groupby(actions, key=_attribute):
         members = list(group)
         names = {look_up(action)[0] for action in members}
         if members[0].verb not in ("add", "remove") or not any(name.startswith("update") for name in names):
             yield from members
             continue
-        whole = whole_update(sides[branch], members[0])
+        whole = whole_update(sides[place[0]], together[place])
         if all(look_up(action)[0].startswith("update") for action in members):
-            if (branch, idnumber, attr) not in wholes:  # its members need not stand together
-                wholes.add((branch, idnumber, attr))
+            if place not in wholes:  # its members need not stand together
+                wholes.add(place)
                 yield whole
             continue
         # One of `add` and `remove` has a method of its own: the other is left to the update, with what is then there.
@@ -146,13 +159,40 @@ def _united(
                 yield from some
 
 
-def whole_update(one: Compared, action: Action) -> Action:
-    """Return the update of a whole membership that the change of one member is a part of."""
-    source, dest = action.source, action.dest
-    value = None if source is None else one.left.read(action.idnumber, source, action.attr)
+def _attribute(action: Action) -> tuple[str, Any, str]:
+    return action.branch, action.idnumber, action.attr
+
+
+def members_together(actions: Iterable[Action]) -> dict[tuple[str, Any, str], list[Action]]:
+    """Return the changes of members by branch, idnumber and attribute."""
+    together: dict[tuple[str, Any, str], list[Action]] = {}
+    for action in actions:
+        if action.verb in ("add", "remove"):
+            together.setdefault(_attribute(action), []).append(action)
+    return together
+
+
+def whole_update(one: Compared, members: Sequence[Action]) -> Action:
+    """Return the update of a membership that changes these members of it, and no others."""
+    first = members[0]
+    source, dest = first.source, first.dest
+    value = None if source is None else one.left.read(first.idnumber, source, first.attr)
     # A copy: the destination's own changes as its members are folded.
-    old_value = None if dest is None else copy.copy(one.right.read(action.idnumber, dest, action.attr))
-    return Action("update", action.branch, action.idnumber, action.attr, value, old_value, source, dest)
+    old_value = None if dest is None else copy.copy(one.right.read(first.idnumber, dest, first.attr))
+    wanted, has = list(value or ()), list(old_value or ())
+    if len(members) < sum(map(len, membership_changes(value or has[:0], old_value or wanted[:0]))):
+        kind: Any = type(value if old_value is None else old_value)
+        value = kind(_changed(has, members))  # some of it is left out
+    return Action("update", *_attribute(first), value, old_value, source, dest)
+
+
+def _changed(members: list[Any], changes: Sequence[Action]) -> list[Any]:
+    for action in changes:
+        if action.verb == "add":
+            members.append(action.value)
+        else:
+            members.remove(next(member for member in members if equal(member, action.value)))
+    return members
 
 
 def ordered(diff: Diff) -> list[Action]:

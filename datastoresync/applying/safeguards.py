@@ -12,6 +12,8 @@ import attrs
 from datastoresync.diffing.action import Action
 from datastoresync.diffing.compared import Compared
 from datastoresync.diffing.diff import Diff
+from datastoresync.diffing.hierarchy import Hierarchy
+from datastoresync.diffing.side import Side
 from datastoresync.diffing.values import is_membership, members_of
 from datastoresync.errors import DeclarationError, SafeguardError
 from datastoresync.printing.words import counted
@@ -184,13 +186,15 @@ def _dangling(diff: Diff, limits: Limits) -> Iterator[str]:
     missing: defaultdict[tuple[str, str, str], list[tuple[Any, Any]]] = defaultdict(list)
     for action in diff:
         one = branches.get(action.branch)
-        references = {**one.right.references, **one.left.references} if one is not None else {}
+        references = {} if one is None else _references(one, diff)
         if one is None or not references or action.verb not in ("new", "add", "update"):
             continue
-        values = diff.values(action) if action.verb == "new" else {action.attr: action.value}
+        values = {action.attr: action.value}
+        if action.verb == "new":  # a part of the idnumber may name something too
+            values = {attr: one.left.read(action.idnumber, action.source, attr) for attr in references}
         for attr in references.keys() & values.keys():
             target = references[attr]
-            source, dest = one.left.referred.get(target), one.right.referred.get(target)
+            source, dest = (_referred(side, target, diff.hierarchies[which]) for which, side in enumerate(one.both))
             for member in members_of(values[attr]):
                 why = _lost(member, target, source, dest, created[target])
                 if why:
@@ -203,6 +207,18 @@ def _dangling(diff: Diff, limits: Limits) -> Iterator[str]:
                 f"{branch}.{attr} refers to {what}: {shown}{more}: "
                 f"mend the data, or allow it with limits=Limits(dangling={len(places)})"
             )
+
+
+def _references(one: Compared, diff: Diff) -> dict[str, str]:
+    """Return the attributes that hold idnumbers, of a parent too, each with the branch that they are of."""
+    above = (hierarchy.references(one.name) for hierarchy in diff.hierarchies)
+    declared = (one.right.references, one.left.references)
+    return {attr: branch for found in (*above, *declared) for attr, branch in found.items()}
+
+
+def _referred(side: Side, target: str, hierarchy: Hierarchy) -> Collection[Any] | None:
+    known = side.referred.get(target)
+    return hierarchy.sides[target].objects if known is None and target in hierarchy.sides else known
 
 
 def _lost(member: Any, target: str, source: Any, dest: Any, created: Collection[Any]) -> str:

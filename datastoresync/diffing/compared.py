@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
 from typing import Any
 
@@ -50,6 +50,11 @@ class Compared:
     def name(self) -> str:
         """The branch's name."""
         return self.right.branch or self.left.branch
+
+    @property
+    def both(self) -> tuple[Side, Side]:
+        """The source's and the destination's side."""
+        return self.left, self.right
 
     def inverse(self) -> Compared:
         """Return the same with the sides changed."""
@@ -99,12 +104,11 @@ def moves_between(hierarchies: Hierarchies, compared: Sequence[Compared]) -> lis
     sides = {one.name: (one.left, one.right) for one in compared}
     left, right = hierarchies
     actions = []
-    for branch in sorted(left.parents.keys() | right.parents.keys()):
-        here, there = left.parents.get(branch, {}), right.parents.get(branch, {})
-        if branch not in sides or here == there:
-            continue
-        for key in here.keys() | there.keys():
-            if here.get(key) == there.get(key) or any(key not in side.objects for side in sides[branch]):
+    for branch, keys in _held_otherwise(sides).items():
+        for key in keys:
+            if left.parent(branch, key) == right.parent(branch, key):
+                continue
+            if any(key not in side.objects for side in sides[branch]):
                 continue
             for verb, hierarchy in (("add", left), ("remove", right)):
                 holder = hierarchy.holder(branch, key)
@@ -113,6 +117,29 @@ def moves_between(hierarchies: Hierarchies, compared: Sequence[Compared]) -> lis
                     one, other = (side.objects.get(parent) for side in sides[name])
                     actions.append(Action(verb, name, parent, field, key, None, one, other))
     return sorted(actions, key=lambda action: (action.branch, action.idnumber, action.attr, action.verb, action.value))
+
+
+def _held_otherwise(sides: Mapping[str, tuple[Side, Side]]) -> dict[str, set[Any]]:
+    """Return what one parent holds and the same one on the other side does not, by branch.
+
+    Parents are compared, not children: what a parent holds lies together, and is mostly the same.
+    """
+    found: dict[str, set[Any]] = {}
+    for left, right in sides.values():
+        for child in (left.held | right.held) & sides.keys():
+            differing = found.setdefault(child, set())
+            for key in dict.fromkeys((*left.objects, *right.objects)):
+                mine, theirs = _members(left, child, key), _members(right, child, key)
+                if mine != theirs:
+                    differing |= set(mine).symmetric_difference(theirs)
+    return found
+
+
+def _members(side: Side, child: str, key: Any) -> Collection[Any]:
+    if child not in side.held or key not in side.objects:
+        return ()
+    members: Collection[Any] = side.read(key, side.objects[key], side.children[child]) or ()
+    return members
 
 
 def actions_in_order(

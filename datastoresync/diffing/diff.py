@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from functools import partial
 from itertools import chain, islice
 from typing import Any, Self, overload
 
 import attrs
 
-from datastoresync.diffing.action import VERBS, Action
+from datastoresync.diffing.action import Action
 from datastoresync.diffing.compared import Compared, actions_between, actions_in_order, moves_between
 from datastoresync.diffing.engine import Candidates, Engine, InMemoryEngine
 from datastoresync.diffing.filters import Filter, predicate
@@ -21,6 +20,7 @@ from datastoresync.diffing.operand import Applies, R_co, template_of
 from datastoresync.diffing.reached import reached
 from datastoresync.diffing.schema import check_attributes, check_types, refuse
 from datastoresync.diffing.side import Side
+from datastoresync.diffing.summary import branch_outline, counts_of, stat_of
 from datastoresync.printing.outline import Outline
 from datastoresync.printing.shown import Shown
 from datastoresync.printing.visible import clipped, visible
@@ -63,6 +63,7 @@ class Diff(Shown):
         sides: Iterable[tuple[Side, Side]],
         *,
         engine: Engine | None = None,
+        around: Iterable[tuple[Side, Side]] = (),
         top_level: tuple[Sequence[str] | None, Sequence[str] | None] = (None, None),
         flags: Flags | None = None,
         progress: Progress | None = None,
@@ -72,6 +73,7 @@ class Diff(Shown):
         Args:
             sides: The pairs; their classes' ``_children`` make a hierarchy of them.
             engine: Finds where they may differ.
+            around: The pairs of all branches, where only some are compared: what is above an object may lie there.
             top_level: The branches of the source, and of the destination, whose objects and what is below them are
                 compared; None for all.
             flags: What this run leaves alone.
@@ -86,10 +88,10 @@ class Diff(Shown):
         engine = engine or InMemoryEngine()
         problems = [problem for left, right in pairs for problem in check_attributes(left, right)]
         refuse(problems)
-        by_name = ({left.branch: left for left, _ in pairs}, {right.branch: right for _, right in pairs})
+        by_name = _by_name([*around, *pairs])
         hierarchies = (Hierarchy(by_name[0]), Hierarchy(by_name[1]))
         pairs = reached(pairs, hierarchies, top_level)
-        by_name = ({left.branch: left for left, _ in pairs}, {right.branch: right for _, right in pairs})
+        by_name = _by_name([*around, *pairs])
         found: list[tuple[Compared, Candidates]] = []
         done, total = 0, sum(len(side.objects) for pair in pairs for side in pair)
         for left, right in pairs:
@@ -180,8 +182,7 @@ class Diff(Shown):
     @property
     def counts(self) -> Counter[str]:
         """How many actions there are of each verb."""
-        found = Counter(action.verb for action in self.actions)
-        return Counter({verb: found[verb] for verb in VERBS})
+        return counts_of(self.actions)
 
     @property
     def stat(self) -> str:
@@ -190,7 +191,7 @@ class Diff(Shown):
         >>> Diff(()).stat
         'new=0 update=0 add=0 remove=0 old=0 total=0'
         """
-        return " ".join([*(f"{verb}={count}" for verb, count in self.counts.items()), f"total={len(self)}"])
+        return stat_of(self.actions)
 
     @property
     def left_out(self) -> Counter[str]:
@@ -205,7 +206,9 @@ class Diff(Shown):
     @property
     def children(self) -> tuple[Node, ...]:
         """What differs, as a tree: the objects that are below no other, each with those below it."""
-        sides = ({one.name: one.left for one in self.compared}, {one.name: one.right for one in self.compared})
+        sides = _by_name([(one.left, one.right) for one in self.compared])
+        for mine, hierarchy in zip(sides, self.hierarchies, strict=True):
+            mine.update(hierarchy.sides)
         return nodes_of(self.actions, sides, self.hierarchies)
 
     def in_tree_order(self, order: Siblings | None = None) -> Diff:
@@ -235,6 +238,9 @@ class Diff(Shown):
                 f"against {right:,}, {one.pairs:,} in both, {one.candidates:,} of them worth a look; "
                 f"attributes: {', '.join(one.right.attributes) or 'none'}"
             )
+        named = {one.name for one in self.compared}
+        apart = [f"{one.name}: what it holds of {child}" for one in self.compared for child in one.right.held - named]
+        lines += [f"not compared: {what}" for what in sorted(apart)]
         if self.left_out:
             lines.append("left out by flags: " + " ".join(f"{verb}={count}" for verb, count in self.left_out.items()))
         return "\n".join(lines)
@@ -266,7 +272,7 @@ class Diff(Shown):
             values = {action.attr: compared.left.read(action.idnumber, action.source, action.attr)}
         child = self.hierarchies[1].child_branch(action.branch, action.attr) if action.verb == "update" else None
         if child is not None:  # a child that could not be created is not there to be held
-            there = self._by_name[child].right.objects
+            there = self.hierarchies[1].sides[child].objects
             action = attrs.evolve(action, value=[member for member in action.value or () if member in there])
         compared.right.fold(action, values, made)
         if action.verb in ("new", "old"):
@@ -278,7 +284,7 @@ class Diff(Shown):
         holder = hierarchy.holder(action.branch, action.idnumber)
         if holder is not None:
             branch, parent, field = holder
-            right = self._by_name[branch].right
+            right = self.hierarchies[1].sides[branch]
             computed = isinstance(getattr(type(right.objects.get(parent)), field, None), property)
             if right.fold is not None and not computed:
                 right.fold(Action(verb, branch, parent, field, action.idnumber), {}, None)
@@ -315,32 +321,14 @@ class Diff(Shown):
         for action in self.actions:
             groups.setdefault(action.branch, []).append(action)
         changed = [(name, actions) for name, actions in groups.items() if actions]
-        lines = [_branch_outline(name, actions) for name, actions in changed]
+        lines = [branch_outline(name, actions) for name, actions in changed]
         return Outline(self.title, "diff", self.stat, lambda: lines, len(lines), expanded=True)
 
 
 _LINES, _COLUMNS = 25, 100
 
-_FEW = 12
-"""How many actions of a branch are listed as they come; more are listed by verb."""
 
-
-def _branch_outline(name: str, actions: list[Action]) -> Outline:
-    note = Diff(tuple(actions)).stat
-    if len(actions) <= _FEW:
-        return Outline(name or "objects", "branch", note, partial(_outlines, actions), len(actions), expanded=True)
-    verbs = {verb: [action for action in actions if action.verb == verb] for verb in VERBS}
-    lines = [_verb_outline(verb, some, name or "object") for verb, some in verbs.items() if some]
-    return Outline(name or "objects", "branch", note, lambda: lines, len(lines), expanded=True)
-
-
-def _verb_outline(verb: str, actions: list[Action], branch: str) -> Outline:
-    objects = len({action.idnumber for action in actions})
-    note = f"{objects:,} {branch}"
-    if len(actions) > objects:
-        note += f", {counted(len(actions), 'value')}"
-    return Outline(verb, verb, note, partial(_outlines, actions), len(actions))
-
-
-def _outlines(actions: Iterable[Action]) -> Iterator[Outline]:
-    return (action.__outline__() for action in actions)
+def _by_name(pairs: Iterable[tuple[Side, Side]]) -> tuple[dict[str, Side], dict[str, Side]]:
+    """Return the sides of the source and of the destination by branch, as the last pair has them."""
+    pairs = list(pairs)
+    return {left.branch: left for left, _ in pairs}, {right.branch: right for _, right in pairs}

@@ -77,12 +77,15 @@ class Exclusion:
         hierarchies: tuple[Hierarchy, Hierarchy],
         run: Flags | None = None,
     ) -> None:
+        if run is not None and not isinstance(run, Flags):
+            message = f"flags are given as Flags(never_delete=True) and the like (got {run!r})"
+            raise DeclarationError(message)
         self.sides = sides
         self.hierarchies = hierarchies
         self.run = run or Flags()
         self.counts: Counter[str] = Counter()
         self.flagged = run is not None or any(one.flagged for both in sides for one in both.values())
-        self._out: dict[tuple[int, str, Any], bool] = {}
+        self._out: dict[tuple[str, Any], bool] = {}
 
     def flags(self, which: int, branch: str, key: Any) -> Flags:
         """Return the flags of one object; ``which`` is 0 for the source and 1 for the destination."""
@@ -97,26 +100,31 @@ class Exclusion:
         return flags
 
     def covers(self, branch: str, key: Any) -> bool:
-        """Say whether an object is left alone as a whole, by its own flags or those of what it is below."""
-        return self.flagged and any(self._covered(which, branch, key) for which in (0, 1))
-
-    def _covered(self, which: int, branch: str, key: Any) -> bool:
-        if branch not in self.sides[which] or key not in self.sides[which][branch].objects:
+        """Say whether an object is left alone as a whole, by its own flags or those of what it is below on a side."""
+        if not self.flagged:
             return False
-        place = (which, branch, key)
-        if place not in self._out:
-            ignored = any(
-                self.flags(one, branch, key).ignore
-                for one in (0, 1)
-                if branch in self.sides[one] and key in self.sides[one][branch].objects
-            )
-            other = self.sides[1 - which].get(branch)
-            flags = self.flags(*place)
-            alone = other is None or key not in other.objects
-            out = bool(ignored or (alone and (flags.never_delete if which else flags.never_create)))
-            parent = self.hierarchies[which].parent(branch, key)
-            self._out[place] = out or (parent is not None and self._covered(which, *parent))
-        return self._out[place]
+        seen: set[tuple[str, Any]] = set()
+        waiting = [(branch, key)]
+        while waiting:
+            place = waiting.pop()
+            if place in seen or self._out.get(place) is False:
+                continue
+            seen.add(place)
+            if self._out.get(place) or self._is_out(*place):
+                self._out[branch, key] = True
+                return True
+            parents = (hierarchy.parent(*place) for hierarchy in self.hierarchies)
+            waiting += (parent for parent in parents if parent is not None)
+        self._out.update(dict.fromkeys(seen, False))
+        return False
+
+    def _is_out(self, branch: str, key: Any) -> bool:
+        """Say whether an object is left alone by its own flags."""
+        there = [branch in sides and key in sides[branch].objects for sides in self.sides]
+        flags = [self.flags(which, branch, key) for which in (0, 1) if there[which]]
+        if any(one.ignore for one in flags):
+            return True
+        return there != [True, True] and any(one.never_create if there[0] else one.never_delete for one in flags)
 
     def keeps(self, action: Action) -> bool:
         """Say whether an action stands; one that does not is counted by its verb."""

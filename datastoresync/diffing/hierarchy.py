@@ -25,7 +25,7 @@ class Hierarchy:
         sides: All of one side, by branch. Children in branches that are not among them are passed over.
 
     Raises:
-        HierarchyError: if an object has several parents, is below itself, or names a child or parent that is not there.
+        HierarchyError: if an object has several parents, is below itself, or holds a child that is not there.
     """
 
     def __init__(self, sides: Mapping[str, Side]) -> None:
@@ -49,7 +49,9 @@ class Hierarchy:
         return bool(self.parents)
 
     def _from_parents(self, side: Side, children: Side, field: str, known: dict[Any, Place]) -> None:
-        there = children.objects
+        objects = children.objects
+        there = dict.keys(objects) if isinstance(objects, dict) else objects.keys()  # past a sorted view, which is slow
+        before, count = dict(known), len(known)
         for key, item in side.objects.items():
             members = side.read(key, item, field)
             if not members:
@@ -60,15 +62,28 @@ class Hierarchy:
                     f"(got {members!r})"
                 )
                 raise HierarchyError(message, parents=[(side.branch, key)])
+            try:
+                known.update(dict.fromkeys(members, (side.branch, key)))
+            except TypeError as error:
+                message = f"{side.name}[{key!r}].{field} holds something that can be no idnumber: {error}"
+                raise HierarchyError(message, parents=[(side.branch, key)]) from error
+            count += len(members)
+        if len(known) < count or not known.keys() <= there:  # some child is named twice, or is not there
+            known.clear()
+            known.update(before)
+            self._from_parents_one_by_one(side, children, field, known)
+
+    def _from_parents_one_by_one(self, side: Side, children: Side, field: str, known: dict[Any, Place]) -> None:
+        for key, item in side.objects.items():
             parent = (side.branch, key)
-            for member in members:
-                if member not in there:
+            for member in side.read(key, item, field) or ():
+                if member not in children.objects:
                     message = (
                         f"{side.name}[{key!r}].{field} names {member!r}, which is not in {children.name}: "
                         "add it there, or take it out here"
                     )
                     raise HierarchyError(message, parents=[parent])
-                if known.setdefault(member, parent) is not parent:
+                if known.setdefault(member, parent) != parent:
                     self._refuse_several(children, member, known[member], parent)
 
     def _from_children(self, side: Side, children: Side, field: str, known: dict[Any, Place]) -> None:
@@ -81,16 +96,14 @@ class Hierarchy:
             raise HierarchyError(message)
         for key, item in children.objects.items():
             value = children.read(key, item, field)
-            if value is None:
-                continue
+            try:
+                if value is None or value not in side.objects:
+                    continue  # below nothing; a name that nothing bears is told apart as a dangling reference
+            except TypeError as error:
+                message = f"{children.name}[{key!r}].{field} must be the idnumber of a parent (got {value!r})"
+                raise HierarchyError(message) from error
             parent = (side.branch, value)
-            if value not in side.objects:
-                message = (
-                    f"{children.name}[{key!r}].{field} names {value!r}, which is not in {side.name}: "
-                    "add it there, or correct it here"
-                )
-                raise HierarchyError(message, parents=[parent])
-            if known.setdefault(key, parent) is not parent:
+            if known.setdefault(key, parent) != parent:
                 self._refuse_several(children, key, known[key], parent)
 
     def _refuse_several(self, children: Side, key: Any, first: Place, second: Place) -> None:
@@ -156,9 +169,20 @@ class Hierarchy:
         side = self.sides[parent[0]]
         return (*parent, side.children[branch]) if branch in side.held else None
 
+    def references(self, branch: str) -> dict[str, str]:
+        """Return the fields of a branch's objects that name their parents, each with the parents' branch."""
+        above = ((side, side.children[branch]) for side in self.sides.values() if branch in side.children)
+        return {field: side.branch for side, field in above if branch not in side.held}
+
     def child_branch(self, branch: str, field: str) -> str | None:
         """Return the branch of the children that a field of a branch's objects holds, or None if it holds none."""
         return self._held.get((branch, field))
+
+    def reaches_all(self, top_level: Iterable[str]) -> bool:
+        """Say whether everything is in one of these branches or below it: the others have parents, and no circles."""
+        tops = frozenset(top_level)
+        others = (side for name, side in self.sides.items() if name not in tops)
+        return all(len(self.parents.get(side.branch, ())) == len(side.objects) for side in others)
 
     def reached(self, top_level: Iterable[str]) -> dict[str, set[Any] | None]:
         """Return the idnumbers of what is in one of these branches or below it, by branch; None for all of a branch."""

@@ -6,9 +6,10 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
-from datastoresync.diffing.action import VERBS, Action
+from datastoresync.diffing.action import Action
 from datastoresync.diffing.hierarchy import Hierarchy, Place
 from datastoresync.diffing.side import Side
+from datastoresync.diffing.summary import counts_of, stat_of
 from datastoresync.printing.outline import Outline
 from datastoresync.printing.shown import Shown
 
@@ -47,14 +48,12 @@ class Node(Shown):
     @property
     def counts(self) -> Counter[str]:
         """How many actions of each verb there are, in this node and below it."""
-        found = Counter(action.verb for node in self.walk() for action in node.actions)
-        return Counter({verb: found[verb] for verb in VERBS})
+        return counts_of(action for node in self.walk() for action in node.actions)
 
     @property
     def stat(self) -> str:
         """Its counts on one line, as those of a diff."""
-        counts = self.counts
-        return " ".join([*(f"{verb}={count}" for verb, count in counts.items()), f"total={counts.total()}"])
+        return stat_of(action for node in self.walk() for action in node.actions)
 
     def __repr__(self) -> str:
         return f"<Node {self.branch} {self.idnumber!r}: {self.stat}>"

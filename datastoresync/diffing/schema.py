@@ -2,19 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from difflib import get_close_matches
 from itertools import islice
 from typing import Any
 
 from datastoresync.diffing.side import Side
 from datastoresync.diffing.values import comparable
-from datastoresync.errors import SchemaMismatchError
+from datastoresync.errors import DeclarationError, SchemaMismatchError
 
 __all__ = ["check_attributes", "check_types", "refuse"]
 
 _STRANGERS = 100
 """How many objects to hold against each other where no two belong together."""
+
+
+def check_children(tree: str, children: Mapping[str, Mapping[str, str]]) -> None:
+    """Refuse children in branches that are not there; ``children`` has the ``_children`` of each branch's class.
+
+    Raises:
+        DeclarationError: naming the first, and the nearest branch that is there.
+    """
+    for name, below in children.items():
+        for child in below:
+            if child not in children:
+                near = get_close_matches(child, list(children), 1)
+                hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(children)}"
+                message = f"{tree}.{name} has children in {child!r}, which is no branch of {tree}: {hint}"
+                raise DeclarationError(message)
 
 
 def check_branches(source: tuple[str, Sequence[str]], dest: tuple[str, Sequence[str]]) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any
 
 import attrs
@@ -85,6 +85,14 @@ class Side:
                 f"{self.name}[{key!r}].{attribute} raised {reason}; mend the data, or the property of {self.owner}"
             )
             raise ComparisonError(message) from error
+
+    def cells(self, key: Any, item: Any) -> Iterator[Any]:
+        """Yield all that is synced of an object, for somebody to look at: what cannot be read as what is wrong."""
+        for attribute in self.attributes:
+            try:
+                yield self.read(key, item, attribute)
+            except ComparisonError as error:
+                yield str(error)
 
     def values(self, key: Any) -> dict[str, Any]:
         """Return all that is synced of one object."""

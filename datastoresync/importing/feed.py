@@ -65,7 +65,7 @@ class Feed:
         self._uniform, self._where = rows.uniform, rows.where
         if isinstance(getattr(rows.source, "columns", None), tuple) and rows.uniform:
             hooked = self.importer.overrides("prepare")
-            if not hooked:
+            if not hooked and rows.source.columns:  # type: ignore[union-attr]  # a store's empty table may have none
                 self._check_names(rows.source.columns)  # type: ignore[union-attr]  # uniform rows are Records
         try:
             for chunk in rows.chunks():

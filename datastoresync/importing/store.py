@@ -5,6 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from datastoresync.importing.importer import Importer
+from datastoresync.syncers.contents import Contents
+from datastoresync.syncers.projection import projected
+from datastoresync.syncers.records import Records
 
 __all__ = ["StoreImporter"]
 
@@ -14,7 +17,7 @@ class StoreImporter(Importer):
 
     Args:
         syncer: Anything with ``load(identifier)``; with ``read(table, attributes, identifiers=…)`` it is asked for what
-            the branch's class declares, and streams it.
+            the branch's class declares, and streams it. Without, memberships in link tables are loaded, too.
     """
 
     def __init__(self, syncer: Any) -> None:
@@ -26,8 +29,17 @@ class StoreImporter(Importer):
         read = getattr(self.syncer, "read", None)
         if callable(read):
             return read(table, self.branch.columns(), identifiers=self.branch.identifiers)
+        if table.links:
+            return projected(self._opened, table, self.branch.columns(), self.branch.identifiers)
         records = self.syncer.load(table.name)
         if not table.columns:
             return records
         attributes = {column: attribute for attribute, column in table.columns.items()}
         return ({attributes.get(name, name): value for name, value in record.items()} for record in records)
+
+    def _opened(self, name: str) -> Records:
+        """Load a table as a stream of all of its columns."""
+        contents = Contents.of(self.syncer.load(name), name)
+        chunk = [[record.get(column) for record in contents.records] for column in contents.columns]
+        chunks = [chunk] if chunk else []
+        return Records(contents.columns, chunks, lambda index: f"record {index + 1} of table {name!r}")

@@ -479,6 +479,7 @@ def test_a_tree_that_takes_no_changes_says_what_to_do():
         def dump(self, identifier, *, data):
             pytest.fail("never called")
 
+    assert not hasattr(ReadOnly, "name")  # so it is no syncer
     source = +Tree("source", branches={"users": Branch(importer=[{"idnumber": "1"}])})
-    with pytest.raises(TypeError, match="dest has no template and no syncer that takes changes"):
+    with pytest.raises(TypeError, match="dest has no template, no syncer, and no objects with create"):
         source >> over(ReadOnly())

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from datastoresync import Action, Branch, Limits, Object, Template, Tree, batch
+from datastoresync import Action, Branch, Limits, Object, Template, Tree, batch, failed, succeeded
 from datastoresync.applying.plan import Plan
 
 ANYTHING = Limits(deletions=10_000, updates=10_000, removals=10_000, dangling=10_000, empty=["users", "groups"])
@@ -185,7 +185,7 @@ class Employee(Object):
 
 
 class Team(Object):
-    _children = {"members": "people"}
+    _children = {"people": "team"}
 
 
 class Person(Object):
@@ -286,3 +286,79 @@ def test_a_plan_names_what_will_be_called_without_calling_it():
     assert [step.method for step in plan.steps] == ["new", "update_users_name"]
     assert plan.unhandled == {"update_users_name": 1}
     assert [action.method for action in plan.actions] == ["new_users", "update_name"]
+
+
+# Parts of memberships -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ({}, {"a", "c"}),
+        ({"exclude": "remove"}, {"a", "b", "c"}),
+        ({"exclude": "add"}, {"a"}),
+        ({"only": "add"}, {"a", "b", "c"}),
+    ],
+)
+@pytest.mark.parametrize("way", ["template", "methods"])
+def test_an_update_of_a_whole_changes_just_the_members_that_are_meant(way, options, expected):
+    written = []
+
+    class Group(Object):
+        members: set[str]
+
+        if way == "methods":
+
+            def update(self, attrs):
+                written.append(attrs["members"])
+
+    class Updates(Template):
+        def update(self, action):
+            written.append(action.value)
+
+    source, dest = (Tree(name, branches={"groups": Branch(Group)}) for name in ("source", "dest"))
+    dest.template = Updates if way == "template" else None
+    source["groups"].new("1", members={"a", "c"})
+    dest["groups"].new("1", members={"a", "b"})
+    source.sync_to(dest, **options)
+    assert written == [expected]
+    assert dest["groups"]["1"].members == expected
+
+
+ANYTHING_GOES = Limits(deletions=10, empty="areas")
+
+
+def test_what_is_below_something_never_shares_its_batch():
+    class Area(Object):
+        _children = {"areas": "within"}
+        _references = {"within": "areas"}
+        within: str | None = None
+
+    calls = []
+
+    class Batches(Template):
+        @batch(10)
+        def new_areas(self, actions):
+            calls.append([action.idnumber for action in actions])
+            return [failed("no") if action.idnumber == "a" else succeeded() for action in actions]
+
+        @batch(10)
+        def old_areas(self, actions):
+            calls.append([action.idnumber for action in actions])
+            return [failed("no") if action.idnumber == "c" else succeeded() for action in actions]
+
+    rows = [{"idnumber": "a"}, {"idnumber": "b", "within": "a"}, {"idnumber": "c", "within": "b"}, {"idnumber": "d"}]
+    full = +Tree("full", branches={"areas": Branch(Area, importer=rows)}, template=Batches)
+    empty = +Tree("empty", branches={"areas": Branch(Area, importer=[])}, template=Batches)
+    report = full >> empty
+    assert calls == [["a", "d"]]
+    assert [(result.action.idnumber, result.status) for result in report.results] == [
+        ("a", "failed"),
+        ("d", "succeeded"),
+        ("b", "skipped"),
+        ("c", "skipped"),
+    ]
+    calls.clear()
+    report = (+empty).sync_to(full, limits=ANYTHING_GOES)
+    assert calls == [["d", "c"]]
+    assert (report.failed, report.skipped, report.succeeded) == (1, 2, 1)

@@ -39,19 +39,22 @@ def test_a_flag_is_true_false_or_none(value):
         Flags(ignore=value)
 
 
-def covered(place, tree, other, never):
-    """Say whether an object, or one above it, is there alone and is to be left so: the slow way."""
-    while place is not None:
-        if place[1] in tree[place[0]] and place[1] not in other[place[0]] and never:
-            return True
-        place = parent_of(tree, *place)
-    return False
+def left_alone(place, a, b, flags):
+    """Say whether an object, or one above it on either side, is there alone and is to be left so: the slow way."""
+    above = [place]
+    for one in above:  # grows
+        above += {parent_of(tree, *one) for tree in (a, b)} - {None, *above}
+    return any(
+        never and key in tree[branch] and key not in other[branch]
+        for branch, key in above
+        for tree, other, never in ((a, b, flags.never_create), (b, a, flags.never_delete))
+    )
 
 
 @given(worlds("a"), worlds("b"), FLAGS)
 def test_a_run_with_flags_is_the_diff_without_what_they_leave_out(a, b, flags):
     def out(place):
-        return covered(place, a, b, flags.never_create) or covered(place, b, a, flags.never_delete)
+        return left_alone(place, a, b, flags)
 
     def stands(action):
         place = (action.branch, action.idnumber)
@@ -197,3 +200,26 @@ def test_children_stay_when_what_takes_them_along_fails():
         ("skipped", "sites 'y' was not deleted"),
     ]
     assert len(a - b) == 2
+
+
+def test_what_protects_a_parent_protects_its_children_in_a_branch_alone():
+    class Kept(Site):
+        _flags = Flags(never_delete=True)
+
+    class Places(Tree):
+        sites = Branch(Kept)
+        devices = Branch(User)
+
+    a, b = Places("a"), Places("b")
+    b.sites.new("x", devices=["1"])
+    b.devices.new("1")
+    assert not a - b
+    assert not a.devices - b.devices
+
+
+def test_a_preview_takes_the_flags_of_the_run(capsys):
+    a, b = users("a", {}), users("b", {"1": {}})
+    assert a.preview(b, flags=Flags(never_delete=True)).diff == a.diff(b, flags=Flags(never_delete=True))
+    assert a.users.preview(b.users, flags=Flags(never_delete=True)).stat.endswith("total=0")
+    with pytest.raises(DeclarationError, match=r"flags are given as Flags\(never_delete=True\)"):
+        a.diff(b, flags={"never_delete": True})

@@ -1,10 +1,10 @@
 import copy
 
 import pytest
-from hierarchies import NO_LIMITS, Device, Network, Port, Region, Seen, Site, network, parent_of, worlds
+from hierarchies import NO_LIMITS, Network, Port, Region, Seen, Site, network, parent_of, worlds
 from hypothesis import given
 
-from datastoresync import Branch, HierarchyError, Object, Tree
+from datastoresync import Branch, DeclarationError, Flags, HierarchyError, Object, SafeguardError, Tree
 
 A = {"nyc": {"r1": {"e0": 1, "e1": 2}, "r2": {}}, "sfo": {"r3": {"e0": 5}}}
 B = {"nyc": {"r1": {"e0": 2}, "r3": {"e0": 5}}, "rdu": {"r9": {"e0": 1}}}
@@ -171,7 +171,21 @@ def test_what_is_not_reached_from_the_top_is_not_compared():
 def test_a_top_level_that_is_no_branch_is_refused(top_level):
     a, b = network("a", A), network("b", B)
     a.top_level = top_level
+    b.top_level = top_level
     with pytest.raises(TypeError, match=r"a.top_level must be a tuple of names of branches, of which there are sites"):
+        a - b
+
+
+def test_the_top_level_of_one_tree_holds_for_both():
+    a, b = network("a", {"nyc": {}}), network("b", {"nyc": {}})
+    b.devices.new("loose")
+    assert a - b
+    for tree in (a, b):
+        a.top_level = b.top_level = None
+        tree.top_level = ("sites",)
+        assert not a - b
+    a.top_level = ("devices",)
+    with pytest.raises(DeclarationError, match=r"another top_level each, \('devices',\) and \('sites',\)"):
         a - b
 
 
@@ -199,7 +213,7 @@ def test_parents_of_two_branches_are_named_too():
         _children = {"devices": "devices"}
         devices: set[str] = set()
 
-    a = Tree(branches={"racks": Branch(Rack), "sites": Branch(Site), "devices": Branch(Device)})
+    a = Tree(branches={"racks": Branch(Rack), "sites": Branch(Site), "devices": Branch(Object)})
     a.devices.new("r1")
     a.racks.new("7", devices={"r1"})
     a.sites.new("nyc", devices=["r1"])
@@ -212,16 +226,70 @@ def test_a_child_or_parent_that_is_not_there_is_named():
     a.sites["nyc"].devices.append("r77")
     with pytest.raises(HierarchyError, match=r"a\.sites\['nyc'\]\.devices names 'r77', which is not in a\.devices"):
         a - a
-    a = network("a", A)
+
+
+def test_a_parent_that_is_not_there_is_a_dangling_reference():
+    a, b = network("a", A), network("b", A)
     a.ports.new(("r77", "e0"))
-    with pytest.raises(
-        HierarchyError, match=r"a\.ports\[\('r77', 'e0'\)\]\.device names 'r77', which is not in a\.dev"
-    ):
+    assert [(node.branch, node.idnumber) for node in (a - b).children] == [("ports", ("r77", "e0"))]
+    with pytest.raises(SafeguardError, match=r"ports\.device refers to devices that the source does not have: 'r77'"):
+        a >> b
+    a.devices.new("r77")
+    with pytest.raises(SafeguardError, match=r"ports\.device refers to devices that the destination will not have"):
+        a.sync_to(b, only="ports")
+    assert a.sync_to(b).ok
+
+
+def test_children_in_a_branch_that_is_not_there_are_refused():
+    class Wrong(Object):
+        _children = {"devcies": "devices"}
+        devices: set[str] = set()
+
+    a = Tree("a", branches={"sites": Branch(Wrong), "devices": Branch(Object)})
+    with pytest.raises(DeclarationError, match=r"a\.sites has children in 'devcies', .* did you mean 'devices'\?"):
+        a - a
+    assert "not compared: sites: what it holds of devcies" in (a.sites - a.sites).explain()
+
+
+def test_children_are_declared_by_a_mapping():
+    class Wrong(Object):
+        _children = ("devices",)
+
+    with pytest.raises(DeclarationError, match=r"Wrong\._children must be a mapping"):
+        Branch(Wrong, importer=[{"idnumber": "1"}]).load()
+
+
+def test_a_parent_that_can_be_no_idnumber_is_refused():
+    class Part(Object):
+        whole: list[str] | None = None
+
+    class Whole(Object):
+        _children = {"parts": "whole"}
+
+    a = Tree("a", branches={"wholes": Branch(Whole), "parts": Branch(Part)})
+    a.wholes.new("w")
+    a.parts.new("p", whole=["w"])
+    with pytest.raises(HierarchyError, match=r"a\.parts\['p'\]\.whole must be the idnumber of a parent"):
         a - a
 
 
+def test_a_branch_alone_is_compared_with_what_is_above_it():
+    a, b = network("a", {"nyc": {"r1": {}}}), network("b", {"nyc": {"r1": {}, "r2": {}}})
+    report = a.devices.sync_to(b.devices, limits=NO_LIMITS)
+    assert report.ok
+    assert b.sites["nyc"].devices == ["r1"]
+    assert not a - b
+    heard = []
+    b.devices.new("r3")
+    a.devices.sync_to(
+        b.devices, limits=NO_LIMITS, flags=Flags(never_delete=True), progress=lambda *of: heard.append(of)
+    )
+    assert "r3" in b.devices
+    assert heard == [("diff", 3, 3)]
+
+
 def test_what_is_below_itself_is_drawn():
-    a = Tree("a", branches={"regions": Branch(Region)})
+    a = Tree("a", branches={"regions": Branch(Region), "sites": Branch()})
     for one, part in (("x", "y"), ("y", "z"), ("z", "x")):
         a.regions.new(one, parts={part})
     with pytest.raises(HierarchyError, match=r"below themselves: .*'x'.* → .*'z'.* → .*'y'"):
@@ -233,9 +301,16 @@ def test_children_that_are_no_membership_are_refused():
         _children = {"devices": "devices"}
         devices: str = ""
 
-    a = Tree("a", branches={"sites": Branch(Wrong), "devices": Branch(Device)})
+    a = Tree("a", branches={"sites": Branch(Wrong), "devices": Branch(Object)})
     a.sites.new("nyc", devices="r1")
     with pytest.raises(HierarchyError, match=r"a\.sites\['nyc'\]\.devices must be a set or a list of idnumbers"):
+        a - a
+
+
+def test_a_child_that_can_be_no_idnumber_is_refused():
+    a = network("a", A)
+    a.sites["nyc"].devices.append({"r": 1})
+    with pytest.raises(HierarchyError, match=r"a\.sites\['nyc'\]\.devices holds something that can be no idnumber"):
         a - a
 
 
@@ -256,7 +331,7 @@ def test_no_parent_is_none_or_nothing():
         _whole: str | None = None
 
     class Whole(Object):
-        _children = {"parts": "_whole", "things": "elsewhere"}
+        _children = {"parts": "_whole"}
 
     a = Tree("a", branches={"wholes": Branch(Whole), "parts": Branch(Part)})
     a.wholes.new("w")
