@@ -1,8 +1,69 @@
-"""The stores: whatever has a name, loads and dumps flat records, and knows nothing of trees."""
+"""The stores: whatever has a name, loads and dumps flat records, and knows nothing of trees.
 
-from datastoresync.errors import LockedError, SyncerError
+`open_syncer` opens a built-in one from a URL, `load_syncer` one of your own from its folder. Each kind of store is
+imported when it is first asked for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from importlib import import_module
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Final
+
+from datastoresync.errors import LockedError, ManifestError, SyncerError
 from datastoresync.syncers.changes import Link, Table
+from datastoresync.syncers.protocol import Syncer
 from datastoresync.syncers.records import Records
 from datastoresync.syncers.sql import SQLSyncer
 
-__all__ = ["Link", "LockedError", "Records", "SQLSyncer", "SyncerError", "Table"]
+if TYPE_CHECKING:
+    from datastoresync.syncers.delimited import CSVSyncer, TSVSyncer
+    from datastoresync.syncers.excel import ExcelSyncer
+    from datastoresync.syncers.json import JSONLinesSyncer, JSONSyncer
+    from datastoresync.syncers.parquet import ParquetSyncer
+    from datastoresync.syncers.plugin import load_syncer
+    from datastoresync.syncers.registry import open_syncer
+
+__all__ = [
+    "CSVSyncer",
+    "ExcelSyncer",
+    "JSONLinesSyncer",
+    "JSONSyncer",
+    "Link",
+    "LockedError",
+    "ManifestError",
+    "ParquetSyncer",
+    "Records",
+    "SQLSyncer",
+    "Syncer",
+    "SyncerError",
+    "TSVSyncer",
+    "Table",
+    "load_syncer",
+    "open_syncer",
+]
+
+_ON_FIRST_USE: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "CSVSyncer": "delimited",
+        "ExcelSyncer": "excel",
+        "JSONLinesSyncer": "json",
+        "JSONSyncer": "json",
+        "ParquetSyncer": "parquet",
+        "TSVSyncer": "delimited",
+        "load_syncer": "plugin",
+        "open_syncer": "registry",
+    }
+)
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _ON_FIRST_USE:
+        message = f"module {__name__!r} has no attribute {name!r}"
+        raise AttributeError(message)
+    return getattr(import_module(f"{__name__}.{_ON_FIRST_USE[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

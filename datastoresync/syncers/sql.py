@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import re
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
-from datastoresync.errors import DeclarationError, MissingDependencyError, SyncerError
+from datastoresync.errors import DeclarationError, SyncerError
 from datastoresync.syncers.changes import Change, Outcome, Same, Table
 from datastoresync.syncers.records import Records
+from datastoresync.syncers.sql_url import open_database, without_password
 
 if TYPE_CHECKING:
     import sqlalchemy
@@ -18,9 +18,6 @@ if TYPE_CHECKING:
     from datastoresync.syncers.sql_database import Database
 
 __all__ = ["SQLSyncer"]
-
-_PLACE = re.compile(r"(\[[^\]]*\]|[^:/]*)(:\d*)?(/.*)?", re.DOTALL)
-_SECRET = re.compile(r"pass|pwd|secret|token", re.IGNORECASE)
 
 
 class SQLSyncer:
@@ -51,7 +48,7 @@ class SQLSyncer:
             raise DeclarationError(message)
         self._place = url_or_engine
         self._options = engine_options
-        self._shown = _without_password(url_or_engine)
+        self._shown = without_password(url_or_engine)
         self._opened: Database | None = None
         self.name = self._shown if name is None else name
 
@@ -82,11 +79,12 @@ class SQLSyncer:
         return list(self.read(identifier))
 
     def dump(self, identifier: str, *, data: Iterable[Mapping[str, Any]]) -> None:
-        """Replace all records of a table in one transaction; a key that a record lacks becomes NULL.
+        """Replace all records of a table in one transaction; the old ones stand until the new ones are in.
 
-        A missing table is made, with columns by the types of the values: text, integer, double, numeric, boolean, date,
-        time, timestamp, UUID (text in SQLite), binary, and JSON for lists, sets and dictionaries. So sets and tuples
-        are loaded as lists, an enum member as its value, a UUID from SQLite as text.
+        A column that a record lacks gets its default, which is NULL unless the table says otherwise. The records are
+        taken as they come. A missing table is made of all of them, with columns by the types of the values: text,
+        integer, double, numeric, boolean, date, time, timestamp, UUID, binary, and JSON for lists, sets and
+        dictionaries. `normalized` says what a value is loaded as.
 
         Raises:
             LockedError: Another run is writing to the table.
@@ -95,6 +93,103 @@ class SQLSyncer:
         from datastoresync.syncers.sql_dumping import dump_table
 
         dump_table(self._database, identifier, data)
+
+    def append(self, identifier: str, *, data: Iterable[Mapping[str, Any]]) -> int:
+        """Add records to a table in one transaction, and return how many; `dump` says what becomes of them.
+
+        Raises:
+            LockedError: Another run is writing to the table.
+            SyncerError: A column is not there, or a value does not fit it; the table is as it was.
+        """
+        from datastoresync.syncers.sql_dumping import append_records
+
+        return append_records(self._database, identifier, data)
+
+    def upsert(self, identifier: str, *, data: Iterable[Mapping[str, Any]], key: str | Sequence[str]) -> int:
+        """Put records into a table in one transaction, over those with the same key; return how many.
+
+        A column that a record lacks keeps its value; in a new record it gets its default. A missing table is made.
+        The database decides which keys are the same, as it does in all methods with a key. The records go through a
+        temporary table, in all of them, too.
+
+        Args:
+            identifier: The table.
+            data: The records.
+            key: The columns that tell records apart, or the one. An index on them is not needed. With a unique one,
+                PostgreSQL also updates what another program inserts at the same moment, and so do MySQL and MariaDB
+                if the table has no other unique index.
+
+        Raises:
+            LockedError: Another run is writing to the table.
+            SyncerError: A column is not there, a key is missing, None, or stands in two records, here or there, or a
+                value does not fit; the table is as it was.
+        """
+        from datastoresync.syncers.sql_keyed import upsert_records
+
+        return upsert_records(self._database, identifier, data, key)
+
+    def update(self, identifier: str, *, data: Iterable[Mapping[str, Any]], key: str | Sequence[str]) -> int:
+        """Change columns of records in one transaction; return how many records were named.
+
+        Args:
+            identifier: The table.
+            data: For each record, the columns of its key and those to change.
+            key: The columns that tell records apart, or the one.
+
+        Raises:
+            LockedError: Another run is writing to the table.
+            SyncerError: As for `upsert`, or the table or a key is not there; the table is as it was.
+        """
+        from datastoresync.syncers.sql_keyed import update_records
+
+        return update_records(self._database, identifier, data, key)
+
+    def delete(self, identifier: str, *, data: Iterable[Mapping[str, Any]], key: str | Sequence[str]) -> int:
+        """Delete the records with these keys in one transaction; return how many there were.
+
+        Args:
+            identifier: The table.
+            data: For each record, at least the columns of its key.
+            key: The columns that tell records apart, or the one.
+
+        Raises:
+            LockedError: Another run is writing to the table.
+            SyncerError: As for `upsert`, or the table is not there; the table is as it was.
+        """
+        from datastoresync.syncers.sql_keyed import delete_records
+
+        return delete_records(self._database, identifier, data, key)
+
+    def tables(self) -> list[str]:
+        """Return the names of all tables, those of other schemas as ``schema.table``, sorted.
+
+        There are none in an SQLite database whose file is not there yet.
+
+        Raises:
+            SyncerError: The schema cannot be read.
+        """
+        from datastoresync.syncers.sql_schema import Catalogue
+
+        try:
+            self._database._require_file()  # noqa: SLF001 - the one place that knows which databases are files
+        except SyncerError:
+            return []
+        with self._database.reading() as connection, self._database.refusals("cannot read the schema of"):
+            return Catalogue(connection, self.name).names()
+
+    def normalized(self, value: Any) -> Any:
+        """Return what `load` gives for a value that `dump` put into a column of its own type.
+
+        An enum member is loaded as its value, a set or tuple as a list, a UUID as text unless this is PostgreSQL. In
+        MySQL and MariaDB, a timestamp with a time zone is loaded as one of UTC without. Where there is no JSON, as in
+        Snowflake, lists and dictionaries are loaded as its text.
+
+        Raises:
+            SyncerError: The database cannot hold the value, and `dump` refuses it.
+        """
+        from datastoresync.syncers.sql_normalizing import normalized
+
+        return normalized(value, self._database)
 
     def read(
         self, table: Table | str, attributes: Sequence[str] | None = None, *, identifiers: Sequence[str] | None = None
@@ -150,8 +245,9 @@ class SQLSyncer:
         is ``failed``, all others are ``undone``. Changes are made in their order, except that updates, unlinks and
         links that follow each other in one table are done in this order.
 
-        In PostgreSQL other runs are kept out by a lock for each table, and the rows are locked; SQLite is locked as a
-        whole; elsewhere the rows are locked. A killed run leaves neither its changes nor its locks behind.
+        In PostgreSQL, MySQL and MariaDB other runs are kept out by a lock for each table, and the rows are locked;
+        SQLite is locked as a whole; elsewhere the rows are locked. A killed run leaves neither its changes nor its
+        locks behind. Snowflake locks no rows: what others commit between the comparison and the writing is overwritten.
 
         Args:
             changes: Parents first, then updates, then deletions, children first.
@@ -169,82 +265,9 @@ class SQLSyncer:
     @property
     def _database(self) -> Database:
         if self._opened is None:
-            self._opened = self._open()
+            self._opened = open_database(self._place, self.name, self._options)
         return self._opened
-
-    def _open(self) -> Database:
-        try:
-            import sqlalchemy
-        except ImportError as error:
-            message = (
-                f"{self.name} is read through SQLAlchemy, which is not installed: pip install 'datastoresync[sql]'"
-            )
-            raise MissingDependencyError(message) from error
-        if int(sqlalchemy.__version__.partition(".")[0]) < 2:
-            message = (
-                f"{self.name} is read through SQLAlchemy 2, but {sqlalchemy.__version__} is installed: "
-                "pip install --upgrade 'datastoresync[sql]'"
-            )
-            raise MissingDependencyError(message)
-        from datastoresync.syncers.sql_database import Database
-
-        if isinstance(self._place, sqlalchemy.Engine):
-            return Database(self._place, self.name, _secrets(self._place.url, {}))
-        try:
-            url = sqlalchemy.make_url(self._place)
-        except (sqlalchemy.exc.ArgumentError, ValueError):
-            message = (
-                f"{self.name} is not the URL of a database: write it like postgresql://user:password@host/database or "
-                "sqlite:///file.db, with special characters in the password as %40 for @"
-            )
-            raise SyncerError(message) from None
-        if url.drivername in ("postgresql", "postgres"):
-            url = url.set(drivername="postgresql+psycopg")
-        secrets = _secrets(url, self._options.get("connect_args", {}))
-        options = {"hide_parameters": True, **self._options}
-        try:
-            engine = sqlalchemy.create_engine(url, **options)
-        except sqlalchemy.exc.NoSuchModuleError:
-            message = f"{self.name}: SQLAlchemy knows no {url.drivername!r}; use postgresql, sqlite or what it lists"
-            raise SyncerError(message) from None
-        except ImportError as error:
-            extra = "'datastoresync[postgresql]'" if url.drivername.startswith("postgresql+psycopg") else error.name
-            message = f"the driver for {self.name} is not installed: pip install {extra}"
-            raise MissingDependencyError(message) from error
-        except (sqlalchemy.exc.ArgumentError, TypeError) as error:
-            from datastoresync.syncers.sql_errors import refusal_of
-
-            raise refusal_of(error, f"cannot open {self.name}", secrets) from None
-        return Database(engine, self.name, secrets, foreign_keys=True)
 
 
 def _table(table: Table | str) -> Table:
     return Table(table) if isinstance(table, str) else table
-
-
-def _without_password(place: str | sqlalchemy.URL | sqlalchemy.Engine) -> str:
-    """Return a URL without its password and options; of what is no clear URL, as little as possible."""
-    parsed: Any = getattr(place, "url", place)
-    url = place if isinstance(place, str) else parsed.render_as_string(hide_password=False)
-    scheme, separator, rest = url.partition("://")
-    if not separator:
-        return "the database"
-    body, _, options = rest.partition("?")
-    credentials, at, where = body.rpartition("@")
-    if body.startswith("/"):
-        credentials, at, where = "", "", body
-    if "@" in options or not _PLACE.fullmatch(where):
-        return f"{scheme}://***"  # a password that is not escaped may hold any of the characters that part a URL
-    return f"{scheme}://{credentials.partition(':')[0]}{at}{where}"
-
-
-def _secrets(url: sqlalchemy.URL, arguments: Mapping[str, Any]) -> tuple[str, ...]:
-    """Return what no message may hold, as it is and as it stands in the URL."""
-    from urllib.parse import quote, quote_plus
-
-    found = [
-        url.password,
-        *(value for options in (url.query, arguments) for name, value in options.items() if _SECRET.search(name)),
-    ]
-    texts = [text for item in found for text in ([item] if isinstance(item, str) else item or ())]
-    return tuple(dict.fromkeys(form for text in texts for form in (text, quote(text, safe=""), quote_plus(text))))

@@ -48,7 +48,8 @@ def apply_changes(database: Database, changes: Sequence[Change], *, same: Same) 
             with database.refusals("cannot apply the changes to"):
                 catalogue = Catalogue(connection, database.name)
                 found = units(changes, catalogue)
-            database.lock(connection, (stored.full_name for stored in catalogue.tables()))
+                names = catalogue.names_to_write()
+            database.lock(connection, names)
             writer = _Writer(Statements(connection, database.secrets), same)
             for block in blocks(found):
                 for unit, outcome in zip(block, writer.write(block), strict=True):
@@ -101,7 +102,7 @@ class _Writer:
         }
         write = verbs[block[0].verb]
         try:
-            with self.statements.connection.begin_nested():
+            with self.statements.savepoint():
                 return write(block[0].keyed, block)
         except RefusalError as refusal:
             if refusal.blames_store:

@@ -16,8 +16,12 @@ import sqlalchemy as sa
 
 from datastoresync.errors import DatastoreSyncError, LockedError, SyncerError
 from datastoresync.syncers.sql_errors import DATABASE_ERRORS, locked, reason_of, refusal_of
+from datastoresync.syncers.sql_values import MYSQL
 
-__all__ = ["Database"]
+__all__ = ["Database", "dialect_of"]
+
+_PATIENCE = 2
+"""Seconds in which MySQL and MariaDB should have rolled back what a killed run did, and freed its lock."""
 
 
 @attrs.frozen(eq=False)
@@ -39,7 +43,17 @@ class Database:
     @property
     def dialect(self) -> str:
         """The kind of database: ``postgresql``, ``sqlite``, ..."""
-        return self.engine.dialect.name
+        return dialect_of(self.engine.dialect)
+
+    @property
+    def makes_tables_in_transactions(self) -> bool:
+        """Whether a table that is made is undone with its transaction; elsewhere making one commits what was done."""
+        return self.dialect in ("postgresql", "sqlite", "mssql")
+
+    @property
+    def shares_its_connection(self) -> bool:
+        """Whether reading goes through the connection that is written to, and its end would end the transaction."""
+        return isinstance(self.engine.pool, (sa.StaticPool, sa.SingletonThreadPool))
 
     @contextmanager
     def refusals(self, doing: str) -> Iterator[None]:
@@ -70,6 +84,12 @@ class Database:
                     # An engine may be set up to begin by itself; all connections to a database in memory are one.
                     if not _in_transaction(connection):
                         connection.exec_driver_sql("BEGIN")
+                elif self.dialect in MYSQL:
+                    connection.execution_options(isolation_level="REPEATABLE READ")
+                    # Of the session, as what makes or drops a table would end a transaction that can only read.
+                    connection.exec_driver_sql("SET SESSION TRANSACTION READ ONLY")
+                    stack.callback(self._run_last, connection, "SET SESSION TRANSACTION READ WRITE")
+                    connection.exec_driver_sql("START TRANSACTION WITH CONSISTENT SNAPSHOT")
             yield connection
 
     @contextmanager
@@ -88,15 +108,21 @@ class Database:
                 if not create:
                     self._require_file()
                 connection = stack.enter_context(self.engine.connect())
-                if self.dialect in ("postgresql", "mysql", "mariadb"):
+                if self.dialect == "postgresql" or self.dialect in MYSQL:
                     # Rows that were waited for must be seen as they are now, and autocommit would have no transaction.
                     connection.execution_options(isolation_level="READ COMMITTED")
                 elif self.dialect == "sqlite":
                     # The driver begins transactions late and without savepoints; in this mode it leaves them to us.
                     connection.execution_options(isolation_level="AUTOCOMMIT")
+                if self.dialect in MYSQL:
+                    # Their locks are of the connection, which goes back to its pool.
+                    stack.callback(self._run_last, connection, "SELECT RELEASE_ALL_LOCKS()")
                 transaction = stack.enter_context(connection.begin())
                 if self.dialect == "sqlite":
                     self._begin_immediate(connection)
+                elif self.dialect in MYSQL:
+                    # Whatever the server is set to, a value that does not fit is refused and not made to fit.
+                    connection.exec_driver_sql("SET SESSION sql_mode = CONCAT(@@sql_mode, ',STRICT_ALL_TABLES')")
             yield connection
             try:
                 transaction.commit()
@@ -106,23 +132,36 @@ class Database:
                 raise self._uncommitted(error) from None
 
     def lock(self, connection: sa.Connection, tables: Iterable[str]) -> None:
-        """Lock tables against other runs until the transaction ends; nothing is waited for.
+        """Lock tables against other runs until the transaction ends; nobody waits until another run is done.
 
-        PostgreSQL frees the locks of a process that dies. SQLite was locked as a whole when the transaction began;
-        other databases have locks of rows only.
+        PostgreSQL, MySQL and MariaDB free the locks of a process that dies. SQLite was locked as a whole when the
+        transaction began; other databases have locks of rows only.
 
         Raises:
             LockedError: Another run holds one of the locks.
         """
-        if self.dialect != "postgresql":
-            return
         for table in sorted(set(tables)):
-            digest = blake2b(f"datastoresync:{table}".encode(), digest_size=8).digest()
-            number = sa.literal(int.from_bytes(digest, signed=True), sa.BigInteger)
+            digest = blake2b(f"datastoresync:{table}".encode(), digest_size=8)
+            if self.dialect == "postgresql":
+                number = sa.literal(int.from_bytes(digest.digest(), signed=True), sa.BigInteger)
+                free = sa.func.pg_try_advisory_xact_lock(number)
+            elif self.dialect in MYSQL:
+                free = sa.func.get_lock(f"datastoresync:{digest.hexdigest()}", _PATIENCE)
+            else:
+                return
             with self.refusals("cannot lock a table of"):
-                free = connection.execute(sa.select(sa.func.pg_try_advisory_xact_lock(number))).scalar()
-            if not free:
+                locked_now = connection.execute(sa.select(free)).scalar()
+            if not locked_now:
                 raise LockedError(self._busy(f"table {table!r} of {self.name}"))
+
+    def _run_last(self, connection: sa.Connection, statement: str) -> None:
+        """Run a statement outside of any transaction, before a connection goes back to its pool."""
+        if connection.invalidated or connection.closed:
+            return  # with what is gone, its locks and settings are gone too
+        connection.rollback()
+        with self.refusals("cannot take leave of"):
+            connection.exec_driver_sql(statement)
+            connection.rollback()
 
     def _begin_immediate(self, connection: sa.Connection) -> None:
         if _in_transaction(connection):
@@ -171,3 +210,8 @@ class Database:
 
 def _in_transaction(connection: sa.Connection) -> bool:
     return bool(getattr(connection.connection.dbapi_connection, "in_transaction", False))
+
+
+def dialect_of(dialect: sa.Dialect) -> str:
+    """Return the kind of a database: ``mariadb`` also where it is spoken to as ``mysql``, once that is known."""
+    return "mariadb" if getattr(dialect, "is_mariadb", False) else dialect.name

@@ -41,6 +41,18 @@ _SQLITE_STORE = (
     "SQLITE_NOTADB",
     "SQLITE_READONLY",
 )
+# https://mariadb.com/kb/en/mariadb-error-code-reference/: locks and deadlocks; disk, memory and tables that are full;
+# connections that are refused, killed or lost; a server that shuts down or may only read.
+_MYSQL_BUSY = frozenset({1205, 3572})
+_MYSQL_STORE = frozenset(
+    {*_MYSQL_BUSY, 1021, 1037, 1038, 1040, 1041, 1053, 1114, 1180, 1213, 1290, 1317, 1836, 1927, 1969, 3024}
+    | {2002, 2003, 2006, 2013, 2055}
+)
+# Where MySQL and MariaDB repeat a value, in single quotes that it may itself hold.
+_QUOTED_VALUE = re.compile(
+    r"(?<=\bentry )'.*'(?= for key)|(?<=\bvalue: )'.*'(?= for (?:column|function))|(?<=\bvalue: )'.*'",
+    re.DOTALL | re.IGNORECASE,
+)
 _PARAMETERS = 10_000
 
 
@@ -57,13 +69,14 @@ def reason_of(error: BaseException, secrets: Iterable[str] = ()) -> str:
     original = _original(error)
     diagnosis = getattr(original, "diag", None)
     message = getattr(diagnosis, "message_primary", None) or _fields(original).get("M")
-    message = message or next(iter(str(original).splitlines()), "")
+    message = message or _numbered(original)[1] or next(iter(str(original).splitlines()), "")
     state = _state(original)
     from_python = isinstance(original, DATABASE_ERRORS) and not isinstance(
         original, (exc.SQLAlchemyError, UnfitValueError)
     )
     if state.startswith("22") or from_python:
         message = re.sub(r"""(["']).*\1""", '"…"', message, flags=re.DOTALL)
+    message = _QUOTED_VALUE.sub("'…'", message)
     message = _without_parameters(message, getattr(error, "params", None)) or type(original).__name__
     facts = [f"sqlstate {state}" if len(state) == 5 else state]
     for fact, letter in (("constraint", "n"), ("table", "t"), ("column", "c")):
@@ -79,13 +92,15 @@ def concerns_store(error: BaseException) -> bool:
     state = _state(_original(error))
     if len(state) == 5 and state[:2] in _STORE_CLASSES:
         return True
+    if _numbered(_original(error))[0] in _MYSQL_STORE:
+        return True
     return state.startswith(_SQLITE_STORE) or bool(getattr(error, "connection_invalidated", False))
 
 
 def locked(error: BaseException) -> bool:
     """Say whether somebody else holds a lock that was not waited for."""
     state = _state(_original(error))
-    return state.startswith(_SQLITE_BUSY) or state == "55P03"
+    return state.startswith(_SQLITE_BUSY) or state == "55P03" or _numbered(_original(error))[0] in _MYSQL_BUSY
 
 
 def refusal_of(error: BaseException, doing: str, secrets: Iterable[str] = ()) -> SyncerError:
@@ -113,9 +128,19 @@ def _fields(original: BaseException) -> Mapping[str, Any]:
     return first if isinstance(first, Mapping) else {}
 
 
+def _numbered(original: BaseException) -> tuple[int, str]:
+    """Return the number and the message of an error that is these two, as the drivers of MySQL have it."""
+    match original.args:
+        case (int(number), str(message)) if not isinstance(original, OSError):
+            return number, next(iter(message.splitlines()), "")
+    return 0, ""
+
+
 def _state(original: BaseException) -> str:
     if isinstance(state := _fields(original).get("C"), str):
         return state
+    if number := _numbered(original)[0]:
+        return f"error {number}"
     for name in ("sqlstate", "pgcode", "sqlite_errorname"):
         state = getattr(original, name, None)
         if isinstance(state, str):

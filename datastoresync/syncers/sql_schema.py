@@ -6,22 +6,29 @@ Needs SQLAlchemy, and is only imported once an `SQLSyncer` opens its database.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from functools import partial
 from typing import Any
 
 import attrs
 import sqlalchemy as sa
+from sqlalchemy.types import TypeEngine
 
 from datastoresync.errors import SyncerError
 from datastoresync.syncers.changes import Link, Table
+from datastoresync.syncers.sql_database import dialect_of
 from datastoresync.syncers.sql_types import stored_type
-from datastoresync.syncers.sql_values import Encoder, encoder
+from datastoresync.syncers.sql_values import MYSQL, Encoder, encoder
 
-__all__ = ["Catalogue", "StoredLink", "StoredTable", "Target"]
+__all__ = ["UNFINISHED", "Catalogue", "StoredLink", "StoredTable", "Target"]
+
+UNFINISHED = "datastoresync_unfinished_"
+"""How the name of a table begins that is still being made, where this cannot be done in a transaction."""
 
 _SHOWN = 10
+_TRANSACTIONAL = ("", "InnoDB", "RocksDB", "TokuDB")
+_SYSTEM_SCHEMAS = ("information_schema", "mysql", "performance_schema", "sys")
 
 
 @attrs.frozen(eq=False)
@@ -35,6 +42,10 @@ class StoredTable:
         encoders: What makes values fit, by column.
         padded: The columns that the database fills up with blanks, which it then ignores.
         primary_key: The names of the columns of its primary key.
+        unique: The columns of each unique index over all rows, the primary key's among them; in PostgreSQL, MySQL and
+            MariaDB only.
+        defaults: The columns that are not simply NULL if nothing is inserted into them.
+        engine: In MySQL and MariaDB, what keeps it: ``InnoDB``, if it is to have transactions.
         store: The name of the store that it is in.
     """
 
@@ -44,6 +55,9 @@ class StoredTable:
     encoders: dict[str, Encoder]
     padded: frozenset[str]
     primary_key: tuple[str, ...]
+    unique: frozenset[frozenset[str]]
+    defaults: frozenset[str]
+    engine: str
     store: str
 
     def parameters(self, names: Sequence[str]) -> list[sa.BindParameter[Any]]:
@@ -154,7 +168,8 @@ class Catalogue:
     """
 
     def __init__(self, connection: sa.Connection, store: str) -> None:
-        self.dialect = connection.dialect.name
+        self.dialect = dialect_of(connection.dialect)
+        self._connection = connection
         self._inspector = sa.inspect(connection)
         self.store = store
         self._found: dict[str, StoredTable] = {}
@@ -188,39 +203,108 @@ class Catalogue:
         stored = self.find(link.table)
         return StoredLink(stored, tuple(stored.column(name) for name in link.owners), stored.column(link.member))
 
-    def tables(self) -> list[StoredTable]:
-        """Return every table that was looked up."""
-        return list(self._found.values())
+    def names_to_write(self) -> list[str]:
+        """Return the full name of every table that was looked up; raise `SyncerError` if one has no transactions."""
+        for stored in self._found.values():
+            if stored.engine not in _TRANSACTIONAL:
+                message = (
+                    f"table {stored.name!r} of {self.store} is kept by {stored.engine}, which cannot take back a "
+                    "part of what was written: ALTER TABLE … ENGINE = InnoDB"
+                )
+                raise SyncerError(message)
+        return [stored.full_name for stored in self._found.values()]
+
+    def full_name(self, name: str) -> str:
+        """Return the schema and the name that a table of this name has or would have."""
+        schema, table = self.place(name) or next(self.splits(name), (None, name))
+        return f"{schema or self._inspector.default_schema_name}.{table}"
+
+    def names(self) -> list[str]:
+        """Return the names of all tables, those of other schemas as ``schema.table``, sorted."""
+        names = self._inspector.get_table_names()
+        for schema in self._other_schemas():
+            names += [f"{schema}.{table}" for table in self._inspector.get_table_names(schema)]
+        return sorted(name for name in names if not name.rpartition(".")[2].startswith(UNFINISHED))
 
     def _names(self) -> list[str]:
-        names = [*self._inspector.get_table_names(), *self._inspector.get_view_names()]
+        return [*self.names(), *self._inspector.get_view_names()]
+
+    def _other_schemas(self) -> list[str]:
+        if self.dialect in MYSQL:
+            return []  # its schemas are other databases
         default = self._inspector.default_schema_name
-        others = [
-            schema for schema in self._inspector.get_schema_names() if schema not in (default, "information_schema")
-        ]
-        return names + [f"{schema}.{table}" for schema in others for table in self._inspector.get_table_names(schema)]
+        schemas = self._inspector.get_schema_names()
+        return [schema for schema in schemas if schema not in (default, *_SYSTEM_SCHEMAS)]
 
     def _reflect(self, name: str, schema: str | None, table_name: str) -> StoredTable:
         columns = self._inspector.get_columns(table_name, schema)
-        encoders = {column["name"]: encoder(stored_type(column["type"], ""), self.dialect) for column in columns}
+        if self.dialect in MYSQL:
+            for column in columns:
+                column["name"] = column["name"].replace("``", "`")  # SQLAlchemy leaves names as they stand in quotes
+        in_json = self._mariadb_json(schema, table_name) if self.dialect == "mariadb" else ()
+        kinds: dict[str, TypeEngine[Any]] = {
+            column["name"]: sa.JSON() if column["name"] in in_json else column["type"] for column in columns
+        }
         table = sa.Table(
             table_name,
             sa.MetaData(),
-            *(sa.Column(column["name"], stored_type(column["type"], self.dialect)) for column in columns),
+            *(
+                sa.Column(column, stored_type(kind, self.dialect), info=self._info(kind))
+                for column, kind in kinds.items()
+            ),
             schema=schema,
         )
-        padded = {column["name"] for column in columns if isinstance(column["type"], sa.CHAR)}
-        full_name = f"{schema or self._inspector.default_schema_name}.{table_name}"
+        padded = {column for column, kind in kinds.items() if isinstance(kind, sa.CHAR)}
         primary_key = self._inspector.get_pk_constraint(table_name, schema)["constrained_columns"]
+        engine = ""
+        if self.dialect in MYSQL:
+            engine = str(
+                self._inspector.get_table_options(table_name, schema).get(f"{self._connection.dialect.name}_engine", "")
+            )
         return StoredTable(
             name=name,
-            full_name=full_name,
+            full_name=f"{schema or self._inspector.default_schema_name}.{table_name}",
             table=table,
-            encoders=encoders,
+            encoders={column: encoder(stored_type(kind, ""), self.dialect) for column, kind in kinds.items()},
             padded=frozenset(() if self.dialect == "sqlite" else padded),
             primary_key=tuple(primary_key),
+            unique=frozenset(self._unique(table_name, schema, primary_key)),
+            defaults=frozenset(column["name"] for column in columns if _has_default(column)),
+            engine=engine,
             store=self.store,
         )
+
+    def _unique(self, table_name: str, schema: str | None, primary_key: Sequence[str]) -> Iterator[frozenset[str]]:
+        if self.dialect != "postgresql" and self.dialect not in MYSQL:
+            return  # nobody asks for them
+        if primary_key:
+            yield frozenset(primary_key)
+        for index in self._inspector.get_indexes(table_name, schema):
+            columns = frozenset(name for name in index["column_names"] if name is not None)
+            partial_one = any(key.endswith("_where") for key in index.get("dialect_options", ()))
+            if index["unique"] and len(columns) == len(index["column_names"]) and not partial_one:
+                yield columns
+
+    def _mariadb_json(self, schema: str | None, table_name: str) -> set[str]:
+        """Return the columns that were declared as JSON, which are text with a constraint there."""
+        rows = self._connection.execute(
+            sa.text(
+                "SELECT constraint_name, check_clause FROM information_schema.check_constraints "
+                "WHERE constraint_schema = coalesce(:schema, database()) AND table_name = :name"
+            ),
+            {"schema": schema, "name": table_name},
+        )
+        return {name for name, clause in rows if clause == f"json_valid(`{name.replace('`', '``')}`)"}
+
+    def _info(self, kind: TypeEngine[Any]) -> dict[str, Any]:
+        """Note the length of a text or binary column, whose keys an index of MySQL finds by their beginnings."""
+        texts = isinstance(kind, (sa.String, sa.LargeBinary)) and not isinstance(kind, sa.Enum)
+        return {"length": getattr(kind, "length", None)} if self.dialect in MYSQL and texts else {}
+
+
+def _has_default(column: Mapping[str, Any]) -> bool:
+    wanted = ("default", "identity", "computed")
+    return any(column.get(name) for name in wanted) or column.get("autoincrement") is True or not column["nullable"]
 
 
 def _unpadded(encode: Encoder, value: Any) -> Any:

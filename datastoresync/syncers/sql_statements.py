@@ -6,7 +6,7 @@ Needs SQLAlchemy, and is only imported once an `SQLSyncer` opens its database.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from itertools import islice
 from typing import Any
 
@@ -25,6 +25,8 @@ __all__ = ["Key", "RefusalError", "Row", "Statements"]
 Key = tuple[Any, ...]
 Row = dict[str, Any]
 _Field = tuple[str, str, Encoder]
+_WITHOUT_LOCKS = ("snowflake",)
+"""Where no rows are locked, and where there are no savepoints either."""
 
 
 class RefusalError(Exception):
@@ -110,7 +112,9 @@ class Statements:
         waiting = iter(among)
         while block := list(islice(waiting, KEYS)):
             with self.guarded():
-                statement = sa.select(*keys, *columns).where(self._among(keys, block)).with_for_update()
+                statement = sa.select(*keys, *columns).where(self._among(keys, block))
+                if self.connection.dialect.name not in _WITHOUT_LOCKS:
+                    statement = statement.with_for_update()
                 rows += map(tuple, self.connection.execute(statement))
         return rows
 
@@ -132,6 +136,13 @@ class Statements:
         while block := list(islice(waiting, KEYS)):
             with self.guarded():
                 self.connection.execute(statement, _encoded(fields, block))
+
+    def savepoint(self) -> AbstractContextManager[Any]:
+        """Return what undoes what is done in it if it fails, where the database can.
+
+        Elsewhere the transaction goes on after a statement that failed, and what was done before it is found done.
+        """
+        return nullcontext() if self.connection.dialect.name in _WITHOUT_LOCKS else self.connection.begin_nested()
 
     @contextmanager
     def guarded(self) -> Iterator[None]:

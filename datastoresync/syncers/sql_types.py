@@ -6,36 +6,51 @@ Needs SQLAlchemy, and is only imported once an `SQLSyncer` opens its database.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from datetime import date, datetime, time
 from decimal import Decimal
 from enum import Enum
 from functools import partial
-from typing import Any
+from types import MappingProxyType
+from typing import Any, Final
 from uuid import UUID
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql
+from sqlalchemy.dialects import mysql, postgresql
 from sqlalchemy.types import TypeEngine, UserDefinedType
 
 from datastoresync.errors import SyncerError
-from datastoresync.syncers.sql_values import as_it_is, encode_boolean, parsed
+from datastoresync.syncers.sql_values import MYSQL, WITH_JSON, as_it_is, encode_boolean, parsed
 
 __all__ = ["column_type", "stored_type"]
 
 _LARGEST = 2**63
 _EXACT = 2.0**53
+_BOUNDLESS = ("postgresql", "sqlite")
+"""Where a numeric column without a precision takes any number; elsewhere it would round to integers."""
+_DIGITS, _SCALE = 38, 18
+"""The digits that most other databases take, and how many of them we have them keep behind the point."""
+_MYSQL_DIGITS, _MYSQL_SCALE = 65, 30
+"""The same in MySQL and MariaDB, which take no more behind the point."""
 
 
 def stored_type(kind: TypeEngine[Any], dialect: str) -> TypeEngine[Any]:
     """Return the type to read and write a reflected column by.
 
     In SQLite any column may hold anything, so what does not look like its type is read as it is, rather than refused.
+    In MySQL and MariaDB a column that was declared as BOOLEAN is a TINYINT(1). Without a dialect it is the type that
+    values are encoded by.
     """
     kind = getattr(kind, "data_type", None) or kind  # a domain is read and written like the type below it
     if isinstance(kind, sa.JSON):
         kind = kind.copy()
         kind.none_as_null = True
+    if dialect in MYSQL and isinstance(kind, mysql.TINYINT) and kind.display_width == 1:
+        return _Stored(encode_boolean)
+    if dialect in MYSQL and isinstance(kind, sa.Float):
+        return _Stored(as_it_is)  # SQLAlchemy would make it a decimal of ten digits
+    if dialect not in ("", *_BOUNDLESS) and isinstance(kind, sa.Numeric) and kind.scale in (_SCALE, _MYSQL_SCALE):
+        return _Stored(_decode_padded)
     if dialect != "sqlite":
         return _without_length(kind)
     for family, decode in _SQLITE_DECODERS:
@@ -63,17 +78,28 @@ def column_type(name: str, values: Iterable[Any], dialect: str) -> TypeEngine[An
     if len(zones) > 1:
         message = f"column {name!r} would hold {found.__name__} both with and without a time zone: choose one"
         raise SyncerError(message)
-    aware = True in zones
     if found is int and dialect != "sqlite" and any(not -_LARGEST <= value < _LARGEST for value in present):
-        return sa.Numeric()
-    if found is UUID and dialect == "sqlite":
-        return sa.Text()
+        return _large_integer(dialect)
+    kind = _made_type(found, dialect, aware=True in zones)
+    if kind is None:
+        message = f"column {name!r} would hold {found.__name__}, which has no column type: create the table first"
+        raise SyncerError(message)
+    return kind
+
+
+def _made_type(found: type, dialect: str, *, aware: bool) -> TypeEngine[Any] | None:
+    if (found is UUID and dialect != "postgresql") or (found is dict and dialect not in WITH_JSON):
+        found = str
+    if dialect in MYSQL and found is str:
+        return mysql.LONGTEXT(charset="utf8mb4", collation=MYSQL[dialect])
+    if dialect in MYSQL and found in _MYSQL_TYPES:
+        return _MYSQL_TYPES[found]()
     made: dict[type, TypeEngine[Any]] = {
         str: sa.Text(),
         bool: sa.Boolean(),
         int: sa.BigInteger(),
         float: sa.Double(),
-        Decimal: sa.Numeric(),
+        Decimal: sa.Numeric() if dialect in _BOUNDLESS else sa.Numeric(_DIGITS, _SCALE),
         date: sa.Date(),
         datetime: sa.DateTime(timezone=aware),
         time: sa.Time(timezone=aware),
@@ -81,10 +107,13 @@ def column_type(name: str, values: Iterable[Any], dialect: str) -> TypeEngine[An
         bytes: sa.LargeBinary(),
         dict: sa.JSON().with_variant(postgresql.JSONB(), "postgresql"),
     }
-    if found not in made:
-        message = f"column {name!r} would hold {found.__name__}, which has no column type: create the table first"
-        raise SyncerError(message)
-    return made[found]
+    return made.get(found)
+
+
+def _large_integer(dialect: str) -> TypeEngine[Any]:
+    if dialect in _BOUNDLESS:
+        return sa.Numeric()
+    return sa.Numeric(_MYSQL_DIGITS if dialect in MYSQL else _DIGITS, 0)
 
 
 def _without_length(kind: TypeEngine[Any]) -> TypeEngine[Any]:
@@ -137,6 +166,11 @@ def _decode_number(value: Any) -> Any:
     return Decimal(repr(value)) if isinstance(value, float) else value
 
 
+def _decode_padded(value: Any) -> Any:
+    """Take off the zeros that fill up a number to the scale of its column."""
+    return Decimal(f"{value:f}".rstrip("0").rstrip(".")) if isinstance(value, Decimal) else value
+
+
 def _decode_json(value: Any) -> Any:
     return parsed(json.loads, value) if isinstance(value, str) else value
 
@@ -150,4 +184,12 @@ _SQLITE_DECODERS: tuple[tuple[type[TypeEngine[Any]], Callable[[Any], Any]], ...]
     (sa.LargeBinary, as_it_is),
     (sa.Float, as_it_is),  # before Numeric, of which it is a kind up to SQLAlchemy 2.0
     (sa.Numeric, _decode_number),
+)
+_MYSQL_TYPES: Final[Mapping[type, Callable[[], TypeEngine[Any]]]] = MappingProxyType(
+    {
+        bytes: mysql.LONGBLOB,
+        Decimal: partial(sa.Numeric, _MYSQL_DIGITS, _MYSQL_SCALE),
+        datetime: partial(mysql.DATETIME, fsp=6),
+        time: partial(mysql.TIME, fsp=6),
+    }
 )

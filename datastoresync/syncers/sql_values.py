@@ -6,13 +6,14 @@ Needs SQLAlchemy, and is only imported once an `SQLSyncer` opens its database.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
-from datetime import date, datetime, time
+from collections.abc import Callable, Mapping
+from datetime import UTC, date, datetime, time
 from decimal import Decimal, InvalidOperation
 from enum import Enum
 from functools import partial
 from math import isfinite, isnan
-from typing import Any
+from types import MappingProxyType
+from typing import Any, Final
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -20,7 +21,14 @@ from sqlalchemy.types import TypeEngine
 
 from datastoresync.syncers.sql_errors import UnfitValueError
 
-__all__ = ["Encoder", "as_it_is", "encode_boolean", "encoder", "parsed"]
+__all__ = ["MYSQL", "WITH_JSON", "Encoder", "as_it_is", "encode_boolean", "encode_json_text", "encoder", "parsed"]
+
+MYSQL: Final[Mapping[str, str]] = MappingProxyType(
+    {"mysql": "utf8mb4_0900_bin", "mariadb": "utf8mb4_nopad_bin"},
+)
+"""The kin of MySQL, each with its collation that ignores neither case nor accents nor blanks at the end."""
+WITH_JSON = ("postgresql", "sqlite", *MYSQL)
+"""Where lists and dictionaries have a type of their own; elsewhere they become JSON in a text."""
 
 Encoder = Callable[[Any], Any]
 """Makes a Python value one that a column takes, or raises `UnfitValueError`. It maps equal keys to equal values."""
@@ -33,12 +41,12 @@ def encoder(kind: TypeEngine[Any], dialect: str) -> Encoder:
     """Return what makes Python values fit for a column of this type.
 
     An enum member becomes its value, or the label of an enum column; a set becomes a sorted list, for array and JSON
-    columns. In SQLite a date is its ISO text, a UUID its text, and a decimal a number.
+    columns. In SQLite a date is its ISO text, a UUID its text, and a decimal a number. In MySQL and MariaDB a time
+    zone's offset is taken off, as they have no type that keeps it.
     """
-    sqlite = dialect == "sqlite"
     encode_value = _encode_value(kind, dialect)
     labels = isinstance(kind, sa.Enum)
-    families = _PLAIN_IN_SQLITE if sqlite else _PLAIN
+    families = _PLAIN if dialect == "postgresql" else _PLAIN_IN_SQLITE if dialect == "sqlite" else _PLAIN_ELSEWHERE
     # Almost all values are of these types, and need no more than this look at them.
     own = next((family for family, _ in families if isinstance(kind, family)), None)
     plain = {type(None), *(found for family, found in families if family is own)}
@@ -58,17 +66,19 @@ def _encode_value(kind: TypeEngine[Any], dialect: str) -> Encoder:
     if isinstance(kind, sa.ARRAY):
         return partial(_encode_array, encoder(kind.item_type, dialect))
     if isinstance(kind, sa.JSON):
-        return _encode_json_text if sqlite else _encode_json
+        return encode_json_text if sqlite else _encode_json
     if isinstance(kind, sa.String):
-        return partial(_encode_text, sqlite and kind.length == _HEX_LENGTH)
+        text = partial(_encode_text, sqlite and kind.length == _HEX_LENGTH)
+        return text if dialect in WITH_JSON else partial(_encode_text_or_json, text)
+    strict = dialect not in ("sqlite", "postgresql")
     families: tuple[tuple[type[TypeEngine[Any]], Encoder, Encoder], ...] = (
         (sa.Boolean, encode_boolean, encode_boolean),
         (sa.Integer, _encode_integer, _encode_small_integer),
-        (sa.Float, _encode_float, _encode_number),
-        (sa.Numeric, _encode_decimal, _encode_small_decimal),
-        (sa.DateTime, _encode_datetime, _encode_datetime_text),
+        (sa.Float, _encode_finite if dialect in MYSQL else _encode_float, _encode_number),
+        (sa.Numeric, partial(_encode_scaled, kind) if strict else _encode_decimal, _encode_small_decimal),
+        (sa.DateTime, _encode_moment_without_zone if dialect in MYSQL else _encode_datetime, _encode_datetime_text),
         (sa.Date, _encode_date, _encode_date_text),
-        (sa.Time, as_it_is, _encode_time_text),
+        (sa.Time, _encode_time_without_zone if dialect in MYSQL else as_it_is, _encode_time_text),
         (sa.Uuid, _encode_uuid, _encode_uuid),
     )
     for family, elsewhere, in_sqlite in families:
@@ -114,7 +124,8 @@ def _encode_json(value: Any) -> Any:
     return str(value) if isinstance(value, UUID) else value
 
 
-def _encode_json_text(value: Any) -> str:
+def encode_json_text(value: Any) -> str:
+    """Return JSON; raise `UnfitValueError` for what it cannot hold."""
     try:
         return json.dumps(_encode_json(value), ensure_ascii=False, allow_nan=False)
     except (TypeError, ValueError):
@@ -130,6 +141,10 @@ def _encode_text(as_hex: bool, value: Any) -> Any:  # noqa: FBT001 - only ever b
     if isinstance(value, (date, time)):
         return value.isoformat()
     return str(value) if isinstance(value, (int, float, Decimal)) and not isinstance(value, bool) else value
+
+
+def _encode_text_or_json(encode_text: Encoder, value: Any) -> Any:
+    return encode_json_text(value) if isinstance(value, (dict, set, frozenset, list, tuple)) else encode_text(value)
 
 
 def encode_boolean(value: Any) -> Any:
@@ -191,6 +206,43 @@ def _encode_small_decimal(value: Any) -> Any:
     raise UnfitValueError(message)
 
 
+def _encode_finite(value: Any) -> Any:
+    number = _encode_float(value)
+    if isinstance(number, float) and not isfinite(number):
+        message = "MySQL and MariaDB hold finite numbers only: make the column text"
+        raise UnfitValueError(message)
+    return number
+
+
+def _encode_scaled(kind: Any, value: Any) -> Any:
+    """Refuse what the database would round, or has no place for."""
+    number = _encode_decimal(value)
+    if not isinstance(number, (int, Decimal)) or kind.precision is None:
+        return number
+    scale = kind.scale or 0
+    whole, _, behind = f"{Decimal(number).copy_abs():f}".partition(".") if isfinite(number) else ("", "", "")
+    if len(whole.lstrip("0")) > kind.precision - scale or len(behind.rstrip("0")) > scale or not isfinite(number):
+        message = (
+            f"the column keeps numbers with {kind.precision - scale} digits before the point and {scale} behind it"
+        )
+        raise UnfitValueError(message)
+    return number
+
+
+def _encode_moment_without_zone(value: Any) -> Any:
+    moment = _encode_datetime(value)
+    if isinstance(moment, datetime) and moment.tzinfo is not None:
+        return moment.astimezone(UTC).replace(tzinfo=None)
+    return moment
+
+
+def _encode_time_without_zone(value: Any) -> Any:
+    if isinstance(value, time) and value.tzinfo is not None:
+        message = "MySQL and MariaDB have no time of day with a time zone: make the column text"
+        raise UnfitValueError(message)
+    return value
+
+
 def _encode_datetime(value: Any) -> Any:
     if isinstance(value, str):
         return parsed(datetime.fromisoformat, value)
@@ -246,6 +298,13 @@ def parsed(parse: Callable[[str], Any], text: str) -> Any:
 
 
 _PLAIN_IN_SQLITE: tuple[tuple[type[TypeEngine[Any]], type], ...] = ((sa.String, str), (sa.LargeBinary, bytes))
+_PLAIN_ELSEWHERE: tuple[tuple[type[TypeEngine[Any]], type], ...] = (
+    *_PLAIN_IN_SQLITE,
+    (sa.Boolean, bool),
+    (sa.Integer, int),
+    (sa.Date, date),
+    (sa.Uuid, UUID),
+)
 _PLAIN: tuple[tuple[type[TypeEngine[Any]], type], ...] = (
     *_PLAIN_IN_SQLITE,
     (sa.Boolean, bool),

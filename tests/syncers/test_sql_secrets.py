@@ -194,7 +194,9 @@ def test_an_old_sqlalchemy_is_named_with_its_command(monkeypatch):
     [
         ("postgresql://db/school", "psycopg", r"pip install 'datastoresync\[postgresql\]'"),
         ("postgresql+pg8000://db/school", "pg8000", "pip install pg8000"),
-        ("mysql+pymysql://db/school", "pymysql", "pip install pymysql"),
+        ("mysql+pymysql://db/school", "pymysql", r"pip install 'datastoresync\[mysql\]'"),
+        ("mysql://db/school", "pymysql", r"pip install 'datastoresync\[mysql\]'"),
+        ("mariadb://db/school", "pymysql", r"pip install 'datastoresync\[mysql\]'"),
     ],
 )
 def test_a_missing_driver_is_named_with_its_command(monkeypatch, url, missing, command):

@@ -1,0 +1,83 @@
+"""The names of tables that become names of files, and the nearest of those that there are."""
+
+from __future__ import annotations
+
+import os
+import unicodedata
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+from datastoresync.errors import SyncerError
+
+__all__ = ["check_file_name", "clash", "nearest"]
+
+_SHOWN = 20
+_LONGEST = 255
+"""Bytes in the longest name of a file, on nearly every file system."""
+_DEVICES = frozenset(
+    {"con", "prn", "aux", "nul", *(f"{kind}{digit}" for kind in ("com", "lpt") for digit in range(10))}
+)
+"""What Windows takes for a device, with any suffix; refused everywhere, so that folders can move."""
+_REFUSED = frozenset('/\\<>:"|?*' if os.name == "nt" else "/\\")
+
+
+def check_file_name(identifier: str, file_name: str, store: str) -> None:
+    """Check that a table's name can be that of a file in a folder.
+
+    Args:
+        identifier: The table's name.
+        file_name: The longest name of a file that is made of it.
+        store: The folder's name, for messages.
+
+    Raises:
+        SyncerError: It is no text, would leave the folder, is hidden, or cannot be written.
+    """
+    reason = _reason(identifier, file_name)
+    if reason:
+        message = f"{identifier!r} cannot be the name of a table in {store}: {reason}"
+        raise SyncerError(message)
+
+
+def _reason(identifier: str, file_name: str) -> str:
+    if not isinstance(identifier, str):
+        return f"it is {type(identifier).__name__}, and names are str"
+    if not identifier.strip():
+        return "it is empty"
+    if identifier.startswith("."):
+        return "files whose names begin with a dot are hidden"
+    if found := sorted(_REFUSED & set(identifier)):
+        return f"a name of a file cannot hold {' '.join(found)}, and tables stay within their folder"
+    if any(unicodedata.category(character) in ("Cc", "Cs") for character in identifier):
+        return "it holds a control character, or half of one"
+    if identifier.partition(".")[0].strip().casefold() in _DEVICES:
+        return "Windows keeps this name for a device"
+    if len(file_name.encode()) > _LONGEST:
+        return f"the name of its file would be longer than {_LONGEST} bytes"
+    return ""
+
+
+def clash(name: str, names: Iterable[str]) -> str | None:
+    """Return another of ``names`` that differs from ``name`` only in case or Unicode form; None if there is none.
+
+    >>> clash("Users", ["groups", "users"])
+    'users'
+    """
+    folded = _folded(name)
+    return next((other for other in names if other != name and _folded(other) == folded), None)
+
+
+def _folded(name: str) -> str:
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())
+
+
+def nearest(name: str, names: Iterable[str]) -> str:
+    """Return words for a message: the name that was probably meant, or the ones that there are.
+
+    >>> nearest("usres", ["users", "groups"])
+    "did you mean 'users'?"
+    """
+    known = sorted(names)
+    if close := get_close_matches(name, known, n=1):
+        return f"did you mean {close[0]!r}?"
+    shown = ", ".join(map(repr, known[:_SHOWN])) + (", ..." if len(known) > _SHOWN else "")
+    return f"there are {shown}" if known else "there are none at all"

@@ -1,0 +1,72 @@
+"""What a syncer is: a name, a way to load, a way to dump."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterable, Mapping
+from typing import Any, Protocol, runtime_checkable
+
+__all__ = ["Syncer", "fault_of"]
+
+_MEMBERS: tuple[tuple[str, Mapping[str, object], str], ...] = (
+    ("load", {}, "load(self, identifier)"),
+    ("dump", {"data": ()}, "dump(self, identifier, *, data)"),
+)
+
+
+@runtime_checkable
+class Syncer(Protocol):
+    """A store of flat records, known by its members: no base class is needed, and no registration.
+
+    Whatever has these three is one, and ``isinstance(x, Syncer)`` says so. A store that can do more says so by further
+    members, which are looked up: ``read``, ``append``, ``upsert``, ``update``, ``delete``, ``tables``,
+    ``apply_changes``, ``normalized``, ``close``.
+
+    >>> class Memory:
+    ...     def __init__(self):
+    ...         self.name, self.tables = "memory", {}
+    ...     def load(self, identifier):
+    ...         return [dict(record) for record in self.tables[identifier]]
+    ...     def dump(self, identifier, *, data):
+    ...         self.tables[identifier] = [dict(record) for record in data]
+    >>> isinstance(Memory(), Syncer)
+    True
+    """
+
+    @property
+    def name(self) -> str:
+        """What messages call it; never with a password in it."""
+        ...
+
+    def load(self, identifier: str, /) -> Iterable[Mapping[str, Any]]:
+        """Return all records of a table, each a mapping from column to value.
+
+        A table that is not there is an error that names it, never an empty result: an empty source asks for deletions.
+        """
+        ...
+
+    def dump(self, identifier: str, /, *, data: Any) -> Any:
+        """Replace all records of a table by ``data``, an iterable of mappings; the old ones stand until it is done."""
+        ...
+
+
+def fault_of(target: Any) -> str:
+    """Say what keeps a class, or an instance, from loading and dumping; nothing if it can be called as it must be."""
+    for member, arguments, example in _MEMBERS:
+        method = getattr(target, member, None)
+        if not callable(method):
+            return f"has no method {member}: write def {example}"
+        if inspect.iscoroutinefunction(method) or inspect.isasyncgenfunction(method):
+            return f"has an async {member}, which nobody would await: write def {example}"
+        unbound = isinstance(target, type) and not isinstance(
+            inspect.getattr_static(target, member), (staticmethod, classmethod)
+        )
+        try:
+            signature = inspect.signature(method)
+        except (TypeError, ValueError):  # some callables written in C do not tell
+            continue
+        try:
+            signature.bind(*((target,) if unbound else ()), "identifier", **arguments)
+        except TypeError as error:
+            return f"has a {member}{signature} that cannot be called ({error}): write def {example}"
+    return ""
