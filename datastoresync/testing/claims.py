@@ -1,0 +1,165 @@
+"""What a syncer is said to do, as its author says it, and the steps that every check is made of."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any, ClassVar
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from datastoresync.errors import DatastoreSyncError
+from datastoresync.testing.sameness import difference
+from datastoresync.testing.strategies import PLAIN_KINDS, RICH_KINDS, records
+
+__all__ = ["Claims", "Interruption"]
+
+Rows = Sequence[Mapping[str, Any]]
+
+
+class Interruption(Exception):  # noqa: N818 - it is no error, but stands for anything that may happen
+    """Whatever may happen while data are on their way."""
+
+
+class Claims:
+    """What `SyncerContract` describes: the class attributes, and the steps that its checks share."""
+
+    kinds: ClassVar[Mapping[str, st.SearchStrategy[Any]] | None] = None
+    identifiers: ClassVar[Sequence[str]] = (
+        "Users2",
+        "users",
+        "./users",
+        "a/../users",
+        "../up",
+        "/abs",
+        "",
+        "USERS",
+        "two words",
+        "名前",
+        "é",
+        "e\u0301",
+        "select",
+        "it's",
+        'a"; drop table t;--',
+        "100%",
+        "a:b",
+        "a*b?",
+        "trailing.",
+        " padded ",
+        "con",
+        "-x",
+        "x" * 60,
+    )
+    columns: ClassVar[Sequence[str]] = (
+        "Name",
+        "name",
+        "two words",
+        "名前",
+        "select",
+        "it's",
+        'quo"te',
+        "a,b;c|d",
+        "x.y",
+        "%s",
+        ":x",
+        "=x",
+        "x\ny",
+        "{x}",
+        "$x",
+    )
+    ordered: ClassVar[bool] = True
+    streams: ClassVar[bool] = True
+    rows: ClassVar[int] = 100_000
+    max_examples: ClassVar[int] = 20
+    refusals: ClassVar[tuple[type[Exception], ...]] = (Exception,)
+
+    @pytest.fixture
+    def syncer(self) -> Any:
+        """Return an empty syncer; every author writes this one."""
+        message = f"{type(self).__name__} must have a fixture called syncer, which returns an empty one"
+        raise NotImplementedError(message)
+
+    def reopening(self, syncer: Any) -> str:  # noqa: ARG002 - authors use it
+        """Return Python that assigns ``syncer`` to the same store in another process, or nothing."""
+        return ""
+
+    # The steps ------------------------------------------------------------------------------------------------------
+
+    def kept(self, syncer: Any, value: Any) -> Any:
+        """Return what ``load`` gives for a value that ``dump`` took, as the syncer declares it."""
+        normalized = getattr(syncer, "normalized", None)
+        return value if normalized is None else normalized(value)
+
+    def takes(self, syncer: Any, value: Any) -> bool:
+        """Say whether a syncer declares that it can keep a value at all."""
+        try:
+            self.kept(syncer, value)
+        except DatastoreSyncError:
+            return False
+        return True
+
+    def for_all(self, strategy: st.SearchStrategy[Any], law: Callable[[Any], None]) -> None:
+        """Try a law on what a strategy makes up."""
+        suppressed = [HealthCheck.too_slow, HealthCheck.filter_too_much]
+        limits = settings(max_examples=self.max_examples, deadline=None, suppress_health_check=suppressed)
+
+        @limits
+        @given(strategy)
+        def tried(drawn: Any) -> None:
+            law(drawn)
+
+        tried()
+
+    def tables(self, syncer: Any, *, max_size: int = 5) -> st.SearchStrategy[list[dict[str, Any]]]:
+        """Return a strategy for what this syncer can keep in a table."""
+        declared = hasattr(syncer, "normalized")
+        kinds = self.kinds or (RICH_KINDS if declared else PLAIN_KINDS)
+        return records(kinds, takes=lambda value: self.takes(syncer, value), max_size=max_size)
+
+    def fresh(self) -> str:
+        """Return an identifier that nobody used yet, so that no table has columns from before."""
+        return f"table_{secrets.token_hex(6)}"
+
+    def given(self, data: Iterable[Mapping[str, Any]]) -> Any:
+        """Return data the way this syncer takes them: as an iterator, which can be read once, or as a list."""
+        return iter(data) if self.streams else list(data)
+
+    def loaded(self, syncer: Any, identifier: str) -> list[Mapping[str, Any]]:
+        """Return all that a table holds."""
+        return list(syncer.load(identifier))
+
+    def expect(self, syncer: Any, identifier: str, data: Rows, *, what: str, ordered: bool | None = None) -> None:
+        """Check that a table holds these data, up to the declared losses."""
+        expected = [{column: self.kept(syncer, value) for column, value in record.items()} for record in data]
+        absent = self.kept(syncer, None) if self.takes(syncer, None) else None
+        found = difference(
+            expected,
+            self.loaded(syncer, identifier),
+            absent=absent,
+            ordered=self.ordered if ordered is None else ordered,
+        )
+        assert not found, f"{what}: {found}"
+
+    def expect_refusal(self, call: Callable[[], Any], *, what: str, naming: str = "") -> None:
+        """Check that a call raises an error, and that its message names what it is about."""
+        try:
+            call()
+        except self.refusals as error:
+            shown = str(error)
+            assert naming in shown, f"{what}, but the error does not name {naming!r}: {shown!r}"
+            return
+        pytest.fail(f"{what}, but nothing was raised")
+
+    def require(self, syncer: Any, *members: str) -> None:
+        """Skip a check of what this syncer does not have, nor need to have."""
+        for member in members:
+            if not callable(getattr(syncer, member, None)):
+                pytest.skip(f"{type(syncer).__name__} has no {member}")
+
+
+def breaking_off(data: Rows, error: BaseException) -> Iterator[Mapping[str, Any]]:
+    """Yield data, and then raise."""
+    yield from data
+    raise error
