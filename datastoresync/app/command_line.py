@@ -1,0 +1,225 @@
+"""The command line of an application: every part's options in one parser, and each part's values taken out again."""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from typing import Any, NoReturn
+
+from datastoresync.app.arguments import Argument, Arguments
+from datastoresync.app.options import Section, unclashed
+from datastoresync.app.secrets import hidden
+from datastoresync.errors import DeclarationError
+
+__all__ = ["CommandLine"]
+
+_EXIT_CODES = """\
+exit codes:
+  0    all is well
+  1    something failed
+  2    the command line is wrong; nothing was read
+  3    refused by the safeguards, which changed nothing; nothing else failed
+  130  interrupted by Ctrl-C"""
+
+
+class CommandLine:
+    """What an application can be told: its own options, and a section of options for each part.
+
+    Args:
+        sections: In the order in which they are shown.
+        name: What the usage calls the program; None for the name of the script.
+        description: What ``--help`` begins with.
+        version: What ``--version`` shows; without one there is no such option.
+
+    Raises:
+        DeclarationError: if a part requires an argument that it did not add.
+    """
+
+    def __init__(
+        self,
+        sections: Sequence[Section],
+        *,
+        name: str | None = None,
+        description: str | None = None,
+        version: str | None = None,
+    ) -> None:
+        self._sections = sections
+        self._name = name
+        self._description = description
+        self._version = version
+        self._needed = [set(_needed(section)) for section in sections]
+        reserved = self._own(_Parser(add_help=True))
+        self._flags = unclashed(sections, reserved)
+        positional = Counter(_label(each) for each in self._flags if each.positional)
+        self._ambiguous = {label for label, uses in positional.items() if uses > 1}
+        self._shown = self._built(parsing=False)
+        self._parser = self._built(parsing=True)
+        self._parser.shown = self._shown
+
+    def help(self) -> str:
+        """Return what ``--help`` prints."""
+        return self._shown.format_help()
+
+    def parse(self, argv: Sequence[str] | None = None) -> tuple[argparse.Namespace, list[argparse.Namespace]]:
+        """Return the application's own values, and for each section its values under its own names.
+
+        Raises:
+            SystemExit: with code 2 if something is wrong, having named all that is missing on standard error; with
+                code 0 after ``--help``.
+        """
+        namespace, unknown = self._parser.parse_known_args(argv)
+        given = vars(namespace)
+        values = [_values(index, section, given) for index, section in enumerate(self._sections)]
+        problems = [*self._unrecognized(unknown), *self._missing(given, values)]
+        if problems:
+            self._parser.error("\n".join(problems))
+        own = {key: value for key, value in given.items() if "." not in key}
+        return argparse.Namespace(**own), [argparse.Namespace(**{**own, **each}) for each in values]
+
+    def _own(self, parser: argparse.ArgumentParser) -> list[str]:
+        """Add the application's own options, and return how they are written."""
+        actions = [
+            parser.add_argument("--dry-run", action="store_true", help="show what would be done, and change nothing"),
+            parser.add_argument("-v", "--verbose", action="store_true", help="say what is done, with all details"),
+            parser.add_argument("-q", "--quiet", action="store_true", help="say nothing but what went wrong"),
+        ]
+        if self._version is not None:
+            action = parser.add_argument("--version", action="version", version=f"%(prog)s {self._version}")
+            actions.append(action)
+        return ["-h", "--help", *(string for action in actions for string in action.option_strings)]
+
+    def _built(self, *, parsing: bool) -> _Parser:
+        """Return the parser that is shown, or the one that parses, which leaves it to us to say what is missing."""
+        parser = _Parser(
+            prog=self._name,
+            description=self._description,
+            epilog=_EXIT_CODES,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+            allow_abbrev=False,
+        )
+        self._own(parser)
+        for index, section in enumerate(self._sections):
+            group = parser.add_argument_group(section.title, section.description or None)
+            holders: dict[Arguments, Any] = {section.parser: group}
+            self._add_groups(parser, section, section.parser, holders, parsing=parsing)
+            for argument in section.parser.arguments:
+                action = holders[argument.holder].add_argument(*self._flags[argument], **argument.settings)
+                action.help, action.default = argument.action.help, argument.action.default
+                action.metavar = self._metavar(section, argument)
+                action.required = not parsing and argument in self._needed[index]
+                if parsing and (argument.required or argument.holder.required):
+                    action.default = argparse.SUPPRESS  # so that what is not given is not there
+                if action.dest != argparse.SUPPRESS:
+                    action.dest = f"{index}.{argument.action.dest}"
+        return parser
+
+    def _add_groups(
+        self, parser: _Parser, section: Section, holder: Arguments, holders: dict[Arguments, Any], *, parsing: bool
+    ) -> None:
+        for group in holder.groups:
+            if group.exclusive:
+                holders[group] = holders[holder].add_mutually_exclusive_group(required=group.required and not parsing)
+            else:
+                title = f"{section.name}: {group.title}" if group.title else section.name
+                holders[group] = parser.add_argument_group(title, group.description)
+            self._add_groups(parser, section, group, holders, parsing=parsing)
+
+    def _metavar(self, section: Section, argument: Argument) -> Any:
+        action = argument.action
+        if argument.positional:
+            label = _label(argument)
+            return f"{section.slug}-{label}" if label in self._ambiguous else action.metavar or _plain(action)
+        if action.metavar is not None or action.choices is not None or action.nargs == 0:
+            return action.metavar
+        return action.dest.upper()
+
+    def _unrecognized(self, unknown: Sequence[str]) -> Iterator[str]:
+        """Name what no part has added; values are left out where one may belong to a mistyped option."""
+        options = [text.partition("=")[0] for text in unknown if text.startswith("-") and text != "-"]
+        known = [string for argument, flags in self._flags.items() for string in argument.strings(flags)]
+        for option in options:
+            renamed = ["/".join(flags) for argument, flags in self._flags.items() if option in argument.flags]
+            near = renamed or difflib.get_close_matches(option, known, n=1)
+            either = " or ".join(near)
+            shown = option if option.startswith("--") or near else option[:2]  # behind which a value may stand
+            yield f"unrecognized argument: {shown}{f' (did you mean {either}?)' if near else ''}"
+        if unknown and not options:
+            yield f"unrecognized arguments: {' '.join(unknown)}"
+
+    def _missing(self, given: dict[str, Any], values: Sequence[dict[str, Any]]) -> list[str]:
+        """Name all that is missing, part by part."""
+        lines = []
+        for index, section in enumerate(self._sections):
+            names = []
+            for argument in section.parser.arguments:
+                name = argument.action.dest
+                lacks = f"{index}.{name}" not in given if argument.required else values[index].get(name) in (None, [])
+                if lacks and argument in self._needed[index]:
+                    names.append(self._called(section, argument))
+            for group in section.parser.choices:
+                members = [argument for argument in section.parser.arguments if argument.holder is group]
+                if not any(f"{index}.{argument.action.dest}" in given for argument in members):
+                    names.append(f"one of {', '.join(self._called(section, each) for each in members)}")
+            if names:
+                lines.append(f"  {section.name}: {', '.join(names)}")
+        return ["missing arguments:", *lines] if lines else []
+
+    def _called(self, section: Section, argument: Argument) -> str:
+        if argument.positional:
+            label = self._metavar(section, argument)
+            return label if isinstance(label, str) else argument.action.dest
+        return "/".join(self._flags[argument])
+
+
+class _Parser(argparse.ArgumentParser):
+    """Shows another parser's help and usage, and no passwords in its errors."""
+
+    shown: argparse.ArgumentParser | None = None
+
+    def format_help(self) -> str:
+        return super().format_help() if self.shown is None else self.shown.format_help()
+
+    def format_usage(self) -> str:
+        return super().format_usage() if self.shown is None else self.shown.format_usage()
+
+    def error(self, message: str) -> NoReturn:
+        super().error(hidden(message))
+
+
+def _needed(section: Section) -> Iterator[Argument]:
+    """Yield the arguments that must be given: the part said so of them, or names them in ``required_arguments``."""
+    arguments = section.parser.arguments
+    names = {argument.action.dest: argument for argument in reversed(arguments)}
+    for name in section.required:
+        plain = name.lstrip("-").replace("-", "_")
+        if plain not in names and name not in names:
+            has = ", ".join(names) or "none"
+            message = f"{section.name} requires the argument {name!r}, which it does not add: it adds {has}"
+            raise DeclarationError(message)
+        yield names[name if name in names else plain]
+    yield from (argument for argument in arguments if argument.required)
+
+
+def _values(index: int, section: Section, given: dict[str, Any]) -> dict[str, Any]:
+    """Return a section's values under its own names."""
+    values: dict[str, Any] = {}
+    for argument in section.parser.arguments:
+        name = argument.action.dest
+        if f"{index}.{name}" in given:
+            values[name] = given[f"{index}.{name}"]
+        elif name not in values and argument.holder.required:
+            default, convert = argument.action.default, argument.action.type
+            values[name] = convert(default) if isinstance(default, str) and callable(convert) else default
+    for name, value in section.parser.defaults.items():
+        values.setdefault(name, value)
+    return {name: value for name, value in values.items() if value is not argparse.SUPPRESS}
+
+
+def _label(argument: Argument) -> str:
+    return str(argument.action.metavar or argument.action.dest)
+
+
+def _plain(action: argparse.Action) -> str | None:
+    return None if action.choices is not None else action.dest

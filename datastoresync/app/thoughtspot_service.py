@@ -1,0 +1,235 @@
+"""ThoughtSpot's session and user-sync calls, version 1 of its public REST API, over one connection."""
+
+from __future__ import annotations
+
+import datetime
+import email.utils
+import json
+import random
+import re
+import ssl
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Self
+from urllib.parse import urlsplit
+
+from datastoresync.errors import DeclarationError, MissingDependencyError, SyncerError
+from datastoresync.printing.visible import cell
+
+if TYPE_CHECKING:
+    import httpx
+
+__all__ = ["Answer", "ThoughtSpotService"]
+
+Answer = Mapping[str, Mapping[str, Sequence[str]]]
+"""What became of principals: for ``users`` and ``groups`` the names ``added``, ``updated``, ``deleted`` and
+``unchanged``."""
+
+_API = "/callosum/v1/tspublic/v1"
+_HEADERS = {"X-Requested-By": "ThoughtSpot", "Accept": "application/json"}
+_FATES = ("added", "updated", "deleted", "unchanged")
+_LONGEST_WAIT = 300.0
+"""Seconds; who is told to wait longer gives up and says so."""
+
+
+class ThoughtSpotService:
+    """A ThoughtSpot cluster, as one of its administrators sees it.
+
+    What fails in passing (no connection, no answer in time, 429, 5xx) is tried again: a sync says how things are to
+    be, so that a second one does no harm. The waits double from a second on, are a little random so that several
+    clients do not come back at once, and follow ``Retry-After``.
+
+    Args:
+        url: Where the cluster is: ``https://host``.
+        username: Who logs in.
+        password: Never shown.
+        verify: Whether the cluster must prove who it is. Without it plain ``http`` is taken too.
+        timeout: Seconds to wait for a connection, and for each part of an answer.
+        retries: How often a call is tried again.
+        sleep: Waits for a number of seconds.
+
+    Raises:
+        DeclarationError: if the URL is none, has a password in it, or would send one in the clear.
+        MissingDependencyError: if httpx is not installed.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        username: str,
+        password: str,
+        *,
+        verify: bool = True,
+        timeout: float = 60.0,
+        retries: int = 5,
+        sleep: Callable[[float], object] = time.sleep,
+    ) -> None:
+        try:
+            import httpx
+        except ImportError as error:
+            message = "ThoughtSpot needs httpx: pip install 'datastoresync[thoughtspot]'"
+            raise MissingDependencyError(message) from error
+        self._httpx = httpx
+        self._credentials = {"username": username, "password": password, "rememberme": "false"}
+        self._retries = retries
+        self._sleep = sleep
+        self.host = _host_of(url, verify=verify)
+        self._client = httpx.Client(base_url=url.rstrip("/"), headers=_HEADERS, verify=verify, timeout=timeout)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the connection."""
+        self._client.close()
+
+    def log_in(self) -> None:
+        """Begin a session. `sync` begins another one when it has expired.
+
+        Raises:
+            SyncerError: if the cluster cannot be reached, or does not let us in.
+        """
+        response = self._post("/session/login", data=self._credentials)
+        if response.status_code in (self._httpx.codes.UNAUTHORIZED, self._httpx.codes.FORBIDDEN):
+            user = self._credentials["username"]
+            message = f"{self.host} does not let {user!r} in ({response.status_code}): check the name and the password"
+            raise SyncerError(message)
+        if not response.is_success:
+            message = f"cannot log in to {self.host}: {self._said(response, ())}"
+            raise SyncerError(message)
+
+    def sync(
+        self,
+        principals: Sequence[Mapping[str, Any]],
+        *,
+        apply: bool = True,
+        remove_deleted: bool = False,
+        password: str | None = None,
+    ) -> Answer:
+        """Make users and groups as they are described, and return what that changed.
+
+        Args:
+            principals: The users and groups.
+            apply: Whether to do it; otherwise the answer says what would be done.
+            remove_deleted: Whether every other user and group is deleted.
+            password: The one of new users that bring none.
+
+        Raises:
+            SyncerError: if the cluster cannot be reached, refuses, or answers what is no answer.
+        """
+        fields: dict[str, Any] = {
+            "principals": ("principals.json", json.dumps(principals).encode(), "application/json"),
+            "applyChanges": (None, json.dumps(apply)),
+            "removeDeleted": (None, json.dumps(remove_deleted)),
+        }
+        if password:
+            fields["password"] = (None, password)
+        secrets = [password, *(principal.get("password") for principal in principals)]
+        response = self._post("/user/sync", files=fields)
+        if response.status_code == self._httpx.codes.UNAUTHORIZED:  # the session has expired
+            self.log_in()
+            response = self._post("/user/sync", files=fields)
+        if not response.is_success:
+            message = f"{self.host} refuses to sync: {self._said(response, secrets)}"
+            raise SyncerError(message)
+        return self._answer(response)
+
+    def _post(self, path: str, **content: Any) -> httpx.Response:
+        """Send a request, again and again if need be, and return the answer, whatever it says."""
+        why = ""
+        for attempt in range(self._retries + 1):
+            wait = 2**attempt * random.uniform(0.5, 1.0)  # noqa: S311 - it spreads requests, and guards nothing
+            try:
+                response = self._client.post(_API + path, **content)
+            except self._httpx.TransportError as error:
+                why = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+                if _unverified(error):
+                    message = (
+                        f"{self.host} cannot prove who it is: {why}; have its certificate's issuer trusted here "
+                        "(SSL_CERT_FILE), or give --disable-ssl if anybody may answer in its place"
+                    )
+                    raise SyncerError(message) from None
+            else:
+                if response.status_code != self._httpx.codes.TOO_MANY_REQUESTS and not response.is_server_error:
+                    return response
+                why = self._said(response, ())
+                wait = max(wait, _told_to_wait(response.headers.get("Retry-After", "")))
+                if wait > _LONGEST_WAIT:
+                    message = f"{self.host} is not to be asked again for {wait:,.0f} s: {why}; run it later"
+                    raise SyncerError(message)
+            if attempt < self._retries:
+                self._sleep(wait)
+        message = f"{self.host} did not answer as it should, in {self._retries + 1} attempts: {why}"
+        raise SyncerError(message)
+
+    def _said(self, response: httpx.Response, secrets: Iterable[str | None]) -> str:
+        """Return what an answer says, on one line and without the passwords that were sent."""
+        said = f"{response.status_code} {response.reason_phrase}".strip()
+        if response.is_redirect:
+            return f"{said}: it is somewhere else, so give that URL"
+        try:
+            told = response.json()["debug"]
+        except (ValueError, TypeError, LookupError):
+            return said
+        # Who quotes what was sent may have written it in another way: nothing behind the word is shown.
+        text = re.split("password", str(told), maxsplit=1, flags=re.IGNORECASE)[0]
+        for secret in filter(None, (self._credentials["password"], *secrets)):
+            text = text.replace(secret, "***").replace(json.dumps(secret)[1:-1], "***")
+        return f"{said}: {cell(text, 200)}"
+
+    def _answer(self, response: httpx.Response) -> Answer:
+        try:
+            told = response.json()
+        except ValueError:
+            told = None
+        names = {(branch, fate): f"{branch}{fate.title()}" for branch in ("users", "groups") for fate in _FATES}
+        lists = {name: told[name] for name in names.values() if name in told} if isinstance(told, dict) else {}
+        if not lists or not all(map(_are_names, lists.values())):
+            message = (
+                f"{self.host} answered {response.status_code}, but not with what was added, updated and deleted: "
+                "whether it was done is not known; is this the URL of ThoughtSpot itself?"
+            )
+            raise SyncerError(message)
+        return {branch: {fate: lists.get(names[branch, fate], []) for fate in _FATES} for branch in ("users", "groups")}
+
+
+def _host_of(url: str, *, verify: bool) -> str:
+    """Return the host of a URL, if a password may be sent there."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        parts = urlsplit("")
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        message = "the URL of ThoughtSpot is to look like https://thoughtspot.example.org"
+        raise DeclarationError(message)
+    if "@" in parts.netloc or parts.query or parts.fragment:
+        message = f"the URL of ThoughtSpot is to be no more than {parts.scheme}://{parts.hostname}"
+        raise DeclarationError(message)
+    if parts.scheme == "http" and verify and parts.hostname not in ("localhost", "127.0.0.1", "::1"):
+        message = f"http://{parts.hostname} would send passwords in the clear: use https, or --disable-ssl if you must"
+        raise DeclarationError(message)
+    return parts.hostname
+
+
+def _are_names(given: object) -> bool:
+    return isinstance(given, list) and all(isinstance(name, str) for name in given)
+
+
+def _unverified(error: BaseException | None) -> bool:
+    while error is not None and not isinstance(error, ssl.SSLCertVerificationError):
+        error = error.__cause__ or error.__context__
+    return error is not None
+
+
+def _told_to_wait(given: str) -> float:
+    """Return the seconds that a ``Retry-After`` asks for: it has a number of them, or a date (RFC 9110, 10.2.3)."""
+    if given.isascii() and given.isdigit():
+        return float(given)
+    try:
+        until = email.utils.parsedate_to_datetime(given)
+    except ValueError:
+        return 0.0
+    return (until - datetime.datetime.now(datetime.UTC)).total_seconds()

@@ -1,0 +1,145 @@
+"""ThoughtSpot's users and groups as objects, and as its user-sync call wants them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, ClassVar, Literal
+
+import attrs
+
+from datastoresync.branch import Branch
+from datastoresync.diffing.order import in_order
+from datastoresync.errors import CircularOrderError, DeclarationError
+from datastoresync.object import Object
+from datastoresync.tree import Tree
+
+__all__ = ["ThoughtSpotGroup", "ThoughtSpotTree", "ThoughtSpotUser", "caseless", "principals_of", "problems_of"]
+
+Visibility = Literal["DEFAULT", "NON_SHARABLE"]
+
+
+def caseless(name: str) -> str:
+    """Return a name as ThoughtSpot compares it, which takes ``Bob`` and ``bob`` for one."""
+    return name.lower()
+
+
+class _Secret(str):
+    """A text that is not shown."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "'***'"
+
+
+def _secret(value: str | None) -> _Secret | None:
+    return _Secret(value) if value else None
+
+
+class ThoughtSpotPrincipal(Object):
+    """What users and groups have in common. ``groups`` are the names of those that it is in."""
+
+    _identifiers = ("name",)
+    _attributes: ClassVar[tuple[str, ...]] = ("description", "display_name", "groups", "visibility")
+    _references = {"groups": "groups"}  # noqa: RUF012 - a setting of the class, which Object declares
+
+    name: str
+    display_name: str = ""
+    description: str | None = None
+    groups: set[str] = set()  # noqa: RUF012 - each object gets its own
+    visibility: Visibility = "DEFAULT"
+
+
+class ThoughtSpotUser(ThoughtSpotPrincipal):
+    """Somebody who logs in. ``password`` is carried along for one who is new, and never compared or shown."""
+
+    _attributes = ("description", "display_name", "groups", "mail", "visibility")
+
+    mail: str | None = None
+    password: str | None = attrs.field(default=None, repr=False, converter=_secret)
+
+
+class ThoughtSpotGroup(ThoughtSpotPrincipal):
+    """A group of users, and of other groups."""
+
+
+class ThoughtSpotTree(Tree):
+    """Users and groups as ThoughtSpot has them. Give the branches importers, or take it as a model for a tree."""
+
+    users = Branch(ThoughtSpotUser)
+    groups = Branch(ThoughtSpotGroup)
+
+
+_CLASSES: Mapping[str, type[Object]] = {"users": ThoughtSpotUser, "groups": ThoughtSpotGroup}
+
+
+def objects_of(tree: Tree, name: str) -> list[Any]:
+    """Return the users or the groups of any tree as objects of ThoughtSpot's, in the order of their names.
+
+    Raises:
+        DeclarationError: if the tree has no such branch, or objects whose ``name`` is not what identifies them.
+        ImporterError: if an object has an attribute that ThoughtSpot does not know, or a value of another type.
+    """
+    if name not in tree:
+        message = f"{tree.name} has no branch {name!r}: ThoughtSpot takes a tree with branches users and groups"
+        raise DeclarationError(message)
+    branch = tree[name]
+    if issubclass(branch.object_class, _CLASSES[name]):
+        return list(branch.values())
+    side = branch.side()
+    if "name" in side.attributes:
+        message = (
+            f"{branch.full_name} has names beside its idnumbers, and ThoughtSpot knows users and groups by their names "
+            f"alone: declare _identifiers = ('name',), or call them display_name"
+        )
+        raise DeclarationError(message)
+    rows = [{"name": key, **side.values(key)} for key in side.objects]
+    return list(Branch(_CLASSES[name], importer=rows).bound(name, tree).load().values())
+
+
+def problems_of(users: list[Any], groups: list[Any], existing: frozenset[str] = frozenset()) -> Iterator[str]:
+    """Yield a sentence for each reason why users and groups do not fit together.
+
+    Args:
+        users: The users.
+        groups: The groups.
+        existing: Names of further groups, which are in ThoughtSpot already.
+    """
+    known = {caseless(group.name) for group in groups} | set(map(caseless, existing))
+    for kind, items in (("user", users), ("group", groups)):
+        seen: dict[str, str] = {}
+        for item in items:
+            first = seen.setdefault(caseless(item.name), item.name)
+            if first != item.name:
+                yield f"{kind} {item.name!r} and {kind} {first!r} are one for ThoughtSpot, which is blind to case"
+            for group in sorted({group for group in item.groups if caseless(group) not in known}):
+                yield f"{kind} {item.name!r} is in group {group!r}, which does not exist"
+    try:
+        _parents_first(groups)
+    except CircularOrderError as error:
+        yield str(error)
+
+
+def _parents_first(groups: list[Any]) -> list[Any]:
+    by_name = {caseless(group.name): group for group in groups}
+    after = {name: [caseless(parent) for parent in group.groups] for name, group in by_name.items()}
+    return [by_name[name] for name in in_order(by_name, after, what="groups")]
+
+
+def principals_of(users: list[Any], groups: list[Any]) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """Return users and groups as the user-sync call wants them; of the groups each behind those that it is in."""
+    return [_principal(user, "LOCAL_USER") for user in users], [
+        _principal(group, "LOCAL_GROUP") for group in _parents_first(groups)
+    ]
+
+
+def _principal(item: Any, kind: str) -> dict[str, Any]:
+    principal = {
+        "principalTypeEnum": kind,
+        "name": item.name,
+        "displayName": item.display_name or item.name,
+        "visibility": item.visibility,
+        "groupNames": sorted(set(item.groups)),
+    }
+    given = {name: getattr(item, name, None) for name in ("mail", "description", "password")}
+    return principal | {name: value for name, value in given.items() if value is not None}
