@@ -1,0 +1,73 @@
+"""The words of dsync, and of diffsync as it is today: adapters, models, and the diffs between them.
+
+>>> class Device(DiffSyncModel):
+...     _modelname = "device"
+...     _identifiers = ("name",)
+...     _attributes = ("role",)
+...     name: str
+...     role: str = "switch"
+>>> class Inventory(Adapter):
+...     device = Device
+...     top_level = ["device"]
+>>> old, new = Inventory("old"), Inventory("new")
+>>> old.add(Device(name="sw1"))
+>>> new.add(Device(name="sw1", role="router"))
+>>> print(old.diff_from(new).str())
+device
+  device: sw1
+    role    new(router)    old(switch)
+>>> old.sync_from(new).summary()
+{'create': 0, 'update': 1, 'delete': 0, 'no-change': 0, 'skip': 0}
+>>> old.get("device", "sw1").role
+'router'
+
+It is all translated into the native tree behind an adapter (``adapter.tree``), which does the work.
+"""
+
+from datastoresync.vocabularies.dsync.adapter import Adapter, DiffSync, DSync
+from datastoresync.vocabularies.dsync.difference import Diff, DiffElement
+from datastoresync.vocabularies.dsync.exceptions import (
+    DiffClassMismatch,
+    DiffException,
+    ObjectAlreadyExists,
+    ObjectCrudException,
+    ObjectNotCreated,
+    ObjectNotDeleted,
+    ObjectNotFound,
+    ObjectNotUpdated,
+    ObjectStoreException,
+    ObjectStoreWrongType,
+)
+from datastoresync.vocabularies.dsync.flags import (
+    DiffSyncActions,
+    DiffSyncFlags,
+    DiffSyncModelFlags,
+    DiffSyncStatus,
+)
+from datastoresync.vocabularies.dsync.model import DiffSyncModel, DSyncModel
+from datastoresync.vocabularies.dsync.store import LocalStore
+
+__all__ = [
+    "Adapter",
+    "DSync",
+    "DSyncModel",
+    "Diff",
+    "DiffClassMismatch",
+    "DiffElement",
+    "DiffException",
+    "DiffSync",
+    "DiffSyncActions",
+    "DiffSyncFlags",
+    "DiffSyncModel",
+    "DiffSyncModelFlags",
+    "DiffSyncStatus",
+    "LocalStore",
+    "ObjectAlreadyExists",
+    "ObjectCrudException",
+    "ObjectNotCreated",
+    "ObjectNotDeleted",
+    "ObjectNotFound",
+    "ObjectNotUpdated",
+    "ObjectStoreException",
+    "ObjectStoreWrongType",
+]

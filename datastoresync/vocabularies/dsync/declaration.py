@@ -1,0 +1,140 @@
+"""What a model's class says, checked when it is declared, and worked out once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from decimal import Decimal
+from typing import Any
+
+import attrs
+
+from datastoresync.errors import DeclarationError
+from datastoresync.importing.object_type import ObjectType
+from datastoresync.importing.scalars import SCALARS
+from datastoresync.object import layout_of
+from datastoresync.vocabularies.dsync.flags import DiffSyncModelFlags
+
+__all__ = ["ModelType", "Plan", "plan_of"]
+
+_TAKEN = frozenset({"model_flags", "adapter"})
+
+Step = tuple[str, Callable[[Any, Any], None], frozenset[type], Callable[[Any], Any], Callable[[], Any] | None]
+"""A field: its name, what sets it, the types whose values need no conversion, the conversion, and the default."""
+
+_PLAIN = frozenset({*SCALARS, type(None)} - {Decimal})
+"""Types whose values are taken as they are where they are declared; a Decimal may be infinite, a list is copied."""
+
+
+class ModelType(ObjectType):
+    """Makes models: closed objects whose values are converted by ``__init__``, and whose settings fit together."""
+
+    def __new__(mcs, name: str, bases: tuple[type, ...], namespace: dict[str, Any], **kwargs: Any) -> ModelType:
+        """Create a class, and check it.
+
+        Raises:
+            AttributeError: if its settings name what is not a field, or one field for two purposes.
+            DeclarationError: if it uses what only pydantic understands.
+        """
+        written = "__init__" in namespace
+        for taken in _TAKEN & set(namespace.get("__annotations__", ())):  # no fields: every model has them
+            del namespace["__annotations__"][taken]
+        if namespace.get("adapter", "") is None:
+            del namespace["adapter"]
+        cls: Any = super().__new__(mcs, name, bases, namespace, **kwargs)
+        made = vars(cls).get("__init__")
+        if made is not None and not written and "__attrs_attrs__" in vars(cls):
+            type.__delattr__(cls, "__init__")  # the one of `DiffSyncModel`, which converts, is to be found
+            type.__setattr__(cls, "__generated__", staticmethod(made))
+        flags = vars(cls).get("model_flags")
+        if isinstance(flags, DiffSyncModelFlags):  # given without an annotation
+            type.__delattr__(cls, "model_flags")
+            type.__setattr__(cls, "_class_flags", flags)
+        _check(cls, [field.name for field in getattr(cls, "__attrs_attrs__", ())])
+        return cls  # type: ignore[no-any-return]  # it is handled as Any for its settings
+
+
+def _check(cls: Any, fields: list[str]) -> None:
+    settings: Mapping[str, Iterable[str]] = {
+        "_identifiers": cls._identifiers,
+        "_shortname": cls._shortname,
+        "_attributes": cls._attributes,
+        "_children": cls._children.values(),
+    }
+    for setting, names in settings.items():
+        for name in names:
+            if name not in fields:
+                message = f"{cls.__name__}.{setting} names {name!r}, which is no annotated field of it"
+                raise AttributeError(message)
+    for first, second in (("_identifiers", "_attributes"), ("_identifiers", "_children"), ("_attributes", "_children")):
+        both = sorted(set(settings[first]) & set(settings[second]))
+        if both:
+            message = f"{cls.__name__} names {', '.join(both)} both in {first} and in {second}: take it out of one"
+            raise AttributeError(message)
+    given = {field.name: field.default for field in getattr(cls, "__attrs_attrs__", ())}
+    for name, value in {**vars(cls), **given}.items():
+        if type(value).__module__.partition(".")[0] == "pydantic":
+            message = (
+                f"{cls.__name__}.{name} is pydantic's, which is not at work here: write attrs.field(default=…, "
+                "factory=…, converter=…, validator=…) for a field, and a property for what is computed"
+            )
+            raise DeclarationError(message)
+
+
+@attrs.frozen(eq=False)
+class Plan:
+    """How a model of one class is made.
+
+    Args:
+        steps: What to do for each field, in order.
+        fields: The names of all fields.
+        attributes: Those that are compared, in the order of their declaration.
+        defaults: What makes the default of each field that has one.
+        strict: Whether other keyword arguments are refused.
+        generated: An ``__init__`` with the user's own validators and converters, to be called as well.
+    """
+
+    steps: tuple[Step, ...]
+    fields: tuple[str, ...]
+    attributes: tuple[str, ...]
+    defaults: Mapping[str, Callable[[], Any]]
+    strict: bool
+    generated: Callable[..., None] | None
+
+    def is_default(self, name: str, value: Any) -> bool:
+        """Say whether a value is what its field has if nothing is given."""
+        if name in self.defaults:
+            return bool(value == self.defaults[name]())
+        return name == "model_flags" and value is DiffSyncModelFlags.NONE
+
+
+def _unchanged(value: Any) -> Any:
+    return value
+
+
+def plan_of(cls: Any) -> Plan:
+    """Return how a model of a class is made; worked out once a class, when its annotations can be resolved."""
+    found: Plan | None = cls.__dict__.get("__plan__")
+    if found is None:
+        found = _plan(cls)
+        type.__setattr__(cls, "__plan__", found)
+    return found
+
+
+def _plan(cls: Any) -> Plan:
+    fields = (layout_of(cls).fields or {}) if cls._identifiers else {}
+    steps: list[Step] = []
+    for name, field in fields.items():
+        converter = field.converter
+        kinds = converter.kinds if converter is not None and converter.kinds <= _PLAIN else frozenset()
+        convert = _unchanged if converter is None else converter.one
+        steps.append((name, getattr(cls, name).__set__, kinds, convert, field.default))
+    declared = getattr(cls, "__attrs_attrs__", ())
+    custom = hasattr(cls, "__attrs_post_init__") or any(one.validator or one.converter for one in declared)
+    return Plan(
+        tuple(steps),
+        tuple(fields),
+        tuple(name for name in fields if name in cls._attributes),
+        {name: field.default for name, field in fields.items() if field.default is not None},
+        dict(getattr(cls, "model_config", {})).get("extra") == "forbid",
+        cls.__generated__ if custom else None,
+    )

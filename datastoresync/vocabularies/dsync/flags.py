@@ -1,0 +1,86 @@
+"""Flags, statuses and the names of actions, as diffsync has them."""
+
+from __future__ import annotations
+
+import enum
+from functools import lru_cache
+
+from datastoresync.diffing.flags import Flags
+
+__all__ = ["DiffSyncActions", "DiffSyncFlags", "DiffSyncModelFlags", "DiffSyncStatus", "flags_of_model", "flags_of_run"]
+
+
+class DiffSyncModelFlags(enum.Flag):
+    """What is special about a model, as ``model_flags`` of its class or of one object.
+
+    ``NATURAL_DELETION_ORDER`` asks for what always holds here: children are deleted before their parents.
+    """
+
+    NONE = 0
+    IGNORE = 0b1
+    """Neither compare nor change it, nor what is below it."""
+    SKIP_CHILDREN_ON_DELETE = 0b10
+    """When it is deleted, its children go with it and are not deleted one by one."""
+    SKIP_UNMATCHED_SRC = 0b100
+    """Do not create it where only the source has it."""
+    SKIP_UNMATCHED_DST = 0b1000
+    """Do not delete it where only the destination has it."""
+    NATURAL_DELETION_ORDER = 0b10000
+    SKIP_UNMATCHED_BOTH = SKIP_UNMATCHED_SRC | SKIP_UNMATCHED_DST
+
+
+class DiffSyncFlags(enum.Flag):
+    """What is special about one comparison or one sync."""
+
+    NONE = 0
+    CONTINUE_ON_FAILURE = 0b1
+    """Go on after a model could not be created, updated or deleted; ``diff.report`` says which ones."""
+    SKIP_UNMATCHED_SRC = 0b10
+    """Create nothing."""
+    SKIP_UNMATCHED_DST = 0b100
+    """Delete nothing."""
+    SKIP_UNMATCHED_BOTH = SKIP_UNMATCHED_SRC | SKIP_UNMATCHED_DST
+    LOG_UNCHANGED_RECORDS = 0b1000
+    """Log how many models needed no change."""
+
+
+class DiffSyncStatus(enum.Enum):
+    """How the last creation, update or deletion of a model went."""
+
+    UNKNOWN = "unknown"
+    SUCCESS = "success"
+    FAILURE = "failure"
+    ERROR = "error"
+
+
+class DiffSyncActions:
+    """The names of what is to be done with a model; None where nothing is."""
+
+    CREATE = "create"
+    UPDATE = "update"
+    DELETE = "delete"
+    SKIP = "skip"
+    NO_CHANGE = None
+
+
+@lru_cache(maxsize=64)
+def flags_of_model(flags: DiffSyncModelFlags) -> Flags | None:
+    """Return what a model's flags mean; what they do not ask for is left to the run."""
+    if not flags:
+        return None
+    return Flags(
+        ignore=True if DiffSyncModelFlags.IGNORE in flags else None,
+        never_create=True if DiffSyncModelFlags.SKIP_UNMATCHED_SRC in flags else None,
+        never_delete=True if DiffSyncModelFlags.SKIP_UNMATCHED_DST in flags else None,
+        leave_children=True if DiffSyncModelFlags.SKIP_CHILDREN_ON_DELETE in flags else None,
+    )
+
+
+def flags_of_run(flags: DiffSyncFlags) -> Flags | None:
+    """Return what the flags of a run mean for the comparison."""
+    if not flags & DiffSyncFlags.SKIP_UNMATCHED_BOTH:
+        return None
+    return Flags(
+        never_create=True if DiffSyncFlags.SKIP_UNMATCHED_SRC in flags else None,
+        never_delete=True if DiffSyncFlags.SKIP_UNMATCHED_DST in flags else None,
+    )

@@ -1,0 +1,292 @@
+"""Models: objects with the names and the methods that dsync and diffsync gave them."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from difflib import get_close_matches
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from datastoresync.diffing.flags import Flags
+from datastoresync.errors import ColumnError, ConversionError
+from datastoresync.object import Object
+from datastoresync.vocabularies.dsync.changing import Changing
+from datastoresync.vocabularies.dsync.declaration import ModelType, Plan, plan_of
+from datastoresync.vocabularies.dsync.exceptions import ObjectAlreadyExists, ObjectNotFound, ObjectStoreWrongType
+from datastoresync.vocabularies.dsync.flags import DiffSyncModelFlags, flags_of_model
+from datastoresync.vocabularies.dsync.identity import absence_marked, text_of, unique_id_of
+from datastoresync.vocabularies.dsync.values import as_json, copied, lines, shown
+
+if TYPE_CHECKING:
+    from datastoresync.vocabularies.dsync.adapter import Adapter
+
+__all__ = ["DSyncModel", "DiffSyncModel"]
+
+Text = str  # what `str` is in the rest of the class is a method
+
+_ABSENT: Any = object()
+_ADAPTERS = ("adapter", "diffsync", "dsync")
+
+
+class DiffSyncModel(Changing, Object, metaclass=ModelType):
+    """One thing that two systems have, as diffsync describes it: a closed `Object`, which has slots.
+
+    Class-level settings: ``_modelname``, ``_identifiers``, ``_attributes`` (just these are compared), ``_children``
+    (``{modelname: field}``; the field is a list of the children's unique ids), ``_shortname`` and ``model_flags``.
+    Annotated fields are converted to their types when a model is made, as an import converts them. Keyword arguments
+    that are no fields are left out, unless the class has ``model_config = {"extra": "forbid"}``.
+
+    Raises:
+        AttributeError: when a class is declared whose settings name what is not a field, or one field twice.
+        ConversionError: if a value is refused (a ValueError).
+        ColumnError: if a field without a default is missing (a ValueError).
+
+    >>> class Device(DiffSyncModel):
+    ...     _modelname = "device"
+    ...     _identifiers = ("name",)
+    ...     _attributes = ("ports",)
+    ...     name: str
+    ...     ports: int = 0
+    >>> Device(name="rtr", ports="8").get_attrs()
+    {'ports': 8}
+    """
+
+    __slots__ = ("__extras__",)  # what few models have: flags of their own, a status, an adapter they are not kept in
+
+    _modelname: ClassVar[Text] = "diffsyncmodel"
+    _identifiers: ClassVar[Sequence[Text]] = ()  # type: ignore[assignment]  # old code writes lists, too
+    _attributes: ClassVar[Sequence[Text]] = ()  # type: ignore[assignment]  # old code writes lists, too
+    _class_flags: ClassVar[DiffSyncModelFlags] = DiffSyncModelFlags.NONE
+    _none_is_done: ClassVar[bool] = False
+
+    if TYPE_CHECKING:
+        __extras__: Mapping[Text, Any] | None
+        __branch__: Any
+
+    def __init__(self, **fields: Any) -> None:
+        plan = plan_of(type(self))
+        self.__extras__ = None
+        missing = []
+        for name, assign, kinds, convert, default in plan.steps:
+            value = fields.pop(name, _ABSENT)
+            if value is _ABSENT:
+                if default is None:
+                    missing.append(name)
+                    continue
+                value = default()
+            elif type(value) not in kinds:
+                try:
+                    value = convert(value)
+                except (ValueError, TypeError) as error:
+                    message = f"{self._modelname}.{name}: {error}"
+                    raise ConversionError(message, column=name, value=value) from None
+            assign(self, value)
+        if missing:
+            message = f"{type(self).__name__} needs {', '.join(missing)}: give a value, or declare a default"
+            raise ColumnError(message, columns=missing)
+        if plan.generated is not None:  # validators and converters of the user's
+            plan.generated(self, **{name: getattr(self, name) for name in plan.fields})
+        if fields:
+            self._settle(plan, fields)
+
+    def _settle(self, plan: Plan, fields: dict[Text, Any]) -> None:
+        """Take what is given beside the fields."""
+        for name in _ADAPTERS:
+            adapter = fields.pop(name, None)
+            if adapter is not None:
+                self.adapter = adapter
+        flags = fields.pop("model_flags", None)
+        if flags is not None:
+            self.model_flags = DiffSyncModelFlags(flags)
+        if fields and plan.strict:
+            name = next(iter(fields))
+            near = get_close_matches(name, plan.fields, 1)
+            hint = f": did you mean {near[0]!r}?" if near else ""
+            message = f"{type(self).__name__} has no field {name!r}{hint}"
+            raise ColumnError(message, columns=list(fields))
+
+    def _extra(self, name: Text, default: Any) -> Any:
+        extras = getattr(self, "__extras__", None)  # what is made past __init__ has none
+        return default if extras is None else extras.get(name, default)
+
+    def _note(self, name: Text, value: Any) -> None:
+        self.__extras__ = {**(getattr(self, "__extras__", None) or {}), name: value}
+
+    @property
+    def model_flags(self) -> DiffSyncModelFlags:
+        """What is special about this model: its own flags, or those of its class."""
+        flags: DiffSyncModelFlags = self._extra("model_flags", self._class_flags)
+        return flags
+
+    @model_flags.setter
+    def model_flags(self, flags: DiffSyncModelFlags) -> None:
+        self._note("model_flags", flags)
+        adapter = self.adapter
+        if adapter is not None:
+            adapter.store.flagged = True
+
+    @property
+    def _flags(self) -> Flags | None:  # type: ignore[override]  # a property of what is a class's setting elsewhere
+        return flags_of_model(self.model_flags)
+
+    @property
+    def adapter(self) -> Adapter | None:
+        """The adapter that the model is kept in, or the one that it was given."""
+        given = self._extra("adapter", None)
+        if given is None:
+            tree = getattr(getattr(self, "__branch__", None), "tree", None)
+            given = getattr(tree, "adapter", None)
+        found: Adapter | None = given
+        return found
+
+    @adapter.setter
+    def adapter(self, adapter: Adapter | None) -> None:
+        if adapter is not None or self._extra("adapter", None) is not None:
+            self._note("adapter", adapter)
+        if adapter is None and hasattr(self, "__branch__"):
+            del self.__branch__
+
+    diffsync = dsync = adapter
+
+    # What it is.
+
+    @property
+    def idnumber(self) -> Any:
+        """The key that the model is kept under: its identifier, or all of them in a tuple."""
+        identifiers = self._identifiers
+        if len(identifiers) == 1:
+            return getattr(self, identifiers[0])
+        return absence_marked(tuple([getattr(self, name) for name in identifiers]))
+
+    @classmethod
+    def get_type(cls) -> Text:
+        """Return the model's name."""
+        return cls._modelname
+
+    @classmethod
+    def create_unique_id(cls, **identifiers: Any) -> Text:
+        """Return the unique id that these identifiers make up; see `get_unique_id`."""
+        parts = tuple(identifiers[name] for name in cls._identifiers)
+        return text_of(parts if len(parts) > 1 else parts[0])
+
+    @classmethod
+    def get_children_mapping(cls) -> Mapping[Text, Text]:
+        """Return the names of the child models, with the fields that hold their unique ids."""
+        return cls._children
+
+    def get_identifiers(self) -> dict[Text, Any]:
+        """Return the identifiers and their values."""
+        return {name: getattr(self, name) for name in self._identifiers}
+
+    def get_attrs(self) -> dict[Text, Any]:
+        """Return the attributes that are compared and their values; containers are copies."""
+        return {name: copied(getattr(self, name)) for name in plan_of(type(self)).attributes}
+
+    def get_unique_id(self) -> Text:
+        """Return the identifiers as one text, joined by two underscores.
+
+        Where another model's would be the same text, it is the tuple as Python writes it; the model itself is kept
+        under the identifiers as they are.
+        """
+        return text_of(self.idnumber)
+
+    def get_shortname(self) -> Text:
+        """Return the fields named in ``_shortname`` as one text, or the unique id."""
+        if self._shortname:
+            return "__".join(str(getattr(self, name)) for name in self._shortname)
+        return self.get_unique_id()
+
+    # Its children.
+
+    def add_child(self, child: DiffSyncModel) -> None:
+        """Note that a model is a child of this one, by its identity.
+
+        Raises:
+            ObjectStoreWrongType: if ``_children`` does not name it.
+            ObjectAlreadyExists: if it is a child already.
+        """
+        field, members = self._members(child)
+        if any(name in members for name in _names_of(child)):
+            message = f"{self!r} has {child!r} in {field} already"
+            raise ObjectAlreadyExists(message, child)
+        (members.add if isinstance(members, set) else members.append)(unique_id_of(child.idnumber))
+
+    def remove_child(self, child: DiffSyncModel) -> None:
+        """Note that a model is no child of this one any more.
+
+        Raises:
+            ObjectStoreWrongType: if ``_children`` does not name it.
+            ObjectNotFound: if it is no child.
+        """
+        field, members = self._members(child)
+        for name in _names_of(child):
+            if name in members:
+                members.remove(name)
+                return
+        message = f"{self!r} has no {child!r} in {field}"
+        raise ObjectNotFound(message)
+
+    def _members(self, child: DiffSyncModel) -> tuple[Text, Any]:
+        field = self._children.get(child.get_type())
+        if field is None:
+            known = ", ".join(sorted(self._children)) or "none"
+            message = f"a {child.get_type()} is no child of a {self.get_type()}: _children names {known}"
+            raise ObjectStoreWrongType(message)
+        return field, getattr(self, field)
+
+    # How it is shown.
+
+    def dict(
+        self,
+        *,
+        include: Collection[Text] | None = None,
+        exclude: Collection[Text] | None = None,
+        exclude_defaults: bool = False,
+        exclude_none: bool = False,
+    ) -> dict[Text, Any]:
+        """Return the flags and all fields by name; children are given by their unique ids."""
+        plan, found = plan_of(type(self)), shown(self)
+        return {
+            name: value
+            for name, value in found.items()
+            if (include is None or name in include) and (exclude is None or name not in exclude)
+            if not (exclude_none and value is None) and not (exclude_defaults and plan.is_default(name, value))
+        }
+
+    def json(self, *, exclude_defaults: bool = True, **options: Any) -> Text:
+        """Return `dict` as JSON, without what has its default."""
+        return as_json(self.dict(exclude_defaults=exclude_defaults, **options))
+
+    def str(self, include_children: bool = True, indent: int = 0) -> Text:  # noqa: FBT001, FBT002 - diffsync's order
+        """Return the model and those below it, a line each."""
+        return "\n".join(lines(self, include_children=include_children, margin=" " * indent))
+
+    def __repr__(self) -> Text:
+        return f'{self.get_type()} "{self.get_unique_id()}"'
+
+    def __str__(self) -> Text:
+        return self.get_unique_id()
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, DiffSyncModel):
+            return NotImplemented
+        return self is other or (type(self) is type(other) and self.dict() == other.dict())
+
+    def __hash__(self) -> int:
+        return hash((self._modelname, self.idnumber))
+
+
+def _names_of(child: DiffSyncModel) -> Iterable[Any]:
+    """Return what may stand for a child in a field: its key, and its unique id as text."""
+    key = child.idnumber
+    return (key,) if isinstance(key, str) else (key, child.get_unique_id())
+
+
+class DSyncModel(DiffSyncModel):
+    """The model under its first name. What its ``create``, ``update`` and ``delete`` return makes no difference.
+
+    They may return nothing, as the first documentation showed it; what raises has failed.
+    """
+
+    __slots__ = ()
+
+    _none_is_done: ClassVar[bool] = True

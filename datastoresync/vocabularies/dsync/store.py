@@ -1,0 +1,298 @@
+"""Where an adapter keeps its models: a tree with a branch for each kind."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from datastoresync.branch import Branch
+from datastoresync.importing.layout import Layout
+from datastoresync.vocabularies.dsync.exceptions import ObjectAlreadyExists, ObjectNotFound, ObjectStoreWrongType
+from datastoresync.vocabularies.dsync.identity import UniqueId, find, text_of, unique_id_of
+from datastoresync.vocabularies.dsync.model import DiffSyncModel
+from datastoresync.vocabularies.dsync.tree import ModelBranch, ModelTree, is_text
+
+if TYPE_CHECKING:
+    from datastoresync.vocabularies.dsync.adapter import Adapter
+
+__all__ = ["Kind", "LocalStore"]
+
+Kind = str | DiffSyncModel | type[DiffSyncModel]
+"""What names a kind of model: its name, its class, or a model of it."""
+
+_WRITTEN = frozenset({str, int, type(None)})
+"""Types of identifiers that read as they are written."""
+
+
+class LocalStore:
+    """Keeps the models of one adapter in memory, in its ``tree``.
+
+    Args:
+        adapter: Whose models they are; it says so itself when it is made with the store.
+        name: What messages call the store.
+    """
+
+    def __init__(self, *, adapter: Adapter | None = None, name: str = "") -> None:
+        self.name = name or type(self).__name__
+        self.tree = ModelTree(adapter=adapter)
+        self.flagged = False  # whether a model may have flags, so that they need not be looked for where none has
+        self.borrowed: set[str] = set()  # kinds that only the other adapter of a comparison has
+
+    @property
+    def adapter(self) -> Adapter | None:
+        """Whose models they are."""
+        return self.tree.adapter
+
+    @adapter.setter
+    def adapter(self, adapter: Adapter | None) -> None:
+        self.tree.adapter = adapter
+
+    def __str__(self) -> str:
+        return self.name
+
+    def declare(self, cls: type[DiffSyncModel]) -> Branch[Any]:
+        """Make room for models of a class."""
+        name = cls.get_type()
+        branch = self.tree.grow(name, ModelBranch(cls))
+        self.borrowed.discard(name)
+        self.flagged |= bool(cls._class_flags) or not isinstance(cls.model_flags, property)
+        return branch
+
+    def borrow(self, other: LocalStore) -> None:
+        """Make room for the kinds of models that only another store has, so that the two can be compared."""
+        for name, branch in other.tree.items():
+            if name not in self.tree:
+                self.declare(branch.object_class)
+                self.borrowed.add(name)
+
+    def get_all_model_names(self) -> set[str]:
+        """Return the names of the kinds of which there are models."""
+        return {name for name, branch in self.tree.items() if len(branch)}
+
+    def get(self, *, model: Kind, identifier: Any) -> Any:
+        """Return a model by its unique id, its identifiers in a mapping, or its key as it is.
+
+        Raises:
+            ObjectNotFound: if there is none.
+            ObjectStoreWrongType: if there are several, since the text of the unique id is ambiguous.
+        """
+        name = _name(model)
+        branch = self.tree.get(name)
+        if branch is None:
+            if isinstance(identifier, Mapping) and isinstance(model, str):
+                message = f"{self._shown} has no kind {name!r}, so its identifiers are not known: give a unique id"
+                raise ValueError(message)
+            raise self._not_found(name, identifier)
+        key = self.key(branch, identifier)
+        found = branch.contents.objects.get(key)
+        if found is None:
+            raise self._not_found(name, identifier)
+        return found
+
+    def key(self, branch: Branch[Any], identifier: Any) -> Any:
+        """Return the key that is meant; one that is not there if none of those that are there is.
+
+        Raises:
+            ObjectStoreWrongType: if a text may stand for several.
+            ValueError: if a mapping lacks an identifier.
+        """
+        objects, layout = branch.contents.objects, branch.layout
+        if isinstance(identifier, Mapping):
+            lacking = [name for name in layout.identifiers if name not in identifier]
+            if lacking:
+                named = ", ".join(layout.identifiers)
+                message = f"a {branch.name} is identified by {named}: {lacking[0]!r} is missing in {dict(identifier)}"
+                raise ValueError(message)
+            try:
+                parts = tuple(layout.convert(name, identifier[name]) for name in layout.identifiers)
+            except (ValueError, TypeError):
+                return None
+            return parts if len(parts) > 1 else parts[0]
+        if isinstance(identifier, UniqueId):
+            return identifier.key
+        if not isinstance(identifier, str) or identifier in objects:
+            return identifier
+        if is_text(layout):
+            return identifier
+        keys = find(identifier, dict.keys(objects), layout.identifiers, layout.convert, plain=_is_written(layout))
+        if len(keys) > 1:
+            message = (
+                f"{identifier!r} may be any of {', '.join(map(repr, keys))} in {self._shown}: "
+                "give the identifiers, or the key as a tuple"
+            )
+            raise ObjectStoreWrongType(message)
+        return keys[0] if keys else identifier
+
+    def get_all(self, *, model: Kind) -> list[Any]:
+        """Return all models of a kind, in the order in which they were added."""
+        branch = self.tree.get(_name(model))
+        return [] if branch is None else list(dict.values(branch.contents.objects))
+
+    def get_by_uids(self, *, uids: Iterable[Any], model: Kind) -> list[Any]:
+        """Return models by their unique ids, in that order.
+
+        Raises:
+            ObjectNotFound: if one of them is not there.
+        """
+        return [self.get(model=model, identifier=uid) for uid in uids]
+
+    def add(self, *, obj: DiffSyncModel) -> None:
+        """Keep a model.
+
+        Raises:
+            ObjectAlreadyExists: if there is another one with its identifiers.
+            ObjectStoreWrongType: if its class has other identifiers or attributes than the kind has here.
+        """
+        branch = self._branch(obj)
+        key = obj.idnumber
+        existing = branch.contents.objects.get(key)
+        if existing is obj:
+            return
+        if existing is not None:
+            message = f"{obj!r} is in {self._shown} already: change that one, or take it out first"
+            raise ObjectAlreadyExists(message, obj)
+        branch.contents.put(key, obj)
+        self.flagged = self.flagged or bool(obj.model_flags)
+
+    def update(self, *, obj: DiffSyncModel) -> None:
+        """Keep a model, in place of one with its identifiers."""
+        self._branch(obj).contents.put(obj.idnumber, obj)
+        self.flagged = self.flagged or bool(obj.model_flags)
+
+    def _branch(self, obj: DiffSyncModel) -> Branch[Any]:
+        name, cls = obj.get_type(), type(obj)
+        branch = self.tree.get(name)
+        if branch is None or (name in self.borrowed and not len(branch)):
+            return self.declare(cls)
+        known = branch.object_class
+        if cls is not known and not _alike(cls, known):
+            message = (
+                f"a {name} is {known.__name__} in {self._shown}, whose identifiers or attributes {cls.__name__} "
+                "does not have"
+            )
+            raise ObjectStoreWrongType(message)
+        return branch
+
+    def remove(self, *, obj: DiffSyncModel, remove_children: bool = False) -> None:
+        """Let go of a model.
+
+        Args:
+            obj: The model.
+            remove_children: Whether those below it go, too; what is not there is passed over.
+
+        Raises:
+            ObjectNotFound: if it is not there.
+        """
+        waiting = [obj]
+        while waiting:
+            one = waiting.pop()
+            if one is not obj and self.find(one, one.idnumber) is None:
+                continue  # two parents had named it
+            self.remove_item(one.get_type(), one.idnumber)
+            for name, field in one._children.items() if remove_children else ():
+                found = (self.find(name, member) for member in getattr(one, field))
+                waiting += [child for child in found if child is not None]
+
+    def remove_item(self, modelname: str, uid: Any) -> None:
+        """Let go of a model by its name and unique id.
+
+        Raises:
+            ObjectNotFound: if it is not there.
+        """
+        found = self.get(model=modelname, identifier=uid)
+        self.tree[modelname].contents.drop(found.idnumber)
+        found.adapter = None
+
+    def count(self, *, model: Kind | None = None) -> int:
+        """Return how many models there are, of a kind or in all."""
+        if model is None:
+            return sum(map(len, self.tree.values()))
+        return len(self.tree.get(_name(model), ()))
+
+    def get_or_instantiate(
+        self, *, model: type[DiffSyncModel], ids: Mapping[str, Any], attrs: Mapping[str, Any] | None = None
+    ) -> tuple[Any, bool]:
+        """Return the model with these identifiers and False, or a new one that is kept from now on and True."""
+        found = self.find(model, ids)
+        if found is not None:
+            return found, False
+        made = model(**ids, **(attrs or {}))
+        self.add(obj=made)
+        return made, True
+
+    def get_or_add_model_instance(self, *, obj: DiffSyncModel) -> tuple[Any, bool]:
+        """Return the model with the identifiers of this one and False, or this one, kept from now on, and True."""
+        found = self.find(obj, obj.idnumber)
+        if found is not None:
+            return found, False
+        self.add(obj=obj)
+        return obj, True
+
+    def update_or_instantiate(
+        self, *, model: type[DiffSyncModel], ids: Mapping[str, Any], attrs: Mapping[str, Any]
+    ) -> tuple[Any, bool]:
+        """Set attributes of the model with these identifiers, or keep a new one; and say whether it is new."""
+        found, made = self.get_or_instantiate(model=model, ids=ids, attrs=attrs)
+        if not made:
+            _set(found, attrs)
+        return found, made
+
+    def update_or_add_model_instance(self, *, obj: DiffSyncModel) -> tuple[Any, bool]:
+        """Give the model with the identifiers of this one its attributes, or keep it; and say whether it is new."""
+        found, made = self.get_or_add_model_instance(obj=obj)
+        if not made:
+            _set(found, obj.get_attrs())
+        return found, made
+
+    def find(self, model: Kind, identifier: Any) -> Any:
+        """Return a model, or None; see `get`."""
+        try:
+            return self.get(model=model, identifier=identifier)
+        except ObjectNotFound:
+            return None
+
+    def settle_children(self) -> None:
+        """Let the unique ids that old code has put into fields know the keys that they stand for."""
+        for branch in self.tree.values():
+            for name, field in branch.object_class._children.items():
+                below = self.tree.get(name)
+                if below is None or not len(below) or is_text(below.layout):
+                    continue
+                for parent in dict.values(branch.contents.objects):
+                    members = getattr(parent, field)
+                    if any(type(member) is str for member in members):
+                        setattr(parent, field, type(members)(self._settled(below, member) for member in members))
+
+    def _settled(self, branch: Branch[Any], member: Any) -> Any:
+        if type(member) is not str:
+            return member
+        key = self.key(branch, member)
+        return member if key == member else unique_id_of(key, member)
+
+    @property
+    def _shown(self) -> str:
+        return str(self if self.adapter is None else self.adapter)
+
+    def _not_found(self, name: str, identifier: Any) -> ObjectNotFound:
+        shown = dict(identifier) if isinstance(identifier, Mapping) else text_of(identifier)
+        return ObjectNotFound(f"no {name} {shown} in {self._shown}")
+
+
+def _name(model: Kind) -> str:
+    return model if isinstance(model, str) else model.get_type()
+
+
+def _is_written(layout: Layout) -> bool:
+    """Say whether all identifiers read as they are written, as far as their types are declared."""
+    converters = [(layout.fields or {})[name].converter for name in layout.identifiers]
+    return all(one is not None and one.kinds and one.kinds <= _WRITTEN for one in converters)
+
+
+def _alike(cls: type[DiffSyncModel], known: type[DiffSyncModel]) -> bool:
+    return tuple(cls._identifiers) == tuple(known._identifiers) and set(cls._attributes) >= set(known._attributes)
+
+
+def _set(model: DiffSyncModel, attributes: Mapping[str, Any]) -> None:
+    for name, value in attributes.items():
+        setattr(model, name, copy.copy(value))

@@ -1,0 +1,139 @@
+"""The native tree that an adapter keeps its models in."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import attrs
+
+from datastoresync.applying.methods import Methods
+from datastoresync.branch import Branch
+from datastoresync.diffing.action import Action
+from datastoresync.diffing.diff import Diff
+from datastoresync.diffing.side import Side
+from datastoresync.diffing.values import is_membership
+from datastoresync.importing.layout import Layout
+from datastoresync.tree import Tree
+from datastoresync.vocabularies.dsync.declaration import plan_of
+from datastoresync.vocabularies.dsync.identity import keys_of, unique_id_of, without_absence
+from datastoresync.vocabularies.dsync.listed import listed, plain
+from datastoresync.vocabularies.dsync.model import DiffSyncModel
+from datastoresync.vocabularies.dsync.template import ModelTemplate
+
+if TYPE_CHECKING:
+    from datastoresync.vocabularies.dsync.adapter import Adapter
+
+__all__ = ["ModelBranch", "ModelSide", "ModelTree", "is_text"]
+
+
+def is_text(layout: Layout) -> bool:
+    """Say whether keys are texts, which are unique ids as they are."""
+    if len(layout.identifiers) > 1 or layout.fields is None:
+        return False
+    converter = layout.fields[layout.identifiers[0]].converter
+    return converter is not None and converter.kinds == {str}
+
+
+@attrs.frozen(eq=False)
+class ModelSide(Side):
+    """Models as one side of a comparison: lists are values, and children go by their keys.
+
+    Args:
+        ordered: The attributes whose lists are values, whose order counts.
+        named: The fields that hold unique ids of children whose keys are no texts.
+    """
+
+    ordered: frozenset[str] = frozenset()
+    named: frozenset[str] = frozenset()
+
+    def read(self, key: Any, item: Any, attribute: str) -> Any:
+        """Return the value of an attribute."""
+        value = super().read(key, item, attribute)
+        if attribute in self.named and is_membership(value):
+            return keys_of(value)
+        return listed(value) if attribute in self.ordered else value
+
+
+class ModelBranch(Branch[DiffSyncModel]):
+    """Models of one kind. They set their attributes themselves when they are updated."""
+
+    def fold(self, action: Action, values: Mapping[str, Any], made: Any = None) -> None:
+        """Note an action that was carried out, as far as the model did not do that itself."""
+        if not action.attr:
+            super().fold(action, {name: plain(value) for name, value in values.items()}, made)
+            if action.verb == "new" and made is None:
+                item = self.contents.objects[action.idnumber]
+                for name in self.identifiers:
+                    setattr(item, name, without_absence(getattr(item, name)))
+            return
+        item = self.contents.objects.get(action.idnumber)
+        if item is None or action.attr not in type(item)._children.values():
+            return
+        members = getattr(item, action.attr)
+        if action.verb == "update":
+            setattr(item, action.attr, type(members)(map(unique_id_of, action.value or ())))
+            return
+        child = unique_id_of(action.value)
+        found = next((name for name in (child, action.value) if name in members), None)
+        if action.verb == "add" and found is None:  # else its own code has put it there
+            (members.add if isinstance(members, set) else members.append)(child)
+        elif action.verb == "remove" and found is not None:
+            members.remove(found)
+
+    def side(self) -> Side:
+        """Return the branch as one side of a comparison, which needs not look for flags where no model has any."""
+        adapter, cls = self.tree.adapter, self.object_class
+        side = attrs.evolve(super().side(), flagged=adapter is None or adapter.store.flagged)
+        scalar = {name for name, _, kinds, _, _ in plan_of(cls).steps if kinds}
+        ordered = frozenset(side.attributes if self.tree.comparing else ()) - scalar
+        named = frozenset(
+            field
+            for name, field in cls._children.items()
+            if name not in self.tree or not is_text(self.tree[name].layout)
+        )
+        if not ordered and not named:
+            return side
+        return ModelSide(**attrs.asdict(side, recurse=False), ordered=ordered, named=named)
+
+
+class ModelTree(Tree):
+    """The models of one adapter. Branches may have any name, since they are no attributes of the tree."""
+
+    def __init__(self, name: str | None = None, *, adapter: Adapter | None = None) -> None:
+        super().__init__(name)
+        self.adapter = adapter
+        self.top_level: tuple[str, ...] = ()
+        self.comparing = False
+
+    def follow_adapter(self) -> None:
+        """Take the adapter's name, and what it has at the top."""
+        if self.adapter is not None:
+            self.name, self.top_level = self.adapter.name, tuple(self.adapter.top_level)
+
+    def diff(self, other: Tree, **options: Any) -> Diff:
+        """Return what ``other`` must do to become this tree; see `Tree.diff`."""
+        trees = [tree for tree in (self, other) if isinstance(tree, ModelTree)]
+        for tree in trees:
+            if tree.adapter is not None:
+                tree.adapter.store.settle_children()
+            tree.comparing = True
+        try:
+            return super().diff(other, **options)
+        finally:
+            for tree in trees:
+                tree.comparing = False
+
+    def grow(self, name: str, branch: Branch[Any] | None = None) -> Branch[Any]:
+        """Give the tree a branch like the one given; a branch of that name is replaced."""
+        bound = (ModelBranch(DiffSyncModel) if branch is None else branch).bound(name, self)
+        self._branches[name] = bound
+        return bound
+
+    def applier(self) -> Any:
+        """Return what carries out changes: the methods of the models."""
+        return ModelTemplate(self, self.classes())
+
+    def classes(self) -> dict[str, Methods]:
+        """Return the classes of the models by name."""
+        return {name: Methods(self[name].object_class, self[name].identifiers) for name in self.branches}

@@ -1,0 +1,74 @@
+"""What a model holds, on its way out: as copies, as text and as JSON."""
+
+from __future__ import annotations
+
+import base64
+import copy
+import datetime
+import enum
+import json
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from datastoresync.vocabularies.dsync.declaration import plan_of
+from datastoresync.vocabularies.dsync.identity import text_of
+from datastoresync.vocabularies.dsync.listed import plain, same
+
+if TYPE_CHECKING:
+    from datastoresync.vocabularies.dsync.model import DiffSyncModel
+
+__all__ = ["as_json", "copied", "lines", "same", "shown"]
+
+
+def copied(value: Any) -> Any:
+    """Return a value that does not change when the model does."""
+    value = plain(value)
+    return copy.deepcopy(value) if isinstance(value, (list, set, dict)) else value
+
+
+def shown(model: DiffSyncModel) -> dict[str, Any]:
+    """Return the flags and all fields of a model by name; children are given by their unique ids."""
+    holding = set(model._children.values())
+    found = {"model_flags": model.model_flags}
+    for name in plan_of(type(model)).fields:
+        value = getattr(model, name)
+        found[name] = type(value)(map(text_of, value)) if name in holding and value else copied(value)
+    return found
+
+
+def as_json(held: dict[str, Any]) -> str:
+    """Return what a model holds as JSON."""
+    return json.dumps(held, default=_plain, ensure_ascii=False, separators=(",", ":"))
+
+
+def _plain(value: Any) -> Any:
+    """Return what stands in JSON for a value that has no JSON of its own: its members, or its text."""
+    if isinstance(value, enum.Enum):
+        return value.value
+    if isinstance(value, (set, frozenset)):
+        return sorted(value, key=lambda member: (type(member).__name__, str(member)))
+    if isinstance(value, (datetime.date, datetime.time)):
+        return value.isoformat()
+    if isinstance(value, (bytes, bytearray)):
+        return base64.b64encode(value).decode("ascii")
+    return str(value)
+
+
+def lines(model: DiffSyncModel, *, include_children: bool, margin: str) -> Iterator[str]:
+    """Yield a line for a model, and those for what is below it."""
+    yield f"{margin}{model.get_type()}: {model.get_unique_id()}: {model.get_attrs()}"
+    adapter = model.adapter
+    for kind, field in model._children.items():
+        members = getattr(model, field)
+        if not members:
+            yield f"{margin}  {field}: []"
+        elif adapter is None or not include_children:
+            yield f"{margin}  {field}: {list(map(text_of, members))}"
+        else:
+            yield f"{margin}  {field}"
+            for member in members:
+                child = adapter.get_or_none(kind, member)
+                if child is None:
+                    yield f"{margin}    {text_of(member)} (ERROR: details unavailable)"
+                else:
+                    yield child.str(include_children, len(margin) + 4)

@@ -1,0 +1,40 @@
+"""tsut, the user tools for ThoughtSpot, in its own words: users and groups, readers, writers and an application.
+
+>>> everyone = UsersAndGroups()
+>>> everyone.add_user(User("Bob", mail="bob@example.org", group_names=["staff"]))
+>>> everyone.add_group(Group("staff"))
+>>> everyone.get_user("bob").groupNames, everyone.is_valid().result
+(['staff'], True)
+"""
+
+from datastoresync.vocabularies.tsut.app import (
+    TSUGJsonReader,
+    TSUGJsonWriter,
+    TSUGReader,
+    TSUGStdOutWriter,
+    TSUGSyncWriter,
+    TSUGWriter,
+    TSUGXLSReader,
+    TSUGXLSWriter,
+    TSUserGroupSyncApp,
+)
+from datastoresync.vocabularies.tsut.model import UsersAndGroups, UsersAndGroupsTree, Validity
+from datastoresync.vocabularies.tsut.principal import Group, User, Visibility
+
+__all__ = [
+    "Group",
+    "TSUGJsonReader",
+    "TSUGJsonWriter",
+    "TSUGReader",
+    "TSUGStdOutWriter",
+    "TSUGSyncWriter",
+    "TSUGWriter",
+    "TSUGXLSReader",
+    "TSUGXLSWriter",
+    "TSUserGroupSyncApp",
+    "User",
+    "UsersAndGroups",
+    "UsersAndGroupsTree",
+    "Validity",
+    "Visibility",
+]

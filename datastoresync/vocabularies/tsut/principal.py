@@ -1,0 +1,148 @@
+"""A user and a group of tsut: objects of ThoughtSpot's, under the old names."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
+from typing import Any
+
+from datastoresync.app.thoughtspot_tree import ThoughtSpotGroup, ThoughtSpotUser
+from datastoresync.branch import Branch
+from datastoresync.errors import ImporterError
+
+__all__ = ["FIELDS", "Group", "User", "Visibility", "principal_of", "record_of"]
+
+
+class Visibility:
+    """Who sees a user or a group."""
+
+    DEFAULT = "DEFAULT"
+    NON_SHARABLE = "NON_SHARABLE"
+
+
+def _alias(name: str) -> Any:
+    """Return a property that is another name of a field."""
+    return property(lambda self: getattr(self, name), lambda self, value: setattr(self, name, value))
+
+
+class _Principal:
+    """The old names of what users and groups have in common."""
+
+    __slots__ = ()
+
+    displayName = _alias("display_name")  # noqa: N815 - the old name
+    groupNames = _alias("groups")  # noqa: N815 - the old name
+    group_names = _alias("groups")
+    principalTypeEnum: str  # noqa: N815 - the old name
+    groups: list[str]
+
+    def add_group(self, name: str) -> None:
+        """Put it into a group, once."""
+        if name not in self.groups:
+            self.groups.append(name)
+
+    def to_json(self) -> str:
+        """Return it as JSON."""
+        return json.dumps(record_of(self), ensure_ascii=False)
+
+
+def _grouped(fields: dict[str, Any], group_names: Iterable[str] | None) -> dict[str, Any]:
+    """Return the fields with the groups as a list of its own, each group once, whatever name they came under."""
+    given = fields.pop("groups", ()) if group_names is None else group_names
+    return {**fields, "groups": list(dict.fromkeys([given] if isinstance(given, str) else given))}
+
+
+class User(_Principal, ThoughtSpotUser):
+    """A user. ``groupNames``, ``group_names`` and ``groups`` are one list, in the order given."""
+
+    principalTypeEnum = "LOCAL_USER"  # noqa: N815 - the old name
+
+    groups: list[str] = []  # type: ignore[assignment]  # noqa: RUF012 - the old one is a list; each object gets its own
+    created: int | str | None = None
+    modified: int | str | None = None
+    id: str | None = None
+
+    def __init__(
+        self,
+        name: str,
+        mail: str | None = None,
+        display_name: str | None = None,
+        password: str | None = None,
+        group_names: Iterable[str] | None = None,
+        visibility: str = Visibility.DEFAULT,
+        created: int | str | None = None,
+        **fields: Any,
+    ) -> None:
+        fields |= {"name": name, "mail": mail, "display_name": display_name or "", "password": password}
+        fields |= {"visibility": visibility, "created": created}
+        self.__attrs_init__(**_grouped(fields, group_names))
+
+
+class Group(_Principal, ThoughtSpotGroup):
+    """A group. ``groupNames``, ``group_names`` and ``groups`` are one list: the groups that it is in."""
+
+    principalTypeEnum = "LOCAL_GROUP"  # noqa: N815 - the old name
+
+    groups: list[str] = []  # type: ignore[assignment]  # noqa: RUF012 - the old one is a list; each object gets its own
+    created: int | str | None = None
+    modified: int | str | None = None
+    id: str | None = None
+
+    def __init__(
+        self,
+        name: str,
+        display_name: str | None = None,
+        description: str | None = None,
+        group_names: Iterable[str] | None = None,
+        visibility: str = Visibility.DEFAULT,
+        created: int | str | None = None,
+        **fields: Any,
+    ) -> None:
+        fields |= {"name": name, "display_name": display_name or "", "description": description}
+        fields |= {"visibility": visibility, "created": created}
+        self.__attrs_init__(**_grouped(fields, group_names))
+
+
+FIELDS = MappingProxyType(
+    {
+        "name": "name",
+        "displayName": "display_name",
+        "description": "description",
+        "mail": "mail",
+        "password": "password",
+        "groupNames": "groups",
+        "visibility": "visibility",
+        "created": "created",
+        "modified": "modified",
+        "id": "id",
+    }
+)
+"""What ThoughtSpot's own JSON calls the fields."""
+
+
+def record_of(item: Any) -> dict[str, Any]:
+    """Return a user or a group as a record of ThoughtSpot's own JSON; what is None is left out."""
+    held = {column: getattr(item, field, None) for column, field in FIELDS.items()}
+    return {
+        "principalTypeEnum": item.principalTypeEnum,
+        **{column: value for column, value in held.items() if value is not None},
+    }
+
+
+def principal_of(record: Any) -> Any:
+    """Return the user or the group that a record of ThoughtSpot's own JSON describes.
+
+    Raises:
+        ImporterError: if it describes none, or has something that is not known or of another type.
+    """
+    kind = record.get("principalTypeEnum") if isinstance(record, Mapping) else None
+    cls = next((each for each in (User, Group) if each.principalTypeEnum == kind), None)
+    if cls is None:
+        message = f"a record whose principalTypeEnum is LOCAL_USER or LOCAL_GROUP is wanted (got {kind!r})"
+        raise ImporterError(message)
+    given = {FIELDS.get(column, column): value for column, value in record.items() if value is not None}
+    row = {"name": None, **given}
+    del row["principalTypeEnum"]
+    (item,) = Branch(cls, importer=[row]).load().values()
+    return item
