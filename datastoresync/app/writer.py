@@ -31,7 +31,8 @@ class Writer(Part):
             tree: What the reader returned.
 
         Returns:
-            A `Report`, or whatever says in its ``ok`` whether all went well; None if it did. To fail, raise.
+            A `Report`, or whatever says in its ``ok`` whether all went well, or a list of these; None if it did.
+            To fail, raise, or return False.
         """
         message = f"{type(self).__name__} must define write(args, tree)"
         raise DeclarationError(message)
