@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
-from datastoresync.errors import DeclarationError, SyncerError
+from datastoresync.errors import DeclarationError
 from datastoresync.syncers.changes import Change, Outcome, Same, Table
 from datastoresync.syncers.records import Records
 from datastoresync.syncers.sql_url import open_database, without_password
@@ -170,9 +170,7 @@ class SQLSyncer:
         """
         from datastoresync.syncers.sql_schema import Catalogue
 
-        try:
-            self._database._require_file()  # noqa: SLF001 - the one place that knows which databases are files
-        except SyncerError:
+        if not self._database.exists:
             return []
         with self._database.reading() as connection, self._database.refusals("cannot read the schema of"):
             return Catalogue(connection, self.name).names()

@@ -192,12 +192,16 @@ class Database:
         kind = LockedError if locked(error) else SyncerError
         return kind(f"{self.name} refused the commit, and nothing was written: {reason}")
 
+    @property
+    def exists(self) -> bool:
+        """Whether there is anything to open: a file, if the database is one."""
+        path = self.engine.url.database
+        named = self.dialect == "sqlite" and path and path != ":memory:" and not path.startswith("file:")
+        return not named or Path(str(path)).exists()
+
     def _require_file(self) -> None:
         # SQLite would make an empty database of a mistyped path, and an empty source asks for deletions.
-        path = self.engine.url.database
-        if self.dialect != "sqlite" or not path or path == ":memory:" or path.startswith("file:"):
-            return
-        if not Path(path).exists():
+        if not self.exists:
             message = f"there is no database {self.name}: check the path; only dump() makes a new file"
             raise SyncerError(message)
 
