@@ -140,6 +140,13 @@ def _encode_text(as_hex: bool, value: Any) -> Any:  # noqa: FBT001 - only ever b
         return value.hex if as_hex else str(value)
     if isinstance(value, (date, time)):
         return value.isoformat()
+    if isinstance(value, (dict, list, tuple, set, frozenset)):
+        # PostgreSQL would take it, as the text of an array.
+        message = (
+            f"a text column holds no {type(value).__name__}: make it a JSON or an array column, or keep members in a "
+            "table of their own, with Table(links=…)"
+        )
+        raise UnfitValueError(message)
     return str(value) if isinstance(value, (int, float, Decimal)) and not isinstance(value, bool) else value
 
 

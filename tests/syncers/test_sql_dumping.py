@@ -307,3 +307,12 @@ def test_a_dump_waits_for_no_other_run(database):
         changes = [Change("update", Table("t"), ("x",), (1,), {"x": 2}, {"x": 1})]
         assert syncer.apply_changes(changes, same=dump_meanwhile)[0].status == "done"
         assert syncer.load("t") == [{"x": 2}]
+
+
+@pytest.mark.parametrize("value", [["a", "b"], {"a"}, ("a",), {"a": 1}])
+def test_a_text_column_takes_no_members(store_url, value):
+    with SQLSyncer(store_url) as syncer:
+        syncer.dump("users", data=[{"idnumber": "1", "groups": "text"}])
+        with pytest.raises(SyncerError, match=f"a text column holds no {type(value).__name__}"):
+            syncer.dump("users", data=[{"idnumber": "1", "groups": value}])
+        assert syncer.load("users") == [{"idnumber": "1", "groups": "text"}]
