@@ -11,7 +11,7 @@ from datastoresync.errors import SyncerError
 
 __all__ = ["check_file_name", "clash", "nearest"]
 
-_SHOWN = 20
+_SHOWN = 10
 _LONGEST = 255
 """Bytes in the longest name of a file, on nearly every file system."""
 _DEVICES = frozenset(

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from difflib import get_close_matches
 from functools import partial
 from typing import Any
 
@@ -17,6 +16,7 @@ from sqlalchemy.types import TypeEngine
 
 from datastoresync.errors import SyncerError
 from datastoresync.syncers.changes import Link, Table
+from datastoresync.syncers.names import nearest
 from datastoresync.syncers.sql_database import dialect_of
 from datastoresync.syncers.sql_types import stored_type
 from datastoresync.syncers.sql_values import MYSQL, Encoder, encoder
@@ -26,7 +26,6 @@ __all__ = ["UNFINISHED", "Catalogue", "StoredLink", "StoredTable", "Target"]
 UNFINISHED = "datastoresync_unfinished_"
 """How the name of a table begins that is still being made, where this cannot be done in a transaction."""
 
-_SHOWN = 10
 _TRANSACTIONAL = ("", "InnoDB", "RocksDB", "TokuDB")
 _SYSTEM_SCHEMAS = ("information_schema", "mysql", "performance_schema", "sys")
 
@@ -310,18 +309,3 @@ def _has_default(column: Mapping[str, Any]) -> bool:
 def _unpadded(encode: Encoder, value: Any) -> Any:
     encoded = encode(value)
     return encoded.rstrip(" ") if isinstance(encoded, str) else encoded
-
-
-def nearest(name: str, names: Iterable[str]) -> str:
-    """Return words for a message: the name that was probably meant, or the ones that there are.
-
-    >>> nearest("usres", ["users", "groups"])
-    "did you mean 'users'?"
-    >>> nearest("x", ["users", "groups"])
-    "there are 'groups', 'users'"
-    """
-    known = sorted(names)
-    if close := get_close_matches(name, known, n=1):
-        return f"did you mean {close[0]!r}?"
-    shown = ", ".join(map(repr, known[:_SHOWN])) + (", ..." if len(known) > _SHOWN else "")
-    return f"there are {shown}" if known else "there are none at all"
