@@ -96,7 +96,7 @@ def test_verbose_logs_and_shows_where_it_went_wrong(script):
 
 
 def interrupted(process):
-    """Press Ctrl-C until the process ends: one that comes just before a lock is waited for wakes nobody in Python."""
+    """Press Ctrl-C until the process ends; one was lost once, nobody knows where, and a test must not wait for ever."""
     for _ in range(10):
         process.send_signal(signal.SIGINT)
         with contextlib.suppress(subprocess.TimeoutExpired):
