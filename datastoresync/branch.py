@@ -7,6 +7,9 @@ import time
 from collections.abc import Iterator, Mapping
 from typing import Any, Generic, Self, TypeVar, overload
 
+import attrs
+from sortedcontainers import SortedDict
+
 from datastoresync.applying.preview import Preview
 from datastoresync.applying.report import Report
 from datastoresync.applying.reporter import CallbackReporter
@@ -18,11 +21,12 @@ from datastoresync.diffing.values import equal
 from datastoresync.errors import ComparisonError, DeclarationError, ImporterError
 from datastoresync.importing.collector import collector_paused
 from datastoresync.importing.contents import Contents
-from datastoresync.importing.feed import Feed
+from datastoresync.importing.feed import Fed, Feed
 from datastoresync.importing.importer import Importer, importer_of
 from datastoresync.importing.layout import Layout
 from datastoresync.importing.report import ImportReport
 from datastoresync.importing.store import StoreImporter
+from datastoresync.importing.table import table_of
 from datastoresync.object import Object, layout_of, side_of
 from datastoresync.printing.outline import Grid, Outline
 from datastoresync.printing.shown import Shown
@@ -43,6 +47,8 @@ class Branch(Shown, Mapping[Any, T], Generic[T]):
         object_class: What the branch holds.
         importer: Where the rows come from: an `Importer` or its class, a function, a syncer, rows, or a dataframe.
         table: Where the tree's syncer keeps the objects, if not under the branch's name.
+        engine: ``"auto"`` (large ones stay tables), ``"memory"``, ``"duckdb"``, or a `DuckDB` with settings; None for
+            that of the tree.
 
     >>> users = Branch(Object, importer=[{"idnumber": "2", "name": "Bob"}, {"idnumber": "1", "name": "Ann"}])
     >>> list(+users)
@@ -52,21 +58,27 @@ class Branch(Shown, Mapping[Any, T], Generic[T]):
     """
 
     @overload
-    def __init__(self: Branch[Object], *, importer: Any = None, table: str | Table | None = None) -> None: ...
+    def __init__(
+        self: Branch[Object], *, importer: Any = None, table: str | Table | None = None, engine: Any = None
+    ) -> None: ...
     @overload
-    def __init__(self, object_class: type[T], *, importer: Any = None, table: str | Table | None = None) -> None: ...
+    def __init__(
+        self, object_class: type[T], *, importer: Any = None, table: str | Table | None = None, engine: Any = None
+    ) -> None: ...
     def __init__(
         self,
         object_class: type[T] = Object,  # type: ignore[assignment]  # Object is the widest T
         *,
         importer: Any = None,
         table: str | Table | None = None,
+        engine: Any = None,
     ) -> None:
         if not (isinstance(object_class, type) and issubclass(object_class, Object)):
             message = f"a branch holds objects: give it a subclass of datastoresync.Object (got {object_class!r})"
             raise DeclarationError(message)
         self.object_class: type[T] = object_class
         self.name = ""
+        self.engine = engine
         self._table = table
         self.importer: Importer | None = None if importer is None else importer_of(importer, store=StoreImporter)
         self.tree: Any = None
@@ -141,15 +153,14 @@ class Branch(Shown, Mapping[Any, T], Generic[T]):
 
     def range(self, start: Any = None, stop: Any = None) -> Iterator[T]:
         """Yield the objects whose idnumbers are at least ``start`` and less than ``stop``; costs one look-up."""
-        objects = self.contents.objects
-        return map(objects.__getitem__, objects.irange(start, stop, inclusive=(True, False)))
+        return (item for _, item in self.contents.between(start, stop))
 
     def prefix(self, start: str) -> Iterator[T]:
         """Yield the objects whose idnumbers are texts that begin so; costs one look-up."""
-        for key in self.contents.objects.irange(start):
+        for key, item in self.contents.between(start):
             if not key.startswith(start):
                 return
-            yield self.contents.objects[key]
+            yield item
 
     def new(self, idnumber: Any = None, **attributes: Any) -> T:
         """Make an object, converted and checked as an imported row is, and put it in.
@@ -200,7 +211,7 @@ class Branch(Shown, Mapping[Any, T], Generic[T]):
         with collector_paused():
             fed = self._feed(importer.bound(self.tree, self))
             try:
-                contents = Contents(self, fed.objects)
+                contents = Contents(self, fed.objects, why=fed.why)
             except TypeError as error:
                 message = f"{self.full_name}: the idnumbers cannot be sorted: {error}"
                 raise ImporterError(message) from error
@@ -209,6 +220,15 @@ class Branch(Shown, Mapping[Any, T], Generic[T]):
         contents.report = ImportReport(self.full_name, fed.rows, len(fed.objects), fed.bad_rows, seconds)
         self.contents = contents
         return self
+
+    def _in_hierarchy(self) -> bool:
+        """Say whether objects of this branch are children or parents of others, which are walked in memory."""
+        below = {name: branch.object_class._children for name, branch in (self.tree or {self.name: self}).items()}
+        return bool(below[self.name]) or any(self.name in children for children in below.values())
+
+    def _engine(self) -> Any:
+        """Return the engine that is wanted here: the branch's own choice, or that of its tree."""
+        return self.engine if self.engine is not None else getattr(self.tree, "engine", "auto")
 
     @property
     def layout(self) -> Layout:
@@ -225,9 +245,15 @@ class Branch(Shown, Mapping[Any, T], Generic[T]):
         fields = self.layout.fields
         return None if fields is None else list(fields)
 
-    def _feed(self, importer: Importer) -> Any:
+    def _feed(self, importer: Importer) -> Fed:
         try:
-            return Feed(self.layout, importer, name=self.full_name).run()
+            source = importer.read()
+            table, why = table_of(importer, source, self, "memory" if self._in_hierarchy() else self._engine())
+            if table is not None:
+                importer.finished()
+                return Fed(table, len(table), ())
+            fed = Feed(self.layout, importer, name=self.full_name).run(source)
+            return attrs.evolve(fed, why=why)
         except ImporterError as error:
             error.branch = error.branch or self.full_name
             raise
@@ -296,12 +322,21 @@ class Branch(Shown, Mapping[Any, T], Generic[T]):
             rejected=self.contents.rejected,
             fold=self.fold,
             unread=self._unread(),
+            why=self.contents.why,
             referred=self._referred(),
         )
 
     def fold(self, action: Action, values: Mapping[str, Any], made: Any = None) -> None:
         """Note an action that was carried out, without asking a store; see `Contents.fold`."""
         self.contents.fold(action, values, made)
+
+    def explain(self) -> str:
+        """Return whether the objects are in memory or still rows somewhere, and why."""
+        objects = self.contents.objects
+        if isinstance(objects, SortedDict):
+            return f"{self.full_name}: {counted(len(self), 'object')} in memory{self.contents.why and ': '}{self.contents.why}"
+        rows = counted(objects.relation.count, "row")
+        return f"{self.full_name}: a table of {rows} ({objects.relation.engine}), of which only what is asked for becomes objects"
 
     def _unread(self) -> bool:
         """Say whether there is something to import, and it never was."""

@@ -293,7 +293,7 @@ def side_of(
     if layout.open:
         # Past the sorting of a sorted mapping, whose values are looked up one by one.
         items = dict.values(objects) if isinstance(objects, dict) else objects.values()
-        known.update(*set(map(tuple, map(vars, items))))
+        known.update(getattr(objects, "columns", None) or set().union(*set(map(tuple, map(vars, items)))))
     fields = (layout.fields or {}).values()
     return Side(
         tree=tree,

@@ -54,6 +54,7 @@ class Tree(Shown, Mapping[str, Branch[Any]]):
     """
 
     template: Any = None
+    engine: Any = "auto"
     top_level: Sequence[str] | None = None
     _declared: ClassVar[Mapping[str, Branch[Any]]] = {}
 

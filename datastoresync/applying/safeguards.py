@@ -9,6 +9,7 @@ from typing import Any
 
 import attrs
 
+from datastoresync.applying.references import dangling
 from datastoresync.diffing.action import Action
 from datastoresync.diffing.compared import Compared
 from datastoresync.diffing.diff import Diff
@@ -87,7 +88,7 @@ def violations(diff: Diff, limits: Limits | None = None) -> tuple[str, ...]:
             removed[action.branch] += _removals(action)
     for one in diff.compared:
         found += _of_branch(one, limits, created[one.name], removed[one.name], deleted[one.name], updated[one.name])
-    found.extend(_dangling(diff, limits))
+    found.extend(dangling(diff, limits.dangling))
     return tuple(found)
 
 
@@ -174,59 +175,3 @@ def _members(one: Compared) -> int:
             value = side.read(key, item, name)
             total += len(value) if is_membership(value) else 0
     return total
-
-
-def _dangling(diff: Diff, limits: Limits) -> Iterator[str]:
-    """Name the values of references that would be written and that one side does not have afterwards."""
-    branches = {one.name: one for one in diff.compared}
-    created: defaultdict[str, set[Any]] = defaultdict(set)
-    for action in diff:
-        if action.verb == "new":
-            created[action.branch].add(action.idnumber)
-    missing: defaultdict[tuple[str, str, str], list[tuple[Any, Any]]] = defaultdict(list)
-    for action in diff:
-        one = branches.get(action.branch)
-        references = {} if one is None else _references(one, diff)
-        if one is None or not references or action.verb not in ("new", "add", "update"):
-            continue
-        values = {action.attr: action.value}
-        if action.verb == "new":  # a part of the idnumber may name something too
-            values = {attr: one.left.read(action.idnumber, action.source, attr) for attr in references}
-        for attr in references.keys() & values.keys():
-            target = references[attr]
-            source, dest = (_referred(side, target, diff.hierarchies[which]) for which, side in enumerate(one.both))
-            for member in members_of(values[attr]):
-                why = _lost(member, target, source, dest, created[target])
-                if why:
-                    missing[action.branch, attr, why].append((action.idnumber, member))
-    for (branch, attr, what), places in missing.items():
-        if len(places) > limits.dangling:
-            shown = ", ".join(f"{member!r} of {idnumber!r}" for idnumber, member in places[:5])
-            more = f" and {len(places) - 5:,} more" if len(places) > 5 else ""
-            yield (
-                f"{branch}.{attr} refers to {what}: {shown}{more}: "
-                f"mend the data, or allow it with limits=Limits(dangling={len(places)})"
-            )
-
-
-def _references(one: Compared, diff: Diff) -> dict[str, str]:
-    """Return the attributes that hold idnumbers, of a parent too, each with the branch that they are of."""
-    above = (hierarchy.references(one.name) for hierarchy in diff.hierarchies)
-    declared = (one.right.references, one.left.references)
-    return {attr: branch for found in (*above, *declared) for attr, branch in found.items()}
-
-
-def _referred(side: Side, target: str, hierarchy: Hierarchy) -> Collection[Any] | None:
-    known = side.referred.get(target)
-    return hierarchy.sides[target].objects if known is None and target in hierarchy.sides else known
-
-
-def _lost(member: Any, target: str, source: Any, dest: Any, created: Collection[Any]) -> str:
-    """Say which side has nothing under an idnumber, or nothing if both will; a side that is not known has all."""
-    if member is None:
-        return ""
-    if source is not None and member not in source:
-        return f"{target} that the source does not have"
-    if dest is not None and member not in dest and member not in created:
-        return f"{target} that the destination will not have"
-    return ""

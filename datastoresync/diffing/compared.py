@@ -70,11 +70,13 @@ def actions_between(compared: Compared, candidates: Candidates) -> Iterator[Acti
         ComparisonError: if values do not let themselves be compared.
     """
     left, right, branch = compared.left, compared.right, compared.name
+    read, read_other = left.reader(), right.reader()
     for key in candidates.new:
         yield Action("new", branch, key, source=left.objects[key])
     for key, one, other in candidates:
-        for name in left.attributes:
-            value, old_value = left.read(key, one, name), right.read(key, other, name)
+        for name, value, old_value in zip(left.attributes, read(key, one), read_other(key, other), strict=True):
+            if value is old_value or (type(value) is type(old_value) is str and value == old_value):
+                continue
             place = (branch, key, name)
             try:
                 if is_membership(value) and is_membership(old_value):

@@ -11,7 +11,7 @@ import attrs
 
 from datastoresync.diffing.action import Action
 from datastoresync.diffing.compared import Compared, actions_between, actions_in_order, moves_between
-from datastoresync.diffing.engine import Candidates, Engine, InMemoryEngine
+from datastoresync.diffing.engine import Candidates, Engine, engine_of
 from datastoresync.diffing.filters import Filter, predicate
 from datastoresync.diffing.flags import Exclusion, Flags
 from datastoresync.diffing.hierarchy import Hierarchy
@@ -85,7 +85,6 @@ class Diff(Shown):
             HierarchyError: if an object has several parents, or is below itself.
         """
         pairs = list(sides)
-        engine = engine or InMemoryEngine()
         problems = [problem for left, right in pairs for problem in check_attributes(left, right)]
         refuse(problems)
         by_name = _by_name([*around, *pairs])
@@ -95,10 +94,11 @@ class Diff(Shown):
         found: list[tuple[Compared, Candidates]] = []
         done, total = 0, sum(len(side.objects) for pair in pairs for side in pair)
         for left, right in pairs:
-            candidates = engine.candidates(left, right)
+            chosen = engine or engine_of(left, right)
+            candidates = chosen.candidates(left, right)
             problems += check_types(left, right, candidates, compared=candidates.compared)
             sizes = (len(left.objects), len(right.objects))
-            about = (engine.name, len(candidates.pairs), candidates.compared, candidates.why)
+            about = (candidates.engine or chosen.name, len(candidates.pairs), candidates.compared, candidates.why)
             found.append((Compared(left, right, sizes, *about), candidates))
             if progress is not None and any(sizes):
                 done += sizes[0] + sizes[1]
@@ -238,6 +238,7 @@ class Diff(Shown):
                 f"against {right:,}, {one.pairs:,} in both, {one.candidates:,} of them worth a look; "
                 f"attributes: {', '.join(one.right.attributes) or 'none'}"
             )
+            lines += [f"  {side.name} is in memory: {side.why}" for side in one.both if side.why]
         named = {one.name for one in self.compared}
         apart = [f"{one.name}: what it holds of {child}" for one in self.compared for child in one.right.held - named]
         lines += [f"not compared: {what}" for what in sorted(apart)]

@@ -11,7 +11,7 @@ import attrs
 
 from datastoresync.diffing.side import Side
 
-__all__ = ["Candidates", "Engine", "InMemoryEngine"]
+__all__ = ["Candidates", "Engine", "InMemoryEngine", "engine_of"]
 
 Triple = tuple[Any, Any, Any]
 
@@ -29,6 +29,7 @@ class Candidates:
         pairs: ``(key, left, right)`` for keys of both whose objects may differ, sorted by key.
         compared: How many keys both sides have.
         why: Why this engine ran, in a few words.
+        engine: Which one it was, if it is another one than was asked.
     """
 
     new: Sequence[Any]
@@ -36,6 +37,7 @@ class Candidates:
     pairs: Sequence[Triple]
     compared: int
     why: str
+    engine: str = ""
 
     def __iter__(self) -> Iterator[Triple]:
         """Yield ``(key, left, right)`` triples, with None for an object that is not there."""
@@ -62,6 +64,15 @@ class Engine(Protocol):
     def candidates(self, left: Side, right: Side) -> Candidates:
         """Return where the two sides may differ."""
         ...
+
+
+def engine_of(left: Side, right: Side) -> Engine:
+    """Return the engine of objects that have one, since they are still rows somewhere; the in-memory one otherwise."""
+    for side in (left, right):
+        engine: Engine | None = getattr(side.objects, "engine", None)
+        if engine is not None:
+            return engine
+    return InMemoryEngine()
 
 
 class InMemoryEngine:

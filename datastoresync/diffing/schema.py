@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import date
 from difflib import get_close_matches
 from itertools import islice
 from typing import Any
@@ -13,6 +14,8 @@ from datastoresync.errors import DeclarationError, SchemaMismatchError
 
 __all__ = ["check_attributes", "check_types", "refuse"]
 
+_PLAIN = frozenset({str, int, bool, float, date})
+"""Types whose values can be equal to any other of the same type, which need no closer look."""
 _STRANGERS = 100
 """How many objects to hold against each other where no two belong together."""
 
@@ -63,9 +66,9 @@ def refuse(problems: Sequence[str]) -> None:
 def check_attributes(left: Side, right: Side) -> list[str]:
     """Return a sentence for each attribute that only one side has, and for keys of different types."""
     problems = []
-    if left.objects and right.objects:
+    if left.objects and right.objects and not _keys_comparable(*_some_keys(left, right)):
         one, other = next(iter(left.objects)), next(iter(right.objects))
-        if not comparable(one, other) or not _parts_comparable(one, other):
+        if not _keys_comparable(one, other):
             problems.append(
                 f"idnumber: {_type(one)} in {left.name} and {_type(other)} in {right.name} ({one!r} and {other!r}): "
                 f"{_fix('idnumber', left, right, one, other)}"
@@ -83,7 +86,16 @@ def check_attributes(left: Side, right: Side) -> list[str]:
     return problems
 
 
-def _parts_comparable(one: Any, other: Any) -> bool:
+def _some_keys(*sides: Side) -> Iterable[Any]:
+    """Return a key of each side, which stands for its others: the first, or one that is known without sorting them."""
+    for side in sides:
+        known = getattr(side.objects, "sample_key", None)
+        yield next(iter(side.objects)) if known is None else known
+
+
+def _keys_comparable(one: Any, other: Any) -> bool:
+    if not comparable(one, other):
+        return False
     if isinstance(one, tuple) and isinstance(other, tuple):
         return len(one) == len(other) and all(map(comparable, one, other))
     return True
@@ -98,11 +110,19 @@ def check_types(left: Side, right: Side, pairs: Iterable[tuple[Any, Any, Any]], 
     exempt = left.flexible | right.flexible
     names = [name for name in left.attributes if name not in exempt]
     problems: dict[str, str] = {}
+    read, read_other = left.reader(), right.reader()
+    fine: set[Any] = set()
     for key, one, other in pairs if compared else _strangers(left, right):
-        for name in names:
-            if name in problems:
+        values, old_values = read(key, one), read_other(key, other)
+        types = (*map(type, values), *map(type, old_values))
+        if types in fine:
+            continue
+        if types[: len(values)] == types[len(values) :] and _PLAIN.issuperset(types):
+            fine.add(types)
+            continue
+        for name, value, old_value in zip(left.attributes, values, old_values, strict=True):
+            if name in problems or name in exempt:
                 continue
-            value, old_value = left.read(key, one, name), right.read(key, other, name)
             if not comparable(value, old_value):
                 where = f" at idnumber {key!r}" if compared else ""
                 problems[name] = (
@@ -110,13 +130,21 @@ def check_types(left: Side, right: Side, pairs: Iterable[tuple[Any, Any, Any]], 
                     f"({value!r} and {old_value!r}{where}): {_fix(name, left, right, value, old_value)}"
                 )
     for name in names:
+        if name in problems or comparable(*(_some(side, name) for side in (left, right))):
+            continue
         value, old_value = (_first(side, name) for side in (left, right))
-        if name not in problems and not comparable(value, old_value):
+        if not comparable(value, old_value):
             problems[name] = (
                 f"{name}: {_type(value)} in {left.name} and {_type(old_value)} in {right.name} "
                 f"({value!r} and {old_value!r}): {_fix(name, left, right, value, old_value)}"
             )
     return list(problems.values())
+
+
+def _some(side: Side, name: str) -> Any:
+    """Return a value that stands for the others: one that is known without sorting objects, or the first."""
+    known = getattr(side.objects, "sample", {}).get(name)
+    return _first(side, name) if known is None else known
 
 
 def _first(side: Side, name: str) -> Any:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
 
 from sortedcontainers import SortedDict
 
@@ -13,6 +13,9 @@ from datastoresync.diffing.values import equal
 from datastoresync.errors import ComparisonError
 from datastoresync.importing.layout import Layout
 from datastoresync.importing.report import ImportReport
+
+if TYPE_CHECKING:
+    from datastoresync.engines.table import TableObjects
 
 __all__ = ["Contents"]
 
@@ -26,22 +29,26 @@ class Contents:
 
     Args:
         branch: Whose contents they are; the objects are told.
-        objects: By key, in any order.
+        objects: By key, in any order; or a table of them.
+        why: Why they are in memory, if they might be a table.
 
     Raises:
         TypeError: if the keys cannot be sorted.
     """
 
-    __slots__ = ("branch", "columns", "objects", "overrides", "rejected", "report")
+    __slots__ = ("branch", "columns", "objects", "overrides", "rejected", "report", "why")
 
-    def __init__(self, branch: Any, objects: Mapping[Any, Any] | None = None) -> None:
+    def __init__(self, branch: Any, objects: Mapping[Any, Any] | None = None, *, why: str = "") -> None:
         self.branch = branch
-        self.objects: SortedDict = SortedDict(objects or {})
+        self.why = why
+        self.objects: SortedDict | TableObjects = (
+            objects if hasattr(objects, "relation") else SortedDict(objects or {})
+        )
         self.overrides: dict[Any, dict[str, Any]] = {}
         self.columns: set[str] = set()
         self.rejected = 0
         self.report: ImportReport | None = None
-        if objects:
+        if objects and isinstance(self.objects, SortedDict):
             self.layout.attach(objects.values(), branch)
 
     @property
@@ -63,6 +70,18 @@ class Contents:
             raise ComparisonError(message) from None
         self.layout.attach((item,), self.branch)
         self.overrides.pop(key, None)
+
+    def between(self, start: Any = None, stop: Any = None) -> Iterator[tuple[Any, Any]]:
+        """Yield keys and objects from a key up to another one, in order."""
+        if isinstance(self.objects, SortedDict):
+            keys = self.objects.irange(start, stop, inclusive=(True, False))
+            return ((key, self.objects[key]) for key in keys)
+        return self.objects.pairs(start, stop)
+
+    def keep(self, key: Any, item: Any) -> None:
+        """Note that an object that was made of a row was changed."""
+        if not isinstance(self.objects, SortedDict):
+            self.objects.keep(key, item)
 
     def drop(self, key: Any) -> None:
         """Take an object out, if it is there."""
@@ -95,7 +114,9 @@ class Contents:
 
     def _set(self, key: Any, name: str, value: Any) -> None:
         try:
-            object.__setattr__(self.objects[key], name, value)
+            item = self.objects[key]
+            object.__setattr__(item, name, value)
+            self.keep(key, item)
         except Exception:  # noqa: BLE001 - a property without a setter, or one that refuses what was written already
             self.overrides.setdefault(key, {})[name] = value
 

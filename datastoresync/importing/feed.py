@@ -23,11 +23,15 @@ __all__ = ["Fed", "Feed"]
 
 @attrs.frozen(eq=False)
 class Fed:
-    """What a feed delivered: objects by key, in the order of their rows, and how many rows that took."""
+    """What a feed delivered: objects by key, in the order of their rows, and how many rows that took.
 
-    objects: dict[Any, Any]
+    ``why`` is the reason why they are objects, if they might have been a table.
+    """
+
+    objects: Mapping[Any, Any]
     rows: int
     bad_rows: tuple[RowError, ...]
+    why: str = ""
 
 
 class _Unfit(Exception):  # noqa: N818 - a signal, caught here
@@ -55,13 +59,16 @@ class Feed:
         self._uniform = False
         self._where: Any = None
 
-    def run(self) -> Fed:
+    def run(self, source: Any = None) -> Fed:
         """Read all rows and return the objects.
+
+        Args:
+            source: What the importer reads, if it was asked already.
 
         Raises:
             ImporterError: if anything is refused, unless the importer collects bad rows.
         """
-        rows = Rows(self.importer)
+        rows = Rows(self.importer, source)
         self._uniform, self._where = rows.uniform, rows.where
         if isinstance(getattr(rows.source, "columns", None), tuple) and rows.uniform:
             hooked = self.importer.overrides("prepare")

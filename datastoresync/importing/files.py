@@ -12,6 +12,7 @@ import attrs
 from datastoresync.errors import ColumnError, DataWarning
 from datastoresync.importing.importer import Importer
 from datastoresync.syncers.csv import read_csv, resolve_files
+from datastoresync.syncers.origin import DelimitedFiles
 from datastoresync.syncers.records import Columns, Records
 
 __all__ = ["CSVImporter", "TSVImporter"]
@@ -98,4 +99,6 @@ def _joined(parts: list[Records]) -> Records:
         place = max(place for place, start in enumerate(starts) if start <= index)
         return parts[place].where(index - starts[place])
 
-    return Records(first.columns, chunks(), where)
+    origins = [part.origin for part in parts]
+    origin = DelimitedFiles(tuple(file for one in origins for file in one.files))
+    return Records(first.columns, chunks(), where, origin=origin)

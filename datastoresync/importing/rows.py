@@ -41,10 +41,11 @@ class Rows:
     ``count`` is how many rows were read so far.
     """
 
-    def __init__(self, importer: Importer) -> None:
+    def __init__(self, importer: Importer, source: Any = None) -> None:
         self.importer = importer
         self.count = 0
-        source = importer.read()
+        if source is None:
+            source = importer.read()
         if is_arrow(source):
             source = read_arrow(source)
         if isinstance(source, (str, bytes, Mapping)) or not isinstance(source, Iterable):

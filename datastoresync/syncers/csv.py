@@ -21,6 +21,7 @@ from typing import IO, Literal
 
 from datastoresync.errors import ColumnError, DataWarning, DeclarationError, MalformedFileError, RowError
 from datastoresync.syncers.columns import choose_columns
+from datastoresync.syncers.origin import DelimitedFile, DelimitedFiles
 from datastoresync.syncers.records import Columns, Records
 from datastoresync.syncers.textfile import LONGEST, TextFile, codec, scan, state_of, unreadable
 
@@ -74,9 +75,11 @@ def read_csv(
         found = file.path.stat()
         if not stat.S_ISREG(found.st_mode):
             raise file.error("not a regular file, which can be read twice: save it as one")
-        last, ended = scan(file)
+        last, ended, special = scan(file)
         with file.open() as text:
-            header = _Rows(file, text).header()
+            rows = _Rows(file, text)
+            header = rows.header()
+            end = rows.line
     except OSError as error:
         raise file.error(unreadable(file.path, error)) from error
     _check_header(file, *header)
@@ -89,11 +92,25 @@ def read_csv(
     places, renamed = choose_columns(names, columns, where=f"{file.name}:{line}")
     lines = _Lines()
     lines.note(0, line + 1)
+    origin = DelimitedFile(
+        file.path,
+        file.encoding,
+        delimiter,
+        tuple(names),
+        line=end,
+        last=last,
+        places=tuple(places),
+        columns=tuple(renamed),
+        null=null,
+        state=state_of(found),
+        special=special,
+    )
     chunks = _chunks(file, state_of(found), lines, len(names), reject or _raise, chunk)
     return Records(
         renamed,
         ([_nulled(values[place], null) for place in places] for values in chunks),
         lambda index: f"{file.name}:{lines.line(index)}",
+        origin=DelimitedFiles((origin,)),
     )
 
 

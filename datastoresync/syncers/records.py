@@ -19,18 +19,22 @@ class Records:
         chunks: Yields chunks; each is a sequence of ``len(columns)`` sequences of one length. It is read once.
         where: Gives the place of a record, counted from 0 over all the chunks, as a person would look it up:
             ``people.csv:17`` or ``row 17 of table users``.
+        origin: Where they come from, if an engine could read them by itself; see `origin`.
 
     >>> records = Records(["idnumber", "name"], [[["1", "2"], ["Ann", "Bob"]]], lambda index: f"row {index + 1}")
     >>> list(records)
     [{'idnumber': '1', 'name': 'Ann'}, {'idnumber': '2', 'name': 'Bob'}]
     """
 
-    __slots__ = ("chunks", "columns", "where")
+    __slots__ = ("chunks", "columns", "origin", "where")
 
-    def __init__(self, columns: Sequence[str], chunks: Iterable[Columns], where: Callable[[int], str]) -> None:
+    def __init__(
+        self, columns: Sequence[str], chunks: Iterable[Columns], where: Callable[[int], str], *, origin: Any = None
+    ) -> None:
         self.columns = tuple(columns)
         self.chunks = chunks
         self.where = where
+        self.origin = origin
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
         """Yield each record as a dictionary; this consumes the stream."""

@@ -14,7 +14,7 @@ from datastoresync.errors import DeclarationError, MalformedFileError
 
 __all__ = ["LONGEST", "TextFile", "codec", "scan", "state_of", "unreadable"]
 
-_BLOCK = 2**20
+_BLOCK = 2**18
 """Bytes that are looked through at a time."""
 LONGEST = 16 * 2**20
 """Characters in the longest line, or row of several lines, that is taken."""
@@ -70,8 +70,15 @@ def state_of(found: os.stat_result) -> tuple[int, ...]:
     return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns
 
 
-def scan(file: TextFile) -> tuple[int, bool]:
-    """Look through the whole file; return the number of its last line, and whether that ends in a newline.
+_SPECIAL = {character: character.encode() for character in '"\r\t\x01\x02\x0b\x0c\x1c\x1d\x1e\x1f'}
+
+
+def scan(file: TextFile) -> tuple[int, bool, frozenset[str]]:
+    """Look through the whole file.
+
+    Returns:
+        The number of its last line, whether that ends in a newline, and which special characters are in the file:
+        quotes, blanks and controls that another reader may take for something else, and ``\\x80`` for all beyond ASCII.
 
     Raises:
         MalformedFileError: if it is empty, holds a NUL or what is not its encoding, or has a line that is too long.
@@ -79,10 +86,19 @@ def scan(file: TextFile) -> tuple[int, bool]:
     decoder = codecs.getincrementaldecoder(file.encoding)()
     line, width = 1, 0  # the line that the next character is in, and how long it is so far
     held, started, final = "", False, False
+    special: set[str] = set()
+    quick = file.encoding in ("utf-8", "ascii")
     with file.path.open("rb") as binary:
         while not final:
             block = binary.read(_BLOCK)
             final = not block
+            special.update(character for character, byte in _SPECIAL.items() if character not in special and byte in block)
+            if quick and started and not held and "\r" not in special and block.isascii() and b"\0" not in block and not decoder.getstate()[0]:
+                end = block.rfind(b"\n")
+                if width + (block.find(b"\n") if end >= 0 else len(block)) <= LONGEST:
+                    line += block.count(b"\n")
+                    width = len(block) - end - 1 + (0 if end >= 0 else width)
+                    continue
             state = decoder.getstate()
             wrong: UnicodeDecodeError | None = None
             try:
@@ -107,11 +123,13 @@ def scan(file: TextFile) -> tuple[int, bool]:
                 raise file.error(
                     _not_text(file.encoding, None if nul >= 0 else wrong), line + before.count("\n"), column
                 )
+            if not text.isascii():
+                special.add("\x80")
             line += text.count("\n")
             width = len(text) - text.rfind("\n") - 1 + (0 if "\n" in text else width)
     if line == 1 and not width:
         raise file.error("the file is empty: it must have a header")
-    return (line, False) if width else (line - 1, True)
+    return (line, False, frozenset(special)) if width else (line - 1, True, frozenset(special))
 
 
 def _not_text(encoding: str, wrong: UnicodeDecodeError | None) -> str:

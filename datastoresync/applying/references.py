@@ -1,0 +1,89 @@
+"""References that would be written and lead nowhere."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Iterator
+from typing import Any
+
+from datastoresync.diffing.compared import Compared
+from datastoresync.diffing.diff import Diff
+from datastoresync.diffing.hierarchy import Hierarchy
+from datastoresync.diffing.side import Side
+from datastoresync.diffing.values import members_of
+
+__all__ = ["dangling"]
+
+
+def dangling(diff: Diff, allowed: int) -> Iterator[str]:
+    """Name the values of references that would be written and that one side does not have afterwards.
+
+    Args:
+        diff: What would be written.
+        allowed: How many of an attribute may lead nowhere.
+    """
+    created: defaultdict[str, set[Any]] = defaultdict(set)
+    written: defaultdict[tuple[str, str], list[tuple[Any, Any]]] = defaultdict(list)
+    branches = {one.name: one for one in diff.compared}
+    references = {name: _references(one, diff) for name, one in branches.items()}
+    if not any(references.values()):
+        return
+    for action in diff:
+        if action.verb == "new":
+            created[action.branch].add(action.idnumber)
+        if not references.get(action.branch) or action.verb not in ("new", "add", "update"):
+            continue
+        values = {action.attr: action.value}
+        if action.verb == "new":  # a part of the idnumber may name something too
+            read = branches[action.branch].left.read
+            values = {attr: read(action.idnumber, action.source, attr) for attr in references[action.branch]}
+        for attr in references[action.branch].keys() & values.keys():
+            written[action.branch, attr] += ((action.idnumber, member) for member in members_of(values[attr]))
+    for (branch, attr), places in sorted(written.items()):
+        target = references[branch][attr]
+        both = branches[branch].both
+        known = [_referred(side, target, diff.hierarchies[which]) for which, side in enumerate(both)]
+        members = {member for _, member in places if member is not None}
+        source, dest = (one if one is None else _present(one, members) for one in known)
+        missing: defaultdict[str, list[tuple[Any, Any]]] = defaultdict(list)
+        for idnumber, member in places:
+            why = _lost(member, target, source, dest, created[target])
+            if why:
+                missing[why].append((idnumber, member))
+        for what, lost in missing.items():
+            if len(lost) > allowed:
+                shown = ", ".join(f"{member!r} of {idnumber!r}" for idnumber, member in lost[:5])
+                more = f" and {len(lost) - 5:,} more" if len(lost) > 5 else ""
+                yield (
+                    f"{branch}.{attr} refers to {what}: {shown}{more}: "
+                    f"mend the data, or allow it with limits=Limits(dangling={len(lost)})"
+                )
+
+
+def _present(known: Collection[Any], members: set[Any]) -> Collection[Any]:
+    """Return what is known of some members; a table is asked for all of them at once."""
+    ask = getattr(known, "present", None)
+    return known if ask is None else ask(members)
+
+
+def _references(one: Compared, diff: Diff) -> dict[str, str]:
+    """Return the attributes that hold idnumbers, of a parent too, each with the branch that they are of."""
+    above = (hierarchy.references(one.name) for hierarchy in diff.hierarchies)
+    declared = (one.right.references, one.left.references)
+    return {attr: branch for found in (*above, *declared) for attr, branch in found.items()}
+
+
+def _referred(side: Side, target: str, hierarchy: Hierarchy) -> Collection[Any] | None:
+    known = side.referred.get(target)
+    return hierarchy.sides[target].objects if known is None and target in hierarchy.sides else known
+
+
+def _lost(member: Any, target: str, source: Any, dest: Any, created: Collection[Any]) -> str:
+    """Say which side has nothing under an idnumber, or nothing if both will; a side that is not known has all."""
+    if member is None:
+        return ""
+    if source is not None and member not in source:
+        return f"{target} that the source does not have"
+    if dest is not None and member not in dest and member not in created:
+        return f"{target} that the destination will not have"
+    return ""

@@ -1,0 +1,86 @@
+"""Where records come from, for an engine that reads them by itself."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import attrs
+
+__all__ = ["DelimitedFile", "DelimitedFiles", "ParquetFiles", "StoredRows"]
+
+
+@attrs.frozen(eq=False)
+class DelimitedFile:
+    """A CSV or TSV file that was looked through, and whose records were not read yet.
+
+    Args:
+        path: The file.
+        encoding: What it is written in.
+        delimiter: What separates its columns.
+        header: The names of all its columns.
+        line: The line of the header.
+        last: The number of its last line.
+        places: Which of the columns are taken.
+        columns: What those are called here.
+        null: The text that stands for None.
+        state: What changes when the file does; see `textfile.state_of`.
+        special: What is in it, as far as somebody else might read it otherwise; see `textfile.scan`.
+    """
+
+    path: Path
+    encoding: str
+    delimiter: str
+    header: tuple[str, ...]
+    line: int
+    last: int
+    places: tuple[int, ...]
+    columns: tuple[str, ...]
+    null: str | None
+    state: tuple[int, ...]
+    special: frozenset[str]
+
+
+@attrs.frozen(eq=False)
+class DelimitedFiles:
+    """Several of them, whose records follow each other."""
+
+    files: tuple[DelimitedFile, ...]
+
+    @property
+    def size(self) -> int:
+        """How many bytes they have together."""
+        return sum(file.state[2] for file in self.files)
+
+
+@attrs.frozen(eq=False)
+class ParquetFiles:
+    """Parquet files with the same columns.
+
+    Args:
+        paths: The files.
+        columns: The columns to take, or a mapping from a column's name to the name it is given here; None for all.
+    """
+
+    paths: tuple[Path, ...]
+    columns: Mapping[str, str] | Sequence[str] | None = None
+
+
+@attrs.frozen(eq=False)
+class StoredRows:
+    """The rows of a table or a query.
+
+    Args:
+        syncer: The `SQLSyncer` of the database.
+        table: The `Table`; None for a query.
+        query: The query; None for a table.
+        parameters: Of the query.
+        attributes: Those that are wanted; None for all columns.
+    """
+
+    syncer: Any
+    table: Any = None
+    query: str | None = None
+    parameters: Mapping[str, Any] | None = None
+    attributes: Sequence[str] | None = None
