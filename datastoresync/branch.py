@@ -3,12 +3,8 @@
 from __future__ import annotations
 
 import copy
-import time
 from collections.abc import Iterator, Mapping
 from typing import Any, Generic, Self, TypeVar, overload
-
-import attrs
-from sortedcontainers import SortedDict
 
 from datastoresync.applying.preview import Preview
 from datastoresync.applying.report import Report
@@ -21,12 +17,11 @@ from datastoresync.diffing.values import equal
 from datastoresync.errors import ComparisonError, DeclarationError, ImporterError
 from datastoresync.importing.collector import collector_paused
 from datastoresync.importing.contents import Contents
-from datastoresync.importing.feed import Fed, Feed
 from datastoresync.importing.importer import Importer, importer_of
 from datastoresync.importing.layout import Layout
+from datastoresync.importing.loading import feed, loaded
 from datastoresync.importing.report import ImportReport
 from datastoresync.importing.store import StoreImporter
-from datastoresync.importing.table import table_of
 from datastoresync.object import Object, layout_of, side_of
 from datastoresync.printing.outline import Grid, Outline
 from datastoresync.printing.shown import Shown
@@ -82,7 +77,7 @@ class Branch(Shown, Mapping[Any, T], Generic[T]):
         self._table = table
         self.importer: Importer | None = None if importer is None else importer_of(importer, store=StoreImporter)
         self.tree: Any = None
-        self.contents = Contents(self)
+        self._contents = Contents(self)
 
     def bound(self, name: str, tree: Any) -> Branch[T]:
         """Return an empty branch like this one, for a tree of its own."""
@@ -90,6 +85,18 @@ class Branch(Shown, Mapping[Any, T], Generic[T]):
         mine.name, mine.tree = name, tree
         mine.contents = Contents(mine)
         return mine
+
+    @property
+    def contents(self) -> Contents:
+        """What an import replaces; imported again if more was carried out than could be taken in one by one."""
+        if self._contents.stale:
+            self._contents.stale = False
+            self.load()
+        return self._contents
+
+    @contents.setter
+    def contents(self, contents: Contents) -> None:
+        self._contents = contents
 
     @property
     def table(self) -> Table:
@@ -172,7 +179,7 @@ class Branch(Shown, Mapping[Any, T], Generic[T]):
         if idnumber is not None:
             parts = (idnumber,) if len(identifiers) == 1 else idnumber
             attributes = {**dict(zip(identifiers, parts, strict=True)), **attributes}
-        fed = self._feed(importer_of([attributes], store=lambda _: Importer()).bound(self.tree, self))
+        fed = feed(self, importer_of([attributes], store=lambda _: Importer()).bound(self.tree, self))
         ((key, item),) = fed.objects.items()
         if key in self.contents.objects:
             message = f"idnumber {key!r} is there already: change it, or remove it first"
@@ -201,25 +208,17 @@ class Branch(Shown, Mapping[Any, T], Generic[T]):
         Raises:
             ImporterError: if something that comes in is refused.
         """
-        importer = self.importer
-        if importer is None and getattr(self.tree, "syncer", None) is not None:
-            importer = StoreImporter(self.tree.syncer)
+        importer = self._source()
         if importer is None:
             return self
-        derived = [self.tree[name] for name in importer.after] if self.tree is not None else []
-        started = time.perf_counter()
-        with collector_paused():
-            fed = self._feed(importer.bound(self.tree, self))
-            try:
-                contents = Contents(self, fed.objects, why=fed.why)
-            except TypeError as error:
-                message = f"{self.full_name}: the idnumbers cannot be sorted: {error}"
-                raise ImporterError(message) from error
-        contents.rejected = len(fed.bad_rows) + sum(branch.contents.rejected for branch in derived)
-        seconds = time.perf_counter() - started
-        contents.report = ImportReport(self.full_name, fed.rows, len(fed.objects), fed.bad_rows, seconds)
-        self.contents = contents
+        self.contents = loaded(self, importer, "memory" if self._in_hierarchy() else self._engine())
         return self
+
+    def _source(self) -> Importer | None:
+        """Return what feeds the branch: its own importer, or its tree's syncer."""
+        if self.importer is None and getattr(self.tree, "syncer", None) is not None:
+            return StoreImporter(self.tree.syncer)
+        return self.importer
 
     def _in_hierarchy(self) -> bool:
         """Say whether objects of this branch are children or parents of others, which are walked in memory."""
@@ -244,19 +243,6 @@ class Branch(Shown, Mapping[Any, T], Generic[T]):
         """Return the attributes that a store is asked for: those declared, or None for all."""
         fields = self.layout.fields
         return None if fields is None else list(fields)
-
-    def _feed(self, importer: Importer) -> Fed:
-        try:
-            source = importer.read()
-            table, why = table_of(importer, source, self, "memory" if self._in_hierarchy() else self._engine())
-            if table is not None:
-                importer.finished()
-                return Fed(table, len(table), ())
-            fed = Feed(self.layout, importer, name=self.full_name).run(source)
-            return attrs.evolve(fed, why=why)
-        except ImporterError as error:
-            error.branch = error.branch or self.full_name
-            raise
 
     def diff(self, other: Branch[Any], *, only: Filter = None, exclude: Filter = None, **options: Any) -> Diff:
         """Return what ``other`` must do to become this branch; the same as ``self - other``.
@@ -323,6 +309,7 @@ class Branch(Shown, Mapping[Any, T], Generic[T]):
             fold=self.fold,
             unread=self._unread(),
             why=self.contents.why,
+            folded_all=None if self._source() is None else self._contents.expire,
             referred=self._referred(),
         )
 
@@ -332,16 +319,11 @@ class Branch(Shown, Mapping[Any, T], Generic[T]):
 
     def explain(self) -> str:
         """Return whether the objects are in memory or still rows somewhere, and why."""
-        objects = self.contents.objects
-        if isinstance(objects, SortedDict):
-            return f"{self.full_name}: {counted(len(self), 'object')} in memory{self.contents.why and ': '}{self.contents.why}"
-        rows = counted(objects.relation.count, "row")
-        return f"{self.full_name}: a table of {rows} ({objects.relation.engine}), of which only what is asked for becomes objects"
+        return f"{self.full_name}: {self.contents.explain()}"
 
     def _unread(self) -> bool:
         """Say whether there is something to import, and it never was."""
-        source = self.importer or getattr(self.tree, "syncer", None)
-        return source is not None and self.imported is None and not self.contents.objects
+        return self._source() is not None and self.imported is None and not self.contents.objects
 
     def _referred(self) -> dict[str, Any]:
         """Return the objects of the branches that this one refers to."""

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from itertools import islice
 from typing import Any
 
+from datastoresync.diffing.action import Action
 from datastoresync.diffing.compared import Compared
 from datastoresync.diffing.diff import Diff
 from datastoresync.diffing.hierarchy import Hierarchy
@@ -13,6 +15,10 @@ from datastoresync.diffing.side import Side
 from datastoresync.diffing.values import members_of
 
 __all__ = ["dangling"]
+
+_SHOWN = 5
+_BATCH = 20_000
+"""Actions of a streamed diff that are looked at together."""
 
 
 def dangling(diff: Diff, allowed: int) -> Iterator[str]:
@@ -23,14 +29,66 @@ def dangling(diff: Diff, allowed: int) -> Iterator[str]:
         allowed: How many of an attribute may lead nowhere.
     """
     created: defaultdict[str, set[Any]] = defaultdict(set)
-    written: defaultdict[tuple[str, str], list[tuple[Any, Any]]] = defaultdict(list)
     branches = {one.name: one for one in diff.compared}
     references = {name: _references(one, diff) for name, one in branches.items()}
     if not any(references.values()):
         return
-    for action in diff:
-        if action.verb == "new":
-            created[action.branch].add(action.idnumber)
+    missing: defaultdict[tuple[str, str, str], _Places] = defaultdict(_Places)
+    for some in _batches(diff):
+        for action in some:
+            if action.verb == "new" and not diff.streamed:
+                created[action.branch].add(action.idnumber)
+        for branch, attr, places in _written(some, branches, references):
+            target = references[branch][attr]
+            both = branches[branch].both
+            known = [_referred(side, target, diff.hierarchies[which]) for which, side in enumerate(both)]
+            members = {member for _, member in places if member is not None}
+            source, dest = (one if one is None else _present(one, members) for one in known)
+            # What a streamed diff creates is not remembered: whatever the source has will be there.
+            new = created[target] if not diff.streamed or source is None else source
+            for idnumber, member in places:
+                why = _lost(member, target, source, dest, new)
+                if why:
+                    missing[branch, attr, why].note(idnumber, member)
+    for (branch, attr, what), lost in missing.items():
+        if lost.count > allowed:
+            shown = ", ".join(f"{member!r} of {idnumber!r}" for idnumber, member in lost.first)
+            more = f" and {lost.count - len(lost.first):,} more" if lost.count > len(lost.first) else ""
+            yield (
+                f"{branch}.{attr} refers to {what}: {shown}{more}: "
+                f"mend the data, or allow it with limits=Limits(dangling={lost.count})"
+            )
+
+
+class _Places:
+    """References that lead nowhere: how many there are, and the first of them."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.first: list[tuple[Any, Any]] = []
+
+    def note(self, idnumber: Any, member: Any) -> None:
+        self.count += 1
+        if self.count <= _SHOWN:
+            self.first.append((idnumber, member))
+
+
+def _batches(diff: Diff) -> Iterator[Sequence[Action]]:
+    """Yield all actions at once, or those of a streamed diff some at a time."""
+    if not diff.streamed:
+        yield diff.actions
+        return
+    actions = iter(diff)
+    while some := list(islice(actions, _BATCH)):
+        yield some
+
+
+def _written(
+    actions: Sequence[Action], branches: Mapping[str, Compared], references: Mapping[str, Mapping[str, str]]
+) -> Iterator[tuple[str, str, list[tuple[Any, Any]]]]:
+    """Yield the branches and attributes whose references would be written, each with idnumbers and members."""
+    found: defaultdict[tuple[str, str], list[tuple[Any, Any]]] = defaultdict(list)
+    for action in actions:
         if not references.get(action.branch) or action.verb not in ("new", "add", "update"):
             continue
         values = {action.attr: action.value}
@@ -38,26 +96,9 @@ def dangling(diff: Diff, allowed: int) -> Iterator[str]:
             read = branches[action.branch].left.read
             values = {attr: read(action.idnumber, action.source, attr) for attr in references[action.branch]}
         for attr in references[action.branch].keys() & values.keys():
-            written[action.branch, attr] += ((action.idnumber, member) for member in members_of(values[attr]))
-    for (branch, attr), places in sorted(written.items()):
-        target = references[branch][attr]
-        both = branches[branch].both
-        known = [_referred(side, target, diff.hierarchies[which]) for which, side in enumerate(both)]
-        members = {member for _, member in places if member is not None}
-        source, dest = (one if one is None else _present(one, members) for one in known)
-        missing: defaultdict[str, list[tuple[Any, Any]]] = defaultdict(list)
-        for idnumber, member in places:
-            why = _lost(member, target, source, dest, created[target])
-            if why:
-                missing[why].append((idnumber, member))
-        for what, lost in missing.items():
-            if len(lost) > allowed:
-                shown = ", ".join(f"{member!r} of {idnumber!r}" for idnumber, member in lost[:5])
-                more = f" and {len(lost) - 5:,} more" if len(lost) > 5 else ""
-                yield (
-                    f"{branch}.{attr} refers to {what}: {shown}{more}: "
-                    f"mend the data, or allow it with limits=Limits(dangling={len(lost)})"
-                )
+            found[action.branch, attr] += ((action.idnumber, member) for member in members_of(values[attr]))
+    for (branch, attr), places in sorted(found.items(), key=lambda one: one[0]):
+        yield branch, attr, places
 
 
 def _present(known: Collection[Any], members: set[Any]) -> Collection[Any]:

@@ -13,9 +13,7 @@ from datastoresync.applying.references import dangling
 from datastoresync.diffing.action import Action
 from datastoresync.diffing.compared import Compared
 from datastoresync.diffing.diff import Diff
-from datastoresync.diffing.hierarchy import Hierarchy
-from datastoresync.diffing.side import Side
-from datastoresync.diffing.values import is_membership, members_of
+from datastoresync.diffing.values import is_membership
 from datastoresync.errors import DeclarationError, SafeguardError
 from datastoresync.printing.words import counted
 
@@ -76,8 +74,9 @@ def violations(diff: Diff, limits: Limits | None = None) -> tuple[str, ...]:
     found = [f"{name}: its actions come from no comparison: use a - b" for name in sorted(unknown)]
     created: Counter[str] = Counter()
     removed: Counter[str] = Counter()
-    deleted: defaultdict[str, set[object]] = defaultdict(set)
-    updated: defaultdict[str, set[object]] = defaultdict(set)
+    keys: type[set[Any]] = _Distinct if diff.streamed else set
+    deleted: defaultdict[str, set[Any]] = defaultdict(keys)
+    updated: defaultdict[str, set[Any]] = defaultdict(keys)
     for action in diff:
         if action.verb == "old":
             deleted[action.branch].add(action.idnumber)
@@ -92,6 +91,31 @@ def violations(diff: Diff, limits: Limits | None = None) -> tuple[str, ...]:
     return tuple(found)
 
 
+class _Distinct(set[Any]):
+    """Counts the keys of a streamed diff, which come one after the other, without keeping them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._last: Any = None
+        self._count = 0
+
+    def add(self, key: Any) -> None:
+        """Count a key, unless it is the one before."""
+        if not self._count or key != self._last:
+            self._last = key
+            self._count += 1
+
+    def union(self, *others: Any) -> Any:
+        """Return what has the same number of keys, and those of others."""
+        del others  # what was carried out of a streamed diff is not kept either
+        return self
+
+    __or__ = union
+
+    def __len__(self) -> int:
+        return self._count
+
+
 def _removals(action: Action) -> int:
     """Return how many members an action takes away; one that replaces a membership by nothing takes all."""
     if action.verb == "update" and is_membership(action.old_value) and not is_membership(action.value):
@@ -100,7 +124,7 @@ def _removals(action: Action) -> int:
 
 
 def _of_branch(
-    one: Compared, limits: Limits, created: int, removed: int, deleted: set[object], updated: set[object]
+    one: Compared, limits: Limits, created: int, removed: int, deleted: set[Any], updated: set[Any]
 ) -> Iterator[str]:
     """Yield the reasons that lie in one branch. What parts of the same diff did before counts with this one."""
     name, size = one.name, one.sizes[1]

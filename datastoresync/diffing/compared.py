@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
+from types import MappingProxyType
 from typing import Any
 
 import attrs
@@ -17,7 +18,9 @@ from datastoresync.diffing.side import Side
 from datastoresync.diffing.values import equal, is_membership, membership_changes
 from datastoresync.errors import ComparisonError
 
-__all__ = ["Compared", "actions_between", "actions_in_order", "moves_between"]
+__all__ = ["Compared", "actions_between", "actions_in_order", "moves_between", "place_of", "ranks_of"]
+
+_PHASES: Mapping[str, int] = MappingProxyType({"new": 0, "old": 2})
 
 Hierarchies = tuple[Hierarchy, Hierarchy]
 
@@ -63,16 +66,22 @@ class Compared:
         )
 
 
-def actions_between(compared: Compared, candidates: Candidates) -> Iterator[Action]:
-    """Yield what the right side must do to become the left one, in the order of the keys.
+def actions_between(
+    compared: Compared, candidates: Candidates
+) -> tuple[Iterator[Action], Iterator[Action], Iterator[Action]]:
+    """Return what the right side must do to become the left one: creations, updates, deletions, each sorted by key.
 
     Raises:
-        ComparisonError: if values do not let themselves be compared.
+        ComparisonError: while the updates are gone through, if values do not let themselves be compared.
     """
     left, right, branch = compared.left, compared.right, compared.name
+    new = (Action("new", branch, key, source=item) for key, item in candidates.created(left))
+    old = (Action("old", branch, key, dest=item) for key, item in candidates.deleted(right))
+    return new, _updates(left, right, branch, candidates), old
+
+
+def _updates(left: Side, right: Side, branch: str, candidates: Candidates) -> Iterator[Action]:
     read, read_other = left.reader(), right.reader()
-    for key in candidates.new:
-        yield Action("new", branch, key, source=left.objects[key])
     for key, one, other in candidates:
         for name, value, old_value in zip(left.attributes, read(key, one), read_other(key, other), strict=True):
             if value is old_value or (type(value) is type(old_value) is str and value == old_value):
@@ -94,8 +103,6 @@ def actions_between(compared: Compared, candidates: Candidates) -> Iterator[Acti
                 )
                 raise ComparisonError(message) from error
             yield from changes
-    for key in candidates.old:
-        yield Action("old", branch, key, dest=right.objects[key])
 
 
 def moves_between(hierarchies: Hierarchies, compared: Sequence[Compared]) -> list[Action]:
@@ -148,22 +155,28 @@ def actions_in_order(
     actions: Iterable[Action], compared: Sequence[Compared], hierarchies: Hierarchies | None = None
 ) -> tuple[Action, ...]:
     """Put creations first, parents before children, then updates, then deletions, children before parents."""
-    ranks = {name: rank for rank, name in enumerate(_branch_order(compared))}
-    phases = {"new": 0, "old": 2}
-
-    def place(action: Action) -> tuple[int, int]:
-        phase = phases.get(action.verb, 1)
-        rank = ranks.get(action.branch, 0)
-        return phase, -rank if phase == 2 else rank
-
+    ranks = ranks_of(compared)
     ordered: list[Action] = []
     for _, group in groupby(
-        sorted(actions, key=place), key=lambda action: (action.branch, action.idnumber, action.attr)
+        sorted(actions, key=lambda action: place_of(action, ranks)),
+        key=lambda action: (action.branch, action.idnumber, action.attr),
     ):
         ordered += sorted(group, key=lambda action: action.verb)
     if hierarchies is not None and any(one.recursive for one in hierarchies):
         _by_depth(ordered, hierarchies)
     return tuple(ordered)
+
+
+def ranks_of(compared: Sequence[Compared]) -> dict[str, int]:
+    """Return where each branch stands, parents and what is referred to before the others."""
+    return {name: rank for rank, name in enumerate(_branch_order(compared))}
+
+
+def place_of(action: Action, ranks: Mapping[str, int]) -> tuple[int, int]:
+    """Return what sorts actions: creations, updates, deletions, and these in the opposite order of the branches."""
+    phase = _PHASES.get(action.verb, 1)
+    rank = ranks.get(action.branch, 0)
+    return phase, -rank if phase == 2 else rank
 
 
 def _by_depth(actions: list[Action], hierarchies: Hierarchies) -> None:

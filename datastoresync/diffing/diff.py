@@ -10,8 +10,9 @@ from typing import Any, Self, overload
 import attrs
 
 from datastoresync.diffing.action import Action
-from datastoresync.diffing.compared import Compared, actions_between, actions_in_order, moves_between
+from datastoresync.diffing.compared import Compared, actions_between, actions_in_order, moves_between, ranks_of
 from datastoresync.diffing.engine import Candidates, Engine, engine_of
+from datastoresync.diffing.explanation import explained
 from datastoresync.diffing.filters import Filter, predicate
 from datastoresync.diffing.flags import Exclusion, Flags
 from datastoresync.diffing.hierarchy import Hierarchy
@@ -20,11 +21,11 @@ from datastoresync.diffing.operand import Applies, R_co, template_of
 from datastoresync.diffing.reached import reached
 from datastoresync.diffing.schema import check_attributes, check_types, refuse
 from datastoresync.diffing.side import Side
-from datastoresync.diffing.summary import branch_outline, counts_of, stat_of
+from datastoresync.diffing.streamed import StreamedActions, StreamedPart
+from datastoresync.diffing.summary import branch_outline, counts_of, stat_line
 from datastoresync.printing.outline import Outline
 from datastoresync.printing.shown import Shown
 from datastoresync.printing.visible import clipped, visible
-from datastoresync.printing.words import counted
 
 __all__ = ["Diff", "Progress"]
 
@@ -46,7 +47,7 @@ class Diff(Shown):
         arranged: Whether the order of the actions is somebody's choice, which a plan must keep.
     """
 
-    actions: tuple[Action, ...]
+    actions: Sequence[Action]
     compared: tuple[Compared, ...] = ()
     hierarchies: tuple[Hierarchy, Hierarchy] = attrs.field(default=(Hierarchy({}), Hierarchy({})))
     exclusion: Exclusion | None = None
@@ -105,12 +106,23 @@ class Diff(Shown):
                 progress("diff", done, total)
         refuse(problems)
         compared = tuple(one for one, _ in found)
-        own = (actions_between(one, candidates) for one, candidates in found)
+        own = (chain(*actions_between(*one)) for one in found if not one[1].streamed)
         actions: Iterable[Action] = chain(*own, moves_between(hierarchies, compared))
         exclusion = Exclusion(by_name, hierarchies, flags)
         if exclusion.flagged:
             actions = [action for action in actions if exclusion.keeps(action)]
-        return cls(actions_in_order(actions, compared, hierarchies), compared, hierarchies, exclusion)
+        ordered: Sequence[Action] = actions_in_order(actions, compared, hierarchies)
+        parts = [StreamedPart(*one) for one in found if one[1].streamed]
+        if parts:
+            ordered = StreamedActions(parts, ordered, ranks_of(compared))
+            if exclusion.flagged:
+                ordered = ordered.where(exclusion.keeps_streamed)
+        return cls(ordered, compared, hierarchies, exclusion)
+
+    @property
+    def streamed(self) -> bool:
+        """Whether the actions are too many for the memory, and are made anew whenever somebody goes through them."""
+        return isinstance(self.actions, StreamedActions)
 
     def __iter__(self) -> Iterator[Action]:
         return iter(self.actions)
@@ -134,6 +146,12 @@ class Diff(Shown):
         """Return the same comparison with other actions."""
         return attrs.evolve(self, actions=tuple(actions))
 
+    def _where(self, wanted: Callable[[Action], bool]) -> Diff:
+        """Return the same comparison with some of its actions."""
+        if isinstance(self.actions, StreamedActions):
+            return attrs.evolve(self, actions=self.actions.where(wanted))
+        return self._of(filter(wanted, self.actions))
+
     def __eq__(self, other: object) -> bool:
         return self.actions == other.actions if isinstance(other, Diff) else NotImplemented
 
@@ -144,6 +162,9 @@ class Diff(Shown):
         """Return the diff that undoes this one; the same as ``-diff``, and equal to ``dest - source``."""
         compared = tuple(one.inverse() for one in self.compared)
         hierarchies = self.hierarchies[::-1]
+        if isinstance(self.actions, StreamedActions):
+            others = actions_in_order((action.inverse() for action in self.actions.others), compared, hierarchies)
+            return Diff(self.actions.inverse(others, ranks_of(compared)), compared, hierarchies)
         actions = actions_in_order((action.inverse() for action in self.actions), compared, hierarchies)
         return Diff(actions, compared, hierarchies)
 
@@ -160,12 +181,12 @@ class Diff(Shown):
             FilterError: if a term names what is not there.
         """
         wanted = self._predicate([*terms, names] if names else list(terms))
-        return self._of(action for action in self.actions if wanted(action))
+        return self._where(wanted)
 
     def exclude(self, *terms: Filter, **names: Any) -> Diff:
         """Return the diff without the actions that one of the terms means; see `only`."""
         unwanted = self._predicate([*terms, names] if names else list(terms))
-        return self._of(action for action in self.actions if not unwanted(action))
+        return self._where(lambda action: not unwanted(action))
 
     def filtered(self, only: Filter = None, exclude: Filter = None) -> Diff:
         """Return the diff after both filters, each of which may be None."""
@@ -182,7 +203,7 @@ class Diff(Shown):
     @property
     def counts(self) -> Counter[str]:
         """How many actions there are of each verb."""
-        return counts_of(self.actions)
+        return self.actions.counts if isinstance(self.actions, StreamedActions) else counts_of(self.actions)
 
     @property
     def stat(self) -> str:
@@ -191,7 +212,7 @@ class Diff(Shown):
         >>> Diff(()).stat
         'new=0 update=0 add=0 remove=0 old=0 total=0'
         """
-        return stat_of(self.actions)
+        return stat_line(self.counts)
 
     @property
     def left_out(self) -> Counter[str]:
@@ -228,23 +249,7 @@ class Diff(Shown):
 
     def explain(self) -> str:
         """Return which engine compared each branch and why, and what it had to look at."""
-        if not self.compared:
-            return "nothing was compared"
-        lines = []
-        for one in self.compared:
-            left, right = one.sizes
-            lines.append(
-                f"{one.name or one.right.owner}: {one.engine} engine, since {one.why}; {counted(left, 'object')} "
-                f"against {right:,}, {one.pairs:,} in both, {one.candidates:,} of them worth a look; "
-                f"attributes: {', '.join(one.right.attributes) or 'none'}"
-            )
-            lines += [f"  {side.name} is in memory: {side.why}" for side in one.both if side.why]
-        named = {one.name for one in self.compared}
-        apart = [f"{one.name}: what it holds of {child}" for one in self.compared for child in one.right.held - named]
-        lines += [f"not compared: {what}" for what in sorted(apart)]
-        if self.left_out:
-            lines.append("left out by flags: " + " ".join(f"{verb}={count}" for verb, count in self.left_out.items()))
-        return "\n".join(lines)
+        return explained(self.compared, self.left_out)
 
     def values(self, action: Action) -> dict[str, Any]:
         """Return all that is synced of an action's object, as the source has it, or the destination for ``old``."""
@@ -261,6 +266,10 @@ class Diff(Shown):
             made: The object that the destination made of a new one, if it gives one.
         """
         compared = self._compared(action)
+        if self.streamed:
+            if compared.right.folded_all is not None:
+                compared.right.folded_all()
+            return
         compared.carried_out[action.verb].add(action.idnumber)
         if compared.right.fold is None:
             return
@@ -319,7 +328,7 @@ class Diff(Shown):
             nested = (node.__outline__() for node in nodes)
             return Outline(self.title, "diff", self.stat, lambda: nested, len(nodes), expanded=True)
         groups: dict[str, list[Action]] = {one.name: [] for one in self.compared}
-        for action in self.actions:
+        for action in islice(self.actions, _STREAMED) if self.streamed else self.actions:
             groups.setdefault(action.branch, []).append(action)
         changed = [(name, actions) for name, actions in groups.items() if actions]
         lines = [branch_outline(name, actions) for name, actions in changed]
@@ -327,6 +336,8 @@ class Diff(Shown):
 
 
 _LINES, _COLUMNS = 25, 100
+_STREAMED = 1000
+"""Actions of a streamed diff that are there to look at."""
 
 
 def _by_name(pairs: Iterable[tuple[Side, Side]]) -> tuple[dict[str, Side], dict[str, Side]]:

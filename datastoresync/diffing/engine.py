@@ -39,6 +39,17 @@ class Candidates:
     why: str
     engine: str = ""
 
+    streamed = False
+    """Whether they are too many for the memory, so that each pass over them asks the engine again."""
+
+    def created(self, left: Side) -> Iterator[tuple[Any, Any]]:
+        """Yield the keys and objects of the left side alone, sorted."""
+        return ((key, left.objects[key]) for key in self.new)
+
+    def deleted(self, right: Side) -> Iterator[tuple[Any, Any]]:
+        """Yield the keys and objects of the right side alone, sorted."""
+        return ((key, right.objects[key]) for key in self.old)
+
     def __iter__(self) -> Iterator[Triple]:
         """Yield ``(key, left, right)`` triples, with None for an object that is not there."""
         yield from self.pairs

@@ -86,6 +86,7 @@ class Exclusion:
         self.counts: Counter[str] = Counter()
         self.flagged = run is not None or any(one.flagged for both in sides for one in both.values())
         self._out: dict[tuple[str, Any], bool] = {}
+        self._streamed_out: set[tuple[str, str, Any, str]] = set()
 
     def flags(self, which: int, branch: str, key: Any) -> Flags:
         """Return the flags of one object; ``which`` is 0 for the source and 1 for the destination."""
@@ -132,6 +133,15 @@ class Exclusion:
         if not kept:
             self.counts[action.verb] += 1
         return kept
+
+    def keeps_streamed(self, action: Action) -> bool:
+        """Say whether an action stands; one that does not is counted only once, however often it is asked for."""
+        if not self._excluded(action):
+            return True
+        if (action.verb, action.branch, action.idnumber, action.attr) not in self._streamed_out:
+            self._streamed_out.add((action.verb, action.branch, action.idnumber, action.attr))
+            self.counts[action.verb] += 1
+        return False
 
     def _excluded(self, action: Action) -> bool:
         branch, key = action.branch, action.idnumber

@@ -10,7 +10,7 @@ from datastoresync.diffing.action import VERBS, Action
 from datastoresync.printing.outline import Outline
 from datastoresync.printing.words import counted
 
-__all__ = ["branch_outline", "counts_of", "stat_of"]
+__all__ = ["branch_outline", "counts_of", "stat_line", "stat_of"]
 
 _FEW = 12
 """How many actions of a branch are listed as they come; more are listed by verb."""
@@ -24,7 +24,11 @@ def counts_of(actions: Iterable[Action]) -> Counter[str]:
 
 def stat_of(actions: Iterable[Action]) -> str:
     """Return every verb with its count on one line, always in the same order."""
-    counts = counts_of(actions)
+    return stat_line(counts_of(actions))
+
+
+def stat_line(counts: Counter[str]) -> str:
+    """Return the counts of all verbs on one line."""
     return " ".join([*(f"{verb}={count}" for verb, count in counts.items()), f"total={counts.total()}"])
 
 

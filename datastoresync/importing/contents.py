@@ -13,6 +13,7 @@ from datastoresync.diffing.values import equal
 from datastoresync.errors import ComparisonError
 from datastoresync.importing.layout import Layout
 from datastoresync.importing.report import ImportReport
+from datastoresync.printing.words import counted
 
 if TYPE_CHECKING:
     from datastoresync.engines.table import TableObjects
@@ -25,6 +26,7 @@ class Contents:
 
     ``overrides`` are values that stand before the objects' own, by key and attribute: what an action set and a property
     without a setter could not take. ``columns`` are those that an open class had and no object has any more.
+    ``stale`` says that so much was carried out that the branch must be imported again to know of it.
     ``rejected`` counts the rows that were refused here and in the branches this one is derived from.
 
     Args:
@@ -36,17 +38,16 @@ class Contents:
         TypeError: if the keys cannot be sorted.
     """
 
-    __slots__ = ("branch", "columns", "objects", "overrides", "rejected", "report", "why")
+    __slots__ = ("branch", "columns", "objects", "overrides", "rejected", "report", "stale", "why")
 
     def __init__(self, branch: Any, objects: Mapping[Any, Any] | None = None, *, why: str = "") -> None:
         self.branch = branch
         self.why = why
-        self.objects: SortedDict | TableObjects = (
-            objects if hasattr(objects, "relation") else SortedDict(objects or {})
-        )
+        self.objects: SortedDict | TableObjects = objects if hasattr(objects, "relation") else SortedDict(objects or {})
         self.overrides: dict[Any, dict[str, Any]] = {}
         self.columns: set[str] = set()
         self.rejected = 0
+        self.stale = False
         self.report: ImportReport | None = None
         if objects and isinstance(self.objects, SortedDict):
             self.layout.attach(objects.values(), branch)
@@ -77,6 +78,17 @@ class Contents:
             keys = self.objects.irange(start, stop, inclusive=(True, False))
             return ((key, self.objects[key]) for key in keys)
         return self.objects.pairs(start, stop)
+
+    def expire(self) -> None:
+        """Note that so much was carried out that it must be imported again."""
+        self.stale = True
+
+    def explain(self) -> str:
+        """Return whether the objects are in memory or still rows somewhere, and why."""
+        if isinstance(self.objects, SortedDict):
+            return f"{counted(len(self.objects), 'object')} in memory{self.why and ': '}{self.why}"
+        rows = counted(self.objects.relation.count, "row")
+        return f"a table of {rows} ({self.objects.relation.engine}); only what is asked for becomes an object"
 
     def keep(self, key: Any, item: Any) -> None:
         """Note that an object that was made of a row was changed."""

@@ -40,6 +40,13 @@ class Importer:
         message = f"{type(self).__name__} must define read()"
         raise DeclarationError(message)
 
+    def origin(self) -> Any:
+        """Return where the rows come from, if an engine may read them there by itself: see `syncers.origin`.
+
+        It is asked before `read`, which is then not called. None for what is only known once it is read.
+        """
+        return None
+
     def keep(self, row: Mapping[str, Any]) -> bool:  # noqa: ARG002 - a hook
         """Say whether a row is wanted; called before `prepare`."""
         return True

@@ -8,6 +8,7 @@ from typing import Any
 from datastoresync.errors import DeclarationError
 from datastoresync.importing.importer import Importer
 from datastoresync.syncers.changes import Table
+from datastoresync.syncers.origin import StoredRows
 from datastoresync.syncers.records import Records
 from datastoresync.syncers.sql import SQLSyncer
 
@@ -42,6 +43,14 @@ class SQLImporter(Importer):
         self.query = query
         self.table = table
         self.parameters = parameters
+
+    def origin(self) -> StoredRows | None:
+        """Return the table or the query, which a large one can be compared in."""
+        if type(self).read is not SQLImporter.read:
+            return None
+        return StoredRows(
+            self.syncer, Table(self.table) if isinstance(self.table, str) else self.table, self.query, self.parameters
+        )
 
     def read(self) -> Records:
         """Return the rows as a stream."""

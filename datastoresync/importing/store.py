@@ -6,8 +6,10 @@ from typing import Any
 
 from datastoresync.importing.importer import Importer
 from datastoresync.syncers.contents import Contents
+from datastoresync.syncers.origin import StoredRows
 from datastoresync.syncers.projection import projected
 from datastoresync.syncers.records import Records
+from datastoresync.syncers.sql import SQLSyncer
 
 __all__ = ["StoreImporter"]
 
@@ -22,6 +24,12 @@ class StoreImporter(Importer):
 
     def __init__(self, syncer: Any) -> None:
         self.syncer = syncer
+
+    def origin(self) -> StoredRows | None:
+        """Return the table of a database, which a large one can be compared in."""
+        if type(self).read is not StoreImporter.read or not isinstance(self.syncer, SQLSyncer):
+            return None
+        return StoredRows(self.syncer, self.branch.table, attributes=self.branch.columns())
 
     def read(self) -> Any:
         """Return the records, each attribute under its own name."""

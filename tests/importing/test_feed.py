@@ -57,6 +57,15 @@ class OneByOne(Collecting):
         return Records(names, chunks, lambda index: f"row {index + 1}")
 
 
+def shown(item):
+    """Return the attributes with their types; a set's repr depends on the order in which its members came."""
+    values = {name: getattr(item, name) for name in CELLS if hasattr(item, name)}
+    return {
+        name: (type(value), sorted(map(repr, value)) if isinstance(value, (set, frozenset)) else repr(value))
+        for name, value in values.items()
+    }
+
+
 def outcome(importer, object_class):
     """Return all that an import gave: objects, bad rows, warnings, or the error that ended it."""
     with warnings.catch_warnings(record=True) as caught:
@@ -67,7 +76,7 @@ def outcome(importer, object_class):
             return type(error), str(error)
     branch._check()
     bad = [(type(error), str(error)) for error in branch.imported.bad_rows]
-    return {key: repr(item) for key, item in branch.items()}, bad, sorted(str(one.message) for one in caught)
+    return {key: shown(item) for key, item in branch.items()}, bad, sorted(str(one.message) for one in caught)
 
 
 # One meaning, two speeds --------------------------------------------------------------------------------------------
