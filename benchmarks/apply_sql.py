@@ -1,4 +1,4 @@
-"""Mixed changes to a PostgreSQL table of as many rows: `source >> dest`, beside SQLAlchemy Core and psycopg by hand."""
+"""Mixed changes to a PostgreSQL table of as many rows: `source >> dest`, beside COPY by hand and dbmerge."""
 
 import sys
 import time
@@ -9,11 +9,12 @@ sys.path.insert(0, str(ROOT / "examples"))
 
 from postgresql import postgresql
 
-OURS, ALONE, CORE, PSYCOPG = (
+OURS, ALONE, COPY, DBMERGE, CORE = (
     "datastoresync, `source >> dest`",
     "datastoresync, the diff applied",
+    "COPY and set statements by hand",
+    "dbmerge",
     "SQLAlchemy Core, executemany",
-    "psycopg, row by row",
 )
 COLUMN_LIST = ", ".join(COLUMNS)
 TABLE = (
@@ -114,23 +115,69 @@ def core(url, rows):
     return watch.done(_after(url))
 
 
-def row_by_row(url, rows):
+def copy(url, rows):
+    """Do it by hand: the changes known, each old value checked, all in one transaction."""
     import psycopg
 
+    source, dest = ({row[KEY]: row for row in side} for side in _sides(rows))
     new, changed, old = _changes(rows)
-    insert = f"insert into people ({COLUMN_LIST}) values ({', '.join(['%s'] * len(COLUMNS))})"
+    new = [tuple(row.values()) for row in new]
+    old = [tuple(dest[key].values()) for key in old]
+    changed = {
+        attr: [(key, value, dest[key][attr]) for name, key, value in changed if name == attr] for attr in ATTRIBUTES
+    }
+    del source
+
+    def staged(cursor, name, columns, values):
+        cursor.execute(f"create temp table {name} on commit drop as select {columns} from people with no data")
+        with cursor.copy(f"copy {name} from stdin") as stream:
+            for row in values:
+                stream.write_row(row)
+        cursor.execute(f"analyze {name}")
+
+    def checked(cursor, statement, count):
+        cursor.execute(statement)
+        if cursor.rowcount != count:
+            sys.exit(f"{cursor.rowcount} rows instead of {count}: {statement}")
 
     def apply():
-        with psycopg.connect(url.replace("+psycopg", "")) as connection:
-            for row in new:
-                connection.execute(insert, tuple(row.values()))
-            for attr, key, value in changed:
-                connection.execute(f"update people set {attr} = %s where idnumber = %s", (value, key))
-            for key in old:
-                connection.execute("delete from people where idnumber = %s", (key,))
+        with psycopg.connect(url.replace("+psycopg", "")) as connection, connection.cursor() as cursor:
+            staged(cursor, "new_people", COLUMN_LIST, new)
+            checked(cursor, f"insert into people ({COLUMN_LIST}) select {COLUMN_LIST} from new_people", len(new))
+            for attr, some in changed.items():
+                staged(cursor, f"changed_{attr}", f"idnumber, {attr} as new, {attr} as old", some)
+                checked(
+                    cursor,
+                    f"update people t set {attr} = s.new from changed_{attr} s "
+                    f"where t.idnumber = s.idnumber and t.{attr} is not distinct from s.old",
+                    len(some),
+                )
+            staged(cursor, "old_people", COLUMN_LIST, old)
+            same = " and ".join(f"t.{attr} is not distinct from s.{attr}" for attr in ATTRIBUTES)
+            checked(
+                cursor, f"delete from people t using old_people s where t.idnumber = s.idnumber and {same}", len(old)
+            )
 
     watch = Stopwatch(time.perf_counter)
     watch.measure("apply", apply)
+    return watch.done(_after(url))
+
+
+def dbmerge(url, rows):
+    """Let dbmerge find out what has changed, and write it; it looks for no changes by others."""
+    import sqlalchemy
+    from dbmerge import dbmerge
+
+    engine = sqlalchemy.create_engine(url)
+    data = _sides(rows)[0]
+
+    def apply():
+        with dbmerge(engine=engine, data=data, table_name="people", delete_mode="delete", key=[KEY]) as merge:
+            merge.exec(commit_all_steps=False)
+
+    watch = Stopwatch(time.perf_counter)
+    watch.measure("apply", apply)
+    engine.dispose()
     return watch.done(_after(url))
 
 
@@ -154,8 +201,9 @@ def _fresh(function):
 CONTESTANTS = {
     OURS: _fresh(lambda *arguments: datastoresync(*arguments, alone=False)),
     ALONE: _fresh(lambda *arguments: datastoresync(*arguments, alone=True)),
+    COPY: _fresh(copy),
+    DBMERGE: _fresh(dbmerge),
     CORE: _fresh(core),
-    PSYCOPG: _fresh(row_by_row),
 }
 
 
@@ -174,13 +222,13 @@ def compare(options):
             count = sum(map(len, _changes(rows)))
             print(f"{count:,} changes to a table of {rows:,} rows; the table is the same after all of them\n")
             table(
-                ["", "s", f"{CORE} ÷", f"{PSYCOPG} ÷", "memory, MB"],
+                ["", "s", f"÷ {COPY}", f"÷ {DBMERGE}", "memory, MB"],
                 [
                     [
                         name,
                         f"{own['apply']:.2f}",
-                        times(figures[CORE]["apply"], own["apply"]),
-                        times(figures[PSYCOPG]["apply"], own["apply"]),
+                        times(own["apply"], figures[COPY]["apply"]),
+                        times(own["apply"], figures[DBMERGE]["apply"]),
                         f"{own['memory']:.0f}",
                     ]
                     for name, own in figures.items()

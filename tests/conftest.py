@@ -1,9 +1,11 @@
-"""Databases for tests: SQLite files, and a PostgreSQL that is started once."""
+"""Databases for tests: SQLite files, and a PostgreSQL and a MariaDB that are started once."""
 
 from __future__ import annotations
 
 import shutil
+import subprocess
 import tempfile
+import time
 import warnings
 from pathlib import Path
 
@@ -79,3 +81,78 @@ def execute():
             return [tuple(row) for row in results[-1]] if results[-1].returns_rows else []
 
     return run
+
+
+@pytest.fixture(scope="session")
+def mariadb_server():
+    """The URL of a real MariaDB, without a database; started for this session and removed after it."""
+    programs = [
+        shutil.which(name, path="/usr/sbin:/usr/bin:/usr/local/bin") or shutil.which(name) for name in _PROGRAMS
+    ]
+    if None in programs:
+        pytest.skip("there is no MariaDB: apt-get install mariadb-server")
+    pytest.importorskip("pymysql")
+    sqlalchemy = pytest.importorskip("sqlalchemy")
+    install, daemon = programs
+    # Not below pytest's folders, as the path of a socket has 107 characters at most.
+    folder = Path(tempfile.mkdtemp(prefix="datastoresync-mariadb-"))
+    data, socket, log = folder / "data", folder / "socket", folder / "log"
+    made = subprocess.run(
+        [
+            install,
+            "--no-defaults",
+            f"--datadir={data}",
+            "--auth-root-authentication-method=normal",
+            "--skip-test-db",
+            *_USER,
+        ],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert made.returncode == 0, made.stdout + made.stderr
+    server = subprocess.Popen(
+        [
+            daemon,
+            "--no-defaults",
+            f"--datadir={data}",
+            f"--socket={socket}",
+            f"--pid-file={folder / 'pid'}",
+            "--skip-networking",
+            "--skip-log-bin",
+            "--innodb-flush-log-at-trx-commit=0",
+            f"--log-error={log}",
+            *_USER,
+        ]
+    )
+    try:
+        url = sqlalchemy.make_url(f"mariadb+pymysql://root@localhost/?unix_socket={socket}")
+        engine = sqlalchemy.create_engine(url, poolclass=sqlalchemy.NullPool)
+        for _ in range(300):
+            if socket.exists():
+                break
+            assert server.poll() is None, log.read_text()
+            time.sleep(0.1)
+        engine.connect().close()
+        yield url
+    finally:
+        server.terminate()
+        server.wait(60)
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+_PROGRAMS = ("mariadb-install-db", "mariadbd")
+_USER = ["--user=root"]  # or it refuses to run for root; for anybody else it means nothing
+
+
+@pytest.fixture
+def mariadb(mariadb_server):
+    """The URL of a MariaDB database that is empty."""
+    import sqlalchemy
+
+    engine = sqlalchemy.create_engine(mariadb_server, poolclass=sqlalchemy.NullPool)
+    with engine.connect() as connection:
+        connection.exec_driver_sql("DROP DATABASE IF EXISTS school")
+        # As servers often are: with a collation that takes a for A.
+        connection.exec_driver_sql("CREATE DATABASE school CHARACTER SET utf8mb4 COLLATE utf8mb4_general_ci")
+    return mariadb_server.set(database="school").render_as_string(hide_password=False)

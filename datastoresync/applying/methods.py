@@ -11,6 +11,7 @@ import attrs
 
 from datastoresync.applying.plan import Plan, Step, followers, members_together, ordered, whole_update
 from datastoresync.applying.result import Result, succeeded
+from datastoresync.applying.streamed import Streamed, is_streamed
 from datastoresync.applying.template import Template
 from datastoresync.diffing.action import Action
 from datastoresync.diffing.diff import Diff
@@ -80,14 +81,19 @@ class ObjectTemplate(Template):
         if isinstance(returned, Result):
             return returned
         if verb == "create" and isinstance(returned, cls):
-            return attrs.evolve(succeeded(), made=returned)
+            return Result("succeeded", made=returned)
         return succeeded()
 
     def plan(self, diff: Diff) -> Plan:
         """Return a call for each object: all that changes of it at once, its children's going aside."""
         alone, following = followers(ordered(diff), diff)
-        steps = [step for group in _groups(alone, diff) for step in self._steps(group, diff)]
-        return Plan(diff, (*steps, *following))
+
+        def steps() -> Iterator[Step]:
+            for group in _groups(alone, diff):
+                yield from self._steps(group, diff)
+            yield from following
+
+        return Plan(diff, Streamed(steps) if is_streamed(diff) else tuple(steps()))
 
     def _steps(self, group: Sequence[Action], diff: Diff) -> Iterator[Step]:
         first = group[0]
@@ -127,7 +133,7 @@ class ObjectTemplate(Template):
 def _groups(actions: Sequence[Action], diff: Diff) -> Iterator[list[Action]]:
     """Yield the actions object by object; both halves of a move come together, where the first of them stood."""
     moves: dict[tuple[str, Any], list[Action]] = {}
-    for action in actions:
+    for action in actions if diff.nested else ():
         place = _moved(action, diff)
         if place is not None:
             moves.setdefault(place, []).append(action)

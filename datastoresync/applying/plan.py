@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import copy
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
+from operator import attrgetter
 from typing import Any
 
 import attrs
 
 from datastoresync.applying.dependents import gone_with_parent
+from datastoresync.applying.streamed import Streamed, is_streamed
 from datastoresync.diffing.action import Action
 from datastoresync.diffing.compared import Compared
 from datastoresync.diffing.diff import Diff
 from datastoresync.diffing.order import in_order
 from datastoresync.diffing.values import equal, members_of, membership_changes
 
-__all__ = ["Plan", "Step", "ordered"]
+__all__ = ["Plan", "Step", "by_object", "ordered"]
 
 
 @attrs.frozen(eq=False)
@@ -41,15 +43,22 @@ class Step:
 
 @attrs.frozen(eq=False)
 class Plan:
-    """The steps that apply a diff."""
+    """The steps that apply a diff.
+
+    Args:
+        diff: What is applied.
+        steps: What is called, in order. Those of a streamed diff are made anew each time they are gone through.
+    """
 
     diff: Diff
-    steps: tuple[Step, ...]
+    steps: Sequence[Step]
 
     @property
-    def actions(self) -> tuple[Action, ...]:
+    def actions(self) -> Sequence[Action]:
         """What will be done, in order: members are united into updates where a template has only those."""
-        return tuple(action for step in self.steps for action in step.actions)
+        steps = self.steps
+        actions = Streamed(lambda: (action for step in steps for action in step.actions))
+        return actions if is_streamed(self.diff) else tuple(actions)
 
     @property
     def unhandled(self) -> Counter[str]:
@@ -76,26 +85,28 @@ class Plan:
             return found[kind]
 
         alone, following = followers(ordered(diff), diff)
-        actions = _united(alone, diff, look_up)
-        steps: list[Step] = []
-        for (name, call), group in groupby(actions, key=look_up):
-            size = getattr(call, "__batch__", 0)
-            members = list(group)
-            if not size:
-                steps += [Step(name, call, (action,)) for action in members]
-                continue
-            steps += [Step(name, call, tuple(some), batch=True) for some in _batches(members, size, diff)]
-        return cls(diff, (*steps, *following))
+
+        def steps() -> Iterator[Step]:
+            for (name, call), group in groupby(_united(alone, diff, look_up), key=look_up):
+                size = getattr(call, "__batch__", 0)
+                if not size:
+                    yield from (Step(name, call, (action,)) for action in group)
+                else:
+                    yield from (Step(name, call, tuple(some), batch=True) for some in _batches(group, size, diff))
+            yield from following
+
+        return cls(diff, Streamed(steps) if is_streamed(diff) else tuple(steps()))
 
 
-def _batches(actions: Sequence[Action], size: int, diff: Diff) -> Iterator[list[Action]]:
+def _batches(actions: Iterable[Action], size: int, diff: Diff) -> Iterator[list[Action]]:
     """Part actions into batches; what is above another one never shares a batch with it, since it may fail."""
-    hierarchy = diff.hierarchies[0 if actions[0].verb == "new" else 1]
     related: set[Any] = set()
     some: list[Action] = []
     for action in actions:
         place = (action.branch, action.idnumber)
-        above = hierarchy.parent(*place) if action.verb in ("new", "old") else None
+        above = None
+        if action.verb in ("new", "old"):
+            above = diff.hierarchies[0 if action.verb == "new" else 1].parent(*place)
         if len(some) == size or (above if action.verb == "new" else place) in related:
             yield some
             some, related = [], set()
@@ -104,13 +115,23 @@ def _batches(actions: Sequence[Action], size: int, diff: Diff) -> Iterator[list[
     yield some
 
 
-def followers(actions: Iterable[Action], diff: Diff) -> tuple[list[Action], list[Step]]:
+def by_object(actions: Iterable[Action], united: Callable[[Sequence[Action]], Iterable[Action]]) -> Iterator[Action]:
+    """Yield what a function makes of the actions of each object that adds or removes members, and all others."""
+    for _, group in groupby(actions, key=attrgetter("branch", "idnumber")):
+        some = list(group)
+        changes = len(some) > 1 or some[0].verb in ("add", "remove")
+        yield from united(some) if changes else some
+
+
+def followers(actions: Sequence[Action], diff: Diff) -> tuple[Sequence[Action], list[Step]]:
     """Part the actions that somebody is called for from those that follow from another one; these come last."""
     above = gone_with_parent(diff)
+    if not above:
+        return actions, []
     alone: list[Action] = []
     following: list[Step] = []
     for action in actions:
-        place = above.get((action.branch, action.idnumber)) if action.verb == "old" and above else None
+        place = above.get((action.branch, action.idnumber)) if action.verb == "old" else None
         if place is None:
             alone.append(action)
         else:
@@ -131,11 +152,23 @@ def candidates(action: Action) -> list[str]:
 
 
 def _united(
-    actions: Iterable[Action], diff: Diff, look_up: Callable[[Action], tuple[str, Callable[[Any], Any] | None]]
+    actions: Sequence[Action], diff: Diff, look_up: Callable[[Action], tuple[str, Callable[[Any], Any] | None]]
 ) -> Iterator[Action]:
-    """Unite the members of an attribute into one update, where no method takes them one by one."""
-    actions = list(actions)
+    """Unite the members of an attribute into one update, where no method takes them one by one.
+
+    In a streamed diff these stand together, object by object.
+    """
     sides = {one.name: one for one in diff.compared}
+    if is_streamed(diff):
+        return by_object(actions, lambda some: _united_at_once(some, sides, look_up))
+    return _united_at_once(actions, sides, look_up)
+
+
+def _united_at_once(
+    actions: Sequence[Action],
+    sides: Mapping[str, Compared],
+    look_up: Callable[[Action], tuple[str, Callable[[Any], Any] | None]],
+) -> Iterator[Action]:
     together = members_together(actions)
     wholes: set[tuple[str, Any, str]] = set()
     for place, group in groupby(actions, key=_attribute):
@@ -195,11 +228,14 @@ def _changed(members: list[Any], changes: Sequence[Action]) -> list[Any]:
     return members
 
 
-def ordered(diff: Diff) -> list[Action]:
+def ordered(diff: Diff) -> Sequence[Action]:
     """Return the actions so that, within a branch that refers to itself, what is referred to is created first.
 
-    Deletions go the other way round. A circle is broken where it closes.
+    Deletions go the other way round. A circle is broken where it closes. A streamed diff has no such branch, and keeps
+    its order.
     """
+    if is_streamed(diff):
+        return Streamed(diff.__iter__, len(diff))
     own = {one.name: one for one in diff.compared if _own_references(one)}
     if not own or diff.arranged:
         return list(diff)

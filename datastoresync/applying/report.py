@@ -14,12 +14,47 @@ from datastoresync.printing.shown import Shown
 from datastoresync.printing.text import text
 from datastoresync.printing.words import counted
 
-__all__ = ["Report"]
+__all__ = ["KEPT", "Report", "Tally"]
+
+
+KEPT = 1_000
+"""Results of each kind that are kept of a streamed run, of the kinds that nobody has to look at one by one."""
+
+_ATTENTION = ("failed", "conflict", "skipped")
+
+
+class Tally:
+    """Counts results as they come, and keeps them: all of them, or those of a streamed run that a `Report` is to have.
+
+    Args:
+        streamed: Whether there may be too many for the memory.
+    """
+
+    def __init__(self, *, streamed: bool = False) -> None:
+        self.streamed = streamed
+        self.results: list[Result] = []
+        self.counts: Counter[str] = Counter()
+        self.unhandled: Counter[str] = Counter()
+
+    def add(self, result: Result) -> None:
+        """Count a result, and keep it if it is to be."""
+        if self.streamed:
+            status = result.status
+            self.counts[status] += 1
+            if status == "unhandled":
+                self.unhandled[result.method] += 1
+            if self.counts[status] > KEPT and status not in _ATTENTION:
+                return
+        self.results.append(result)
 
 
 @attrs.frozen(eq=False, repr=False)
 class Report(Shown):
     """What an apply did: one result for every action that was planned.
+
+    Of a streamed run, whose actions may be too many for the memory, the counts are of all results, and ``results`` has
+    those that failed, conflicted or were skipped, and the first thousand of each other status. Then `complete` is
+    false, unless that was all.
 
     Args:
         results: In the order of the plan.
@@ -27,6 +62,7 @@ class Report(Shown):
         mock: Whether nothing was called.
         interrupted: Whether Ctrl-C ended it.
         warnings: What a reporter raised; it changes nothing about the results.
+        tally: Of a streamed run, what was counted.
     """
 
     results: tuple[Result, ...]
@@ -34,17 +70,23 @@ class Report(Shown):
     mock: bool = False
     interrupted: bool = False
     warnings: tuple[str, ...] = ()
+    tally: Tally | None = None
+
+    @property
+    def complete(self) -> bool:
+        """Whether all results are there, rather than those of a streamed run that it keeps."""
+        return self.planned == len(self.results)
 
     @property
     def counts(self) -> Counter[str]:
         """How many results there are of each status; they add up to the plan."""
-        found = Counter(result.status for result in self.results)
+        found = Counter(result.status for result in self.results) if self.tally is None else self.tally.counts
         return Counter({status: found[status] for status in STATUSES})
 
     @property
     def planned(self) -> int:
         """How many actions there were to do."""
-        return len(self.results)
+        return len(self.results) if self.tally is None else self.tally.counts.total()
 
     @property
     def succeeded(self) -> int:
@@ -79,6 +121,8 @@ class Report(Shown):
     @property
     def unhandled_methods(self) -> Counter[str]:
         """The methods that a template would need for the unhandled actions, with how often each."""
+        if self.tally is not None:
+            return Counter(self.tally.unhandled)
         return Counter(result.method for result in self.results if result.status == "unhandled")
 
     @property
@@ -88,7 +132,7 @@ class Report(Shown):
 
     @property
     def deleted(self) -> tuple[Any, ...]:
-        """The objects that were deleted, as the destination had them."""
+        """The objects that were deleted, as the destination had them; those whose results are there."""
         done = (result.action for result in self.results if result.status == "succeeded" and not self.mock)
         return tuple(action.dest for action in done if action is not None and action.verb == "old")
 
@@ -129,6 +173,8 @@ class Report(Shown):
 
         total = len(missing) + len(self.failures) + len(self.warnings)
         note = f"in {self.seconds:.1f} s"
+        if not self.complete:
+            note += f", with {len(self.results):,} of the {self.planned:,} results"
         return Outline(f"report: {self.stat}", "stat", note, lines, total, expanded=True)
 
     def __or__(self, template: object) -> object:

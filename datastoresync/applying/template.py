@@ -14,10 +14,11 @@ import attrs
 
 from datastoresync.applying.dependents import Dependents
 from datastoresync.applying.plan import Plan, Step
-from datastoresync.applying.report import Report
+from datastoresync.applying.report import Report, Tally
 from datastoresync.applying.reporter import Reporter
 from datastoresync.applying.result import Result, Status, failed, reason_of, succeeded
 from datastoresync.applying.safeguards import Limits, check
+from datastoresync.applying.streamed import is_streamed
 from datastoresync.diffing.action import Action
 from datastoresync.diffing.diff import Diff
 from datastoresync.diffing.filters import Filter
@@ -113,7 +114,7 @@ class Run:
         self.diff = diff
         self.reporters = reporters
         self.mock = mock
-        self.results: list[Result] = []
+        self.tally = Tally(streamed=is_streamed(diff))
         self.warnings: list[str] = []
         self.interrupted = False
         self.dependents = Dependents(diff) if diff.nested else None
@@ -138,7 +139,8 @@ class Run:
     def finish(self, started: float) -> Report:
         """Return the report, after the reporters have heard it; on Ctrl-C raise it."""
         seconds = time.perf_counter() - started
-        report = Report(tuple(self.results), seconds, self.mock, self.interrupted, tuple(self.warnings))
+        tally = self.tally if self.tally.streamed else None
+        report = Report(tuple(self.tally.results), seconds, self.mock, self.interrupted, tuple(self.warnings), tally)
         self.tell("end", report)
         if len(self.warnings) > len(report.warnings):
             report = attrs.evolve(report, warnings=tuple(self.warnings))
@@ -161,13 +163,13 @@ class Run:
         for result in results:
             if self.dependents is not None:
                 self.dependents.note(result)
-            if result.status == "succeeded" and result.action is not None:
-                if result.action.verb == "old":
+                if result.status == "succeeded" and result.action is not None and result.action.verb == "old":
                     self.deleted.add((result.action.branch, result.action.idnumber))
-                if not self.mock:
-                    self._fold(result.action, result.made)
-            self.results.append(result)
-            self.tell("result", result)
+            if result.status == "succeeded" and result.action is not None and not self.mock:
+                self._fold(result.action, result.made)
+            self.tally.add(result)
+            if self.reporters:
+                self.tell("result", result)
 
     def _fold(self, action: Action, made: Any) -> None:
         try:
@@ -181,6 +183,8 @@ class Run:
             return self._called(step)
         left = [self.dependents.left(action, step.method) for action in step.actions]
         doable = tuple(action for action, result in zip(step.actions, left, strict=True) if result is None)
+        if len(doable) == len(left):
+            return self._called(step)
         done = iter(self._called(attrs.evolve(step, actions=doable)) if doable else ())
         return [next(done) if result is None else result for result in left]
 
@@ -200,8 +204,8 @@ class Run:
         except Exception as error:  # noqa: BLE001 - whatever a template raises is this action's failure, not the run's
             results = [Result("failed", reason_of(error), error=error) for _ in step.actions]
         return [
-            attrs.evolve(result, action=action, method=step.method)
-            for result, action in zip(results, step.actions, strict=True)
+            Result(one.status, one.reason, action, step.method, one.error, one.skip_children, one.made)
+            for one, action in zip(results, step.actions, strict=True)
         ]
 
     def followed(self, step: Step) -> list[Result]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any, Literal, Protocol
+from array import array
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Literal, Protocol, overload
 
 import attrs
 
@@ -82,8 +83,77 @@ class Outcome:
     reason: str = ""
 
 
+class Outcomes(Sequence[Outcome]):
+    """Outcomes by the positions of their changes: four bytes each, as almost all of them are the same few.
+
+    Equal to any sequence of the same outcomes. A slice is a list.
+
+    Args:
+        count: How many there are at first.
+        outcome: What each of these is.
+
+    >>> outcomes = Outcomes(2, Outcome("done"))
+    >>> outcomes[1] = Outcome("conflict", "changed since the import: name")
+    >>> [outcome.status for outcome in outcomes]
+    ['done', 'conflict']
+    """
+
+    __slots__ = ("_codes", "_kinds", "_places")
+
+    def __init__(self, count: int = 0, outcome: Outcome | None = None) -> None:
+        self._kinds: list[Outcome] = []
+        self._places: dict[Outcome, int] = {}
+        self._codes = array("I")
+        if outcome is not None:
+            self.extend(count, outcome)
+
+    def extend(self, count: int, outcome: Outcome) -> None:
+        """Add an outcome so many times."""
+        self._codes.extend(array("I", [self._code(outcome)]) * count)
+
+    def __setitem__(self, position: int, outcome: Outcome) -> None:
+        self._codes[position] = self._code(outcome)
+
+    def _code(self, outcome: Outcome) -> int:
+        code = self._places.setdefault(outcome, len(self._kinds))
+        if code == len(self._kinds):
+            self._kinds.append(outcome)
+        return code
+
+    def __len__(self) -> int:
+        return len(self._codes)
+
+    @overload
+    def __getitem__(self, index: int) -> Outcome: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[Outcome]: ...
+    def __getitem__(self, index: int | slice) -> Outcome | list[Outcome]:
+        if isinstance(index, slice):
+            return [self._kinds[code] for code in self._codes[index]]
+        return self._kinds[self._codes[index]]
+
+    def __iter__(self) -> Iterator[Outcome]:
+        return map(self._kinds.__getitem__, self._codes)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Sequence):
+            return NotImplemented
+        return len(self) == len(other) and all(mine == theirs for mine, theirs in zip(self, other, strict=True))
+
+    __hash__ = None  # type: ignore[assignment]  # it changes
+
+    def __repr__(self) -> str:
+        counts = {outcome: self._codes.count(code) for code, outcome in enumerate(self._kinds)}
+        shown = ", ".join(f"{count:,} × {outcome!r}" for outcome, count in counts.items() if count)
+        return f"<Outcomes: {shown or 'none'}>"
+
+
 class Same(Protocol):
-    """Says whether a raw value from the store is what was expected, by the one definition of equality."""
+    """Says whether a raw value from the store is what was expected, by the one definition of equality.
+
+    It may also have ``same_column(change, attribute, raws, expected)``, which says at once whether all the raw values
+    of an attribute are what was expected of it, in the table of this change.
+    """
 
     def __call__(self, change: Change, attribute: str, raw: Any, expected: Any) -> bool:
         """Return whether ``raw`` is what was ``expected`` of an attribute."""
@@ -93,6 +163,10 @@ class Same(Protocol):
 class AppliesChanges(Protocol):
     """A syncer that can change single records, all of them in one transaction."""
 
-    def apply_changes(self, changes: Sequence[Change], *, same: Same) -> list[Outcome]:
-        """Carry out all changes, in their order, and return an outcome for each."""
+    def apply_changes(self, changes: Sequence[Change], *, same: Same) -> Sequence[Outcome]:
+        """Carry out all changes, in their order, and return an outcome for each.
+
+        There may be too many for the memory: whoever goes through them once, from the first to the last, has one at a
+        time. Any other use of them makes a list.
+        """
         ...

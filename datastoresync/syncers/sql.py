@@ -235,7 +235,7 @@ class SQLSyncer:
             for table in tables:
                 Target(catalogue, _table(table)).check(wanted)
 
-    def apply_changes(self, changes: Sequence[Change], *, same: Same) -> list[Outcome]:
+    def apply_changes(self, changes: Sequence[Change], *, same: Same) -> Sequence[Outcome]:
         """Apply changes in one transaction, and return their outcomes in the same order.
 
         What is already so is ``done``. Whatever differs from what was expected is a ``conflict`` and stays as it is;

@@ -1,23 +1,27 @@
-"""Cuts changes into blocks of one kind and one table, so that each block takes a few statements.
+"""Cuts changes into groups of one kind and one table, so that each group takes a few statements.
 
 Needs SQLAlchemy, and is only imported once an `SQLSyncer` opens its database.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Set as AbstractSet
+from itertools import groupby, islice
+from operator import attrgetter
 from typing import Any
 
-import attrs
-
 from datastoresync.errors import SyncerError
-from datastoresync.syncers.changes import Change
+from datastoresync.syncers.changes import Change, Table
 from datastoresync.syncers.sql_schema import Catalogue, Target
 
-__all__ = ["KEYS", "Keyed", "Unit", "blocks", "units"]
+__all__ = ["KEYS", "SEGMENT", "Batch", "Keyed", "Places", "Unit", "blocks", "groups", "segments"]
 
 KEYS = 1_000
 """Keys a block: few enough for the parameters that a statement may have, in any database."""
+SEGMENT = 50_000
+"""Changes that are looked at together: few enough for the memory, whatever there is to do."""
 
 _LINKS = ("link", "unlink")
 _ORDER = ("update", "unlink", "link")
@@ -31,6 +35,7 @@ class Keyed:
     """
 
     def __init__(self, catalogue: Catalogue, change: Change) -> None:
+        self.table: Table = change.table
         self.target = Target(catalogue, change.table)
         self.keys = tuple(self.target.column(attribute) for attribute in change.identifiers)
         self.match = self.target.stored.matcher(self.keys)
@@ -38,86 +43,222 @@ class Keyed:
             self.target.owner_columns(link, change.identifiers)
 
 
-@attrs.define(eq=False)
 class Unit:
     """Changes that stand or fall together: the updates of one object, or a single change of another kind.
+
+    There is one for almost every change, so it has no more to it than it needs.
 
     Args:
         keyed: Where it is.
         verb: The verb of them all.
         key: The key of the object, as the database compares it.
-        changes: The changes with their positions in the batch.
+        position: The place of the first change among all that are applied.
+        change: The first change.
         member: The attribute of a link and its member, as the database compares them; else nothing.
-        attributes: Of an update, the attributes that nothing more may be merged for.
     """
 
-    keyed: Keyed
-    verb: str
-    key: tuple[Any, ...]
-    changes: list[tuple[int, Change]]
-    member: tuple[Any, ...] = ()
-    attributes: frozenset[str] = frozenset()
+    __slots__ = ("attributes", "change", "changes", "key", "keyed", "member", "verb")
 
-    @property
-    def change(self) -> Change:
-        """The change, or the first of them."""
-        return self.changes[0][1]
+    def __init__(
+        self, keyed: Keyed, verb: str, key: tuple[Any, ...], position: int, change: Change, member: tuple[Any, ...] = ()
+    ) -> None:
+        self.keyed = keyed
+        self.verb = verb
+        self.key = key
+        self.change = change
+        self.changes = [(position, change)]
+        self.member = member
+        self.attributes: AbstractSet[str] = change.values.keys()
+        """Of an update, the attributes that nothing more may be merged for."""
 
 
-def units(changes: Sequence[Change], catalogue: Catalogue) -> list[Unit]:
-    """Put the updates of one object together, at the place of the first.
+def segments(changes: Iterable[Change], size: int) -> Iterator[list[Change]]:
+    """Yield changes in pieces of about so many, as they come; what follows each other for one object stays together."""
+    waiting = iter(changes)
+    segment = list(islice(waiting, size))
+    while segment:
+        following: list[Change] = []
+        for change in waiting:
+            if change.key != segment[-1].key or change.table is not segment[-1].table:
+                following = [change]
+                break
+            segment.append(change)
+        yield segment
+        segment = following + list(islice(waiting, size - len(following)))
 
-    Raises:
-        SyncerError: A table, column or link table is not there; nothing was written yet.
+
+class Batch:
+    """Many changes of one verb to one table without link tables, no two of them for one object.
+
+    Args:
+        keyed: Where they are.
+        verb: The verb of them all.
+        changes: The changes.
+        keys: The key of each, as the database compares it.
+        positions: The place of each among all that are applied.
     """
-    places: dict[tuple[int, tuple[str, ...]], Keyed] = {}
-    merging: dict[tuple[Keyed, tuple[Any, ...]], Unit] = {}
-    found: list[Unit] = []
-    for position, change in enumerate(changes):
+
+    __slots__ = ("changes", "keyed", "keys", "positions", "verb")
+
+    def __init__(
+        self,
+        keyed: Keyed,
+        verb: str,
+        changes: Sequence[Change],
+        keys: Sequence[tuple[Any, ...]],
+        positions: Sequence[int],
+    ) -> None:
+        self.keyed = keyed
+        self.verb = verb
+        self.changes = changes
+        self.keys = keys
+        self.positions = positions
+
+    def units(self, places: Iterable[int]) -> list[Unit]:
+        """Return units of those of its changes that stand at these places of it."""
+        return [
+            Unit(self.keyed, self.verb, self.keys[place], self.positions[place], self.changes[place])
+            for place in places
+        ]
+
+
+class Places:
+    """Finds the tables of changes, each once.
+
+    Args:
+        catalogue: What to look them up in.
+    """
+
+    def __init__(self, catalogue: Catalogue) -> None:
+        self.catalogue = catalogue
+        self._found: dict[tuple[int, tuple[str, ...]], Keyed] = {}
+
+    def _keyed(self, change: Change) -> Keyed:
         place = (id(change.table), change.identifiers)
-        if place not in places:
-            places[place] = Keyed(catalogue, change)
-        keyed = places[place]
-        keyed.target.check(change.values)
-        keyed.target.check(change.expected)
-        unit = Unit(keyed, change.verb, keyed.match(change.key), [(position, change)], _member(keyed, change))
-        earlier = merging.get((keyed, unit.key))
-        if change.verb == "update":
-            unit.attributes = frozenset(change.values)
-            if earlier is not None and earlier.attributes.isdisjoint(unit.attributes):
-                earlier.changes.append((position, change))
-                earlier.attributes |= unit.attributes
+        keyed = self._found.get(place)
+        if keyed is None:
+            keyed = self._found[place] = Keyed(self.catalogue, change)
+        return keyed
+
+    def batches(self, changes: Sequence[Change], first: int, fewest: int) -> Iterator[Batch | list[Unit]]:
+        """Part changes that follow each other into batches, and units where there are too few changes of one kind.
+
+        Args:
+            changes: The changes.
+            first: The position of the first of them.
+            fewest: Changes below which there is no batch.
+
+        Raises:
+            SyncerError: As for `units`.
+        """
+        runs = [list(run) for _, run in groupby(changes, key=attrgetter("table", "identifiers", "verb"))]
+        updated = Counter(id(run[0].table) for run in runs if run[0].verb == "update")
+        apart = any(count > 1 for count in updated.values())  # updates of one object may be, and are one unit
+        waiting: list[Change] = []
+        for run in runs:
+            if apart or len(run) < fewest or run[0].verb in _LINKS or run[0].table.links:
+                waiting += run
                 continue
-            merging[keyed, unit.key] = unit
-        elif earlier is not None and change.verb in _LINKS:
-            earlier.attributes |= frozenset(change.values)
-        elif earlier is not None:
-            del merging[keyed, unit.key]
-        found.append(unit)
-    return found
+            if waiting:
+                yield self.units(waiting, range(first, first + len(waiting)))
+                first, waiting = first + len(waiting), []
+            yield from self._batch(run, first, fewest)
+            first += len(run)
+        if waiting:
+            yield self.units(waiting, range(first, first + len(waiting)))
+
+    def _batch(self, run: Sequence[Change], first: int, fewest: int) -> Iterator[Batch | list[Unit]]:
+        keyed, verb = self._keyed(run[0]), run[0].verb
+        for names in {(*change.values, *change.expected) for change in run}:
+            keyed.target.check(names)
+        match = keyed.match
+        keys = [match(change.key) for change in run]
+        if len(set(keys)) == len(keys):
+            yield Batch(keyed, verb, run, keys, range(first, first + len(run)))
+            return
+        counts = Counter(keys)
+        alone = [place for place, key in enumerate(keys) if counts[key] == 1]
+        if verb != "update" or len(alone) < fewest:
+            yield self.units(run, range(first, first + len(run)))
+            return
+        yield Batch(
+            keyed,
+            verb,
+            [run[place] for place in alone],
+            [keys[place] for place in alone],
+            [first + place for place in alone],
+        )
+        together = [place for place, key in enumerate(keys) if counts[key] > 1]
+        yield self.units([run[place] for place in together], [first + place for place in together])
+
+    def units(self, changes: Sequence[Change], positions: Iterable[int]) -> list[Unit]:
+        """Put the updates of one object together, at the place of the first.
+
+        Args:
+            changes: The changes.
+            positions: The place of each among all that are applied.
+
+        Raises:
+            SyncerError: A table, column or link table is not there; nothing was written for these changes yet.
+        """
+        merging: dict[tuple[Keyed, tuple[Any, ...]], Unit] = {}
+        found: list[Unit] = []
+        for position, change in zip(positions, changes, strict=True):
+            keyed = self._keyed(change)
+            verb, values, target = change.verb, change.values, keyed.target
+            target.check(values)
+            if change.expected:
+                target.check(change.expected)
+            member = _member(keyed, change) if verb in _LINKS else ()
+            unit = Unit(keyed, verb, keyed.match(change.key), position, change, member)
+            if merging or verb == "update":
+                own = (keyed, unit.key)
+                earlier = merging.get(own)
+                if verb == "update":
+                    if earlier is not None and earlier.attributes.isdisjoint(unit.attributes):
+                        earlier.changes.append((position, change))
+                        earlier.attributes = earlier.attributes | unit.attributes
+                        continue
+                    merging[own] = unit
+                elif earlier is not None and verb in _LINKS:
+                    earlier.attributes = earlier.attributes | unit.attributes
+                elif earlier is not None:
+                    del merging[own]
+            found.append(unit)
+        return found
 
 
-def blocks(found: Iterable[Unit]) -> Iterator[list[Unit]]:
-    """Yield units in blocks of one verb and table, no key twice in one, at most `KEYS` of them.
+def groups(found: Iterable[Unit]) -> Iterator[list[Unit]]:
+    """Yield units in groups of one verb and table, no key twice in one.
 
     Updates, links and unlinks that follow each other in one table are sorted by verb, as no two of them touch the
-    same thing; otherwise changes that come object by object would make a block each.
+    same thing; otherwise changes that come object by object would make a group each.
     """
     run: list[Unit] = []
     claimed: set[tuple[Any, ...]] = set()
     for unit in found:
-        claims, rivals = _claims(unit)
-        if run and (not _alike(run[0], unit) or not claimed.isdisjoint(rivals)):
-            yield from _sorted_by_verb(run)
-            run, claimed = [], set()
+        if unit.keyed.target.links:
+            claims, rivals = _claims(unit)
+            if run and (not _alike(run[0], unit) or not claimed.isdisjoint(rivals)):
+                yield from _sorted_by_verb(run)
+                run, claimed = [], set()
+            claimed |= claims
+        else:
+            if run and (unit.key in claimed or not _alike(run[0], unit)):
+                yield from _sorted_by_verb(run)
+                run, claimed = [], set()
+            claimed.add(unit.key)
         run.append(unit)
-        claimed |= claims
     yield from _sorted_by_verb(run)
 
 
+def blocks(group: Sequence[Unit]) -> Iterator[Sequence[Unit]]:
+    """Yield a group in blocks of at most `KEYS`."""
+    for start in range(0, len(group), KEYS):
+        yield group[start : start + KEYS]
+
+
 def _member(keyed: Keyed, change: Change) -> tuple[Any, ...]:
-    if change.verb not in _LINKS:
-        return ()
     attribute, member = next(iter(change.values.items()), ("", None))
     if len(change.values) != 1 or attribute not in keyed.target.links:
         message = (
@@ -146,13 +287,12 @@ def _claims(unit: Unit) -> tuple[set[tuple[Any, ...]], set[tuple[Any, ...]]]:
 
 
 def _alike(first: Unit, unit: Unit) -> bool:
-    return first.keyed is unit.keyed and (first.verb == unit.verb or {first.verb, unit.verb} <= set(_ORDER))
+    return first.keyed is unit.keyed and (first.verb == unit.verb or (first.verb in _ORDER and unit.verb in _ORDER))
 
 
 def _sorted_by_verb(run: list[Unit]) -> Iterator[list[Unit]]:
-    groups: dict[tuple[str, str], list[Unit]] = {}
+    found: dict[tuple[str, str], list[Unit]] = {}
     for unit in run:
-        groups.setdefault((unit.verb, unit.member[0] if unit.member else ""), []).append(unit)
-    for group in sorted(groups, key=lambda group: _ORDER.index(group[0]) if group[0] in _ORDER else 0):
-        for start in range(0, len(groups[group]), KEYS):
-            yield groups[group][start : start + KEYS]
+        found.setdefault((unit.verb, unit.member[0] if unit.member else ""), []).append(unit)
+    for kind in sorted(found, key=lambda kind: _ORDER.index(kind[0]) if kind[0] in _ORDER else 0):
+        yield found[kind]

@@ -5,15 +5,17 @@ Needs SQLAlchemy, and is only imported once an `SQLSyncer` opens its database.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from itertools import groupby
-from typing import Any
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import chain, groupby
+from typing import Any, Self
 
 import attrs
 
 from datastoresync.errors import SyncerError
-from datastoresync.syncers.changes import Change, Outcome, Same
-from datastoresync.syncers.sql_blocks import Keyed, Unit, blocks, units
+from datastoresync.syncers.changes import Change, Outcome, Outcomes, Same
+from datastoresync.syncers.sql_blocks import SEGMENT, Batch, Keyed, Places, Unit, blocks, groups, segments
+from datastoresync.syncers.sql_bulk import FEWEST, Bulk, bulk_for
 from datastoresync.syncers.sql_database import Database
 from datastoresync.syncers.sql_schema import Catalogue, StoredLink
 from datastoresync.syncers.sql_statements import Key, RefusalError, Row, Statements
@@ -35,33 +37,48 @@ class _CulpritError(Exception):
         self.reason = reason
 
 
-def apply_changes(database: Database, changes: Sequence[Change], *, same: Same) -> list[Outcome]:
-    """Apply changes in one transaction, as `SQLSyncer.apply_changes` describes.
+def apply_changes(database: Database, changes: Iterable[Change], *, same: Same) -> Sequence[Outcome]:
+    """Apply changes in one transaction, as `SQLSyncer.apply_changes` describes; they are taken as they come.
 
     Raises:
         LockedError: Another run is writing to one of the tables.
         SyncerError: A table or column is not there, or the store as a whole gave up. Nothing was written.
     """
-    outcomes = [_UNDONE] * len(changes)
+    waiting = segments(changes, SEGMENT)
+    first = next(waiting, None)
+    outcomes = Outcomes()
+    if first is None:
+        return outcomes
     try:
         with database.writing() as connection:
             with database.refusals("cannot apply the changes to"):
-                catalogue = Catalogue(connection, database.name)
-                found = units(changes, catalogue)
-                names = catalogue.names_to_write()
-            database.lock(connection, names)
-            writer = _Writer(Statements(connection, database.secrets), same)
-            for block in blocks(found):
-                for unit, outcome in zip(block, writer.write(block), strict=True):
+                places = Places(Catalogue(connection, database.name))
+            writer = _Writer.of(Statements(connection, database.secrets), same)
+            locked: set[str] = set()
+            for segment in chain([first], waiting):
+                with database.refusals("cannot apply the changes to"):
+                    found = list(places.batches(segment, len(outcomes), writer.fewest))
+                    names = places.catalogue.names_to_write()
+                database.lock(connection, locked.symmetric_difference(names))
+                locked.update(names)
+                outcomes.extend(len(segment), _DONE)
+                for unit, outcome in chain.from_iterable(map(writer.write, found)):
                     for position, _ in unit.changes:
                         outcomes[position] = outcome
+                for written in (segment, found):
+                    written.clear()  # before the next ones are made
     except _CulpritError as culprit:
-        outcomes = [_UNDONE] * len(changes)
-        for position, _ in culprit.unit.changes:
-            outcomes[position] = Outcome("failed", culprit.reason)
+        return _failed(culprit, len(outcomes) + sum(map(len, waiting)))
     except RefusalError as refusal:
         message = f"{database.name} gave up, and nothing was written: {refusal.reason}"
         raise (refusal.blames_store or SyncerError)(message) from None
+    return outcomes
+
+
+def _failed(culprit: _CulpritError, count: int) -> Outcomes:
+    outcomes = Outcomes(count, _UNDONE)
+    for position, _ in culprit.unit.changes:
+        outcomes[position] = Outcome("failed", culprit.reason)
     return outcomes
 
 
@@ -90,10 +107,35 @@ class _Writer:
 
     statements: Statements
     same: Same
+    bulk: Bulk | None
 
-    def write(self, block: list[Unit]) -> list[Outcome]:
+    @classmethod
+    def of(cls, statements: Statements, same: Same) -> Self:
+        """Return what writes through these statements, in bulk where the database can."""
+        return cls(statements, same, bulk_for(statements, same))
+
+    @property
+    def fewest(self) -> int:
+        """Changes below which a batch is not worth it."""
+        return sys.maxsize if self.bulk is None else FEWEST
+
+    def write(self, some: Batch | list[Unit]) -> Iterator[tuple[Unit, Outcome]]:
+        """Apply changes; yield those units of them that were looked at, with what became of them. All others are done.
+
+        Raises:
+            _CulpritError: A unit could not be written.
+            RefusalError: The store as a whole gave up.
+        """
+        left: Iterable[Sequence[Unit]] = groups(some) if isinstance(some, list) else [self._left(some)]
+        for block in chain.from_iterable(map(blocks, left)):
+            yield from zip(block, self._block(block), strict=True)
+
+    def _left(self, batch: Batch) -> list[Unit]:
+        return batch.units(range(len(batch.changes)) if self.bulk is None else self.bulk.write(batch))
+
+    def _block(self, block: Sequence[Unit]) -> list[Outcome]:
         """Apply a block; if a statement fails, one unit after the other, to find the one that it failed for."""
-        verbs: dict[str, Callable[[Keyed, list[Unit]], list[Outcome]]] = {
+        verbs: dict[str, Callable[[Keyed, Sequence[Unit]], list[Outcome]]] = {
             "insert": self._insert,
             "update": self._update,
             "delete": self._delete,
@@ -117,7 +159,7 @@ class _Writer:
                 raise _CulpritError(unit, refusal.reason) from None
         return outcomes
 
-    def _insert(self, keyed: Keyed, block: list[Unit]) -> list[Outcome]:
+    def _insert(self, keyed: Keyed, block: Sequence[Unit]) -> list[Outcome]:
         current = self._current(keyed, block, [unit.change.values for unit in block])
         outcomes, new = [], []
         for unit in block:
@@ -137,7 +179,7 @@ class _Writer:
             self._add_members(keyed.target.links[attribute], current.members[attribute], members)
         return outcomes
 
-    def _update(self, keyed: Keyed, block: list[Unit]) -> list[Outcome]:
+    def _update(self, keyed: Keyed, block: Sequence[Unit]) -> list[Outcome]:
         current = self._current(keyed, block, [change.values for unit in block for _, change in unit.changes])
         outcomes = []
         rows: dict[tuple[str, ...], list[tuple[Any, ...]]] = {}
@@ -164,7 +206,7 @@ class _Writer:
             self._add_members(link, there, pairs)
         return outcomes
 
-    def _delete(self, keyed: Keyed, block: list[Unit]) -> list[Outcome]:
+    def _delete(self, keyed: Keyed, block: Sequence[Unit]) -> list[Outcome]:
         # All link tables are read, expected or not, as the rows of the owner go from each of them.
         current = self._current(keyed, block, [keyed.target.links, *(unit.change.expected for unit in block)])
         outcomes, old = [], []
@@ -181,7 +223,7 @@ class _Writer:
         self.statements.delete(keyed.target.stored, keyed.keys, old)
         return outcomes
 
-    def _link(self, keyed: Keyed, block: list[Unit]) -> list[Outcome]:
+    def _link(self, keyed: Keyed, block: Sequence[Unit]) -> list[Outcome]:
         owners = self.statements.rows(keyed, [unit.key for unit in block], ())
         link = keyed.target.links[block[0].member[0]]
         pairs = [unit.member[1:] for unit in block if unit.key in owners]
@@ -190,12 +232,12 @@ class _Writer:
         self.statements.insert(link.stored, columns, [pair for pair in pairs if pair not in there])
         return [_DONE if unit.key in owners else _GONE for unit in block]
 
-    def _unlink(self, keyed: Keyed, block: list[Unit]) -> list[Outcome]:
+    def _unlink(self, keyed: Keyed, block: Sequence[Unit]) -> list[Outcome]:
         link = keyed.target.links[block[0].member[0]]
         self.statements.delete(link.stored, (*link.owners, link.member), [unit.member[1:] for unit in block])
         return [_DONE] * len(block)
 
-    def _current(self, keyed: Keyed, block: list[Unit], asked: Iterable[Iterable[str]]) -> _Current:
+    def _current(self, keyed: Keyed, block: Sequence[Unit], asked: Iterable[Iterable[str]]) -> _Current:
         attributes = dict.fromkeys(attribute for attributes in asked for attribute in attributes)
         keys = dict.fromkeys(unit.key for unit in block)
         rows = self.statements.rows(keyed, keys, attributes)  # first, as their locks keep new members out

@@ -10,6 +10,7 @@ from contextlib import ExitStack, contextmanager
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any
+from weakref import WeakSet
 
 import attrs
 import sqlalchemy as sa
@@ -33,12 +34,14 @@ class Database:
         name: What messages call it.
         secrets: What messages must not hold.
         foreign_keys: Whether SQLite is told to check foreign keys, which it does not do by itself.
+        snapshots: The states of it that are held open.
     """
 
     engine: sa.Engine
     name: str
     secrets: tuple[str, ...] = ()
     foreign_keys: bool = False
+    snapshots: WeakSet[Any] = attrs.field(factory=WeakSet, repr=False)
 
     @property
     def dialect(self) -> str:

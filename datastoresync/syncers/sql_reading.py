@@ -19,7 +19,7 @@ from datastoresync.syncers.records import Columns, Records
 from datastoresync.syncers.sql_database import Database
 from datastoresync.syncers.sql_schema import Catalogue, StoredLink, Target
 
-__all__ = ["read_query", "read_table"]
+__all__ = ["chunks_of", "read_query", "read_table"]
 
 _ROWS = 10_000
 _VALUES = 500_000
@@ -87,7 +87,7 @@ def _table_chunks(database: Database, target: Target, names: list[str], links: l
     statement = sa.select(*plain, *owners)
     with database.reading() as connection, database.refusals(f"cannot read table {target.stored.name!r} of"):
         members = {link.attribute: link.members(connection) for link in links}
-        for columns in _chunks(connection.execute(statement, execution_options={"stream_results": True})):
+        for columns in chunks_of(connection.execute(statement, execution_options={"stream_results": True})):
             keys = dict(zip(owners, columns[len(plain) :], strict=True))
             made = {link.attribute: _memberships(link, members[link.attribute], keys) for link in links}
             waiting = iter(columns)
@@ -123,10 +123,10 @@ def _query_stream(database: Database, sql: str, parameters: Mapping[str, Any] | 
             message = f"the query on {database.name} has two columns {twice!r}: name each differently, with AS"
             raise SyncerError(message)
         yield names
-        yield from _chunks(result)
+        yield from chunks_of(result)
 
 
-def _chunks(result: sa.CursorResult[Any]) -> Iterator[list[tuple[Any, ...]]]:
+def chunks_of(result: sa.CursorResult[Any]) -> Iterator[list[tuple[Any, ...]]]:
     """Yield the rows column by column, in chunks whose size depends on the width of a row."""
     rows = max(1, min(_ROWS, _VALUES // max(1, len(result.keys()))))
     with closing(result):

@@ -6,7 +6,7 @@ Needs SQLAlchemy, and is only imported once an `SQLSyncer` opens its database.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import contextmanager
 from itertools import islice
 from typing import Any
 
@@ -137,19 +137,36 @@ class Statements:
             with self.guarded():
                 self.connection.execute(statement, _encoded(fields, block))
 
-    def savepoint(self) -> AbstractContextManager[Any]:
-        """Return what undoes what is done in it if it fails, where the database can.
+    @contextmanager
+    def savepoint(self) -> Iterator[None]:
+        """Undo what is done within if it fails, where the database can.
 
         Elsewhere the transaction goes on after a statement that failed, and what was done before it is found done.
+
+        Raises:
+            RefusalError: The store as a whole gave up.
         """
-        return nullcontext() if self.connection.dialect.name in _WITHOUT_LOCKS else self.connection.begin_nested()
+        if self.connection.dialect.name in _WITHOUT_LOCKS:
+            yield
+            return
+        with self.guarded():
+            savepoint = self.connection.begin_nested()
+        try:
+            yield
+        except BaseException:
+            with self.guarded():
+                savepoint.rollback()
+            raise
+        with self.guarded():
+            savepoint.commit()
 
     @contextmanager
     def guarded(self) -> Iterator[None]:
         """Raise whatever the database refuses, or a value that does not fit, as `RefusalError`."""
+        driver: Any = self.connection.dialect.loaded_dbapi  # which COPY is spoken to through, past SQLAlchemy
         try:
             yield
-        except DATABASE_ERRORS as error:
+        except (*DATABASE_ERRORS, driver.Error) as error:
             store = (LockedError if locked(error) else SyncerError) if concerns_store(error) else None
             raise RefusalError(reason_of(error, self.secrets), store) from None
 
