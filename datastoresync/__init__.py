@@ -26,6 +26,11 @@ rename Anna to Ann
 (True, <Diff: no differences>)
 """
 
+from collections.abc import Mapping
+from importlib import import_module
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Final
+
 from datastoresync.applying.preview import Preview
 from datastoresync.applying.report import Report
 from datastoresync.applying.reporter import (
@@ -67,7 +72,7 @@ from datastoresync.errors import (
     SyncInterrupted,
     TemplateError,
 )
-from datastoresync.importing.files import CSVImporter, TSVImporter
+from datastoresync.importing.files import CSVImporter, ParquetImporter, TSVImporter
 from datastoresync.importing.importer import Importer
 from datastoresync.importing.report import ImportReport
 from datastoresync.importing.sql import SQLImporter
@@ -75,6 +80,10 @@ from datastoresync.object import Object
 from datastoresync.syncers.changes import Link, Table
 from datastoresync.syncers.sql import SQLSyncer
 from datastoresync.tree import Tree
+
+if TYPE_CHECKING:
+    from datastoresync.applying.executors import OnExecutors
+    from datastoresync.engines.session import DuckDB
 
 __version__ = "0.1.0"
 
@@ -93,6 +102,7 @@ __all__ = [
     "DatastoreSyncError",
     "DeclarationError",
     "Diff",
+    "DuckDB",
     "DuplicateError",
     "FilterError",
     "Flags",
@@ -109,6 +119,8 @@ __all__ = [
     "ManifestError",
     "MissingDependencyError",
     "Object",
+    "OnExecutors",
+    "ParquetImporter",
     "Preview",
     "ProgressReporter",
     "Report",
@@ -131,3 +143,19 @@ __all__ = [
     "skipped",
     "succeeded",
 ]
+
+_ON_FIRST_USE: Final[Mapping[str, str]] = MappingProxyType(
+    {"DuckDB": "engines.session", "OnExecutors": "applying.executors"}
+)
+"""What only some runs need is imported when it is first asked for."""
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _ON_FIRST_USE:
+        message = f"module {__name__!r} has no attribute {name!r}"
+        raise AttributeError(message)
+    return getattr(import_module(f"{__name__}.{_ON_FIRST_USE[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,4 +1,4 @@
-"""Feeds a branch from CSV and TSV files."""
+"""Feeds a branch from CSV, TSV and Parquet files."""
 
 from __future__ import annotations
 
@@ -12,10 +12,9 @@ import attrs
 from datastoresync.errors import ColumnError, DataWarning
 from datastoresync.importing.importer import Importer
 from datastoresync.syncers.csv import read_csv, resolve_files
-from datastoresync.syncers.origin import DelimitedFiles
 from datastoresync.syncers.records import Columns, Records
 
-__all__ = ["CSVImporter", "TSVImporter"]
+__all__ = ["CSVImporter", "ParquetImporter", "TSVImporter"]
 
 
 @attrs.define(eq=False, slots=False)
@@ -67,6 +66,36 @@ class TSVImporter(CSVImporter):
     delimiter: str = attrs.field(default="\t", kw_only=True)
 
 
+@attrs.define(eq=False, slots=False)
+class ParquetImporter(Importer):
+    """Reads Parquet files: one, several, or those that a pattern such as ``"lake/*.parquet"`` finds, into one branch.
+
+    Values are of the types that the file gives them: text is never read as a number. It needs pyarrow.
+
+    Args:
+        files: A path, a pattern, or several of them.
+        columns: The columns to take, or a mapping from a column's name to the attribute it becomes. None takes all.
+        newest: Takes only the newest of the files, by its time of modification or by its name.
+        on_bad_row: ``"stop"`` or ``"collect"``; see `Importer`.
+    """
+
+    files: str | Path | Sequence[str | Path]
+    columns: Mapping[str, str] | Sequence[str] | None = attrs.field(default=None, kw_only=True)
+    newest: Literal["modified", "name"] | None = attrs.field(default=None, kw_only=True)
+    on_bad_row: Literal["stop", "collect"] = attrs.field(default="stop", kw_only=True)
+
+    def read(self) -> Records:
+        """Return the records of all the files, in the order of their names."""
+        from datastoresync.syncers.parquet import read_parquet
+
+        paths = resolve_files(self.files, newest=self.newest)
+        parts = [read_parquet(path, columns=self.columns) for path in paths]
+        if len(parts) == 1 and parts[0].origin is not None and not parts[0].origin.rows:
+            message = f"{paths[0]}: the file has columns and no rows"
+            warnings.warn(message, DataWarning, stacklevel=2)
+        return _joined(parts)
+
+
 def _joined(parts: list[Records]) -> Records:
     """Return several records as one; their columns must be the same, in any order.
 
@@ -99,6 +128,6 @@ def _joined(parts: list[Records]) -> Records:
         place = max(place for place, start in enumerate(starts) if start <= index)
         return parts[place].where(index - starts[place])
 
-    origins = [part.origin for part in parts]
-    origin = DelimitedFiles(tuple(file for one in origins for file in one.files))
+    files = tuple(file for part in parts if part.origin is not None for file in part.origin.files)
+    origin = None if first.origin is None else attrs.evolve(first.origin, files=files)
     return Records(first.columns, chunks(), where, origin=origin)

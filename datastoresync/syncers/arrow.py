@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from importlib import import_module
+from itertools import chain
 from typing import Any, Protocol
 
 from datastoresync.errors import ColumnError, ConversionError, MissingDependencyError, SyncerError
 from datastoresync.syncers.columns import choose_columns
 from datastoresync.syncers.records import Columns, Records
 
-__all__ = ["is_arrow", "read_arrow"]
+__all__ = ["ArrowStream", "is_arrow", "read_arrow"]
 
 _ROWS = 2**16
 """Rows in the longest chunk."""
@@ -55,11 +56,78 @@ def read_arrow(stream: Any, *, columns: Mapping[str, str] | Sequence[str] | None
     >>> list(read_arrow(pyarrow.table({"idnumber": ["007", None]})))
     [{'idnumber': '007'}, {'idnumber': None}]
     """
-    label = name or type(stream).__name__
+    label = name or (stream.name if isinstance(stream, ArrowStream) else type(stream).__name__)
     source = _opened(stream, label)
     _check_names(source.names, label)
     places, renamed = choose_columns(source.names, columns, where=label)
     return Records(renamed, _chunks(source, places, label), lambda index: _row(index, label))
+
+
+class ArrowStream:
+    """An Arrow stream that can be looked into without losing what comes first. It needs pyarrow.
+
+    Args:
+        stream: Anything that `is_arrow`.
+
+    Raises:
+        ImportError: if pyarrow is not installed.
+        Exception: whatever the stream raises, if it cannot be opened.
+
+    >>> import pyarrow
+    >>> stream = ArrowStream(pyarrow.table({"idnumber": ["1", "2"]}))
+    >>> stream.has(2), stream.has(3)
+    (True, False)
+    >>> [row["idnumber"] for row in read_arrow(stream)]
+    ['1', '2']
+    """
+
+    def __init__(self, stream: Any) -> None:
+        self.name = type(stream).__name__
+        self._reader = import_module("pyarrow").RecordBatchReader.from_stream(stream)
+        self.schema = self._reader.schema
+        self._held: list[Any] = []
+        self._rest: Iterator[Any] = iter(self._reader)
+
+    def has(self, rows: int) -> bool:
+        """Say whether there are so many rows at least; those are held until somebody reads them."""
+        known = sum(map(len, self._held))
+        while known < rows:
+            try:
+                batch = next(self._rest, None)
+            except Exception as error:  # noqa: BLE001 - whoever reads so far will meet it
+                self.put_back((), error)
+                return False
+            if batch is None:
+                return False
+            self._held.append(batch)
+            known += len(batch)
+        return True
+
+    def batches(self) -> Iterator[Any]:
+        """Yield the record batches, each once; what the stream raises goes through."""
+        while self._held:
+            yield self._held.pop(0)
+        yield from self._rest
+
+    def put_back(self, batches: Iterable[Any], error: BaseException | None = None) -> None:
+        """Let those who read on start with these batches; the values in them are the same for Python.
+
+        Args:
+            batches: What was read already, in other types perhaps.
+            error: What the stream raised, to be raised again behind them.
+        """
+        self._rest = chain(batches, self._held, self._rest if error is None else _raising(error))
+        self._held = []
+
+    def __arrow_c_stream__(self, requested_schema: Any = None) -> Any:
+        """Hand the stream to another library."""
+        reader = import_module("pyarrow").RecordBatchReader.from_batches(self.schema, self.batches())
+        return reader.__arrow_c_stream__(requested_schema)
+
+
+def _raising(error: BaseException) -> Iterator[Any]:
+    yield from ()
+    raise error
 
 
 def _row(index: int, label: str) -> str:
@@ -140,12 +208,12 @@ class _ByPyarrow:
 
     def __init__(self, pyarrow: Any, stream: Any) -> None:
         self._pyarrow = pyarrow
-        self._reader = pyarrow.RecordBatchReader.from_stream(stream)
-        self.names: list[str] = self._reader.schema.names
+        self._stream = stream if isinstance(stream, ArrowStream) else ArrowStream(stream)
+        self.names: list[str] = self._stream.schema.names
         self.errors: tuple[type[BaseException], ...] = (pyarrow.ArrowException, ValueError, OverflowError)
 
     def batches(self) -> Iterator[Any]:
-        return iter(self._reader)
+        return self._stream.batches()
 
     def values(self, batch: Any, place: int) -> list[Any]:
         column = batch.column(place)

@@ -8,7 +8,7 @@ from typing import Any
 
 import attrs
 
-__all__ = ["DelimitedFile", "DelimitedFiles", "ParquetFiles", "StoredRows"]
+__all__ = ["DelimitedFile", "DelimitedFiles", "ParquetFile", "ParquetFiles", "StoredRows"]
 
 
 @attrs.frozen(eq=False)
@@ -55,16 +55,38 @@ class DelimitedFiles:
 
 
 @attrs.frozen(eq=False)
-class ParquetFiles:
-    """Parquet files with the same columns.
+class ParquetFile:
+    """A Parquet file whose schema was read, and whose records were not read yet.
 
     Args:
-        paths: The files.
-        columns: The columns to take, or a mapping from a column's name to the name it is given here; None for all.
+        path: The file.
+        header: The names of all its columns.
+        places: Which of the columns are taken.
+        columns: What those are called here.
+        types: Their Arrow types.
+        rows: How many rows it has.
+        state: What changes when the file does; see `textfile.state_of`.
     """
 
-    paths: tuple[Path, ...]
-    columns: Mapping[str, str] | Sequence[str] | None = None
+    path: Path
+    header: tuple[str, ...]
+    places: tuple[int, ...]
+    columns: tuple[str, ...]
+    types: tuple[Any, ...]
+    rows: int
+    state: tuple[int, ...]
+
+
+@attrs.frozen(eq=False)
+class ParquetFiles:
+    """Several of them, whose records follow each other; all have the same columns."""
+
+    files: tuple[ParquetFile, ...]
+
+    @property
+    def rows(self) -> int:
+        """How many rows they have together."""
+        return sum(file.rows for file in self.files)
 
 
 @attrs.frozen(eq=False)

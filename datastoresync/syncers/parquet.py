@@ -14,11 +14,14 @@ from uuid import UUID
 
 from datastoresync.errors import MalformedFileError, MissingDependencyError, SyncerError
 from datastoresync.syncers.arrow import read_arrow
+from datastoresync.syncers.columns import choose_columns
 from datastoresync.syncers.contents import Contents
 from datastoresync.syncers.files import FileSyncer
+from datastoresync.syncers.origin import ParquetFile, ParquetFiles
 from datastoresync.syncers.records import Records
+from datastoresync.syncers.textfile import state_of
 
-__all__ = ["ParquetSyncer"]
+__all__ = ["ParquetSyncer", "read_parquet"]
 
 _PLAIN: tuple[type, ...] = (bool, int, float, str, bytes, datetime, date, time, timedelta, Decimal)
 """The types that a column can have, those first that are derived from others."""
@@ -72,24 +75,7 @@ class ParquetSyncer(FileSyncer):
         return value.replace(fold=0) if isinstance(value, (datetime, time)) else value
 
     def _open(self, identifier: str) -> Records:
-        path = self._place(identifier)
-        pyarrow, parquet = _libraries()
-        try:
-            file = parquet.ParquetFile(path)
-        except (OSError, pyarrow.ArrowException) as error:
-            reason = getattr(error, "strerror", None) or "it may be cut off: see the error that caused this"
-            message = f"not a Parquet file that can be read ({reason})"
-            raise MalformedFileError(message, where=os.fspath(path)) from error
-        if not file.schema_arrow.names:
-            file.close()
-            return Records((), (), lambda index: f"row {index + 1} of {path}")
-
-        def batches() -> Iterator[Any]:
-            with file:
-                yield from file.iter_batches()
-
-        stream = pyarrow.RecordBatchReader.from_batches(file.schema_arrow, batches())
-        return read_arrow(stream, name=os.fspath(path))
+        return read_parquet(self._place(identifier))
 
     def _save(self, file: IO[bytes], tables: Mapping[str, Contents]) -> None:
         pyarrow, parquet = _libraries()
@@ -112,6 +98,47 @@ class ParquetSyncer(FileSyncer):
             arrays.append(array)
         metadata = old.metadata if set(old.names) <= set(contents.columns) else None
         parquet.write_table(pyarrow.table(arrays, schema=pyarrow.schema(fields, metadata=metadata)), file)
+
+
+def read_parquet(path: Path, *, columns: Mapping[str, str] | Sequence[str] | None = None) -> Records:
+    """Read a Parquet file, batch by batch; its origin says where an engine finds it.
+
+    Args:
+        path: The file.
+        columns: The columns to take, or a mapping from a column's name to the name it is given here. None takes all.
+
+    Raises:
+        MissingDependencyError: if pyarrow is not installed.
+        MalformedFileError: if it is not there, or is no Parquet file.
+        ColumnError: if two columns have one name, or one of ``columns`` is not there.
+        SyncerError: if it breaks off while it is read.
+        ConversionError: for a value that Python cannot hold, while it is read.
+    """
+    pyarrow, parquet = _libraries()
+    name = os.fspath(path)
+    try:
+        state = state_of(path.stat())
+        file = parquet.ParquetFile(path)
+    except (OSError, pyarrow.ArrowException) as error:
+        reason = getattr(error, "strerror", None) or "it may be cut off: see the error that caused this"
+        message = f"not a Parquet file that can be read ({reason})"
+        raise MalformedFileError(message, where=name) from error
+    schema = file.schema_arrow
+    if not schema.names:
+        file.close()
+        return Records((), (), lambda index: f"row {index + 1} of {name}")
+
+    def batches() -> Iterator[Any]:
+        with file:
+            yield from file.iter_batches()
+
+    records = read_arrow(pyarrow.RecordBatchReader.from_batches(schema, batches()), columns=columns, name=name)
+    places, renamed = choose_columns(schema.names, columns, where=name)
+    types = tuple(schema.types[place] for place in places)
+    rows = file.metadata.num_rows
+    origin = ParquetFile(path, tuple(schema.names), tuple(places), tuple(renamed), types, rows, state)
+    records.origin = ParquetFiles((origin,))
+    return records
 
 
 def _unfit(value: Any) -> str:

@@ -12,12 +12,16 @@ import attrs
 
 from datastoresync.errors import DeclarationError, MalformedFileError
 
-__all__ = ["LONGEST", "TextFile", "codec", "scan", "state_of", "unreadable"]
+__all__ = ["LONGEST", "SHORT", "TextFile", "codec", "scan", "state_of", "unreadable"]
 
 _BLOCK = 2**18
 """Bytes that are looked through at a time."""
 LONGEST = 16 * 2**20
 """Characters in the longest line, or row of several lines, that is taken."""
+SHORT = 2**17
+"""Bytes in a line that every reader takes."""
+_WINDOW = SHORT // 2
+"""Bytes, counted from the start of the file, of which a longer line fills some all by itself."""
 
 
 @attrs.frozen
@@ -70,66 +74,123 @@ def state_of(found: os.stat_result) -> tuple[int, ...]:
     return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns
 
 
-_SPECIAL = {character: character.encode() for character in '"\r\t\x01\x02\x0b\x0c\x1c\x1d\x1e\x1f'}
-
-
 def scan(file: TextFile) -> tuple[int, bool, frozenset[str]]:
-    """Look through the whole file.
+    r"""Look through the whole file.
 
     Returns:
-        The number of its last line, whether that ends in a newline, and which special characters are in the file:
-        quotes, blanks and controls that another reader may take for something else, and ``\\x80`` for all beyond ASCII.
+        The number of its last line, whether that ends in a newline, and what is in the file that another reader may
+        take for something else: ``"`` for quotes, ``\r\n`` if all lines end so, ``\r`` if only some do, ``\x80`` for
+        characters beyond ASCII, and ``…`` if some line may be longer than `SHORT`.
 
     Raises:
         MalformedFileError: if it is empty, holds a NUL or what is not its encoding, or has a line that is too long.
     """
-    decoder = codecs.getincrementaldecoder(file.encoding)()
-    line, width = 1, 0  # the line that the next character is in, and how long it is so far
-    held, started, final = "", False, False
-    special: set[str] = set()
-    quick = file.encoding in ("utf-8", "ascii")
+    looked = _Looked(file)
     with file.path.open("rb") as binary:
-        while not final:
-            block = binary.read(_BLOCK)
-            final = not block
-            special.update(character for character, byte in _SPECIAL.items() if character not in special and byte in block)
-            if quick and started and not held and "\r" not in special and block.isascii() and b"\0" not in block and not decoder.getstate()[0]:
-                end = block.rfind(b"\n")
-                if width + (block.find(b"\n") if end >= 0 else len(block)) <= LONGEST:
-                    line += block.count(b"\n")
-                    width = len(block) - end - 1 + (0 if end >= 0 else width)
-                    continue
-            state = decoder.getstate()
-            wrong: UnicodeDecodeError | None = None
-            try:
-                text = held + decoder.decode(block, final)
-            except UnicodeDecodeError as error:
-                wrong = error
-                decoder = codecs.getincrementaldecoder(file.encoding)("ignore")
-                decoder.setstate(state)
-                text = held + decoder.decode(block[: max(error.start - len(state[0]), 0)])
-            held = "\r" if text.endswith("\r") and not final and wrong is None else ""
-            if "\r" in text:
-                text = text[: len(text) - len(held)].replace("\r\n", "\n").replace("\r", "\n")
-            if text and not started:
-                started = True
-                text = text.removeprefix("\ufeff")
-            if width + (text.find("\n") if "\n" in text else len(text)) > LONGEST:
-                raise file.error(f"the line is longer than {LONGEST} characters: a newline may be missing", line)
-            nul = text.find("\0")
-            if nul >= 0 or wrong is not None:
-                before = text[:nul] if nul >= 0 else text
-                column = len(before) - before.rfind("\n") + (0 if "\n" in before else width)
-                raise file.error(
-                    _not_text(file.encoding, None if nul >= 0 else wrong), line + before.count("\n"), column
-                )
-            if not text.isascii():
-                special.add("\x80")
-            line += text.count("\n")
-            width = len(text) - text.rfind("\n") - 1 + (0 if "\n" in text else width)
-    if line == 1 and not width:
+        while block := binary.read(_BLOCK):
+            if not looked.quickly(block):
+                looked.closely(block)
+    looked.closely(b"", final=True)
+    if looked.line == 1 and not looked.width:
         raise file.error("the file is empty: it must have a header")
-    return (line, False, frozenset(special)) if width else (line - 1, True, frozenset(special))
+    ended = not looked.width
+    return looked.line - ended, ended, frozenset(looked.special | looked.ends.special(looked.line - 1))
+
+
+class _Looked:
+    """How far a file was looked through, and what was in it.
+
+    ``line`` is the number of the line that the next character is in, and ``width`` how long it is so far.
+    """
+
+    def __init__(self, file: TextFile) -> None:
+        self.file = file
+        self.line = 1
+        self.width = 0
+        self.special: set[str] = set()
+        self.ends = _Ends()
+        self._decoder = codecs.getincrementaldecoder(file.encoding)()
+        self._plain = file.encoding in ("utf-8", "ascii")
+        self._held = ""
+        self._started = False
+
+    def quickly(self, block: bytes) -> bool:
+        """Take the next bytes and return true if they need no decoding; note in any case what is special about them."""
+        if '"' not in self.special and b'"' in block:
+            self.special.add('"')
+        windows = range(0, len(block) - _WINDOW + 1, _WINDOW)
+        if any(block.find(b"\n", place, place + _WINDOW) < 0 for place in windows):
+            self.special.add("…")
+        self.ends.note(block)
+        if not (self._plain and self._started and self.ends.whole and block.isascii()):
+            return False
+        if self._held or b"\0" in block or self._decoder.getstate()[0]:
+            return False
+        end = block.rfind(b"\n")
+        if self.width + (block.find(b"\n") if end >= 0 else len(block)) > LONGEST:
+            return False
+        self.line += block.count(b"\n")
+        self.width = len(block) - end - 1 + (0 if end >= 0 else self.width)
+        return True
+
+    def closely(self, block: bytes, *, final: bool = False) -> None:
+        """Decode the next bytes and look at their characters."""
+        text, wrong = self._decoded(block, final=final)
+        self._held = "\r" if text.endswith("\r") and not final and wrong is None else ""
+        if "\r" in text:
+            text = text[: len(text) - len(self._held)].replace("\r\n", "\n").replace("\r", "\n")
+        if text and not self._started:
+            self._started = True
+            text = text.removeprefix("\ufeff")
+        if self.width + (text.find("\n") if "\n" in text else len(text)) > LONGEST:
+            message = f"the line is longer than {LONGEST} characters: a newline may be missing"
+            raise self.file.error(message, self.line)
+        nul = text.find("\0")
+        if nul >= 0 or wrong is not None:
+            before = text[:nul] if nul >= 0 else text
+            column = len(before) - before.rfind("\n") + (0 if "\n" in before else self.width)
+            message = _not_text(self.file.encoding, None if nul >= 0 else wrong)
+            raise self.file.error(message, self.line + before.count("\n"), column)
+        if not text.isascii():
+            self.special.add("\x80")
+        self.line += text.count("\n")
+        self.width = len(text) - text.rfind("\n") - 1 + (0 if "\n" in text else self.width)
+
+    def _decoded(self, block: bytes, *, final: bool) -> tuple[str, UnicodeDecodeError | None]:
+        """Return the text up to where it is wrong, and what is wrong there."""
+        state = self._decoder.getstate()
+        try:
+            return self._held + self._decoder.decode(block, final), None
+        except UnicodeDecodeError as error:
+            decoder = codecs.getincrementaldecoder(self.file.encoding)("ignore")
+            decoder.setstate(state)
+            return self._held + decoder.decode(block[: max(error.start - len(state[0]), 0)]), error
+
+
+class _Ends:
+    """Counts carriage returns, and those that stand before a newline."""
+
+    def __init__(self) -> None:
+        self.returns = 0
+        self.pairs = 0
+        self.whole = True
+        """Whether each return of the last block stands before a newline of the same block."""
+        self._open = False
+
+    def note(self, block: bytes) -> None:
+        """Count those of the next bytes of the file."""
+        returns = block.count(b"\r") if b"\r" in block else 0
+        pairs = block.count(b"\r\n") if returns else 0
+        self.whole = returns == pairs
+        self.pairs += pairs + (self._open and block.startswith(b"\n"))
+        self.returns += returns
+        self._open = block.endswith(b"\r")
+
+    def special(self, newlines: int) -> set[str]:
+        """Return how lines end, given how many newlines there are, if not all of them stand alone."""
+        if not self.returns:
+            return set()
+        return {"\r\n" if self.returns == self.pairs == newlines else "\r"}
 
 
 def _not_text(encoding: str, wrong: UnicodeDecodeError | None) -> str:

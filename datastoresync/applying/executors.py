@@ -1,0 +1,282 @@
+"""Carries out a diff on the executors of a Spark session, where a template's methods are slow rather than the diff."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import partial
+from importlib import import_module
+from itertools import groupby, islice
+from types import SimpleNamespace
+from typing import Any, Literal
+
+import attrs
+
+from datastoresync.applying.plan import Step
+from datastoresync.applying.report import Report
+from datastoresync.applying.reporter import Reporter
+from datastoresync.applying.result import Result
+from datastoresync.applying.safeguards import Limits, check
+from datastoresync.applying.template import Run, Template
+from datastoresync.diffing.action import Action
+from datastoresync.diffing.diff import Diff
+from datastoresync.diffing.filters import Filter
+from datastoresync.diffing.operand import template_of
+from datastoresync.errors import DeclarationError, MissingDependencyError
+
+__all__ = ["OnExecutors"]
+
+_TASKS_A_CORE = 4
+"""Tasks that one Spark job has for each core: what is under way at a time, and what Ctrl-C may leave unknown."""
+_UNKNOWN = "it may be done all the same"
+
+Task = list[Step]
+
+
+@attrs.frozen(eq=False)
+class OnExecutors:
+    """Lets a template's methods be called on Spark's executors: ``source - dest | OnExecutors(Accounts)``.
+
+    The limits are checked on the driver before anything is sent. Creations, updates and deletions, and the branches
+    among them, follow each other; within one of these, tasks run side by side. Where order matters within a branch, as
+    it does where its objects belong to or refer to each other, its actions are carried out on the driver, one by one.
+    All that concerns one object is in one task; only of updates that a method takes in batches, two of one object may
+    run at a time.
+
+    Spark runs a task again that was lost, so **an action may be carried out more than once**: methods must stand that.
+
+    Executors need this library, the template's module and that of the objects. A class or an import string is made to a
+    template once a task, an instance is sent as it is. An action's objects have no branch there, and are plain
+    namespaces if their class is `Object` itself; what a method returns as ``made`` stays there.
+
+    Args:
+        template: A template, its class, or its import string.
+        batch: Actions a task, at most.
+        session: The session; None for the active one.
+
+    Raises:
+        DeclarationError: if ``batch`` is no whole number from 1.
+    """
+
+    template: Any
+    batch: int = 1000
+    session: Any = None
+
+    def __attrs_post_init__(self) -> None:
+        if not isinstance(self.batch, int) or isinstance(self.batch, bool) or self.batch < 1:
+            message = f"batch is the number of actions a task, a whole number from 1 (got {self.batch!r})"
+            raise DeclarationError(message)
+
+    def apply(
+        self,
+        diff: Diff,
+        *,
+        mock: bool = False,
+        limits: Limits | None = None,
+        only: Filter = None,
+        exclude: Filter = None,
+        on_error: Literal["continue", "stop"] | None = None,
+        reporters: Iterable[Reporter] = (),
+    ) -> Report:
+        """Carry out a diff, and fold what succeeded into the destination; the arguments are those of `Template.apply`.
+
+        ``on_error="stop"`` ends each task with its first failure, and the run after the tasks that are under way.
+
+        Raises:
+            SafeguardError: if it would do more than the limits allow; nothing was sent.
+            TemplateError: if the template is none.
+            DeclarationError: if there is no session, or no template whose methods could be called elsewhere.
+            SyncInterrupted: on Ctrl-C, with the report of what was done, as far as it is known.
+        """
+        template = template_of(self.template)
+        if not isinstance(template, Template):
+            message = f"a Template can be sent to executors, not a {type(template).__name__}"
+            raise DeclarationError(message)
+        choice = on_error or template.on_error
+        if choice not in ("continue", "stop"):
+            message = f"on_error is 'continue' or 'stop' (got {choice!r})"
+            raise DeclarationError(message)
+        diff = diff.filtered(only, exclude)
+        check(diff, limits)
+        context = None if mock else self._context()
+        run = _SparkRun(diff, [*template.reporters, *reporters], mock=mock)
+        started = time.perf_counter()
+        plan = template.plan(diff)
+        run.tell("start", plan)
+        with run.interruptible():
+            run.send(plan.steps, self, context, stop=choice == "stop")
+        return run.finish(started)
+
+    def _context(self) -> Any:
+        try:
+            sql = import_module("pyspark.sql")
+        except ImportError as error:
+            message = "executors are Spark's: pip install 'datastoresync[spark]'"
+            raise MissingDependencyError(message) from error
+        session = self.session or sql.SparkSession.getActiveSession()
+        context = getattr(session, "sparkContext", None)
+        if context is None:
+            message = (
+                "there is no Spark session with executors of its own: give one, OnExecutors(Template, session=spark)"
+            )
+            raise DeclarationError(message)
+        return context
+
+
+class _SparkRun(Run):
+    """One apply, most of whose steps are called elsewhere."""
+
+    def called(self, step: Step) -> list[Result]:
+        """Call a step here; whatever its method raises is a result."""
+        return self._called(step)
+
+    def send(self, steps: Iterable[Step], how: OnExecutors, context: Any, *, stop: bool) -> None:
+        """Carry steps out, stage by stage, and a wave of tasks after the other; on after an end only to note them."""
+        ordered = _ordered_branches(self.diff)
+        cores = 1 if context is None else context.defaultParallelism
+        why = ""
+        for (_, branch, follows), stage in groupby(steps, key=_stage):
+            here = context is None or follows or branch in ordered
+            tasks = _tasks(stage, 1 if here else how.batch)
+            while wave := list(islice(tasks, 1 if here else cores * _TASKS_A_CORE)):
+                if why:
+                    planned = ((step, action) for task in wave for step in task for action in step.actions)
+                    self.note(Result("pending", why, action, step.method) for step, action in planned)
+                    continue
+                failed = self._carry_out(wave, None if here else context, how.template, stop=stop)
+                if self.interrupted:
+                    why = "interrupted before it"
+                elif failed and stop:
+                    why = "not come to after a failure"
+
+    def _carry_out(self, wave: Sequence[Task], context: Any, template: Any, *, stop: bool) -> bool:
+        """Carry out one wave and note its results in the order of the plan; return whether anything failed."""
+        if context is None:
+            results = [result for task in wave for step in task for result in self._call(step)]
+            self.note(results)
+            return any(result.status == "failed" for result in results)
+        left = {id(step): [self._left(action, step) for action in step.actions] for task in wave for step in task}
+
+        def doable(step: Step) -> Step:
+            pairs = zip(step.actions, left[id(step)], strict=True)
+            return attrs.evolve(step, actions=tuple(action for action, result in pairs if result is None))
+
+        reduced = [[doable(step) for step in task] for task in wave]
+        goes = [[step for step in task if step.call is not None and step.actions] for task in reduced]
+        answers = self._sent([task for task in goes if task], context, template, stop=stop)
+        failed = False
+        for task, doing in zip(wave, reduced, strict=True):
+            for step, one in zip(task, doing, strict=True):
+                done = iter((next(answers) if one.call is not None else self.called(one)) if one.actions else ())
+                results = [next(done) if result is None else result for result in left[id(step)]]
+                self.note(results)
+                failed = failed or any(result.status == "failed" for result in results)
+        return failed
+
+    def _left(self, action: Action, step: Step) -> Result | None:
+        """Return the result of an action that is not to be tried; None if it is."""
+        return None if self.dependents is None else self.dependents.left(action, step.method)
+
+    def _sent(self, tasks: Sequence[Task], context: Any, template: Any, *, stop: bool) -> Iterator[list[Result]]:
+        """Let executors call steps, a list of them a task; yield the results of each."""
+        if not tasks:
+            return
+        serializer = import_module("pyspark.serializers").CloudPickleSerializer()
+        packed = [
+            serializer.dumps([(step.method, step.batch, list(map(_detached, step.actions))) for step in task])
+            for task in tasks
+        ]
+        given = serializer.dumps((template, stop))
+        why = ""
+        answers: list[Any] = []
+        try:
+            answers = context.parallelize(packed, len(packed)).map(partial(_carried_out, given)).collect()
+        except KeyboardInterrupt:
+            self.interrupted = True
+            why = f"interrupted: {_UNKNOWN}"
+        except Exception as error:  # noqa: BLE001 - whatever ends a job is the failure of its actions, not the run's
+            why = f"the Spark job broke off ({type(error).__name__}): {_UNKNOWN}"
+        for place, task in enumerate(tasks):
+            for number, step in enumerate(task):
+                given_back = [("failed", why, False)] * len(step.actions) if why else answers[place][number]
+                yield [
+                    Result(status, reason, action, step.method, skip_children=skip)
+                    for action, (status, reason, skip) in zip(step.actions, given_back, strict=True)
+                ]
+
+
+def _ordered_branches(diff: Diff) -> set[str]:
+    """Return the branches within which the order of actions matters."""
+    found = {name for hierarchy in diff.hierarchies for name in hierarchy.recursive}
+    for one in diff.compared:
+        if one.name in {*one.left.references.values(), *one.right.references.values()}:
+            found.add(one.name)
+    return found
+
+
+def _stage(step: Step) -> tuple[str, str, bool]:
+    """Return what may be done at a time: one phase of one branch. What follows from something else comes for itself."""
+    verb = step.actions[0].verb
+    return verb if verb in ("new", "old") else "update", step.actions[0].branch, step.follows is not None
+
+
+def _tasks(steps: Iterable[Step], size: int) -> Iterator[Task]:
+    """Part steps into tasks; those of one object that are not in batches stay together."""
+    task: Task = []
+    count = 0
+    for _, group in groupby(steps, key=lambda step: id(step) if step.batch else step.actions[0].idnumber):
+        for step in (together := list(group)):
+            count += len(step.actions)
+        if task and count > size:
+            yield task
+            task, count = [], sum(len(step.actions) for step in together)
+        task.extend(together)
+    if task:
+        yield task
+
+
+def _detached(action: Action) -> Action:
+    """Return an action without what its objects know of the driver."""
+    return attrs.evolve(action, source=_alone(action.source), dest=_alone(action.dest))
+
+
+def _alone(item: Any) -> Any:
+    held = getattr(item, "__dict__", None)
+    if held is None:
+        return item  # attrs sends the fields of a closed class, and nothing else
+    cls = type(item)
+    return SimpleNamespace(**held) if cls.__module__.startswith("datastoresync.") else _Bare(cls, dict(held))
+
+
+class _Bare:
+    """Stands for an object of an open class on its way; it arrives as one, without its branch."""
+
+    def __init__(self, cls: type, held: Mapping[str, Any]) -> None:
+        self.parts = (cls, held)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _arrived, self.parts
+
+
+def _arrived(cls: type, held: Mapping[str, Any]) -> Any:
+    item: Any = object.__new__(cls)
+    item.__dict__.update(held)
+    return item
+
+
+def _carried_out(given: bytes, packed: bytes) -> list[list[tuple[str, str, bool]]]:
+    """Call the steps of one task, on an executor; return what became of each action."""
+    serializer = import_module("pyspark.serializers").CloudPickleSerializer()
+    template, stop = serializer.loads(given)
+    template = template_of(template)
+    run = _SparkRun(Diff(()), (), mock=False)
+    answers: list[list[tuple[str, str, bool]]] = []
+    failed = False
+    for method, in_batches, actions in serializer.loads(packed):
+        if failed and stop:
+            answers.append([("pending", "not come to after a failure", False)] * len(actions))
+            continue
+        results = run.called(Step(method, getattr(template, method), tuple(actions), in_batches))
+        answers.append([(result.status, result.reason, result.skip_children) for result in results])
+        failed = failed or any(result.status == "failed" for result in results)
+    return answers

@@ -1,0 +1,254 @@
+"""What Spark's SQL can say of a declared type: which values it surely takes, and what equal values have in common.
+
+A form is text that stands for a value: equal forms mean equal values. That different ones mean different values is
+wished for, and not needed. A form that is made of text is text that converts to the same value. All expressions hold
+``@`` in the place of the column; regular expressions stand in raw literals, which no setting of Spark's changes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+from types import MappingProxyType
+from typing import Any
+from uuid import UUID
+
+import attrs
+
+__all__ = ["Form", "form", "key_form", "kind_of", "same_declaration", "surely"]
+
+
+@attrs.frozen
+class Form:
+    """How a column is compared with one that holds, or is declared, something else.
+
+    Args:
+        family: What equal values have in common; forms of different families cannot be compared.
+        sql: The expression.
+    """
+
+    family: str
+    sql: str
+
+
+_KINDS: Mapping[str, str] = MappingProxyType(
+    {
+        "string": "text",
+        "tinyint": "int",
+        "smallint": "int",
+        "int": "int",
+        "bigint": "int",
+        "float": "float",
+        "double": "float",
+        "boolean": "bool",
+        "date": "date",
+        "timestamp": "instant",
+        "timestamp_ntz": "datetime",
+        "binary": "bytes",
+    }
+)
+_NATURAL: Mapping[str, str] = MappingProxyType({"text": "str", "instant": "datetime", "decimal": "Decimal"})
+"""The types that values of a kind have in Python, where they are not called the same."""
+_TYPES: Mapping[str, type] = MappingProxyType(
+    {one.__name__: one for one in (str, int, float, bool, bytes, date, datetime, timedelta, Decimal, UUID)}
+)
+
+_DIGITS = r"@ RLIKE r'^[+-]?[0-9]{1,18}\z'"
+_DECIMAL = "[+-]?([0-9]{1,200}[.]?[0-9]{0,200}|[.][0-9]{1,200})"
+_PLAIN = rf"@ RLIKE r'^{_DECIMAL}\z'"
+_EXPONENT = rf"@ RLIKE r'^{_DECIMAL}([eE][+-]?[0-9]{{1,2}})?\z'"
+_TRUE = r"@ RLIKE r'^(?i)(true|t|yes|y|on|1)\z'"
+_FALSE = r"@ RLIKE r'^(?i)(false|f|no|n|off|0)\z'"
+_YEAR_TO_DAY = "[0-9]{4}-[0-9][0-9]-[0-9][0-9]"
+_DAY = rf"(@ RLIKE r'^{_YEAR_TO_DAY}\z' AND @ >= '0001' AND TRY_CAST(@ AS DATE) IS NOT NULL)"
+_CLOCK = "([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]([.][0-9]{1,6})?"
+_MOMENT = rf"(@ RLIKE r'^{_YEAR_TO_DAY}[T ]{_CLOCK}\z' AND @ >= '0001' AND TRY_CAST(LEFT(@, 10) AS DATE) IS NOT NULL)"
+_HEX = r"@ RLIKE r'^[0-9a-fA-F]{8}(-?)[0-9a-fA-F]{4}\1[0-9a-fA-F]{4}\1[0-9a-fA-F]{4}\1[0-9a-fA-F]{12}\z'"
+_IN_TIME = "@ BETWEEN TIMESTAMP_NTZ'0001-01-03' AND TIMESTAMP_NTZ'9999-12-29'"
+"""What Python can hold, less two days at each end: a time zone may move a moment by one."""
+
+_SURE: Mapping[tuple[str, str], str] = MappingProxyType(
+    {
+        ("text", "str"): "true",
+        ("text", "int"): _DIGITS,
+        ("text", "float"): _EXPONENT,
+        ("text", "Decimal"): _PLAIN,
+        ("text", "bool"): f"({_TRUE} OR {_FALSE})",
+        ("text", "date"): _DAY,
+        ("text", "datetime"): _MOMENT,
+        ("text", "UUID"): _HEX,
+        ("text", "set[str]"): "true",
+        ("text", "frozenset[str]"): "true",
+        ("text", "list[str]"): "true",
+        ("int", "int"): "true",
+        ("int", "Decimal"): "true",
+        ("int", "str"): "true",
+        ("int", "bool"): "@ IN (0, 1)",
+        ("int", "float"): "@ BETWEEN -9007199254740992 AND 9007199254740992",
+        ("float", "float"): "true",
+        ("decimal", "Decimal"): "true",
+        ("decimal", "float"): "true",
+        ("decimal", "str"): "true",
+        ("bool", "bool"): "true",
+        ("date", "date"): _IN_TIME,
+        ("date", "str"): _IN_TIME,
+        ("instant", "datetime"): _IN_TIME,
+        ("instant", "str"): _IN_TIME,
+        ("datetime", "datetime"): _IN_TIME,
+        ("datetime", "str"): _IN_TIME,
+        ("timedelta", "timedelta"): "true",
+        ("bytes", "bytes"): "true",
+    }
+)
+"""By what a column holds and what is declared: when a value that is there is surely taken."""
+
+_WRITTEN = "CAST(@ AS STRING)"
+_DOUBLE = "CAST(CAST(@ AS DOUBLE) AS STRING)"
+_UNPADDED = "REGEXP_REPLACE(TRIM(LEADING '+' FROM @), r'^(-?)0+(?=[0-9])', '$1')"
+
+
+def _short(number: str) -> str:
+    """Return a decimal number without zeros at its end."""
+    return f"IF(CONTAINS({number}, '.'), TRIM(TRAILING '.' FROM TRIM(TRAILING '0' FROM {number})), {number})"
+
+
+_FORMS: Mapping[tuple[str, str], tuple[str, str]] = MappingProxyType(
+    {
+        ("text", "str"): ("text", "@"),
+        ("text", "int"): ("number", f"IF({_DIGITS}, CAST(TRY_CAST(@ AS BIGINT) AS STRING), @)"),
+        ("text", "float"): ("float", "COALESCE(CAST(TRY_CAST(@ AS DOUBLE) AS STRING), @)"),
+        ("text", "Decimal"): ("number", f"IF({_PLAIN}, {_short(_UNPADDED)}, @)"),
+        ("text", "bool"): ("bool", f"CASE WHEN {_TRUE} THEN 'true' WHEN {_FALSE} THEN 'false' ELSE @ END"),
+        ("text", "date"): ("date", "@"),
+        ("text", "datetime"): ("datetime", f"IF({_MOMENT}, CAST(TRY_CAST(@ AS TIMESTAMP_NTZ) AS STRING), @)"),
+        ("text", "UUID"): ("UUID", "LOWER(REPLACE(@, '-', ''))"),
+        ("int", "int"): ("number", _WRITTEN),
+        ("int", "Decimal"): ("number", _WRITTEN),
+        ("int", "str"): ("text", _WRITTEN),
+        ("int", "float"): ("float", _DOUBLE),
+        ("float", "float"): ("float", _DOUBLE),
+        ("decimal", "Decimal"): ("number", _short(_WRITTEN)),
+        ("bool", "bool"): ("bool", _WRITTEN),
+        ("date", "date"): ("date", _WRITTEN),
+        ("date", "str"): ("text", _WRITTEN),
+        ("instant", "datetime"): ("instant", "CAST(UNIX_MICROS(@) AS STRING)"),
+        ("datetime", "datetime"): ("datetime", _WRITTEN),
+        ("bytes", "bytes"): ("bytes", "HEX(@)"),
+    }
+)
+"""By the same: the family of the form, and the form."""
+
+_KEYS: Mapping[tuple[str, str], tuple[str, str]] = MappingProxyType(
+    {
+        ("text", "str"): ("text", "@"),
+        ("text", "int"): ("int", "TRY_CAST(@ AS BIGINT)"),
+        ("text", "date"): ("date", "TRY_CAST(@ AS DATE)"),
+        ("text", "UUID"): ("UUID", "LOWER(REPLACE(@, '-', ''))"),
+        ("int", "int"): ("int", "CAST(@ AS BIGINT)"),
+        ("date", "date"): ("date", "@"),
+    }
+)
+"""By the same: what a part of the idnumber is called, and how it is found and sorted."""
+
+
+def kind_of(spark_type: Any) -> str | None:
+    """Return what a column of one of Spark's types holds, as far as its values can be compared; None if they cannot.
+
+    >>> from types import SimpleNamespace
+    >>> kind_of(SimpleNamespace(simpleString=lambda: "decimal(10,2)"))
+    'decimal'
+    """
+    written = spark_type.simpleString()
+    if written.startswith("decimal"):
+        return "decimal"
+    if written.startswith("interval") and "month" not in written and "year" not in written:
+        return "timedelta"
+    element = getattr(spark_type, "elementType", None)
+    if element is not None:
+        inside = kind_of(element)
+        return None if inside is None else f"array of {inside}"
+    fields = getattr(spark_type, "fields", None)
+    if fields is not None:
+        return None if None in [kind_of(field.dataType) for field in fields] else "struct"
+    return _KINDS.get(written)
+
+
+def surely(kind: str, converter: Any, column: str) -> str | None:
+    """Return a condition that is true only for values that a column's type takes; None if Spark cannot tell any.
+
+    Args:
+        kind: What the column holds.
+        converter: Its `Converter`; None if values are taken as they are.
+        column: Its name in SQL.
+    """
+    name, optional = _declared(kind, converter)
+    sure = _SURE.get((kind, name))
+    if name in _containers(kind):
+        sure = "FORALL(@, member -> member IS NOT NULL)"
+    elif sure is None and name == kind:  # taken as it is, and of a type that has nothing to go wrong
+        sure = "true"
+    if sure is None:
+        return None
+    nothing = f"{column} IS NULL" + (f" OR {column} = ''" if kind == "text" and _takes_empty(converter) else "")
+    taken = sure.replace("@", column)
+    if optional or (converter is not None and converter.membership):
+        return f"({nothing} OR COALESCE({taken}, false))"
+    return f"({column} IS NOT NULL AND COALESCE({taken}, false))"
+
+
+def form(kind: str, converter: Any, column: str) -> Form | None:
+    """Return how a column is compared with a different one; None if Spark cannot do it as Python does.
+
+    All of its values must be such as its type takes.
+    """
+    name, _ = _declared(kind, converter)
+    found = _FORMS.get((kind, name))
+    if found is None:
+        return None
+    held = f"NULLIF({column}, '')" if kind == "text" and _takes_empty(converter) else column
+    return Form(found[0], found[1].replace("@", held))
+
+
+def key_form(kind: str, converter: Any, column: str) -> Form | None:
+    """Return a part of the idnumber as Spark finds and sorts it in Python's way; None if it does not.
+
+    All of its values must `surely` be taken.
+    """
+    name, _ = _declared(kind, converter)
+    found = _KEYS.get((kind, name))
+    return None if found is None else Form(found[0], found[1].replace("@", column))
+
+
+def same_declaration(left: Any, right: Any) -> bool:
+    """Say whether two columns are converted in the same way, so that equal raw values give equal ones."""
+    if left is None or right is None:
+        return all(one is None or one.identity for one in (left, right))
+    return bool(left.annotation == right.annotation)
+
+
+def _declared(kind: str, converter: Any) -> tuple[str, bool]:
+    """Return the declared type's name, which is that of the column's own type if there is none, and if None may be."""
+    if converter is None or converter.identity:
+        return _NATURAL.get(kind, kind), True
+    name = converter.describe.removesuffix(" | None")
+    kinds = converter.kinds - {type(None)}
+    known = converter.membership or kinds == {_TYPES.get(name)}
+    return (name if known else ""), type(None) in converter.kinds  # "" for an Enum, a Literal, a union and the like
+
+
+def _containers(kind: str) -> tuple[str, ...]:
+    inside = kind.removeprefix("array of ")
+    member = _NATURAL.get(inside, inside)
+    known = inside != kind and inside in ("text", "int", "bool", "decimal", "float")
+    return (f"set[{member}]", f"frozenset[{member}]", f"list[{member}]") if known else ()
+
+
+def _takes_empty(converter: Any) -> bool:
+    """Say whether empty text stands for None."""
+    if converter is None or converter.identity:
+        return False
+    try:
+        return converter.one("") is None
+    except (ValueError, TypeError):
+        return False
