@@ -211,7 +211,7 @@ class Branch(Shown, Mapping[Any, T], Generic[T]):
         importer = self._source()
         if importer is None:
             return self
-        self.contents = loaded(self, importer, "memory" if self._in_hierarchy() else self._engine())
+        self.contents = loaded(self, importer)
         return self
 
     def _source(self) -> Importer | None:
@@ -219,15 +219,6 @@ class Branch(Shown, Mapping[Any, T], Generic[T]):
         if self.importer is None and getattr(self.tree, "syncer", None) is not None:
             return StoreImporter(self.tree.syncer)
         return self.importer
-
-    def _in_hierarchy(self) -> bool:
-        """Say whether objects of this branch are children or parents of others, which are walked in memory."""
-        below = {name: branch.object_class._children for name, branch in (self.tree or {self.name: self}).items()}
-        return bool(below[self.name]) or any(self.name in children for children in below.values())
-
-    def _engine(self) -> Any:
-        """Return the engine that is wanted here: the branch's own choice, or that of its tree."""
-        return self.engine if self.engine is not None else getattr(self.tree, "engine", "auto")
 
     @property
     def layout(self) -> Layout:
@@ -307,7 +298,7 @@ class Branch(Shown, Mapping[Any, T], Generic[T]):
             overrides=self.contents.overrides,
             rejected=self.contents.rejected,
             fold=self.fold,
-            unread=self._unread(),
+            unread=self._source() is not None and self.imported is None and not self.contents.objects,
             why=self.contents.why,
             folded_all=None if self._source() is None else self._contents.expire,
             referred=self._referred(),
@@ -320,10 +311,6 @@ class Branch(Shown, Mapping[Any, T], Generic[T]):
     def explain(self) -> str:
         """Return whether the objects are in memory or still rows somewhere, and why."""
         return f"{self.full_name}: {self.contents.explain()}"
-
-    def _unread(self) -> bool:
-        """Say whether there is something to import, and it never was."""
-        return self._source() is not None and self.imported is None and not self.contents.objects
 
     def _referred(self) -> dict[str, Any]:
         """Return the objects of the branches that this one refers to."""
@@ -340,8 +327,7 @@ class Branch(Shown, Mapping[Any, T], Generic[T]):
 
     def __outline__(self) -> Outline:
         """Describe the branch: a row an object."""
-        side = self.side()
-        identifiers = self.identifiers
+        side, identifiers = self.side(), self.identifiers
         names = [*identifiers, *side.attributes]
 
         def rows() -> Iterator[list[Any]]:

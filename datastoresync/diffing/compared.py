@@ -156,15 +156,16 @@ def actions_in_order(
 ) -> tuple[Action, ...]:
     """Put creations first, parents before children, then updates, then deletions, children before parents."""
     ranks = ranks_of(compared)
-    ordered: list[Action] = []
-    for _, group in groupby(
-        sorted(actions, key=lambda action: place_of(action, ranks)),
-        key=lambda action: (action.branch, action.idnumber, action.attr),
-    ):
-        ordered += sorted(group, key=lambda action: action.verb)
+    ordered = list(members_in_order(sorted(actions, key=lambda action: place_of(action, ranks))))
     if hierarchies is not None and any(one.recursive for one in hierarchies):
         _by_depth(ordered, hierarchies)
     return tuple(ordered)
+
+
+def members_in_order(actions: Iterable[Action]) -> Iterator[Action]:
+    """Let what is added to an attribute of an object come before what is removed from it; all else stays in place."""
+    for _, group in groupby(actions, key=lambda action: (action.branch, action.idnumber, action.attr)):
+        yield from sorted(group, key=lambda action: action.verb)
 
 
 def ranks_of(compared: Sequence[Compared]) -> dict[str, int]:

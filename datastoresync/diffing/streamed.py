@@ -11,7 +11,7 @@ from typing import Any, overload
 import attrs
 
 from datastoresync.diffing.action import VERBS, Action
-from datastoresync.diffing.compared import Compared, actions_between, place_of
+from datastoresync.diffing.compared import Compared, actions_between, members_in_order, place_of
 from datastoresync.diffing.engine import Candidates
 
 __all__ = ["StreamedActions", "StreamedPart"]
@@ -36,7 +36,7 @@ class StreamedPart:
         found = actions_between(self.compared, self.candidates)
         if not self.backwards:
             return list(found)
-        return [(action.inverse() for action in some) for some in reversed(found)]
+        return [members_in_order(action.inverse() for action in some) for some in reversed(found)]
 
     def inverse(self) -> StreamedPart:
         """Return the same with the sides changed."""

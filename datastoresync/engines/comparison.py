@@ -1,12 +1,15 @@
-"""Compares rows in files: by a full outer join of whole lines where that is sound, and of keys and columns elsewhere."""
+"""Compares rows in files: by a full outer join of whole lines where that is sound, of keys and columns elsewhere."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import ExitStack
+import weakref
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
+from uuid import uuid4
 
-from datastoresync.engines.conversion import FAMILIES, form, same_declaration
+from datastoresync.diffing.values import equal
+from datastoresync.engines.conversion import declared, same_declaration
+from datastoresync.engines.likeness import likeness
 from datastoresync.engines.relation import Compared, Unfaithful, Work
 from datastoresync.syncers.records import Columns
 
@@ -14,6 +17,10 @@ if TYPE_CHECKING:
     from datastoresync.engines.local import LocalRelation
 
 __all__ = ["differing"]
+
+_CHUNK = 8192
+_LINES = 100_000
+"""Lines that may differ before it is worth a look whether their values do: one value may be written in many ways."""
 
 
 def differing(left: LocalRelation, right: LocalRelation, work: Work) -> Compared:
@@ -24,72 +31,138 @@ def differing(left: LocalRelation, right: LocalRelation, work: Work) -> Compared
     """
     left.unchanged()
     right.unchanged()
-    wholes = (left.whole(), right.whole())
-    if None not in wholes and wholes[0][0] == wholes[1][0] and _alike(left, right, work):  # type: ignore[index]  # neither is None
-        return _by_line(left, right, wholes[0][1], wholes[1][1])  # type: ignore[index]  # neither is None
+    lines = _lines(left, right, work)
+    if lines is not None:
+        most = None if _as_written(left, work) else max(_LINES, (left.count + right.count) // 8)
+        found = _by_line(left, right, lines, most)
+        if found is not None:
+            return found
     return _by_column(left, right, work)
 
 
-def _alike(left: LocalRelation, right: LocalRelation, work: Work) -> bool:
-    """Say whether equal raw values are equal values, for all attributes and the parts of the idnumber."""
-    if left.layout.identifiers != right.layout.identifiers:
+def _lines(left: LocalRelation, right: LocalRelation, work: Work) -> tuple[str, str] | None:
+    """Return queries for the lines of both sides, if lines that are equal are objects that are."""
+    mine, theirs = left.whole(), right.whole()
+    if mine is None or theirs is None or mine[0] != theirs[0] or left.layout.identifiers != right.layout.identifiers:
+        return None
+    for name in (*left.layout.identifiers, *work.attributes):
+        if name in left.constants and name in right.constants:
+            if not equal(left.constants[name], right.constants[name]):
+                return None
+        elif not same_declaration(left.converter(name), right.converter(name)):
+            return None
+    return mine[1], theirs[1]
+
+
+def _as_written(left: LocalRelation, work: Work) -> bool:
+    """Say whether all of a line is compared, and lines that differ are objects that do."""
+    if not set(left.columns) <= {*left.layout.identifiers, *work.attributes}:
         return False
-    names = (*left.layout.identifiers, *work.attributes)
-    return all(same_declaration(work.left.get(name), work.right.get(name)) for name in names)
+    return all(declared("text", left.converter(name))[0] == "str" for name in left.columns)
 
 
-def _by_line(left: LocalRelation, right: LocalRelation, lefts: str, rights: str) -> Compared:
-    query = (
-        f"SELECT l.line, r.line FROM {lefts} AS l FULL JOIN {rights} AS r ON l.line = r.line "  # noqa: S608 - names are ours
-        "WHERE l.line IS NULL OR r.line IS NULL"
-    )
-    with left.duckdb.connected() as connection:
-        rows = connection.execute(query).fetchall()
-    mine = [line for line, _ in rows if line is not None]
-    theirs = [line for _, line in rows if line is not None]
-    return Compared(_chunk(left, mine), _chunk(right, theirs), "both are files written in one way: whole lines were compared")
+class _Unlike:
+    """A table of what differs, which is gone when nobody reads it any more."""
+
+    def __init__(self, relation: LocalRelation) -> None:
+        self.database = relation.duckdb.opened().database.cursor()
+        self.name = f"unlike_{uuid4().hex}"
+        weakref.finalize(self, _drop, self.database, self.name)
+
+    def fill(self, query: str) -> None:
+        """Keep what a query gives."""
+        self.database.execute(f"CREATE TABLE {self.name} AS {query}")
+
+    def count(self) -> int:
+        """Return how many rows there are."""
+        found: int = self.database.execute(f"SELECT count(*) FROM {self.name}").fetchone()[0]  # noqa: S608 - ours
+        return found
+
+    def chunks(self, wanted: str, condition: str) -> Iterator[list[tuple[Any, ...]]]:
+        """Yield columns of the rows for which a condition holds, some rows at a time."""
+        reading = self.database.cursor()  # several may read at once
+        try:
+            reading.execute(f"SELECT {wanted} FROM {self.name} WHERE {condition}")  # noqa: S608 - names are ours
+            while rows := reading.fetchmany(_CHUNK):
+                yield rows
+        finally:
+            reading.close()
 
 
-def _chunk(relation: LocalRelation, lines: list[str]) -> Iterator[Columns]:
-    if lines:
-        yield relation.unwritten(lines)
+def _drop(database: Any, name: str) -> None:
+    database.execute(f"DROP TABLE IF EXISTS {name}")
+    database.close()
+
+
+def _by_line(left: LocalRelation, right: LocalRelation, lines: tuple[str, str], most: int | None) -> Compared | None:
+    """Compare whole lines; None if more than ``most`` of them have no equal."""
+    unlike = _Unlike(left)
+    limit = "" if most is None else f" LIMIT {most + 1}"
+    with left.duckdb.refusals("compare the lines of the two"):
+        unlike.fill(
+            "SELECT l.line AS mine, r.line AS theirs "  # noqa: S608 - names are ours
+            f"FROM {lines[0]} AS l FULL JOIN {lines[1]} AS r ON l.line = r.line "
+            f"WHERE l.line IS NULL OR r.line IS NULL{limit}"
+        )
+    if most is not None and unlike.count() > most:
+        return None
+
+    def rows(relation: LocalRelation, side: str) -> Iterator[Columns]:
+        for chunk in unlike.chunks(side, f"{side} IS NOT NULL"):
+            yield relation.unwritten([line for (line,) in chunk])
+
+    why = "both are files written in one way: whole lines were compared"
+    return Compared(rows(left, "mine"), rows(right, "theirs"), why + _asked(left, right))
 
 
 def _by_column(left: LocalRelation, right: LocalRelation, work: Work) -> Compared:
-    sides = (("l.", left, work.left), ("r.", right, work.right))
-    conditions = []
-    for name in work.attributes:
-        raw = [f"{table}{one.raw(name)}" for table, one, _ in sides]
-        if left.kinds[name] == right.kinds[name] and same_declaration(work.left.get(name), work.right.get(name)):
-            conditions.append(f"{raw[0]} IS DISTINCT FROM {raw[1]}")
-            continue
-        forms = [form(one.kinds[name], converters.get(name), table + one.raw(name)) for table, one, converters in sides]
-        if forms[0] is None or forms[1] is None:
-            raise Unfaithful(f"{name} is of types that SQL compares in another way")
-        if forms[0].family != forms[1].family:
-            if FAMILIES.get(forms[0].family, forms[0].family) == FAMILIES.get(forms[1].family, forms[1].family):
-                raise Unfaithful(f"{name} is of types that SQL compares in another way")
-            conditions.append(f"({raw[0]} IS NOT NULL OR {raw[1]} IS NOT NULL)")
-            continue
-        conditions.append(f"{forms[0].sql} IS DISTINCT FROM {forms[1].sql}")
-    on = " AND ".join(f"{one} = {other}" for one, other in zip(left.keys("l."), right.keys("r."), strict=True))
-    keys = left.keys("l.")[0], right.keys("r.")[0]
-    unlike = " OR ".join([f"{keys[0]} IS NULL", f"{keys[1]} IS NULL", *conditions])
-    columns = [f"{table}{one.raw(name)}" for table, one, _ in sides for name in one.columns]
-    query = (
-        f"SELECT {keys[0]} IS NOT NULL, {keys[1]} IS NOT NULL, {', '.join(columns)} "  # noqa: S608 - names are ours
-        f"FROM {left.scan()} AS l FULL JOIN {right.scan()} AS r ON {on} WHERE {unlike}"
+    if len(left.key_parts) != len(right.key_parts) or any(
+        one.family != other.family for one, other in zip(left.key_parts, right.key_parts, strict=True)
+    ):
+        raise Unfaithful("the idnumbers are of different types")
+    unlike = _Unlike(left)
+    sides = (("l", left), ("r", right))
+    with left.duckdb.refusals("compare the two"):
+        alike = [likeness(unlike.database, place, name, left, right) for place, name in enumerate(work.attributes)]
+        on = " AND ".join(f"{one} = {other}" for one, other in zip(left.keys("l."), right.keys("r."), strict=True))
+        there = [f"{table}.{relation.key_parts[0].column}" for table, relation in sides]
+        conditions = [f"{key} IS NULL" for key in there] + [f"NOT ({one.sql})" for one in alike if one.sql != "true"]
+        columns = [
+            f"{table}.{relation.raw(name)} AS {table}_{relation.raw(name)}"
+            for table, relation in sides
+            for name in relation.columns
+        ]
+        tables = [
+            f"(SELECT * FROM {relation.scan()} AS t {' '.join(one.joins[side] for one in alike)}) AS {table}"  # noqa: S608 - names are ours
+            for side, (table, relation) in enumerate(sides)
+        ]
+        unlike.fill(
+            f"SELECT {there[0]} IS NOT NULL AS l, {there[1]} IS NOT NULL AS r, {', '.join(columns)} "  # noqa: S608 - names are ours
+            f"FROM {tables[0]} FULL JOIN {tables[1]} ON {on} WHERE {' OR '.join(conditions)}"
+        )
+
+    def rows(relation: LocalRelation, table: str) -> Iterator[Columns]:
+        names = ", ".join(f"{table}_{relation.raw(name)}" for name in relation.columns)
+        for chunk in unlike.chunks(names, table):
+            yield relation.given(list(zip(*chunk, strict=True)))
+
+    notes = [one.note for one in alike if one.note]
+    why = "both are rows in files: keys and columns were compared" + "".join(f"; {note}" for note in notes)
+    return Compared(
+        rows(left, "l"), rows(right, "r"), why + _asked(left, right, [one.name for one in alike if one.note])
     )
-    with ExitStack() as stack:
-        connection = stack.enter_context(left.duckdb.connected())
-        stack.enter_context(left.duckdb.refusals("compare the two"))
-        rows = connection.execute(query).fetchall()
-    width = 2 + len(left.columns)
-    mine = [row[2:width] for row in rows if row[0]]
-    theirs = [row[width:] for row in rows if row[1]]
-    return Compared(_transposed(mine), _transposed(theirs), "both are rows in files: keys and columns were compared")
 
 
-def _transposed(rows: list[tuple[Any, ...]]) -> Iterator[Columns]:
-    if rows:
-        yield list(zip(*rows, strict=True))
+def _asked(left: LocalRelation, right: LocalRelation, noted: Sequence[str] = ()) -> str:
+    """Say of which attributes Python looked at some values when they were imported."""
+    names = [
+        name for name in dict.fromkeys((*left.odd, *right.odd)) if left.odd.get(name) != () or right.odd.get(name) != ()
+    ]
+    said = []
+    for name in names:
+        values = [relation.odd.get(name, ()) for relation in (left, right)]
+        if name in noted:
+            continue
+        several = "many" if None in values else f"{len({*values[0], *values[1]}):,}"  # type: ignore[misc]  # none of them is None
+        said.append(f"; {name}: {several} distinct values were converted in Python")
+    return "".join(said)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+import unicodedata
+from collections.abc import Collection, Hashable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from typing import Any
+from functools import cached_property
+from typing import Any, Self
 
 from datastoresync.engines.comparison import differing
-from datastoresync.engines.conversion import form, surely
+from datastoresync.engines.conversion import surely
+from datastoresync.engines.keys import KeyPart, bounded, parts_of
 from datastoresync.engines.relation import Compared, Page, Unfaithful, Work
 from datastoresync.engines.session import DuckDB
 from datastoresync.syncers.records import Columns
@@ -17,8 +20,8 @@ __all__ = ["CHUNK", "LocalRelation"]
 CHUNK = 8192
 """Rows that are handed on at a time."""
 _BLANKS = "' ' || chr(9) || chr(10) || chr(11) || chr(12) || chr(13) || chr(28) || chr(29) || chr(30) || chr(31)"
-_KEYS = 5000
-"""Keys that are looked for at a time."""
+DISTINCT = 10_000
+"""Different values of a column that are converted in Python, to be compared in SQL."""
 
 
 class LocalRelation:
@@ -29,10 +32,13 @@ class LocalRelation:
         columns: The attributes.
         kinds: What each column holds: ``text``, ``int``, ``date`` and the like; see `conversion`.
         layout: The class of the objects, whose converters are the meaning of the values.
+
+    Raises:
+        Unfaithful: if the class cannot be made of these columns, or its idnumber not be found by SQL.
     """
 
     engine = "duckdb"
-    place = "duckdb"
+    place: Hashable = "duckdb"
 
     def __init__(self, duckdb: DuckDB, columns: Sequence[str], kinds: Sequence[str], layout: Any) -> None:
         self.duckdb = duckdb
@@ -41,9 +47,13 @@ class LocalRelation:
         self.layout = layout
         self.count = 0
         self.ascii = True
-        missing = [name for name in layout.identifiers if name not in self.kinds]
-        if missing:
-            raise Unfaithful("a column of the idnumber is missing")
+        self.constants = _constants(layout, self.columns)
+        self.odd: dict[str, tuple[Any, ...] | None] = {}
+        self._instance = duckdb.opened()
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        """Return the rows themselves, which nothing changes."""
+        return self
 
     # What subclasses say.
 
@@ -52,7 +62,7 @@ class LocalRelation:
         raise NotImplementedError
 
     def whole(self) -> tuple[Any, str] | None:
-        """Return a query for the rows as they are written, in one column, and what must be equal on both sides.
+        """Return what must be equal on both sides, and a query for the rows as they are written, in one column.
 
         None if rows must be compared column by column.
         """
@@ -62,6 +72,10 @@ class LocalRelation:
         """Return the columns of rows of `whole`."""
         raise NotImplementedError
 
+    def given(self, columns: Columns) -> Columns:
+        """Return what an import would be given, of all columns as SQL gives them."""
+        return columns
+
     def unchanged(self) -> None:
         """Raise `SyncerError` if the files are not those that were imported."""
 
@@ -69,6 +83,11 @@ class LocalRelation:
         """Let go of the files."""
 
     # SQL.
+
+    @cached_property
+    def key_parts(self) -> list[KeyPart]:
+        """The fields of the idnumber."""
+        return parts_of(self.layout.identifiers, self.kinds, self.converter, self.raw)
 
     def raw(self, name: str) -> str:
         """Return what a column is called in SQL."""
@@ -80,98 +99,100 @@ class LocalRelation:
         return None if fields is None else fields[name].converter
 
     def keys(self, table: str = "") -> list[str]:
-        """Return the expressions that the idnumber is made of, as they sort.
-
-        Raises:
-            Unfaithful: if SQL sorts or finds them in another way.
-        """
-        found = []
-        for name in self.layout.identifiers:
-            kind = self.kinds[name]
-            made = form(kind, self.converter(name), table + self.raw(name))
-            if made is None or made.family not in ("text", "number", "date"):
-                raise Unfaithful("the idnumber is of a type that SQL sorts in another way")
-            declared = "" if self.converter(name) is None else self.converter(name).describe
-            found.append(f"CAST({table}{self.raw(name)} AS BIGINT)" if declared == "int" else made.sql)
-        return found
-
-    def key(self, table: str = "") -> str:
-        """Return the idnumber as one expression."""
-        return _row(self.keys(table))
+        """Return the expressions that the idnumber is made of, as they sort."""
+        return [part.sql(table) for part in self.key_parts]
 
     # What is in it.
 
     def check(self, connection: Any) -> None:
-        """Look through all rows once; set `count`.
+        """Look through all rows once; set `count`, and `odd`: which values only their converter understands.
 
         Raises:
             Unfaithful: for anything that the in-memory engine might refuse, warn of, or unite.
         """
+        texts = [part.sql() for part in self.key_parts if part.family == "text"]
         # Keys that differ in more than case differ; so one count tells of those that are twice, and of look-alikes.
-        folded = [f"lower({key})" if text else key for key, text in zip(self.keys(), self._texts(), strict=True)]
-        none = [f"{self.raw(name)} IS NULL" for name in self.layout.identifiers]
-        none += [f"{key} = ''" for key, text in zip(self.keys(), self._texts(), strict=True) if text]
-        blank = [f"contains({key}, ' ')" for key, text in zip(self.keys(), self._texts(), strict=True) if text]
+        folded = [f"lower({part.sql()})" if part.family == "text" else part.sql() for part in self.key_parts]
+        none = [f"{key} IS NULL" for key in self.keys()] + [f"{text} = ''" for text in texts]
+        edges = [f"{text} < '!' OR right({text}, 1) < '!'" for text in texts]
+        beyond = [] if self.ascii else [f"strlen({text}) <> length({text})" for text in texts]
         wanted = [
             "count(*)",
-            f"count(DISTINCT {_row(folded)})",
+            f"count(DISTINCT hash({', '.join(folded)}))",
             f"count(*) FILTER ({' OR '.join(none)})",
-            f"bool_or({' OR '.join(blank) or 'false'})",
+            f"bool_or({' OR '.join(edges + beyond) or 'false'})",
         ]
-        asked: list[str] = []
+        conditions: dict[str, str] = {}
         for name in self.columns:
             sure = surely(self.kinds[name], self.converter(name), self.raw(name))
-            if sure is None:
-                asked.append(name)
-            elif sure != "true":
-                wanted.append(f"count(*) FILTER (NOT {sure} IS TRUE)")
-                asked.append(f"?{len(wanted) - 1}:{name}")
+            if sure != "true":
+                conditions[name] = "true" if sure is None else f"NOT {sure} IS TRUE"
+                wanted.append(f"count(*) FILTER ({conditions[name]})")
         query = f"SELECT {', '.join(wanted)} FROM {self.scan()}"  # noqa: S608 - names are ours
-        found = connection.execute(query).fetchone()
-        self.count, distinct, none, blank = found[:4]
+        self.count, distinct, none, look, *odd = connection.execute(query).fetchone()
         if none:
             raise Unfaithful("some rows have no idnumber")
         if not self.count:
             raise Unfaithful("there are no rows")
-        if distinct != self.count or blank or not self.ascii:
+        if distinct != self.count or look:
             self._check_keys(connection)
-        for one in asked:
-            place, _, name = one.rpartition(":")
-            if not place:
-                self._ask(connection, name, "true")
-            elif found[int(place[1:])]:
-                sure = surely(self.kinds[name], self.converter(name), self.raw(name))
-                self._ask(connection, name, f"NOT {sure} IS TRUE")
+        for (name, condition), count in zip(conditions.items(), odd, strict=True):
+            self.odd[name] = self._odd(connection, name, condition) if count else ()
+            if count and name in self.layout.identifiers:
                 raise Unfaithful(f"{name} has values that only its converter understands")
 
-    def _ask(self, connection: Any, name: str, condition: str) -> None:
-        """Let the converter look at each distinct value."""
+    def _odd(self, connection: Any, name: str, condition: str) -> tuple[Any, ...] | None:
+        """Return the distinct values for which a condition holds, if they are few; the converter looks at all."""
         converter = self.converter(name)
+        found: list[Any] = []
+        for values in self.distinct(connection, name, condition):
+            try:
+                converter.column(values)
+            except (ValueError, TypeError) as error:
+                raise Unfaithful(f"{name} has a value that is refused") from error
+            found += values[: DISTINCT + 1 - len(found)]
+        return tuple(found) if len(found) <= DISTINCT else None
+
+    def distinct(self, connection: Any, name: str, condition: str = "true") -> Iterator[list[Any]]:
+        """Yield the different values of a column, some at a time."""
         query = f"SELECT DISTINCT {self.raw(name)} FROM {self.scan()} WHERE {condition}"  # noqa: S608 - names are ours
         cursor = connection.execute(query)
         while rows := cursor.fetchmany(CHUNK):
-            try:
-                converter.column([row[0] for row in rows])
-            except (ValueError, TypeError) as error:
-                raise Unfaithful(f"{name} has a value that is refused") from error
-
-    def _texts(self) -> list[bool]:
-        """Say which parts of the idnumber are texts."""
-        return [self.kinds[name] == "text" and not key.startswith("CAST") for name, key in zip(self.layout.identifiers, self.keys(), strict=True)]
+            yield [value for (value,) in rows]
 
     def _check_keys(self, connection: Any) -> None:
-        """Count the keys as they are, and those that a person would take for one, which the in-memory engine warns of."""
-        texts = list(zip(self.keys(), self._texts(), strict=True))
-        folded = [f"lower(trim({key}, {_BLANKS}))" if text else key for key, text in texts]
-        other = [f"strlen({key}) <> length({key})" for key, text in texts if text]
-        query = (
-            f"SELECT count(DISTINCT {self.key()}), count(DISTINCT {_row(folded)}), "  # noqa: S608 - names are ours
-            f"bool_or({' OR '.join(other) or 'false'}) FROM {self.scan()}"
-        )
-        distinct, unlike, other = connection.execute(query).fetchone()
-        if distinct != self.count:
+        """Look for keys that are twice, and for those that a person takes for one, of which an import warns."""
+        keys = ", ".join(self.keys())
+        query = f"SELECT count(*) FROM (SELECT DISTINCT {keys} FROM {self.scan()})"  # noqa: S608 - names are ours
+        if connection.execute(query).fetchone()[0] != self.count:
             raise Unfaithful("several rows have one idnumber")
-        if unlike != self.count or other:
+        texts = [part.family == "text" for part in self.key_parts]
+        longer = [f"strlen({part.sql()}) <> length({part.sql()})" for part in self.key_parts if part.family == "text"]
+        beyond = f"({' OR '.join(longer) or 'false'})"
+        shapes = [
+            f"f{place} {'VARCHAR' if text else part.type}"
+            for place, (part, text) in enumerate(zip(self.key_parts, texts, strict=True))
+        ]
+        connection.execute(f"CREATE TEMP TABLE folded ({', '.join(shapes)})")
+        plain = [
+            f"lower(trim({part.sql()}, {_BLANKS}))" if text else part.sql()
+            for part, text in zip(self.key_parts, texts, strict=True)
+        ]
+        connection.execute(f"INSERT INTO folded SELECT {', '.join(plain)} FROM {self.scan()} WHERE NOT {beyond}")  # noqa: S608 - names are ours
+        with ExitStack() as stack:
+            reading = connection.cursor()
+            stack.callback(reading.close)
+            reading.execute(f"SELECT {keys} FROM {self.scan()} WHERE {beyond}")  # noqa: S608 - names are ours
+            marks = ", ".join(f"unnest(?::{part.type}[])" for part in self.key_parts)
+            while rows := reading.fetchmany(CHUNK):
+                columns = [
+                    [_folded(value) for value in column] if text else list(column)
+                    for column, text in zip(zip(*rows, strict=True), texts, strict=True)
+                ]
+                connection.execute(f"INSERT INTO folded SELECT {marks}", columns)
+        unlike = connection.execute("SELECT count(*) FROM (SELECT DISTINCT * FROM folded)").fetchone()[0]
+        connection.execute("DROP TABLE folded")
+        if unlike != self.count:
             raise Unfaithful("some idnumbers may look alike")
 
     # The protocol.
@@ -183,8 +204,8 @@ class LocalRelation:
             conditions = []
             for symbol, key in ((">=", page.start), (">", page.after), ("<", page.stop)):
                 if key is not None:
-                    marks, values = self._bound(key)
-                    conditions.append(f"{self.key()} {symbol} {marks}")
+                    condition, values = bounded(self.key_parts, symbol, key)
+                    conditions.append(condition)
                     parameters += values
             if conditions:
                 query += f" WHERE {' AND '.join(conditions)}"
@@ -192,70 +213,68 @@ class LocalRelation:
             query += f" ORDER BY {', '.join(key + direction for key in self.keys())}"
             if page.limit is not None:
                 query += f" LIMIT {page.limit}"
-        yield from self._answered(query, parameters)
+        yield from map(self.given, self._answered(query, parameters))
 
     def find(self, keys: Collection[Any]) -> Iterator[Columns]:
         """Yield chunks with the rows of these keys."""
-        yield from self._matching(self._all(), keys)
+        yield from map(self.given, self._matching(self._all(), keys))
 
     def present(self, keys: Collection[Any]) -> set[Any]:
         """Return which of these keys there are."""
         found: set[Any] = set()
         for columns in self._matching(", ".join(self.keys()), keys):
-            found.update(columns[0] if len(self.layout.identifiers) == 1 else zip(*columns, strict=True))
+            taken = [part.taken(column) for part, column in zip(self.key_parts, columns, strict=True)]
+            found.update(taken[0] if len(self.key_parts) == 1 else zip(*taken, strict=True))
         return found
 
     def differing(self, other: Any, work: Work) -> Compared:
         """Compare with other rows that the embedded engine reads."""
         return differing(self, other, work)
 
+    def common(self, other: LocalRelation) -> int:
+        """Return how many keys two relations have in common."""
+        on = " AND ".join(f"{one} = {two}" for one, two in zip(self.keys("l."), other.keys("r."), strict=True))
+        query = f"SELECT count(*) FROM {self.scan()} AS l JOIN {other.scan()} AS r ON {on}"  # noqa: S608 - names are ours
+        with self.duckdb.connected() as connection:
+            found: int = connection.execute(query).fetchone()[0]
+        return found
+
     def _all(self) -> str:
         return ", ".join(map(self.raw, self.columns))
 
     def _matching(self, what: str, keys: Collection[Any]) -> Iterator[Columns]:
-        wanted = [key for key in keys if self._like(key)]
-        for start in range(0, len(wanted), _KEYS):
-            marks, parameters = [], []
-            for key in wanted[start : start + _KEYS]:
-                mark, values = self._bound(key)
-                marks.append(mark)
-                parameters += values
-            query = f"SELECT {what} FROM {self.scan()} WHERE {self.key()} IN ({', '.join(marks)})"  # noqa: S608 - names are ours
-            yield from self._answered(query, parameters)
+        rows = [parts for parts in map(self._split, keys) if parts is not None]
+        if not rows:
+            return
+        given = [
+            [part.given(value) for value in column]
+            for part, column in zip(self.key_parts, zip(*rows, strict=True), strict=True)
+        ]
+        marks = [f"unnest(?::{part.type}[])" for part in self.key_parts]
+        key, wanted = self.keys()[0], marks[0]
+        if len(marks) > 1:
+            key, wanted = f"row({', '.join(self.keys())})", f"row({', '.join(marks)})"
+        query = f"SELECT {what} FROM {self.scan()} WHERE {key} IN (SELECT {wanted})"  # noqa: S608 - names are ours
+        yield from self._answered(query, given)
 
-    def _like(self, key: Any) -> bool:
-        """Say whether a key can be one of these at all: of another type, it is not, and SQL would convert it."""
-        parts = key if len(self.layout.identifiers) > 1 else (key,)
-        if not isinstance(parts, tuple) or len(parts) != len(self.layout.identifiers):
-            return False
-        return all(self._part_like(name, part) for name, part in zip(self.layout.identifiers, parts, strict=True))
-
-    def _part_like(self, name: str, part: Any) -> bool:
-        made = form(self.kinds[name], self.converter(name), "")
-        family = "" if made is None else made.family
-        if family == "text":
-            return isinstance(part, str)
-        if family == "number":
-            return isinstance(part, int) and -(2**63) <= part < 2**63
-        return type(part).__name__ == family
-
-    def _bound(self, key: Any) -> tuple[str, list[Any]]:
-        """Return what stands for a key in a query, and the values behind it."""
-        if len(self.layout.identifiers) == 1:
-            return "?", [key]
-        return f"row({', '.join('?' for _ in key)})", list(key)
+    def _split(self, key: Any) -> tuple[Any, ...] | None:
+        """Return the parts of a key; None if it cannot be one of these at all."""
+        parts = key if len(self.key_parts) > 1 else (key,)
+        if not isinstance(parts, tuple) or len(parts) != len(self.key_parts):
+            return None
+        fit = all(part.holds(value) for part, value in zip(self.key_parts, parts, strict=True))
+        return parts if fit else None
 
     def _answered(self, query: str, parameters: Sequence[Any]) -> Iterator[Columns]:
         self.unchanged()
-        with ExitStack() as stack:
-            connection = stack.enter_context(self.duckdb.connected())
-            cursor = connection.execute(query, parameters)
-            yield from self.fetched(cursor)
+        with self.duckdb.connected() as connection:
+            yield from self.fetched(connection.execute(query, parameters))
 
     @property
-    def sample(self) -> dict[str, Any]:
+    def sample(self) -> Mapping[str, Any]:
         """A value of each column that has one among the first rows."""
-        first = next(self._answered(f"SELECT {self._all()} FROM {self.scan()} LIMIT 100", ()))  # noqa: S608 - names are ours
+        query = f"SELECT {self._all()} FROM {self.scan()} LIMIT 100"  # noqa: S608 - names are ours
+        first = self.given(next(self._answered(query, ())))
         values = (next((value for value in column if value is not None), None) for column in first)
         return dict(zip(self.columns, values, strict=True))
 
@@ -265,5 +284,21 @@ class LocalRelation:
             yield list(zip(*rows, strict=True))
 
 
-def _row(parts: Sequence[str]) -> str:
-    return parts[0] if len(parts) == 1 else f"row({', '.join(parts)})"
+def _constants(layout: Any, columns: Collection[str]) -> dict[str, Any]:
+    """Return the values of the fields that have no column.
+
+    Raises:
+        Unfaithful: if these are made for each object anew, or there is none.
+    """
+    found = {}
+    for name, field in (layout.fields or {}).items():
+        if name not in columns:
+            if not field.constant:
+                raise Unfaithful(f"there is no column {name!r}")
+            found[name] = field.default()
+    return found
+
+
+def _folded(text: str) -> str:
+    """Return what texts that look alike have in common."""
+    return unicodedata.normalize("NFKC", text).strip().casefold()

@@ -7,17 +7,25 @@ from typing import Any
 
 import attrs
 
-from datastoresync.engines.delimited import DelimitedRelation
+from datastoresync.engines.columnar import ColumnarRelation
+from datastoresync.engines.delimited import DelimitedRelation, Unreadable
 from datastoresync.engines.engine import TableEngine
 from datastoresync.engines.relation import Relation, Unfaithful
 from datastoresync.engines.session import DuckDB
+from datastoresync.engines.spark import SparkRelation
+from datastoresync.engines.spark_frame import is_spark
+from datastoresync.engines.streams import stream_relation
+from datastoresync.engines.strict import reread
 from datastoresync.engines.table import TableObjects
 from datastoresync.errors import DeclarationError
-from datastoresync.syncers.origin import DelimitedFiles
+from datastoresync.syncers.arrow import ArrowStream, is_arrow
+from datastoresync.syncers.origin import DelimitedFiles, ParquetFiles, StoredRows
 
 __all__ = ["Choice", "choice_of", "open_table"]
 
-_NAMES = ("auto", "memory", "duckdb")
+_NAMES = ("auto", "memory", "duckdb", "database", "spark")
+ROWS = 150_000
+"""Rows from which on objects would cost more than a table."""
 
 
 @attrs.frozen
@@ -25,7 +33,7 @@ class Choice:
     """Which engine is wanted.
 
     Args:
-        name: ``auto``, ``memory`` or ``duckdb``.
+        name: ``auto``, ``memory``, ``duckdb``, ``database`` or ``spark``.
         duckdb: How DuckDB runs, if it does.
     """
 
@@ -48,25 +56,31 @@ def choice_of(engine: Any) -> Choice:
 
 
 def open_table(
-    source: Any, layout: Any, choice: Choice, attach: Callable[[Collection[Any]], None]
-) -> TableObjects:
-    """Return the objects of a source that stays a table.
+    source: Any, layout: Any, choice: Choice, attach: Callable[[Collection[Any]], None], name: str
+) -> TableObjects | None:
+    """Return the objects of a source that stays a table; None if it is too small for that.
 
     Args:
         source: What an importer reads.
         layout: The class of the objects.
         choice: Which engine is wanted.
         attach: Lets objects know their branch.
+        name: The branch as a person would name it.
 
     Raises:
         Unfaithful: with the reason why it must become objects.
     """
-    origin = getattr(source, "origin", None)
-    if not DuckDB.available() and choice.name == "auto":
-        raise Unfaithful("DuckDB is not installed: pip install 'datastoresync[duckdb]'")
     check_layout(layout)
-    relation = _relation(origin, layout, choice)
-    return TableObjects(relation, layout, attach, TableEngine())
+    relation: Relation | None
+    if is_spark(source):
+        relation = SparkRelation(source, layout, name=name)
+    elif isinstance(source, StoredRows):
+        relation = _stored(source, layout, choice)
+    else:
+        if not DuckDB.available() and choice.name == "auto":
+            raise Unfaithful("DuckDB is not installed: pip install 'datastoresync[duckdb]'")
+        relation = _local(source, layout, choice)
+    return None if relation is None else TableObjects(relation, layout, attach, TableEngine(choice.duckdb))
 
 
 def check_layout(layout: Any) -> None:
@@ -79,14 +93,36 @@ def check_layout(layout: Any) -> None:
 
 def check_columns(columns: Collection[str], layout: Any) -> None:
     """Raise `Unfaithful` unless there is just what a class needs; what is wrong, the in-memory engine says."""
-    if layout.fields is None:
+    if layout.fields is not None:
+        if not set(columns) <= set(layout.fields):
+            raise Unfaithful("there are columns that the class does not declare")
         return
-    if set(columns) != set(layout.fields):
-        raise Unfaithful("the columns are not those that the class declares")
+    if len(set(columns)) < len(columns) or not set(layout.identifiers) <= set(columns):
+        raise Unfaithful("the columns are not those that the class needs")
+    taken = [name for name in columns if hasattr(type(getattr(layout.cls, name, None)), "__set__")]
+    if taken:
+        raise Unfaithful(f"{', '.join(taken)} of {layout.cls.__name__} is computed, and a column")
 
 
-def _relation(origin: Any, layout: Any, choice: Choice) -> Relation:
+def _stored(origin: StoredRows, layout: Any, choice: Choice) -> Relation | None:
+    # It needs SQLAlchemy.
+    from datastoresync.engines.stored_opening import open_large
+
+    return open_large(origin, layout, ROWS if choice.name == "auto" else 0)
+
+
+def _local(source: Any, layout: Any, choice: Choice) -> Relation:
+    if isinstance(source, ArrowStream):
+        check_columns(source.schema.names, layout)
+        return stream_relation(choice.duckdb, source, layout)
+    origin = None if is_arrow(source) else getattr(source, "origin", None)
     if isinstance(origin, DelimitedFiles):
         check_columns(origin.files[0].columns, layout)
-        return DelimitedRelation(choice.duckdb, origin, layout)
+        try:
+            return DelimitedRelation(choice.duckdb, origin, layout)
+        except Unreadable:
+            return ColumnarRelation.of_records(choice.duckdb, reread(origin), layout)
+    if isinstance(origin, ParquetFiles):
+        check_columns(origin.files[0].columns, layout)
+        return ColumnarRelation.of_files(choice.duckdb, origin, layout)
     raise Unfaithful("its rows come from Python")

@@ -38,8 +38,8 @@ class Page:
 class Relation(Protocol):
     """The rows of one branch, unconverted, each with a key of its own.
 
-    Values are what the in-memory way would be given: text from a CSV file, what the driver of a database gives. Keys are
-    those of the objects: converted, and a tuple where several fields make up the idnumber.
+    Values are what the in-memory way would be given: text from a CSV file, what the driver of a database gives. Keys
+    are those of the objects: converted, and a tuple where several fields make up the idnumber.
     """
 
     engine: str
@@ -95,8 +95,8 @@ class Compared:
     """What an engine found.
 
     Args:
-        left: The rows of the source that have no equal in the destination: chunks of all of its columns, in the order of
-            their keys.
+        left: The rows of the source that have no equal in the destination: chunks of all of its columns, in the order
+            of their keys.
         right: The rows of the destination that have no equal in the source.
         why: Why it was done so, in a few words, for `explain`.
     """

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+import shutil
 import tempfile
+import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import attrs
 
-from datastoresync.errors import MissingDependencyError
 from datastoresync.engines.relation import Unfaithful
+from datastoresync.errors import MissingDependencyError
 
-__all__ = ["DuckDB", "literal"]
+__all__ = ["DuckDB", "Instance", "literal"]
 
 _MISSING = "the embedded engine needs DuckDB: pip install 'datastoresync[duckdb]'"
 
@@ -36,39 +38,45 @@ class DuckDB:
     memory_limit: str = "1GB"
     threads: int | None = None
     folder: str | Path | None = None
+    _running: weakref.WeakValueDictionary[str, Instance] = attrs.field(
+        init=False, eq=False, repr=False, factory=weakref.WeakValueDictionary
+    )
 
     name = "duckdb"
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        """Return the settings themselves, which nothing changes, and what is running with them."""
+        return self
 
     @staticmethod
     def available() -> bool:
         """Say whether DuckDB is installed, without importing it."""
         return find_spec("duckdb") is not None
 
-    @contextmanager
-    def connected(self) -> Iterator[Any]:
-        """Open a database that is gone afterwards, with its temporary files.
+    def opened(self) -> Instance:
+        """Return the database, which runs for as long as somebody holds it.
 
         Raises:
             MissingDependencyError: if DuckDB is not installed.
         """
+        instance = self._running.get(self.name)
+        if instance is None:
+            instance = self._running[self.name] = Instance(self)
+        return instance
+
+    @contextmanager
+    def connected(self) -> Iterator[Any]:
+        """Open a connection, whose temporary tables are gone afterwards.
+
+        Raises:
+            MissingDependencyError: if DuckDB is not installed.
+        """
+        instance = self.opened()
+        connection = instance.database.cursor()
         try:
-            library = import_module("duckdb")
-        except ImportError as error:
-            raise MissingDependencyError(_MISSING) from error
-        with tempfile.TemporaryDirectory(prefix="datastoresync-", dir=self.folder) as folder:
-            settings = {
-                "memory_limit": self.memory_limit,
-                "temp_directory": folder,
-                "autoinstall_known_extensions": False,
-                "autoload_known_extensions": False,
-            }
-            if self.threads is not None:
-                settings["threads"] = self.threads
-            connection = library.connect(config=settings)
-            try:
-                yield connection
-            finally:
-                connection.close()
+            yield connection
+        finally:
+            connection.close()
 
     @contextmanager
     def refusals(self, what: str) -> Iterator[None]:
@@ -79,6 +87,38 @@ class DuckDB:
         except library.Error as error:
             reason = f"DuckDB cannot {what} ({type(error).__name__})"
             raise Unfaithful(reason) from error
+
+
+class Instance:
+    """A database in memory that is gone, with its temporary files, when nobody holds it any more."""
+
+    def __init__(self, settings: DuckDB) -> None:
+        try:
+            library = import_module("duckdb")
+        except ImportError as error:
+            raise MissingDependencyError(_MISSING) from error
+        folder = tempfile.mkdtemp(prefix="datastoresync-", dir=settings.folder)
+        given: dict[str, Any] = {} if settings.threads is None else {"threads": settings.threads}
+        try:
+            self.database = library.connect(
+                config={
+                    "memory_limit": settings.memory_limit,
+                    "temp_directory": folder,
+                    "preserve_insertion_order": False,
+                    "autoinstall_known_extensions": False,
+                    "autoload_known_extensions": False,
+                    **given,
+                }
+            )
+        except BaseException:
+            shutil.rmtree(folder)
+            raise
+        weakref.finalize(self, _end, self.database, folder)
+
+
+def _end(database: Any, folder: str) -> None:
+    database.close()
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def literal(text: str) -> str:

@@ -11,7 +11,7 @@ from sortedcontainers import SortedDict
 
 from datastoresync.diffing.engine import Engine
 from datastoresync.engines.relation import Page, Relation
-from datastoresync.engines.watched import watched
+from datastoresync.engines.watched import watch, watched
 from datastoresync.syncers.records import Columns
 
 __all__ = ["TableObjects"]
@@ -24,7 +24,8 @@ class TableObjects(Mapping[Any, Any]):
     """Objects by key, made when they are asked for.
 
     What was changed, put in or taken out lies over the table: in ``changed`` and ``gone``. Objects that a comparison
-    made are kept until the next one, so that whoever has an action and whoever asks for its object get the same one.
+    made are kept until the next one (``recent``; and in ``absent`` what it did not find), so that whoever has an action
+    and whoever asks for its object get the same one.
 
     Args:
         relation: The rows.
@@ -37,11 +38,14 @@ class TableObjects(Mapping[Any, Any]):
         self, relation: Relation, layout: Any, attach: Callable[[Collection[Any]], None], engine: Engine
     ) -> None:
         self.relation = relation
+        self.plain_layout = layout
         self.layout = attrs.evolve(layout, cls=watched(layout.cls))
+        self._plain = layout
         self.engine = engine
         self.changed: SortedDict = SortedDict()
         self.gone: set[Any] = set()
         self.recent: dict[Any, Any] = {}
+        self.absent: set[Any] = set()
         self._there: set[Any] = set()
         self._sample: dict[str, Any] | None = None
         self._attach = attach
@@ -83,7 +87,8 @@ class TableObjects(Mapping[Any, Any]):
         converted = [self._converted(name, column) for name, column in zip(names, columns, strict=True)]
         parts = [converted[names.index(name)] for name in self.layout.identifiers]
         keys: Sequence[Any] = parts[0] if len(parts) == 1 else list(zip(*parts, strict=True))
-        objects: list[Any] = self.layout.make(names, converted, len(keys))
+        objects: list[Any] = self._plain.make(names, converted, len(keys))
+        watch(objects, self.layout.cls)
         self._attach(objects)
         return keys, objects
 
@@ -100,7 +105,7 @@ class TableObjects(Mapping[Any, Any]):
     def __contains__(self, key: object) -> bool:
         if key in self.changed:
             return True
-        if key in self.gone:
+        if key in self.gone or key in self.absent:
             return False
         return key in self.recent or bool(self.relation.present([key]))
 
@@ -122,7 +127,7 @@ class TableObjects(Mapping[Any, Any]):
             elif key in self.recent:
                 if key not in self.gone:
                     found[key] = self.recent[key]
-            elif key not in self.gone:
+            elif key not in self.gone and key not in self.absent:
                 asked.append(key)
         if asked:
             made = dict(self._of(self.relation.find(asked)))
@@ -133,7 +138,7 @@ class TableObjects(Mapping[Any, Any]):
     def present(self, keys: Collection[Any]) -> set[Any]:
         """Return which of these keys there are, in one question."""
         known = {key for key in keys if key in self.changed or (key in self.recent and key not in self.gone)}
-        asked = [key for key in keys if key not in known and key not in self.gone]
+        asked = [key for key in keys if key not in known and key not in self.gone and key not in self.absent]
         return known | self.relation.present(asked) if asked else known
 
     def __iter__(self) -> Iterator[Any]:
@@ -180,14 +185,15 @@ class TableObjects(Mapping[Any, Any]):
     # Changes.
 
     def __setitem__(self, key: Any, item: Any) -> None:
-        if key not in self.changed and key not in self.gone:
-            known = key in self.recent or bool(self.relation.present([key]))
-            if known:
-                self._there.add(key)
         if key in self.gone:
             self.gone.discard(key)
             self._there.add(key)
+        elif key not in self.changed and key not in self.absent and self._in_table(key):
+            self._there.add(key)
         self.changed[key] = item
+
+    def _in_table(self, key: Any) -> bool:
+        return key in self.recent or bool(self.relation.present([key]))
 
     def pop(self, key: Any, default: Any = None) -> Any:
         """Take an object out and return it; the default if it is not there."""
@@ -207,9 +213,13 @@ class TableObjects(Mapping[Any, Any]):
             self._there.add(key)
             self.changed[key] = item
 
-    def put_new(self, key: Any, item: Any) -> None:
-        """Put in an object whose key is known not to be in the table."""
-        self.changed[key] = item
+    def recall(self, recent: dict[Any, Any], absent: Collection[Any] = ()) -> None:
+        """Keep objects that a comparison made, and what it found not to be there, until the next one."""
+        self.recent, self.absent = recent, set(absent)
+
+    def over(self, relation: Relation) -> TableObjects:
+        """Return some of the rows, which are kept elsewhere, as a table of their own."""
+        return TableObjects(relation, self.plain_layout, self._attach, self.engine)
 
     @property
     def touched(self) -> set[Any]:

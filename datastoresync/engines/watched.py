@@ -3,22 +3,37 @@
 from __future__ import annotations
 
 import copy
+from collections import deque
+from collections.abc import Sequence
+from itertools import repeat
 from typing import Any
 
-__all__ = ["watched"]
+from datastoresync.engines.relation import Unfaithful
+
+__all__ = ["watch", "watched"]
 
 
 def watched(cls: Any) -> Any:
     """Return a class like this one whose objects tell their branch when an attribute is set.
 
     Others need not pay for that: objects in memory are the only ones there are of their key.
+
+    Raises:
+        Unfaithful: if the class does something of its own when there is another class like it.
     """
+    if "__init_subclass__" in {name for base in cls.__mro__[:-1] for name in vars(base)}:
+        reason = f"{cls.__name__} has an __init_subclass__"
+        raise Unfaithful(reason)
 
     def set_and_tell(self: Any, name: str, value: Any) -> None:
-        object.__setattr__(self, name, value)
-        keep = getattr(getattr(getattr(self, "__branch__", None), "contents", None), "keep", None)
-        if keep is not None and name != "__branch__":
-            keep(self.idnumber, self)
+        key = _key(self)
+        cls.__setattr__(self, name, value)
+        _tell(self, key, name)
+
+    def delete_and_tell(self: Any, name: str) -> None:
+        key = _key(self)
+        cls.__delattr__(self, name)
+        _tell(self, key, name)
 
     def copied(self: Any) -> Any:
         made = object.__new__(cls)
@@ -29,12 +44,14 @@ def watched(cls: Any) -> Any:
     def deeply_copied(self: Any, memo: dict[int, Any]) -> Any:
         made = copied(self)
         for name in _stored(self):
-            object.__setattr__(made, name, copy.deepcopy(getattr(self, name), memo))
+            if name != "__branch__":
+                object.__setattr__(made, name, copy.deepcopy(getattr(self, name), memo))
         return made
 
     namespace = {
         "__slots__": (),
         "__setattr__": set_and_tell,
+        "__delattr__": delete_and_tell,
         "__copy__": copied,
         "__deepcopy__": deeply_copied,
         "__module__": cls.__module__,
@@ -45,7 +62,24 @@ def watched(cls: Any) -> Any:
     return type.__new__(type(cls), cls.__name__, (cls,), namespace)
 
 
+def watch(objects: Sequence[Any], cls: Any) -> None:
+    """Make objects of a class those of the class that `watched` gave for it."""
+    deque(map(object.__dict__["__class__"].__set__, objects, repeat(cls)), maxlen=0)
+
+
+def _key(item: Any) -> Any:
+    """Return the key that an object has in its branch; a field of the object may be called `idnumber` too."""
+    parts = tuple(getattr(item, name) for name in item._identifiers)
+    return parts if len(parts) > 1 else parts[0]
+
+
+def _tell(item: Any, key: Any, name: str) -> None:
+    keep = getattr(getattr(getattr(item, "__branch__", None), "contents", None), "keep", None)
+    if keep is not None and name != "__branch__":
+        keep(key, item)
+
+
 def _stored(item: Any) -> list[str]:
     slots = [name for base in type(item).__mro__ for name in getattr(base, "__slots__", ())]
     names = [*slots, *getattr(item, "__dict__", ())]
-    return [name for name in dict.fromkeys(names) if name not in ("__branch__", "__weakref__") and hasattr(item, name)]
+    return [name for name in dict.fromkeys(names) if name != "__weakref__" and hasattr(item, name)]

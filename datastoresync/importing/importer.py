@@ -6,6 +6,7 @@ import copy
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
+from datastoresync.engines.spark_frame import is_spark
 from datastoresync.errors import DeclarationError, ImporterError, RowError
 from datastoresync.syncers.records import Records
 
@@ -173,7 +174,7 @@ def importer_of(source: Any, *, store: Callable[[Any], Importer]) -> Importer:
     if not isinstance(source, type):
         if callable(getattr(source, "load", None)) and callable(getattr(source, "dump", None)):
             return store(source)
-        if hasattr(source, "__arrow_c_stream__"):
+        if is_spark(source) or hasattr(source, "__arrow_c_stream__"):
             return IterableImporter(source)
         if callable(source):
             return CallableImporter(source)

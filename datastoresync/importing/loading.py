@@ -18,13 +18,12 @@ from datastoresync.importing.table import table_of
 __all__ = ["feed", "loaded"]
 
 
-def loaded(branch: Any, importer: Importer, engine: Any) -> Contents:
+def loaded(branch: Any, importer: Importer) -> Contents:
     """Return what a branch holds after an import; it does not hold it yet.
 
     Args:
         branch: The branch.
         importer: Where its rows come from, not bound yet.
-        engine: Which engine is wanted; see `Branch`.
 
     Raises:
         ImporterError: if something that comes in is refused.
@@ -32,7 +31,7 @@ def loaded(branch: Any, importer: Importer, engine: Any) -> Contents:
     derived = [branch.tree[name] for name in importer.after] if branch.tree is not None else []
     started = time.perf_counter()
     with collector_paused():
-        fed = feed(branch, importer.bound(branch.tree, branch), engine)
+        fed = feed(branch, importer.bound(branch.tree, branch), _engine(branch))
         try:
             contents = Contents(branch, fed.objects, why=fed.why)
         except TypeError as error:
@@ -53,12 +52,21 @@ def feed(branch: Any, importer: Importer, engine: Any = "memory") -> Fed:
     try:
         origin = importer.origin()
         source = importer.read() if origin is None else None
-        table, why = table_of(importer, source if origin is None else origin, branch, engine)
+        table, why, source = table_of(importer, source if origin is None else origin, branch, engine)
         if table is not None:
             importer.finished()
             return Fed(table, len(table), ())
-        fed = Feed(branch.layout, importer, name=branch.full_name).run(source)
+        fed = Feed(branch.layout, importer, name=branch.full_name).run(None if source is origin else source)
         return attrs.evolve(fed, why=why)
     except ImporterError as error:
         error.branch = error.branch or branch.full_name
         raise
+
+
+def _engine(branch: Any) -> Any:
+    """Return the engine that is wanted, the branch's own or that of its tree; hierarchies are walked in memory."""
+    related = branch.tree or {branch.name: branch}
+    below = {name: one.object_class._children for name, one in related.items()}
+    if below.get(branch.name) or any(branch.name in children for children in below.values()):
+        return "memory"
+    return branch.engine if branch.engine is not None else getattr(branch.tree, "engine", "auto")

@@ -9,6 +9,7 @@ from typing import Any
 
 import attrs
 
+from datastoresync.engines.spark_frame import is_spark, read_spark
 from datastoresync.errors import ImporterError, RowError
 from datastoresync.importing.importer import Importer
 from datastoresync.syncers.arrow import is_arrow, read_arrow
@@ -46,6 +47,8 @@ class Rows:
         self.count = 0
         if source is None:
             source = importer.read()
+        if is_spark(source):
+            source = read_spark(source)
         if is_arrow(source):
             source = read_arrow(source)
         if isinstance(source, (str, bytes, Mapping)) or not isinstance(source, Iterable):

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from datastoresync.engines.spark_frame import is_spark
 from datastoresync.importing.importer import Importer
+from datastoresync.syncers.arrow import ArrowStream, is_arrow
+from datastoresync.syncers.origin import DelimitedFiles, ParquetFiles, StoredRows
 
 if TYPE_CHECKING:
     from datastoresync.engines.table import TableObjects
@@ -13,10 +16,12 @@ __all__ = ["table_of"]
 
 _HOOKS = ("keep", "prepare", "resolve_duplicate")
 _BYTES = 16 * 2**20
-"""Bytes of files from which on objects would cost more than a table."""
+"""Bytes of files of text from which on objects would cost more than a table."""
+_ROWS = 150_000
+"""Rows from which on they would."""
 
 
-def table_of(importer: Importer, source: Any, branch: Any, engine: Any) -> tuple[TableObjects | None, str]:
+def table_of(importer: Importer, source: Any, branch: Any, engine: Any) -> tuple[TableObjects | None, str, Any]:
     """Return the objects of a branch that stays a table, or None and why not; no words if it is just small.
 
     Args:
@@ -25,13 +30,17 @@ def table_of(importer: Importer, source: Any, branch: Any, engine: Any) -> tuple
         branch: Whose objects they are.
         engine: Which engine is wanted; see `Branch`.
 
+    Returns:
+        The table, why there is none, and the source to read on from then.
+
     Raises:
         DeclarationError: if there is no such engine.
     """
     if engine == "memory":
-        return None, "engine='memory' was asked for"
+        return None, "engine='memory' was asked for", source
+    source = _looked_into(source)
     if engine == "auto" and not _is_large(source):
-        return None, ""
+        return None, "", source
     # What only an engine needs is imported with it: most imports are small.
     from datastoresync.engines.opening import choice_of, open_table
     from datastoresync.engines.relation import Unfaithful
@@ -44,13 +53,29 @@ def table_of(importer: Importer, source: Any, branch: Any, engine: Any) -> tuple
         if importer.on_bad_row == "collect":
             raise Unfaithful("rows that are refused are collected")
         layout = branch.layout
-        return open_table(source, layout, choice, lambda objects: layout.attach(objects, branch)), ""
+        table = open_table(source, layout, choice, lambda objects: layout.attach(objects, branch), branch.full_name)
+        return table, "", source
     except Unfaithful as reason:
-        return None, str(reason)
+        return None, str(reason), source
+
+
+def _looked_into(source: Any) -> Any:
+    """Return a source, or, of one that can be read only once, what gives the same and can be looked into."""
+    if is_spark(source) or not is_arrow(source):
+        return source
+    try:
+        return ArrowStream(source)
+    except Exception:  # noqa: BLE001 - without pyarrow, or not to be opened: whoever reads it says so
+        return source
 
 
 def _is_large(source: Any) -> bool:
     """Say whether objects would cost more than a table."""
-    origin = getattr(source, "origin", None)
-    size: int = getattr(origin, "size", 0)
-    return size >= _BYTES
+    if isinstance(source, ArrowStream):
+        return source.has(_ROWS)
+    if isinstance(source, StoredRows) or is_spark(source):
+        return True  # the database is asked, and nobody has a cluster for a few rows
+    origin = None if is_arrow(source) else getattr(source, "origin", None)
+    if isinstance(origin, ParquetFiles):
+        return origin.rows >= _ROWS
+    return isinstance(origin, DelimitedFiles) and origin.size >= _BYTES

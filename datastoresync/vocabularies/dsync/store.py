@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from datastoresync.branch import Branch
@@ -115,7 +115,7 @@ class LocalStore:
             return identifier
         if is_text(layout):
             return identifier
-        keys = find(identifier, dict.keys(objects), layout.identifiers, layout.convert, plain=_is_written(layout))
+        keys = find(identifier, _added(objects), layout.identifiers, layout.convert, plain=_is_written(layout))
         if len(keys) > 1:
             message = (
                 f"{identifier!r} may be any of {', '.join(map(repr, keys))} in {self._shown}: "
@@ -127,7 +127,7 @@ class LocalStore:
     def get_all(self, *, model: Kind) -> list[Any]:
         """Return all models of a kind, in the order in which they were added."""
         branch = self.tree.get(_name(model))
-        return [] if branch is None else list(dict.values(branch.contents.objects))
+        return [] if branch is None else [branch.contents.objects[key] for key in _added(branch.contents.objects)]
 
     def get_by_uids(self, *, uids: Iterable[Any], model: Kind) -> list[Any]:
         """Return models by their unique ids, in that order.
@@ -259,7 +259,7 @@ class LocalStore:
                 below = self.tree.get(name)
                 if below is None or not len(below) or is_text(below.layout):
                     continue
-                for parent in dict.values(branch.contents.objects):
+                for parent in (branch.contents.objects[key] for key in _added(branch.contents.objects)):
                     members = getattr(parent, field)
                     if any(type(member) is str for member in members):
                         setattr(parent, field, type(members)(self._settled(below, member) for member in members))
@@ -296,3 +296,8 @@ def _alike(cls: type[DiffSyncModel], known: type[DiffSyncModel]) -> bool:
 def _set(model: DiffSyncModel, attributes: Mapping[str, Any]) -> None:
     for name, value in attributes.items():
         setattr(model, name, copy.copy(value))
+
+
+def _added(objects: Mapping[Any, Any]) -> Collection[Any]:
+    """Keys in the order in which their objects were added, which a sorted dictionary does not tell by itself."""
+    return dict.keys(objects) if isinstance(objects, dict) else objects

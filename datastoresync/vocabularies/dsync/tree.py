@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import attrs
@@ -53,6 +53,10 @@ class ModelSide(Side):
         if attribute in self.named and is_membership(value):
             return keys_of(value)
         return listed(value) if attribute in self.ordered else value
+
+    def reader(self) -> Callable[[Any, Any], Sequence[Any]]:
+        """Return what gives the values of all attributes of a model, each as `read` gives it."""
+        return lambda key, item: [self.read(key, item, name) for name in self.attributes]
 
 
 class ModelBranch(Branch[DiffSyncModel]):
