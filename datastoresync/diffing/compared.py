@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from functools import cache
 from itertools import groupby
 from types import MappingProxyType
 from typing import Any
@@ -18,8 +19,17 @@ from datastoresync.diffing.side import Side
 from datastoresync.diffing.values import equal, is_membership, membership_changes
 from datastoresync.errors import ComparisonError
 
-__all__ = ["Compared", "actions_between", "actions_in_order", "moves_between", "place_of", "ranks_of"]
+__all__ = [
+    "Compared",
+    "actions_between",
+    "actions_in_order",
+    "members_in_order",
+    "moves_between",
+    "place_of",
+    "ranks_of",
+]
 
+_OF_MEMBERS = frozenset({"add", "remove"})
 _PHASES: Mapping[str, int] = MappingProxyType({"new": 0, "old": 2})
 
 Hierarchies = tuple[Hierarchy, Hierarchy]
@@ -156,7 +166,8 @@ def actions_in_order(
 ) -> tuple[Action, ...]:
     """Put creations first, parents before children, then updates, then deletions, children before parents."""
     ranks = ranks_of(compared)
-    ordered = list(members_in_order(sorted(actions, key=lambda action: place_of(action, ranks))))
+    place = cache(lambda verb, branch: place_of(verb, branch, ranks))
+    ordered = list(members_in_order(sorted(actions, key=lambda action: place(action.verb, action.branch))))
     if hierarchies is not None and any(one.recursive for one in hierarchies):
         _by_depth(ordered, hierarchies)
     return tuple(ordered)
@@ -164,8 +175,12 @@ def actions_in_order(
 
 def members_in_order(actions: Iterable[Action]) -> Iterator[Action]:
     """Let what is added to an attribute of an object come before what is removed from it; all else stays in place."""
-    for _, group in groupby(actions, key=lambda action: (action.branch, action.idnumber, action.attr)):
-        yield from sorted(group, key=lambda action: action.verb)
+    groups = groupby(
+        actions,
+        key=lambda action: (action.branch, action.idnumber, action.attr) if action.verb in _OF_MEMBERS else None,
+    )
+    for place, group in groups:
+        yield from group if place is None else sorted(group, key=lambda action: action.verb)
 
 
 def ranks_of(compared: Sequence[Compared]) -> dict[str, int]:
@@ -173,10 +188,10 @@ def ranks_of(compared: Sequence[Compared]) -> dict[str, int]:
     return {name: rank for rank, name in enumerate(_branch_order(compared))}
 
 
-def place_of(action: Action, ranks: Mapping[str, int]) -> tuple[int, int]:
+def place_of(verb: str, branch: str, ranks: Mapping[str, int]) -> tuple[int, int]:
     """Return what sorts actions: creations, updates, deletions, and these in the opposite order of the branches."""
-    phase = _PHASES.get(action.verb, 1)
-    rank = ranks.get(action.branch, 0)
+    phase = _PHASES.get(verb, 1)
+    rank = ranks.get(branch, 0)
     return phase, -rank if phase == 2 else rank
 
 

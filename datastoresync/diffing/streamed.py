@@ -73,7 +73,7 @@ class StreamedActions(Sequence[Action]):
         streams: list[Iterable[Action]] = [self._others]
         for part in self._parts:
             streams += part.phases()
-        found: Iterable[Action] = merge(*streams, key=lambda action: place_of(action, self._ranks))
+        found: Iterable[Action] = merge(*streams, key=lambda action: place_of(action.verb, action.branch, self._ranks))
         for condition in self._conditions:
             found = filter(condition, found)
         return iter(found)

@@ -65,7 +65,7 @@ class _Unlike:
     """A table of what differs, which is gone when nobody reads it any more."""
 
     def __init__(self, relation: LocalRelation) -> None:
-        self.database = relation.duckdb.opened().database.cursor()
+        self.database = relation.duckdb.opened().connection()
         self.name = f"unlike_{uuid4().hex}"
         weakref.finalize(self, _drop, self.database, self.name)
 

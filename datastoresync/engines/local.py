@@ -114,12 +114,12 @@ class LocalRelation:
         # Keys that differ in more than case differ; so one count tells of those that are twice, and of look-alikes.
         folded = [f"lower({part.sql()})" if part.family == "text" else part.sql() for part in self.key_parts]
         none = [f"{key} IS NULL" for key in self.keys()] + [f"{text} = ''" for text in texts]
-        edges = [f"{text} < '!' OR right({text}, 1) < '!'" for text in texts]
+        edges = [f"{text} < '!' OR right({text}, 1) < '!'" for text in texts]  # all empty texts are among them
         beyond = [] if self.ascii else [f"strlen({text}) <> length({text})" for text in texts]
         wanted = [
             "count(*)",
             f"count(DISTINCT hash({', '.join(folded)}))",
-            f"count(*) FILTER ({' OR '.join(none)})",
+            f"least({', '.join(f'count({key})' for key in self.keys())})",
             f"bool_or({' OR '.join(edges + beyond) or 'false'})",
         ]
         conditions: dict[str, str] = {}
@@ -129,17 +129,21 @@ class LocalRelation:
                 conditions[name] = "true" if sure is None else f"NOT {sure} IS TRUE"
                 wanted.append(f"count(*) FILTER ({conditions[name]})")
         query = f"SELECT {', '.join(wanted)} FROM {self.scan()}"  # noqa: S608 - names are ours
-        self.count, distinct, none, look, *odd = connection.execute(query).fetchone()
-        if none:
-            raise Unfaithful("some rows have no idnumber")
+        self.count, distinct, keyed, look, *odd = connection.execute(query).fetchone()
         if not self.count:
             raise Unfaithful("there are no rows")
+        if keyed != self.count or (look and self._some(connection, " OR ".join(none))):
+            raise Unfaithful("some rows have no idnumber")
         if distinct != self.count or look:
             self._check_keys(connection)
         for (name, condition), count in zip(conditions.items(), odd, strict=True):
             self.odd[name] = self._odd(connection, name, condition) if count else ()
             if count and name in self.layout.identifiers:
                 raise Unfaithful(f"{name} has values that only its converter understands")
+
+    def _some(self, connection: Any, condition: str) -> bool:
+        query = f"SELECT 1 FROM {self.scan()} WHERE {condition} LIMIT 1"  # noqa: S608 - names are ours
+        return connection.execute(query).fetchone() is not None
 
     def _odd(self, connection: Any, name: str, condition: str) -> tuple[Any, ...] | None:
         """Return the distinct values for which a condition holds, if they are few; the converter looks at all."""

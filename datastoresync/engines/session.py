@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import tempfile
+import threading
 import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Final, Self
 
 import attrs
 
@@ -38,14 +40,11 @@ class DuckDB:
     memory_limit: str = "1GB"
     threads: int | None = None
     folder: str | Path | None = None
-    _running: weakref.WeakValueDictionary[str, Instance] = attrs.field(
-        init=False, eq=False, repr=False, factory=weakref.WeakValueDictionary
-    )
 
     name = "duckdb"
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
-        """Return the settings themselves, which nothing changes, and what is running with them."""
+        """Return the settings themselves, which nothing changes."""
         return self
 
     @staticmethod
@@ -54,14 +53,16 @@ class DuckDB:
         return find_spec("duckdb") is not None
 
     def opened(self) -> Instance:
-        """Return the database, which runs for as long as somebody holds it.
+        """Return the database, which runs for as long as somebody holds it, and is shared by all with these settings.
 
         Raises:
             MissingDependencyError: if DuckDB is not installed.
         """
-        instance = self._running.get(self.name)
-        if instance is None:
-            instance = self._running[self.name] = Instance(self)
+        key = (os.getpid(), self)  # a database is of no use in a process that was forked
+        with _OPENING:
+            instance = _RUNNING.get(key)
+            if instance is None:
+                instance = _RUNNING[key] = Instance(self)
         return instance
 
     @contextmanager
@@ -71,8 +72,7 @@ class DuckDB:
         Raises:
             MissingDependencyError: if DuckDB is not installed.
         """
-        instance = self.opened()
-        connection = instance.database.cursor()
+        connection = self.opened().connection()
         try:
             yield connection
         finally:
@@ -114,6 +114,16 @@ class Instance:
             shutil.rmtree(folder)
             raise
         weakref.finalize(self, _end, self.database, folder)
+
+    def connection(self) -> Any:
+        """Return a connection of its own, which shows no bar while it works."""
+        connection = self.database.cursor()
+        connection.execute("SET enable_progress_bar = false")
+        return connection
+
+
+_RUNNING: Final[weakref.WeakValueDictionary[tuple[int, DuckDB], Instance]] = weakref.WeakValueDictionary()
+_OPENING: Final = threading.Lock()
 
 
 def _end(database: Any, folder: str) -> None:

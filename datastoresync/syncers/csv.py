@@ -75,7 +75,7 @@ def read_csv(
         found = file.path.stat()
         if not stat.S_ISREG(found.st_mode):
             raise file.error("not a regular file, which can be read twice: save it as one")
-        last, ended, special = scan(file)
+        last, special = scan(file)
         with file.open() as text:
             rows = _Rows(file, text)
             header = rows.header()
@@ -83,7 +83,7 @@ def read_csv(
     except OSError as error:
         raise file.error(unreadable(file.path, error)) from error
     _check_header(file, *header)
-    if not ended:
+    if last is not None:
         message = "the last line does not end in a newline: the file may be cut off"
         if final_newline:
             raise file.error(message, last)
@@ -98,7 +98,6 @@ def read_csv(
         delimiter,
         tuple(names),
         line=end,
-        last=last,
         places=tuple(places),
         columns=tuple(renamed),
         null=null,

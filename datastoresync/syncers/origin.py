@@ -21,7 +21,6 @@ class DelimitedFile:
         delimiter: What separates its columns.
         header: The names of all its columns.
         line: The line of the header.
-        last: The number of its last line.
         places: Which of the columns are taken.
         columns: What those are called here.
         null: The text that stands for None.
@@ -34,7 +33,6 @@ class DelimitedFile:
     delimiter: str
     header: tuple[str, ...]
     line: int
-    last: int
     places: tuple[int, ...]
     columns: tuple[str, ...]
     null: str | None

@@ -74,38 +74,38 @@ def state_of(found: os.stat_result) -> tuple[int, ...]:
     return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns
 
 
-def scan(file: TextFile) -> tuple[int, bool, frozenset[str]]:
+def scan(file: TextFile) -> tuple[int | None, frozenset[str]]:
     r"""Look through the whole file.
 
     Returns:
-        The number of its last line, whether that ends in a newline, and what is in the file that another reader may
-        take for something else: ``"`` for quotes, ``\r\n`` if all lines end so, ``\r`` if only some do, ``\x80`` for
-        characters beyond ASCII, and ``…`` if some line may be longer than `SHORT`.
+        The number of its last line if that does not end in a newline, or None; and what is in the file that another
+        reader may take for something else: ``"`` for quotes, ``\r\n`` if all lines end so, ``\r`` if only some do,
+        ``\x80`` for characters beyond ASCII, and ``…`` if some line may be longer than `SHORT`.
 
     Raises:
         MalformedFileError: if it is empty, holds a NUL or what is not its encoding, or has a line that is too long.
     """
     looked = _Looked(file)
-    with file.path.open("rb") as binary:
-        while block := binary.read(_BLOCK):
+    buffer = bytearray(_BLOCK)
+    with file.path.open("rb", buffering=0) as binary:
+        while size := binary.readinto(buffer):
+            block = buffer if size == _BLOCK else buffer[:size]
             if not looked.quickly(block):
-                looked.closely(block)
+                looked.closely(bytes(block))
     looked.closely(b"", final=True)
-    if looked.line == 1 and not looked.width:
+    if looked.empty:
         raise file.error("the file is empty: it must have a header")
-    ended = not looked.width
-    return looked.line - ended, ended, frozenset(looked.special | looked.ends.special(looked.line - 1))
+    return looked.line if looked.width else None, looked.special_characters()
 
 
 class _Looked:
     """How far a file was looked through, and what was in it.
 
-    ``line`` is the number of the line that the next character is in, and ``width`` how long it is so far.
+    ``width`` is how long the line of the next character is so far.
     """
 
     def __init__(self, file: TextFile) -> None:
         self.file = file
-        self.line = 1
         self.width = 0
         self.special: set[str] = set()
         self.ends = _Ends()
@@ -113,8 +113,30 @@ class _Looked:
         self._plain = file.encoding in ("utf-8", "ascii")
         self._held = ""
         self._started = False
+        self._newlines = 0
+        self._offset = 0
+        self._uncounted = range(0)
 
-    def quickly(self, block: bytes) -> bool:
+    @property
+    def line(self) -> int:
+        """The number of the line that the next character is in. Most files are never asked for it."""
+        with self.file.path.open("rb") as binary:
+            binary.seek(self._uncounted.start)
+            for place in self._uncounted[::_BLOCK]:
+                self._newlines += binary.read(min(_BLOCK, self._uncounted.stop - place)).count(b"\n")
+        self._uncounted = range(0)
+        return self._newlines + 1
+
+    @property
+    def empty(self) -> bool:
+        """Whether there was nothing so far, but for a byte order mark."""
+        return not (self._uncounted or self._newlines or self.width)
+
+    def special_characters(self) -> frozenset[str]:
+        """Return what another reader may take for something else; see `scan`."""
+        return frozenset(self.special | (self.ends.special(self.line - 1) if self.ends.returns else set()))
+
+    def quickly(self, block: bytes | bytearray) -> bool:
         """Take the next bytes and return true if they need no decoding; note in any case what is special about them."""
         if '"' not in self.special and b'"' in block:
             self.special.add('"')
@@ -129,13 +151,20 @@ class _Looked:
         end = block.rfind(b"\n")
         if self.width + (block.find(b"\n") if end >= 0 else len(block)) > LONGEST:
             return False
-        self.line += block.count(b"\n")
         self.width = len(block) - end - 1 + (0 if end >= 0 else self.width)
+        if not self.ends.returns and self._uncounted.stop in (0, self._offset):
+            self._uncounted = range(
+                self._uncounted.start if self._uncounted else self._offset, self._offset + len(block)
+            )
+        else:
+            self._newlines += block.count(b"\n")
+        self._offset += len(block)
         return True
 
     def closely(self, block: bytes, *, final: bool = False) -> None:
         """Decode the next bytes and look at their characters."""
         text, wrong = self._decoded(block, final=final)
+        self._offset += len(block)
         self._held = "\r" if text.endswith("\r") and not final and wrong is None else ""
         if "\r" in text:
             text = text[: len(text) - len(self._held)].replace("\r\n", "\n").replace("\r", "\n")
@@ -153,7 +182,7 @@ class _Looked:
             raise self.file.error(message, self.line + before.count("\n"), column)
         if not text.isascii():
             self.special.add("\x80")
-        self.line += text.count("\n")
+        self._newlines += text.count("\n")
         self.width = len(text) - text.rfind("\n") - 1 + (0 if "\n" in text else self.width)
 
     def _decoded(self, block: bytes, *, final: bool) -> tuple[str, UnicodeDecodeError | None]:
@@ -177,7 +206,7 @@ class _Ends:
         """Whether each return of the last block stands before a newline of the same block."""
         self._open = False
 
-    def note(self, block: bytes) -> None:
+    def note(self, block: bytes | bytearray) -> None:
         """Count those of the next bytes of the file."""
         returns = block.count(b"\r") if b"\r" in block else 0
         pairs = block.count(b"\r\n") if returns else 0
