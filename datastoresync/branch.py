@@ -209,9 +209,8 @@ class Branch(Shown, Mapping[Any, T], Generic[T]):
             ImporterError: if something that comes in is refused.
         """
         importer = self._source()
-        if importer is None:
-            return self
-        self.contents = loaded(self, importer)
+        if importer is not None:
+            self.contents = loaded(self, importer)
         return self
 
     def _source(self) -> Importer | None:
@@ -298,6 +297,7 @@ class Branch(Shown, Mapping[Any, T], Generic[T]):
             overrides=self.contents.overrides,
             rejected=self.contents.rejected,
             fold=self.fold,
+            fold_all=lambda *done: self.contents.fold_all(*done),  # noqa: PLW0108 - of those that it holds then
             unread=self._source() is not None and self.imported is None and not self.contents.objects,
             why=self.contents.why,
             folded_all=None if self._source() is None else self._contents.expire,

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import chain, repeat
+from itertools import chain
 
 from datastoresync.applying.changes import Changes, Stored, Stores, changes_of
 from datastoresync.applying.plan import Plan, Step, by_object, followers, members_together, ordered, whole_update
 from datastoresync.applying.report import Report
 from datastoresync.applying.reporter import Reporter
 from datastoresync.applying.result import Result, Status
+from datastoresync.applying.results import Results
 from datastoresync.applying.safeguards import Limits, check
 from datastoresync.applying.streamed import Streamed, is_streamed
 from datastoresync.applying.template import Run
@@ -18,7 +20,7 @@ from datastoresync.diffing.action import Action
 from datastoresync.diffing.diff import Diff
 from datastoresync.diffing.filters import Filter
 from datastoresync.errors import DeclarationError
-from datastoresync.syncers.changes import AppliesChanges, Change, Outcome, Same
+from datastoresync.syncers.changes import AppliesChanges, Change, Outcome, Outcomes, Same
 
 __all__ = ["StoreTemplate", "Stored"]
 
@@ -79,7 +81,10 @@ class StoreTemplate:
         actions = self._united(alone, diff)
         run = Run(diff, [*self.reporters, *reporters], mock=mock)
         run.tell("start", Plan(diff, Streamed(lambda: chain(map(self._step, actions), following))))
-        run.note(self._results(run, actions))
+        if run.unheard:
+            self._at_once(run, actions)
+        else:
+            run.note(self._results(run, actions))
         for step in following:
             run.note(run.followed(step))
         return run.finish(started)
@@ -93,17 +98,33 @@ class StoreTemplate:
             for action in actions:
                 yield Result("succeeded", "mock", action, action.method)
             return
-        streamed = is_streamed(run.diff)
         make = changes_of(run.diff, self.stored)
-        changes: Sequence[Change] = Changes(actions, make) if streamed else list(map(make, actions))
-        try:
-            outcomes: Iterable[Outcome] = self.syncer.apply_changes(changes, same=self._same(actions, changes))
-        except KeyboardInterrupt:
-            run.interrupted = True
-            outcomes = repeat(Outcome("undone", "interrupted, and everything rolled back"), len(actions))
+        changes: Sequence[Change] = Changes(actions, make) if is_streamed(run.diff) else list(map(make, actions))
+        outcomes = self._outcomes(run, actions, changes)
         told: Iterable[Action | None] = changes.again(run.warnings) if isinstance(changes, Changes) else actions
         for one, outcome in zip(told, outcomes, strict=True):
             yield Result(_STATUSES[outcome.status], outcome.reason, one, "" if one is None else one.method)
+
+    def _at_once(self, run: Run, actions: Sequence[Action]) -> None:
+        """Let the store have the changes; a result for each is made only if somebody asks for it."""
+        changes = list(map(changes_of(run.diff, self.stored), actions))
+        outcomes = self._outcomes(run, actions, changes) if changes else []
+
+        def results() -> Iterator[Result]:
+            for action, outcome in zip(actions, outcomes, strict=True):
+                yield Result(_STATUSES[outcome.status], outcome.reason, action, action.method)
+
+        statuses = [outcome.status for outcome in outcomes]
+        counts = {_STATUSES[status]: count for status, count in Counter(statuses).items()}
+        done = [action for action, status in zip(actions, statuses, strict=True) if status == "done"]
+        run.note_together(Results(counts, results), done)
+
+    def _outcomes(self, run: Run, actions: Sequence[Action], changes: Sequence[Change]) -> Sequence[Outcome]:
+        try:
+            return self.syncer.apply_changes(changes, same=self._same(actions, changes))
+        except KeyboardInterrupt:
+            run.interrupted = True
+            return Outcomes(len(actions), Outcome("undone", "interrupted, and everything rolled back"))
 
     def _same(self, actions: Sequence[Action], changes: Sequence[Change]) -> Same:  # noqa: ARG002 - for subclasses
         return Stores(self.stored)

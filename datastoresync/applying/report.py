@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import attrs
 
 from datastoresync.applying.result import STATUSES, Result
+from datastoresync.applying.results import statuses_of
 from datastoresync.printing.outline import Outline
 from datastoresync.printing.shown import Shown
 from datastoresync.printing.text import text
@@ -57,7 +58,7 @@ class Report(Shown):
     false, unless that was all.
 
     Args:
-        results: In the order of the plan.
+        results: In the order of the plan; they never change, and may be made only when somebody looks at one.
         seconds: How long it took.
         mock: Whether nothing was called.
         interrupted: Whether Ctrl-C ended it.
@@ -65,7 +66,7 @@ class Report(Shown):
         tally: Of a streamed run, what was counted.
     """
 
-    results: tuple[Result, ...]
+    results: Sequence[Result]
     seconds: float = 0.0
     mock: bool = False
     interrupted: bool = False
@@ -80,7 +81,7 @@ class Report(Shown):
     @property
     def counts(self) -> Counter[str]:
         """How many results there are of each status; they add up to the plan."""
-        found = Counter(result.status for result in self.results) if self.tally is None else self.tally.counts
+        found = statuses_of(self.results) if self.tally is None else self.tally.counts
         return Counter({status: found[status] for status in STATUSES})
 
     @property
@@ -123,11 +124,15 @@ class Report(Shown):
         """The methods that a template would need for the unhandled actions, with how often each."""
         if self.tally is not None:
             return Counter(self.tally.unhandled)
+        if not self.unhandled:
+            return Counter()
         return Counter(result.method for result in self.results if result.status == "unhandled")
 
     @property
     def failures(self) -> tuple[Result, ...]:
         """The results that need somebody's attention: failures and conflicts."""
+        if not (self.failed or self.conflicts):
+            return ()
         return tuple(result for result in self.results if result.status in ("failed", "conflict"))
 
     @property

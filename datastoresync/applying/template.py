@@ -17,11 +17,13 @@ from datastoresync.applying.plan import Plan, Step
 from datastoresync.applying.report import Report, Tally
 from datastoresync.applying.reporter import Reporter
 from datastoresync.applying.result import Result, Status, failed, reason_of, succeeded
+from datastoresync.applying.results import Results
 from datastoresync.applying.safeguards import Limits, check
 from datastoresync.applying.streamed import is_streamed
 from datastoresync.diffing.action import Action
 from datastoresync.diffing.diff import Diff
 from datastoresync.diffing.filters import Filter
+from datastoresync.diffing.folding import fold_together
 from datastoresync.errors import DeclarationError, SyncInterrupted
 
 __all__ = ["Template", "batch"]
@@ -119,6 +121,7 @@ class Run:
         self.interrupted = False
         self.dependents = Dependents(diff) if diff.nested else None
         self.deleted: set[tuple[str, Any]] = set()
+        self.together: Results | None = None
 
     def carry_out(self, plan: Plan, *, stop: bool) -> Report:
         """Call the plan's methods one after the other and return the report."""
@@ -140,7 +143,8 @@ class Run:
         """Return the report, after the reporters have heard it; on Ctrl-C raise it."""
         seconds = time.perf_counter() - started
         tally = self.tally if self.tally.streamed else None
-        report = Report(tuple(self.tally.results), seconds, self.mock, self.interrupted, tuple(self.warnings), tally)
+        results = tuple(self.tally.results) if self.together is None else self.together
+        report = Report(results, seconds, self.mock, self.interrupted, tuple(self.warnings), tally)
         self.tell("end", report)
         if len(self.warnings) > len(report.warnings):
             report = attrs.evolve(report, warnings=tuple(self.warnings))
@@ -157,6 +161,17 @@ class Run:
                 warning = f"{type(reporter).__name__}.{event} raised {reason_of(error)}"
                 if warning not in self.warnings:
                     self.warnings.append(warning)
+
+    @property
+    def unheard(self) -> bool:
+        """Whether nobody looks at the results one by one: no reporter, and nothing above or below an object."""
+        return not (self.reporters or self.mock or self.tally.streamed or self.dependents)
+
+    def note_together(self, results: Results, done: Iterable[Action]) -> None:
+        """Keep the results of a whole run that is `unheard`, and fold the actions that were done."""
+        self.together = results
+        for action in fold_together(self.diff, done):
+            self._fold(action, None)
 
     def note(self, results: Iterable[Result]) -> None:
         """Keep results, fold those that succeeded, and tell the reporters."""

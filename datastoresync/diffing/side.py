@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import suppress
 from operator import attrgetter
 from typing import Any
 
@@ -36,6 +37,8 @@ class Side:
         fold: Takes an action that was carried out into the branch, with the source's values as far as they matter
             (all of a new object, and the attribute that a member is removed from), and the object that was made of
             a new one, or None.
+        fold_all: Does so for many actions of one verb at once, with the columns of the source's values of new
+            objects; says False if it did nothing, since they must be taken in one by one.
         unread: Whether there is something to import, and it never was.
         referred: The keys of the branches that ``references`` names, by branch, as far as they are known.
         why: Why the objects are in memory, if they might have stayed rows somewhere.
@@ -57,6 +60,7 @@ class Side:
     flagged: bool = False
     rejected: int = 0
     fold: Callable[[Any, Mapping[str, Any], Any], None] | None = None
+    fold_all: Callable[[str, Sequence[Any], Mapping[str, Sequence[Any]]], bool] | None = None
     unread: bool = False
     referred: Mapping[str, Collection[Any]] = attrs.field(factory=dict)
     why: str = ""
@@ -113,6 +117,19 @@ class Side:
             return values
 
         return quickly
+
+    def columns(self, keys: Sequence[Any], items: Sequence[Any]) -> dict[str, list[Any]]:
+        """Return the values of each attribute of many objects, given their keys and themselves.
+
+        It costs one pass in C an attribute, as `reader` does an object.
+        """
+        return {name: self._column(name, keys, items) for name in self.attributes}
+
+    def _column(self, name: str, keys: Sequence[Any], items: Sequence[Any]) -> list[Any]:
+        if not self.overrides and "." not in name:
+            with suppress(Exception):  # an attribute is missing or a property fails: `read` knows which
+                return list(map(attrgetter(name), items))
+        return [self.read(key, item, name) for key, item in zip(keys, items, strict=True)]
 
     def cells(self, key: Any, item: Any) -> Iterator[Any]:
         """Yield all that is synced of an object, for somebody to look at: what cannot be read as what is wrong."""

@@ -156,7 +156,9 @@ def _by_column(left: LocalRelation, right: LocalRelation, work: Work) -> Compare
 def _asked(left: LocalRelation, right: LocalRelation, noted: Sequence[str] = ()) -> str:
     """Say of which attributes Python looked at some values when they were imported."""
     names = [
-        name for name in dict.fromkeys((*left.odd, *right.odd)) if left.odd.get(name) != () or right.odd.get(name) != ()
+        name
+        for name in dict.fromkeys((*left.odd, *right.odd))
+        if left.odd.get(name, ()) != () or right.odd.get(name, ()) != ()
     ]
     said = []
     for name in names:

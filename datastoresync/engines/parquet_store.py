@@ -6,6 +6,7 @@ import shutil
 import tempfile
 import weakref
 from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from importlib import import_module
 from pathlib import Path
@@ -68,7 +69,9 @@ class ParquetStore:
         self._pyarrow, self._parquet = arrow_libraries()
         self._names = tuple(names)
         self._folder = Path(tempfile.mkdtemp(prefix="datastoresync-", dir=duckdb.folder))
-        self.close = weakref.finalize(self, shutil.rmtree, self._folder, ignore_errors=True)
+        self._behind = ThreadPoolExecutor(1, "datastoresync-parquet")
+        self._written: Future[None] | None = None
+        self.close = weakref.finalize(self, _end, self._behind, self._folder)
         """Removes the files."""
         self.parts: list[Part] = []
         self.count = 0
@@ -128,6 +131,7 @@ class ParquetStore:
     def done(self) -> None:
         """Write what is still held; what comes then begins a new file."""
         self._flush()
+        self._wait()
         if self._writer is not None:
             self._writer.close()
             self._writer = None
@@ -178,6 +182,8 @@ class ParquetStore:
         raise Unfaithful(message)
 
     def _flush(self) -> None:
+        """Let what is held be written while the next rows come."""
+        self._wait()
         if not self._held:
             return
         table = self._pyarrow.Table.from_batches(self._held)
@@ -188,4 +194,14 @@ class ParquetStore:
                 path, table.schema, compression="lz4", use_dictionary=False, write_statistics=False
             )
             self.parts.append(Part(str(path), tuple(table.schema.names), self.kinds))
-        self._writer.write_table(table, row_group_size=_ROWS)
+        self._written = self._behind.submit(self._writer.write_table, table, row_group_size=_ROWS)
+
+    def _wait(self) -> None:
+        if self._written is not None:
+            written, self._written = self._written, None
+            written.result()
+
+
+def _end(behind: ThreadPoolExecutor, folder: Path) -> None:
+    behind.shutdown()  # what is still being written would be written beside the folder's end
+    shutil.rmtree(folder, ignore_errors=True)

@@ -137,6 +137,10 @@ def _uuids(pyarrow: Any, column: Any) -> Any:
     return pyarrow.ExtensionArray.from_storage(pyarrow.uuid(), column.cast(pyarrow.binary(16)))
 
 
+def _cast(column: Any, kind: Any) -> Any:
+    return column if column.type == kind else column.cast(kind)  # its own check would import all of Arrow's functions
+
+
 def _through_adbc(pyarrow: Any, relation: StoredRelation, schema: Any, sent: tuple[str, str]) -> Iterator[Any]:
     exported, statement = sent
     source = relation.source
@@ -151,7 +155,7 @@ def _through_adbc(pyarrow: Any, relation: StoredRelation, schema: Any, sent: tup
             cursor.execute(statement)
             for batch in cursor.fetch_record_batch():
                 columns = [
-                    _uuids(pyarrow, column) if kind == pyarrow.uuid() else column.cast(kind)
+                    _uuids(pyarrow, column) if kind == pyarrow.uuid() else _cast(column, kind)
                     for column, kind in zip(batch.columns, schema.types, strict=True)
                 ]
                 yield pyarrow.record_batch(columns, schema=schema)

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import date, datetime, time, timedelta
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
+from uuid import UUID
 
 from sortedcontainers import SortedDict
 
@@ -19,6 +22,11 @@ if TYPE_CHECKING:
     from datastoresync.engines.table import TableObjects
 
 __all__ = ["Contents"]
+
+_IMMUTABLE = frozenset(
+    {str, int, float, bool, complex, bytes, date, datetime, time, timedelta, Decimal, UUID, type(None)}
+)
+"""Types whose values need no copies."""
 
 
 class Contents:
@@ -124,6 +132,66 @@ class Contents:
             held = self.overrides.get(key, {})
             self._set(key, action.attr, _folded(action, self.objects[key], held, values))
 
+    def fold_all(self, verb: str, actions: Sequence[Action], columns: Mapping[str, Sequence[Any]]) -> bool:
+        """Note many actions of one verb, which is no member's, as `fold` does; or say that nothing was noted.
+
+        Args:
+            verb: ``new``, ``update`` or ``old``.
+            actions: What was done, each to another object or attribute.
+            columns: For ``new``: the source's values of each attribute.
+        """
+        if not isinstance(self.objects, SortedDict) or self.overrides:
+            return False
+        if verb == "new":
+            return self._put_all([action.idnumber for action in actions], columns)
+        if verb == "old":
+            return self._drop_all([action.idnumber for action in actions])
+        by_attribute: dict[str, list[Action]] = {}
+        for action in actions:
+            by_attribute.setdefault(action.attr, []).append(action)
+        if not all(map(self.layout.takes, by_attribute)):
+            return False
+        for name, some in by_attribute.items():
+            there = [action for action in some if action.idnumber in self.objects]
+            items = [self.objects[action.idnumber] for action in there]
+            self.layout.fill(items, name, _copied([action.value for action in there]))
+        return True
+
+    def _put_all(self, keys: Sequence[Any], columns: Mapping[str, Sequence[Any]]) -> bool:
+        identifiers = self.layout.identifiers
+        if not all(map(self.layout.takes, (*identifiers, *columns))) or not self._many(keys):
+            return False
+        try:
+            order = sorted({*self.objects, *keys})
+        except TypeError:  # whoever puts them in one by one says which it is
+            return False
+        parts = zip(*keys, strict=True) if len(identifiers) > 1 else (keys,)
+        own = dict(zip(identifiers, map(list, parts), strict=True))
+        made = self.layout.blanks({**own, **{name: _copied(column) for name, column in columns.items()}}, len(keys))
+        self.layout.attach(made, self.branch)
+        self._hold(order, {**self.objects, **dict(zip(keys, made, strict=True))})
+        return True
+
+    def _drop_all(self, keys: Sequence[Any]) -> bool:
+        if not self._many(keys):
+            return False
+        gone = set(keys)
+        for key in gone & self.objects.keys() if self.layout.open else ():
+            self.columns.update(vars(self.objects[key]))
+        self._hold([key for key in self.objects if key not in gone], self.objects)
+        return True
+
+    def _many(self, keys: Sequence[Any]) -> bool:
+        """Say whether to sort all objects anew is quicker than to find the place of each of some keys."""
+        return len(keys) * 10 > len(self.objects)
+
+    def _hold(self, keys: Sequence[Any], items: Mapping[Any, Any]) -> None:
+        """Hold exactly the items of these keys, which are sorted."""
+        held = {key: items[key] for key in keys}
+        objects: Any = self.objects
+        objects.clear()  # the mapping itself stays, as others know it
+        objects.update(held)
+
     def _set(self, key: Any, name: str, value: Any) -> None:
         try:
             item = self.objects[key]
@@ -184,3 +252,8 @@ def _with_member(members: Any, verb: str, member: Any, *, once: bool) -> Any:
     else:
         changed = [one for one in changed if not equal(one, member)]
     return type(members)(changed)
+
+
+def _copied(values: Sequence[Any]) -> Sequence[Any]:
+    """Return values of which no two objects share one that can be changed."""
+    return values if set(map(type, values)) <= _IMMUTABLE else list(map(copy.copy, values))

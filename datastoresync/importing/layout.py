@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import repeat
+from types import MemberDescriptorType
 from typing import Any
 
 import attrs
@@ -101,6 +102,25 @@ class Layout:
         for name, value in values.items():
             object.__setattr__(item, name, value)
         return item
+
+    def takes(self, name: str) -> bool:
+        """Say whether an attribute is kept as it is given: in a slot, or as any other attribute of an open class."""
+        found = getattr(self.cls, name, None)
+        return type(found) is MemberDescriptorType if found is not None else self.open
+
+    def blanks(self, columns: Mapping[str, Sequence[Any]], count: int) -> list[Any]:
+        """Make ``count`` objects as `blank` does, out of columns of values that the class `takes`."""
+        objects: list[Any] = list(map(object.__new__, repeat(self.cls, count)))
+        for name, field in (self.fields or {}).items():
+            if name not in columns:
+                self.fill(objects, name, field.defaults(count))
+        for name, values in columns.items():
+            self.fill(objects, name, values)
+        return objects
+
+    def fill(self, objects: Iterable[Any], name: str, values: Iterable[Any]) -> None:
+        """Let each object have a value of its own in an attribute, past validators."""
+        _exhaust(map(object.__setattr__, objects, repeat(name), values))
 
     def attach(self, objects: Iterable[Any], branch: Any) -> None:
         """Let objects know the branch that they are in."""
