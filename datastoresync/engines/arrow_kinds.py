@@ -72,7 +72,7 @@ _DATE = Kind("date", frozenset({"DATE"}), valid="@ BETWEEN DATE '0001-01-01' AND
 _TIME = Kind("time", frozenset({"TIME"}), valid="@ < TIME '24:00:00'")
 _DECIMAL = Kind("decimal", frozenset({"DECIMAL"}))
 _UUID = Kind("uuid", frozenset({"UUID"}), "CAST(@ AS VARCHAR)")
-_NULL = Kind("null", frozenset({'"NULL"'}))
+_NULL = Kind("null", frozenset({'"NULL"', "INTEGER"}))  # the latter in DuckDB 1
 _TIMESTAMP = Kind("timestamp", frozenset({"TIMESTAMP"}), valid=f"@ BETWEEN {_MOMENTS}")
 _NANOSECONDS = Kind(
     "timestamp",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import weakref
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
@@ -19,6 +20,12 @@ if TYPE_CHECKING:
 __all__ = ["differing"]
 
 _CHUNK = 8192
+_PASSES = 4
+"""Times that all lines are read, at most, so that those of one time fit into memory; beyond, DuckDB's own files are
+quicker."""
+_NEEDED = 3
+"""Bytes of memory that a join needs for each byte of the lines, with what DuckDB holds besides."""
+_UNITS = ("bytes", "KiB", "MiB", "GiB", "TiB")
 _LINES = 100_000
 """Lines that may differ before it is worth a look whether their values do: one value may be written in many ways."""
 
@@ -40,8 +47,8 @@ def differing(left: LocalRelation, right: LocalRelation, work: Work) -> Compared
     return _by_column(left, right, work)
 
 
-def _lines(left: LocalRelation, right: LocalRelation, work: Work) -> tuple[str, str] | None:
-    """Return queries for the lines of both sides, if lines that are equal are objects that are."""
+def _lines(left: LocalRelation, right: LocalRelation, work: Work) -> tuple[str, str, int] | None:
+    """Return queries for the lines of both sides, if equal lines are equal objects, and the bytes of the fewer ones."""
     mine, theirs = left.whole(), right.whole()
     if mine is None or theirs is None or mine[0] != theirs[0] or left.layout.identifiers != right.layout.identifiers:
         return None
@@ -51,7 +58,7 @@ def _lines(left: LocalRelation, right: LocalRelation, work: Work) -> tuple[str, 
                 return None
         elif not same_declaration(left.converter(name), right.converter(name)):
             return None
-    return mine[1], theirs[1]
+    return mine[1], theirs[1], min(mine[2], theirs[2])
 
 
 def _as_written(left: LocalRelation, work: Work) -> bool:
@@ -72,6 +79,10 @@ class _Unlike:
     def fill(self, query: str) -> None:
         """Keep what a query gives."""
         self.database.execute(f"CREATE TABLE {self.name} AS {query}")
+
+    def add(self, query: str) -> None:
+        """Keep what a query gives as well."""
+        self.database.execute(f"INSERT INTO {self.name} {query}")
 
     def count(self) -> int:
         """Return how many rows there are."""
@@ -94,18 +105,22 @@ def _drop(database: Any, name: str) -> None:
     database.close()
 
 
-def _by_line(left: LocalRelation, right: LocalRelation, lines: tuple[str, str], most: int | None) -> Compared | None:
+def _by_line(
+    left: LocalRelation, right: LocalRelation, lines: tuple[str, str, int], most: int | None
+) -> Compared | None:
     """Compare whole lines; None if more than ``most`` of them have no equal."""
     unlike = _Unlike(left)
     limit = "" if most is None else f" LIMIT {most + 1}"
     with left.duckdb.refusals("compare the lines of the two"):
-        unlike.fill(
-            "SELECT l.line AS mine, r.line AS theirs "  # noqa: S608 - names are ours
-            f"FROM {lines[0]} AS l FULL JOIN {lines[1]} AS r ON l.line = r.line "
-            f"WHERE l.line IS NULL OR r.line IS NULL{limit}"
-        )
-    if most is not None and unlike.count() > most:
-        return None
+        parts = _parts(unlike, lines[2])
+        for place, part in enumerate(parts):
+            (unlike.add if place else unlike.fill)(
+                "SELECT l.line AS mine, r.line AS theirs "  # noqa: S608 - names are ours
+                f"FROM ({lines[0]}{part}) AS l FULL JOIN ({lines[1]}{part}) AS r ON l.line = r.line "
+                f"WHERE l.line IS NULL OR r.line IS NULL{limit}"
+            )
+            if most is not None and unlike.count() > most:
+                return None
 
     def rows(relation: LocalRelation, side: str) -> Iterator[Columns]:
         for chunk in unlike.chunks(side, f"{side} IS NOT NULL"):
@@ -113,6 +128,17 @@ def _by_line(left: LocalRelation, right: LocalRelation, lines: tuple[str, str], 
 
     why = "both are files written in one way: whole lines were compared"
     return Compared(rows(left, "mine"), rows(right, "theirs"), why + _asked(left, right))
+
+
+def _parts(unlike: _Unlike, size: int) -> list[str]:
+    """Return conditions for parts of the lines that are compared one after the other, as each fits into memory."""
+    (limit,) = unlike.database.execute("SELECT current_setting('memory_limit')").fetchone()
+    number, unit = limit.split()
+    there = float(number) * 2.0 ** (10 * _UNITS.index(unit))
+    count = math.ceil(_NEEDED * size / there)
+    if not 1 < count <= _PASSES:
+        return [""]
+    return [f" AND hash(line) % {count} = {place}" for place in range(count)]
 
 
 def _by_column(left: LocalRelation, right: LocalRelation, work: Work) -> Compared:

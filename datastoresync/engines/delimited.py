@@ -104,8 +104,8 @@ class DelimitedRelation(LocalRelation):
     def _lines(self, file: DelimitedFile, held: HeldFile) -> str:
         return self._reading(file, held, f"columns={{line: 'VARCHAR'}}, delim='{_ODD}', quote='', escape=''")
 
-    def whole(self) -> tuple[Any, str] | None:
-        """Return how the lines are written, if all files are written in one way, and a query for them."""
+    def whole(self) -> tuple[Any, str, int] | None:
+        """Return how the lines are written, if all files are written in one way, a query for them, and their bytes."""
         ways = {(file.delimiter, file.header, file.places, file.columns, file.null) for file in self.files}
         if len(ways) > 1 or len(self.files[0].header) == 1:
             return None  # an empty line may be a value of a single column
@@ -113,7 +113,8 @@ class DelimitedRelation(LocalRelation):
             f"SELECT line FROM {self._lines(file, held)}"  # noqa: S608 - names are ours
             for file, held in zip(self.files, self._held, strict=True)
         )
-        return ways.pop(), f"(SELECT line FROM ({lines}) WHERE line <> '')"  # noqa: S608 - names are ours
+        query = f"SELECT line FROM ({lines}) WHERE line <> ''"  # noqa: S608 - names are ours
+        return ways.pop(), query, DelimitedFiles(self.files).size
 
     @property
     def sample(self) -> dict[str, Any]:

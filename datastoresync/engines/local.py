@@ -61,10 +61,10 @@ class LocalRelation:
         """Return a subquery that gives the columns under the names of `raw`."""
         raise NotImplementedError
 
-    def whole(self) -> tuple[Any, str] | None:
-        """Return what must be equal on both sides, and a query for the rows as they are written, in one column.
+    def whole(self) -> tuple[Any, str, int] | None:
+        """Return what must be equal on both sides, a query for the rows as they are written, and their bytes.
 
-        None if rows must be compared column by column.
+        The query's one column is called ``line``. None if rows must be compared column by column.
         """
         return None
 

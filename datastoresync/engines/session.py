@@ -37,7 +37,7 @@ class DuckDB:
     '4GB'
     """
 
-    memory_limit: str = "1GB"
+    memory_limit: str = "1500MB"
     threads: int | None = None
     folder: str | Path | None = None
 
