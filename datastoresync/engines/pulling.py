@@ -6,7 +6,7 @@ Needs SQLAlchemy, and is only imported once an `SQLSyncer` opens its database; p
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from importlib import import_module
 from typing import Any
@@ -32,7 +32,7 @@ _BATCH = str(16 * 2**20)
 def has_adbc() -> bool:
     """Say whether rows can come through ADBC: ``pip install 'datastoresync[postgresql]' adbc-driver-postgresql``."""
     try:
-        import_module("adbc_driver_postgresql.dbapi")
+        import_module("adbc_driver_postgresql")
     except ImportError:
         return False
     return True
@@ -146,14 +146,15 @@ def _through_adbc(pyarrow: Any, relation: StoredRelation, schema: Any, sent: tup
     source = relation.source
     with relation.asked() as connection:  # until the last row is there, nobody can alter or empty the table
         raw: Any = connection.connection.dbapi_connection
-        with _refusals(relation), closing(_connected(raw)) as adbc, closing(adbc.cursor()) as cursor:
-            cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
-            cursor.execute(f"SET TRANSACTION SNAPSHOT '{exported}'")
+        with _refusals(relation), _connected(raw) as ask, ExitStack() as stack:
+            ask("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
+            ask(f"SET TRANSACTION SNAPSHOT '{exported}'")
             if source.search_path is not None:
-                cursor.execute("SELECT set_config('search_path', $1, true)", (source.search_path,))
-            cursor.adbc_statement.set_options(**{_HINT: _BATCH})
-            cursor.execute(statement)
-            for batch in cursor.fetch_record_batch():
+                ask("SET LOCAL standard_conforming_strings = on")
+                ask(f"SELECT set_config('search_path', '{source.search_path.replace(chr(39), chr(39) * 2)}', true)")
+            reader = pyarrow.RecordBatchReader.from_stream(ask(statement, **{_HINT: _BATCH}))
+            stack.callback(reader.close)
+            for batch in reader:
                 columns = [
                     _uuids(pyarrow, column) if kind == pyarrow.uuid() else _cast(column, kind)
                     for column, kind in zip(batch.columns, schema.types, strict=True)
@@ -170,12 +171,31 @@ def _sent(column: StoredColumn) -> sa.ColumnElement[Any]:
     return sa.func.uuid_send(column.column) if column.kind == "uuid" else column.column
 
 
-def _connected(raw: Any) -> Any:
-    """Return a connection to where another one is connected to, with everything that that one was given."""
+@contextmanager
+def _connected(raw: Any) -> Iterator[Callable[..., Any]]:
+    """Connect to where another connection is connected to, with everything that that one was given.
+
+    Not through ADBC's own ``dbapi``, which imports pandas, polars and more of Arrow than all else takes that is done.
+
+    Yields:
+        What sends a statement with options, and returns the stream of what it gives.
+    """
     from psycopg.conninfo import make_conninfo
 
-    driver: Any = import_module("adbc_driver_postgresql.dbapi")
-    return driver.connect(make_conninfo(raw.info.dsn, password=raw.info.password or None))
+    manager: Any = import_module("adbc_driver_manager")
+    driver: Any = import_module("adbc_driver_postgresql")
+    with ExitStack() as stack:
+        database = stack.enter_context(driver.connect(make_conninfo(raw.info.dsn, password=raw.info.password or None)))
+        connection = stack.enter_context(manager.AdbcConnection(database))
+        connection.set_autocommit(False)
+
+        def ask(text: str, **options: str) -> Any:
+            statement = stack.enter_context(manager.AdbcStatement(connection))
+            statement.set_options(**options)
+            statement.set_sql_query(text)
+            return statement.execute_query()[0]
+
+        yield ask
 
 
 @contextmanager

@@ -122,7 +122,7 @@ def test_without_pyarrow_the_command_is_named(database, execute, syncer, monkeyp
 
 
 def test_without_the_driver_there_is_no_adbc(monkeypatch):
-    monkeypatch.setitem(sys.modules, "adbc_driver_postgresql.dbapi", None)
+    monkeypatch.setitem(sys.modules, "adbc_driver_postgresql", None)
     assert not pulling.has_adbc()
 
 
