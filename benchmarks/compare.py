@@ -79,12 +79,12 @@ def measure(options):
         yield from apart(options)
 
 
-def applying():
+def applying(options):
     """Let the script that measures applying print its own tables."""
-    script = Path(__file__).resolve().parent / "apply_bulk.py"
-    if not script.exists():
-        return ""
-    done = subprocess.run([sys.executable, script], stdout=subprocess.PIPE, text=True, check=True)
+    script = Path(__file__).resolve().parent / "apply_sql.py"
+    rows = sorted({min(rows, 100_000) for rows in options.table_rows})
+    command = [sys.executable, script, "--runs", str(options.runs), "--rows", *map(str, rows)]
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
     print(done.stdout, flush=True)
     return done.stdout
 
@@ -119,7 +119,7 @@ def options():
     known = [*report.PARTS, "applying"]
     if unknown := set(chosen.parts) - set(known):
         parser.error(f"no part {', '.join(sorted(unknown))}: there are {', '.join(known)}")
-    chosen.parts = chosen.parts or (known if chosen.full else [*report.PARTS])
+    chosen.parts = chosen.parts or known
     if chosen.full:
         vars(chosen).update(FULL)
     if chosen.write:
@@ -141,7 +141,7 @@ def measured(chosen):
         print(report.contest(results["contests"][-1]), flush=True)
         save(results, chosen.save)
     if "applying" in chosen.parts:
-        results["applying"] = applying()
+        results["applying"] = applying(chosen)
     print(report.promises(results), report.engines(results), sep="\n")
     return results
 

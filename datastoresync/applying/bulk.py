@@ -6,8 +6,9 @@ import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain
+from operator import attrgetter
 
-from datastoresync.applying.changes import Changes, Stored, Stores, changes_of
+from datastoresync.applying.changes import Changes, Making, Stored, Stores
 from datastoresync.applying.plan import Plan, Step, by_object, followers, members_together, ordered, whole_update
 from datastoresync.applying.report import Report
 from datastoresync.applying.reporter import Reporter
@@ -30,6 +31,9 @@ _STATUSES: Mapping[str, Status] = {
     "failed": "failed",
     "undone": "pending",
 }
+
+
+_MEMBERS = frozenset({"add", "remove"})
 
 
 class StoreTemplate:
@@ -98,26 +102,27 @@ class StoreTemplate:
             for action in actions:
                 yield Result("succeeded", "mock", action, action.method)
             return
-        make = changes_of(run.diff, self.stored)
-        changes: Sequence[Change] = Changes(actions, make) if is_streamed(run.diff) else list(map(make, actions))
+        streamed = is_streamed(run.diff)
+        changes = Changes(actions, Making(run.diff, self.stored), streamed=streamed)
         outcomes = self._outcomes(run, actions, changes)
-        told: Iterable[Action | None] = changes.again(run.warnings) if isinstance(changes, Changes) else actions
+        told: Iterable[Action | None] = changes.again(run.warnings) if streamed else actions
         for one, outcome in zip(told, outcomes, strict=True):
             yield Result(_STATUSES[outcome.status], outcome.reason, one, "" if one is None else one.method)
 
     def _at_once(self, run: Run, actions: Sequence[Action]) -> None:
         """Let the store have the changes; a result for each is made only if somebody asks for it."""
-        changes = list(map(changes_of(run.diff, self.stored), actions))
-        outcomes = self._outcomes(run, actions, changes) if changes else []
+        changes = Changes(actions, Making(run.diff, self.stored), streamed=False)
+        outcomes = self._outcomes(run, actions, changes) if actions else []
 
         def results() -> Iterator[Result]:
             for action, outcome in zip(actions, outcomes, strict=True):
                 yield Result(_STATUSES[outcome.status], outcome.reason, action, action.method)
 
-        statuses = [outcome.status for outcome in outcomes]
-        counts = {_STATUSES[status]: count for status, count in Counter(statuses).items()}
-        done = [action for action, status in zip(actions, statuses, strict=True) if status == "done"]
-        run.note_together(Results(counts, results), done)
+        statuses = Counter(map(attrgetter("status"), outcomes))
+        done = actions
+        if statuses != Counter(done=len(actions)):
+            done = [action for action, outcome in zip(actions, outcomes, strict=True) if outcome.status == "done"]
+        run.note_together(Results({_STATUSES[one]: count for one, count in statuses.items()}, results), done)
 
     def _outcomes(self, run: Run, actions: Sequence[Action], changes: Sequence[Change]) -> Sequence[Outcome]:
         try:
@@ -134,13 +139,15 @@ class StoreTemplate:
 
         In a streamed diff these stand together, object by object.
         """
+        if not is_streamed(diff) and _MEMBERS.isdisjoint(map(attrgetter("verb"), actions)):
+            return actions
         sides = {one.name: one for one in diff.compared}
 
         def united(some: Sequence[Action]) -> Iterator[Action]:
             together = members_together(some)
             for action in some:
                 place = (action.branch, action.idnumber, action.attr)
-                if action.verb not in ("add", "remove") or action.attr in self.stored[action.branch].table.links:
+                if action.verb not in _MEMBERS or action.attr in self.stored[action.branch].table.links:
                     yield action
                 elif place in together:
                     yield whole_update(sides[action.branch], together.pop(place))

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from itertools import repeat
-from operator import is_
+from itertools import compress, repeat
+from operator import attrgetter, is_
 from typing import Any, Literal
 
 import attrs
@@ -13,10 +13,12 @@ import attrs
 from datastoresync.applying.streamed import Streamed
 from datastoresync.diffing.action import Action
 from datastoresync.diffing.diff import Diff
+from datastoresync.diffing.side import Side
 from datastoresync.diffing.values import equal, is_membership
+from datastoresync.syncers.alike import Alike, Column, parted
 from datastoresync.syncers.changes import Change, Table
 
-__all__ = ["Changes", "Stored", "Stores", "changes_of"]
+__all__ = ["Changes", "Making", "Stored", "Stores"]
 
 _VERBS: Mapping[str, Literal["insert", "update", "delete", "link", "unlink"]] = {
     "new": "insert",
@@ -38,7 +40,8 @@ class Stored:
     Args:
         table: Where they are.
         identifiers: The attributes that the key is made of.
-        convert: Converts a raw value of an attribute as an import would.
+        convert: Converts a raw value of an attribute as an import would. Its ``column``, if it has one, does so for
+            many values.
     """
 
     table: Table
@@ -68,39 +71,55 @@ class Stores:
 
     def same_column(self, change: Change, attribute: str, raws: Sequence[Any], expected: Sequence[Any]) -> bool:
         """Say whether all these raw values are what was expected of an attribute, in the table of this change."""
+        convert = self._convert[id(change.table)]
+        column: Callable[[str, Sequence[Any]], Iterable[Any]] | None = getattr(convert, "column", None)
         try:
-            found = map(self._convert[id(change.table)], repeat(attribute), raws)
+            found = map(convert, repeat(attribute), raws) if column is None else column(attribute, raws)
             return all(map(is_, found, expected))  # almost always a value converts to itself
         except (ValueError, TypeError):
             return False
 
 
 class Changes(Streamed[Change]):
-    """The changes of a streamed diff, in bounded memory. Only who asks for one by its index has them all made.
+    """The changes of a diff, each made when somebody comes to it; many of a kind are made column by column.
+
+    Those of a streamed diff are in bounded memory. Only who asks for one by its index has them all made.
 
     Args:
         actions: The actions.
-        make: Makes a change of one.
+        making: Makes changes of them.
+        streamed: Whether the actions may be others when they are gone through again.
     """
 
-    __slots__ = ("_actions", "_all", "_change", "_seen")
+    __slots__ = ("_actions", "_all", "_making", "_seen", "_streamed")
 
-    def __init__(self, actions: Iterable[Action], make: Callable[[Action], Change]) -> None:
-        super().__init__(self._made)
+    def __init__(self, actions: Sequence[Action], making: Making, *, streamed: bool) -> None:
+        super().__init__(self._made, None if streamed else len(actions))
         self._actions = actions
-        self._change = make
+        self._making = making
+        self._streamed = streamed
         self._seen = array("q")
         self._all: list[Change] = []
 
     def _made(self) -> Iterator[Change]:
+        return map(self._making.change, self._gone_through())
+
+    def _gone_through(self) -> Iterable[Action]:
+        return self._marked() if self._streamed else self._actions
+
+    def _marked(self) -> Iterator[Action]:
         self._seen = array("q")
         for action in self._actions:
             self._seen.append(_mark(action))
-            yield self._change(action)
+            yield action
 
     def __getitem__(self, index: Any) -> Any:
         self._all = self._all or list(self)
         return self._all[index]
+
+    def parted(self, size: int, fewest: int) -> Iterator[list[Sequence[Change]]]:
+        """Yield all changes once, those that are alike as columns; see `datastoresync.syncers.alike.parted`."""
+        return parted(self._gone_through(), self._making, size, fewest)
 
     def again(self, warnings: list[str]) -> Iterator[Action | None]:
         """Yield the action of each change once more; None from where it is another one by now, with a warning.
@@ -122,31 +141,87 @@ def _mark(action: Action) -> int:
     return hash((action.verb, action.branch, action.idnumber, action.attr))
 
 
-def changes_of(diff: Diff, stored: Mapping[str, Stored]) -> Callable[[Action], Change]:
-    """Return what makes a change of an action of a diff."""
-    read = {
-        verb: {one.name: (one.both[place].attributes, one.both[place].reader()) for one in diff.compared}
-        for place, verb in enumerate(("new", "old"))
-    }
+class Making:
+    """Makes changes of the actions of a diff.
 
-    def values_of(action: Action, item: Any) -> dict[str, Any]:
-        names, reader = read[action.verb][action.branch]
-        return dict(zip(names, reader(action.idnumber, item), strict=True))
+    Args:
+        diff: The diff.
+        stored: How each branch is kept, by its name.
+    """
 
-    def change_of(action: Action) -> Change:
-        verb, kept, key = action.verb, stored[action.branch], action.idnumber
+    def __init__(self, diff: Diff, stored: Mapping[str, Stored]) -> None:
+        self._stored = stored
+        self._sides = {one.name: one.both for one in diff.compared}
+
+    def change(self, action: Action) -> Change:
+        """Make one change."""
+        kept = self._stored[action.branch]
         values: dict[str, Any] = {}
         expected: dict[str, Any] = {}
-        if verb == "new":
-            values = values_of(action, action.source)
-        elif verb == "old":
-            expected = values_of(action, action.dest)
+        if action.verb == "new":
+            values = self._values(0, action, action.source)
+        elif action.verb == "old":
+            expected = self._values(1, action, action.dest)
         else:
             values = {action.attr: action.value}
-            if verb == "update":
+            if action.verb == "update":
                 expected = {action.attr: action.old_value}
-        if len(kept.identifiers) == 1:
-            key = (key,)
-        return Change(_VERBS[verb], kept.table, kept.identifiers, key, values, expected)
+        key = (action.idnumber,) if len(kept.identifiers) == 1 else action.idnumber
+        return Change(_VERBS[action.verb], kept.table, kept.identifiers, key, values, expected)
 
-    return change_of
+    def _values(self, which: int, action: Action, item: Any) -> dict[str, Any]:
+        side = self._sides[action.branch][which]
+        return {name: side.read(action.idnumber, item, name) for name in side.attributes}
+
+    @property
+    def kind(self) -> Callable[[Action], tuple[Any, ...]]:
+        """What gives the verb and the branch of an action."""
+        return attrgetter("verb", "branch")
+
+    def takes(self, action: Action) -> bool:
+        """Say whether it is of a whole object or attribute, in a table without tables of members."""
+        return action.verb not in ("add", "remove") and not self._stored[action.branch].table.links
+
+    def place(self, action: Action) -> Any:
+        """Return the object that an action is of."""
+        return action.branch, action.idnumber
+
+    def alone(self, actions: Sequence[Action]) -> Sequence[Change]:
+        """Make a change of each action."""
+        return list(map(self.change, actions))
+
+    def alike(self, actions: Sequence[Action]) -> Alike:
+        """Make columns of actions of one kind, in a pass in C for each."""
+        verb, branch = actions[0].verb, actions[0].branch
+        kept, sides = self._stored[branch], self._sides[branch]
+        keys = [action.idnumber for action in actions]
+        values: dict[str, Column] = {}
+        expected: dict[str, Column] = {}
+        if verb == "new":
+            values = _columns(sides[0], keys, [action.source for action in actions])
+        elif verb == "old":
+            expected = _columns(sides[1], keys, [action.dest for action in actions])
+        else:
+            values, expected = _updates(actions)
+        own = list(zip(keys, strict=True)) if len(kept.identifiers) == 1 else keys
+        return Alike(_VERBS[verb], kept.table, kept.identifiers, own, values, expected)
+
+
+def _columns(side: Side, keys: Sequence[Any], items: Sequence[Any]) -> dict[str, Column]:
+    return {name: Column(values) for name, values in side.columns(keys, items).items()}
+
+
+def _updates(actions: Sequence[Action]) -> tuple[dict[str, Column], dict[str, Column]]:
+    """Return what updates write, and what they expect, by attribute."""
+    attributes = [action.attr for action in actions]
+    values: dict[str, Column] = {}
+    expected: dict[str, Column] = {}
+    for name in dict.fromkeys(attributes):
+        concerns = [attribute == name for attribute in attributes]
+        wanted: list[Any] = [None] * len(actions)
+        held = wanted.copy()
+        for place in compress(range(len(actions)), concerns):
+            wanted[place], held[place] = actions[place].value, actions[place].old_value
+        flags = None if all(concerns) else concerns
+        values[name], expected[name] = Column(wanted, flags), Column(held, flags)
+    return values, expected

@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterator
+from itertools import chain, groupby
+from operator import attrgetter
 from typing import Any
 
 import attrs
@@ -70,21 +72,26 @@ DEFAULT_LIMITS = Limits()
 def violations(diff: Diff, limits: Limits | None = None) -> tuple[str, ...]:
     """Return a sentence for each reason not to apply a diff; none if it may be applied."""
     limits = limits or DEFAULT_LIMITS
-    unknown = {action.branch for action in diff} - {one.name for one in diff.compared}
-    found = [f"{name}: its actions come from no comparison: use a - b" for name in sorted(unknown)]
     created: Counter[str] = Counter()
     removed: Counter[str] = Counter()
-    keys: type[set[Any]] = _Distinct if diff.streamed else set
-    deleted: defaultdict[str, set[Any]] = defaultdict(keys)
-    updated: defaultdict[str, set[Any]] = defaultdict(keys)
-    for action in diff:
-        if action.verb == "old":
-            deleted[action.branch].add(action.idnumber)
-        elif action.verb == "new":
-            created[action.branch] += 1
+    kept: type[set[Any]] = _Distinct if diff.streamed else set
+    deleted: defaultdict[str, set[Any]] = defaultdict(kept)
+    updated: defaultdict[str, set[Any]] = defaultdict(kept)
+    branches: set[str] = set()
+    for (branch, verb), some in groupby(diff, key=attrgetter("branch", "verb")):
+        branches.add(branch)
+        if verb == "old":
+            deleted[branch].update(map(attrgetter("idnumber"), some))
+        elif verb == "new":
+            created[branch] += sum(1 for _ in some)
         else:
-            updated[action.branch].add(action.idnumber)
-            removed[action.branch] += _removals(action)
+            keys, members = updated[branch], 0
+            for action in some:
+                keys.add(action.idnumber)
+                members += _removals(action)
+            removed[branch] += members
+    unknown = branches - {one.name for one in diff.compared}
+    found = [f"{name}: its actions come from no comparison: use a - b" for name in sorted(unknown)]
     for one in diff.compared:
         found += _of_branch(one, limits, created[one.name], removed[one.name], deleted[one.name], updated[one.name])
     found.extend(dangling(diff, limits.dangling))
@@ -104,6 +111,11 @@ class _Distinct(set[Any]):
         if not self._count or key != self._last:
             self._last = key
             self._count += 1
+
+    def update(self, *others: Any) -> None:
+        """Count several keys."""
+        for key in chain(*others):
+            self.add(key)
 
     def union(self, *others: Any) -> Any:
         """Return what has the same number of keys, and those of others."""

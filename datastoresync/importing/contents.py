@@ -6,6 +6,7 @@ import copy
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
@@ -145,52 +146,35 @@ class Contents:
         if verb == "new":
             return self._put_all([action.idnumber for action in actions], columns)
         if verb == "old":
-            return self._drop_all([action.idnumber for action in actions])
-        by_attribute: dict[str, list[Action]] = {}
-        for action in actions:
-            by_attribute.setdefault(action.attr, []).append(action)
-        if not all(map(self.layout.takes, by_attribute)):
+            found = [self.objects.pop(action.idnumber, None) for action in actions]
+            if self.layout.open:
+                self.columns.update(*{tuple(getattr(item, "__dict__", ())) for item in found})
+            return True
+        attributes = [action.attr for action in actions]
+        if not all(map(self.layout.takes, set(attributes))):
             return False
-        for name, some in by_attribute.items():
-            there = [action for action in some if action.idnumber in self.objects]
-            items = [self.objects[action.idnumber] for action in there]
-            self.layout.fill(items, name, _copied([action.value for action in there]))
+        items = [self.objects.get(action.idnumber) for action in actions]
+        for name in set(attributes):
+            there = [place for place, own in enumerate(attributes) if own == name and items[place] is not None]
+            values = [actions[place].value for place in there]
+            self.layout.fill([items[place] for place in there], name, _copied(values))
         return True
 
     def _put_all(self, keys: Sequence[Any], columns: Mapping[str, Sequence[Any]]) -> bool:
         identifiers = self.layout.identifiers
-        if not all(map(self.layout.takes, (*identifiers, *columns))) or not self._many(keys):
+        if not all(map(self.layout.takes, (*identifiers, *columns))):
             return False
-        try:
-            order = sorted({*self.objects, *keys})
-        except TypeError:  # whoever puts them in one by one says which it is
-            return False
+        if {*map(type, keys), *map(type, islice(self.objects, 1))} != {str}:
+            try:
+                sorted([*self.objects, *keys])
+            except TypeError:  # whoever puts them in one by one says which it is
+                return False
         parts = zip(*keys, strict=True) if len(identifiers) > 1 else (keys,)
-        own = dict(zip(identifiers, map(list, parts), strict=True))
+        own = dict(zip(identifiers, parts, strict=True))
         made = self.layout.blanks({**own, **{name: _copied(column) for name, column in columns.items()}}, len(keys))
         self.layout.attach(made, self.branch)
-        self._hold(order, {**self.objects, **dict(zip(keys, made, strict=True))})
+        self.objects.update(zip(keys, made, strict=True))  # type: ignore[union-attr]  # no table, as is known here
         return True
-
-    def _drop_all(self, keys: Sequence[Any]) -> bool:
-        if not self._many(keys):
-            return False
-        gone = set(keys)
-        for key in gone & self.objects.keys() if self.layout.open else ():
-            self.columns.update(vars(self.objects[key]))
-        self._hold([key for key in self.objects if key not in gone], self.objects)
-        return True
-
-    def _many(self, keys: Sequence[Any]) -> bool:
-        """Say whether to sort all objects anew is quicker than to find the place of each of some keys."""
-        return len(keys) * 10 > len(self.objects)
-
-    def _hold(self, keys: Sequence[Any], items: Mapping[Any, Any]) -> None:
-        """Hold exactly the items of these keys, which are sorted."""
-        held = {key: items[key] for key in keys}
-        objects: Any = self.objects
-        objects.clear()  # the mapping itself stays, as others know it
-        objects.update(held)
 
     def _set(self, key: Any, name: str, value: Any) -> None:
         try:

@@ -12,7 +12,7 @@ import attrs
 
 from datastoresync.importing.convert import Converter
 
-__all__ = ["Field", "Layout"]
+__all__ = ["Conversion", "Field", "Layout"]
 
 _exhaust: Callable[[Iterable[Any]], None] = deque[Any](maxlen=0).extend
 """Runs an iterator to its end in C and keeps nothing."""
@@ -41,6 +41,38 @@ class Field:
         if self.constant:
             return repeat(self.default(), count)
         return (self.default() for _ in range(count))
+
+
+@attrs.frozen(eq=False)
+class Conversion:
+    """Converts raw values of attributes as an import would: one, or a column of them.
+
+    Args:
+        fields: The declared fields by name; values of all other attributes stay as they are.
+    """
+
+    fields: Mapping[str, Field]
+
+    def __call__(self, name: str, value: Any) -> Any:
+        """Convert one value of an attribute.
+
+        Raises:
+            ValueError: if the declared type cannot take it; TypeError likewise.
+        """
+        converter = self._converter(name)
+        return value if converter is None else converter.one(value)
+
+    def column(self, name: str, values: Sequence[Any]) -> Sequence[Any]:
+        """Convert many values of an attribute.
+
+        Raises:
+            ValueError: if the declared type cannot take one of them; TypeError likewise.
+        """
+        converter = self._converter(name)
+        return values if converter is None else converter.column(values)
+
+    def _converter(self, name: str) -> Converter | None:
+        return self.fields[name].converter if name in self.fields else None
 
 
 @attrs.frozen(eq=False)
@@ -106,7 +138,7 @@ class Layout:
     def takes(self, name: str) -> bool:
         """Say whether an attribute is kept as it is given: in a slot, or as any other attribute of an open class."""
         found = getattr(self.cls, name, None)
-        return type(found) is MemberDescriptorType if found is not None else self.open
+        return type(found) is MemberDescriptorType or (self.open and not hasattr(type(found), "__set__"))
 
     def blanks(self, columns: Mapping[str, Sequence[Any]], count: int) -> list[Any]:
         """Make ``count`` objects as `blank` does, out of columns of values that the class `takes`."""
@@ -126,11 +158,7 @@ class Layout:
         """Let objects know the branch that they are in."""
         _exhaust(map(self.cls.__branch__.__set__, objects, repeat(branch)))  # type: ignore[attr-defined]  # a slot of Object
 
-    def convert(self, name: str, value: Any) -> Any:
-        """Convert one raw value of an attribute as an import would.
-
-        Raises:
-            ValueError: if the declared type cannot take it; TypeError likewise.
-        """
-        field = (self.fields or {}).get(name)
-        return value if field is None or field.converter is None else field.converter.one(value)
+    @property
+    def convert(self) -> Conversion:
+        """What converts raw values of attributes as an import would."""
+        return Conversion(self.fields or {})

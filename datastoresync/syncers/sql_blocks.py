@@ -8,15 +8,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from collections.abc import Set as AbstractSet
-from itertools import groupby, islice
-from operator import attrgetter
 from typing import Any
 
 from datastoresync.errors import SyncerError
+from datastoresync.syncers.alike import Alike
 from datastoresync.syncers.changes import Change, Table
 from datastoresync.syncers.sql_schema import Catalogue, Target
 
-__all__ = ["KEYS", "SEGMENT", "Batch", "Keyed", "Places", "Unit", "blocks", "groups", "segments"]
+__all__ = ["KEYS", "SEGMENT", "Batch", "Keyed", "Places", "Unit", "blocks", "groups"]
 
 KEYS = 1_000
 """Keys a block: few enough for the parameters that a statement may have, in any database."""
@@ -34,7 +33,7 @@ class Keyed:
         SyncerError: A table or column is not there, or a link table has another number of owner columns.
     """
 
-    def __init__(self, catalogue: Catalogue, change: Change) -> None:
+    def __init__(self, catalogue: Catalogue, change: Change | Alike) -> None:
         self.table: Table = change.table
         self.target = Target(catalogue, change.table)
         self.keys = tuple(self.target.column(attribute) for attribute in change.identifiers)
@@ -72,53 +71,29 @@ class Unit:
         """Of an update, the attributes that nothing more may be merged for."""
 
 
-def segments(changes: Iterable[Change], size: int) -> Iterator[list[Change]]:
-    """Yield changes in pieces of about so many, as they come; what follows each other for one object stays together."""
-    waiting = iter(changes)
-    segment = list(islice(waiting, size))
-    while segment:
-        following: list[Change] = []
-        for change in waiting:
-            if change.key != segment[-1].key or change.table is not segment[-1].table:
-                following = [change]
-                break
-            segment.append(change)
-        yield segment
-        segment = following + list(islice(waiting, size - len(following)))
-
-
 class Batch:
     """Many changes of one verb to one table without link tables, no two of them for one object.
 
     Args:
         keyed: Where they are.
-        verb: The verb of them all.
         changes: The changes.
         keys: The key of each, as the database compares it.
         positions: The place of each among all that are applied.
     """
 
-    __slots__ = ("changes", "keyed", "keys", "positions", "verb")
+    __slots__ = ("changes", "keyed", "keys", "positions")
 
-    def __init__(
-        self,
-        keyed: Keyed,
-        verb: str,
-        changes: Sequence[Change],
-        keys: Sequence[tuple[Any, ...]],
-        positions: Sequence[int],
-    ) -> None:
+    def __init__(self, keyed: Keyed, changes: Alike, keys: Sequence[tuple[Any, ...]], positions: Sequence[int]) -> None:
         self.keyed = keyed
-        self.verb = verb
         self.changes = changes
         self.keys = keys
         self.positions = positions
 
     def units(self, places: Iterable[int]) -> list[Unit]:
         """Return units of those of its changes that stand at these places of it."""
+        verb = self.changes.verb
         return [
-            Unit(self.keyed, self.verb, self.keys[place], self.positions[place], self.changes[place])
-            for place in places
+            Unit(self.keyed, verb, self.keys[place], self.positions[place], self.changes[place]) for place in places
         ]
 
 
@@ -133,63 +108,46 @@ class Places:
         self.catalogue = catalogue
         self._found: dict[tuple[int, tuple[str, ...]], Keyed] = {}
 
-    def _keyed(self, change: Change) -> Keyed:
+    def _keyed(self, change: Change | Alike) -> Keyed:
         place = (id(change.table), change.identifiers)
         keyed = self._found.get(place)
         if keyed is None:
             keyed = self._found[place] = Keyed(self.catalogue, change)
         return keyed
 
-    def batches(self, changes: Sequence[Change], first: int, fewest: int) -> Iterator[Batch | list[Unit]]:
-        """Part changes that follow each other into batches, and units where there are too few changes of one kind.
+    def batches(self, parts: Iterable[Sequence[Change]], first: int, fewest: int) -> Iterator[Batch | list[Unit]]:
+        """Make batches of parts that are alike, and units of all others.
 
         Args:
-            changes: The changes.
+            parts: The changes, as `parts_of` gives them.
             first: The position of the first of them.
             fewest: Changes below which there is no batch.
 
         Raises:
             SyncerError: As for `units`.
         """
-        runs = [list(run) for _, run in groupby(changes, key=attrgetter("table", "identifiers", "verb"))]
-        updated = Counter(id(run[0].table) for run in runs if run[0].verb == "update")
-        apart = any(count > 1 for count in updated.values())  # updates of one object may be, and are one unit
-        waiting: list[Change] = []
-        for run in runs:
-            if apart or len(run) < fewest or run[0].verb in _LINKS or run[0].table.links:
-                waiting += run
-                continue
-            if waiting:
-                yield self.units(waiting, range(first, first + len(waiting)))
-                first, waiting = first + len(waiting), []
-            yield from self._batch(run, first, fewest)
-            first += len(run)
-        if waiting:
-            yield self.units(waiting, range(first, first + len(waiting)))
+        for part in parts:
+            if isinstance(part, Alike) and len(part) >= fewest:
+                yield from self._batch(part, first, fewest)
+            else:
+                yield self.units(part, range(first, first + len(part)))
+            first += len(part)
 
-    def _batch(self, run: Sequence[Change], first: int, fewest: int) -> Iterator[Batch | list[Unit]]:
-        keyed, verb = self._keyed(run[0]), run[0].verb
-        for names in {(*change.values, *change.expected) for change in run}:
-            keyed.target.check(names)
-        match = keyed.match
-        keys = [match(change.key) for change in run]
+    def _batch(self, part: Alike, first: int, fewest: int) -> Iterator[Batch | list[Unit]]:
+        keyed = self._keyed(part)
+        keyed.target.check((*part.values, *part.expected))
+        keys = list(map(keyed.match, part.keys))
         if len(set(keys)) == len(keys):
-            yield Batch(keyed, verb, run, keys, range(first, first + len(run)))
+            yield Batch(keyed, part, keys, range(first, first + len(part)))
             return
         counts = Counter(keys)
         alone = [place for place, key in enumerate(keys) if counts[key] == 1]
-        if verb != "update" or len(alone) < fewest:
-            yield self.units(run, range(first, first + len(run)))
+        if part.verb != "update" or len(alone) < fewest:
+            yield self.units(part, range(first, first + len(part)))
             return
-        yield Batch(
-            keyed,
-            verb,
-            [run[place] for place in alone],
-            [keys[place] for place in alone],
-            [first + place for place in alone],
-        )
+        yield Batch(keyed, part.at(alone), [keys[place] for place in alone], [first + place for place in alone])
         together = [place for place, key in enumerate(keys) if counts[key] > 1]
-        yield self.units([run[place] for place in together], [first + place for place in together])
+        yield self.units([part[place] for place in together], [first + place for place in together])
 
     def units(self, changes: Sequence[Change], positions: Iterable[int]) -> list[Unit]:
         """Put the updates of one object together, at the place of the first.

@@ -9,12 +9,12 @@ Needs SQLAlchemy, and is only imported once an `SQLSyncer` opens its database.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from itertools import compress, groupby
 from typing import Any
 
 import attrs
 
-from datastoresync.syncers.changes import Change, Same
+from datastoresync.syncers.alike import Alike, Column
+from datastoresync.syncers.changes import Same
 from datastoresync.syncers.sql_blocks import Batch, Keyed
 from datastoresync.syncers.sql_copied import Copied
 from datastoresync.syncers.sql_exact import ExactColumn, exact_columns, has_column_triggers
@@ -29,8 +29,6 @@ _OLDEST = (12,)
 """The first PostgreSQL with collations that hold different texts to be equal, and that says which they are."""
 
 Columns = Mapping[str, ExactColumn]
-Shape = tuple[tuple[str, ...], tuple[str, ...]]
-"""The attributes that a change writes, and those that it expects something of."""
 
 
 def bulk_for(statements: Statements, same: Same) -> Bulk | None:
@@ -63,40 +61,46 @@ class Bulk:
         Raises:
             RefusalError: The store as a whole gave up.
         """
-        if len(batch.changes) < FEWEST or not self._takes(batch.keyed):
-            return range(len(batch.changes))
-        left: list[int] = []
-        for places, names, expected in self._parts(batch):
-            changes, keys = batch.changes, batch.keys
-            if len(places) < len(changes):
-                changes, keys = [changes[place] for place in places], [keys[place] for place in places]
-            part = _Part(batch.keyed, changes, keys, names, expected)
-            exact = len(places) >= FEWEST and self._exactly(batch.keyed, {*names, *expected})
-            left += [places[place] for place in self._written(batch.verb, part)] if exact else places
+        left = set(range(len(batch.changes)))
+        if len(left) < FEWEST or not self._takes(batch.keyed):
+            return sorted(left)
+        for places in self._parts(batch):
+            if len(places) < FEWEST:
+                continue
+            keys = batch.keys if len(places) == len(batch.keys) else [batch.keys[place] for place in places]
+            part = _Part(batch.keyed, batch.changes.at(places), keys)
+            left.difference_update(places)
+            left.update(places[place] for place in self._written(part))
         return sorted(left)
 
-    def _parts(self, batch: Batch) -> Iterator[tuple[Sequence[int], tuple[str, ...], tuple[str, ...]]]:
-        """Yield the places of the changes that one statement can make, with the attributes written and expected.
+    def _parts(self, batch: Batch) -> Iterator[Sequence[int]]:
+        """Yield the places of the changes that one statement can make.
 
-        Inserted rows go together only as long as they follow each other: parents must stay first. Updates of different
-        attributes go together unless a trigger would take an attribute that keeps its value for one that is updated.
+        Updates of different attributes go together unless a trigger would take an attribute that keeps its value for
+        one that is updated.
         """
-        every = range(len(batch.changes))
-        if batch.verb == "insert":
-            for names, places in groupby(every, key=lambda place: tuple(batch.changes[place].values)):
-                yield list(places), names, ()
+        changes, every = batch.changes, range(len(batch.changes))
+        inexact = [
+            column
+            for columns in ((changes.values,) if changes.verb == "update" else (changes.values, changes.expected))
+            for name, column in columns.items()
+            if not self._exactly(batch.keyed, name)
+        ]
+        if any(column.concerns is None for column in inexact):
             return
-        found: dict[Shape, list[int]] = {}
-        for place, change in enumerate(batch.changes):
-            found.setdefault((tuple(change.values), tuple(change.expected)), []).append(place)
-        exact = [shape for shape in found if self._exactly(batch.keyed, shape[0])]
-        if len(exact) > 1 and batch.verb == "update" and not self._has_column_triggers(batch.keyed.target.stored):
-            names = tuple(dict.fromkeys(name for shape, _ in exact for name in shape))
-            expected = tuple(dict.fromkeys(name for _, shape in exact for name in shape if name in names))
-            yield sorted(place for shape in exact for place in found.pop(shape)), names, expected
-        for (names, expected), some in found.items():
-            # What is expected of other attributes than those that change is not asked about.
-            yield some, names, tuple(name for name in expected if name in names or not names)
+        places: Sequence[int] = every
+        if inexact:
+            places = [
+                place for place in every if not any(column.concerns and column.concerns[place] for column in inexact)
+            ]
+        flags = [column.concerns for column in changes.values.values() if column.concerns is not None]
+        if not flags or not self._has_column_triggers(batch.keyed.target.stored):
+            yield places
+            return
+        shapes: dict[tuple[bool, ...], list[int]] = {}
+        for place in places:
+            shapes.setdefault(tuple(concerns[place] for concerns in flags), []).append(place)
+        yield from shapes.values()
 
     def _takes(self, keyed: Keyed) -> bool:
         """Say whether the table's rows are told apart by keys that are compared exactly."""
@@ -104,10 +108,9 @@ class Bulk:
         names = {column.name for column in keyed.keys}
         return names <= columns.keys() and any(unique <= names for unique in keyed.target.stored.unique)
 
-    def _exactly(self, keyed: Keyed, names: Iterable[str]) -> bool:
-        """Say whether these attributes are in columns that are written and compared exactly."""
-        target, columns = keyed.target, self._exact(keyed)
-        return all(name not in target.links and target.column(name).name in columns for name in names)
+    def _exactly(self, keyed: Keyed, name: str) -> bool:
+        """Say whether an attribute is in a column that is written and compared exactly."""
+        return name not in keyed.target.links and keyed.target.column(name).name in self._exact(keyed)
 
     def _exact(self, keyed: Keyed) -> Columns:
         stored = keyed.target.stored
@@ -122,7 +125,7 @@ class Bulk:
                 self._triggers[stored] = has_column_triggers(self.statements.connection, stored)
         return self._triggers[stored]
 
-    def _written(self, verb: str, part: _Part) -> Iterable[int]:
+    def _written(self, part: _Part) -> Iterable[int]:
         """Write a part; return the places of the changes that were left alone: all, if a statement is refused."""
         writers: Mapping[str, Callable[[_Part], set[int]]] = {
             "insert": self._insert,
@@ -131,7 +134,7 @@ class Bulk:
         }
         try:
             with self.statements.savepoint():
-                return writers[verb](part)
+                return writers[part.changes.verb](part)
         except RefusalError as refusal:
             if refusal.blames_store:
                 raise
@@ -141,9 +144,8 @@ class Bulk:
         """Insert the rows whose keys are not there yet; return the places of the others."""
         rows, matching = self._copied(part)
         columns = {column.name: name for column, name in zip(part.keyed.keys, rows.names, strict=True)}
-        for attribute in part.names:
-            values = [change.values[attribute] for change in part.changes]
-            columns[part.column(attribute)] = rows.add(self._column(part, attribute), values)
+        for attribute, column in part.changes.values.items():
+            columns[part.column(attribute)] = rows.add(self._column(part, attribute), column.values)
         exact = self._exact(part.keyed)
         names, news = ", ".join(exact[name].name for name in columns), ", ".join(columns.values())
         with rows.there():
@@ -157,11 +159,10 @@ class Bulk:
         """Update the rows that surely are as expected; return the places of the others."""
         rows, matching = self._copied(part)
         news = []
-        for attribute in part.names:
+        for attribute, values in part.changes.values.items():
             column = self._column(part, attribute)
-            value = rows.add(column, [change.values.get(attribute) for change in part.changes])
-            written = [attribute in change.values for change in part.changes]
-            news.append(f"{column.name} = {rows.where(written, value, f't.{column.name}')}")
+            value = rows.add(column, values.values)
+            news.append(f"{column.name} = {rows.where(values.concerns, value, f't.{column.name}')}")
         conditions = _every([*matching, *self._unchanged(rows, part)])
         with rows.there():
             changed = f"UPDATE {rows.target} t SET {', '.join(news)} FROM {rows.name} s"  # noqa: S608 - names are quoted, and it has no values
@@ -187,46 +188,44 @@ class Bulk:
 
     def _unchanged(self, rows: Copied, part: _Part) -> Iterator[str]:
         """Add what is expected to the rows; yield the conditions that the table still has it."""
-        for attribute in part.expected:
+        for attribute, expected in part.expected.items():
             column = self._column(part, attribute)
-            asked = [attribute in change.expected and part.writes(change, attribute) for change in part.changes]
-            name = rows.add(column, [change.expected.get(attribute) for change in part.changes])
-            self._doubt(rows, part, attribute, column.raw(rows.values[-1]), asked)
-            yield rows.where(asked, f"t.{column.name} IS NOT DISTINCT FROM {name}", "true")
+            name = rows.add(column, expected.values)
+            self._doubt(rows, part, attribute, Column(column.raw(rows.values[-1]), expected.concerns), expected)
+            yield rows.where(expected.concerns, f"t.{column.name} IS NOT DISTINCT FROM {name}", "true")
 
-    def _doubt(self, rows: Copied, part: _Part, attribute: str, raws: Sequence[Any], asked: Sequence[bool]) -> None:
+    def _doubt(self, rows: Copied, part: _Part, attribute: str, raws: Column, expected: Column) -> None:
         """Leave out the rows whose expected value would not be taken for the same if the table gave it back."""
         at_once: Callable[..., bool] | None = getattr(self.same, "same_column", None)
-        changes = list(compress(part.changes, asked))
-        values = [change.expected[attribute] for change in changes]
-        if at_once is not None and at_once(changes[0], attribute, list(compress(raws, asked)), values):
+        if at_once is not None and at_once(part.changes[0], attribute, raws.concerned, expected.concerned):
             return
-        for place, change in compress(enumerate(part.changes), asked):
-            if place not in rows.unfit and not self.same(change, attribute, raws[place], change.expected[attribute]):
+        for place, (raw, value) in enumerate(zip(raws.values, expected.values, strict=True)):
+            asked = expected.concerns is None or expected.concerns[place]
+            if asked and place not in rows.unfit and not self.same(part.changes[place], attribute, raw, value):
                 rows.unfit.add(place)
 
 
 @attrs.frozen(eq=False)
 class _Part:
-    """Changes of one verb and shape, and the keys of each.
+    """Changes that one statement makes.
 
     Args:
         keyed: Where they are.
         changes: The changes.
         keys: Their keys, as the database compares them.
-        names: The attributes that they write.
-        expected: The attributes that they expect something of.
     """
 
     keyed: Keyed
-    changes: Sequence[Change]
+    changes: Alike
     keys: Sequence[tuple[Any, ...]]
-    names: tuple[str, ...]
-    expected: tuple[str, ...]
 
-    def writes(self, change: Change, attribute: str) -> bool:
-        """Say whether a change concerns an attribute; a deletion does all."""
-        return not self.names or attribute in change.values
+    @property
+    def expected(self) -> dict[str, Column]:
+        """What is to be compared; an update is not asked about attributes that it does not change."""
+        values, expected = self.changes.values, self.changes.expected
+        if self.changes.verb != "update":
+            return dict(expected)
+        return {name: column.where(values[name]) for name, column in expected.items() if name in values}
 
     def column(self, attribute: str) -> str:
         """Return the name of the column of an attribute."""

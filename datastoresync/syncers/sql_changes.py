@@ -13,8 +13,9 @@ from typing import Any, Self
 import attrs
 
 from datastoresync.errors import SyncerError
+from datastoresync.syncers.alike import parts_of
 from datastoresync.syncers.changes import Change, Outcome, Outcomes, Same
-from datastoresync.syncers.sql_blocks import SEGMENT, Batch, Keyed, Places, Unit, blocks, groups, segments
+from datastoresync.syncers.sql_blocks import SEGMENT, Batch, Keyed, Places, Unit, blocks, groups
 from datastoresync.syncers.sql_bulk import FEWEST, Bulk, bulk_for
 from datastoresync.syncers.sql_database import Database
 from datastoresync.syncers.sql_schema import Catalogue, StoredLink
@@ -44,7 +45,7 @@ def apply_changes(database: Database, changes: Iterable[Change], *, same: Same) 
         LockedError: Another run is writing to one of the tables.
         SyncerError: A table or column is not there, or the store as a whole gave up. Nothing was written.
     """
-    waiting = segments(changes, SEGMENT)
+    waiting = parts_of(changes, SEGMENT, FEWEST)
     first = next(waiting, None)
     outcomes = Outcomes()
     if first is None:
@@ -58,17 +59,18 @@ def apply_changes(database: Database, changes: Iterable[Change], *, same: Same) 
             for segment in chain([first], waiting):
                 with database.refusals("cannot apply the changes to"):
                     found = list(places.batches(segment, len(outcomes), writer.fewest))
+                    count = sum(map(len, segment))
                     names = places.catalogue.names_to_write()
                 database.lock(connection, locked.symmetric_difference(names))
                 locked.update(names)
-                outcomes.extend(len(segment), _DONE)
+                outcomes.extend(count, _DONE)
                 for unit, outcome in chain.from_iterable(map(writer.write, found)):
                     for position, _ in unit.changes:
                         outcomes[position] = outcome
                 for written in (segment, found):
                     written.clear()  # before the next ones are made
     except _CulpritError as culprit:
-        return _failed(culprit, len(outcomes) + sum(map(len, waiting)))
+        return _failed(culprit, len(outcomes) + sum(len(part) for segment in waiting for part in segment))
     except RefusalError as refusal:
         message = f"{database.name} gave up, and nothing was written: {refusal.reason}"
         raise (refusal.blames_store or SyncerError)(message) from None

@@ -41,19 +41,29 @@ class Copied:
     values: list[Sequence[Any]] = attrs.field(init=False, factory=list)
     _kinds: list[str] = attrs.field(init=False, factory=list)
     _types: list[str] = attrs.field(init=False, factory=list)
+    _flags: list[tuple[Sequence[bool], str]] = attrs.field(init=False, factory=list)
 
     def add(self, column: ExactColumn, values: Sequence[Any]) -> str:
         """Add a column with these values, one a row; return what statements call it."""
+        return self._added(column, column.encoded(values, self.unfit))
+
+    def _added(self, column: ExactColumn, values: Sequence[Any]) -> str:
         name = f"v{len(self.names)}"
         self._kinds.append(f"{name} {column.kind}")
         self._types.append(column.sql)
-        self.values.append(column.encoded(values, self.unfit))
+        self.values.append(values)
         self.names.append(f"s.{name}")
         return self.names[-1]
 
-    def where(self, flags: Sequence[bool], there: str, elsewhere: str) -> str:
-        """Return an expression for the rows with a flag, and for those without; the flags are added if they differ."""
-        return there if all(flags) else f"CASE WHEN {self.add(FLAG, flags)} THEN {there} ELSE {elsewhere} END"
+    def where(self, flags: Sequence[bool] | None, there: str, elsewhere: str) -> str:
+        """Return an expression for the rows with a flag, and for those without; all have it if there are no flags."""
+        if flags is None:
+            return there
+        name = next((name for own, name in self._flags if own is flags), None)
+        if name is None:  # one for all expressions with the same flags
+            name = self._added(FLAG, flags)
+            self._flags.append((flags, name))
+        return f"CASE WHEN {name} THEN {there} ELSE {elsewhere} END"
 
     @contextmanager
     def there(self) -> Iterator[None]:

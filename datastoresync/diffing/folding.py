@@ -1,0 +1,45 @@
+"""Takes many actions that were carried out into the destination's branches, in memory, at once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import groupby
+from operator import attrgetter
+from typing import Any
+
+from datastoresync.diffing.action import Action
+from datastoresync.diffing.compared import Compared
+from datastoresync.diffing.diff import Diff
+from datastoresync.errors import ComparisonError
+
+__all__ = ["fold_together"]
+
+
+def fold_together(diff: Diff, actions: Iterable[Action]) -> Iterator[Action]:
+    """Note that actions were carried out; yield those that are to be folded one by one, each at its turn.
+
+    Nothing is noted of what is yielded. All others are as if `Diff.fold` had been called for each.
+    """
+    for (name, verb), group in groupby(actions, key=attrgetter("branch", "verb")):
+        some = list(group)
+        one = next((one for one in diff.compared if one.name == name), None)
+        if one is None or diff.nested or diff.streamed or not _folded(one, verb, some):
+            yield from some
+
+
+def _folded(one: Compared, verb: str, actions: Sequence[Action]) -> bool:
+    """Note actions of one verb in one branch, or say that nothing was noted."""
+    fold_all = one.right.fold_all
+    if fold_all is None or verb not in ("new", "update", "old") or one.left.holding:
+        return False
+    columns: Mapping[str, Sequence[Any]] = {}
+    keys = [action.idnumber for action in actions]
+    if verb == "new":
+        try:
+            columns = one.left.columns(keys, [action.source for action in actions])
+        except ComparisonError:  # one of them is not as it was: whoever folds that one will hear of it
+            return False
+    if not fold_all(verb, actions, columns):
+        return False
+    one.carried_out[verb].update(keys)
+    return True
