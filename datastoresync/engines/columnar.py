@@ -69,6 +69,11 @@ class ColumnarRelation(LocalRelation):
             raise Unfaithful("there is a file without rows")
         files = [HeldFile(file.path, file.state) for file in origin.files]
         columns = origin.files[0].columns
+        for name in columns:
+            found = {file.types[file.columns.index(name)] for file in origin.files}
+            if len(found) > 1 and any(map(pyarrow.types.is_decimal, found)):
+                message = f"{name} has other digits in some of the files"
+                raise Unfaithful(message)
         parts = [_part(pyarrow, held.path, file, columns) for held, file in zip(files, origin.files, strict=True)]
         kinds = [_common(name, [part.kinds[place] for part in parts]) for place, name in enumerate(columns)]
         relation = cls(duckdb, parts, columns, kinds, layout, files=files)

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import math
-import weakref
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from datastoresync.diffing.values import equal
 from datastoresync.engines.conversion import declared, same_declaration
+from datastoresync.engines.finalizer import finalizer
 from datastoresync.engines.likeness import likeness
 from datastoresync.engines.relation import Compared, Unfaithful, Work
+from datastoresync.engines.session import interruptible
 from datastoresync.syncers.records import Columns
 
 if TYPE_CHECKING:
@@ -72,9 +73,10 @@ class _Unlike:
     """A table of what differs, which is gone when nobody reads it any more."""
 
     def __init__(self, relation: LocalRelation) -> None:
-        self.database = relation.duckdb.opened().connection()
+        self._instance = relation.duckdb.opened()
+        self.database = self._instance.connection()
         self.name = f"unlike_{uuid4().hex}"
-        weakref.finalize(self, _drop, self.database, self.name)
+        finalizer(self, _drop, self.database, self.name)
 
     def fill(self, query: str) -> None:
         """Keep what a query gives."""
@@ -93,7 +95,8 @@ class _Unlike:
         """Yield columns of the rows for which a condition holds, some rows at a time."""
         reading = self.database.cursor()  # several may read at once
         try:
-            reading.execute(f"SELECT {wanted} FROM {self.name} WHERE {condition}")  # noqa: S608 - names are ours
+            with interruptible():
+                reading.execute(f"SELECT {wanted} FROM {self.name} WHERE {condition}")  # noqa: S608 - names are ours
             while rows := reading.fetchmany(_CHUNK):
                 yield rows
         finally:
@@ -119,6 +122,8 @@ def _by_line(
                 f"FROM ({lines[0]}{part}) AS l FULL JOIN ({lines[1]}{part}) AS r ON l.line = r.line "
                 f"WHERE l.line IS NULL OR r.line IS NULL{limit}"
             )
+            left.unchanged()
+            right.unchanged()
             if most is not None and unlike.count() > most:
                 return None
 
@@ -166,6 +171,8 @@ def _by_column(left: LocalRelation, right: LocalRelation, work: Work) -> Compare
             f"SELECT {there[0]} IS NOT NULL AS l, {there[1]} IS NOT NULL AS r, {', '.join(columns)} "  # noqa: S608 - names are ours
             f"FROM {tables[0]} FULL JOIN {tables[1]} ON {on} WHERE {' OR '.join(conditions)}"
         )
+    left.unchanged()
+    right.unchanged()
 
     def rows(relation: LocalRelation, table: str) -> Iterator[Columns]:
         names = ", ".join(f"{table}_{relation.raw(name)}" for name in relation.columns)

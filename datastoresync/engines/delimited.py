@@ -120,9 +120,10 @@ class DelimitedRelation(LocalRelation):
     def sample(self) -> dict[str, Any]:
         """A value of each column that has one among the first rows."""
         file, held = self.files[0], self._held[0]
+        self.unchanged()
         with Path(held.path).open(encoding="utf-8", newline="") as text:
-            first = [line.rstrip("\r\n") for line in islice(text, file.line, file.line + _SAMPLE)]
-        columns = self.unwritten([line for line in first if line])
+            lines = (line.rstrip("\r\n") for line in islice(text, file.line, None))
+            columns = self.unwritten(list(islice(filter(None, lines), _SAMPLE)))
         values = (next((value for value in column if value is not None), None) for column in columns)
         return dict(zip(file.columns, values, strict=True))
 

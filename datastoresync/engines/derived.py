@@ -34,7 +34,7 @@ def read_alike(lefts: TableObjects, rights: TableObjects, names: Sequence[str]) 
     if lefts.plain_layout.cls is not rights.plain_layout.cls:
         return None
     read = attributes_read(lefts.plain_layout.cls, names)
-    if read is None or any(not read <= set(table.relation.columns) for table in (lefts, rights)):
+    if not read or any(not read <= set(table.relation.columns) for table in (lefts, rights)):
         return None
     return sorted(read) if all(_is_exact(lefts, rights, name) for name in read) else None
 

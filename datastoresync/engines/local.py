@@ -273,6 +273,7 @@ class LocalRelation:
         self.unchanged()
         with self.duckdb.connected() as connection:
             yield from self.fetched(connection.execute(query, parameters))
+        self.unchanged()
 
     @property
     def sample(self) -> Mapping[str, Any]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-import weakref
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
@@ -15,6 +14,7 @@ from typing import Any
 import attrs
 
 from datastoresync.engines.arrow_kinds import Kind, array_of, kind_of
+from datastoresync.engines.finalizer import finalizer
 from datastoresync.engines.relation import Unfaithful
 from datastoresync.engines.session import DuckDB
 from datastoresync.syncers.records import Columns
@@ -71,7 +71,7 @@ class ParquetStore:
         self._folder = Path(tempfile.mkdtemp(prefix="datastoresync-", dir=duckdb.folder))
         self._behind = ThreadPoolExecutor(1, "datastoresync-parquet")
         self._written: Future[None] | None = None
-        self.close = weakref.finalize(self, _end, self._behind, self._folder)
+        self.close = finalizer(self, _end, self._behind, self._folder)
         """Removes the files."""
         self.parts: list[Part] = []
         self.count = 0
@@ -163,6 +163,9 @@ class ParquetStore:
         pyarrow = self._pyarrow
         kind = kind_of(pyarrow, name, array.type)
         try:
+            if pyarrow.types.is_dictionary(array.type):
+                values = self._stored(name, array.dictionary)  # views of text cannot be taken one by one
+                array = pyarrow.DictionaryArray.from_arrays(array.indices, values).dictionary_decode()
             if kind.stored is not None and array.type != kind.stored:
                 return array.cast(kind.stored)
             if kind.name in ("text", "bytes"):

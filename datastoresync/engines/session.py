@@ -16,10 +16,11 @@ from typing import Any, Final, Self
 
 import attrs
 
+from datastoresync.engines.finalizer import finalizer
 from datastoresync.engines.relation import Unfaithful
-from datastoresync.errors import MissingDependencyError
+from datastoresync.errors import DeclarationError, MissingDependencyError
 
-__all__ = ["DuckDB", "Instance", "literal"]
+__all__ = ["DuckDB", "Instance", "interruptible", "literal"]
 
 _MISSING = "the embedded engine needs DuckDB: pip install 'datastoresync[duckdb]'"
 
@@ -72,9 +73,11 @@ class DuckDB:
         Raises:
             MissingDependencyError: if DuckDB is not installed.
         """
-        connection = self.opened().connection()
+        instance = self.opened()  # held until the work is done
+        connection = instance.connection()
         try:
-            yield connection
+            with interruptible():
+                yield connection
         finally:
             connection.close()
 
@@ -83,7 +86,8 @@ class DuckDB:
         """Turn what DuckDB refuses into `Unfaithful`: whether it is an error is for the in-memory engine to say."""
         library = import_module("duckdb")
         try:
-            yield
+            with interruptible():
+                yield
         except library.Error as error:
             reason = f"DuckDB cannot {what} ({type(error).__name__})"
             raise Unfaithful(reason) from error
@@ -97,7 +101,11 @@ class Instance:
             library = import_module("duckdb")
         except ImportError as error:
             raise MissingDependencyError(_MISSING) from error
-        folder = tempfile.mkdtemp(prefix="datastoresync-", dir=settings.folder)
+        try:
+            folder = tempfile.mkdtemp(prefix="datastoresync-", dir=settings.folder)
+        except OSError as error:
+            message = f"{settings!r}: temporary files cannot go there ({error.strerror}): give a folder that is there"
+            raise DeclarationError(message) from error
         given: dict[str, Any] = {} if settings.threads is None else {"threads": settings.threads}
         try:
             self.database = library.connect(
@@ -110,10 +118,15 @@ class Instance:
                     **given,
                 }
             )
+        except library.Error as error:
+            shutil.rmtree(folder)
+            reason = str(error).splitlines()[0]
+            message = f"{settings!r} is refused by DuckDB: {reason}"
+            raise DeclarationError(message) from error
         except BaseException:
             shutil.rmtree(folder)
             raise
-        weakref.finalize(self, _end, self.database, folder)
+        finalizer(self, _end, self.database, folder)
 
     def connection(self) -> Any:
         """Return a connection of its own, which shows no bar while it works."""
@@ -129,6 +142,17 @@ _OPENING: Final = threading.Lock()
 def _end(database: Any, folder: str) -> None:
     database.close()
     shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def interruptible() -> Iterator[None]:
+    """Let Ctrl-C be what it is everywhere: DuckDB makes an error of its own of it."""
+    try:
+        yield
+    except RuntimeError as error:
+        if "interrupted" in str(error).lower():
+            raise KeyboardInterrupt from error
+        raise
 
 
 def literal(text: str) -> str:

@@ -107,7 +107,8 @@ class ArrowStream:
         """Yield the record batches, each once; what the stream raises goes through."""
         while self._held:
             yield self._held.pop(0)
-        yield from self._rest
+        while (batch := next(self._rest, None)) is not None:  # `yield from` would close it, and others may read on
+            yield batch
 
     def put_back(self, batches: Iterable[Any], error: BaseException | None = None) -> None:
         """Let those who read on start with these batches; the values in them are the same for Python.

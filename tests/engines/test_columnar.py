@@ -328,3 +328,11 @@ def test_a_damaged_page_is_found_when_the_file_is_imported(tmp_path):
 
 def test_arrays_of_moments_without_any_are_nulls():
     assert array_of(pyarrow, "when", [None, None])[0].type == pyarrow.null()
+
+
+def test_decimals_of_other_digits_in_another_file_keep_them(tmp_path):
+    for name, value in (("a", "1.0"), ("b", "1.00")):
+        table = pyarrow.table({"idnumber": [name], "name": [Decimal(value)]})
+        parquet.write_table(table, tmp_path / f"{name}.parquet")
+    people = +Branch(Object, importer=ParquetImporter(tmp_path / "*.parquet"), engine="duckdb")
+    assert [str(item.name) for item in people.range()] == ["1.0", "1.00"]

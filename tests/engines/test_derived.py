@@ -314,3 +314,30 @@ def test_properties_of_different_classes_are_not_alike(tmp_path):
     other = tree(tmp_path, "dest", RIGHT, Member).people.contents.objects
     assert read_alike(one, other, ["domain"]) is None
     assert read_alike(one, one, ["domain"]) == ["email"]
+
+
+class Teacher(Object):
+    name: str
+
+    @property
+    def kind(self):
+        return "teacher"
+
+
+class Pupil(Object):
+    name: str
+
+    @property
+    def kind(self):
+        return "pupil"
+
+
+@pytest.mark.parametrize("other", [Teacher, Pupil])
+def test_a_property_may_read_nothing_of_its_object(tmp_path, other):
+    (tmp_path / "people.csv").write_text("idnumber,name\n1,Ann\n2,Bob\n", encoding="utf-8")
+    one, two = (
+        +Branch(cls, importer=CSVImporter(tmp_path / "people.csv"), engine="duckdb") for cls in (Teacher, other)
+    )
+    diff = one - two
+    assert len(diff) == (0 if other is Teacher else 2)
+    assert "computed in Python for 2 rows" in diff.explain()

@@ -225,3 +225,31 @@ def test_without_duckdb_large_sources_are_objects(monkeypatch):
     monkeypatch.setattr(DuckDB, "available", staticmethod(lambda: False))
     people = loaded(TABLE, engine="auto")
     assert "pip install 'datastoresync[duckdb]'" in people.contents.why
+
+
+@pytest.mark.parametrize("kind", ["Categorical", "Enum"])
+def test_columns_of_categories_are_columns_of_text(kind):
+    polars = pytest.importorskip("polars")
+    dtype = polars.Categorical if kind == "Categorical" else polars.Enum(["Ann", "Bob"])
+    people = loaded(
+        polars.DataFrame({"idnumber": ["1", "2"], "name": ["Ann", "Bob"]}, schema_overrides={"name": dtype})
+    )
+    assert is_table(people)
+    assert [item.name for item in people.range()] == ["Ann", "Bob"]
+
+
+def test_who_stops_reading_a_stream_leaves_the_rest_to_others():
+    stream = ArrowStream(reader())
+    batches = stream.batches()
+    first = next(batches)
+    batches.close()
+    assert len(first) + sum(map(len, stream.batches())) == 3
+
+
+def test_columns_with_names_of_python_become_objects_or_errors(tmp_path):
+    people = pyarrow.table({"idnumber": ["1"], "__class__": ["x"]})
+    with pytest.raises(Exception, match="__class__") as memory:
+        loaded(people, engine="memory")
+    with pytest.raises(type(memory.value), match="__class__") as table:
+        loaded(people)
+    assert str(table.value) == str(memory.value)
