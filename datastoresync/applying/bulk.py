@@ -88,7 +88,9 @@ class StoreTemplate:
         if run.unheard:
             self._at_once(run, actions)
         else:
-            run.note(self._results(run, actions))
+            results = self._results(run, actions)
+            with run.interruptible():  # all is written by now; it is to be in memory too
+                run.note(results)
         for step in following:
             run.note(run.followed(step))
         return run.finish(started)
@@ -97,17 +99,17 @@ class StoreTemplate:
         return Step(action.method, self.apply, (action,))
 
     def _results(self, run: Run, actions: Sequence[Action]) -> Iterator[Result]:
-        """Let the store have the changes; yield what became of each action once it is known of all."""
+        """Let the store have the changes; return what became of each action."""
         if run.mock or not actions:
-            for action in actions:
-                yield Result("succeeded", "mock", action, action.method)
-            return
+            return (Result("succeeded", "mock", action, action.method) for action in actions)
         streamed = is_streamed(run.diff)
         changes = Changes(actions, Making(run.diff, self.stored), streamed=streamed)
         outcomes = self._outcomes(run, actions, changes)
         told: Iterable[Action | None] = changes.again(run.warnings) if streamed else actions
-        for one, outcome in zip(told, outcomes, strict=True):
-            yield Result(_STATUSES[outcome.status], outcome.reason, one, "" if one is None else one.method)
+        return (
+            Result(_STATUSES[outcome.status], outcome.reason, one, "" if one is None else one.method)
+            for one, outcome in zip(told, outcomes, strict=True)
+        )
 
     def _at_once(self, run: Run, actions: Sequence[Action]) -> None:
         """Let the store have the changes; a result for each is made only if somebody asks for it."""
@@ -122,11 +124,13 @@ class StoreTemplate:
         done = actions
         if statuses != Counter(done=len(actions)):
             done = [action for action, outcome in zip(actions, outcomes, strict=True) if outcome.status == "done"]
-        run.note_together(Results({_STATUSES[one]: count for one, count in statuses.items()}, results), done)
+        with run.interruptible():  # as above
+            run.note_together(Results({_STATUSES[one]: count for one, count in statuses.items()}, results), done)
 
     def _outcomes(self, run: Run, actions: Sequence[Action], changes: Sequence[Change]) -> Sequence[Outcome]:
         try:
-            return self.syncer.apply_changes(changes, same=self._same(actions, changes))
+            outcomes = self.syncer.apply_changes(changes, same=self._same(actions, changes))
+            return outcomes if isinstance(outcomes, Outcomes) else list(outcomes)  # they may be looked at much later
         except KeyboardInterrupt:
             run.interrupted = True
             return Outcomes(len(actions), Outcome("undone", "interrupted, and everything rolled back"))

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
-from typing import Any, overload
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import overload
 
-from datastoresync.applying.result import Result
+from datastoresync.applying.result import Result, Status
 
 __all__ = ["Results", "statuses_of"]
+
+_SHOWN = 10
 
 
 class Results(Sequence[Result]):
     """Results that nobody may ever look at: they are made together, once somebody does.
 
-    Equal to any sequence of the same results. A slice is a tuple.
+    In all other ways it is like the tuple of them: equal to it, and added to it. A slice is a tuple.
 
     Args:
         counts: How many there are of each status.
@@ -27,7 +29,7 @@ class Results(Sequence[Result]):
 
     __slots__ = ("_counts", "_made", "_make")
 
-    def __init__(self, counts: Any, make: Callable[[], Iterable[Result]]) -> None:
+    def __init__(self, counts: Mapping[Status, int], make: Callable[[], Iterable[Result]]) -> None:
         self._counts: Counter[str] = Counter(counts)
         self._make = make
         self._made: tuple[Result, ...] | None = None
@@ -40,6 +42,7 @@ class Results(Sequence[Result]):
     def _all(self) -> tuple[Result, ...]:
         if self._made is None:
             self._made = tuple(self._make())
+            self._make = tuple  # what it held is needed no more
         return self._made
 
     def __len__(self) -> int:
@@ -53,13 +56,21 @@ class Results(Sequence[Result]):
         return self._all()[index]
 
     def __eq__(self, other: object) -> bool:
-        return self._all() == tuple(other) if isinstance(other, Sequence) else NotImplemented
+        return self._all() == tuple(other) if isinstance(other, (tuple, Results)) else NotImplemented
+
+    def __add__(self, other: Sequence[Result]) -> tuple[Result, ...]:
+        return self._all() + tuple(other) if isinstance(other, (tuple, Results)) else NotImplemented
+
+    def __radd__(self, other: tuple[Result, ...]) -> tuple[Result, ...]:
+        return other + self._all() if isinstance(other, tuple) else NotImplemented
 
     def __hash__(self) -> int:
         return hash(self._all())
 
     def __repr__(self) -> str:
-        return f"<Results: {', '.join(f'{status}={count}' for status, count in self._counts.items()) or 'none'}>"
+        if len(self) <= _SHOWN:
+            return repr(self._all())
+        return f"<Results: {', '.join(f'{status}={count}' for status, count in self._counts.items())}>"
 
 
 def statuses_of(results: Sequence[Result]) -> Counter[str]:

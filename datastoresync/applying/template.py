@@ -170,8 +170,14 @@ class Run:
     def note_together(self, results: Results, done: Iterable[Action]) -> None:
         """Keep the results of a whole run that is `unheard`, and fold the actions that were done."""
         self.together = results
-        for action in fold_together(self.diff, done):
-            self._fold(action, None)
+        try:
+            for action in fold_together(self.diff, done):
+                self._fold(action, None)
+        except Exception as error:  # noqa: BLE001 - as in `_fold`
+            self.warnings.append(f"all is done, but not all of it is in memory: {reason_of(error)}; import again")
+            for one in self.diff.compared:
+                if one.right.folded_all is not None:
+                    one.right.folded_all()
 
     def note(self, results: Iterable[Result]) -> None:
         """Keep results, fold those that succeeded, and tell the reporters."""

@@ -20,7 +20,10 @@ from datastoresync import (
     Table,
     Tree,
 )
+from datastoresync.applying import template
 from datastoresync.applying.bulk import StoreTemplate
+from datastoresync.diffing.action import Action
+from datastoresync.diffing.diff import Diff
 from datastoresync.syncers.changes import Outcome
 from datastoresync.syncers.sql import SQLSyncer
 
@@ -483,3 +486,69 @@ def test_a_tree_that_takes_no_changes_says_what_to_do():
     source = +Tree("source", branches={"users": Branch(importer=[{"idnumber": "1"}])})
     with pytest.raises(TypeError, match="dest has no template, no syncer, and no objects with create"):
         source >> over(ReadOnly())
+
+
+# After it is written ------------------------------------------------------------------------------------------------
+
+
+PLAIN = [{"idnumber": str(number), "name": "before"} for number in range(4)]
+
+
+def wanted(name="after"):
+    rows = [{"idnumber": str(number), "name": name} for number in range(4)]
+    return +Tree("source", branches={"users": Branch(Object, importer=rows)})
+
+
+@pytest.mark.parametrize("reporters", [[], [CollectingReporter()]])
+def test_ctrl_c_after_it_is_written_does_not_lose_what_was_done(monkeypatch, reporters):
+    source, dest = wanted(), over(Store(PLAIN))
+    told = []
+    fold, fold_together = Diff.fold, template.fold_together
+
+    def interrupting(*arguments):
+        if not told:
+            told.append(None)
+            signal.raise_signal(signal.SIGINT)
+        return (fold if isinstance(arguments[1], Action) else fold_together)(*arguments)
+
+    monkeypatch.setattr(Diff, "fold", interrupting)
+    monkeypatch.setattr(template, "fold_together", interrupting)
+    with pytest.raises(SyncInterrupted) as caught:
+        source.sync_to(dest, reporters=reporters, limits=ANYTHING)
+    assert caught.value.report.succeeded == 4
+    assert {item.name for item in dest.users.values()} == {"after"}
+
+
+class Uncopied:
+    def __init__(self, text):
+        self.text = text
+
+    def __eq__(self, other):
+        return isinstance(other, Uncopied) and self.text == other.text
+
+    def __hash__(self):
+        return hash(self.text)
+
+    def __copy__(self):
+        raise RuntimeError("no copies")
+
+    __deepcopy__ = __copy__
+
+
+@pytest.mark.parametrize("reporters", [[], [CollectingReporter()]])
+def test_what_is_written_and_cannot_be_in_memory_is_a_warning(reporters):
+    dest = over(Store(PLAIN))
+    rows = [{"idnumber": "9", "name": Uncopied("x")}, *PLAIN]
+    source = +Tree("source", branches={"users": Branch(Object, importer=rows)})
+    report = source.sync_to(dest, reporters=reporters, limits=ANYTHING)
+    assert (report.succeeded, report.failed) == (1, 0)
+    assert "9" in dest.users or "import again" in " ".join(report.warnings)
+
+
+def test_outcomes_that_come_one_by_one_are_kept():
+    class Streaming(Store):
+        def apply_changes(self, changes, *, same):
+            return iter(super().apply_changes(changes, same=same))
+
+    report = wanted().sync_to(over(Streaming(PLAIN)), limits=ANYTHING)
+    assert [result.status for result in report.results] == ["succeeded"] * 4

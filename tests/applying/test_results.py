@@ -32,13 +32,21 @@ def test_they_are_like_a_tuple(made, start, stop):
     assert results.counts == statuses_of(made)
     assert not looks, "nobody has looked at one"
     assert results == tuple(made)
-    assert results == made
+    assert results != made, "a tuple is no list"
+    more = (Result("failed"),)
+    assert results + more == tuple(made) + more
+    assert more + results == more + tuple(made)
+    assert results + lazily(made)[0] == (*made, *made)
     assert tuple(made) == results
     assert list(results) == made
     assert results[start:stop] == tuple(made[start:stop])
     assert hash(results) == hash(tuple(made))
-    assert results != [*made, Result("failed")]
+    assert results != (*made, Result("failed"))
     assert results != 5
+    with pytest.raises(TypeError):
+        results + made
+    with pytest.raises(TypeError):
+        made + results
     if -len(made) <= start < len(made):
         assert results[start] is made[start]
     assert len(looks) == 1, "they are made once"
@@ -56,9 +64,11 @@ def test_a_report_of_them_is_as_one_of_a_tuple(made):
     assert bool(looks) == bool(mine.failed or mine.conflicts or mine.unhandled)
 
 
-def test_they_say_how_many_there_are():
-    assert repr(Results({"succeeded": 2, "failed": 1}, list)) == "<Results: succeeded=2, failed=1>"
-    assert repr(Results({}, list)) == "<Results: none>"
+def test_they_say_how_many_there_are_or_what_the_few_are():
+    assert repr(Results({"succeeded": 20, "failed": 1}, list)) == "<Results: succeeded=20, failed=1>"
+    made = (Result("failed", "why"),)
+    assert repr(lazily(made)[0]) == repr(made)
+    assert repr(Results({}, list)) == "()"
 
 
 # What a store did -----------------------------------------------------------------------------------------------------
