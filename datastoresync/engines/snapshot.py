@@ -5,14 +5,13 @@ Needs SQLAlchemy, and is only imported once an `SQLSyncer` opens its database.
 
 from __future__ import annotations
 
-import weakref
 from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager, suppress
-from functools import partial
 from typing import Any
 
 import sqlalchemy as sa
 
+from datastoresync.engines.finalizer import finalizer
 from datastoresync.engines.relation import Unfaithful
 from datastoresync.errors import DatastoreSyncError, SyncerError
 from datastoresync.syncers.sql_database import Database
@@ -28,9 +27,10 @@ _SAVEPOINT = "datastoresync"
 # What may no longer be there: a schema, a table, a column.
 # https://www.postgresql.org/docs/current/errcodes-appendix.html
 _GONE = frozenset({"3F000", "42P01", "42703", "42809"})
-_MOMENT = "SELECT pg_current_snapshot()::text"
+# A standby does not say which transactions it takes to be going on, so that no two of its moments are known to be one.
+_MOMENT = "SELECT CASE WHEN pg_is_in_recovery() THEN NULL ELSE pg_current_snapshot()::text END"
 _FACTS = """
-SELECT pg_current_snapshot()::text AS moment, clock_timestamp() AS taken, current_setting('TimeZone') AS zone,
+SELECT current_setting('TimeZone') AS zone, current_setting('server_encoding') AS encoding,
     current_setting('search_path') AS search_path, system_identifier, pg_postmaster_start_time() AS started,
     current_database() AS database, current_user AS role, session_user AS login,
     current_setting('row_security') AS row_security,
@@ -67,14 +67,14 @@ class Snapshot:
             try:
                 connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
                 connection.detach()  # neither does the pool wait for it, nor does closing the pool close it
+                self.moment: str | None = connection.execute(sa.text(_MOMENT)).scalar_one()
                 facts = connection.execute(sa.text(_FACTS)).one()
                 connection.exec_driver_sql(f"SAVEPOINT {_SAVEPOINT}")
             except BaseException:
                 connection.close()
                 raise
         self._connection = connection
-        self.moment: str = facts.moment
-        self.taken: Any = facts.taken
+        self.encoding: str = facts.encoding
         self.zone: str = facts.zone
         self.role: str = facts.role
         self.user: str = facts.login
@@ -93,10 +93,22 @@ class Snapshot:
         """Whether it has ended."""
         return self._connection is None
 
+    @property
+    def order(self) -> tuple[int, int, int] | None:
+        """What is larger for a later snapshot, and equal for equal ones: three numbers, of which the last is negative.
+
+        They are the number of the first transaction that had not begun, that of the first one that was going on, and
+        how many were. None if it cannot be told.
+        """
+        if self.moment is None:
+            return None
+        oldest, behind, going_on = self.moment.split(":")
+        return int(behind), int(oldest), -len(going_on.split(",")) if going_on else 0
+
     def hold(self, user: object) -> Callable[[], Any]:
         """Keep the snapshot while an object lives; return what lets go of it earlier."""
         self._users += 1
-        return weakref.finalize(user, partial(_let_go, self))
+        return finalizer(user, _let_go, self)
 
     def let_go(self) -> None:
         """Say that one of its users needs it no longer; the last one ends it."""
@@ -226,7 +238,7 @@ def snapshot_of(database: Database) -> Snapshot:
             moment = connection.execute(sa.text(_MOMENT)).scalar_one()
         held: list[Snapshot] = list(database.snapshots)
         for snapshot in held:
-            if snapshot.moment == moment:
+            if moment is not None and snapshot.moment == moment:
                 return snapshot
     if len(database.snapshots) >= _MOST:
         message = f"{_MOST} states of the database are held already"

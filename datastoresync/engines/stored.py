@@ -9,14 +9,16 @@ from collections.abc import Collection, Hashable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+import attrs
 import sqlalchemy as sa
 
 from datastoresync.engines.relation import Compared, Page, Relation, Unfaithful, Work
 from datastoresync.engines.snapshot import Snapshot, snapshot_of
+from datastoresync.engines.stored_alike import Alike
 from datastoresync.engines.stored_comparison import Part, differing_rows, refuse_other_names, side_by_side, streamed
-from datastoresync.engines.stored_keys import KEYS
+from datastoresync.engines.stored_doubts import converters_of, doubts_of
+from datastoresync.engines.stored_served import differing_far_apart
 from datastoresync.engines.stored_source import Source, query_source, table_source
-from datastoresync.engines.stored_types import form_of
 from datastoresync.errors import SyncerError
 from datastoresync.syncers.changes import Table
 from datastoresync.syncers.records import Columns
@@ -50,8 +52,8 @@ class StoredRelation:
         self.source = source
         self.columns: tuple[str, ...] = tuple(source.columns)
         self.identifiers = layout.identifiers
-        self._part = Part.of(source, layout.identifiers, _converters(source, layout), None)
-        self._doubts = dict(_doubts(source, self._part, layout))
+        self._part = Part.of(source, layout.identifiers, converters_of(source, layout), None)
+        self._doubts = dict(doubts_of(source, self._part, layout))
         self.snapshot = snapshot
         self.place: Hashable = snapshot.place
         self._let_go = snapshot.hold(self)
@@ -102,10 +104,11 @@ class StoredRelation:
     def differing(self, other: Relation, work: Work) -> Compared:
         """Compare with another relation of the database, which does it by itself: only rows that differ are read.
 
-        If the two were imported at different moments, both move to the later one, and are what they were then.
+        If the two were imported at different moments, and no snapshot shows both as they were, it does as two databases
+        would.
 
         Raises:
-            Unfaithful: The database cannot, or what is there at that moment is not what may be compared there.
+            Unfaithful: The database cannot.
             SyncerError: A table was changed since, or the database ended the snapshot; while rows are read, too.
         """
         if not isinstance(other, StoredRelation) or self.place != other.place:
@@ -122,13 +125,16 @@ class StoredRelation:
         left = Part.of(self.source, self.identifiers, work.left, "mine")
         right = Part.of(other.source, other.identifiers, work.right, "theirs")
         statement = differing_rows(left, right, work.attributes)
-        self._meet(other)
+        common = self._common(other)
+        if common is None:
+            found = differing_far_apart(self, other, work)
+            return attrs.evolve(found, why=f"both sides changed in one PostgreSQL between their imports: {found.why}")
         width = len(self.columns)
         places = (
             self.columns.index(self.identifiers[0]),
             width + other.columns.index(other.identifiers[0]),
         )
-        chunks = self._told(statement, (self.source, other.source), next(iter(paths), None))
+        chunks = _told(common, statement, (self.source, other.source), next(iter(paths), None))
         rows = side_by_side(chunks, width, places)
         return Compared(*rows, why="both sides are in one PostgreSQL, which compared them")
 
@@ -138,36 +144,61 @@ class StoredRelation:
 
         return pull(self)
 
-    def move(self, snapshot: Snapshot) -> None:
-        """Become what it was at the moment of another snapshot of the same place.
-
-        Raises:
-            Unfaithful: Then, there was something in it that only an import row by row can judge. It stays what it is.
-            SyncerError: It cannot be read.
-        """
-        if snapshot is self.snapshot:
-            return
-        if snapshot.moment != self.snapshot.moment:
-            self.count = self._counted(snapshot)
-        let_go, self.snapshot = self._let_go, snapshot
-        self._let_go = snapshot.hold(self)
-        let_go()
-
     def close(self) -> None:
         """Let go of the snapshot; nothing is asked afterwards."""
         self._let_go()
 
-    def _meet(self, other: StoredRelation) -> None:
-        earlier, later = sorted((self, other), key=lambda one: one.snapshot.taken)
-        earlier.move(later.snapshot)
+    def _common(self, other: StoredRelation) -> Snapshot | None:
+        """Return a snapshot in which both are what they were when they were imported; None if none is known to be one.
+
+        If something happened between the two imports, which may have been anywhere on the server, this looks whether
+        any of it happened to the tables of one side: then the other side's snapshot shows them as they were, too.
+
+        Raises:
+            SyncerError: A table was changed since, or the database ended the snapshot.
+        """
+        if self.snapshot is other.snapshot:
+            return self.snapshot
+        orders = (self.snapshot.order, other.snapshot.order)
+        if orders[0] is None or orders[1] is None:
+            return None
+        if orders[0] == orders[1]:
+            return self.snapshot
+        earlier, later = (self, other) if orders[0] < orders[1] else (other, self)
+        if earlier.is_unchanged(earlier.snapshot, later.snapshot):
+            return later.snapshot
+        return earlier.snapshot if later.is_unchanged(earlier.snapshot, later.snapshot) else None
+
+    def is_unchanged(self, earlier: Snapshot, later: Snapshot) -> bool:
+        """Say whether the tables are the same in two snapshots of the database; False if that is not sure.
+
+        They are if none of the rows in the later one was written by a transaction that was not over in the earlier one,
+        and no row is missing. All of these have numbers from that of the oldest one on that was going on.
+
+        Raises:
+            SyncerError: A table was changed since, or the database ended the snapshot.
+        """
+        if earlier.order is None or later.order is None:
+            return False
+        counted = []
+        for snapshot in (later, earlier):
+            with snapshot.reading(self.source.search_path) as connection:
+                self.source.check(connection)
+                tables = self.source.written(connection, earlier.order[1], later.order[0])
+            if tables is None or (snapshot is later and any(new for _, new in tables)):
+                return False
+            counted.append([rows for rows, _ in tables])
+        return counted[0] == counted[1]
 
     def _counted(self, snapshot: Snapshot) -> int:
         """Return the number of rows, in the one pass that also looks for what only an import can judge."""
         part, source = self._part, self.source
         doubtful = sa.func.bool_or(sa.or_(sa.false(), *self._doubts.values()))
+        alike = Alike(part.selectable, part.keys)
         with snapshot.reading(source.search_path) as connection:
             source.check(connection)
-            count, doubted = connection.execute(sa.select(sa.func.count(), doubtful).select_from(part.selectable)).one()
+            wanted = sa.select(sa.func.count(), doubtful, alike.suspicion).select_from(part.selectable)
+            count, doubted, suspected = connection.execute(wanted).one()
             if doubted:
                 for reason, doubt in self._doubts.items():
                     if _any(connection, sa.select(sa.literal(1)).select_from(part.selectable).where(doubt)):
@@ -177,6 +208,9 @@ class StoredRelation:
                 if _any(connection, groups.having(sa.func.count() > 1)):
                     message = "an idnumber is there twice"
                     raise Unfaithful(message)
+            if suspected and alike.found(connection, everywhere=snapshot.encoding != "UTF8"):
+                message = "some idnumbers may look alike"
+                raise Unfaithful(message)
         return int(count)
 
     @property
@@ -189,21 +223,6 @@ class StoredRelation:
     def _read(self, statement: sa.Select[Any]) -> Iterator[Columns]:
         with self.asked() as connection:
             yield from chunks_of(connection.execute(statement, execution_options=_STREAMED))
-
-    def _told(self, statement: sa.Select[Any], sources: Sequence[Source], search_path: str | None) -> Iterator[Columns]:
-        """Yield what a comparison finds.
-
-        Through a connection of its own: a cursor would let others ask meanwhile, but has a query run by one process.
-        """
-        exported = self.snapshot.export()
-        way = self.snapshot.reading(search_path) if exported is None else self.snapshot.beside(exported, search_path)
-        with way as connection:
-            for source in sources:
-                source.check(connection)
-            if exported is None:
-                yield from chunks_of(connection.execute(statement, execution_options=_STREAMED))
-            else:
-                yield from streamed(connection, statement)
 
     @contextmanager
     def asked(self) -> Iterator[sa.Connection]:
@@ -262,54 +281,23 @@ def _any(connection: sa.Connection, statement: sa.Select[Any]) -> bool:
     return connection.execute(statement.limit(1)).first() is not None
 
 
+def _told(
+    snapshot: Snapshot, statement: sa.Select[Any], sources: Sequence[Source], search_path: str | None
+) -> Iterator[Columns]:
+    """Yield what a comparison finds.
+
+    Through a connection of its own: a cursor would let others ask meanwhile, but has a query run by one process.
+    """
+    exported = snapshot.export()
+    way = snapshot.reading(search_path) if exported is None else snapshot.beside(exported, search_path)
+    with way as connection:
+        for source in sources:
+            source.check(connection)
+        if exported is None:
+            yield from chunks_of(connection.execute(statement, execution_options=_STREAMED))
+        else:
+            yield from streamed(connection, statement)
+
+
 class _Holder:
     """Holds a snapshot until a relation does."""
-
-
-def _converters(source: Source, layout: Any) -> dict[str, Any]:
-    """Return how each attribute is converted.
-
-    Raises:
-        Unfaithful: The class does not take these columns, or converts one of them by itself.
-    """
-    fields = layout.fields
-    columns = source.columns
-    if fields is None:
-        missing, unknown = [name for name in layout.identifiers if name not in columns], []
-    else:
-        missing = [name for name, field in fields.items() if field.default is None and name not in columns]
-        missing += [name for name in layout.identifiers if name not in columns]
-        unknown = [name for name in columns if name not in fields]
-    if missing or unknown:
-        message = f"{(missing or unknown)[0]} is not both a column and a field"
-        raise Unfaithful(message)
-    if fields is None:
-        return dict.fromkeys(columns)
-    own = next((name for name in columns if fields[name].converter is None), None)
-    if own is not None:
-        message = f"{own} has a converter of its own"
-        raise Unfaithful(message)
-    return {name: fields[name].converter for name in columns}
-
-
-def _doubts(source: Source, part: Part, layout: Any) -> Iterator[tuple[str, sa.ColumnElement[bool]]]:
-    """Yield what would make an import refuse a row, or the driver fail: a reason, and when it is so.
-
-    Raises:
-        Unfaithful: That cannot be told of some column.
-    """
-    for name, form in zip(layout.identifiers, part.keys.forms, strict=True):
-        if form.family not in KEYS:
-            message = f"{name} is {form.family}, whose order may be another one in the database"
-            raise Unfaithful(message)
-        if form.family in ("text", "bytea"):
-            empty = sa.literal("" if form.family == "text" else b"", KEYS[form.family][1])
-            yield f"{name} is empty somewhere", form.value == empty
-    for name, column in source.columns.items():
-        converter = part.converters.get(name)
-        form_of(column, converter)
-        takes_none = converter is None or converter.identity or type(None) in converter.kinds
-        if column.nullable and (name in layout.identifiers or not takes_none):
-            yield f"{name} is NULL somewhere", column.column.is_(None)
-        if column.unreadable is not None:
-            yield f"{name} is somewhere what Python has no value for", column.unreadable

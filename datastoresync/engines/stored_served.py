@@ -7,16 +7,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import sqlalchemy as sa
 from sqlalchemy.types import TypeEngine
 
 from datastoresync.engines.checksums import Served, differing_by_ranges
 from datastoresync.engines.relation import Compared, Unfaithful, Work
-from datastoresync.engines.stored import StoredRelation
 from datastoresync.engines.stored_comparison import refuse_other_names
 from datastoresync.engines.stored_types import Form, StoredColumn, form_of
+
+if TYPE_CHECKING:
+    from datastoresync.engines.stored import StoredRelation
 
 __all__ = ["differing_far_apart"]
 
@@ -38,7 +40,7 @@ _TYPES: Final[Mapping[str, TypeEngine[Any]]] = MappingProxyType(
 
 
 def differing_far_apart(left: StoredRelation, right: StoredRelation, work: Work) -> Compared:
-    """Compare tables of two databases, of which little more travels than what differs.
+    """Compare tables of two databases, or of two states of one, of which little more travels than what differs.
 
     Args:
         left: The source.

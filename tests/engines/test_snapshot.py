@@ -105,21 +105,89 @@ def test_a_column_that_is_gone_is_named(syncer, users, execute):
         names(relation)
 
 
-def test_a_partition_and_a_view_are_looked_through(syncer, users, execute):
-    execute(
-        users,
-        "CREATE TABLE parts (idnumber text PRIMARY KEY, name text NOT NULL) PARTITION BY HASH (idnumber)",
-        "CREATE TABLE part PARTITION OF parts FOR VALUES WITH (MODULUS 1, REMAINDER 0)",
-        "INSERT INTO parts SELECT * FROM users",
-        "CREATE VIEW seen AS SELECT * FROM parts",
-    )
-    relations = [opened(syncer, User, "parts"), opened(syncer, User, "seen")]
-    relations.append(open_stored(syncer, query="SELECT * FROM seen -- all", layout=layout_of(User)))
-    assert [names(relation) for relation in relations] == [["Ann", "Bob"]] * 3
-    execute(users, "TRUNCATE part")
+PARTS = (
+    "CREATE TABLE parts (idnumber text NOT NULL, name text NOT NULL) PARTITION BY LIST (idnumber)",
+    "CREATE TABLE part PARTITION OF parts FOR VALUES IN ('1', '2')",
+    "INSERT INTO parts SELECT * FROM users",
+    "CREATE TABLE more AS SELECT '3' AS idnumber, 'Cyd' AS name",
+    "ALTER TABLE more ALTER idnumber SET NOT NULL, ALTER name SET NOT NULL",
+)
+
+
+def several(syncer, *tables):
+    """The tables, and queries on them."""
+    found = [opened(syncer, User, table) for table in tables]
+    queries = [f"SELECT * FROM {table} -- all" for table in tables]
+    return found + [open_stored(syncer, query=query, layout=layout_of(User)) for query in queries]
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "TRUNCATE part",
+        "ALTER TABLE parts DETACH PARTITION part",
+        "ALTER TABLE parts ATTACH PARTITION more FOR VALUES IN ('3')",
+    ],
+)
+def test_partitions_are_those_of_the_import(statement, syncer, users, execute):
+    execute(users, *PARTS)
+    relations = several(syncer, "parts")
+    assert [names(relation) for relation in relations] == [["Ann", "Bob"]] * 2
+    execute(users, statement)
     for relation in relations:
         with pytest.raises(SyncerError, match="was altered, emptied"):
             names(relation)
+        with pytest.raises(SyncerError, match="was altered, emptied"):
+            relation.present(["1"])
+
+
+@pytest.mark.parametrize(("before", "after"), [("NO INHERIT", "INHERIT"), ("INHERIT", "NO INHERIT")])
+def test_children_are_those_of_the_import(before, after, syncer, users, execute):
+    execute(users, "CREATE TABLE more () INHERITS (users)", "INSERT INTO more VALUES ('3', 'Cyd')")
+    execute(users, "ALTER TABLE more NO INHERIT users", *([] if "NO" in before else ["ALTER TABLE more INHERIT users"]))
+    relations = several(syncer, "users")
+    execute(users, f"ALTER TABLE more {after} users")
+    for relation in relations:
+        with pytest.raises(SyncerError, match="was altered, emptied"):
+            names(relation)
+
+
+def test_rows_that_are_not_for_everybody_are_read(users, execute):
+    execute(users, "DROP ROLE IF EXISTS reader", "CREATE ROLE reader", "GRANT USAGE ON SCHEMA public TO reader")
+    execute(users, "GRANT SELECT ON users TO reader")
+    with SQLSyncer(users, connect_args={"options": "-crole=reader"}) as syncer:
+        relation = opened(syncer, User, "users")
+        execute(users, "ALTER TABLE users ENABLE ROW LEVEL SECURITY", "CREATE POLICY p ON users USING (name <> 'Ann')")
+        with pytest.raises(SyncerError, match="was altered, emptied"):
+            names(relation)
+        with pytest.raises(Unfaithful, match="its rows are not all for everybody"):
+            opened(syncer, User, "users")
+
+
+def test_statistics_and_indexes_change_nothing(syncer, users, execute):
+    relations = several(syncer, "users")
+    execute(users, "ANALYZE users", "CREATE INDEX named ON users (name)", "GRANT SELECT ON users TO public")
+    assert [names(relation) for relation in relations] == [["Ann", "Bob"]] * 2
+
+
+def test_moments_of_a_standby_are_not_shared(syncer, monkeypatch):
+    monkeypatch.setattr("datastoresync.engines.snapshot._MOMENT", "SELECT NULL")
+    one, other = opened(syncer, User, "users"), opened(syncer, User, "users")
+    assert one.snapshot is not other.snapshot
+    assert one.snapshot.order is None
+
+
+def test_snapshots_are_in_order(syncer, users, execute):
+    import psycopg
+
+    orders = []
+    with psycopg.connect(users.replace("+psycopg", "")) as writer:
+        for statement in ("SELECT 1", "SELECT pg_current_xact_id()", "COMMIT"):
+            writer.execute(statement)
+            execute(users, "SELECT pg_current_xact_id()")
+            orders.append(opened(syncer, User, "users").snapshot.order)
+    assert orders == sorted(set(orders))
+    assert orders[1][2] == -1
 
 
 def test_the_connection_is_closed_with_the_relation(syncer, users, execute):

@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from stored_rows import KEYS, layout_of, opened
 
-from datastoresync import Link, Object, SQLSyncer
+from datastoresync import Link, Object, SQLSyncer, SyncerError
 from datastoresync.engines.relation import Page, Unfaithful
 from datastoresync.engines.stored import open_stored
 from datastoresync.syncers.changes import Table
@@ -172,7 +172,7 @@ def test_an_aware_moment_is_none_of_those_without_a_zone(database, execute, sync
 
 
 def test_keys_of_several_parts(database, execute, syncer):
-    keys = [("a", 1), ("a", 2), ("A", 2), ("b", -1), ("a\n", 0)]
+    keys = [("a", 1), ("a", 2), ("A", 3), ("b", -1), ("a\n", 0)]
     table(execute, database, "first text, second int, UNIQUE (second, first)", keys)
     relation = opened(syncer, Pair, "things")
     bounds = [*keys, ("a",), (), ("a\0", 3), ("\ud800", 1), ("c", 0.5)]
@@ -238,6 +238,19 @@ def test_a_query_is_a_relation_too(database, execute, syncer):
         ("SELECT '1' AS idnumber LIMIT 1", "a query with LIMIT may give other rows each time"),
         ("SELECT random()::text AS idnumber", r"random\(\) may give something else each time"),
         (r"SELECT E'\:a' AS idnumber", "a query with backslashes is sent as it is"),
+        ("SELECT random/**/()::text AS idnumber", r"random\(\) may give something else each time"),
+        ('SELECT "random" -- (\n ()::text AS idnumber', r"random\(\) may give"),
+        ("SELECT '$a$' || random()::text || '$a$' AS idnumber", r"random\(\) may give"),
+        ("SELECT pg_catalog.CLOCK_timestamp()::text AS idnumber", r"clock_timestamp\(\) may give"),
+        ("SELECT now()::text AS idnumber", r"now\(\) may give"),
+        ("SELECT pg_backend_pid()::text AS idnumber", r"pg_backend_pid\(\) may give"),
+        ("SELECT current_date::text AS idnumber", "a query with CURRENT_DATE may give"),
+        ("SELECT ('Now'::text)::date::text AS idnumber", "a query with 'now' may give"),
+        ("SELECT '1' AS idnumber /* a /* b */ */", "a comment in a comment"),
+        (r"SELECT E'\'' AS idnumber", "a query with escapes is sent as it is"),
+        ('SELECT U&"\\0072andom"()::text AS idnumber', "is sent as it is"),
+        ("SELECT table_name::text AS idnumber FROM information_schema.tables", "there is a view in it"),
+        ("SELECT '1' AS idnumber FROM pg_class TABLESAMPLE SYSTEM (1)", "TABLESAMPLE"),
         ("SELECT '1' AS idnumber, 2 AS idnumber", "columns without names of their own"),
         ("SELECT 'a'::bpchar AS idnumber", "idnumber is of a type without a counterpart"),
         ("SELECT '1' AS other", "idnumber is not both a column and a field"),
@@ -249,6 +262,143 @@ def test_a_query_is_a_relation_too(database, execute, syncer):
 def test_a_query_that_has_to_be_read(query, reason, database, syncer):
     with pytest.raises(Unfaithful, match=reason):
         open_stored(syncer, query=query, layout=layout_of(Anything))
+
+
+def test_what_is_no_code_of_a_query_does_not_matter(database, execute, syncer):
+    execute(database, """CREATE TABLE things AS SELECT '1' AS idnumber, 'x' AS "random" """)
+    query = """SELECT idnumber, "random", $a$random()$a$ AS a, 'limit now()' AS b, E'it\\\\ now()' AS c
+        FROM things -- limit random()
+        /* random() */"""
+    relation = open_stored(syncer, query=query, layout=layout_of(Anything))
+    assert list(relation.rows()) == [[("1",), ("x",), ("random()",), ("limit now()",), ("it\\ now()",)]]
+
+
+@pytest.mark.parametrize(
+    ("definition", "query", "reason"),
+    [
+        (
+            "FUNCTION f(text) RETURNS text IMMUTABLE LANGUAGE sql AS 'SELECT $1'",
+            "SELECT F (idnumber) AS idnumber FROM things",
+            r"f\(\) may give",
+        ),
+        (
+            "FUNCTION f() RETURNS SETOF things STABLE LANGUAGE sql AS 'SELECT * FROM things LIMIT 1'",
+            "SELECT * FROM f()",
+            r"f\(\) may give",
+        ),
+        (
+            "FUNCTION f(things) RETURNS text LANGUAGE sql AS 'SELECT random()::text'",
+            "SELECT idnumber, things.f AS name FROM things",
+            r"f\(\) may give",
+        ),
+        (
+            "OPERATOR !~~~ (FUNCTION = textcat_anew, LEFTARG = text, RIGHTARG = text)",
+            "SELECT idnumber, idnumber !~~~ idnumber AS name FROM things",
+            "the operator !~~~ may give",
+        ),
+    ],
+)
+def test_what_others_may_make_anew_has_to_be_read(definition, query, reason, database, execute, syncer):
+    execute(
+        database,
+        "CREATE TABLE things AS SELECT '1' AS idnumber",
+        "CREATE FUNCTION textcat_anew(text, text) RETURNS text LANGUAGE sql AS 'SELECT random()::text'",
+        f"CREATE {definition}",
+    )
+    with pytest.raises(Unfaithful, match=reason):
+        open_stored(syncer, query=query, layout=layout_of(Anything))
+
+
+@pytest.mark.parametrize("query", [None, "SELECT * FROM seen", "SELECT * FROM (SELECT * FROM more) AS more"])
+def test_views_have_to_be_read(query, database, execute, syncer):
+    execute(
+        database,
+        "CREATE TABLE things AS SELECT '1' AS idnumber",
+        "CREATE VIEW seen AS SELECT idnumber, random() AS value FROM things",
+        "CREATE VIEW more AS SELECT * FROM seen",
+    )
+    what = {"query": query} if query else {"table": Table("seen")}
+    with pytest.raises(Unfaithful, match="there is a view in it, which may give other rows each time"):
+        open_stored(syncer, layout=layout_of(Anything), **what)
+
+
+def test_a_materialized_view_is_a_table(database, execute, syncer):
+    execute(database, "CREATE MATERIALIZED VIEW things AS SELECT '1' AS idnumber")
+    relation = opened(syncer, Text, "things")
+    assert list(relation.rows()) == [[("1",)]]
+    execute(database, "REFRESH MATERIALIZED VIEW things")
+    with pytest.raises(SyncerError, match="was altered, emptied or made anew"):
+        list(relation.rows())
+
+
+def test_rows_that_are_not_in_a_table_of_the_database_have_to_be_read(database, execute, syncer, monkeypatch):
+    # A stand-in: no foreign data wrapper comes with the server of these tests.
+    monkeypatch.setattr("datastoresync.engines.stored_source._ELSEWHERE", ("Foreign Scan", "Seq Scan"))
+    execute(database, "CREATE TABLE things AS SELECT '1' AS idnumber")
+    with pytest.raises(Unfaithful, match="there is a seq scan in it"):
+        opened(syncer, Anything, "things")
+
+
+LOOKS = [
+    (["a", "b", "ab"], False),
+    (["A", "B"], False),
+    (["A", "b"], False),
+    (["A", "a"], True),
+    (["a", "a "], True),
+    (["a ", "b "], False),
+    (["a", "\x1fa"], True),
+    (["\x01a", "a"], False),
+    (["ä", "Ä"], True),
+    (["ä", "a\u0308"], True),
+    (["ä", "ö", "a", "B"], False),
+    (["k", "\u212a"], True),
+    (["fi", "\ufb01"], True),
+    (["ß", "SS"], True),
+    (["a", "\u2003a"], True),
+]
+
+
+@pytest.mark.parametrize("encoding", ["UTF8", "LATIN1"])
+@pytest.mark.parametrize(("keys", "alike"), LOOKS)
+def test_idnumbers_that_look_alike_have_to_be_read(keys, alike, encoding, database, execute, syncer, monkeypatch):
+    table(execute, database, "idnumber text PRIMARY KEY", [(key,) for key in keys])
+    held = (
+        opened(
+            syncer,
+            Anything,
+            "things",
+        )
+        if not alike
+        else None
+    )
+    monkeypatch.setattr(
+        "datastoresync.engines.snapshot.Snapshot.encoding", property(lambda _: encoding, lambda *_: None), raising=False
+    )
+    if alike:
+        with pytest.raises(Unfaithful, match="some idnumbers may look alike"):
+            opened(syncer, Anything, "things")
+    else:
+        assert opened(syncer, Anything, "things").count == held.count == len(keys)
+
+
+@pytest.mark.parametrize(
+    ("rows", "alike"),
+    [
+        ([("a", 1), ("A", 2)], False),
+        ([("a", 1), ("A", 1)], True),
+        ([("ä", 1), ("Ä", 2), ("a", 1)], False),
+        ([("ä", 1), ("Ä", 1)], True),
+        ([("k", 1), ("\u212a", 1)], True),
+        ([("k", 1), ("\u212a", 2)], False),
+    ],
+)
+def test_keys_of_several_parts_that_look_alike(rows, alike, database, execute, syncer):
+    table(execute, database, "first text, second int, PRIMARY KEY (first, second)", rows)
+    if alike:
+        with pytest.raises(Unfaithful, match="some idnumbers may look alike"):
+            opened(syncer, Pair, "things")
+    else:
+        assert opened(syncer, Pair, "things").count == len(rows)
 
 
 KINDS = [

@@ -220,27 +220,114 @@ def test_what_is_elsewhere_is_not_compared(both):
         left.differing(object(), work(Anything, Anything, []))
 
 
-def test_two_imports_meet_at_the_later_one(both, database, execute):
+IN_PLACE = "both sides are in one PostgreSQL, which compared them"
+
+
+def why_and_keys(left, right, attributes=("value",)):
+    found = left.differing(right, work(Anything, Anything, list(attributes)))
+    sides = ((left, found.left), (right, found.right))
+    return found.why, [list(converted(side, rows, Anything)) for side, rows in sides]
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        ("UPDATE things SET value = 3 WHERE idnumber = 1", [[1], [1]]),
+        ("INSERT INTO things VALUES (9, 9)", [[], [9]]),
+        ("DELETE FROM things WHERE idnumber = 2", [[2], []]),
+    ],
+)
+def test_two_imports_of_one_table_show_what_happened_in_between(change, expected, database, execute):
+    execute(database, "CREATE TABLE things AS SELECT n AS idnumber, n AS value FROM generate_series(1, 3) AS n")
+    with SQLSyncer(database) as syncer:
+        before = opened(syncer, Anything, "things")
+        execute(database, change)
+        after = opened(syncer, Anything, "things")
+        why, found = why_and_keys(before, after)
+        assert found == expected
+        assert "both sides changed in one PostgreSQL between their imports: checksums of" in why
+        assert why_and_keys(after, before)[1] == expected[::-1]
+        assert (before.count, [len(chunk[0]) for chunk in before.rows()]) == (3, [3])
+
+
+def test_each_side_stays_what_it_was_when_it_was_imported(both, database, execute):
     left, right = both("1 AS idnumber, 2 AS value", "1 AS idnumber, 2 AS value")
-    execute(database, "UPDATE mine SET value = 3", "INSERT INTO mine VALUES (2, 2)")
+    execute(database, "UPDATE mine SET value = 3", "INSERT INTO mine VALUES (2, 2)", "INSERT INTO mine VALUES (1, 9)")
     with SQLSyncer(database) as syncer:
         later = opened(syncer, Anything, "theirs")
         execute(database, "UPDATE mine SET value = 4")
-        assert compared(left, right, Anything, ["value"]) == [[], []]
-        assert compared(left, later, Anything, ["value"]) == [[1, 2], [1]]
-        assert (left.count, list(left.find([1]))) == (2, [[(1,), (3,)]])
-        assert compared(later, right, Anything, ["value"]) == [[], []]
-        assert left.snapshot is later.snapshot is right.snapshot
+        for one in (right, later):
+            assert why_and_keys(left, one) == (IN_PLACE, [[], []])
+            assert why_and_keys(one, left) == (IN_PLACE, [[], []])
+        assert (left.count, list(left.find([1]))) == (1, [[(1,), (2,)]])
 
 
-def test_what_has_changed_for_the_worse_stays_where_it_is(both, database, execute):
-    left, _ = both("1 AS idnumber, 2 AS value", "1 AS idnumber, 2 AS value")
-    execute(database, "INSERT INTO mine VALUES (1, 3)")
+def test_what_happens_elsewhere_does_not_matter(both, database, execute):
+    left, _ = both("1 AS idnumber, 2 AS value", "1 AS idnumber, 3 AS value")
+    execute(database, "CREATE TABLE unrelated AS SELECT 1 AS x")
     with SQLSyncer(database) as syncer:
         later = opened(syncer, Anything, "theirs")
-        with pytest.raises(Unfaithful, match="an idnumber is there twice"):
-            compared(left, later, Anything, ["value"])
-        assert (left.count, list(left.rows())) == (1, [[(1,), (2,)]])
+        assert later.snapshot.moment != left.snapshot.moment
+        assert why_and_keys(left, later) == (IN_PLACE, [[1], [1]])
+        execute(database, "UPDATE theirs SET value = 4")
+        latest = opened(syncer, Anything, "theirs")
+        assert why_and_keys(left, latest) == (IN_PLACE, [[1], [1]])
+        assert list(latest.rows()) == [[(1,), (4,)]]
+
+
+def test_what_a_transaction_wrote_that_was_going_on_is_seen_to_be_new(database, execute):
+    import psycopg
+
+    execute(database, "CREATE TABLE things AS SELECT 1 AS idnumber, 2 AS value")
+    with SQLSyncer(database) as syncer, psycopg.connect(database.replace("+psycopg", "")) as writer:
+        writer.execute("CREATE TABLE unrelated (x int)")  # so that what is written in the savepoint has another number
+        writer.execute("SAVEPOINT one")
+        writer.execute("UPDATE things SET value = 3")
+        execute(database, "SELECT pg_current_xact_id()")
+        before = opened(syncer, Anything, "things")
+        writer.commit()
+        after = opened(syncer, Anything, "things")
+        assert why_and_keys(before, after)[1] == [[1], [1]]
+        assert not before.is_unchanged(before.snapshot, after.snapshot)
+
+
+def test_two_queries_at_two_moments(database, execute):
+    execute(database, "CREATE TABLE things AS SELECT 1 AS idnumber, 2 AS value", "CREATE TABLE other (x int)")
+    query = "SELECT idnumber, value + (SELECT count(*) FROM other) AS value FROM things"
+    with SQLSyncer(database) as syncer:
+        before = open_stored(syncer, query=query, layout=layout_of(Anything))
+        execute(database, "INSERT INTO other VALUES (1)")
+        after = open_stored(syncer, query=query, layout=layout_of(Anything))
+        assert why_and_keys(before, after)[1] == [[1], [1]]
+
+
+def test_nothing_is_sure_of_a_standby(both, database, execute):
+    left, _ = both("1 AS idnumber, 2 AS value", "1 AS idnumber, 2 AS value")
+    execute(database, "SELECT pg_current_xact_id()")
+    with SQLSyncer(database) as syncer:
+        later = opened(syncer, Anything, "theirs")
+        left.snapshot.moment = None
+        assert not left.is_unchanged(left.snapshot, later.snapshot)
+        why, found = why_and_keys(left, later)
+        assert (found, IN_PLACE in why) == ([[], []], False)
+
+
+def test_partitions_that_only_their_parent_lets_one_read_are_not_looked_into(database, execute):
+    execute(
+        database,
+        "DROP ROLE IF EXISTS reader",
+        "CREATE ROLE reader",
+        "CREATE TABLE things (idnumber int, value int) PARTITION BY LIST (idnumber)",
+        "CREATE TABLE part PARTITION OF things DEFAULT",
+        "INSERT INTO things VALUES (1, 2)",
+        "GRANT USAGE ON SCHEMA public TO reader",
+        "GRANT SELECT ON things TO reader",
+    )
+    with SQLSyncer(database, connect_args={"options": "-crole=reader"}) as syncer:
+        before = opened(syncer, Anything, "things")
+        execute(database, "CREATE TABLE unrelated (x int)")
+        why, found = why_and_keys(before, opened(syncer, Anything, "things"))
+        assert (found, IN_PLACE in why) == ([[], []], False)
 
 
 def test_a_query_and_a_table_of_other_schemas(database, execute):
