@@ -20,6 +20,7 @@ from datastoresync.importing.contents import Contents
 from datastoresync.importing.importer import Importer, importer_of
 from datastoresync.importing.layout import Layout
 from datastoresync.importing.loading import feed, loaded
+from datastoresync.importing.mapping import ContentsMapping
 from datastoresync.importing.report import ImportReport
 from datastoresync.importing.store import StoreImporter
 from datastoresync.object import Object, layout_of, side_of
@@ -33,7 +34,7 @@ __all__ = ["Branch"]
 T = TypeVar("T", bound=Object)
 
 
-class Branch(Shown, Mapping[Any, T], Generic[T]):
+class Branch(Shown, ContentsMapping[T], Generic[T]):
     """One kind of thing in a tree: objects of one class, sorted by idnumber.
 
     In a tree's class it is a declaration; each tree has branches of its own, made after it.
@@ -124,18 +125,6 @@ class Branch(Shown, Mapping[Any, T], Generic[T]):
             message = f"no {idnumber!r} in {self.full_name}"
             raise KeyError(message) from None
         return found
-
-    def __iter__(self) -> Iterator[Any]:
-        return iter(self.contents.objects)
-
-    def __reversed__(self) -> Iterator[Any]:
-        return iter(reversed(self.contents.objects))
-
-    def __len__(self) -> int:
-        return len(self.contents.objects)
-
-    def __contains__(self, idnumber: object) -> bool:
-        return idnumber in self.contents.objects
 
     __eq__ = object.__eq__
     __hash__ = object.__hash__

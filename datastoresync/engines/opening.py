@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from typing import Any
 
 import attrs
@@ -55,17 +55,14 @@ def choice_of(engine: Any) -> Choice:
     return Choice(engine)
 
 
-def open_table(
-    source: Any, layout: Any, choice: Choice, attach: Callable[[Collection[Any]], None], name: str
-) -> TableObjects | None:
+def open_table(source: Any, layout: Any, choice: Choice, branch: Any) -> TableObjects | None:
     """Return the objects of a source that stays a table; None if it is too small for that.
 
     Args:
         source: What an importer reads.
         layout: The class of the objects.
         choice: Which engine is wanted.
-        attach: Lets objects know their branch.
-        name: The branch as a person would name it.
+        branch: Whose objects they are.
 
     Raises:
         Unfaithful: with the reason why it must become objects.
@@ -73,14 +70,14 @@ def open_table(
     check_layout(layout)
     relation: Relation | None
     if is_spark(source):
-        relation = SparkRelation(source, layout, name=name)
+        relation = SparkRelation(source, layout, name=branch.full_name)
     elif isinstance(source, StoredRows):
         relation = _stored(source, layout, choice)
     else:
         if not DuckDB.available() and choice.name == "auto":
             raise Unfaithful("DuckDB is not installed: pip install 'datastoresync[duckdb]'")
         relation = _local(source, layout, choice)
-    return None if relation is None else TableObjects(relation, layout, attach, TableEngine(choice.duckdb))
+    return None if relation is None else TableObjects(relation, layout, branch, TableEngine(choice.duckdb))
 
 
 def check_layout(layout: Any) -> None:
@@ -93,6 +90,8 @@ def check_layout(layout: Any) -> None:
 
 def check_columns(columns: Collection[str], layout: Any) -> None:
     """Raise `Unfaithful` unless there is just what a class needs; what is wrong, the in-memory engine says."""
+    if any(name.startswith("__") for name in columns):
+        raise Unfaithful("a column has a name of Python's own")
     if layout.fields is not None:
         if not set(columns) <= set(layout.fields):
             raise Unfaithful("there are columns that the class does not declare")

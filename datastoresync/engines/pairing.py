@@ -77,15 +77,13 @@ def _few(
         for columns in rows:
             keys, made = table.made(columns)
             objects.update(zip(keys, made, strict=True))
-        # Whoever has an object of before keeps it.
-        objects.update((key, item) for key, item in table.recent.items() if key in objects)
         found.append(objects)
     mine, theirs = found
     new = [key for key in mine if key not in theirs]
     old = [key for key in theirs if key not in mine]
     both = lefts.relation.count - len(new)
     touched = lefts.touched | rights.touched
-    pairs = [(key, mine[key], theirs[key]) for key in mine.keys() & theirs.keys() if key not in touched]
+    pairs = [(key, item, theirs[key]) for key, item in mine.items() if key in theirs and key not in touched]
     lefts.recall(mine, absent=old)
     rights.recall(theirs, absent=new)
     if touched:

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+import copy
+import operator
+from collections import deque
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from itertools import chain
-from typing import Any
+from typing import Any, Self
 
 import attrs
 from sortedcontainers import SortedDict
 
 from datastoresync.diffing.engine import Engine
+from datastoresync.engines.living import LivingObjects, ReadAhead
 from datastoresync.engines.relation import Page, Relation
-from datastoresync.engines.watched import watch, watched
+from datastoresync.engines.watched import key_of, watch, watched
 from datastoresync.syncers.records import Columns
 
 __all__ = ["TableObjects"]
@@ -23,32 +27,52 @@ _FIRST = 128
 class TableObjects(Mapping[Any, Any]):
     """Objects by key, made when they are asked for.
 
-    What was changed, put in or taken out lies over the table: in ``changed`` and ``gone``. Objects that a comparison
-    made are kept until the next one (``recent``; and in ``absent`` what it did not find), so that whoever has an action
-    and whoever asks for its object get the same one.
+    What was changed, put in or taken out lies over the table: in ``changed`` and ``gone``. Whoever asks for a key gets
+    the object of it that somebody has, if anybody has one. Those that a comparison made are kept until the next one
+    (``recent``; and in ``absent`` what it did not find).
 
     Args:
         relation: The rows.
         layout: What to make of them.
-        attach: Lets objects know their branch.
+        branch: Whose objects they are.
         engine: Compares it with others.
+        living: The objects that somebody has of the same rows.
     """
 
     def __init__(
-        self, relation: Relation, layout: Any, attach: Callable[[Collection[Any]], None], engine: Engine
+        self, relation: Relation, layout: Any, branch: Any, engine: Engine, *, living: LivingObjects | None = None
     ) -> None:
         self.relation = relation
         self.plain_layout = layout
         self.layout = attrs.evolve(layout, cls=watched(layout.cls))
-        self._plain = layout
         self.engine = engine
         self.changed: SortedDict = SortedDict()
         self.gone: set[Any] = set()
         self.recent: dict[Any, Any] = {}
         self.absent: set[Any] = set()
         self._there: set[Any] = set()
+        self._page: dict[Any, Any] = {}
         self._sample: dict[str, Any] | None = None
-        self._attach = attach
+        self._branch = branch
+        self._living = LivingObjects() if living is None else living
+        self._ahead = ReadAhead()
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        """Return the same rows, which nothing changes, for a copy of the branch."""
+        made = copy.copy(self)
+        memo[id(self)] = made
+        vars(made).update(
+            recent={},
+            _living=LivingObjects(),
+            _ahead=ReadAhead(),
+            _page={},
+            _there=set(self._there),
+            gone=set(self.gone),
+            absent=set(self.absent),
+            _branch=copy.deepcopy(self._branch, memo),
+        )
+        made.changed = copy.deepcopy(self.changed, memo)  # objects that have the copy of the branch
+        return made
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -82,14 +106,18 @@ class TableObjects(Mapping[Any, Any]):
         return column if converter is None or converter.identity else converter.column(column)
 
     def made(self, columns: Columns) -> tuple[Sequence[Any], list[Any]]:
-        """Return the keys and the objects of a chunk of rows, as an import makes them."""
+        """Return the keys and the objects of a chunk of rows: those that somebody has, or as an import makes them."""
         names = self.relation.columns
         converted = [self._converted(name, column) for name, column in zip(names, columns, strict=True)]
         parts = [converted[names.index(name)] for name in self.layout.identifiers]
         keys: Sequence[Any] = parts[0] if len(parts) == 1 else list(zip(*parts, strict=True))
-        objects: list[Any] = self._plain.make(names, converted, len(keys))
-        watch(objects, self.layout.cls)
-        self._attach(objects)
+        if self.layout.open:  # of a class whose attributes are set one by one, which others need not be told
+            objects: list[Any] = self.plain_layout.make(names, converted, len(keys))
+            watch(objects, self.layout.cls)
+        else:
+            objects = self.layout.make(names, converted, len(keys))
+        self.layout.attach(objects, self._branch)
+        self._living.unite(keys, objects)
         return keys, objects
 
     def _of(self, chunks: Iterator[Columns]) -> Iterator[tuple[Any, Any]]:
@@ -107,38 +135,51 @@ class TableObjects(Mapping[Any, Any]):
             return True
         if key in self.gone or key in self.absent:
             return False
-        return key in self.recent or bool(self.relation.present([key]))
+        return self._in_table(key)
 
     def __getitem__(self, key: Any) -> Any:
-        if not self.changed and not self.gone and key in self.recent:
-            return self.recent[key]
-        found = self.many([key])
-        if not found:
+        if key in self.changed:
+            return self.changed[key]
+        if key in self.gone or key in self.absent:
             raise KeyError(key)
-        return found[key]
+        found = self._living.get(key)
+        if found is not None:
+            self._ahead.answered += 1
+            return found
+        rows = self._ahead.rows(key)
+        chunks = self.relation.find([key]) if rows == 1 else self.relation.rows(Page(start=key, limit=rows))
+        made = dict(self._of(chunks))
+        if rows == 1:
+            self._living.hold(made.values())
+        self._page = made if rows > 1 else {}
+        return made[key]
 
     def many(self, keys: Collection[Any]) -> dict[Any, Any]:
-        """Return the objects of several keys, as far as they are there, in one question."""
+        """Return the objects of several keys, as far as they are there, in one question, under their own keys."""
         found: dict[Any, Any] = {}
         asked = []
         for key in keys:
             if key in self.changed:
-                found[key] = self.changed[key]
-            elif key in self.recent:
-                if key not in self.gone:
-                    found[key] = self.recent[key]
+                own, item = self.changed.peekitem(self.changed.index(key))
+                found[own] = item
             elif key not in self.gone and key not in self.absent:
-                asked.append(key)
+                item = self._living.get(key)
+                if item is None:
+                    asked.append(key)
+                else:
+                    found[key_of(item)] = item
         if asked:
             made = dict(self._of(self.relation.find(asked)))
-            self.recent.update(made)
+            self._living.hold(made.values())
             found |= made
         return found
 
     def present(self, keys: Collection[Any]) -> set[Any]:
         """Return which of these keys there are, in one question."""
-        known = {key for key in keys if key in self.changed or (key in self.recent and key not in self.gone)}
-        asked = [key for key in keys if key not in known and key not in self.gone and key not in self.absent]
+        asked = [key for key in keys if not (key in self.changed or key in self.gone or key in self.absent)]
+        known = {key for key in asked if self._living.get(key) is not None}
+        asked = [key for key in asked if key not in known]
+        known |= {key for key in keys if key in self.changed}
         return known | self.relation.present(asked) if asked else known
 
     def __iter__(self) -> Iterator[Any]:
@@ -168,16 +209,18 @@ class TableObjects(Mapping[Any, Any]):
             edge = first[-1][0]
             rest = {**limits, "stop": edge} if backwards else {**limits, "start": None, "after": edge}
             rows = chain(first, self._rest(Page(**rest)))
-        mine = (
-            (key, self.recent.get(key, item)) for key, item in rows if key not in self.gone and key not in self.changed
+        over = list(self.changed.irange(start, stop, inclusive=(True, False), reverse=backwards))
+        return self._now(rows, over, backwards=backwards)
+
+    def _now(self, rows: Iterator[tuple[Any, Any]], over: list[Any], *, backwards: bool) -> Iterator[tuple[Any, Any]]:
+        """Lay what was changed over the rows; what is changed or taken out while they pass by counts too."""
+        changed, gone, before = self.changed, self.gone, set(over)
+        if over:
+            mine = ((key, item) for key, item in rows if key not in before)
+            rows = _merged(mine, ((key, None) for key in over), backwards=backwards)
+        return (
+            (key, changed.get(key, item)) for key, item in rows if key in changed or not (key in gone or key in before)
         )
-        if not self.changed:
-            return mine
-        over = [
-            (key, self.changed[key])
-            for key in self.changed.irange(start, stop, inclusive=(True, False), reverse=backwards)
-        ]
-        return _merged(mine, over, backwards=backwards)
 
     def _rest(self, page: Page) -> Iterator[tuple[Any, Any]]:
         yield from self._of(self.relation.rows(page))
@@ -185,6 +228,7 @@ class TableObjects(Mapping[Any, Any]):
     # Changes.
 
     def __setitem__(self, key: Any, item: Any) -> None:
+        self._check_sortable(key)
         if key in self.gone:
             self.gone.discard(key)
             self._there.add(key)
@@ -192,8 +236,16 @@ class TableObjects(Mapping[Any, Any]):
             self._there.add(key)
         self.changed[key] = item
 
+    def _check_sortable(self, key: Any) -> None:
+        """Raise `TypeError` unless a key can be sorted among the others, whatever these are."""
+        other = self.sample_key if self.relation.count else next(iter(self.changed), key)
+        if len(self.layout.identifiers) == 1:
+            operator.lt(key, other)
+        else:
+            deque(map(operator.lt, key, other), maxlen=0)
+
     def _in_table(self, key: Any) -> bool:
-        return key in self.recent or bool(self.relation.present([key]))
+        return self._living.get(key) is not None or bool(self.relation.present([key]))
 
     def pop(self, key: Any, default: Any = None) -> Any:
         """Take an object out and return it; the default if it is not there."""
@@ -209,7 +261,7 @@ class TableObjects(Mapping[Any, Any]):
 
     def keep(self, key: Any, item: Any) -> None:
         """Note that an object that was made of a row is not as the row any more."""
-        if key not in self.changed and key not in self.gone and self.recent.get(key, item) is item:
+        if key not in self.changed and key not in self.gone and self._living.get(key) is item:
             self._there.add(key)
             self.changed[key] = item
 
@@ -219,7 +271,7 @@ class TableObjects(Mapping[Any, Any]):
 
     def over(self, relation: Relation) -> TableObjects:
         """Return some of the rows, which are kept elsewhere, as a table of their own."""
-        return TableObjects(relation, self.plain_layout, self._attach, self.engine)
+        return TableObjects(relation, self.plain_layout, self._branch, self.engine, living=self._living)
 
     @property
     def touched(self) -> set[Any]:
@@ -256,16 +308,15 @@ class _Values(_View):
 
 
 def _merged(
-    one: Iterator[tuple[Any, Any]], other: list[tuple[Any, Any]], *, backwards: bool
+    one: Iterator[tuple[Any, Any]], other: Iterator[tuple[Any, Any]], *, backwards: bool
 ) -> Iterator[tuple[Any, Any]]:
     """Merge two sorted streams without a key in common."""
-    waiting = iter(other)
-    ahead = next(waiting, None)
+    ahead = next(other, None)
     for pair in one:
         while ahead is not None and (ahead[0] > pair[0] if backwards else ahead[0] < pair[0]):
             yield ahead
-            ahead = next(waiting, None)
+            ahead = next(other, None)
         yield pair
     if ahead is not None:
         yield ahead
-    yield from waiting
+    yield from other

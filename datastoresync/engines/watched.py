@@ -5,12 +5,13 @@ from __future__ import annotations
 import copy
 from collections import deque
 from collections.abc import Sequence
+from contextlib import suppress
 from itertools import repeat
 from typing import Any
 
 from datastoresync.engines.relation import Unfaithful
 
-__all__ = ["watch", "watched"]
+__all__ = ["key_of", "watch", "watched"]
 
 
 def watched(cls: Any) -> Any:
@@ -19,10 +20,15 @@ def watched(cls: Any) -> Any:
     Others need not pay for that: objects in memory are the only ones there are of their key.
 
     Raises:
-        Unfaithful: if the class does something of its own when there is another class like it.
+        Unfaithful: if the class does something of its own when there is another class like it, or if nobody can see
+            which of its objects somebody still has.
     """
     if "__init_subclass__" in {name for base in cls.__mro__[:-1] for name in vars(base)}:
         reason = f"{cls.__name__} has an __init_subclass__"
+        raise Unfaithful(reason)
+    slots = () if cls.__weakrefoffset__ else ("__weakref__",)
+    if slots and not hasattr(cls, "__attrs_attrs__"):
+        reason = f"objects of {cls.__name__} take no weak references"
         raise Unfaithful(reason)
 
     def set_and_tell(self: Any, name: str, value: Any) -> None:
@@ -44,16 +50,29 @@ def watched(cls: Any) -> Any:
     def deeply_copied(self: Any, memo: dict[int, Any]) -> Any:
         made = copied(self)
         for name in _stored(self):
-            if name != "__branch__":
-                object.__setattr__(made, name, copy.deepcopy(getattr(self, name), memo))
+            value = getattr(self, name)
+            # An object that is copied alone has the branch of before; with its branch, it has the branch's copy.
+            value = memo.get(id(value), value) if name == "__branch__" else copy.deepcopy(value, memo)
+            object.__setattr__(made, name, value)
         return made
 
+    def made_plain(_: Any, *arguments: Any, **attributes: Any) -> Any:
+        return cls(*arguments, **attributes)
+
+    def reduced(self: Any, _: Any) -> Any:
+        made = copied(self)
+        with suppress(AttributeError):
+            object.__delattr__(made, "__branch__")  # the rows cannot go with it
+        return _blank, (cls,), made.__getstate__()
+
     namespace = {
-        "__slots__": (),
+        "__slots__": slots,
+        "__new__": made_plain,
         "__setattr__": set_and_tell,
         "__delattr__": delete_and_tell,
         "__copy__": copied,
         "__deepcopy__": deeply_copied,
+        "__reduce_ex__": reduced,
         "__module__": cls.__module__,
         "__qualname__": cls.__qualname__,
         "__doc__": cls.__doc__,
@@ -67,15 +86,32 @@ def watch(objects: Sequence[Any], cls: Any) -> None:
     deque(map(object.__dict__["__class__"].__set__, objects, repeat(cls)), maxlen=0)
 
 
-def _key(item: Any) -> Any:
-    """Return the key that an object has in its branch; a field of the object may be called `idnumber` too."""
+def key_of(item: Any) -> Any:
+    """Return the key that an object has in its branch; a field of the object may be called `idnumber` too.
+
+    Raises:
+        AttributeError: if a part of it was taken away.
+    """
     parts = tuple(getattr(item, name) for name in item._identifiers)
     return parts if len(parts) > 1 else parts[0]
 
 
+def _blank(cls: Any) -> Any:
+    """Return an object without anything, as one is made of what `__reduce_ex__` gave."""
+    return object.__new__(cls)
+
+
+def _key(item: Any) -> Any:
+    """Return the key of an object that may not have one yet, or not any more."""
+    try:
+        return key_of(item)
+    except AttributeError:
+        return None
+
+
 def _tell(item: Any, key: Any, name: str) -> None:
     keep = getattr(getattr(getattr(item, "__branch__", None), "contents", None), "keep", None)
-    if keep is not None and name != "__branch__":
+    if keep is not None and key is not None and name != "__branch__":
         keep(key, item)
 
 

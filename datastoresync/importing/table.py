@@ -52,9 +52,7 @@ def table_of(importer: Importer, source: Any, branch: Any, engine: Any) -> tuple
                 raise Unfaithful(f"{hook} of {type(importer).__name__} is Python")
         if importer.on_bad_row == "collect":
             raise Unfaithful("rows that are refused are collected")
-        layout = branch.layout
-        table = open_table(source, layout, choice, lambda objects: layout.attach(objects, branch), branch.full_name)
-        return table, "", source
+        return open_table(source, branch.layout, choice, branch), "", source
     except Unfaithful as reason:
         return None, str(reason), source
 

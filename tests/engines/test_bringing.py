@@ -78,9 +78,7 @@ def elsewhere(name, rows, place="a", cls=Person, **options):
     made = Tree(name, branches={"people": Branch(cls, engine=DUCKDB)})
     layout = layout_of(cls)
     relation = Elsewhere(rows, place, **options)
-    made.people.contents.objects = TableObjects(
-        relation, layout, lambda objects: layout.attach(objects, made.people), TableEngine(DUCKDB)
-    )
+    made.people.contents.objects = TableObjects(relation, layout, made.people, TableEngine(DUCKDB))
     return made, relation
 
 

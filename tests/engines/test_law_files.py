@@ -509,6 +509,7 @@ STEPS = st.one_of(
     st.tuples(st.just("set"), st.integers(0, 5), st.sampled_from(["name", "note"]), st.sampled_from(["x", "", "zz"])),
     st.tuples(st.just("new"), st.sampled_from(["1", "10", "n", "0", "zz"])),
     st.tuples(st.just("remove"), st.integers(0, 5)),
+    st.tuples(st.just("held"), st.integers(0, 5), st.sampled_from(["range", "find", "values", "items", "get"])),
     st.tuples(st.sampled_from(["sync", "diff", "iterate", "copy", "look", "load", "identity"])),
 )
 
@@ -524,12 +525,36 @@ def changed(branch, key, name, *rest):
     return None
 
 
+def changed_while_held(trees, place, how):
+    """Change an object that somebody held while others asked for it; return what the branch makes of it."""
+    source, dest = trees
+    branch = dest.things
+    ways = {
+        "range": lambda: list(branch.range()),
+        "find": branch.find,
+        "values": lambda: list(branch.values()),
+        "items": lambda: [item for _, item in branch.items()],
+        "get": lambda: [branch[key] for key in branch],
+    }
+    items = ways[how]()
+    if not items:
+        return None
+    item = items[place % len(items)]
+    key = next(key for key, one in branch.items() if one is item)
+    seen = [branch[key] is item, attempt(lambda: acted(source - dest)), branch[key] is item]
+    if "note" not in branch.identifiers:
+        item.note = None
+    return seen, shown(branch[key]), attempt(lambda: acted(source - dest))
+
+
 def done(trees, step):
     """Do one thing to the destination, and return what there is to see of it."""
     source, dest = trees
     branch = dest.things
     name, *rest = step
     keys = list(branch)
+    if name == "held":
+        return changed_while_held(trees, *rest)
     if rest:
         key = keys[rest[0] % len(keys)] if keys and isinstance(rest[0], int) else "none"
         return changed(branch, key, *step)

@@ -1,0 +1,113 @@
+"""Objects of a table are like any others, and their branch hears of what is done to them."""
+
+import copy
+import pickle
+
+import attrs
+import pytest
+
+from datastoresync import Branch, CSVImporter, Object
+from datastoresync.engines.relation import Unfaithful
+from datastoresync.engines.watched import watched
+
+pytest.importorskip("duckdb")
+
+
+class Person(Object):
+    name: str
+    grade: int = 0
+
+
+class Marked(Object):
+    _identifiers = ("name", "grade")
+    name: str
+    grade: int
+
+    def __getstate__(self):
+        return {"name": self.name, "grade": -self.grade}
+
+    def __setstate__(self, state):
+        for name, value in state.items():
+            setattr(self, name, value)
+
+
+@pytest.fixture
+def people(tmp_path):
+    return lambda cls=Person: +Branch(cls, importer=CSVImporter(file(tmp_path)), engine="duckdb")
+
+
+def file(folder):
+    path = folder / "people.csv"
+    path.write_text("idnumber,name,grade\n1,Ann,1\n2,Bob,2\n")
+    return path
+
+
+def test_an_object_is_pickled_without_its_branch_as_one_of_its_class(people):
+    branch = people()
+    for protocol in range(pickle.HIGHEST_PROTOCOL + 1):
+        made = pickle.loads(pickle.dumps(branch["1"], protocol))
+        assert type(made) is Person
+        assert repr(made) == repr(branch["1"])
+        made.name = "of the copy"
+        assert not hasattr(made, "__branch__")
+    assert branch["1"].name == "Ann"
+
+
+def test_a_class_may_say_how_its_objects_are_pickled(tmp_path):
+    path = tmp_path / "marked.csv"
+    path.write_text("name,grade\nAnn,1\n")
+    marked = +Branch(Marked, importer=CSVImporter(path), engine="duckdb")
+    made = pickle.loads(pickle.dumps(marked["Ann", 1]))
+    assert (type(made), made.name, made.grade) == (Marked, "Ann", -1)
+
+
+@pytest.mark.parametrize("cls", [Person, Object])
+def test_another_object_is_made_of_the_class_of_one(people, cls):
+    branch = people(cls)
+    made = type(branch["1"])(idnumber="9", name="Zoe")
+    assert type(made) is type(cls(idnumber="9", name=""))
+    made.name = "Zora"
+    assert (made.idnumber, made.name, "9" in branch) == ("9", "Zora", False)
+
+
+def test_an_object_evolves_into_one_that_has_no_branch(people):
+    branch = people()
+    made = attrs.evolve(branch["1"], name="Zoe")
+    assert (type(made), made.name, made.grade, branch["1"].name) == (Person, "Zoe", 1, "Ann")
+    assert not hasattr(made, "__branch__")
+
+
+def test_an_object_whose_idnumber_is_changed_stays_where_it_was(people):
+    branch = people()
+    item = branch["1"]
+    item.idnumber = "2"
+    item.name = "Zoe"
+    assert (list(branch), branch["1"] is item, branch["2"].name) == (["1", "2"], True, "Bob")
+    del item.idnumber
+    item.idnumber, item.name = "1", "Zora"
+    assert [one.name for one in branch.values()] == ["Zora", "Bob"]
+
+
+def test_an_object_of_an_import_before_is_changed_alone(people):
+    branch = people()
+    item = branch["1"]
+    +branch
+    item.name = "Zoe"
+    assert branch["1"].name == "Ann"
+
+
+@pytest.mark.parametrize("copied", [copy.copy, copy.deepcopy])
+def test_a_copy_of_an_object_is_changed_alone(people, copied):
+    branch = people()
+    made = copied(branch["1"])
+    made.name = "Zoe"
+    assert (type(made), branch["1"].name) == (Person, "Ann")
+
+
+def test_objects_that_cannot_be_referred_to_weakly_are_no_rows():
+    class Open(Object):
+        __slots__ = ("__dict__",)
+
+    with pytest.raises(Unfaithful, match="Open take no weak references"):
+        watched(Open)
+    assert watched(Person).__weakrefoffset__
