@@ -73,7 +73,7 @@ class StoreTemplate:
             SafeguardError: if it would do more than the limits allow.
             LockedError: if another run is writing to the same tables.
             SyncerError: if the store is not there, or lacks a table or a column.
-            SyncInterrupted: on Ctrl-C, with everything as it was.
+            SyncInterrupted: on Ctrl-C, with everything as it was; if it came too late for that, the report says so.
         """
         if on_error not in (None, "stop"):
             message = f"a store takes all changes in one transaction, so on_error can only be 'stop' (got {on_error!r})"
@@ -131,8 +131,12 @@ class StoreTemplate:
         try:
             outcomes = self.syncer.apply_changes(changes, same=self._same(actions, changes))
             return outcomes if isinstance(outcomes, Outcomes) else list(outcomes)  # they may be looked at much later
-        except KeyboardInterrupt:
+        except KeyboardInterrupt as interrupt:
             run.interrupted = True
+            if known := getattr(
+                interrupt, "outcomes", ()
+            ):  # it came with the commit, or after it: nothing can be undone
+                return list(known)
             return Outcomes(len(actions), Outcome("undone", "interrupted, and everything rolled back"))
 
     def _same(self, actions: Sequence[Action], changes: Sequence[Change]) -> Same:  # noqa: ARG002 - for subclasses

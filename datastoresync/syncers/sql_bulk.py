@@ -39,7 +39,7 @@ def bulk_for(statements: Statements, same: Same) -> Bulk | None:
     return Bulk(statements, same)
 
 
-@attrs.frozen(eq=False)
+@attrs.define(eq=False)
 class Bulk:
     """Writes batches, within a transaction.
 
@@ -136,9 +136,14 @@ class Bulk:
             with self.statements.savepoint():
                 return writers[part.changes.verb](part)
         except RefusalError as refusal:
-            if refusal.blames_store:
+            if refusal.blames_store and not (refusal.cancelled and self._limits_time()):
                 raise
             return range(len(part.changes))
+
+    def _limits_time(self) -> bool:
+        """Say whether statements are broken off that take long: those for a few rows each may still be in time."""
+        with self.statements.guarded():
+            return self.statements.connection.exec_driver_sql("SHOW statement_timeout").scalar() != "0"
 
     def _insert(self, part: _Part) -> set[int]:
         """Insert the rows whose keys are not there yet; return the places of the others."""

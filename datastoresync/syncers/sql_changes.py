@@ -17,7 +17,7 @@ from datastoresync.syncers.alike import parts_of
 from datastoresync.syncers.changes import Change, Outcome, Outcomes, Same
 from datastoresync.syncers.sql_blocks import SEGMENT, Batch, Keyed, Places, Unit, blocks, groups
 from datastoresync.syncers.sql_bulk import FEWEST, Bulk, bulk_for
-from datastoresync.syncers.sql_database import Database
+from datastoresync.syncers.sql_database import CommitInterrupt, Database
 from datastoresync.syncers.sql_schema import Catalogue, StoredLink
 from datastoresync.syncers.sql_statements import Key, RefusalError, Row, Statements
 
@@ -27,6 +27,7 @@ _DONE = Outcome("done")
 _GONE = Outcome("conflict", "no longer there: it was deleted since the import")
 _SEVERAL = Outcome("conflict", "its key stands in more than one row, so none of them was touched")
 _UNDONE = Outcome("undone", "rolled back together with a change that failed")
+_UNKNOWN = Outcome("failed", "interrupted during the commit: it may be done all the same, so import again")
 
 
 class _CulpritError(Exception):
@@ -44,6 +45,7 @@ def apply_changes(database: Database, changes: Iterable[Change], *, same: Same) 
     Raises:
         LockedError: Another run is writing to one of the tables.
         SyncerError: A table or column is not there, or the store as a whole gave up. Nothing was written.
+        CommitInterrupt: Ctrl-C came too late to undo the changes; it has their ``outcomes``.
     """
     waiting = parts_of(changes, SEGMENT, FEWEST)
     first = next(waiting, None)
@@ -71,6 +73,9 @@ def apply_changes(database: Database, changes: Iterable[Change], *, same: Same) 
                     written.clear()  # before the next ones are made
     except _CulpritError as culprit:
         return _failed(culprit, len(outcomes) + sum(len(part) for segment in waiting for part in segment))
+    except CommitInterrupt as interrupt:
+        interrupt.outcomes = outcomes if interrupt.committed else Outcomes(len(outcomes), _UNKNOWN)
+        raise
     except RefusalError as refusal:
         message = f"{database.name} gave up, and nothing was written: {refusal.reason}"
         raise (refusal.blames_store or SyncerError)(message) from None

@@ -20,7 +20,7 @@ __all__ = ["Copied"]
 _NAME = "datastoresync_changes"
 
 
-@attrs.frozen(eq=False)
+@attrs.define(eq=False)
 class Copied:
     """Columns of values, on their way into a temporary table. Each row has a place, counted from 0.
 

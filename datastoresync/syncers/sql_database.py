@@ -5,7 +5,7 @@ Needs SQLAlchemy, and is only imported once an `SQLSyncer` opens its database.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from hashlib import blake2b
 from pathlib import Path
@@ -16,13 +16,30 @@ import attrs
 import sqlalchemy as sa
 
 from datastoresync.errors import DatastoreSyncError, LockedError, SyncerError
+from datastoresync.syncers.changes import Outcome
 from datastoresync.syncers.sql_errors import DATABASE_ERRORS, locked, reason_of, refusal_of
 from datastoresync.syncers.sql_values import MYSQL
 
-__all__ = ["Database", "dialect_of"]
+__all__ = ["CommitInterrupt", "Database", "dialect_of"]
 
 _PATIENCE = 2
 """Seconds in which MySQL and MariaDB should have rolled back what a killed run did, and freed its lock."""
+
+
+class CommitInterrupt(KeyboardInterrupt):
+    """Ctrl-C during a commit, or after it.
+
+    Args:
+        committed: Whether the commit was through; if not, it may have taken all the same.
+
+    Attributes:
+        outcomes: What became of the changes of the transaction, as far as it is known.
+    """
+
+    def __init__(self, *, committed: bool) -> None:
+        super().__init__("after the commit" if committed else "during the commit, so import again to see if it took")
+        self.committed = committed
+        self.outcomes: Sequence[Outcome] = ()
 
 
 @attrs.frozen(eq=False)
@@ -80,7 +97,10 @@ class Database:
                 self._require_file()
                 connection = stack.enter_context(self.engine.connect())
                 if self.dialect == "postgresql":
-                    connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+                    connection.execution_options(isolation_level="REPEATABLE READ")
+                    # Of this transaction only: the option of SQLAlchemy would leave the next ones to write, whatever
+                    # the server is set to.
+                    connection.exec_driver_sql("SET TRANSACTION READ ONLY")
                 elif self.dialect == "sqlite":
                     connection.execution_options(isolation_level="AUTOCOMMIT")
                     connection.begin()
@@ -105,34 +125,42 @@ class Database:
         Raises:
             LockedError: SQLite is being written to by somebody else.
             SyncerError: The database cannot be opened, or refused the commit.
+            CommitInterrupt: Ctrl-C came too late to undo what was done.
         """
-        with ExitStack() as stack:
+        with _told_of_interrupts() as state, ExitStack() as stack:
             with self.refusals("cannot open"):
                 if not create:
                     self._require_file()
                 connection = stack.enter_context(self.engine.connect())
-                if self.dialect == "postgresql" or self.dialect in MYSQL:
-                    # Rows that were waited for must be seen as they are now, and autocommit would have no transaction.
-                    connection.execution_options(isolation_level="READ COMMITTED")
-                elif self.dialect == "sqlite":
-                    # The driver begins transactions late and without savepoints; in this mode it leaves them to us.
-                    connection.execution_options(isolation_level="AUTOCOMMIT")
-                if self.dialect in MYSQL:
-                    # Their locks are of the connection, which goes back to its pool.
-                    stack.callback(self._run_last, connection, "SELECT RELEASE_ALL_LOCKS()")
-                transaction = stack.enter_context(connection.begin())
-                if self.dialect == "sqlite":
-                    self._begin_immediate(connection)
-                elif self.dialect in MYSQL:
-                    # Whatever the server is set to, a value that does not fit is refused and not made to fit.
-                    connection.exec_driver_sql("SET SESSION sql_mode = CONCAT(@@sql_mode, ',STRICT_ALL_TABLES')")
+                transaction = self._begun(connection, stack)
             yield connection
+            state.append("committing")
             try:
                 transaction.commit()
             except self._errors as error:
                 if self.dialect == "sqlite" and _in_transaction(connection):
                     connection.connection.rollback()  # or the next user of the connection would commit it
                 raise self._uncommitted(error) from None
+            state.append("committed")
+
+    def _begun(self, connection: sa.Connection, stack: ExitStack) -> sa.Transaction:
+        """Begin a transaction to write in; what is to be done after it goes on the stack."""
+        if self.dialect == "postgresql" or self.dialect in MYSQL:
+            # Rows that were waited for must be seen as they are now, and autocommit would have no transaction.
+            connection.execution_options(isolation_level="READ COMMITTED")
+        elif self.dialect == "sqlite":
+            # The driver begins transactions late and without savepoints; in this mode it leaves them to us.
+            connection.execution_options(isolation_level="AUTOCOMMIT")
+        if self.dialect in MYSQL:
+            # Their locks are of the connection, which goes back to its pool.
+            stack.callback(self._run_last, connection, "SELECT RELEASE_ALL_LOCKS()")
+        transaction = stack.enter_context(connection.begin())
+        if self.dialect == "sqlite":
+            self._begin_immediate(connection)
+        elif self.dialect in MYSQL:
+            # Whatever the server is set to, a value that does not fit is refused and not made to fit.
+            connection.exec_driver_sql("SET SESSION sql_mode = CONCAT(@@sql_mode, ',STRICT_ALL_TABLES')")
+        return transaction
 
     def lock(self, connection: sa.Connection, tables: Iterable[str]) -> None:
         """Lock tables against other runs until the transaction ends; nobody waits until another run is done.
@@ -213,6 +241,18 @@ class Database:
         # A driver's own errors come through where SQLAlchemy does not expect them, and its warnings anywhere.
         driver: Any = self.engine.dialect.loaded_dbapi
         return (*DATABASE_ERRORS, driver.Error, driver.Warning)
+
+
+@contextmanager
+def _told_of_interrupts() -> Iterator[list[str]]:
+    """Raise a Ctrl-C as `CommitInterrupt` once there is a state: ``committing``, then ``committed``."""
+    state: list[str] = []
+    try:
+        yield state
+    except KeyboardInterrupt:
+        if not state:
+            raise
+        raise CommitInterrupt(committed=state[-1] == "committed") from None
 
 
 def _in_transaction(connection: sa.Connection) -> bool:

@@ -6,6 +6,7 @@ Needs SQLAlchemy, and is only imported once an `SQLSyncer` opens its database.
 from __future__ import annotations
 
 import re
+import struct
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
@@ -16,6 +17,7 @@ from datastoresync.errors import LockedError, SyncerError
 __all__ = [
     "DATABASE_ERRORS",
     "UnfitValueError",
+    "cancelled",
     "concerns_store",
     "locked",
     "reason_of",
@@ -23,7 +25,7 @@ __all__ = [
     "without_secrets",
 ]
 
-DATABASE_ERRORS = (exc.SQLAlchemyError, ValueError, TypeError, ArithmeticError, LookupError)
+DATABASE_ERRORS = (exc.SQLAlchemyError, ValueError, TypeError, ArithmeticError, LookupError, struct.error)
 """What executing a statement or fetching a row can raise: drivers let Python's own errors through here and there."""
 
 # https://www.postgresql.org/docs/current/errcodes-appendix.html: the connection, a transaction that lost against
@@ -95,6 +97,11 @@ def concerns_store(error: BaseException) -> bool:
     if _numbered(_original(error))[0] in _MYSQL_STORE:
         return True
     return state.startswith(_SQLITE_STORE) or bool(getattr(error, "connection_invalidated", False))
+
+
+def cancelled(error: BaseException) -> bool:
+    """Say whether PostgreSQL broke a statement off: it took too long, or somebody asked for it."""
+    return _state(_original(error)) == "57014"
 
 
 def locked(error: BaseException) -> bool:

@@ -29,7 +29,7 @@ class _Exact:
     """A type of PostgreSQL.
 
     Args:
-        sql: Its name, without a length or a precision, to which a value would be made to fit.
+        sql: A type that carries its values, and has no length, precision or range to which one would be made to fit.
         types: The types of the values that it holds as they are.
         zoned: Whether these have a time zone; None where there is no such thing.
     """
@@ -46,8 +46,9 @@ _EXACT: Final[Mapping[int, _Exact]] = MappingProxyType(
         16: _Exact("bool", frozenset({bool})),
         17: _Exact("bytea", frozenset({bytes})),
         20: _Exact("int8", frozenset({int})),
-        21: _Exact("int2", frozenset({int})),
-        23: _Exact("int4", frozenset({int})),
+        # A driver may cut what does not fit into so many bytes; the database refuses it when it gets all of them.
+        21: _Exact("int8", frozenset({int})),
+        23: _Exact("int8", frozenset({int})),
         25: _Exact("text", frozenset({str})),
         701: _Exact("float8", frozenset({float})),
         1043: _Exact("text", frozenset({str})),
@@ -60,7 +61,9 @@ _EXACT: Final[Mapping[int, _Exact]] = MappingProxyType(
     }
 )
 _NUMERIC = 1700
-# Of tables proper, without rules of their own; not of text whose collation holds different texts to be equal.
+# Of tables proper, without rules of their own, and in which no two rows have one key: what inherits from a table has
+# keys of its own, and an index that could not be built holds nobody back. Not of text whose collation holds different
+# texts to be equal.
 _COLUMNS = sa.text(
     """
     SELECT a.attname, a.atttypid::bigint,
@@ -69,14 +72,23 @@ _COLUMNS = sa.text(
         LEFT JOIN pg_collation c ON c.oid = a.attcollation
         LEFT JOIN pg_namespace n ON n.oid = c.collnamespace
     WHERE t.oid = to_regclass(:name) AND t.relkind IN ('r', 'p') AND NOT t.relhasrules
+        AND (t.relkind = 'p' OR NOT t.relhassubclass)
+        AND NOT EXISTS (SELECT FROM pg_index i WHERE i.indrelid = t.oid AND i.indisunique AND NOT i.indisvalid)
         AND (c.oid IS NULL OR c.collisdeterministic)
     """
 )
 
 
+# Of the table and its partitions, which may have triggers of their own.
 _TRIGGERS = sa.text(
-    "SELECT EXISTS (SELECT FROM pg_trigger "
-    "WHERE tgrelid = to_regclass(:name) AND NOT tgisinternal AND tgattr::text <> '')"
+    """
+    SELECT EXISTS (
+        SELECT FROM pg_trigger
+        WHERE NOT tgisinternal AND tgattr::text <> '' AND (
+            tgrelid = to_regclass(:name) OR tgrelid IN (SELECT relid FROM pg_partition_tree(to_regclass(:name)))
+        )
+    )
+    """
 )
 
 
@@ -86,7 +98,7 @@ class ExactColumn:
 
     Args:
         name: Its name, as a statement has it.
-        sql: The name of a type that holds its values.
+        sql: The name of a type that carries its values.
         kind: The same, with the collation of the column.
         types: The types of the values that it holds as they are.
         zoned: Whether these have a time zone; None where there is no such thing.

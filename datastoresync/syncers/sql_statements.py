@@ -16,7 +16,14 @@ from sqlalchemy.types import TypeEngine
 
 from datastoresync.errors import LockedError, SyncerError
 from datastoresync.syncers.sql_blocks import KEYS, Keyed
-from datastoresync.syncers.sql_errors import DATABASE_ERRORS, UnfitValueError, concerns_store, locked, reason_of
+from datastoresync.syncers.sql_errors import (
+    DATABASE_ERRORS,
+    UnfitValueError,
+    cancelled,
+    concerns_store,
+    locked,
+    reason_of,
+)
 from datastoresync.syncers.sql_schema import StoredLink, StoredTable
 from datastoresync.syncers.sql_values import Encoder
 
@@ -33,12 +40,14 @@ class RefusalError(Exception):
     """A statement was refused, for this reason.
 
     ``blames_store`` is the error to raise if no change is to blame for it: a lock, the connection, the disk.
+    ``cancelled`` says that the statement was broken off, by a limit to its time, say.
     """
 
-    def __init__(self, reason: str, blames_store: type[SyncerError] | None) -> None:
+    def __init__(self, reason: str, blames_store: type[SyncerError] | None, *, cancelled: bool = False) -> None:
         super().__init__(reason)
         self.reason = reason
         self.blames_store = blames_store
+        self.cancelled = cancelled
 
 
 @attrs.frozen(eq=False)
@@ -168,7 +177,7 @@ class Statements:
             yield
         except (*DATABASE_ERRORS, driver.Error) as error:
             store = (LockedError if locked(error) else SyncerError) if concerns_store(error) else None
-            raise RefusalError(reason_of(error, self.secrets), store) from None
+            raise RefusalError(reason_of(error, self.secrets), store, cancelled=cancelled(error)) from None
 
 
 def _asked_for(keys: Collection[Key], match: Callable[[Iterable[Any]], Key]) -> Callable[[Iterable[Any]], Key]:

@@ -552,3 +552,18 @@ def test_outcomes_that_come_one_by_one_are_kept():
 
     report = wanted().sync_to(over(Streaming(PLAIN)), limits=ANYTHING)
     assert [result.status for result in report.results] == ["succeeded"] * 4
+
+
+@pytest.mark.parametrize("reporters", [[], [CollectingReporter()]])
+def test_ctrl_c_with_the_commit_keeps_what_the_store_says_of_it(reporters):
+    class Committed(Store):
+        def apply_changes(self, changes, *, same):
+            interrupt = KeyboardInterrupt()
+            interrupt.outcomes = super().apply_changes(changes, same=same)
+            raise interrupt
+
+    dest = over(Committed(PLAIN))
+    with pytest.raises(SyncInterrupted) as caught:
+        wanted().sync_to(dest, reporters=reporters, limits=ANYTHING)
+    assert (caught.value.report.succeeded, caught.value.report.pending) == (4, 0)
+    assert {item.name for item in dest.users.values()} == {"after"}

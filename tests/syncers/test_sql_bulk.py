@@ -36,6 +36,8 @@ COLUMNS = {
     "code": "uuid",
     "raw": "bytea",
     "padded": "char(3)",
+    "short": "smallint",
+    "long": "bigint",
     "data": "jsonb",
 }
 NAMES = tuple(COLUMNS)[1:]
@@ -97,6 +99,8 @@ fitting = {
     "code": st.sampled_from([UUID(int=1), UUID(int=2)]),
     "raw": st.sampled_from([b"", b"\x00\xff", b"\\x"]),
     "padded": st.sampled_from(["a", "a  ", "abc"]),
+    "short": st.sampled_from([0, 2**15 - 1, -(2**15)]),
+    "long": st.sampled_from([0, 2**31, 2**63 - 1, -(2**63)]),
     "data": st.sampled_from([{"a": 1}, [1], "x"]),
 }
 odd = st.sampled_from(
@@ -104,7 +108,9 @@ odd = st.sampled_from(
         True,
         1,
         100,
+        2**32 + 1,
         2**40,
+        2**64 + 1,
         1.5,
         Decimal("1.234"),
         Decimal("NaN"),
@@ -171,6 +177,63 @@ def test_bulk_does_what_is_done_one_by_one(things, in_bulk, work, size):
             patch.setattr(sql_changes, "SEGMENT", size)
         assert things.apply_changes(changes, same=same) == expected
     assert contents(things) == after
+
+
+NUMBERED = Table("numbered")
+around = st.builds(
+    lambda edge, more: edge + more,
+    st.sampled_from([0, 2**15, -(2**15), 2**16, 2**31, -(2**31), 2**32, 2**63, -(2**63), 2**64, 2**70]),
+    st.integers(-2, 2),
+)
+
+
+@st.composite
+def integers_to_write(draw):
+    changes = []
+    for key in draw(st.lists(around, min_size=1, max_size=4, unique=True)):
+        verb = draw(st.sampled_from(["insert", "update", "delete"]))
+        name = draw(st.sampled_from(["short", "whole", "long"]))
+        values = {name: draw(st.integers(-2, 2) | around)} if verb != "delete" else {}
+        expected = {name: draw(st.integers(-2, 2) | around)} if verb != "insert" else {}
+        changes.append(Change(verb, NUMBERED, KEY, (key,), values, expected))
+    return changes
+
+
+@pytest.mark.parametrize("kind", ["smallint", "integer", "bigint"])
+@law
+@given(changes=integers_to_write())
+def test_integers_that_do_not_fit_are_refused_as_they_are_one_by_one(database, execute, in_bulk, kind, changes):
+    tried = []
+    for write in (one_by_one, SQLSyncer.apply_changes):
+        execute(
+            database,
+            "drop table if exists numbered",
+            f"create table numbered (key {kind} primary key, short smallint, whole integer, long bigint)",
+            "insert into numbered select n, n, n, n from generate_series(-2, 2) n",
+        )
+        with SQLSyncer(database) as syncer:
+            outcomes = list(write(syncer, changes) if write is one_by_one else write(syncer, changes, same=same))
+        tried.append((outcomes, execute(database, "select * from numbered order by key")))
+    assert tried[0] == tried[1]
+
+
+@pytest.mark.parametrize(("name", "value"), [("long", 2**70), ("whole", 2**40), ("short", 2**70)])
+def test_integers_that_the_driver_cannot_pack_fail(things, database, in_bulk, name, value):
+    from psycopg.types import numeric
+
+    class InPython(numeric.Int8BinaryDumper):
+        """What packs integers where psycopg comes without C; a class of its own is not replaced by that in C."""
+
+    engine = sqlalchemy.create_engine(database)
+
+    @sqlalchemy.event.listens_for(engine, "connect")
+    def in_python(connection, record):
+        connection.adapters.register_dumper(int, InPython)
+
+    with SQLSyncer(engine) as syncer:
+        (found,) = syncer.apply_changes([Change("insert", T, KEY, ("a",), {name: value})], same=same)
+    engine.dispose()
+    assert (found.status, str(value) in found.reason, contents(things)) == ("failed", False, [])
 
 
 def updates(*pairs, table=T, name="whole"):
@@ -367,6 +430,81 @@ def test_a_trigger_on_a_column_hears_of_its_own_updates_only(people, database, e
     assert set(people.apply_changes(changes, same=same)) == {Outcome("done")}
     assert sorted(in_bulk) == [1, 2]
     assert execute(database, "select key from heard") == [("k2",)]
+
+
+def test_a_trigger_on_a_column_of_a_partition_hears_of_its_own_updates_only(database, execute, in_bulk):
+    execute(
+        database,
+        "create table parted (key text primary key, a integer, b text) partition by hash (key)",
+        "create table part partition of parted for values with (modulus 1, remainder 0)",
+        "insert into parted values ('k1', 1, 'x'), ('k2', 2, 'x')",
+        "create table heard (key text)",
+        "create function hear() returns trigger language plpgsql as "
+        "'begin insert into heard values (new.key); return new; end'",
+        "create trigger hears before update of b on part for each row execute function hear()",
+    )
+    parted = Table("parted")
+    changes = [*updates(("k1", 1, 7), table=parted, name="a"), *updates(("k2", "x", "y"), table=parted, name="b")]
+    with SQLSyncer(database) as syncer:
+        assert set(syncer.apply_changes(changes, same=same)) == {Outcome("done")}
+    assert in_bulk == [1, 1]
+    assert execute(database, "select key from heard") == [("k2",)]
+
+
+def test_several_rows_of_one_key_are_a_conflict_where_others_inherit(people, database, execute, in_bulk):
+    execute(database, "create table more () inherits (people)", "insert into more values ('k1', 1, 'x')")
+    changes = [*updates(("k1", 1, 2), ("k2", 2, 3), table=P, name="a")]
+    changes.append(Change("delete", P, KEY, ("k1",), {}, {"a": 1}))
+    assert [outcome.status for outcome in people.apply_changes(changes, same=same)] == ["conflict", "done", "conflict"]
+    assert execute(database, "select a from people where key = 'k1'") == [(1,), (1,)]
+    assert in_bulk == []
+
+
+def test_several_rows_of_one_key_are_a_conflict_where_an_index_is_invalid(database, execute, in_bulk):
+    execute(
+        database,
+        "create table doubled (key text, a integer)",
+        "create unique index one_each on doubled (key)",
+        # As CREATE INDEX CONCURRENTLY leaves it that comes upon two rows of one key.
+        "update pg_index set indisvalid = false, indisready = false where indexrelid = 'one_each'::regclass",
+        "insert into doubled values ('a', 1), ('a', 1), ('b', 1)",
+    )
+    with SQLSyncer(database) as syncer:
+        found = syncer.apply_changes(updates(("a", 1, 2), ("b", 1, 2), table=Table("doubled"), name="a"), same=same)
+    assert [outcome.status for outcome in found] == ["conflict", "done"]
+    assert in_bulk == []
+
+
+@pytest.fixture
+def slow(people, database, execute):
+    """A table on which a statement for many rows is broken off, as one is that takes too long."""
+    execute(
+        database,
+        """
+        create function break_off() returns trigger language plpgsql as $$ begin
+            if to_regclass('pg_temp.datastoresync_changes') is not null then
+                raise exception 'canceling statement due to statement timeout' using errcode = '57014';
+            end if;
+            return null;
+        end $$
+        """,
+        "create trigger breaks_off after insert or update or delete on people execute function break_off()",
+    )
+
+
+@pytest.mark.usefixtures("slow")
+def test_what_takes_too_long_together_is_written_in_parts(database, in_bulk):
+    with SQLSyncer(database, connect_args={"options": "-c statement_timeout=1h"}) as syncer:
+        assert set(syncer.apply_changes(mixed(5), same=same)) == {Outcome("done")}
+    assert len(in_bulk) == 3, "both verbs were tried in bulk"
+
+
+@pytest.mark.usefixtures("slow")
+def test_what_somebody_breaks_off_is_not_tried_again(people, in_bulk):
+    before = contents_of(people)
+    with pytest.raises(SyncerError, match=r"gave up, and nothing was written: .*57014"):
+        people.apply_changes(mixed(5), same=same)
+    assert contents_of(people) == before
 
 
 def test_names_are_quoted_whatever_they_are(database, execute, in_bulk):

@@ -588,6 +588,56 @@ def test_an_interrupted_run_leaves_nothing(syncer, things):
     assert contents(syncer) == {1: (1, "x", set())}
 
 
+def late(moment):
+    """Return what raises Ctrl-C before, in the middle of, or after what ends a transaction."""
+
+    def interrupted(self, *arguments):
+        moment(self, *arguments)
+        raise KeyboardInterrupt
+
+    return interrupted
+
+
+def test_an_interrupt_after_the_commit_says_what_was_done(syncer, things, monkeypatch):
+    things({1: (1, "x", []), 2: (2, "x", [])})
+    monkeypatch.setattr(sqlalchemy.Connection, "close", late(sqlalchemy.Connection.close))
+    with pytest.raises(KeyboardInterrupt, match="after the commit") as caught:
+        apply(syncer, update(1, a=(1, 5)), update(2, a=(7, 8)))
+    monkeypatch.undo()
+    assert statuses(caught.value.outcomes) == ["done", "conflict"]
+    assert contents(syncer) == {1: (5, "x", set()), 2: (2, "x", set())}
+
+
+def test_an_interrupt_during_the_commit_says_that_it_may_be_done(syncer, things, monkeypatch):
+    things({1: (1, "x", [])})
+    monkeypatch.setattr(sqlalchemy.RootTransaction, "commit", late(sqlalchemy.RootTransaction.commit))
+    with pytest.raises(KeyboardInterrupt, match="import again") as caught:
+        apply(syncer, update(1, a=(1, 5)), insert(2, a=1))
+    monkeypatch.undo()
+    assert statuses(caught.value.outcomes) == ["failed", "failed"]
+    assert "may be done all the same" in caught.value.outcomes[0].reason
+    assert set(contents(syncer)) == {1, 2}
+
+
+def test_an_interrupt_before_the_commit_knows_of_no_outcomes(syncer, things, monkeypatch):
+    things({1: (1, "x", [])})
+    monkeypatch.setattr(sql_statements.Statements, "update", late(sql_statements.Statements.update))
+    with pytest.raises(KeyboardInterrupt) as caught:
+        apply(syncer, update(1, a=(1, 5)))
+    assert not hasattr(caught.value, "outcomes")
+    assert contents(syncer) == {1: (1, "x", set())}
+
+
+def test_what_was_read_does_not_let_a_run_write_that_may_only_read(database, execute):
+    execute(database, "create table things (key integer primary key, a integer)", "insert into things values (1, 1)")
+    with SQLSyncer(database, connect_args={"options": "-c default_transaction_read_only=on"}) as syncer:
+        assert syncer.load("things") == [{"key": 1, "a": 1}]
+        (outcome,) = apply(syncer, update(1, Table("things"), a=(1, 5)))
+    assert outcome.status == "failed"
+    assert "25006" in outcome.reason
+    assert execute(database, "select a from things") == [(1,)]
+
+
 # --- names and values -------------------------------------------------------------------------------------------------
 
 
