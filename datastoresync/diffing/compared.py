@@ -6,12 +6,14 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from itertools import groupby
+from operator import attrgetter
 from types import MappingProxyType
 from typing import Any
 
 import attrs
 
 from datastoresync.diffing.action import Action
+from datastoresync.diffing.blocks import Block, blocks
 from datastoresync.diffing.engine import Candidates
 from datastoresync.diffing.hierarchy import Hierarchy
 from datastoresync.diffing.order import in_order
@@ -77,9 +79,14 @@ class Compared:
 
 
 def actions_between(
-    compared: Compared, candidates: Candidates
+    compared: Compared, candidates: Candidates, read: Iterable[Block] | None = None
 ) -> tuple[Iterator[Action], Iterator[Action], Iterator[Action]]:
     """Return what the right side must do to become the left one: creations, updates, deletions, each sorted by key.
+
+    Args:
+        compared: The branch.
+        candidates: Where its sides may differ.
+        read: The values of the candidates' pairs, if they were read before.
 
     Raises:
         ComparisonError: while the updates are gone through, if values do not let themselves be compared.
@@ -87,32 +94,37 @@ def actions_between(
     left, right, branch = compared.left, compared.right, compared.name
     new = (Action("new", branch, key, source=item) for key, item in candidates.created(left))
     old = (Action("old", branch, key, dest=item) for key, item in candidates.deleted(right))
-    return new, _updates(left, right, branch, candidates), old
+    return new, _updates(compared, blocks(left, right, candidates) if read is None else read), old
 
 
-def _updates(left: Side, right: Side, branch: str, candidates: Candidates) -> Iterator[Action]:
-    read, read_other = left.reader(), right.reader()
-    for key, one, other in candidates:
-        for name, value, old_value in zip(left.attributes, read(key, one), read_other(key, other), strict=True):
-            if value is old_value or (type(value) is type(old_value) is str and value == old_value):
+def _updates(compared: Compared, read: Iterable[Block]) -> Iterator[Action]:
+    for block in read:
+        for index, place in block.unlike:
+            name, values, old_values = block.columns[place]
+            value, old_value = values[index], old_values[index]
+            where = (compared.name, block.keys[index], name)
+            objects = (block.left[index], block.right[index])
+            if type(value) is type(old_value) is str:
+                yield Action("update", *where, value, old_value, *objects)
                 continue
-            place = (branch, key, name)
             try:
-                if is_membership(value) and is_membership(old_value):
-                    added, removed = membership_changes(value, old_value)
-                    changes = [Action("add", *place, member, None, one, other) for member in added]
-                    changes += [Action("remove", *place, member, None, one, other) for member in removed]
-                else:
-                    changes = (
-                        [] if equal(value, old_value) else [Action("update", *place, value, old_value, one, other)]
-                    )
+                changes = _changes(where, value, old_value, objects)
             except Exception as error:
                 message = (
-                    f"{right.name}[{key!r}].{name} cannot be compared with what is in {left.name}: "
-                    f"{type(error).__name__}: {error}; give it a type whose `==` is true or false"
+                    f"{compared.right.name}[{block.keys[index]!r}].{name} cannot be compared with what is in "
+                    f"{compared.left.name}: {type(error).__name__}: {error}; give it a type whose `==` is true or false"
                 )
                 raise ComparisonError(message) from error
             yield from changes
+
+
+def _changes(where: tuple[str, Any, str], value: Any, old_value: Any, objects: tuple[Any, Any]) -> list[Action]:
+    """Return the actions between two values."""
+    if is_membership(value) and is_membership(old_value):
+        added, removed = membership_changes(value, old_value)
+        changes = [Action("add", *where, member, None, *objects) for member in added]
+        return changes + [Action("remove", *where, member, None, *objects) for member in removed]
+    return [] if equal(value, old_value) else [Action("update", *where, value, old_value, *objects)]
 
 
 def moves_between(hierarchies: Hierarchies, compared: Sequence[Compared]) -> list[Action]:
@@ -167,7 +179,9 @@ def actions_in_order(
     """Put creations first, parents before children, then updates, then deletions, children before parents."""
     ranks = ranks_of(compared)
     place = cache(lambda verb, branch: place_of(verb, branch, ranks))
-    ordered = list(members_in_order(sorted(actions, key=lambda action: place(action.verb, action.branch))))
+    ordered = sorted(actions, key=lambda action: place(action.verb, action.branch))
+    if not _OF_MEMBERS.isdisjoint(map(attrgetter("verb"), ordered)):
+        ordered = list(members_in_order(ordered))
     if hierarchies is not None and any(one.recursive for one in hierarchies):
         _by_depth(ordered, hierarchies)
     return tuple(ordered)

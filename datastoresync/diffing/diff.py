@@ -10,6 +10,7 @@ from typing import Any, Self, overload
 import attrs
 
 from datastoresync.diffing.action import Action
+from datastoresync.diffing.blocks import Block, blocks
 from datastoresync.diffing.compared import Compared, actions_between, actions_in_order, moves_between, ranks_of
 from datastoresync.diffing.engine import Candidates, Engine, engine_of
 from datastoresync.diffing.explanation import explained
@@ -28,6 +29,9 @@ from datastoresync.printing.shown import Shown
 from datastoresync.printing.visible import clipped, visible
 
 __all__ = ["Diff", "Progress"]
+
+_FEW = 50_000
+"""Pairs whose values are kept while their types and then they themselves are compared, instead of being read again."""
 
 Progress = Callable[[str, int, int], Any]
 """Hears how far a run is: the stage, ``"diff"`` or ``"sync"``, how many are done, and how many there are."""
@@ -92,27 +96,29 @@ class Diff(Shown):
         hierarchies = (Hierarchy(by_name[0]), Hierarchy(by_name[1]))
         pairs = reached(pairs, hierarchies, top_level)
         by_name = _by_name([*around, *pairs])
-        found: list[tuple[Compared, Candidates]] = []
+        found: list[tuple[Compared, Candidates, list[Block] | None]] = []
         done, total = 0, sum(len(side.objects) for pair in pairs for side in pair)
         for left, right in pairs:
             chosen = engine or engine_of(left, right)
             candidates = chosen.candidates(left, right)
-            problems += check_types(left, right, candidates, compared=candidates.compared)
+            few = not candidates.streamed and len(candidates.pairs) <= _FEW
+            read = list(blocks(left, right, candidates)) if few else None
+            problems += check_types(left, right, read or blocks(left, right, candidates), compared=candidates.compared)
             sizes = (len(left.objects), len(right.objects))
             about = (candidates.engine or chosen.name, len(candidates.pairs), candidates.compared, candidates.why)
-            found.append((Compared(left, right, sizes, *about), candidates))
+            found.append((Compared(left, right, sizes, *about), candidates, read))
             if progress is not None and any(sizes):
                 done += sizes[0] + sizes[1]
                 progress("diff", done, total)
         refuse(problems)
-        compared = tuple(one for one, _ in found)
+        compared = tuple(one for one, *_ in found)
         own = (chain(*actions_between(*one)) for one in found if not one[1].streamed)
         actions: Iterable[Action] = chain(*own, moves_between(hierarchies, compared))
         exclusion = Exclusion(by_name, hierarchies, flags)
         if exclusion.flagged:
             actions = [action for action in actions if exclusion.keeps(action)]
         ordered: Sequence[Action] = actions_in_order(actions, compared, hierarchies)
-        parts = [StreamedPart(*one) for one in found if one[1].streamed]
+        parts = [StreamedPart(one, candidates) for one, candidates, _ in found if candidates.streamed]
         if parts:
             ordered = StreamedActions(parts, ordered, ranks_of(compared))
             if exclusion.flagged:

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import date
+from datetime import date, time, timedelta
+from decimal import Decimal
 from difflib import get_close_matches
 from itertools import islice
 from typing import Any
+from uuid import UUID
 
+from datastoresync.diffing.blocks import Block, blocks
 from datastoresync.diffing.side import Side
 from datastoresync.diffing.values import comparable
 from datastoresync.errors import DeclarationError, SchemaMismatchError
 
 __all__ = ["check_attributes", "check_types", "refuse"]
 
-_PLAIN = frozenset({str, int, bool, float, date})
+_PLAIN = frozenset({str, int, bool, float, Decimal, bytes, date, time, timedelta, UUID})
 """Types whose values can be equal to any other of the same type, which need no closer look."""
 _STRANGERS = 100
 """How many objects to hold against each other where no two belong together."""
@@ -101,30 +104,23 @@ def _keys_comparable(one: Any, other: Any) -> bool:
     return True
 
 
-def check_types(left: Side, right: Side, pairs: Iterable[tuple[Any, Any, Any]], *, compared: int) -> list[str]:
+def check_types(left: Side, right: Side, read: Iterable[Block], *, compared: int) -> list[str]:
     """Return a sentence for each attribute whose values cannot be equal in some pair, with the first such pair.
 
-    Only pairs that differ need a look: values whose types cannot be equal are never equal. Where no key is on both
+    Only values that differ need a look: those whose types cannot be equal are never equal. Where no key is on both
     sides, the values of one are held against those of the other.
     """
     exempt = left.flexible | right.flexible
     names = [name for name in left.attributes if name not in exempt]
     problems: dict[str, str] = {}
-    read, read_other = left.reader(), right.reader()
-    fine: set[Any] = set()
-    for key, one, other in pairs if compared else _strangers(left, right):
-        values, old_values = read(key, one), read_other(key, other)
-        types = (*map(type, values), *map(type, old_values))
-        if types in fine:
-            continue
-        if types[: len(values)] == types[len(values) :] and _PLAIN.issuperset(types):
-            fine.add(types)
-            continue
-        for name, value, old_value in zip(left.attributes, values, old_values, strict=True):
-            if name in problems or name in exempt:
+    for block in read if compared else blocks(left, right, _strangers(left, right)):
+        for index, place in block.unlike:
+            name, values, old_values = block.columns[place]
+            value, old_value = values[index], old_values[index]
+            if type(value) is type(old_value) and type(value) in _PLAIN:
                 continue
-            if not comparable(value, old_value):
-                where = f" at idnumber {key!r}" if compared else ""
+            if name not in problems and name not in exempt and not comparable(value, old_value):
+                where = f" at idnumber {block.keys[index]!r}" if compared else ""
                 problems[name] = (
                     f"{name}: {_type(value)} in {left.name} and {_type(old_value)} in {right.name} "
                     f"({value!r} and {old_value!r}{where}): {_fix(name, left, right, value, old_value)}"

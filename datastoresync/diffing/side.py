@@ -118,6 +118,16 @@ class Side:
 
         return quickly
 
+    def together(self, keys: Sequence[Any], items: Sequence[Any]) -> list[Sequence[Any]]:
+        """Return the values of many objects, given their keys and themselves: a column an attribute, in their order.
+
+        It costs one pass in C an attribute, where nothing is missing and nothing stands before the objects' own values.
+        """
+        if not self.overrides and not any("." in name for name in self.attributes):
+            with suppress(Exception):  # an attribute is missing or a property fails: `read` knows which
+                return [list(map(attrgetter(name), items)) for name in self.attributes]
+        return list(zip(*map(self.reader(), keys, items), strict=True))
+
     def columns(self, keys: Sequence[Any], items: Sequence[Any]) -> dict[str, list[Any]]:
         """Return the values of each attribute of many objects, given their keys and themselves.
 

@@ -7,8 +7,8 @@ import re
 from collections.abc import Sequence
 from itertools import islice
 from pathlib import Path
-from secrets import token_hex
 from typing import Any
+from uuid import uuid4
 
 from datastoresync.engines.held import HeldFile
 from datastoresync.engines.local import LocalRelation
@@ -22,6 +22,8 @@ __all__ = ["DelimitedRelation", "Unreadable"]
 
 _SAMPLE = 100
 """Rows whose values stand for all others, where only their types matter."""
+_BUFFER = 8 << 20
+"""Bytes that a thread reads at a time: a quarter of what DuckDB would, which takes no longer, and less memory."""
 _ODD = "\x01"
 """Parts no column of a line that is to be read as a whole; DuckDB refuses a line that has it."""
 
@@ -50,7 +52,8 @@ class DelimitedRelation(LocalRelation):
         for file in self.files:
             _check_file(file)
         self.ascii = not any("\x80" in file.special for file in self.files)
-        self._nothing = token_hex(16)  # what no value can be known to be, since some text must stand for NULL
+        self._quotes = any('"' in file.special for file in self.files)
+        self._nothing = uuid4().hex  # what no value can be known to be, since some text must stand for NULL
         self._held = [HeldFile(file.path, file.state) for file in self.files]
         self._check()
 
@@ -98,7 +101,7 @@ class DelimitedRelation(LocalRelation):
     def _reading(self, file: DelimitedFile, held: HeldFile, options: str) -> str:
         return (
             f"read_csv({literal(held.path)}, auto_detect=false, skip={file.line}, header=false, "
-            f"nullstr='{self._nothing}', strict_mode=true, null_padding=false, {options})"
+            f"nullstr='{self._nothing}', strict_mode=true, null_padding=false, buffer_size={_BUFFER}, {options})"
         )
 
     def _lines(self, file: DelimitedFile, held: HeldFile) -> str:
@@ -130,7 +133,13 @@ class DelimitedRelation(LocalRelation):
     def unwritten(self, rows: Sequence[str]) -> Columns:
         """Return the columns of lines."""
         file = self.files[0]
-        columns = list(zip(*csv.reader(rows, delimiter=file.delimiter, strict=True), strict=True))
+        columns: Sequence[Sequence[str]]
+        if self._quotes:
+            columns = list(zip(*csv.reader(rows, delimiter=file.delimiter, strict=True), strict=True))
+        else:
+            width = len(file.header)
+            values = file.delimiter.join(rows).split(file.delimiter)
+            columns = [values[place::width] for place in range(width)]
         taken = [columns[place] for place in file.places]
         if file.null is None:
             return taken

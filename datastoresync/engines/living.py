@@ -35,11 +35,12 @@ class LivingObjects:
     def unite(self, keys: Sequence[Any], objects: list[Any]) -> None:
         """Put in the place of each object that was made anew the one of its key that somebody has."""
         with self._lock:
-            known = list(map(self._references.get, keys))
-            for place in compress(count(), known):
-                item = known[place]()  # type: ignore[misc]  # `compress` leaves out those that are None
-                if item is not None:
-                    objects[place] = item
+            if self._references:
+                known = list(map(self._references.get, keys))
+                for place in compress(count(), known):
+                    item = known[place]()  # type: ignore[misc]  # `compress` leaves out those that are None
+                    if item is not None:
+                        objects[place] = item
             self._references.update(zip(keys, map(ref, objects), strict=True))
             if len(self._references) > self._most:
                 self._references = {key: held for key, held in self._references.items() if held() is not None}

@@ -12,7 +12,6 @@ from datastoresync.engines.delimited import DelimitedRelation, Unreadable
 from datastoresync.engines.engine import TableEngine
 from datastoresync.engines.relation import Relation, Unfaithful
 from datastoresync.engines.session import DuckDB
-from datastoresync.engines.spark import SparkRelation
 from datastoresync.engines.spark_frame import is_spark
 from datastoresync.engines.streams import stream_relation
 from datastoresync.engines.strict import reread
@@ -70,7 +69,7 @@ def open_table(source: Any, layout: Any, choice: Choice, branch: Any) -> TableOb
     check_layout(layout)
     relation: Relation | None
     if is_spark(source):
-        relation = SparkRelation(source, layout, name=branch.full_name)
+        relation = _on_a_cluster(source, layout, branch.full_name)
     elif isinstance(source, StoredRows):
         relation = _stored(source, layout, choice)
     else:
@@ -101,6 +100,13 @@ def check_columns(columns: Collection[str], layout: Any) -> None:
     taken = [name for name in columns if hasattr(type(getattr(layout.cls, name, None)), "__set__")]
     if taken:
         raise Unfaithful(f"{', '.join(taken)} of {layout.cls.__name__} is computed, and a column")
+
+
+def _on_a_cluster(frame: Any, layout: Any, name: str) -> Relation:
+    # Few have one.
+    from datastoresync.engines.spark import SparkRelation
+
+    return SparkRelation(frame, layout, name=name)
 
 
 def _stored(origin: StoredRows, layout: Any, choice: Choice) -> Relation | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain
 from operator import itemgetter
 from typing import Any
@@ -68,6 +68,25 @@ def paired(
 # In memory.
 
 
+@attrs.frozen(eq=False)
+class _Found(Candidates):
+    """Candidates whose objects are there already."""
+
+    made: tuple[Mapping[Any, Any], Mapping[Any, Any]] = ({}, {})
+
+    def created(self, left: Side) -> Iterator[tuple[Any, Any]]:
+        """Yield the keys and objects of the source alone, sorted."""
+        return _known(self.new, self.made[0], left)
+
+    def deleted(self, right: Side) -> Iterator[tuple[Any, Any]]:
+        """Yield the keys and objects of the destination alone, sorted."""
+        return _known(self.old, self.made[1], right)
+
+
+def _known(keys: Sequence[Any], made: Mapping[Any, Any], side: Side) -> Iterator[tuple[Any, Any]]:
+    return ((key, made[key] if key in made else side.objects[key]) for key in keys)
+
+
 def _few(
     lefts: TableObjects, rights: TableObjects, few: Sequence[Sequence[Columns]], why: str, engine: str
 ) -> Candidates:
@@ -88,7 +107,9 @@ def _few(
     rights.recall(theirs, absent=new)
     if touched:
         both += _touched(lefts, rights, touched, new, old, pairs)
-    return Candidates(sorted(new), sorted(old), sorted(pairs, key=itemgetter(0)), both, why, engine)
+    pairs.sort(key=itemgetter(0))
+    known = ({}, {}) if touched else (mine, theirs)
+    return _Found(sorted(new), sorted(old), pairs, both, why, engine, known)
 
 
 def _touched(

@@ -31,7 +31,8 @@ class DuckDB:
 
     Args:
         memory_limit: What it may hold in memory before it goes on in temporary files, such as ``"2GB"``.
-        threads: How many processors it uses; None for all of them.
+        threads: How many threads it works in; None for one more than there are processors, since one of them mostly
+            waits for a file.
         folder: Where temporary files go; None for the system's own place.
 
     >>> DuckDB(memory_limit="4GB").memory_limit
@@ -118,6 +119,8 @@ class Instance:
                     **given,
                 }
             )
+            if settings.threads is None:
+                self.database.execute("SET threads = current_setting('threads') + 1")
         except library.Error as error:
             shutil.rmtree(folder)
             reason = str(error).splitlines()[0]

@@ -1,0 +1,59 @@
+"""The values of pairs of objects, column by column, some pairs at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import compress, islice, repeat
+from operator import ne
+from typing import Any
+
+import attrs
+
+from datastoresync.diffing.side import Side
+
+__all__ = ["Block", "blocks"]
+
+_SIZE = 1024
+
+
+@attrs.frozen(eq=False)
+class Block:
+    """Some pairs.
+
+    Args:
+        keys: Their keys.
+        left: The source's objects.
+        right: The destination's.
+        columns: The name, the source's values and the destination's values of each attribute.
+        unlike: Where these may differ: the index of the pair and the place of the attribute, pair by pair.
+    """
+
+    keys: Sequence[Any]
+    left: Sequence[Any]
+    right: Sequence[Any]
+    columns: Sequence[tuple[str, Sequence[Any], Sequence[Any]]]
+    unlike: Sequence[tuple[int, int]]
+
+
+def blocks(left: Side, right: Side, pairs: Iterable[tuple[Any, Any, Any]]) -> Iterator[Block]:
+    """Yield ``(key, left, right)`` triples with the values of their objects.
+
+    Raises:
+        ComparisonError: if a property raises.
+    """
+    rest = iter(pairs)
+    while some := list(islice(rest, _SIZE)):
+        keys, ones, others = zip(*some, strict=True)
+        columns = list(zip(left.attributes, left.together(keys, ones), right.together(keys, others), strict=True))
+        yield Block(keys, ones, others, columns, _unlike(columns, len(keys)))
+
+
+def _unlike(columns: Sequence[tuple[str, Sequence[Any], Sequence[Any]]], count: int) -> list[tuple[int, int]]:
+    found: list[tuple[int, int]] = []
+    for place, (_, values, old_values) in enumerate(columns):
+        try:
+            indices = list(compress(range(count), map(ne, values, old_values)))
+        except Exception:  # noqa: BLE001 - what cannot be compared is worth a look, which then says what and where
+            indices = [index for index in range(count) if values[index] is not old_values[index]]
+        found += zip(indices, repeat(place))
+    return sorted(found)
