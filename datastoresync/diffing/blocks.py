@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import compress, islice, repeat
 from operator import ne
 from typing import Any
@@ -11,9 +11,13 @@ import attrs
 
 from datastoresync.diffing.side import Side
 
-__all__ = ["Block", "blocks"]
+__all__ = ["Block", "blocks", "in_blocks"]
 
 _SIZE = 1024
+
+Triple = tuple[Any, Any, Any]
+Reader = Callable[[Sequence[Any], Sequence[Any]], Iterable[Sequence[Any]]]
+"""Gives the columns of values of objects, given their keys and themselves."""
 
 
 @attrs.frozen(eq=False)
@@ -35,16 +39,21 @@ class Block:
     unlike: Sequence[tuple[int, int]]
 
 
-def blocks(left: Side, right: Side, pairs: Iterable[tuple[Any, Any, Any]]) -> Iterator[Block]:
+def blocks(left: Side, right: Side, pairs: Iterable[Triple]) -> Iterator[Block]:
     """Yield ``(key, left, right)`` triples with the values of their objects.
 
     Raises:
         ComparisonError: if a property raises.
     """
+    return in_blocks(left.attributes, pairs, left.together, right.together)
+
+
+def in_blocks(names: Sequence[str], pairs: Iterable[Triple], left: Reader, right: Reader) -> Iterator[Block]:
+    """Yield triples with the values of the attributes of these names, which ``left`` and ``right`` give."""
     rest = iter(pairs)
     while some := list(islice(rest, _SIZE)):
         keys, ones, others = zip(*some, strict=True)
-        columns = list(zip(left.attributes, left.together(keys, ones), right.together(keys, others), strict=True))
+        columns = list(zip(names, left(keys, ones), right(keys, others), strict=True))
         yield Block(keys, ones, others, columns, _unlike(columns, len(keys)))
 
 

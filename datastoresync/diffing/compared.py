@@ -13,7 +13,7 @@ from typing import Any
 import attrs
 
 from datastoresync.diffing.action import Action
-from datastoresync.diffing.blocks import Block, blocks
+from datastoresync.diffing.blocks import Block
 from datastoresync.diffing.engine import Candidates
 from datastoresync.diffing.hierarchy import Hierarchy
 from datastoresync.diffing.order import in_order
@@ -94,7 +94,7 @@ def actions_between(
     left, right, branch = compared.left, compared.right, compared.name
     new = (Action("new", branch, key, source=item) for key, item in candidates.created(left))
     old = (Action("old", branch, key, dest=item) for key, item in candidates.deleted(right))
-    return new, _updates(compared, blocks(left, right, candidates) if read is None else read), old
+    return new, _updates(compared, candidates.read(left, right) if read is None else read), old
 
 
 def _updates(compared: Compared, read: Iterable[Block]) -> Iterator[Action]:

@@ -10,7 +10,7 @@ from typing import Any, Self, overload
 import attrs
 
 from datastoresync.diffing.action import Action
-from datastoresync.diffing.blocks import Block, blocks
+from datastoresync.diffing.blocks import Block
 from datastoresync.diffing.compared import Compared, actions_between, actions_in_order, moves_between, ranks_of
 from datastoresync.diffing.engine import Candidates, Engine, engine_of
 from datastoresync.diffing.explanation import explained
@@ -102,8 +102,8 @@ class Diff(Shown):
             chosen = engine or engine_of(left, right)
             candidates = chosen.candidates(left, right)
             few = not candidates.streamed and len(candidates.pairs) <= _FEW
-            read = list(blocks(left, right, candidates)) if few else None
-            problems += check_types(left, right, read or blocks(left, right, candidates), compared=candidates.compared)
+            read = list(candidates.read(left, right)) if few else None
+            problems += check_types(left, right, read or candidates.read(left, right), compared=candidates.compared)
             sizes = (len(left.objects), len(right.objects))
             about = (candidates.engine or chosen.name, len(candidates.pairs), candidates.compared, candidates.why)
             found.append((Compared(left, right, sizes, *about), candidates, read))

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 import attrs
 
+from datastoresync.diffing.blocks import Block, blocks
 from datastoresync.diffing.side import Side
 
 __all__ = ["Candidates", "Engine", "InMemoryEngine", "engine_of"]
@@ -53,6 +54,14 @@ class Candidates:
     def __iter__(self) -> Iterator[Triple]:
         """Yield ``(key, left, right)`` triples, with None for an object that is not there."""
         yield from self.pairs
+
+    def read(self, left: Side, right: Side) -> Iterator[Block]:
+        """Yield the pairs with the values of their objects.
+
+        Raises:
+            ComparisonError: if a property raises.
+        """
+        return blocks(left, right, self)
 
 
 def _blocks(objects: Mapping[Any, Any]) -> Iterator[tuple[list[Any], list[Any]]]:

@@ -29,7 +29,7 @@ def beside(left: Side, right: Side) -> Candidates:
     table = passing.table
     touched = table.touched
     for columns in table.relation.rows():
-        keys, objects = table.made(columns)
+        keys, objects, _ = table.made(columns)
         passing.look({key: item for key, item in zip(keys, objects, strict=True) if key not in touched})
     if touched:
         passing.look(table.many(touched))

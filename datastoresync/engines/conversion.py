@@ -116,8 +116,15 @@ def present(kind: str, converter: Any, sql: str) -> str:
     return f"nullif({sql}, '')" if optional and kind == "text" and name != "str" else sql
 
 
-def surely(kind: str, converter: Any, sql: str) -> str | None:
-    """Return when a value is surely taken by a declared type, as a condition; None if only the converter can tell."""
+def surely(kind: str, converter: Any, sql: str, *, nullable: bool = True) -> str | None:
+    """Return when a value is surely taken by a declared type, as a condition; None if only the converter can tell.
+
+    Args:
+        kind: What the column holds.
+        converter: That of the declared type, or None.
+        sql: The value.
+        nullable: Whether it may be NULL, which need not be looked for elsewhere.
+    """
     if converter is None or converter.identity:
         return "true"
     name, optional = declared(kind, converter)
@@ -127,10 +134,10 @@ def surely(kind: str, converter: Any, sql: str) -> str | None:
             return None
         taken = sure.replace("@", sql)
         if name == "str":
-            return "true" if optional else f"({sql} IS NOT NULL)"
+            return "true" if optional or not nullable else f"({sql} IS NOT NULL)"
         return f"({sql} IS NULL OR {sql} = '' OR {taken})" if optional else f"({sql} IS NOT NULL AND {taken})"
     if (kind, name) in _FORMS:
-        return "true" if optional else f"({sql} IS NOT NULL)"
+        return "true" if optional or not nullable else f"({sql} IS NOT NULL)"
     return None
 
 

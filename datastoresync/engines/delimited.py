@@ -52,6 +52,7 @@ class DelimitedRelation(LocalRelation):
         for file in self.files:
             _check_file(file)
         self.ascii = not any("\x80" in file.special for file in self.files)
+        self.nullable = any(file.null is not None for file in self.files)
         self._quotes = any('"' in file.special for file in self.files)
         self._nothing = uuid4().hex  # what no value can be known to be, since some text must stand for NULL
         self._held = [HeldFile(file.path, file.state) for file in self.files]

@@ -37,6 +37,8 @@ class LocalRelation:
         Unfaithful: if the class cannot be made of these columns, or its idnumber not be found by SQL.
     """
 
+    nullable = True
+    """Whether a value may be NULL."""
     engine = "duckdb"
     place: Hashable = "duckdb"
 
@@ -124,7 +126,7 @@ class LocalRelation:
         ]
         conditions: dict[str, str] = {}
         for name in self.columns:
-            sure = surely(self.kinds[name], self.converter(name), self.raw(name))
+            sure = surely(self.kinds[name], self.converter(name), self.raw(name), nullable=self.nullable)
             if sure != "true":
                 conditions[name] = "true" if sure is None else f"NOT {sure} IS TRUE"
                 wanted.append(f"count(*) FILTER ({conditions[name]})")

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from itertools import chain
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import chain, count
 from operator import itemgetter
 from typing import Any
 
 import attrs
 
+from datastoresync.diffing.blocks import Block, in_blocks
 from datastoresync.diffing.engine import Candidates
 from datastoresync.diffing.side import Side
 from datastoresync.engines.relation import Compared, Rows, Unfaithful
@@ -68,36 +69,66 @@ def paired(
 # In memory.
 
 
+class _Made:
+    """The objects that were made of one side's rows, and their values as they came: column by column."""
+
+    def __init__(self, table: TableObjects, chunks: Sequence[Columns]) -> None:
+        self.objects: dict[Any, Any] = {}
+        self._places: dict[Any, int] = {}
+        self._columns: dict[str, list[Any]] = {name: [] for name in table.relation.columns}
+        for chunk in chunks:
+            keys, made, converted = table.made(chunk)
+            self._places.update(zip(keys, count(len(self._places)), strict=False))
+            self.objects.update(zip(keys, made, strict=True))
+            for known, values in zip(self._columns.values(), converted, strict=True):
+                known.extend(values)
+
+    def has(self, names: Iterable[str]) -> bool:
+        """Say whether the values of these attributes are known."""
+        whole = all(len(column) == len(self.objects) for column in self._columns.values())
+        return whole and self._columns.keys() >= set(names)
+
+    def reader(self, names: Sequence[str]) -> Callable[[Sequence[Any], Sequence[Any]], list[list[Any]]]:
+        """Return what gives the values of attributes of objects, which is quicker than to look at these again."""
+
+        def read(keys: Sequence[Any], _: Sequence[Any]) -> list[list[Any]]:
+            places = list(map(self._places.__getitem__, keys))
+            return [list(map(self._columns[name].__getitem__, places)) for name in names]
+
+        return read
+
+
 @attrs.frozen(eq=False)
 class _Found(Candidates):
     """Candidates whose objects are there already."""
 
-    made: tuple[Mapping[Any, Any], Mapping[Any, Any]] = ({}, {})
+    made: tuple[_Made, _Made] | None = None
 
     def created(self, left: Side) -> Iterator[tuple[Any, Any]]:
         """Yield the keys and objects of the source alone, sorted."""
-        return _known(self.new, self.made[0], left)
+        return super().created(left) if self.made is None else _known(self.new, self.made[0])
 
     def deleted(self, right: Side) -> Iterator[tuple[Any, Any]]:
         """Yield the keys and objects of the destination alone, sorted."""
-        return _known(self.old, self.made[1], right)
+        return super().deleted(right) if self.made is None else _known(self.old, self.made[1])
+
+    def read(self, left: Side, right: Side) -> Iterator[Block]:
+        """Yield the pairs with the values of their objects."""
+        names = left.attributes
+        if self.made is None or left.overrides or right.overrides or not all(made.has(names) for made in self.made):
+            return super().read(left, right)
+        return in_blocks(names, self, *(made.reader(names) for made in self.made))
 
 
-def _known(keys: Sequence[Any], made: Mapping[Any, Any], side: Side) -> Iterator[tuple[Any, Any]]:
-    return ((key, made[key] if key in made else side.objects[key]) for key in keys)
+def _known(keys: Sequence[Any], made: _Made) -> Iterator[tuple[Any, Any]]:
+    return zip(keys, map(made.objects.__getitem__, keys), strict=True)
 
 
 def _few(
     lefts: TableObjects, rights: TableObjects, few: Sequence[Sequence[Columns]], why: str, engine: str
 ) -> Candidates:
-    found: list[dict[Any, Any]] = []
-    for table, rows in zip((lefts, rights), few, strict=True):
-        objects: dict[Any, Any] = {}
-        for columns in rows:
-            keys, made = table.made(columns)
-            objects.update(zip(keys, made, strict=True))
-        found.append(objects)
-    mine, theirs = found
+    both_made = (_Made(lefts, few[0]), _Made(rights, few[1]))
+    mine, theirs = (made.objects for made in both_made)
     new = [key for key in mine if key not in theirs]
     old = [key for key in theirs if key not in mine]
     both = lefts.relation.count - len(new)
@@ -108,8 +139,7 @@ def _few(
     if touched:
         both += _touched(lefts, rights, touched, new, old, pairs)
     pairs.sort(key=itemgetter(0))
-    known = ({}, {}) if touched else (mine, theirs)
-    return _Found(sorted(new), sorted(old), pairs, both, why, engine, known)
+    return _Found(sorted(new), sorted(old), pairs, both, why, engine, None if touched else both_made)
 
 
 def _touched(

@@ -105,8 +105,8 @@ class TableObjects(Mapping[Any, Any]):
         converter = None if fields is None else fields[name].converter
         return column if converter is None or converter.identity else converter.column(column)
 
-    def made(self, columns: Columns) -> tuple[Sequence[Any], list[Any]]:
-        """Return the keys and the objects of a chunk of rows: those that somebody has, or as an import makes them."""
+    def made(self, columns: Columns) -> tuple[Sequence[Any], list[Any], list[Sequence[Any]]]:
+        """Return the keys and objects of a chunk of rows, those that somebody has or new ones, and what is in them."""
         names = self.relation.columns
         converted = [self._converted(name, column) for name, column in zip(names, columns, strict=True)]
         parts = [converted[names.index(name)] for name in self.layout.identifiers]
@@ -118,11 +118,12 @@ class TableObjects(Mapping[Any, Any]):
             objects = self.layout.make(names, converted, len(keys))
         self.layout.attach(objects, self._branch)
         self._living.unite(keys, objects)
-        return keys, objects
+        return keys, objects, converted
 
     def _of(self, chunks: Iterator[Columns]) -> Iterator[tuple[Any, Any]]:
         for columns in chunks:
-            yield from zip(*self.made(columns), strict=True)
+            keys, objects, _ = self.made(columns)
+            yield from zip(keys, objects, strict=True)
 
     # A mapping.
 
