@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from datetime import date
 from functools import cache
 from itertools import groupby
 from operator import attrgetter
@@ -32,6 +33,8 @@ __all__ = [
 ]
 
 _OF_MEMBERS = frozenset({"add", "remove"})
+_EXACT = frozenset({str, int, bool, bytes, date})
+"""Types whose values are the same, or else differ, just as ``!=`` says."""
 _PHASES: Mapping[str, int] = MappingProxyType({"new": 0, "old": 2})
 
 Hierarchies = tuple[Hierarchy, Hierarchy]
@@ -104,7 +107,7 @@ def _updates(compared: Compared, read: Iterable[Block]) -> Iterator[Action]:
             value, old_value = values[index], old_values[index]
             where = (compared.name, block.keys[index], name)
             objects = (block.left[index], block.right[index])
-            if type(value) is type(old_value) is str:
+            if type(value) is type(old_value) and type(value) in _EXACT:
                 yield Action("update", *where, value, old_value, *objects)
                 continue
             try:

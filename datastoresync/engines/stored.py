@@ -197,8 +197,8 @@ class StoredRelation:
         alike = Alike(part.selectable, part.keys)
         with snapshot.reading(source.search_path) as connection:
             source.check(connection)
-            wanted = sa.select(sa.func.count(), doubtful, *alike.suspicion).select_from(part.selectable)
-            count, doubted, *suspicion = connection.execute(wanted).one()
+            wanted = sa.select(sa.func.count(), doubtful, alike.plain).select_from(part.selectable)
+            count, doubted, plain = connection.execute(wanted).one()
             if doubted:
                 for reason, doubt in self._doubts.items():
                     if _any(connection, sa.select(sa.literal(1)).select_from(part.selectable).where(doubt)):
@@ -208,9 +208,9 @@ class StoredRelation:
                 if _any(connection, groups.having(sa.func.count() > 1)):
                     message = "an idnumber is there twice"
                     raise Unfaithful(message)
-            if alike.suspected(connection, suspicion) and alike.found(
-                connection, everywhere=snapshot.encoding != "UTF8"
-            ):
+            everywhere = snapshot.encoding != "UTF8"
+            suspected = plain is False and (everywhere or alike.suspected(connection))
+            if suspected and alike.found(connection, everywhere=everywhere):
                 message = "some idnumbers may look alike"
                 raise Unfaithful(message)
         return int(count)

@@ -17,6 +17,8 @@ from datastoresync.syncers.origin import StoredRows
 __all__ = ["open_large"]
 
 _SUPPORTED = "postgresql"
+_ESTIMATE = sa.text("SELECT reltuples FROM pg_class WHERE oid = CAST(to_regclass(:name) AS oid)")
+"""How many rows a table had when it was last looked through; -1 if it never was."""
 
 
 def open_large(origin: StoredRows, layout: Any, least: int) -> StoredRelation | None:
@@ -63,5 +65,9 @@ def _has(connection: sa.Connection, origin: StoredRows, least: int) -> bool:
             )
         return bool(connection.execute(sa.text(some), dict(origin.parameters)).scalar_one() >= least)
     schema, _, name = origin.table.name.rpartition(".")
-    rows = sa.select(sa.literal_column("1")).select_from(sa.table(name, schema=schema or None)).limit(least).subquery()
+    table = sa.table(name, schema=schema or None)
+    named = {"name": connection.dialect.identifier_preparer.format_table(table)}
+    if (connection.execute(_ESTIMATE, named).scalar() or 0) > 2 * least:
+        return True
+    rows = sa.select(sa.literal_column("1")).select_from(table).limit(least).subquery()
     return bool(connection.execute(sa.select(sa.func.count()).select_from(rows)).scalar_one() >= least)

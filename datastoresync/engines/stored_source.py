@@ -126,7 +126,7 @@ def table_source(snapshot: Snapshot, table: Table, attributes: Sequence[str] | N
         Unfaithful: One of its attributes has no counterpart in the database.
     """
     with snapshot.reading() as connection:
-        target = Target(Catalogue(connection, snapshot.database.name), table)
+        target = Target(Catalogue(connection, snapshot.database.name, indexes=False), table)
         names = target.attributes() if attributes is None else list(attributes)
         target.check(names)
         if linked := next((name for name in names if name in target.links), None):

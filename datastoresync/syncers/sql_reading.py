@@ -34,7 +34,7 @@ def read_table(
         SyncerError: The table, a column or a link table is not there.
     """
     with database.reading() as connection, database.refusals(f"cannot read table {table.name!r} of"):
-        target = Target(Catalogue(connection, database.name), table)
+        target = Target(Catalogue(connection, database.name, indexes=False), table)
         names = target.attributes() if attributes is None else list(attributes)
         if not names:
             message = f"no attributes to read from table {table.name!r} of {database.name}: name at least one"

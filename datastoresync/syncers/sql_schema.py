@@ -164,13 +164,15 @@ class Catalogue:
     Args:
         connection: What to look through; only while it is open.
         store: The store's name, for messages.
+        indexes: Whether unique indexes are looked for, which only those need that write.
     """
 
-    def __init__(self, connection: sa.Connection, store: str) -> None:
+    def __init__(self, connection: sa.Connection, store: str, *, indexes: bool = True) -> None:
         self.dialect = dialect_of(connection.dialect)
         self._connection = connection
         self._inspector = sa.inspect(connection)
         self.store = store
+        self._indexes = indexes
         self._found: dict[str, StoredTable] = {}
 
     def find(self, name: str) -> StoredTable:
@@ -274,7 +276,7 @@ class Catalogue:
         )
 
     def _unique(self, table_name: str, schema: str | None, primary_key: Sequence[str]) -> Iterator[frozenset[str]]:
-        if self.dialect != "postgresql" and self.dialect not in MYSQL:
+        if not self._indexes or (self.dialect != "postgresql" and self.dialect not in MYSQL):
             return  # nobody asks for them
         if primary_key:
             yield frozenset(primary_key)

@@ -6,17 +6,17 @@ Needs SQLAlchemy, and is only imported once an `SQLSyncer` opens its database.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from datetime import date, datetime, time
 from decimal import Decimal
 from enum import Enum
 from functools import partial
-from types import MappingProxyType
-from typing import Any, Final
+from importlib import import_module
+from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import mysql, postgresql
+from sqlalchemy.dialects import postgresql
 from sqlalchemy.types import TypeEngine, UserDefinedType
 
 from datastoresync.errors import SyncerError
@@ -45,7 +45,7 @@ def stored_type(kind: TypeEngine[Any], dialect: str) -> TypeEngine[Any]:
     if isinstance(kind, sa.JSON):
         kind = kind.copy()
         kind.none_as_null = True
-    if dialect in MYSQL and isinstance(kind, mysql.TINYINT) and kind.display_width == 1:
+    if dialect in MYSQL and isinstance(kind, _mysql().TINYINT) and kind.display_width == 1:
         return _Stored(encode_boolean)
     if dialect in MYSQL and isinstance(kind, sa.Float):
         return _Stored(as_it_is)  # SQLAlchemy would make it a decimal of ten digits
@@ -87,13 +87,30 @@ def column_type(name: str, values: Iterable[Any], dialect: str) -> TypeEngine[An
     return kind
 
 
+def _mysql() -> Any:
+    """Return the types of MySQL, which bring all of its drivers that there are, and few need them."""
+    return import_module("sqlalchemy.dialects.mysql")
+
+
+def _mysql_type(found: type) -> TypeEngine[Any]:
+    mysql = _mysql()
+    made: dict[type, TypeEngine[Any]] = {
+        bytes: mysql.LONGBLOB(),
+        Decimal: sa.Numeric(_MYSQL_DIGITS, _MYSQL_SCALE),
+        datetime: mysql.DATETIME(fsp=6),
+        time: mysql.TIME(fsp=6),
+    }
+    return made[found]
+
+
 def _made_type(found: type, dialect: str, *, aware: bool) -> TypeEngine[Any] | None:
     if (found is UUID and dialect != "postgresql") or (found is dict and dialect not in WITH_JSON):
         found = str
     if dialect in MYSQL and found is str:
-        return mysql.LONGTEXT(charset="utf8mb4", collation=MYSQL[dialect])
-    if dialect in MYSQL and found in _MYSQL_TYPES:
-        return _MYSQL_TYPES[found]()
+        text: TypeEngine[Any] = _mysql().LONGTEXT(charset="utf8mb4", collation=MYSQL[dialect])
+        return text
+    if dialect in MYSQL and found in (bytes, Decimal, datetime, time):
+        return _mysql_type(found)
     made: dict[type, TypeEngine[Any]] = {
         str: sa.Text(),
         bool: sa.Boolean(),
@@ -184,12 +201,4 @@ _SQLITE_DECODERS: tuple[tuple[type[TypeEngine[Any]], Callable[[Any], Any]], ...]
     (sa.LargeBinary, as_it_is),
     (sa.Float, as_it_is),  # before Numeric, of which it is a kind up to SQLAlchemy 2.0
     (sa.Numeric, _decode_number),
-)
-_MYSQL_TYPES: Final[Mapping[type, Callable[[], TypeEngine[Any]]]] = MappingProxyType(
-    {
-        bytes: mysql.LONGBLOB,
-        Decimal: partial(sa.Numeric, _MYSQL_DIGITS, _MYSQL_SCALE),
-        datetime: partial(mysql.DATETIME, fsp=6),
-        time: partial(mysql.TIME, fsp=6),
-    }
 )
