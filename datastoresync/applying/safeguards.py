@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterator
-from itertools import chain, groupby
+from itertools import chain, groupby, islice
 from operator import attrgetter
 from typing import Any
 
@@ -23,6 +23,8 @@ __all__ = ["DEFAULT_LIMITS", "Limits", "check", "violations"]
 
 _FLOOR = 5
 """A share never means fewer objects than this, so that a class of twenty can lose four pupils."""
+_BLOCK = 1024
+"""Actions that are counted together."""
 
 
 def _limit(_: object, attribute: Any, value: Any) -> None:
@@ -85,11 +87,10 @@ def violations(diff: Diff, limits: Limits | None = None) -> tuple[str, ...]:
         elif verb == "new":
             created[branch] += sum(1 for _ in some)
         else:
-            keys, members = updated[branch], 0
-            for action in some:
-                keys.add(action.idnumber)
-                members += _removals(action)
-            removed[branch] += members
+            while block := list(islice(some, _BLOCK)):
+                updated[branch].update(map(attrgetter("idnumber"), block))
+                if verb == "remove" or any(map(is_membership, map(attrgetter("old_value"), block))):
+                    removed[branch] += sum(map(_removals, block))
     unknown = branches - {one.name for one in diff.compared}
     found = [f"{name}: its actions come from no comparison: use a - b" for name in sorted(unknown)]
     for one in diff.compared:

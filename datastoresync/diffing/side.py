@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from operator import attrgetter
 from typing import Any
@@ -105,7 +105,7 @@ class Side:
         def slowly(key: Any, item: Any) -> Sequence[Any]:
             return [self.read(key, item, name) for name in names]
 
-        if self.overrides or len(names) < 2 or any("." in name for name in names):
+        if len(names) < 2 or not self._plain:
             return slowly
         get = attrgetter(*names)
 
@@ -121,25 +121,22 @@ class Side:
     def together(self, keys: Sequence[Any], items: Sequence[Any]) -> list[Sequence[Any]]:
         """Return the values of many objects, given their keys and themselves: a column an attribute, in their order.
 
-        It costs one pass in C an attribute, where nothing is missing and nothing stands before the objects' own values.
+        It costs one call in C an object, which is looked at once, as it is mostly in no cache.
         """
-        if not self.overrides and not any("." in name for name in self.attributes):
+        rows: Iterable[Sequence[Any]] = map(self.reader(), keys, items)
+        if self._plain and len(self.attributes) > 1:
             with suppress(Exception):  # an attribute is missing or a property fails: `read` knows which
-                return [list(map(attrgetter(name), items)) for name in self.attributes]
-        return list(zip(*map(self.reader(), keys, items), strict=True))
+                return list(zip(*map(attrgetter(*self.attributes), items), strict=True)) or [()] * len(self.attributes)
+        return list(zip(*rows, strict=True)) or [()] * len(self.attributes)
 
-    def columns(self, keys: Sequence[Any], items: Sequence[Any]) -> dict[str, list[Any]]:
-        """Return the values of each attribute of many objects, given their keys and themselves.
+    @property
+    def _plain(self) -> bool:
+        """Whether nothing stands before the objects' own values."""
+        return not self.overrides and not any("." in name for name in self.attributes)
 
-        It costs one pass in C an attribute, as `reader` does an object.
-        """
-        return {name: self._column(name, keys, items) for name in self.attributes}
-
-    def _column(self, name: str, keys: Sequence[Any], items: Sequence[Any]) -> list[Any]:
-        if not self.overrides and "." not in name:
-            with suppress(Exception):  # an attribute is missing or a property fails: `read` knows which
-                return list(map(attrgetter(name), items))
-        return [self.read(key, item, name) for key, item in zip(keys, items, strict=True)]
+    def columns(self, keys: Sequence[Any], items: Sequence[Any]) -> dict[str, Sequence[Any]]:
+        """Return the values of each attribute of many objects, given their keys and themselves."""
+        return dict(zip(self.attributes, self.together(keys, items), strict=True))
 
     def cells(self, key: Any, item: Any) -> Iterator[Any]:
         """Yield all that is synced of an object, for somebody to look at: what cannot be read as what is wrong."""

@@ -30,6 +30,10 @@ _IMMUTABLE = frozenset(
 """Types whose values need no copies."""
 
 
+_MANY = 16
+"""The part of all objects, as one of so many, from which on those that go are not taken out one by one."""
+
+
 class Contents:
     """The objects of a branch, sorted by key, and what is known beside them.
 
@@ -146,7 +150,7 @@ class Contents:
         if verb == "new":
             return self._put_all([action.idnumber for action in actions], columns)
         if verb == "old":
-            found = [self.objects.pop(action.idnumber, None) for action in actions]
+            found = _taken_out(self.objects, [action.idnumber for action in actions])
             if self.layout.open:
                 self.columns.update(*{tuple(getattr(item, "__dict__", ())) for item in found})
             return True
@@ -193,6 +197,18 @@ class Contents:
             assert item.idnumber == key
             assert item.__branch__ is self.branch
         assert self.overrides.keys() <= self.objects.keys()
+
+
+def _taken_out(objects: SortedDict, keys: Sequence[Any]) -> list[Any]:
+    """Take objects out, and return them; None for one that is not there."""
+    if len(keys) * _MANY < len(objects):
+        return [objects.pop(key, None) for key in keys]
+    found = list(map(objects.get, keys))  # so many that it is quicker to put the others in again
+    gone = set(keys)
+    rest = [(key, item) for key, item in dict.items(objects) if key not in gone]
+    objects.clear()
+    objects.update(rest)
+    return found
 
 
 def _folded(action: Action, item: Any, held: Mapping[str, Any], values: Mapping[str, Any]) -> Any:

@@ -166,7 +166,7 @@ def parted(items: Iterable[T], kinds: Kinds[T], size: int, fewest: int) -> Itera
         size: How many there are in a segment.
         fewest: How many of a kind must follow each other to be a part of their own.
     """
-    for segment in _segments(items, size, kinds.place):
+    for segment in _segments(items, size, kinds):
         yield list(_parts(segment, kinds, fewest))
         segment.clear()  # before the next ones are made
 
@@ -197,18 +197,32 @@ class _OneByOne:
         return changes
 
 
-def _segments(items: Iterable[T], size: int, place: Callable[[T], Any]) -> Iterator[list[T]]:
+def _segments(items: Iterable[T], size: int, kinds: Kinds[T]) -> Iterator[list[T]]:
+    """Yield segments that end where a kind does, if that is not too early, and else where what is done to an object."""
     waiting = iter(items)
     segment = list(islice(waiting, size))
     while segment:
         following: list[T] = []
-        for item in waiting:
-            if place(item) != place(segment[-1]):
-                following = [item]
-                break
-            segment.append(item)
+        end = _last_kind(segment, kinds.kind) if len(segment) == size else 0
+        if end >= size // 2:
+            following = segment[end:]
+            del segment[end:]
+        else:
+            for item in waiting:
+                if kinds.place(item) != kinds.place(segment[-1]):
+                    following = [item]
+                    break
+                segment.append(item)
         yield segment
         segment = following + list(islice(waiting, size - len(following)))
+
+
+def _last_kind(segment: Sequence[T], kind: Callable[[T], Any]) -> int:
+    """Return where what is of the last kind begins."""
+    last = kind(segment[-1])
+    if kind(segment[0]) == last:
+        return 0
+    return next(place for place in range(len(segment), 0, -1) if kind(segment[place - 1]) != last)
 
 
 def _parts(segment: Sequence[T], kinds: Kinds[T], fewest: int) -> Iterator[Sequence[Change]]:

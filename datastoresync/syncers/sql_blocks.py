@@ -136,7 +136,7 @@ class Places:
     def _batch(self, part: Alike, first: int, fewest: int) -> Iterator[Batch | list[Unit]]:
         keyed = self._keyed(part)
         keyed.target.check((*part.values, *part.expected))
-        keys = list(map(keyed.match, part.keys))
+        keys = keyed.target.stored.matched(keyed.keys, part.keys)
         if len(set(keys)) == len(keys):
             yield Batch(keyed, part, keys, range(first, first + len(part)))
             return

@@ -77,7 +77,7 @@ class Bulk:
         """Yield the places of the changes that one statement can make.
 
         Updates of different attributes go together unless a trigger would take an attribute that keeps its value for
-        one that is updated.
+        one that is updated. A statement for each attribute would look through the whole table as often.
         """
         changes, every = batch.changes, range(len(batch.changes))
         inexact = [
@@ -166,7 +166,7 @@ class Bulk:
         news = []
         for attribute, values in part.changes.values.items():
             column = self._column(part, attribute)
-            value = rows.add(column, values.values)
+            value = rows.add(column, values.values, values.concerns)
             news.append(f"{column.name} = {rows.where(values.concerns, value, f't.{column.name}')}")
         conditions = _every([*matching, *self._unchanged(rows, part)])
         with rows.there():
@@ -186,7 +186,8 @@ class Bulk:
 
     def _copied(self, part: _Part) -> tuple[Copied, list[str]]:
         """Return rows with the keys of changes, and the conditions that a row of the table has such a key."""
-        rows = Copied(self.statements, part.keyed.target.stored.table, len(part.changes))
+        table, count = part.keyed.target.stored.table, len(part.changes)
+        rows = Copied(self.statements, table, count, keys=len(part.keyed.keys))
         columns = [self._exact(part.keyed)[column.name] for column in part.keyed.keys]
         keys = zip(*part.keys, strict=True)
         return rows, [f"t.{column.name} = {rows.add(column, key)}" for column, key in zip(columns, keys, strict=True)]
@@ -195,7 +196,7 @@ class Bulk:
         """Add what is expected to the rows; yield the conditions that the table still has it."""
         for attribute, expected in part.expected.items():
             column = self._column(part, attribute)
-            name = rows.add(column, expected.values)
+            name = rows.add(column, expected.values, expected.concerns)
             self._doubt(rows, part, attribute, Column(column.raw(rows.values[-1]), expected.concerns), expected)
             yield rows.where(expected.concerns, f"t.{column.name} IS NOT DISTINCT FROM {name}", "true")
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime, time
 from decimal import Decimal
+from itertools import compress
 from types import MappingProxyType
 from typing import Any, Final
 from uuid import UUID
@@ -114,9 +115,13 @@ class ExactColumn:
     encode: Encoder
     widens: bool
 
-    def encoded(self, values: Sequence[Any], unfit: set[int]) -> Sequence[Any]:
-        """Return values as the column holds them; put the places of those that it does not hold exactly into a set."""
-        if set(map(type, values)) <= self.types and self.zoned is None:
+    def encoded(self, values: Sequence[Any], unfit: set[int], flags: Sequence[bool] | None = None) -> Sequence[Any]:
+        """Return values as the column holds them; put the places of those that it does not hold exactly into a set.
+
+        Those without a flag are None, if there are flags.
+        """
+        asked = values if flags is None else compress(values, flags)
+        if set(map(type, asked)) <= self.types and self.zoned is None:
             return values
         encoded = []
         for place, value in enumerate(values):

@@ -19,7 +19,7 @@ from datastoresync.syncers.changes import Link, Table
 from datastoresync.syncers.names import nearest
 from datastoresync.syncers.sql_database import dialect_of
 from datastoresync.syncers.sql_types import stored_type
-from datastoresync.syncers.sql_values import MYSQL, Encoder, encoder
+from datastoresync.syncers.sql_values import MYSQL, Encoder, encoder, left_alone
 
 __all__ = ["UNFINISHED", "Catalogue", "StoredLink", "StoredTable", "Target"]
 
@@ -85,6 +85,14 @@ class StoredTable:
             encode = steps[0]  # almost every key is one column
             return lambda key: (encode(*key),)
         return lambda key: tuple(step(value) for step, value in zip(steps, key, strict=True))
+
+    def matched(self, columns: Sequence[sa.Column[Any]], keys: Sequence[tuple[Any, ...]]) -> Sequence[tuple[Any, ...]]:
+        """Return what `matcher` gives for many keys."""
+        if len(columns) == 1 and columns[0].name not in self.padded:
+            types = {type(value) for (value,) in keys}
+            if types <= left_alone(self.encoders[columns[0].name]):
+                return keys
+        return list(map(self.matcher(columns), keys))
 
 
 @attrs.frozen(eq=False)

@@ -21,7 +21,17 @@ from sqlalchemy.types import TypeEngine
 
 from datastoresync.syncers.sql_errors import UnfitValueError
 
-__all__ = ["MYSQL", "WITH_JSON", "Encoder", "as_it_is", "encode_boolean", "encode_json_text", "encoder", "parsed"]
+__all__ = [
+    "MYSQL",
+    "WITH_JSON",
+    "Encoder",
+    "as_it_is",
+    "encode_boolean",
+    "encode_json_text",
+    "encoder",
+    "left_alone",
+    "parsed",
+]
 
 MYSQL: Final[Mapping[str, str]] = MappingProxyType(
     {"mysql": "utf8mb4_0900_bin", "mariadb": "utf8mb4_nopad_bin"},
@@ -56,7 +66,14 @@ def encoder(kind: TypeEngine[Any], dialect: str) -> Encoder:
             return value
         return encode_value(value.value if isinstance(value, Enum) and not labels else value)
 
+    vars(encode)["plain"] = frozenset(plain)
     return encode
+
+
+def left_alone(encode: Encoder) -> frozenset[type]:
+    """Return the types whose values an encoder surely leaves as they are."""
+    found: frozenset[type] = getattr(encode, "plain", frozenset())
+    return found
 
 
 def _encode_value(kind: TypeEngine[Any], dialect: str) -> Encoder:
