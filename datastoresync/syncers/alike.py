@@ -204,7 +204,7 @@ def _segments(items: Iterable[T], size: int, kinds: Kinds[T]) -> Iterator[list[T
     while segment:
         following: list[T] = []
         end = _last_kind(segment, kinds.kind) if len(segment) == size else 0
-        if end >= size // 2:
+        if end and end >= size // 2 and kinds.place(segment[end - 1]) != kinds.place(segment[end]):
             following = segment[end:]
             del segment[end:]
         else:

@@ -99,6 +99,20 @@ def test_together_is_as_one_by_one(cls, data):
         assert not source - other
 
 
+@pytest.mark.parametrize("gone", [1, 3, 40, 64])
+def test_few_and_many_are_taken_out_alike(gone):
+    rows = [{"idnumber": f"{number * 37 % 64:02d}", "name": "x"} for number in range(64)]
+    source, dest = tree(Plain, rows[gone:]), tree(Plain, rows)
+    objects = dest.things.contents.objects
+    before = [key for key in dict.keys(objects) if key in source.things]
+    diff = source - dest
+    assert list(fold_together(diff, diff.actions)) == []
+    assert dest.things.contents.objects is objects
+    assert list(dict.keys(objects)) == before, "in the order in which they were made"
+    dest.things._check()
+    assert not source - dest
+
+
 def test_what_is_plain_is_left_to_nobody():
     source = tree(Plain, [{"idnumber": "a", "name": "x"}, {"idnumber": "b", "name": "y"}])
     dest = tree(Plain, [{"idnumber": "b", "name": "z"}, {"idnumber": "c", "name": "x"}])
@@ -153,7 +167,7 @@ def test_columns_of_a_side_are_what_it_reads(pairs, overridden):
     own = {key: {"upper": "own"} for key in list(source.things)[:1]} if overridden else {}
     side = Side("", "", "", source.things, ("label", "name", "upper"), overrides=own)
     columns = side.columns(list(source.things), items)
-    assert columns == {
+    assert {name: list(column) for name, column in columns.items()} == {
         name: [side.read(item.idnumber, item, name) for item in items] for name in ("label", "name", "upper")
     }
 

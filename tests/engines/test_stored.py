@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import enum
+import re
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from types import SimpleNamespace
 from typing import Literal
 from uuid import UUID
 
 import attrs
 import pytest
+import sqlalchemy as sa
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from stored_rows import KEYS, layout_of, opened
@@ -17,11 +20,13 @@ from stored_rows import KEYS, layout_of, opened
 from datastoresync import Link, Object, SQLSyncer, SyncerError
 from datastoresync.engines.relation import Page, Unfaithful
 from datastoresync.engines.stored import open_stored
+from datastoresync.engines.stored_alike import Alike
 from datastoresync.syncers.changes import Table
 
 pytest.importorskip("psycopg")
 
 NOON = datetime(2024, 1, 1, 12)  # noqa: DTZ001 - without a time zone on purpose
+RESERVED = {"all", "analyse", "analyze", "and", "any", "array", "as", "asc", "asymmetric", "authorization"}
 BOUNDS = [*KEYS, "", "a\0", "a\0b", "\ud800", "a\udfff", "\U0010ffff"]
 NUMBERS = [-(2**63), -1, 0, 1, 2, 2**53, 2**53 + 1, 2**63 - 1]
 NEAR_NUMBERS = [*NUMBERS, 2**70, -(2**70), 0.5, True, Decimal("1.0"), Decimal("1.5"), float(2**53), float("inf")]
@@ -379,6 +384,31 @@ def test_idnumbers_that_look_alike_have_to_be_read(keys, alike, encoding, databa
             opened(syncer, Anything, "things")
     else:
         assert opened(syncer, Anything, "things").count == held.count == len(keys)
+
+
+@pytest.fixture
+def connection(database):
+    engine = sa.create_engine(database)
+    with engine.connect() as opened_one:
+        yield opened_one
+    engine.dispose()
+
+
+@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    st.lists(
+        st.text(st.sampled_from('aAzZ09_ -\t"ä\x00é.') | st.characters(codec="utf-8"), max_size=4),
+        min_size=1,
+        max_size=4,
+    )
+)
+def test_plain_idnumbers_are_those_of_small_letters_digits_and_underscores(connection, keys):
+    keys = [key.replace("\0", "") for key in keys]
+    values = sa.values(sa.column("key", sa.Text), name="keys").data([(key,) for key in keys])
+    form = SimpleNamespace(family="text", value=values.c.key)
+    plain = connection.execute(sa.select(Alike(values, SimpleNamespace(forms=[form])).plain)).scalar_one()
+    small = all(re.fullmatch("[a-z0-9_]*", key) for key in keys)
+    assert plain == (small and not RESERVED & {f"a{key}" for key in keys})
 
 
 @pytest.mark.parametrize(

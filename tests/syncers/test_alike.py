@@ -68,7 +68,8 @@ def test_parts_are_all_changes_in_order_and_keep_together_what_belongs_together(
     for before, after in pairwise(segments):
         last, first = before[-1][-1], after[0][0]
         assert (last.table, last.key) != (first.table, first.key)
-        assert sum(map(len, before)) >= size
+        whole = sum(map(len, before)) >= size
+        assert whole or (sum(map(len, before)) >= size // 2 and _kind(last) != _kind(first))
     for part in parts:
         if isinstance(part, Alike):
             assert len(part) >= fewest
@@ -79,6 +80,20 @@ def test_parts_are_all_changes_in_order_and_keep_together_what_belongs_together(
     for segment in segments:
         updated = [part.table.name for part in segment if isinstance(part, Alike) and part.verb == "update"]
         assert len(updated) == len(set(updated)), "updates of one object may be far apart, and are then one unit"
+
+
+def _kind(change):
+    return change.verb, change.table, change.verb != "update" and (*change.values, None, *change.expected)
+
+
+def test_a_segment_ends_with_a_kind_unless_that_is_too_early():
+    inserts = [Change("insert", P, KEY, (n,), {"a": n}) for n in range(9)]
+    deletes = [Change("delete", P, KEY, (n,), {}, {"a": n}) for n in range(9, 18)]
+    for count, lengths in ((4, [4, 6, 3]), (5, [5, 6]), (2, [6, 4]), (6, [6, 3])):
+        changes = [*inserts[:count], *deletes[: sum(lengths) - count]]
+        segments = [list(chain(*segment)) for segment in parts_of(changes, 6, 1)]
+        assert [shown(change) for change in chain(*segments)] == list(map(shown, changes))
+        assert list(map(len, segments)) == lengths, count
 
 
 def test_many_of_a_kind_are_a_part_of_their_own():
