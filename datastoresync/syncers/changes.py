@@ -168,5 +168,9 @@ class AppliesChanges(Protocol):
 
         There may be too many for the memory: whoever goes through them once, from the first to the last, has one at a
         time. Any other use of them makes a list.
+
+        Raises:
+            KeyboardInterrupt: Everything was undone; or else, if the exception has ``outcomes``, these are what became
+                of the changes.
         """
         ...

@@ -45,11 +45,13 @@ def _blocks(
 
 
 def _texts(values: Sequence[Any]) -> Sequence[str]:
-    found = [_NULL if value is None else value for value in values] if None in values else values
-    together = "".join(values) if found is values else "".join(value for value in values if value is not None)
+    try:
+        together, missing = "".join(values), False
+    except TypeError:  # some are None, which it is slow to look for
+        together, missing = "".join(filter(None, values)), True
     if "\\" in together or "\t" in together or "\n" in together or "\r" in together:
         return [_NULL if value is None else value.translate(_ESCAPES) for value in values]
-    return found
+    return [_NULL if value is None else value for value in values] if missing else values
 
 
 def _truths(values: Sequence[Any]) -> Sequence[str]:
