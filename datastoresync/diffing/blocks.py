@@ -62,7 +62,14 @@ def _unlike(columns: Sequence[tuple[str, Sequence[Any], Sequence[Any]]], count: 
     for place, (_, values, old_values) in enumerate(columns):
         try:
             indices = list(compress(range(count), map(ne, values, old_values)))
-        except Exception:  # noqa: BLE001 - what cannot be compared is worth a look, which then says what and where
-            indices = [index for index in range(count) if values[index] is not old_values[index]]
+        except Exception:  # noqa: BLE001 - one of them cannot be compared: each is looked at by itself
+            indices = [index for index in range(count) if _may_differ(values[index], old_values[index])]
         found += zip(indices, repeat(place))
     return sorted(found)
+
+
+def _may_differ(value: Any, old_value: Any) -> bool:
+    try:
+        return value is not old_value and bool(value != old_value)
+    except Exception:  # noqa: BLE001 - what cannot be compared is worth a look, which then says what and where
+        return True

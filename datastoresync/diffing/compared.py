@@ -26,6 +26,7 @@ __all__ = [
     "Compared",
     "actions_between",
     "actions_in_order",
+    "few_of",
     "members_in_order",
     "moves_between",
     "place_of",
@@ -33,6 +34,8 @@ __all__ = [
 ]
 
 _OF_MEMBERS = frozenset({"add", "remove"})
+_FEW = 50_000
+"""Pairs whose values are kept while their types and then they themselves are compared, instead of being read again."""
 _EXACT = frozenset({str, int, bool, bytes, date})
 """Types whose values are the same, or else differ, just as ``!=`` says."""
 _PHASES: Mapping[str, int] = MappingProxyType({"new": 0, "old": 2})
@@ -79,6 +82,12 @@ class Compared:
         return attrs.evolve(
             self, left=self.right, right=self.left, sizes=self.sizes[::-1], carried_out=defaultdict(set)
         )
+
+
+def few_of(left: Side, right: Side, candidates: Candidates) -> list[Block] | None:
+    """Return the values of all pairs, to be gone through twice; None if they are too many to be kept."""
+    few = not candidates.streamed and len(candidates.pairs) <= _FEW
+    return list(candidates.read(left, right)) if few else None
 
 
 def actions_between(

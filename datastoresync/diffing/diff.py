@@ -11,7 +11,7 @@ import attrs
 
 from datastoresync.diffing.action import Action
 from datastoresync.diffing.blocks import Block
-from datastoresync.diffing.compared import Compared, actions_between, actions_in_order, moves_between, ranks_of
+from datastoresync.diffing.compared import Compared, actions_between, actions_in_order, few_of, moves_between, ranks_of
 from datastoresync.diffing.engine import Candidates, Engine, engine_of
 from datastoresync.diffing.explanation import explained
 from datastoresync.diffing.filters import Filter, predicate
@@ -29,9 +29,6 @@ from datastoresync.printing.shown import Shown
 from datastoresync.printing.visible import clipped, visible
 
 __all__ = ["Diff", "Progress"]
-
-_FEW = 50_000
-"""Pairs whose values are kept while their types and then they themselves are compared, instead of being read again."""
 
 Progress = Callable[[str, int, int], Any]
 """Hears how far a run is: the stage, ``"diff"`` or ``"sync"``, how many are done, and how many there are."""
@@ -101,8 +98,7 @@ class Diff(Shown):
         for left, right in pairs:
             chosen = engine or engine_of(left, right)
             candidates = chosen.candidates(left, right)
-            few = not candidates.streamed and len(candidates.pairs) <= _FEW
-            read = list(candidates.read(left, right)) if few else None
+            read = few_of(left, right, candidates)
             problems += check_types(left, right, read or candidates.read(left, right), compared=candidates.compared)
             sizes = (len(left.objects), len(right.objects))
             about = (candidates.engine or chosen.name, len(candidates.pairs), candidates.compared, candidates.why)

@@ -123,10 +123,12 @@ class Side:
 
         It costs one call in C an object, which is looked at once, as it is mostly in no cache.
         """
-        rows: Iterable[Sequence[Any]] = map(self.reader(), keys, items)
         if self._plain and len(self.attributes) > 1:
             with suppress(Exception):  # an attribute is missing or a property fails: `read` knows which
-                return list(zip(*map(attrgetter(*self.attributes), items), strict=True)) or [()] * len(self.attributes)
+                return self._columns_of(map(attrgetter(*self.attributes), items))
+        return self._columns_of(map(self.reader(), keys, items))
+
+    def _columns_of(self, rows: Iterable[Sequence[Any]]) -> list[Sequence[Any]]:
         return list(zip(*rows, strict=True)) or [()] * len(self.attributes)
 
     @property

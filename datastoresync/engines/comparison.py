@@ -26,7 +26,6 @@ _PASSES = 4
 quicker."""
 _NEEDED = 3
 """Bytes of memory that a join needs for each byte of the lines, with what DuckDB holds besides."""
-_UNITS = ("bytes", "KiB", "MiB", "GiB", "TiB")
 _LINES = 100_000
 """Lines that may differ before it is worth a look whether their values do: one value may be written in many ways."""
 
@@ -74,6 +73,7 @@ class _Unlike:
 
     def __init__(self, relation: LocalRelation) -> None:
         self._instance = relation.duckdb.opened()
+        self.memory = self._instance.memory
         self.database = self._instance.connection()
         self.name = f"unlike_{uuid4().hex}"
         finalizer(self, _drop, self.database, self.name)
@@ -137,10 +137,7 @@ def _by_line(
 
 def _parts(unlike: _Unlike, size: int) -> list[str]:
     """Return conditions for parts of the lines that are compared one after the other, as each fits into memory."""
-    (limit,) = unlike.database.execute("SELECT current_setting('memory_limit')").fetchone()
-    number, unit = limit.split()
-    there = float(number) * 2.0 ** (10 * _UNITS.index(unit))
-    count = math.ceil(_NEEDED * size / there)
+    count = math.ceil(_NEEDED * size / unlike.memory)
     if not 1 < count <= _PASSES:
         return [""]
     return [f" AND hash(line) % {count} = {place}" for place in range(count)]

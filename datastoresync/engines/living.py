@@ -32,8 +32,9 @@ class LivingObjects:
         found = self._references.get(key)
         return None if found is None else found()
 
-    def unite(self, keys: Sequence[Any], objects: list[Any]) -> None:
-        """Put in the place of each object that was made anew the one of its key that somebody has."""
+    def unite(self, keys: Sequence[Any], objects: list[Any]) -> bool:
+        """Put in the place of each object that was made anew the one of its key that somebody has; say if one had."""
+        found = False
         with self._lock:
             if self._references:
                 known = list(map(self._references.get, keys))
@@ -41,10 +42,12 @@ class LivingObjects:
                     item = known[place]()  # type: ignore[misc]  # `compress` leaves out those that are None
                     if item is not None:
                         objects[place] = item
+                        found = True
             self._references.update(zip(keys, map(ref, objects), strict=True))
             if len(self._references) > self._most:
                 self._references = {key: held for key, held in self._references.items() if held() is not None}
                 self._most = 2 * len(self._references) + _FEW
+        return found
 
     def hold(self, objects: Collection[Any]) -> None:
         """Keep objects that were looked up, until many others were, since they may be looked up once more."""

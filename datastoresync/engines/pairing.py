@@ -80,11 +80,11 @@ class _Made:
             keys, made, converted = table.made(chunk)
             self._places.update(zip(keys, count(len(self._places)), strict=False))
             self.objects.update(zip(keys, made, strict=True))
-            for known, values in zip(self._columns.values(), converted, strict=True):
+            for known, values in zip(self._columns.values(), converted or (), strict=False):
                 known.extend(values)
 
     def has(self, names: Iterable[str]) -> bool:
-        """Say whether the values of these attributes are known."""
+        """Say whether the values of these attributes are known, of all objects."""
         whole = all(len(column) == len(self.objects) for column in self._columns.values())
         return whole and self._columns.keys() >= set(names)
 

@@ -22,6 +22,10 @@ from datastoresync.errors import DeclarationError, MissingDependencyError
 
 __all__ = ["DuckDB", "Instance", "interruptible", "literal"]
 
+_FOUND = "SELECT current_setting('memory_limit'), current_setting('threads')"
+_UNITS = ("bytes", "KiB", "MiB", "GiB", "TiB")
+_FOR_A_THREAD = 128 * 2**20
+"""Bytes of memory that there must be for each thread, if there is to be one more than processors."""
 _MISSING = "the embedded engine needs DuckDB: pip install 'datastoresync[duckdb]'"
 
 
@@ -31,8 +35,8 @@ class DuckDB:
 
     Args:
         memory_limit: What it may hold in memory before it goes on in temporary files, such as ``"2GB"``.
-        threads: How many threads it works in; None for one more than there are processors, since one of them mostly
-            waits for a file.
+        threads: How many threads it works in; None for one more than there are processors if the memory allows it,
+            since one of them mostly waits for a file.
         folder: Where temporary files go; None for the system's own place.
 
     >>> DuckDB(memory_limit="4GB").memory_limit
@@ -119,8 +123,6 @@ class Instance:
                     **given,
                 }
             )
-            if settings.threads is None:
-                self.database.execute("SET threads = current_setting('threads') + 1")
         except library.Error as error:
             shutil.rmtree(folder)
             reason = str(error).splitlines()[0]
@@ -130,6 +132,12 @@ class Instance:
             shutil.rmtree(folder)
             raise
         finalizer(self, _end, self.database, folder)
+        limit, threads = self.database.execute(_FOUND).fetchone()
+        number, unit = limit.split()
+        self.memory = float(number) * 2.0 ** (10 * _UNITS.index(unit))
+        """Bytes that it may hold in memory."""
+        if settings.threads is None and self.memory >= (threads + 1) * _FOR_A_THREAD:
+            self.database.execute(f"SET threads = {threads + 1}")
 
     def connection(self) -> Any:
         """Return a connection of its own, which shows no bar while it works."""

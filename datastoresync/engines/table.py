@@ -105,8 +105,11 @@ class TableObjects(Mapping[Any, Any]):
         converter = None if fields is None else fields[name].converter
         return column if converter is None or converter.identity else converter.column(column)
 
-    def made(self, columns: Columns) -> tuple[Sequence[Any], list[Any], list[Sequence[Any]]]:
-        """Return the keys and objects of a chunk of rows, those that somebody has or new ones, and what is in them."""
+    def made(self, columns: Columns) -> tuple[Sequence[Any], list[Any], list[Sequence[Any]] | None]:
+        """Return the keys and objects of a chunk of rows, those that somebody has or new ones, and what is in them.
+
+        That is the values of their columns; None if somebody had one, or the class may give others than it got.
+        """
         names = self.relation.columns
         converted = [self._converted(name, column) for name, column in zip(names, columns, strict=True)]
         parts = [converted[names.index(name)] for name in self.layout.identifiers]
@@ -117,8 +120,14 @@ class TableObjects(Mapping[Any, Any]):
         else:
             objects = self.layout.make(names, converted, len(keys))
         self.layout.attach(objects, self._branch)
-        self._living.unite(keys, objects)
-        return keys, objects, converted
+        had = self._living.unite(keys, objects)
+        return keys, objects, None if had or not self._transparent else converted
+
+    @property
+    def _transparent(self) -> bool:
+        """Whether objects give back what they got."""
+        cls = self.plain_layout.cls
+        return cls.__setattr__ is object.__setattr__ and cls.__getattribute__ is object.__getattribute__
 
     def _of(self, chunks: Iterator[Columns]) -> Iterator[tuple[Any, Any]]:
         for columns in chunks:

@@ -114,3 +114,25 @@ def test_values_are_asked_whether_they_are_equal(answer, count):
     assert len(left - right) == count
     assert len(right - left) == count
     assert len(left - left) == 0
+
+
+class Unequal:
+    def __eq__(self, other):
+        raise RuntimeError
+
+    __hash__ = None
+
+
+def test_a_value_that_cannot_be_compared_makes_no_others_differ():
+    odd = Unequal()  # one object on both sides is equal to itself
+    words = ["a text of its own", "another one"]
+    left, right = (
+        branch(
+            [
+                {"idnumber": "1", "grade": grade, "note": odd},
+                {"idnumber": "2", "grade": grade, "note": "".join(words)},
+            ]
+        )
+        for grade in (1, 2)
+    )
+    assert [(action.idnumber, action.attr) for action in left - right] == [("1", "grade"), ("2", "grade")]

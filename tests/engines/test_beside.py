@@ -86,10 +86,10 @@ def test_of_many_rows_that_differ_only_some_are_objects_at_a_time(tmp_path, monk
     made_before = TableObjects.made
 
     def made(table, columns):
-        keys, objects = made_before(table, columns)
+        keys, objects, values = made_before(table, columns)
         held.update(objects)
         most.append(len(held))
-        return keys, objects
+        return keys, objects, values
 
     monkeypatch.setattr(TableObjects, "made", made)
     rows = {f"{number:06d}": "a" for number in range(60_000)}

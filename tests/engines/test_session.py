@@ -6,6 +6,7 @@ import signal
 import threading
 from pathlib import Path
 
+import attrs
 import pytest
 
 from datastoresync import Branch, CSVImporter, DeclarationError, DuckDB, MalformedFileError, Object
@@ -143,3 +144,16 @@ def test_a_file_that_shrank_is_refused_before_it_is_looked_into(tmp_path):
     (tmp_path / "people.csv").write_text("idnumber,name\n", encoding="utf-8")
     with pytest.raises(MalformedFileError, match="the file changed after it was imported"):
         people - branch(tmp_path, "more", ["1,Bob"])
+
+
+@pytest.mark.parametrize(("memory", "more"), [(150, 1), (100, 0)])
+def test_there_is_a_thread_more_than_processors_if_the_memory_allows_it(memory, more):
+    def threads(database):
+        return database.execute("SELECT current_setting('threads')").fetchone()[0]
+
+    usual = threads(pytest.importorskip("duckdb").connect())
+    settings = DuckDB(memory_limit=f"{memory * (usual + 1)}MB")
+    instance = settings.opened()
+    assert threads(instance.database) == usual + more
+    instance = attrs.evolve(settings, threads=2).opened()
+    assert threads(instance.database) == 2

@@ -111,3 +111,37 @@ def test_objects_that_cannot_be_referred_to_weakly_are_no_rows():
     with pytest.raises(Unfaithful, match="Open take no weak references"):
         watched(Open)
     assert watched(Person).__weakrefoffset__
+
+
+class Lowered(Object):
+    def __setattr__(self, name, value):
+        super().__setattr__(name, value.lower() if name == "name" else value)
+
+
+class Shown(Object):
+    def __getattribute__(self, name):
+        value = super().__getattribute__(name)
+        return value.lower() if name == "name" else value
+
+
+@pytest.mark.parametrize("cls", [Lowered, Shown])
+def test_what_a_class_makes_of_its_values_is_what_is_compared(cls, tmp_path):
+    found = {}
+    for engine in ("memory", "duckdb"):
+        sides = []
+        for side, name, grade in (("source", "Ann", "1"), ("dest", "ann", "2")):
+            path = tmp_path / f"{side}.csv"
+            path.write_text(f"idnumber,name,grade\n1,{name},{grade}\n2,Bob,1\n", encoding="utf-8")
+            sides.append(+Branch(cls, importer=CSVImporter(path), engine=engine))
+        found[engine] = [(action.attr, action.value) for action in sides[0] - sides[1]]
+    assert found == {"memory": [("grade", "1")], "duckdb": [("grade", "1")]}
+
+
+def test_what_was_set_behind_the_back_of_a_held_object_is_what_its_action_says(people, tmp_path):
+    mine = people()
+    path = tmp_path / "theirs.csv"
+    path.write_text(file(tmp_path).read_text(encoding="utf-8").replace("Ann", "Anna"), encoding="utf-8")
+    theirs = +Branch(Person, importer=CSVImporter(path), engine="duckdb")
+    held = mine["1"]
+    object.__setattr__(held, "name", "other")
+    assert [(action.source, action.value) for action in mine - theirs] == [(held, "other")]

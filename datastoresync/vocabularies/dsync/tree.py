@@ -58,6 +58,10 @@ class ModelSide(Side):
         """Return what gives the values of all attributes of a model, each as `read` gives it."""
         return lambda key, item: [self.read(key, item, name) for name in self.attributes]
 
+    def together(self, keys: Sequence[Any], items: Sequence[Any]) -> list[Sequence[Any]]:
+        """Return the values of many models, a column an attribute, each as `read` gives it."""
+        return self._columns_of(map(self.reader(), keys, items))
+
 
 class ModelBranch(Branch[DiffSyncModel]):
     """Models of one kind. They set their attributes themselves when they are updated."""
