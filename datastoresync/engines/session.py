@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import tempfile
 import threading
@@ -23,7 +24,7 @@ from datastoresync.errors import DeclarationError, MissingDependencyError
 __all__ = ["DuckDB", "Instance", "interruptible", "literal"]
 
 _FOUND = "SELECT current_setting('memory_limit'), current_setting('threads')"
-_UNITS = ("bytes", "KiB", "MiB", "GiB", "TiB")
+_SIZE = re.compile(r"\s*([0-9.]+)\s*([KMGT]?)(i?)B\s*", re.IGNORECASE)
 _FOR_A_THREAD = 128 * 2**20
 """Bytes of memory that there must be for each thread, if there is to be one more than processors."""
 _MISSING = "the embedded engine needs DuckDB: pip install 'datastoresync[duckdb]'"
@@ -133,8 +134,7 @@ class Instance:
             raise
         finalizer(self, _end, self.database, folder)
         limit, threads = self.database.execute(_FOUND).fetchone()
-        number, unit = limit.split()
-        self.memory = float(number) * 2.0 ** (10 * _UNITS.index(unit))
+        self.memory = _bytes(settings.memory_limit) or _bytes(limit)
         """Bytes that it may hold in memory."""
         if settings.threads is None and self.memory >= (threads + 1) * _FOR_A_THREAD:
             self.database.execute(f"SET threads = {threads + 1}")
@@ -148,6 +148,15 @@ class Instance:
 
 _RUNNING: Final[weakref.WeakValueDictionary[tuple[int, DuckDB], Instance]] = weakref.WeakValueDictionary()
 _OPENING: Final = threading.Lock()
+
+
+def _bytes(size: str) -> float:
+    """Return the bytes of a size such as ``2GB``; 0 if it is written otherwise. DuckDB itself tells but two digits."""
+    found = _SIZE.fullmatch(size)
+    if found is None:
+        return 0.0
+    number, unit, binary = found.groups()
+    return float(number) * (1024.0 if binary else 1000.0) ** ("KMGT".index(unit.upper()) + 1 if unit else 0)
 
 
 def _end(database: Any, folder: str) -> None:
