@@ -11,7 +11,7 @@ import attrs
 
 from datastoresync.diffing.side import Side
 
-__all__ = ["Block", "blocks", "in_blocks"]
+__all__ = ["Block", "blocks", "in_blocks", "may_differ"]
 
 _SIZE = 1024
 
@@ -63,12 +63,13 @@ def _unlike(columns: Sequence[tuple[str, Sequence[Any], Sequence[Any]]], count: 
         try:
             indices = list(compress(range(count), map(ne, values, old_values)))
         except Exception:  # noqa: BLE001 - one of them cannot be compared: each is looked at by itself
-            indices = [index for index in range(count) if _may_differ(values[index], old_values[index])]
+            indices = [index for index in range(count) if may_differ(values[index], old_values[index])]
         found += zip(indices, repeat(place))
     return sorted(found)
 
 
-def _may_differ(value: Any, old_value: Any) -> bool:
+def may_differ(value: Any, old_value: Any) -> bool:
+    """Return whether two values differ, or cannot be compared."""
     try:
         return value is not old_value and bool(value != old_value)
     except Exception:  # noqa: BLE001 - what cannot be compared is worth a look, which then says what and where

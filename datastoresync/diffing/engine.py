@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 import attrs
 
-from datastoresync.diffing.blocks import Block, blocks
+from datastoresync.diffing.blocks import Block, blocks, may_differ
 from datastoresync.diffing.side import Side
 
 __all__ = ["Candidates", "Engine", "InMemoryEngine", "engine_of"]
@@ -139,12 +139,5 @@ def _differing(left: Side, right: Side, keys: list[Any], lefts: list[Any], right
         return [
             (key, one, other)
             for key, one, other in zip(keys, lefts, rights, strict=True)
-            if any(_may_differ(left.read(key, one, name), right.read(key, other, name)) for name in left.attributes)
+            if any(may_differ(left.read(key, one, name), right.read(key, other, name)) for name in left.attributes)
         ]
-
-
-def _may_differ(value: Any, old_value: Any) -> bool:
-    try:
-        return bool(value != old_value)
-    except Exception:  # noqa: BLE001 - what cannot be compared is worth a look, which then says what and where
-        return True

@@ -11,7 +11,7 @@ from datastoresync.diffing.values import equal
 from datastoresync.engines.conversion import declared, same_declaration
 from datastoresync.engines.finalizer import finalizer
 from datastoresync.engines.likeness import likeness
-from datastoresync.engines.relation import Compared, Unfaithful, Work
+from datastoresync.engines.relation import CHUNK, Compared, Unfaithful, Work
 from datastoresync.engines.session import interruptible
 from datastoresync.syncers.records import Columns
 
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
 __all__ = ["differing"]
 
-_CHUNK = 8192
 _PASSES = 4
 """Times that all lines are read, at most, so that those of one time fit into memory; beyond, DuckDB's own files are
 quicker."""
@@ -97,7 +96,7 @@ class _Unlike:
         try:
             with interruptible():
                 reading.execute(f"SELECT {wanted} FROM {self.name} WHERE {condition}")  # noqa: S608 - names are ours
-            while rows := reading.fetchmany(_CHUNK):
+            while rows := reading.fetchmany(CHUNK):
                 yield rows
         finally:
             reading.close()

@@ -9,15 +9,12 @@ import attrs
 
 from datastoresync.diffing.values import equal
 from datastoresync.engines.conversion import apart, classes, forms, same_declaration, surely
-from datastoresync.engines.relation import Unfaithful
+from datastoresync.engines.relation import DISTINCT, Unfaithful
 
 if TYPE_CHECKING:
     from datastoresync.engines.local import LocalRelation
 
 __all__ = ["Likeness", "likeness"]
-
-_FEW = 10_000
-"""Different values of an attribute that are converted in Python so that they can be compared in SQL."""
 
 
 @attrs.frozen
@@ -71,7 +68,7 @@ class _Column:
         found: list[Any] = []
         for values in self.relation.distinct(connection, self.name):
             found += values
-            if len(found) > _FEW:
+            if len(found) > DISTINCT:
                 return None
         return tuple(found)
 

@@ -11,17 +11,13 @@ from typing import Any, Self
 from datastoresync.engines.comparison import differing
 from datastoresync.engines.conversion import surely
 from datastoresync.engines.keys import KeyPart, bounded, parts_of
-from datastoresync.engines.relation import Compared, Page, Unfaithful, Work
+from datastoresync.engines.relation import CHUNK, DISTINCT, Compared, Page, Unfaithful, Work
 from datastoresync.engines.session import DuckDB
 from datastoresync.syncers.records import Columns
 
-__all__ = ["CHUNK", "LocalRelation"]
+__all__ = ["LocalRelation"]
 
-CHUNK = 8192
-"""Rows that are handed on at a time."""
 _BLANKS = "' ' || chr(9) || chr(10) || chr(11) || chr(12) || chr(13) || chr(28) || chr(29) || chr(30) || chr(31)"
-DISTINCT = 10_000
-"""Different values of a column that are converted in Python, to be compared in SQL."""
 
 
 class LocalRelation:

@@ -18,13 +18,11 @@ from datastoresync.engines.strict import reread
 from datastoresync.engines.table import TableObjects
 from datastoresync.errors import DeclarationError
 from datastoresync.syncers.arrow import ArrowStream, is_arrow
-from datastoresync.syncers.origin import DelimitedFiles, ParquetFiles, StoredRows
+from datastoresync.syncers.origin import LARGE, DelimitedFiles, ParquetFiles, StoredRows
 
 __all__ = ["Choice", "choice_of", "open_table"]
 
 _NAMES = ("auto", "memory", "duckdb", "database", "spark")
-ROWS = 150_000
-"""Rows from which on objects would cost more than a table."""
 
 
 @attrs.frozen
@@ -113,7 +111,7 @@ def _stored(origin: StoredRows, layout: Any, choice: Choice) -> Relation | None:
     # It needs SQLAlchemy.
     from datastoresync.engines.stored_opening import open_large
 
-    return open_large(origin, layout, ROWS if choice.name == "auto" else 0)
+    return open_large(origin, layout, LARGE if choice.name == "auto" else 0)
 
 
 def _local(source: Any, layout: Any, choice: Choice) -> Relation:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from datastoresync.engines.spark_frame import is_spark
 from datastoresync.importing.importer import Importer
 from datastoresync.syncers.arrow import ArrowStream, is_arrow
-from datastoresync.syncers.origin import DelimitedFiles, ParquetFiles, StoredRows
+from datastoresync.syncers.origin import LARGE, DelimitedFiles, ParquetFiles, StoredRows
 
 if TYPE_CHECKING:
     from datastoresync.engines.table import TableObjects
@@ -17,8 +17,6 @@ __all__ = ["table_of"]
 _HOOKS = ("keep", "prepare", "resolve_duplicate")
 _BYTES = 16 * 2**20
 """Bytes of files of text from which on objects would cost more than a table."""
-_ROWS = 150_000
-"""Rows from which on they would."""
 
 
 def table_of(importer: Importer, source: Any, branch: Any, engine: Any) -> tuple[TableObjects | None, str, Any]:
@@ -70,10 +68,10 @@ def _looked_into(source: Any) -> Any:
 def _is_large(source: Any) -> bool:
     """Say whether objects would cost more than a table."""
     if isinstance(source, ArrowStream):
-        return source.has(_ROWS)
+        return source.has(LARGE)
     if isinstance(source, StoredRows) or is_spark(source):
         return True  # the database is asked, and nobody has a cluster for a few rows
     origin = None if is_arrow(source) else getattr(source, "origin", None)
     if isinstance(origin, ParquetFiles):
-        return origin.rows >= _ROWS
+        return origin.rows >= LARGE
     return isinstance(origin, DelimitedFiles) and origin.size >= _BYTES

@@ -8,7 +8,10 @@ from typing import Any
 
 import attrs
 
-__all__ = ["DelimitedFile", "DelimitedFiles", "ParquetFile", "ParquetFiles", "StoredRows"]
+__all__ = ["LARGE", "DelimitedFile", "DelimitedFiles", "ParquetFile", "ParquetFiles", "StoredRows"]
+
+LARGE = 150_000
+"""Rows from which on objects would cost more than a table."""
 
 
 @attrs.frozen(eq=False)

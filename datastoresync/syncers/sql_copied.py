@@ -93,7 +93,7 @@ class Copied:
         with self.statements.guarded():
             self._run(f"CREATE TEMPORARY TABLE {self.name} ({kinds}) ON COMMIT DROP")
             with self._cursor() as cursor:
-                for numbers, places in self._alike():
+                for numbers, places in self._by_shape():
                     self._copy(cursor, numbers, places)
             self._look_at_keys()
         yield
@@ -102,14 +102,13 @@ class Copied:
 
     def _look_at_keys(self) -> None:
         """Let the database know that the keys are all different; it joins the larger table to the smaller one then."""
-        keys = self.names[: self.keys]
-        if keys:
-            names = [name.removeprefix("s.") for name in keys]
+        names = [f"v{place}" for place in range(self.keys)]
+        if names:
             few = ", ".join(f"ALTER COLUMN {name} SET STATISTICS {_SAMPLED}" for name in names)
             self._run(f"ALTER TABLE {self.name} {few}")
             self._run(f"ANALYZE {self.name} ({', '.join(names)})")
 
-    def _alike(self) -> Iterator[tuple[Sequence[int], Sequence[int]]]:
+    def _by_shape(self) -> Iterator[tuple[Sequence[int], Sequence[int]]]:
         """Yield the numbers of rows with the places of the columns in which they have something."""
         fit: Sequence[int] = range(self.size)
         if self.unfit:

@@ -92,25 +92,20 @@ def _mysql() -> Any:
     return import_module("sqlalchemy.dialects.mysql")
 
 
-def _mysql_type(found: type) -> TypeEngine[Any]:
+def _mysql_types(dialect: str) -> dict[type, TypeEngine[Any]]:
     mysql = _mysql()
-    made: dict[type, TypeEngine[Any]] = {
+    return {
+        str: mysql.LONGTEXT(charset="utf8mb4", collation=MYSQL[dialect]),
         bytes: mysql.LONGBLOB(),
         Decimal: sa.Numeric(_MYSQL_DIGITS, _MYSQL_SCALE),
         datetime: mysql.DATETIME(fsp=6),
         time: mysql.TIME(fsp=6),
     }
-    return made[found]
 
 
 def _made_type(found: type, dialect: str, *, aware: bool) -> TypeEngine[Any] | None:
     if (found is UUID and dialect != "postgresql") or (found is dict and dialect not in WITH_JSON):
         found = str
-    if dialect in MYSQL and found is str:
-        text: TypeEngine[Any] = _mysql().LONGTEXT(charset="utf8mb4", collation=MYSQL[dialect])
-        return text
-    if dialect in MYSQL and found in (bytes, Decimal, datetime, time):
-        return _mysql_type(found)
     made: dict[type, TypeEngine[Any]] = {
         str: sa.Text(),
         bool: sa.Boolean(),
@@ -124,6 +119,8 @@ def _made_type(found: type, dialect: str, *, aware: bool) -> TypeEngine[Any] | N
         bytes: sa.LargeBinary(),
         dict: sa.JSON().with_variant(postgresql.JSONB(), "postgresql"),
     }
+    if dialect in MYSQL:
+        made |= _mysql_types(dialect)
     return made.get(found)
 
 

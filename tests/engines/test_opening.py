@@ -53,7 +53,7 @@ def test_a_stream_becomes_a_table(source):
 
 @pytest.mark.parametrize(("rows", "table"), [(3, True), (4, False)])
 def test_only_a_long_stream_becomes_a_table_by_itself(monkeypatch, rows, table):
-    monkeypatch.setattr(limits, "_ROWS", rows)
+    monkeypatch.setattr(limits, "LARGE", rows)
     people = loaded(reader, engine="auto")
     assert (is_table(people), people.contents.why) == (table, "")
     assert list(people) == ["1", "2", "3"]
@@ -92,7 +92,7 @@ def test_a_stream_that_breaks_off_while_it_is_looked_into_breaks_off_there(monke
         yield TABLE.to_batches()[0]
         raise OSError("no more")
 
-    monkeypatch.setattr(limits, "_ROWS", 10)
+    monkeypatch.setattr(limits, "LARGE", 10)
     with pytest.raises(SyncerError, match="broke off after 3 rows"):
         loaded(lambda: pyarrow.RecordBatchReader.from_batches(TABLE.schema, broken()), engine="auto")
 
@@ -192,7 +192,7 @@ def test_a_file_that_only_our_own_reader_is_sure_of_becomes_a_table(tmp_path):
 @pytest.mark.parametrize(("rows", "table"), [(3, True), (4, False)])
 def test_only_a_long_parquet_file_becomes_a_table_by_itself(tmp_path, monkeypatch, rows, table):
     parquet.write_table(TABLE, tmp_path / "a.parquet")
-    monkeypatch.setattr(limits, "_ROWS", rows)
+    monkeypatch.setattr(limits, "LARGE", rows)
     assert is_table(loaded(ParquetImporter(tmp_path / "a.parquet"), engine="auto")) == table
 
 
@@ -221,7 +221,7 @@ def test_rows_from_python_are_objects():
 
 
 def test_without_duckdb_large_sources_are_objects(monkeypatch):
-    monkeypatch.setattr(limits, "_ROWS", 1)
+    monkeypatch.setattr(limits, "LARGE", 1)
     monkeypatch.setattr(DuckDB, "available", staticmethod(lambda: False))
     people = loaded(TABLE, engine="auto")
     assert "pip install 'datastoresync[duckdb]'" in people.contents.why

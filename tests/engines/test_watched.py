@@ -140,7 +140,7 @@ def test_what_a_class_makes_of_its_values_is_what_is_compared(cls, tmp_path):
 def test_what_was_set_behind_the_back_of_a_held_object_is_what_its_action_says(people, tmp_path):
     mine = people()
     path = tmp_path / "theirs.csv"
-    path.write_text(file(tmp_path).read_text(encoding="utf-8").replace("Ann", "Anna"), encoding="utf-8")
+    path.write_text((tmp_path / "people.csv").read_text(encoding="utf-8").replace("Ann", "Anna"), encoding="utf-8")
     theirs = +Branch(Person, importer=CSVImporter(path), engine="duckdb")
     held = mine["1"]
     object.__setattr__(held, "name", "other")

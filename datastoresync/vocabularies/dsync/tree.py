@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import attrs
@@ -54,13 +54,9 @@ class ModelSide(Side):
             return keys_of(value)
         return listed(value) if attribute in self.ordered else value
 
-    def reader(self) -> Callable[[Any, Any], Sequence[Any]]:
-        """Return what gives the values of all attributes of a model, each as `read` gives it."""
-        return lambda key, item: [self.read(key, item, name) for name in self.attributes]
-
-    def together(self, keys: Sequence[Any], items: Sequence[Any]) -> list[Sequence[Any]]:
-        """Return the values of many models, a column an attribute, each as `read` gives it."""
-        return self._columns_of(map(self.reader(), keys, items))
+    @property
+    def _plain(self) -> bool:
+        return False  # `read` looks at each value
 
 
 class ModelBranch(Branch[DiffSyncModel]):
