@@ -6,14 +6,14 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import date
 from functools import cache
-from itertools import groupby
-from operator import attrgetter
+from itertools import groupby, islice
+from operator import attrgetter, is_
 from types import MappingProxyType
 from typing import Any
 
 import attrs
 
-from datastoresync.diffing.action import Action
+from datastoresync.diffing.action import Action, actions_of
 from datastoresync.diffing.blocks import Block
 from datastoresync.diffing.engine import Candidates
 from datastoresync.diffing.hierarchy import Hierarchy
@@ -34,10 +34,12 @@ __all__ = [
 ]
 
 _OF_MEMBERS = frozenset({"add", "remove"})
-_FEW = 50_000
+_FEW = 200_000
 """Pairs whose values are kept while their types and then they themselves are compared, instead of being read again."""
 _EXACT = frozenset({str, int, bool, bytes, date})
 """Types whose values are the same, or else differ, just as ``!=`` says."""
+_SIZE = 1024
+"""Actions that are made together."""
 _PHASES: Mapping[str, int] = MappingProxyType({"new": 0, "old": 2})
 
 Hierarchies = tuple[Hierarchy, Hierarchy]
@@ -104,16 +106,38 @@ def actions_between(
         ComparisonError: while the updates are gone through, if values do not let themselves be compared.
     """
     left, right, branch = compared.left, compared.right, compared.name
-    new = (Action("new", branch, key, source=item) for key, item in candidates.created(left))
-    old = (Action("old", branch, key, dest=item) for key, item in candidates.deleted(right))
+    size = 1 if candidates.streamed else _SIZE  # a stream is not read ahead
+    new = _alone("new", branch, candidates.created(left), "sources", size)
+    old = _alone("old", branch, candidates.deleted(right), "dests", size)
     return new, _updates(compared, candidates.read(left, right) if read is None else read), old
+
+
+def _alone(verb: str, branch: str, pairs: Iterator[tuple[Any, Any]], side: str, size: int) -> Iterator[Action]:
+    """Yield the actions for keys and objects of one side alone."""
+    while some := list(islice(pairs, size)):
+        keys, items = zip(*some, strict=True)
+        yield from actions_of(verb, branch, keys, **{side: items})
 
 
 def _updates(compared: Compared, read: Iterable[Block]) -> Iterator[Action]:
     for block in read:
-        for index, place in block.unlike:
-            name, values, old_values = block.columns[place]
-            value, old_value = values[index], old_values[index]
+        values = [block.columns[place][1][index] for index, place in block.unlike]
+        old_values = [block.columns[place][2][index] for index, place in block.unlike]
+        types = list(map(type, values))
+        if _EXACT.issuperset(types) and all(map(is_, types, map(type, old_values))):
+            yield from actions_of(
+                "update",
+                compared.name,
+                [block.keys[index] for index, _ in block.unlike],
+                names=[block.columns[place][0] for _, place in block.unlike],
+                values=values,
+                old_values=old_values,
+                sources=[block.left[index] for index, _ in block.unlike],
+                dests=[block.right[index] for index, _ in block.unlike],
+            )
+            continue
+        for (index, place), value, old_value in zip(block.unlike, values, old_values, strict=True):
+            name = block.columns[place][0]
             where = (compared.name, block.keys[index], name)
             objects = (block.left[index], block.right[index])
             if type(value) is type(old_value) and type(value) in _EXACT:

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
+
+import attrs
 
 from datastoresync.diffing.values import equal
 from datastoresync.engines.conversion import declared, same_declaration
@@ -23,8 +26,12 @@ __all__ = ["differing"]
 _PASSES = 4
 """Times that all lines are read, at most, so that those of one time fit into memory; beyond, DuckDB's own files are
 quicker."""
-_NEEDED = 3
-"""Bytes of memory that a join needs for each byte of the lines, with what DuckDB holds besides."""
+_OF_A_LINE = 30
+"""Bytes that a join holds of each line beside the line itself: its hash, and where it is."""
+_KEPT_FREE = 1.25
+"""The part of the memory that a join asks for, of what it needs."""
+_SORTED = 1_000_000
+"""Lines that are put in order before they become objects."""
 _LINES = 100_000
 """Lines that may differ before it is worth a look whether their values do: one value may be written in many ways."""
 
@@ -46,8 +53,42 @@ def differing(left: LocalRelation, right: LocalRelation, work: Work) -> Compared
     return _by_column(left, right, work)
 
 
-def _lines(left: LocalRelation, right: LocalRelation, work: Work) -> tuple[str, str, int] | None:
-    """Return queries for the lines of both sides, if equal lines are equal objects, and the bytes of the fewer ones."""
+@attrs.frozen
+class _Lines:
+    """Lines of two sides.
+
+    Args:
+        mine: A query for those of the source.
+        theirs: A query for those of the destination.
+        count: How many there are on the side that has fewer bytes of them.
+        size: Those bytes.
+    """
+
+    mine: str
+    theirs: str
+    count: int
+    size: int
+
+    @property
+    def needed(self) -> float:
+        """The bytes of memory for a join that needs no files."""
+        table = 8 << (2 * self.count).bit_length()  # of pointers to the lines; at least half of them are free
+        return _KEPT_FREE * (self.size + _OF_A_LINE * self.count + table)
+
+    def many(self, memory: float) -> bool:
+        """Say whether they take most of the memory."""
+        return self.needed * 2 > memory
+
+    def parts(self, memory: float) -> list[str]:
+        """Return conditions for parts of them that are compared one after the other, as each fits into memory."""
+        count = math.ceil(self.needed / memory)
+        if not 1 < count <= _PASSES:
+            return [""]
+        return [f" AND hash(line) % {count} = {place}" for place in range(count)]
+
+
+def _lines(left: LocalRelation, right: LocalRelation, work: Work) -> _Lines | None:
+    """Return the lines of both sides, if equal lines are equal objects."""
     mine, theirs = left.whole(), right.whole()
     if mine is None or theirs is None or mine[0] != theirs[0] or left.layout.identifiers != right.layout.identifiers:
         return None
@@ -57,7 +98,8 @@ def _lines(left: LocalRelation, right: LocalRelation, work: Work) -> tuple[str, 
                 return None
         elif not same_declaration(left.converter(name), right.converter(name)):
             return None
-    return mine[1], theirs[1], min(mine[2], theirs[2])
+    size, count = min((mine[2], left.count), (theirs[2], right.count))
+    return _Lines(mine[1], theirs[1], count, size)
 
 
 def _as_written(left: LocalRelation, work: Work) -> bool:
@@ -71,9 +113,8 @@ class _Unlike:
     """A table of what differs, which is gone when nobody reads it any more."""
 
     def __init__(self, relation: LocalRelation) -> None:
-        self._instance = relation.duckdb.opened()
-        self.memory = self._instance.memory
-        self.database = self._instance.connection()
+        self.instance = relation.duckdb.opened()
+        self.database = self.instance.connection()
         self.name = f"unlike_{uuid4().hex}"
         finalizer(self, _drop, self.database, self.name)
 
@@ -90,12 +131,19 @@ class _Unlike:
         found: int = self.database.execute(f"SELECT count(*) FROM {self.name}").fetchone()[0]  # noqa: S608 - ours
         return found
 
-    def chunks(self, wanted: str, condition: str) -> Iterator[list[tuple[Any, ...]]]:
-        """Yield columns of the rows for which a condition holds, some rows at a time."""
+    def chunks(self, wanted: str, condition: str, order: str) -> Iterator[list[tuple[Any, ...]]]:
+        """Yield columns of the rows for which a condition holds, some rows at a time.
+
+        They come in order, if they are few: what becomes of one row and the next is used together, and then lies side
+        by side in memory.
+        """
         reading = self.database.cursor()  # several may read at once
+        query = f"SELECT {wanted} FROM {self.name} WHERE {condition}"  # noqa: S608 - names are ours
+        if self.count() <= _SORTED:
+            query += f" ORDER BY {order}"
         try:
             with interruptible():
-                reading.execute(f"SELECT {wanted} FROM {self.name} WHERE {condition}")  # noqa: S608 - names are ours
+                reading.execute(query)
             while rows := reading.fetchmany(CHUNK):
                 yield rows
         finally:
@@ -107,39 +155,29 @@ def _drop(database: Any, name: str) -> None:
     database.close()
 
 
-def _by_line(
-    left: LocalRelation, right: LocalRelation, lines: tuple[str, str, int], most: int | None
-) -> Compared | None:
+def _by_line(left: LocalRelation, right: LocalRelation, lines: _Lines, most: int | None) -> Compared | None:
     """Compare whole lines; None if more than ``most`` of them have no equal."""
     unlike = _Unlike(left)
     limit = "" if most is None else f" LIMIT {most + 1}"
     with left.duckdb.refusals("compare the lines of the two"):
-        parts = _parts(unlike, lines[2])
-        for place, part in enumerate(parts):
-            (unlike.add if place else unlike.fill)(
-                "SELECT l.line AS mine, r.line AS theirs "  # noqa: S608 - names are ours
-                f"FROM ({lines[0]}{part}) AS l FULL JOIN ({lines[1]}{part}) AS r ON l.line = r.line "
-                f"WHERE l.line IS NULL OR r.line IS NULL{limit}"
-            )
+        for place, part in enumerate(lines.parts(unlike.instance.memory)):
+            with unlike.instance.sparing() if lines.many(unlike.instance.memory) else nullcontext():
+                (unlike.add if place else unlike.fill)(
+                    "SELECT l.line AS mine, r.line AS theirs "  # noqa: S608 - names are ours
+                    f"FROM ({lines.mine}{part}) AS l FULL JOIN ({lines.theirs}{part}) AS r ON l.line = r.line "
+                    f"WHERE l.line IS NULL OR r.line IS NULL{limit}"
+                )
             left.unchanged()
             right.unchanged()
             if most is not None and unlike.count() > most:
                 return None
 
     def rows(relation: LocalRelation, side: str) -> Iterator[Columns]:
-        for chunk in unlike.chunks(side, f"{side} IS NOT NULL"):
+        for chunk in unlike.chunks(side, f"{side} IS NOT NULL", side):
             yield relation.unwritten([line for (line,) in chunk])
 
     why = "both are files written in one way: whole lines were compared"
     return Compared(rows(left, "mine"), rows(right, "theirs"), why + _asked(left, right))
-
-
-def _parts(unlike: _Unlike, size: int) -> list[str]:
-    """Return conditions for parts of the lines that are compared one after the other, as each fits into memory."""
-    count = math.ceil(_NEEDED * size / unlike.memory)
-    if not 1 < count <= _PASSES:
-        return [""]
-    return [f" AND hash(line) % {count} = {place}" for place in range(count)]
 
 
 def _by_column(left: LocalRelation, right: LocalRelation, work: Work) -> Compared:
@@ -171,8 +209,11 @@ def _by_column(left: LocalRelation, right: LocalRelation, work: Work) -> Compare
     right.unchanged()
 
     def rows(relation: LocalRelation, table: str) -> Iterator[Columns]:
-        names = ", ".join(f"{table}_{relation.raw(name)}" for name in relation.columns)
-        for chunk in unlike.chunks(names, table):
+        names, keys = (
+            ", ".join(f"{table}_{relation.raw(name)}" for name in some)
+            for some in (relation.columns, relation.layout.identifiers)
+        )
+        for chunk in unlike.chunks(names, table, keys):
             yield relation.given(list(zip(*chunk, strict=True)))
 
     notes = [one.note for one in alike if one.note]

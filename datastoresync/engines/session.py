@@ -44,7 +44,7 @@ class DuckDB:
     '4GB'
     """
 
-    memory_limit: str = "1500MB"
+    memory_limit: str = "1950MB"
     threads: int | None = None
     folder: str | Path | None = None
 
@@ -119,6 +119,7 @@ class Instance:
                     "memory_limit": settings.memory_limit,
                     "temp_directory": folder,
                     "preserve_insertion_order": False,
+                    "allocator_background_threads": True,  # what is free again goes back at once
                     "autoinstall_known_extensions": False,
                     "autoload_known_extensions": False,
                     **given,
@@ -133,11 +134,24 @@ class Instance:
             shutil.rmtree(folder)
             raise
         finalizer(self, _end, self.database, folder)
-        limit, threads = self.database.execute(_FOUND).fetchone()
+        limit, self._processors = self.database.execute(_FOUND).fetchone()
         self.memory = _bytes(settings.memory_limit) or _bytes(limit)
         """Bytes that it may hold in memory."""
-        if settings.threads is None and self.memory >= (threads + 1) * _FOR_A_THREAD:
-            self.database.execute(f"SET threads = {threads + 1}")
+        self._more = settings.threads is None and self.memory >= (self._processors + 1) * _FOR_A_THREAD
+        self._set_threads(self._processors + self._more)
+
+    def _set_threads(self, count: int) -> None:
+        if self._more:
+            self.database.execute(f"SET threads = {count}")
+
+    @contextmanager
+    def sparing(self) -> Iterator[None]:
+        """Work without the additional thread, as each has memory of its own beside the limit."""
+        self._set_threads(self._processors)
+        try:
+            yield
+        finally:
+            self._set_threads(self._processors + 1)
 
     def connection(self) -> Any:
         """Return a connection of its own, which shows no bar while it works."""
