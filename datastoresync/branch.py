@@ -93,6 +93,8 @@ class Branch(Shown, ContentsMapping[T], Generic[T]):
         if self._contents.stale:
             self._contents.stale = False
             self.load()
+        if self._contents.noted:
+            self._contents.settle()
         return self._contents
 
     @contents.setter
@@ -286,7 +288,8 @@ class Branch(Shown, ContentsMapping[T], Generic[T]):
             overrides=self.contents.overrides,
             rejected=self.contents.rejected,
             fold=self.fold,
-            fold_all=lambda *done: self.contents.fold_all(*done),  # noqa: PLW0108 - of those that it holds then
+            fold_all=lambda *done: self._contents.fold_all(*done),  # noqa: PLW0108 - of those that it holds then
+            settle=lambda: self._contents.settle(),  # noqa: PLW0108 - likewise
             unread=self._source() is not None and self.imported is None and not self.contents.objects,
             why=self.contents.why,
             folded_all=None if self._source() is None else self._contents.expire,

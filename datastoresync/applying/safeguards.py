@@ -178,6 +178,8 @@ def check(diff: Diff, limits: Limits | None = None) -> None:
     Raises:
         SafeguardError: naming every reason; nothing was changed.
     """
+    for one in diff.compared:  # a part of it may have been applied before
+        one.right.settle()
     found = violations(diff, limits)
     if found:
         lines = "".join(f"\n  - {sentence}" for sentence in found)

@@ -14,6 +14,10 @@ from datastoresync.errors import ComparisonError
 __all__ = ["Side"]
 
 
+def _nothing() -> None:
+    pass
+
+
 @attrs.frozen(eq=False)
 class Side:
     """A branch, as far as a comparison must know it.
@@ -39,6 +43,7 @@ class Side:
             a new one, or None.
         fold_all: Does so for many actions of one verb at once, with the columns of the source's values of new
             objects; says False if it did nothing, since they must be taken in one by one.
+        settle: Lets the branch take in what was carried out and is only noted so far; ``objects`` then has it.
         unread: Whether there is something to import, and it never was.
         referred: The keys of the branches that ``references`` names, by branch, as far as they are known.
         why: Why the objects are in memory, if they might have stayed rows somewhere.
@@ -61,6 +66,7 @@ class Side:
     rejected: int = 0
     fold: Callable[[Any, Mapping[str, Any], Any], None] | None = None
     fold_all: Callable[[str, Sequence[Any], Mapping[str, Sequence[Any]]], bool] | None = None
+    settle: Callable[[], None] = _nothing
     unread: bool = False
     referred: Mapping[str, Collection[Any]] = attrs.field(factory=dict)
     why: str = ""

@@ -7,9 +7,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from itertools import islice
+from threading import RLock
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
+import attrs
 from sortedcontainers import SortedDict
 
 from datastoresync.diffing.action import Action
@@ -17,6 +19,7 @@ from datastoresync.diffing.values import equal
 from datastoresync.errors import ComparisonError
 from datastoresync.importing.layout import Layout
 from datastoresync.importing.report import ImportReport
+from datastoresync.importing.uninterrupted import uninterrupted
 from datastoresync.printing.words import counted
 
 if TYPE_CHECKING:
@@ -30,8 +33,23 @@ _IMMUTABLE = frozenset(
 """Types whose values need no copies."""
 
 
+_SETTLING = RLock()
+"""Held while what was noted is taken in, by whoever looks first."""
 _MANY = 16
 """The part of all objects, as one of so many, from which on those that go are not taken out one by one."""
+
+
+@attrs.frozen(eq=False)
+class _Noted:
+    """Creations or deletions that were carried out.
+
+    Args:
+        keys: Of which objects.
+        columns: The source's values of each attribute, which are nobody else's; None for deletions.
+    """
+
+    keys: Sequence[Any]
+    columns: Mapping[str, Sequence[Any]] | None
 
 
 class Contents:
@@ -40,7 +58,8 @@ class Contents:
     ``overrides`` are values that stand before the objects' own, by key and attribute: what an action set and a property
     without a setter could not take. ``columns`` are those that an open class had and no object has any more.
     ``stale`` says that so much was carried out that the branch must be imported again to know of it.
-    ``rejected`` counts the rows that were refused here and in the branches this one is derived from.
+    ``rejected`` counts the rows that were refused here and in the branches this one is derived from. ``noted`` are
+    creations and deletions that were carried out and that nobody has looked for since; `settle` takes them in.
 
     Args:
         branch: Whose contents they are; the objects are told.
@@ -51,7 +70,7 @@ class Contents:
         TypeError: if the keys cannot be sorted.
     """
 
-    __slots__ = ("branch", "columns", "objects", "overrides", "rejected", "report", "stale", "why")
+    __slots__ = ("branch", "columns", "noted", "objects", "overrides", "rejected", "report", "stale", "why")
 
     def __init__(self, branch: Any, objects: Mapping[Any, Any] | None = None, *, why: str = "") -> None:
         self.branch = branch
@@ -59,6 +78,7 @@ class Contents:
         self.objects: SortedDict | TableObjects = objects if hasattr(objects, "relation") else SortedDict(objects or {})
         self.overrides: dict[Any, dict[str, Any]] = {}
         self.columns: set[str] = set()
+        self.noted: list[_Noted] = []
         self.rejected = 0
         self.stale = False
         self.report: ImportReport | None = None
@@ -140,6 +160,9 @@ class Contents:
     def fold_all(self, verb: str, actions: Sequence[Action], columns: Mapping[str, Sequence[Any]]) -> bool:
         """Note many actions of one verb, which is no member's, as `fold` does; or say that nothing was noted.
 
+        Creations and deletions may wait until `settle` is called: whoever runs a sync and ends need not wait for them.
+        Objects that somebody may have are updated at once.
+
         Args:
             verb: ``new``, ``update`` or ``old``.
             actions: What was done, each to another object or attribute.
@@ -147,37 +170,68 @@ class Contents:
         """
         if not isinstance(self.objects, SortedDict) or self.overrides:
             return False
-        if verb == "new":
-            return self._put_all([action.idnumber for action in actions], columns)
-        if verb == "old":
-            found = _taken_out(self.objects, [action.idnumber for action in actions])
+        keys = [action.idnumber for action in actions]
+        if verb == "update":
+            return self._update_all(keys, actions)
+        if verb == "new" and not all(map(self.layout.takes, (*self.layout.identifiers, *columns))):
+            return False
+        noted = _Noted(keys, {name: _copied(column) for name, column in columns.items()} if verb == "new" else None)
+        texts = {*map(type, keys), *map(type, islice(self.objects, 1))} == {str}
+        if texts and not self._calls(noted):  # nothing about it can fail, at whatever time
+            self.noted.append(noted)
+            return True
+        self.settle()
+        if verb == "new" and not texts and not self._sortable(keys):
+            return False
+        self._take_in(noted)
+        return True
+
+    def settle(self) -> None:
+        """Take in what was noted; the branch sees to it before anybody looks at what it holds."""
+        if not self.noted:
+            return
+        with _SETTLING, uninterrupted():
+            while self.noted:  # until it is empty, other threads wait
+                self._take_in(self.noted[0])
+                del self.noted[0]
+
+    def _calls(self, noted: _Noted) -> bool:
+        """Say whether a field's default is made by a function for each new object."""
+        fields = (self.layout.fields or {}).values() if noted.columns is not None else ()
+        own = {*self.layout.identifiers, *(noted.columns or ())}
+        return any(field.default is not None and not field.constant and field.name not in own for field in fields)
+
+    def _take_in(self, noted: _Noted) -> None:
+        objects: Any = self.objects
+        if noted.columns is None:
+            found = _taken_out(objects, noted.keys)
             if self.layout.open:
                 self.columns.update(*{tuple(getattr(item, "__dict__", ())) for item in found})
-            return True
+            return
+        identifiers = self.layout.identifiers
+        parts = zip(*noted.keys, strict=True) if len(identifiers) > 1 else (noted.keys,)
+        made = self.layout.blanks({**dict(zip(identifiers, parts, strict=True)), **noted.columns}, len(noted.keys))
+        self.layout.attach(made, self.branch)
+        objects.update(zip(noted.keys, made, strict=True))
+
+    def _sortable(self, keys: Sequence[Any]) -> bool:
+        try:
+            sorted([*self.objects, *keys])
+        except TypeError:  # whoever puts them in one by one says which it is
+            return False
+        return True
+
+    def _update_all(self, keys: Sequence[Any], actions: Sequence[Action]) -> bool:
+        if any(not set(keys).isdisjoint(noted.keys) for noted in self.noted):
+            self.settle()
+        objects: Any = self.objects
         attributes = [action.attr for action in actions]
         if not all(map(self.layout.takes, set(attributes))):
             return False
-        items = [self.objects.get(action.idnumber) for action in actions]
-        for name in set(attributes):
-            there = [place for place, own in enumerate(attributes) if own == name and items[place] is not None]
-            values = [actions[place].value for place in there]
-            self.layout.fill([items[place] for place in there], name, _copied(values))
-        return True
-
-    def _put_all(self, keys: Sequence[Any], columns: Mapping[str, Sequence[Any]]) -> bool:
-        identifiers = self.layout.identifiers
-        if not all(map(self.layout.takes, (*identifiers, *columns))):
-            return False
-        if {*map(type, keys), *map(type, islice(self.objects, 1))} != {str}:
-            try:
-                sorted([*self.objects, *keys])
-            except TypeError:  # whoever puts them in one by one says which it is
-                return False
-        parts = zip(*keys, strict=True) if len(identifiers) > 1 else (keys,)
-        own = dict(zip(identifiers, parts, strict=True))
-        made = self.layout.blanks({**own, **{name: _copied(column) for name, column in columns.items()}}, len(keys))
-        self.layout.attach(made, self.branch)
-        self.objects.update(zip(keys, made, strict=True))  # type: ignore[union-attr]  # no table, as is known here
+        values = _copied([action.value for action in actions])
+        for item, name, value in zip(map(objects.get, keys), attributes, values, strict=True):
+            if item is not None:
+                object.__setattr__(item, name, value)
         return True
 
     def _set(self, key: Any, name: str, value: Any) -> None:
