@@ -79,15 +79,18 @@ class Batch:
         changes: The changes.
         keys: The key of each, as the database compares it.
         positions: The place of each among all that are applied.
+
+    ``ready`` is what was prepared to write it; None if nothing was.
     """
 
-    __slots__ = ("changes", "keyed", "keys", "positions")
+    __slots__ = ("changes", "keyed", "keys", "positions", "ready")
 
     def __init__(self, keyed: Keyed, changes: Alike, keys: Sequence[tuple[Any, ...]], positions: Sequence[int]) -> None:
         self.keyed = keyed
         self.changes = changes
         self.keys = keys
         self.positions = positions
+        self.ready: Sequence[Any] | None = None
 
     def units(self, places: Iterable[int]) -> list[Unit]:
         """Return units of those of its changes that stand at these places of it."""
@@ -114,6 +117,10 @@ class Places:
         if keyed is None:
             keyed = self._found[place] = Keyed(self.catalogue, change)
         return keyed
+
+    def know(self, parts: Iterable[Sequence[Change]]) -> bool:
+        """Say whether the tables of parts were found before, so that nobody must be asked."""
+        return all(isinstance(part, Alike) and (id(part.table), part.identifiers) in self._found for part in parts)
 
     def batches(self, parts: Iterable[Sequence[Change]], first: int, fewest: int) -> Iterator[Batch | list[Unit]]:
         """Make batches of parts that are alike, and units of all others.

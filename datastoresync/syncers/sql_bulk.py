@@ -29,6 +29,7 @@ _OLDEST = (12,)
 """The first PostgreSQL with collations that hold different texts to be equal, and that says which they are."""
 
 Columns = Mapping[str, ExactColumn]
+Write = Callable[[], set[int]]
 
 
 def bulk_for(statements: Statements, same: Same) -> Bulk | None:
@@ -53,6 +54,11 @@ class Bulk:
     _columns: dict[StoredTable, Columns] = attrs.field(init=False, factory=dict)
     _triggers: dict[StoredTable, bool] = attrs.field(init=False, factory=dict)
 
+    def prepare(self, batch: Batch) -> None:
+        """Do what can be done before a batch is written; not if that would take a question to the database."""
+        if batch.keyed.target.stored in self._columns:
+            batch.ready = list(self._ready(batch))
+
     def write(self, batch: Batch) -> Iterable[int]:
         """Write what it can of a batch, in order; return the places of the changes that were left alone.
 
@@ -61,17 +67,31 @@ class Bulk:
         Raises:
             RefusalError: The store as a whole gave up.
         """
-        left = set(range(len(batch.changes)))
-        if len(left) < FEWEST or not self._takes(batch.keyed):
-            return sorted(left)
-        for places in self._parts(batch):
-            if len(places) < FEWEST:
-                continue
-            keys = batch.keys if len(places) == len(batch.keys) else [batch.keys[place] for place in places]
-            part = _Part(batch.keyed, batch.changes.at(places), keys)
-            left.difference_update(places)
-            left.update(places[place] for place in self._written(part))
+        done = 0
+        left: list[int] = []
+        taken: list[Sequence[int]] = []
+        for ready in self._ready(batch) if batch.ready is None else batch.ready:
+            left += (ready.places[place] for place in self._written(ready))
+            done += len(ready.places)
+            taken.append(ready.places)
+        if done < len(batch.changes):
+            left += set(range(len(batch.changes))).difference(*taken)
         return sorted(left)
+
+    def _ready(self, batch: Batch) -> Iterator[_Ready]:
+        """Yield what is to be written, one statement each; nothing of what must be written otherwise."""
+        if len(batch.changes) < FEWEST or not self._takes(batch.keyed):
+            return
+        writers: Mapping[str, Callable[[_Part], tuple[Copied, Write]]] = {
+            "insert": self._insert,
+            "update": self._update,
+            "delete": self._delete,
+        }
+        for places in self._parts(batch):
+            if len(places) >= FEWEST:
+                keys = batch.keys if len(places) == len(batch.keys) else [batch.keys[place] for place in places]
+                part = _Part(batch.keyed, batch.changes.at(places), keys)
+                yield _Ready(places, *writers[part.changes.verb](part))
 
     def _parts(self, batch: Batch) -> Iterator[Sequence[int]]:
         """Yield the places of the changes that one statement can make.
@@ -94,7 +114,7 @@ class Bulk:
                 place for place in every if not any(column.concerns and column.concerns[place] for column in inexact)
             ]
         flags = [column.concerns for column in changes.values.values() if column.concerns is not None]
-        if not flags or not self._has_column_triggers(batch.keyed.target.stored):
+        if not flags or not self._triggers[batch.keyed.target.stored]:
             yield places
             return
         shapes: dict[tuple[bool, ...], list[int]] = {}
@@ -116,52 +136,45 @@ class Bulk:
         stored = keyed.target.stored
         if stored not in self._columns:
             with self.statements.guarded():
+                self._triggers[stored] = has_column_triggers(self.statements.connection, stored)
                 self._columns[stored] = exact_columns(self.statements.connection, stored)
         return self._columns[stored]
 
-    def _has_column_triggers(self, stored: StoredTable) -> bool:
-        if stored not in self._triggers:
-            with self.statements.guarded():
-                self._triggers[stored] = has_column_triggers(self.statements.connection, stored)
-        return self._triggers[stored]
-
-    def _written(self, part: _Part) -> Iterable[int]:
+    def _written(self, ready: _Ready) -> Iterable[int]:
         """Write a part; return the places of the changes that were left alone: all, if a statement is refused."""
-        writers: Mapping[str, Callable[[_Part], set[int]]] = {
-            "insert": self._insert,
-            "update": self._update,
-            "delete": self._delete,
-        }
         try:
-            with self.statements.savepoint():
-                return writers[part.changes.verb](part)
+            with self.statements.savepoint(), ready.rows.there():
+                return ready.rows.unfit | ready.write()
         except RefusalError as refusal:
             if refusal.blames_store and not (refusal.cancelled and self._limits_time()):
                 raise
-            return range(len(part.changes))
+            return range(len(ready.places))
 
     def _limits_time(self) -> bool:
         """Say whether statements are broken off that take long: those for a few rows each may still be in time."""
         with self.statements.guarded():
             return self.statements.connection.exec_driver_sql("SHOW statement_timeout").scalar() != "0"
 
-    def _insert(self, part: _Part) -> set[int]:
-        """Insert the rows whose keys are not there yet; return the places of the others."""
+    def _insert(self, part: _Part) -> tuple[Copied, Write]:
+        """Return what inserts the rows whose keys are not there yet, and gives the places of the others."""
         rows, matching = self._copied(part)
         columns = {column.name: name for column, name in zip(part.keyed.keys, rows.names, strict=True)}
         for attribute, column in part.changes.values.items():
             columns[part.column(attribute)] = rows.add(self._column(part, attribute), column.values)
         exact = self._exact(part.keyed)
         names, news = ", ".join(exact[name].name for name in columns), ", ".join(columns.values())
-        with rows.there():
+
+        def write() -> set[int]:
             known = f"DELETE FROM {rows.name} s USING {rows.target} t WHERE {_every(matching)}"  # noqa: S608 - names are quoted, and it has no values
             there = rows.execute(f"{known} RETURNING s.place")
             new = f"SELECT {news} FROM {rows.name} s ORDER BY s.place"  # noqa: S608 - names are quoted, and it has no values
-            rows.execute(f"INSERT INTO {rows.target} ({names}) {new}")
-        return rows.unfit | there
+            rows.execute(f"INSERT INTO {rows.target} ({names}) {new}", long=True)
+            return there
 
-    def _update(self, part: _Part) -> set[int]:
-        """Update the rows that surely are as expected; return the places of the others."""
+        return rows, write
+
+    def _update(self, part: _Part) -> tuple[Copied, Write]:
+        """Return what updates the rows that surely are as expected, and gives the places of the others."""
         rows, matching = self._copied(part)
         news = []
         for attribute, values in part.changes.values.items():
@@ -169,17 +182,15 @@ class Bulk:
             value = rows.add(column, values.values, values.concerns)
             news.append(f"{column.name} = {rows.where(values.concerns, value, f't.{column.name}')}")
         conditions = _every([*matching, *self._unchanged(rows, part)])
-        with rows.there():
-            changed = f"UPDATE {rows.target} t SET {', '.join(news)} FROM {rows.name} s"  # noqa: S608 - names are quoted, and it has no values
-            return rows.unfit | rows.not_done(f"{changed} WHERE {conditions} RETURNING s.place")
+        changed = f"UPDATE {rows.target} t SET {', '.join(news)} FROM {rows.name} s"  # noqa: S608 - names are quoted, and it has no values
+        return rows, lambda: rows.not_done(f"{changed} WHERE {conditions} RETURNING s.place")
 
-    def _delete(self, part: _Part) -> set[int]:
-        """Delete the rows that surely are as expected; return the places of the others."""
+    def _delete(self, part: _Part) -> tuple[Copied, Write]:
+        """Return what deletes the rows that surely are as expected, and gives the places of the others."""
         rows, matching = self._copied(part)
         conditions = _every([*matching, *self._unchanged(rows, part)])
-        with rows.there():
-            gone = f"DELETE FROM {rows.target} t USING {rows.name} s WHERE {conditions}"  # noqa: S608 - names are quoted, and it has no values
-            return rows.unfit | rows.not_done(f"{gone} RETURNING s.place")
+        gone = f"DELETE FROM {rows.target} t USING {rows.name} s WHERE {conditions}"  # noqa: S608 - names are quoted, and it has no values
+        return rows, lambda: rows.not_done(f"{gone} RETURNING s.place")
 
     def _column(self, part: _Part, attribute: str) -> ExactColumn:
         return self._exact(part.keyed)[part.column(attribute)]
@@ -209,6 +220,21 @@ class Bulk:
             asked = expected.concerns is None or expected.concerns[place]
             if asked and place not in rows.unfit and not self.same(part.changes[place], attribute, raw, value):
                 rows.unfit.add(place)
+
+
+@attrs.frozen(eq=False)
+class _Ready:
+    """Changes that one statement makes, as far as they can be prepared.
+
+    Args:
+        places: Which changes of a batch they are.
+        rows: What is to be copied into a temporary table.
+        write: Writes them once that is there; gives the places of those that were left alone.
+    """
+
+    places: Sequence[int]
+    rows: Copied
+    write: Write
 
 
 @attrs.frozen(eq=False)

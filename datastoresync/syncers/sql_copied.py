@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from importlib import import_module
 from typing import Any
 
 import attrs
@@ -141,22 +142,32 @@ class Copied:
             for number in numbers:
                 copy.write_row((number, *(column[number] for column in columns)))
 
-    def execute(self, statement: str) -> set[int]:
-        """Run a statement, and return the places that it gives, if any.
+    def execute(self, statement: str, *, long: bool = False) -> set[int]:
+        """Run a statement and return the places that it gives, if any; the next changes are prepared during a long one.
 
         Raises:
             RefusalError: The database refused it.
         """
-        with self.statements.guarded():
-            result = self._run(statement)
-            return set(result.scalars()) if result.returns_rows else set()
+        meanwhile = self.statements.meanwhile
+        if not long or meanwhile is None or not import_module("psycopg").Pipeline.is_supported():
+            with self.statements.guarded():
+                result = self._run(statement)
+                return set(result.scalars()) if result.returns_rows else set()
+        with self.statements.guarded(), self._cursor() as cursor:
+            with cursor.connection.pipeline():  # sends a statement without waiting for its end
+                cursor.execute(statement)
+                try:
+                    meanwhile()
+                except BaseException:
+                    cursor.connection.cancel()
+                    raise
+            return {place for (place,) in cursor} if cursor.description else set()
 
     def not_done(self, statement: str) -> set[int]:
         """Run a statement that gives the places of the rows it is done for; return those of all others."""
         places = f"SELECT s.place FROM {self.name} s"  # noqa: S608 - the name is ours
-        return self.execute(
-            f"WITH done AS ({statement}) {places} WHERE NOT EXISTS (SELECT FROM done d WHERE d.place = s.place)"
-        )
+        left = f"{places} WHERE NOT EXISTS (SELECT FROM done d WHERE d.place = s.place)"
+        return self.execute(f"WITH done AS ({statement}) {left}", long=True)
 
     @property
     def name(self) -> str:

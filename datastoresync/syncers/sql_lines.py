@@ -59,7 +59,9 @@ def _truths(values: Sequence[Any]) -> Sequence[str]:
 
 
 def _others(values: Sequence[Any]) -> Sequence[str]:
-    return [_NULL if value is None else str(value) for value in values]
+    if None in values:
+        return [_NULL if value is None else str(value) for value in values]
+    return list(map(str, values))
 
 
 _FORMS: Final[Mapping[frozenset[type], Callable[[Sequence[Any]], Sequence[str]]]] = MappingProxyType(

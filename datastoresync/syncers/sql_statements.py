@@ -59,10 +59,12 @@ class Statements:
     Args:
         connection: Where the transaction is.
         secrets: What reasons must not hold.
+        meanwhile: Is called while the database is at work for long; it must not ask the database anything.
     """
 
     connection: sa.Connection
     secrets: tuple[str, ...] = ()
+    meanwhile: Callable[[], None] | None = None
 
     def rows(self, keyed: Keyed, keys: Collection[Key], attributes: Iterable[str]) -> dict[Key, list[Row]]:
         """Return the rows of these keys by key, locked where the database can; there may be several of one key."""
@@ -162,6 +164,13 @@ class Statements:
             savepoint = self.connection.begin_nested()
         try:
             yield
+        except RefusalError as refusal:
+            try:
+                with self.guarded():
+                    savepoint.rollback()
+            except RefusalError as further:  # the connection is lost, say
+                raise RefusalError(refusal.reason, refusal.blames_store or further.blames_store) from None
+            raise
         except BaseException:
             with self.guarded():
                 savepoint.rollback()
