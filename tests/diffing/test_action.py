@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from strategies import MEMBERS, plain
 
 from datastoresync import Action, Object
+from datastoresync.diffing.action import actions_of
 
 CASES = [
     (("new", "users", "1"), "new_users", "new_users(idnumber='1')"),
@@ -90,3 +91,14 @@ def test_an_action_is_frozen():
     action = Action("new", "users", "1")
     with pytest.raises(attrs.exceptions.FrozenInstanceError):
         action.verb = "old"
+
+
+@given(st.lists(st.tuples(*[st.integers()] * 6)), st.sampled_from(["keys", "all"]))
+def test_many_are_made_as_one_is(rows, given_):
+    keys, *columns = [list(column) for column in zip(*rows, strict=True)] or [[]] * 6
+    names = ("names", "values", "old_values", "sources", "dests")
+    found = actions_of("update", "users", keys, **(dict(zip(names, columns, strict=True)) if given_ == "all" else {}))
+    made = [Action("update", "users", *(row if given_ == "all" else row[:1])) for row in rows]
+    assert [attrs.astuple(one) for one in found] == [attrs.astuple(one) for one in made]
+    assert found == made
+    assert list(map(hash, found)) == list(map(hash, made))

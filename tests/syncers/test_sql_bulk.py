@@ -5,6 +5,7 @@ from __future__ import annotations
 import weakref
 from datetime import UTC, date, datetime, time
 from decimal import Decimal
+from time import monotonic
 from uuid import UUID
 
 import pytest
@@ -355,6 +356,57 @@ def test_a_connection_that_is_lost_leaves_nothing(people, database, execute, mon
     with pytest.raises(SyncerError, match=r"gave up, and nothing was written: .*(57P01|server closed the connection)"):
         people.apply_changes(lost(), same=same)
     assert execute(database, "select count(*), sum(a), max(b) from people") == [(900, 900 * 901 // 2, "x")]
+
+
+@pytest.fixture
+def sleepy(people, database, execute):
+    """A table on which every statement takes a while."""
+    execute(
+        database,
+        """
+        create function sleep() returns trigger language plpgsql as $$ begin
+            perform pg_sleep(20);
+            return null;
+        end $$
+        """,
+        "create trigger sleeps after insert on people execute function sleep()",
+    )
+
+
+@pytest.mark.usefixtures("sleepy")
+def test_the_next_changes_are_made_while_the_database_is_at_work_and_ctrl_c_breaks_it_off(
+    people, database, execute, monkeypatch
+):
+    monkeypatch.setattr(sql_changes, "SEGMENT", 599)
+    before = contents_of(people)
+    at_work = []
+
+    def stream():
+        yield from mixed()[:600]
+        started = monotonic()
+        while not at_work and monotonic() < started + 10:
+            query = "select 1 from pg_stat_activity where state = 'active' and query like 'INSERT INTO people%'"
+            at_work.extend(execute(database, query))
+        raise KeyboardInterrupt
+
+    started = monotonic()
+    with pytest.raises(KeyboardInterrupt):
+        people.apply_changes(stream(), same=same)
+    assert at_work == [(1,)]
+    assert monotonic() < started + 15, "it was not waited for"
+    assert contents_of(people) == before
+
+
+@pytest.mark.parametrize("supported", [True, False])
+def test_it_is_the_same_with_an_old_driver(people, monkeypatch, supported):
+    psycopg = pytest.importorskip("psycopg")
+    monkeypatch.setattr(psycopg.Pipeline, "is_supported", classmethod(lambda _: supported))
+    monkeypatch.setattr(sql_changes, "SEGMENT", 600)
+    prepared = []
+    prepare = sql_changes._Segment.prepare
+    monkeypatch.setattr(sql_changes._Segment, "prepare", lambda *given: prepared.append(prepare(*given)))
+    found = people.apply_changes(mixed(), same=same)
+    assert (set(found), len(prepared)) == ({Outcome("done")}, int(supported))
 
 
 def test_what_makes_the_changes_may_raise_and_nothing_is_written(people, monkeypatch):
