@@ -31,59 +31,58 @@ from importlib import import_module
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
-from datastoresync.applying.preview import Preview
-from datastoresync.applying.report import Report
-from datastoresync.applying.reporter import (
-    CallbackReporter,
-    CollectingReporter,
-    LoggingReporter,
-    ProgressReporter,
-    Reporter,
-)
-from datastoresync.applying.result import Result, failed, skipped, succeeded
-from datastoresync.applying.safeguards import Limits
-from datastoresync.applying.template import Template, batch
-from datastoresync.branch import Branch
-from datastoresync.datastore import Datastore
-from datastoresync.diffing.action import Action
-from datastoresync.diffing.diff import Diff
-from datastoresync.diffing.flags import Flags
-from datastoresync.errors import (
-    CircularOrderError,
-    ColumnError,
-    ComparisonError,
-    ConversionError,
-    DatastoreSyncError,
-    DataWarning,
-    DeclarationError,
-    DuplicateError,
-    FilterError,
-    HierarchyError,
-    IdnumberError,
-    ImporterError,
-    LockedError,
-    MalformedFileError,
-    ManifestError,
-    MissingDependencyError,
-    RowError,
-    SafeguardError,
-    SchemaMismatchError,
-    SyncerError,
-    SyncInterrupted,
-    TemplateError,
-)
-from datastoresync.importing.files import CSVImporter, ParquetImporter, TSVImporter
-from datastoresync.importing.importer import Importer
-from datastoresync.importing.report import ImportReport
-from datastoresync.importing.sql import SQLImporter
-from datastoresync.object import Object
-from datastoresync.syncers.changes import Link, Table
-from datastoresync.syncers.sql import SQLSyncer
-from datastoresync.tree import Tree
-
 if TYPE_CHECKING:
     from datastoresync.applying.executors import OnExecutors
+    from datastoresync.applying.preview import Preview
+    from datastoresync.applying.report import Report
+    from datastoresync.applying.reporter import (
+        CallbackReporter,
+        CollectingReporter,
+        LoggingReporter,
+        ProgressReporter,
+        Reporter,
+    )
+    from datastoresync.applying.result import Result, failed, skipped, succeeded
+    from datastoresync.applying.safeguards import Limits
+    from datastoresync.applying.template import Template, batch
+    from datastoresync.branch import Branch
+    from datastoresync.datastore import Datastore
+    from datastoresync.diffing.action import Action
+    from datastoresync.diffing.diff import Diff
+    from datastoresync.diffing.flags import Flags
     from datastoresync.engines.session import DuckDB
+    from datastoresync.errors import (
+        CircularOrderError,
+        ColumnError,
+        ComparisonError,
+        ConversionError,
+        DatastoreSyncError,
+        DataWarning,
+        DeclarationError,
+        DuplicateError,
+        FilterError,
+        HierarchyError,
+        IdnumberError,
+        ImporterError,
+        LockedError,
+        MalformedFileError,
+        ManifestError,
+        MissingDependencyError,
+        RowError,
+        SafeguardError,
+        SchemaMismatchError,
+        SyncerError,
+        SyncInterrupted,
+        TemplateError,
+    )
+    from datastoresync.importing.files import CSVImporter, ParquetImporter, TSVImporter
+    from datastoresync.importing.importer import Importer
+    from datastoresync.importing.report import ImportReport
+    from datastoresync.importing.sql import SQLImporter
+    from datastoresync.object import Object
+    from datastoresync.syncers.changes import Link, Table
+    from datastoresync.syncers.sql import SQLSyncer
+    from datastoresync.tree import Tree
 
 __version__ = "0.1.0"
 
@@ -144,17 +143,49 @@ __all__ = [
     "succeeded",
 ]
 
-_ON_FIRST_USE: Final[Mapping[str, str]] = MappingProxyType(
-    {"DuckDB": "engines.session", "OnExecutors": "applying.executors"}
+_NAMES: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "applying.executors": "OnExecutors",
+        "applying.preview": "Preview",
+        "applying.report": "Report",
+        "applying.reporter": "CallbackReporter CollectingReporter LoggingReporter ProgressReporter Reporter",
+        "applying.result": "Result failed skipped succeeded",
+        "applying.safeguards": "Limits",
+        "applying.template": "Template batch",
+        "branch": "Branch",
+        "datastore": "Datastore",
+        "diffing.action": "Action",
+        "diffing.diff": "Diff",
+        "diffing.flags": "Flags",
+        "engines.session": "DuckDB",
+        "errors": (
+            "CircularOrderError ColumnError ComparisonError ConversionError DataWarning DatastoreSyncError "
+            "DeclarationError DuplicateError FilterError HierarchyError IdnumberError ImporterError LockedError "
+            "MalformedFileError ManifestError MissingDependencyError RowError SafeguardError SchemaMismatchError "
+            "SyncInterrupted SyncerError TemplateError"
+        ),
+        "importing.files": "CSVImporter ParquetImporter TSVImporter",
+        "importing.importer": "Importer",
+        "importing.report": "ImportReport",
+        "importing.sql": "SQLImporter",
+        "object": "Object",
+        "syncers.changes": "Link Table",
+        "syncers.sql": "SQLSyncer",
+        "tree": "Tree",
+    }
 )
-"""What only some runs need is imported when it is first asked for."""
+_MODULES: Final[Mapping[str, str]] = MappingProxyType(
+    {name: module for module, names in _NAMES.items() for name in names.split()}
+)
+"""Where each name comes from: it is imported when it is first asked for, since most runs need few of them."""
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _ON_FIRST_USE:
+    if name not in _MODULES:
         message = f"module {__name__!r} has no attribute {name!r}"
         raise AttributeError(message)
-    return getattr(import_module(f"{__name__}.{_ON_FIRST_USE[name]}"), name)
+    value = globals()[name] = getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
+    return value
 
 
 def __dir__() -> list[str]:

@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator, Mapping
-from typing import Any, Generic, Self, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar, overload
 
-from datastoresync.applying.preview import Preview
-from datastoresync.applying.report import Report
-from datastoresync.applying.reporter import CallbackReporter
 from datastoresync.diffing.action import Action
 from datastoresync.diffing.diff import Diff
 from datastoresync.diffing.filters import Filter
@@ -28,6 +25,10 @@ from datastoresync.printing.outline import Grid, Outline
 from datastoresync.printing.shown import Shown
 from datastoresync.printing.words import counted
 from datastoresync.syncers.changes import Table
+
+if TYPE_CHECKING:
+    from datastoresync.applying.preview import Preview
+    from datastoresync.applying.report import Report
 
 __all__ = ["Branch"]
 
@@ -243,6 +244,8 @@ class Branch(Shown, ContentsMapping[T], Generic[T]):
 
     def preview(self, other: Branch[Any], *, limits: Any = None, **options: Any) -> Preview:
         """Print what ``other`` must do, with the options of `diff`; the same as ``self > other``."""
+        from datastoresync.applying.preview import Preview  # not all who look for differences apply them
+
         return Preview.of(self.diff(other, **options), limits=limits).show()
 
     def sync_to(self, other: Branch[Any], *, flags: Any = None, progress: Any = None, **options: Any) -> Report:
@@ -251,6 +254,8 @@ class Branch(Shown, ContentsMapping[T], Generic[T]):
             message = "a branch without a tree has no template: write `source - dest | Template`"
             raise DeclarationError(message)
         if progress is not None:
+            from datastoresync.applying.reporter import CallbackReporter  # as above
+
             options["reporters"] = [*options.get("reporters", ()), CallbackReporter(progress)]
         applied: Report = other.tree.apply(self.diff(other, flags=flags, progress=progress), **options)
         return applied

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self, get_type_hints
 
 import attrs
 
-from datastoresync.applying.preview import Preview
 from datastoresync.diffing.diff import Diff
 from datastoresync.diffing.flags import Flags
 from datastoresync.diffing.side import Side
@@ -17,6 +16,9 @@ from datastoresync.importing.layout import Field, Layout
 from datastoresync.importing.object_type import ObjectType
 from datastoresync.printing.html import html
 from datastoresync.printing.outline import Grid, Outline
+
+if TYPE_CHECKING:
+    from datastoresync.applying.preview import Preview
 
 __all__ = ["Object", "attributes_of", "layout_of", "side_of"]
 
@@ -111,6 +113,8 @@ class Object(metaclass=ObjectType):
 
     def preview(self, other: Object) -> Preview:
         """Print what ``other`` must change to become this object; the same as ``self > other``."""
+        from datastoresync.applying.preview import Preview  # not all who look for differences apply them
+
         return Preview.of(Object.diff(self, other)).show()
 
     # The operators name the class, since a field may well be called `diff`.

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from datastoresync.engines.columnar import ColumnarRelation
 from datastoresync.engines.local import LocalRelation
 from datastoresync.engines.relation import Relation
 from datastoresync.engines.session import DuckDB
+
+if TYPE_CHECKING:
+    from datastoresync.engines.columnar import ColumnarRelation
 
 __all__ = ["Bringer"]
 
@@ -35,6 +37,8 @@ class Bringer:
             return relation
         moment = (relation, getattr(relation, "snapshot", None))
         if self._brought is None or self._of != moment:
+            from datastoresync.engines.columnar import ColumnarRelation  # it needs pyarrow
+
             self._brought = ColumnarRelation.of_relation(self.duckdb, relation, layout)
             self._of = moment
         return self._brought

@@ -13,7 +13,6 @@ from datastoresync.diffing.engine import Candidates, InMemoryEngine
 from datastoresync.diffing.side import Side
 from datastoresync.engines.beside import beside
 from datastoresync.engines.bringing import Bringer
-from datastoresync.engines.derived import check_properties, derived, read_alike
 from datastoresync.engines.local import LocalRelation
 from datastoresync.engines.pairing import paired
 from datastoresync.engines.relation import Rows, Unfaithful, Work
@@ -77,6 +76,8 @@ class TableEngine:
 
     def _brought_together(self, lefts: TableObjects, rights: TableObjects, work: Work, notes: list[str]) -> Candidates:
         """Compare files that have all rows, with everything that is compared as columns."""
+        from datastoresync.engines.derived import check_properties, derived, read_alike  # it needs pyarrow
+
         tables = (lefts, rights)
         locals_ = [self._local(table, notes) for table in tables]
         lacking = [_lacking(table, work) for table in tables]

@@ -7,13 +7,11 @@ from typing import Any
 
 import attrs
 
-from datastoresync.engines.columnar import ColumnarRelation
 from datastoresync.engines.delimited import DelimitedRelation, Unreadable
 from datastoresync.engines.engine import TableEngine
 from datastoresync.engines.relation import Relation, Unfaithful
 from datastoresync.engines.session import DuckDB
 from datastoresync.engines.spark_frame import is_spark
-from datastoresync.engines.streams import stream_relation
 from datastoresync.engines.strict import reread
 from datastoresync.engines.table import TableObjects
 from datastoresync.errors import DeclarationError
@@ -116,6 +114,8 @@ def _stored(origin: StoredRows, layout: Any, choice: Choice) -> Relation | None:
 
 def _local(source: Any, layout: Any, choice: Choice) -> Relation:
     if isinstance(source, ArrowStream):
+        from datastoresync.engines.streams import stream_relation  # it needs pyarrow
+
         check_columns(source.schema.names, layout)
         return stream_relation(choice.duckdb, source, layout)
     origin = None if is_arrow(source) else getattr(source, "origin", None)
@@ -124,8 +124,12 @@ def _local(source: Any, layout: Any, choice: Choice) -> Relation:
         try:
             return DelimitedRelation(choice.duckdb, origin, layout)
         except Unreadable:
+            from datastoresync.engines.columnar import ColumnarRelation  # it needs pyarrow
+
             return ColumnarRelation.of_records(choice.duckdb, reread(origin), layout)
     if isinstance(origin, ParquetFiles):
+        from datastoresync.engines.columnar import ColumnarRelation  # as above
+
         check_columns(origin.files[0].columns, layout)
         return ColumnarRelation.of_files(choice.duckdb, origin, layout)
     raise Unfaithful("its rows come from Python")
