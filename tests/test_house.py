@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import configparser
 import doctest
+import importlib
 import json
 import re
 import subprocess
@@ -124,12 +125,35 @@ def test_the_changelog_begins_with_the_version() -> None:
     assert headings[0] == datastoresync.__version__
 
 
-def test_a_bare_import_loads_no_optional_dependency() -> None:
-    command = "import datastoresync, json, sys; print(json.dumps(sorted(sys.modules)))"
+def loaded_by(statement: str) -> set[str]:
+    command = f"import json, sys; {statement}; print(json.dumps(sorted(sys.modules)))"
     run = subprocess.run([sys.executable, "-c", command], cwd=ROOT, capture_output=True, text=True, check=True)
-    loaded = {name.partition(".")[0] for name in json.loads(run.stdout)}
+    return set(json.loads(run.stdout))
+
+
+def test_importing_all_names_loads_no_optional_dependency() -> None:
+    loaded = {name.partition(".")[0] for name in loaded_by("from datastoresync import *")}
     assert "datastoresync" in loaded
     assert loaded.isdisjoint(HEAVY)
+
+
+def test_who_only_looks_for_differences_loads_no_more_than_that() -> None:
+    loaded = loaded_by("from datastoresync import Branch, CSVImporter, Object; list(+Branch(Object, importer=[]))")
+    assert "datastoresync.diffing.diff" in loaded
+    assert not {name for name in loaded if name.startswith(("datastoresync.applying", "datastoresync.tree"))}
+
+
+def test_public_names_are_found_where_they_are_declared() -> None:
+    assert set(datastoresync.__all__) == set(datastoresync._MODULES)
+    for name, module in datastoresync._MODULES.items():
+        assert name in vars(importlib.import_module(f"datastoresync.{module}"))
+        assert getattr(datastoresync, name) is vars(datastoresync)[name], "the next one need not ask"
+    assert set(datastoresync.__all__) <= set(dir(datastoresync))
+
+
+def test_an_unknown_name_is_an_attribute_error() -> None:
+    with pytest.raises(AttributeError, match="module 'datastoresync' has no attribute 'Brunch'"):
+        datastoresync.Brunch
 
 
 def test_public_names_are_sorted() -> None:

@@ -1,13 +1,22 @@
-"""Prepares the next changes while the database is at work on the last ones."""
+"""Prepares the next changes while the database is at work on the last ones.
+
+Needs SQLAlchemy, and is only imported once an `SQLSyncer` opens its database.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from itertools import islice
 from typing import Generic, TypeVar
 
-__all__ = ["Ahead"]
+import attrs
+
+from datastoresync.syncers.changes import Change
+from datastoresync.syncers.sql_blocks import Batch, Places, Unit
+from datastoresync.syncers.sql_bulk import Bulk
+
+__all__ = ["Ahead", "Segment"]
 
 T = TypeVar("T")
 
@@ -52,3 +61,39 @@ class Ahead(Generic[T]):
         for item in self._made:
             with suppress(Exception):
                 self._prepare(item)
+
+
+@attrs.define(eq=False)
+class Segment:
+    """Changes that are looked at together.
+
+    Args:
+        parts: The changes, as `parts_of` gives them.
+    """
+
+    parts: list[Sequence[Change]]
+    count: int = attrs.field(init=False)
+    _found: list[Batch | list[Unit]] | None = attrs.field(init=False, default=None)
+
+    def __attrs_post_init__(self) -> None:
+        self.count = sum(map(len, self.parts))
+
+    def batches(self, places: Places, first: int, fewest: int) -> list[Batch | list[Unit]]:
+        """Give the changes away, ready to be written; they are held by nobody else then.
+
+        Raises:
+            SyncerError: As for `Places.batches`.
+        """
+        found, self._found = self._found, None
+        found = list(places.batches(self.parts, first, fewest)) if found is None else found
+        self.parts.clear()
+        return found
+
+    def prepare(self, places: Places, bulk: Bulk | None, first: int, fewest: int) -> None:
+        """Do what can be done before its turn, and without the database."""
+        if bulk is not None and places.know(self.parts):
+            found = list(places.batches(self.parts, first, fewest))
+            for one in found:
+                if isinstance(one, Batch):
+                    bulk.prepare(one)
+            self._found = found

@@ -15,7 +15,7 @@ import attrs
 from datastoresync.errors import SyncerError
 from datastoresync.syncers.alike import parts_of
 from datastoresync.syncers.changes import Change, Outcome, Outcomes, Same
-from datastoresync.syncers.sql_ahead import Ahead
+from datastoresync.syncers.sql_ahead import Ahead, Segment
 from datastoresync.syncers.sql_blocks import SEGMENT, Batch, Keyed, Places, Unit, blocks, groups
 from datastoresync.syncers.sql_bulk import FEWEST, Bulk, bulk_for
 from datastoresync.syncers.sql_database import CommitInterrupt, Database
@@ -48,12 +48,14 @@ def apply_changes(database: Database, changes: Iterable[Change], *, same: Same) 
         SyncerError: A table or column is not there, or the store as a whole gave up. Nothing was written.
         CommitInterrupt: Ctrl-C came too late to undo the changes; it has their ``outcomes``.
     """
-    waiting = map(_Segment, parts_of(changes, SEGMENT, FEWEST))
+    waiting = map(Segment, parts_of(changes, SEGMENT, FEWEST))
     first = next(waiting, None)
     outcomes = Outcomes()
     if first is None:
         return outcomes
-    ahead = Ahead(chain([first], waiting), lambda segment: segment.prepare(places, writer.bulk, len(outcomes)))
+    ahead = Ahead(
+        chain([first], waiting), lambda segment: segment.prepare(places, writer.bulk, len(outcomes), writer.fewest)
+    )
     try:
         with database.writing() as connection:
             with database.refusals("cannot apply the changes to"):
@@ -80,42 +82,6 @@ def apply_changes(database: Database, changes: Iterable[Change], *, same: Same) 
         message = f"{database.name} gave up, and nothing was written: {refusal.reason}"
         raise (refusal.blames_store or SyncerError)(message) from None
     return outcomes
-
-
-@attrs.define(eq=False)
-class _Segment:
-    """Changes that are looked at together.
-
-    Args:
-        parts: The changes, as `parts_of` gives them.
-    """
-
-    parts: list[Sequence[Change]]
-    count: int = attrs.field(init=False)
-    _found: list[Batch | list[Unit]] | None = attrs.field(init=False, default=None)
-
-    def __attrs_post_init__(self) -> None:
-        self.count = sum(map(len, self.parts))
-
-    def batches(self, places: Places, first: int, fewest: int) -> list[Batch | list[Unit]]:
-        """Give the changes away, ready to be written; they are held by nobody else then.
-
-        Raises:
-            SyncerError: As for `Places.batches`.
-        """
-        found, self._found = self._found, None
-        found = list(places.batches(self.parts, first, fewest)) if found is None else found
-        self.parts.clear()
-        return found
-
-    def prepare(self, places: Places, bulk: Bulk | None, first: int) -> None:
-        """Do what can be done before its turn, and without the database."""
-        if bulk is not None and places.know(self.parts):
-            found = list(places.batches(self.parts, first, FEWEST))
-            for one in found:
-                if isinstance(one, Batch):
-                    bulk.prepare(one)
-            self._found = found
 
 
 def _failed(culprit: _CulpritError, count: int) -> Outcomes:

@@ -403,8 +403,8 @@ def test_it_is_the_same_with_an_old_driver(people, monkeypatch, supported):
     monkeypatch.setattr(psycopg.Pipeline, "is_supported", classmethod(lambda _: supported))
     monkeypatch.setattr(sql_changes, "SEGMENT", 600)
     prepared = []
-    prepare = sql_changes._Segment.prepare
-    monkeypatch.setattr(sql_changes._Segment, "prepare", lambda *given: prepared.append(prepare(*given)))
+    prepare = sql_changes.Segment.prepare
+    monkeypatch.setattr(sql_changes.Segment, "prepare", lambda *given: prepared.append(prepare(*given)))
     found = people.apply_changes(mixed(), same=same)
     assert (set(found), len(prepared)) == ({Outcome("done")}, int(supported))
 
