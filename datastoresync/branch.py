@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar, overload
 
 from datastoresync.diffing.action import Action
@@ -13,7 +14,7 @@ from datastoresync.diffing.side import Side
 from datastoresync.diffing.values import equal
 from datastoresync.errors import ComparisonError, DeclarationError, ImporterError
 from datastoresync.importing.collector import collector_paused
-from datastoresync.importing.contents import Contents
+from datastoresync.importing.contents import Contents, settle_all
 from datastoresync.importing.importer import Importer, importer_of
 from datastoresync.importing.layout import Layout
 from datastoresync.importing.loading import feed, loaded
@@ -284,21 +285,22 @@ class Branch(Shown, ContentsMapping[T], Generic[T]):
 
     def side(self) -> Side:
         """Return the branch as one side of a comparison."""
+        contents, referred = self.contents, self._referred()
         return side_of(
             self.object_class,
-            self.contents.objects,
+            contents.objects,
             tree=self.tree.name if self.tree is not None else "",
             branch=self.name,
-            columns=self.contents.columns,
-            overrides=self.contents.overrides,
-            rejected=self.contents.rejected,
+            columns=contents.columns,
+            overrides=contents.overrides,
+            rejected=contents.rejected,
             fold=self.fold,
             fold_all=lambda *done: self._contents.fold_all(*done),  # noqa: PLW0108 - of those that it holds then
-            settle=lambda: self._contents.settle(),  # noqa: PLW0108 - likewise
-            unread=self._source() is not None and self.imported is None and not self.contents.objects,
-            why=self.contents.why,
+            settle=partial(settle_all, [contents, *referred.values()]),
+            unread=self._source() is not None and self.imported is None and not contents.objects,
+            why=contents.why,
             folded_all=None if self._source() is None else self._contents.expire,
-            referred=self._referred(),
+            referred={name: one.objects for name, one in referred.items()},
         )
 
     def fold(self, action: Action, values: Mapping[str, Any], made: Any = None) -> None:
@@ -309,10 +311,10 @@ class Branch(Shown, ContentsMapping[T], Generic[T]):
         """Return whether the objects are in memory or still rows somewhere, and why."""
         return f"{self.full_name}: {self.contents.explain()}"
 
-    def _referred(self) -> dict[str, Any]:
-        """Return the objects of the branches that this one refers to."""
+    def _referred(self) -> dict[str, Contents]:
+        """Return the contents of the branches that this one refers to."""
         names = set(self.object_class._references.values()) & set(self.tree or ())
-        return {name: self.tree[name].contents.objects for name in names}
+        return {name: self.tree[name].contents for name in names}
 
     def _check(self) -> None:
         """Assert what must always hold; the tests call it after every step."""

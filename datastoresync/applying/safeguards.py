@@ -74,6 +74,9 @@ DEFAULT_LIMITS = Limits()
 def violations(diff: Diff, limits: Limits | None = None) -> tuple[str, ...]:
     """Return a sentence for each reason not to apply a diff; none if it may be applied."""
     limits = limits or DEFAULT_LIMITS
+    around = (side for hierarchy in diff.hierarchies for side in hierarchy.sides.values())
+    for side in chain(*(one.both for one in diff.compared), around):  # a part of it may have been applied before
+        side.settle()
     created: Counter[str] = Counter()
     removed: Counter[str] = Counter()
     kept: type[set[Any]] = _Distinct if diff.streamed else set
@@ -178,8 +181,6 @@ def check(diff: Diff, limits: Limits | None = None) -> None:
     Raises:
         SafeguardError: naming every reason; nothing was changed.
     """
-    for one in diff.compared:  # a part of it may have been applied before
-        one.right.settle()
     found = violations(diff, limits)
     if found:
         lines = "".join(f"\n  - {sentence}" for sentence in found)

@@ -119,7 +119,7 @@ def actions_of(
     sources: Iterable[Any] = repeat(None),
     dests: Iterable[Any] = repeat(None),
 ) -> list[Action]:
-    """Return many actions of one verb and branch, out of a column for each of their other fields.
+    """Return many actions of one verb and branch, out of columns of their other fields, each as long as ``keys``.
 
     It costs a pass in C for each field, which is a fifth of what it takes to call `Action` for each.
     """

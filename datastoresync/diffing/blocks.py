@@ -11,9 +11,10 @@ import attrs
 
 from datastoresync.diffing.side import Side
 
-__all__ = ["Block", "blocks", "in_blocks", "may_differ"]
+__all__ = ["SIZE", "Block", "blocks", "in_blocks", "may_differ"]
 
-_SIZE = 1024
+SIZE = 1024
+"""Pairs, or actions, that are looked at or made together."""
 
 Triple = tuple[Any, Any, Any]
 Reader = Callable[[Sequence[Any], Sequence[Any]], Iterable[Sequence[Any]]]
@@ -51,7 +52,7 @@ def blocks(left: Side, right: Side, pairs: Iterable[Triple]) -> Iterator[Block]:
 def in_blocks(names: Sequence[str], pairs: Iterable[Triple], left: Reader, right: Reader) -> Iterator[Block]:
     """Yield triples with the values of the attributes of these names, which ``left`` and ``right`` give."""
     rest = iter(pairs)
-    while some := list(islice(rest, _SIZE)):
+    while some := list(islice(rest, SIZE)):
         keys, ones, others = zip(*some, strict=True)
         columns = list(zip(names, left(keys, ones), right(keys, others), strict=True))
         yield Block(keys, ones, others, columns, _unlike(columns, len(keys)))

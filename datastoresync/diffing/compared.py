@@ -14,7 +14,7 @@ from typing import Any
 import attrs
 
 from datastoresync.diffing.action import Action, actions_of
-from datastoresync.diffing.blocks import Block
+from datastoresync.diffing.blocks import SIZE, Block
 from datastoresync.diffing.engine import Candidates
 from datastoresync.diffing.hierarchy import Hierarchy
 from datastoresync.diffing.order import in_order
@@ -38,8 +38,6 @@ _FEW = 200_000
 """Pairs whose values are kept while their types and then they themselves are compared, instead of being read again."""
 _EXACT = frozenset({str, int, bool, bytes, date})
 """Types whose values are the same, or else differ, just as ``!=`` says."""
-_SIZE = 1024
-"""Actions that are made together."""
 _PHASES: Mapping[str, int] = MappingProxyType({"new": 0, "old": 2})
 
 Hierarchies = tuple[Hierarchy, Hierarchy]
@@ -106,15 +104,20 @@ def actions_between(
         ComparisonError: while the updates are gone through, if values do not let themselves be compared.
     """
     left, right, branch = compared.left, compared.right, compared.name
-    size = 1 if candidates.streamed else _SIZE  # a stream is not read ahead
-    new = _alone("new", branch, candidates.created(left), "sources", size)
-    old = _alone("old", branch, candidates.deleted(right), "dests", size)
+    new: Iterator[Action]
+    old: Iterator[Action]
+    if candidates.streamed:  # which is not read ahead
+        new = (Action("new", branch, key, source=item) for key, item in candidates.created(left))
+        old = (Action("old", branch, key, dest=item) for key, item in candidates.deleted(right))
+    else:
+        new = _alone("new", branch, candidates.created(left), "sources")
+        old = _alone("old", branch, candidates.deleted(right), "dests")
     return new, _updates(compared, candidates.read(left, right) if read is None else read), old
 
 
-def _alone(verb: str, branch: str, pairs: Iterator[tuple[Any, Any]], side: str, size: int) -> Iterator[Action]:
+def _alone(verb: str, branch: str, pairs: Iterator[tuple[Any, Any]], side: str) -> Iterator[Action]:
     """Yield the actions for keys and objects of one side alone."""
-    while some := list(islice(pairs, size)):
+    while some := list(islice(pairs, SIZE)):
         keys, items = zip(*some, strict=True)
         yield from actions_of(verb, branch, keys, **{side: items})
 

@@ -78,7 +78,7 @@ def nodes_of(
 
     Siblings are sorted by branch, in the order of the sides, and by idnumber.
     """
-    for side in sides[1].values():
+    for side in (*sides[0].values(), *sides[1].values()):
         side.settle()
     found: dict[Place, Node] = {}
     tops: list[Node] = []

@@ -43,7 +43,8 @@ class Side:
             a new one, or None.
         fold_all: Does so for many actions of one verb at once, with the columns of the source's values of new
             objects; says False if it did nothing, since they must be taken in one by one.
-        settle: Lets the branch take in what was carried out and is only noted so far; ``objects`` then has it.
+        settle: Lets the branch, and those it refers to, take in what was carried out and is only noted so far;
+            ``objects`` and ``referred`` then have it.
         unread: Whether there is something to import, and it never was.
         referred: The keys of the branches that ``references`` names, by branch, as far as they are known.
         why: Why the objects are in memory, if they might have stayed rows somewhere.

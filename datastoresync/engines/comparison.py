@@ -29,7 +29,7 @@ quicker."""
 _OF_A_LINE = 30
 """Bytes that a join holds of each line beside the line itself: its hash, and where it is."""
 _KEPT_FREE = 1.25
-"""The part of the memory that a join asks for, of what it needs."""
+"""What a join asks for is so many times what it then holds."""
 _SORTED = 1_000_000
 """Lines that are put in order before they become objects."""
 _LINES = 100_000

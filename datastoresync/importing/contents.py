@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from itertools import islice
@@ -25,7 +25,7 @@ from datastoresync.printing.words import counted
 if TYPE_CHECKING:
     from datastoresync.engines.table import TableObjects
 
-__all__ = ["Contents"]
+__all__ = ["Contents", "settle_all"]
 
 _IMMUTABLE = frozenset(
     {str, int, float, bool, complex, bytes, date, datetime, time, timedelta, Decimal, UUID, type(None)}
@@ -34,7 +34,8 @@ _IMMUTABLE = frozenset(
 
 
 _SETTLING = RLock()
-"""Held while what was noted is taken in, by whoever looks first."""
+"""Held while what was noted is taken in, by whoever looks first; none has its own, as contents are copied and pickled."""
+
 _MANY = 16
 """The part of all objects, as one of so many, from which on those that go are not taken out one by one."""
 
@@ -70,7 +71,7 @@ class Contents:
         TypeError: if the keys cannot be sorted.
     """
 
-    __slots__ = ("branch", "columns", "noted", "objects", "overrides", "rejected", "report", "stale", "why")
+    __slots__ = ("branch", "columns", "noted", "objects", "overrides", "rejected", "report", "settling", "stale", "why")
 
     def __init__(self, branch: Any, objects: Mapping[Any, Any] | None = None, *, why: str = "") -> None:
         self.branch = branch
@@ -79,6 +80,7 @@ class Contents:
         self.overrides: dict[Any, dict[str, Any]] = {}
         self.columns: set[str] = set()
         self.noted: list[_Noted] = []
+        self.settling = False
         self.rejected = 0
         self.stale = False
         self.report: ImportReport | None = None
@@ -191,9 +193,15 @@ class Contents:
         if not self.noted:
             return
         with _SETTLING, uninterrupted():
-            while self.noted:  # until it is empty, other threads wait
-                self._take_in(self.noted[0])
-                del self.noted[0]
+            if self.settling:  # what is called in the course of it, by a signal, say, finds what is there so far
+                return
+            self.settling = True
+            try:
+                while self.noted:  # until it is empty, other threads wait
+                    self._take_in(self.noted[0])
+                    del self.noted[0]
+            finally:
+                self.settling = False
 
     def _calls(self, noted: _Noted) -> bool:
         """Say whether a field's default is made by a function for each new object."""
@@ -260,9 +268,20 @@ def _taken_out(objects: SortedDict, keys: Sequence[Any]) -> list[Any]:
     found = list(map(objects.get, keys))  # so many that it is quicker to put the others in again
     gone = set(keys)
     rest = [(key, item) for key, item in dict.items(objects) if key not in gone]
-    objects.clear()
-    objects.update(rest)
+    try:
+        objects.clear()
+        objects.update(rest)
+    except BaseException:  # a signal's handler may raise anywhere, and the others must not be lost
+        objects.clear()
+        objects.update(rest)
+        raise
     return found
+
+
+def settle_all(contents: Iterable[Contents]) -> None:
+    """Take in what was noted in several branches."""
+    for one in contents:
+        one.settle()
 
 
 def _folded(action: Action, item: Any, held: Mapping[str, Any], values: Mapping[str, Any]) -> Any:

@@ -6,7 +6,7 @@ Needs SQLAlchemy, and is only imported once an `SQLSyncer` opens its database.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib import import_module
 from typing import Any
 
@@ -159,7 +159,8 @@ class Copied:
                 try:
                     meanwhile()
                 except BaseException:
-                    cursor.connection.cancel()
+                    with suppress(Exception):  # where it cannot be broken off, it is waited for
+                        cursor.connection.cancel()
                     raise
             return {place for (place,) in cursor} if cursor.description else set()
 

@@ -169,7 +169,8 @@ class Statements:
                 with self.guarded():
                     savepoint.rollback()
             except RefusalError as further:  # the connection is lost, say
-                raise RefusalError(refusal.reason, refusal.blames_store or further.blames_store) from None
+                blamed = refusal.blames_store or further.blames_store or SyncerError
+                raise RefusalError(refusal.reason, blamed, cancelled=refusal.cancelled) from None
             raise
         except BaseException:
             with self.guarded():

@@ -11,6 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from datastoresync import Action, Branch, Object, Tree
+from datastoresync.applying.preview import Preview
+from datastoresync.applying.safeguards import violations
 from datastoresync.diffing.folding import fold_together
 from datastoresync.importing import contents as module
 from datastoresync.importing.uninterrupted import uninterrupted
@@ -124,12 +126,54 @@ def test_a_copy_has_it_too():
     assert pickle.loads(pickle.dumps(people["n"])).name == "x"
 
 
-def test_a_diff_that_was_carried_out_in_part_is_checked_against_what_is_there():
-    source, dest = tree({"n": "x"}), tree({"g": "x"})
-    diff = source - dest
-    assert list(fold_together(diff, diff.only("new").actions)) == []
-    [node] = (node for node in diff.children if node.idnumber == "n")
-    assert node.dest is dest.people["n"]
+def nodes(diff):
+    return {node.idnumber: (node.source and node.source.name, node.dest and node.dest.name) for node in diff.children}
+
+
+def test_the_tree_of_a_diff_shows_what_is_there():
+    diff = tree({"n": "x"}) - tree({"g": "x"})
+    assert nodes(diff) == {"n": ("x", None), "g": (None, "x")}
+    assert list(fold_together(diff, diff.actions)) == []
+    assert nodes(diff) == {"n": ("x", "x"), "g": (None, None)}
+
+
+def test_so_does_that_of_its_inverse():
+    diff = tree({"n": "x"}) - tree({"g": "x"})
+    assert list(fold_together(diff, diff.actions)) == []
+    assert nodes(-diff) == {"n": ("x", "x"), "g": (None, None)}
+
+
+def test_so_does_that_of_a_diff_from_before_another_import():
+    dest = tree({"g": "x"})
+    diff = tree({"n": "x"}) - dest
+    assert list(fold_together(diff, diff.actions)) == []
+    +dest
+    assert nodes(diff) == {"n": ("x", "x"), "g": (None, None)}
+
+
+class Group(Object):
+    _references = {"owner": "people"}
+    owner: str | None = None
+
+
+def school(names, owners):
+    groups = [{"idnumber": key, "owner": owner} for key, owner in owners.items()]
+    return +Tree(
+        "t", branches={"people": Branch(Person, importer=rows(names)), "groups": Branch(Group, importer=groups)}
+    )
+
+
+@pytest.mark.parametrize(("there", "wanted", "refused"), [("k", "kn", False), ("kn", "k", True)])
+def test_references_are_to_what_is_there(there, wanted, refused):
+    """The groups were compared before the people changed, whom they refer to."""
+    dest = school(dict.fromkeys(there, "x"), {"1": "k"})
+    groups = school(dict.fromkeys("kn", "x"), {"1": "k", "2": "n"}).groups - dest.groups
+    people = tree(dict.fromkeys(wanted, "x")).people - dest.people
+    assert bool(violations(groups)) is (not refused)
+    assert list(fold_together(people, people.actions)) == []
+    assert dest.people._contents.noted
+    assert bool(violations(groups)) is refused
+    assert bool(Preview.of(groups).refused) is refused
 
 
 def test_a_default_that_is_made_by_a_function_is_made_at_once():
@@ -155,16 +199,20 @@ def test_who_looks_at_the_same_time_waits(monkeypatch):
     take_in = module.Contents._take_in
 
     def slowly(self, noted):
-        attached.set()
-        waiting.wait(5)
+        if not attached.is_set():
+            attached.set()
+            waiting.wait(5)
         take_in(self, noted)
 
     monkeypatch.setattr(module.Contents, "_take_in", slowly)
     found = []
     threads = [threading.Thread(target=lambda: found.append(len(people))) for _ in range(4)]
-    for thread in threads:
-        thread.start()
+    threads[0].start()
     assert attached.wait(5)
+    for thread in threads[1:]:
+        thread.start()
+    for thread in threads[1:]:
+        thread.join(0.1)
     assert found == []
     waiting.set()
     for thread in threads:
@@ -196,6 +244,43 @@ def test_ctrl_c_is_left_to_who_takes_care_of_it():
             assert heard == [True]
     finally:
         signal.signal(signal.SIGINT, before)
+
+
+def test_who_looks_in_the_course_of_it_finds_what_is_there_so_far(monkeypatch):
+    people, held = carried_out(tree({"n": "x", "o": "x"}), tree({"g": "x"}))
+    take_in = module.Contents._take_in
+    looked = []
+
+    def interrupted(self, noted):
+        looked.append(len(people))
+        take_in(self, noted)
+
+    monkeypatch.setattr(module.Contents, "_take_in", interrupted)
+    assert list(people) == ["n", "o"]
+    assert (looked, held.noted) == ([1, 3], [])
+
+
+class TooLateError(Exception):
+    pass
+
+
+def test_a_signal_that_raises_loses_no_objects(monkeypatch):
+    people, held = carried_out(tree({"k": "x"}), tree({"g": "x", "k": "x"}))
+    update = module.SortedDict.update
+    raised = []
+
+    def late(self, *given):
+        if not raised:
+            raised.append(True)
+            raise TooLateError
+        return update(self, *given)
+
+    monkeypatch.setattr(module.SortedDict, "update", late)
+    with pytest.raises(TooLateError):
+        len(people)
+    assert list(held.objects) == ["k"]
+    assert list(people) == ["k"]
+    people._check()
 
 
 def test_an_action_of_something_new_can_still_follow():

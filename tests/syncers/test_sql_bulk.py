@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import threading
 import weakref
 from datetime import UTC, date, datetime, time
 from decimal import Decimal
@@ -394,6 +397,46 @@ def test_the_next_changes_are_made_while_the_database_is_at_work_and_ctrl_c_brea
         people.apply_changes(stream(), same=same)
     assert at_work == [(1,)]
     assert monotonic() < started + 15, "it was not waited for"
+    assert contents_of(people) == before
+
+
+@pytest.mark.usefixtures("sleepy")
+@pytest.mark.parametrize("moment", ["looking", "waiting"])
+@pytest.mark.parametrize("refused", [False, True])
+def test_ctrl_c_undoes_everything_even_if_nothing_can_be_broken_off(
+    people, database, execute, monkeypatch, moment, refused
+):
+    psycopg = pytest.importorskip("psycopg")
+    monkeypatch.setattr(sql_changes, "SEGMENT", 599)
+    before = contents_of(people)
+    if refused:
+        execute(
+            database,
+            "create or replace function sleep() returns trigger language plpgsql as "
+            "$$ begin perform pg_sleep(1); return null; end $$",
+        )
+
+        def cancel(self, **options):
+            raise psycopg.OperationalError("cancel failed")
+
+        monkeypatch.setattr(psycopg.Connection, "cancel", cancel)
+        monkeypatch.setattr(psycopg.Connection, "cancel_safe", cancel, raising=False)
+        monkeypatch.setattr(psycopg.Connection, "_try_cancel", lambda *_, **__: None, raising=False)
+
+    def press():
+        os.kill(os.getpid(), signal.SIGINT)
+
+    def stream():
+        yield from mixed()[:600]
+        if moment == "looking":
+            press()
+        pressed = threading.Timer(0.3, press)
+        pressed.start()
+        yield from mixed()[600:]
+
+    with pytest.raises(KeyboardInterrupt):
+        people.apply_changes(stream(), same=same)
+    monkeypatch.undo()
     assert contents_of(people) == before
 
 
