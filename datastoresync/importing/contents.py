@@ -34,7 +34,7 @@ _IMMUTABLE = frozenset(
 
 
 _SETTLING = RLock()
-"""Held while what was noted is taken in, by whoever looks first; none has its own, as contents are copied and pickled."""
+"""Held while what was noted is taken in, by whoever looks first. Contents have none of their own: they are copied."""
 
 _MANY = 16
 """The part of all objects, as one of so many, from which on those that go are not taken out one by one."""
