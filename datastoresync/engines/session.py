@@ -37,7 +37,7 @@ class DuckDB:
     Args:
         memory_limit: What it may hold in memory before it goes on in temporary files, such as ``"2GB"``.
         threads: How many threads it works in; None for one more than there are processors if the memory allows it,
-            since one of them mostly waits for a file.
+            since one of them mostly waits for a file. What takes most of the memory does without that one.
         folder: Where temporary files go; None for the system's own place.
 
     >>> DuckDB(memory_limit="4GB").memory_limit
