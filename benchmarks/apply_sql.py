@@ -59,7 +59,7 @@ def datastoresync(url, rows, *, alone):
     import sqlalchemy  # noqa: F401 - as in the others, its import is not what is measured
 
     from datastoresync import Branch, Limits, Object, Tree
-    from datastoresync.syncers.sql import SQLSyncer
+    from datastoresync.syncers.sql.syncer import SQLSyncer
 
     class Person(Object):
         name: str

@@ -15,7 +15,7 @@ import generated
 
 from datastoresync import Object
 from datastoresync.engines.relation import Work
-from datastoresync.engines.spark import SparkRelation
+from datastoresync.engines.spark.relation import SparkRelation
 from datastoresync.object import layout_of
 
 SCHEMA = ", ".join(f"{name} string" for name in generated.COLUMNS)

@@ -50,7 +50,7 @@ if TYPE_CHECKING:
     from datastoresync.diffing.action import Action
     from datastoresync.diffing.diff import Diff
     from datastoresync.diffing.flags import Flags
-    from datastoresync.engines.session import DuckDB
+    from datastoresync.engines.duckdb.connection import DuckDB
     from datastoresync.errors import (
         CircularOrderError,
         ColumnError,
@@ -75,13 +75,13 @@ if TYPE_CHECKING:
         SyncInterrupted,
         TemplateError,
     )
-    from datastoresync.importing.files import CSVImporter, ParquetImporter, TSVImporter
     from datastoresync.importing.importer import Importer
     from datastoresync.importing.report import ImportReport
+    from datastoresync.importing.sources import CSVImporter, ParquetImporter, TSVImporter
     from datastoresync.importing.sql import SQLImporter
     from datastoresync.object import Object
     from datastoresync.syncers.changes import Link, Table
-    from datastoresync.syncers.sql import SQLSyncer
+    from datastoresync.syncers.sql.syncer import SQLSyncer
     from datastoresync.tree import Tree
 
 __version__ = "0.1.0"
@@ -157,20 +157,20 @@ _NAMES: Final[Mapping[str, str]] = MappingProxyType(
         "diffing.action": "Action",
         "diffing.diff": "Diff",
         "diffing.flags": "Flags",
-        "engines.session": "DuckDB",
+        "engines.duckdb.connection": "DuckDB",
         "errors": (
             "CircularOrderError ColumnError ComparisonError ConversionError DataWarning DatastoreSyncError "
             "DeclarationError DuplicateError FilterError HierarchyError IdnumberError ImporterError LockedError "
             "MalformedFileError ManifestError MissingDependencyError RowError SafeguardError SchemaMismatchError "
             "SyncInterrupted SyncerError TemplateError"
         ),
-        "importing.files": "CSVImporter ParquetImporter TSVImporter",
+        "importing.sources": "CSVImporter ParquetImporter TSVImporter",
         "importing.importer": "Importer",
         "importing.report": "ImportReport",
         "importing.sql": "SQLImporter",
         "object": "Object",
         "syncers.changes": "Link Table",
-        "syncers.sql": "SQLSyncer",
+        "syncers.sql.syncer": "SQLSyncer",
         "tree": "Tree",
     }
 )

@@ -9,22 +9,22 @@ from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar, overload
 
 from datastoresync.diffing.action import Action
 from datastoresync.diffing.diff import Diff
+from datastoresync.diffing.equality import equal
 from datastoresync.diffing.filters import Filter
 from datastoresync.diffing.side import Side
-from datastoresync.diffing.values import equal
 from datastoresync.errors import ComparisonError, DeclarationError, ImporterError
-from datastoresync.importing.collector import collector_paused
-from datastoresync.importing.contents import Contents, settle_all
 from datastoresync.importing.importer import Importer, importer_of
-from datastoresync.importing.layout import Layout
-from datastoresync.importing.loading import feed, loaded
+from datastoresync.importing.load import feed, loaded
 from datastoresync.importing.mapping import ContentsMapping
+from datastoresync.importing.object_set import Contents, settle_all
 from datastoresync.importing.report import ImportReport
+from datastoresync.importing.schema import Layout
 from datastoresync.importing.store import StoreImporter
 from datastoresync.object import Object, layout_of, side_of
 from datastoresync.printing.outline import Grid, Outline
-from datastoresync.printing.shown import Shown
+from datastoresync.printing.show import Shown
 from datastoresync.printing.words import counted
+from datastoresync.runtime import collector_paused
 from datastoresync.syncers.changes import Table
 
 if TYPE_CHECKING:

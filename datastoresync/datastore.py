@@ -12,7 +12,7 @@ import attrs
 from datastoresync.diffing.diff import Diff
 from datastoresync.errors import DatastoreSyncError, DeclarationError
 from datastoresync.printing.outline import Outline
-from datastoresync.printing.shown import Shown
+from datastoresync.printing.show import Shown
 from datastoresync.printing.text import text
 from datastoresync.printing.words import counted
 from datastoresync.tree import Tree

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self, get_type_hints
 
 import attrs
 
+from datastoresync.conversion.converters import converter
 from datastoresync.diffing.diff import Diff
 from datastoresync.diffing.flags import Flags
 from datastoresync.diffing.side import Side
 from datastoresync.errors import ComparisonError, DeclarationError
-from datastoresync.importing.convert import converter
-from datastoresync.importing.layout import Field, Layout
 from datastoresync.importing.object_type import ObjectType
+from datastoresync.importing.schema import Field, Layout
 from datastoresync.printing.html import html
 from datastoresync.printing.outline import Grid, Outline
 

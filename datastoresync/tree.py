@@ -5,27 +5,27 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, ClassVar, Self
 
-from datastoresync.applying.bulk import Stored, StoreTemplate
-from datastoresync.applying.methods import Methods, ObjectTemplate
+from datastoresync.applying.object_template import Methods, ObjectTemplate
 from datastoresync.applying.preview import Preview
 from datastoresync.applying.report import Report
 from datastoresync.applying.reporter import CallbackReporter, Reporter
 from datastoresync.applying.safeguards import Limits
+from datastoresync.applying.store_template import Stored, StoreTemplate
 from datastoresync.branch import Branch
 from datastoresync.diffing.diff import Diff, Progress
 from datastoresync.diffing.filters import Filter
 from datastoresync.diffing.flags import Flags
-from datastoresync.diffing.operand import template_of
 from datastoresync.diffing.order import in_order
-from datastoresync.diffing.schema import check_branches, check_children
+from datastoresync.diffing.pipe import template_of
+from datastoresync.diffing.schema_check import check_branches, check_children
 from datastoresync.errors import ComparisonError, DeclarationError
-from datastoresync.importing.collector import collector_paused
 from datastoresync.object import layout_of
 from datastoresync.printing.outline import Outline
-from datastoresync.printing.shown import Shown
+from datastoresync.printing.show import Shown
 from datastoresync.printing.words import counted
+from datastoresync.runtime import collector_paused
+from datastoresync.syncers.load_dump_adapter import Rewriting
 from datastoresync.syncers.protocol import Syncer
-from datastoresync.syncers.rewriting import Rewriting
 
 __all__ = ["Tree"]
 

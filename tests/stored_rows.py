@@ -11,9 +11,9 @@ import sqlalchemy as sa
 from hypothesis import strategies as st
 
 from datastoresync import Branch
-from datastoresync.diffing.values import equal
+from datastoresync.diffing.equality import equal
+from datastoresync.engines.postgresql.relation import open_stored
 from datastoresync.engines.relation import Work
-from datastoresync.engines.stored import open_stored
 from datastoresync.syncers.changes import Table
 
 NIGHT = datetime(2024, 2, 29)  # noqa: DTZ001 - without a time zone on purpose

@@ -62,7 +62,7 @@ def assert_holds(url, release):
 
 
 def test_no_example_is_left_out():
-    plugins = EXAMPLES / "plugins"  # tests/test_plugins.py runs these
+    plugins = EXAMPLES / "plugins"  # tests/test_example_plugins.py runs these
     found = {path for pattern in ("*.py", "*.ipynb") for path in EXAMPLES.rglob(pattern) if plugins not in path.parents}
     assert found == {AIRPORTS, SCHOOL, NOTEBOOK, EXAMPLES / "postgresql.py"}
 

@@ -572,7 +572,7 @@ FORMULAS = ["=cmd()|' /C calc'!A0", "+1+1", "-1", "@SUM(A1)", "\ta", "\nb", "\rc
 
 def test_what_looks_like_a_formula_is_in_a_database_as_it_was(store_url):
     sqlalchemy = pytest.importorskip("sqlalchemy")
-    from datastoresync.syncers.sql import SQLSyncer
+    from datastoresync.syncers.sql.syncer import SQLSyncer
 
     engine = sqlalchemy.create_engine(store_url)
     with engine.begin() as connection:

@@ -29,7 +29,7 @@ from datastoresync import (
     Template,
     Tree,
 )
-from datastoresync.syncers.sql import SQLSyncer
+from datastoresync.syncers.sql.syncer import SQLSyncer
 
 COUNT = 10_000
 
@@ -115,8 +115,8 @@ def test_what_changed_since_the_import_is_a_conflict_kept_and_the_rest_goes_on(e
 CHILD = """
 import sys
 from datastoresync import Branch, Object, Tree
-from datastoresync.applying import bulk
-from datastoresync.syncers.sql import SQLSyncer
+from datastoresync.applying import store_template as bulk
+from datastoresync.syncers.sql.syncer import SQLSyncer
 
 class User(Object):
     name: str

@@ -8,10 +8,10 @@ from collections.abc import Sequence
 from typing import Any, Literal, NoReturn
 
 from datastoresync.app.arguments import Arguments
-from datastoresync.app.command_line import CommandLine
+from datastoresync.app.cli import CommandLine
 from datastoresync.app.console import Console, finish, say
 from datastoresync.app.options import Section, unique
-from datastoresync.app.part import Part
+from datastoresync.app.parts import Part
 from datastoresync.app.reader import Reader
 from datastoresync.app.report import AppReport
 from datastoresync.app.run import Run

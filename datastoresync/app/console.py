@@ -14,7 +14,7 @@ from typing import Any, TextIO
 from datastoresync.app.report import PartReport
 from datastoresync.app.secrets import hidden, trace_of
 from datastoresync.printing.outline import Outline
-from datastoresync.printing.shown import Shown
+from datastoresync.printing.show import Shown
 from datastoresync.printing.text import text, write
 
 __all__ = ["Console", "finish", "say"]

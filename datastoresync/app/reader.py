@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from datastoresync.app.part import Part
+from datastoresync.app.parts import Part
 from datastoresync.errors import DeclarationError
 
 __all__ = ["Reader"]

@@ -9,7 +9,7 @@ import attrs
 
 from datastoresync.app.secrets import hidden
 from datastoresync.printing.outline import Outline
-from datastoresync.printing.shown import Shown
+from datastoresync.printing.show import Shown
 from datastoresync.printing.text import text
 
 __all__ = ["AppReport", "PartReport"]

@@ -10,12 +10,12 @@ from typing import Any, Literal
 
 import attrs
 
-from datastoresync.applying.streamed import Streamed
 from datastoresync.diffing.action import Action
 from datastoresync.diffing.diff import Diff
+from datastoresync.diffing.equality import equal, is_membership
 from datastoresync.diffing.side import Side
-from datastoresync.diffing.values import equal, is_membership
-from datastoresync.syncers.alike import Alike, Column, parted
+from datastoresync.diffing.streamed import Streamed
+from datastoresync.syncers.change_batch import Alike, Column, parted
 from datastoresync.syncers.changes import Change, Table
 
 __all__ = ["Changes", "Making", "Stored", "Stores"]

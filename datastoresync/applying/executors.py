@@ -21,7 +21,7 @@ from datastoresync.applying.template import Run, Template
 from datastoresync.diffing.action import Action
 from datastoresync.diffing.diff import Diff
 from datastoresync.diffing.filters import Filter
-from datastoresync.diffing.operand import template_of
+from datastoresync.diffing.pipe import template_of
 from datastoresync.errors import DeclarationError, MissingDependencyError
 
 __all__ = ["OnExecutors"]

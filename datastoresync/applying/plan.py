@@ -12,12 +12,12 @@ from typing import Any
 import attrs
 
 from datastoresync.applying.dependents import gone_with_parent
-from datastoresync.applying.streamed import Streamed, is_streamed
 from datastoresync.diffing.action import Action
-from datastoresync.diffing.compared import Compared
+from datastoresync.diffing.branch_diff import Compared
 from datastoresync.diffing.diff import Diff
+from datastoresync.diffing.equality import equal, members_of, membership_changes
 from datastoresync.diffing.order import in_order
-from datastoresync.diffing.values import equal, members_of, membership_changes
+from datastoresync.diffing.streamed import Streamed, is_streamed
 
 __all__ = ["Plan", "Step", "by_object", "ordered"]
 

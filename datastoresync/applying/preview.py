@@ -9,9 +9,9 @@ import attrs
 
 from datastoresync.applying.safeguards import Limits, violations
 from datastoresync.diffing.diff import Diff
-from datastoresync.diffing.operand import template_of
+from datastoresync.diffing.pipe import template_of
 from datastoresync.printing.outline import Outline
-from datastoresync.printing.shown import Shown
+from datastoresync.printing.show import Shown
 from datastoresync.printing.terminal import wants_colour
 from datastoresync.printing.text import write
 

@@ -8,11 +8,11 @@ from itertools import islice
 from typing import Any
 
 from datastoresync.diffing.action import Action
-from datastoresync.diffing.compared import Compared
+from datastoresync.diffing.branch_diff import Compared
 from datastoresync.diffing.diff import Diff
+from datastoresync.diffing.equality import members_of
 from datastoresync.diffing.hierarchy import Hierarchy
 from datastoresync.diffing.side import Side
-from datastoresync.diffing.values import members_of
 
 __all__ = ["dangling"]
 

@@ -11,7 +11,7 @@ import attrs
 from datastoresync.applying.result import STATUSES, Result
 from datastoresync.applying.results import statuses_of
 from datastoresync.printing.outline import Outline
-from datastoresync.printing.shown import Shown
+from datastoresync.printing.show import Shown
 from datastoresync.printing.text import text
 from datastoresync.printing.words import counted
 

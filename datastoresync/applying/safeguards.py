@@ -13,9 +13,9 @@ import attrs
 
 from datastoresync.applying.references import dangling
 from datastoresync.diffing.action import Action
-from datastoresync.diffing.compared import Compared
+from datastoresync.diffing.branch_diff import Compared
 from datastoresync.diffing.diff import Diff
-from datastoresync.diffing.values import is_membership
+from datastoresync.diffing.equality import is_membership
 from datastoresync.errors import DeclarationError, SafeguardError
 from datastoresync.printing.words import counted
 

@@ -19,11 +19,11 @@ from datastoresync.applying.reporter import Reporter
 from datastoresync.applying.result import Result, Status, failed, reason_of, succeeded
 from datastoresync.applying.results import Results
 from datastoresync.applying.safeguards import Limits, check
-from datastoresync.applying.streamed import is_streamed
 from datastoresync.diffing.action import Action
 from datastoresync.diffing.diff import Diff
 from datastoresync.diffing.filters import Filter
 from datastoresync.diffing.folding import fold_together
+from datastoresync.diffing.streamed import is_streamed
 from datastoresync.errors import DeclarationError, SyncInterrupted
 
 __all__ = ["Template", "batch"]

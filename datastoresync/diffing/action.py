@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import attrs
 
-from datastoresync.diffing.values import equal
+from datastoresync.diffing.equality import equal
 from datastoresync.printing.outline import Outline
 
 __all__ = ["VERBS", "Action", "actions_of"]

@@ -11,21 +11,28 @@ import attrs
 
 from datastoresync.diffing.action import Action
 from datastoresync.diffing.blocks import Block
-from datastoresync.diffing.compared import Compared, actions_between, actions_in_order, few_of, moves_between, ranks_of
-from datastoresync.diffing.engine import Candidates, Engine, engine_of
+from datastoresync.diffing.branch_diff import (
+    Compared,
+    actions_between,
+    actions_in_order,
+    few_of,
+    moves_between,
+    ranks_of,
+)
+from datastoresync.diffing.compare import Candidates, Engine, engine_of
 from datastoresync.diffing.explanation import explained
 from datastoresync.diffing.filters import Filter, predicate
 from datastoresync.diffing.flags import Exclusion, Flags
 from datastoresync.diffing.hierarchy import Hierarchy
-from datastoresync.diffing.node import Node, Siblings, in_tree_order, nodes_of
-from datastoresync.diffing.operand import Applies, R_co, template_of
+from datastoresync.diffing.nested import Node, Siblings, in_tree_order, nodes_of
+from datastoresync.diffing.pipe import Applies, R_co, template_of
 from datastoresync.diffing.reached import reached
-from datastoresync.diffing.schema import check_attributes, check_types, refuse
+from datastoresync.diffing.schema_check import check_attributes, check_types, refuse
 from datastoresync.diffing.side import Side
-from datastoresync.diffing.streamed import StreamedActions, StreamedPart
+from datastoresync.diffing.streaming import StreamedActions, StreamedPart
 from datastoresync.diffing.summary import branch_outline, counts_of, stat_line
 from datastoresync.printing.outline import Outline
-from datastoresync.printing.shown import Shown
+from datastoresync.printing.show import Shown
 from datastoresync.printing.visible import clipped, visible
 
 __all__ = ["Diff", "Progress"]

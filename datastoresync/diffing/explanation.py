@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
-from datastoresync.diffing.compared import Compared
+from datastoresync.diffing.branch_diff import Compared
 from datastoresync.printing.words import counted
 
 __all__ = ["explained"]

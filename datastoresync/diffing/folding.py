@@ -8,7 +8,7 @@ from operator import attrgetter
 from typing import Any
 
 from datastoresync.diffing.action import Action
-from datastoresync.diffing.compared import Compared
+from datastoresync.diffing.branch_diff import Compared
 from datastoresync.diffing.diff import Diff
 from datastoresync.errors import ComparisonError
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+from datastoresync.diffing.equality import is_membership
 from datastoresync.diffing.order import in_order
 from datastoresync.diffing.side import Side
-from datastoresync.diffing.values import is_membership
 from datastoresync.errors import CircularOrderError, HierarchyError
 
 __all__ = ["Hierarchy"]

@@ -8,7 +8,7 @@ from typing import Any
 
 import attrs
 
-from datastoresync.diffing.engine import Candidates, InMemoryEngine
+from datastoresync.diffing.compare import Candidates, InMemoryEngine
 from datastoresync.diffing.side import Side
 from datastoresync.engines import pairing
 from datastoresync.engines.table import TableObjects

@@ -9,14 +9,14 @@ from typing import Any
 
 import attrs
 
-from datastoresync.diffing.engine import Candidates, InMemoryEngine
+from datastoresync.diffing.compare import Candidates, InMemoryEngine
 from datastoresync.diffing.side import Side
 from datastoresync.engines.beside import beside
-from datastoresync.engines.bringing import Bringer
-from datastoresync.engines.local import LocalRelation
+from datastoresync.engines.duckdb.connection import DuckDB
+from datastoresync.engines.duckdb.relation import LocalRelation
+from datastoresync.engines.duckdb.spool import Bringer
 from datastoresync.engines.pairing import paired
 from datastoresync.engines.relation import Rows, Unfaithful, Work
-from datastoresync.engines.session import DuckDB
 from datastoresync.engines.table import TableObjects
 from datastoresync.printing.words import counted
 
@@ -69,14 +69,14 @@ class TableEngine:
             compared = mine.differing(theirs, work)
         elif mine.engine == theirs.engine == _SERVED:
             # It needs SQLAlchemy, which is there where such relations are.
-            compared = import_module("datastoresync.engines.stored_served").differing_far_apart(mine, theirs, work)
+            compared = import_module("datastoresync.engines.postgresql.served").differing_far_apart(mine, theirs, work)
         else:
             return self._brought_together(lefts, rights, work, [])
         return paired(lefts, rights, compared, mine.engine, duckdb=self.bringer.duckdb)
 
     def _brought_together(self, lefts: TableObjects, rights: TableObjects, work: Work, notes: list[str]) -> Candidates:
         """Compare files that have all rows, with everything that is compared as columns."""
-        from datastoresync.engines.derived import check_properties, derived, read_alike  # it needs pyarrow
+        from datastoresync.engines.duckdb.properties import check_properties, derived, read_alike  # it needs pyarrow
 
         tables = (lefts, rights)
         locals_ = [self._local(table, notes) for table in tables]

@@ -10,10 +10,10 @@ from typing import Any
 import attrs
 
 from datastoresync.diffing.blocks import Block, in_blocks
-from datastoresync.diffing.engine import Candidates
+from datastoresync.diffing.compare import Candidates
 from datastoresync.diffing.side import Side
+from datastoresync.engines.duckdb.connection import DuckDB
 from datastoresync.engines.relation import Compared, Rows, Unfaithful
-from datastoresync.engines.session import DuckDB
 from datastoresync.engines.table import TableObjects
 from datastoresync.syncers.records import Columns, Records
 
@@ -168,7 +168,7 @@ def _kept(table: TableObjects, rows: Rows, duckdb: DuckDB) -> TableObjects | Non
     if first is None:
         return None
     # It needs pyarrow.
-    from datastoresync.engines.columnar import ColumnarRelation
+    from datastoresync.engines.duckdb.parquet import ColumnarRelation
 
     records = Records(table.relation.columns, chain([first], rows), lambda index: f"row {index + 1}")
     relation = ColumnarRelation.of_records(duckdb, records, table.plain_layout)

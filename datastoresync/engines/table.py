@@ -12,7 +12,7 @@ from typing import Any, Self
 import attrs
 from sortedcontainers import SortedDict
 
-from datastoresync.diffing.engine import Engine
+from datastoresync.diffing.compare import Engine
 from datastoresync.engines.living import LivingObjects, ReadAhead
 from datastoresync.engines.relation import Page, Relation
 from datastoresync.engines.watched import key_of, watch, watched

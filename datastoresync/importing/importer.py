@@ -6,7 +6,7 @@ import copy
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
-from datastoresync.engines.spark_frame import is_spark
+from datastoresync.engines.spark.dataframe import is_spark
 from datastoresync.errors import DeclarationError, ImporterError, RowError
 from datastoresync.syncers.records import Records
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import ItemsView, Iterator, Mapping, ValuesView
 from typing import Any, Generic, TypeVar
 
-from datastoresync.importing.contents import Contents
+from datastoresync.importing.object_set import Contents
 
 __all__ = ["ContentsMapping"]
 

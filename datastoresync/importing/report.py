@@ -8,7 +8,7 @@ import attrs
 
 from datastoresync.errors import RowError
 from datastoresync.printing.outline import Outline
-from datastoresync.printing.shown import Shown
+from datastoresync.printing.show import Shown
 
 __all__ = ["ImportReport"]
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import attrs
 
-from datastoresync.engines.spark_frame import is_spark, read_spark
+from datastoresync.engines.spark.dataframe import is_spark, read_spark
 from datastoresync.errors import ImporterError, RowError
 from datastoresync.importing.importer import Importer
 from datastoresync.syncers.arrow import is_arrow, read_arrow

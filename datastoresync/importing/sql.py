@@ -8,9 +8,9 @@ from typing import Any
 from datastoresync.errors import DeclarationError
 from datastoresync.importing.importer import Importer
 from datastoresync.syncers.changes import Table
-from datastoresync.syncers.origin import StoredRows
 from datastoresync.syncers.records import Records
-from datastoresync.syncers.sql import SQLSyncer
+from datastoresync.syncers.source_info import StoredRows
+from datastoresync.syncers.sql.syncer import SQLSyncer
 
 __all__ = ["SQLImporter"]
 

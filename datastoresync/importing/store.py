@@ -6,10 +6,10 @@ from typing import Any
 
 from datastoresync.importing.importer import Importer
 from datastoresync.syncers.contents import Contents
-from datastoresync.syncers.origin import StoredRows
 from datastoresync.syncers.projection import projected
 from datastoresync.syncers.records import Records
-from datastoresync.syncers.sql import SQLSyncer
+from datastoresync.syncers.source_info import StoredRows
+from datastoresync.syncers.sql.syncer import SQLSyncer
 
 __all__ = ["StoreImporter"]
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from datastoresync.engines.spark_frame import is_spark
+from datastoresync.engines.spark.dataframe import is_spark
 from datastoresync.importing.importer import Importer
 from datastoresync.syncers.arrow import ArrowStream, is_arrow
-from datastoresync.syncers.origin import LARGE, DelimitedFiles, ParquetFiles, StoredRows
+from datastoresync.syncers.source_info import LARGE, DelimitedFiles, ParquetFiles, StoredRows
 
 if TYPE_CHECKING:
     from datastoresync.engines.table import TableObjects
@@ -40,8 +40,8 @@ def table_of(importer: Importer, source: Any, branch: Any, engine: Any) -> tuple
     if engine == "auto" and not _is_large(source):
         return None, "", source
     # What only an engine needs is imported with it: most imports are small.
-    from datastoresync.engines.opening import choice_of, open_table
     from datastoresync.engines.relation import Unfaithful
+    from datastoresync.engines.select import choice_of, open_table
 
     choice = choice_of(engine)
     try:

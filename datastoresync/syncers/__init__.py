@@ -15,14 +15,14 @@ from datastoresync.errors import LockedError, ManifestError, SyncerError
 from datastoresync.syncers.changes import Link, Table
 from datastoresync.syncers.protocol import Syncer
 from datastoresync.syncers.records import Records
-from datastoresync.syncers.sql import SQLSyncer
+from datastoresync.syncers.sql.syncer import SQLSyncer
 
 if TYPE_CHECKING:
-    from datastoresync.syncers.delimited import CSVSyncer, TSVSyncer
-    from datastoresync.syncers.excel import ExcelSyncer
-    from datastoresync.syncers.json import JSONLinesSyncer, JSONSyncer
-    from datastoresync.syncers.parquet import ParquetSyncer
-    from datastoresync.syncers.plugin import load_syncer
+    from datastoresync.syncers.files.csv import CSVSyncer, TSVSyncer
+    from datastoresync.syncers.files.excel import ExcelSyncer
+    from datastoresync.syncers.files.json import JSONLinesSyncer, JSONSyncer
+    from datastoresync.syncers.files.parquet import ParquetSyncer
+    from datastoresync.syncers.plugin.loader import load_syncer
     from datastoresync.syncers.registry import open_syncer
 
 __all__ = [
@@ -46,13 +46,13 @@ __all__ = [
 
 _ON_FIRST_USE: Final[Mapping[str, str]] = MappingProxyType(
     {
-        "CSVSyncer": "delimited",
-        "ExcelSyncer": "excel",
-        "JSONLinesSyncer": "json",
-        "JSONSyncer": "json",
-        "ParquetSyncer": "parquet",
-        "TSVSyncer": "delimited",
-        "load_syncer": "plugin",
+        "CSVSyncer": "files.csv",
+        "ExcelSyncer": "files.excel",
+        "JSONLinesSyncer": "files.json",
+        "JSONSyncer": "files.json",
+        "ParquetSyncer": "files.parquet",
+        "TSVSyncer": "files.csv",
+        "load_syncer": "plugin.loader",
         "open_syncer": "registry",
     }
 )

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote, quote_plus, unquote
 
-from datastoresync.syncers.address import did_you_mean
+from datastoresync.syncers.url import did_you_mean
 
 __all__ = ["cause_of", "misfit_of", "parameters_of", "raised", "secrets_in", "without_secrets"]
 

@@ -12,10 +12,10 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from datastoresync.errors import DatastoreSyncError, DataWarning, SyncerError
-from datastoresync.syncers.address import Address, did_you_mean, parse_address
 from datastoresync.syncers.configuration import cause_of, misfit_of, parameters_of, raised, secrets_in
 from datastoresync.syncers.protocol import Syncer, fault_of
-from datastoresync.syncers.sql import SQLSyncer
+from datastoresync.syncers.sql.syncer import SQLSyncer
+from datastoresync.syncers.url import Address, did_you_mean, parse_address
 
 __all__ = ["GROUP", "open_syncer"]
 
@@ -24,13 +24,13 @@ GROUP: Final = "datastoresync.syncers"
 
 _FILES: Final[Mapping[str, str]] = MappingProxyType(
     {
-        "csv": "datastoresync.syncers.delimited:CSVSyncer",
-        "json": "datastoresync.syncers.json:JSONSyncer",
-        "jsonl": "datastoresync.syncers.json:JSONLinesSyncer",
-        "parquet": "datastoresync.syncers.parquet:ParquetSyncer",
+        "csv": "datastoresync.syncers.files.csv:CSVSyncer",
+        "json": "datastoresync.syncers.files.json:JSONSyncer",
+        "jsonl": "datastoresync.syncers.files.json:JSONLinesSyncer",
+        "parquet": "datastoresync.syncers.files.parquet:ParquetSyncer",
         "plugin": "datastoresync.syncers.registry:_open_folder",
-        "tsv": "datastoresync.syncers.delimited:TSVSyncer",
-        "xlsx": "datastoresync.syncers.excel:ExcelSyncer",
+        "tsv": "datastoresync.syncers.files.csv:TSVSyncer",
+        "xlsx": "datastoresync.syncers.files.excel:ExcelSyncer",
     }
 )
 _DATABASES: Final = ("mariadb", "mysql", "postgres", "postgresql", "snowflake", "sqlite")
@@ -131,7 +131,7 @@ def _opened(
 
 
 def _open_folder(folder: str, /, **options: Any) -> Any:
-    from datastoresync.syncers.plugin import load_syncer
+    from datastoresync.syncers.plugin.loader import load_syncer
 
     metadata = options.pop("metadata", None)
     return load_syncer(Path(folder), options, metadata=metadata)

@@ -8,8 +8,8 @@ from __future__ import annotations
 from datastoresync.errors import MissingDependencyError
 
 try:
+    from datastoresync.testing.contract import SyncerContract
     from datastoresync.testing.strategies import PLAIN_KINDS, RICH_KINDS, records, texts
-    from datastoresync.testing.syncer_contract import SyncerContract
 except ModuleNotFoundError as error:
     if error.name not in ("hypothesis", "pytest"):
         raise

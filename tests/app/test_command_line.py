@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from datastoresync import DeclarationError
 from datastoresync.app.arguments import Arguments
-from datastoresync.app.command_line import CommandLine
+from datastoresync.app.cli import CommandLine
 from datastoresync.app.options import Section, unique
 
 OWN = {"dry_run", "verbose", "quiet"}

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from pyarrow import parquet
 
 from datastoresync import Branch, CSVImporter, DatastoreSyncError, Object, Tree
-from datastoresync.engines.session import DuckDB
+from datastoresync.engines.duckdb.connection import DuckDB
 from datastoresync.engines.table import TableObjects
-from datastoresync.importing.files import ParquetImporter
+from datastoresync.importing.sources import ParquetImporter
 
 DUCKDB = DuckDB(threads=1)
 BATCH = 7

@@ -16,7 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from datastoresync import Branch, CSVImporter, DatastoreSyncError, Limits, Object, Template, Tree, failed
-from datastoresync.engines.session import DuckDB
+from datastoresync.engines.duckdb.connection import DuckDB
 from datastoresync.engines.table import TableObjects
 
 DUCKDB = DuckDB(threads=1)

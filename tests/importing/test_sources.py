@@ -17,7 +17,7 @@ from datastoresync import (
     Table,
     Tree,
 )
-from datastoresync.syncers.sql import SQLSyncer
+from datastoresync.syncers.sql.syncer import SQLSyncer
 
 
 class Pupil(Object):

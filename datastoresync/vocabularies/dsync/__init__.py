@@ -25,7 +25,7 @@ It is all translated into the native tree behind an adapter (``adapter.tree``), 
 """
 
 from datastoresync.vocabularies.dsync.adapter import Adapter, DiffSync, DSync
-from datastoresync.vocabularies.dsync.difference import Diff, DiffElement
+from datastoresync.vocabularies.dsync.diff import Diff, DiffElement
 from datastoresync.vocabularies.dsync.exceptions import (
     DiffClassMismatch,
     DiffException,

@@ -10,8 +10,8 @@ from datastoresync.applying.report import Report
 from datastoresync.applying.reporter import LoggingReporter
 from datastoresync.applying.safeguards import Limits
 from datastoresync.errors import SchemaMismatchError
-from datastoresync.importing.collector import collector_paused
-from datastoresync.vocabularies.dsync.difference import Diff
+from datastoresync.runtime import collector_paused
+from datastoresync.vocabularies.dsync.diff import Diff
 from datastoresync.vocabularies.dsync.elements import Elements
 from datastoresync.vocabularies.dsync.exceptions import (
     DiffClassMismatch,

@@ -8,9 +8,9 @@ from typing import Any
 
 import attrs
 
+from datastoresync.conversion.scalars import SCALARS
 from datastoresync.errors import DeclarationError
 from datastoresync.importing.object_type import ObjectType
-from datastoresync.importing.scalars import SCALARS
 from datastoresync.object import layout_of
 from datastoresync.vocabularies.dsync.flags import DiffSyncModelFlags
 

@@ -7,13 +7,13 @@ from itertools import chain, filterfalse
 from typing import TYPE_CHECKING, Any
 
 from datastoresync.diffing.flags import Exclusion
-from datastoresync.vocabularies.dsync.difference import Diff, DiffElement
+from datastoresync.vocabularies.dsync.diff import Diff, DiffElement
 from datastoresync.vocabularies.dsync.flags import DiffSyncFlags
 from datastoresync.vocabularies.dsync.identity import keys_of, unique_id_of
 
 if TYPE_CHECKING:
     from datastoresync.diffing.diff import Diff as Native
-    from datastoresync.diffing.node import Node
+    from datastoresync.diffing.nested import Node
     from datastoresync.vocabularies.dsync.adapter import Adapter
     from datastoresync.vocabularies.dsync.model import DiffSyncModel
 

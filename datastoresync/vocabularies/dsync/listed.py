@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import UserList
 from typing import Any
 
-from datastoresync.diffing.values import equal
+from datastoresync.diffing.equality import equal
 
 __all__ = ["Listed", "listed", "plain", "same"]
 

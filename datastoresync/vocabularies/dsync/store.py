@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from datastoresync.branch import Branch
-from datastoresync.importing.layout import Layout
+from datastoresync.importing.schema import Layout
 from datastoresync.vocabularies.dsync.exceptions import ObjectAlreadyExists, ObjectNotFound, ObjectStoreWrongType
 from datastoresync.vocabularies.dsync.identity import UniqueId, find, text_of, unique_id_of
 from datastoresync.vocabularies.dsync.model import DiffSyncModel

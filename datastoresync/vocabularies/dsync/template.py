@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from inspect import Parameter, signature
 from typing import Any
 
-from datastoresync.applying.methods import Methods, ObjectTemplate
+from datastoresync.applying.object_template import Methods, ObjectTemplate
 from datastoresync.applying.result import Result, failed, succeeded
 from datastoresync.vocabularies.dsync.exceptions import ObjectNotCreated, ObjectNotDeleted, ObjectNotUpdated
 from datastoresync.vocabularies.dsync.flags import DiffSyncStatus

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
-from datastoresync.applying.methods import Methods
+from datastoresync.applying.object_template import Methods
 from datastoresync.branch import Branch
 from datastoresync.diffing.action import Action
 from datastoresync.diffing.diff import Diff
+from datastoresync.diffing.equality import is_membership
 from datastoresync.diffing.side import Side
-from datastoresync.diffing.values import is_membership
-from datastoresync.importing.layout import Layout
+from datastoresync.importing.schema import Layout
 from datastoresync.tree import Tree
 from datastoresync.vocabularies.dsync.declaration import plan_of
 from datastoresync.vocabularies.dsync.identity import keys_of, unique_id_of, without_absence

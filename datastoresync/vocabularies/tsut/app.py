@@ -12,7 +12,7 @@ from typing import Any
 
 from datastoresync import syncers
 from datastoresync.app import App, AppReport, Reader, Writer
-from datastoresync.app.part import Part
+from datastoresync.app.parts import Part
 from datastoresync.app.thoughtspot import ThoughtSpotWriter
 from datastoresync.errors import DeclarationError
 from datastoresync.vocabularies.tsut.model import UsersAndGroups

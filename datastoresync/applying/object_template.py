@@ -1,0 +1,157 @@
+"""Applies a diff through the ``create``, ``update`` and ``delete`` of the objects themselves."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
+from itertools import groupby
+from typing import Any
+
+import attrs
+
+from datastoresync.applying.plan import Plan, Step, followers, members_together, ordered, whole_update
+from datastoresync.applying.result import Result, succeeded
+from datastoresync.applying.template import Template
+from datastoresync.diffing.action import Action
+from datastoresync.diffing.diff import Diff
+from datastoresync.diffing.streamed import Streamed, is_streamed
+
+__all__ = ["Methods", "ObjectTemplate"]
+
+
+@attrs.frozen(eq=False)
+class Methods:
+    """The class of a branch's objects, whose methods are called.
+
+    Args:
+        cls: The class.
+        identifiers: The attributes that the idnumber is made of.
+    """
+
+    cls: Any
+    identifiers: tuple[str, ...]
+
+    def has(self, name: str) -> bool:
+        """Say whether the class has such a method."""
+        return callable(getattr(self.cls, name, None))
+
+
+class ObjectTemplate(Template):
+    """Applies a diff through the methods of the destination's objects, one call an object.
+
+    - ``create(cls, tree, ids, attrs)``, a class method: makes the object in the system. It may return an object of
+      the class, which the tree then holds; otherwise the tree makes one itself.
+    - ``update(self, attrs)``: ``attrs`` has the attributes that change; of a membership, all that it is to have.
+    - ``delete(self)``.
+    - ``move(self, parent)``: the object goes below another parent, or below none.
+
+    As with any template, a method that returns has succeeded, one that raises has failed, and it may return
+    `succeeded`, `failed` or `skipped`. What a class has no method for is unhandled.
+
+    Args:
+        tree: The destination.
+        classes: The classes of its branches.
+    """
+
+    def __init__(self, tree: Any, classes: Mapping[str, Methods]) -> None:
+        super().__init__()
+        self.tree = tree
+        self.classes = classes
+
+    # What a subclass may translate.
+
+    def call_create(self, cls: Any, ids: dict[str, Any], attributes: dict[str, Any]) -> Any:
+        """Create an object."""
+        return cls.create(self.tree, ids, attributes)
+
+    def call_update(self, item: Any, attributes: dict[str, Any]) -> Any:
+        """Change an object."""
+        return item.update(attributes)
+
+    def call_delete(self, item: Any) -> Any:
+        """Delete an object."""
+        return item.delete()
+
+    def call_move(self, item: Any, parent: Any) -> Any:
+        """Put an object below another parent, or below none."""
+        return item.move(parent)
+
+    def outcome(self, verb: str, cls: Any, returned: Any) -> Result:
+        """Return what a method's return value means."""
+        if isinstance(returned, Result):
+            return returned
+        if verb == "create" and isinstance(returned, cls):
+            return Result("succeeded", made=returned)
+        return succeeded()
+
+    def plan(self, diff: Diff) -> Plan:
+        """Return a call for each object: all that changes of it at once, its children's going aside."""
+        alone, following = followers(ordered(diff), diff)
+
+        def steps() -> Iterator[Step]:
+            for group in _groups(alone, diff):
+                yield from self._steps(group, diff)
+            yield from following
+
+        return Plan(diff, Streamed(steps) if is_streamed(diff) else tuple(steps()))
+
+    def _steps(self, group: Sequence[Action], diff: Diff) -> Iterator[Step]:
+        first = group[0]
+        child = diff.hierarchies[0].child_branch(first.branch, first.attr)
+        child = child or diff.hierarchies[1].child_branch(first.branch, first.attr)
+        branch = child or first.branch
+        verb = "move" if child else {"new": "create", "old": "delete"}.get(first.verb, "update")
+        call: Callable[[Any], Any] | None = None
+        if self.classes[branch].has(verb):
+            call = partial(getattr(self, f"_{verb}"), diff, self.classes[branch], branch)
+        yield Step(f"{verb}_{branch}", call, tuple(group), batch=True)
+
+    def _create(self, diff: Diff, methods: Methods, _: str, actions: Sequence[Action]) -> Result:
+        key = actions[0].idnumber
+        parts = key if len(methods.identifiers) > 1 else (key,)
+        ids = dict(zip(methods.identifiers, parts, strict=True))
+        returned = self.call_create(methods.cls, ids, diff.values(actions[0]))
+        return self.outcome("create", methods.cls, returned)
+
+    def _update(self, diff: Diff, methods: Methods, _: str, actions: Sequence[Action]) -> Result:
+        changed = {action.attr: action.value for action in actions if action.verb == "update"}
+        one = next(one for one in diff.compared if one.name == actions[0].branch)
+        for (_, _, attr), members in members_together(actions).items():
+            changed[attr] = whole_update(one, members).value
+        return self.outcome("update", methods.cls, self.call_update(actions[0].dest, changed))
+
+    def _delete(self, _: Diff, methods: Methods, __: str, actions: Sequence[Action]) -> Result:
+        return self.outcome("delete", methods.cls, self.call_delete(actions[0].dest))
+
+    def _move(self, diff: Diff, methods: Methods, branch: str, actions: Sequence[Action]) -> Result:
+        key = actions[0].value
+        parent = diff.hierarchies[0].parent(branch, key)
+        above = None if parent is None else self.tree[parent[0]][parent[1]]
+        return self.outcome("move", methods.cls, self.call_move(self.tree[branch][key], above))
+
+
+def _groups(actions: Sequence[Action], diff: Diff) -> Iterator[list[Action]]:
+    """Yield the actions object by object; both halves of a move come together, where the first of them stood."""
+    moves: dict[tuple[str, Any], list[Action]] = {}
+    for action in actions if diff.nested else ():
+        place = _moved(action, diff)
+        if place is not None:
+            moves.setdefault(place, []).append(action)
+
+    def what(action: Action) -> tuple[Any, ...]:
+        place = _moved(action, diff)
+        return ("moves", *place) if place else (action.verb in ("new", "old"), action.branch, action.idnumber)
+
+    for key, group in groupby(actions, key=what):
+        if key[0] != "moves":
+            yield list(group)
+        elif key[1:] in moves:
+            yield moves.pop((key[1], key[2]))
+
+
+def _moved(action: Action, diff: Diff) -> tuple[str, Any] | None:
+    for hierarchy in diff.hierarchies:
+        child = hierarchy.child_branch(action.branch, action.attr) if action.attr else None
+        if child is not None:
+            return child, action.value
+    return None

@@ -1,0 +1,1 @@
+"""Conversions by declared type."""

@@ -1,0 +1,269 @@
+"""Conversions by declared type: what each annotation accepts, and nothing else.
+
+Text stays text unless a type is declared. A value is taken if nothing of it is lost, and refused with a reason if not.
+
+==================  ===================================================================================================
+declared            accepted
+==================  ===================================================================================================
+str                 text; int, finite Decimal, UUID, date and datetime as their canonical text
+int                 int; integral float up to 2**53; integral Decimal; ASCII digits with an optional sign
+float               float; int if exact; Decimal; decimal or exponent text; ``nan``, ``inf`` and ``-inf`` in any case
+bool                bool; 0 and 1; true/false, t/f, yes/no, y/n, on/off, 1/0 as text in any case
+Decimal             finite Decimal; int; decimal or exponent text
+date                date; naive datetime at midnight; text YYYY-MM-DD
+datetime            datetime; text YYYY-MM-DD, ``T`` or a blank, HH:MM[:SS[.ffffff]] and an optional offset or ``Z``
+time                time; text as behind the ``T`` of a datetime
+timedelta, bytes    timedelta; bytes, bytearray and memoryview
+UUID                UUID; its text, with or without hyphens
+an Enum, Literal    a member; its value, which text is converted for; for an Enum the member's name
+T | None            None; empty text, unless T takes that itself; else what T accepts
+S | T               what has exactly one of these types; else the first that accepts it, str last
+set, frozenset,     a set, frozenset, list or tuple of what the element type accepts; any other single value is one
+list                member; empty text and None are no members. A new container for each object
+tuple               tuple or list, each value by the type in its place
+dict, Mapping       a mapping, copied
+Any, object         everything, as it is
+any other class     its instances
+==================  ===================================================================================================
+
+``Annotated``, ``NewType``, ``Final`` and type aliases stand for what they are made of; a ``TypeVar`` for Any.
+"""
+
+from __future__ import annotations
+
+import collections.abc
+import types
+import typing
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
+from enum import Enum
+from itertools import chain, islice, repeat
+from typing import Any, Final, Literal, TypeVar, Union, get_args, get_origin
+
+import attrs
+
+from datastoresync.conversion.converter import (
+    Converter,
+    choice_converter,
+    each,
+    enum_converter,
+    instance_converter,
+    mapping_converter,
+    scalar_converter,
+    varied,
+)
+from datastoresync.conversion.scalars import SCALARS, refused
+
+__all__ = ["Converter", "converter"]
+
+_CONTAINERS: Mapping[Any, type] = types.MappingProxyType(
+    {
+        set: set,
+        collections.abc.Set: set,
+        collections.abc.MutableSet: set,
+        frozenset: frozenset,
+        list: list,
+        collections.abc.Sequence: list,
+        collections.abc.MutableSequence: list,
+    }
+)
+
+
+def converter(annotation: Any) -> Converter:
+    """Return the converter for a declared type.
+
+    Raises:
+        DeclarationError: if values cannot be told to be of that type: an unresolved name, a plain ``Protocol``.
+
+    >>> converter(int | None).one("007")
+    7
+    >>> converter(set[int]).one(["1", "2", "1"])
+    {1, 2}
+    >>> list(converter(bool).column(["yes", "no"]))
+    [True, False]
+    >>> converter(int).one("7.5")
+    Traceback (most recent call last):
+    ...
+    ValueError: '7.5' is not an int: only ASCII digits with an optional sign
+    """
+    plain = _unwrapped(annotation)
+    origin = get_origin(plain) or plain
+    if plain is Any or plain is object:
+        return Converter(annotation, "Any", _same, _same, identity=True)
+    if origin is Union or origin is types.UnionType:
+        return attrs.evolve(_union(annotation, get_args(plain)), annotation=annotation)
+    if origin is Literal:
+        return _literal(annotation, get_args(plain))
+    return _of_class(annotation, plain, origin) if isinstance(origin, type) else instance_converter(annotation, origin)
+
+
+def _of_class(annotation: Any, plain: Any, cls: type) -> Converter:
+    if cls in _CONTAINERS:
+        return _container(annotation, _CONTAINERS[cls], get_args(plain))
+    if cls is tuple:
+        return _tuple(annotation, plain)
+    if cls in (dict, collections.abc.Mapping, collections.abc.MutableMapping) or typing.is_typeddict(cls):
+        return mapping_converter(annotation)
+    if cls in SCALARS:
+        return scalar_converter(annotation, cls)
+    if issubclass(cls, Enum):
+        return enum_converter(annotation, cls)
+    return instance_converter(annotation, cls)
+
+
+def _unwrapped(annotation: Any) -> Any:
+    """Return what an annotation stands for, without the names and notes around it."""
+    while True:
+        origin = get_origin(annotation)
+        if origin is typing.Annotated or origin is Final:
+            annotation = get_args(annotation)[0]
+        elif annotation is Final or isinstance(annotation, TypeVar):
+            return Any
+        elif isinstance(annotation, typing.NewType):
+            annotation = annotation.__supertype__
+        elif type(annotation).__name__ == "TypeAliasType":
+            annotation = annotation.__value__
+        elif type(origin).__name__ == "TypeAliasType":
+            annotation = origin.__value__[get_args(annotation)]
+        else:
+            return annotation
+
+
+def _same(value: Any) -> Any:
+    return value
+
+
+def _literal(annotation: Any, values: tuple[Any, ...]) -> Converter:
+    given = [value for value in values if value is not None]
+    if not given:
+        return instance_converter(annotation, type(None))
+    describe = f"Literal[{', '.join(map(repr, given))}]"
+    chosen = choice_converter(annotation, describe, [(value, value) for value in given], None, {})
+    return chosen if len(given) == len(values) else _optional(annotation, chosen)
+
+
+def _union(annotation: Any, members: Sequence[Any]) -> Converter:
+    arms = [converter(member) for member in members if member is not type(None)]
+    if len(arms) < len(members):
+        return _optional(annotation, arms[0] if len(arms) == 1 else _either(annotation, arms))
+    return _either(annotation, arms)
+
+
+def _optional(annotation: Any, inner: Converter) -> Converter:
+    if inner.identity:
+        return inner
+    empty_too = True
+    if not inner.membership:
+        with suppress(ValueError, TypeError):
+            inner.one("")
+            empty_too = False
+
+    def is_missing(value: Any) -> bool:
+        return value is None or (empty_too and isinstance(value, str) and not value)
+
+    def one(value: Any) -> Any:
+        return None if is_missing(value) else inner.one(value)
+
+    def column(values: Sequence[Any]) -> Sequence[Any]:
+        kinds = set(map(type, values))
+        if kinds == {str} and not (empty_too and "" in values):
+            return inner.column(values)
+        missing = list(map(is_missing, values))
+        if True not in missing:
+            return inner.column(values)
+        converted = iter(inner.column([value for value, none in zip(values, missing, strict=True) if not none]))
+        return [None if none else next(converted) for none in missing]
+
+    return attrs.evolve(
+        inner,
+        annotation=annotation,
+        describe=f"{inner.describe} | None",
+        one=one,
+        column=column,
+        kinds=inner.kinds | {type(None)},
+    )
+
+
+def _either(annotation: Any, arms: Sequence[Converter]) -> Converter:
+    describe = " | ".join(arm.describe for arm in arms)
+    ordered = sorted(arms, key=lambda arm: arm.describe == "str")
+    sharable = all(arm.sharable for arm in arms)
+
+    def one(value: Any) -> Any:
+        reasons: dict[str, str] = {}
+        exact = [arm for arm in arms if type(value) in arm.kinds]
+        for arm in (*exact, *ordered):
+            try:
+                return arm.one(value)
+            except (ValueError, TypeError) as error:
+                reasons[arm.describe] = str(error)
+        raise refused(value, describe, "; ".join(reasons.values()))
+
+    def column(values: Sequence[Any]) -> Sequence[Any]:
+        return each(one, values, set(map(type, values))) if sharable else list(map(one, values))
+
+    kinds = frozenset(chain.from_iterable(arm.kinds for arm in arms))
+    return Converter(
+        annotation,
+        describe,
+        one,
+        column,
+        kinds,
+        membership=all(arm.membership for arm in arms),
+        flexible=varied(kinds - {type(None)}) or any(arm.flexible for arm in arms),
+        sharable=sharable,
+    )
+
+
+def _container(annotation: Any, cls: type, arguments: Sequence[Any]) -> Converter:
+    element = converter(arguments[0] if arguments else Any)
+    describe = cls.__name__ + (f"[{element.describe}]" if arguments else "")
+
+    def members(value: Any) -> Sequence[Any] | set[Any] | frozenset[Any]:
+        if isinstance(value, (set, frozenset, list, tuple)):
+            return value
+        if value is None or (isinstance(value, str) and not value):
+            return ()
+        if isinstance(value, Iterable) and not isinstance(value, (str, bytes, bytearray, memoryview)):
+            raise refused(value, describe, f"{type(value).__name__} is neither a list or set nor a single member")
+        return (value,)
+
+    def one(value: Any) -> Any:
+        return cls(map(element.one, members(value)))
+
+    def column(values: Sequence[Any]) -> list[Any]:
+        if set(map(type, values)) == {str} and "" not in values:
+            return list(map(cls, zip(element.column(values), strict=True)))
+        parts = list(map(members, values))
+        converted = iter(element.column(list(chain.from_iterable(parts))))
+        return list(map(cls, map(islice, repeat(converted), map(len, parts))))
+
+    return Converter(
+        annotation,
+        describe,
+        one,
+        column,
+        frozenset({cls}),
+        membership=True,
+        flexible=element.flexible,
+        sharable=False,
+    )
+
+
+def _tuple(annotation: Any, plain: Any) -> Converter:
+    arguments = getattr(plain, "__args__", (Any, ...))
+    variadic = len(arguments) == 2 and arguments[1] is ...
+    elements = [converter(argument) for argument in (arguments[:1] if variadic else arguments)]
+    inside = ", ".join(element.describe for element in elements) or "()"
+    describe = f"tuple[{inside}{', ...' if variadic else ''}]" if hasattr(plain, "__args__") else "tuple"
+
+    def one(value: Any) -> tuple[Any, ...]:
+        if not isinstance(value, (tuple, list)):
+            raise refused(value, describe, "only a tuple or a list")
+        if variadic:
+            return tuple(map(elements[0].one, value))
+        if len(value) != len(elements):
+            raise refused(value, describe, f"it has {len(value)} values instead of {len(elements)}")
+        return tuple(element.one(item) for element, item in zip(elements, value, strict=True))
+
+    return Converter(annotation, describe, one, lambda values: list(map(one, values)), frozenset({tuple}))

@@ -1,0 +1,1 @@
+"""Tables on two servers, compared by checksums of key ranges."""

@@ -1,0 +1,268 @@
+"""Two tables of two servers are compared by checksums: what travels follows the differences, not the tables.
+
+Rows are cut into ranges of keys, at the same keys on both servers, and each server sends a checksum of each range: the
+number of its rows, and the sums of both halves of their digests modulo ``2**64``, which no order of the rows changes.
+Ranges that differ are cut further, by the digests of the keys; of what then still differs, keys and digests are
+fetched, and where the digests differ, the rows. `checksum_sql` says what a digest is.
+
+Rows are missed only where checksums are equal by chance. Two different sets of rows have equal ones with a probability
+of ``2**-128``, as long as nobody makes up rows in order that they have.
+
+A table is scanned as a whole once, digests and all. Before that, the larger one is scanned for a sample of its keys,
+without digests. After it, what differs is read through an index of the key where that is at most a hundred places, and
+otherwise in two scans, with digests of what may differ only.
+
+Needs SQLAlchemy, and is only imported once tables of two databases are compared.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
+from functools import partial
+from itertools import islice
+from math import isqrt
+from typing import Any, Final, TypeVar
+
+import attrs
+import sqlalchemy as sa
+from sqlalchemy.types import TypeEngine
+
+from datastoresync.engines.checksum.ranges import Key, Range, cut
+from datastoresync.engines.checksum.sql import (
+    BITS,
+    DIALECTS,
+    Expression,
+    Side,
+    Written,
+    digest_of,
+    lanes_of,
+    part_of,
+    written,
+)
+from datastoresync.engines.relation import Compared, Unfaithful
+from datastoresync.errors import SyncerError
+from datastoresync.syncers.records import Columns
+from datastoresync.syncers.sql.database import dialect_of
+
+__all__ = ["Served", "differing_by_ranges"]
+
+_ROWS: Final = 1_000
+"""About how many rows a range has; some 200 bytes travel for each range of both sides, statements among them."""
+_RANGES: Final = 16_384
+"""How many ranges there are at most; a statement that tells them apart has half a megabyte."""
+_SAMPLED: Final = 4
+"""How many keys of a sample a range has, so that few are much larger than others."""
+_SUSPECTS: Final = 1_000
+"""Of how many rows, at most, keys and digests are fetched without cutting them once more."""
+_PARTS: Final = 1_024
+"""Into how many parts a range is cut at most."""
+_MOST: Final = 1_000_000
+"""How many keys and digests are held at most; some 200 MB a million."""
+_SMALL: Final = 10_000
+"""So many rows are compared one by one, however many of them differ."""
+_KEYS: Final = 1_000
+"""Rows per query, where they are looked up by their keys."""
+_SETTINGS: Final = (
+    # To compile a statement that tells thousands of ranges apart would take longer than to run it.
+    "SELECT set_config('jit', 'off', true), "
+    # What the text of doubles and dates depends on.
+    "set_config('extra_float_digits', '1', true), set_config('datestyle', 'ISO', true)"
+)
+
+
+_Answer = TypeVar("_Answer")
+
+
+@attrs.frozen(eq=False)
+class Served:
+    """A table, or the rows of a query, as its server keeps it.
+
+    Args:
+        connect: Gives the connection for one query, in a transaction that sees the same rows every time. It may be
+            called in another thread than the other side's, at the same time; the two have connections of their own.
+        source: What is selected from.
+        columns: What is read, by attribute, the identifiers among them.
+        kinds: The types of the columns as the catalogue has them, by attribute.
+        key: The identifiers; no two rows have equal ones, and none is NULL.
+        count: How many rows there are.
+        meant: What is compared in place of a column, by attribute, where converting it makes something else of it; of
+            the type in ``kinds``.
+    """
+
+    connect: Callable[[], AbstractContextManager[sa.Connection]]
+    source: sa.FromClause
+    columns: Mapping[str, Expression]
+    kinds: Mapping[str, TypeEngine[Any]]
+    key: Sequence[str]
+    count: int
+    meant: Mapping[str, Expression] = attrs.field(factory=dict)
+
+
+def differing_by_ranges(left: Served, right: Served, attributes: Sequence[str]) -> Compared:
+    """Compare two tables of two servers, in two threads. Which rows differ is known on return; they are read later.
+
+    Args:
+        left: The source.
+        right: The destination.
+        attributes: What is compared, besides the keys.
+
+    Raises:
+        Unfaithful: An attribute is not written alike on both servers, or so much differs that fetching all is quicker.
+        SyncerError: If ``connect`` raises it.
+    """
+    names = [*left.key, *(name for name in attributes if name not in left.key)]
+    sides = (_Side(left, "left", names), _Side(right, "right", names))
+    for name, one, other in zip(names, *(side.fields for side in sides), strict=True):
+        if one.family != other.family:
+            message = f"{name} is {one.family} in the source and {other.family} in the destination"
+            raise Unfaithful(message)
+    return _found(*sides)
+
+
+class _Side:
+    """What one of the servers is asked."""
+
+    def __init__(self, served: Served, side: Side, names: Sequence[str]) -> None:
+        self.served = served
+        with served.connect() as connection:
+            self.dialect = dialect_of(connection.dialect)
+        if self.dialect not in DIALECTS:
+            message = f"checksums are proved for {' and '.join(sorted(DIALECTS))} only, not for {self.dialect}"
+            raise Unfaithful(message)
+        self.fields = [self._written(name, side) for name in names]
+        keys = self.fields[: len(served.key)]
+        sorted_by = [field.key for field in keys if field.key is not None]
+        if len(sorted_by) != len(keys):
+            message = f"the key of {' and '.join(served.key)} does not sort alike on all servers"
+            raise Unfaithful(message)
+        self.key = Key([column for column, _ in sorted_by], [kind for _, kind in sorted_by])
+        self._digest = digest_of(self.fields, self.dialect, side)
+        self._key_digest = digest_of(keys, self.dialect, "left")
+        self._key_columns = [served.columns[name] for name in served.key]
+
+    def _written(self, name: str, side: Side) -> Written:
+        column = self.served.meant.get(name, self.served.columns[name])
+        try:
+            return written(column, self.served.kinds[name], self.dialect, side)
+        except Unfaithful as error:
+            message = f"{name}: {error}"
+            raise Unfaithful(message) from None
+
+    def sample(self, size: int) -> list[Any]:
+        """Return about so many keys."""
+        random = sa.func.random() if self.dialect == "postgresql" else sa.func.rand()
+        chosen = random < sa.literal(size / max(1, self.served.count), sa.Double)
+        return [self._key(row) for row in self._run(self._select(*self._key_columns).where(chosen))]
+
+    def sums(self, ranges: Sequence[Range], parts: int) -> dict[int, tuple[int, ...]]:
+        """Return the checksum of each part of each range that has rows: their number, and the sums of the lanes."""
+        number = self._number(ranges, parts).label("number")
+        rows = self._select(number, self._digest.label("digest")).where(self.key.within(ranges))
+        if self.dialect == "postgresql":
+            rows = rows.offset(0)  # or it would make the digest once for each lane; elsewhere that is quicker
+        found = rows.subquery()
+        lanes = lanes_of(found.c.digest, self.dialect)
+        statement = sa.select(found.c.number, sa.func.count(), *lanes).group_by(found.c.number)
+        rows_found: Iterable[Sequence[Any]] = self._run(statement)
+        return {
+            int(number): (count, *(int(total) % 2**BITS for total in totals)) for number, count, *totals in rows_found
+        }
+
+    def digests(self, ranges: Sequence[Range], parts: int, numbers: Collection[int] | None) -> dict[Any, str]:
+        """Return the digests of the rows of ranges, or of those of their parts that have these numbers, by key."""
+        statement = self._select(*self._key_columns, self._digest).where(self.key.within(ranges))
+        if numbers is not None:
+            wanted: list[Expression] = [sa.literal_column(str(number)) for number in sorted(numbers)]
+            statement = statement.where(self._number(ranges, parts).in_(wanted))
+        return {self._key(row[:-1]): row[-1] for row in self._run(statement)}
+
+    def rows(self, keys: Sequence[Any]) -> Iterator[Columns]:
+        """Yield the rows of these keys, in their order."""
+        columns = self.served.columns
+        places = [list(columns).index(name) for name in self.served.key]
+        waiting = iter(keys)
+        while wanted := list(islice(waiting, _KEYS)):
+            # The database may hold more keys to be equal than are.
+            found = {
+                self._key([row[place] for place in places]): row
+                for row in self._run(self._select(*columns.values()).where(self._is_one_of(wanted)))
+            }
+            if missing := len(wanted) - sum(key in found for key in wanted):
+                message = (
+                    f"{missing} of the rows that differ are gone: the database was not kept as it was; import it again"
+                )
+                raise SyncerError(message)
+            yield list(zip(*map(found.__getitem__, wanted), strict=True))
+
+    def _is_one_of(self, keys: Sequence[Any]) -> sa.ColumnElement[bool]:
+        if len(self._key_columns) == 1:
+            return self._key_columns[0].in_(keys)
+        return sa.tuple_(*self._key_columns).in_(keys)
+
+    def _number(self, ranges: Sequence[Range], parts: int) -> Expression:
+        number = self.key.number(ranges)
+        return number * parts + part_of(self._key_digest, parts, self.dialect) if parts > 1 else number
+
+    def _select(self, *columns: Expression) -> sa.Select[Any]:
+        return sa.select(*columns).select_from(self.served.source)
+
+    @staticmethod
+    def _key(values: Sequence[Any]) -> Any:
+        return values[0] if len(values) == 1 else tuple(values)
+
+    def _run(self, statement: sa.Select[Any]) -> Sequence[sa.Row[Any]]:
+        with self.served.connect() as connection:
+            savepoint = connection.begin_nested()
+            try:
+                if self.dialect == "postgresql":
+                    connection.exec_driver_sql(_SETTINGS)
+                # Hardly any two of these statements are the same, and they are large.
+                return connection.execute(statement, execution_options={"compiled_cache": None}).all()
+            finally:
+                savepoint.rollback()
+
+
+def _found(left: _Side, right: _Side) -> Compared:
+    count = max(left.served.count, right.served.count)
+    ranges = _first_ranges(left, right)
+    differing = _unequal_sums(left, right, ranges, 1)
+    why = f"checksums of {len(ranges)} ranges of keys, {len(differing)} of which differ"
+    ranges = [ranges[number] for number in sorted(differing)]
+    parts, numbers, suspects = 1, None, sum(differing.values())
+    if suspects > _SUSPECTS and (pieces := min(_PARTS, isqrt(suspects // len(ranges)))) > 1:
+        parts, numbers = pieces, _unequal_sums(left, right, ranges, pieces)
+        suspects = sum(numbers.values())
+    if suspects > max(_SMALL, min(count // 4, _MOST)):
+        message = f"by their checksums, up to {suspects} of {count} rows differ, which is quicker without any"
+        raise Unfaithful(message)
+    if not ranges:
+        return Compared(iter(()), iter(()), why)
+    ours, theirs = _both(*(partial(side.digests, ranges, parts, numbers) for side in (left, right)))
+    return Compared(left.rows(_others(ours, theirs)), right.rows(_others(theirs, ours)), why)
+
+
+def _first_ranges(left: _Side, right: _Side) -> list[Range]:
+    larger = max(left, right, key=lambda side: side.served.count)
+    pieces = min(_RANGES, larger.served.count // _ROWS)
+    return cut(larger.sample(_SAMPLED * pieces) if pieces > 1 else (), pieces)
+
+
+def _unequal_sums(left: _Side, right: _Side, ranges: Sequence[Range], parts: int) -> dict[int, int]:
+    """Return how many rows there are, on the side that has more, in the parts of ranges that differ."""
+    ours, theirs = _both(*(partial(side.sums, ranges, parts) for side in (left, right)))
+    nothing = (0,)
+    sums = ((number, ours.get(number, nothing), theirs.get(number, nothing)) for number in ours.keys() | theirs.keys())
+    return {number: max(one[0], other[0]) for number, one, other in sums if one != other}
+
+
+def _others(digests: Mapping[Any, str], others: Mapping[Any, str]) -> list[Any]:
+    return sorted(key for key, digest in digests.items() if others.get(key) != digest)
+
+
+def _both(left: Callable[[], _Answer], right: Callable[[], _Answer]) -> tuple[_Answer, _Answer]:
+    """Ask both servers at once."""
+    with ThreadPoolExecutor(1) as pool:
+        other = pool.submit(right)
+        return left(), other.result()

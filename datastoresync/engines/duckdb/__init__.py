@@ -1,0 +1,1 @@
+"""The embedded engine: rows in files, compared by DuckDB."""

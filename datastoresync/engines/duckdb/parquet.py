@@ -1,0 +1,250 @@
+"""Parquet files that the embedded engine reads: those of somebody else, and temporary ones of ours."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Sequence
+from typing import Any, Self
+
+from datastoresync.engines.duckdb.arrow_kinds import Kind, kind_of
+from datastoresync.engines.duckdb.connection import DuckDB, literal
+from datastoresync.engines.duckdb.held_file import HeldFile
+from datastoresync.engines.duckdb.parquet_store import ParquetStore, Part, arrow_libraries
+from datastoresync.engines.duckdb.relation import LocalRelation
+from datastoresync.engines.duckdb.types import declared
+from datastoresync.engines.relation import Relation, Unfaithful
+from datastoresync.syncers.records import Columns, Records
+from datastoresync.syncers.source_info import ParquetFile, ParquetFiles
+
+__all__ = ["ColumnarRelation"]
+
+
+class ColumnarRelation(LocalRelation):
+    """Rows in Parquet files.
+
+    Args:
+        duckdb: How the engine runs.
+        parts: The files; each has all columns.
+        columns: What the columns are called here.
+        kinds: What they hold.
+        layout: The class of the objects.
+        plain: The columns whose values are taken as they are, whatever the class declares.
+        files: Somebody else's files, which are kept open.
+        store: Ours, which is removed with the relation.
+
+    Raises:
+        Unfaithful: if a value, or what a file says of itself, is for the in-memory engine to judge.
+    """
+
+    def __init__(
+        self,
+        duckdb: DuckDB,
+        parts: Sequence[Part],
+        columns: Sequence[str],
+        kinds: Sequence[Kind],
+        layout: Any,
+        *,
+        plain: Collection[str] = (),
+        files: Sequence[HeldFile] = (),
+        store: ParquetStore | None = None,
+    ) -> None:
+        super().__init__(duckdb, columns, ["text" if kind.name == "null" else kind.name for kind in kinds], layout)
+        self.parts = tuple(parts)
+        self.ascii = False
+        self.kinds_given = tuple(kinds)
+        self._plain = frozenset(plain)
+        self._files = tuple(files)
+        self._store = store
+
+    # Where they come from.
+
+    @classmethod
+    def of_files(cls, duckdb: DuckDB, origin: ParquetFiles, layout: Any) -> Self:
+        """Return the rows of Parquet files, where they are.
+
+        Raises:
+            Unfaithful: if anything about them is for the in-memory engine to judge.
+        """
+        pyarrow, _ = arrow_libraries()
+        if not all(file.rows for file in origin.files):
+            raise Unfaithful("there is a file without rows")
+        files = [HeldFile(file.path, file.state) for file in origin.files]
+        columns = origin.files[0].columns
+        for name in columns:
+            found = {file.types[file.columns.index(name)] for file in origin.files}
+            if len(found) > 1 and any(map(pyarrow.types.is_decimal, found)):
+                message = f"{name} has other digits in some of the files"
+                raise Unfaithful(message)
+        parts = [_part(pyarrow, held.path, file, columns) for held, file in zip(files, origin.files, strict=True)]
+        kinds = [_common(name, [part.kinds[place] for part in parts]) for place, name in enumerate(columns)]
+        relation = cls(duckdb, parts, columns, kinds, layout, files=files)
+        relation.open()
+        return relation
+
+    @classmethod
+    def of_records(cls, duckdb: DuckDB, records: Records, layout: Any) -> Self:
+        """Return the rows of records, which are read to their end, and written to a temporary file.
+
+        Raises:
+            Unfaithful: if a column is of no plain type, or of several, or something in it is for the in-memory engine
+                to judge.
+        """
+        store = ParquetStore(duckdb, records.columns)
+        for columns in records.chunks:
+            store.write(columns)
+        return cls.of_store(duckdb, store, records.columns, layout)
+
+    @classmethod
+    def of_relation(cls, duckdb: DuckDB, relation: Relation, layout: Any) -> Self:
+        """Return the rows of a relation that is elsewhere, through its ``arrow`` if it has one.
+
+        Raises:
+            Unfaithful: if something in them is of a type that is not the same here.
+        """
+        store = ParquetStore(duckdb, relation.columns)
+        arrow: Callable[[], Any] | None = getattr(relation, "arrow", None)
+        if arrow is not None:
+            for batch in arrow():
+                store.write_arrays(batch.columns)
+        else:
+            for columns in relation.rows():
+                store.write(columns)
+        return cls.of_store(duckdb, store, relation.columns, layout, known=relation.count)
+
+    @classmethod
+    def of_store(
+        cls, duckdb: DuckDB, store: ParquetStore, columns: Sequence[str], layout: Any, *, known: int | None = None
+    ) -> Self:
+        """Return the rows that were written to a store.
+
+        Args:
+            duckdb: How the engine runs.
+            store: The store.
+            columns: What its columns are called.
+            layout: The class of the objects.
+            known: How many rows there are, if somebody looked through them before.
+
+        Raises:
+            Unfaithful: if something in them is for the in-memory engine to judge.
+        """
+        store.done()
+        relation = cls(duckdb, store.parts, columns, store.kinds, layout, store=store)
+        if known is not None and known == store.count and relation.native:
+            relation.count = known
+        else:
+            relation.open()
+        return relation
+
+    @property
+    def native(self) -> bool:
+        """Whether all columns hold what the class declares, so that no value must be looked at to be converted."""
+        return all(
+            (converter := self.converter(name)) is None
+            or converter.identity
+            or declared("null", converter)[0] == declared(kind, None)[0] != ""
+            for name, kind in self.kinds.items()
+        )
+
+    def open(self) -> None:
+        """Look through all rows; set `count`.
+
+        Raises:
+            Unfaithful: for anything that the in-memory engine might refuse, warn of, or unite.
+        """
+        if not self.parts:
+            raise Unfaithful("there are no rows")
+        with self.duckdb.connected() as connection, self.duckdb.refusals("read the rows as strictly"):
+            self._check_values(connection)
+            self.check(connection)
+
+    def _check_values(self, connection: Any) -> None:
+        """See that DuckDB takes the columns for what Arrow does, and read each value once."""
+        for part in self.parts:
+            asked = ", ".join(map(_quoted, part.names))
+            types = connection.execute(f"DESCRIBE SELECT {asked} FROM {_reading(part)}").fetchall()  # noqa: S608 - quoted
+            for (_, found, *_), kind, name in zip(types, part.kinds, self.columns, strict=True):
+                if kind.read and found not in kind.read and found.partition("(")[0] not in kind.read:
+                    message = f"DuckDB takes {name} for {found}"
+                    raise Unfaithful(message)
+            seen = [f"bit_xor(hash({_quoted(name)}))" for name in part.names]
+            fine = [
+                f"bool_and({kind.valid.replace('@', _quoted(name))})"
+                for name, kind in zip(part.names, part.kinds, strict=True)
+                if kind.valid
+            ]
+            fine += [
+                f"NOT bool_or(contains({_quoted(name)}, chr(0)))"
+                for column, name, kind in zip(self.columns, part.names, part.kinds, strict=True)
+                if kind.name == "text" and column in self.layout.identifiers
+            ]
+            values = connection.execute(
+                f"SELECT {', '.join([*fine, *seen])} FROM {_reading(part)}"  # noqa: S608 - names are quoted
+            ).fetchone()
+            if False in values[: len(fine)]:
+                raise Unfaithful("there is a value that SQL, or Python, does not have")
+
+    # What `LocalRelation` asks.
+
+    def scan(self) -> str:
+        """Return a subquery that gives the columns under the names of `raw`."""
+        parts = []
+        for part in self.parts:
+            taken = [
+                f"{self._read(place, name, kind)} AS c{place}"
+                for place, (name, kind) in enumerate(zip(part.names, part.kinds, strict=True))
+            ]
+            parts.append(f"SELECT {', '.join(taken)} FROM {_reading(part)}")  # noqa: S608 - names are quoted
+        return f"({' UNION ALL '.join(parts)})"
+
+    def _read(self, place: int, name: str, kind: Kind) -> str:
+        if kind.name != "null":
+            return kind.sql.replace("@", _quoted(name))
+        return "CAST(NULL AS VARCHAR)" if self.kinds_given[place].name == "null" else "NULL"
+
+    def converter(self, name: str) -> Any:
+        """Return the converter of an attribute; None where values are taken as they are."""
+        return None if name in self._plain else super().converter(name)
+
+    def given(self, columns: Columns) -> Columns:
+        """Return what an import would be given, of all columns as SQL gives them."""
+        return [kind.given(column) for kind, column in zip(self.kinds_given, columns, strict=True)]
+
+    def unchanged(self) -> None:
+        """Raise `MalformedFileError` if a file was written to since it was imported; one that was replaced is kept."""
+        for file in self._files:
+            file.check()
+
+    def close(self) -> None:
+        """Let go of the files."""
+        for file in self._files:
+            file.close()
+        if self._store is not None:
+            self._store.close()
+
+
+def _reading(part: Part) -> str:
+    return f"read_parquet({literal(part.path)}, hive_partitioning=false)"
+
+
+def _quoted(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'
+
+
+def _part(pyarrow: Any, path: str, file: ParquetFile, columns: Sequence[str]) -> Part:
+    """Return a file as it is read, with its columns in the order of the first file's."""
+    if len({name.casefold() for name in file.header}) < len(file.header):
+        raise Unfaithful("some names of columns differ only in case, which DuckDB takes for one")
+    if any(mark in path for mark in "*?["):
+        raise Unfaithful("the path has characters in it that DuckDB takes for a pattern")
+    places = [file.columns.index(name) for name in columns]
+    names = tuple(file.header[file.places[place]] for place in places)
+    kinds = tuple(kind_of(pyarrow, name, file.types[place]) for name, place in zip(columns, places, strict=True))
+    return Part(path, names, kinds)
+
+
+def _common(name: str, kinds: Sequence[Kind]) -> Kind:
+    """Return what a column of several files holds."""
+    found = {(kind.name, kind.zone): kind for kind in kinds if kind.name != "null"}
+    if len(found) > 1:
+        message = f"{name} is of different types in the files"
+        raise Unfaithful(message)
+    return next(iter(found.values()), kinds[0])

@@ -1,0 +1,307 @@
+"""Rows in files that the embedded engine reads: what all of them have in common."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Collection, Hashable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from functools import cached_property
+from typing import Any, Self
+
+from datastoresync.engines.duckdb.connection import DuckDB
+from datastoresync.engines.duckdb.join import differing
+from datastoresync.engines.duckdb.keys import KeyPart, bounded, parts_of
+from datastoresync.engines.duckdb.types import surely
+from datastoresync.engines.relation import CHUNK, DISTINCT, Compared, Page, Unfaithful, Work
+from datastoresync.syncers.records import Columns
+
+__all__ = ["LocalRelation"]
+
+_BLANKS = "' ' || chr(9) || chr(10) || chr(11) || chr(12) || chr(13) || chr(28) || chr(29) || chr(30) || chr(31)"
+
+
+class LocalRelation:
+    """Rows in files. Subclasses say how SQL reads them.
+
+    Args:
+        duckdb: How the engine runs.
+        columns: The attributes.
+        kinds: What each column holds: ``text``, ``int``, ``date`` and the like; see `conversion`.
+        layout: The class of the objects, whose converters are the meaning of the values.
+
+    Raises:
+        Unfaithful: if the class cannot be made of these columns, or its idnumber not be found by SQL.
+    """
+
+    nullable = True
+    """Whether a value may be NULL."""
+    engine = "duckdb"
+    place: Hashable = "duckdb"
+
+    def __init__(self, duckdb: DuckDB, columns: Sequence[str], kinds: Sequence[str], layout: Any) -> None:
+        self.duckdb = duckdb
+        self.columns = tuple(columns)
+        self.kinds = dict(zip(columns, kinds, strict=True))
+        self.layout = layout
+        self.count = 0
+        self.ascii = True
+        self.constants = _constants(layout, self.columns)
+        self.odd: dict[str, tuple[Any, ...] | None] = {}
+        self._instance = duckdb.opened()
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        """Return the rows themselves, which nothing changes."""
+        return self
+
+    # What subclasses say.
+
+    def scan(self) -> str:
+        """Return a subquery that gives the columns under the names of `raw`."""
+        raise NotImplementedError
+
+    def whole(self) -> tuple[Any, str, int] | None:
+        """Return what must be equal on both sides, a query for the rows as they are written, and their bytes.
+
+        The query's one column is called ``line``. None if rows must be compared column by column.
+        """
+        return None
+
+    def unwritten(self, rows: Sequence[str]) -> Columns:
+        """Return the columns of rows of `whole`."""
+        raise NotImplementedError
+
+    def given(self, columns: Columns) -> Columns:
+        """Return what an import would be given, of all columns as SQL gives them."""
+        return columns
+
+    def unchanged(self) -> None:
+        """Raise `SyncerError` if the files are not those that were imported."""
+
+    def close(self) -> None:
+        """Let go of the files."""
+
+    # SQL.
+
+    @cached_property
+    def key_parts(self) -> list[KeyPart]:
+        """The fields of the idnumber."""
+        return parts_of(self.layout.identifiers, self.kinds, self.converter, self.raw)
+
+    def raw(self, name: str) -> str:
+        """Return what a column is called in SQL."""
+        return f"c{self.columns.index(name)}"
+
+    def converter(self, name: str) -> Any:
+        """Return the converter of an attribute; None for an open class."""
+        fields = self.layout.fields
+        return None if fields is None else fields[name].converter
+
+    def keys(self, table: str = "") -> list[str]:
+        """Return the expressions that the idnumber is made of, as they sort."""
+        return [part.sql(table) for part in self.key_parts]
+
+    # What is in it.
+
+    def check(self, connection: Any) -> None:
+        """Look through all rows once; set `count`, and `odd`: which values only their converter understands.
+
+        Raises:
+            Unfaithful: for anything that the in-memory engine might refuse, warn of, or unite.
+        """
+        texts = [part.sql() for part in self.key_parts if part.family == "text"]
+        # Keys that differ in more than case differ; so one count tells of those that are twice, and of look-alikes.
+        folded = [f"lower({part.sql()})" if part.family == "text" else part.sql() for part in self.key_parts]
+        none = [f"{key} IS NULL" for key in self.keys()] + [f"{text} = ''" for text in texts]
+        edges = [f"{text} < '!' OR right({text}, 1) < '!'" for text in texts]  # all empty texts are among them
+        beyond = [] if self.ascii else [f"strlen({text}) <> length({text})" for text in texts]
+        wanted = [
+            "count(*)",
+            f"count(DISTINCT hash({', '.join(folded)}))",
+            f"least({', '.join(f'count({key})' for key in self.keys())})",
+            f"bool_or({' OR '.join(edges + beyond) or 'false'})",
+        ]
+        conditions: dict[str, str] = {}
+        for name in self.columns:
+            sure = surely(self.kinds[name], self.converter(name), self.raw(name), nullable=self.nullable)
+            if sure != "true":
+                conditions[name] = "true" if sure is None else f"NOT {sure} IS TRUE"
+                wanted.append(f"count(*) FILTER ({conditions[name]})")
+        query = f"SELECT {', '.join(wanted)} FROM {self.scan()}"  # noqa: S608 - names are ours
+        self.count, distinct, keyed, look, *odd = connection.execute(query).fetchone()
+        if not self.count:
+            raise Unfaithful("there are no rows")
+        if keyed != self.count or (look and self._some(connection, " OR ".join(none))):
+            raise Unfaithful("some rows have no idnumber")
+        if distinct != self.count or look:
+            self._check_keys(connection)
+        for (name, condition), count in zip(conditions.items(), odd, strict=True):
+            self.odd[name] = self._odd(connection, name, condition) if count else ()
+            if count and name in self.layout.identifiers:
+                raise Unfaithful(f"{name} has values that only its converter understands")
+
+    def _some(self, connection: Any, condition: str) -> bool:
+        query = f"SELECT 1 FROM {self.scan()} WHERE {condition} LIMIT 1"  # noqa: S608 - names are ours
+        return connection.execute(query).fetchone() is not None
+
+    def _odd(self, connection: Any, name: str, condition: str) -> tuple[Any, ...] | None:
+        """Return the distinct values for which a condition holds, if they are few; the converter looks at all."""
+        converter = self.converter(name)
+        found: list[Any] = []
+        for values in self.distinct(connection, name, condition):
+            try:
+                converter.column(values)
+            except (ValueError, TypeError) as error:
+                raise Unfaithful(f"{name} has a value that is refused") from error
+            found += values[: DISTINCT + 1 - len(found)]
+        return tuple(found) if len(found) <= DISTINCT else None
+
+    def distinct(self, connection: Any, name: str, condition: str = "true") -> Iterator[list[Any]]:
+        """Yield the different values of a column, some at a time."""
+        query = f"SELECT DISTINCT {self.raw(name)} FROM {self.scan()} WHERE {condition}"  # noqa: S608 - names are ours
+        cursor = connection.execute(query)
+        while rows := cursor.fetchmany(CHUNK):
+            yield [value for (value,) in rows]
+
+    def _check_keys(self, connection: Any) -> None:
+        """Look for keys that are twice, and for those that a person takes for one, of which an import warns."""
+        keys = ", ".join(self.keys())
+        query = f"SELECT count(*) FROM (SELECT DISTINCT {keys} FROM {self.scan()})"  # noqa: S608 - names are ours
+        if connection.execute(query).fetchone()[0] != self.count:
+            raise Unfaithful("several rows have one idnumber")
+        texts = [part.family == "text" for part in self.key_parts]
+        longer = [f"strlen({part.sql()}) <> length({part.sql()})" for part in self.key_parts if part.family == "text"]
+        beyond = f"({' OR '.join(longer) or 'false'})"
+        shapes = [
+            f"f{place} {'VARCHAR' if text else part.type}"
+            for place, (part, text) in enumerate(zip(self.key_parts, texts, strict=True))
+        ]
+        connection.execute(f"CREATE TEMP TABLE folded ({', '.join(shapes)})")
+        plain = [
+            f"lower(trim({part.sql()}, {_BLANKS}))" if text else part.sql()
+            for part, text in zip(self.key_parts, texts, strict=True)
+        ]
+        connection.execute(f"INSERT INTO folded SELECT {', '.join(plain)} FROM {self.scan()} WHERE NOT {beyond}")  # noqa: S608 - names are ours
+        with ExitStack() as stack:
+            reading = connection.cursor()
+            stack.callback(reading.close)
+            reading.execute(f"SELECT {keys} FROM {self.scan()} WHERE {beyond}")  # noqa: S608 - names are ours
+            marks = ", ".join(f"unnest(?::{part.type}[])" for part in self.key_parts)
+            while rows := reading.fetchmany(CHUNK):
+                columns = [
+                    [_folded(value) for value in column] if text else list(column)
+                    for column, text in zip(zip(*rows, strict=True), texts, strict=True)
+                ]
+                connection.execute(f"INSERT INTO folded SELECT {marks}", columns)
+        unlike = connection.execute("SELECT count(*) FROM (SELECT DISTINCT * FROM folded)").fetchone()[0]
+        connection.execute("DROP TABLE folded")
+        if unlike != self.count:
+            raise Unfaithful("some idnumbers may look alike")
+
+    # The protocol.
+
+    def rows(self, page: Page | None = None) -> Iterator[Columns]:
+        """Yield chunks of columns; see `Relation`."""
+        query, parameters = f"SELECT {self._all()} FROM {self.scan()}", []  # noqa: S608 - names are ours
+        if page is not None:
+            conditions = []
+            for symbol, key in ((">=", page.start), (">", page.after), ("<", page.stop)):
+                if key is not None:
+                    condition, values = bounded(self.key_parts, symbol, key)
+                    conditions.append(condition)
+                    parameters += values
+            if conditions:
+                query += f" WHERE {' AND '.join(conditions)}"
+            direction = " DESC" if page.backwards else ""
+            query += f" ORDER BY {', '.join(key + direction for key in self.keys())}"
+            if page.limit is not None:
+                query += f" LIMIT {page.limit}"
+        yield from map(self.given, self._answered(query, parameters))
+
+    def find(self, keys: Collection[Any]) -> Iterator[Columns]:
+        """Yield chunks with the rows of these keys."""
+        yield from map(self.given, self._matching(self._all(), keys))
+
+    def present(self, keys: Collection[Any]) -> set[Any]:
+        """Return which of these keys there are."""
+        found: set[Any] = set()
+        for columns in self._matching(", ".join(self.keys()), keys):
+            taken = [part.taken(column) for part, column in zip(self.key_parts, columns, strict=True)]
+            found.update(taken[0] if len(self.key_parts) == 1 else zip(*taken, strict=True))
+        return found
+
+    def differing(self, other: Any, work: Work) -> Compared:
+        """Compare with other rows that the embedded engine reads."""
+        return differing(self, other, work)
+
+    def common(self, other: LocalRelation) -> int:
+        """Return how many keys two relations have in common."""
+        on = " AND ".join(f"{one} = {two}" for one, two in zip(self.keys("l."), other.keys("r."), strict=True))
+        query = f"SELECT count(*) FROM {self.scan()} AS l JOIN {other.scan()} AS r ON {on}"  # noqa: S608 - names are ours
+        with self.duckdb.connected() as connection:
+            found: int = connection.execute(query).fetchone()[0]
+        return found
+
+    def _all(self) -> str:
+        return ", ".join(map(self.raw, self.columns))
+
+    def _matching(self, what: str, keys: Collection[Any]) -> Iterator[Columns]:
+        rows = [parts for parts in map(self._split, keys) if parts is not None]
+        if not rows:
+            return
+        given = [
+            [part.given(value) for value in column]
+            for part, column in zip(self.key_parts, zip(*rows, strict=True), strict=True)
+        ]
+        marks = [f"unnest(?::{part.type}[])" for part in self.key_parts]
+        key, wanted = self.keys()[0], marks[0]
+        if len(marks) > 1:
+            key, wanted = f"row({', '.join(self.keys())})", f"row({', '.join(marks)})"
+        query = f"SELECT {what} FROM {self.scan()} WHERE {key} IN (SELECT {wanted})"  # noqa: S608 - names are ours
+        yield from self._answered(query, given)
+
+    def _split(self, key: Any) -> tuple[Any, ...] | None:
+        """Return the parts of a key; None if it cannot be one of these at all."""
+        parts = key if len(self.key_parts) > 1 else (key,)
+        if not isinstance(parts, tuple) or len(parts) != len(self.key_parts):
+            return None
+        fit = all(part.holds(value) for part, value in zip(self.key_parts, parts, strict=True))
+        return parts if fit else None
+
+    def _answered(self, query: str, parameters: Sequence[Any]) -> Iterator[Columns]:
+        self.unchanged()
+        with self.duckdb.connected() as connection:
+            yield from self.fetched(connection.execute(query, parameters))
+        self.unchanged()
+
+    @property
+    def sample(self) -> Mapping[str, Any]:
+        """A value of each column that has one among the first rows."""
+        query = f"SELECT {self._all()} FROM {self.scan()} LIMIT 100"  # noqa: S608 - names are ours
+        first = self.given(next(self._answered(query, ())))
+        values = (next((value for value in column if value is not None), None) for column in first)
+        return dict(zip(self.columns, values, strict=True))
+
+    def fetched(self, cursor: Any) -> Iterator[Columns]:
+        """Yield what a query gives, in chunks of columns of Python's values."""
+        while rows := cursor.fetchmany(CHUNK):
+            yield list(zip(*rows, strict=True))
+
+
+def _constants(layout: Any, columns: Collection[str]) -> dict[str, Any]:
+    """Return the values of the fields that have no column.
+
+    Raises:
+        Unfaithful: if these are made for each object anew, or there is none.
+    """
+    found = {}
+    for name, field in (layout.fields or {}).items():
+        if name not in columns:
+            if not field.constant:
+                raise Unfaithful(f"there is no column {name!r}")
+            found[name] = field.default()
+    return found
+
+
+def _folded(text: str) -> str:
+    """Return what texts that look alike have in common."""
+    return unicodedata.normalize("NFKC", text).strip().casefold()

@@ -1,0 +1,305 @@
+"""The rows of a branch that stay in the database that they are in.
+
+Needs SQLAlchemy, and is only imported once an `SQLSyncer` opens its database.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Hashable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import attrs
+import sqlalchemy as sa
+
+from datastoresync.engines.postgresql.comparison import Part, differing_rows, refuse_other_names, side_by_side, streamed
+from datastoresync.engines.postgresql.preconditions import converters_of, doubts_of
+from datastoresync.engines.postgresql.served import differing_far_apart
+from datastoresync.engines.postgresql.snapshot import Snapshot, snapshot_of
+from datastoresync.engines.postgresql.source import Source, query_source, table_source
+from datastoresync.engines.postgresql.stored_alike import Alike
+from datastoresync.engines.relation import Compared, Page, Relation, Unfaithful, Work
+from datastoresync.errors import SyncerError
+from datastoresync.syncers.changes import Table
+from datastoresync.syncers.records import Columns
+from datastoresync.syncers.sql.read import chunks_of
+from datastoresync.syncers.sql.syncer import SQLSyncer
+
+__all__ = ["StoredRelation", "open_stored"]
+
+_SAMPLE = 100
+_STREAMED = {"stream_results": True}
+
+
+class StoredRelation:
+    """A table or query of a PostgreSQL, as it was when it was imported; the database is asked for whatever is needed.
+
+    It holds a `Snapshot`, which ends once it is closed or forgotten. Rows come as `SQLSyncer.read` gives them.
+
+    Args:
+        snapshot: Where it is asked for.
+        source: What it is.
+        layout: The class of its objects.
+
+    Raises:
+        Unfaithful: There is something in it that only an import row by row can judge.
+        SyncerError: It cannot be read.
+    """
+
+    engine = "postgresql"
+
+    def __init__(self, snapshot: Snapshot, source: Source, layout: Any) -> None:
+        self.source = source
+        self.columns: tuple[str, ...] = tuple(source.columns)
+        self.identifiers = layout.identifiers
+        self._part = Part.of(source, layout.identifiers, converters_of(source, layout), None)
+        self._doubts = dict(doubts_of(source, self._part, layout))
+        self.snapshot = snapshot
+        self.place: Hashable = snapshot.place
+        self._let_go = snapshot.hold(self)
+        try:
+            self.count = self._counted(snapshot)
+        except BaseException:
+            self.close()
+            raise
+
+    def __repr__(self) -> str:
+        return f"<StoredRelation: {self.count:,} rows of {self.source.shown}>"
+
+    def rows(self, page: Page | None = None) -> Iterator[Columns]:
+        """Yield chunks of columns, in the order of the keys if a page is asked for.
+
+        Raises:
+            SyncerError: The table was changed since, or the database ended the snapshot.
+            TypeError: A bound cannot be compared with keys, while they are read.
+        """
+        statement = sa.select(self.source.selectable)
+        if page is not None:
+            order = [value.desc() if page.backwards else value for value in self._part.keys.values]
+            statement = statement.where(*self._part.keys.within(page)).order_by(*order).limit(page.limit)
+        return self._read(statement)
+
+    def find(self, keys: Collection[Any]) -> Iterator[Columns]:
+        """Yield chunks with the rows of these keys, as far as they are there, in any order.
+
+        Raises:
+            SyncerError: The table was changed since, or the database ended the snapshot.
+        """
+        for condition in self._part.keys.among(keys):
+            yield from self._read(sa.select(self.source.selectable).where(condition))
+
+    def present(self, keys: Collection[Any]) -> set[Any]:
+        """Return which of these keys there are.
+
+        Raises:
+            SyncerError: The table was changed since, or the database ended the snapshot.
+        """
+        found: set[tuple[Any, ...]] = set()
+        wanted = [value.label(f"part{place}") for place, value in enumerate(self._part.keys.values)]
+        for condition in self._part.keys.among(keys):
+            for columns in self._read(sa.select(*wanted).where(condition)):
+                found.update(zip(*columns, strict=True))
+        return {key for key in keys if self._part.keys.parts(key) in found}
+
+    def differing(self, other: Relation, work: Work) -> Compared:
+        """Compare with another relation of the database, which does it by itself: only rows that differ are read.
+
+        If the two were imported at different moments, and no snapshot shows both as they were, it does as two databases
+        would.
+
+        Raises:
+            Unfaithful: The database cannot.
+            SyncerError: A table was changed since, or the database ended the snapshot; while rows are read, too.
+        """
+        if not isinstance(other, StoredRelation) or self.place != other.place:
+            message = "the other side is elsewhere"
+            raise Unfaithful(message)
+        refuse_other_names(self.columns, other.columns, work.attributes)
+        if len(self.identifiers) != len(other.identifiers):
+            message = "the keys have different numbers of parts"
+            raise Unfaithful(message)
+        paths = {one.source.search_path for one in (self, other)} - {None}
+        if len(paths) > 1:
+            message = "the queries look for their tables in different schemas"
+            raise Unfaithful(message)
+        left = Part.of(self.source, self.identifiers, work.left, "mine")
+        right = Part.of(other.source, other.identifiers, work.right, "theirs")
+        statement = differing_rows(left, right, work.attributes)
+        common = self._common(other)
+        if common is None:
+            found = differing_far_apart(self, other, work)
+            return attrs.evolve(found, why=f"both sides changed in one PostgreSQL between their imports: {found.why}")
+        width = len(self.columns)
+        places = (
+            self.columns.index(self.identifiers[0]),
+            width + other.columns.index(other.identifiers[0]),
+        )
+        chunks = _told(common, statement, (self.source, other.source), next(iter(paths), None))
+        rows = side_by_side(chunks, width, places)
+        return Compared(*rows, why="both sides are in one PostgreSQL, which compared them")
+
+    def arrow(self) -> Any:
+        """Return a ``pyarrow.RecordBatchReader`` of all rows; see `pulling.pull`, which needs pyarrow."""
+        from datastoresync.engines.postgresql.arrow import pull
+
+        return pull(self)
+
+    def close(self) -> None:
+        """Let go of the snapshot; nothing is asked afterwards."""
+        self._let_go()
+
+    def _common(self, other: StoredRelation) -> Snapshot | None:
+        """Return a snapshot in which both are what they were when they were imported; None if none is known to be one.
+
+        If something happened between the two imports, which may have been anywhere on the server, this looks whether
+        any of it happened to the tables of one side: then the other side's snapshot shows them as they were, too.
+
+        Raises:
+            SyncerError: A table was changed since, or the database ended the snapshot.
+        """
+        if self.snapshot is other.snapshot:
+            return self.snapshot
+        orders = (self.snapshot.order, other.snapshot.order)
+        if orders[0] is None or orders[1] is None:
+            return None
+        if orders[0] == orders[1]:
+            return self.snapshot
+        earlier, later = (self, other) if orders[0] < orders[1] else (other, self)
+        if earlier.is_unchanged(earlier.snapshot, later.snapshot):
+            return later.snapshot
+        return earlier.snapshot if later.is_unchanged(earlier.snapshot, later.snapshot) else None
+
+    def is_unchanged(self, earlier: Snapshot, later: Snapshot) -> bool:
+        """Say whether the tables are the same in two snapshots of the database; False if that is not sure.
+
+        They are if none of the rows in the later one was written by a transaction that was not over in the earlier one,
+        and no row is missing. All of these have numbers from that of the oldest one on that was going on.
+
+        Raises:
+            SyncerError: A table was changed since, or the database ended the snapshot.
+        """
+        if earlier.order is None or later.order is None:
+            return False
+        counted = []
+        for snapshot in (later, earlier):
+            with snapshot.reading(self.source.search_path) as connection:
+                self.source.check(connection)
+                tables = self.source.written(connection, earlier.order[1], later.order[0])
+            if tables is None or (snapshot is later and any(new for _, new in tables)):
+                return False
+            counted.append([rows for rows, _ in tables])
+        return counted[0] == counted[1]
+
+    def _counted(self, snapshot: Snapshot) -> int:
+        """Return the number of rows, in the one pass that also looks for what only an import can judge."""
+        part, source = self._part, self.source
+        doubtful = sa.func.bool_or(sa.or_(sa.false(), *self._doubts.values()))
+        alike = Alike(part.selectable, part.keys)
+        with snapshot.reading(source.search_path) as connection:
+            source.check(connection)
+            wanted = sa.select(sa.func.count(), doubtful, alike.plain).select_from(part.selectable)
+            count, doubted, plain = connection.execute(wanted).one()
+            if doubted:
+                for reason, doubt in self._doubts.items():
+                    if _any(connection, sa.select(sa.literal(1)).select_from(part.selectable).where(doubt)):
+                        raise Unfaithful(reason)
+            if not any(index <= set(self.identifiers) for index in source.unique):
+                groups = sa.select(sa.literal(1)).select_from(part.selectable).group_by(*part.keys.values)
+                if _any(connection, groups.having(sa.func.count() > 1)):
+                    message = "an idnumber is there twice"
+                    raise Unfaithful(message)
+            everywhere = snapshot.encoding != "UTF8"
+            suspected = plain is False and (everywhere or alike.suspected(connection))
+            if suspected and alike.found(connection, everywhere=everywhere):
+                message = "some idnumbers may look alike"
+                raise Unfaithful(message)
+        return int(count)
+
+    @property
+    def sample(self) -> Mapping[str, Any]:
+        """For each attribute, a value of one of the first rows, None if they have none."""
+        columns = next(self._read(sa.select(self.source.selectable).limit(_SAMPLE)), [()] * len(self.columns))
+        firsts = (next((value for value in column if value is not None), None) for column in columns)
+        return dict(zip(self.columns, firsts, strict=True))
+
+    def _read(self, statement: sa.Select[Any]) -> Iterator[Columns]:
+        with self.asked() as connection:
+            yield from chunks_of(connection.execute(statement, execution_options=_STREAMED))
+
+    @contextmanager
+    def asked(self) -> Iterator[sa.Connection]:
+        """Give the connection for a question, after a look at whether there is still what was imported.
+
+        Raises:
+            SyncerError: The table was changed since, or the database ended the snapshot.
+        """
+        with self.snapshot.reading(self.source.search_path) as connection:
+            self.source.check(connection)
+            yield connection
+
+
+def open_stored(
+    syncer: SQLSyncer,
+    *,
+    table: Table | None = None,
+    query: str | None = None,
+    parameters: Mapping[str, Any] | None = None,
+    attributes: Sequence[str] | None = None,
+    layout: Any,
+) -> StoredRelation:
+    """Open a table, or a query, as a relation of its database, without reading it.
+
+    Args:
+        syncer: The database.
+        table: The table; or else
+        query: A statement that gives rows, and
+        parameters: the values for its ``:names``, if it has any.
+        attributes: The attributes of the table to read; None for all columns.
+        layout: The class of the objects.
+
+    Raises:
+        Unfaithful: It has to be read; the reason is said in a few words. What is wrong with it, if anything is, shows
+            then, as it always does.
+    """
+    database = syncer._database  # noqa: SLF001 - as its other methods, this one is only kept in a file of its own
+    try:
+        snapshot = snapshot_of(database)
+        holder = _Holder()
+        let_go = snapshot.hold(holder)
+        try:
+            if table is not None:
+                source = table_source(snapshot, table, attributes)
+            else:
+                source = query_source(snapshot, query or "", parameters)
+            return StoredRelation(snapshot, source, layout)
+        finally:
+            let_go()
+    except SyncerError as error:
+        message = "it cannot be read in place"
+        raise Unfaithful(message) from error
+
+
+def _any(connection: sa.Connection, statement: sa.Select[Any]) -> bool:
+    return connection.execute(statement.limit(1)).first() is not None
+
+
+def _told(
+    snapshot: Snapshot, statement: sa.Select[Any], sources: Sequence[Source], search_path: str | None
+) -> Iterator[Columns]:
+    """Yield what a comparison finds.
+
+    Through a connection of its own: a cursor would let others ask meanwhile, but has a query run by one process.
+    """
+    exported = snapshot.export()
+    way = snapshot.reading(search_path) if exported is None else snapshot.beside(exported, search_path)
+    with way as connection:
+        for source in sources:
+            source.check(connection)
+        if exported is None:
+            yield from chunks_of(connection.execute(statement, execution_options=_STREAMED))
+        else:
+            yield from streamed(connection, statement)
+
+
+class _Holder:
+    """Holds a snapshot until a relation does."""

@@ -1,0 +1,332 @@
+"""What a branch holds: all that an import replaces, and that applied actions are folded into."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import date, datetime, time, timedelta
+from decimal import Decimal
+from itertools import islice
+from threading import RLock
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+import attrs
+from sortedcontainers import SortedDict
+
+from datastoresync.diffing.action import Action
+from datastoresync.diffing.equality import equal
+from datastoresync.errors import ComparisonError
+from datastoresync.importing.report import ImportReport
+from datastoresync.importing.schema import Layout
+from datastoresync.printing.words import counted
+from datastoresync.uninterrupted import uninterrupted
+
+if TYPE_CHECKING:
+    from datastoresync.engines.table import TableObjects
+
+__all__ = ["Contents", "settle_all"]
+
+_IMMUTABLE = frozenset(
+    {str, int, float, bool, complex, bytes, date, datetime, time, timedelta, Decimal, UUID, type(None)}
+)
+"""Types whose values need no copies."""
+
+
+_SETTLING = RLock()
+"""Held while what was noted is taken in, by whoever looks first. Contents have none of their own: they are copied."""
+
+_MANY = 16
+"""The part of all objects, as one of so many, from which on those that go are not taken out one by one."""
+
+
+@attrs.frozen(eq=False)
+class _Noted:
+    """Creations or deletions that were carried out.
+
+    Args:
+        keys: Of which objects.
+        columns: The source's values of each attribute, which are nobody else's; None for deletions.
+    """
+
+    keys: Sequence[Any]
+    columns: Mapping[str, Sequence[Any]] | None
+
+
+class Contents:
+    """The objects of a branch, sorted by key, and what is known beside them.
+
+    ``overrides`` are values that stand before the objects' own, by key and attribute: what an action set and a property
+    without a setter could not take. ``columns`` are those that an open class had and no object has any more.
+    ``stale`` says that so much was carried out that the branch must be imported again to know of it.
+    ``rejected`` counts the rows that were refused here and in the branches this one is derived from. ``noted`` are
+    creations and deletions that were carried out and that nobody has looked for since; `settle` takes them in.
+
+    Args:
+        branch: Whose contents they are; the objects are told.
+        objects: By key, in any order; or a table of them.
+        why: Why they are in memory, if they might be a table.
+
+    Raises:
+        TypeError: if the keys cannot be sorted.
+    """
+
+    __slots__ = ("branch", "columns", "noted", "objects", "overrides", "rejected", "report", "settling", "stale", "why")
+
+    def __init__(self, branch: Any, objects: Mapping[Any, Any] | None = None, *, why: str = "") -> None:
+        self.branch = branch
+        self.why = why
+        self.objects: SortedDict | TableObjects = objects if hasattr(objects, "relation") else SortedDict(objects or {})
+        self.overrides: dict[Any, dict[str, Any]] = {}
+        self.columns: set[str] = set()
+        self.noted: list[_Noted] = []
+        self.settling = False
+        self.rejected = 0
+        self.stale = False
+        self.report: ImportReport | None = None
+        if objects and isinstance(self.objects, SortedDict):
+            self.layout.attach(objects.values(), branch)
+
+    @property
+    def layout(self) -> Layout:
+        """The class of the objects, as it is filled."""
+        layout: Layout = self.branch.layout
+        return layout
+
+    def put(self, key: Any, item: Any) -> None:
+        """Put an object under its key; costs a look-up.
+
+        Raises:
+            ComparisonError: if the key cannot be sorted among the others.
+        """
+        try:
+            self.objects[key] = item
+        except TypeError:
+            message = f"idnumber {key!r} cannot be sorted among the others in {self.branch.full_name}"
+            raise ComparisonError(message) from None
+        self.layout.attach((item,), self.branch)
+        self.overrides.pop(key, None)
+
+    def between(self, start: Any = None, stop: Any = None) -> Iterator[tuple[Any, Any]]:
+        """Yield keys and objects from a key up to another one, in order."""
+        if isinstance(self.objects, SortedDict):
+            keys = self.objects.irange(start, stop, inclusive=(True, False))
+            return ((key, self.objects[key]) for key in keys)
+        return self.objects.pairs(start, stop)
+
+    def expire(self) -> None:
+        """Note that so much was carried out that it must be imported again."""
+        self.stale = True
+
+    def explain(self) -> str:
+        """Return whether the objects are in memory or still rows somewhere, and why."""
+        if isinstance(self.objects, SortedDict):
+            return f"{counted(len(self.objects), 'object')} in memory{self.why and ': '}{self.why}"
+        rows = counted(self.objects.relation.count, "row")
+        return f"a table of {rows} ({self.objects.relation.engine}); only what is asked for becomes an object"
+
+    def keep(self, key: Any, item: Any) -> None:
+        """Note that an object that was made of a row was changed."""
+        if not isinstance(self.objects, SortedDict):
+            self.objects.keep(key, item)
+
+    def drop(self, key: Any) -> None:
+        """Take an object out, if it is there."""
+        item = self.objects.pop(key, None)
+        self.overrides.pop(key, None)
+        # An open class still has the columns of its last object that had them.
+        self.columns.update(getattr(item, "__dict__", ()))
+
+    def fold(self, action: Action, values: Mapping[str, Any], made: Any = None) -> None:
+        """Note an action that was carried out, without asking a store.
+
+        Args:
+            action: What was done.
+            values: The source's values: all for ``new``, the whole membership for ``add`` and ``remove``.
+            made: For ``new``: the object itself, if whoever created it gave it back.
+        """
+        key = action.idnumber
+        if action.verb == "old":
+            self.drop(key)
+        elif made is not None:
+            self.put(key, made)
+        elif action.verb == "new":
+            parts = key if len(self.layout.identifiers) > 1 else (key,)
+            self.put(key, self.layout.blank(dict(zip(self.layout.identifiers, parts, strict=True))))
+            for name, value in values.items():
+                self._set(key, name, copy.copy(value))
+        elif key in self.objects:
+            held = self.overrides.get(key, {})
+            self._set(key, action.attr, _folded(action, self.objects[key], held, values))
+
+    def fold_all(self, verb: str, actions: Sequence[Action], columns: Mapping[str, Sequence[Any]]) -> bool:
+        """Note many actions of one verb, which is no member's, as `fold` does; or say that nothing was noted.
+
+        Creations and deletions may wait until `settle` is called: whoever runs a sync and ends need not wait for them.
+        Objects that somebody may have are updated at once.
+
+        Args:
+            verb: ``new``, ``update`` or ``old``.
+            actions: What was done, each to another object or attribute.
+            columns: For ``new``: the source's values of each attribute.
+        """
+        if not isinstance(self.objects, SortedDict) or self.overrides:
+            return False
+        keys = [action.idnumber for action in actions]
+        if verb == "update":
+            return self._update_all(keys, actions)
+        if verb == "new" and not all(map(self.layout.takes, (*self.layout.identifiers, *columns))):
+            return False
+        noted = _Noted(keys, {name: _copied(column) for name, column in columns.items()} if verb == "new" else None)
+        texts = {*map(type, keys), *map(type, islice(self.objects, 1))} == {str}
+        if texts and not self._calls(noted):  # nothing about it can fail, at whatever time
+            self.noted.append(noted)
+            return True
+        self.settle()
+        if verb == "new" and not texts and not self._sortable(keys):
+            return False
+        self._take_in(noted)
+        return True
+
+    def settle(self) -> None:
+        """Take in what was noted; the branch sees to it before anybody looks at what it holds."""
+        if not self.noted:
+            return
+        with _SETTLING, uninterrupted():
+            if self.settling:  # what is called in the course of it, by a signal, say, finds what is there so far
+                return
+            self.settling = True
+            try:
+                while self.noted:  # until it is empty, other threads wait
+                    self._take_in(self.noted[0])
+                    del self.noted[0]
+            finally:
+                self.settling = False
+
+    def _calls(self, noted: _Noted) -> bool:
+        """Say whether a field's default is made by a function for each new object."""
+        fields = (self.layout.fields or {}).values() if noted.columns is not None else ()
+        own = {*self.layout.identifiers, *(noted.columns or ())}
+        return any(field.default is not None and not field.constant and field.name not in own for field in fields)
+
+    def _take_in(self, noted: _Noted) -> None:
+        objects: Any = self.objects
+        if noted.columns is None:
+            found = _taken_out(objects, noted.keys)
+            if self.layout.open:
+                self.columns.update(*{tuple(getattr(item, "__dict__", ())) for item in found})
+            return
+        identifiers = self.layout.identifiers
+        parts = zip(*noted.keys, strict=True) if len(identifiers) > 1 else (noted.keys,)
+        made = self.layout.blanks({**dict(zip(identifiers, parts, strict=True)), **noted.columns}, len(noted.keys))
+        self.layout.attach(made, self.branch)
+        objects.update(zip(noted.keys, made, strict=True))
+
+    def _sortable(self, keys: Sequence[Any]) -> bool:
+        try:
+            sorted([*self.objects, *keys])
+        except TypeError:  # whoever puts them in one by one says which it is
+            return False
+        return True
+
+    def _update_all(self, keys: Sequence[Any], actions: Sequence[Action]) -> bool:
+        if any(not set(keys).isdisjoint(noted.keys) for noted in self.noted):
+            self.settle()
+        objects: Any = self.objects
+        attributes = [action.attr for action in actions]
+        if not all(map(self.layout.takes, set(attributes))):
+            return False
+        values = _copied([action.value for action in actions])
+        for item, name, value in zip(map(objects.get, keys), attributes, values, strict=True):
+            if item is not None:
+                object.__setattr__(item, name, value)
+        return True
+
+    def _set(self, key: Any, name: str, value: Any) -> None:
+        try:
+            item = self.objects[key]
+            object.__setattr__(item, name, value)
+            self.keep(key, item)
+        except Exception:  # noqa: BLE001 - a property without a setter, or one that refuses what was written already
+            self.overrides.setdefault(key, {})[name] = value
+
+    def check(self) -> None:
+        """Assert what must always hold."""
+        self.objects._check()
+        cls: Any = self.layout.cls
+        for key, item in self.objects.items():
+            assert isinstance(item, cls)
+            assert item.idnumber == key
+            assert item.__branch__ is self.branch
+        assert self.overrides.keys() <= self.objects.keys()
+
+
+def _taken_out(objects: SortedDict, keys: Sequence[Any]) -> list[Any]:
+    """Take objects out, and return them; None for one that is not there."""
+    if len(keys) * _MANY < len(objects):
+        return [objects.pop(key, None) for key in keys]
+    found = list(map(objects.get, keys))  # so many that it is quicker to put the others in again
+    gone = set(keys)
+    rest = [(key, item) for key, item in dict.items(objects) if key not in gone]
+    try:
+        objects.clear()
+        objects.update(rest)
+    except BaseException:  # a signal's handler may raise anywhere, and the others must not be lost
+        objects.clear()
+        objects.update(rest)
+        raise
+    return found
+
+
+def settle_all(contents: Iterable[Contents]) -> None:
+    """Take in what was noted in several branches."""
+    for one in contents:
+        one.settle()
+
+
+def _folded(action: Action, item: Any, held: Mapping[str, Any], values: Mapping[str, Any]) -> Any:
+    """Return what an attribute holds once an action on it was carried out.
+
+    A container that is the object's own is changed in place, so that many members do not cost many copies.
+
+    Args:
+        action: An ``update``, ``add`` or ``remove``.
+        item: The destination's object.
+        held: Values that stand before the object's own.
+        values: The source's membership, for ``add`` and ``remove``.
+    """
+    if action.verb == "update":
+        return copy.copy(action.value)
+    own = action.attr not in held and not isinstance(getattr(type(item), action.attr, None), property)
+    members = held[action.attr] if action.attr in held else getattr(item, action.attr, None)
+    members = [] if members is None else members
+    if own and type(members) is set and action.value == action.value:
+        (members.add if action.verb == "add" else members.discard)(action.value)
+        return members
+    if own and type(members) is list and action.verb == "add":
+        members.append(copy.copy(action.value))
+        return members
+    if own and type(members) is list and not values and action.value in members:
+        members.remove(action.value)
+        return members
+    both_lists = isinstance(members, list) and isinstance(values.get(action.attr), list)
+    return _with_member(members, action.verb, copy.copy(action.value), once=both_lists)
+
+
+def _with_member(members: Any, verb: str, member: Any, *, once: bool) -> Any:
+    """Return a new container with one member more or less; removed ``once``, or as often as it stands there."""
+    changed = list(members)
+    if verb == "add":
+        changed.append(member)
+    elif once:
+        place = next((place for place, one in enumerate(changed) if equal(one, member)), None)
+        if place is not None:
+            del changed[place]
+    else:
+        changed = [one for one in changed if not equal(one, member)]
+    return type(members)(changed)
+
+
+def _copied(values: Sequence[Any]) -> Sequence[Any]:
+    """Return values of which no two objects share one that can be changed."""
+    return values if set(map(type, values)) <= _IMMUTABLE else list(map(copy.copy, values))

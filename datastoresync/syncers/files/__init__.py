@@ -1,0 +1,1 @@
+"""Files as stores: CSV, TSV, JSON, workbooks, Parquet."""

@@ -1,0 +1,248 @@
+"""What all syncers over files have in common: tables that are read as streams, and replaced as a whole."""
+
+from __future__ import annotations
+
+import os
+from abc import abstractmethod
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from types import TracebackType
+from typing import Any, ClassVar, Self
+
+from datastoresync.errors import SyncerError
+from datastoresync.syncers.changes import Change, Outcome, Same, Table
+from datastoresync.syncers.contents import Contents
+from datastoresync.syncers.files.places import Places
+from datastoresync.syncers.keyed import Keys, deleted, updated, upserted
+from datastoresync.syncers.projection import projected
+from datastoresync.syncers.records import Records
+from datastoresync.syncers.table_rewrite import names_of_tables, rewritten
+
+__all__ = ["FileSyncer"]
+
+_Change = Callable[[Contents, Contents, Keys], Contents]
+
+
+class FileSyncer(Places):
+    """A folder with a file for each table, or a single file whose table is called like it.
+
+    A path that is not there yet is a file if it ends in the format's suffix, and a folder otherwise. A table's name is
+    that of its file without the suffix; one that differs from another only in case or Unicode form is refused, and so
+    is one that would leave the folder or be hidden in it. Files that begin with a dot are no tables.
+
+    Each file is written beside, down to the disk, and moved into place: whoever reads, and whatever is killed, sees the
+    old one or the new one. A second writer is refused with `LockedError`; readers wait for nobody.
+
+    Args:
+        path: The folder or the file.
+        name: What messages call it; by default the format and the path.
+
+    Raises:
+        DeclarationError: The path is empty.
+    """
+
+    _fixed: ClassVar[bool] = True
+    """Whether all records of a table have the same columns."""
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({os.fspath(self.path)!r})"
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Do nothing: no file stays open between two calls."""
+
+    # What is read.
+
+    def tables(self) -> list[str]:
+        """Return the names of the tables that there are."""
+        return sorted(self._places())
+
+    def load(self, identifier: str) -> list[dict[str, Any]]:
+        """Return all records of a table, by column.
+
+        Raises:
+            SyncerError: The table is not there; the nearest one is named.
+            ImporterError: Its file is not what it says it is.
+        """
+        return list(self._open(identifier))
+
+    def read(
+        self, table: Table | str, attributes: Sequence[str] | None = None, *, identifiers: Sequence[str] | None = None
+    ) -> Records:
+        """Return a stream of the records of a table, in the order in which they stand there.
+
+        Args:
+            table: Where they are. An attribute with a `Link` comes as the set of its members.
+            attributes: The attributes to read; None for all columns and links.
+            identifiers: The attributes that a link's owner refers to; None for ``idnumber``.
+
+        Raises:
+            SyncerError: The table, a column or a link table is not there; the nearest one is named.
+            ImporterError: A file is not what it says it is.
+        """
+        return projected(self._open, Table(table) if isinstance(table, str) else table, attributes, identifiers)
+
+    @abstractmethod
+    def normalized(self, value: Any) -> Any:
+        """Return what `load` gives for a value that `dump` took.
+
+        Raises:
+            SyncerError: The format cannot hold the value, and `dump` refuses it.
+        """
+
+    # What is written.
+
+    def dump(self, identifier: str, *, data: Iterable[Mapping[str, Any]]) -> None:
+        """Replace all records of a table, or make it; without records, a table keeps its columns.
+
+        Raises:
+            LockedError: Another run is writing to it.
+            SyncerError: A value or a name cannot be written; the table is as it was.
+        """
+        new = Contents.of(data, identifier)
+        with self._writing([identifier]):
+            if not new.columns and identifier in self._places():
+                new = Contents(self._columns(identifier), new.records)
+            self._replace({identifier: new})
+
+    def append(self, identifier: str, *, data: Iterable[Mapping[str, Any]]) -> int:
+        """Put records at the end of a table, or make it; return their number.
+
+        Raises:
+            LockedError: Another run is writing to it.
+            SyncerError: A value or a name cannot be written; the table is as it was.
+        """
+        new = Contents.of(data, identifier)
+        with self._writing([identifier]):
+            stored = self._contents(identifier)
+            try:
+                self._replace({identifier: stored.extended(new)})
+            except SyncerError:
+                self._check_alone(identifier, new)
+                raise
+        return len(new.records)
+
+    def upsert(self, identifier: str, *, data: Iterable[Mapping[str, Any]], key: str | Sequence[str]) -> int:
+        """Change the records whose keys are there, and append the others; return the number of those given.
+
+        A column that a given record lacks keeps its stored value.
+
+        Raises:
+            LockedError: Another run is writing to the table.
+            SyncerError: A key is missing or stands twice, or a value cannot be written; the table is as it was.
+        """
+        return self._rekeyed(identifier, data, key, upserted, load=self._contents)[0]
+
+    def update(self, identifier: str, *, data: Iterable[Mapping[str, Any]], key: str | Sequence[str]) -> int:
+        """Change the given columns of the records with these keys; return their number.
+
+        Raises:
+            LockedError: Another run is writing to the table.
+            SyncerError: The table, a key or a column is not there, or a key stands twice, or a value cannot be written;
+                the table is as it was.
+        """
+        return self._rekeyed(identifier, data, key, updated, load=self._stored)[0]
+
+    def delete(self, identifier: str, *, data: Iterable[Mapping[str, Any]], key: str | Sequence[str]) -> int:
+        """Remove the records with these keys; return how many there were.
+
+        Raises:
+            LockedError: Another run is writing to the table.
+            SyncerError: The table is not there, or a key is missing or stands twice; the table is as it was.
+        """
+        return -self._rekeyed(identifier, data, key, deleted, load=self._stored)[1]
+
+    def apply_changes(self, changes: Sequence[Change], *, same: Same) -> list[Outcome]:
+        """Apply changes, and return their outcomes in the same order.
+
+        What is already so is ``done``. Whatever differs from what was expected is a ``conflict`` and stays as it is;
+        the updates of one object stand or fall together. A value that the format cannot hold makes its change
+        ``failed``, and all others ``undone``.
+
+        All files are written before the first is moved into place; a kill between two moves leaves some tables new and
+        some old, each of them whole.
+
+        Args:
+            changes: Parents first, then updates, then deletions, children first.
+            same: Compares a raw value, as `load` gives it, with an expected one.
+
+        Raises:
+            LockedError: Another run is writing to one of the tables.
+            SyncerError: A table or column is not there, or a file could not be written. Nothing was, unless the message
+                says so.
+        """
+        if not changes:
+            return []
+        with self._writing(names_of_tables(changes)):
+            outcomes, changed = rewritten(
+                changes, same=same, load=self._stored, normalized=self.normalized, fixed=self._fixed
+            )
+            self._replace(changed)
+        return outcomes
+
+    # How a format reads and writes.
+
+    @abstractmethod
+    def _open(self, identifier: str) -> Records:
+        """Return the records of a table, with all of its columns."""
+
+    def _contents(self, identifier: str) -> Contents:
+        """Return what a table holds; nothing if it is not there yet."""
+        return self._stored(identifier) if identifier in self._places() else Contents()
+
+    def _columns(self, identifier: str) -> tuple[str, ...]:
+        """Return the columns of a table that is to be emptied."""
+        return self._stored(identifier).columns
+
+    def _stored(self, identifier: str) -> Contents:
+        """Return what a table holds, which is to be written again."""
+        records = self._open(identifier)
+        return Contents(records.columns, list(records))
+
+    def _encoded_rows(self, identifier: str, contents: Contents, encode: Callable[[Any], Any]) -> Iterator[list[Any]]:
+        """Yield what is to be written of each record; name the place of a value that is refused."""
+        for number, record in enumerate(contents.records, 1):
+            try:
+                row = [encode(record.get(column)) for column in contents.columns]
+            except SyncerError as error:
+                column = next(column for column in contents.columns if _refused(encode, record.get(column)))
+                message = f"record {number} for table {identifier!r}, column {column!r}: {error}"
+                raise SyncerError(message) from error
+            yield row
+
+    def _check_alone(self, identifier: str, new: Contents) -> None:
+        """Name the place of a value that is refused as it stands among the records that were given."""
+        for _ in self._encoded_rows(identifier, new, self.normalized):
+            pass
+
+    def _rekeyed(
+        self,
+        identifier: str,
+        data: Iterable[Mapping[str, Any]],
+        key: str | Sequence[str],
+        change: _Change,
+        *,
+        load: Callable[[str], Contents],
+    ) -> tuple[int, int]:
+        """Change a table by key; return how many records were given, and by how many there are more now."""
+        given = Contents.of(data, identifier)
+        with self._writing([identifier]):
+            stored = load(identifier)
+            contents = change(stored, given, Keys(key, identifier, self.normalized))
+            if given.records:
+                self._replace({identifier: contents})
+        return len(given.records), len(contents.records) - len(stored.records)
+
+
+def _refused(encode: Callable[[Any], Any], value: Any) -> bool:
+    try:
+        encode(value)
+    except SyncerError:
+        return True
+    return False

@@ -1,0 +1,208 @@
+"""CSV and TSV files as a store: everything comes back as text."""
+
+from __future__ import annotations
+
+import csv
+import io
+import os
+import re
+from collections.abc import Mapping
+from datetime import date, time
+from decimal import Decimal
+from enum import Enum
+from pathlib import Path
+from typing import IO, Any, ClassVar, Literal
+from uuid import UUID
+
+from datastoresync.errors import DeclarationError, SyncerError
+from datastoresync.syncers.contents import Contents
+from datastoresync.syncers.files.base import FileSyncer
+from datastoresync.syncers.files.csv_reader import read_csv
+from datastoresync.syncers.files.formula import escaped, unescaped
+from datastoresync.syncers.files.text_file import LONGEST, codec
+from datastoresync.syncers.records import Records
+
+__all__ = ["CSVSyncer", "TSVSyncer"]
+
+_SPELLED: Mapping[str, str] = {"tab": "\t", "\\t": "\t"}
+"""Delimiters that are hard to write in a URL or a shell."""
+_PARTING = re.compile(r"[\r;\t|]")
+"""What a program may take for the end of a column, or of a line, unless there are quotes around it."""
+_SMALL = 16
+"""Bytes in a file that may hold one empty line and nothing else."""
+
+
+class CSVSyncer(FileSyncer):
+    r"""CSV files: ``users.csv`` in a folder is the table ``users``, with a header and a record a line.
+
+    Everything comes back as text: None as an empty one, numbers as Python writes them, dates, times, UUIDs and decimals
+    as their usual text, an enum member as its value. Sets, lists, dictionaries and bytes are refused. Text comes back
+    exactly as it was, newlines and all. A table that never had a record is a file of one empty line.
+
+    Reading is strict: see `read_csv`.
+
+    Args:
+        path: A folder, or one file.
+        delimiter: What separates the columns, one character; ``tab`` and ``\t`` are understood.
+        encoding: What the files are written in; ``utf-8-sig`` writes a byte order mark, which is always read through.
+        formulas: ``"escape"`` writes an apostrophe in front of text that a spreadsheet would take for a formula, and
+            takes it off again when it reads. ``"keep"`` does neither.
+        name: What messages call it.
+
+    Raises:
+        DeclarationError: An option is none.
+
+    >>> CSVSyncer("exports").normalized(7)
+    '7'
+    """
+
+    format: ClassVar[str] = "csv"
+    suffixes: ClassVar[tuple[str, ...]] = (".csv",)
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        delimiter: str = ",",
+        encoding: str = "utf-8",
+        formulas: Literal["escape", "keep"] = "escape",
+        name: str | None = None,
+    ) -> None:
+        super().__init__(path, name=name)
+        self.delimiter = _SPELLED.get(delimiter, delimiter)
+        if len(self.delimiter) != 1 or self.delimiter in '"\r\n':
+            message = f"a delimiter is one character, and neither a quote nor a newline (got {delimiter!r})"
+            raise DeclarationError(message)
+        if formulas not in ("escape", "keep"):
+            message = f"formulas is 'escape' or 'keep' (got {formulas!r})"
+            raise DeclarationError(message)
+        codec(encoding)
+        self.encoding = encoding
+        self.formulas = formulas
+
+    def normalized(self, value: Any) -> str:
+        """Return the text that `load` gives for a value that `dump` took.
+
+        Raises:
+            SyncerError: The value is a collection or bytes, or its text cannot be written in the encoding.
+        """
+        text = _text(value)
+        if "\0" in text:
+            message = "text with a NUL character cannot be written to a CSV file: remove it"
+            raise SyncerError(message)
+        if len(text) >= csv.field_size_limit() and len(text) > csv.field_size_limit():
+            message = f"a text of {len(text)} characters could not be read again: raise csv.field_size_limit"
+            raise SyncerError(message)
+        if not text.isascii() or self.encoding != "utf-8":
+            self._check_encoding(text)
+        return text
+
+    def _check_encoding(self, text: str) -> None:
+        try:
+            text.encode(self.encoding)
+        except UnicodeEncodeError as error:
+            character = f"U+{ord(text[error.start]):04X}"
+            message = f"text with the character {character} cannot be written as {self.encoding}"
+            raise SyncerError(message) from None
+
+    def _encode(self, value: Any) -> str:
+        text = self.normalized(value)
+        return escaped(text) if self.formulas == "escape" else text
+
+    def _open(self, identifier: str) -> Records:
+        path = self._place(identifier)
+        if self._is_blank(path):
+            return Records((), (), lambda _: f"{path}:1")
+        records = read_csv(path, encoding=self.encoding, delimiter=self.delimiter)
+        if self.formulas == "keep":
+            return records
+        columns = [unescaped(column) for column in records.columns]
+        return Records(columns, ([_unescaped(values) for values in chunk] for chunk in records.chunks), records.where)
+
+    def _is_blank(self, path: Path) -> bool:
+        """Whether a file holds one empty line, as opposed to nothing at all: it may have been cut off then."""
+        try:
+            if path.stat().st_size > _SMALL:
+                return False
+            text = path.read_bytes().decode(codec(self.encoding))
+        except (OSError, UnicodeDecodeError):
+            return False  # read_csv says what is wrong
+        return text.removeprefix("\ufeff") in ("\n", "\r\n")
+
+    def _save(self, file: IO[bytes], tables: Mapping[str, Contents]) -> None:
+        ((identifier, contents),) = tables.items()
+        text = io.TextIOWrapper(file, encoding=self.encoding, newline="")
+        header = [self._name(column, identifier) for column in contents.columns]
+        if contents.records and not header:
+            message = f"the records for table {identifier!r} have no columns: a CSV file cannot hold them"
+            raise SyncerError(message)
+        if not header:
+            text.write("\n")
+        else:
+            plain = csv.writer(text, delimiter=self.delimiter, lineterminator="\n")
+            quoted = csv.writer(text, delimiter=self.delimiter, lineterminator="\n", quoting=csv.QUOTE_ALL)
+            # At the very beginning, a mark would be taken for that of the encoding.
+            (quoted if header[0].startswith("\ufeff") or _PARTING.search("".join(header)) else plain).writerow(header)
+            for number, row in enumerate(self._encoded_rows(identifier, contents, self._encode), 1):
+                whole = "".join(row)
+                if len(whole) > LONGEST // 2:
+                    message = f"record {number} for table {identifier!r} is longer than {LONGEST // 2} characters"
+                    raise SyncerError(message)
+                # csv quotes a newline only if its lines end in one; the others part columns for programs that guess.
+                (quoted if _PARTING.search(whole) else plain).writerow(row)
+        text.flush()
+        text.detach()
+
+    def _name(self, column: str, identifier: str) -> str:
+        if not column.strip():
+            message = f"table {identifier!r} has a column whose name is empty: a CSV file cannot hold it"
+            raise SyncerError(message)
+        try:
+            return self._encode(column)
+        except SyncerError as error:
+            message = f"the name of column {column!r} of table {identifier!r}: {error}"
+            raise SyncerError(message) from error
+
+
+class TSVSyncer(CSVSyncer):
+    """Files whose columns are separated by tabs, with the suffix ``.tsv``; the same as `CSVSyncer` otherwise."""
+
+    format: ClassVar[str] = "tsv"
+    suffixes: ClassVar[tuple[str, ...]] = (".tsv",)
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        encoding: str = "utf-8",
+        formulas: Literal["escape", "keep"] = "escape",
+        name: str | None = None,
+    ) -> None:
+        super().__init__(path, delimiter="\t", encoding=encoding, formulas=formulas, name=name)
+
+
+def _text(value: Any) -> str:
+    if type(value) is str:
+        return value
+    if value is None:
+        return ""
+    if isinstance(value, Enum):
+        return _text(value.value)
+    if isinstance(value, str):
+        return str.__str__(value)
+    if isinstance(value, (date, time)):
+        return value.isoformat()
+    if isinstance(value, (int, float, Decimal, UUID)):
+        try:
+            return str(value)
+        except ValueError:
+            message = "an integer has too many digits to be written: see sys.set_int_max_str_digits"
+            raise SyncerError(message) from None
+    message = f"a {type(value).__name__} has no text that could be read again: make it a text first"
+    if isinstance(value, (set, frozenset, list, tuple)):
+        message += ", or give memberships a table of their own with Table(links=...)"
+    raise SyncerError(message)
+
+
+def _unescaped(values: Any) -> list[str]:
+    return [unescaped(value) if value[:1] == "'" else value for value in values]

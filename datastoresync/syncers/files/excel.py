@@ -1,0 +1,193 @@
+"""Excel workbooks as a store, through openpyxl."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import IO, Any, ClassVar
+
+from datastoresync.errors import SyncerError
+from datastoresync.syncers.contents import Contents
+from datastoresync.syncers.files.base import FileSyncer
+from datastoresync.syncers.files.excel_workbook import check_kept, openpyxl_module, title_fault, title_of, workbook
+from datastoresync.syncers.files.text_file import state_of
+from datastoresync.syncers.names import clash
+from datastoresync.syncers.records import Records
+
+__all__ = ["ExcelSyncer"]
+
+_ROWS, _COLUMNS = 2**20, 2**14
+"""The size of a sheet."""
+
+
+class ExcelSyncer(FileSyncer):
+    r"""Excel workbooks: a single one, whose sheets are the tables, or a folder with a workbook for each table.
+
+    A table has its columns' names in its first row, and a record in each row below; empty rows are skipped. What a cell
+    holds comes back as what it was:
+
+    - text, exactly, whatever it looks like; it is never a formula. An empty text is a cell with a format of its own;
+    - None, as an empty cell; booleans; floats; integers of up to 15 digits, longer ones as text;
+    - dates, datetimes and times, in whole milliseconds from 1 March 1900 on, and others (those with a time zone, too)
+      as text in ISO 8601;
+    - decimals and UUIDs as text, an enum member as its value.
+
+    NaN, infinity, text of more than 32,767 characters, bytes and collections are refused. Formulas in a workbook are
+    read as the results that were saved with them, and refused if there are none; so are cells that hold an error.
+
+    A dump replaces one sheet, formulas and formats and all, and keeps the values and formats of the others, but for the
+    format of single characters within a cell. What would be lost is read but not written: a workbook with charts,
+    pictures, shapes, pivot tables, controls or macros; one whose other sheets hold formulas, as the results that were
+    saved with them would be gone; and, but for a dump, a sheet that holds some itself. In a single workbook a
+    table's name is that of a sheet, so it has at most 31 characters, none of ``[]:*?/\``, and no apostrophe at its
+    ends. In a folder, the sheet that is called like the table is read, or else the only one.
+
+    Args:
+        path: A workbook, or a folder of workbooks.
+        name: What messages call it.
+
+    >>> ExcelSyncer("report.xlsx").normalized(10**15)
+    '1000000000000000'
+    """
+
+    format: ClassVar[str] = "xlsx"
+    suffixes: ClassVar[tuple[str, ...]] = (".xlsx",)
+
+    def normalized(self, value: Any) -> Any:
+        """Return what `load` gives for a value that `dump` took.
+
+        Raises:
+            SyncerError: No cell can hold it.
+            MissingDependencyError: openpyxl is not installed.
+        """
+        openpyxl_module()
+        from datastoresync.syncers.files.excel_cells import kept
+
+        return kept(value)
+
+    def __init__(self, path: str | os.PathLike[str], *, name: str | None = None) -> None:
+        super().__init__(path, name=name)
+        self._sheets: tuple[tuple[int, ...], list[str]] = ((), [])
+
+    def _places(self) -> dict[str, Path]:
+        places = super()._places()
+        return dict.fromkeys(self._titles(self.path), self.path) if places and self._single else places
+
+    def _titles(self, path: Path) -> list[str]:
+        """Return the names of the sheets of a workbook, which take a while to find out."""
+        state = state_of(path.stat())
+        if self._sheets[0] != state:
+            with workbook(path, read_only=True) as book:
+                self._sheets = (state, [sheet.title for sheet in book.worksheets])
+        return self._sheets[1]
+
+    def _check_single(self, identifier: str) -> None:
+        reason = title_fault(identifier)
+        if not reason and (other := clash(identifier, self._places())):
+            reason = f"there is {other!r}, and Excel ignores case"
+        if reason:
+            message = f"{identifier!r} cannot be the name of a sheet in {self.name}: {reason}"
+            raise SyncerError(message)
+
+    def _open(self, identifier: str) -> Records:
+        openpyxl_module()
+        from datastoresync.syncers.files.excel_rows import SheetRows
+
+        rows = SheetRows(self._place(identifier), identifier)
+        return Records(rows.header(), rows.chunks(), rows.where)
+
+    def _columns(self, identifier: str) -> tuple[str, ...]:
+        return self._open(identifier).columns
+
+    def _stored(self, identifier: str) -> Contents:
+        openpyxl_module()
+        from datastoresync.syncers.files.excel_rows import SheetRows
+
+        rows = SheetRows(self._place(identifier), identifier)
+        records = Records(rows.header(), rows.chunks(), rows.where)
+        contents = Contents(records.columns, list(records))
+        if rows.formula:
+            message = f"{rows.formula}: a formula, which would be replaced by its result: dump the whole table, or none"
+            raise SyncerError(message)
+        return contents
+
+    def _save(self, file: IO[bytes], tables: Mapping[str, Contents]) -> None:
+        openpyxl = openpyxl_module()
+        path = self._target(next(iter(tables)))
+        there = self._titles(path) if path.exists() else []
+        # In a folder, the only sheet of a workbook is the table, whatever it is called.
+        titles = {name: there[0] if len(there) == 1 and not self._single else title_of(name) for name in tables}
+        # All of it first: openpyxl leaves files behind if it is given up in the middle of a sheet.
+        sheets = {titles[name]: self._rows(name, contents) for name, contents in tables.items()}
+        if there:
+            check_kept(path)
+        if set(there) <= sheets.keys():
+            book = openpyxl.Workbook(write_only=True)
+            for title, rows in sheets.items():
+                _fill(book.create_sheet(title), rows)
+            book.save(file)
+            return
+        with workbook(path) as book:
+            for title, rows in sheets.items():
+                _fill(_emptied(book, title), rows)
+            for title in set(there) - sheets.keys():
+                _keep(book[title], path)
+            book.save(file)
+
+    def _rows(self, identifier: str, contents: Contents) -> list[list[Any]]:
+        """Return what the cells of a sheet are to hold, its header first."""
+        from datastoresync.syncers.files.excel_cells import kept
+
+        if len(contents.records) >= _ROWS or len(contents.columns) > _COLUMNS:
+            message = f"table {identifier!r} is larger than a sheet: {_ROWS - 1} records, {_COLUMNS} columns"
+            raise SyncerError(message)
+        if contents.records and not contents.columns:
+            message = f"the records for table {identifier!r} have no columns: a sheet cannot hold them"
+            raise SyncerError(message)
+        if any(not column.strip() for column in contents.columns):
+            message = f"table {identifier!r} has a column whose name is empty: a sheet cannot hold it"
+            raise SyncerError(message)
+        header = list(map(kept, contents.columns))
+        return [header, *self._encoded_rows(identifier, contents, kept)] if header else []
+
+
+def _fill(sheet: Any, rows: list[list[Any]]) -> None:
+    from datastoresync.syncers.files.excel_cells import cell_of
+
+    for values in rows:
+        cells = [cell_of(sheet, value) for value in values]
+        if all(value is None or value == "" for value in values):
+            cells.append(cell_of(sheet, ""))  # else it would be an empty row
+        sheet.append(cells)
+
+
+def _keep(sheet: Any, path: Path) -> None:
+    """Spell the floats of a sheet as they are, which openpyxl would round; refuse formulas, whose results it drops.
+
+    Raises:
+        SyncerError: The sheet holds a formula.
+    """
+    for cells in sheet.iter_rows():
+        for cell in cells:
+            if cell.data_type == "f":
+                message = (
+                    f"{path}, sheet {sheet.title!r}, cell {cell.coordinate}: the saved result of this formula would be "
+                    "lost if another sheet were written: keep formulas in a workbook of their own"
+                )
+                raise SyncerError(message)
+            if isinstance(cell.value, float):
+                cell.value = repr(cell.value)
+                cell.data_type = "n"
+
+
+def _emptied(book: Any, title: str) -> Any:
+    """Return a new sheet, in the place of the one of its name or at the end."""
+    if title not in book.sheetnames:
+        return book.create_sheet(title)
+    old = book[title]
+    place, state = book.index(old), old.sheet_state
+    book.remove(old)
+    new = book.create_sheet(title, place)
+    new.sheet_state = state
+    return new

@@ -1,0 +1,292 @@
+"""JSON files, and files of JSON lines, as a store: values come back as what they were."""
+
+from __future__ import annotations
+
+import json
+import os
+from abc import abstractmethod
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import islice
+from pathlib import Path
+from typing import IO, Any, ClassVar
+
+from datastoresync.errors import MalformedFileError, SyncerError
+from datastoresync.syncers.contents import Contents
+from datastoresync.syncers.files.base import FileSyncer
+from datastoresync.syncers.files.json_values import decoded, encoded, json_text
+from datastoresync.syncers.files.text_file import unreadable
+from datastoresync.syncers.records import Columns, Records
+
+__all__ = ["JSONLinesSyncer", "JSONSyncer"]
+
+_CHUNK = 8192
+"""Records a chunk."""
+_BLANK = " \t\r\n"
+_Numbered = tuple[int, dict[str, Any]]
+"""A record, and the line that it begins on."""
+
+
+class _JSON(FileSyncer):
+    """What both formats have in common."""
+
+    _fixed: ClassVar[bool] = False
+
+    def normalized(self, value: Any) -> Any:
+        """Return what `load` gives for a value that `dump` took: the same, but an enum member is its value.
+
+        Raises:
+            SyncerError: It is of a type that is not kept: see `JSONSyncer`.
+        """
+        return decoded(encoded(value))
+
+    def load(self, identifier: str) -> list[dict[str, Any]]:
+        """Return all records of a table, each with the keys that it has there.
+
+        Raises:
+            SyncerError: The table is not there; the nearest one is named.
+            MalformedFileError: Its file is not a list of objects, with the line.
+        """
+        return [record for _, record in self._numbered(self._place(identifier))]
+
+    def _open(self, identifier: str) -> Records:
+        path = self._place(identifier)
+        found = list(self._numbered(path))
+        columns = list(dict.fromkeys(column for _, record in found for column in record))
+        lines = [line for line, _ in found]
+
+        def where(index: int) -> str:
+            return f"{path}:{lines[index]}"
+
+        return Records(columns, _chunks((record for _, record in found), columns), where)
+
+    def _stored(self, identifier: str) -> Contents:
+        return Contents.of(self.load(identifier), identifier)
+
+    @abstractmethod
+    def _numbered(self, path: Path) -> Iterator[_Numbered]:
+        """Yield the records of a file."""
+
+    def _texts(self, identifier: str, contents: Contents) -> Iterator[dict[str, str]]:
+        """Yield each record as the JSON of its keys and values; name the place of a value that is refused."""
+        keys: dict[str, str] = {}
+        for number, record in enumerate(contents.records, 1):
+            texts: dict[str, str] = {}
+            for column, value in record.items():
+                try:
+                    if column not in keys:
+                        keys[column] = json_text(encoded(column))
+                    texts[keys[column]] = json_text(encoded(value))
+                except (SyncerError, RecursionError) as error:
+                    reason = "it is nested too deeply" if isinstance(error, RecursionError) else error
+                    message = f"record {number} for table {identifier!r}, column {column!r}: {reason}"
+                    raise SyncerError(message) from error
+            yield texts
+
+
+class JSONSyncer(_JSON):
+    """JSON files: ``users.json`` in a folder is the table ``users``, a list of objects, indented, in UTF-8.
+
+    Text, numbers, booleans, None, lists and dictionaries are what they are in JSON; integers may have any size. What
+    JSON has no words for comes back too: a date, a datetime, a time, a timedelta, a Decimal, a UUID, bytes, a tuple, a
+    set, NaN and infinity are written as an object of one key, such as ``{"$decimal": "1.10"}``; a real object that
+    looks like one of these is written as ``{"$object": …}``. An enum member comes back as its value. Anything else
+    is refused.
+
+    A file is read into memory as a whole. Two equal keys in an object, ``NaN`` and numbers too large for a float are
+    refused, with the line.
+
+    Args:
+        path: A folder, or one file.
+        name: What messages call it.
+
+    >>> JSONSyncer("exports").normalized({1, 2})
+    {1, 2}
+    """
+
+    format: ClassVar[str] = "json"
+    suffixes: ClassVar[tuple[str, ...]] = (".json",)
+
+    def _numbered(self, path: Path) -> Iterator[_Numbered]:
+        text = _decoded_text(_bytes(path), path, 1)
+        yield from _Document(text, path).records()
+
+    def _save(self, file: IO[bytes], tables: Mapping[str, Contents]) -> None:
+        ((identifier, contents),) = tables.items()
+        before = b"[\n"
+        for texts in self._texts(identifier, contents):
+            lines = ",\n".join(f"    {key}: {value}" for key, value in texts.items())
+            file.write(before + (f"  {{\n{lines}\n  }}" if lines else "  {}").encode())
+            before = b",\n"
+        file.write(b"\n]\n" if contents.records else b"[]\n")
+
+
+class JSONLinesSyncer(_JSON):
+    """Files with a JSON object a line: ``users.jsonl`` in a folder is the table ``users``; values as in `JSONSyncer`.
+
+    Empty lines are skipped. A table without records is a file of one empty line; a file with nothing in it at all is
+    refused, as it may have been cut off.
+
+    Args:
+        path: A folder, or one file.
+        name: What messages call it.
+    """
+
+    format: ClassVar[str] = "jsonl"
+    suffixes: ClassVar[tuple[str, ...]] = (".jsonl", ".ndjson")
+
+    def _numbered(self, path: Path) -> Iterator[_Numbered]:
+        line = 0
+        try:
+            with path.open("rb") as file:
+                for line, raw in enumerate(file, 1):
+                    text = _decoded_text(raw, path, line)
+                    if text.strip(_BLANK):
+                        yield line, _Document(text, path, line).only()
+        except OSError as error:
+            raise MalformedFileError(unreadable(path, error), where=str(path)) from error
+        if not line:
+            message = "the file is empty: one without records holds an empty line"
+            raise MalformedFileError(message, where=str(path))
+
+    def _save(self, file: IO[bytes], tables: Mapping[str, Contents]) -> None:
+        ((identifier, contents),) = tables.items()
+        for texts in self._texts(identifier, contents):
+            pairs = ", ".join(f"{key}: {value}" for key, value in texts.items())
+            file.write(f"{{{pairs}}}\n".encode())
+        if not contents.records:
+            file.write(b"\n")
+
+
+class _Document:
+    """A text in JSON that is read object by object, so that each is known by its line.
+
+    Args:
+        text: The whole text.
+        path: Where it is from.
+        line: The line that it begins on.
+    """
+
+    def __init__(self, text: str, path: Path, line: int = 1) -> None:
+        self._text = text
+        self._path = path
+        self._line = line
+        self._counted = 0
+        self._decoder = json.JSONDecoder(object_pairs_hook=_object, parse_constant=_no_constant, parse_float=_finite)
+
+    def records(self) -> Iterator[_Numbered]:
+        """Yield the objects of the list that the text is."""
+        place = self._after(0)
+        if not self._text[place:]:
+            raise self._error("the file is empty: one without records holds []", place)
+        if self._text[place] != "[":
+            raise self._error("the file is no list: it must begin with [ and hold objects", place)
+        place = self._after(place + 1)
+        if self._text[place : place + 1] == "]":
+            self._end(place + 1)
+            return
+        while True:
+            line = self._line_of(place)
+            record, place = self._record(place)
+            yield line, record
+            place = self._after(place)
+            if self._text[place : place + 1] != ",":
+                break
+            place = self._after(place + 1)
+        if self._text[place : place + 1] != "]":
+            what = "the file ends within the list: it may be cut off" if place == len(self._text) else "no , or ] here"
+            raise self._error(what, place)
+        self._end(place + 1)
+
+    def only(self) -> dict[str, Any]:
+        """Return the one object that the text is."""
+        record, place = self._record(self._after(0))
+        self._end(place)
+        return record
+
+    def _record(self, place: int) -> tuple[dict[str, Any], int]:
+        try:
+            found, end = self._decoder.raw_decode(self._text, place)
+            # A record is never a value that says what it is, whatever its only column is called.
+            record = {key: decoded(item) for key, item in found.items()} if isinstance(found, dict) else None
+        except json.JSONDecodeError as error:
+            cut = " (the file may be cut off)" if not self._text[error.pos :].strip(_BLANK) else ""
+            reason = error.msg[:1].lower() + error.msg[1:]
+            raise self._error(f"not JSON: {reason}{cut}", error.pos) from None
+        except RecursionError:
+            raise self._error("the object that begins here is nested too deeply", place) from None
+        except ValueError as error:
+            raise self._error(f"in the object that begins here, {error}", place) from None
+        if record is None:
+            raise self._error(f"an object must begin here, not a {type(found).__name__}", place)
+        return record, end
+
+    def _after(self, place: int) -> int:
+        """Return the place of the next character that is not blank."""
+        text = self._text
+        while place < len(text) and text[place] in _BLANK:
+            place += 1
+        return place
+
+    def _end(self, place: int) -> None:
+        place = self._after(place)
+        if place < len(self._text):
+            raise self._error("more behind the end of what should be all", place)
+
+    def _line_of(self, place: int) -> int:
+        """Return the line of a place that is not before the last one asked for."""
+        self._line += self._text.count("\n", self._counted, place)
+        self._counted = place
+        return self._line
+
+    def _error(self, message: str, place: int) -> MalformedFileError:
+        line = self._line + self._text.count("\n", self._counted, place)
+        column = place - self._text.rfind("\n", 0, place)
+        return MalformedFileError(message, where=f"{self._path}:{line}:{column}", line=line, column=column)
+
+
+def _bytes(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise MalformedFileError(unreadable(path, error), where=os.fspath(path)) from error
+
+
+def _decoded_text(raw: bytes, path: Path, line: int) -> str:
+    try:
+        text = raw.decode()
+    except UnicodeDecodeError as error:
+        before = raw[: error.start]
+        line += before.count(b"\n")
+        column = len(before[before.rfind(b"\n") + 1 :].decode(errors="replace")) + 1
+        message = f"byte 0x{raw[error.start]:02x} is not utf-8: save the file as utf-8"
+        raise MalformedFileError(message, where=f"{path}:{line}:{column}", line=line, column=column) from None
+    return text.removeprefix("\ufeff") if line == 1 else text
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        keys = [key for key, _ in pairs]
+        twice = next(key for key in found if keys.count(key) > 1)
+        message = f"the key {twice!r} stands twice: remove one"
+        raise ValueError(message)
+    return found
+
+
+def _no_constant(text: str) -> Any:
+    message = f'{text} is not JSON: write {{"$float": "nan"}}, "inf" or "-inf"'
+    raise ValueError(message)
+
+
+def _finite(text: str) -> float:
+    found = float(text)
+    if found in (float("inf"), float("-inf")):
+        message = f"{text} is too large for a float: write it as a text"
+        raise ValueError(message)
+    return found
+
+
+def _chunks(records: Iterable[dict[str, Any]], columns: Sequence[str]) -> Iterator[Columns]:
+    waiting = iter(records)
+    while chunk := list(islice(waiting, _CHUNK)):
+        yield [[record.get(column) for record in chunk] for column in columns]

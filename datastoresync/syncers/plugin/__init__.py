@@ -1,0 +1,1 @@
+"""Syncers of your own, in folders."""

@@ -1,0 +1,178 @@
+"""A syncer of your own: a folder with ``MANIFEST.json`` and ``syncer.py``, imported as a package that is its alone."""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from datastoresync.errors import DeclarationError, ManifestError, SyncerError
+from datastoresync.syncers.configuration import cause_of, misfit_of, parameters_of, raised, secrets_in, without_secrets
+from datastoresync.syncers.plugin.manifest import CODE, Manifest, read_json, read_manifest, refused
+from datastoresync.syncers.plugin.package import import_code
+from datastoresync.syncers.protocol import Syncer, fault_of
+from datastoresync.syncers.url import did_you_mean
+
+if TYPE_CHECKING:
+    import sqlalchemy
+
+__all__ = ["load_syncer"]
+
+_HOOKS = ("__post_init__", "__post_init_post_parse__", "__post_init__post_parse__", "__attrs_post_init__")
+
+
+def load_syncer(
+    folder: str | os.PathLike[str],
+    configuration: Mapping[str, Any] | str | os.PathLike[str] | None = None,
+    *,
+    metadata: sqlalchemy.MetaData | None = None,
+) -> Any:
+    """Make the syncer that a folder describes.
+
+    ``MANIFEST.json`` says its ``name``, its ``syncer_class`` and the ``requirements``, which are checked, never
+    installed. The code in ``syncer.py`` may import the files beside it, as ``import util`` or ``from . import util``;
+    it gets those of its own folder, whatever others are called.
+
+    A class with a true ``__is_database__`` has a ``cnxn``, an engine or a connection of SQLAlchemy: before anything is
+    asked of it, the tables in ``metadata`` are made there, and committed. Without ``metadata`` none are.
+
+    Args:
+        folder: Where it is.
+        configuration: The arguments of the class by name, or the path of a JSON file that holds them. A required
+            ``name`` that is not among them is the manifest's.
+        metadata: The tables that a database is to have; other stores need none.
+
+    Returns:
+        An instance of the class, which is a `Syncer`.
+
+    Raises:
+        ManifestError: The manifest, the class or the configuration is wrong, a requirement is not met, or the code
+            raised; ``path`` is the file to look into.
+        SyncerError: The tables could not be made.
+    """
+    manifest = read_manifest(Path(folder))
+    code = manifest.folder / CODE
+    options = _options(configuration)
+    secrets = secrets_in(options)
+    kind = _class_of(manifest, secrets)
+    if fault := fault_of(kind):
+        raise refused(code, f"the class {kind.__name__} {fault}")
+    _require_constructor(code, kind)
+    parameters = parameters_of(kind)
+    if parameters is not None:
+        named = parameters.get("name")
+        if named is not None and named.default is named.empty:
+            options.setdefault("name", manifest.name)
+        if misfit := misfit_of(parameters, options):
+            raise refused(code, f"the class {kind.__name__} {misfit}{_hint(kind, options)}")
+    syncer = _run(code, secrets, lambda: kind(**options))
+    if not isinstance(syncer, Syncer) or not isinstance(syncer.name, str) or not syncer.name:
+        raise refused(code, f"a {kind.__name__} has no name: write name = {manifest.name!r} in the class")
+    if getattr(syncer, "__is_database__", False):
+        _make_tables(code, syncer, metadata, secrets)
+    return syncer
+
+
+def _options(configuration: Mapping[str, Any] | str | os.PathLike[str] | None) -> dict[str, Any]:
+    if isinstance(configuration, (str, os.PathLike)):
+        path = Path(configuration)
+        configuration = read_json(path)
+        if not isinstance(configuration, Mapping):
+            raise refused(path, "it must hold an object: the options of the syncer by name")
+    if configuration is not None and not isinstance(configuration, Mapping):
+        kind = type(configuration).__name__
+        message = (
+            f"a configuration is a mapping from the options of the syncer to their values, or a path, not a {kind}"
+        )
+        raise DeclarationError(message)
+    return dict(configuration or {})
+
+
+# The class -----------------------------------------------------------------------------------------------------------
+
+
+def _run(code: Path, secrets: tuple[str, ...], call: Callable[[], Any]) -> Any:
+    """Call code of the plug-in's; whatever it raises becomes an error that says where."""
+    try:
+        return call()
+    except ManifestError:
+        raise
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - it is raised again, and caused by it unless that tells
+        hint = ""
+        if isinstance(error, ModuleNotFoundError):
+            hint = "; if that is a package, list it in the manifest's requirements and install it"
+        reason = raised(error, code.parent.resolve(), secrets)
+        raise refused(code, f"its code raised an error: {reason}{hint}") from cause_of(error, secrets)
+
+
+def _class_of(manifest: Manifest, secrets: tuple[str, ...]) -> type[Any]:
+    code = manifest.folder / CODE
+    module = _run(code, secrets, lambda: import_code(manifest.folder, manifest.name))
+    kind = getattr(module, manifest.syncer_class, None)
+    if isinstance(kind, type):
+        return kind
+    if kind is not None:
+        raise refused(code, f"{manifest.syncer_class} is a {type(kind).__name__}, and must be a class")
+    classes = [name for name, each in vars(module).items() if isinstance(each, type)]
+    hint = did_you_mean(manifest.syncer_class, classes) or ": there is none at all"
+    raise refused(code, f"there is no class {manifest.syncer_class!r}, which the manifest names as syncer_class{hint}")
+
+
+def _require_constructor(code: Path, kind: type[Any]) -> None:
+    """Refuse a class with a method that a decorator would call, and that nothing calls."""
+    hook = next((hook for hook in _HOOKS if hasattr(kind, hook)), None)
+    if hook is None or kind.__init__ is not object.__init__:  # whoever writes one calls the hook, or has it called
+        return
+    decorator = "attrs.define" if hook == "__attrs_post_init__" else "dataclass"
+    lost = "`cnxn` and whatever else" if getattr(kind, "__is_database__", False) else "whatever"
+    raise refused(
+        code,
+        f"nothing calls the {hook} of the class {kind.__name__}, so that {lost} it sets is missing: write @{decorator} "
+        "above the class",
+    )
+
+
+def _hint(kind: type[Any], options: Mapping[str, Any]) -> str:
+    """Say that fields were declared, but made no constructor."""
+    declared = inspect.get_annotations(kind)
+    if kind.__init__ is object.__init__ and not dataclasses.is_dataclass(kind) and set(options) & set(declared):
+        return " (it declares fields, but makes no constructor of them: write @dataclass above it)"
+    return ""
+
+
+# The tables ----------------------------------------------------------------------------------------------------------
+
+
+def _make_tables(code: Path, syncer: Any, metadata: Any, secrets: tuple[str, ...]) -> None:
+    kind = type(syncer).__name__
+    bind = getattr(syncer, "cnxn", None)
+    if bind is None:
+        raise refused(
+            code,
+            f"a {kind} says that it is a database, but has no cnxn: set self.cnxn to an engine or a connection of "
+            "SQLAlchemy, in __post_init__ if the class is a @dataclass",
+        )
+    if metadata is None:
+        return
+    if not callable(getattr(metadata, "create_all", None)):
+        message = f"metadata must be a sqlalchemy.MetaData with the tables (it is a {type(metadata).__name__})"
+        raise DeclarationError(message)
+    url = getattr(getattr(bind, "engine", None), "url", None)
+    if url is None:
+        raise refused(code, f"the cnxn of a {kind} is a {type(bind).__name__}: it must be an engine or a connection")
+    password = getattr(url, "password", None)
+    known = (*secrets, *secrets_in({"password": password, **getattr(url, "query", {})}))
+    try:
+        metadata.create_all(bind)
+        if hasattr(bind, "commit"):
+            bind.commit()  # a connection would keep them to itself
+    except Exception as error:  # noqa: BLE001 - listeners of the plug-in's own run in it, and may raise anything
+        from datastoresync.syncers.sql.errors import reason_of
+
+        if hasattr(bind, "rollback"):
+            bind.rollback()
+        message = f"the tables of {syncer.name} could not be made: {without_secrets(reason_of(error), known)}"
+        raise SyncerError(message) from None

@@ -1,0 +1,149 @@
+"""``MANIFEST.json``: what a folder with a syncer says of itself. It is judged before any of its code runs."""
+
+from __future__ import annotations
+
+import json
+import keyword
+import re
+import shlex
+from collections.abc import Mapping
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any, Final
+
+import attrs
+
+from datastoresync.errors import ManifestError
+from datastoresync.syncers.plugin.requirement import unmet
+
+__all__ = ["CODE", "MANIFEST", "Manifest", "read_json", "read_manifest", "refused"]
+
+MANIFEST: Final = "MANIFEST.json"
+CODE: Final = "syncer.py"
+_KEYS: Final = ("name", "syncer_class", "requirements")
+_NAME = re.compile(r"[\w-]+([ .][\w-]+)*")
+_EXAMPLE: Final = '{"name": "mine", "syncer_class": "Mine", "requirements": []}'
+
+
+@attrs.frozen
+class Manifest:
+    """What a manifest says.
+
+    Args:
+        folder: Where it is, and ``syncer.py`` with it.
+        name: What the syncer is called.
+        syncer_class: The class in ``syncer.py``.
+        requirements: The packages that it needs, as pip takes them.
+    """
+
+    folder: Path
+    name: str
+    syncer_class: str
+    requirements: tuple[str, ...] = ()
+
+
+def refused(path: Path, reason: str) -> ManifestError:
+    """Return the error that names the file, and says why it is refused."""
+    return ManifestError(f"{path}: {reason}", path=str(path))
+
+
+def read_manifest(folder: Path) -> Manifest:
+    """Read the manifest of a folder, and check all that it says, short of running any code.
+
+    Keys other than the three are for people, and left alone, unless one looks like a slip of the pen.
+
+    Raises:
+        ManifestError: There is no such folder, manifest or ``syncer.py``, or what the manifest says cannot be.
+    """
+    if not folder.is_dir():
+        raise refused(folder, f"there is no such folder: it must hold {MANIFEST} and {CODE}")
+    path = inside(folder, MANIFEST)
+    said = read_json(path)
+    if not isinstance(said, dict):
+        raise refused(path, f"it holds a {type(said).__name__}, and must be an object: {_EXAMPLE}")
+    for key in said:
+        near = get_close_matches(key, _KEYS, 1, 0.8)
+        if near and key not in _KEYS:
+            raise refused(path, f"there is no key {key!r}: did you mean {near[0]!r}?")
+    name = _text(path, said, "name")
+    if not _NAME.fullmatch(name):
+        raise refused(path, f"the name {name!r} is no plain name: write letters, digits, - and _, and no path")
+    syncer_class = _text(path, said, "syncer_class")
+    if not syncer_class.isidentifier() or keyword.iskeyword(syncer_class):
+        raise refused(
+            path,
+            f"the syncer_class {syncer_class!r} is no name of a class: write that of one in {CODE}, without a path",
+        )
+    manifest = Manifest(folder, name, syncer_class, _requirements(path, said.get("requirements")))
+    inside(folder, CODE)
+    return manifest
+
+
+def inside(folder: Path, name: str) -> Path:
+    """Return the path of a file, which must be in the folder, even if it is a link."""
+    path = folder / name
+    if not path.is_file():
+        others = [each.name for each in folder.iterdir() if each.name.lower() == name.lower()]
+        hint = f"{others[0]} must be spelled so" if others else f"the folder must hold {MANIFEST} and {CODE}"
+        raise refused(path, f"there is no such file: {hint}")
+    if not path.resolve().is_relative_to(folder.resolve()):
+        raise refused(path, "it is a link that leads out of its folder: put the file itself there")
+    return path
+
+
+def read_json(path: Path) -> Any:
+    """Return what a file of JSON holds.
+
+    Raises:
+        ManifestError: It cannot be read, is not JSON in UTF-8, or has a key twice in one object.
+    """
+
+    def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        found: dict[str, Any] = {}
+        for key, value in pairs:
+            if key in found:
+                raise refused(path, f"the key {key!r} stands there twice: leave one out")
+            found[key] = value
+        return found
+
+    try:
+        return json.loads(path.read_text(encoding="utf-8-sig"), object_pairs_hook=unique)
+    except OSError as error:
+        raise refused(path, f"it cannot be read ({error.strerror})") from error
+    except UnicodeDecodeError as error:
+        raise refused(path, f"it is not in UTF-8 (byte {error.start + 1}): save it so") from error
+    except json.JSONDecodeError as error:
+        raise refused(
+            path, f"it is not JSON: line {error.lineno}, column {error.colno}: {error.msg.lower()}"
+        ) from error
+    except RecursionError as error:
+        raise refused(path, "its brackets are too deep to be what it should") from error
+
+
+def _text(path: Path, said: Mapping[str, Any], key: str) -> str:
+    if key not in said:
+        raise refused(path, f"it lacks {key!r}: write it like {_EXAMPLE}")
+    value = said[key]
+    if not isinstance(value, str) or not value:
+        raise refused(path, f"{key!r} must be a text (it is {value!r}): write it like {_EXAMPLE}")
+    return value
+
+
+def _requirements(path: Path, listed: Any) -> tuple[str, ...]:
+    if listed is None:
+        return ()
+    if not isinstance(listed, list) or not all(isinstance(each, str) for each in listed):
+        raise refused(path, f"'requirements' must be a list of texts, such as [\"package>=1.2\"] (it is {listed!r})")
+    missing = []
+    for each in listed:
+        try:
+            reason = unmet(each)
+        except ValueError as error:
+            raise refused(path, f"the requirement {each!r} is not understood: {error}") from error
+        if reason:
+            missing.append((each, reason))
+    if missing:
+        reasons = "; ".join(reason for _, reason in missing)
+        command = f"pip install {shlex.join(each for each, _ in missing)}"
+        raise refused(path, f"it requires what is not here: {reasons}. Nothing is installed for you: {command}")
+    return tuple(listed)

@@ -1,0 +1,317 @@
+"""Applies changes to the tables of a database: in blocks, in one transaction, and never over somebody else's change.
+
+Needs SQLAlchemy, and is only imported once an `SQLSyncer` opens its database.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import chain, groupby
+from typing import Any, Self
+
+import attrs
+
+from datastoresync.errors import SyncerError
+from datastoresync.syncers.change_batch import parts_of
+from datastoresync.syncers.changes import Change, Outcome, Outcomes, Same
+from datastoresync.syncers.sql.blocks import SEGMENT, Batch, Keyed, Places, Unit, blocks, groups
+from datastoresync.syncers.sql.bulk import FEWEST, Bulk, bulk_for
+from datastoresync.syncers.sql.catalog import Catalogue, StoredLink
+from datastoresync.syncers.sql.database import CommitInterrupt, Database
+from datastoresync.syncers.sql.pipelining import Ahead, Segment
+from datastoresync.syncers.sql.statements import Key, RefusalError, Row, Statements
+
+__all__ = ["apply_changes"]
+
+_DONE = Outcome("done")
+_GONE = Outcome("conflict", "no longer there: it was deleted since the import")
+_SEVERAL = Outcome("conflict", "its key stands in more than one row, so none of them was touched")
+_UNDONE = Outcome("undone", "rolled back together with a change that failed")
+_UNKNOWN = Outcome("failed", "interrupted during the commit: it may be done all the same, so import again")
+
+
+class _CulpritError(Exception):
+    """The change for which everything is rolled back."""
+
+    def __init__(self, unit: Unit, reason: str) -> None:
+        super().__init__(reason)
+        self.unit = unit
+        self.reason = reason
+
+
+def apply_changes(database: Database, changes: Iterable[Change], *, same: Same) -> Sequence[Outcome]:
+    """Apply changes in one transaction, as `SQLSyncer.apply_changes` describes; they are taken as they come.
+
+    Raises:
+        LockedError: Another run is writing to one of the tables.
+        SyncerError: A table or column is not there, or the store as a whole gave up. Nothing was written.
+        CommitInterrupt: Ctrl-C came too late to undo the changes; it has their ``outcomes``.
+    """
+    waiting = map(Segment, parts_of(changes, SEGMENT, FEWEST))
+    first = next(waiting, None)
+    outcomes = Outcomes()
+    if first is None:
+        return outcomes
+    ahead = Ahead(
+        chain([first], waiting), lambda segment: segment.prepare(places, writer.bulk, len(outcomes), writer.fewest)
+    )
+    try:
+        with database.writing() as connection:
+            with database.refusals("cannot apply the changes to"):
+                places = Places(Catalogue(connection, database.name))
+            writer = _Writer.of(Statements(connection, database.secrets, ahead.look), same)
+            locked: set[str] = set()
+            for segment in ahead:
+                with database.refusals("cannot apply the changes to"):
+                    found = segment.batches(places, len(outcomes), writer.fewest)
+                    names = places.catalogue.names_to_write()
+                database.lock(connection, locked.symmetric_difference(names))
+                locked.update(names)
+                outcomes.extend(segment.count, _DONE)
+                for unit, outcome in chain.from_iterable(map(writer.write, found)):
+                    for position, _ in unit.changes:
+                        outcomes[position] = outcome
+                found.clear()  # before the next ones are made
+    except _CulpritError as culprit:
+        return _failed(culprit, len(outcomes) + sum(segment.count for segment in ahead))
+    except CommitInterrupt as interrupt:
+        interrupt.outcomes = outcomes if interrupt.committed else Outcomes(len(outcomes), _UNKNOWN)
+        raise
+    except RefusalError as refusal:
+        message = f"{database.name} gave up, and nothing was written: {refusal.reason}"
+        raise (refusal.blames_store or SyncerError)(message) from None
+    return outcomes
+
+
+def _failed(culprit: _CulpritError, count: int) -> Outcomes:
+    outcomes = Outcomes(count, _UNDONE)
+    for position, _ in culprit.unit.changes:
+        outcomes[position] = Outcome("failed", culprit.reason)
+    return outcomes
+
+
+@attrs.frozen(eq=False)
+class _Current:
+    """What the rows of a block hold now.
+
+    Args:
+        rows: The rows by key.
+        members: The members of the link tables that were asked for: by attribute and key.
+    """
+
+    rows: Mapping[Key, list[Row]]
+    members: Mapping[str, Mapping[Key, Mapping[Key, Any]]]
+
+    def value(self, key: Key, attribute: str) -> Any:
+        """Return the raw value of an attribute of the one row of a key."""
+        if attribute in self.members:
+            return set(self.members[attribute].get(key, {}).values())
+        return self.rows[key][0][attribute]
+
+
+@attrs.frozen(eq=False)
+class _Writer:
+    """Decides about each unit by what its row holds now, and writes what has no conflict."""
+
+    statements: Statements
+    same: Same
+    bulk: Bulk | None
+
+    @classmethod
+    def of(cls, statements: Statements, same: Same) -> Self:
+        """Return what writes through these statements, in bulk where the database can."""
+        return cls(statements, same, bulk_for(statements, same))
+
+    @property
+    def fewest(self) -> int:
+        """Changes below which a batch is not worth it."""
+        return sys.maxsize if self.bulk is None else FEWEST
+
+    def write(self, some: Batch | list[Unit]) -> Iterator[tuple[Unit, Outcome]]:
+        """Apply changes; yield those units of them that were looked at, with what became of them. All others are done.
+
+        Raises:
+            _CulpritError: A unit could not be written.
+            RefusalError: The store as a whole gave up.
+        """
+        left: Iterable[Sequence[Unit]] = groups(some) if isinstance(some, list) else [self._left(some)]
+        for block in chain.from_iterable(map(blocks, left)):
+            yield from zip(block, self._block(block), strict=True)
+
+    def _left(self, batch: Batch) -> list[Unit]:
+        return batch.units(range(len(batch.changes)) if self.bulk is None else self.bulk.write(batch))
+
+    def _block(self, block: Sequence[Unit]) -> list[Outcome]:
+        """Apply a block; if a statement fails, one unit after the other, to find the one that it failed for."""
+        verbs: dict[str, Callable[[Keyed, Sequence[Unit]], list[Outcome]]] = {
+            "insert": self._insert,
+            "update": self._update,
+            "delete": self._delete,
+            "link": self._link,
+            "unlink": self._unlink,
+        }
+        write = verbs[block[0].verb]
+        try:
+            with self.statements.savepoint():
+                return write(block[0].keyed, block)
+        except RefusalError as refusal:
+            if refusal.blames_store:
+                raise
+        outcomes = []
+        for unit in block:
+            try:
+                outcomes += write(unit.keyed, [unit])
+            except RefusalError as refusal:
+                if refusal.blames_store:
+                    raise
+                raise _CulpritError(unit, refusal.reason) from None
+        return outcomes
+
+    def _insert(self, keyed: Keyed, block: Sequence[Unit]) -> list[Outcome]:
+        current = self._current(keyed, block, [unit.change.values for unit in block])
+        outcomes, new = [], []
+        for unit in block:
+            outcome = _there(current, unit, _DONE)
+            if outcome is None:
+                different = self._different(current, unit, unit.change, unit.change.values)
+                reason = f"already there since the import, and different in {', '.join(different)}"
+                outcome = Outcome("conflict", reason) if different else _DONE
+            elif outcome is _DONE:
+                new.append(unit)
+            outcomes.append(outcome)
+        # Rows with the same columns go together only as long as they follow each other: parents must stay first.
+        for columns, rows in groupby((_new_row(unit) for unit in new), key=tuple):
+            self.statements.insert(keyed.target.stored, columns, [tuple(row.values()) for row in rows])
+        for attribute in current.members:
+            members = [(unit.key, unit.change.values[attribute]) for unit in new if attribute in unit.change.values]
+            self._add_members(keyed.target.links[attribute], current.members[attribute], members)
+        return outcomes
+
+    def _update(self, keyed: Keyed, block: Sequence[Unit]) -> list[Outcome]:
+        current = self._current(keyed, block, [change.values for unit in block for _, change in unit.changes])
+        outcomes = []
+        rows: dict[tuple[str, ...], list[tuple[Any, ...]]] = {}
+        members: dict[str, list[tuple[Key, Any]]] = {}
+        for unit in block:
+            outcome = _there(current, unit, _GONE)
+            values: Row = {}
+            if outcome is None:
+                values, changed = self._wanted(current, unit)
+                outcome = _changed(changed)
+            outcomes.append(outcome)
+            if outcome is not _DONE:
+                continue
+            for attribute in keyed.target.links.keys() & values.keys():
+                members.setdefault(attribute, []).append((unit.key, values.pop(attribute)))
+            if values:
+                columns = tuple(keyed.target.column(attribute).name for attribute in values)
+                rows.setdefault(columns, []).append((*values.values(), *unit.key))
+        for columns, table_rows in rows.items():
+            self.statements.update(keyed.target.stored, columns, keyed.keys, table_rows)
+        for attribute, pairs in members.items():
+            link, there = keyed.target.links[attribute], current.members[attribute]
+            self._remove_members(link, there, pairs)
+            self._add_members(link, there, pairs)
+        return outcomes
+
+    def _delete(self, keyed: Keyed, block: Sequence[Unit]) -> list[Outcome]:
+        # All link tables are read, expected or not, as the rows of the owner go from each of them.
+        current = self._current(keyed, block, [keyed.target.links, *(unit.change.expected for unit in block)])
+        outcomes, old = [], []
+        for unit in block:
+            outcome = _there(current, unit, _DONE)
+            if outcome is None:
+                outcome = _changed(self._different(current, unit, unit.change, unit.change.expected))
+                if outcome is _DONE:
+                    old.append(unit.key)
+            outcomes.append(outcome)
+        for attribute, link in keyed.target.links.items():
+            owners = [key for key in old if key in current.members[attribute]]
+            self.statements.delete(link.stored, link.owners, owners)
+        self.statements.delete(keyed.target.stored, keyed.keys, old)
+        return outcomes
+
+    def _link(self, keyed: Keyed, block: Sequence[Unit]) -> list[Outcome]:
+        owners = self.statements.rows(keyed, [unit.key for unit in block], ())
+        link = keyed.target.links[block[0].member[0]]
+        pairs = [unit.member[1:] for unit in block if unit.key in owners]
+        there = self.statements.linked(link, pairs)
+        columns = [column.name for column in (*link.owners, link.member)]
+        self.statements.insert(link.stored, columns, [pair for pair in pairs if pair not in there])
+        return [_DONE if unit.key in owners else _GONE for unit in block]
+
+    def _unlink(self, keyed: Keyed, block: Sequence[Unit]) -> list[Outcome]:
+        link = keyed.target.links[block[0].member[0]]
+        self.statements.delete(link.stored, (*link.owners, link.member), [unit.member[1:] for unit in block])
+        return [_DONE] * len(block)
+
+    def _current(self, keyed: Keyed, block: Sequence[Unit], asked: Iterable[Iterable[str]]) -> _Current:
+        attributes = dict.fromkeys(attribute for attributes in asked for attribute in attributes)
+        keys = dict.fromkeys(unit.key for unit in block)
+        rows = self.statements.rows(keyed, keys, attributes)  # first, as their locks keep new members out
+        links = {name: link for name, link in keyed.target.links.items() if name in attributes}
+        return _Current(rows, {name: self.statements.members(keyed, link, keys) for name, link in links.items()})
+
+    def _different(self, current: _Current, unit: Unit, change: Change, values: Mapping[str, Any]) -> list[str]:
+        """Return the attributes that are not as given."""
+        return [
+            attribute
+            for attribute, value in values.items()
+            if not self.same(change, attribute, current.value(unit.key, attribute), value)
+        ]
+
+    def _wanted(self, current: _Current, unit: Unit) -> tuple[Row, list[str]]:
+        """Return what is still to be written of an update, and the attributes that somebody else has changed."""
+        wanted: Row = {}
+        changed: list[str] = []
+        for _, change in unit.changes:
+            values = {name: change.values[name] for name in self._different(current, unit, change, change.values)}
+            expected = {name: change.expected[name] for name in values if name in change.expected}
+            changed += self._different(current, unit, change, expected)
+            wanted |= values
+        return wanted, changed
+
+    def _add_members(self, link: StoredLink, there: Mapping[Key, Any], owners: Iterable[tuple[Key, Any]]) -> None:
+        columns = [column.name for column in (*link.owners, link.member)]
+        rows = [
+            (*key, *member)
+            for key, members in owners
+            for member in self._matched(link, members)
+            if member not in there.get(key, ())
+        ]
+        self.statements.insert(link.stored, columns, rows)
+
+    def _remove_members(self, link: StoredLink, there: Mapping[Key, Any], owners: Iterable[tuple[Key, Any]]) -> None:
+        keys = []
+        for key, members in owners:
+            kept = self._matched(link, members)
+            keys += [(*key, *member) for member in there.get(key, ()) if member not in kept]
+        self.statements.delete(link.stored, (*link.owners, link.member), keys)
+
+    def _matched(self, link: StoredLink, members: Iterable[Any] | None) -> dict[Key, None]:
+        match = link.stored.matcher([link.member])
+        with self.statements.guarded():
+            return dict.fromkeys(match([member]) for member in members or ())
+
+
+def _there(current: _Current, unit: Unit, missing: Outcome) -> Outcome | None:
+    """Return None if the unit has one row; else what that means."""
+    rows = current.rows.get(unit.key)
+    if rows is None:
+        return missing
+    return _SEVERAL if len(rows) > 1 else None
+
+
+def _new_row(unit: Unit) -> Row:
+    """Return what to insert, by column: the key, and every value that is not in a link table."""
+    change, target = unit.change, unit.keyed.target
+    values = dict(zip(change.identifiers, change.key, strict=True)) | dict(change.values)
+    return {target.column(name).name: value for name, value in values.items() if name not in target.links}
+
+
+def _changed(attributes: Sequence[str]) -> Outcome:
+    """Return a conflict that names the attributes that somebody else has changed; done, if there are none."""
+    if not attributes:
+        return _DONE
+    return Outcome("conflict", f"changed since the import: {', '.join(attributes)}")

@@ -1,0 +1,321 @@
+"""What tables and columns a database has, and the nearest to a name that it lacks.
+
+Needs SQLAlchemy, and is only imported once an `SQLSyncer` opens its database.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from functools import partial
+from typing import Any
+
+import attrs
+import sqlalchemy as sa
+from sqlalchemy.types import TypeEngine
+
+from datastoresync.errors import SyncerError
+from datastoresync.syncers.changes import Link, Table
+from datastoresync.syncers.names import nearest
+from datastoresync.syncers.sql.database import dialect_of
+from datastoresync.syncers.sql.types import stored_type
+from datastoresync.syncers.sql.values import MYSQL, Encoder, encoder, left_alone
+
+__all__ = ["UNFINISHED", "Catalogue", "StoredLink", "StoredTable", "Target"]
+
+UNFINISHED = "datastoresync_unfinished_"
+"""How the name of a table begins that is still being made, where this cannot be done in a transaction."""
+
+_TRANSACTIONAL = ("", "InnoDB", "RocksDB", "TokuDB")
+_SYSTEM_SCHEMAS = ("information_schema", "mysql", "performance_schema", "sys")
+
+
+@attrs.frozen(eq=False)
+class StoredTable:
+    """A table of the database, as its schema describes it.
+
+    Args:
+        name: Its name, as it was asked for.
+        full_name: Its schema and name, the same however it was asked for.
+        table: What statements are made of.
+        encoders: What makes values fit, by column.
+        padded: The columns that the database fills up with blanks, which it then ignores.
+        primary_key: The names of the columns of its primary key.
+        unique: The columns of each unique index over all rows, the primary key's among them; in PostgreSQL, MySQL and
+            MariaDB only.
+        defaults: The columns that are not simply NULL if nothing is inserted into them.
+        engine: In MySQL and MariaDB, what keeps it: ``InnoDB``, if it is to have transactions.
+        store: The name of the store that it is in.
+    """
+
+    name: str
+    full_name: str
+    table: sa.Table
+    encoders: dict[str, Encoder]
+    padded: frozenset[str]
+    primary_key: tuple[str, ...]
+    unique: frozenset[frozenset[str]]
+    defaults: frozenset[str]
+    engine: str
+    store: str
+
+    def parameters(self, names: Sequence[str]) -> list[sa.BindParameter[Any]]:
+        """Return a parameter for each of these columns; none is called like a column, which SQLAlchemy reserves."""
+        prefix = "value"
+        while any(name.startswith(prefix) for name in self.encoders):
+            prefix += "_"
+        return [sa.bindparam(f"{prefix}{place}", type_=self.column(name).type) for place, name in enumerate(names)]
+
+    def column(self, name: str) -> sa.Column[Any]:
+        """Return a column; raise `SyncerError` naming the nearest one if there is none of this name."""
+        column: sa.Column[Any] | None = self.table.columns.get(name)
+        if column is None:
+            near = nearest(name, self.table.columns.keys())
+            message = f"table {self.name!r} of {self.store} has no column {name!r}; {near}"
+            raise SyncerError(message)
+        return column
+
+    def matcher(self, columns: Sequence[sa.Column[Any]]) -> Callable[[Iterable[Any]], tuple[Any, ...]]:
+        """Return what maps keys that the database holds to be equal, as given or as read, to one tuple."""
+        steps = [
+            partial(_unpadded, self.encoders[column.name]) if column.name in self.padded else self.encoders[column.name]
+            for column in columns
+        ]
+        if len(steps) == 1:
+            encode = steps[0]  # almost every key is one column
+            return lambda key: (encode(*key),)
+        return lambda key: tuple(step(value) for step, value in zip(steps, key, strict=True))
+
+    def matched(self, columns: Sequence[sa.Column[Any]], keys: Sequence[tuple[Any, ...]]) -> Sequence[tuple[Any, ...]]:
+        """Return what `matcher` gives for many keys."""
+        if len(columns) == 1 and columns[0].name not in self.padded:
+            types = {type(value) for (value,) in keys}
+            if types <= left_alone(self.encoders[columns[0].name]):
+                return keys
+        return list(map(self.matcher(columns), keys))
+
+
+@attrs.frozen(eq=False)
+class StoredLink:
+    """A link table: the columns of the owner's key, in the order of the key, and the column of the member."""
+
+    stored: StoredTable
+    owners: tuple[sa.Column[Any], ...]
+    member: sa.Column[Any]
+
+
+class Target:
+    """Where the attributes of a `Table` are: in its columns, or in link tables.
+
+    Raises:
+        SyncerError: The table, or a column or link table that it names, is not there.
+    """
+
+    def __init__(self, catalogue: Catalogue, table: Table) -> None:
+        self.stored = catalogue.find(table.name)
+        self._names = table
+        self._columns = {attribute: self.stored.column(name) for attribute, name in table.columns.items()}
+        self._checked: set[str] = set()
+        self.links = {attribute: catalogue.link(link) for attribute, link in table.links.items()}
+
+    def column(self, attribute: str) -> sa.Column[Any]:
+        """Return the column of an attribute; raise `SyncerError` if there is none."""
+        if attribute not in self._columns:
+            self._columns[attribute] = self.stored.column(self._names.column(attribute))
+        return self._columns[attribute]
+
+    def check(self, attributes: Collection[str]) -> None:
+        """Raise `SyncerError` unless every attribute has a column or a link table."""
+        if self._checked.issuperset(attributes):
+            return
+        for attribute in attributes:
+            if attribute not in self.links:
+                self.column(attribute)
+            self._checked.add(attribute)
+
+    def attributes(self) -> list[str]:
+        """Return the attributes of all columns and links; raise `SyncerError` if two would have one name."""
+        renamed: dict[str, list[str]] = {}
+        for attribute, column in self._names.columns.items():
+            renamed.setdefault(column, []).append(attribute)
+        names = [name for column in self.stored.encoders for name in renamed.get(column, [column])]
+        names += self.links
+        if twice := next((name for name, count in Counter(names).items() if count > 1), None):
+            message = (
+                f"attribute {twice!r} of table {self.stored.name!r} would be two things, a column and another column "
+                "or a link: name the attributes to read, or rename one in Table(columns=...)"
+            )
+            raise SyncerError(message)
+        return names
+
+    def owner_columns(self, link: StoredLink, identifiers: Sequence[str] | None) -> tuple[sa.Column[Any], ...]:
+        """Return the columns that a link's owner refers to: those of the identifiers, idnumber, or the primary key."""
+        width = len(link.owners)
+        if identifiers is not None:
+            found = tuple(self.column(attribute) for attribute in identifiers)
+        elif width == 1 and self._names.column("idnumber") in self.stored.table.columns:
+            found = (self.column("idnumber"),)
+        else:
+            found = tuple(self.stored.column(name) for name in self.stored.primary_key)
+        if len(found) != width:
+            message = (
+                f"the owner in link table {link.stored.name!r} is {width} column(s), and the key of table "
+                f"{self.stored.name!r} is {len(found)}: name as many owner columns in Link(owner=...)"
+            )
+            raise SyncerError(message)
+        return found
+
+
+class Catalogue:
+    """Looks tables up in the schema, each once.
+
+    Args:
+        connection: What to look through; only while it is open.
+        store: The store's name, for messages.
+        indexes: Whether unique indexes are looked for, which only those need that write.
+    """
+
+    def __init__(self, connection: sa.Connection, store: str, *, indexes: bool = True) -> None:
+        self.dialect = dialect_of(connection.dialect)
+        self._connection = connection
+        self._inspector = sa.inspect(connection)
+        self.store = store
+        self._indexes = indexes
+        self._found: dict[str, StoredTable] = {}
+
+    def find(self, name: str) -> StoredTable:
+        """Return the table of this name, or else ``schema.table``; raise `SyncerError` naming the nearest one."""
+        if name not in self._found:
+            place = self.place(name)
+            if place is None:
+                near = nearest(name, self._names())
+                message = f"{self.store} has no table {name!r}; {near}"
+                raise SyncerError(message)
+            self._found[name] = self._reflect(name, *place)
+        return self._found[name]
+
+    def place(self, name: str) -> tuple[str | None, str] | None:
+        """Return the schema (None: the default one) and the name of an existing table, or None."""
+        if self._inspector.has_table(name):
+            return None, name
+        return next((place for place in self.splits(name) if self._inspector.has_table(place[1], place[0])), None)
+
+    def splits(self, name: str) -> Iterator[tuple[str, str]]:
+        """Yield the ways to read a name as that of an existing schema, a dot, and a table."""
+        schemas = set(self._inspector.get_schema_names()) if "." in name else set()
+        for position, character in enumerate(name):
+            if character == "." and name[:position] in schemas:
+                yield name[:position], name[position + 1 :]
+
+    def link(self, link: Link) -> StoredLink:
+        """Return a link table; raise `SyncerError` if it, or one of its columns, is not there."""
+        stored = self.find(link.table)
+        return StoredLink(stored, tuple(stored.column(name) for name in link.owners), stored.column(link.member))
+
+    def names_to_write(self) -> list[str]:
+        """Return the full name of every table that was looked up; raise `SyncerError` if one has no transactions."""
+        for stored in self._found.values():
+            if stored.engine not in _TRANSACTIONAL:
+                message = (
+                    f"table {stored.name!r} of {self.store} is kept by {stored.engine}, which cannot take back a "
+                    "part of what was written: ALTER TABLE … ENGINE = InnoDB"
+                )
+                raise SyncerError(message)
+        return [stored.full_name for stored in self._found.values()]
+
+    def full_name(self, name: str) -> str:
+        """Return the schema and the name that a table of this name has or would have."""
+        schema, table = self.place(name) or next(self.splits(name), (None, name))
+        return f"{schema or self._inspector.default_schema_name}.{table}"
+
+    def names(self) -> list[str]:
+        """Return the names of all tables, those of other schemas as ``schema.table``, sorted."""
+        names = self._inspector.get_table_names()
+        for schema in self._other_schemas():
+            names += [f"{schema}.{table}" for table in self._inspector.get_table_names(schema)]
+        return sorted(name for name in names if not name.rpartition(".")[2].startswith(UNFINISHED))
+
+    def _names(self) -> list[str]:
+        return [*self.names(), *self._inspector.get_view_names()]
+
+    def _other_schemas(self) -> list[str]:
+        if self.dialect in MYSQL:
+            return []  # its schemas are other databases
+        default = self._inspector.default_schema_name
+        schemas = self._inspector.get_schema_names()
+        return [schema for schema in schemas if schema not in (default, *_SYSTEM_SCHEMAS)]
+
+    def _reflect(self, name: str, schema: str | None, table_name: str) -> StoredTable:
+        columns = self._inspector.get_columns(table_name, schema)
+        if self.dialect in MYSQL:
+            for column in columns:
+                column["name"] = column["name"].replace("``", "`")  # SQLAlchemy leaves names as they stand in quotes
+        in_json = self._mariadb_json(schema, table_name) if self.dialect == "mariadb" else ()
+        kinds: dict[str, TypeEngine[Any]] = {
+            column["name"]: sa.JSON() if column["name"] in in_json else column["type"] for column in columns
+        }
+        table = sa.Table(
+            table_name,
+            sa.MetaData(),
+            *(
+                sa.Column(column, stored_type(kind, self.dialect), info=self._info(kind))
+                for column, kind in kinds.items()
+            ),
+            schema=schema,
+        )
+        padded = {column for column, kind in kinds.items() if isinstance(kind, sa.CHAR)}
+        primary_key = self._inspector.get_pk_constraint(table_name, schema)["constrained_columns"]
+        engine = ""
+        if self.dialect in MYSQL:
+            engine = str(
+                self._inspector.get_table_options(table_name, schema).get(f"{self._connection.dialect.name}_engine", "")
+            )
+        return StoredTable(
+            name=name,
+            full_name=f"{schema or self._inspector.default_schema_name}.{table_name}",
+            table=table,
+            encoders={column: encoder(stored_type(kind, ""), self.dialect) for column, kind in kinds.items()},
+            padded=frozenset(() if self.dialect == "sqlite" else padded),
+            primary_key=tuple(primary_key),
+            unique=frozenset(self._unique(table_name, schema, primary_key)),
+            defaults=frozenset(column["name"] for column in columns if _has_default(column)),
+            engine=engine,
+            store=self.store,
+        )
+
+    def _unique(self, table_name: str, schema: str | None, primary_key: Sequence[str]) -> Iterator[frozenset[str]]:
+        if not self._indexes or (self.dialect != "postgresql" and self.dialect not in MYSQL):
+            return  # nobody asks for them
+        if primary_key:
+            yield frozenset(primary_key)
+        for index in self._inspector.get_indexes(table_name, schema):
+            columns = frozenset(name for name in index["column_names"] if name is not None)
+            partial_one = any(key.endswith("_where") for key in index.get("dialect_options", ()))
+            if index["unique"] and len(columns) == len(index["column_names"]) and not partial_one:
+                yield columns
+
+    def _mariadb_json(self, schema: str | None, table_name: str) -> set[str]:
+        """Return the columns that were declared as JSON, which are text with a constraint there."""
+        rows = self._connection.execute(
+            sa.text(
+                "SELECT constraint_name, check_clause FROM information_schema.check_constraints "
+                "WHERE constraint_schema = coalesce(:schema, database()) AND table_name = :name"
+            ),
+            {"schema": schema, "name": table_name},
+        )
+        return {name for name, clause in rows if clause == f"json_valid(`{name.replace('`', '``')}`)"}
+
+    def _info(self, kind: TypeEngine[Any]) -> dict[str, Any]:
+        """Note the length of a text or binary column, whose keys an index of MySQL finds by their beginnings."""
+        texts = isinstance(kind, (sa.String, sa.LargeBinary)) and not isinstance(kind, sa.Enum)
+        return {"length": getattr(kind, "length", None)} if self.dialect in MYSQL and texts else {}
+
+
+def _has_default(column: Mapping[str, Any]) -> bool:
+    wanted = ("default", "identity", "computed")
+    return any(column.get(name) for name in wanted) or column.get("autoincrement") is True or not column["nullable"]
+
+
+def _unpadded(encode: Encoder, value: Any) -> Any:
+    encoded = encode(value)
+    return encoded.rstrip(" ") if isinstance(encoded, str) else encoded

@@ -1,0 +1,264 @@
+"""An opened database: its transactions to read and to write in, and the locks that keep two runs apart.
+
+Needs SQLAlchemy, and is only imported once an `SQLSyncer` opens its database.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from hashlib import blake2b
+from pathlib import Path
+from typing import Any
+from weakref import WeakSet
+
+import attrs
+import sqlalchemy as sa
+
+from datastoresync.errors import DatastoreSyncError, LockedError, SyncerError
+from datastoresync.syncers.changes import Outcome
+from datastoresync.syncers.sql.errors import DATABASE_ERRORS, locked, reason_of, refusal_of
+from datastoresync.syncers.sql.values import MYSQL
+
+__all__ = ["CommitInterrupt", "Database", "dialect_of"]
+
+_PATIENCE = 2
+"""Seconds in which MySQL and MariaDB should have rolled back what a killed run did, and freed its lock."""
+
+
+class CommitInterrupt(KeyboardInterrupt):
+    """Ctrl-C during a commit, or after it.
+
+    Args:
+        committed: Whether the commit was through; if not, it may have taken all the same.
+
+    Attributes:
+        outcomes: What became of the changes of the transaction, as far as it is known.
+    """
+
+    def __init__(self, *, committed: bool) -> None:
+        super().__init__("after the commit" if committed else "during the commit, so import again to see if it took")
+        self.committed = committed
+        self.outcomes: Sequence[Outcome] = ()
+
+
+@attrs.frozen(eq=False)
+class Database:
+    """A database, and what messages about it may say.
+
+    Args:
+        engine: Where to connect.
+        name: What messages call it.
+        secrets: What messages must not hold.
+        foreign_keys: Whether SQLite is told to check foreign keys, which it does not do by itself.
+        snapshots: The states of it that are held open.
+    """
+
+    engine: sa.Engine
+    name: str
+    secrets: tuple[str, ...] = ()
+    foreign_keys: bool = False
+    snapshots: WeakSet[Any] = attrs.field(factory=WeakSet, repr=False)
+
+    @property
+    def dialect(self) -> str:
+        """The kind of database: ``postgresql``, ``sqlite``, ..."""
+        return dialect_of(self.engine.dialect)
+
+    @property
+    def makes_tables_in_transactions(self) -> bool:
+        """Whether a table that is made is undone with its transaction; elsewhere making one commits what was done."""
+        return self.dialect in ("postgresql", "sqlite", "mssql")
+
+    @property
+    def shares_its_connection(self) -> bool:
+        """Whether reading goes through the connection that is written to, and its end would end the transaction."""
+        return isinstance(self.engine.pool, (sa.StaticPool, sa.SingletonThreadPool))
+
+    @contextmanager
+    def refusals(self, doing: str) -> Iterator[None]:
+        """Turn whatever the database raises into a `SyncerError` or `LockedError` that says what was being done."""
+        try:
+            yield
+        except DatastoreSyncError:
+            raise
+        except self._errors as error:
+            raise refusal_of(error, f"{doing} {self.name}", self.secrets) from None
+
+    @contextmanager
+    def reading(self) -> Iterator[sa.Connection]:
+        """Open a transaction that sees one state of the database throughout, and is rolled back at the end.
+
+        Raises:
+            SyncerError: There is no such database, or it cannot be opened.
+        """
+        with ExitStack() as stack:
+            with self.refusals("cannot open"):
+                self._require_file()
+                connection = stack.enter_context(self.engine.connect())
+                if self.dialect == "postgresql":
+                    connection.execution_options(isolation_level="REPEATABLE READ")
+                    # Of this transaction only: the option of SQLAlchemy would leave the next ones to write, whatever
+                    # the server is set to.
+                    connection.exec_driver_sql("SET TRANSACTION READ ONLY")
+                elif self.dialect == "sqlite":
+                    connection.execution_options(isolation_level="AUTOCOMMIT")
+                    connection.begin()
+                    # An engine may be set up to begin by itself; all connections to a database in memory are one.
+                    if not _in_transaction(connection):
+                        connection.exec_driver_sql("BEGIN")
+                elif self.dialect in MYSQL:
+                    connection.execution_options(isolation_level="REPEATABLE READ")
+                    # Of the session, as what makes or drops a table would end a transaction that can only read.
+                    connection.exec_driver_sql("SET SESSION TRANSACTION READ ONLY")
+                    stack.callback(self._run_last, connection, "SET SESSION TRANSACTION READ WRITE")
+                    connection.exec_driver_sql("START TRANSACTION WITH CONSISTENT SNAPSHOT")
+            yield connection
+
+    @contextmanager
+    def writing(self, *, create: bool = False) -> Iterator[sa.Connection]:
+        """Open a transaction that is committed at the end, or rolled back if anything is raised.
+
+        Args:
+            create: Whether SQLite may make a new file.
+
+        Raises:
+            LockedError: SQLite is being written to by somebody else.
+            SyncerError: The database cannot be opened, or refused the commit.
+            CommitInterrupt: Ctrl-C came too late to undo what was done.
+        """
+        with _told_of_interrupts() as state, ExitStack() as stack:
+            with self.refusals("cannot open"):
+                if not create:
+                    self._require_file()
+                connection = stack.enter_context(self.engine.connect())
+                transaction = self._begun(connection, stack)
+            yield connection
+            state.append("committing")
+            try:
+                transaction.commit()
+            except self._errors as error:
+                if self.dialect == "sqlite" and _in_transaction(connection):
+                    connection.connection.rollback()  # or the next user of the connection would commit it
+                raise self._uncommitted(error) from None
+            state.append("committed")
+
+    def _begun(self, connection: sa.Connection, stack: ExitStack) -> sa.Transaction:
+        """Begin a transaction to write in; what is to be done after it goes on the stack."""
+        if self.dialect == "postgresql" or self.dialect in MYSQL:
+            # Rows that were waited for must be seen as they are now, and autocommit would have no transaction.
+            connection.execution_options(isolation_level="READ COMMITTED")
+        elif self.dialect == "sqlite":
+            # The driver begins transactions late and without savepoints; in this mode it leaves them to us.
+            connection.execution_options(isolation_level="AUTOCOMMIT")
+        if self.dialect in MYSQL:
+            # Their locks are of the connection, which goes back to its pool.
+            stack.callback(self._run_last, connection, "SELECT RELEASE_ALL_LOCKS()")
+        transaction = stack.enter_context(connection.begin())
+        if self.dialect == "sqlite":
+            self._begin_immediate(connection)
+        elif self.dialect in MYSQL:
+            # Whatever the server is set to, a value that does not fit is refused and not made to fit.
+            connection.exec_driver_sql("SET SESSION sql_mode = CONCAT(@@sql_mode, ',STRICT_ALL_TABLES')")
+        return transaction
+
+    def lock(self, connection: sa.Connection, tables: Iterable[str]) -> None:
+        """Lock tables against other runs until the transaction ends; nobody waits until another run is done.
+
+        PostgreSQL, MySQL and MariaDB free the locks of a process that dies. SQLite was locked as a whole when the
+        transaction began; other databases have locks of rows only.
+
+        Raises:
+            LockedError: Another run holds one of the locks.
+        """
+        for table in sorted(set(tables)):
+            digest = blake2b(f"datastoresync:{table}".encode(), digest_size=8)
+            if self.dialect == "postgresql":
+                number = sa.literal(int.from_bytes(digest.digest(), signed=True), sa.BigInteger)
+                free = sa.func.pg_try_advisory_xact_lock(number)
+            elif self.dialect in MYSQL:
+                free = sa.func.get_lock(f"datastoresync:{digest.hexdigest()}", _PATIENCE)
+            else:
+                return
+            with self.refusals("cannot lock a table of"):
+                locked_now = connection.execute(sa.select(free)).scalar()
+            if not locked_now:
+                raise LockedError(self._busy(f"table {table!r} of {self.name}"))
+
+    def _run_last(self, connection: sa.Connection, statement: str) -> None:
+        """Run a statement outside of any transaction, before a connection goes back to its pool."""
+        if connection.invalidated or connection.closed:
+            return  # with what is gone, its locks and settings are gone too
+        connection.rollback()
+        with self.refusals("cannot take leave of"):
+            connection.exec_driver_sql(statement)
+            connection.rollback()
+
+    def _begin_immediate(self, connection: sa.Connection) -> None:
+        if _in_transaction(connection):
+            connection.exec_driver_sql("ROLLBACK")  # an engine may be set up to begin by itself, but without the lock
+        if self.foreign_keys:
+            connection.exec_driver_sql("PRAGMA foreign_keys = ON")
+        patience = connection.exec_driver_sql("PRAGMA busy_timeout").scalar()
+        connection.exec_driver_sql("PRAGMA busy_timeout = 0")
+        try:
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
+        except DATABASE_ERRORS as error:
+            if not locked(error):
+                raise
+            raise LockedError(self._busy(self.name)) from None
+        finally:
+            connection.exec_driver_sql(f"PRAGMA busy_timeout = {int(patience or 0)}")
+
+    def _busy(self, what: str) -> str:
+        return (
+            f"another run or program is writing to {what}; its lock ends with it, even if it is killed: "
+            "wait until it is done, and run again"
+        )
+
+    def _uncommitted(self, error: BaseException) -> SyncerError:
+        reason = reason_of(error, self.secrets)
+        if getattr(error, "connection_invalidated", False):
+            return SyncerError(f"{self.name} was lost during the commit, so import again to see if it took: {reason}")
+        kind = LockedError if locked(error) else SyncerError
+        return kind(f"{self.name} refused the commit, and nothing was written: {reason}")
+
+    @property
+    def exists(self) -> bool:
+        """Whether there is anything to open: a file, if the database is one."""
+        path = self.engine.url.database
+        named = self.dialect == "sqlite" and path and path != ":memory:" and not path.startswith("file:")
+        return not named or Path(str(path)).exists()
+
+    def _require_file(self) -> None:
+        # SQLite would make an empty database of a mistyped path, and an empty source asks for deletions.
+        if not self.exists:
+            message = f"there is no database {self.name}: check the path; only dump() makes a new file"
+            raise SyncerError(message)
+
+    @property
+    def _errors(self) -> tuple[type[BaseException], ...]:
+        # A driver's own errors come through where SQLAlchemy does not expect them, and its warnings anywhere.
+        driver: Any = self.engine.dialect.loaded_dbapi
+        return (*DATABASE_ERRORS, driver.Error, driver.Warning)
+
+
+@contextmanager
+def _told_of_interrupts() -> Iterator[list[str]]:
+    """Raise a Ctrl-C as `CommitInterrupt` once there is a state: ``committing``, then ``committed``."""
+    state: list[str] = []
+    try:
+        yield state
+    except KeyboardInterrupt:
+        if not state:
+            raise
+        raise CommitInterrupt(committed=state[-1] == "committed") from None
+
+
+def _in_transaction(connection: sa.Connection) -> bool:
+    return bool(getattr(connection.connection.dbapi_connection, "in_transaction", False))
+
+
+def dialect_of(dialect: sa.Dialect) -> str:
+    """Return the kind of a database: ``mariadb`` also where it is spoken to as ``mysql``, once that is known."""
+    return "mariadb" if getattr(dialect, "is_mariadb", False) else dialect.name

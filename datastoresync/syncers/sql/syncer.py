@@ -1,0 +1,271 @@
+"""Databases, through SQLAlchemy: tables and queries are read as streams, changes applied in bulk."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
+
+from datastoresync.errors import DeclarationError
+from datastoresync.syncers.changes import Change, Outcome, Same, Table
+from datastoresync.syncers.records import Records
+from datastoresync.syncers.sql.url import open_database, without_password
+
+if TYPE_CHECKING:
+    import sqlalchemy
+
+    from datastoresync.syncers.sql.database import Database
+
+__all__ = ["SQLSyncer"]
+
+
+class SQLSyncer:
+    """A database that SQLAlchemy can talk to. It is opened on first use.
+
+    Args:
+        url_or_engine: ``postgresql://user:password@host/database`` (through psycopg 3, unless the URL names a
+            driver), ``sqlite:///file.db``, any other URL of SQLAlchemy, or an engine, which then stays yours.
+        name: What messages call it; by default the URL without its password and options.
+        engine_options: For ``sqlalchemy.create_engine``. In SQLite, foreign keys are checked when this opens it.
+
+    Raises:
+        DeclarationError: for anything but a URL or an engine.
+
+    >>> SQLSyncer("postgresql://ann:secret@example.org/school?password=secret")
+    SQLSyncer('postgresql://ann@example.org/school')
+    """
+
+    def __init__(
+        self, url_or_engine: str | sqlalchemy.URL | sqlalchemy.Engine, *, name: str | None = None, **engine_options: Any
+    ) -> None:
+        module = sys.modules.get("sqlalchemy")
+        if not isinstance(url_or_engine, str) and not (
+            module is not None and isinstance(url_or_engine, (module.URL, module.Engine))
+        ):
+            kind = type(url_or_engine).__name__
+            message = f"SQLSyncer takes the URL of a database or an engine of SQLAlchemy, not a {kind}"
+            raise DeclarationError(message)
+        self._place = url_or_engine
+        self._options = engine_options
+        self._shown = without_password(url_or_engine)
+        self._opened: Database | None = None
+        self.name = self._shown if name is None else name
+
+    def __repr__(self) -> str:
+        name = "" if self.name == self._shown else f", name={self.name!r}"
+        return f"SQLSyncer({self._shown!r}{name})"
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connections, unless the engine was given; the next use opens them again."""
+        if self._opened is not None and self._opened.engine is not self._place:
+            self._opened.engine.dispose()
+        self._opened = None
+
+    def load(self, identifier: str) -> list[dict[str, Any]]:
+        """Return all records of a table, by column.
+
+        Raises:
+            SyncerError: The table is not there, or cannot be read.
+        """
+        return list(self.read(identifier))
+
+    def dump(self, identifier: str, *, data: Iterable[Mapping[str, Any]]) -> None:
+        """Replace all records of a table in one transaction; the old ones stand until the new ones are in.
+
+        A column that a record lacks gets its default, which is NULL unless the table says otherwise. The records are
+        taken as they come. A missing table is made of all of them, with columns by the types of the values: text,
+        integer, double, numeric, boolean, date, time, timestamp, UUID, binary, and JSON for lists, sets and
+        dictionaries. `normalized` says what a value is loaded as.
+
+        Raises:
+            LockedError: Another run is writing to the table.
+            SyncerError: A column is not there, or a value does not fit it; the table is as it was.
+        """
+        from datastoresync.syncers.sql.sql_dumping import dump_table
+
+        dump_table(self._database, identifier, data)
+
+    def append(self, identifier: str, *, data: Iterable[Mapping[str, Any]]) -> int:
+        """Add records to a table in one transaction, and return how many; `dump` says what becomes of them.
+
+        Raises:
+            LockedError: Another run is writing to the table.
+            SyncerError: A column is not there, or a value does not fit it; the table is as it was.
+        """
+        from datastoresync.syncers.sql.sql_dumping import append_records
+
+        return append_records(self._database, identifier, data)
+
+    def upsert(self, identifier: str, *, data: Iterable[Mapping[str, Any]], key: str | Sequence[str]) -> int:
+        """Put records into a table in one transaction, over those with the same key; return how many.
+
+        A column that a record lacks keeps its value; in a new record it gets its default. A missing table is made.
+        The database decides which keys are the same, as it does in all methods with a key. The records go through a
+        temporary table, in all of them, too.
+
+        Args:
+            identifier: The table.
+            data: The records.
+            key: The columns that tell records apart, or the one. An index on them is not needed. With a unique one,
+                PostgreSQL also updates what another program inserts at the same moment, and so do MySQL and MariaDB
+                if the table has no other unique index.
+
+        Raises:
+            LockedError: Another run is writing to the table.
+            SyncerError: A column is not there, a key is missing, None, or stands in two records, here or there, or a
+                value does not fit; the table is as it was.
+        """
+        from datastoresync.syncers.sql.upsert import upsert_records
+
+        return upsert_records(self._database, identifier, data, key)
+
+    def update(self, identifier: str, *, data: Iterable[Mapping[str, Any]], key: str | Sequence[str]) -> int:
+        """Change columns of records in one transaction; return how many records were named.
+
+        Args:
+            identifier: The table.
+            data: For each record, the columns of its key and those to change.
+            key: The columns that tell records apart, or the one.
+
+        Raises:
+            LockedError: Another run is writing to the table.
+            SyncerError: As for `upsert`, or the table or a key is not there; the table is as it was.
+        """
+        from datastoresync.syncers.sql.upsert import update_records
+
+        return update_records(self._database, identifier, data, key)
+
+    def delete(self, identifier: str, *, data: Iterable[Mapping[str, Any]], key: str | Sequence[str]) -> int:
+        """Delete the records with these keys in one transaction; return how many there were.
+
+        Args:
+            identifier: The table.
+            data: For each record, at least the columns of its key.
+            key: The columns that tell records apart, or the one.
+
+        Raises:
+            LockedError: Another run is writing to the table.
+            SyncerError: As for `upsert`, or the table is not there; the table is as it was.
+        """
+        from datastoresync.syncers.sql.upsert import delete_records
+
+        return delete_records(self._database, identifier, data, key)
+
+    def tables(self) -> list[str]:
+        """Return the names of all tables, those of other schemas as ``schema.table``, sorted.
+
+        There are none in an SQLite database whose file is not there yet.
+
+        Raises:
+            SyncerError: The schema cannot be read.
+        """
+        from datastoresync.syncers.sql.catalog import Catalogue
+
+        if not self._database.exists:
+            return []
+        with self._database.reading() as connection, self._database.refusals("cannot read the schema of"):
+            return Catalogue(connection, self.name).names()
+
+    def normalized(self, value: Any) -> Any:
+        """Return what `load` gives for a value that `dump` put into a column of its own type.
+
+        An enum member is loaded as its value, a set or tuple as a list, a UUID as text unless this is PostgreSQL. In
+        MySQL and MariaDB, a timestamp with a time zone is loaded as one of UTC without. Where there is no JSON, as in
+        Snowflake, lists and dictionaries are loaded as its text.
+
+        Raises:
+            SyncerError: The database cannot hold the value, and `dump` refuses it.
+        """
+        from datastoresync.syncers.sql.normalize import normalized
+
+        return normalized(value, self._database)
+
+    def read(
+        self, table: Table | str, attributes: Sequence[str] | None = None, *, identifiers: Sequence[str] | None = None
+    ) -> Records:
+        """Return a stream of the records of a table, in no particular order, from one state of the database.
+
+        Args:
+            table: Where they are. An attribute with a `Link` comes as the set of its members.
+            attributes: The attributes to read; None for all columns and links.
+            identifiers: The attributes that a link's owner refers to; None for ``idnumber`` if the table has such a
+                column, and for the primary key otherwise.
+
+        Raises:
+            SyncerError: The table, a column or a link table is not there; the nearest one is named.
+        """
+        from datastoresync.syncers.sql.read import read_table
+
+        return read_table(self._database, _table(table), attributes, identifiers)
+
+    def query(self, sql: str, parameters: Mapping[str, Any] | None = None) -> Records:
+        """Return a stream of the rows of a query, which can read only.
+
+        Args:
+            sql: One statement that gives rows.
+            parameters: Values for its ``:names``. Without any, the statement is sent as it is, colons and all.
+
+        Raises:
+            SyncerError: The query is refused, gives no rows, or has two columns of one name.
+        """
+        from datastoresync.syncers.sql.read import read_query
+
+        return read_query(self._database, sql, parameters)
+
+    def check(self, tables: Iterable[Table | str], attributes: Iterable[str] = ()) -> None:
+        """Check that tables are there, with their link tables, all columns that they name, and these attributes.
+
+        Raises:
+            SyncerError: One is not there; the nearest one is named.
+        """
+        from datastoresync.syncers.sql.catalog import Catalogue, Target
+
+        wanted = list(attributes)
+        with self._database.reading() as connection, self._database.refusals("cannot read the schema of"):
+            catalogue = Catalogue(connection, self.name)
+            for table in tables:
+                Target(catalogue, _table(table)).check(wanted)
+
+    def apply_changes(self, changes: Sequence[Change], *, same: Same) -> Sequence[Outcome]:
+        """Apply changes in one transaction, and return their outcomes in the same order.
+
+        What is already so is ``done``. Whatever differs from what was expected is a ``conflict`` and stays as it is;
+        the updates of one object stand or fall together. If a statement fails, everything is rolled back: its change
+        is ``failed``, all others are ``undone``. Changes are made in their order, except that updates, unlinks and
+        links that follow each other in one table are done in this order.
+
+        In PostgreSQL, MySQL and MariaDB other runs are kept out by a lock for each table, and the rows are locked;
+        SQLite is locked as a whole; elsewhere the rows are locked. A killed run leaves neither its changes nor its
+        locks behind. Snowflake locks no rows: what others commit between the comparison and the writing is overwritten.
+
+        Args:
+            changes: Parents first, then updates, then deletions, children first.
+            same: Compares a raw value, as `read` gives it, with an expected one.
+
+        Raises:
+            LockedError: Another run is writing to one of the tables.
+            SyncerError: A table or column is not there, or the database as a whole gave up. Nothing was written,
+                unless the message says that this is not known.
+        """
+        from datastoresync.syncers.sql.apply import apply_changes
+
+        return apply_changes(self._database, changes, same=same) if changes else []
+
+    @property
+    def _database(self) -> Database:
+        if self._opened is None:
+            self._opened = open_database(self._place, self.name, self._options)
+        return self._opened
+
+
+def _table(table: Table | str) -> Table:
+    return Table(table) if isinstance(table, str) else table

@@ -1,0 +1,127 @@
+"""The URL of a database: what messages may show of it, and the engine that it opens."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Final
+
+from datastoresync.errors import MissingDependencyError, SyncerError
+
+if TYPE_CHECKING:
+    import sqlalchemy
+
+    from datastoresync.syncers.sql.database import Database
+
+__all__ = ["open_database", "without_password"]
+
+_PLACE = re.compile(r"(\[[^\]]*\]|[^:/]*)(:\d*)?(/.*)?", re.DOTALL)
+_SECRET = re.compile(r"pass|pwd|secret|token", re.IGNORECASE)
+_DRIVERS: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "postgresql": "postgresql+psycopg",
+        "postgres": "postgresql+psycopg",
+        "mysql": "mysql+pymysql",
+        "mariadb": "mariadb+pymysql",
+    }
+)
+"""The drivers that our extras install, for URLs that name none."""
+_EXTRAS: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "postgresql+psycopg": "postgresql",
+        "mysql+pymysql": "mysql",
+        "mariadb+pymysql": "mysql",
+        "snowflake": "snowflake",
+    }
+)
+
+
+def open_database(place: str | sqlalchemy.URL | sqlalchemy.Engine, name: str, options: Mapping[str, Any]) -> Database:
+    """Return the database at a URL, or that of an engine; nothing is connected yet.
+
+    Args:
+        place: The URL or the engine.
+        name: What messages call it.
+        options: For ``sqlalchemy.create_engine``.
+
+    Raises:
+        MissingDependencyError: SQLAlchemy, a dialect or a driver is not installed.
+        SyncerError: The URL is none, or names a kind of database that is not known.
+    """
+    try:
+        import sqlalchemy
+    except ImportError as error:
+        message = f"{name} is read through SQLAlchemy, which is not installed: pip install 'datastoresync[sql]'"
+        raise MissingDependencyError(message) from error
+    if int(sqlalchemy.__version__.partition(".")[0]) < 2:
+        message = (
+            f"{name} is read through SQLAlchemy 2, but {sqlalchemy.__version__} is installed: "
+            "pip install --upgrade 'datastoresync[sql]'"
+        )
+        raise MissingDependencyError(message)
+    from datastoresync.syncers.sql.database import Database
+
+    if isinstance(place, sqlalchemy.Engine):
+        return Database(place, name, _secrets(place.url, {}))
+    try:
+        url = sqlalchemy.make_url(place)
+    except (sqlalchemy.exc.ArgumentError, ValueError):
+        message = (
+            f"{name} is not the URL of a database: write it like postgresql://user:password@host/database or "
+            "sqlite:///file.db, with special characters in the password as %40 for @"
+        )
+        raise SyncerError(message) from None
+    url = url.set(drivername=_DRIVERS.get(url.drivername, url.drivername))
+    secrets = _secrets(url, options.get("connect_args", {}))
+    return Database(_engine(url, name, secrets, options), name, secrets, foreign_keys=True)
+
+
+def _engine(url: sqlalchemy.URL, name: str, secrets: tuple[str, ...], options: Mapping[str, Any]) -> sqlalchemy.Engine:
+    import sqlalchemy
+
+    from datastoresync.syncers.sql.errors import refusal_of
+
+    extra = next((extra for driver, extra in _EXTRAS.items() if url.drivername.startswith(driver)), None)
+    try:
+        return sqlalchemy.create_engine(url, **{"hide_parameters": True, **options})
+    except sqlalchemy.exc.NoSuchModuleError as error:
+        if extra is not None:
+            message = f"the dialect for {name} is not installed: pip install 'datastoresync[{extra}]'"
+            raise MissingDependencyError(message) from error
+        message = f"{name}: SQLAlchemy knows no {url.drivername!r}; use postgresql, sqlite or what it lists"
+        raise SyncerError(message) from None
+    except ImportError as error:
+        package = error.name if extra is None else f"'datastoresync[{extra}]'"
+        message = f"the driver for {name} is not installed: pip install {package}"
+        raise MissingDependencyError(message) from error
+    except (sqlalchemy.exc.ArgumentError, TypeError) as error:
+        raise refusal_of(error, f"cannot open {name}", secrets) from None
+
+
+def without_password(place: str | sqlalchemy.URL | sqlalchemy.Engine) -> str:
+    """Return a URL without its password and options; of what is no clear URL, as little as possible."""
+    parsed: Any = getattr(place, "url", place)
+    url = place if isinstance(place, str) else parsed.render_as_string(hide_password=False)
+    scheme, separator, rest = url.partition("://")
+    if not separator:
+        return "the database"
+    body, _, options = rest.partition("?")
+    credentials, at, where = body.rpartition("@")
+    if body.startswith("/"):
+        credentials, at, where = "", "", body
+    if "@" in options or not _PLACE.fullmatch(where):
+        return f"{scheme}://***"  # a password that is not escaped may hold any of the characters that part a URL
+    return f"{scheme}://{credentials.partition(':')[0]}{at}{where}"
+
+
+def _secrets(url: sqlalchemy.URL, arguments: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return what no message may hold, as it is and as it stands in the URL."""
+    from urllib.parse import quote, quote_plus
+
+    found = [
+        url.password,
+        *(value for options in (url.query, arguments) for name, value in options.items() if _SECRET.search(name)),
+    ]
+    texts = [text for item in found for text in ([item] if isinstance(item, str) else item or ())]
+    return tuple(dict.fromkeys(form for text in texts for form in (text, quote(text, safe=""), quote_plus(text))))

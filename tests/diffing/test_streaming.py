@@ -1,0 +1,129 @@
+"""A diff that is made anew at each pass is the diff that is held in memory."""
+
+from __future__ import annotations
+
+import gc
+import weakref
+
+import attrs
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from strategies import NO_LIMITS, TEMPLATES, worlds
+
+from datastoresync import Branch, Limits, Object, Tree
+from datastoresync.applying.safeguards import violations
+from datastoresync.diffing.compare import Candidates, InMemoryEngine
+from datastoresync.diffing.diff import Diff
+from datastoresync.diffing.flags import Flags
+
+law = settings(deadline=None, max_examples=60)
+
+
+class Again(Candidates):
+    """What an engine finds, as one that streams says it."""
+
+    streamed = True
+
+
+@attrs.frozen
+class Streaming:
+    """The in-memory engine as one that streams some of the branches."""
+
+    branches: frozenset[str]
+    name = "streaming"
+
+    def candidates(self, left, right):
+        found = InMemoryEngine().candidates(left, right)
+        if right.branch not in self.branches:
+            return found
+        return Again(found.new, found.old, found.pairs, found.compared, found.why)
+
+
+def both(world, branches, flags=None):
+    """Return the difference of two trees in memory, and streamed."""
+    source, dest = world.trees()
+    sides = [(source[name].side(), dest[name].side()) for name in source.branches]
+    streaming = Streaming(frozenset(branches))
+    return Diff.between(sides, flags=flags), Diff.between(sides, engine=streaming, flags=flags)
+
+
+SOME = st.sets(st.sampled_from(["apples", "bears", "chairs"]), min_size=1)
+
+
+@law
+@given(worlds(), SOME)
+def test_it_has_the_same_actions_in_the_same_order_however_often(world, branches):
+    held, streamed = both(world, branches)
+    assert list(streamed) == list(held) == list(streamed)
+    assert (len(streamed), bool(streamed), streamed.stat) == (len(held), bool(held), held.stat)
+    assert streamed.counts == held.counts
+    assert streamed == held
+    assert held == streamed
+    assert repr(streamed) == repr(held)
+
+
+@law
+@given(worlds(), SOME, st.integers(-9, 9), st.integers(-9, 9), st.sampled_from([1, 2, -1, -2]))
+def test_it_is_indexed_like_any_other(world, branches, start, stop, step):
+    held, streamed = both(world, branches)
+    assert list(streamed[start:stop:step]) == list(held[start:stop:step])
+    if -len(held) <= start < len(held):
+        assert streamed[start] == held[start]
+    else:
+        with pytest.raises(IndexError):
+            streamed[start]
+
+
+@law
+@given(worlds(), SOME, st.sampled_from(["new", "old", "update", "add", "apples", "bears"]))
+def test_filters_and_the_inverse_hold_for_it(world, branches, term):
+    held, streamed = both(world, branches)
+    assert list(-streamed) == list(-held)
+    assert list(-(-streamed)) == list(held)
+    if term in {one.name for one in held.compared} | {"new", "old", "update", "add"}:
+        assert list(streamed.only(term)) == list(held.only(term))
+        assert list(streamed.exclude(term)) == list(held.exclude(term))
+        assert list(-streamed.exclude(term)) == list(-held.exclude(term))
+
+
+@law
+@given(worlds(), SOME, st.sampled_from([Limits(), Limits(deletions=1, updates=1, removals=1), NO_LIMITS]))
+def test_limits_hold_for_it(world, branches, limits):
+    held, streamed = both(world, branches)
+    assert violations(streamed, limits) == violations(held, limits)
+
+
+@law
+@given(worlds(), SOME)
+def test_flags_hold_for_it_and_count_what_they_leave_out_once(world, branches):
+    held, streamed = both(world, branches, Flags(never_delete=True))
+    assert list(streamed) == list(held)
+    assert list(streamed) == list(held)
+    assert streamed.left_out == held.left_out
+
+
+@law
+@given(worlds(), SOME, st.sampled_from(TEMPLATES))
+def test_applying_it_does_as_much(world, branches, template):
+    held, streamed = both(world, branches)
+    assert template().apply(streamed, limits=NO_LIMITS).counts == template().apply(held, limits=NO_LIMITS).counts
+
+
+def test_going_through_it_keeps_no_action():
+    class Source(Tree):
+        users = Branch(Object, importer=[{"idnumber": str(number)} for number in range(2_000)])
+
+    class Dest(Tree):
+        users = Branch(Object)
+
+    streamed = Diff.between([((+Source()).users.side(), Dest().users.side())], engine=Streaming(frozenset({"users"})))
+    alive = weakref.WeakSet()
+    most = 0
+    for action in streamed:
+        alive.add(action)
+        most = max(most, len(alive))
+    del action
+    gc.collect()
+    assert most < 10
+    assert not alive
