@@ -19,7 +19,7 @@ from datastoresync.diffing.hierarchy import in_order
 from datastoresync.diffing.pipe import template_of
 from datastoresync.diffing.schema_check import check_branches, check_children
 from datastoresync.errors import ComparisonError, DeclarationError
-from datastoresync.object import layout_of
+from datastoresync.object import schema_of
 from datastoresync.printing.outline import Outline
 from datastoresync.printing.show import Shown
 from datastoresync.printing.text import counted
@@ -289,7 +289,7 @@ class Tree(Shown, Mapping[str, Branch[Any]]):
         takes_changes = callable(getattr(self.syncer, "apply_changes", None))
         if takes_changes or isinstance(self.syncer, Syncer):
             writer: Any = self.syncer if takes_changes else Rewriting(self.syncer)
-            layouts = {name: layout_of(self[name].object_class) for name in self.branches}
+            layouts = {name: schema_of(self[name].object_class) for name in self.branches}
             stored = {name: Stored(self[name].table, one.identifiers, one.convert) for name, one in layouts.items()}
             return StoreTemplate(writer, stored)
         message = (

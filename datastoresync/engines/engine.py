@@ -172,7 +172,7 @@ def _kept(table: TableObjects, rows: Rows, duckdb: DuckDB) -> TableObjects | Non
     from datastoresync.engines.duckdb.parquet import ColumnarRelation
 
     records = Records(table.relation.columns, chain([first], rows), lambda index: f"row {index + 1}")
-    relation = ColumnarRelation.of_records(duckdb, records, table.plain_layout)
+    relation = ColumnarRelation.of_records(duckdb, records, table.plain_schema)
     return table.over(relation)
 
 
@@ -474,7 +474,7 @@ class TableEngine:
 
     def _local(self, table: TableObjects, notes: list[str]) -> LocalRelation:
         bringer = table.engine.bringer if isinstance(table.engine, TableEngine) else self.bringer
-        local = bringer.local(table.relation, table.plain_layout)
+        local = bringer.local(table.relation, table.plain_schema)
         if local is not table.relation:
             notes.append(f"{counted(local.count, 'row')} came from {table.relation.engine}")
         return local
@@ -522,5 +522,5 @@ def _of_table(table: TableObjects, chunks: Rows) -> Rows:
 
 
 def _converters(table: TableObjects) -> Mapping[str, Any]:
-    fields = table.layout.fields or {}
+    fields = table.schema.fields or {}
     return {name: field.converter for name, field in fields.items()}

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Hashable, Iterator, Mapping, Sequence
-from typing import Any, Protocol
+import copy
+from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping, Sequence
+from typing import Any, Protocol, Self
 
 import attrs
 
+from datastoresync.conversion.schema import Schema
+from datastoresync.syncers.changes import Table
 from datastoresync.syncers.records import Columns
 
 CHUNK = 8192
@@ -17,6 +20,42 @@ DISTINCT = 10_000
 
 class CannotPushDown(Exception):  # noqa: N818 - a signal between engines, which never reaches the user
     """An engine cannot do as the in-memory one does; the message says why in a few words, for `explain`."""
+
+
+@attrs.frozen(eq=False)
+class BranchDescription:
+    """What an import and the engines know of a branch.
+
+    Args:
+        name: Its full name, for messages: ``source.users``.
+        object_class: The class of its objects.
+        schema_of: Returns the schema of a class; it is asked late, when the annotations of the class can be resolved.
+        attach: Tells objects that they are in the branch.
+        table: Where a syncer keeps the objects.
+        engine: Which engine is wanted; see `engines.select`.
+    """
+
+    name: str
+    object_class: type[Any]
+    schema_of: Callable[[type[Any]], Schema]
+    attach: Callable[[Iterable[Any]], None]
+    table: Table
+    engine: Any = "auto"
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        """Return the description of the copy of the branch."""
+        return attrs.evolve(self, attach=copy.deepcopy(self.attach, memo))
+
+    @property
+    def schema(self) -> Schema:
+        """The schema of the objects."""
+        return self.schema_of(self.object_class)
+
+    @property
+    def columns(self) -> list[str] | None:
+        """The attributes that a store is asked for: those declared, or None for all."""
+        fields = self.schema.fields
+        return None if fields is None else list(fields)
 
 
 @attrs.frozen

@@ -7,10 +7,11 @@ from typing import Any
 
 import attrs
 
+from datastoresync.conversion.schema import Schema
 from datastoresync.engines.duckdb.connection import DuckDB
 from datastoresync.engines.duckdb.csv import DelimitedRelation, Unreadable, reread
 from datastoresync.engines.engine import TableEngine
-from datastoresync.engines.relation import CannotPushDown, Relation
+from datastoresync.engines.relation import BranchDescription, CannotPushDown, Relation
 from datastoresync.engines.spark.dataframe import is_spark
 from datastoresync.engines.table import TableObjects
 from datastoresync.errors import DeclarationError
@@ -47,86 +48,86 @@ def choice_of(engine: Any) -> Choice:
     return Choice(engine)
 
 
-def open_table(source: Any, layout: Any, choice: Choice, branch: Any) -> TableObjects | None:
+def open_table(source: Any, branch: BranchDescription, choice: Choice) -> TableObjects | None:
     """Return the objects of a source that stays a table; None if it is too small for that.
 
     Args:
         source: What an importer reads.
-        layout: The class of the objects.
+        branch: The branch that is imported.
         choice: Which engine is wanted.
-        branch: Whose objects they are.
 
     Raises:
         CannotPushDown: with the reason why it must become objects.
     """
-    check_layout(layout)
+    schema = branch.schema
+    check_schema(schema)
     relation: Relation | None
     if is_spark(source):
-        relation = _on_a_cluster(source, layout, branch.full_name)
+        relation = _on_a_cluster(source, schema, branch.name)
     elif isinstance(source, StoredRows):
-        relation = _stored(source, layout, choice)
+        relation = _stored(source, schema, choice)
     else:
         if not DuckDB.available() and choice.name == "auto":
             raise CannotPushDown("DuckDB is not installed: pip install 'datastoresync[duckdb]'")
-        relation = _local(source, layout, choice)
-    return None if relation is None else TableObjects(relation, layout, branch, TableEngine(choice.duckdb))
+        relation = _local(source, schema, choice)
+    return None if relation is None else TableObjects(relation, branch, TableEngine(choice.duckdb))
 
 
-def check_layout(layout: Any) -> None:
+def check_schema(schema: Schema) -> None:
     """Raise `CannotPushDown` if the class of the objects can only be filled in Python."""
-    if layout.through_init:
-        raise CannotPushDown(f"{layout.cls.__name__} makes its objects by code of its own")
-    if layout.memberships:
-        raise CannotPushDown(f"{', '.join(sorted(layout.memberships))} of {layout.cls.__name__} is a membership")
+    if schema.through_init:
+        raise CannotPushDown(f"{schema.cls.__name__} makes its objects by code of its own")
+    if schema.memberships:
+        raise CannotPushDown(f"{', '.join(sorted(schema.memberships))} of {schema.cls.__name__} is a membership")
 
 
-def check_columns(columns: Collection[str], layout: Any) -> None:
+def check_columns(columns: Collection[str], schema: Schema) -> None:
     """Raise `CannotPushDown` unless there is just what a class needs; what is wrong, the in-memory engine says."""
     if any(name.startswith("__") for name in columns):
         raise CannotPushDown("a column has a name of Python's own")
-    if layout.fields is not None:
-        if not set(columns) <= set(layout.fields):
+    if schema.fields is not None:
+        if not set(columns) <= set(schema.fields):
             raise CannotPushDown("there are columns that the class does not declare")
         return
-    if len(set(columns)) < len(columns) or not set(layout.identifiers) <= set(columns):
+    if len(set(columns)) < len(columns) or not set(schema.identifiers) <= set(columns):
         raise CannotPushDown("the columns are not those that the class needs")
-    taken = [name for name in columns if hasattr(type(getattr(layout.cls, name, None)), "__set__")]
+    taken = [name for name in columns if hasattr(type(getattr(schema.cls, name, None)), "__set__")]
     if taken:
-        raise CannotPushDown(f"{', '.join(taken)} of {layout.cls.__name__} is computed, and a column")
+        raise CannotPushDown(f"{', '.join(taken)} of {schema.cls.__name__} is computed, and a column")
 
 
-def _on_a_cluster(frame: Any, layout: Any, name: str) -> Relation:
+def _on_a_cluster(frame: Any, schema: Schema, name: str) -> Relation:
     # Few have one.
     from datastoresync.engines.spark.relation import SparkRelation
 
-    return SparkRelation(frame, layout, name=name)
+    return SparkRelation(frame, schema, name=name)
 
 
-def _stored(origin: StoredRows, layout: Any, choice: Choice) -> Relation | None:
+def _stored(origin: StoredRows, schema: Schema, choice: Choice) -> Relation | None:
     # It needs SQLAlchemy.
     from datastoresync.engines.postgresql.relation import open_large
 
-    return open_large(origin, layout, LARGE if choice.name == "auto" else 0)
+    return open_large(origin, schema, LARGE if choice.name == "auto" else 0)
 
 
-def _local(source: Any, layout: Any, choice: Choice) -> Relation:
+def _local(source: Any, schema: Schema, choice: Choice) -> Relation:
     if isinstance(source, ArrowStream):
         from datastoresync.engines.duckdb.spool import stream_relation  # it needs pyarrow
 
-        check_columns(source.schema.names, layout)
-        return stream_relation(choice.duckdb, source, layout)
+        check_columns(source.schema.names, schema)
+        return stream_relation(choice.duckdb, source, schema)
     origin = None if is_arrow(source) else getattr(source, "origin", None)
     if isinstance(origin, DelimitedFiles):
-        check_columns(origin.files[0].columns, layout)
+        check_columns(origin.files[0].columns, schema)
         try:
-            return DelimitedRelation(choice.duckdb, origin, layout)
+            return DelimitedRelation(choice.duckdb, origin, schema)
         except Unreadable:
             from datastoresync.engines.duckdb.parquet import ColumnarRelation  # it needs pyarrow
 
-            return ColumnarRelation.of_records(choice.duckdb, reread(origin), layout)
+            return ColumnarRelation.of_records(choice.duckdb, reread(origin), schema)
     if isinstance(origin, ParquetFiles):
         from datastoresync.engines.duckdb.parquet import ColumnarRelation  # as above
 
-        check_columns(origin.files[0].columns, layout)
-        return ColumnarRelation.of_files(choice.duckdb, origin, layout)
+        check_columns(origin.files[0].columns, schema)
+        return ColumnarRelation.of_files(choice.duckdb, origin, schema)
     raise CannotPushDown("its rows come from Python")

@@ -9,7 +9,7 @@ from datastoresync.engines.duckdb.spool import Spool
 from datastoresync.engines.engine import TableEngine
 from datastoresync.engines.relation import CannotPushDown
 from datastoresync.engines.table import TableObjects
-from datastoresync.object import layout_of
+from datastoresync.object import schema_of
 
 DUCKDB = DuckDB(threads=1)
 
@@ -76,9 +76,8 @@ class Elsewhere:
 def elsewhere(name, rows, place="a", cls=Person, **options):
     """A tree with a branch whose rows are in some other place."""
     made = Tree(name, branches={"people": Branch(cls, engine=DUCKDB)})
-    layout = layout_of(cls)
     relation = Elsewhere(rows, place, **options)
-    made.people.contents.objects = TableObjects(relation, layout, made.people, TableEngine(DUCKDB))
+    made.people.contents.objects = TableObjects(relation, made.people.description(), TableEngine(DUCKDB))
     return made, relation
 
 
@@ -118,12 +117,12 @@ def test_rows_that_cannot_be_brought_in_become_objects():
 def test_another_moment_is_brought_in_anew():
     relation = Elsewhere(rows_of(3), "a")
     bringer = Spool(DUCKDB)
-    one = bringer.local(relation, layout_of(Person))
+    one = bringer.local(relation, schema_of(Person))
     assert isinstance(one, LocalRelation)
-    assert bringer.local(relation, layout_of(Person)) is one
-    assert bringer.local(one, layout_of(Person)) is one
+    assert bringer.local(relation, schema_of(Person)) is one
+    assert bringer.local(one, schema_of(Person)) is one
     relation.snapshot = object()
-    assert bringer.local(relation, layout_of(Person)) is not one
+    assert bringer.local(relation, schema_of(Person)) is not one
 
 
 class Shouting(Object):

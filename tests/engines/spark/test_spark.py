@@ -25,7 +25,7 @@ from datastoresync.engines.spark.relation import types as spark_conversion
 from datastoresync.errors import ColumnError, DataWarning, MissingDependencyError, SyncerError
 from datastoresync.importing.importer import Importer
 from datastoresync.importing.row_loader import RowLoader
-from datastoresync.object import layout_of
+from datastoresync.object import schema_of
 
 pytestmark = [
     pytest.mark.spark,
@@ -63,11 +63,11 @@ SCHEMA = "idnumber string, name string, grade string, groups string"
 
 
 def relation(session, rows, schema=SCHEMA, cls=User, **options):
-    return SparkRelation(session.createDataFrame(rows, schema), layout_of(cls), **options)
+    return SparkRelation(session.createDataFrame(rows, schema), schema_of(cls), **options)
 
 
 def converters(cls):
-    fields = layout_of(cls).fields
+    fields = schema_of(cls).fields
     return {} if fields is None else {name: field.converter for name, field in fields.items()}
 
 
@@ -355,7 +355,7 @@ def made(session, rows):
         def read(self):
             return read_spark(session.createDataFrame(rows, SCHEMA))
 
-    return RowLoader(layout_of(User), Rows().bound(None, None)).run().objects
+    return RowLoader(schema_of(User), Rows().bound()).run().objects
 
 
 def same(one, other):
@@ -550,7 +550,7 @@ def test_a_query_that_breaks_off_says_why_and_quotes_nothing(session, tmp_path):
     assert "secret1" not in str(caught.value)
     assert caught.value.__cause__ is None or "secret1" not in str(caught.value.__cause__)
     with pytest.raises(SyncerError) as caught:
-        SparkRelation(session.sql("SELECT 'secret1' AS idnumber, CAST('secret1' AS INT) AS n"), layout_of(Object))
+        SparkRelation(session.sql("SELECT 'secret1' AS idnumber, CAST('secret1' AS INT) AS n"), schema_of(Object))
     assert "secret1" not in str(caught.value)
     assert caught.value.__suppress_context__
 
