@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, Self
 import attrs
 
 from datastoresync.engines.relation import BranchDescription
-from datastoresync.engines.spark.dataframe import is_spark
+from datastoresync.engines.select import engine_of
 from datastoresync.errors import DeclarationError, ImporterError, RowError
 from datastoresync.printing.outline import Outline
 from datastoresync.printing.show import Shown
@@ -222,7 +222,7 @@ def importer_of(source: Any, *, store: Callable[[Any], Importer]) -> Importer:
     if not isinstance(source, type):
         if callable(getattr(source, "load", None)) and callable(getattr(source, "dump", None)):
             return store(source)
-        if is_spark(source) or hasattr(source, "__arrow_c_stream__"):
+        if engine_of(source) is not None or hasattr(source, "__arrow_c_stream__"):
             return IterableImporter(source)
         if callable(source):
             return CallableImporter(source)

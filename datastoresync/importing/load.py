@@ -3,27 +3,25 @@
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import attrs
 
 from datastoresync.engines.relation import CannotPushDown
-from datastoresync.engines.spark.dataframe import is_spark
+from datastoresync.engines.select import engine_of, open_table, options_of
 from datastoresync.errors import ImporterError
 from datastoresync.importing.importer import Importer, ImportReport
 from datastoresync.importing.object_set import ObjectSet
 from datastoresync.importing.row_loader import LoadedRows, RowLoader
 from datastoresync.runtime import collector_paused
 from datastoresync.syncers.arrow import ArrowStream, is_arrow
-from datastoresync.syncers.source_info import LARGE, DelimitedFiles, ParquetFiles, StoredRows
 
 if TYPE_CHECKING:
     from datastoresync.engines.table import TableObjects
 
 
 _HOOKS = ("keep", "prepare", "resolve_duplicate")
-_BYTES = 16 * 2**20
-"""Bytes of files of text from which on objects would cost more than a table."""
 
 
 def table_of(importer: Importer, source: Any) -> tuple[TableObjects | None, str, Any]:
@@ -42,44 +40,23 @@ def table_of(importer: Importer, source: Any) -> tuple[TableObjects | None, str,
     engine = importer.description.engine
     if engine == "memory":
         return None, "engine='memory' was asked for", source
-    source = _looked_into(source)
-    if engine == "auto" and not _is_large(source):
+    taken_by = engine_of(source)
+    if taken_by is None and is_arrow(source):
+        with suppress(Exception):  # without pyarrow, or not to be opened: what reads it says so
+            source = ArrowStream(source)
+            taken_by = engine_of(source)
+    if engine == "auto" and not (taken_by is not None and taken_by.is_large(source)):
         return None, "", source
-    # What only an engine needs is imported with it: most imports are small.
-    from datastoresync.engines.select import choice_of, open_table
-
-    choice = choice_of(engine)
+    options_of(engine)
     try:
         for hook in _HOOKS:
             if importer.overrides(hook):
                 raise CannotPushDown(f"{hook} of {type(importer).__name__} is Python")
         if importer.on_bad_row == "collect":
             raise CannotPushDown("rows that are refused are collected")
-        return open_table(source, importer.description, choice), "", source
+        return open_table(source, importer.description), "", source
     except CannotPushDown as reason:
         return None, str(reason), source
-
-
-def _looked_into(source: Any) -> Any:
-    """Return a source, or, of one that can be read only once, what gives the same and can be looked into."""
-    if is_spark(source) or not is_arrow(source):
-        return source
-    try:
-        return ArrowStream(source)
-    except Exception:  # noqa: BLE001 - without pyarrow, or not to be opened: whoever reads it says so
-        return source
-
-
-def _is_large(source: Any) -> bool:
-    """Say whether objects would cost more than a table."""
-    if isinstance(source, ArrowStream):
-        return source.has(LARGE)
-    if isinstance(source, StoredRows) or is_spark(source):
-        return True  # the database is asked, and nobody has a cluster for a few rows
-    origin = None if is_arrow(source) else getattr(source, "origin", None)
-    if isinstance(origin, ParquetFiles):
-        return origin.rows >= LARGE
-    return isinstance(origin, DelimitedFiles) and origin.size >= _BYTES
 
 
 def load_objects(importer: Importer) -> ObjectSet:

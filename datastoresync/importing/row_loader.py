@@ -16,7 +16,7 @@ import attrs
 
 from datastoresync.conversion.schema import Schema
 from datastoresync.diffing.equality import comparable, equal, is_membership
-from datastoresync.engines.spark.dataframe import is_spark, read_spark
+from datastoresync.engines.select import engine_of
 from datastoresync.errors import (
     ColumnError,
     ConversionError,
@@ -60,8 +60,9 @@ class Rows:
         self.count = 0
         if source is None:
             source = importer.read()
-        if is_spark(source):
-            source = read_spark(source)
+        engine = engine_of(source)
+        if engine is not None:
+            source = engine.records(source)
         if is_arrow(source):
             source = read_arrow(source)
         if isinstance(source, (str, bytes, Mapping)) or not isinstance(source, Iterable):

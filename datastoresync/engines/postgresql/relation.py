@@ -137,6 +137,10 @@ class StoredRelation:
         rows = side_by_side(chunks, width, places)
         return Compared(*rows, why="both sides are in one PostgreSQL, which compared them")
 
+    def differing_apart(self, other: StoredRelation, work: Work) -> Compared:
+        """Compare with a relation of another database; see `differing_far_apart`."""
+        return differing_far_apart(self, other, work)
+
     def arrow(self) -> Any:
         """Return a ``pyarrow.RecordBatchReader`` of all rows; see `pulling.pull`, which needs pyarrow."""
         from datastoresync.engines.postgresql.arrow import to_arrow

@@ -140,21 +140,21 @@ def test_properties_of_rows_elsewhere_are_computed_of_what_was_brought_in(tmp_pa
     ]
 
 
-def test_two_databases_are_compared_by_checksums_or_brought_in(monkeypatch):
-    pytest.importorskip("sqlalchemy")
-    source, one = elsewhere("source", rows_of(3), "a")
-    dest, other = elsewhere("dest", rows_of(2), "b")
-    one.engine = other.engine = "postgresql"
-    heard = []
+@pytest.mark.parametrize("engine", ["elsewhere", "another"])
+def test_two_places_of_one_engine_are_compared_apart_or_brought_in(monkeypatch, engine):
+    asked = []
 
-    def far_apart(*given):
-        heard.append(given[:2])
+    def differing_apart(*given):
+        asked.append(given[:2])
         raise CannotPushDown("too much differs")
 
-    monkeypatch.setattr("datastoresync.engines.postgresql.served.differing_far_apart", far_apart)
+    monkeypatch.setattr(Elsewhere, "differing_apart", differing_apart, raising=False)
+    source, one = elsewhere("source", rows_of(3), "a")
+    dest, other = elsewhere("dest", rows_of(2), "b")
+    other.engine = engine
     diff = source - dest
-    assert heard == [(one, other)]
-    assert "too much differs" in diff.explain()
+    assert asked == ([(one, other)] if engine == one.engine else [])
+    assert ("too much differs" in diff.explain()) == bool(asked)
     assert [action[:2] for action in actions(diff)] == [("new", "k02")]
 
 

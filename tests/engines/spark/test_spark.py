@@ -17,8 +17,10 @@ from spark_session import started
 from datastoresync import Object
 from datastoresync.conversion.converters import converter
 from datastoresync.diffing.equality import equal
+from datastoresync.engines import spark
 from datastoresync.engines.relation import CannotPushDown, Page, Work
-from datastoresync.engines.spark.dataframe import is_spark, read_spark
+from datastoresync.engines.select import engine_of
+from datastoresync.engines.spark.dataframe import read_spark
 from datastoresync.engines.spark.relation import SparkRelation, spark_checking
 from datastoresync.engines.spark.relation import dataframe as spark_frame
 from datastoresync.engines.spark.relation import types as spark_conversion
@@ -504,12 +506,12 @@ def test_what_executors_run_keeps_batches_and_folds_texts():
 
 
 def test_a_dataframe_of_spark_is_known_by_its_class(session):
-    assert is_spark(session.range(1))
-    assert not is_spark(session)
-    assert not is_spark([{"idnumber": "1"}])
+    assert engine_of(session.range(1)) is spark.ENGINE
+    assert engine_of(session) is None
+    assert engine_of([{"idnumber": "1"}]) is None
     lookalike = type("DataFrame", (), {"__module__": "polars.dataframe.frame"})
-    assert not is_spark(lookalike())
-    assert is_spark(type("DataFrame", (), {"__module__": "pyspark.sql.connect.dataframe"})())
+    assert engine_of(lookalike()) is None
+    assert engine_of(type("DataFrame", (), {"__module__": "pyspark.sql.connect.dataframe"})()) is spark.ENGINE
 
 
 def test_records_of_a_frame_have_its_values_and_know_it(session):
