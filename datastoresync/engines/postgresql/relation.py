@@ -325,10 +325,10 @@ def open_large(origin: StoredRows, layout: Any, least: int) -> StoredRelation | 
         CannotPushDown: with the reason why it must be read.
     """
     database = origin.syncer._database  # noqa: SLF001 - as its other methods, this one is only kept in a file of its own
-    if database.dialect != _SUPPORTED:
+    if database.dialect.name != _SUPPORTED:
         if least:  # nobody asked for it
             return None
-        raise CannotPushDown(f"it is in {database.dialect}, which is read into memory")
+        raise CannotPushDown(f"it is in {database.dialect.name}, which is read into memory")
     if least:
         try:
             with database.reading() as connection, database.refusals("count the rows of"):
