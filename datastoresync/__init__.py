@@ -75,10 +75,8 @@ if TYPE_CHECKING:
         SyncInterrupted,
         TemplateError,
     )
-    from datastoresync.importing.importer import Importer
-    from datastoresync.importing.report import ImportReport
-    from datastoresync.importing.sources import CSVImporter, ParquetImporter, TSVImporter
-    from datastoresync.importing.sql import SQLImporter
+    from datastoresync.importing.importer import Importer, ImportReport
+    from datastoresync.importing.sources import CSVImporter, ParquetImporter, SQLImporter, TSVImporter
     from datastoresync.object import Object
     from datastoresync.syncers.changes import Link, Table
     from datastoresync.syncers.sql.syncer import SQLSyncer
@@ -164,10 +162,8 @@ _NAMES: Final[Mapping[str, str]] = MappingProxyType(
             "MalformedFileError ManifestError MissingDependencyError RowError SafeguardError SchemaMismatchError "
             "SyncInterrupted SyncerError TemplateError"
         ),
-        "importing.sources": "CSVImporter ParquetImporter TSVImporter",
-        "importing.importer": "Importer",
-        "importing.report": "ImportReport",
-        "importing.sql": "SQLImporter",
+        "importing.importer": "ImportReport Importer",
+        "importing.sources": "CSVImporter ParquetImporter SQLImporter TSVImporter",
         "object": "Object",
         "syncers.changes": "Link Table",
         "syncers.sql.syncer": "SQLSyncer",

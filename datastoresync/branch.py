@@ -13,17 +13,15 @@ from datastoresync.diffing.equality import equal
 from datastoresync.diffing.filters import Filter
 from datastoresync.diffing.side import Side
 from datastoresync.errors import ComparisonError, DeclarationError, ImporterError
-from datastoresync.importing.importer import Importer, importer_of
+from datastoresync.importing.importer import Importer, ImportReport, importer_of
 from datastoresync.importing.load import feed, loaded
-from datastoresync.importing.mapping import ContentsMapping
-from datastoresync.importing.object_set import Contents, settle_all
-from datastoresync.importing.report import ImportReport
+from datastoresync.importing.object_set import Contents, ContentsMapping, settle_all
 from datastoresync.importing.schema import Layout
-from datastoresync.importing.store import StoreImporter
+from datastoresync.importing.sources import StoreImporter
 from datastoresync.object import Object, layout_of, side_of
 from datastoresync.printing.outline import Grid, Outline
 from datastoresync.printing.show import Shown
-from datastoresync.printing.words import counted
+from datastoresync.printing.text import counted
 from datastoresync.runtime import collector_paused
 from datastoresync.syncers.changes import Table
 

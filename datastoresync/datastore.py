@@ -13,8 +13,7 @@ from datastoresync.diffing.diff import Diff
 from datastoresync.errors import DatastoreSyncError, DeclarationError
 from datastoresync.printing.outline import Outline
 from datastoresync.printing.show import Shown
-from datastoresync.printing.text import text
-from datastoresync.printing.words import counted
+from datastoresync.printing.text import counted, text
 from datastoresync.tree import Tree
 
 __all__ = ["About", "Datastore"]

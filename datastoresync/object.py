@@ -12,8 +12,7 @@ from datastoresync.diffing.diff import Diff
 from datastoresync.diffing.flags import Flags
 from datastoresync.diffing.side import Side
 from datastoresync.errors import ComparisonError, DeclarationError
-from datastoresync.importing.object_type import ObjectType
-from datastoresync.importing.schema import Field, Layout
+from datastoresync.importing.schema import Field, Layout, ObjectType
 from datastoresync.printing.html import html
 from datastoresync.printing.outline import Grid, Outline
 

@@ -1,10 +1,15 @@
-"""Holds the garbage collector back while many objects are made."""
+"""The running interpreter: holding back the garbage collector and Ctrl-C, and finalizers bound to their process."""
 
 from __future__ import annotations
 
 import gc
-from collections.abc import Iterator
+import os
+import signal
+import threading
+import weakref
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 __all__ = ["collector_paused"]
 
@@ -19,3 +24,44 @@ def collector_paused() -> Iterator[None]:
     finally:
         if enabled:
             gc.enable()
+
+
+__all__ = ["uninterrupted"]
+
+
+@contextmanager
+def uninterrupted() -> Iterator[None]:
+    """Hold Ctrl-C back until the end of a short piece of work, and let it be heard then."""
+    if (
+        threading.current_thread() is not threading.main_thread()  # no other one is ever interrupted
+        or signal.getsignal(signal.SIGINT) is not signal.default_int_handler  # somebody else takes care of it
+    ):
+        yield
+        return
+    heard = []
+    signal.signal(signal.SIGINT, lambda *_: heard.append(True))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        if heard:
+            raise KeyboardInterrupt
+
+
+__all__ = ["finalizer"]
+
+
+def finalizer(owner: Any, end: Callable[..., Any], *arguments: Any) -> weakref.finalize[..., Any]:
+    """Return a `weakref.finalize` that does nothing in a process that was forked, as the first one goes on with it all.
+
+    Args:
+        owner: What it is ended with.
+        end: Ends it; it holds no reference to the owner.
+        arguments: Those of ``end``.
+    """
+    return weakref.finalize(owner, _end, os.getpid(), end, arguments)
+
+
+def _end(process: int, end: Callable[..., Any], arguments: tuple[Any, ...]) -> None:
+    if os.getpid() == process:
+        end(*arguments)

@@ -15,16 +15,16 @@ from datastoresync.branch import Branch
 from datastoresync.diffing.diff import Diff, Progress
 from datastoresync.diffing.filters import Filter
 from datastoresync.diffing.flags import Flags
-from datastoresync.diffing.order import in_order
+from datastoresync.diffing.hierarchy import in_order
 from datastoresync.diffing.pipe import template_of
 from datastoresync.diffing.schema_check import check_branches, check_children
 from datastoresync.errors import ComparisonError, DeclarationError
 from datastoresync.object import layout_of
 from datastoresync.printing.outline import Outline
 from datastoresync.printing.show import Shown
-from datastoresync.printing.words import counted
+from datastoresync.printing.text import counted
 from datastoresync.runtime import collector_paused
-from datastoresync.syncers.load_dump_adapter import Rewriting
+from datastoresync.syncers.plugin.load_dump_adapter import Rewriting
 from datastoresync.syncers.protocol import Syncer
 
 __all__ = ["Tree"]

@@ -1,4 +1,4 @@
-"""What an application says on standard error: progress to a person, failures to anybody."""
+"""What an application says on standard error: progress to a person, failures to anyone."""
 
 from __future__ import annotations
 
@@ -11,8 +11,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, TextIO
 
-from datastoresync.app.report import PartReport
-from datastoresync.app.secrets import hidden, trace_of
+from datastoresync.app.report import PartReport, hidden, trace_of
 from datastoresync.printing.outline import Outline
 from datastoresync.printing.show import Shown
 from datastoresync.printing.text import text, write

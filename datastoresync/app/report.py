@@ -1,16 +1,41 @@
-"""What an application did, in all."""
+"""The report of an application, without passwords."""
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Iterator
 from typing import Any, Literal
 
 import attrs
 
-from datastoresync.app.secrets import hidden
+from datastoresync.applying.result import reason_of
 from datastoresync.printing.outline import Outline
 from datastoresync.printing.show import Shown
 from datastoresync.printing.text import text
+
+__all__ = ["hidden", "trace_of"]
+
+
+def hidden(text: str) -> str:
+    """Return the text without the passwords in it, be they in URLs or behind ``password=``.
+
+    >>> hidden("cannot open postgresql://ann:secret@example.org/school?password=secret")
+    'cannot open postgresql://ann:***@example.org/school?password=***'
+    """
+    return reason_of(Exception(text)).removeprefix("Exception: ") if text else text
+
+
+def trace_of(error: BaseException) -> str:
+    """Return an exception's traceback and those of its causes, the first cause first, without passwords."""
+    pieces: list[str] = []
+    seen: set[int] = set()
+    current: BaseException | None = error
+    while current is not None and id(current) not in seen:
+        seen.add(id(current))
+        pieces.append("".join(traceback.format_tb(current.__traceback__)) + reason_of(current))
+        current = current.__cause__ or (None if current.__suppress_context__ else current.__context__)
+    return hidden("\nwhich led to:\n".join(reversed(pieces)))
+
 
 __all__ = ["AppReport", "PartReport"]
 

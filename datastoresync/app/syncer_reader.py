@@ -1,19 +1,123 @@
-"""Reads a tree from any store, for an application."""
+"""A reader of trees from any store, whose branches are tables without a declared class."""
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import os
+import types
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
-from datastoresync.app.arguments import Arguments
-from datastoresync.app.reader import Reader
-from datastoresync.app.record import branch_names, record_branch
-from datastoresync.app.store import opened, url
+from datastoresync.app.parts import Arguments, Reader
 from datastoresync.branch import Branch
-from datastoresync.errors import SyncerError
+from datastoresync.errors import ColumnError, SyncerError
+from datastoresync.importing.sources import StoreImporter
+from datastoresync.object import Object
+from datastoresync.syncers import open_syncer
 from datastoresync.syncers.changes import Table
+from datastoresync.syncers.records import Records
 from datastoresync.tree import Tree
+
+__all__ = ["Record", "branch_names", "record_branch"]
+
+
+class Record(Object):
+    """A record of a table. All its columns are synced, whatever they are called."""
+
+
+class RecordImporter(StoreImporter):
+    """Reads a table, and lets the branch's class know its columns."""
+
+    def read(self) -> Any:
+        """Return the records.
+
+        Raises:
+            ColumnError: if a column of the key is not there.
+        """
+        found = super().read()
+        rows = found if isinstance(found, Records) else [dict(row) for row in found]
+        columns = (
+            rows.columns if isinstance(rows, Records) else tuple(dict.fromkeys(name for row in rows for name in row))
+        )
+        record = self.branch.object_class
+        missing = [name for name in record._identifiers if name not in columns]
+        if missing and columns:
+            has, table = ", ".join(columns), self.branch.table.name
+            message = (
+                f"table {table} has no column {missing[0]!r}: say what its key is, as in --key {table}={columns[0]}; "
+                f"there are {has}"
+            )
+            raise ColumnError(message, columns=missing)
+        record._attributes = tuple(name for name in columns if name not in record._identifiers)
+        return rows
+
+
+def record_branch(syncer: Any, table: Table, identifiers: Sequence[str]) -> Branch[Any]:
+    """Return a branch for the records of a table, with a class of its own.
+
+    Args:
+        syncer: Where the table is.
+        table: The table.
+        identifiers: The columns of its key.
+    """
+    settings = {"_identifiers": tuple(identifiers), "__module__": __name__}
+    cls: Any = types.new_class("Record", (Record,), exec_body=lambda body: body.update(settings))
+    return Branch(cls, importer=RecordImporter(syncer), table=table)
+
+
+def branch_names(tables: Iterable[str]) -> Mapping[str, str]:
+    """Return tables by names that branches can have.
+
+    >>> branch_names(["users", "public.groups", "items", "_old"])
+    {'users': 'users', 'public_groups': 'public.groups', 'items_': 'items', 'table_old': '_old'}
+    """
+    found: dict[str, str] = {}
+    for table in tables:
+        name = "".join(letter if f"_{letter}".isidentifier() else "_" for letter in table)
+        if not name.isidentifier() or name.startswith("_"):  # which would not be compared
+            name = f"table_{name.lstrip('_')}"
+        while name in found or hasattr(Tree, name) or name in ("name", "syncer"):
+            name += "_"
+        found[name] = table
+    return found
+
+
+__all__ = ["opened", "url"]
+
+_VARIABLE = "env:"
+
+
+def url(text: str) -> str:
+    """Return a URL as it was given, or for ``env:NAME`` what the environment variable holds.
+
+    So a password need not stand where every user of the machine can list the processes.
+
+    Raises:
+        ArgumentTypeError: if that is nothing.
+    """
+    name = text.removeprefix(_VARIABLE)
+    found = os.environ.get(name, "") if text.startswith(_VARIABLE) else text
+    if not found:
+        message = f"the environment variable {name!r} is not set" if text else "the URL is empty"
+        raise argparse.ArgumentTypeError(message)
+    return found
+
+
+@contextmanager
+def opened(place: Any) -> Iterator[Any]:
+    """Open the store at a URL, and close it in the end; a syncer is somebody else's to close."""
+    if not isinstance(place, (str, os.PathLike)):
+        yield place
+        return
+    syncer = open_syncer(place)
+    try:
+        yield syncer
+    finally:
+        close = getattr(syncer, "close", None)
+        if callable(close):
+            close()
+
 
 __all__ = ["SyncerReader"]
 

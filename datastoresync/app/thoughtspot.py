@@ -10,8 +10,8 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Literal
 
-from datastoresync.app.arguments import Arguments
 from datastoresync.app.console import say
+from datastoresync.app.parts import Arguments, Writer
 from datastoresync.app.thoughtspot_service import Answer, ThoughtSpotService
 from datastoresync.app.thoughtspot_tree import (
     ThoughtSpotGroup,
@@ -22,7 +22,6 @@ from datastoresync.app.thoughtspot_tree import (
     principals_of,
     problems_of,
 )
-from datastoresync.app.writer import Writer
 from datastoresync.applying.report import Report
 from datastoresync.applying.result import Result
 from datastoresync.applying.safeguards import Limits, violations

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import urlsplit
 
 from datastoresync.errors import DeclarationError, MissingDependencyError, SyncerError
-from datastoresync.printing.visible import cell
+from datastoresync.printing.text import cell
 
 if TYPE_CHECKING:
     import httpx

@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Literal
 import attrs
 
 from datastoresync.branch import Branch
-from datastoresync.diffing.order import in_order
+from datastoresync.diffing.hierarchy import in_order
 from datastoresync.errors import CircularOrderError, DeclarationError
 from datastoresync.object import Object
 from datastoresync.tree import Tree

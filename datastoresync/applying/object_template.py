@@ -1,4 +1,4 @@
-"""Applies a diff through the ``create``, ``update`` and ``delete`` of the objects themselves."""
+"""Applying through the ``create``, ``update`` and ``delete`` of the objects themselves."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from datastoresync.applying.result import Result, succeeded
 from datastoresync.applying.template import Template
 from datastoresync.diffing.action import Action
 from datastoresync.diffing.diff import Diff
-from datastoresync.diffing.streamed import Streamed, is_streamed
+from datastoresync.diffing.streaming import Streamed, is_streamed
 
 __all__ = ["Methods", "ObjectTemplate"]
 

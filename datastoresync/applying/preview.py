@@ -12,8 +12,7 @@ from datastoresync.diffing.diff import Diff
 from datastoresync.diffing.pipe import template_of
 from datastoresync.printing.outline import Outline
 from datastoresync.printing.show import Shown
-from datastoresync.printing.terminal import wants_colour
-from datastoresync.printing.text import write
+from datastoresync.printing.text import wants_colour, write
 
 __all__ = ["Preview"]
 

@@ -1,4 +1,4 @@
-"""What an apply did, in all."""
+"""The report of an apply."""
 
 from __future__ import annotations
 
@@ -8,12 +8,10 @@ from typing import Any
 
 import attrs
 
-from datastoresync.applying.result import STATUSES, Result
-from datastoresync.applying.results import statuses_of
+from datastoresync.applying.result import STATUSES, Result, statuses_of
 from datastoresync.printing.outline import Outline
 from datastoresync.printing.show import Shown
-from datastoresync.printing.text import text
-from datastoresync.printing.words import counted
+from datastoresync.printing.text import counted, text
 
 __all__ = ["KEPT", "Report", "Tally"]
 

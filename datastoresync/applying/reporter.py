@@ -1,4 +1,4 @@
-"""Hears what happens during an apply, and tells somebody."""
+"""Reporters, which hear of the start, every result and the end of an apply."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from datastoresync.applying.plan import Plan
 from datastoresync.applying.report import Report
 from datastoresync.applying.result import Result
 from datastoresync.diffing.diff import Progress
-from datastoresync.printing.visible import visible
+from datastoresync.printing.text import visible
 
 __all__ = ["CallbackReporter", "CollectingReporter", "LoggingReporter", "ProgressReporter", "Reporter"]
 

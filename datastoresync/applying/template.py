@@ -1,4 +1,4 @@
-"""Says what a change means: a class whose methods bear the actions' names."""
+"""Templates: classes whose methods bear the actions' names and say what a change means."""
 
 from __future__ import annotations
 
@@ -12,18 +12,16 @@ from typing import Any, Literal, TypeVar
 
 import attrs
 
-from datastoresync.applying.dependents import Dependents
-from datastoresync.applying.plan import Plan, Step
+from datastoresync.applying.plan import Dependents, Plan, Step
 from datastoresync.applying.report import Report, Tally
 from datastoresync.applying.reporter import Reporter
-from datastoresync.applying.result import Result, Status, failed, reason_of, succeeded
-from datastoresync.applying.results import Results
+from datastoresync.applying.result import Result, Results, Status, failed, reason_of, succeeded
 from datastoresync.applying.safeguards import Limits, check
 from datastoresync.diffing.action import Action
 from datastoresync.diffing.diff import Diff
 from datastoresync.diffing.filters import Filter
 from datastoresync.diffing.folding import fold_together
-from datastoresync.diffing.streamed import is_streamed
+from datastoresync.diffing.streaming import is_streamed
 from datastoresync.errors import DeclarationError, SyncInterrupted
 
 __all__ = ["Template", "batch"]

@@ -1,4 +1,4 @@
-"""One branch of a comparison: its two sides, and the actions between them."""
+"""The difference of one branch: its two sides, and the actions between them."""
 
 from __future__ import annotations
 
@@ -14,11 +14,9 @@ from typing import Any
 import attrs
 
 from datastoresync.diffing.action import Action, actions_of
-from datastoresync.diffing.blocks import SIZE, Block
-from datastoresync.diffing.compare import Candidates
+from datastoresync.diffing.compare import SIZE, Block, Candidates
 from datastoresync.diffing.equality import equal, is_membership, membership_changes
-from datastoresync.diffing.hierarchy import Hierarchy
-from datastoresync.diffing.order import in_order
+from datastoresync.diffing.hierarchy import Hierarchy, in_order
 from datastoresync.diffing.side import Side
 from datastoresync.errors import ComparisonError
 

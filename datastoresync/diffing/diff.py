@@ -9,8 +9,7 @@ from typing import Any, Self, overload
 
 import attrs
 
-from datastoresync.diffing.action import Action
-from datastoresync.diffing.blocks import Block
+from datastoresync.diffing.action import Action, branch_outline, counts_of, stat_line
 from datastoresync.diffing.branch_diff import (
     Compared,
     actions_between,
@@ -19,21 +18,47 @@ from datastoresync.diffing.branch_diff import (
     moves_between,
     ranks_of,
 )
-from datastoresync.diffing.compare import Candidates, Engine, engine_of
-from datastoresync.diffing.explanation import explained
+from datastoresync.diffing.compare import Block, Candidates, Engine, engine_of
 from datastoresync.diffing.filters import Filter, predicate
 from datastoresync.diffing.flags import Exclusion, Flags
-from datastoresync.diffing.hierarchy import Hierarchy
+from datastoresync.diffing.hierarchy import Hierarchy, reached
 from datastoresync.diffing.nested import Node, Siblings, in_tree_order, nodes_of
 from datastoresync.diffing.pipe import Applies, R_co, template_of
-from datastoresync.diffing.reached import reached
 from datastoresync.diffing.schema_check import check_attributes, check_types, refuse
 from datastoresync.diffing.side import Side
 from datastoresync.diffing.streaming import StreamedActions, StreamedPart
-from datastoresync.diffing.summary import branch_outline, counts_of, stat_line
 from datastoresync.printing.outline import Outline
 from datastoresync.printing.show import Shown
-from datastoresync.printing.visible import clipped, visible
+from datastoresync.printing.text import clipped, counted, visible
+
+__all__ = ["explained"]
+
+
+def explained(compared: Sequence[Compared], left_out: Counter[str]) -> str:
+    """Return which engine compared each branch and why, what it had to look at, and what is in memory and why.
+
+    Args:
+        compared: The branches.
+        left_out: How many actions of each verb flags left out.
+    """
+    if not compared:
+        return "nothing was compared"
+    lines = []
+    for one in compared:
+        left, right = one.sizes
+        lines.append(
+            f"{one.name or one.right.owner}: {one.engine} engine, since {one.why}; {counted(left, 'object')} "
+            f"against {right:,}, {one.pairs:,} in both, {one.candidates:,} of them worth a look; "
+            f"attributes: {', '.join(one.right.attributes) or 'none'}"
+        )
+        lines += [f"  {side.name} is in memory: {side.why}" for side in one.both if side.why]
+    named = {one.name for one in compared}
+    apart = [f"{one.name}: what it holds of {child}" for one in compared for child in one.right.held - named]
+    lines += [f"not compared: {what}" for what in sorted(apart)]
+    if left_out:
+        lines.append("left out by flags: " + " ".join(f"{verb}={count}" for verb, count in left_out.items()))
+    return "\n".join(lines)
+
 
 __all__ = ["Diff", "Progress"]
 

@@ -1,4 +1,4 @@
-"""When two values are equal, how two memberships differ, and which types can be equal at all: the one definition."""
+"""Equality of values and memberships, and which types can be equal at all: the one definition."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Takes many actions that were carried out into the destination's branches, in memory, at once."""
+"""Folding of actions that succeeded into the destination's branches, many at once."""
 
 from __future__ import annotations
 

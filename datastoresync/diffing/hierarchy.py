@@ -1,14 +1,65 @@
-"""Whose child each object of one side is."""
+"""The parents of objects, the order between branches, and the scope of a comparison."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+import attrs
+
 from datastoresync.diffing.equality import is_membership
-from datastoresync.diffing.order import in_order
 from datastoresync.diffing.side import Side
-from datastoresync.errors import CircularOrderError, HierarchyError
+from datastoresync.errors import CircularOrderError, DeclarationError, HierarchyError
+
+__all__ = ["in_order"]
+
+
+def in_order(
+    names: Iterable[Any], after: Mapping[Any, Iterable[Any]], *, circles: bool = False, what: str = ""
+) -> list[Any]:
+    """Return the names so that each stands behind those it is ``after``, and otherwise in the order given.
+
+    Args:
+        names: What to order; names in ``after`` that are not among them are passed over.
+        after: For each name, those that must come before it.
+        circles: Whether a circle is broken where it closes rather than refused.
+        what: What the names are, for the error.
+
+    Raises:
+        CircularOrderError: drawing the circle, unless ``circles`` is true.
+
+    >>> in_order(["groups", "users"], {"groups": ["users"]})
+    ['users', 'groups']
+    """
+    wanted = list(names)
+    places = {name: place for place, name in enumerate(wanted)}
+
+    def before(name: Any) -> Iterator[Any]:
+        # In the order given, since `after` may be a set, whose order changes from run to run.
+        return iter(sorted({other for other in after.get(name, ()) if other in places}, key=places.__getitem__))
+
+    done: dict[Any, None] = {}
+    for first in wanted:
+        # Depth first without recursion, since a chain of references may be as long as a branch.
+        path: dict[Any, Any] = {}
+        if first in done:
+            continue
+        path[first] = before(first)
+        while path:
+            name = next(reversed(path))
+            ahead = next((other for other in path[name] if other not in done), None)
+            if ahead is None:
+                del path[name]
+                done[name] = None
+            elif ahead not in path:
+                path[ahead] = before(ahead)
+            elif not circles:
+                circle = [*list(path)[list(path).index(ahead) :], ahead]
+                drawn = " → ".join(map(str, circle))
+                message = f"{what or 'these'} wait for each other: {drawn} (each is after the next); break the circle"
+                raise CircularOrderError(message, circle=[str(name) for name in circle])
+    return list(done)
+
 
 __all__ = ["Hierarchy"]
 
@@ -212,3 +263,54 @@ class Hierarchy:
             if name not in found
         }
         return {**found, **rest}
+
+
+__all__ = ["reached"]
+
+Pair = tuple[Side, Side]
+
+
+def reached(
+    pairs: Sequence[Pair], hierarchies: tuple[Hierarchy, Hierarchy], tops: tuple[Sequence[str] | None, ...]
+) -> list[Pair]:
+    """Leave out of both sides what is not below a top-level object in either of them.
+
+    Args:
+        pairs: The source's and the destination's side of each branch.
+        hierarchies: Those of the source and the destination.
+        tops: Which branches are at the top in the source, and in the destination; where one says None, the other's;
+            None for all.
+
+    Raises:
+        DeclarationError: if a branch is named that is not there.
+    """
+    if tops[0] is None and tops[1] is None:
+        return list(pairs)
+    if None not in tops and set(tops[0] or ()) != set(tops[1] or ()):
+        message = f"the two trees have another top_level each, {tops[0]!r} and {tops[1]!r}: give both the same"
+        raise DeclarationError(message)
+    tops = tuple(tops[1 - which] if top is None else top for which, top in enumerate(tops))
+    found = []
+    for which, top in enumerate(tops):
+        names = [pair[which].branch for pair in pairs]
+        if isinstance(top, str) or not set(names).issuperset(top or ()):
+            message = f"top_level must be a tuple of names of branches, of which there are {', '.join(names) or 'none'}"
+            raise DeclarationError(f"{pairs[0][which].tree}.{message} (got {top!r})" if pairs else message)
+    if all(top is None or hierarchy.reaches_all(top) for hierarchy, top in zip(hierarchies, tops, strict=True)):
+        return list(pairs)
+    for which, top in enumerate(tops):
+        names = [pair[which].branch for pair in pairs]
+        found.append(hierarchies[which].reached(names if top is None else top))
+    narrowed = []
+    for left, right in pairs:
+        mine, theirs = (one[left.branch] for one in found)
+        if mine is not None and theirs is not None:
+            left, right = (_narrowed(side, mine | theirs) for side in (left, right))  # noqa: PLW2901 - the same pair
+        narrowed.append((left, right))
+    return narrowed
+
+
+def _narrowed(side: Side, keys: set[Any]) -> Side:
+    if keys.issuperset(side.objects):
+        return side
+    return attrs.evolve(side, objects={key: item for key, item in side.objects.items() if key in keys})

@@ -1,4 +1,4 @@
-"""One object of a diff that nests, with what is below it."""
+"""A diff as a tree: one node an object, with what is below it."""
 
 from __future__ import annotations
 
@@ -6,10 +6,9 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
-from datastoresync.diffing.action import Action
+from datastoresync.diffing.action import Action, counts_of, stat_of
 from datastoresync.diffing.hierarchy import Hierarchy, Place
 from datastoresync.diffing.side import Side
-from datastoresync.diffing.summary import counts_of, stat_of
 from datastoresync.printing.outline import Outline
 from datastoresync.printing.show import Shown
 

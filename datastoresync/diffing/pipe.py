@@ -1,4 +1,4 @@
-"""What may stand right of ``|``."""
+"""The right operand of ``|``: a template, its class, or its import string."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whether two sides can be compared at all, found out before any action exists."""
+"""Check that two sides can be compared, made before any action exists."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from itertools import islice
 from typing import Any
 from uuid import UUID
 
-from datastoresync.diffing.blocks import Block, blocks
+from datastoresync.diffing.compare import Block, blocks
 from datastoresync.diffing.equality import comparable
 from datastoresync.diffing.side import Side
 from datastoresync.errors import DeclarationError, SchemaMismatchError

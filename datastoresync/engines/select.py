@@ -1,4 +1,4 @@
-"""Decides whether rows stay where they are, and opens them if so."""
+"""Selection of the engine for the rows of a branch: whether they stay where they are, and which relation opens them."""
 
 from __future__ import annotations
 
@@ -8,8 +8,7 @@ from typing import Any
 import attrs
 
 from datastoresync.engines.duckdb.connection import DuckDB
-from datastoresync.engines.duckdb.csv import DelimitedRelation, Unreadable
-from datastoresync.engines.duckdb.strict import reread
+from datastoresync.engines.duckdb.csv import DelimitedRelation, Unreadable, reread
 from datastoresync.engines.engine import TableEngine
 from datastoresync.engines.relation import Relation, Unfaithful
 from datastoresync.engines.spark.dataframe import is_spark
@@ -107,14 +106,14 @@ def _on_a_cluster(frame: Any, layout: Any, name: str) -> Relation:
 
 def _stored(origin: StoredRows, layout: Any, choice: Choice) -> Relation | None:
     # It needs SQLAlchemy.
-    from datastoresync.engines.postgresql.stored_opening import open_large
+    from datastoresync.engines.postgresql.relation import open_large
 
     return open_large(origin, layout, LARGE if choice.name == "auto" else 0)
 
 
 def _local(source: Any, layout: Any, choice: Choice) -> Relation:
     if isinstance(source, ArrowStream):
-        from datastoresync.engines.duckdb.streams import stream_relation  # it needs pyarrow
+        from datastoresync.engines.duckdb.spool import stream_relation  # it needs pyarrow
 
         check_columns(source.schema.names, layout)
         return stream_relation(choice.duckdb, source, layout)

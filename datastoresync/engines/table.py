@@ -1,4 +1,4 @@
-"""The objects of a branch that is still a table: a sorted mapping that asks an engine, and makes objects on the way."""
+"""The objects of a branch that is still a table: made on the way, one live object a key, changes tracked."""
 
 from __future__ import annotations
 
@@ -6,17 +6,210 @@ import copy
 import operator
 from collections import deque
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from itertools import chain
+from contextlib import suppress
+from itertools import chain, compress, count, repeat
+from threading import RLock
 from typing import Any, Self
+from weakref import ref
 
 import attrs
 from sortedcontainers import SortedDict
 
 from datastoresync.diffing.compare import Engine
-from datastoresync.engines.living import LivingObjects, ReadAhead
-from datastoresync.engines.relation import Page, Relation
-from datastoresync.engines.watched import key_of, watch, watched
+from datastoresync.engines.relation import Page, Relation, Unfaithful
 from datastoresync.syncers.records import Columns
+
+__all__ = ["key_of", "watch", "watched"]
+
+
+def watched(cls: Any) -> Any:
+    """Return a class like this one whose objects tell their branch when an attribute is set.
+
+    Others need not pay for that: objects in memory are the only ones there are of their key.
+
+    Raises:
+        Unfaithful: if the class does something of its own when there is another class like it, or if nobody can see
+            which of its objects somebody still has.
+    """
+    if "__init_subclass__" in {name for base in cls.__mro__[:-1] for name in vars(base)}:
+        reason = f"{cls.__name__} has an __init_subclass__"
+        raise Unfaithful(reason)
+    slots = () if cls.__weakrefoffset__ else ("__weakref__",)
+    if slots and not hasattr(cls, "__attrs_attrs__"):
+        reason = f"objects of {cls.__name__} take no weak references"
+        raise Unfaithful(reason)
+
+    def set_and_tell(self: Any, name: str, value: Any) -> None:
+        key = _key(self)
+        cls.__setattr__(self, name, value)
+        _tell(self, key, name)
+
+    def delete_and_tell(self: Any, name: str) -> None:
+        key = _key(self)
+        cls.__delattr__(self, name)
+        _tell(self, key, name)
+
+    def copied(self: Any) -> Any:
+        made = object.__new__(cls)
+        for name in _stored(self):
+            object.__setattr__(made, name, getattr(self, name))
+        return made
+
+    def deeply_copied(self: Any, memo: dict[int, Any]) -> Any:
+        made = copied(self)
+        for name in _stored(self):
+            value = getattr(self, name)
+            # An object that is copied alone has the branch of before; with its branch, it has the branch's copy.
+            value = memo.get(id(value), value) if name == "__branch__" else copy.deepcopy(value, memo)
+            object.__setattr__(made, name, value)
+        return made
+
+    def made_plain(_: Any, *arguments: Any, **attributes: Any) -> Any:
+        return cls(*arguments, **attributes)
+
+    def reduced(self: Any, _: Any) -> Any:
+        made = copied(self)
+        with suppress(AttributeError):
+            object.__delattr__(made, "__branch__")  # the rows cannot go with it
+        return _blank, (cls,), made.__getstate__()
+
+    namespace = {
+        "__slots__": slots,
+        "__new__": made_plain,
+        "__setattr__": set_and_tell,
+        "__delattr__": delete_and_tell,
+        "__copy__": copied,
+        "__deepcopy__": deeply_copied,
+        "__reduce_ex__": reduced,
+        "__module__": cls.__module__,
+        "__qualname__": cls.__qualname__,
+        "__doc__": cls.__doc__,
+    }
+    # Past the metaclass, which would make an attrs class of it once more.
+    return type.__new__(type(cls), cls.__name__, (cls,), namespace)
+
+
+def watch(objects: Sequence[Any], cls: Any) -> None:
+    """Make objects of a class those of the class that `watched` gave for it."""
+    deque(map(object.__dict__["__class__"].__set__, objects, repeat(cls)), maxlen=0)
+
+
+def key_of(item: Any) -> Any:
+    """Return the key that an object has in its branch; a field of the object may be called `idnumber` too.
+
+    Raises:
+        AttributeError: if a part of it was taken away.
+    """
+    parts = tuple(getattr(item, name) for name in item._identifiers)
+    return parts if len(parts) > 1 else parts[0]
+
+
+def _blank(cls: Any) -> Any:
+    """Return an object without anything, as one is made of what `__reduce_ex__` gave."""
+    return object.__new__(cls)
+
+
+def _key(item: Any) -> Any:
+    """Return the key of an object that may not have one yet, or not any more."""
+    try:
+        return key_of(item)
+    except AttributeError:
+        return None
+
+
+def _tell(item: Any, key: Any, name: str) -> None:
+    keep = getattr(getattr(getattr(item, "__branch__", None), "contents", None), "keep", None)
+    if keep is not None and key is not None and name != "__branch__":
+        keep(key, item)
+
+
+def _stored(item: Any) -> list[str]:
+    slots = [name for base in type(item).__mro__ for name in getattr(base, "__slots__", ())]
+    names = [*slots, *getattr(item, "__dict__", ())]
+    return [name for name in dict.fromkeys(names) if name != "__weakref__" and hasattr(item, name)]
+
+
+__all__ = ["LivingObjects", "ReadAhead"]
+
+_FEW = 16_384
+"""References that are kept before it is looked which of them are dead."""
+
+
+class LivingObjects:
+    """Objects by key, as long as somebody else holds them, and the last ones that were looked up.
+
+    It costs two passes in C a chunk of rows. Dead references go, together, when there are as many of them as of others.
+    """
+
+    def __init__(self) -> None:
+        self._references: dict[Any, ref[Any]] = {}
+        self._most = _FEW
+        self._lock = RLock()
+        self._held: deque[Any] = deque(maxlen=1024)
+
+    def get(self, key: Any) -> Any:
+        """Return the object of a key; None if nobody has it."""
+        found = self._references.get(key)
+        return None if found is None else found()
+
+    def unite(self, keys: Sequence[Any], objects: list[Any]) -> bool:
+        """Put in the place of each object that was made anew the one of its key that somebody has; say if one had."""
+        found = False
+        with self._lock:
+            if self._references:
+                known = list(map(self._references.get, keys))
+                for place in compress(count(), known):
+                    item = known[place]()  # type: ignore[misc]  # `compress` leaves out those that are None
+                    if item is not None:
+                        objects[place] = item
+                        found = True
+            self._references.update(zip(keys, map(ref, objects), strict=True))
+            if len(self._references) > self._most:
+                self._references = {key: held for key, held in self._references.items() if held() is not None}
+                self._most = 2 * len(self._references) + _FEW
+        return found
+
+    def hold(self, objects: Collection[Any]) -> None:
+        """Keep objects that were looked up, until many others were, since they may be looked up once more."""
+        self._held.extend(objects)
+
+
+class ReadAhead:
+    """Says how many rows to read when one is looked up: more than that one if all of them are, in order."""
+
+    _FIRST = 128
+    _MOST = 65_536
+    _ENOUGH = 8
+    """Look-ups in order, from which on it is tried."""
+
+    def __init__(self) -> None:
+        self.answered = 0
+        """Look-ups since the last one that had to read."""
+        self._rows = 1
+        self._run = 0
+        self._last: Any = None
+
+    def rows(self, key: Any) -> int:
+        """Return how many rows to read from a key on."""
+        follows = self._follows(key)
+        if self._rows > 1:
+            used = follows and self.answered * 2 >= self._rows
+            self._rows = min(self._rows * 2, self._MOST) if used else 1
+            self._run = 0
+        else:
+            self._run = self._run + 1 if follows else 0
+            self._rows = self._FIRST if self._run >= self._ENOUGH else 1
+        self.answered, self._last = 0, key
+        return self._rows
+
+    def _follows(self, key: Any) -> bool:
+        if type(key) is not type(self._last) or key is None:
+            return False
+        try:
+            return bool(key > self._last)
+        except TypeError:  # parts of several types
+            return False
+
 
 __all__ = ["TableObjects"]
 

@@ -1,4 +1,4 @@
-"""Feeds a branch: says where rows come from, and what becomes of them on the way."""
+"""The importer of a branch: where rows come from, its hooks, and the report of an import."""
 
 from __future__ import annotations
 
@@ -6,8 +6,12 @@ import copy
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
+import attrs
+
 from datastoresync.engines.spark.dataframe import is_spark
 from datastoresync.errors import DeclarationError, ImporterError, RowError
+from datastoresync.printing.outline import Outline
+from datastoresync.printing.show import Shown
 from datastoresync.syncers.records import Records
 
 __all__ = ["CallableImporter", "Importer", "IterableImporter", "importer_of"]
@@ -183,3 +187,51 @@ def importer_of(source: Any, *, store: Callable[[Any], Importer]) -> Importer:
     hint = f"; for a file write CSVImporter({source!r})" if isinstance(source, str) else ""
     message = f"an importer, a function, a syncer, a dataframe or rows are wanted (got {source!r}){hint}"
     raise DeclarationError(message)
+
+
+__all__ = ["ImportReport"]
+
+
+@attrs.frozen(eq=False, repr=False)
+class ImportReport(Shown):
+    """What the last import of a branch did.
+
+    Args:
+        branch: The branch's full name.
+        rows: How many rows were read, those left out included.
+        objects: How many objects they gave.
+        bad_rows: The rows that were refused, each as the error that says why; only if the importer collects them.
+        seconds: How long it took.
+    """
+
+    branch: str
+    rows: int
+    objects: int
+    bad_rows: tuple[RowError, ...] = ()
+    seconds: float = 0.0
+
+    @property
+    def ok(self) -> bool:
+        """Whether every row was taken."""
+        return not self.bad_rows
+
+    @property
+    def stat(self) -> str:
+        """One line to search logs for."""
+        return f"rows={self.rows} objects={self.objects} bad={len(self.bad_rows)}"
+
+    def __repr__(self) -> str:
+        lines = [f"<ImportReport of {self.branch}: {self.stat}>"]
+        lines += [f"  {error}" for error in self.bad_rows[:10]]
+        if len(self.bad_rows) > len(lines) - 1:
+            lines.append(f"  … and {len(self.bad_rows) - len(lines) + 1:,} more")
+        return "\n".join(lines)
+
+    def __outline__(self) -> Outline:
+        """Describe the import: its counts, and the rows that were refused."""
+
+        def bad() -> Iterator[Outline]:
+            for error in self.bad_rows:
+                yield Outline(str(error), "refused")
+
+        return Outline(f"import of {self.branch}", "stat", self.stat, bad, len(self.bad_rows), expanded=True)

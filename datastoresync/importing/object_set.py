@@ -1,14 +1,14 @@
-"""What a branch holds: all that an import replaces, and that applied actions are folded into."""
+"""The contents of a branch: what an import replaces, and what applied actions are folded into."""
 
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import ItemsView, Iterable, Iterator, Mapping, Sequence, ValuesView
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from itertools import islice
 from threading import RLock
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from uuid import UUID
 
 import attrs
@@ -17,13 +17,14 @@ from sortedcontainers import SortedDict
 from datastoresync.diffing.action import Action
 from datastoresync.diffing.equality import equal
 from datastoresync.errors import ComparisonError
-from datastoresync.importing.report import ImportReport
+from datastoresync.importing.importer import ImportReport
 from datastoresync.importing.schema import Layout
-from datastoresync.printing.words import counted
-from datastoresync.uninterrupted import uninterrupted
+from datastoresync.printing.text import counted
+from datastoresync.runtime import uninterrupted
 
 if TYPE_CHECKING:
     from datastoresync.engines.table import TableObjects
+
 
 __all__ = ["Contents", "settle_all"]
 
@@ -330,3 +331,55 @@ def _with_member(members: Any, verb: str, member: Any, *, once: bool) -> Any:
 def _copied(values: Sequence[Any]) -> Sequence[Any]:
     """Return values of which no two objects share one that can be changed."""
     return values if set(map(type, values)) <= _IMMUTABLE else list(map(copy.copy, values))
+
+
+__all__ = ["ContentsMapping"]
+
+T = TypeVar("T")
+
+
+class ContentsMapping(Mapping[Any, T], Generic[T]):
+    """What ``contents`` hold, sorted by idnumber. Views show what it holds at the time, after another import too."""
+
+    contents: Contents
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(self.contents.objects)
+
+    def __reversed__(self) -> Iterator[Any]:
+        return iter(reversed(self.contents.objects))
+
+    def __len__(self) -> int:
+        return len(self.contents.objects)
+
+    def __contains__(self, idnumber: object) -> bool:
+        return idnumber in self.contents.objects
+
+    def items(self) -> ItemsView[Any, T]:
+        """Return a view of the idnumbers with their objects."""
+        return _Items(self)
+
+    def values(self) -> ValuesView[T]:
+        """Return a view of the objects."""
+        return _Values(self)
+
+
+class _Items(ItemsView[Any, T]):
+    _mapping: ContentsMapping[T]
+
+    def __iter__(self) -> Iterator[tuple[Any, T]]:
+        return iter(self._mapping.contents.objects.items())
+
+
+class _Values(ValuesView[T]):
+    _mapping: ContentsMapping[T]
+
+    def __iter__(self) -> Iterator[T]:
+        return iter(self._mapping.contents.objects.values())
+
+    def __contains__(self, item: object) -> bool:
+        return any(one is item or one == item for one in self)
+
+
+# Their reprs are those of any other mapping.
+_Items.__name__, _Values.__name__ = "ItemsView", "ValuesView"

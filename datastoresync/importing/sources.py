@@ -1,18 +1,23 @@
-"""Feeds a branch from CSV, TSV and Parquet files."""
+"""Importers for files, databases and syncers."""
 
 from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import attrs
 
-from datastoresync.errors import ColumnError, DataWarning
+from datastoresync.errors import ColumnError, DataWarning, DeclarationError
 from datastoresync.importing.importer import Importer
+from datastoresync.syncers.changes import Table
 from datastoresync.syncers.files.csv_reader import read_csv, resolve_files
+from datastoresync.syncers.projection import projected
 from datastoresync.syncers.records import Columns, Records
+from datastoresync.syncers.source_info import StoredRows
+from datastoresync.syncers.sql.syncer import SQLSyncer
+from datastoresync.syncers.table_rewrite import Contents
 
 __all__ = ["CSVImporter", "ParquetImporter", "TSVImporter"]
 
@@ -131,3 +136,92 @@ def _joined(parts: list[Records]) -> Records:
     files = tuple(file for part in parts if part.origin is not None for file in part.origin.files)
     origin = None if first.origin is None else attrs.evolve(first.origin, files=files)
     return Records(first.columns, chunks(), where, origin=origin)
+
+
+__all__ = ["SQLImporter"]
+
+
+class SQLImporter(Importer):
+    """Reads the rows of a query, or of a whole table, through SQLAlchemy.
+
+    Args:
+        database: A URL, an engine of SQLAlchemy, or a `SQLSyncer`.
+        query: Any statement that gives rows. A column's name is the attribute's: ``select id as idnumber, …``.
+        table: The table to read instead, as its name or a `Table`.
+        parameters: Values for the ``:names`` in the query.
+
+    Raises:
+        DeclarationError: unless one of ``query`` and ``table`` is given.
+    """
+
+    def __init__(
+        self,
+        database: Any,
+        query: str | None = None,
+        *,
+        table: str | Table | None = None,
+        parameters: Mapping[str, Any] | None = None,
+    ) -> None:
+        if (query is None) == (table is None):
+            message = "SQLImporter takes a query or a table: SQLImporter(url, 'select …') or SQLImporter(url, table=…)"
+            raise DeclarationError(message)
+        self.syncer = database if isinstance(database, SQLSyncer) else SQLSyncer(database)
+        self.query = query
+        self.table = table
+        self.parameters = parameters
+
+    def origin(self) -> StoredRows | None:
+        """Return the table or the query, which a large one can be compared in."""
+        if type(self).read is not SQLImporter.read:
+            return None
+        return StoredRows(
+            self.syncer, Table(self.table) if isinstance(self.table, str) else self.table, self.query, self.parameters
+        )
+
+    def read(self) -> Records:
+        """Return the rows as a stream."""
+        if self.table is not None:
+            return self.syncer.read(self.table)
+        return self.syncer.query(self.query or "", self.parameters)
+
+
+__all__ = ["StoreImporter"]
+
+
+class StoreImporter(Importer):
+    """Reads the branch from a syncer: through its ``read`` if it has one, and its ``load`` otherwise.
+
+    Args:
+        syncer: Anything with ``load(identifier)``; with ``read(table, attributes, identifiers=…)`` it is asked for what
+            the branch's class declares, and streams it. Without, memberships in link tables are loaded, too.
+    """
+
+    def __init__(self, syncer: Any) -> None:
+        self.syncer = syncer
+
+    def origin(self) -> StoredRows | None:
+        """Return the table of a database, which a large one can be compared in."""
+        if type(self).read is not StoreImporter.read or not isinstance(self.syncer, SQLSyncer):
+            return None
+        return StoredRows(self.syncer, self.branch.table, attributes=self.branch.columns())
+
+    def read(self) -> Any:
+        """Return the records, each attribute under its own name."""
+        table = self.branch.table
+        read = getattr(self.syncer, "read", None)
+        if callable(read):
+            return read(table, self.branch.columns(), identifiers=self.branch.identifiers)
+        if table.links:
+            return projected(self._opened, table, self.branch.columns(), self.branch.identifiers)
+        records = self.syncer.load(table.name)
+        if not table.columns:
+            return records
+        attributes = {column: attribute for attribute, column in table.columns.items()}
+        return ({attributes.get(name, name): value for name, value in record.items()} for record in records)
+
+    def _opened(self, name: str) -> Records:
+        """Load a table as a stream of all of its columns."""
+        contents = Contents.of(self.syncer.load(name), name)
+        chunk = [[record.get(column) for record in contents.records] for column in contents.columns]
+        chunks = [chunk] if chunk else []
+        return Records(contents.columns, chunks, lambda index: f"record {index + 1} of table {name!r}")

@@ -8,10 +8,8 @@ from itertools import islice
 from types import MappingProxyType
 from typing import Any
 
-from datastoresync.printing.outline import Outline
-from datastoresync.printing.selection import Selected, marked, more, select
-from datastoresync.printing.text import numeric
-from datastoresync.printing.visible import cell
+from datastoresync.printing.outline import Outline, Selected, marked, more, select
+from datastoresync.printing.text import cell, numeric
 
 __all__ = ["html"]
 

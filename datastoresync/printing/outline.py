@@ -1,9 +1,11 @@
-"""The neutral outline that everything here can describe itself as, before anyone knows where it is shown."""
+"""The neutral outline that everything here describes itself as, and the selection shown where room is short."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, Protocol
+from itertools import islice
+from typing import Any, Protocol, TypeVar
 
 import attrs
 
@@ -52,3 +54,159 @@ class Outlined(Protocol):
     """Anything that can be shown."""
 
     def __outline__(self) -> Outline: ...
+
+
+__all__ = ["Selected", "marked", "more", "select", "share"]
+
+T = TypeVar("T")
+
+_VERBS = ("new", "update", "add", "remove", "old")
+_STATUSES = ("succeeded", "failed", "skipped", "conflict", "unhandled", "pending", "warning", "refused")
+_MARKS = frozenset((*_VERBS, *_STATUSES))
+
+
+@attrs.define(eq=False)
+class Selected:
+    """What is shown of an outline, and how much is not.
+
+    Args:
+        outline: The outline itself; its line is always shown.
+        level: How many outlines it is below.
+        heading: Whether the grid's columns are shown.
+        rows: The rows that are shown of the grid.
+        more_rows: How many are left out, to be said on a line of its own.
+        children: What is shown of the children.
+        more_children: How many are left out, to be said on a line of its own.
+        more_below: How many rows and children are left out that there is no line for, to be said on the outline's.
+    """
+
+    outline: Outline
+    level: int = 0
+    heading: bool = False
+    rows: Sequence[Sequence[Any]] = ()
+    more_rows: int = 0
+    children: Sequence[Selected] = ()
+    more_children: int = 0
+    more_below: int = 0
+
+
+def share(amount: int, wishes: Sequence[int]) -> list[int]:
+    """Share an amount out: none gets more than it wishes, and none less than others unless it wishes less.
+
+    What cannot be shared evenly goes to those that wish most, and among these to the first.
+
+    >>> share(10, [2, 1_000_000, 1_000_000])
+    [2, 4, 4]
+    """
+    shares = [0] * len(wishes)
+    left = max(amount, 0)
+    smallest_first = sorted(range(len(wishes)), key=lambda index: (wishes[index], -index))
+    for position, index in enumerate(smallest_first):
+        shares[index] = min(wishes[index], left // (len(wishes) - position))
+        left -= shares[index]
+    return shares
+
+
+def select(outline: Outline, *, lines: int | None, rows: int | None = None, depth: int | None = None) -> Selected:
+    """Select what is shown: level by level from the top, and evenly among what is on one level.
+
+    No more children and rows are asked for than are shown, so a million cost no more than a few.
+
+    Args:
+        outline: What is to be shown.
+        lines: The most lines, those included that say how much is left out; at least 1.
+        rows: The most children, and the most rows, of any one outline.
+        depth: The most levels below the first.
+    """
+    top = Selected(outline)
+    left = None if lines is None else lines - 1
+    level = [top]
+    while level:
+        if depth is not None and level[0].level >= depth:
+            left = 0
+        sections = [section for one in level for section in _sections(one, rows)]
+        wishes = [section.wish for section in sections]
+        shares = wishes if left is None else share(left, wishes)
+        for section, lent in zip(sections, shares, strict=True):
+            used = section.fill(lent)
+            left = None if left is None else left - used
+        level = [child for one in level for child in one.children]
+    return top
+
+
+@attrs.frozen
+class _Section:
+    """A grid or the children of one outline, of which ``most`` are shown."""
+
+    into: Selected
+    grid: Grid | None
+    total: int
+    most: int
+
+    @property
+    def wish(self) -> int:
+        """How many lines would be best."""
+        return (self.grid is not None) + self.most + (self.total > self.most)
+
+    def fill(self, lines: int) -> int:
+        """Show what fits into these lines, and return how many of them were used."""
+        heading = self.grid is not None and lines > 0
+        room = lines - heading
+        count = self.most if lines == self.wish else max(0, room - 1)
+        if self.grid is None:
+            children = [Selected(child, self.into.level + 1) for child in _first(self.into.outline.children, count)]
+            shown, self.into.children = len(children), children
+        else:
+            taken = _first(self.grid.rows, count)
+            shown, self.into.rows, self.into.heading = len(taken), taken, heading
+        missing = self.total - shown
+        if missing and not room:
+            self.into.more_below += missing
+        elif self.grid is None:
+            self.into.more_children = missing
+        else:
+            self.into.more_rows = missing
+        return heading + shown + (missing > 0 and room > 0)
+
+
+def _first(source: Callable[[], Iterable[T]], count: int) -> list[T]:
+    return list(islice(source(), count)) if count else []
+
+
+def _sections(one: Selected, rows: int | None) -> list[_Section]:
+    def most(total: int) -> int:
+        return total if rows is None else min(total, max(rows, 0))
+
+    grid, total = one.outline.grid, one.outline.total
+    sections = [] if grid is None else [_Section(one, grid, grid.total, most(grid.total))]
+    return [*sections, _Section(one, None, total, most(total))] if total else sections
+
+
+def more(count: int, what: str = "") -> str:
+    """Return the words for what is left out.
+
+    >>> more(999_977)
+    '… and 999,977 more'
+    """
+    return f"… and {count:,} more{' ' if what else ''}{what}"
+
+
+def marked(outline: Outline) -> tuple[str, str, str]:
+    """Return a verb or status, and the text before and after the place where the outline's text says it.
+
+    One that does not, before its first bracket, colon or quote, is all behind it: colour alone must not tell a
+    failure from a success.
+
+    >>> marked(Outline("update_name(idnumber='1')", kind="update"))
+    ('', 'update', "_name(idnumber='1')")
+    >>> marked(Outline("update_name(idnumber='1')", kind="failed"))
+    ('', 'failed', "  update_name(idnumber='1')")
+    >>> marked(Outline("users", kind="branch"))
+    ('users', '', '')
+    """
+    if outline.kind not in _MARKS:
+        return outline.text, "", ""
+    said = re.match(rf"([^:('\"]{{0,40}}(?<!\w))?{outline.kind}(?![^\W_])", outline.text)
+    if said:
+        return said[1] or "", outline.kind, outline.text[said.end() :]
+    return "", outline.kind, f"  {outline.text}" if outline.text else ""

@@ -1,4 +1,4 @@
-"""Shows whatever describes itself as an outline."""
+"""Base of objects that show themselves as an outline, in a REPL and in a notebook."""
 
 from __future__ import annotations
 

@@ -1,16 +1,200 @@
-"""An outline as indented plain text."""
+"""An outline as plain text: indented, in columns, fitted to a width, with control characters made visible."""
 
 from __future__ import annotations
 
+import os
+import re
+import sys
+import unicodedata
 from collections.abc import Iterator, Sequence
+from collections.abc import Set as AbstractSet
 from decimal import Decimal
 from itertools import accumulate, islice
 from typing import IO, Any
 
-from datastoresync.printing.outline import Outline
-from datastoresync.printing.selection import Selected, marked, more, select, share
-from datastoresync.printing.terminal import paint, wants_colour
-from datastoresync.printing.visible import cell, clipped, visible, width
+from datastoresync.printing.outline import Outline, Selected, marked, more, select, share
+
+__all__ = ["cell", "clipped", "visible", "width"]
+
+_NAMED = (("\n", "\\n"), ("\r", "\\r"), ("\t", "\\t"))
+
+# `str.isprintable` takes these for printable, but a reader cannot see them (Unicode's default ignorable code points,
+# and a Braille pattern without dots).
+_UNSEEN = re.compile(
+    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180d\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]"
+)
+
+_PICTURE = "\u00a9\u00ae\u203c\u2049\u2122\u2139\u2190-\u27ff\u2900-\u2bff\u3030\u303d\u3297\u3299\U0001f000-\U0001faff"
+# What holds an emoji together is part of it: a joiner between two pictures, a selector behind one, and in a keycap.
+_ORDINARY = re.compile(
+    f"\u3000|(?:(?<=[{_PICTURE}])|(?<=[{_PICTURE}]\ufe0f))\u200d(?=[{_PICTURE}])"
+    f"|(?<=[{_PICTURE}])[\ufe0e\ufe0f]|(?<=[#*0-9])\ufe0f(?=\u20e3)"
+)
+
+_OPEN = "\u200d\ufe0f"  # whether these are ordinary depends on what follows
+
+# Unicode's Stream-Safe Text Format (UAX #15) has at most 30 marks on one character; no language needs more.
+_MARKS = 30
+
+
+def visible(text: str) -> str:
+    r"""Return the text on one line, with all that is hidden or acts on a terminal as backslash escapes.
+
+    These are control and format characters, line separators, blanks other than the usual ones, what has no width of
+    its own, private and unassigned characters and lone surrogates. All else is left as it is, and so are backslashes.
+
+    >>> print(visible("a\x1b[31m\u202eb\nc"))
+    a\x1b[31m\u202eb\nc
+    >>> visible("Zoë 山田 👩‍🚀")
+    'Zoë 山田 👩‍🚀'
+    """
+    if text.isprintable() and (text.isascii() or not _UNSEEN.search(text)):
+        return text
+    ordinary = {match.start() for match in _ORDINARY.finditer(text)}
+    return "".join(
+        character
+        if index in ordinary or (character.isprintable() and not _UNSEEN.match(character))
+        else _escaped(character)
+        for index, character in enumerate(text)
+    )
+
+
+def _escaped(character: str) -> str:
+    for named, escape in _NAMED:
+        if character == named:
+            return escape
+    code = ord(character)
+    if code < 0x100:
+        return f"\\x{code:02x}"
+    return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
+
+
+def width(text: str) -> int:
+    """Return how many columns of a terminal the text takes; never less than it really does.
+
+    >>> width("abc"), width("山田"), width("e\u0301")
+    (3, 4, 1)
+    """
+    return len(text) if text.isascii() else sum(_widths(text))
+
+
+def clipped(text: str, columns: int) -> str:
+    """Return as much of the text as fits into so many columns of a terminal, with an ellipsis if that is not all.
+
+    >>> clipped("datastore", 6), clipped("山田太郎", 6)
+    ('datas…', '山田…')
+    """
+    if columns < 1:
+        return ""
+    if text.isascii():
+        return text if len(text) <= columns else f"{text[: columns - 1]}…"
+    taken = cut = 0
+    for index, wide in enumerate(_widths(text)):
+        taken += wide
+        if taken < columns:
+            cut = index + 1
+        elif taken > columns:
+            # A joiner that joins nothing any more would be hidden in the text.
+            return text[:cut].rstrip("\u200d") + "…"
+    return text
+
+
+def _widths(text: str) -> Iterator[int]:
+    """Yield the columns that each character adds."""
+    marks = 0
+    wide = 1
+    for character in text:
+        if character == "\u200d" or unicodedata.category(character) in {"Mn", "Me"}:
+            marks += 1
+            # Many terminals draw a picture wide once a selector asks for the coloured one.
+            widened = character == "\ufe0f" and marks == 1 and wide == 1
+            yield 1 if widened or marks > _MARKS else 0
+        else:
+            marks = 0
+            wide = 2 if unicodedata.east_asian_width(character) in {"W", "F"} else 1
+            yield wide
+
+
+def cell(value: Any, columns: int | None = None) -> str:
+    r"""Return any value as visible text of at most so many columns; the members of a set in a steady order.
+
+    >>> cell("a\tb"), cell({"b", "a"}), cell(None), cell("x" * 1_000_000, 4)
+    ('a\\tb', "{'a', 'b'}", 'None', 'xxx…')
+    """
+    if isinstance(value, str):
+        text = value
+    elif isinstance(value, AbstractSet):
+        text = f"{{{', '.join(sorted(map(repr, value)))}}}"
+    else:
+        text = str(value)
+    if columns is None:
+        return visible(text)
+    # Nearly always a character a column is enough to see that a text is too wide; marks and joiners need more, but
+    # not without end. Whether what the head ends with joins anything is not known yet.
+    size, most = columns + 2, (columns + 2) * (_MARKS + 1)
+    while True:
+        rest = size < min(len(text), most)
+        head = visible(text[:size].rstrip(_OPEN) if rest else text[:size])
+        shown = clipped(head, columns)
+        if shown != head or not rest:
+            return shown
+        size *= 2
+
+
+__all__ = ["paint", "wants_colour"]
+
+_RESET = "\x1b[0m"
+# Select Graphic Rendition, ECMA-48 8.3.117.
+_BOLD, _DIM, _RED, _GREEN, _YELLOW, _MAGENTA = "1", "2", "31", "32", "33", "35"
+_TERMINALS_ON_WINDOWS = ("WT_SESSION", "TERM", "ANSICON", "ConEmuANSI")
+
+
+def wants_colour(stream: IO[str]) -> bool:
+    """Say whether text for this stream should be coloured.
+
+    ``NO_COLOR`` (https://no-color.org) is heard first, then ``FORCE_COLOR`` (https://force-color.org), then
+    ``TERM=dumb``; without them a terminal wants colours, and a file or a pipe does not.
+    """
+    if os.environ.get("NO_COLOR"):
+        return False
+    if os.environ.get("FORCE_COLOR"):
+        return True
+    isatty = getattr(stream, "isatty", None)  # what stands in for a stream may only write
+    if os.environ.get("TERM") == "dumb" or isatty is None or not isatty():
+        return False
+    # The old console of Windows would print the escapes; the newer ones give themselves away.
+    return sys.platform != "win32" or any(os.environ.get(name) for name in _TERMINALS_ON_WINDOWS)
+
+
+def paint(text: str, kind: str) -> str:
+    r"""Return the text in the colour of its kind: that of an outline, or ``note``. Unknown kinds have none.
+
+    The text must be visible already: escapes in it would be obeyed.
+
+    >>> paint("new_users", "new")
+    '\x1b[32mnew_users\x1b[0m'
+    """
+    code = _code(kind)
+    return f"\x1b[{code}m{text}{_RESET}" if code and text else text
+
+
+def _code(kind: str) -> str:
+    match kind:
+        case "new" | "add" | "succeeded":
+            return _GREEN
+        case "update" | "warning" | "unhandled":
+            return _YELLOW
+        case "old" | "remove" | "failed" | "refused":
+            return _RED
+        case "conflict":
+            return _MAGENTA
+        case "note" | "skipped" | "pending":
+            return _DIM
+        case "datastore" | "tree" | "branch" | "object" | "diff" | "report" | "stat" | "heading":
+            return _BOLD
+        case _:
+            return ""
+
 
 __all__ = ["numeric", "text", "write"]
 
@@ -175,3 +359,17 @@ def _aligned(cells: Sequence[str], widths: Sequence[int], right: Sequence[bool])
         blanks = " " * (wide - width(piece))
         padded.append(blanks + piece if at_right else piece + blanks)
     return _GAP.join(padded).rstrip()
+
+
+__all__ = ["counted"]
+
+
+def counted(count: int, noun: str) -> str:
+    """Return a count with its noun, in the plural where it is not one.
+
+    >>> counted(1, "object"), counted(28226, "object"), counted(2, "branch")
+    ('1 object', '28,226 objects', '2 branches')
+    """
+    if count == 1:
+        return f"1 {noun}"
+    return f"{count:,} {noun}{'es' if noun.endswith(('ch', 's', 'x')) else 's'}"

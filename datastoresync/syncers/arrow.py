@@ -9,8 +9,7 @@ from itertools import chain
 from typing import Any, Protocol
 
 from datastoresync.errors import ColumnError, ConversionError, MissingDependencyError, SyncerError
-from datastoresync.syncers.columns import choose_columns
-from datastoresync.syncers.records import Columns, Records
+from datastoresync.syncers.records import Columns, Records, choose_columns
 
 __all__ = ["ArrowStream", "is_arrow", "read_arrow"]
 

@@ -1,4 +1,4 @@
-"""Changes that are alike, column by column, and how changes that come one by one are parted into them."""
+"""Batches of changes that have one kind and one table, column by column."""
 
 from __future__ import annotations
 

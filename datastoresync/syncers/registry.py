@@ -12,10 +12,18 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from datastoresync.errors import DatastoreSyncError, DataWarning, SyncerError
-from datastoresync.syncers.configuration import cause_of, misfit_of, parameters_of, raised, secrets_in
 from datastoresync.syncers.protocol import Syncer, fault_of
 from datastoresync.syncers.sql.syncer import SQLSyncer
-from datastoresync.syncers.url import Address, did_you_mean, parse_address
+from datastoresync.syncers.url import (
+    Address,
+    cause_of,
+    did_you_mean,
+    misfit_of,
+    parameters_of,
+    parse_address,
+    raised,
+    secrets_in,
+)
 
 __all__ = ["GROUP", "open_syncer"]
 

@@ -1,4 +1,4 @@
-"""Where records come from, for an engine that reads them by itself."""
+"""Descriptions of where records come from, for an engine that reads them by itself."""
 
 from __future__ import annotations
 

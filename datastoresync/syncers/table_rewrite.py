@@ -1,17 +1,195 @@
-"""Changes applied to whole tables in memory: what each of them becomes of, and what the tables then hold."""
+"""Changes applied to whole tables in memory, for stores that can only write a table as a whole."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+import re
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from datetime import UTC, date, datetime, time
+from decimal import Decimal
+from enum import Enum
 from typing import Any
+from uuid import UUID
 
 import attrs
 
 from datastoresync.errors import SyncerError
 from datastoresync.syncers.changes import Change, Link, Outcome, Same, Table
-from datastoresync.syncers.contents import Contents
 from datastoresync.syncers.names import nearest
-from datastoresync.syncers.rows import Row, Rows, loosened
+
+__all__ = ["Contents"]
+
+
+@attrs.define(eq=False)
+class Contents:
+    """Records, and the columns that they have or may have, in order.
+
+    Args:
+        columns: The names; a table without any records keeps them.
+        records: By column; one may lack some.
+    """
+
+    columns: tuple[str, ...] = ()
+    records: list[dict[str, Any]] = attrs.field(factory=list)
+
+    @classmethod
+    def of(cls, data: Iterable[Mapping[str, Any]], table: str) -> Contents:
+        """Return a copy of some records; their columns are in the order in which they first appear.
+
+        Raises:
+            SyncerError: One is no mapping, or a column's name is no text.
+        """
+        records: list[dict[str, Any]] = []
+        for number, record in enumerate(data, 1):
+            if not isinstance(record, Mapping):
+                message = f"record {number} for table {table!r} is {type(record).__name__}: it must be a mapping"
+                raise SyncerError(message)
+            records.append(dict(record))
+        columns = tuple(dict.fromkeys(column for record in records for column in record))
+        if odd := [column for column in columns if not isinstance(column, str)]:
+            kind = type(odd[0]).__name__
+            message = f"a record for table {table!r} has a column whose name is {kind}: names are str"
+            raise SyncerError(message)
+        return cls(columns, records)
+
+    def extended(self, other: Contents) -> Contents:
+        """Return the records of both, this one's first."""
+        return Contents(tuple(dict.fromkeys((*self.columns, *other.columns))), [*self.records, *other.records])
+
+
+__all__ = ["Row", "Rows", "loosened"]
+
+Row = dict[str, Any]
+_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d{1,3})?", re.ASCII)
+_UUID = re.compile(r"(urn:uuid:)?\{?([0-9a-f]{8}-?([0-9a-f]{4}-?){3}[0-9a-f]{12})\}?")
+_MOMENT = re.compile(r"\d{4}-?\d\d|\d\d:\d\d", re.ASCII)
+"""What texts begin with that stand for a date, a datetime or a time."""
+_TRUTHS = {"true": True, "false": False}
+_EXACT = 2**53
+"""Up to here a float holds every integer."""
+_OVERFLOW = 308
+"""Digits behind the first one, of what may be too large for a float."""
+
+
+class Rows:
+    """A copy of a table's records, numbered in their order; a number is never used twice.
+
+    Args:
+        contents: What the table holds; it stays as it is.
+    """
+
+    def __init__(self, contents: Contents) -> None:
+        self.columns = contents.columns
+        self.records: dict[int, Row] = dict(enumerate(contents.records))
+        self.changed = False
+        self._next = len(self.records)
+        self._indexes: dict[tuple[str, ...], dict[Hashable, dict[int, None]]] = {}
+
+    def find(self, columns: tuple[str, ...], values: Sequence[Any]) -> list[int]:
+        """Return the rows that may have these values: all that do, and some that have alike ones."""
+        index = self._indexes.get(columns)
+        if index is None:
+            index = self._indexes[columns] = {}
+            for number, record in self.records.items():
+                index.setdefault(_key(columns, record), {})[number] = None
+        return list(index.get(tuple(map(loosened, values)), ()))
+
+    def insert(self, record: Row) -> None:
+        """Put a row at the end."""
+        number, self._next = self._next, self._next + 1
+        self._put(number, record)
+
+    def update(self, number: int, values: Row) -> None:
+        """Change some columns of a row."""
+        record = self.records[number] | values
+        self.delete(number)
+        self._put(number, record)
+
+    def delete(self, number: int) -> None:
+        """Remove a row."""
+        record = self.records.pop(number)
+        for columns, index in self._indexes.items():
+            del index[_key(columns, record)][number]
+        self.changed = True
+
+    def contents(self) -> Contents:
+        """Return what the table holds now."""
+        records = [self.records[number] for number in sorted(self.records)]
+        columns = dict.fromkeys((*self.columns, *(column for record in records for column in record)))
+        return Contents(tuple(columns), records)
+
+    def _put(self, number: int, record: Row) -> None:
+        self.records[number] = record
+        for columns, index in self._indexes.items():
+            index.setdefault(_key(columns, record), {})[number] = None
+        self.changed = True
+
+
+def _key(columns: Sequence[str], record: Row) -> Hashable:
+    return tuple(loosened(record.get(column)) for column in columns)
+
+
+def loosened(value: Any) -> Hashable:
+    """Return something that is equal for all the forms in which stores keep one value.
+
+    >>> loosened(7) == loosened("007") == loosened(Decimal("7.0"))
+    True
+    >>> loosened("Ann") == loosened(" ann ")
+    True
+    >>> loosened(0.1) == loosened("0.1") and loosened(True) == loosened("true")
+    True
+    >>> loosened(datetime(2024, 1, 2)) == loosened("2024-01-02 00:00")
+    True
+    """
+    if isinstance(value, Enum):
+        value = value.value
+    if isinstance(value, str):
+        return _of_text(value.strip().casefold())
+    if isinstance(value, (int, float, Decimal)):
+        return _of_number(value)
+    if isinstance(value, (date, time)):
+        return _of_moment(value)
+    if isinstance(value, UUID):
+        return _of_text(str(value))
+    return value if value is None or isinstance(value, bytes) else str(value).casefold()
+
+
+def _of_text(text: str) -> Hashable:
+    if unique := _UUID.fullmatch(text):
+        text = unique[2].replace("-", "")
+    if _NUMBER.fullmatch(text):
+        number = Decimal(text)
+        was_float = "e" in text and abs(number) >= _EXACT and number.adjusted() < _OVERFLOW
+        return _of_number(float(text)) if was_float else number
+    if _MOMENT.match(text):
+        for kind in (datetime, time):
+            with suppress(ValueError):
+                return _of_moment(kind.fromisoformat(text.upper()))
+    return _TRUTHS.get(text, text)
+
+
+def _of_number(value: float | Decimal) -> Hashable:
+    if value != value or abs(value) == float("inf"):  # noqa: PLR0124 - NaN
+        return str(value).casefold()
+    if not isinstance(value, float):
+        return value
+    return int(value) if abs(value) >= _EXACT else Decimal(repr(float(value)))
+
+
+def _of_moment(value: date | time) -> Hashable:
+    """Return one form for a moment in all time zones; one for a day, for its midnight, and for its eight digits."""
+    if isinstance(value, time):
+        return value.isoformat()
+    if not isinstance(value, datetime):
+        value = datetime(value.year, value.month, value.day)  # noqa: DTZ001 - a day has no time zone
+    if value.tzinfo is not None:
+        with suppress(OverflowError):
+            value = value.astimezone(UTC)
+        value = value.replace(tzinfo=None)
+    if value.time() == time():
+        return value.year * 10000 + value.month * 100 + value.day
+    return value.replace(fold=0).isoformat()
+
 
 __all__ = ["names_of_tables", "rewritten"]
 
@@ -278,3 +456,131 @@ class _Writer:
 
 def _changed(attributes: Iterable[str]) -> Outcome:
     return Outcome("conflict", f"changed since the import: {', '.join(attributes)}")
+
+
+__all__ = ["Keys", "deleted", "updated", "upserted"]
+
+_Key = tuple[Hashable, ...]
+
+
+def _columns(key: str | Sequence[str]) -> tuple[str, ...]:
+    return (key,) if isinstance(key, str) else tuple(key)
+
+
+@attrs.frozen(eq=False)
+class Keys:
+    """How the records of a table are told apart.
+
+    Args:
+        columns: The columns that the key is made of; one text stands for one.
+        table: The table's name, for messages.
+        normalized: Gives what a value is once it is stored, so that keys are compared as the store keeps them.
+
+    Raises:
+        SyncerError: There are no columns.
+    """
+
+    columns: tuple[str, ...] = attrs.field(converter=_columns)
+    table: str
+    normalized: Callable[[Any], Any]
+
+    def __attrs_post_init__(self) -> None:
+        if not self.columns:
+            message = "a key has at least one column: name those that tell records apart"
+            raise SyncerError(message)
+
+    def index(self, contents: Contents, whose: str) -> dict[_Key, int]:
+        """Return where each key stands among the records.
+
+        Args:
+            contents: The records.
+            whose: What they are called in messages: ``stored``, ``given``.
+
+        Raises:
+            SyncerError: A record lacks a column of the key, or has None or NaN in it, or two have the same.
+        """
+        places: dict[_Key, int] = {}
+        for place, record in enumerate(contents.records):
+            key = self._of(record, f"{whose} record {place + 1} of table {self.table!r}")
+            if key in places:
+                message = (
+                    f"{whose} records {places[key] + 1} and {place + 1} of table {self.table!r} have the same key, "
+                    f"{self.shown(record)}: leave one out"
+                )
+                raise SyncerError(message)
+            places[key] = place
+        return places
+
+    def shown(self, record: dict[str, Any]) -> str:
+        """Return the key of a record as a message names it."""
+        return ", ".join(f"{column}={record[column]!r}" for column in self.columns)
+
+    def _of(self, record: dict[str, Any], where: str) -> _Key:
+        key = []
+        for column in self.columns:
+            if column not in record:
+                message = f"{where} has no column {column!r}, which is part of the key: {nearest(column, record)}"
+                raise SyncerError(message)
+            value = self.normalized(record[column])
+            if record[column] is None or value is None or value != value:  # noqa: PLR0124 - NaN is not equal to itself
+                message = f"{where} has no value in {column!r}, which is part of the key: give it one"
+                raise SyncerError(message)
+            if not isinstance(value, Hashable):
+                message = f"{where} has a {type(value).__name__} in {column!r}, which cannot be part of a key"
+                raise SyncerError(message)
+            key.append((bool, value) if isinstance(value, bool) else value)  # True == 1, but is another key
+        return tuple(key)
+
+
+def upserted(stored: Contents, given: Contents, keys: Keys) -> Contents:
+    """Return the stored records with the given ones put in: over the one with the same key, or at the end.
+
+    A column that a given record lacks keeps its stored value.
+
+    Raises:
+        SyncerError: A key is missing, or stands in two records.
+    """
+    places, new = keys.index(stored, "stored"), keys.index(given, "given")
+    records = list(stored.records)
+    for key, place in new.items():
+        record = given.records[place]
+        if key in places:
+            records[places[key]] = records[places[key]] | _without(record, keys.columns)
+        else:
+            records.append(record)
+    return Contents(stored.extended(given).columns, records)
+
+
+def updated(stored: Contents, given: Contents, keys: Keys) -> Contents:
+    """Return the stored records with the given columns changed.
+
+    Raises:
+        SyncerError: A key or a column is not there, or a key stands in two records.
+    """
+    places, new = keys.index(stored, "stored"), keys.index(given, "given")
+    for key, place in new.items():
+        if key not in places:
+            message = f"table {keys.table!r} has no record {keys.shown(given.records[place])} to update"
+            raise SyncerError(message)
+    if unknown := [column for column in given.columns if column not in stored.columns]:
+        message = f"table {keys.table!r} has no column {unknown[0]!r}: {nearest(unknown[0], stored.columns)}"
+        raise SyncerError(message)
+    records = list(stored.records)
+    for key, place in new.items():
+        records[places[key]] = records[places[key]] | _without(given.records[place], keys.columns)
+    return Contents(stored.columns, records)
+
+
+def deleted(stored: Contents, given: Contents, keys: Keys) -> Contents:
+    """Return the stored records without those whose keys are given; a key that is not there is no error.
+
+    Raises:
+        SyncerError: A key is missing, or stands in two records.
+    """
+    places, old = keys.index(stored, "stored"), keys.index(given, "given")
+    gone = {place for key, place in places.items() if key in old}
+    return Contents(stored.columns, [record for place, record in enumerate(stored.records) if place not in gone])
+
+
+def _without(record: dict[str, Any], columns: Sequence[str]) -> dict[str, Any]:
+    return {column: value for column, value in record.items() if column not in columns}

@@ -11,8 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from datastoresync.errors import DatastoreSyncError
-from datastoresync.testing.sameness import difference
-from datastoresync.testing.strategies import PLAIN_KINDS, RICH_KINDS, records
+from datastoresync.testing.strategies import PLAIN_KINDS, RICH_KINDS, difference, records
 
 __all__ = ["Claims", "Interruption"]
 

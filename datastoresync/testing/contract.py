@@ -1,11 +1,627 @@
-"""What every syncer must do, as a class of tests to inherit."""
+"""The contract of a syncer, as a class of tests to inherit."""
 
 from __future__ import annotations
 
-from datastoresync.testing.changes import Changes
-from datastoresync.testing.keyed import Keyed
-from datastoresync.testing.replacement import Replacement
-from datastoresync.testing.round_trips import RoundTrips
+import datetime
+import decimal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from typing import Any
+
+import pytest
+from hypothesis import strategies as st
+
+from datastoresync.syncers.changes import Change, Link, Table
+from datastoresync.syncers.protocol import Syncer, fault_of
+from datastoresync.testing.claims import Claims, Interruption, breaking_off
+from datastoresync.testing.strategies import NASTY_TEXTS, difference, texts
+
+# ruff: noqa: D102 - the name of a check says what it shows
+
+
+__all__ = ["Changes"]
+
+_OLD = [
+    {"idnumber": "1", "name": "Ann", "note": "a"},
+    {"idnumber": "2", "name": "Bob", "note": "b"},
+    {"idnumber": "3", "name": "Cid", "note": "c"},
+]
+
+
+class Changes(Claims):
+    """Each further member is checked if it is there."""
+
+    def test_its_tables_are_those_that_were_dumped(self, syncer: Any) -> None:
+        self.require(syncer, "tables")
+        names = sorted(self.fresh() for _ in range(2))
+        for name in names:
+            syncer.dump(name, data=self.given(_OLD))
+        found = list(syncer.tables())
+        assert set(names) <= set(found), f"tables() lacks one of {names}: {found}"
+        assert len(found) == len(set(found)), f"tables() names one twice: {found}"
+        assert self.fresh() not in found, "tables() names one that was never made"
+
+    def test_a_stream_gives_what_load_gives(self, syncer: Any) -> None:
+        self.require(syncer, "read")
+        identifier = self.fresh()
+        syncer.dump(identifier, data=self.given(_OLD))
+        self._expect_stream(_OLD, syncer.read(identifier))
+        self._expect_stream([{"name": each["name"]} for each in _OLD], syncer.read(identifier, ["name"]))
+        self.expect_refusal(
+            lambda: list(syncer.read(identifier, ["nmae"])),
+            what="a stream of a column that is not there must raise an error",
+            naming="nmae",
+        )
+
+    def test_changes_are_carried_out_and_the_second_time_nothing_is_left_to_do(self, syncer: Any) -> None:
+        table, stored = self._stored(syncer)
+        new = {"idnumber": "4", "name": "Dan", "note": "d"}
+        changes = [
+            self._change("insert", table, "4", values=new),
+            self._change("update", table, "1", values={"name": "Anna"}, expected={"name": stored["1"]["name"]}),
+            self._change("delete", table, "2", expected=stored["2"]),
+        ]
+        left = [_OLD[0] | {"name": "Anna"}, _OLD[2], new]
+        for _ in range(2):
+            assert self._applied(syncer, changes) == ["done"] * 3, "changes that nothing stands against must be done"
+            self.expect(syncer, table.name, left, what="the changes were not carried out", ordered=False)
+
+    def test_what_somebody_else_changed_is_a_conflict_and_the_rest_goes_on(self, syncer: Any) -> None:
+        table, stored = self._stored(syncer)
+        somebody = {"name": "somebody else's"}
+        changes = [
+            self._change("insert", table, "3", values={"idnumber": "3", "name": "Dan", "note": "d"}),
+            self._change("update", table, "1", values={"name": "Anna"}, expected=somebody),
+            self._change("update", table, "1", values={"note": "z"}, expected={"note": stored["1"]["note"]}),
+            self._change("update", table, "gone", values={"name": "x"}, expected=somebody),
+            self._change("update", table, "3", values={"note": "z"}, expected={"note": stored["3"]["note"]}),
+            self._change("delete", table, "2", expected=stored["2"] | somebody),
+        ]
+        statuses = self._applied(syncer, changes)
+        expected = ["conflict", "conflict", "conflict", "conflict", "done", "conflict"]
+        assert statuses == expected, f"the outcomes are {statuses}, and should be {expected}"
+        left = [_OLD[0], _OLD[1], _OLD[2] | {"note": "z"}]
+        self.expect(syncer, table.name, left, what="a conflict changed something, or kept the rest", ordered=False)
+
+    def test_members_are_linked_and_unlinked(self, syncer: Any) -> None:
+        table, _ = self._stored(syncer)
+        link = Link(self.fresh(), "owner", "member")
+        syncer.dump(link.table, data=self.given([{"owner": "1", "member": "a"}, {"owner": "2", "member": "a"}]))
+        table = Table(table.name, links={"groups": link})
+        changes = [
+            self._change("link", table, "1", values={"groups": "b"}),
+            self._change("link", table, "2", values={"groups": "a"}),
+            self._change("unlink", table, "1", values={"groups": "a"}),
+            self._change("unlink", table, "3", values={"groups": "a"}),
+        ]
+        left = [{"owner": "2", "member": "a"}, {"owner": "1", "member": "b"}]
+        for _ in range(2):
+            assert self._applied(syncer, changes) == ["done"] * 4, "members that nothing stands against must be done"
+            self.expect(syncer, link.table, left, what="the members are others than were linked", ordered=False)
+        self.expect(syncer, table.name, _OLD, what="a member changed the table of its owner", ordered=False)
+
+    def test_an_attribute_may_have_a_column_of_another_name(self, syncer: Any) -> None:
+        table, stored = self._stored(syncer)
+        table = Table(table.name, columns={"key": "idnumber", "title": "name"})
+        facts = {"values": {"title": "Anna"}, "expected": {"title": stored["1"]["name"]}}
+        change = Change("update", table, ("key",), ("1",), **facts)
+        assert self._applied(syncer, [change]) == ["done"], "Table(columns=...) is not heeded"
+        left = [_OLD[0] | {"name": "Anna"}, *_OLD[1:]]
+        self.expect(syncer, table.name, left, what="Table(columns=...) is not heeded", ordered=False)
+
+    @pytest.mark.parametrize("key", [True, 0.1], ids=["bool", "float"])
+    def test_a_key_need_not_be_a_text(self, syncer: Any, key: Any) -> None:
+        self.require(syncer, "apply_changes")
+        if not self.takes(syncer, key):
+            pytest.skip(f"it does not keep a {type(key).__name__}")
+        identifier = self.fresh()
+        data = [{"idnumber": key, "name": "Ann"}, {"idnumber": False if key is True else 0.25, "name": "Bob"}]
+        syncer.dump(identifier, data=self.given(data))
+        table, name = Table(identifier), self.kept(syncer, "Ann")
+        change = Change("update", table, ("idnumber",), (key,), {"name": "Anna"}, {"name": name})
+
+        def same(_change: Change, _attribute: str, raw: Any, expected: Any) -> bool:
+            return bool(raw == expected) or raw == self.kept(syncer, expected)
+
+        statuses = [outcome.status for outcome in syncer.apply_changes([change], same=same)]
+        assert statuses == ["done"], f"a record is not found by its {type(key).__name__}: {statuses}"
+        left = [data[0] | {"name": "Anna"}, data[1]]
+        self.expect(syncer, identifier, left, what=f"the key is a {type(key).__name__}", ordered=False)
+
+    def test_changes_of_a_table_that_is_not_there_are_refused(self, syncer: Any) -> None:
+        self.require(syncer, "apply_changes")
+        syncer.dump(self.fresh(), data=self.given(_OLD))
+        identifier = self.fresh()
+        change = self._change("update", Table(identifier), "1", values={"name": "x"}, expected={"name": "y"})
+        self.expect_refusal(
+            lambda: self._applied(syncer, [change]),
+            what="changes of a table that is not there must raise an error",
+            naming=identifier,
+        )
+
+    def test_it_can_be_closed_twice(self, syncer: Any) -> None:
+        self.require(syncer, "close")
+        syncer.close()
+        syncer.close()
+
+    def _stored(self, syncer: Any) -> tuple[Table, dict[str, dict[str, Any]]]:
+        self.require(syncer, "apply_changes")
+        identifier = self.fresh()
+        syncer.dump(identifier, data=self.given(_OLD))
+        return Table(identifier), {record["idnumber"]: dict(record) for record in syncer.load(identifier)}
+
+    def _expect_stream(self, expected: Sequence[dict[str, Any]], found: Any) -> None:
+        records = [dict(record) for record in found]
+        if not self.ordered:
+            records.sort(key=repr)
+        assert records == list(expected), f"read gives {records}, and should give {list(expected)}"
+
+    @staticmethod
+    def _change(verb: Any, table: Table, key: str, **facts: Any) -> Change:
+        return Change(verb, table, ("idnumber",), (key,), **facts)
+
+    @staticmethod
+    def _applied(syncer: Any, changes: Sequence[Change]) -> list[str]:
+        def same(_change: Change, _attribute: str, raw: Any, expected: Any) -> bool:
+            return bool(raw == expected)
+
+        return [outcome.status for outcome in syncer.apply_changes(changes, same=same)]
+
+
+# ruff: noqa: D102 - the name of a check says what it shows
+
+
+__all__ = ["Keyed"]
+
+_MEMBERS = ("upsert", "update", "delete")
+_KEYS = ("1", "2", "a", "ä", "x y", "'")
+_KEYED = [{"idnumber": "1", "name": "Ann", "grade": "7"}, {"idnumber": "2", "name": "Bob", "grade": "8"}]
+_EXTRA = {"idnumber": "1", "name": "changed", "grade": "9"}
+
+Row = dict[str, Any]
+
+
+class Keyed(Claims):
+    """A plain dictionary says what is to come of every operation."""
+
+    @pytest.mark.parametrize("member", ["append", *_MEMBERS])
+    def test_it_does_what_a_dictionary_does(self, syncer: Any, member: str) -> None:
+        self.require(syncer, member)
+        takes = lambda text: self.takes(syncer, text)  # noqa: E731 - it is handed on twice
+        values = st.fixed_dictionaries({}, optional={"name": texts().filter(takes), "grade": st.sampled_from("789")})
+        rows = st.dictionaries(st.sampled_from(_KEYS), values, max_size=len(_KEYS))
+
+        def law(drawn: tuple[dict[str, Row], dict[str, Row]]) -> None:
+            stored, given = drawn
+            model = {key: {"idnumber": key, "name": "", "grade": "7"} | values for key, values in stored.items()}
+            given = {key: values for key, values in given.items() if _fits(member, key in model)}
+            data = [{"idnumber": key} | (values if member != "delete" else {}) for key, values in given.items()]
+            identifier = self.fresh()
+            # So that the table has all its columns, whatever is stored.
+            whole = {"idnumber": "whole", "name": "n", "grade": "1"}
+            syncer.dump(identifier, data=self.given([whole, *model.values()]))
+            count = getattr(syncer, member)(identifier, data=self.given(data), **_by(member, "idnumber"))
+            expected = sum(key in model for key in given) if member == "delete" else len(given)
+            assert count == expected, f"{member} returns {count!r}, and should return {expected}"
+            for key, values in given.items():
+                if member == "delete":
+                    model.pop(key, None)
+                else:
+                    model[key] = {"idnumber": key, **model.get(key, {}), **values}
+            left = [whole, *model.values()]
+            self.expect(syncer, identifier, left, what=f"after {member}, the table holds something else", ordered=False)
+
+        self.for_all(st.tuples(rows, rows), law)
+
+    @pytest.mark.parametrize("member", ["append", "upsert"])
+    def test_a_table_that_is_not_there_is_made(self, syncer: Any, member: str) -> None:
+        self.require(syncer, member)
+        identifier = self.fresh()
+        count = getattr(syncer, member)(identifier, data=self.given(_KEYED), **_by(member, "idnumber"))
+        assert count == len(_KEYED), f"{member} returns {count!r}, and should return {len(_KEYED)}"
+        self.expect(syncer, identifier, _KEYED, what=f"{member} does not make a table", ordered=False)
+
+    @pytest.mark.parametrize("member", ["update", "delete"])
+    def test_a_table_that_is_not_there_is_named(self, syncer: Any, member: str) -> None:
+        self.require(syncer, member)
+        syncer.dump(self.fresh(), data=self.given(_KEYED))
+        identifier = self.fresh()
+        self.expect_refusal(
+            lambda: getattr(syncer, member)(identifier, data=self.given(_KEYED), key="idnumber"),
+            what=f"{member} in a table that is not there must raise an error",
+            naming=identifier,
+        )
+
+    @pytest.mark.parametrize("member", _MEMBERS)
+    def test_a_key_may_have_several_columns(self, syncer: Any, member: str) -> None:
+        self.require(syncer, member)
+        # Joined to one text, all these keys would be the same.
+        old = [{"a": "u", "b": "v__w", "x": "1"}, {"a": "u__v", "b": "w", "x": "2"}, {"a": "u", "b": "w", "x": "3"}]
+        new = {"a": "u__v", "b": "w", "x": "changed"}
+        identifier = self.fresh()
+        syncer.dump(identifier, data=self.given(old))
+        getattr(syncer, member)(identifier, data=self.given([new]), key=["a", "b"])
+        left = [old[0], old[2]] if member == "delete" else [old[0], new, old[2]]
+        self.expect(syncer, identifier, left, what=f"{member} with a key of two columns is wrong", ordered=False)
+
+    def test_an_update_of_what_is_not_there_is_refused_as_a_whole(self, syncer: Any) -> None:
+        data = [_EXTRA, {"idnumber": "nobody", "name": "x"}]
+        self._expect_refused(syncer, "update", data, what="an update of a key that is not there", naming="nobody")
+
+    @pytest.mark.parametrize("member", _MEMBERS)
+    def test_a_key_that_is_given_twice_is_refused(self, syncer: Any, member: str) -> None:
+        twice = [_EXTRA, _EXTRA | {"name": "again"}]
+        self._expect_refused(syncer, member, twice, what=f"{member} with one key twice")
+
+    @pytest.mark.parametrize("member", _MEMBERS)
+    def test_a_key_that_is_stored_twice_is_refused(self, syncer: Any, member: str) -> None:
+        stored = [*_KEYED, _KEYED[0] | {"name": "Ann again"}]
+        self._expect_refused(syncer, member, [_EXTRA], what=f"{member} of a key that is stored twice", stored=stored)
+
+    @pytest.mark.parametrize("member", _MEMBERS)
+    @pytest.mark.parametrize("wrong", [{"idnumber": None, "name": "x"}, {"name": "x"}], ids=["None", "missing"])
+    def test_a_record_without_its_key_is_refused(self, syncer: Any, member: str, wrong: Row) -> None:
+        self._expect_refused(syncer, member, [_EXTRA, wrong], what=f"{member} of a record without its key")
+
+    @pytest.mark.parametrize("member", ["append", *_MEMBERS])
+    @pytest.mark.parametrize("error", [Interruption("midway"), KeyboardInterrupt()], ids=["error", "ctrl-c"])
+    def test_an_operation_that_breaks_off_changes_nothing(self, syncer: Any, member: str, error: BaseException) -> None:
+        self.require(syncer, member)
+        if not self.streams:
+            pytest.skip("its data are a list, which cannot break off")
+        identifier = self.fresh()
+        syncer.dump(identifier, data=self.given(_KEYED))
+        with pytest.raises(type(error)):
+            getattr(syncer, member)(identifier, data=breaking_off([_EXTRA], error), **_by(member, "idnumber"))
+        self.expect(syncer, identifier, _KEYED, what=f"{member} broke off, and changed what was there", ordered=False)
+
+    def _expect_refused(
+        self,
+        syncer: Any,
+        member: str,
+        data: list[Row],
+        *,
+        what: str,
+        naming: str = "",
+        stored: list[Row] = _KEYED,
+    ) -> None:
+        self.require(syncer, member)
+        identifier = self.fresh()
+        syncer.dump(identifier, data=self.given(stored))
+        operation: Callable[..., Any] = getattr(syncer, member)
+        self.expect_refusal(
+            lambda: operation(identifier, data=self.given(data), key="idnumber"),
+            what=f"{what} must raise an error",
+            naming=naming,
+        )
+        self.expect(syncer, identifier, stored, what=f"{what} is refused, and yet changed something", ordered=False)
+
+
+def _fits(member: str, stored: bool) -> bool:  # noqa: FBT001 - a fact, not an option
+    """Say whether an operation makes sense for a key that is stored, or is not."""
+    if member == "append":
+        return not stored
+    return stored or member != "update"
+
+
+def _by(member: str, key: str) -> dict[str, str]:
+    return {} if member == "append" else {"key": key}
+
+
+# ruff: noqa: D102 - the name of a check says what it shows
+
+
+__all__ = ["Replacement"]
+
+_REPLACED_RECORDS = [{"idnumber": "1", "name": "old"}, {"idnumber": "2", "name": "older"}]
+_NEW = [{"idnumber": "2", "name": "new"}, {"idnumber": "3", "name": "newer"}]
+_VICTIM = """
+import sys
+
+sys.path[:] = {path!r}
+{reopening}
+
+def rows():
+    for number in range(20_000):
+        yield {{"idnumber": str(number), "name": "half"}}
+    print("half", flush=True)
+    sys.stdin.read()  # until it is killed
+
+syncer.dump({identifier!r}, data=rows())
+"""
+
+
+class Replacement(Claims):
+    """The old records stand until the new ones are in, and then they are gone."""
+
+    def test_a_dump_replaces_what_was_there(self, syncer: Any) -> None:
+        identifier, other = self.fresh(), self.fresh()
+        syncer.dump(identifier, data=self.given(_REPLACED_RECORDS))
+        syncer.dump(other, data=self.given(_REPLACED_RECORDS))
+        syncer.dump(identifier, data=self.given(_NEW))
+        self.expect(syncer, identifier, _NEW, what="a second dump does not replace the first")
+        self.expect(syncer, other, _REPLACED_RECORDS, what="a dump into one table changes another one")
+
+    def test_a_dump_of_nothing_leaves_nothing(self, syncer: Any) -> None:
+        identifier = self.fresh()
+        syncer.dump(identifier, data=self.given(_REPLACED_RECORDS))
+        syncer.dump(identifier, data=self.given([]))
+        left = list(syncer.load(identifier))
+        assert not left, f"after a dump of no records there are {left}"
+        syncer.dump(identifier, data=self.given(_NEW))
+        self.expect(syncer, identifier, _NEW, what="a table that was emptied takes no new records")
+
+    def test_a_dump_of_nothing_makes_an_empty_table_or_says_why_it_cannot(self, syncer: Any) -> None:
+        identifier = self.fresh()
+        try:
+            syncer.dump(identifier, data=self.given([]))
+        except self.refusals as error:
+            shown = str(error)
+        else:
+            shown = identifier
+            left = list(syncer.load(identifier))
+            assert not left, f"after a dump of no records there are {left}"
+        assert identifier in shown, f"the error does not name the table {identifier!r}: {shown!r}"
+
+    @pytest.mark.parametrize("error", [Interruption("midway"), KeyboardInterrupt()], ids=["error", "ctrl-c"])
+    @pytest.mark.parametrize("after", [0, 2, 20_000])
+    def test_a_dump_that_breaks_off_leaves_what_was_there(self, syncer: Any, error: BaseException, after: int) -> None:
+        if not self.streams:
+            pytest.skip("its data are a list, which cannot break off")
+        identifier = self.fresh()
+        half = [{"idnumber": str(number), "name": "half"} for number in range(after)]
+        syncer.dump(identifier, data=self.given(_REPLACED_RECORDS))
+        with pytest.raises(type(error)):
+            syncer.dump(identifier, data=breaking_off(half, error))
+        self.expect(syncer, identifier, _REPLACED_RECORDS, what="a dump that broke off changed what was there")
+        missing = self.fresh()
+        with pytest.raises(type(error)):
+            syncer.dump(missing, data=breaking_off(half, error))
+        self._expect_nothing(syncer, missing)
+        syncer.dump(identifier, data=self.given(_NEW))
+        self.expect(syncer, identifier, _NEW, what="after a dump that broke off, the next one fails")
+
+    def test_a_value_that_cannot_be_kept_is_refused_and_nothing_is_written(self, syncer: Any) -> None:
+        self.require(syncer, "normalized")
+        odd = [
+            "a\0b",
+            "\ud800",
+            "\x01",
+            "x" * 40_000,
+            float("nan"),
+            float("inf"),
+            2**80,
+            b"\0\xff",
+            [1, 2],
+            {"a": 1},
+            {1, 2},
+            (1, 2),
+            object(),
+        ]
+        identifier = self.fresh()
+        syncer.dump(identifier, data=self.given(_REPLACED_RECORDS))
+        for value in odd:
+            data: list[dict[str, Any]] = [{"idnumber": "1", "name": "fine"}, {"idnumber": "2", "name": value}]
+            shown = f"a {type(value).__name__} ({ascii(value)[:20]})"
+            if self.takes(syncer, value):
+                fresh = self.fresh()
+                data = [{"idnumber": "1", "name": value}]
+                syncer.dump(fresh, data=self.given(data))
+                self.expect(syncer, fresh, data, what=f"{shown} does not come back as declared")
+            else:
+                fresh = self.fresh()
+                self.expect_refusal(
+                    partial(syncer.dump, fresh, data=self.given(data)),
+                    what=f"{shown} cannot be kept, as normalized says, so that dump must refuse it",
+                )
+                self._expect_nothing(syncer, fresh)
+                try:
+                    syncer.dump(identifier, data=self.given(data))
+                except self.refusals:
+                    pass
+                else:  # the column is of a type that can hold it in its own way, as text say
+                    syncer.dump(identifier, data=self.given(_REPLACED_RECORDS))
+                self.expect(
+                    syncer, identifier, _REPLACED_RECORDS, what=f"a dump that refused {shown} changed what was there"
+                )
+
+    def test_a_dump_whose_process_is_killed_leaves_what_was_there(self, syncer: Any) -> None:
+        identifier = self.fresh()
+        reopening = self.reopening(syncer)
+        if not reopening:
+            pytest.skip("reopening() does not say how another process opens the same store")
+        syncer.dump(identifier, data=self.given(_REPLACED_RECORDS))
+        code = _VICTIM.format(path=sys.path, reopening=reopening, identifier=identifier)
+        command = [sys.executable, "-c", code]
+        with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as victim:  # noqa: S603
+            assert victim.stdout is not None
+            reached = victim.stdout.readline()
+            victim.kill()
+        assert reached == "half\n", "the other process ended before it could be killed; its error stands above"
+        self.expect(syncer, identifier, _REPLACED_RECORDS, what="a dump that was killed changed what was there")
+        syncer.dump(identifier, data=self.given(_NEW))
+        self.expect(syncer, identifier, _NEW, what="after a dump that was killed, the next one fails")
+
+    def _expect_nothing(self, syncer: Any, identifier: str) -> None:
+        try:
+            left = list(syncer.load(identifier))
+        except self.refusals:
+            return
+        assert not left, f"a dump that failed left {len(left)} records in a table that was not there"
+
+
+# ruff: noqa: D102 - the name of a check says what it shows
+
+
+__all__ = ["RoundTrips"]
+
+_HELD = (
+    {"a", "b"},
+    ["a", "b"],
+    datetime.date(2024, 2, 29),
+    datetime.datetime(2024, 2, 29, 12, 30, tzinfo=datetime.UTC),
+    decimal.Decimal("1.10"),
+    float("nan"),
+)
+"""Values that objects hold, and that few formats can: memberships, days, moments, exact numbers, no number at all."""
+
+
+class RoundTrips(Claims):
+    """Whatever goes into a store comes out of it."""
+
+    def test_it_is_a_syncer(self, syncer: Any) -> None:
+        assert isinstance(syncer, Syncer), f"{type(syncer).__name__} lacks one of name, load and dump"
+        assert isinstance(syncer.name, str), "the name must be a text"
+        assert syncer.name, "the name must not be empty"
+        fault = fault_of(syncer)
+        assert not fault, f"{type(syncer).__name__} {fault}"
+
+    def test_what_is_loaded_is_what_was_dumped(self, syncer: Any) -> None:
+        def law(data: list[dict[str, Any]]) -> None:
+            if data:
+                identifier = self.fresh()
+                syncer.dump(identifier, data=self.given(data))
+                self.expect(syncer, identifier, data, what="what is loaded is not what was dumped")
+
+        self.for_all(self.tables(syncer), law)
+
+    def test_what_was_loaded_can_be_dumped_and_loses_nothing_more(self, syncer: Any) -> None:
+        def law(data: list[dict[str, Any]]) -> None:
+            if data:
+                first, second = self.fresh(), self.fresh()
+                syncer.dump(first, data=self.given(data))
+                once = [dict(record) for record in syncer.load(first)]
+                syncer.dump(second, data=self.given(once))
+                self.expect(syncer, second, once, what="the second round trip loses something that the first did not")
+
+        self.for_all(self.tables(syncer), law)
+
+    def test_texts_that_look_like_something_else_stay_texts(self, syncer: Any) -> None:
+        texts = [text for text in NASTY_TEXTS if self.takes(syncer, text)]
+        data = [{"idnumber": str(place), "text": text} for place, text in enumerate(texts)]
+        identifier = self.fresh()
+        syncer.dump(identifier, data=self.given(data))
+        self.expect(syncer, identifier, data, what="a text does not come back as it was")
+
+    def test_a_table_of_one_value_comes_back(self, syncer: Any) -> None:
+        for text in filter(lambda text: self.takes(syncer, text), ("", " ", "\n", "x")):
+            identifier = self.fresh()
+            syncer.dump(identifier, data=self.given([{"only": text}]))
+            self.expect(
+                syncer, identifier, [{"only": text}], what=f"a table of nothing but {text!r} does not come back"
+            )
+
+    def test_a_record_may_lack_what_others_have(self, syncer: Any) -> None:
+        data = [{"idnumber": "1", "a": "x"}, {"b": "y", "idnumber": "2"}, {"idnumber": "3", "b": "z", "a": "w"}]
+        identifier = self.fresh()
+        syncer.dump(identifier, data=self.given(data))
+        self.expect(syncer, identifier, data, what="records with different columns do not come back")
+
+    def test_whatever_objects_hold_comes_back_or_is_refused(self, syncer: Any) -> None:
+        # What a tree writes is what its objects hold. A text that only looks like it would be a change every night.
+        for value in (held for held in _HELD if self.takes(syncer, held)):
+            identifier = self.fresh()
+            try:
+                syncer.dump(identifier, data=self.given([{"idnumber": "1", "value": value}]))
+            except Exception:  # noqa: BLE001, S112 - whatever it raises, it refuses the value
+                continue
+            wanted = self.kept(syncer, value)
+            (record,) = self.loaded(syncer, identifier)
+            found = record["value"]
+            if isinstance(wanted, (set, frozenset)) and isinstance(found, list):
+                found, wanted = sorted(found), sorted(wanted)
+            shown = difference([{"value": wanted}], [{"value": found}])
+            assert not shown, f"{value!r} is neither refused nor comes back ({shown}): refuse it in dump"
+
+    def test_tables_are_kept_apart_whatever_they_are_called(self, syncer: Any) -> None:
+        kept = {}
+        for place, identifier in enumerate(self.identifiers):
+            data = [{"idnumber": str(place), "identifier": f"number {place}"}]
+            try:
+                syncer.dump(identifier, data=self.given(data))
+            except self.refusals:
+                assert place > 0, f"the plain identifier {identifier!r} is refused"
+            else:
+                kept[identifier] = data
+        for identifier, data in kept.items():
+            self.expect(syncer, identifier, data, what=f"the table {identifier!r} holds what was never dumped there")
+
+    def test_columns_come_back_whatever_they_are_called(self, syncer: Any) -> None:
+        for column in self.columns:
+            identifier = self.fresh()
+            data = [{"idnumber": "1", column: "x"}, {"idnumber": "2", column: "y"}]
+            try:
+                syncer.dump(identifier, data=self.given(data))
+            except self.refusals:
+                assert not column.isascii() or not column.isalpha(), f"the plain column {column!r} is refused"
+            else:
+                self.expect(syncer, identifier, data, what=f"the column {column!r} does not come back")
+
+    def test_many_records_come_back(self, syncer: Any) -> None:
+        def many() -> Iterator[dict[str, Any]]:
+            for number in range(self.rows):
+                yield {"idnumber": f"{number:08}", "name": f"name {number}", "grade": number % 13}
+
+        identifier = self.fresh()
+        syncer.dump(identifier, data=self.given(many()))
+        grades = [self.kept(syncer, grade) for grade in range(13)]
+        loaded = list(syncer.load(identifier))
+        if not self.ordered:
+            loaded.sort(key=lambda record: record["idnumber"])
+        assert len(loaded) == self.rows, f"of {self.rows} records, {len(loaded)} came back"
+        for number, (wanted, found) in enumerate(zip(many(), loaded, strict=True)):
+            expected = wanted | {"grade": grades[number % 13]}
+            assert dict(found) == expected, f"record {number} is {dict(found)}, and should be {expected}"
+
+    def test_a_table_that_is_not_there_is_an_error_and_not_an_empty_one(self, syncer: Any) -> None:
+        # An empty source asks for the deletion of all there is.
+        for before in (False, True):
+            if before:
+                syncer.dump(self.fresh(), data=self.given([{"idnumber": "1"}]))
+            identifier = self.fresh()
+            self.expect_refusal(
+                partial(self.loaded, syncer, identifier),
+                what="the load of a table that is not there must raise an error",
+                naming=identifier if before else "",
+            )
+
+    def test_two_loads_give_the_same(self, syncer: Any) -> None:
+        data = [{"idnumber": "1", "name": "Ann"}, {"idnumber": "2", "name": "Bob"}]
+        identifier = self.fresh()
+        syncer.dump(identifier, data=self.given(data))
+        first, second = list(syncer.load(identifier)), list(syncer.load(identifier))
+        assert first == second, f"two loads give different records: {first} and {second}"
+
+    def test_whoever_changes_a_record_does_not_change_the_store(self, syncer: Any) -> None:
+        data = [{"idnumber": "1", "name": "Ann"}]
+        identifier = self.fresh()
+        syncer.dump(identifier, data=self.given(data))
+        data[0]["name"] = "changed"
+        before = [{"idnumber": "1", "name": "Ann"}]
+        self.expect(syncer, identifier, before, what="a record that is changed after its dump changes the store")
+        for record in syncer.load(identifier):
+            if isinstance(record, dict):
+                record["name"] = "changed"
+        self.expect(syncer, identifier, before, what="a record that is changed after its load changes the store")
+
+    def test_what_it_declares_to_be_lost_is_lost_at_once(self, syncer: Any) -> None:
+        self.require(syncer, "normalized")
+        if not self.takes(syncer, None):
+            pytest.fail("normalized refuses None, which every record may hold")
+
+        def law(data: list[dict[str, Any]]) -> None:
+            for record in data:
+                for value in record.values():
+                    once = syncer.normalized(value)
+                    twice = syncer.normalized(once)
+                    assert (type(once), once) == (type(twice), twice) or once != once, (  # noqa: PLR0124 - NaN
+                        f"normalized({value!r}) is {once!r}, but normalized({once!r}) is {twice!r}"
+                    )
+
+        self.for_all(self.tables(syncer), law)
+
 
 __all__ = ["SyncerContract"]
 

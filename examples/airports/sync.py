@@ -29,7 +29,7 @@ from datastoresync import (
     Table,
     Tree,
 )
-from datastoresync.printing.terminal import wants_colour
+from datastoresync.printing.text import wants_colour
 from datastoresync.syncers import Records
 from examples.postgresql import postgresql
 

@@ -12,9 +12,8 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from datastoresync import DeclarationError
-from datastoresync.app.arguments import Arguments
-from datastoresync.app.cli import CommandLine
-from datastoresync.app.options import Section, unique
+from datastoresync.app.cli import CommandLine, Section, unique
+from datastoresync.app.parts import Arguments
 
 OWN = {"dry_run", "verbose", "quiet"}
 FLAGS = ["--file", "--no-file", "--out", "--a-file", "--b-c", "--c", "--a-b-c", "--dry-run", "--help", "--verbose"]

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from datastoresync import Branch, CSVImporter, DeclarationError, Limits, Link, Object, SQLSyncer, Table, Tree
 from datastoresync.app import App, Reader, SyncerReader, SyncerWriter
-from datastoresync.app.record import branch_names
-from datastoresync.app.writing import Writing, check_replacing, stored
+from datastoresync.app.syncer_reader import branch_names
+from datastoresync.app.syncer_writer import Writing, check_replacing, stored
 from datastoresync.errors import LockedError, SafeguardError, SyncerError
 from datastoresync.syncers import open_syncer
 
@@ -161,7 +161,7 @@ def test_stores_opened_from_urls_are_closed_and_given_ones_are_not(monkeypatch):
         opened.append(Listing(users=PEOPLE))
         return opened[-1]
 
-    monkeypatch.setattr("datastoresync.app.store.open_syncer", opening)
+    monkeypatch.setattr("datastoresync.app.syncer_reader.open_syncer", opening)
     given = Memory()
     assert (
         App(SyncerReader(), SyncerWriter(), SyncerWriter(given, name="given"))

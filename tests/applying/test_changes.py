@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from datastoresync import Branch, Object, Tree
-from datastoresync.applying.changes import Changes, Making, Stored, Stores
+from datastoresync.applying.store_template import Changes, Making, Stored, Stores
 from datastoresync.object import layout_of
 from datastoresync.syncers.change_batch import Alike
 from datastoresync.syncers.changes import Change, Table

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from datastoresync import CircularOrderError
-from datastoresync.diffing.order import in_order
+from datastoresync.diffing.hierarchy import in_order
 
 GRAPHS = st.dictionaries(st.integers(0, 6), st.sets(st.integers(0, 8), max_size=3))
 

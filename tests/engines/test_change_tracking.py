@@ -8,7 +8,7 @@ import pytest
 
 from datastoresync import Branch, CSVImporter, Object
 from datastoresync.engines.relation import Unfaithful
-from datastoresync.engines.watched import watched
+from datastoresync.engines.table import watched
 
 pytest.importorskip("duckdb")
 

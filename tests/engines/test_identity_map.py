@@ -6,8 +6,8 @@ import threading
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from datastoresync.engines import living
-from datastoresync.engines.living import LivingObjects, ReadAhead
+from datastoresync.engines import table as living
+from datastoresync.engines.table import LivingObjects, ReadAhead
 
 
 class Thing:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from strategies import NO_LIMITS
 
 from datastoresync import Branch, CSVImporter, Object, SafeguardError, Template, Tree
-from datastoresync.engines import pairing
+from datastoresync.engines import engine as pairing
 
 pytest.importorskip("duckdb")
 pytest.importorskip("pyarrow")

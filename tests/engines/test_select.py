@@ -8,7 +8,7 @@ from datastoresync import Branch, CSVImporter, DeclarationError, Importer, Objec
 from datastoresync.engines.duckdb.connection import DuckDB
 from datastoresync.engines.select import Choice, choice_of
 from datastoresync.engines.table import TableObjects
-from datastoresync.importing import table as limits
+from datastoresync.importing import load as limits
 from datastoresync.importing.sources import ParquetImporter
 from datastoresync.syncers.arrow import ArrowStream, read_arrow
 

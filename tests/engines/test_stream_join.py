@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from strategies import NO_LIMITS
 
 from datastoresync import Branch, CSVImporter, Importer, Object, Template, Tree
-from datastoresync.engines import beside, pairing
+from datastoresync.engines import engine as beside
+from datastoresync.engines import engine as pairing
 from datastoresync.engines.table import TableObjects
 
 pytest.importorskip("duckdb")

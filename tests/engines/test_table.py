@@ -5,7 +5,7 @@ import copy
 import pytest
 
 from datastoresync import Branch, ComparisonError, CSVImporter, Object, Template, Tree
-from datastoresync.engines import pairing
+from datastoresync.engines import engine as pairing
 from datastoresync.engines.duckdb.parquet import LocalRelation
 
 pytest.importorskip("duckdb")

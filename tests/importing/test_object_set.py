@@ -15,7 +15,7 @@ from datastoresync.applying.preview import Preview
 from datastoresync.applying.safeguards import violations
 from datastoresync.diffing.folding import fold_together
 from datastoresync.importing import object_set as module
-from datastoresync.uninterrupted import uninterrupted
+from datastoresync.runtime import uninterrupted
 
 
 class Person(Object):

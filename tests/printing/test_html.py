@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from datastoresync.printing.html import html
 from datastoresync.printing.outline import Grid, Outline
-from datastoresync.printing.visible import visible
+from datastoresync.printing.text import visible
 
 NASTY = [
     "[red]",

@@ -4,8 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from datastoresync.printing.outline import Grid, Outline
-from datastoresync.printing.selection import marked, more, select, share
+from datastoresync.printing.outline import Grid, Outline, marked, more, select, share
 
 
 def grown(children, rows):

@@ -2,8 +2,8 @@ import io
 
 import pytest
 
-from datastoresync.printing import terminal
-from datastoresync.printing.terminal import paint, wants_colour
+from datastoresync.printing import text as terminal
+from datastoresync.printing.text import paint, wants_colour
 
 
 class Terminal(io.StringIO):

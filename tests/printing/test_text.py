@@ -8,8 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from datastoresync.printing.outline import Grid, Outline
-from datastoresync.printing.text import numeric, text, write
-from datastoresync.printing.visible import visible, width
+from datastoresync.printing.text import numeric, text, visible, width, write
 
 NASTY = [
     "[red]",

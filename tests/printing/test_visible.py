@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from datastoresync.printing.visible import cell, clipped, visible, width
+from datastoresync.printing.text import cell, clipped, visible, width
 
 HIDDEN = "\x00\x07\x1b\x7f\x85\x9b\n\r\t\v\xa0\xad\u034f\u061c\u115f\u180e\u200b\u200c\u200d\u200e\u2028\u2029\u202e"
 HIDDEN += "\u2060\u2066\u2800\u3164\ufe00\ufe0f\ufeff\uffa0\ufff9\ue000\ud800\udfff\U000e0041\U000e0100\U0010ffff"

@@ -7,8 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from datastoresync.errors import SyncerError
-from datastoresync.syncers.contents import Contents
-from datastoresync.syncers.keyed import Keys, deleted, updated, upserted
+from datastoresync.syncers.table_rewrite import Contents, Keys, deleted, updated, upserted
 
 ids = st.integers(1, 5)
 tables = st.dictionaries(ids, st.sampled_from("abc"))

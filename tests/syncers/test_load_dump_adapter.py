@@ -16,9 +16,9 @@ from datastoresync.errors import LockedError, SyncerError
 from datastoresync.syncers.changes import Change, Link, Outcome, Table
 from datastoresync.syncers.files.csv import CSVSyncer
 from datastoresync.syncers.files.json import JSONSyncer
-from datastoresync.syncers.load_dump_adapter import Rewriting
-from datastoresync.syncers.rows import loosened
+from datastoresync.syncers.plugin.load_dump_adapter import Rewriting
 from datastoresync.syncers.sql.syncer import SQLSyncer
+from datastoresync.syncers.table_rewrite import loosened
 
 law = settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 KEY = ("key",)

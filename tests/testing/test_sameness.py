@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from datastoresync.testing import RICH_KINDS, records
-from datastoresync.testing.sameness import difference
+from datastoresync.testing.strategies import difference
 
 LATER = timezone(timedelta(hours=2))
 ONE = [{"a": 1}]

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from datastoresync.errors import SyncerError
 from datastoresync.syncers.changes import Outcome
-from datastoresync.syncers.load_dump_adapter import Rewriting
+from datastoresync.syncers.plugin.load_dump_adapter import Rewriting
 from datastoresync.testing import SyncerContract, texts
 from datastoresync.testing.claims import Interruption
 

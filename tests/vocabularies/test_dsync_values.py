@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from datastoresync.diffing.action import Action
 from datastoresync.vocabularies import dsync
 from datastoresync.vocabularies.dsync import Adapter, DiffSyncFlags, DiffSyncModel, DSyncModel
-from datastoresync.vocabularies.dsync.listed import Listed, listed, plain, same
+from datastoresync.vocabularies.dsync.values import Listed, listed, plain, same
 
 THEIRS = SimpleNamespace(
     Adapter=diffsync.Adapter,

@@ -1,4 +1,4 @@
-"""The embedded engine: a DuckDB that is opened for one piece of work, in bounded memory, and guesses nothing."""
+"""The embedded engine: a DuckDB opened for one piece of work, in bounded memory, which guesses nothing."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ import attrs
 
 from datastoresync.engines.relation import Unfaithful
 from datastoresync.errors import DeclarationError, MissingDependencyError
-from datastoresync.finalizer import finalizer
+from datastoresync.runtime import finalizer
 
 __all__ = ["DuckDB", "Instance", "interruptible", "literal"]
 

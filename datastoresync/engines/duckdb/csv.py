@@ -1,10 +1,11 @@
-"""CSV and TSV files that the embedded engine reads, once it is sure that it reads them as the in-memory one would."""
+"""CSV and TSV files that the embedded engine reads, once it is certain that it reads them as the strict reader does."""
 
 from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Sequence
+import warnings
+from collections.abc import Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -14,8 +15,10 @@ from datastoresync.engines.duckdb.connection import DuckDB, literal
 from datastoresync.engines.duckdb.held_file import HeldFile
 from datastoresync.engines.duckdb.relation import LocalRelation
 from datastoresync.engines.relation import Unfaithful
+from datastoresync.errors import DatastoreSyncError
+from datastoresync.syncers.files.csv_reader import read_csv
 from datastoresync.syncers.files.text_file import SHORT
-from datastoresync.syncers.records import Columns
+from datastoresync.syncers.records import Columns, Records
 from datastoresync.syncers.source_info import DelimitedFile, DelimitedFiles
 
 __all__ = ["DelimitedRelation", "Unreadable"]
@@ -186,3 +189,43 @@ def _check_file(file: DelimitedFile) -> None:
         raise Unreadable("a line of it may be longer than is taken")
     if any("\n" in name or "\r" in name for name in file.header):
         raise Unreadable("its header goes over several lines")
+
+
+__all__ = ["reread"]
+
+
+def reread(origin: DelimitedFiles) -> Records:
+    """Return the records of files that were looked through before, which warned of what there is to warn of.
+
+    What is wrong with them raises `Unfaithful` while they are read: the in-memory engine says what it is.
+    """
+    columns = origin.files[0].columns
+
+    def chunks() -> Iterator[Columns]:
+        for file in origin.files:
+            count = 0
+            for chunk in _refused(file):
+                count += len(chunk[0])
+                yield [chunk[file.columns.index(name)] for name in columns]
+            if not count and len(origin.files) > 1:
+                raise Unfaithful("one of the files has no rows")
+
+    return Records(columns, chunks(), lambda index: f"row {index + 1}")
+
+
+def _refused(file: DelimitedFile) -> Iterator[Columns]:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            records = read_csv(
+                file.path,
+                encoding=file.encoding,
+                delimiter=file.delimiter,
+                columns={file.header[place]: name for place, name in zip(file.places, file.columns, strict=True)},
+                null=file.null,
+            )
+        if records.origin.files[0].state != file.state:
+            raise Unfaithful("the file changed while it was read")
+        yield from records.chunks
+    except DatastoreSyncError as error:
+        raise Unfaithful("the files are not as they should be") from error

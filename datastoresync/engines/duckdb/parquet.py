@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Sequence
 from typing import Any, Self
 
-from datastoresync.engines.duckdb.arrow_kinds import Kind, kind_of
 from datastoresync.engines.duckdb.connection import DuckDB, literal
 from datastoresync.engines.duckdb.held_file import HeldFile
 from datastoresync.engines.duckdb.parquet_store import ParquetStore, Part, arrow_libraries
 from datastoresync.engines.duckdb.relation import LocalRelation
-from datastoresync.engines.duckdb.types import declared
+from datastoresync.engines.duckdb.types import Kind, declared, kind_of
 from datastoresync.engines.relation import Relation, Unfaithful
 from datastoresync.syncers.records import Columns, Records
 from datastoresync.syncers.source_info import ParquetFile, ParquetFiles

@@ -13,10 +13,10 @@ from typing import Any
 
 import attrs
 
-from datastoresync.engines.duckdb.arrow_kinds import Kind, array_of, kind_of
 from datastoresync.engines.duckdb.connection import DuckDB
+from datastoresync.engines.duckdb.types import Kind, array_of, kind_of
 from datastoresync.engines.relation import Unfaithful
-from datastoresync.finalizer import finalizer
+from datastoresync.runtime import finalizer
 from datastoresync.syncers.records import Columns
 
 __all__ = ["ParquetStore", "Part", "arrow_libraries"]

@@ -1,4 +1,4 @@
-"""The statement that finds what differs between two relations of one database, and its rows, side by side.
+"""The statement that finds what differs between two relations of one database, and its rows side by side.
 
 Needs SQLAlchemy, and is only imported once an `SQLSyncer` opens its database.
 """

@@ -13,7 +13,7 @@ import sqlalchemy as sa
 
 from datastoresync.engines.relation import Unfaithful
 from datastoresync.errors import DatastoreSyncError, SyncerError
-from datastoresync.finalizer import finalizer
+from datastoresync.runtime import finalizer
 from datastoresync.syncers.sql.database import Database
 from datastoresync.syncers.sql.errors import DATABASE_ERRORS, reason_of
 

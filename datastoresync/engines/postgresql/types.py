@@ -1,4 +1,4 @@
-"""The columns of a PostgreSQL table or query: what Python makes of them, and how they are compared in the database.
+"""Columns of a PostgreSQL table or query: their Python types, and how they are compared in the database.
 
 Needs SQLAlchemy, and is only imported once an `SQLSyncer` opens its database.
 """

@@ -15,12 +15,12 @@ from typing import IO, Any, ClassVar, Literal
 from uuid import UUID
 
 from datastoresync.errors import DeclarationError, SyncerError
-from datastoresync.syncers.contents import Contents
 from datastoresync.syncers.files.base import FileSyncer
 from datastoresync.syncers.files.csv_reader import read_csv
 from datastoresync.syncers.files.formula import escaped, unescaped
 from datastoresync.syncers.files.text_file import LONGEST, codec
 from datastoresync.syncers.records import Records
+from datastoresync.syncers.table_rewrite import Contents
 
 __all__ = ["CSVSyncer", "TSVSyncer"]
 

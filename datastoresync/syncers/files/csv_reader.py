@@ -1,4 +1,4 @@
-"""Reads CSV and TSV files strictly: a file that is not what it says it is is refused with the line, nothing is guessed.
+"""A strict reader of CSV and TSV files: a malformed file is refused with the line, and nothing is guessed.
 
 Every value is text. A file is looked through once before its first record is delivered, and a change to it meanwhile is
 noticed. At no time is much more of it in memory than some rows.
@@ -20,9 +20,8 @@ from pathlib import Path
 from typing import IO, Literal
 
 from datastoresync.errors import ColumnError, DataWarning, DeclarationError, MalformedFileError, RowError
-from datastoresync.syncers.columns import choose_columns
 from datastoresync.syncers.files.text_file import LONGEST, TextFile, codec, scan, state_of, unreadable
-from datastoresync.syncers.records import Columns, Records
+from datastoresync.syncers.records import Columns, Records, choose_columns
 from datastoresync.syncers.source_info import DelimitedFile, DelimitedFiles
 
 __all__ = ["read_csv", "resolve_files"]

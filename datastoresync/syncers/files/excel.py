@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import IO, Any, ClassVar
 
 from datastoresync.errors import SyncerError
-from datastoresync.syncers.contents import Contents
 from datastoresync.syncers.files.base import FileSyncer
 from datastoresync.syncers.files.excel_workbook import check_kept, openpyxl_module, title_fault, title_of, workbook
 from datastoresync.syncers.files.text_file import state_of
 from datastoresync.syncers.names import clash
 from datastoresync.syncers.records import Records
+from datastoresync.syncers.table_rewrite import Contents
 
 __all__ = ["ExcelSyncer"]
 
@@ -92,7 +92,7 @@ class ExcelSyncer(FileSyncer):
 
     def _open(self, identifier: str) -> Records:
         openpyxl_module()
-        from datastoresync.syncers.files.excel_rows import SheetRows
+        from datastoresync.syncers.files.excel_workbook import SheetRows
 
         rows = SheetRows(self._place(identifier), identifier)
         return Records(rows.header(), rows.chunks(), rows.where)
@@ -102,7 +102,7 @@ class ExcelSyncer(FileSyncer):
 
     def _stored(self, identifier: str) -> Contents:
         openpyxl_module()
-        from datastoresync.syncers.files.excel_rows import SheetRows
+        from datastoresync.syncers.files.excel_workbook import SheetRows
 
         rows = SheetRows(self._place(identifier), identifier)
         records = Records(rows.header(), rows.chunks(), rows.where)

@@ -14,12 +14,11 @@ from uuid import UUID
 
 from datastoresync.errors import MalformedFileError, MissingDependencyError, SyncerError
 from datastoresync.syncers.arrow import read_arrow
-from datastoresync.syncers.columns import choose_columns
-from datastoresync.syncers.contents import Contents
 from datastoresync.syncers.files.base import FileSyncer
 from datastoresync.syncers.files.text_file import state_of
-from datastoresync.syncers.records import Records
+from datastoresync.syncers.records import Records, choose_columns
 from datastoresync.syncers.source_info import ParquetFile, ParquetFiles
+from datastoresync.syncers.table_rewrite import Contents
 
 __all__ = ["ParquetSyncer", "read_parquet"]
 

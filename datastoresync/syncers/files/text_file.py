@@ -1,4 +1,4 @@
-"""A text file that is read twice: once to see that it is whole, and once for what is in it."""
+"""A text file that is read twice: once to check that it is whole, and once for its content."""
 
 from __future__ import annotations
 

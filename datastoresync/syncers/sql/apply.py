@@ -1,4 +1,4 @@
-"""Applies changes to the tables of a database: in blocks, in one transaction, and never over somebody else's change.
+"""Changes applied to the tables of a database: in blocks, in one transaction, and never over another program's change.
 
 Needs SQLAlchemy, and is only imported once an `SQLSyncer` opens its database.
 """

@@ -1,4 +1,4 @@
-"""What tables and columns a database has, and the nearest to a name that it lacks.
+"""The catalogue of a database: its tables, columns and link tables, and the nearest to a name that it lacks.
 
 Needs SQLAlchemy, and is only imported once an `SQLSyncer` opens its database.
 """

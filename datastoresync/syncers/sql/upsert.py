@@ -1,23 +1,276 @@
-"""Upserts, updates and deletes records by key: all in one transaction, and each in a few statements.
+"""Upserts, updates and deletes by key: records staged in a temporary table, then a few statements in one transaction.
 
 Needs SQLAlchemy, and is only imported once an `SQLSyncer` opens its database.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from types import MappingProxyType
+from typing import Any, Final
 
+import attrs
 import sqlalchemy as sa
 from sqlalchemy.dialects import mysql, postgresql
 
 from datastoresync.errors import SyncerError
 from datastoresync.syncers.sql.catalog import StoredTable
 from datastoresync.syncers.sql.database import Database, dialect_of
-from datastoresync.syncers.sql.sql_new_table import make_table
-from datastoresync.syncers.sql.sql_staging import Keys, Stage, staged
-from datastoresync.syncers.sql.values import MYSQL
-from datastoresync.syncers.sql.write import Opened, given_records, opened_table
+from datastoresync.syncers.sql.values import MYSQL, as_it_is
+from datastoresync.syncers.sql.write import Opened, blocks_of, given_records, make_table, opened_table
+
+__all__ = ["Keys", "Stage", "staged"]
+
+_CREATE: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "postgresql": "CREATE TEMPORARY TABLE {name} ON COMMIT DROP AS {rows}",
+        "snowflake": "CREATE OR REPLACE TEMPORARY TABLE {name} AS {rows}",
+    }
+)
+_DROP: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "postgresql": "",  # gone with the transaction
+        "sqlite": "DROP TABLE IF EXISTS temp.{name}",
+        **dict.fromkeys(MYSQL, "DROP TEMPORARY TABLE IF EXISTS {name}"),
+    }
+)
+_PREFIX = 768
+"""Characters that a key of MySQL may have; longer ones are found by their beginnings."""
+_NO_KEY = (dict, list, set, frozenset, tuple)
+
+
+@attrs.frozen
+class Keys:
+    """The columns of a table that tell its records apart.
+
+    Args:
+        table: The table's name, for messages.
+        columns: Their names.
+    """
+
+    table: str
+    columns: tuple[str, ...]
+
+    def of(self, record: Mapping[str, Any], number: int) -> tuple[Any, ...]:
+        """Return the key of a record that was given as this one, counted from 1.
+
+        Raises:
+            SyncerError: It has no value in one of the columns, or one that is no key.
+        """
+        key = []
+        for name in self.columns:
+            value = record.get(name)
+            if value is None:
+                missing = "has None in" if name in record else "lacks"
+                message = (
+                    f"record {number} for table {self.table!r} {missing} column {name!r}, which is part of the key: "
+                    "give it a value"
+                )
+                raise SyncerError(message)
+            if isinstance(value, _NO_KEY):
+                message = (
+                    f"record {number} for table {self.table!r} has a {type(value).__name__} in column {name!r}, which "
+                    "cannot be part of a key"
+                )
+                raise SyncerError(message)
+            key.append(value)
+        return tuple(key)
+
+    def ambiguity(self, key: Iterable[Any], first: int, last: int) -> str:
+        """Return words for a key that several records have: two that were given as these, or those of the table."""
+        if first != last:
+            return (
+                f"records {first} and {last} for table {self.table!r} have the same key, as the store compares keys: "
+                f"{self.shown(key)}"
+            )
+        return f"table {self.table!r} has several records with the key {self.shown(key)}, so none was touched"
+
+    def shown(self, key: Iterable[Any]) -> str:
+        """Return words for a key."""
+        return ", ".join(f"{name}={value!r}" for name, value in zip(self.columns, key, strict=True))
+
+
+@attrs.define(eq=False)
+class Stage:
+    """A temporary table of records.
+
+    Args:
+        opened: The table that they are for.
+        stored: That table, as it is stored.
+        keys: The columns that tell its records apart.
+        table: The temporary table: the columns of the other one, and those that follow.
+        position: Where a record stood among those that were given, counted from 1.
+        shape: Which columns it has, as a place in ``shapes``.
+        known: Whether its key is in the table: 0 or 1.
+        shapes: The columns that records have besides their keys.
+        count: How many records there are.
+    """
+
+    opened: Opened
+    stored: StoredTable
+    keys: Keys
+    table: StoredTable
+    position: sa.Column[int]
+    shape: sa.Column[int]
+    known: sa.Column[int]
+    shapes: dict[frozenset[str], int] = attrs.field(factory=dict)
+    count: int = 0
+
+    def column(self, name: str) -> sa.Column[Any]:
+        """Return a staged column."""
+        return self.table.column(name)
+
+    def matching(self) -> list[sa.ColumnElement[bool]]:
+        """Return the conditions that a record of the table has a staged one's key; they compare as the table does."""
+        return [self.stored.column(name) == self.column(name) for name in self.keys.columns]
+
+    def of_shape(self, number: int) -> sa.ColumnElement[bool]:
+        """Return the condition that a staged record has just the columns of this shape."""
+        return self.shape == sa.literal_column(str(number))
+
+    def fill(self, records: Iterable[Mapping[str, Any]], *, only_keys: bool = False) -> None:
+        """Put records in; raise `SyncerError` for a column that is not there, and for a key that is none."""
+        extra = [column.name for column in (self.position, self.shape, self.known)]
+        for block in blocks_of(records):
+            groups: dict[tuple[str, ...], list[tuple[Any, ...]]] = {}
+            for record in block:
+                self.count += 1
+                key = self.keys.of(record, self.count)
+                rest = {name: value for name, value in record.items() if name not in self.keys.columns}
+                for name in rest:
+                    self.stored.column(name)
+                if only_keys:
+                    rest = {}
+                shape = self.shapes.setdefault(frozenset(rest), len(self.shapes))
+                group = groups.setdefault((*self.keys.columns, *rest), [])
+                group.append((*key, *rest.values(), self.count, shape, 0))
+            for columns, rows in groups.items():
+                self.opened.statements.insert(self.table, [*columns, *extra], rows)
+
+    def check(self) -> None:
+        """Mark the keys that the table has; raise `SyncerError` for one that stands in two records, here or there."""
+        mine = [self.column(name) for name in self.keys.columns]
+        places = (sa.func.min(self.position), sa.func.max(self.position))
+        twice = sa.select(*mine, *places).group_by(*mine).having(sa.func.count() > sa.literal_column("1")).limit(1)
+        theirs = [self.stored.column(name) for name in self.keys.columns]
+        several = (
+            sa.select(*theirs, *places)
+            .where(*self.matching())
+            .group_by(*theirs)
+            .having(sa.func.count() > sa.literal_column("1"))
+            .limit(1)
+        )
+        execute = self.opened.connection.execute
+        with self.opened.statements.guarded():
+            for statement in (twice, several):
+                for *key, first, last in execute(statement):
+                    raise SyncerError(self.keys.ambiguity(key, first, last))
+            execute(sa.update(self.table.table).values({self.known: sa.literal_column("1")}).where(*self.matching()))
+
+    def number_known(self) -> int:
+        """Return how many keys the table has."""
+        statement = sa.select(sa.func.count()).select_from(self.table.table).where(self.known == sa.literal_column("1"))
+        with self.opened.statements.guarded():
+            return int(self.opened.connection.execute(statement).scalar_one())
+
+    def unknown_shapes(self) -> set[int]:
+        """Return the shapes of the records whose keys the table does not have."""
+        statement = sa.select(self.shape).where(self.known == sa.literal_column("0")).distinct()
+        with self.opened.statements.guarded():
+            return set(self.opened.connection.execute(statement).scalars())
+
+    def unknown(self) -> str | None:
+        """Return words for the first key that the table does not have."""
+        statement = sa.select(*(self.column(name) for name in self.keys.columns)).where(
+            self.known == sa.literal_column("0")
+        )
+        with self.opened.statements.guarded():
+            row = self.opened.connection.execute(statement.order_by(self.position).limit(1)).first()
+        return None if row is None else self.keys.shown(row)
+
+
+@contextmanager
+def staged(
+    opened: Opened, stored: StoredTable, keys: Sequence[str], records: Iterable[Mapping[str, Any]], **options: bool
+) -> Iterator[Stage]:
+    """Put records into a temporary table, which is gone afterwards, and check their keys.
+
+    Raises:
+        RefusalError: The database refused a record, or a value does not fit.
+        SyncerError: A column is not there; a key is missing, or stands in two records.
+    """
+    stage = _made(opened, stored, Keys(opened.name, tuple(keys)))
+    stage.fill(records, **options)
+    if opened.database.dialect == "postgresql":
+        with opened.statements.guarded():  # it would take the table to be small, and look records up one by one
+            _execute(opened.connection, "ANALYZE {name}", stage.table)
+    stage.check()
+    yield stage
+    with opened.statements.guarded():
+        _execute(opened.connection, _DROP.get(dialect_of(opened.connection.dialect), "DROP TABLE {name}"), stage.table)
+
+
+def _made(opened: Opened, stored: StoredTable, keys: Keys) -> Stage:
+    connection, dialect = opened.connection, dialect_of(opened.connection.dialect)
+    taken = set(stored.encoders)
+    added = [_free(name, taken) for name in ("position", "shape", "known")]
+    table = sa.Table(
+        _free("datastoresync_staged", {stored.table.name}),
+        sa.MetaData(),
+        *(sa.Column(column.name, column.type) for column in stored.table.columns),
+        *(sa.Column(name, sa.BigInteger()) for name in added),
+        schema=None if connection.dialect.default_schema_name else stored.table.schema,
+    )
+    encoders = stored.encoders | dict.fromkeys(added, as_it_is)
+    copy = attrs.evolve(stored, table=table, encoders=encoders)
+    number = sa.cast(sa.literal_column("0"), sa.BigInteger())
+    columns = [*stored.table.columns, *(number.label(name) for name in added)]
+    nothing: sa.Select[Any] | sa.CompoundSelect[Any] = _empty(stored.table, columns)
+    if dialect in MYSQL:  # a mere copy would refuse to be without a value where the table does
+        nothing = sa.union_all(nothing, _empty(stored.table, [sa.null() for _ in columns]))
+    with opened.statements.guarded():
+        if dialect in MYSQL:
+            _execute(connection, _DROP[dialect], copy)  # one that was rolled back is still there
+        template = _CREATE.get(dialect, "CREATE TEMPORARY TABLE {name} AS {rows}")
+        _execute(connection, template, copy, rows=str(nothing.compile(connection)))
+        _index(copy, [stored.column(name) for name in keys.columns], connection)
+    position, shape, known = (table.columns[name] for name in added)
+    return Stage(opened, stored, keys, copy, position, shape, known)
+
+
+def _empty(table: sa.Table, columns: Sequence[sa.ColumnElement[Any]]) -> sa.Select[Any]:
+    return sa.select(*columns).select_from(table).where(sa.literal_column("1 = 0"))
+
+
+def _index(copy: StoredTable, keys: Sequence[sa.Column[Any]], connection: sa.Connection) -> None:
+    """Let the database find staged records by their keys, if it is one that would compare each with each."""
+    dialect = dialect_of(connection.dialect)
+    options: dict[str, Any] = {}
+    if dialect == "postgresql":
+        keys, options = keys[:1], {"postgresql_using": "hash"}  # any other would refuse long keys
+    elif dialect in MYSQL:
+        longest = _PREFIX // len(keys)
+        texts = [column for column in keys if "length" in column.info]
+        beginnings = {column.name: min(column.info["length"] or longest, longest) for column in texts}
+        options = {f"{kin}_length": beginnings for kin in MYSQL if beginnings}
+    elif dialect != "sqlite":
+        return
+    columns = [copy.column(column.name) for column in keys]
+    sa.Index("datastoresync_staged_keys", *columns, **options).create(connection)
+
+
+def _execute(connection: sa.Connection, template: str, copy: StoredTable, **parts: str) -> None:
+    if template:
+        name = connection.dialect.identifier_preparer.format_table(copy.table)
+        connection.exec_driver_sql(template.format(name=name, **parts))
+
+
+def _free(name: str, taken: set[str]) -> str:
+    while name in {other.casefold() for other in taken}:
+        name += "_"
+    return name
+
 
 __all__ = ["delete_records", "update_records", "upsert_records"]
 

@@ -10,7 +10,7 @@ import attrs
 
 from datastoresync.conversion.scalars import SCALARS
 from datastoresync.errors import DeclarationError
-from datastoresync.importing.object_type import ObjectType
+from datastoresync.importing.schema import ObjectType
 from datastoresync.object import layout_of
 from datastoresync.vocabularies.dsync.flags import DiffSyncModelFlags
 

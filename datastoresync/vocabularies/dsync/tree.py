@@ -17,9 +17,9 @@ from datastoresync.importing.schema import Layout
 from datastoresync.tree import Tree
 from datastoresync.vocabularies.dsync.declaration import plan_of
 from datastoresync.vocabularies.dsync.identity import keys_of, unique_id_of, without_absence
-from datastoresync.vocabularies.dsync.listed import listed, plain
 from datastoresync.vocabularies.dsync.model import DiffSyncModel
 from datastoresync.vocabularies.dsync.template import ModelTemplate
+from datastoresync.vocabularies.dsync.values import listed, plain
 
 if TYPE_CHECKING:
     from datastoresync.vocabularies.dsync.adapter import Adapter

@@ -1,4 +1,4 @@
-"""What a model holds, on its way out: as copies, as text and as JSON."""
+"""The values of a model as copies, text and JSON; lists compared member by member."""
 
 from __future__ import annotations
 
@@ -7,15 +7,55 @@ import copy
 import datetime
 import enum
 import json
+from collections import UserList
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+from datastoresync.diffing.equality import equal
 from datastoresync.vocabularies.dsync.declaration import plan_of
 from datastoresync.vocabularies.dsync.identity import text_of
-from datastoresync.vocabularies.dsync.listed import plain, same
 
 if TYPE_CHECKING:
     from datastoresync.vocabularies.dsync.model import DiffSyncModel
+
+
+__all__ = ["Listed", "listed", "plain", "same"]
+
+
+class Listed(UserList[Any]):
+    """A list whose order counts: equal to another one that has equal members at the same places."""
+
+    def __eq__(self, other: object) -> bool:
+        members = other.data if isinstance(other, Listed) else other
+        if not isinstance(members, list):
+            return NotImplemented
+        return len(self.data) == len(members) and all(map(equal, self.data, map(listed, members)))
+
+    __hash__ = None  # it changes
+
+
+def listed(value: Any) -> Any:
+    """Return a value with every list in it, however deep, as a `Listed`."""
+    if type(value) is list:
+        return Listed(map(listed, value))
+    if type(value) is dict:
+        return {name: listed(one) for name, one in value.items()}
+    return tuple(map(listed, value)) if type(value) is tuple else value
+
+
+def plain(value: Any) -> Any:
+    """Return a value with every `Listed` in it as a list."""
+    if type(value) is Listed:
+        return [plain(member) for member in value.data]
+    if type(value) is dict:
+        return {name: plain(one) for name, one in value.items()}
+    return tuple(map(plain, value)) if type(value) is tuple else value
+
+
+def same(left: Any, right: Any) -> bool:
+    """Say whether two values are equal, lists with their order."""
+    return equal(listed(left), listed(right))
+
 
 __all__ = ["as_json", "copied", "lines", "same", "shown"]
 

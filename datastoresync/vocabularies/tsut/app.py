@@ -16,7 +16,7 @@ from datastoresync.app.parts import Part
 from datastoresync.app.thoughtspot import ThoughtSpotWriter
 from datastoresync.errors import DeclarationError
 from datastoresync.vocabularies.tsut.model import UsersAndGroups
-from datastoresync.vocabularies.tsut.sheet import SHEETS, records_of, rows_of
+from datastoresync.vocabularies.tsut.principal import SHEETS, records_of, rows_of
 
 __all__ = [
     "TSUGJsonReader",

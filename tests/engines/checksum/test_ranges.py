@@ -7,7 +7,7 @@ import sqlalchemy as sa
 from hypothesis import given
 from hypothesis import strategies as st
 
-from datastoresync.engines.checksum.ranges import Key, Range, cut, merged
+from datastoresync.engines.checksum.comparison import Key, Range, cut, merged
 
 SQLITE = sa.create_engine("sqlite://")
 keys = st.lists(st.integers(0, 30), min_size=1, max_size=30, unique=True)

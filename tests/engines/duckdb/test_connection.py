@@ -13,7 +13,7 @@ from datastoresync import Branch, CSVImporter, DeclarationError, DuckDB, Malform
 from datastoresync.engines.duckdb import connection as session
 from datastoresync.engines.duckdb import join as comparison
 from datastoresync.engines.duckdb.relation import LocalRelation
-from datastoresync.finalizer import finalizer
+from datastoresync.runtime import finalizer
 
 
 class Owner:

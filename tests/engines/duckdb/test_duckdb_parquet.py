@@ -14,11 +14,11 @@ from pyarrow import parquet
 
 from datastoresync import Branch, MalformedFileError, Object, Tree
 from datastoresync.engines.duckdb import parquet_store
-from datastoresync.engines.duckdb.arrow_kinds import array_of, kind_of
 from datastoresync.engines.duckdb.connection import DuckDB
 from datastoresync.engines.duckdb.held_file import HeldFile
 from datastoresync.engines.duckdb.parquet import ColumnarRelation
 from datastoresync.engines.duckdb.parquet_store import ParquetStore
+from datastoresync.engines.duckdb.types import array_of, kind_of
 from datastoresync.engines.relation import Page, Unfaithful
 from datastoresync.engines.table import TableObjects
 from datastoresync.importing.sources import ParquetImporter

@@ -7,8 +7,7 @@ import pytest
 
 from datastoresync import Branch, ComparisonError, CSVImporter, Object, Template, Tree
 from datastoresync.engines.duckdb.connection import DuckDB
-from datastoresync.engines.duckdb.looks import attributes_read
-from datastoresync.engines.duckdb.properties import read_alike
+from datastoresync.engines.duckdb.properties import attributes_read, read_alike
 from datastoresync.engines.table import TableObjects
 
 DUCKDB = DuckDB(threads=1)

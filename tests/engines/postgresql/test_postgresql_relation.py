@@ -18,8 +18,8 @@ from hypothesis import strategies as st
 from stored_rows import KEYS, layout_of, opened
 
 from datastoresync import Link, Object, SQLSyncer, SyncerError
+from datastoresync.engines.postgresql.keys import Alike
 from datastoresync.engines.postgresql.relation import open_stored
-from datastoresync.engines.postgresql.stored_alike import Alike
 from datastoresync.engines.relation import Page, Unfaithful
 from datastoresync.syncers.changes import Table
 

@@ -11,10 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from datastoresync.errors import ColumnError, DataWarning, DeclarationError, MalformedFileError, RowError
-from datastoresync.syncers.columns import choose_columns
 from datastoresync.syncers.files import csv_reader as module
 from datastoresync.syncers.files import text_file as textfile
 from datastoresync.syncers.files.csv_reader import read_csv, resolve_files
+from datastoresync.syncers.records import choose_columns
 
 PEOPLE = "idnumber,name\n1,Ann\n2,Bob\n"
 

@@ -14,10 +14,10 @@ import pytest
 from datastoresync.errors import DeclarationError, LockedError, SyncerError
 from datastoresync.syncers.changes import Change, Link, Outcome, Table
 from datastoresync.syncers.files import atomic_write as replacement
+from datastoresync.syncers.files.atomic_write import locked
 from datastoresync.syncers.files.csv import CSVSyncer
 from datastoresync.syncers.files.excel import ExcelSyncer
 from datastoresync.syncers.files.json import JSONLinesSyncer, JSONSyncer
-from datastoresync.syncers.files.locks import locked
 from datastoresync.syncers.files.parquet import ParquetSyncer
 from datastoresync.syncers.names import nearest
 
@@ -477,7 +477,7 @@ def test_changes_of_a_table_that_is_not_there_are_refused(kind, tmp_path):
 HOLDER = """
     import sys
     from pathlib import Path
-    from datastoresync.syncers.files.locks import locked
+    from datastoresync.syncers.files.atomic_write import locked
     with locked([Path({path!r})]):
         print("held", flush=True)
         sys.stdin.read()
@@ -519,7 +519,7 @@ def test_a_lock_file_that_cannot_be_made_is_said(tmp_path):
 
 @pytest.mark.parametrize("another", [False, True])
 def test_a_lock_that_was_removed_by_its_holder_is_taken_anew(tmp_path, monkeypatch, another):
-    from datastoresync.syncers.files import locks
+    from datastoresync.syncers.files import atomic_write as locks
 
     real, calls = locks._lock, []
 

@@ -13,8 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from datastoresync.errors import MalformedFileError, SyncerError
-from datastoresync.syncers.files.json import JSONLinesSyncer, JSONSyncer
-from datastoresync.syncers.files.json_values import decoded, encoded
+from datastoresync.syncers.files.json import JSONLinesSyncer, JSONSyncer, decoded, encoded
 
 law = settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=6)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from packaging.specifiers import SpecifierSet
 from packaging.version import Version
 
-from datastoresync.syncers.plugin.requirement import _COMPARISONS, _release, unmet
+from datastoresync.syncers.plugin.manifest import _COMPARISONS, _release, unmet
 
 
 @pytest.fixture(params=["with packaging", "without it"])

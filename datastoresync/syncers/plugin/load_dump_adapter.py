@@ -7,8 +7,7 @@ from typing import Any
 
 from datastoresync.errors import DatastoreSyncError, SyncerError
 from datastoresync.syncers.changes import Change, Outcome, Same
-from datastoresync.syncers.contents import Contents
-from datastoresync.syncers.table_rewrite import rewritten
+from datastoresync.syncers.table_rewrite import Contents, rewritten
 
 __all__ = ["Rewriting"]
 
