@@ -165,3 +165,5 @@ def test_a_property_without_a_setter_goes_back_to_what_it_computes():
         diff | Accepting
         assert not source(after) - dest
         assert not dest - source(after)
+    gone = +Tree("source", branches={"people": Branch(importer=[{"idnumber": "2", "domain": "b.org"}])})
+    assert [(action.verb, action.idnumber) for action in gone - dest] == [("new", "2"), ("old", "1")]

@@ -231,6 +231,8 @@ def test_a_property_goes_back_to_what_it_computes(tmp_path, monkeypatch, streami
         monkeypatch.setattr(pairing, "MANY", 0 if streaming else pairing.MANY)
         assert not (source(after) - dest).only("update")
         assert actions((source("x.de") - dest).only("update")) == [("update", "3", "domain", "x.de", after)]
+    gone = tree(tmp_path, "source", "idnumber,domain\n2,x.org\n", Object)
+    assert [action[:2] for action in actions(gone - dest)] == [("old", "1"), ("old", "3")]
 
 
 # What is read -------------------------------------------------------------------------------------------------------
