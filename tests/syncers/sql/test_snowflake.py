@@ -13,13 +13,14 @@ import pytest
 import sqlalchemy
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from profiles import examples
 
 from datastoresync import Branch, Object, Tree
 from datastoresync.errors import MissingDependencyError, SyncerError
 from datastoresync.syncers.changes import Change, Table
 from datastoresync.syncers.sql.syncer import SQLSyncer
 
-law = settings(deadline=None, max_examples=10, suppress_health_check=[HealthCheck.function_scoped_fixture])
+law = settings(deadline=None, max_examples=examples(10), suppress_health_check=[HealthCheck.function_scoped_fixture])
 RECORDS = st.lists(
     st.fixed_dictionaries({"id": st.integers(0, 9), "name": st.none() | st.sampled_from(["", "a'b", "%s", "é", "\\"])}),
     unique_by=lambda record: record["id"],
