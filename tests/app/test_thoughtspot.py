@@ -81,8 +81,9 @@ people = st.lists(names, unique_by=str.lower, max_size=5)
 
 
 @settings(
-    max_examples=examples(30), suppress_health_check=[HealthCheck.function_scoped_fixture]
-)  # each is a dozen requests
+    max_examples=examples(30),  # each is a dozen requests
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
 @given(users=people, groups=people, size=st.integers(1, 12), data=st.data())
 def test_what_was_written_is_there_in_whatever_batches_and_once_more_changes_nothing(server, users, groups, size, data):
     server.users.clear()

@@ -112,8 +112,8 @@ def test_a_name_that_would_not_come_back_is_refused(syncer, table, column, messa
     assert syncer.tables() == []
 
 
-@pytest.mark.parametrize("kind", [KeyboardInterrupt, KeyError])
-@pytest.mark.parametrize("method", ["dump", "append", "upsert"])
+@pytest.mark.parametrize("kind", [KeyboardInterrupt, pytest.param(KeyError, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("method", ["dump", pytest.param("append", marks=pytest.mark.slow), "upsert"])
 @pytest.mark.parametrize("table", ["users", "others"])
 def test_an_interruption_leaves_the_tables_as_they_were(syncer, kind, method, table):
     syncer.dump("users", data=[{"id": 1}])
