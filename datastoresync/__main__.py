@@ -3,8 +3,6 @@
 from datastoresync import __version__
 from datastoresync.app import App, SyncerReader, SyncerWriter
 
-__all__ = ["app"]
-
 
 def app() -> App:
     """Return the application."""

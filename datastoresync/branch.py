@@ -15,7 +15,7 @@ from datastoresync.diffing.side import Side
 from datastoresync.errors import ComparisonError, DeclarationError, ImporterError
 from datastoresync.importing.importer import Importer, ImportReport, importer_of
 from datastoresync.importing.load import feed, loaded
-from datastoresync.importing.object_set import Contents, ContentsMapping, settle_all
+from datastoresync.importing.object_set import ObjectMapping, ObjectSet, settle_all
 from datastoresync.importing.schema import Layout
 from datastoresync.importing.sources import StoreImporter
 from datastoresync.object import Object, layout_of, side_of
@@ -29,12 +29,10 @@ if TYPE_CHECKING:
     from datastoresync.applying.preview import Preview
     from datastoresync.applying.report import Report
 
-__all__ = ["Branch"]
-
 T = TypeVar("T", bound=Object)
 
 
-class Branch(Shown, ContentsMapping[T], Generic[T]):
+class Branch(Shown, ObjectMapping[T], Generic[T]):
     """One kind of thing in a tree: objects of one class, sorted by idnumber.
 
     In a tree's class it is a declaration; each tree has branches of its own, made after it.
@@ -78,17 +76,17 @@ class Branch(Shown, ContentsMapping[T], Generic[T]):
         self._table = table
         self.importer: Importer | None = None if importer is None else importer_of(importer, store=StoreImporter)
         self.tree: Any = None
-        self._contents = Contents(self)
+        self._contents = ObjectSet(self)
 
     def bound(self, name: str, tree: Any) -> Branch[T]:
         """Return an empty branch like this one, for a tree of its own."""
         mine = copy.copy(self)
         mine.name, mine.tree = name, tree
-        mine.contents = Contents(mine)
+        mine.contents = ObjectSet(mine)
         return mine
 
     @property
-    def contents(self) -> Contents:
+    def contents(self) -> ObjectSet:
         """What an import replaces; imported again if more was carried out than could be taken in one by one."""
         if self._contents.stale:
             self._contents.stale = False
@@ -98,7 +96,7 @@ class Branch(Shown, ContentsMapping[T], Generic[T]):
         return self._contents
 
     @contents.setter
-    def contents(self, contents: Contents) -> None:
+    def contents(self, contents: ObjectSet) -> None:
         self._contents = contents
 
     @property
@@ -302,14 +300,14 @@ class Branch(Shown, ContentsMapping[T], Generic[T]):
         )
 
     def fold(self, action: Action, values: Mapping[str, Any], made: Any = None) -> None:
-        """Note an action that was carried out, without asking a store; see `Contents.fold`."""
+        """Note an action that was carried out, without asking a store; see `ObjectSet.fold`."""
         self.contents.fold(action, values, made)
 
     def explain(self) -> str:
         """Return whether the objects are in memory or still rows somewhere, and why."""
         return f"{self.full_name}: {self.contents.explain()}"
 
-    def _referred(self) -> dict[str, Contents]:
+    def _referred(self) -> dict[str, ObjectSet]:
         """Return the contents of the branches that this one refers to."""
         names = set(self.object_class._references.values()) & set(self.tree or ())
         return {name: self.tree[name].contents for name in names}

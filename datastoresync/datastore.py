@@ -16,8 +16,6 @@ from datastoresync.printing.show import Shown
 from datastoresync.printing.text import counted, text
 from datastoresync.tree import Tree
 
-__all__ = ["About", "Datastore"]
-
 
 class Datastore(Shown, Mapping[str, Tree]):
     """The root: trees by name, the source first.

@@ -35,31 +35,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-__all__ = [
-    "CircularOrderError",
-    "ColumnError",
-    "ComparisonError",
-    "ConversionError",
-    "DataWarning",
-    "DatastoreSyncError",
-    "DeclarationError",
-    "DuplicateError",
-    "FilterError",
-    "HierarchyError",
-    "IdnumberError",
-    "ImporterError",
-    "LockedError",
-    "MalformedFileError",
-    "ManifestError",
-    "MissingDependencyError",
-    "RowError",
-    "SafeguardError",
-    "SchemaMismatchError",
-    "SyncInterrupted",
-    "SyncerError",
-    "TemplateError",
-]
-
 
 class DatastoreSyncError(Exception):
     """The root of every error raised here, so that one ``except`` can catch them all."""

@@ -19,8 +19,6 @@ from datastoresync.printing.outline import Grid, Outline
 if TYPE_CHECKING:
     from datastoresync.applying.preview import Preview
 
-__all__ = ["Object", "attributes_of", "layout_of", "side_of"]
-
 
 class Object(metaclass=ObjectType):
     """One thing: an idnumber and attributes. Subclass it to say what it is.

@@ -27,8 +27,6 @@ from datastoresync.runtime import collector_paused
 from datastoresync.syncers.plugin.load_dump_adapter import Rewriting
 from datastoresync.syncers.protocol import Syncer
 
-__all__ = ["Tree"]
-
 _TAKEN = frozenset({"name", "syncer", "_branches"})
 """What every tree has beside its class's attributes."""
 

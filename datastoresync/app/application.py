@@ -21,8 +21,6 @@ from datastoresync.errors import DeclarationError, SafeguardError, SyncInterrupt
 from datastoresync.printing.text import counted
 from datastoresync.tree import Tree
 
-__all__ = ["Run"]
-
 
 class Run:
     """Calls parts, and keeps their reports.
@@ -129,9 +127,6 @@ def _stat(returned: Any) -> str:
         return ", ".join(f"{name} {len(branch):,}" for name, branch in returned.items())
     stat = getattr(returned, "stat", "")
     return stat if isinstance(stat, str) else ""
-
-
-__all__ = ["App"]
 
 
 class App:

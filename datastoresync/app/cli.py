@@ -16,8 +16,6 @@ from datastoresync.app.parts import Argument, Arguments
 from datastoresync.app.report import hidden
 from datastoresync.errors import DeclarationError
 
-__all__ = ["Section", "unclashed", "unique"]
-
 
 @attrs.frozen(eq=False)
 class Section:
@@ -98,8 +96,6 @@ def _prefixed(argument: Argument, slug: str, flag: str, taken: set[str]) -> str:
     taken.update(argument.strings((free,)))
     return free
 
-
-__all__ = ["CommandLine"]
 
 _EXIT_CODES = """\
 exit codes:

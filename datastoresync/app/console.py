@@ -16,8 +16,6 @@ from datastoresync.printing.outline import Outline
 from datastoresync.printing.show import Shown
 from datastoresync.printing.text import text, write
 
-__all__ = ["Console", "finish", "say"]
-
 _DETAILS = 25
 
 

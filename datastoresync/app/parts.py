@@ -12,8 +12,6 @@ import attrs
 
 from datastoresync.errors import DeclarationError
 
-__all__ = ["Argument", "Arguments"]
-
 
 @attrs.frozen(eq=False)
 class Argument:
@@ -118,8 +116,6 @@ class Arguments:
         raise AttributeError(message)
 
 
-__all__ = ["Part"]
-
 _WORD_ENDS = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])|_+")
 
 
@@ -156,9 +152,6 @@ class Part:
         return f"<{type(self).__name__} {self.name}>"
 
 
-__all__ = ["Reader"]
-
-
 class Reader(Part):
     """Where an application's tree comes from. Subclass it, and write `read`.
 
@@ -178,9 +171,6 @@ class Reader(Part):
         """
         message = f"{type(self).__name__} must define read(args)"
         raise DeclarationError(message)
-
-
-__all__ = ["Writer"]
 
 
 class Writer(Part):

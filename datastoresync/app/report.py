@@ -13,8 +13,6 @@ from datastoresync.printing.outline import Outline
 from datastoresync.printing.show import Shown
 from datastoresync.printing.text import text
 
-__all__ = ["hidden", "trace_of"]
-
 
 def hidden(text: str) -> str:
     """Return the text without the passwords in it, be they in URLs or behind ``password=``.
@@ -36,8 +34,6 @@ def trace_of(error: BaseException) -> str:
         current = current.__cause__ or (None if current.__suppress_context__ else current.__context__)
     return hidden("\nwhich led to:\n".join(reversed(pieces)))
 
-
-__all__ = ["AppReport", "PartReport"]
 
 _INTERRUPTED = 130  # 128 and the number of SIGINT, as shells have it
 

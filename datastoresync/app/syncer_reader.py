@@ -19,8 +19,6 @@ from datastoresync.syncers.changes import Table
 from datastoresync.syncers.records import Records
 from datastoresync.tree import Tree
 
-__all__ = ["Record", "branch_names", "record_branch"]
-
 
 class Record(Object):
     """A record of a table. All its columns are synced, whatever they are called."""
@@ -83,8 +81,6 @@ def branch_names(tables: Iterable[str]) -> Mapping[str, str]:
     return found
 
 
-__all__ = ["opened", "url"]
-
 _VARIABLE = "env:"
 
 
@@ -117,9 +113,6 @@ def opened(place: Any) -> Iterator[Any]:
         close = getattr(syncer, "close", None)
         if callable(close):
             close()
-
-
-__all__ = ["SyncerReader"]
 
 
 class SyncerReader(Reader):

@@ -37,8 +37,6 @@ from datastoresync.syncers.changes import Link, Table
 from datastoresync.syncers.records import Records
 from datastoresync.tree import Tree
 
-__all__ = ["Stored", "Writing", "check_replacing", "said_by", "stored", "writings"]
-
 _Key = tuple[Any, ...]
 
 _QUOTE = r"""["'`]?"""
@@ -247,8 +245,6 @@ def _token(value: Any, *, typed: bool) -> Any:
         value = int(value)
     return value if typed and isinstance(value, Hashable) and value == value else str(value)  # noqa: PLR0124 - NaN
 
-
-__all__ = ["Mode", "SyncerWriter", "Written"]
 
 Mode = Literal["replace", "append", "upsert", "sync"]
 _OPTIONS = "the options are --allow-deletions, --allow-updates, --allow-removals, --allow-empty"

@@ -19,8 +19,6 @@ from datastoresync.printing.text import cell
 if TYPE_CHECKING:
     import httpx
 
-__all__ = ["Answer", "ThoughtSpotService"]
-
 Answer = Mapping[str, Mapping[str, Sequence[str]]]
 """What became of principals: for ``users`` and ``groups`` the names ``added``, ``updated``, ``deleted`` and
 ``unchanged``."""

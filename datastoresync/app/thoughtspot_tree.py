@@ -13,8 +13,6 @@ from datastoresync.errors import CircularOrderError, DeclarationError
 from datastoresync.object import Object
 from datastoresync.tree import Tree
 
-__all__ = ["ThoughtSpotGroup", "ThoughtSpotTree", "ThoughtSpotUser", "caseless", "principals_of", "problems_of"]
-
 Visibility = Literal["DEFAULT", "NON_SHARABLE"]
 
 

@@ -24,8 +24,6 @@ from datastoresync.diffing.filters import Filter
 from datastoresync.diffing.pipe import template_of
 from datastoresync.errors import DeclarationError, MissingDependencyError
 
-__all__ = ["OnExecutors"]
-
 _TASKS_A_CORE = 4
 """Tasks that one Spark job has for each core: what is under way at a time, and what Ctrl-C may leave unknown."""
 _UNKNOWN = "it may be done all the same"

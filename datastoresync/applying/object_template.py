@@ -16,8 +16,6 @@ from datastoresync.diffing.action import Action
 from datastoresync.diffing.diff import Diff
 from datastoresync.diffing.streaming import Streamed, is_streamed
 
-__all__ = ["Methods", "ObjectTemplate"]
-
 
 @attrs.frozen(eq=False)
 class Methods:

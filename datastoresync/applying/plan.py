@@ -13,13 +13,11 @@ import attrs
 
 from datastoresync.applying.result import Result
 from datastoresync.diffing.action import Action
-from datastoresync.diffing.branch_diff import Compared
+from datastoresync.diffing.branch_diff import BranchDiff
 from datastoresync.diffing.diff import Diff
 from datastoresync.diffing.equality import equal, members_of, membership_changes
 from datastoresync.diffing.hierarchy import Hierarchy, in_order
 from datastoresync.diffing.streaming import Streamed, is_streamed
-
-__all__ = ["Dependents", "gone_with_parent"]
 
 Place = tuple[str, Any]
 
@@ -119,9 +117,6 @@ def gone_with_parent(diff: Diff) -> dict[Place, Place]:
             if exclusion.leaves_children(*above):
                 found[place] = above
     return found
-
-
-__all__ = ["Plan", "Step", "by_object", "ordered"]
 
 
 @attrs.frozen(eq=False)
@@ -268,7 +263,7 @@ def _united(
 
 def _united_at_once(
     actions: Sequence[Action],
-    sides: Mapping[str, Compared],
+    sides: Mapping[str, BranchDiff],
     look_up: Callable[[Action], tuple[str, Callable[[Any], Any] | None]],
 ) -> Iterator[Action]:
     together = members_together(actions)
@@ -307,7 +302,7 @@ def members_together(actions: Iterable[Action]) -> dict[tuple[str, Any, str], li
     return together
 
 
-def whole_update(one: Compared, members: Sequence[Action]) -> Action:
+def whole_update(one: BranchDiff, members: Sequence[Action]) -> Action:
     """Return the update of a membership that changes these members of it, and no others."""
     first = members[0]
     source, dest = first.source, first.dest
@@ -353,11 +348,11 @@ def ordered(diff: Diff) -> Sequence[Action]:
     return actions
 
 
-def _own_references(one: Compared) -> set[str]:
+def _own_references(one: BranchDiff) -> set[str]:
     references = {**one.right.references, **one.left.references}
     return {attr for attr, branch in references.items() if branch == one.name}
 
 
-def _referred(one: Compared, values: dict[str, Any]) -> Iterator[Any]:
+def _referred(one: BranchDiff, values: dict[str, Any]) -> Iterator[Any]:
     for attr in sorted(_own_references(one)):
         yield from members_of(values.get(attr))

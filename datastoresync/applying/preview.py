@@ -14,8 +14,6 @@ from datastoresync.printing.outline import Outline
 from datastoresync.printing.show import Shown
 from datastoresync.printing.text import wants_colour, write
 
-__all__ = ["Preview"]
-
 
 @attrs.frozen(eq=False, repr=False)
 class Preview(Shown):

@@ -13,9 +13,6 @@ from datastoresync.printing.outline import Outline
 from datastoresync.printing.show import Shown
 from datastoresync.printing.text import counted, text
 
-__all__ = ["KEPT", "Report", "Tally"]
-
-
 KEPT = 1_000
 """Results of each kind that are kept of a streamed run, of the kinds that nobody has to look at one by one."""
 

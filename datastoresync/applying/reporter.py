@@ -13,8 +13,6 @@ from datastoresync.applying.result import Result
 from datastoresync.diffing.diff import Progress
 from datastoresync.printing.text import visible
 
-__all__ = ["CallbackReporter", "CollectingReporter", "LoggingReporter", "ProgressReporter", "Reporter"]
-
 
 class Reporter:
     """Hears of the start, of every result and of the end. Subclass it for e-mails and the like.

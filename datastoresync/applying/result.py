@@ -12,8 +12,6 @@ import attrs
 from datastoresync.diffing.action import Action
 from datastoresync.printing.outline import Outline
 
-__all__ = ["STATUSES", "Result", "Status", "failed", "reason_of", "skipped", "succeeded"]
-
 Status = Literal["succeeded", "failed", "skipped", "conflict", "unhandled", "pending"]
 
 STATUSES: tuple[Status, ...] = ("succeeded", "failed", "skipped", "conflict", "unhandled", "pending")
@@ -90,8 +88,6 @@ def reason_of(error: BaseException) -> str:
     hidden = _PASSWORD.sub(lambda found: f"{found['before'] or found['query']}***{found['after'] or ''}", str(said))
     return f"{type(original).__name__}: {hidden}" if hidden else type(original).__name__
 
-
-__all__ = ["Results", "statuses_of"]
 
 _SHOWN = 10
 

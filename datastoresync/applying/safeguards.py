@@ -12,15 +12,13 @@ from typing import Any
 import attrs
 
 from datastoresync.diffing.action import Action
-from datastoresync.diffing.branch_diff import Compared
+from datastoresync.diffing.branch_diff import BranchDiff
 from datastoresync.diffing.diff import Diff
 from datastoresync.diffing.equality import is_membership, members_of
 from datastoresync.diffing.hierarchy import Hierarchy
 from datastoresync.diffing.side import Side
 from datastoresync.errors import DeclarationError, SafeguardError
 from datastoresync.printing.text import counted
-
-__all__ = ["dangling"]
 
 _SHOWN = 5
 _BATCH = 20_000
@@ -90,7 +88,7 @@ def _batches(diff: Diff) -> Iterator[Sequence[Action]]:
 
 
 def _written(
-    actions: Sequence[Action], branches: Mapping[str, Compared], references: Mapping[str, Mapping[str, str]]
+    actions: Sequence[Action], branches: Mapping[str, BranchDiff], references: Mapping[str, Mapping[str, str]]
 ) -> Iterator[tuple[str, str, list[tuple[Any, Any]]]]:
     """Yield the branches and attributes whose references would be written, each with idnumbers and members."""
     found: defaultdict[tuple[str, str], list[tuple[Any, Any]]] = defaultdict(list)
@@ -113,7 +111,7 @@ def _present(known: Collection[Any], members: set[Any]) -> Collection[Any]:
     return known if ask is None else ask(members)
 
 
-def _references(one: Compared, diff: Diff) -> dict[str, str]:
+def _references(one: BranchDiff, diff: Diff) -> dict[str, str]:
     """Return the attributes that hold idnumbers, of a parent too, each with the branch that they are of."""
     above = (hierarchy.references(one.name) for hierarchy in diff.hierarchies)
     declared = (one.right.references, one.left.references)
@@ -135,8 +133,6 @@ def _lost(member: Any, target: str, source: Any, dest: Any, created: Collection[
         return f"{target} that the destination will not have"
     return ""
 
-
-__all__ = ["DEFAULT_LIMITS", "Limits", "check", "violations"]
 
 _FLOOR = 5
 """A share never means fewer objects than this, so that a class of twenty can lose four pupils."""
@@ -257,7 +253,7 @@ def _removals(action: Action) -> int:
 
 
 def _of_branch(
-    one: Compared, limits: Limits, created: int, removed: int, deleted: set[Any], updated: set[Any]
+    one: BranchDiff, limits: Limits, created: int, removed: int, deleted: set[Any], updated: set[Any]
 ) -> Iterator[str]:
     """Yield the reasons that lie in one branch. What parts of the same diff did before counts with this one."""
     name, size = one.name, one.sizes[1]
@@ -324,7 +320,7 @@ def _over(count: int, what: str, limit: float, most: int, size: int, where: str)
     )
 
 
-def _members(one: Compared) -> int:
+def _members(one: BranchDiff) -> int:
     side = one.right
     total = 0
     for key, item in side.objects.items():

@@ -25,10 +25,8 @@ from datastoresync.diffing.filters import Filter
 from datastoresync.diffing.side import Side
 from datastoresync.diffing.streaming import Streamed, is_streamed
 from datastoresync.errors import DeclarationError
-from datastoresync.syncers.change_batch import Alike, Column, parted
+from datastoresync.syncers.change_batch import ChangeBatch, Column, parted
 from datastoresync.syncers.changes import AppliesChanges, Change, Outcome, Outcomes, Same, Table
-
-__all__ = ["Changes", "Making", "Stored", "Stores"]
 
 _VERBS: Mapping[str, Literal["insert", "update", "delete", "link", "unlink"]] = {
     "new": "insert",
@@ -103,7 +101,7 @@ class Changes(Streamed[Change]):
 
     __slots__ = ("_actions", "_all", "_making", "_seen", "_streamed")
 
-    def __init__(self, actions: Sequence[Action], making: Making, *, streamed: bool) -> None:
+    def __init__(self, actions: Sequence[Action], making: ChangeFactory, *, streamed: bool) -> None:
         super().__init__(self._made, None if streamed else len(actions))
         self._actions = actions
         self._making = making
@@ -151,7 +149,7 @@ def _mark(action: Action) -> int:
     return hash((action.verb, action.branch, action.idnumber, action.attr))
 
 
-class Making:
+class ChangeFactory:
     """Makes changes of the actions of a diff.
 
     Args:
@@ -200,7 +198,7 @@ class Making:
         """Make a change of each action."""
         return list(map(self.change, actions))
 
-    def alike(self, actions: Sequence[Action]) -> Alike:
+    def alike(self, actions: Sequence[Action]) -> ChangeBatch:
         """Make columns of actions of one kind, in a pass in C for each."""
         verb, branch = actions[0].verb, actions[0].branch
         kept, sides = self._stored[branch], self._sides[branch]
@@ -214,7 +212,7 @@ class Making:
         else:
             values, expected = _updates(actions)
         own = list(zip(keys, strict=True)) if len(kept.identifiers) == 1 else keys
-        return Alike(_VERBS[verb], kept.table, kept.identifiers, own, values, expected)
+        return ChangeBatch(_VERBS[verb], kept.table, kept.identifiers, own, values, expected)
 
 
 def _columns(side: Side, keys: Sequence[Any], items: Sequence[Any]) -> dict[str, Column]:
@@ -236,8 +234,6 @@ def _updates(actions: Sequence[Action]) -> tuple[dict[str, Column], dict[str, Co
         values[name], expected[name] = Column(wanted, flags), Column(held, flags)
     return values, expected
 
-
-__all__ = ["StoreTemplate", "Stored"]
 
 _STATUSES: Mapping[str, Status] = {
     "done": "succeeded",
@@ -317,7 +313,7 @@ class StoreTemplate:
         if run.mock or not actions:
             return (Result("succeeded", "mock", action, action.method) for action in actions)
         streamed = is_streamed(run.diff)
-        changes = Changes(actions, Making(run.diff, self.stored), streamed=streamed)
+        changes = Changes(actions, ChangeFactory(run.diff, self.stored), streamed=streamed)
         outcomes = self._outcomes(run, actions, changes)
         told: Iterable[Action | None] = changes.again(run.warnings) if streamed else actions
         return (
@@ -327,7 +323,7 @@ class StoreTemplate:
 
     def _at_once(self, run: Run, actions: Sequence[Action]) -> None:
         """Let the store have the changes; a result for each is made only if somebody asks for it."""
-        changes = Changes(actions, Making(run.diff, self.stored), streamed=False)
+        changes = Changes(actions, ChangeFactory(run.diff, self.stored), streamed=False)
         outcomes = self._outcomes(run, actions, changes) if actions else []
 
         def results() -> Iterator[Result]:

@@ -24,8 +24,6 @@ from datastoresync.diffing.folding import fold_together
 from datastoresync.diffing.streaming import is_streamed
 from datastoresync.errors import DeclarationError, SyncInterrupted
 
-__all__ = ["Template", "batch"]
-
 F = TypeVar("F", bound=Callable[..., Any])
 
 

@@ -49,17 +49,6 @@ import attrs
 from datastoresync.conversion.scalars import SCALARS, Column, One, refused
 from datastoresync.errors import DeclarationError
 
-__all__ = [
-    "Converter",
-    "choice_converter",
-    "each",
-    "enum_converter",
-    "instance_converter",
-    "mapping_converter",
-    "scalar_converter",
-    "varied",
-]
-
 _SHARABLE = frozenset({str, int, date, UUID, type(None)})
 """Types whose values are the same wherever they are equal, within one type and between any two of them."""
 _FAMILIES: Mapping[type, type] = MappingProxyType(
@@ -206,8 +195,6 @@ def instance_converter(annotation: Any, cls: Any) -> Converter:
 
     return Converter(annotation, describe, one, column, frozenset({cls}))
 
-
-__all__ = ["Converter", "converter"]
 
 _CONTAINERS: Mapping[Any, type] = types.MappingProxyType(
     {

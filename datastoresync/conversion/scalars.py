@@ -14,8 +14,6 @@ from types import MappingProxyType
 from typing import Any
 from uuid import UUID
 
-__all__ = ["SCALARS", "Column", "One", "refused"]
-
 One = Callable[[Any], Any]
 Column = Callable[[Sequence[Any]], Sequence[Any]]
 

@@ -14,8 +14,6 @@ from datastoresync.diffing.equality import equal
 from datastoresync.printing.outline import Outline
 from datastoresync.printing.text import counted
 
-__all__ = ["VERBS", "Action", "actions_of"]
-
 VERBS = ("new", "update", "add", "remove", "old")
 """All verbs, in the order in which they are counted and shown."""
 
@@ -131,8 +129,6 @@ def actions_of(
         deque(map(setter, made, column), maxlen=0)
     return made
 
-
-__all__ = ["branch_outline", "counts_of", "stat_line", "stat_of"]
 
 _FEW = 12
 """How many actions of a branch are listed as they come; more are listed by verb."""

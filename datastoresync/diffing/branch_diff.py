@@ -20,17 +20,6 @@ from datastoresync.diffing.hierarchy import Hierarchy, in_order
 from datastoresync.diffing.side import Side
 from datastoresync.errors import ComparisonError
 
-__all__ = [
-    "Compared",
-    "actions_between",
-    "actions_in_order",
-    "few_of",
-    "members_in_order",
-    "moves_between",
-    "place_of",
-    "ranks_of",
-]
-
 _OF_MEMBERS = frozenset({"add", "remove"})
 _FEW = 200_000
 """Pairs whose values are kept while their types and then they themselves are compared, instead of being read again."""
@@ -42,7 +31,7 @@ Hierarchies = tuple[Hierarchy, Hierarchy]
 
 
 @attrs.frozen(eq=False)
-class Compared:
+class BranchDiff:
     """One branch of a comparison, and how it went.
 
     Args:
@@ -75,21 +64,21 @@ class Compared:
         """The source's and the destination's side."""
         return self.left, self.right
 
-    def inverse(self) -> Compared:
+    def inverse(self) -> BranchDiff:
         """Return the same with the sides changed."""
         return attrs.evolve(
             self, left=self.right, right=self.left, sizes=self.sizes[::-1], carried_out=defaultdict(set)
         )
 
 
-def few_of(left: Side, right: Side, candidates: Candidates) -> list[Block] | None:
+def materialize_pairs(left: Side, right: Side, candidates: Candidates) -> list[Block] | None:
     """Return the values of all pairs, to be gone through twice; None if they are too many to be kept."""
     few = not candidates.streamed and len(candidates.pairs) <= _FEW
     return list(candidates.read(left, right)) if few else None
 
 
 def actions_between(
-    compared: Compared, candidates: Candidates, read: Iterable[Block] | None = None
+    compared: BranchDiff, candidates: Candidates, read: Iterable[Block] | None = None
 ) -> tuple[Iterator[Action], Iterator[Action], Iterator[Action]]:
     """Return what the right side must do to become the left one: creations, updates, deletions, each sorted by key.
 
@@ -120,7 +109,7 @@ def _alone(verb: str, branch: str, pairs: Iterator[tuple[Any, Any]], side: str) 
         yield from actions_of(verb, branch, keys, **{side: items})
 
 
-def _updates(compared: Compared, read: Iterable[Block]) -> Iterator[Action]:
+def _updates(compared: BranchDiff, read: Iterable[Block]) -> Iterator[Action]:
     for block in read:
         values = [block.columns[place][1][index] for index, place in block.unlike]
         old_values = [block.columns[place][2][index] for index, place in block.unlike]
@@ -164,7 +153,7 @@ def _changes(where: tuple[str, Any, str], value: Any, old_value: Any, objects: t
     return [] if equal(value, old_value) else [Action("update", *where, value, old_value, *objects)]
 
 
-def moves_between(hierarchies: Hierarchies, compared: Sequence[Compared]) -> list[Action]:
+def moves_between(hierarchies: Hierarchies, compared: Sequence[BranchDiff]) -> list[Action]:
     """Return what the fields that hold children must lose and gain, for children of both sides with other parents.
 
     The children that one side alone has come and go with their own actions.
@@ -211,7 +200,7 @@ def _members(side: Side, child: str, key: Any) -> Collection[Any]:
 
 
 def actions_in_order(
-    actions: Iterable[Action], compared: Sequence[Compared], hierarchies: Hierarchies | None = None
+    actions: Iterable[Action], compared: Sequence[BranchDiff], hierarchies: Hierarchies | None = None
 ) -> tuple[Action, ...]:
     """Put creations first, parents before children, then updates, then deletions, children before parents."""
     ranks = ranks_of(compared)
@@ -234,7 +223,7 @@ def members_in_order(actions: Iterable[Action]) -> Iterator[Action]:
         yield from group if place is None else sorted(group, key=lambda action: action.verb)
 
 
-def ranks_of(compared: Sequence[Compared]) -> dict[str, int]:
+def ranks_of(compared: Sequence[BranchDiff]) -> dict[str, int]:
     """Return where each branch stands, parents and what is referred to before the others."""
     return {name: rank for rank, name in enumerate(_branch_order(compared))}
 
@@ -275,7 +264,7 @@ def _by_depth(actions: list[Action], hierarchies: Hierarchies) -> None:
             actions[place] = action
 
 
-def _branch_order(compared: Sequence[Compared]) -> list[str]:
+def _branch_order(compared: Sequence[BranchDiff]) -> list[str]:
     after: dict[str, set[str]] = {one.name: set() for one in compared}
     for one in compared:
         for side in (one.left, one.right):

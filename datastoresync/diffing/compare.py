@@ -11,8 +11,6 @@ import attrs
 
 from datastoresync.diffing.side import Side
 
-__all__ = ["SIZE", "Block", "blocks", "in_blocks", "may_differ"]
-
 SIZE = 1024
 """Pairs, or actions, that are looked at or made together."""
 
@@ -55,10 +53,10 @@ def in_blocks(names: Sequence[str], pairs: Iterable[Triple], left: Reader, right
     while some := list(islice(rest, SIZE)):
         keys, ones, others = zip(*some, strict=True)
         columns = list(zip(names, left(keys, ones), right(keys, others), strict=True))
-        yield Block(keys, ones, others, columns, _unlike(columns, len(keys)))
+        yield Block(keys, ones, others, columns, _differing_cells(columns, len(keys)))
 
 
-def _unlike(columns: Sequence[tuple[str, Sequence[Any], Sequence[Any]]], count: int) -> list[tuple[int, int]]:
+def _differing_cells(columns: Sequence[tuple[str, Sequence[Any], Sequence[Any]]], count: int) -> list[tuple[int, int]]:
     found: list[tuple[int, int]] = []
     for place, (_, values, old_values) in enumerate(columns):
         try:
@@ -75,9 +73,6 @@ def may_differ(value: Any, old_value: Any) -> bool:
         return value is not old_value and bool(value != old_value)
     except Exception:  # noqa: BLE001 - what cannot be compared is worth a look, which then says what and where
         return True
-
-
-__all__ = ["Candidates", "Engine", "InMemoryEngine", "engine_of"]
 
 
 _BLOCK = 512

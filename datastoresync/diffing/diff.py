@@ -11,17 +11,17 @@ import attrs
 
 from datastoresync.diffing.action import Action, branch_outline, counts_of, stat_line
 from datastoresync.diffing.branch_diff import (
-    Compared,
+    BranchDiff,
     actions_between,
     actions_in_order,
-    few_of,
+    materialize_pairs,
     moves_between,
     ranks_of,
 )
 from datastoresync.diffing.compare import Block, Candidates, Engine, engine_of
 from datastoresync.diffing.filters import Filter, predicate
 from datastoresync.diffing.flags import Exclusion, Flags
-from datastoresync.diffing.hierarchy import Hierarchy, reached
+from datastoresync.diffing.hierarchy import Hierarchy, scope_of
 from datastoresync.diffing.nested import Node, Siblings, in_tree_order, nodes_of
 from datastoresync.diffing.pipe import Applies, R_co, template_of
 from datastoresync.diffing.schema_check import check_attributes, check_types, refuse
@@ -31,10 +31,8 @@ from datastoresync.printing.outline import Outline
 from datastoresync.printing.show import Shown
 from datastoresync.printing.text import clipped, counted, visible
 
-__all__ = ["explained"]
 
-
-def explained(compared: Sequence[Compared], left_out: Counter[str]) -> str:
+def explained(compared: Sequence[BranchDiff], left_out: Counter[str]) -> str:
     """Return which engine compared each branch and why, what it had to look at, and what is in memory and why.
 
     Args:
@@ -60,8 +58,6 @@ def explained(compared: Sequence[Compared], left_out: Counter[str]) -> str:
     return "\n".join(lines)
 
 
-__all__ = ["Diff", "Progress"]
-
 Progress = Callable[[str, int, int], Any]
 """Hears how far a run is: the stage, ``"diff"`` or ``"sync"``, how many are done, and how many there are."""
 
@@ -81,14 +77,14 @@ class Diff(Shown):
     """
 
     actions: Sequence[Action]
-    compared: tuple[Compared, ...] = ()
+    compared: tuple[BranchDiff, ...] = ()
     hierarchies: tuple[Hierarchy, Hierarchy] = attrs.field(default=(Hierarchy({}), Hierarchy({})))
     exclusion: Exclusion | None = None
     arranged: bool = False
-    _by_name: dict[str, Compared] = attrs.field(init=False)
+    _by_name: dict[str, BranchDiff] = attrs.field(init=False)
 
     @_by_name.default
-    def _by_their_names(self) -> dict[str, Compared]:
+    def _by_their_names(self) -> dict[str, BranchDiff]:
         return {one.name: one for one in self.compared}
 
     @classmethod
@@ -123,18 +119,18 @@ class Diff(Shown):
         refuse(problems)
         by_name = _by_name([*around, *pairs])
         hierarchies = (Hierarchy(by_name[0]), Hierarchy(by_name[1]))
-        pairs = reached(pairs, hierarchies, top_level)
+        pairs = scope_of(pairs, hierarchies, top_level)
         by_name = _by_name([*around, *pairs])
-        found: list[tuple[Compared, Candidates, list[Block] | None]] = []
+        found: list[tuple[BranchDiff, Candidates, list[Block] | None]] = []
         done, total = 0, sum(len(side.objects) for pair in pairs for side in pair)
         for left, right in pairs:
             chosen = engine or engine_of(left, right)
             candidates = chosen.candidates(left, right)
-            read = few_of(left, right, candidates)
+            read = materialize_pairs(left, right, candidates)
             problems += check_types(left, right, read or candidates.read(left, right), compared=candidates.compared)
             sizes = (len(left.objects), len(right.objects))
             about = (candidates.engine or chosen.name, len(candidates.pairs), candidates.compared, candidates.why)
-            found.append((Compared(left, right, sizes, *about), candidates, read))
+            found.append((BranchDiff(left, right, sizes, *about), candidates, read))
             if progress is not None and any(sizes):
                 done += sizes[0] + sizes[1]
                 progress("diff", done, total)
@@ -333,7 +329,7 @@ class Diff(Shown):
             if right.fold is not None and not computed:
                 right.fold(Action(verb, branch, parent, field, action.idnumber), {}, None)
 
-    def _compared(self, action: Action) -> Compared:
+    def _compared(self, action: Action) -> BranchDiff:
         return self._by_name[action.branch]
 
     def __or__(self, template: Applies[R_co] | type[Applies[R_co]] | str) -> R_co:

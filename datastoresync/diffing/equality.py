@@ -10,8 +10,6 @@ import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-__all__ = ["comparable", "equal", "family", "is_membership", "members_of", "membership_changes", "natural"]
-
 _MEMBERSHIPS = (set, frozenset, list)
 
 _FAMILIES: tuple[tuple[type | tuple[type, ...], str], ...] = (

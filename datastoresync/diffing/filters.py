@@ -9,8 +9,6 @@ from typing import Any
 from datastoresync.diffing.action import VERBS, Action
 from datastoresync.errors import FilterError
 
-__all__ = ["Filter", "Predicate", "predicate"]
-
 Predicate = Callable[[Action], bool]
 
 Filter = str | Predicate | Mapping[str, Any] | Iterable[Any] | None

@@ -12,8 +12,6 @@ from datastoresync.diffing.hierarchy import Hierarchy
 from datastoresync.diffing.side import Side
 from datastoresync.errors import DeclarationError
 
-__all__ = ["Exclusion", "Flags"]
-
 
 def _flag(_: object, attribute: Any, value: Any) -> None:
     if value not in (True, False, None) or isinstance(value, (int, float)) != isinstance(value, bool):

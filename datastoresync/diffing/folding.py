@@ -8,11 +8,9 @@ from operator import attrgetter
 from typing import Any
 
 from datastoresync.diffing.action import Action
-from datastoresync.diffing.branch_diff import Compared
+from datastoresync.diffing.branch_diff import BranchDiff
 from datastoresync.diffing.diff import Diff
 from datastoresync.errors import ComparisonError
-
-__all__ = ["fold_together"]
 
 
 def fold_together(diff: Diff, actions: Iterable[Action]) -> Iterator[Action]:
@@ -27,7 +25,7 @@ def fold_together(diff: Diff, actions: Iterable[Action]) -> Iterator[Action]:
             yield from some
 
 
-def _folded(one: Compared, verb: str, actions: Sequence[Action]) -> bool:
+def _folded(one: BranchDiff, verb: str, actions: Sequence[Action]) -> bool:
     """Note actions of one verb in one branch, or say that nothing was noted."""
     fold_all = one.right.fold_all
     if fold_all is None or verb not in ("new", "update", "old") or one.left.holding:

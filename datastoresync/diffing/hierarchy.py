@@ -11,8 +11,6 @@ from datastoresync.diffing.equality import is_membership
 from datastoresync.diffing.side import Side
 from datastoresync.errors import CircularOrderError, DeclarationError, HierarchyError
 
-__all__ = ["in_order"]
-
 
 def in_order(
     names: Iterable[Any], after: Mapping[Any, Iterable[Any]], *, circles: bool = False, what: str = ""
@@ -60,8 +58,6 @@ def in_order(
                 raise CircularOrderError(message, circle=[str(name) for name in circle])
     return list(done)
 
-
-__all__ = ["Hierarchy"]
 
 Place = tuple[str, Any]
 """A branch and an idnumber."""
@@ -235,7 +231,7 @@ class Hierarchy:
         others = (side for name, side in self.sides.items() if name not in tops)
         return all(len(self.parents.get(side.branch, ())) == len(side.objects) for side in others)
 
-    def reached(self, top_level: Iterable[str]) -> dict[str, set[Any] | None]:
+    def scope_of(self, top_level: Iterable[str]) -> dict[str, set[Any] | None]:
         """Return the idnumbers of what is in one of these branches or below it, by branch; None for all of a branch."""
         found: dict[str, set[Any] | None] = dict.fromkeys(top_level)
         answers: dict[Place, bool] = {}
@@ -265,12 +261,10 @@ class Hierarchy:
         return {**found, **rest}
 
 
-__all__ = ["reached"]
-
 Pair = tuple[Side, Side]
 
 
-def reached(
+def scope_of(
     pairs: Sequence[Pair], hierarchies: tuple[Hierarchy, Hierarchy], tops: tuple[Sequence[str] | None, ...]
 ) -> list[Pair]:
     """Leave out of both sides what is not below a top-level object in either of them.
@@ -300,7 +294,7 @@ def reached(
         return list(pairs)
     for which, top in enumerate(tops):
         names = [pair[which].branch for pair in pairs]
-        found.append(hierarchies[which].reached(names if top is None else top))
+        found.append(hierarchies[which].scope_of(names if top is None else top))
     narrowed = []
     for left, right in pairs:
         mine, theirs = (one[left.branch] for one in found)

@@ -12,8 +12,6 @@ from datastoresync.diffing.side import Side
 from datastoresync.printing.outline import Outline
 from datastoresync.printing.show import Shown
 
-__all__ = ["Node", "Siblings", "in_tree_order", "nodes_of"]
-
 Siblings = Callable[[str, Sequence["Node"]], Iterable["Node"]]
 """Takes a branch and the nodes of it that have one parent, and returns them in the order that is wanted."""
 

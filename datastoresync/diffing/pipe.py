@@ -7,8 +7,6 @@ from typing import Any, Protocol, TypeVar
 
 from datastoresync.errors import TemplateError
 
-__all__ = ["Applies", "template_of"]
-
 R_co = TypeVar("R_co", covariant=True)
 
 

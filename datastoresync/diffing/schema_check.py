@@ -15,8 +15,6 @@ from datastoresync.diffing.equality import comparable
 from datastoresync.diffing.side import Side
 from datastoresync.errors import DeclarationError, SchemaMismatchError
 
-__all__ = ["check_attributes", "check_types", "refuse"]
-
 _PLAIN = frozenset({str, int, bool, float, Decimal, bytes, date, time, timedelta, UUID})
 """Types whose values can be equal to any other of the same type, which need no closer look."""
 _STRANGERS = 100

@@ -11,8 +11,6 @@ import attrs
 
 from datastoresync.errors import ComparisonError
 
-__all__ = ["Side"]
-
 
 def _nothing() -> None:
     pass

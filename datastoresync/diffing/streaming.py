@@ -11,10 +11,8 @@ from typing import Any, TypeVar, overload
 import attrs
 
 from datastoresync.diffing.action import VERBS, Action
-from datastoresync.diffing.branch_diff import Compared, actions_between, members_in_order, place_of
+from datastoresync.diffing.branch_diff import BranchDiff, actions_between, members_in_order, place_of
 from datastoresync.diffing.compare import Candidates
-
-__all__ = ["StreamedActions", "StreamedPart"]
 
 
 @attrs.frozen(eq=False)
@@ -27,7 +25,7 @@ class StreamedPart:
         backwards: Whether the two sides have changed places since.
     """
 
-    compared: Compared
+    compared: BranchDiff
     candidates: Candidates
     backwards: bool = False
 
@@ -147,8 +145,6 @@ def _same(one: Any, other: Any) -> bool:
 def _through_inverse(condition: Callable[[Action], bool]) -> Callable[[Action], bool]:
     return lambda action: condition(action.inverse())
 
-
-__all__ = ["Streamed", "is_streamed"]
 
 T = TypeVar("T")
 

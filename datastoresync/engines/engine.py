@@ -14,13 +14,11 @@ from datastoresync.diffing.compare import Block, Candidates, InMemoryEngine, in_
 from datastoresync.diffing.side import Side
 from datastoresync.engines.duckdb.connection import DuckDB
 from datastoresync.engines.duckdb.relation import LocalRelation
-from datastoresync.engines.duckdb.spool import Bringer
-from datastoresync.engines.relation import Compared, Rows, Unfaithful, Work
+from datastoresync.engines.duckdb.spool import Spool
+from datastoresync.engines.relation import CannotPushDown, Compared, Rows, Work
 from datastoresync.engines.table import TableObjects
 from datastoresync.printing.text import counted
 from datastoresync.syncers.records import Columns, Records
-
-__all__ = ["paired"]
 
 MANY = 300_000
 """Rows that differ, from which on they are not all made objects at once."""
@@ -46,7 +44,7 @@ def paired(
         many: How many rows that is; None for the usual number.
 
     Raises:
-        Unfaithful: if it is too much, and cannot be kept in files, or if objects were changed by hand.
+        CannotPushDown: if it is too much, and cannot be kept in files, or if objects were changed by hand.
     """
     few: list[list[Columns]] = []
     rest: list[Rows] = [iter(compared.left), iter(compared.right)]
@@ -60,7 +58,7 @@ def paired(
     if held <= most:
         return _few(lefts, rights, few, compared.why, engine)
     if lefts.touched or rights.touched:
-        raise Unfaithful("more differs than fits into memory, beside what was changed by hand")
+        raise CannotPushDown("more differs than fits into memory, beside what was changed by hand")
     parts = [
         _kept(table, chain(chunks, rows), duckdb)
         for table, chunks, rows in zip((lefts, rights), few, rest, strict=True)
@@ -241,8 +239,6 @@ def _merged(left: TableObjects | None, right: TableObjects | None) -> Iterator[t
             one, other = next(ones, None), next(others, None)
 
 
-__all__ = ["beside"]
-
 _CHUNK = 65_536
 """Pairs that are looked up together, where they are too many to be kept."""
 
@@ -396,8 +392,6 @@ class _StreamJoin(Candidates):
         return ((key, item) for key, item in table.pairs() if key not in both)
 
 
-__all__ = ["TableEngine"]
-
 _SERVED = "postgresql"
 
 
@@ -415,7 +409,7 @@ class TableEngine:
     name = "table"
 
     def __init__(self, duckdb: DuckDB) -> None:
-        self.bringer = Bringer(duckdb)
+        self.bringer = Spool(duckdb)
 
     def candidates(self, left: Side, right: Side) -> Candidates:
         """Return where the two sides may differ."""
@@ -424,14 +418,14 @@ class TableEngine:
             return beside(left, right)
         try:
             return self._found(left, right, lefts, rights)
-        except Unfaithful as reason:
+        except CannotPushDown as reason:
             return _in_memory(left, right, lefts, rights, str(reason))
 
     def _found(self, left: Side, right: Side, lefts: TableObjects, rights: TableObjects) -> Candidates:
         work = Work(left.attributes, _converters(lefts), _converters(rights))
         try:
             found = self._in_place(lefts, rights, work)
-        except Unfaithful as reason:
+        except CannotPushDown as reason:
             if isinstance(lefts.relation, LocalRelation) and isinstance(rights.relation, LocalRelation):
                 raise
             found = self._brought_together(lefts, rights, work, [str(reason)])
@@ -504,7 +498,7 @@ def _with_overridden(
     if not keys:
         return found
     if found.streamed:
-        raise Unfaithful("more differs than fits into memory, beside what was applied to properties")
+        raise CannotPushDown("more differs than fits into memory, beside what was applied to properties")
     pairs = {pair[0]: pair for pair in found.pairs}
     ones, others = lefts.many(keys), rights.many(keys)
     pairs |= {key: (key, ones[key], others[key]) for key in keys if key in ones and key in others}

@@ -9,15 +9,13 @@ import attrs
 
 from datastoresync.syncers.records import Columns
 
-__all__ = ["CHUNK", "DISTINCT", "Compared", "Page", "Relation", "Rows", "Unfaithful", "Work"]
-
 CHUNK = 8192
 """Rows that are handed on at a time."""
 DISTINCT = 10_000
 """Different values of an attribute that are converted in Python so that they can be compared in SQL."""
 
 
-class Unfaithful(Exception):  # noqa: N818 - a signal between engines, which never reaches the user
+class CannotPushDown(Exception):  # noqa: N818 - a signal between engines, which never reaches the user
     """An engine cannot do as the in-memory one does; the message says why in a few words, for `explain`."""
 
 

@@ -10,14 +10,12 @@ import attrs
 from datastoresync.engines.duckdb.connection import DuckDB
 from datastoresync.engines.duckdb.csv import DelimitedRelation, Unreadable, reread
 from datastoresync.engines.engine import TableEngine
-from datastoresync.engines.relation import Relation, Unfaithful
+from datastoresync.engines.relation import CannotPushDown, Relation
 from datastoresync.engines.spark.dataframe import is_spark
 from datastoresync.engines.table import TableObjects
 from datastoresync.errors import DeclarationError
 from datastoresync.syncers.arrow import ArrowStream, is_arrow
 from datastoresync.syncers.source_info import LARGE, DelimitedFiles, ParquetFiles, StoredRows
-
-__all__ = ["Choice", "choice_of", "open_table"]
 
 _NAMES = ("auto", "memory", "duckdb", "database", "spark")
 
@@ -59,7 +57,7 @@ def open_table(source: Any, layout: Any, choice: Choice, branch: Any) -> TableOb
         branch: Whose objects they are.
 
     Raises:
-        Unfaithful: with the reason why it must become objects.
+        CannotPushDown: with the reason why it must become objects.
     """
     check_layout(layout)
     relation: Relation | None
@@ -69,32 +67,32 @@ def open_table(source: Any, layout: Any, choice: Choice, branch: Any) -> TableOb
         relation = _stored(source, layout, choice)
     else:
         if not DuckDB.available() and choice.name == "auto":
-            raise Unfaithful("DuckDB is not installed: pip install 'datastoresync[duckdb]'")
+            raise CannotPushDown("DuckDB is not installed: pip install 'datastoresync[duckdb]'")
         relation = _local(source, layout, choice)
     return None if relation is None else TableObjects(relation, layout, branch, TableEngine(choice.duckdb))
 
 
 def check_layout(layout: Any) -> None:
-    """Raise `Unfaithful` if the class of the objects can only be filled in Python."""
+    """Raise `CannotPushDown` if the class of the objects can only be filled in Python."""
     if layout.through_init:
-        raise Unfaithful(f"{layout.cls.__name__} makes its objects by code of its own")
+        raise CannotPushDown(f"{layout.cls.__name__} makes its objects by code of its own")
     if layout.memberships:
-        raise Unfaithful(f"{', '.join(sorted(layout.memberships))} of {layout.cls.__name__} is a membership")
+        raise CannotPushDown(f"{', '.join(sorted(layout.memberships))} of {layout.cls.__name__} is a membership")
 
 
 def check_columns(columns: Collection[str], layout: Any) -> None:
-    """Raise `Unfaithful` unless there is just what a class needs; what is wrong, the in-memory engine says."""
+    """Raise `CannotPushDown` unless there is just what a class needs; what is wrong, the in-memory engine says."""
     if any(name.startswith("__") for name in columns):
-        raise Unfaithful("a column has a name of Python's own")
+        raise CannotPushDown("a column has a name of Python's own")
     if layout.fields is not None:
         if not set(columns) <= set(layout.fields):
-            raise Unfaithful("there are columns that the class does not declare")
+            raise CannotPushDown("there are columns that the class does not declare")
         return
     if len(set(columns)) < len(columns) or not set(layout.identifiers) <= set(columns):
-        raise Unfaithful("the columns are not those that the class needs")
+        raise CannotPushDown("the columns are not those that the class needs")
     taken = [name for name in columns if hasattr(type(getattr(layout.cls, name, None)), "__set__")]
     if taken:
-        raise Unfaithful(f"{', '.join(taken)} of {layout.cls.__name__} is computed, and a column")
+        raise CannotPushDown(f"{', '.join(taken)} of {layout.cls.__name__} is computed, and a column")
 
 
 def _on_a_cluster(frame: Any, layout: Any, name: str) -> Relation:
@@ -131,4 +129,4 @@ def _local(source: Any, layout: Any, choice: Choice) -> Relation:
 
         check_columns(origin.files[0].columns, layout)
         return ColumnarRelation.of_files(choice.duckdb, origin, layout)
-    raise Unfaithful("its rows come from Python")
+    raise CannotPushDown("its rows come from Python")

@@ -16,10 +16,8 @@ import attrs
 from sortedcontainers import SortedDict
 
 from datastoresync.diffing.compare import Engine
-from datastoresync.engines.relation import Page, Relation, Unfaithful
+from datastoresync.engines.relation import CannotPushDown, Page, Relation
 from datastoresync.syncers.records import Columns
-
-__all__ = ["key_of", "watch", "watched"]
 
 
 def watched(cls: Any) -> Any:
@@ -28,16 +26,16 @@ def watched(cls: Any) -> Any:
     Others need not pay for that: objects in memory are the only ones there are of their key.
 
     Raises:
-        Unfaithful: if the class does something of its own when there is another class like it, or if nobody can see
+        CannotPushDown: if the class does something of its own when there is another class like it, or if nobody can see
             which of its objects somebody still has.
     """
     if "__init_subclass__" in {name for base in cls.__mro__[:-1] for name in vars(base)}:
         reason = f"{cls.__name__} has an __init_subclass__"
-        raise Unfaithful(reason)
+        raise CannotPushDown(reason)
     slots = () if cls.__weakrefoffset__ else ("__weakref__",)
     if slots and not hasattr(cls, "__attrs_attrs__"):
         reason = f"objects of {cls.__name__} take no weak references"
-        raise Unfaithful(reason)
+        raise CannotPushDown(reason)
 
     def set_and_tell(self: Any, name: str, value: Any) -> None:
         key = _key(self)
@@ -129,13 +127,11 @@ def _stored(item: Any) -> list[str]:
     return [name for name in dict.fromkeys(names) if name != "__weakref__" and hasattr(item, name)]
 
 
-__all__ = ["LivingObjects", "ReadAhead"]
-
 _FEW = 16_384
 """References that are kept before it is looked which of them are dead."""
 
 
-class LivingObjects:
+class IdentityMap:
     """Objects by key, as long as somebody else holds them, and the last ones that were looked up.
 
     It costs two passes in C a chunk of rows. Dead references go, together, when there are as many of them as of others.
@@ -211,8 +207,6 @@ class ReadAhead:
             return False
 
 
-__all__ = ["TableObjects"]
-
 _FIRST = 128
 """Rows of the first page: enough for a look, and few enough to be found without sorting everything."""
 
@@ -233,7 +227,7 @@ class TableObjects(Mapping[Any, Any]):
     """
 
     def __init__(
-        self, relation: Relation, layout: Any, branch: Any, engine: Engine, *, living: LivingObjects | None = None
+        self, relation: Relation, layout: Any, branch: Any, engine: Engine, *, living: IdentityMap | None = None
     ) -> None:
         self.relation = relation
         self.plain_layout = layout
@@ -247,7 +241,7 @@ class TableObjects(Mapping[Any, Any]):
         self._page: dict[Any, Any] = {}
         self._sample: dict[str, Any] | None = None
         self._branch = branch
-        self._living = LivingObjects() if living is None else living
+        self._living = IdentityMap() if living is None else living
         self._ahead = ReadAhead()
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
@@ -256,7 +250,7 @@ class TableObjects(Mapping[Any, Any]):
         memo[id(self)] = made
         vars(made).update(
             recent={},
-            _living=LivingObjects(),
+            _living=IdentityMap(),
             _ahead=ReadAhead(),
             _page={},
             _there=set(self._there),

@@ -14,8 +14,6 @@ from datastoresync.printing.outline import Outline
 from datastoresync.printing.show import Shown
 from datastoresync.syncers.records import Records
 
-__all__ = ["CallableImporter", "Importer", "IterableImporter", "importer_of"]
-
 
 class Importer:
     """Where a branch's rows come from. Subclass it, and write `read`.
@@ -187,9 +185,6 @@ def importer_of(source: Any, *, store: Callable[[Any], Importer]) -> Importer:
     hint = f"; for a file write CSVImporter({source!r})" if isinstance(source, str) else ""
     message = f"an importer, a function, a syncer, a dataframe or rows are wanted (got {source!r}){hint}"
     raise DeclarationError(message)
-
-
-__all__ = ["ImportReport"]
 
 
 @attrs.frozen(eq=False, repr=False)

@@ -10,8 +10,8 @@ import attrs
 from datastoresync.engines.spark.dataframe import is_spark
 from datastoresync.errors import ImporterError
 from datastoresync.importing.importer import Importer, ImportReport
-from datastoresync.importing.object_set import Contents
-from datastoresync.importing.row_loader import Fed, Feed
+from datastoresync.importing.object_set import ObjectSet
+from datastoresync.importing.row_loader import LoadedRows, RowLoader
 from datastoresync.runtime import collector_paused
 from datastoresync.syncers.arrow import ArrowStream, is_arrow
 from datastoresync.syncers.source_info import LARGE, DelimitedFiles, ParquetFiles, StoredRows
@@ -19,8 +19,6 @@ from datastoresync.syncers.source_info import LARGE, DelimitedFiles, ParquetFile
 if TYPE_CHECKING:
     from datastoresync.engines.table import TableObjects
 
-
-__all__ = ["table_of"]
 
 _HOOKS = ("keep", "prepare", "resolve_duplicate")
 _BYTES = 16 * 2**20
@@ -48,18 +46,18 @@ def table_of(importer: Importer, source: Any, branch: Any, engine: Any) -> tuple
     if engine == "auto" and not _is_large(source):
         return None, "", source
     # What only an engine needs is imported with it: most imports are small.
-    from datastoresync.engines.relation import Unfaithful
+    from datastoresync.engines.relation import CannotPushDown
     from datastoresync.engines.select import choice_of, open_table
 
     choice = choice_of(engine)
     try:
         for hook in _HOOKS:
             if importer.overrides(hook):
-                raise Unfaithful(f"{hook} of {type(importer).__name__} is Python")
+                raise CannotPushDown(f"{hook} of {type(importer).__name__} is Python")
         if importer.on_bad_row == "collect":
-            raise Unfaithful("rows that are refused are collected")
+            raise CannotPushDown("rows that are refused are collected")
         return open_table(source, branch.layout, choice, branch), "", source
-    except Unfaithful as reason:
+    except CannotPushDown as reason:
         return None, str(reason), source
 
 
@@ -85,10 +83,7 @@ def _is_large(source: Any) -> bool:
     return isinstance(origin, DelimitedFiles) and origin.size >= _BYTES
 
 
-__all__ = ["feed", "loaded"]
-
-
-def loaded(branch: Any, importer: Importer) -> Contents:
+def loaded(branch: Any, importer: Importer) -> ObjectSet:
     """Return what a branch holds after an import; it does not hold it yet.
 
     Args:
@@ -103,7 +98,7 @@ def loaded(branch: Any, importer: Importer) -> Contents:
     with collector_paused():
         fed = feed(branch, importer.bound(branch.tree, branch), _engine(branch))
         try:
-            contents = Contents(branch, fed.objects, why=fed.why)
+            contents = ObjectSet(branch, fed.objects, why=fed.why)
         except TypeError as error:
             message = f"{branch.full_name}: the idnumbers cannot be sorted: {error}"
             raise ImporterError(message) from error
@@ -113,7 +108,7 @@ def loaded(branch: Any, importer: Importer) -> Contents:
     return contents
 
 
-def feed(branch: Any, importer: Importer, engine: Any = "memory") -> Fed:
+def feed(branch: Any, importer: Importer, engine: Any = "memory") -> LoadedRows:
     """Return the objects that a bound importer gives for a branch.
 
     Raises:
@@ -125,8 +120,8 @@ def feed(branch: Any, importer: Importer, engine: Any = "memory") -> Fed:
         table, why, source = table_of(importer, source if origin is None else origin, branch, engine)
         if table is not None:
             importer.finished()
-            return Fed(table, len(table), ())
-        fed = Feed(branch.layout, importer, name=branch.full_name).run(None if source is origin else source)
+            return LoadedRows(table, len(table), ())
+        fed = RowLoader(branch.layout, importer, name=branch.full_name).run(None if source is origin else source)
         return attrs.evolve(fed, why=why)
     except ImporterError as error:
         error.branch = error.branch or branch.full_name

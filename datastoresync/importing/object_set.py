@@ -26,8 +26,6 @@ if TYPE_CHECKING:
     from datastoresync.engines.table import TableObjects
 
 
-__all__ = ["Contents", "settle_all"]
-
 _IMMUTABLE = frozenset(
     {str, int, float, bool, complex, bytes, date, datetime, time, timedelta, Decimal, UUID, type(None)}
 )
@@ -54,7 +52,7 @@ class _Noted:
     columns: Mapping[str, Sequence[Any]] | None
 
 
-class Contents:
+class ObjectSet:
     """The objects of a branch, sorted by key, and what is known beside them.
 
     ``overrides`` are values that stand before the objects' own, by key and attribute: what an action set and a property
@@ -279,7 +277,7 @@ def _taken_out(objects: SortedDict, keys: Sequence[Any]) -> list[Any]:
     return found
 
 
-def settle_all(contents: Iterable[Contents]) -> None:
+def settle_all(contents: Iterable[ObjectSet]) -> None:
     """Take in what was noted in several branches."""
     for one in contents:
         one.settle()
@@ -333,15 +331,13 @@ def _copied(values: Sequence[Any]) -> Sequence[Any]:
     return values if set(map(type, values)) <= _IMMUTABLE else list(map(copy.copy, values))
 
 
-__all__ = ["ContentsMapping"]
-
 T = TypeVar("T")
 
 
-class ContentsMapping(Mapping[Any, T], Generic[T]):
+class ObjectMapping(Mapping[Any, T], Generic[T]):
     """What ``contents`` hold, sorted by idnumber. Views show what it holds at the time, after another import too."""
 
-    contents: Contents
+    contents: ObjectSet
 
     def __iter__(self) -> Iterator[Any]:
         return iter(self.contents.objects)
@@ -365,14 +361,14 @@ class ContentsMapping(Mapping[Any, T], Generic[T]):
 
 
 class _Items(ItemsView[Any, T]):
-    _mapping: ContentsMapping[T]
+    _mapping: ObjectMapping[T]
 
     def __iter__(self) -> Iterator[tuple[Any, T]]:
         return iter(self._mapping.contents.objects.items())
 
 
 class _Values(ValuesView[T]):
-    _mapping: ContentsMapping[T]
+    _mapping: ObjectMapping[T]
 
     def __iter__(self) -> Iterator[T]:
         return iter(self._mapping.contents.objects.values())

@@ -30,8 +30,6 @@ from datastoresync.importing.schema import Layout
 from datastoresync.syncers.arrow import is_arrow, read_arrow
 from datastoresync.syncers.records import Records
 
-__all__ = ["Chunk", "Rows"]
-
 _CHUNK = 4096
 """Rows a chunk: enough to spread the cost of a call, and few enough to stay in the processor's cache."""
 
@@ -151,11 +149,8 @@ def _brief(value: object) -> str:
     return shown if len(shown) <= 80 else f"{shown[:79]}…"
 
 
-__all__ = ["Fed", "Feed"]
-
-
 @attrs.frozen(eq=False)
-class Fed:
+class LoadedRows:
     """What a feed delivered: objects by key, in the order of their rows, and how many rows that took.
 
     ``why`` is the reason why they are objects, if they might have been a table.
@@ -171,7 +166,7 @@ class _Unfit(Exception):  # noqa: N818 - a signal, caught here
     """A chunk has something in it that must be looked at row by row."""
 
 
-class Feed:
+class RowLoader:
     """Makes objects of one import's rows.
 
     A chunk goes through column by column; only one that does not fit is taken apart to find the row that is to blame.
@@ -192,7 +187,7 @@ class Feed:
         self._uniform = False
         self._where: Any = None
 
-    def run(self, source: Any = None) -> Fed:
+    def run(self, source: Any = None) -> LoadedRows:
         """Read all rows and return the objects.
 
         Args:
@@ -214,7 +209,7 @@ class Feed:
             rows.close()
         self.importer.finished()
         self._warn_of_look_alikes()
-        return Fed(self.objects, rows.count, tuple(self.importer.bad_rows))
+        return LoadedRows(self.objects, rows.count, tuple(self.importer.bad_rows))
 
     def _take(self, chunk: Chunk) -> None:
         try:

@@ -15,8 +15,6 @@ import attrs
 from datastoresync.conversion.converters import Converter
 from datastoresync.errors import DeclarationError
 
-__all__ = ["Conversion", "Field", "Layout"]
-
 _exhaust: Callable[[Iterable[Any]], None] = deque[Any](maxlen=0).extend
 """Runs an iterator to its end in C and keeps nothing."""
 
@@ -166,8 +164,6 @@ class Layout:
         """What converts raw values of attributes as an import would."""
         return Conversion(self.fields or {})
 
-
-__all__ = ["ObjectType"]
 
 _SETTINGS = frozenset({"_identifiers", "_attributes", "_shortname", "_children", "_references"})
 

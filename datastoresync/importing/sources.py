@@ -17,9 +17,7 @@ from datastoresync.syncers.projection import projected
 from datastoresync.syncers.records import Columns, Records
 from datastoresync.syncers.source_info import StoredRows
 from datastoresync.syncers.sql.syncer import SQLSyncer
-from datastoresync.syncers.table_rewrite import Contents
-
-__all__ = ["CSVImporter", "ParquetImporter", "TSVImporter"]
+from datastoresync.syncers.table_rewrite import TableContents
 
 
 @attrs.define(eq=False, slots=False)
@@ -138,9 +136,6 @@ def _joined(parts: list[Records]) -> Records:
     return Records(first.columns, chunks(), where, origin=origin)
 
 
-__all__ = ["SQLImporter"]
-
-
 class SQLImporter(Importer):
     """Reads the rows of a query, or of a whole table, through SQLAlchemy.
 
@@ -185,9 +180,6 @@ class SQLImporter(Importer):
         return self.syncer.query(self.query or "", self.parameters)
 
 
-__all__ = ["StoreImporter"]
-
-
 class StoreImporter(Importer):
     """Reads the branch from a syncer: through its ``read`` if it has one, and its ``load`` otherwise.
 
@@ -221,7 +213,7 @@ class StoreImporter(Importer):
 
     def _opened(self, name: str) -> Records:
         """Load a table as a stream of all of its columns."""
-        contents = Contents.of(self.syncer.load(name), name)
+        contents = TableContents.of(self.syncer.load(name), name)
         chunk = [[record.get(column) for record in contents.records] for column in contents.columns]
         chunks = [chunk] if chunk else []
         return Records(contents.columns, chunks, lambda index: f"record {index + 1} of table {name!r}")

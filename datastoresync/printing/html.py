@@ -11,8 +11,6 @@ from typing import Any
 from datastoresync.printing.outline import Outline, Selected, marked, more, select
 from datastoresync.printing.text import cell, numeric
 
-__all__ = ["html"]
-
 _LINES = 1_000
 _BYTES = 200_000
 _TEXT, _CELL = 300, 80  # columns, as on a terminal

@@ -56,8 +56,6 @@ class Outlined(Protocol):
     def __outline__(self) -> Outline: ...
 
 
-__all__ = ["Selected", "marked", "more", "select", "share"]
-
 T = TypeVar("T")
 
 _VERBS = ("new", "update", "add", "remove", "old")

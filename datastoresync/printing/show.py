@@ -6,8 +6,6 @@ from datastoresync.printing.html import html
 from datastoresync.printing.outline import Outline
 from datastoresync.printing.text import text
 
-__all__ = ["Shown"]
-
 
 class Shown:
     """Has an ``__outline__``, and so can be shown as text, and by a notebook as HTML."""

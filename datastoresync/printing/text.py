@@ -14,8 +14,6 @@ from typing import IO, Any
 
 from datastoresync.printing.outline import Outline, Selected, marked, more, select, share
 
-__all__ = ["cell", "clipped", "visible", "width"]
-
 _NAMED = (("\n", "\\n"), ("\r", "\\r"), ("\t", "\\t"))
 
 # `str.isprintable` takes these for printable, but a reader cannot see them (Unicode's default ignorable code points,
@@ -141,8 +139,6 @@ def cell(value: Any, columns: int | None = None) -> str:
         size *= 2
 
 
-__all__ = ["paint", "wants_colour"]
-
 _RESET = "\x1b[0m"
 # Select Graphic Rendition, ECMA-48 8.3.117.
 _BOLD, _DIM, _RED, _GREEN, _YELLOW, _MAGENTA = "1", "2", "31", "32", "33", "35"
@@ -195,8 +191,6 @@ def _code(kind: str) -> str:
         case _:
             return ""
 
-
-__all__ = ["numeric", "text", "write"]
 
 _GAP = "  "
 _NARROW = 8  # the columns that every column of a grid can have before any is left out
@@ -359,9 +353,6 @@ def _aligned(cells: Sequence[str], widths: Sequence[int], right: Sequence[bool])
         blanks = " " * (wide - width(piece))
         padded.append(blanks + piece if at_right else piece + blanks)
     return _GAP.join(padded).rstrip()
-
-
-__all__ = ["counted"]
 
 
 def counted(count: int, noun: str) -> str:

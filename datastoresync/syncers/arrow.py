@@ -11,8 +11,6 @@ from typing import Any, Protocol
 from datastoresync.errors import ColumnError, ConversionError, MissingDependencyError, SyncerError
 from datastoresync.syncers.records import Columns, Records, choose_columns
 
-__all__ = ["ArrowStream", "is_arrow", "read_arrow"]
-
 _ROWS = 2**16
 """Rows in the longest chunk."""
 _MISSING = "reading Arrow streams needs pyarrow: pip install 'datastoresync[arrow]'"

@@ -11,8 +11,6 @@ import attrs
 
 from datastoresync.syncers.changes import Change, Table
 
-__all__ = ["Alike", "Column", "Kinds", "PartsChanges", "parted", "parts_of"]
-
 T = TypeVar("T")
 T_contra = TypeVar("T_contra", contravariant=True)
 
@@ -53,7 +51,7 @@ class Column:
 
 
 @attrs.frozen(eq=False)
-class Alike(Sequence[Change]):
+class ChangeBatch(Sequence[Change]):
     """Changes of one verb to one table, column by column; one of them is made whenever it is asked for.
 
     Insertions all have the same attributes, and so have deletions.
@@ -75,14 +73,14 @@ class Alike(Sequence[Change]):
     expected: Mapping[str, Column] = attrs.field(factory=dict)
 
     @classmethod
-    def of(cls, changes: Sequence[Change]) -> Alike:
+    def of(cls, changes: Sequence[Change]) -> ChangeBatch:
         """Return changes as columns."""
         first = changes[0]
         values = _columns([change.values for change in changes])
         expected = _columns([change.expected for change in changes])
         return cls(first.verb, first.table, first.identifiers, [change.key for change in changes], values, expected)
 
-    def at(self, places: Sequence[int]) -> Alike:
+    def at(self, places: Sequence[int]) -> ChangeBatch:
         """Return the changes at some places, which are in order."""
         if len(places) == len(self.keys):
             return self
@@ -138,7 +136,7 @@ class Kinds(Protocol[T_contra]):
         """Return whose change it is."""
         ...
 
-    def alike(self, items: Sequence[T_contra]) -> Alike:
+    def alike(self, items: Sequence[T_contra]) -> ChangeBatch:
         """Make things of one kind into changes that are alike."""
         ...
 
@@ -156,7 +154,7 @@ class PartsChanges(Protocol):
 
 
 def parted(items: Iterable[T], kinds: Kinds[T], size: int, fewest: int) -> Iterator[list[Sequence[Change]]]:
-    """Yield changes in segments of about so many, as they come; each in parts that are `Alike`, or of any kind.
+    """Yield changes in segments of about so many, as they come; each in parts that are `ChangeBatch`, or of any kind.
 
     What follows each other for one object stays together in a segment; and in a part, unless it is of several verbs.
 
@@ -190,8 +188,8 @@ class _OneByOne:
     def place(self, change: Change) -> Any:
         return id(change.table), change.key
 
-    def alike(self, changes: Sequence[Change]) -> Alike:
-        return Alike.of(changes)
+    def alike(self, changes: Sequence[Change]) -> ChangeBatch:
+        return ChangeBatch.of(changes)
 
     def alone(self, changes: Sequence[Change]) -> Sequence[Change]:
         return changes

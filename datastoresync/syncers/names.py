@@ -9,8 +9,6 @@ from difflib import get_close_matches
 
 from datastoresync.errors import SyncerError
 
-__all__ = ["check_file_name", "clash", "nearest"]
-
 _SHOWN = 10
 _LONGEST = 255
 """Bytes in the longest name of a file, on nearly every file system."""

@@ -10,8 +10,6 @@ from datastoresync.syncers.changes import Link, Table
 from datastoresync.syncers.names import nearest
 from datastoresync.syncers.records import Columns, Records
 
-__all__ = ["projected"]
-
 _Open = Callable[[str], Records]
 
 

@@ -6,8 +6,6 @@ import inspect
 from collections.abc import Iterable, Mapping
 from typing import Any, Protocol, runtime_checkable
 
-__all__ = ["Syncer", "fault_of"]
-
 _MEMBERS: tuple[tuple[str, Mapping[str, object], str], ...] = (
     ("load", {}, "load(self, identifier)"),
     ("dump", {"data": ()}, "dump(self, identifier, *, data)"),

@@ -50,9 +50,6 @@ class Records:
         return f"<Records: {', '.join(self.columns)}>"
 
 
-__all__ = ["choose_columns"]
-
-
 def choose_columns(
     names: Sequence[str], columns: Mapping[str, str] | Sequence[str] | None, *, where: str = ""
 ) -> tuple[list[int], list[str]]:

@@ -25,8 +25,6 @@ from datastoresync.syncers.url import (
     secrets_in,
 )
 
-__all__ = ["GROUP", "open_syncer"]
-
 GROUP: Final = "datastoresync.syncers"
 """The entry points by which an installed package adds stores: name = scheme, value = a class or function."""
 

@@ -8,8 +8,6 @@ from typing import Any
 
 import attrs
 
-__all__ = ["LARGE", "DelimitedFile", "DelimitedFiles", "ParquetFile", "ParquetFiles", "StoredRows"]
-
 LARGE = 150_000
 """Rows from which on objects would cost more than a table."""
 

@@ -17,11 +17,9 @@ from datastoresync.errors import SyncerError
 from datastoresync.syncers.changes import Change, Link, Outcome, Same, Table
 from datastoresync.syncers.names import nearest
 
-__all__ = ["Contents"]
-
 
 @attrs.define(eq=False)
-class Contents:
+class TableContents:
     """Records, and the columns that they have or may have, in order.
 
     Args:
@@ -33,7 +31,7 @@ class Contents:
     records: list[dict[str, Any]] = attrs.field(factory=list)
 
     @classmethod
-    def of(cls, data: Iterable[Mapping[str, Any]], table: str) -> Contents:
+    def of(cls, data: Iterable[Mapping[str, Any]], table: str) -> TableContents:
         """Return a copy of some records; their columns are in the order in which they first appear.
 
         Raises:
@@ -52,12 +50,10 @@ class Contents:
             raise SyncerError(message)
         return cls(columns, records)
 
-    def extended(self, other: Contents) -> Contents:
+    def extended(self, other: TableContents) -> TableContents:
         """Return the records of both, this one's first."""
-        return Contents(tuple(dict.fromkeys((*self.columns, *other.columns))), [*self.records, *other.records])
+        return TableContents(tuple(dict.fromkeys((*self.columns, *other.columns))), [*self.records, *other.records])
 
-
-__all__ = ["Row", "Rows", "loosened"]
 
 Row = dict[str, Any]
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d{1,3})?", re.ASCII)
@@ -71,14 +67,14 @@ _OVERFLOW = 308
 """Digits behind the first one, of what may be too large for a float."""
 
 
-class Rows:
+class RowIndex:
     """A copy of a table's records, numbered in their order; a number is never used twice.
 
     Args:
         contents: What the table holds; it stays as it is.
     """
 
-    def __init__(self, contents: Contents) -> None:
+    def __init__(self, contents: TableContents) -> None:
         self.columns = contents.columns
         self.records: dict[int, Row] = dict(enumerate(contents.records))
         self.changed = False
@@ -112,11 +108,11 @@ class Rows:
             del index[_key(columns, record)][number]
         self.changed = True
 
-    def contents(self) -> Contents:
+    def contents(self) -> TableContents:
         """Return what the table holds now."""
         records = [self.records[number] for number in sorted(self.records)]
         columns = dict.fromkeys((*self.columns, *(column for record in records for column in record)))
-        return Contents(tuple(columns), records)
+        return TableContents(tuple(columns), records)
 
     def _put(self, number: int, record: Row) -> None:
         self.records[number] = record
@@ -191,8 +187,6 @@ def _of_moment(value: date | time) -> Hashable:
     return value.replace(fold=0).isoformat()
 
 
-__all__ = ["names_of_tables", "rewritten"]
-
 _DONE = Outcome("done")
 _GONE = Outcome("conflict", "no longer there: it was deleted since the import")
 _SEVERAL = Outcome("conflict", "its key stands in more than one row, so none of them was touched")
@@ -214,10 +208,10 @@ def rewritten(
     changes: Sequence[Change],
     *,
     same: Same,
-    load: Callable[[str], Contents],
+    load: Callable[[str], TableContents],
     normalized: Callable[[Any], Any],
     fixed: bool,
-) -> tuple[list[Outcome], dict[str, Contents]]:
+) -> tuple[list[Outcome], dict[str, TableContents]]:
     """Apply changes to copies of tables; return the outcomes, and the tables that changed.
 
     Conflicts are those of `SQLSyncer.apply_changes`. A value that the store refuses makes its change ``failed``, all
@@ -233,7 +227,7 @@ def rewritten(
     Raises:
         SyncerError: A column is not there.
     """
-    tables = {name: Rows(load(name)) for name in names_of_tables(changes)}
+    tables = {name: RowIndex(load(name)) for name in names_of_tables(changes)}
     if fixed:
         _check_columns(changes, tables)
     writer = _Writer(tables, same, normalized)
@@ -251,7 +245,7 @@ def rewritten(
     return outcomes, {name: rows.contents() for name, rows in tables.items() if rows.changed}
 
 
-def _check_columns(changes: Sequence[Change], tables: Mapping[str, Rows]) -> None:
+def _check_columns(changes: Sequence[Change], tables: Mapping[str, RowIndex]) -> None:
     wanted: dict[tuple[str, str], None] = {}
     for change in changes:
         attributes = (*change.identifiers, *change.values, *change.expected)
@@ -301,7 +295,7 @@ def _units(changes: Sequence[Change]) -> list[list[int]]:
 class _Writer:
     """Decides about each change by what its row holds now, and carries out what has no conflict."""
 
-    tables: Mapping[str, Rows]
+    tables: Mapping[str, RowIndex]
     same: Same
     normalized: Callable[[Any], Any]
 
@@ -387,7 +381,7 @@ class _Writer:
         columns = tuple(map(change.table.column, change.identifiers))
         return self._found(change, self.tables[change.table.name], columns)
 
-    def _found(self, change: Change, rows: Rows, columns: tuple[str, ...]) -> list[int]:
+    def _found(self, change: Change, rows: RowIndex, columns: tuple[str, ...]) -> list[int]:
         keys = list(zip(columns, change.identifiers, change.key, strict=True))
         return [
             number
@@ -458,8 +452,6 @@ def _changed(attributes: Iterable[str]) -> Outcome:
     return Outcome("conflict", f"changed since the import: {', '.join(attributes)}")
 
 
-__all__ = ["Keys", "deleted", "updated", "upserted"]
-
 _Key = tuple[Hashable, ...]
 
 
@@ -468,7 +460,7 @@ def _columns(key: str | Sequence[str]) -> tuple[str, ...]:
 
 
 @attrs.frozen(eq=False)
-class Keys:
+class RecordKeys:
     """How the records of a table are told apart.
 
     Args:
@@ -489,7 +481,7 @@ class Keys:
             message = "a key has at least one column: name those that tell records apart"
             raise SyncerError(message)
 
-    def index(self, contents: Contents, whose: str) -> dict[_Key, int]:
+    def index(self, contents: TableContents, whose: str) -> dict[_Key, int]:
         """Return where each key stands among the records.
 
         Args:
@@ -532,7 +524,7 @@ class Keys:
         return tuple(key)
 
 
-def upserted(stored: Contents, given: Contents, keys: Keys) -> Contents:
+def upserted(stored: TableContents, given: TableContents, keys: RecordKeys) -> TableContents:
     """Return the stored records with the given ones put in: over the one with the same key, or at the end.
 
     A column that a given record lacks keeps its stored value.
@@ -548,10 +540,10 @@ def upserted(stored: Contents, given: Contents, keys: Keys) -> Contents:
             records[places[key]] = records[places[key]] | _without(record, keys.columns)
         else:
             records.append(record)
-    return Contents(stored.extended(given).columns, records)
+    return TableContents(stored.extended(given).columns, records)
 
 
-def updated(stored: Contents, given: Contents, keys: Keys) -> Contents:
+def updated(stored: TableContents, given: TableContents, keys: RecordKeys) -> TableContents:
     """Return the stored records with the given columns changed.
 
     Raises:
@@ -568,10 +560,10 @@ def updated(stored: Contents, given: Contents, keys: Keys) -> Contents:
     records = list(stored.records)
     for key, place in new.items():
         records[places[key]] = records[places[key]] | _without(given.records[place], keys.columns)
-    return Contents(stored.columns, records)
+    return TableContents(stored.columns, records)
 
 
-def deleted(stored: Contents, given: Contents, keys: Keys) -> Contents:
+def deleted(stored: TableContents, given: TableContents, keys: RecordKeys) -> TableContents:
     """Return the stored records without those whose keys are given; a key that is not there is no error.
 
     Raises:
@@ -579,7 +571,7 @@ def deleted(stored: Contents, given: Contents, keys: Keys) -> Contents:
     """
     places, old = keys.index(stored, "stored"), keys.index(given, "given")
     gone = {place for key, place in places.items() if key in old}
-    return Contents(stored.columns, [record for place, record in enumerate(stored.records) if place not in gone])
+    return TableContents(stored.columns, [record for place, record in enumerate(stored.records) if place not in gone])
 
 
 def _without(record: dict[str, Any], columns: Sequence[str]) -> dict[str, Any]:

@@ -17,8 +17,6 @@ import attrs
 
 from datastoresync.errors import DeclarationError, SyncerError
 
-__all__ = ["Address", "did_you_mean", "parse_address"]
-
 _SCHEME = re.compile(r"([a-z][a-z0-9._+-]+):(.*)", re.DOTALL | re.IGNORECASE)  # of one letter, it is a Windows drive
 _DRIVE = re.compile(r"/+[a-z]:[/\\]", re.IGNORECASE)
 
@@ -151,8 +149,6 @@ def did_you_mean(name: str, names: list[str]) -> str:
         return f": did you mean {near[0]!r}?"
     return f": there is {', '.join(map(repr, names))}" if names else ""
 
-
-__all__ = ["cause_of", "misfit_of", "parameters_of", "raised", "secrets_in", "without_secrets"]
 
 _SECRET = re.compile(r"pass|pwd|secret|token|credential|(?:api|access|private)_?key", re.IGNORECASE)
 _PASSWORD = re.compile(r"://[^/@\s]*?:([^@\s]+)@")

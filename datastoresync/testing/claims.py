@@ -13,8 +13,6 @@ from hypothesis import strategies as st
 from datastoresync.errors import DatastoreSyncError
 from datastoresync.testing.strategies import PLAIN_KINDS, RICH_KINDS, difference, records
 
-__all__ = ["Claims", "Interruption"]
-
 Rows = Sequence[Mapping[str, Any]]
 
 

@@ -21,8 +21,6 @@ from datastoresync.testing.strategies import NASTY_TEXTS, difference, texts
 # ruff: noqa: D102 - the name of a check says what it shows
 
 
-__all__ = ["Changes"]
-
 _OLD = [
     {"idnumber": "1", "name": "Ann", "note": "a"},
     {"idnumber": "2", "name": "Bob", "note": "b"},
@@ -173,8 +171,6 @@ class Changes(Claims):
 # ruff: noqa: D102 - the name of a check says what it shows
 
 
-__all__ = ["Keyed"]
-
 _MEMBERS = ("upsert", "update", "delete")
 _KEYS = ("1", "2", "a", "ä", "x y", "'")
 _KEYED = [{"idnumber": "1", "name": "Ann", "grade": "7"}, {"idnumber": "2", "name": "Bob", "grade": "8"}]
@@ -312,8 +308,6 @@ def _by(member: str, key: str) -> dict[str, str]:
 
 # ruff: noqa: D102 - the name of a check says what it shows
 
-
-__all__ = ["Replacement"]
 
 _REPLACED_RECORDS = [{"idnumber": "1", "name": "old"}, {"idnumber": "2", "name": "older"}]
 _NEW = [{"idnumber": "2", "name": "new"}, {"idnumber": "3", "name": "newer"}]
@@ -454,8 +448,6 @@ class Replacement(Claims):
 
 # ruff: noqa: D102 - the name of a check says what it shows
 
-
-__all__ = ["RoundTrips"]
 
 _HELD = (
     {"a", "b"},
@@ -621,9 +613,6 @@ class RoundTrips(Claims):
                     )
 
         self.for_all(self.tables(syncer), law)
-
-
-__all__ = ["SyncerContract"]
 
 
 class SyncerContract(RoundTrips, Replacement, Keyed, Changes):

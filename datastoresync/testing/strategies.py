@@ -11,8 +11,6 @@ from typing import Any, Final
 
 from hypothesis import strategies as st
 
-__all__ = ["NASTY_TEXTS", "PLAIN_KINDS", "RICH_KINDS", "records", "texts"]
-
 NASTY_TEXTS: Final = (
     "",
     " ",
@@ -121,9 +119,6 @@ def records(
         return st.lists(record, max_size=max_size, unique_by=lambda each: each["idnumber"])
 
     return st.dictionaries(st.sampled_from(_COLUMNS), st.sampled_from(sorted(kinds)), max_size=4).flatmap(table)
-
-
-__all__ = ["difference"]
 
 
 def difference(

@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from datastoresync import Branch, Object, Tree
-from datastoresync.applying.store_template import Changes, Making, Stored, Stores
+from datastoresync.applying.store_template import ChangeFactory, Changes, Stored, Stores
 from datastoresync.object import layout_of
-from datastoresync.syncers.change_batch import Alike
+from datastoresync.syncers.change_batch import ChangeBatch
 from datastoresync.syncers.changes import Change, Table
 
 
@@ -52,7 +52,7 @@ def shown(change):
 @given(trees, trees, st.integers(1, 5), st.integers(1, 3), st.booleans())
 def test_columns_hold_what_the_changes_hold(source, dest, size, fewest, streamed):
     diff = source - dest
-    making = Making(diff, STORED)
+    making = ChangeFactory(diff, STORED)
     changes = Changes(diff.actions, making, streamed=streamed)
     expected = [shown(making.change(action)) for action in diff]
     assert [shown(change) for change in changes] == expected
@@ -65,11 +65,11 @@ def test_columns_hold_what_the_changes_hold(source, dest, size, fewest, streamed
 
 def test_many_of_a_kind_are_columns():
     diff = tree(dict.fromkeys("abc", ("x", 1)), {}) - tree({}, {("a", 1): "x", ("a", 2): "y"})
-    changes = Changes(diff.actions, Making(diff, STORED), streamed=False)
+    changes = Changes(diff.actions, ChangeFactory(diff, STORED), streamed=False)
     (parts,) = changes.parted(100, 2)
     assert [(type(part), part.verb, list(part.keys)) for part in parts] == [
-        (Alike, "insert", [("a",), ("b",), ("c",)]),
-        (Alike, "delete", [("a", 1), ("a", 2)]),
+        (ChangeBatch, "insert", [("a",), ("b",), ("c",)]),
+        (ChangeBatch, "delete", [("a", 1), ("a", 2)]),
     ]
 
 

@@ -7,7 +7,7 @@ import attrs
 import pytest
 
 from datastoresync import Branch, CSVImporter, Object
-from datastoresync.engines.relation import Unfaithful
+from datastoresync.engines.relation import CannotPushDown
 from datastoresync.engines.table import watched
 
 pytest.importorskip("duckdb")
@@ -108,7 +108,7 @@ def test_objects_that_cannot_be_referred_to_weakly_are_no_rows():
     class Open(Object):
         __slots__ = ("__dict__",)
 
-    with pytest.raises(Unfaithful, match="Open take no weak references"):
+    with pytest.raises(CannotPushDown, match="Open take no weak references"):
         watched(Open)
     assert watched(Person).__weakrefoffset__
 

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from datastoresync.engines import table as living
-from datastoresync.engines.table import LivingObjects, ReadAhead
+from datastoresync.engines.table import IdentityMap, ReadAhead
 
 
 class Thing:
@@ -25,7 +25,7 @@ def read(objects, keys):
 @settings(deadline=None)
 @given(st.lists(st.tuples(st.lists(st.integers(0, 9), unique=True), st.sets(st.integers(0, 9)))))
 def test_whoever_reads_a_key_gets_the_object_that_somebody_has(steps):
-    objects, held = LivingObjects(), {}
+    objects, held = IdentityMap(), {}
     for keys, dropped in steps:
         for item in read(objects, keys):
             assert held.setdefault(item.key, item) is item
@@ -38,7 +38,7 @@ def test_whoever_reads_a_key_gets_the_object_that_somebody_has(steps):
 
 def test_references_to_objects_that_are_gone_go_too(monkeypatch):
     monkeypatch.setattr(living, "_FEW", 10)
-    objects = LivingObjects()
+    objects = IdentityMap()
     objects._most = 10
     held = read(objects, range(5))
     for start in range(100, 1000, 5):
@@ -48,7 +48,7 @@ def test_references_to_objects_that_are_gone_go_too(monkeypatch):
 
 
 def test_what_was_looked_up_last_is_kept_and_no_more():
-    objects = LivingObjects()
+    objects = IdentityMap()
     for key in range(3000):
         objects.hold(read(objects, [key]))
     gc.collect()
@@ -57,7 +57,7 @@ def test_what_was_looked_up_last_is_kept_and_no_more():
 
 
 def test_several_threads_get_one_object():
-    objects, found = LivingObjects(), []
+    objects, found = IdentityMap(), []
     start = threading.Barrier(4)
 
     def work():

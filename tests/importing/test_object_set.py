@@ -196,7 +196,7 @@ def test_an_open_class_has_the_columns_of_its_last_object():
 def test_who_looks_at_the_same_time_waits(monkeypatch):
     people, _ = carried_out(tree({f"{number:03d}": "x" for number in range(300)}), tree({}))
     attached, waiting = threading.Event(), threading.Event()
-    take_in = module.Contents._take_in
+    take_in = module.ObjectSet._take_in
 
     def slowly(self, noted):
         if not attached.is_set():
@@ -204,7 +204,7 @@ def test_who_looks_at_the_same_time_waits(monkeypatch):
             waiting.wait(5)
         take_in(self, noted)
 
-    monkeypatch.setattr(module.Contents, "_take_in", slowly)
+    monkeypatch.setattr(module.ObjectSet, "_take_in", slowly)
     found = []
     threads = [threading.Thread(target=lambda: found.append(len(people))) for _ in range(4)]
     threads[0].start()
@@ -231,13 +231,13 @@ def usual_handler():
 @pytest.mark.usefixtures("usual_handler")
 def test_ctrl_c_leaves_nothing_half_done(monkeypatch):
     people, held = carried_out(tree({"n": "x", "o": "x"}), tree({"g": "x"}))
-    take_in = module.Contents._take_in
+    take_in = module.ObjectSet._take_in
 
     def interrupted(self, noted):
         signal.raise_signal(signal.SIGINT)
         take_in(self, noted)
 
-    monkeypatch.setattr(module.Contents, "_take_in", interrupted)
+    monkeypatch.setattr(module.ObjectSet, "_take_in", interrupted)
     with pytest.raises(KeyboardInterrupt):
         len(people)
     assert (held.noted, list(held.objects)) == ([], ["n", "o"])
@@ -257,14 +257,14 @@ def test_ctrl_c_is_left_to_who_takes_care_of_it():
 
 def test_who_looks_in_the_course_of_it_finds_what_is_there_so_far(monkeypatch):
     people, held = carried_out(tree({"n": "x", "o": "x"}), tree({"g": "x"}))
-    take_in = module.Contents._take_in
+    take_in = module.ObjectSet._take_in
     looked = []
 
     def interrupted(self, noted):
         looked.append(len(people))
         take_in(self, noted)
 
-    monkeypatch.setattr(module.Contents, "_take_in", interrupted)
+    monkeypatch.setattr(module.ObjectSet, "_take_in", interrupted)
     assert list(people) == ["n", "o"]
     assert (looked, held.noted) == ([1, 3], [])
 

@@ -5,7 +5,7 @@ from itertools import chain, groupby, pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from datastoresync.syncers.change_batch import Alike, parts_of
+from datastoresync.syncers.change_batch import ChangeBatch, parts_of
 from datastoresync.syncers.changes import Change, Link, Table
 
 KEY = ("key",)
@@ -40,7 +40,7 @@ def changes_of(verbs):
     st.data(),
 )
 def test_columns_give_back_the_changes_they_were_made_of(changes, data):
-    alike = Alike.of(changes)
+    alike = ChangeBatch.of(changes)
     assert [shown(change) for change in alike] == list(map(shown, changes))
     assert [shown(change) for change in alike[1:]] == list(map(shown, changes[1:]))
     places = sorted(data.draw(st.sets(st.integers(0, len(changes) - 1), min_size=1)))
@@ -71,14 +71,14 @@ def test_parts_are_all_changes_in_order_and_keep_together_what_belongs_together(
         whole = sum(map(len, before)) >= size
         assert whole or (sum(map(len, before)) >= size // 2 and _kind(last) != _kind(first))
     for part in parts:
-        if isinstance(part, Alike):
+        if isinstance(part, ChangeBatch):
             assert len(part) >= fewest
             assert not part.table.links
             assert {(change.verb, change.table.name) for change in part} == {(part.verb, part.table.name)}
             if part.verb != "update":
                 assert len({(tuple(change.values), tuple(change.expected)) for change in part}) == 1
     for segment in segments:
-        updated = [part.table.name for part in segment if isinstance(part, Alike) and part.verb == "update"]
+        updated = [part.table.name for part in segment if isinstance(part, ChangeBatch) and part.verb == "update"]
         assert len(updated) == len(set(updated)), "updates of one object may be far apart, and are then one unit"
 
 
@@ -100,7 +100,7 @@ def test_many_of_a_kind_are_a_part_of_their_own():
     inserts = [Change("insert", P, KEY, (n,), {"a": n}) for n in range(3)]
     updates = [Change("update", P, KEY, (n,), {"a": n}, {"a": 0}) for n in range(3)]
     (parts,) = parts_of([*inserts, updates[0], *inserts[:1]], 100, 3)
-    assert [(type(part), len(part)) for part in parts] == [(Alike, 3), (list, 2)]
+    assert [(type(part), len(part)) for part in parts] == [(ChangeBatch, 3), (list, 2)]
     (parts,) = parts_of([*updates, *inserts, *updates], 100, 3)
     assert [len(part) for part in parts] == [9], "updates are on both sides of something else"
     (parts,) = parts_of([*inserts, *updates], 100, 3)

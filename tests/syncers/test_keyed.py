@@ -7,22 +7,22 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from datastoresync.errors import SyncerError
-from datastoresync.syncers.table_rewrite import Contents, Keys, deleted, updated, upserted
+from datastoresync.syncers.table_rewrite import RecordKeys, TableContents, deleted, updated, upserted
 
 ids = st.integers(1, 5)
 tables = st.dictionaries(ids, st.sampled_from("abc"))
 
 
 def contents(table):
-    return Contents.of([{"id": key, "name": name, "kept": key} for key, name in table.items()], "t")
+    return TableContents.of([{"id": key, "name": name, "kept": key} for key, name in table.items()], "t")
 
 
 def given_for(table):
-    return Contents.of([{"id": key, "name": name} for key, name in table.items()], "t")
+    return TableContents.of([{"id": key, "name": name} for key, name in table.items()], "t")
 
 
 def keys(*columns):
-    return Keys(columns, "t", lambda value: value)
+    return RecordKeys(columns, "t", lambda value: value)
 
 
 def by_id(found):
@@ -54,13 +54,15 @@ def test_update_changes_the_given_columns_and_nothing_else(stored, data):
 
 
 def test_a_key_may_be_several_columns_and_true_is_not_one():
-    stored = Contents.of([{"a": 1, "b": 1, "c": 0}, {"a": True, "b": 1, "c": 0}], "t")
-    found = updated(stored, Contents.of([{"a": True, "b": 1, "c": 5}], "t"), keys("a", "b"))
+    stored = TableContents.of([{"a": 1, "b": 1, "c": 0}, {"a": True, "b": 1, "c": 0}], "t")
+    found = updated(stored, TableContents.of([{"a": True, "b": 1, "c": 5}], "t"), keys("a", "b"))
     assert [record["c"] for record in found.records] == [0, 5]
 
 
 def test_keys_are_compared_as_the_store_keeps_them():
-    found = upserted(Contents.of([{"id": "7"}], "t"), Contents.of([{"id": 7, "x": 1}], "t"), Keys("id", "t", str))
+    found = upserted(
+        TableContents.of([{"id": "7"}], "t"), TableContents.of([{"id": 7, "x": 1}], "t"), RecordKeys("id", "t", str)
+    )
     assert found.records == [{"id": "7", "x": 1}]
     assert found.columns == ("id", "x")
 
@@ -80,17 +82,17 @@ def test_keys_are_compared_as_the_store_keeps_them():
 @pytest.mark.parametrize("change", [upserted, updated, deleted])
 def test_keys_that_say_nothing_are_refused(stored, new, says, change):
     with pytest.raises(SyncerError, match=says):
-        change(Contents.of(stored, "t"), Contents.of(new, "t"), keys("id"))
+        change(TableContents.of(stored, "t"), TableContents.of(new, "t"), keys("id"))
 
 
 def test_what_is_not_there_to_update_is_named():
-    stored = Contents.of([{"id": 1, "name": "x"}], "t")
+    stored = TableContents.of([{"id": 1, "name": "x"}], "t")
     with pytest.raises(SyncerError, match="no record id=2 to update"):
-        updated(stored, Contents.of([{"id": 2}], "t"), keys("id"))
+        updated(stored, TableContents.of([{"id": 2}], "t"), keys("id"))
     with pytest.raises(SyncerError, match="no column 'nmae': did you mean 'name'"):
-        updated(stored, Contents.of([{"id": 1, "nmae": "y"}], "t"), keys("id"))
+        updated(stored, TableContents.of([{"id": 1, "nmae": "y"}], "t"), keys("id"))
     with pytest.raises(SyncerError, match="no column ''"):
-        updated(stored, Contents.of([{"id": 1, "": "y"}], "t"), keys("id"))
+        updated(stored, TableContents.of([{"id": 1, "": "y"}], "t"), keys("id"))
 
 
 def test_a_key_without_columns_is_refused():

@@ -40,12 +40,10 @@ from datastoresync.engines.checksum.sql import (
     part_of,
     written,
 )
-from datastoresync.engines.relation import Compared, Unfaithful
+from datastoresync.engines.relation import CannotPushDown, Compared
 from datastoresync.errors import SyncerError
 from datastoresync.syncers.records import Columns
 from datastoresync.syncers.sql.database import dialect_of
-
-__all__ = ["Key", "Range", "cut", "merged"]
 
 _FEW: Final = 100
 """How many ranges are named one by one, so that the database may look them up in an index."""
@@ -155,8 +153,6 @@ def merged(ranges: Iterable[Range]) -> list[Range]:
     return joined
 
 
-__all__ = ["Served", "differing_by_ranges"]
-
 _ROWS: Final = 1_000
 """About how many rows a range has; some 200 bytes travel for each range of both sides, statements among them."""
 _RANGES: Final = 16_384
@@ -218,7 +214,7 @@ def differing_by_ranges(left: Served, right: Served, attributes: Sequence[str]) 
         attributes: What is compared, besides the keys.
 
     Raises:
-        Unfaithful: An attribute is not written alike on both servers, or so much differs that fetching all is quicker.
+        CannotPushDown: An attribute is not written alike on both servers, or fetching everything is quicker.
         SyncerError: If ``connect`` raises it.
     """
     names = [*left.key, *(name for name in attributes if name not in left.key)]
@@ -226,7 +222,7 @@ def differing_by_ranges(left: Served, right: Served, attributes: Sequence[str]) 
     for name, one, other in zip(names, *(side.fields for side in sides), strict=True):
         if one.family != other.family:
             message = f"{name} is {one.family} in the source and {other.family} in the destination"
-            raise Unfaithful(message)
+            raise CannotPushDown(message)
     return _found(*sides)
 
 
@@ -239,13 +235,13 @@ class _Side:
             self.dialect = dialect_of(connection.dialect)
         if self.dialect not in DIALECTS:
             message = f"checksums are proved for {' and '.join(sorted(DIALECTS))} only, not for {self.dialect}"
-            raise Unfaithful(message)
+            raise CannotPushDown(message)
         self.fields = [self._written(name, side) for name in names]
         keys = self.fields[: len(served.key)]
         sorted_by = [field.key for field in keys if field.key is not None]
         if len(sorted_by) != len(keys):
             message = f"the key of {' and '.join(served.key)} does not sort alike on all servers"
-            raise Unfaithful(message)
+            raise CannotPushDown(message)
         self.key = Key([column for column, _ in sorted_by], [kind for _, kind in sorted_by])
         self._digest = digest_of(self.fields, self.dialect, side)
         self._key_digest = digest_of(keys, self.dialect, "left")
@@ -255,9 +251,9 @@ class _Side:
         column = self.served.meant.get(name, self.served.columns[name])
         try:
             return written(column, self.served.kinds[name], self.dialect, side)
-        except Unfaithful as error:
+        except CannotPushDown as error:
             message = f"{name}: {error}"
-            raise Unfaithful(message) from None
+            raise CannotPushDown(message) from None
 
     def sample(self, size: int) -> list[Any]:
         """Return about so many keys."""
@@ -345,7 +341,7 @@ def _found(left: _Side, right: _Side) -> Compared:
         suspects = sum(numbers.values())
     if suspects > max(_SMALL, min(count // 4, _MOST)):
         message = f"by their checksums, up to {suspects} of {count} rows differ, which is quicker without any"
-        raise Unfaithful(message)
+        raise CannotPushDown(message)
     if not ranges:
         return Compared(iter(()), iter(()), why)
     ours, theirs = _both(*(partial(side.digests, ranges, parts, numbers) for side in (left, right)))

@@ -21,9 +21,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import mysql, postgresql
 from sqlalchemy.types import TypeEngine
 
-from datastoresync.engines.relation import Unfaithful
-
-__all__ = ["BITS", "DIALECTS", "Expression", "Side", "Written", "digest_of", "lanes_of", "part_of", "written"]
+from datastoresync.engines.relation import CannotPushDown
 
 Expression = sa.ColumnElement[Any]
 Side = Literal["left", "right"]
@@ -77,13 +75,13 @@ def written(column: Expression, kind: TypeEngine[Any], dialect: str, side: Side)
         side: Which of the two tables it is of.
 
     Raises:
-        Unfaithful: for types that are not written alike, or not exactly.
+        CannotPushDown: for types that are not written alike, or not exactly.
     """
     kind = getattr(kind, "data_type", None) or kind  # a domain is written like the type below it
     found = DIALECTS[dialect](column, kind, sa.literal_column(f"'{side}'"))
     if found is None:
         message = f"the checksums have no text for {kind!r}"
-        raise Unfaithful(message)
+        raise CannotPushDown(message)
     return found
 
 

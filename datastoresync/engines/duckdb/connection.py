@@ -17,11 +17,9 @@ from typing import Any, Final, Self
 
 import attrs
 
-from datastoresync.engines.relation import Unfaithful
+from datastoresync.engines.relation import CannotPushDown
 from datastoresync.errors import DeclarationError, MissingDependencyError
 from datastoresync.runtime import finalizer
-
-__all__ = ["DuckDB", "Instance", "interruptible", "literal"]
 
 _FOUND = "SELECT current_setting('memory_limit'), current_setting('threads')"
 _SIZE = re.compile(r"\s*([0-9.]+)\s*([KMGT]?)(i?)B\s*", re.IGNORECASE)
@@ -89,14 +87,14 @@ class DuckDB:
 
     @contextmanager
     def refusals(self, what: str) -> Iterator[None]:
-        """Turn what DuckDB refuses into `Unfaithful`: whether it is an error is for the in-memory engine to say."""
+        """Turn what DuckDB refuses into `CannotPushDown`: whether it is an error is for the in-memory engine to say."""
         library = import_module("duckdb")
         try:
             with interruptible():
                 yield
         except library.Error as error:
             reason = f"DuckDB cannot {what} ({type(error).__name__})"
-            raise Unfaithful(reason) from error
+            raise CannotPushDown(reason) from error
 
 
 class Instance:

@@ -14,14 +14,12 @@ from uuid import uuid4
 from datastoresync.engines.duckdb.connection import DuckDB, literal
 from datastoresync.engines.duckdb.held_file import HeldFile
 from datastoresync.engines.duckdb.relation import LocalRelation
-from datastoresync.engines.relation import Unfaithful
+from datastoresync.engines.relation import CannotPushDown
 from datastoresync.errors import DatastoreSyncError
 from datastoresync.syncers.files.csv_reader import read_csv
 from datastoresync.syncers.files.text_file import SHORT
 from datastoresync.syncers.records import Columns, Records
 from datastoresync.syncers.source_info import DelimitedFile, DelimitedFiles
-
-__all__ = ["DelimitedRelation", "Unreadable"]
 
 _SAMPLE = 100
 """Rows whose values stand for all others, where only their types matter."""
@@ -31,7 +29,7 @@ _ODD = "\x01"
 """Parts no column of a line that is to be read as a whole; DuckDB refuses a line that has it."""
 
 
-class Unreadable(Unfaithful):
+class Unreadable(CannotPushDown):
     """A file that DuckDB would read otherwise, or not at all, and our own reader may well."""
 
 
@@ -45,7 +43,7 @@ class DelimitedRelation(LocalRelation):
 
     Raises:
         Unreadable: if DuckDB cannot be trusted with the files.
-        Unfaithful: if anything about the values in them is for the in-memory engine to judge.
+        CannotPushDown: if anything about the values in them is for the in-memory engine to judge.
     """
 
     def __init__(self, duckdb: DuckDB, origin: DelimitedFiles, layout: Any) -> None:
@@ -63,7 +61,7 @@ class DelimitedRelation(LocalRelation):
 
     def _check(self) -> None:
         if len(self.files) > 1 and not all(map(_begun, self.files, self._held)):
-            raise Unfaithful("one of the files may have no rows")
+            raise CannotPushDown("one of the files may have no rows")
         with self.duckdb.connected() as connection:
             try:
                 with self.duckdb.refusals("read the files as strictly"):
@@ -71,7 +69,7 @@ class DelimitedRelation(LocalRelation):
                         if '"' in file.special:
                             self._check_quotes(connection, file, held)
                     self.check(connection)
-            except Unfaithful as reason:
+            except CannotPushDown as reason:
                 if reason.__cause__ is not None:
                     raise Unreadable(*reason.args) from reason
                 raise
@@ -191,13 +189,10 @@ def _check_file(file: DelimitedFile) -> None:
         raise Unreadable("its header goes over several lines")
 
 
-__all__ = ["reread"]
-
-
 def reread(origin: DelimitedFiles) -> Records:
     """Return the records of files that were looked through before, which warned of what there is to warn of.
 
-    What is wrong with them raises `Unfaithful` while they are read: the in-memory engine says what it is.
+    What is wrong with them raises `CannotPushDown` while they are read: the in-memory engine says what it is.
     """
     columns = origin.files[0].columns
 
@@ -208,7 +203,7 @@ def reread(origin: DelimitedFiles) -> Records:
                 count += len(chunk[0])
                 yield [chunk[file.columns.index(name)] for name in columns]
             if not count and len(origin.files) > 1:
-                raise Unfaithful("one of the files has no rows")
+                raise CannotPushDown("one of the files has no rows")
 
     return Records(columns, chunks(), lambda index: f"row {index + 1}")
 
@@ -225,7 +220,7 @@ def _refused(file: DelimitedFile) -> Iterator[Columns]:
                 null=file.null,
             )
         if records.origin.files[0].state != file.state:
-            raise Unfaithful("the file changed while it was read")
+            raise CannotPushDown("the file changed while it was read")
         yield from records.chunks
     except DatastoreSyncError as error:
-        raise Unfaithful("the files are not as they should be") from error
+        raise CannotPushDown("the files are not as they should be") from error

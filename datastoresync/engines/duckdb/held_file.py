@@ -6,11 +6,9 @@ import os
 import weakref
 from pathlib import Path
 
-from datastoresync.engines.relation import Unfaithful
+from datastoresync.engines.relation import CannotPushDown
 from datastoresync.errors import MalformedFileError
 from datastoresync.syncers.files.text_file import state_of
-
-__all__ = ["HeldFile"]
 
 _OWN = Path("/proc/self/fd")
 
@@ -23,7 +21,7 @@ class HeldFile:
         state: What changes when the file does; see `textfile.state_of`.
 
     Raises:
-        Unfaithful: if it is not that file any more.
+        CannotPushDown: if it is not that file any more.
     """
 
     def __init__(self, path: Path, state: tuple[int, ...]) -> None:
@@ -32,12 +30,12 @@ class HeldFile:
         try:
             self._descriptor = os.open(path, os.O_RDONLY)
         except OSError as error:
-            raise Unfaithful("the file cannot be opened again") from error
+            raise CannotPushDown("the file cannot be opened again") from error
         self.close = weakref.finalize(self, os.close, self._descriptor)
         """Lets go of it; nobody need do that who forgets it."""
         if state_of(os.fstat(self._descriptor)) != state:
             self.close()
-            raise Unfaithful("the file changed while it was read")
+            raise CannotPushDown("the file changed while it was read")
         own = _OWN / str(self._descriptor)
         self.path = str(own) if own.exists() else str(path.absolute())
         """What opens it again."""

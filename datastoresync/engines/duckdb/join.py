@@ -12,8 +12,15 @@ import attrs
 
 from datastoresync.diffing.equality import equal
 from datastoresync.engines.duckdb.connection import interruptible
-from datastoresync.engines.duckdb.types import apart, classes, declared, forms, same_declaration, surely
-from datastoresync.engines.relation import CHUNK, DISTINCT, Compared, Unfaithful, Work
+from datastoresync.engines.duckdb.types import (
+    canonical_sql,
+    classes,
+    declared,
+    never_equal,
+    same_declaration,
+    valid_sql,
+)
+from datastoresync.engines.relation import CHUNK, DISTINCT, CannotPushDown, Compared, Work
 from datastoresync.runtime import finalizer
 from datastoresync.syncers.records import Columns
 
@@ -21,11 +28,8 @@ if TYPE_CHECKING:
     from datastoresync.engines.duckdb.relation import LocalRelation
 
 
-__all__ = ["Likeness", "likeness"]
-
-
 @attrs.frozen
-class Likeness:
+class EqualitySQL:
     """How an attribute is compared.
 
     Args:
@@ -62,8 +66,8 @@ class _Column:
         return self.relation.converter(self.name)
 
     @property
-    def forms(self) -> dict[str, str]:
-        return forms(self.kind, self.converter, self.raw)
+    def canonical_sql(self) -> dict[str, str]:
+        return canonical_sql(self.kind, self.converter, self.raw)
 
     @property
     def odd(self) -> tuple[Any, ...] | None:
@@ -80,7 +84,7 @@ class _Column:
         return tuple(found)
 
 
-def likeness(connection: Any, place: int, name: str, left: LocalRelation, right: LocalRelation) -> Likeness:
+def likeness(connection: Any, place: int, name: str, left: LocalRelation, right: LocalRelation) -> EqualitySQL:
     """Return how an attribute is compared.
 
     Args:
@@ -91,7 +95,7 @@ def likeness(connection: Any, place: int, name: str, left: LocalRelation, right:
         right: The rows ``r``.
 
     Raises:
-        Unfaithful: if SQL cannot do it as Python does.
+        CannotPushDown: if SQL cannot do it as Python does.
     """
     one, other = _Column(left, "l.", name), _Column(right, "r.", name)
     if name in left.constants or name in right.constants:
@@ -100,26 +104,26 @@ def likeness(connection: Any, place: int, name: str, left: LocalRelation, right:
     same = one.kind == other.kind and same_declaration(one.converter, other.converter, one.kind)
     if same:
         ways.append(f"{one.raw} IS NOT DISTINCT FROM {other.raw}")
-    mine, theirs = one.forms, other.forms
+    mine, theirs = one.canonical_sql, other.canonical_sql
     family = next((family for family in mine if family in theirs), "")
     sure = one.odd == () and other.odd == ()
     if family == "text" and same:
-        return Likeness(name, ways[0])
+        return EqualitySQL(name, ways[0])
     if family:
         alike = f"{mine[family]} IS NOT DISTINCT FROM {theirs[family]}"
         guards = [] if sure else [f"{_surely(column)} IS TRUE" for column in (one, other)]
         ways.append(" AND ".join([*guards, alike]))
-    elif sure and apart(mine, theirs):
+    elif sure and never_equal(mine, theirs):
         # What is never equal is for the schema's check to see, and its first example is that of the least key.
-        return Likeness(name, f"({_first(mine)} IS NULL AND {_first(theirs)} IS NULL)")
+        return EqualitySQL(name, f"({_first(mine)} IS NULL AND {_first(theirs)} IS NULL)")
     if family and (sure or () in (one.odd, other.odd)):
-        return Likeness(name, _either(ways))
+        return EqualitySQL(name, _either(ways))
     few = [column.odd if family else column.values(connection) for column in (one, other)]
     if few[0] is None or few[1] is None or {one.kind, other.kind} != {"text"}:
         if not ways:
             reason = f"{name} is of types that SQL compares in another way"
-            raise Unfaithful(reason)
-        return Likeness(name, _either(ways))
+            raise CannotPushDown(reason)
+        return EqualitySQL(name, _either(ways))
     numbers = classes((one.converter, few[0]), (other.converter, few[1]))
     joins = (
         _joined(connection, f"l{place}", one, few[0], numbers[0]),
@@ -127,20 +131,20 @@ def likeness(connection: Any, place: int, name: str, left: LocalRelation, right:
     )
     ways.append(f"l.l{place} = r.r{place}")
     several = len({*few[0], *few[1]})
-    return Likeness(name, _either(ways), joins, f"{name}: {several:,} distinct values were converted in Python")
+    return EqualitySQL(name, _either(ways), joins, f"{name}: {several:,} distinct values were converted in Python")
 
 
-def _with_constant(connection: Any, place: int, one: _Column, other: _Column) -> Likeness:
+def _with_constant(connection: Any, place: int, one: _Column, other: _Column) -> EqualitySQL:
     """Return how an attribute is compared that a side has no column of."""
     name = one.name
     if name in one.relation.constants and name in other.relation.constants:
         same = equal(one.relation.constants[name], other.relation.constants[name])
-        return Likeness(name, "true" if same else "false")
+        return EqualitySQL(name, "true" if same else "false")
     column, constant = (other, one) if name in one.relation.constants else (one, other)
     values = column.values(connection)
     if values is None or column.kind != "text":
         reason = f"{name} is no column of one of the two"
-        raise Unfaithful(reason)
+        raise CannotPushDown(reason)
     value = constant.relation.constants[name]
     converted = values if column.converter is None else [column.converter.one(each) for each in values]
     numbers = [int(equal(each, value)) for each in converted]
@@ -148,7 +152,7 @@ def _with_constant(connection: Any, place: int, one: _Column, other: _Column) ->
     join = _joined(connection, f"{side}{place}", column, values, numbers)
     joins = (join, "") if side == "l" else ("", join)
     note = f"{name}: {len(values):,} distinct values were converted in Python"
-    return Likeness(name, f"coalesce({side}.{side}{place} = 1, false)", joins, note)
+    return EqualitySQL(name, f"coalesce({side}.{side}{place} = 1, false)", joins, note)
 
 
 def _joined(connection: Any, table: str, column: _Column, values: Sequence[Any], numbers: Sequence[int]) -> str:
@@ -163,7 +167,7 @@ def _joined(connection: Any, table: str, column: _Column, values: Sequence[Any],
 
 
 def _surely(column: _Column) -> str:
-    return surely(column.kind, column.converter, column.raw) or "false"
+    return valid_sql(column.kind, column.converter, column.raw) or "false"
 
 
 def _first(found: dict[str, str]) -> str:
@@ -173,8 +177,6 @@ def _first(found: dict[str, str]) -> str:
 def _either(ways: Sequence[str]) -> str:
     return " OR ".join(f"coalesce({way}, false)" for way in ways)
 
-
-__all__ = ["differing"]
 
 _PASSES = 4
 """Times that all lines are read, at most, so that those of one time fit into memory; beyond, DuckDB's own files are
@@ -193,7 +195,7 @@ def differing(left: LocalRelation, right: LocalRelation, work: Work) -> Compared
     """Return the rows of each side that have no equal on the other one.
 
     Raises:
-        Unfaithful: if an attribute cannot be compared in SQL.
+        CannotPushDown: if an attribute cannot be compared in SQL.
     """
     left.unchanged()
     right.unchanged()
@@ -337,7 +339,7 @@ def _by_column(left: LocalRelation, right: LocalRelation, work: Work) -> Compare
     if len(left.key_parts) != len(right.key_parts) or any(
         one.family != other.family for one, other in zip(left.key_parts, right.key_parts, strict=True)
     ):
-        raise Unfaithful("the idnumbers are of different types")
+        raise CannotPushDown("the idnumbers are of different types")
     unlike = _Unlike(left)
     sides = (("l", left), ("r", right))
     with left.duckdb.refusals("compare the two"):

@@ -10,11 +10,9 @@ from datastoresync.engines.duckdb.held_file import HeldFile
 from datastoresync.engines.duckdb.parquet_store import ParquetStore, Part, arrow_libraries
 from datastoresync.engines.duckdb.relation import LocalRelation
 from datastoresync.engines.duckdb.types import Kind, declared, kind_of
-from datastoresync.engines.relation import Relation, Unfaithful
+from datastoresync.engines.relation import CannotPushDown, Relation
 from datastoresync.syncers.records import Columns, Records
 from datastoresync.syncers.source_info import ParquetFile, ParquetFiles
-
-__all__ = ["ColumnarRelation"]
 
 
 class ColumnarRelation(LocalRelation):
@@ -31,7 +29,7 @@ class ColumnarRelation(LocalRelation):
         store: Ours, which is removed with the relation.
 
     Raises:
-        Unfaithful: if a value, or what a file says of itself, is for the in-memory engine to judge.
+        CannotPushDown: if a value, or what a file says of itself, is for the in-memory engine to judge.
     """
 
     def __init__(
@@ -61,18 +59,18 @@ class ColumnarRelation(LocalRelation):
         """Return the rows of Parquet files, where they are.
 
         Raises:
-            Unfaithful: if anything about them is for the in-memory engine to judge.
+            CannotPushDown: if anything about them is for the in-memory engine to judge.
         """
         pyarrow, _ = arrow_libraries()
         if not all(file.rows for file in origin.files):
-            raise Unfaithful("there is a file without rows")
+            raise CannotPushDown("there is a file without rows")
         files = [HeldFile(file.path, file.state) for file in origin.files]
         columns = origin.files[0].columns
         for name in columns:
             found = {file.types[file.columns.index(name)] for file in origin.files}
             if len(found) > 1 and any(map(pyarrow.types.is_decimal, found)):
                 message = f"{name} has other digits in some of the files"
-                raise Unfaithful(message)
+                raise CannotPushDown(message)
         parts = [_part(pyarrow, held.path, file, columns) for held, file in zip(files, origin.files, strict=True)]
         kinds = [_common(name, [part.kinds[place] for part in parts]) for place, name in enumerate(columns)]
         relation = cls(duckdb, parts, columns, kinds, layout, files=files)
@@ -84,8 +82,8 @@ class ColumnarRelation(LocalRelation):
         """Return the rows of records, which are read to their end, and written to a temporary file.
 
         Raises:
-            Unfaithful: if a column is of no plain type, or of several, or something in it is for the in-memory engine
-                to judge.
+            CannotPushDown: if a column is of no plain type or of several, or if only the in-memory engine can
+                judge it.
         """
         store = ParquetStore(duckdb, records.columns)
         for columns in records.chunks:
@@ -97,7 +95,7 @@ class ColumnarRelation(LocalRelation):
         """Return the rows of a relation that is elsewhere, through its ``arrow`` if it has one.
 
         Raises:
-            Unfaithful: if something in them is of a type that is not the same here.
+            CannotPushDown: if something in them is of a type that is not the same here.
         """
         store = ParquetStore(duckdb, relation.columns)
         arrow: Callable[[], Any] | None = getattr(relation, "arrow", None)
@@ -123,7 +121,7 @@ class ColumnarRelation(LocalRelation):
             known: How many rows there are, if somebody looked through them before.
 
         Raises:
-            Unfaithful: if something in them is for the in-memory engine to judge.
+            CannotPushDown: if something in them is for the in-memory engine to judge.
         """
         store.done()
         relation = cls(duckdb, store.parts, columns, store.kinds, layout, store=store)
@@ -147,10 +145,10 @@ class ColumnarRelation(LocalRelation):
         """Look through all rows; set `count`.
 
         Raises:
-            Unfaithful: for anything that the in-memory engine might refuse, warn of, or unite.
+            CannotPushDown: for anything that the in-memory engine might refuse, warn of, or unite.
         """
         if not self.parts:
-            raise Unfaithful("there are no rows")
+            raise CannotPushDown("there are no rows")
         with self.duckdb.connected() as connection, self.duckdb.refusals("read the rows as strictly"):
             self._check_values(connection)
             self.check(connection)
@@ -163,7 +161,7 @@ class ColumnarRelation(LocalRelation):
             for (_, found, *_), kind, name in zip(types, part.kinds, self.columns, strict=True):
                 if kind.read and found not in kind.read and found.partition("(")[0] not in kind.read:
                     message = f"DuckDB takes {name} for {found}"
-                    raise Unfaithful(message)
+                    raise CannotPushDown(message)
             seen = [f"bit_xor(hash({_quoted(name)}))" for name in part.names]
             fine = [
                 f"bool_and({kind.valid.replace('@', _quoted(name))})"
@@ -179,7 +177,7 @@ class ColumnarRelation(LocalRelation):
                 f"SELECT {', '.join([*fine, *seen])} FROM {_reading(part)}"  # noqa: S608 - names are quoted
             ).fetchone()
             if False in values[: len(fine)]:
-                raise Unfaithful("there is a value that SQL, or Python, does not have")
+                raise CannotPushDown("there is a value that SQL, or Python, does not have")
 
     # What `LocalRelation` asks.
 
@@ -231,9 +229,9 @@ def _quoted(name: str) -> str:
 def _part(pyarrow: Any, path: str, file: ParquetFile, columns: Sequence[str]) -> Part:
     """Return a file as it is read, with its columns in the order of the first file's."""
     if len({name.casefold() for name in file.header}) < len(file.header):
-        raise Unfaithful("some names of columns differ only in case, which DuckDB takes for one")
+        raise CannotPushDown("some names of columns differ only in case, which DuckDB takes for one")
     if any(mark in path for mark in "*?["):
-        raise Unfaithful("the path has characters in it that DuckDB takes for a pattern")
+        raise CannotPushDown("the path has characters in it that DuckDB takes for a pattern")
     places = [file.columns.index(name) for name in columns]
     names = tuple(file.header[file.places[place]] for place in places)
     kinds = tuple(kind_of(pyarrow, name, file.types[place]) for name, place in zip(columns, places, strict=True))
@@ -245,5 +243,5 @@ def _common(name: str, kinds: Sequence[Kind]) -> Kind:
     found = {(kind.name, kind.zone): kind for kind in kinds if kind.name != "null"}
     if len(found) > 1:
         message = f"{name} is of different types in the files"
-        raise Unfaithful(message)
+        raise CannotPushDown(message)
     return next(iter(found.values()), kinds[0])

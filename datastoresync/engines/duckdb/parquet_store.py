@@ -15,11 +15,9 @@ import attrs
 
 from datastoresync.engines.duckdb.connection import DuckDB
 from datastoresync.engines.duckdb.types import Kind, array_of, kind_of
-from datastoresync.engines.relation import Unfaithful
+from datastoresync.engines.relation import CannotPushDown
 from datastoresync.runtime import finalizer
 from datastoresync.syncers.records import Columns
-
-__all__ = ["ParquetStore", "Part", "arrow_libraries"]
 
 _ROWS = 120_000
 """Rows that are written together: as many as DuckDB reads at a time."""
@@ -31,12 +29,12 @@ def arrow_libraries() -> tuple[Any, Any]:
     """Return ``pyarrow`` and ``pyarrow.parquet``.
 
     Raises:
-        Unfaithful: if pyarrow is not installed.
+        CannotPushDown: if pyarrow is not installed.
     """
     try:
         return import_module("pyarrow"), import_module("pyarrow.parquet")
     except ImportError as error:
-        raise Unfaithful("pyarrow is not installed: pip install 'datastoresync[duckdb]'") from error
+        raise CannotPushDown("pyarrow is not installed: pip install 'datastoresync[duckdb]'") from error
 
 
 @attrs.frozen
@@ -84,7 +82,7 @@ class ParquetStore:
         """Take arrays of Arrow, one a column.
 
         Raises:
-            Unfaithful: if a column is of another type than before, or of one that SQL takes for something else.
+            CannotPushDown: if a column is of another type than before, or of one that SQL takes for something else.
         """
         mine = [self._stored(*pair) for pair in zip(self._names, arrays, strict=True)]
         wanted = [
@@ -104,7 +102,7 @@ class ParquetStore:
         """Take a chunk of Python's values.
 
         Raises:
-            Unfaithful: if they are of no plain type, or of several; see `array_of`.
+            CannotPushDown: if they are of no plain type, or of several; see `array_of`.
         """
         self.write_arrays(self.arrays(columns))
 
@@ -112,7 +110,7 @@ class ParquetStore:
         """Return some columns as arrays of Arrow, of which the first stands at this place.
 
         Raises:
-            Unfaithful: if they are of no plain type, or of several; see `array_of`.
+            CannotPushDown: if they are of no plain type, or of several; see `array_of`.
         """
         found = []
         for place, column in enumerate(columns, first):
@@ -125,7 +123,7 @@ class ParquetStore:
         if zone is not None:
             if self._zones[place] not in (None, zone):
                 message = f"{self._names[place]} holds moments of several time zones"
-                raise Unfaithful(message)
+                raise CannotPushDown(message)
             self._zones[place] = zone
 
     def done(self) -> None:
@@ -173,7 +171,7 @@ class ParquetStore:
                 return array if array.type == plain else array.cast(plain)
         except pyarrow.ArrowException as error:
             message = f"{name} holds a value that Python cannot"
-            raise Unfaithful(message) from error
+            raise CannotPushDown(message) from error
         return array
 
     def _common(self, name: str, before: Any, now: Any) -> Any:
@@ -182,7 +180,7 @@ class ParquetStore:
         if before == self._pyarrow.null():
             return now
         message = f"{name} holds values of several types"
-        raise Unfaithful(message)
+        raise CannotPushDown(message)
 
     def _flush(self) -> None:
         """Let what is held be written while the next rows come."""

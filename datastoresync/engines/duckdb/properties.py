@@ -15,11 +15,9 @@ from datastoresync.engines.duckdb.parquet import ColumnarRelation
 from datastoresync.engines.duckdb.parquet_store import ParquetStore, arrow_libraries
 from datastoresync.engines.duckdb.relation import LocalRelation
 from datastoresync.engines.duckdb.types import Kind
-from datastoresync.engines.relation import Unfaithful
+from datastoresync.engines.relation import CannotPushDown
 from datastoresync.engines.table import TableObjects
 from datastoresync.syncers.records import Columns
-
-__all__ = ["attributes_read"]
 
 _LOADS = frozenset({"LOAD_FAST", "LOAD_FAST_BORROW"})
 _BEYOND = frozenset({"locals", "vars", "eval", "exec", "dir", "_getframe", "currentframe", "stack", "__class__"})
@@ -76,8 +74,6 @@ def _read(code: CodeType) -> set[str] | None:
     return found
 
 
-__all__ = ["check_properties", "derived", "read_alike"]
-
 _EXACT = frozenset({"str", "int", "bool", "date", "UUID", "bytes"})
 """Types whose equal values nothing can tell apart."""
 _EXACT_KINDS = frozenset({"text", "int", "bool", "date", "uuid", "bytes"})
@@ -115,7 +111,7 @@ def check_properties(table: TableObjects, relation: LocalRelation, names: Sequen
         read: The columns that they read, and nothing else.
 
     Raises:
-        Unfaithful: if one raises.
+        CannotPushDown: if one raises.
     """
     for batch in _batches(relation, read):
         columns = [column.to_pylist() for column in batch.columns]
@@ -131,12 +127,12 @@ def derived(table: TableObjects, relation: LocalRelation, names: Sequence[str]) 
         names: The properties.
 
     Raises:
-        Unfaithful: if one raises, or gives values that are not of one plain type; or if it is no property.
+        CannotPushDown: if one raises, or gives values that are not of one plain type; or if it is no property.
     """
     odd = [name for name in names if not isinstance(getattr(table.layout.cls, name, None), property)]
     if odd:
         message = f"{', '.join(odd)} is no column"
-        raise Unfaithful(message)
+        raise CannotPushDown(message)
     columns = (*relation.columns, *names)
     width = len(relation.columns)
     store = ParquetStore(relation.duckdb, columns)
@@ -210,5 +206,5 @@ def _values(table: TableObjects, names: Sequence[str], objects: list[Any]) -> Co
             found.append(list(map(getattr(cls, name).fget, objects)))
         except Exception as error:  # which object it is, and what to do, the in-memory engine says
             message = f"{name} of {cls.__name__} raises {type(error).__name__}"
-            raise Unfaithful(message) from error
+            raise CannotPushDown(message) from error
     return found

@@ -18,11 +18,9 @@ import attrs
 
 from datastoresync.engines.duckdb.connection import DuckDB
 from datastoresync.engines.duckdb.join import differing
-from datastoresync.engines.duckdb.types import declared, forms, surely
-from datastoresync.engines.relation import CHUNK, DISTINCT, Compared, Page, Unfaithful, Work
+from datastoresync.engines.duckdb.types import canonical_sql, declared, valid_sql
+from datastoresync.engines.relation import CHUNK, DISTINCT, CannotPushDown, Compared, Page, Work
 from datastoresync.syncers.records import Columns
-
-__all__ = ["KeyPart", "bounded", "parts_of"]
 
 _LEAST, _MOST = -(2**63), 2**63 - 1
 _SQL_TYPES: Mapping[str, str] = MappingProxyType(
@@ -112,16 +110,16 @@ def parts_of(
         raw: Gives what its column is called in SQL.
 
     Raises:
-        Unfaithful: if SQL sorts or finds them in another way.
+        CannotPushDown: if SQL sorts or finds them in another way.
     """
     parts = []
     for name in identifiers:
         if name not in kinds:
-            raise Unfaithful("a column of the idnumber is missing")
-        found = forms(kinds[name], converter(name), f"@{raw(name)}")
+            raise CannotPushDown("a column of the idnumber is missing")
+        found = canonical_sql(kinds[name], converter(name), f"@{raw(name)}")
         known = [family for family in found if family in _SQL_TYPES]
         if not known or declared(kinds[name], converter(name))[0] == "bool":
-            raise Unfaithful("the idnumber is of a type that SQL sorts in another way")
+            raise CannotPushDown("the idnumber is of a type that SQL sorts in another way")
         parts.append(KeyPart(known[0], raw(name), found[known[0]]))
     return parts
 
@@ -157,8 +155,6 @@ def _from(parts: Sequence[KeyPart], symbol: str, values: Sequence[Any], place: i
     return f"({condition} OR ({part.sql()} = ? AND {rest}))", [*parameters, given, *more]
 
 
-__all__ = ["LocalRelation"]
-
 _BLANKS = "' ' || chr(9) || chr(10) || chr(11) || chr(12) || chr(13) || chr(28) || chr(29) || chr(30) || chr(31)"
 
 
@@ -172,7 +168,7 @@ class LocalRelation:
         layout: The class of the objects, whose converters are the meaning of the values.
 
     Raises:
-        Unfaithful: if the class cannot be made of these columns, or its idnumber not be found by SQL.
+        CannotPushDown: if the class cannot be made of these columns, or its idnumber not be found by SQL.
     """
 
     nullable = True
@@ -248,7 +244,7 @@ class LocalRelation:
         """Look through all rows once; set `count`, and `odd`: which values only their converter understands.
 
         Raises:
-            Unfaithful: for anything that the in-memory engine might refuse, warn of, or unite.
+            CannotPushDown: for anything that the in-memory engine might refuse, warn of, or unite.
         """
         texts = [part.sql() for part in self.key_parts if part.family == "text"]
         # Keys that differ in more than case differ; so one count tells of those that are twice, and of look-alikes.
@@ -264,22 +260,22 @@ class LocalRelation:
         ]
         conditions: dict[str, str] = {}
         for name in self.columns:
-            sure = surely(self.kinds[name], self.converter(name), self.raw(name), nullable=self.nullable)
+            sure = valid_sql(self.kinds[name], self.converter(name), self.raw(name), nullable=self.nullable)
             if sure != "true":
                 conditions[name] = "true" if sure is None else f"NOT {sure} IS TRUE"
                 wanted.append(f"count(*) FILTER ({conditions[name]})")
         query = f"SELECT {', '.join(wanted)} FROM {self.scan()}"  # noqa: S608 - names are ours
         self.count, distinct, keyed, look, *odd = connection.execute(query).fetchone()
         if not self.count:
-            raise Unfaithful("there are no rows")
+            raise CannotPushDown("there are no rows")
         if keyed != self.count or (look and self._some(connection, " OR ".join(none))):
-            raise Unfaithful("some rows have no idnumber")
+            raise CannotPushDown("some rows have no idnumber")
         if distinct != self.count or look:
             self._check_keys(connection)
         for (name, condition), count in zip(conditions.items(), odd, strict=True):
             self.odd[name] = self._odd(connection, name, condition) if count else ()
             if count and name in self.layout.identifiers:
-                raise Unfaithful(f"{name} has values that only its converter understands")
+                raise CannotPushDown(f"{name} has values that only its converter understands")
 
     def _some(self, connection: Any, condition: str) -> bool:
         query = f"SELECT 1 FROM {self.scan()} WHERE {condition} LIMIT 1"  # noqa: S608 - names are ours
@@ -293,7 +289,7 @@ class LocalRelation:
             try:
                 converter.column(values)
             except (ValueError, TypeError) as error:
-                raise Unfaithful(f"{name} has a value that is refused") from error
+                raise CannotPushDown(f"{name} has a value that is refused") from error
             found += values[: DISTINCT + 1 - len(found)]
         return tuple(found) if len(found) <= DISTINCT else None
 
@@ -309,7 +305,7 @@ class LocalRelation:
         keys = ", ".join(self.keys())
         query = f"SELECT count(*) FROM (SELECT DISTINCT {keys} FROM {self.scan()})"  # noqa: S608 - names are ours
         if connection.execute(query).fetchone()[0] != self.count:
-            raise Unfaithful("several rows have one idnumber")
+            raise CannotPushDown("several rows have one idnumber")
         texts = [part.family == "text" for part in self.key_parts]
         longer = [f"strlen({part.sql()}) <> length({part.sql()})" for part in self.key_parts if part.family == "text"]
         beyond = f"({' OR '.join(longer) or 'false'})"
@@ -337,7 +333,7 @@ class LocalRelation:
         unlike = connection.execute("SELECT count(*) FROM (SELECT DISTINCT * FROM folded)").fetchone()[0]
         connection.execute("DROP TABLE folded")
         if unlike != self.count:
-            raise Unfaithful("some idnumbers may look alike")
+            raise CannotPushDown("some idnumbers may look alike")
 
     # The protocol.
 
@@ -433,13 +429,13 @@ def _constants(layout: Any, columns: Collection[str]) -> dict[str, Any]:
     """Return the values of the fields that have no column.
 
     Raises:
-        Unfaithful: if these are made for each object anew, or there is none.
+        CannotPushDown: if these are made for each object anew, or there is none.
     """
     found = {}
     for name, field in (layout.fields or {}).items():
         if name not in columns:
             if not field.constant:
-                raise Unfaithful(f"there is no column {name!r}")
+                raise CannotPushDown(f"there is no column {name!r}")
             found[name] = field.default()
     return found
 

@@ -9,13 +9,11 @@ from datastoresync.engines.duckdb.parquet import ColumnarRelation
 from datastoresync.engines.duckdb.parquet_store import ParquetStore, arrow_libraries
 from datastoresync.engines.duckdb.relation import LocalRelation
 from datastoresync.engines.duckdb.types import kind_of
-from datastoresync.engines.relation import Relation, Unfaithful
+from datastoresync.engines.relation import CannotPushDown, Relation
 from datastoresync.syncers.arrow import ArrowStream
 
-__all__ = ["Bringer"]
 
-
-class Bringer:
+class Spool:
     """Remembers what was brought in of one table, as long as the table is what it was.
 
     Args:
@@ -31,7 +29,7 @@ class Bringer:
         """Return a relation with the same rows that the embedded engine reads: itself, if it is one.
 
         Raises:
-            Unfaithful: if a type in it is not the same here.
+            CannotPushDown: if a type in it is not the same here.
             SyncerError: if it cannot be read any more.
         """
         if isinstance(relation, LocalRelation):
@@ -45,9 +43,6 @@ class Bringer:
         return self._brought
 
 
-__all__ = ["stream_relation"]
-
-
 def stream_relation(duckdb: DuckDB, stream: ArrowStream, layout: Any) -> ColumnarRelation:
     """Return the rows of a stream, which is read to its end.
 
@@ -57,7 +52,7 @@ def stream_relation(duckdb: DuckDB, stream: ArrowStream, layout: Any) -> Columna
         layout: The class of the objects.
 
     Raises:
-        Unfaithful: if something in it is for the in-memory engine to judge.
+        CannotPushDown: if something in it is for the in-memory engine to judge.
     """
     pyarrow, _ = arrow_libraries()
     names = stream.schema.names
@@ -67,7 +62,7 @@ def stream_relation(duckdb: DuckDB, stream: ArrowStream, layout: Any) -> Columna
     try:
         _fill(store, stream)
         return ColumnarRelation.of_store(duckdb, store, names, layout)
-    except Unfaithful:
+    except CannotPushDown:
         stream.put_back(store.batches())
         raise
 
@@ -79,11 +74,11 @@ def _fill(store: ParquetStore, stream: ArrowStream) -> None:
             batch = next(batches, None)
         except Exception as error:
             stream.put_back((), error)
-            raise Unfaithful("it broke off") from error
+            raise CannotPushDown("it broke off") from error
         if batch is None:
             return
         try:
             store.write_arrays(batch.columns)
-        except Unfaithful:
+        except CannotPushDown:
             stream.put_back([batch])
             raise

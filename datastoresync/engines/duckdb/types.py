@@ -18,9 +18,7 @@ from uuid import UUID
 
 import attrs
 
-from datastoresync.engines.relation import Unfaithful
-
-__all__ = ["apart", "classes", "declared", "forms", "same_declaration", "surely"]
+from datastoresync.engines.relation import CannotPushDown
 
 _INT = r"[+-]?[0-9]{1,18}"
 _DECIMAL = r"[+-]?[0-9]{1,18}(\.[0-9]{1,18})?"
@@ -121,7 +119,7 @@ def present(kind: str, converter: Any, sql: str) -> str:
     return f"nullif({sql}, '')" if optional and kind == "text" and name != "str" else sql
 
 
-def surely(kind: str, converter: Any, sql: str, *, nullable: bool = True) -> str | None:
+def valid_sql(kind: str, converter: Any, sql: str, *, nullable: bool = True) -> str | None:
     """Return when a value is surely taken by a declared type, as a condition; None if only the converter can tell.
 
     Args:
@@ -146,17 +144,17 @@ def surely(kind: str, converter: Any, sql: str, *, nullable: bool = True) -> str
     return None
 
 
-def forms(kind: str, converter: Any, sql: str) -> dict[str, str]:
+def canonical_sql(kind: str, converter: Any, sql: str) -> dict[str, str]:
     """Return how a column is compared, by family, the best first; nothing if SQL cannot do it as Python does.
 
-    It holds for values that are `surely` taken; None is NULL.
+    It holds for values that are `valid_sql` taken; None is NULL.
     """
     name, _ = declared(kind, converter)
     given = present(kind, converter, sql)
     return {family: form.replace("@", given) for family, form in _FORMS.get((kind, name), {}).items()}
 
 
-def apart(left: Iterable[str], right: Iterable[str]) -> bool:
+def never_equal(left: Iterable[str], right: Iterable[str]) -> bool:
     """Say whether no two values of these families are ever equal."""
     worlds = [{_WORLDS.get(family, family) for family in families} for families in (left, right)]
     return all(worlds) and not worlds[0] & worlds[1]
@@ -204,8 +202,6 @@ def classes(*sides: tuple[Any, Sequence[Any]]) -> list[list[int]]:
 class _NaN:
     """Stands for every NaN, so that one finds another in a dictionary."""
 
-
-__all__ = ["Kind", "array_of", "kind_of"]
 
 _DIGITS = 38
 """Of the longest decimal that SQL has."""
@@ -277,7 +273,7 @@ def kind_of(pyarrow: Any, name: str, kind: Any) -> Kind:
     """Return what a column of an Arrow type holds.
 
     Raises:
-        Unfaithful: if SQL, or DuckDB, makes something else of it than Python.
+        CannotPushDown: if SQL, or DuckDB, makes something else of it than Python.
     """
     types = pyarrow.types
     if types.is_dictionary(kind):
@@ -314,7 +310,7 @@ def kind_of(pyarrow: Any, name: str, kind: Any) -> Kind:
     if str(kind) == "extension<arrow.uuid>":
         return _UUID_KIND
     message = f"{name} is of the Arrow type {kind}"
-    raise Unfaithful(message)
+    raise CannotPushDown(message)
 
 
 def _timestamp(pyarrow: Any, kind: Any) -> Kind:
@@ -354,7 +350,7 @@ def array_of(pyarrow: Any, name: str, values: Sequence[Any]) -> tuple[Any, Any]:
     Without any value but None, it is a column of nulls, which goes with every other type.
 
     Raises:
-        Unfaithful: if they are not of one plain type, or would not come back as they are.
+        CannotPushDown: if they are not of one plain type, or would not come back as they are.
     """
     kinds = set(map(type, values)) - {type(None)}
     if not kinds:
@@ -362,7 +358,7 @@ def array_of(pyarrow: Any, name: str, values: Sequence[Any]) -> tuple[Any, Any]:
     kind = kinds.pop()
     if kinds:
         message = f"{name} holds values of several types"
-        raise Unfaithful(message)
+        raise CannotPushDown(message)
     try:
         if kind in _PLAIN:
             return pyarrow.array(values, _PLAIN[kind](pyarrow)), None
@@ -377,9 +373,9 @@ def array_of(pyarrow: Any, name: str, values: Sequence[Any]) -> tuple[Any, Any]:
             return pyarrow.ExtensionArray.from_storage(pyarrow.uuid(), storage), None
     except (pyarrow.ArrowException, ValueError, OverflowError, TypeError) as error:
         message = f"{name} holds a value that Arrow cannot"
-        raise Unfaithful(message) from error
+        raise CannotPushDown(message) from error
     message = f"{name} holds values of the type {kind.__name__}"
-    raise Unfaithful(message)
+    raise CannotPushDown(message)
 
 
 def _moments(pyarrow: Any, name: str, values: Sequence[datetime | None]) -> tuple[Any, Any]:
@@ -387,7 +383,7 @@ def _moments(pyarrow: Any, name: str, values: Sequence[datetime | None]) -> tupl
     zone = zones.pop()
     if zones or any(value is not None and zone is None and value.fold for value in values):
         message = f"{name} holds moments of several time zones"
-        raise Unfaithful(message)
+        raise CannotPushDown(message)
     return pyarrow.array(values, pyarrow.timestamp("us", None if zone is None else "UTC")), zone
 
 
@@ -396,5 +392,5 @@ def _decimals(pyarrow: Any, name: str, values: Sequence[Decimal | None]) -> Any:
     exponent = exponents.pop()
     if exponents or not isinstance(exponent, int) or not -_DIGITS <= exponent <= 0:
         message = f"{name} holds decimals with different numbers of digits behind the point"
-        raise Unfaithful(message)
+        raise CannotPushDown(message)
     return pyarrow.array(values, pyarrow.decimal128(_DIGITS, -exponent))

@@ -16,11 +16,9 @@ import sqlalchemy as sa
 
 from datastoresync.engines.postgresql.relation import StoredRelation
 from datastoresync.engines.postgresql.types import StoredColumn
-from datastoresync.engines.relation import Unfaithful
+from datastoresync.engines.relation import CannotPushDown
 from datastoresync.errors import MissingDependencyError, SyncerError
 from datastoresync.syncers.sql.errors import without_secrets
-
-__all__ = ["has_adbc", "pull"]
 
 _MISSING = "pulling the rows of a table needs pyarrow: pip install 'datastoresync[arrow]'"
 _MOST_DIGITS = 76
@@ -38,7 +36,7 @@ def has_adbc() -> bool:
     return True
 
 
-def pull(relation: StoredRelation) -> Any:
+def to_arrow(relation: StoredRelation) -> Any:
     """Return a ``pyarrow.RecordBatchReader`` of all rows, in any order, as they were when they were imported.
 
     What `read_arrow` makes of it are the values that `SQLSyncer.read` gives: their types, the digits of a decimal, and
@@ -49,7 +47,7 @@ def pull(relation: StoredRelation) -> Any:
 
     Raises:
         MissingDependencyError: pyarrow is not installed.
-        Unfaithful: A column has no counterpart in Arrow.
+        CannotPushDown: A column has no counterpart in Arrow.
         SyncerError: The table was changed since, or the database ended the snapshot; while rows are read, too.
     """
     try:
@@ -118,10 +116,10 @@ def _arrow_type(pyarrow: Any, column: StoredColumn, zone: str) -> Any:
         return kinds[column.kind]()
     if column.precision is None or column.scale is None:
         message = f"{column.attribute} is a numeric without a scale, whose digits Arrow would not keep"
-        raise Unfaithful(message)
+        raise CannotPushDown(message)
     if not 0 <= column.scale <= column.precision <= _MOST_DIGITS:
         message = f"{column.attribute} has digits where Arrow has none"
-        raise Unfaithful(message)
+        raise CannotPushDown(message)
     return pyarrow.decimal256(column.precision, column.scale)
 
 

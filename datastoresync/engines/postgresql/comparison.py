@@ -18,10 +18,8 @@ import sqlalchemy as sa
 from datastoresync.engines.postgresql.keys import Keys
 from datastoresync.engines.postgresql.source import Source
 from datastoresync.engines.postgresql.types import StoredColumn, counterpart, form_of
-from datastoresync.engines.relation import Unfaithful
+from datastoresync.engines.relation import CannotPushDown
 from datastoresync.syncers.records import Columns
-
-__all__ = ["Part", "differing_rows", "refuse_other_names", "side_by_side", "streamed"]
 
 _ROWS = 10_000
 _SENT = 1000
@@ -49,7 +47,7 @@ class Part:
         """Return a source as a part; None for the name that it has.
 
         Raises:
-            Unfaithful: A part of the key has no counterpart.
+            CannotPushDown: A part of the key has no counterpart.
         """
         selectable = source.selectable if name is None else source.selectable.alias(name)
         columns = {column.attribute: column for column in source.columns_of(selectable)}
@@ -68,7 +66,7 @@ def differing_rows(left: Part, right: Part, attributes: Sequence[str]) -> sa.Sel
     keys.
 
     Raises:
-        Unfaithful: Values of an attribute, or of the key, are not equal in the database just where they are in Python.
+        CannotPushDown: Values of an attribute, or of the key, are equal elsewhere in the database than in Python.
     """
     pairs = [counterpart("the key", one, other) for one, other in zip(left.keys.forms, right.keys.forms, strict=True)]
     values = []
@@ -136,8 +134,8 @@ def _sent(cursor: Any, statement: str, parameters: Mapping[str, Any]) -> Any:
 
 
 def refuse_other_names(left: Sequence[str], right: Sequence[str], attributes: Sequence[str]) -> None:
-    """Raise `Unfaithful` unless both sides have all of the attributes."""
+    """Raise `CannotPushDown` unless both sides have all of the attributes."""
     for name in attributes:
         if name not in left or name not in right:
             message = f"{name} is no column of both sides"
-            raise Unfaithful(message)
+            raise CannotPushDown(message)

@@ -25,8 +25,6 @@ from datastoresync.engines.postgresql.types import Form
 from datastoresync.engines.relation import Page
 from datastoresync.syncers.sql.read import chunks_of
 
-__all__ = ["KEYS", "Keys"]
-
 KEYS: Final[Mapping[str, tuple[type, TypeEngine[Any]]]] = MappingProxyType(
     {
         "bytea": (bytes, sa.LargeBinary()),
@@ -160,15 +158,13 @@ def _storable(text: str) -> tuple[str, int]:
     return (before, 1) if found[0] == "\0" else (before + _FIRST_BEHIND_SURROGATES, -1)
 
 
-__all__ = ["Alike"]
-
 _BLANKS: Final = " \t\n\v\f\r\x1c\x1d\x1e\x1f"
 """What Python strips of a text in ASCII."""
 _STREAMED: Final = {"stream_results": True}
 
 
 @attrs.frozen(eq=False)
-class Alike:
+class LookalikeKeys:
     """The keys of a relation, as far as they are texts.
 
     Args:

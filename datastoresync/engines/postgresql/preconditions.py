@@ -14,16 +14,14 @@ from datastoresync.engines.postgresql.comparison import Part
 from datastoresync.engines.postgresql.keys import KEYS
 from datastoresync.engines.postgresql.source import Source
 from datastoresync.engines.postgresql.types import form_of
-from datastoresync.engines.relation import Unfaithful
-
-__all__ = ["converters_of", "doubts_of"]
+from datastoresync.engines.relation import CannotPushDown
 
 
 def converters_of(source: Source, layout: Any) -> dict[str, Any]:
     """Return how each attribute is converted.
 
     Raises:
-        Unfaithful: The class does not take these columns, or converts one of them by itself.
+        CannotPushDown: The class does not take these columns, or converts one of them by itself.
     """
     fields = layout.fields
     columns = source.columns
@@ -35,26 +33,26 @@ def converters_of(source: Source, layout: Any) -> dict[str, Any]:
         unknown = [name for name in columns if name not in fields]
     if missing or unknown:
         message = f"{(missing or unknown)[0]} is not both a column and a field"
-        raise Unfaithful(message)
+        raise CannotPushDown(message)
     if fields is None:
         return dict.fromkeys(columns)
     own = next((name for name in columns if fields[name].converter is None), None)
     if own is not None:
         message = f"{own} has a converter of its own"
-        raise Unfaithful(message)
+        raise CannotPushDown(message)
     return {name: fields[name].converter for name in columns}
 
 
-def doubts_of(source: Source, part: Part, layout: Any) -> Iterator[tuple[str, sa.ColumnElement[bool]]]:
+def preconditions_of(source: Source, part: Part, layout: Any) -> Iterator[tuple[str, sa.ColumnElement[bool]]]:
     """Yield what would make an import refuse a row, or the driver fail: a reason, and when it is so.
 
     Raises:
-        Unfaithful: That cannot be told of some column.
+        CannotPushDown: That cannot be told of some column.
     """
     for name, form in zip(layout.identifiers, part.keys.forms, strict=True):
         if form.family not in KEYS:
             message = f"{name} is {form.family}, whose order may be another one in the database"
-            raise Unfaithful(message)
+            raise CannotPushDown(message)
         if form.family in ("text", "bytea"):
             empty = sa.literal("" if form.family == "text" else b"", KEYS[form.family][1])
             yield f"{name} is empty somewhere", form.value == empty

@@ -13,20 +13,18 @@ import attrs
 import sqlalchemy as sa
 
 from datastoresync.engines.postgresql.comparison import Part, differing_rows, refuse_other_names, side_by_side, streamed
-from datastoresync.engines.postgresql.keys import Alike
-from datastoresync.engines.postgresql.preconditions import converters_of, doubts_of
+from datastoresync.engines.postgresql.keys import LookalikeKeys
+from datastoresync.engines.postgresql.preconditions import converters_of, preconditions_of
 from datastoresync.engines.postgresql.served import differing_far_apart
 from datastoresync.engines.postgresql.snapshot import Snapshot, snapshot_of
 from datastoresync.engines.postgresql.source import Source, query_source, table_source
-from datastoresync.engines.relation import Compared, Page, Relation, Unfaithful, Work
+from datastoresync.engines.relation import CannotPushDown, Compared, Page, Relation, Work
 from datastoresync.errors import SyncerError
 from datastoresync.syncers.changes import Table
 from datastoresync.syncers.records import Columns
 from datastoresync.syncers.source_info import StoredRows
 from datastoresync.syncers.sql.read import chunks_of
 from datastoresync.syncers.sql.syncer import SQLSyncer
-
-__all__ = ["StoredRelation", "open_stored"]
 
 _SAMPLE = 100
 _STREAMED = {"stream_results": True}
@@ -43,7 +41,7 @@ class StoredRelation:
         layout: The class of its objects.
 
     Raises:
-        Unfaithful: There is something in it that only an import row by row can judge.
+        CannotPushDown: There is something in it that only an import row by row can judge.
         SyncerError: It cannot be read.
     """
 
@@ -54,7 +52,7 @@ class StoredRelation:
         self.columns: tuple[str, ...] = tuple(source.columns)
         self.identifiers = layout.identifiers
         self._part = Part.of(source, layout.identifiers, converters_of(source, layout), None)
-        self._doubts = dict(doubts_of(source, self._part, layout))
+        self._doubts = dict(preconditions_of(source, self._part, layout))
         self.snapshot = snapshot
         self.place: Hashable = snapshot.place
         self._let_go = snapshot.hold(self)
@@ -109,20 +107,20 @@ class StoredRelation:
         would.
 
         Raises:
-            Unfaithful: The database cannot.
+            CannotPushDown: The database cannot.
             SyncerError: A table was changed since, or the database ended the snapshot; while rows are read, too.
         """
         if not isinstance(other, StoredRelation) or self.place != other.place:
             message = "the other side is elsewhere"
-            raise Unfaithful(message)
+            raise CannotPushDown(message)
         refuse_other_names(self.columns, other.columns, work.attributes)
         if len(self.identifiers) != len(other.identifiers):
             message = "the keys have different numbers of parts"
-            raise Unfaithful(message)
+            raise CannotPushDown(message)
         paths = {one.source.search_path for one in (self, other)} - {None}
         if len(paths) > 1:
             message = "the queries look for their tables in different schemas"
-            raise Unfaithful(message)
+            raise CannotPushDown(message)
         left = Part.of(self.source, self.identifiers, work.left, "mine")
         right = Part.of(other.source, other.identifiers, work.right, "theirs")
         statement = differing_rows(left, right, work.attributes)
@@ -141,9 +139,9 @@ class StoredRelation:
 
     def arrow(self) -> Any:
         """Return a ``pyarrow.RecordBatchReader`` of all rows; see `pulling.pull`, which needs pyarrow."""
-        from datastoresync.engines.postgresql.arrow import pull
+        from datastoresync.engines.postgresql.arrow import to_arrow
 
-        return pull(self)
+        return to_arrow(self)
 
     def close(self) -> None:
         """Let go of the snapshot; nothing is asked afterwards."""
@@ -195,7 +193,7 @@ class StoredRelation:
         """Return the number of rows, in the one pass that also looks for what only an import can judge."""
         part, source = self._part, self.source
         doubtful = sa.func.bool_or(sa.or_(sa.false(), *self._doubts.values()))
-        alike = Alike(part.selectable, part.keys)
+        alike = LookalikeKeys(part.selectable, part.keys)
         with snapshot.reading(source.search_path) as connection:
             source.check(connection)
             wanted = sa.select(sa.func.count(), doubtful, alike.plain).select_from(part.selectable)
@@ -203,17 +201,17 @@ class StoredRelation:
             if doubted:
                 for reason, doubt in self._doubts.items():
                     if _any(connection, sa.select(sa.literal(1)).select_from(part.selectable).where(doubt)):
-                        raise Unfaithful(reason)
+                        raise CannotPushDown(reason)
             if not any(index <= set(self.identifiers) for index in source.unique):
                 groups = sa.select(sa.literal(1)).select_from(part.selectable).group_by(*part.keys.values)
                 if _any(connection, groups.having(sa.func.count() > 1)):
                     message = "an idnumber is there twice"
-                    raise Unfaithful(message)
+                    raise CannotPushDown(message)
             everywhere = snapshot.encoding != "UTF8"
             suspected = plain is False and (everywhere or alike.suspected(connection))
             if suspected and alike.found(connection, everywhere=everywhere):
                 message = "some idnumbers may look alike"
-                raise Unfaithful(message)
+                raise CannotPushDown(message)
         return int(count)
 
     @property
@@ -259,8 +257,8 @@ def open_stored(
         layout: The class of the objects.
 
     Raises:
-        Unfaithful: It has to be read; the reason is said in a few words. What is wrong with it, if anything is, shows
-            then, as it always does.
+        CannotPushDown: It has to be read; the reason is in the message. An error in the data shows then,
+            as always.
     """
     database = syncer._database  # noqa: SLF001 - as its other methods, this one is only kept in a file of its own
     try:
@@ -277,7 +275,7 @@ def open_stored(
             let_go()
     except SyncerError as error:
         message = "it cannot be read in place"
-        raise Unfaithful(message) from error
+        raise CannotPushDown(message) from error
 
 
 def _any(connection: sa.Connection, statement: sa.Select[Any]) -> bool:
@@ -306,8 +304,6 @@ class _Holder:
     """Holds a snapshot until a relation does."""
 
 
-__all__ = ["open_large"]
-
 _SUPPORTED = "postgresql"
 _ESTIMATE = sa.text("SELECT reltuples FROM pg_class WHERE oid = CAST(to_regclass(:name) AS oid)")
 """How many rows a table had when it was last looked through; -1 if it never was."""
@@ -322,13 +318,13 @@ def open_large(origin: StoredRows, layout: Any, least: int) -> StoredRelation | 
         least: The number of rows from which on it stays where it is; 0 for any number.
 
     Raises:
-        Unfaithful: with the reason why it must be read.
+        CannotPushDown: with the reason why it must be read.
     """
     database = origin.syncer._database  # noqa: SLF001 - as its other methods, this one is only kept in a file of its own
     if database.dialect != _SUPPORTED:
         if least:  # nobody asked for it
             return None
-        raise Unfaithful(f"it is in {database.dialect}, which is read into memory")
+        raise CannotPushDown(f"it is in {database.dialect}, which is read into memory")
     if least:
         try:
             with database.reading() as connection, database.refusals("count the rows of"):

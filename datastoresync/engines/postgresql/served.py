@@ -15,12 +15,10 @@ from sqlalchemy.types import TypeEngine
 from datastoresync.engines.checksum.comparison import Served, differing_by_ranges
 from datastoresync.engines.postgresql.comparison import refuse_other_names
 from datastoresync.engines.postgresql.types import Form, StoredColumn, form_of
-from datastoresync.engines.relation import Compared, Unfaithful, Work
+from datastoresync.engines.relation import CannotPushDown, Compared, Work
 
 if TYPE_CHECKING:
     from datastoresync.engines.postgresql.relation import StoredRelation
-
-__all__ = ["differing_far_apart"]
 
 _TYPES: Final[Mapping[str, TypeEngine[Any]]] = MappingProxyType(
     {
@@ -48,12 +46,12 @@ def differing_far_apart(left: StoredRelation, right: StoredRelation, work: Work)
         work: What is compared; the identifiers need not be among its attributes.
 
     Raises:
-        Unfaithful: A type cannot be told by its checksum, or so much differs that reading everything is quicker.
+        CannotPushDown: A type cannot be told by its checksum, or so much differs that reading everything is quicker.
         SyncerError: A table was changed since, or a database ended the snapshot; while rows are read, too.
     """
     if left.identifiers != right.identifiers:
         message = "the keys have different names"
-        raise Unfaithful(message)
+        raise CannotPushDown(message)
     refuse_other_names(left.columns, right.columns, work.attributes)
     sides = (_served(left, work.left), _served(right, work.right))
     return differing_by_ranges(*sides, [name for name in work.attributes if name not in left.identifiers])
@@ -65,7 +63,7 @@ def _served(relation: StoredRelation, converters: Mapping[str, Any]) -> Served:
     changed = {name: form.value for name, form in forms.items() if not _plain(columns[name], form)}
     if odd := next((name for name in relation.identifiers if name in changed), None):
         message = f"{odd} is {columns[odd].kind} in the database, and another type here"
-        raise Unfaithful(message)
+        raise CannotPushDown(message)
     return Served(
         connect=relation.asked,
         source=relation.source.selectable,

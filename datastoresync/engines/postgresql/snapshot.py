@@ -11,13 +11,11 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from datastoresync.engines.relation import Unfaithful
+from datastoresync.engines.relation import CannotPushDown
 from datastoresync.errors import DatastoreSyncError, SyncerError
 from datastoresync.runtime import finalizer
 from datastoresync.syncers.sql.database import Database
 from datastoresync.syncers.sql.errors import DATABASE_ERRORS, reason_of
-
-__all__ = ["Snapshot", "snapshot_of"]
 
 _MOST = 16
 """Snapshots of one database that are held at a time: each is a connection, and a server has a hundred or so."""
@@ -51,7 +49,7 @@ class Snapshot:
         database: Of which; PostgreSQL through psycopg.
 
     Raises:
-        Unfaithful: The server would end it too soon.
+        CannotPushDown: The server would end it too soon.
         SyncerError: The database cannot be opened.
     """
 
@@ -86,7 +84,7 @@ class Snapshot:
         if facts.patience is not None and facts.patience < _PATIENCE:
             self.close()
             reason = f"the server ends transactions that are idle for {facts.patience / 1000:g} s"
-            raise Unfaithful(reason)
+            raise CannotPushDown(reason)
 
     @property
     def closed(self) -> bool:
@@ -223,16 +221,16 @@ def snapshot_of(database: Database) -> Snapshot:
     """Return a snapshot of what a database is like now: one that is there if nothing happened since, or a new one.
 
     Raises:
-        Unfaithful: There can be none, or there are too many already.
+        CannotPushDown: There can be none, or there are too many already.
         SyncerError: The database cannot be opened.
     """
     if database.dialect != "postgresql" or database.engine.dialect.driver != "psycopg":
         shown = f"{database.dialect} through {database.engine.dialect.driver}"
         message = f"{shown} is not asked to compare by itself"
-        raise Unfaithful(message)
+        raise CannotPushDown(message)
     if database.shares_its_connection:
         message = "the engine has a single connection"
-        raise Unfaithful(message)
+        raise CannotPushDown(message)
     if database.snapshots:
         with database.reading() as connection, database.refusals("cannot read from"):
             moment = connection.execute(sa.text(_MOMENT)).scalar_one()
@@ -242,7 +240,7 @@ def snapshot_of(database: Database) -> Snapshot:
                 return snapshot
     if len(database.snapshots) >= _MOST:
         message = f"{_MOST} states of the database are held already"
-        raise Unfaithful(message)
+        raise CannotPushDown(message)
     snapshot = Snapshot(database)
     database.snapshots.add(snapshot)
     return snapshot

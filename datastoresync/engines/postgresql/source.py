@@ -16,12 +16,10 @@ from sqlalchemy.sql.elements import quoted_name
 
 from datastoresync.engines.postgresql.snapshot import Snapshot
 from datastoresync.engines.postgresql.types import KINDS, StoredColumn
-from datastoresync.engines.relation import Unfaithful
+from datastoresync.engines.relation import CannotPushDown
 from datastoresync.errors import SyncerError
 from datastoresync.syncers.changes import Table
 from datastoresync.syncers.sql.catalog import Catalogue, Target
-
-__all__ = ["check_query"]
 
 _FICKLE = re.compile(
     r"\b(limit|offset|fetch|tablesample|distinct\s+on|over|array_agg|string_agg|\w+_agg"
@@ -55,17 +53,17 @@ WHERE o.oid >= 16384 AND p.provolatile <> 'i'
 
 
 def check_query(connection: sa.Connection, text: str) -> None:
-    """Raise `Unfaithful` if a query may give other rows each time, as far as that is not because of the tables."""
+    """Raise `CannotPushDown` if a query may give other rows each time, as far as that is not because of the tables."""
     if fickle := _MOMENT.search(text):
         message = f"a query with {fickle[1].lower()!r} may give other rows each time"
-        raise Unfaithful(message)
+        raise CannotPushDown(message)
     if "\\'" in text or re.search(r'\bu&["\']', text, re.IGNORECASE):
         message = "a query with escapes is sent as it is"
-        raise Unfaithful(message)
+        raise CannotPushDown(message)
     bare = _HIDDEN.sub(_bare, text)
     if fickle := _FICKLE.search(bare):
         message = f"a query with {fickle[0].upper()} may give other rows each time"
-        raise Unfaithful(message)
+        raise CannotPushDown(message)
     names = {
         "called": sorted({_name(found) for found in _CALLED.findall(bare)}),
         "words": sorted({_name(found) for found in _WORD.findall(bare)}),
@@ -74,11 +72,11 @@ def check_query(connection: sa.Connection, text: str) -> None:
     function = connection.execute(sa.text(_FUNCTION), names).scalar()
     if function is not None:
         message = f"{function}() may give something else each time"
-        raise Unfaithful(message)
+        raise CannotPushDown(message)
     operator = connection.execute(sa.text(_OPERATION), {"operators": sorted(set(_OPERATOR.findall(bare)))}).scalar()
     if operator is not None:
         message = f"the operator {operator} may give something else each time"
-        raise Unfaithful(message)
+        raise CannotPushDown(message)
 
 
 def _bare(found: re.Match[str]) -> str:
@@ -89,15 +87,13 @@ def _bare(found: re.Match[str]) -> str:
         return "''"
     if "/*" in found[0][2:]:
         message = "a query with a comment in a comment is sent as it is"
-        raise Unfaithful(message)
+        raise CannotPushDown(message)
     return " "
 
 
 def _name(word: str) -> str:
     return word[1:-1].replace('""', '"') if word.startswith('"') else word.lower()
 
-
-__all__ = ["Source", "query_source", "table_source"]
 
 _PARAMETER = re.compile(r"(?<![:\w\\]):(?=\w)")
 _OF_TABLE = """
@@ -198,7 +194,7 @@ def table_source(snapshot: Snapshot, table: Table, attributes: Sequence[str] | N
 
     Raises:
         SyncerError: It, or a column, is not there.
-        Unfaithful: One of its attributes has no counterpart in the database.
+        CannotPushDown: One of its attributes has no counterpart in the database.
     """
     with snapshot.reading() as connection:
         target = Target(Catalogue(connection, snapshot.database.name, indexes=False), table)
@@ -206,7 +202,7 @@ def table_source(snapshot: Snapshot, table: Table, attributes: Sequence[str] | N
         target.check(names)
         if linked := next((name for name in names if name in target.links), None):
             message = f"{linked} is a membership"
-            raise Unfaithful(message)
+            raise CannotPushDown(message)
         named = {"name": connection.dialect.identifier_preparer.format_table(target.stored.table)}
         facts = connection.execute(sa.text(_OF_TABLE), named).one()
         # With its schema, so that it is found wherever the comparison looks for names.
@@ -235,12 +231,12 @@ def query_source(snapshot: Snapshot, query: str, parameters: Mapping[str, Any] |
 
     Raises:
         SyncerError: The database refuses it.
-        Unfaithful: It may give other rows when it is asked again, or has a column without a counterpart.
+        CannotPushDown: It may give other rows when it is asked again, or has a column without a counterpart.
     """
     text = query.strip().rstrip(";")
     if "\\" in text and ":" in text:
         message = "a query with backslashes is sent as it is"
-        raise Unfaithful(message)
+        raise CannotPushDown(message)
     with snapshot.reading() as connection:
         check_query(connection, text)
         # On a line of its own, as it may end in a comment.
@@ -253,7 +249,7 @@ def query_source(snapshot: Snapshot, query: str, parameters: Mapping[str, Any] |
             names = [column.name for column in described]
         if len(set(names)) < len(names) or not names:
             message = "the query has columns without names of their own"
-            raise Unfaithful(message)
+            raise CannotPushDown(message)
         found = clause.columns(*(sa.column(quoted_name(name, quote=True)) for name in names)).subquery("query")
         selectable = _numbered(found, found.columns.values())
         return _judged(
@@ -285,7 +281,7 @@ def _described(
         kind = "enum" if column.type_code in enums else KINDS.get(column.type_code)
         if kind is None or (kind == "char" and column.display_size is None):
             message = f"{name} is of a type without a counterpart"
-            raise Unfaithful(message)
+            raise CannotPushDown(message)
         found[name] = StoredColumn(
             name, kind, here, not required.get(name), column.display_size, column.precision, column.scale
         )
@@ -296,21 +292,21 @@ def _judged(connection: sa.Connection, source: Source) -> Source:
     """Return a source with what there is to know of its tables.
 
     Raises:
-        Unfaithful: What is in one of them is not all that decides on its rows.
+        CannotPushDown: What is in one of them is not all that decides on its rows.
     """
     origins = _origins(connection, source.selectable)  # this locks the tables
     kinds = dict(map(tuple, connection.execute(sa.text(_LOCKED))))
     if "v" in kinds.values():
         message = "there is a view in it, which may give other rows each time"
-        raise Unfaithful(message)
+        raise CannotPushDown(message)
     files, hidden = _files(connection, list(kinds))
     if hidden:
         message = "its rows are not all for everybody"
-        raise Unfaithful(message)
+        raise CannotPushDown(message)
     tables, scans = _scanned(connection, source)
     if elsewhere := next((scan for scan in _ELSEWHERE if scan in scans), None):
         message = f"there is a {elsewhere.lower()} in it, which may give other rows each time"
-        raise Unfaithful(message)
+        raise CannotPushDown(message)
     return attrs.evolve(source, files=files, tables=tables, origins=origins)
 
 

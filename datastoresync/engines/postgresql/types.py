@@ -15,9 +15,7 @@ from uuid import UUID
 import attrs
 import sqlalchemy as sa
 
-from datastoresync.engines.relation import Unfaithful
-
-__all__ = ["KINDS", "Form", "StoredColumn", "counterpart", "form_of"]
+from datastoresync.engines.relation import CannotPushDown
 
 KINDS: Final[Mapping[int, str]] = MappingProxyType(
     {
@@ -141,7 +139,7 @@ def form_of(stored: StoredColumn, converter: Any) -> Form:
         converter: To its declared type; None if it is taken as it is.
 
     Raises:
-        Unfaithful: No value in the database is sure to be equal where the converted ones are.
+        CannotPushDown: No value in the database is sure to be equal where the converted ones are.
     """
     kind, value = stored.kind, stored.value
     family = {"char": "text", "enum": "text", "float4": "float", "float8": "float"}.get(kind, kind)
@@ -157,14 +155,14 @@ def form_of(stored: StoredColumn, converter: Any) -> Form:
     if wanted == {float} and kind in _EXACT_IN_FLOAT:
         return Form("float", sa.cast(value, sa.Double))
     message = f"{stored.attribute} is {kind} in the database and declared {converter.describe}"
-    raise Unfaithful(message)
+    raise CannotPushDown(message)
 
 
 def counterpart(name: str, left: Form, right: Form) -> tuple[sa.ColumnElement[Any], sa.ColumnElement[Any]]:
     """Return the values of both sides in one type.
 
     Raises:
-        Unfaithful: They have none in which they are equal just where Python's are.
+        CannotPushDown: They have none in which they are equal just where Python's are.
     """
     families = {left.family, right.family}
     if len(families) == 1 or families == {"int", "numeric"}:
@@ -180,7 +178,7 @@ def counterpart(name: str, left: Form, right: Form) -> tuple[sa.ColumnElement[An
     if families == {"int", "float"} and all(form.exact for form in (left, right) if form.family == "int"):
         return left.value, right.value
     message = f"{name} is {left.family} on one side and {right.family} on the other"
-    raise Unfaithful(message)
+    raise CannotPushDown(message)
 
 
 def _kinds(converter: Any) -> frozenset[type]:

@@ -5,15 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from datastoresync.engines.relation import Compared, Unfaithful, Work
+from datastoresync.engines.relation import CannotPushDown, Compared, Work
 from datastoresync.engines.spark.dataframe import chunks
 from datastoresync.engines.spark.types import form, same_declaration
 from datastoresync.syncers.records import Columns
 
 if TYPE_CHECKING:
     from datastoresync.engines.spark.relation import SparkRelation
-
-__all__ = ["differing"]
 
 
 def differing(left: SparkRelation, right: SparkRelation, work: Work, held: list[Any]) -> Compared:
@@ -28,12 +26,12 @@ def differing(left: SparkRelation, right: SparkRelation, work: Work, held: list[
         held: Takes what is to be freed.
 
     Raises:
-        Unfaithful: if idnumbers or an attribute cannot be compared there.
+        CannotPushDown: if idnumbers or an attribute cannot be compared there.
     """
     from pyspark.sql import functions
 
     if left.families != right.families:
-        raise Unfaithful("the idnumbers are of different types")
+        raise CannotPushDown("the idnumbers are of different types")
     conditions = [_equal(left, right, work, name) for name in work.attributes]
     keys = [f"k{place}" for place in range(len(left.families))]
     sides = [
@@ -72,5 +70,5 @@ def _equal(left: SparkRelation, right: SparkRelation, work: Work, name: str) -> 
             return f"({one.sql} <=> {other.sql})"
         return raw if one.sql == mine else f"({raw} OR {one.sql} <=> {other.sql})"
     if not alike:
-        raise Unfaithful(f"Spark cannot compare {name} as Python does")
+        raise CannotPushDown(f"Spark cannot compare {name} as Python does")
     return raw

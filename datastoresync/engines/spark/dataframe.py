@@ -15,8 +15,6 @@ from datastoresync.errors import ColumnError, MissingDependencyError, SyncerErro
 from datastoresync.syncers.arrow import read_arrow
 from datastoresync.syncers.records import Columns, Records
 
-__all__ = ["SparkRows", "chunks", "is_spark", "read_spark", "stopped"]
-
 _MISSING = "rows of Spark come as Arrow batches: pip install 'datastoresync[spark]'"
 
 

@@ -10,14 +10,12 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from datastoresync.engines.relation import Compared, Page, Unfaithful, Work
+from datastoresync.engines.relation import CannotPushDown, Compared, Page, Work
 from datastoresync.engines.spark.comparison import differing
 from datastoresync.engines.spark.dataframe import chunks, stopped
 from datastoresync.engines.spark.types import Form, key_form, kind_of, surely
 from datastoresync.errors import DataWarning
 from datastoresync.syncers.records import Columns
-
-__all__ = ["checked"]
 
 _ASKED = 10_000
 """Distinct values of one column that are shown to its converter, at most."""
@@ -33,7 +31,7 @@ def checked(relation: SparkRelation, name: str) -> int:
         name: The branch as a person would name it, for the warning.
 
     Raises:
-        Unfaithful: if anything is for the in-memory engine to judge.
+        CannotPushDown: if anything is for the in-memory engine to judge.
         SyncerError: if Spark cannot run the query.
     """
     keys = relation.keys()
@@ -59,12 +57,12 @@ def checked(relation: SparkRelation, name: str) -> int:
         raise stopped(error, "the DataFrame") from None  # it may quote rows
     count: int = found["rows"]
     if not count:
-        raise Unfaithful("there are no rows")
+        raise CannotPushDown("there are no rows")
     unsure = [column for column, one in sure.items() if one is None or found[relation.raw(column)]]
     if found["none"] or found["empty"] or any(part in unsure for part in relation.layout.identifiers):
-        raise Unfaithful("some rows have no idnumber, or one that Spark reads in another way")
+        raise CannotPushDown("some rows have no idnumber, or one that Spark reads in another way")
     if found["distinct"] != count:
-        raise Unfaithful("some rows have an idnumber that another row has too")
+        raise CannotPushDown("some rows have an idnumber that another row has too")
     for column in unsure:
         _ask(relation, column, "true" if sure[column] is None else f"NOT {sure[column]}")
     if found["odd"] or (found["lower"] and found["upper"]):
@@ -83,11 +81,11 @@ def _ask(relation: SparkRelation, column: str, condition: str) -> None:
     distinct = relation.frame.where(condition).select(raw).distinct().limit(_ASKED + 1)
     values = [value for (values,) in chunks(distinct) for value in values]
     if len(values) > _ASKED:
-        raise Unfaithful(f"{column} has many values that only its converter understands")
+        raise CannotPushDown(f"{column} has many values that only its converter understands")
     try:
         relation.converter(column).column(values)
     except (ValueError, TypeError):
-        raise Unfaithful(f"{column} has a value that is refused") from None
+        raise CannotPushDown(f"{column} has a value that is refused") from None
 
 
 def _warn_of_look_alikes(relation: SparkRelation, texts: list[str], name: str) -> None:
@@ -143,8 +141,6 @@ def _folding() -> Callable[[Iterator[Any]], Iterator[Any]]:
     return fold
 
 
-__all__ = ["SparkRelation"]
-
 _KEYS = 100_000
 """Keys that are sent to Spark at a time."""
 _FEW = 1000
@@ -165,7 +161,7 @@ class SparkRelation:
         name: The branch as a person would name it, for warnings.
 
     Raises:
-        Unfaithful: if anything in it is for the in-memory engine to judge.
+        CannotPushDown: if anything in it is for the in-memory engine to judge.
         SyncerError: if Spark cannot run it.
     """
 
@@ -183,7 +179,7 @@ class SparkRelation:
         for column, its_type in self.types.items():
             kind = kind_of(its_type)
             if kind is None:
-                raise Unfaithful(f"Spark cannot compare {column}, which is a {its_type.simpleString()}")
+                raise CannotPushDown(f"Spark cannot compare {column}, which is a {its_type.simpleString()}")
             self.kinds[column] = kind
         self._keys = [self._key(part) for part in layout.identifiers]
         self._held: list[Any] = []
@@ -193,20 +189,20 @@ class SparkRelation:
         fields = self.layout.fields
         names = set(self.columns)
         if len(names) < len(self.columns) or not set(self.layout.identifiers) <= names:
-            raise Unfaithful("a column is missing, or there twice")
+            raise CannotPushDown("a column is missing, or there twice")
         if fields is None:
             return
         if not names <= fields.keys() or any(
             field.default is None and name not in names for name, field in fields.items()
         ):
-            raise Unfaithful("the columns are not those of the class")
+            raise CannotPushDown("the columns are not those of the class")
         if self.layout.through_init or any(fields[name].converter is None for name in names):
-            raise Unfaithful(f"{self.layout.cls.__name__} converts or validates values itself")
+            raise CannotPushDown(f"{self.layout.cls.__name__} converts or validates values itself")
 
     def _key(self, part: str) -> Form:
         form = key_form(self.kinds[part], self.converter(part), self.raw(part))
         if form is None:
-            raise Unfaithful(f"Spark sorts idnumbers of the type of {part} in another way")
+            raise CannotPushDown(f"Spark sorts idnumbers of the type of {part} in another way")
         return form
 
     # Names in SQL.

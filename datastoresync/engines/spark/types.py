@@ -16,8 +16,6 @@ from uuid import UUID
 
 import attrs
 
-__all__ = ["Form", "form", "key_form", "kind_of", "same_declaration", "surely"]
-
 
 @attrs.frozen
 class Form:

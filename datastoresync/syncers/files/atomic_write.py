@@ -12,8 +12,6 @@ from typing import IO
 
 from datastoresync.errors import LockedError, SyncerError
 
-__all__ = ["Replacement"]
-
 
 class Replacement:
     """What is to become of a file: all of it, or nothing.
@@ -72,8 +70,6 @@ class Replacement:
                 os.fchown(handle, old.st_uid, old.st_gid)
         os.fchmod(handle, old.st_mode & 0o7777)
 
-
-__all__ = ["lock_path", "locked"]
 
 _HELD = (errno.EAGAIN, errno.EACCES, errno.EDEADLK)
 

@@ -17,9 +17,15 @@ from datastoresync.syncers.files.atomic_write import Replacement, lock_path, loc
 from datastoresync.syncers.names import check_file_name, clash, nearest
 from datastoresync.syncers.projection import projected
 from datastoresync.syncers.records import Records
-from datastoresync.syncers.table_rewrite import Contents, Keys, deleted, names_of_tables, rewritten, updated, upserted
-
-__all__ = ["Places"]
+from datastoresync.syncers.table_rewrite import (
+    RecordKeys,
+    TableContents,
+    deleted,
+    names_of_tables,
+    rewritten,
+    updated,
+    upserted,
+)
 
 
 class Places(ABC):
@@ -114,9 +120,9 @@ class Places(ABC):
         with locked(targets):
             yield
 
-    def _replace(self, tables: Mapping[str, Contents]) -> None:
+    def _replace(self, tables: Mapping[str, TableContents]) -> None:
         """Write tables, all of them before the first is moved into place."""
-        files: dict[Path, dict[str, Contents]] = {}
+        files: dict[Path, dict[str, TableContents]] = {}
         for identifier, contents in tables.items():
             files.setdefault(self._target(identifier), {})[identifier] = contents
         replacements = [Replacement(path) for path in files]
@@ -140,13 +146,11 @@ class Places(ABC):
         return SyncerError(f"cannot read {self.name}: {error.strerror or error}")
 
     @abstractmethod
-    def _save(self, file: IO[bytes], tables: Mapping[str, Contents]) -> None:
+    def _save(self, file: IO[bytes], tables: Mapping[str, TableContents]) -> None:
         """Write what a file is to hold of these tables, while its old form is still in place."""
 
 
-__all__ = ["FileSyncer"]
-
-_Change = Callable[[Contents, Contents, Keys], Contents]
+_Change = Callable[[TableContents, TableContents, RecordKeys], TableContents]
 
 
 class FileSyncer(Places):
@@ -232,10 +236,10 @@ class FileSyncer(Places):
             LockedError: Another run is writing to it.
             SyncerError: A value or a name cannot be written; the table is as it was.
         """
-        new = Contents.of(data, identifier)
+        new = TableContents.of(data, identifier)
         with self._writing([identifier]):
             if not new.columns and identifier in self._places():
-                new = Contents(self._columns(identifier), new.records)
+                new = TableContents(self._columns(identifier), new.records)
             self._replace({identifier: new})
 
     def append(self, identifier: str, *, data: Iterable[Mapping[str, Any]]) -> int:
@@ -245,7 +249,7 @@ class FileSyncer(Places):
             LockedError: Another run is writing to it.
             SyncerError: A value or a name cannot be written; the table is as it was.
         """
-        new = Contents.of(data, identifier)
+        new = TableContents.of(data, identifier)
         with self._writing([identifier]):
             stored = self._contents(identifier)
             try:
@@ -319,20 +323,22 @@ class FileSyncer(Places):
     def _open(self, identifier: str) -> Records:
         """Return the records of a table, with all of its columns."""
 
-    def _contents(self, identifier: str) -> Contents:
+    def _contents(self, identifier: str) -> TableContents:
         """Return what a table holds; nothing if it is not there yet."""
-        return self._stored(identifier) if identifier in self._places() else Contents()
+        return self._stored(identifier) if identifier in self._places() else TableContents()
 
     def _columns(self, identifier: str) -> tuple[str, ...]:
         """Return the columns of a table that is to be emptied."""
         return self._stored(identifier).columns
 
-    def _stored(self, identifier: str) -> Contents:
+    def _stored(self, identifier: str) -> TableContents:
         """Return what a table holds, which is to be written again."""
         records = self._open(identifier)
-        return Contents(records.columns, list(records))
+        return TableContents(records.columns, list(records))
 
-    def _encoded_rows(self, identifier: str, contents: Contents, encode: Callable[[Any], Any]) -> Iterator[list[Any]]:
+    def _encoded_rows(
+        self, identifier: str, contents: TableContents, encode: Callable[[Any], Any]
+    ) -> Iterator[list[Any]]:
         """Yield what is to be written of each record; name the place of a value that is refused."""
         for number, record in enumerate(contents.records, 1):
             try:
@@ -343,7 +349,7 @@ class FileSyncer(Places):
                 raise SyncerError(message) from error
             yield row
 
-    def _check_alone(self, identifier: str, new: Contents) -> None:
+    def _check_alone(self, identifier: str, new: TableContents) -> None:
         """Name the place of a value that is refused as it stands among the records that were given."""
         for _ in self._encoded_rows(identifier, new, self.normalized):
             pass
@@ -355,13 +361,13 @@ class FileSyncer(Places):
         key: str | Sequence[str],
         change: _Change,
         *,
-        load: Callable[[str], Contents],
+        load: Callable[[str], TableContents],
     ) -> tuple[int, int]:
         """Change a table by key; return how many records were given, and by how many there are more now."""
-        given = Contents.of(data, identifier)
+        given = TableContents.of(data, identifier)
         with self._writing([identifier]):
             stored = load(identifier)
-            contents = change(stored, given, Keys(key, identifier, self.normalized))
+            contents = change(stored, given, RecordKeys(key, identifier, self.normalized))
             if given.records:
                 self._replace({identifier: contents})
         return len(given.records), len(contents.records) - len(stored.records)

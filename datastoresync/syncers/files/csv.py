@@ -20,9 +20,7 @@ from datastoresync.syncers.files.csv_reader import read_csv
 from datastoresync.syncers.files.formula import escaped, unescaped
 from datastoresync.syncers.files.text_file import LONGEST, codec
 from datastoresync.syncers.records import Records
-from datastoresync.syncers.table_rewrite import Contents
-
-__all__ = ["CSVSyncer", "TSVSyncer"]
+from datastoresync.syncers.table_rewrite import TableContents
 
 _SPELLED: Mapping[str, str] = {"tab": "\t", "\\t": "\t"}
 """Delimiters that are hard to write in a URL or a shell."""
@@ -129,7 +127,7 @@ class CSVSyncer(FileSyncer):
             return False  # read_csv says what is wrong
         return text.removeprefix("\ufeff") in ("\n", "\r\n")
 
-    def _save(self, file: IO[bytes], tables: Mapping[str, Contents]) -> None:
+    def _save(self, file: IO[bytes], tables: Mapping[str, TableContents]) -> None:
         ((identifier, contents),) = tables.items()
         text = io.TextIOWrapper(file, encoding=self.encoding, newline="")
         header = [self._name(column, identifier) for column in contents.columns]

@@ -24,8 +24,6 @@ from datastoresync.syncers.files.text_file import LONGEST, TextFile, codec, scan
 from datastoresync.syncers.records import Columns, Records, choose_columns
 from datastoresync.syncers.source_info import DelimitedFile, DelimitedFiles
 
-__all__ = ["read_csv", "resolve_files"]
-
 _BATCH = 2**16
 """Characters that are split into lines at a time."""
 _STEP = 16

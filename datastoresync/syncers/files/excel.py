@@ -13,9 +13,7 @@ from datastoresync.syncers.files.excel_workbook import check_kept, openpyxl_modu
 from datastoresync.syncers.files.text_file import state_of
 from datastoresync.syncers.names import clash
 from datastoresync.syncers.records import Records
-from datastoresync.syncers.table_rewrite import Contents
-
-__all__ = ["ExcelSyncer"]
+from datastoresync.syncers.table_rewrite import TableContents
 
 _ROWS, _COLUMNS = 2**20, 2**14
 """The size of a sheet."""
@@ -100,19 +98,19 @@ class ExcelSyncer(FileSyncer):
     def _columns(self, identifier: str) -> tuple[str, ...]:
         return self._open(identifier).columns
 
-    def _stored(self, identifier: str) -> Contents:
+    def _stored(self, identifier: str) -> TableContents:
         openpyxl_module()
         from datastoresync.syncers.files.excel_workbook import SheetRows
 
         rows = SheetRows(self._place(identifier), identifier)
         records = Records(rows.header(), rows.chunks(), rows.where)
-        contents = Contents(records.columns, list(records))
+        contents = TableContents(records.columns, list(records))
         if rows.formula:
             message = f"{rows.formula}: a formula, which would be replaced by its result: dump the whole table, or none"
             raise SyncerError(message)
         return contents
 
-    def _save(self, file: IO[bytes], tables: Mapping[str, Contents]) -> None:
+    def _save(self, file: IO[bytes], tables: Mapping[str, TableContents]) -> None:
         openpyxl = openpyxl_module()
         path = self._target(next(iter(tables)))
         there = self._titles(path) if path.exists() else []
@@ -135,7 +133,7 @@ class ExcelSyncer(FileSyncer):
                 _keep(book[title], path)
             book.save(file)
 
-    def _rows(self, identifier: str, contents: Contents) -> list[list[Any]]:
+    def _rows(self, identifier: str, contents: TableContents) -> list[list[Any]]:
         """Return what the cells of a sheet are to hold, its header first."""
         from datastoresync.syncers.files.excel_cells import kept
 

@@ -18,8 +18,6 @@ from openpyxl.styles.numbers import is_datetime
 
 from datastoresync.errors import SyncerError
 
-__all__ = ["EMPTY_TEXT", "cell_of", "kept", "value_of"]
-
 EMPTY_TEXT = '@""'
 """The number format of a cell that holds an empty text, and of one behind the last column that keeps a row in being."""
 _LONGEST = 32_767

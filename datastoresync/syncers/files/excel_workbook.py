@@ -19,8 +19,6 @@ from datastoresync.errors import MalformedFileError, MissingDependencyError, Syn
 from datastoresync.syncers.files.excel_cells import value_of
 from datastoresync.syncers.records import Columns
 
-__all__ = ["check_kept", "openpyxl_module", "refusals", "title_fault", "title_of", "workbook"]
-
 _TITLE = 31
 _LOST = (
     "xl/charts/",
@@ -133,8 +131,6 @@ def openpyxl_module() -> Any:
         raise MissingDependencyError(message) from error
     return openpyxl
 
-
-__all__ = ["SheetRows"]
 
 _CHUNK = 4096
 """Records a chunk."""

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import re
 
-__all__ = ["escaped", "unescaped"]
-
 _FORMULA = re.compile(r"'*[=+\-@\t\r\n＝＋－＠]")  # noqa: RUF001 - spreadsheets take the wide signs for the narrow ones
 _NUMBER = re.compile(r"[+-](\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 

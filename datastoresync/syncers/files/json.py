@@ -20,9 +20,7 @@ from datastoresync.errors import MalformedFileError, SyncerError
 from datastoresync.syncers.files.base import FileSyncer
 from datastoresync.syncers.files.text_file import unreadable
 from datastoresync.syncers.records import Columns, Records
-from datastoresync.syncers.table_rewrite import Contents
-
-__all__ = ["decoded", "encoded", "json_text"]
+from datastoresync.syncers.table_rewrite import TableContents
 
 _PLAIN = (type(None), bool, int, float, str)
 
@@ -183,8 +181,6 @@ _READ: Mapping[str, Callable[[Any], Any]] = {
 }
 
 
-__all__ = ["JSONLinesSyncer", "JSONSyncer"]
-
 _CHUNK = 8192
 """Records a chunk."""
 _BLANK = " \t\r\n"
@@ -225,14 +221,14 @@ class _JSON(FileSyncer):
 
         return Records(columns, _chunks((record for _, record in found), columns), where)
 
-    def _stored(self, identifier: str) -> Contents:
-        return Contents.of(self.load(identifier), identifier)
+    def _stored(self, identifier: str) -> TableContents:
+        return TableContents.of(self.load(identifier), identifier)
 
     @abstractmethod
     def _numbered(self, path: Path) -> Iterator[_Numbered]:
         """Yield the records of a file."""
 
-    def _texts(self, identifier: str, contents: Contents) -> Iterator[dict[str, str]]:
+    def _texts(self, identifier: str, contents: TableContents) -> Iterator[dict[str, str]]:
         """Yield each record as the JSON of its keys and values; name the place of a value that is refused."""
         keys: dict[str, str] = {}
         for number, record in enumerate(contents.records, 1):
@@ -276,7 +272,7 @@ class JSONSyncer(_JSON):
         text = _decoded_text(_bytes(path), path, 1)
         yield from _Document(text, path).records()
 
-    def _save(self, file: IO[bytes], tables: Mapping[str, Contents]) -> None:
+    def _save(self, file: IO[bytes], tables: Mapping[str, TableContents]) -> None:
         ((identifier, contents),) = tables.items()
         before = b"[\n"
         for texts in self._texts(identifier, contents):
@@ -314,7 +310,7 @@ class JSONLinesSyncer(_JSON):
             message = "the file is empty: one without records holds an empty line"
             raise MalformedFileError(message, where=str(path))
 
-    def _save(self, file: IO[bytes], tables: Mapping[str, Contents]) -> None:
+    def _save(self, file: IO[bytes], tables: Mapping[str, TableContents]) -> None:
         ((identifier, contents),) = tables.items()
         for texts in self._texts(identifier, contents):
             pairs = ", ".join(f"{key}: {value}" for key, value in texts.items())

@@ -18,9 +18,7 @@ from datastoresync.syncers.files.base import FileSyncer
 from datastoresync.syncers.files.text_file import state_of
 from datastoresync.syncers.records import Records, choose_columns
 from datastoresync.syncers.source_info import ParquetFile, ParquetFiles
-from datastoresync.syncers.table_rewrite import Contents
-
-__all__ = ["ParquetSyncer", "read_parquet"]
+from datastoresync.syncers.table_rewrite import TableContents
 
 _PLAIN: tuple[type, ...] = (bool, int, float, str, bytes, datetime, date, time, timedelta, Decimal)
 """The types that a column can have, those first that are derived from others."""
@@ -76,7 +74,7 @@ class ParquetSyncer(FileSyncer):
     def _open(self, identifier: str) -> Records:
         return read_parquet(self._place(identifier))
 
-    def _save(self, file: IO[bytes], tables: Mapping[str, Contents]) -> None:
+    def _save(self, file: IO[bytes], tables: Mapping[str, TableContents]) -> None:
         pyarrow, parquet = _libraries()
         ((identifier, contents),) = tables.items()
         if contents.records and not contents.columns:

@@ -12,8 +12,6 @@ import attrs
 
 from datastoresync.errors import DeclarationError, MalformedFileError
 
-__all__ = ["LONGEST", "SHORT", "TextFile", "codec", "scan", "state_of", "unreadable"]
-
 _BLOCK = 2**18
 """Bytes that are looked through at a time."""
 LONGEST = 16 * 2**20

@@ -7,9 +7,7 @@ from typing import Any
 
 from datastoresync.errors import DatastoreSyncError, SyncerError
 from datastoresync.syncers.changes import Change, Outcome, Same
-from datastoresync.syncers.table_rewrite import Contents, rewritten
-
-__all__ = ["Rewriting"]
+from datastoresync.syncers.table_rewrite import TableContents, rewritten
 
 
 class Rewriting:
@@ -85,8 +83,8 @@ class Rewriting:
             written.append(name)
         return outcomes
 
-    def _load(self, name: str) -> Contents:
-        return Contents.of(self.syncer.load(name), name)
+    def _load(self, name: str) -> TableContents:
+        return TableContents.of(self.syncer.load(name), name)
 
 
 def _as_it_is(value: Any) -> Any:

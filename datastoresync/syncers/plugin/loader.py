@@ -40,8 +40,6 @@ if TYPE_CHECKING:
     import sqlalchemy
 
 
-__all__ = ["import_code"]
-
 _PREFIX: Final = "datastoresync_plugin_"
 
 
@@ -154,8 +152,6 @@ def _import(
     import_module(f"{package}.{name}")
     return sys.modules[f"{package}.{first}"]
 
-
-__all__ = ["load_syncer"]
 
 _HOOKS = ("__post_init__", "__post_init_post_parse__", "__post_init__post_parse__", "__attrs_post_init__")
 

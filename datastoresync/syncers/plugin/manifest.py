@@ -21,8 +21,6 @@ import attrs
 
 from datastoresync.errors import ManifestError
 
-__all__ = ["unmet"]
-
 _PLAIN = re.compile(
     r"([a-z0-9](?:[a-z0-9._-]*[a-z0-9])?)\s*((?:(?:==|!=|<=|>=|<|>)\s*\d+(?:\.\d+)*\s*(?:,\s*|$))*)", re.IGNORECASE
 )
@@ -121,8 +119,6 @@ def _release(version: str) -> tuple[int, ...]:
         numbers.pop()
     return tuple(numbers)
 
-
-__all__ = ["CODE", "MANIFEST", "Manifest", "read_json", "read_manifest", "refused"]
 
 MANIFEST: Final = "MANIFEST.json"
 CODE: Final = "syncer.py"

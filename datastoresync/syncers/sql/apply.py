@@ -22,8 +22,6 @@ from datastoresync.syncers.sql.database import CommitInterrupt, Database
 from datastoresync.syncers.sql.pipelining import Ahead, Segment
 from datastoresync.syncers.sql.statements import Key, RefusalError, Row, Statements
 
-__all__ = ["apply_changes"]
-
 _DONE = Outcome("done")
 _GONE = Outcome("conflict", "no longer there: it was deleted since the import")
 _SEVERAL = Outcome("conflict", "its key stands in more than one row, so none of them was touched")

@@ -11,11 +11,9 @@ from collections.abc import Set as AbstractSet
 from typing import Any
 
 from datastoresync.errors import SyncerError
-from datastoresync.syncers.change_batch import Alike
+from datastoresync.syncers.change_batch import ChangeBatch
 from datastoresync.syncers.changes import Change, Table
 from datastoresync.syncers.sql.catalog import Catalogue, Target
-
-__all__ = ["KEYS", "SEGMENT", "Batch", "Keyed", "Places", "Unit", "blocks", "groups"]
 
 KEYS = 1_000
 """Keys a block: few enough for the parameters that a statement may have, in any database."""
@@ -33,7 +31,7 @@ class Keyed:
         SyncerError: A table or column is not there, or a link table has another number of owner columns.
     """
 
-    def __init__(self, catalogue: Catalogue, change: Change | Alike) -> None:
+    def __init__(self, catalogue: Catalogue, change: Change | ChangeBatch) -> None:
         self.table: Table = change.table
         self.target = Target(catalogue, change.table)
         self.keys = tuple(self.target.column(attribute) for attribute in change.identifiers)
@@ -85,7 +83,9 @@ class Batch:
 
     __slots__ = ("changes", "keyed", "keys", "positions", "ready")
 
-    def __init__(self, keyed: Keyed, changes: Alike, keys: Sequence[tuple[Any, ...]], positions: Sequence[int]) -> None:
+    def __init__(
+        self, keyed: Keyed, changes: ChangeBatch, keys: Sequence[tuple[Any, ...]], positions: Sequence[int]
+    ) -> None:
         self.keyed = keyed
         self.changes = changes
         self.keys = keys
@@ -111,7 +111,7 @@ class Places:
         self.catalogue = catalogue
         self._found: dict[tuple[int, tuple[str, ...]], Keyed] = {}
 
-    def _keyed(self, change: Change | Alike) -> Keyed:
+    def _keyed(self, change: Change | ChangeBatch) -> Keyed:
         place = (id(change.table), change.identifiers)
         keyed = self._found.get(place)
         if keyed is None:
@@ -120,7 +120,9 @@ class Places:
 
     def know(self, parts: Iterable[Sequence[Change]]) -> bool:
         """Say whether the tables of parts were found before, so that nobody must be asked."""
-        return all(isinstance(part, Alike) and (id(part.table), part.identifiers) in self._found for part in parts)
+        return all(
+            isinstance(part, ChangeBatch) and (id(part.table), part.identifiers) in self._found for part in parts
+        )
 
     def batches(self, parts: Iterable[Sequence[Change]], first: int, fewest: int) -> Iterator[Batch | list[Unit]]:
         """Make batches of parts that are alike, and units of all others.
@@ -134,13 +136,13 @@ class Places:
             SyncerError: As for `units`.
         """
         for part in parts:
-            if isinstance(part, Alike) and len(part) >= fewest:
+            if isinstance(part, ChangeBatch) and len(part) >= fewest:
                 yield from self._batch(part, first, fewest)
             else:
                 yield self.units(part, range(first, first + len(part)))
             first += len(part)
 
-    def _batch(self, part: Alike, first: int, fewest: int) -> Iterator[Batch | list[Unit]]:
+    def _batch(self, part: ChangeBatch, first: int, fewest: int) -> Iterator[Batch | list[Unit]]:
         keyed = self._keyed(part)
         keyed.target.check((*part.values, *part.expected))
         keys = keyed.target.stored.matched(keyed.keys, part.keys)

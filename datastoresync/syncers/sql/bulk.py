@@ -13,15 +13,13 @@ from typing import Any
 
 import attrs
 
-from datastoresync.syncers.change_batch import Alike, Column
+from datastoresync.syncers.change_batch import ChangeBatch, Column
 from datastoresync.syncers.changes import Same
 from datastoresync.syncers.sql.blocks import Batch, Keyed
 from datastoresync.syncers.sql.catalog import StoredTable
 from datastoresync.syncers.sql.copy_staging import Copied
 from datastoresync.syncers.sql.copy_types import ExactColumn, exact_columns, has_column_triggers
 from datastoresync.syncers.sql.statements import RefusalError, Statements
-
-__all__ = ["FEWEST", "Bulk", "bulk_for"]
 
 FEWEST = 500
 """Changes below which a temporary table costs more than it saves."""
@@ -248,7 +246,7 @@ class _Part:
     """
 
     keyed: Keyed
-    changes: Alike
+    changes: ChangeBatch
     keys: Sequence[tuple[Any, ...]]
 
     @property

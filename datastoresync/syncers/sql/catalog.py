@@ -21,8 +21,6 @@ from datastoresync.syncers.sql.database import dialect_of
 from datastoresync.syncers.sql.types import stored_type
 from datastoresync.syncers.sql.values import MYSQL, Encoder, encoder, left_alone
 
-__all__ = ["UNFINISHED", "Catalogue", "StoredLink", "StoredTable", "Target"]
-
 UNFINISHED = "datastoresync_unfinished_"
 """How the name of a table begins that is still being made, where this cannot be done in a transaction."""
 

@@ -17,8 +17,6 @@ from datastoresync.syncers.sql.copy_text import lines_of
 from datastoresync.syncers.sql.copy_types import FLAG, ExactColumn
 from datastoresync.syncers.sql.statements import Statements
 
-__all__ = ["Copied"]
-
 _NAME = "datastoresync_changes"
 _SAMPLED = 10
 """Times 300 are the rows that a look at the keys reads: with fewer of them it is not seen that they are different."""

@@ -8,8 +8,6 @@ from types import MappingProxyType
 from typing import Any, Final
 from uuid import UUID
 
-__all__ = ["lines_of"]
-
 _ROWS = 8192
 """Rows that are sent at a time."""
 _NULL = "\\N"

@@ -20,8 +20,6 @@ from datastoresync.syncers.sql.catalog import StoredTable
 from datastoresync.syncers.sql.errors import UnfitValueError
 from datastoresync.syncers.sql.values import Encoder, as_it_is
 
-__all__ = ["FLAG", "ExactColumn", "exact_columns", "has_column_triggers"]
-
 _NONE = type(None)
 
 

@@ -20,8 +20,6 @@ from datastoresync.syncers.changes import Outcome
 from datastoresync.syncers.sql.errors import DATABASE_ERRORS, locked, reason_of, refusal_of
 from datastoresync.syncers.sql.values import MYSQL
 
-__all__ = ["CommitInterrupt", "Database", "dialect_of"]
-
 _PATIENCE = 2
 """Seconds in which MySQL and MariaDB should have rolled back what a killed run did, and freed its lock."""
 

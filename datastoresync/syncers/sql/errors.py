@@ -14,17 +14,6 @@ from sqlalchemy import exc
 
 from datastoresync.errors import LockedError, SyncerError
 
-__all__ = [
-    "DATABASE_ERRORS",
-    "UnfitValueError",
-    "cancelled",
-    "concerns_store",
-    "locked",
-    "reason_of",
-    "refusal_of",
-    "without_secrets",
-]
-
 DATABASE_ERRORS = (exc.SQLAlchemyError, ValueError, TypeError, ArithmeticError, LookupError, struct.error)
 """What executing a statement or fetching a row can raise: drivers let Python's own errors through here and there."""
 

@@ -17,8 +17,6 @@ from datastoresync.syncers.sql.errors import UnfitValueError, refusal_of
 from datastoresync.syncers.sql.types import column_type, stored_type
 from datastoresync.syncers.sql.values import encode_json_text, encoder
 
-__all__ = ["normalized"]
-
 _NUL = re.compile("\0")
 _NUL_IN_JSON = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")
 

@@ -16,8 +16,6 @@ from datastoresync.syncers.changes import Change
 from datastoresync.syncers.sql.blocks import Batch, Places, Unit
 from datastoresync.syncers.sql.bulk import Bulk
 
-__all__ = ["Ahead", "Segment"]
-
 T = TypeVar("T")
 
 

@@ -19,8 +19,6 @@ from datastoresync.syncers.records import Columns, Records
 from datastoresync.syncers.sql.catalog import Catalogue, StoredLink, Target
 from datastoresync.syncers.sql.database import Database
 
-__all__ = ["chunks_of", "read_query", "read_table"]
-
 _ROWS = 10_000
 _VALUES = 500_000
 

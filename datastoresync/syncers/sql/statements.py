@@ -27,8 +27,6 @@ from datastoresync.syncers.sql.errors import (
 )
 from datastoresync.syncers.sql.values import Encoder
 
-__all__ = ["Key", "RefusalError", "Row", "Statements"]
-
 Key = tuple[Any, ...]
 Row = dict[str, Any]
 _Field = tuple[str, str, Encoder]

@@ -17,8 +17,6 @@ if TYPE_CHECKING:
 
     from datastoresync.syncers.sql.database import Database
 
-__all__ = ["SQLSyncer"]
-
 
 class SQLSyncer:
     """A database that SQLAlchemy can talk to. It is opened on first use.

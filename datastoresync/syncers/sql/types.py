@@ -22,8 +22,6 @@ from sqlalchemy.types import TypeEngine, UserDefinedType
 from datastoresync.errors import SyncerError
 from datastoresync.syncers.sql.values import MYSQL, WITH_JSON, as_it_is, encode_boolean, parsed
 
-__all__ = ["column_type", "stored_type"]
-
 _LARGEST = 2**63
 _EXACT = 2.0**53
 _BOUNDLESS = ("postgresql", "sqlite")

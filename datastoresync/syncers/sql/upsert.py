@@ -20,8 +20,6 @@ from datastoresync.syncers.sql.database import Database, dialect_of
 from datastoresync.syncers.sql.values import MYSQL, as_it_is
 from datastoresync.syncers.sql.write import Opened, blocks_of, given_records, make_table, opened_table
 
-__all__ = ["Keys", "Stage", "staged"]
-
 _CREATE: Final[Mapping[str, str]] = MappingProxyType(
     {
         "postgresql": "CREATE TEMPORARY TABLE {name} ON COMMIT DROP AS {rows}",
@@ -270,9 +268,6 @@ def _free(name: str, taken: set[str]) -> str:
     while name in {other.casefold() for other in taken}:
         name += "_"
     return name
-
-
-__all__ = ["delete_records", "update_records", "upsert_records"]
 
 
 def upsert_records(database: Database, name: str, data: Iterable[Mapping[str, Any]], key: str | Sequence[str]) -> int:

@@ -14,8 +14,6 @@ if TYPE_CHECKING:
 
     from datastoresync.syncers.sql.database import Database
 
-__all__ = ["open_database", "without_password"]
-
 _PLACE = re.compile(r"(\[[^\]]*\]|[^:/]*)(:\d*)?(/.*)?", re.DOTALL)
 _SECRET = re.compile(r"pass|pwd|secret|token", re.IGNORECASE)
 _DRIVERS: Final[Mapping[str, str]] = MappingProxyType(

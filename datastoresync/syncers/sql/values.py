@@ -21,18 +21,6 @@ from sqlalchemy.types import TypeEngine
 
 from datastoresync.syncers.sql.errors import UnfitValueError
 
-__all__ = [
-    "MYSQL",
-    "WITH_JSON",
-    "Encoder",
-    "as_it_is",
-    "encode_boolean",
-    "encode_json_text",
-    "encoder",
-    "left_alone",
-    "parsed",
-]
-
 MYSQL: Final[Mapping[str, str]] = MappingProxyType(
     {"mysql": "utf8mb4_0900_bin", "mariadb": "utf8mb4_nopad_bin"},
 )

@@ -23,8 +23,6 @@ from datastoresync.syncers.sql.statements import RefusalError, Statements
 from datastoresync.syncers.sql.types import column_type
 from datastoresync.syncers.sql.values import MYSQL
 
-__all__ = ["Opened", "blocks_of", "given_records", "opened_table"]
-
 
 @attrs.frozen(eq=False)
 class Opened:
@@ -126,8 +124,6 @@ def blocks_of(records: Iterable[Mapping[str, Any]]) -> Iterator[Sequence[Mapping
         yield block
 
 
-__all__ = ["make_table"]
-
 _MISREAD: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
     {"snowflake": ('."%:', "%"), **dict.fromkeys(MYSQL, ("\r\n", "\r\n"))}
 )
@@ -198,9 +194,6 @@ def _check_spelling(table: str, columns: Sequence[str], dialect: sa.Dialect) -> 
         if found := next((character for character in name if character in misread), None):
             message = f"a name with {found!r} cannot be read back from {dialect.name}: rename {name!r}"
             raise SyncerError(message)
-
-
-__all__ = ["append_records", "dump_table"]
 
 
 def dump_table(database: Database, name: str, data: Iterable[Mapping[str, Any]]) -> None:

@@ -25,8 +25,6 @@ from datastoresync.vocabularies.dsync.store import Kind, LocalStore
 from datastoresync.vocabularies.dsync.template import Listener, ModelTemplate
 from datastoresync.vocabularies.dsync.tree import ModelTree
 
-__all__ = ["Holding"]
-
 
 class Holding:
     """Holds models in its ``store``. A model's kind is given by its name, its class, or one of it."""
@@ -105,8 +103,6 @@ class Holding:
         """Return the names of the kinds of which there are models."""
         return self.store.get_all_model_names()
 
-
-__all__ = ["Adapter", "DSync", "DiffSync"]
 
 Text = str  # what `str`, `dict` and `type` are in the rest of the class are attributes
 Dictionary = dict

@@ -14,8 +14,6 @@ from datastoresync.importing.schema import ObjectType
 from datastoresync.object import layout_of
 from datastoresync.vocabularies.dsync.flags import DiffSyncModelFlags
 
-__all__ = ["ModelType", "Plan", "plan_of"]
-
 _TAKEN = frozenset({"model_flags", "adapter"})
 
 Step = tuple[str, Callable[[Any, Any], None], frozenset[type], Callable[[Any], Any], Callable[[], Any] | None]

@@ -22,8 +22,6 @@ if TYPE_CHECKING:
     from datastoresync.vocabularies.dsync.model import DiffSyncModel
 
 
-__all__ = ["Diff", "DiffElement"]
-
 Text = str  # what `str` and `dict` are in the rest of the classes are methods
 Dictionary = dict
 
@@ -276,8 +274,6 @@ class DiffElement:
         """Return what differs from here on as dictionaries."""
         return {**self.get_attrs_diffs(), **self.child_diff.dict()}
 
-
-__all__ = ["Elements"]
 
 Place = tuple[str, Any]
 

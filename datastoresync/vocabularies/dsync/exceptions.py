@@ -21,19 +21,6 @@ from typing import Any
 
 from datastoresync.errors import DatastoreSyncError
 
-__all__ = [
-    "DiffClassMismatch",
-    "DiffException",
-    "ObjectAlreadyExists",
-    "ObjectCrudException",
-    "ObjectNotCreated",
-    "ObjectNotDeleted",
-    "ObjectNotFound",
-    "ObjectNotUpdated",
-    "ObjectStoreException",
-    "ObjectStoreWrongType",
-]
-
 
 class ObjectCrudException(DatastoreSyncError):  # noqa: N818 - the name is diffsync's
     """A model could not be created, updated or deleted where it is kept."""

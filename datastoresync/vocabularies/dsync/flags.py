@@ -7,8 +7,6 @@ from functools import lru_cache
 
 from datastoresync.diffing.flags import Flags
 
-__all__ = ["DiffSyncActions", "DiffSyncFlags", "DiffSyncModelFlags", "DiffSyncStatus", "flags_of_model", "flags_of_run"]
-
 
 class DiffSyncModelFlags(enum.Flag):
     """What is special about a model, as ``model_flags`` of its class or of one object.

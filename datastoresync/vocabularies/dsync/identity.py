@@ -7,8 +7,6 @@ from functools import total_ordering
 from itertools import combinations, product
 from typing import Any
 
-__all__ = ["UniqueId", "absence_marked", "find", "keys_of", "text_of", "unique_id_of", "without_absence"]
-
 _JOINT = "__"
 
 

@@ -19,9 +19,6 @@ if TYPE_CHECKING:
     from datastoresync.vocabularies.dsync.adapter import Adapter
 
 
-__all__ = ["Changing"]
-
-
 class Changing:
     """Is created, updated and deleted, and knows how that went. Override ``create``, ``update`` and ``delete``."""
 
@@ -103,8 +100,6 @@ class Changing:
         """
         return self
 
-
-__all__ = ["DSyncModel", "DiffSyncModel"]
 
 Text = str  # what `str` is in the rest of the class is a method
 

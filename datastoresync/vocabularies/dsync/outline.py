@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-__all__ = ["drawn", "nested"]
-
 
 def nested(below: Mapping[str, Sequence[str]], tops: Sequence[str]) -> dict[str, Any]:
     """Return the models as nested dictionaries; one that is below itself is shown there once more.

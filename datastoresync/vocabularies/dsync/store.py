@@ -16,8 +16,6 @@ from datastoresync.vocabularies.dsync.tree import ModelBranch, ModelTree, is_tex
 if TYPE_CHECKING:
     from datastoresync.vocabularies.dsync.adapter import Adapter
 
-__all__ = ["Kind", "LocalStore"]
-
 Kind = str | DiffSyncModel | type[DiffSyncModel]
 """What names a kind of model: its name, its class, or a model of it."""
 

@@ -16,8 +16,6 @@ from datastoresync.vocabularies.dsync.identity import without_absence
 from datastoresync.vocabularies.dsync.model import DiffSyncModel
 from datastoresync.vocabularies.dsync.values import copied, same
 
-__all__ = ["ModelTemplate"]
-
 _NAMES = ("adapter", "diffsync", "dsync")
 """What the first argument of ``create`` was called over the years."""
 
@@ -130,9 +128,6 @@ def _first_name(create: Any) -> str:
     ]
     others = [name for name in named if name not in ("ids", "attrs")]
     return (known or others or [_NAMES[0]])[0]
-
-
-__all__ = ["Listener"]
 
 
 class Listener(Reporter):

@@ -24,8 +24,6 @@ from datastoresync.vocabularies.dsync.values import listed, plain
 if TYPE_CHECKING:
     from datastoresync.vocabularies.dsync.adapter import Adapter
 
-__all__ = ["ModelBranch", "ModelSide", "ModelTree", "is_text"]
-
 
 def is_text(layout: Layout) -> bool:
     """Say whether keys are texts, which are unique ids as they are."""

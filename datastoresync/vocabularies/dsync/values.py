@@ -19,9 +19,6 @@ if TYPE_CHECKING:
     from datastoresync.vocabularies.dsync.model import DiffSyncModel
 
 
-__all__ = ["Listed", "listed", "plain", "same"]
-
-
 class Listed(UserList[Any]):
     """A list whose order counts: equal to another one that has equal members at the same places."""
 
@@ -55,9 +52,6 @@ def plain(value: Any) -> Any:
 def same(left: Any, right: Any) -> bool:
     """Say whether two values are equal, lists with their order."""
     return equal(listed(left), listed(right))
-
-
-__all__ = ["as_json", "copied", "lines", "same", "shown"]
 
 
 def copied(value: Any) -> Any:

@@ -49,19 +49,6 @@ from datastoresync.importing.sources import StoreImporter
 from datastoresync.object import Object
 from datastoresync.tree import Tree
 
-__all__ = [
-    "Action",
-    "Actions",
-    "DefaultReporter",
-    "DefaultTemplate",
-    "Subbranch",
-    "SyncBranch",
-    "SyncTree",
-    "dropped_action",
-    "successful_result",
-    "unsuccessful_result",
-]
-
 
 class Subbranch(Branch[Object]):
     """One kind of object in a branch: a `Branch` of open objects.

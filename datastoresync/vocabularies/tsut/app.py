@@ -18,18 +18,6 @@ from datastoresync.errors import DeclarationError
 from datastoresync.vocabularies.tsut.model import UsersAndGroups
 from datastoresync.vocabularies.tsut.principal import SHEETS, records_of, rows_of
 
-__all__ = [
-    "TSUGJsonReader",
-    "TSUGJsonWriter",
-    "TSUGReader",
-    "TSUGStdOutWriter",
-    "TSUGSyncWriter",
-    "TSUGWriter",
-    "TSUGXLSReader",
-    "TSUGXLSWriter",
-    "TSUserGroupSyncApp",
-]
-
 
 def _nearest(part: object, *names: str) -> Any:
     """Return the method that the nearest class defines under any of some names for it."""

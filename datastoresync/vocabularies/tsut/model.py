@@ -14,8 +14,6 @@ from datastoresync.object import Object
 from datastoresync.tree import Tree
 from datastoresync.vocabularies.tsut.principal import FIELDS, Group, User, principal_of, record_of
 
-__all__ = ["ON_DUPLICATE", "Names"]
-
 T = TypeVar("T", bound=Object)
 
 
@@ -117,9 +115,6 @@ ON_DUPLICATE: Mapping[str, Callable[[Names[Any], Any], None]] = MappingProxyType
     }
 )
 """What is done with an object whose name is there already."""
-
-
-__all__ = ["UsersAndGroups", "UsersAndGroupsTree", "Validity"]
 
 
 class UsersAndGroupsTree(Tree):

@@ -11,8 +11,6 @@ from datastoresync.app.thoughtspot_tree import ThoughtSpotGroup, ThoughtSpotUser
 from datastoresync.branch import Branch
 from datastoresync.errors import ConversionError, ImporterError
 
-__all__ = ["FIELDS", "Group", "User", "Visibility", "principal_of", "record_of"]
-
 
 class Visibility:
     """Who sees a user or a group."""
@@ -147,8 +145,6 @@ def principal_of(record: Any) -> Any:
     (item,) = Branch(cls, importer=[row]).load().values()
     return item
 
-
-__all__ = ["SHEETS", "records_of", "rows_of"]
 
 SHEETS = MappingProxyType({"Users": "LOCAL_USER", "Groups": "LOCAL_GROUP"})
 """The worksheets, and what is in them."""

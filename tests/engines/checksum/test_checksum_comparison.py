@@ -20,7 +20,7 @@ from sqlalchemy.dialects import mysql
 
 from datastoresync.engines.checksum import comparison as checksums
 from datastoresync.engines.checksum.comparison import Served, differing_by_ranges
-from datastoresync.engines.relation import Unfaithful
+from datastoresync.engines.relation import CannotPushDown
 from datastoresync.errors import SyncerError
 from datastoresync.syncers.sql.catalog import Catalogue
 
@@ -216,7 +216,7 @@ def test_too_many_differences_are_better_fetched_without_checksums(database, oth
     numbered(execute, database, 20_000)
     numbered(execute, other, 20_000, "UPDATE t SET n = n + 1")
     reason = "by their checksums, up to 20000 of 20000 rows differ, which is quicker without any"
-    with pytest.raises(Unfaithful, match=reason):
+    with pytest.raises(CannotPushDown, match=reason):
         differing_by_ranges(opened(database, ["key"]), opened(other, ["key"]), ["name", "n"])
 
 
@@ -277,16 +277,16 @@ def test_types_that_cannot_be_equal_are_left_to_the_reference(database, other, o
     execute(database, "CREATE TABLE t (key integer, n integer, at timestamp)")
     execute(other, "CREATE TABLE t (key integer, n text, at time)")
     left, right = opened(database, ["key"]), opened(other, ["key"])
-    with pytest.raises(Unfaithful, match=r"^n is number in the source and text in the destination$"):
+    with pytest.raises(CannotPushDown, match=r"^n is number in the source and text in the destination$"):
         differing_by_ranges(left, right, ["n"])
-    with pytest.raises(Unfaithful, match=r"^at: the checksums have no text for TIME\(\)$"):
+    with pytest.raises(CannotPushDown, match=r"^at: the checksums have no text for TIME\(\)$"):
         differing_by_ranges(left, right, ["at"])
 
 
 def test_a_key_must_sort_alike(database, other, opened, execute):
     for url in (database, other):
         execute(url, "CREATE TABLE t (key double precision, n integer)")
-    with pytest.raises(Unfaithful, match=r"^the key of key does not sort alike on all servers$"):
+    with pytest.raises(CannotPushDown, match=r"^the key of key does not sort alike on all servers$"):
         differing_by_ranges(opened(database, ["key"]), opened(other, ["key"]), ["n"])
 
 
@@ -294,5 +294,5 @@ def test_a_database_for_which_nothing_is_proved_is_refused(database, opened, exe
     url = f"sqlite:///{tmp_path / 'store.db'}"
     for each in (url, database):
         execute(each, "CREATE TABLE t (key integer, n integer)")
-    with pytest.raises(Unfaithful, match=r"^checksums are proved for mariadb and postgresql only, not for sqlite$"):
+    with pytest.raises(CannotPushDown, match=r"^checksums are proved for mariadb and postgresql only, not for sqlite$"):
         differing_by_ranges(opened(url, ["key"]), opened(database, ["key"]), ["n"])

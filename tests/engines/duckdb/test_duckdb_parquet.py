@@ -19,7 +19,7 @@ from datastoresync.engines.duckdb.held_file import HeldFile
 from datastoresync.engines.duckdb.parquet import ColumnarRelation
 from datastoresync.engines.duckdb.parquet_store import ParquetStore
 from datastoresync.engines.duckdb.types import array_of, kind_of
-from datastoresync.engines.relation import Page, Unfaithful
+from datastoresync.engines.relation import CannotPushDown, Page
 from datastoresync.engines.table import TableObjects
 from datastoresync.importing.sources import ParquetImporter
 from datastoresync.object import layout_of
@@ -123,7 +123,7 @@ def test_a_column_gets_its_type_when_its_first_value_comes(duckdb):
     ],
 )
 def test_values_that_would_not_come_back_are_refused(duckdb, values, why):
-    with pytest.raises(Unfaithful, match=why):
+    with pytest.raises(CannotPushDown, match=why):
         of(duckdb, [["1", "2"], values])
 
 
@@ -139,12 +139,12 @@ def test_values_that_would_not_come_back_are_refused(duckdb, values, why):
     ],
 )
 def test_chunks_of_different_types_are_refused(duckdb, one, other, why):
-    with pytest.raises(Unfaithful, match=why):
+    with pytest.raises(CannotPushDown, match=why):
         of(duckdb, [["1"], [one]], [["2"], [other]])
 
 
 def test_no_rows_are_no_table(duckdb):
-    with pytest.raises(Unfaithful, match="there are no rows"):
+    with pytest.raises(CannotPushDown, match="there are no rows"):
         of(duckdb)
 
 
@@ -180,7 +180,7 @@ def test_a_store_gives_back_what_it_took(duckdb):
 
 def test_without_pyarrow_there_is_no_store(duckdb, monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "pyarrow", None)
-    with pytest.raises(Unfaithful, match="pyarrow is not installed"):
+    with pytest.raises(CannotPushDown, match="pyarrow is not installed"):
         ParquetStore(duckdb, ["idnumber"])
 
 
@@ -247,11 +247,11 @@ def test_a_file_that_was_written_to_is_refused(tmp_path):
 
 def test_a_file_that_changes_before_it_is_opened_again_is_no_table(tmp_path):
     path = written(tmp_path / "a.parquet", idnumber=["1"])
-    with pytest.raises(Unfaithful, match="the file changed"):
+    with pytest.raises(CannotPushDown, match="the file changed"):
         HeldFile(path, (0, 0, 0, 0))
     state = state_of(path.stat())
     path.unlink()
-    with pytest.raises(Unfaithful, match="cannot be opened again"):
+    with pytest.raises(CannotPushDown, match="cannot be opened again"):
         HeldFile(path, state)
 
 
@@ -296,7 +296,7 @@ def test_a_column_that_duckdb_takes_for_something_else_becomes_objects(tmp_path,
         "datastoresync.engines.duckdb.parquet.kind_of",
         lambda library, name, kind: kind_of(library, name, pyarrow.string()),
     )
-    with pytest.raises(Unfaithful, match="DuckDB takes value for BIGINT"):
+    with pytest.raises(CannotPushDown, match="DuckDB takes value for BIGINT"):
         ColumnarRelation.of_files(duckdb, origin, layout_of(Person))
 
 

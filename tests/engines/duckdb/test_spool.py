@@ -5,9 +5,9 @@ import pytest
 from datastoresync import Branch, CSVImporter, Importer, Object, Template, Tree
 from datastoresync.engines.duckdb.connection import DuckDB
 from datastoresync.engines.duckdb.relation import LocalRelation
-from datastoresync.engines.duckdb.spool import Bringer
+from datastoresync.engines.duckdb.spool import Spool
 from datastoresync.engines.engine import TableEngine
-from datastoresync.engines.relation import Unfaithful
+from datastoresync.engines.relation import CannotPushDown
 from datastoresync.engines.table import TableObjects
 from datastoresync.object import layout_of
 
@@ -67,7 +67,7 @@ class Elsewhere:
         return {row[0] for row in self.rows_there} & set(keys)
 
     def differing(self, other, work):
-        raise Unfaithful("it cannot")
+        raise CannotPushDown("it cannot")
 
     def close(self):
         pass
@@ -117,7 +117,7 @@ def test_rows_that_cannot_be_brought_in_become_objects():
 
 def test_another_moment_is_brought_in_anew():
     relation = Elsewhere(rows_of(3), "a")
-    bringer = Bringer(DUCKDB)
+    bringer = Spool(DUCKDB)
     one = bringer.local(relation, layout_of(Person))
     assert isinstance(one, LocalRelation)
     assert bringer.local(relation, layout_of(Person)) is one
@@ -150,7 +150,7 @@ def test_two_databases_are_compared_by_checksums_or_brought_in(monkeypatch):
 
     def far_apart(*given):
         heard.append(given[:2])
-        raise Unfaithful("too much differs")
+        raise CannotPushDown("too much differs")
 
     monkeypatch.setattr("datastoresync.engines.postgresql.served.differing_far_apart", far_apart)
     diff = source - dest

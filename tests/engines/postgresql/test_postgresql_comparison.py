@@ -12,7 +12,7 @@ from stored_rows import COLUMNS, converted, fill, layout_of, made, opened, pairs
 
 from datastoresync import Object, SQLSyncer
 from datastoresync.engines.postgresql.relation import open_stored
-from datastoresync.engines.relation import Unfaithful
+from datastoresync.engines.relation import CannotPushDown
 
 pytest.importorskip("psycopg")
 
@@ -168,7 +168,7 @@ def test_values_of_two_types_are_equal_where_they_are_in_python(one, other, diff
 )
 def test_values_that_are_compared_in_python(one, other, reason, both):
     left, right = both(f"1 AS idnumber, {one} AS value", f"1 AS idnumber, {other} AS value")
-    with pytest.raises(Unfaithful, match=reason):
+    with pytest.raises(CannotPushDown, match=reason):
         compared(left, right, Anything, ["value"])
 
 
@@ -179,7 +179,7 @@ def test_keys_of_two_types(both):
 
 def test_keys_that_cannot_be_equal(both):
     left, right = both("1 AS idnumber, 2 AS value", "'1' AS idnumber, 2 AS value")
-    with pytest.raises(Unfaithful, match="the key is int on one side and text on the other"):
+    with pytest.raises(CannotPushDown, match="the key is int on one side and text on the other"):
         compared(left, right, Anything, ["value"])
 
 
@@ -206,18 +206,18 @@ def test_keys_of_different_lengths_and_columns_that_are_missing(both):
         _identifiers = ("idnumber", "course")
 
     left, right = both("1 AS idnumber, 2 AS course", "1 AS idnumber, 3 AS other", Enrolment, Anything)
-    with pytest.raises(Unfaithful, match="the keys have different numbers of parts"):
+    with pytest.raises(CannotPushDown, match="the keys have different numbers of parts"):
         compared(left, right, Enrolment, [], Anything)
-    with pytest.raises(Unfaithful, match="course is no column of both sides"):
+    with pytest.raises(CannotPushDown, match="course is no column of both sides"):
         compared(left, right, Enrolment, ["course"], Anything)
 
 
 def test_what_is_elsewhere_is_not_compared(both):
     left, right = both("1 AS idnumber", "1 AS idnumber")
     right.place = "elsewhere"
-    with pytest.raises(Unfaithful, match="the other side is elsewhere"):
+    with pytest.raises(CannotPushDown, match="the other side is elsewhere"):
         compared(left, right, Anything, [])
-    with pytest.raises(Unfaithful, match="the other side is elsewhere"):
+    with pytest.raises(CannotPushDown, match="the other side is elsewhere"):
         left.differing(object(), work(Anything, Anything, []))
 
 
@@ -339,7 +339,7 @@ def test_a_query_and_a_table_of_other_schemas(database, execute):
     query = open_stored(first, query="SELECT * FROM users", layout=layout_of(Anything))
     assert compared(query, table, Anything, ["value"]) == [[1], [1]]
     other = open_stored(second, query="SELECT * FROM users", layout=layout_of(Anything))
-    with pytest.raises(Unfaithful, match="the queries look for their tables in different schemas"):
+    with pytest.raises(CannotPushDown, match="the queries look for their tables in different schemas"):
         compared(query, other, Anything, ["value"])
     for syncer in (first, second):
         syncer.close()

@@ -19,9 +19,9 @@ from profiles import examples
 from stored_rows import KEYS, layout_of, opened
 
 from datastoresync import Link, Object, SQLSyncer, SyncerError
-from datastoresync.engines.postgresql.keys import Alike
+from datastoresync.engines.postgresql.keys import LookalikeKeys
 from datastoresync.engines.postgresql.relation import open_stored
-from datastoresync.engines.relation import Page, Unfaithful
+from datastoresync.engines.relation import CannotPushDown, Page
 from datastoresync.syncers.changes import Table
 
 pytest.importorskip("psycopg")
@@ -266,7 +266,7 @@ def test_a_query_is_a_relation_too(database, execute, syncer):
     ],
 )
 def test_a_query_that_has_to_be_read(query, reason, database, syncer):
-    with pytest.raises(Unfaithful, match=reason):
+    with pytest.raises(CannotPushDown, match=reason):
         open_stored(syncer, query=query, layout=layout_of(Anything))
 
 
@@ -311,7 +311,7 @@ def test_what_others_may_make_anew_has_to_be_read(definition, query, reason, dat
         "CREATE FUNCTION textcat_anew(text, text) RETURNS text LANGUAGE sql AS 'SELECT random()::text'",
         f"CREATE {definition}",
     )
-    with pytest.raises(Unfaithful, match=reason):
+    with pytest.raises(CannotPushDown, match=reason):
         open_stored(syncer, query=query, layout=layout_of(Anything))
 
 
@@ -324,7 +324,7 @@ def test_views_have_to_be_read(query, database, execute, syncer):
         "CREATE VIEW more AS SELECT * FROM seen",
     )
     what = {"query": query} if query else {"table": Table("seen")}
-    with pytest.raises(Unfaithful, match="there is a view in it, which may give other rows each time"):
+    with pytest.raises(CannotPushDown, match="there is a view in it, which may give other rows each time"):
         open_stored(syncer, layout=layout_of(Anything), **what)
 
 
@@ -341,7 +341,7 @@ def test_rows_that_are_not_in_a_table_of_the_database_have_to_be_read(database, 
     # A stand-in: no foreign data wrapper comes with the server of these tests.
     monkeypatch.setattr("datastoresync.engines.postgresql.source._ELSEWHERE", ("Foreign Scan", "Seq Scan"))
     execute(database, "CREATE TABLE things AS SELECT '1' AS idnumber")
-    with pytest.raises(Unfaithful, match="there is a seq scan in it"):
+    with pytest.raises(CannotPushDown, match="there is a seq scan in it"):
         opened(syncer, Anything, "things")
 
 
@@ -383,7 +383,7 @@ def test_idnumbers_that_look_alike_have_to_be_read(keys, alike, encoding, databa
         raising=False,
     )
     if alike:
-        with pytest.raises(Unfaithful, match="some idnumbers may look alike"):
+        with pytest.raises(CannotPushDown, match="some idnumbers may look alike"):
             opened(syncer, Anything, "things")
     else:
         assert opened(syncer, Anything, "things").count == held.count == len(keys)
@@ -409,7 +409,7 @@ def test_plain_idnumbers_are_those_of_small_letters_digits_and_underscores(conne
     keys = [key.replace("\0", "") for key in keys]
     values = sa.values(sa.column("key", sa.Text), name="keys").data([(key,) for key in keys])
     form = SimpleNamespace(family="text", value=values.c.key)
-    plain = connection.execute(sa.select(Alike(values, SimpleNamespace(forms=[form])).plain)).scalar_one()
+    plain = connection.execute(sa.select(LookalikeKeys(values, SimpleNamespace(forms=[form])).plain)).scalar_one()
     small = all(re.fullmatch("[a-z0-9_]*", key) for key in keys)
     assert plain == (small and not RESERVED & {f"a{key}" for key in keys})
 
@@ -428,7 +428,7 @@ def test_plain_idnumbers_are_those_of_small_letters_digits_and_underscores(conne
 def test_keys_of_several_parts_that_look_alike(rows, alike, database, execute, syncer):
     table(execute, database, "first text, second int, PRIMARY KEY (first, second)", rows)
     if alike:
-        with pytest.raises(Unfaithful, match="some idnumbers may look alike"):
+        with pytest.raises(CannotPushDown, match="some idnumbers may look alike"):
             opened(syncer, Pair, "things")
     else:
         assert opened(syncer, Pair, "things").count == len(rows)
@@ -482,7 +482,7 @@ def test_types_that_have_a_counterpart(kind, value, annotation, database, execut
 @pytest.mark.parametrize(("kind", "value", "annotation", "reason"), REFUSED)
 def test_types_that_have_to_be_read(kind, value, annotation, reason, database, execute, syncer):
     execute(database, f"CREATE TABLE things AS SELECT '1' AS idnumber, {value}::{kind} AS value")
-    with pytest.raises(Unfaithful, match=reason):
+    with pytest.raises(CannotPushDown, match=reason):
         opened(syncer, declared(annotation), "things")
 
 
@@ -507,14 +507,14 @@ def test_types_that_have_to_be_read(kind, value, annotation, reason, database, e
 )
 def test_tables_that_have_to_be_read(columns, rows, cls, reason, database, execute, syncer):
     table(execute, database, columns, rows)
-    with pytest.raises(Unfaithful, match=reason):
+    with pytest.raises(CannotPushDown, match=reason):
         opened(syncer, cls, "things")
 
 
 def test_children_do_not_share_the_index_of_their_parent(database, execute, syncer):
     table(execute, database, "idnumber text PRIMARY KEY", [("a",)])
     execute(database, "CREATE TABLE more () INHERITS (things)", "INSERT INTO more VALUES ('a')")
-    with pytest.raises(Unfaithful, match="an idnumber is there twice"):
+    with pytest.raises(CannotPushDown, match="an idnumber is there twice"):
         opened(syncer, Text, "things")
 
 
@@ -529,7 +529,7 @@ def test_only_an_index_on_the_key_tells_its_rows_apart(index, database, execute,
     else:
         execute(database, f"CREATE TABLE things (idnumber text, value text, {index})")
     execute(database, "INSERT INTO things VALUES ('a', 'b'), ('a', 'c')")
-    with pytest.raises(Unfaithful, match="an idnumber is there twice"):
+    with pytest.raises(CannotPushDown, match="an idnumber is there twice"):
         opened(syncer, Anything, "things")
 
 
@@ -539,8 +539,8 @@ def test_memberships_and_converters_of_ones_own_have_to_be_read(database, execut
         value: str = attrs.field(converter=str.upper)
 
     table(execute, database, "idnumber text PRIMARY KEY, value text", [])
-    with pytest.raises(Unfaithful, match="value has a converter of its own"):
+    with pytest.raises(CannotPushDown, match="value has a converter of its own"):
         opened(syncer, Own, "things")
     links = {"members": Link("things", "idnumber", "value")}
-    with pytest.raises(Unfaithful, match="members is a membership"):
+    with pytest.raises(CannotPushDown, match="members is a membership"):
         open_stored(syncer, table=Table("things", links=links), layout=layout_of(Anything))

@@ -9,7 +9,7 @@ from stored_rows import converted, opened, work
 
 from datastoresync import Object, SQLSyncer
 from datastoresync.engines.postgresql.served import differing_far_apart
-from datastoresync.engines.relation import Unfaithful
+from datastoresync.engines.relation import CannotPushDown
 
 pytest.importorskip("psycopg")
 
@@ -68,7 +68,7 @@ def test_keys_that_have_to_be_converted_are_left_to_others(both):
         idnumber: str
 
     left, right = both(f"'{UUID(int=1)}'::uuid AS idnumber", f"'{UUID(int=1)}'::uuid AS idnumber", Converted)
-    with pytest.raises(Unfaithful, match="idnumber is uuid in the database, and another type here"):
+    with pytest.raises(CannotPushDown, match="idnumber is uuid in the database, and another type here"):
         compared(left, right, Converted, [])
 
 
@@ -78,5 +78,5 @@ def test_keys_with_other_names_are_left_to_others(both):
 
     left, right = both("1 AS idnumber, 2 AS value", "1 AS idnumber, 2 AS value")
     right.identifiers = Other._identifiers
-    with pytest.raises(Unfaithful, match="the keys have different names"):
+    with pytest.raises(CannotPushDown, match="the keys have different names"):
         compared(left, right, Anything, [])

@@ -10,7 +10,7 @@ from stored_rows import layout_of, opened
 from datastoresync import Object, SQLSyncer, SyncerError
 from datastoresync.engines.postgresql.relation import open_stored
 from datastoresync.engines.postgresql.snapshot import snapshot_of
-from datastoresync.engines.relation import Unfaithful
+from datastoresync.engines.relation import CannotPushDown
 
 pytest.importorskip("psycopg")
 
@@ -159,7 +159,7 @@ def test_rows_that_are_not_for_everybody_are_read(users, execute, reader):
         execute(users, "ALTER TABLE users ENABLE ROW LEVEL SECURITY", "CREATE POLICY p ON users USING (name <> 'Ann')")
         with pytest.raises(SyncerError, match="was altered, emptied"):
             names(relation)
-        with pytest.raises(Unfaithful, match="its rows are not all for everybody"):
+        with pytest.raises(CannotPushDown, match="its rows are not all for everybody"):
             opened(syncer, User, "users")
 
 
@@ -217,9 +217,9 @@ def test_closing_the_syncer_leaves_the_relation_alone(syncer, users):
 
 def test_a_refused_relation_leaves_no_connection(syncer, users, execute):
     execute(users, "ALTER TABLE users ALTER name DROP NOT NULL", "INSERT INTO users VALUES ('3', NULL)")
-    with pytest.raises(Unfaithful, match="name is NULL somewhere"):
+    with pytest.raises(CannotPushDown, match="name is NULL somewhere"):
         opened(syncer, User, "users")
-    with pytest.raises(Unfaithful, match="it cannot be read in place"):
+    with pytest.raises(CannotPushDown, match="it cannot be read in place"):
         opened(syncer, User, "user")
     syncer.close()
     assert others(execute, users) == []
@@ -244,7 +244,7 @@ def test_only_so_many_moments_are_held(syncer, users, execute):
     for _ in range(16):
         held.append(opened(syncer, User, "users"))
         execute(users, "UPDATE users SET name = name")
-    with pytest.raises(Unfaithful, match="16 states of the database are held already"):
+    with pytest.raises(CannotPushDown, match="16 states of the database are held already"):
         opened(syncer, User, "users")
     held.pop().close()
     opened(syncer, User, "users").close()
@@ -264,7 +264,7 @@ def test_a_server_that_ends_it_says_so(syncer, users, execute):
 def test_an_impatient_server_is_not_relied_upon(users, execute):
     with (
         SQLSyncer(users, connect_args={"options": "-cidle_in_transaction_session_timeout=60s"}) as syncer,
-        pytest.raises(Unfaithful, match="the server ends transactions that are idle for 60 s"),
+        pytest.raises(CannotPushDown, match="the server ends transactions that are idle for 60 s"),
     ):
         opened(syncer, User, "users")
     assert others(execute, users) == []
@@ -304,12 +304,12 @@ def test_nothing_can_be_written(syncer, users):
 
 
 def test_other_databases_are_not_asked(tmp_path):
-    with SQLSyncer(f"sqlite:///{tmp_path / 'a.db'}") as syncer, pytest.raises(Unfaithful, match="sqlite"):
+    with SQLSyncer(f"sqlite:///{tmp_path / 'a.db'}") as syncer, pytest.raises(CannotPushDown, match="sqlite"):
         snapshot_of(syncer._database)
 
 
 def test_a_server_that_is_not_there_is_left_to_the_import(tmp_path):
-    with SQLSyncer(f"postgresql:///none?host={tmp_path}") as syncer, pytest.raises(Unfaithful, match="in place"):
+    with SQLSyncer(f"postgresql:///none?host={tmp_path}") as syncer, pytest.raises(CannotPushDown, match="in place"):
         opened(syncer, User, "users")
 
 
@@ -332,7 +332,7 @@ def test_a_single_connection_is_not_kept(users):
     import sqlalchemy
 
     engine = sqlalchemy.create_engine(users, poolclass=sqlalchemy.StaticPool)
-    with pytest.raises(Unfaithful, match="the engine has a single connection"):
+    with pytest.raises(CannotPushDown, match="the engine has a single connection"):
         opened(SQLSyncer(engine), User, "users")
     engine.dispose()
 

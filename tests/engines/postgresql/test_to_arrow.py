@@ -12,9 +12,9 @@ from stored_rows import COLUMNS, fill, layout_of, made, opened, sides
 from datastoresync import MissingDependencyError, Object, SQLSyncer, SyncerError
 from datastoresync.diffing.equality import equal
 from datastoresync.engines.postgresql import arrow as pulling
-from datastoresync.engines.postgresql.arrow import pull
+from datastoresync.engines.postgresql.arrow import to_arrow
 from datastoresync.engines.postgresql.relation import open_stored
-from datastoresync.engines.relation import Unfaithful
+from datastoresync.engines.relation import CannotPushDown
 from datastoresync.syncers.arrow import read_arrow
 
 pytest.importorskip("psycopg")
@@ -56,7 +56,7 @@ def test_values_are_those_of_a_plain_read(way, database):
         fill(engine, here=rows)
         with SQLSyncer(database) as syncer:
             relation = opened(syncer, Anything, attributes=ATTRIBUTES)
-            found = by_key(read_arrow(pull(relation)))
+            found = by_key(read_arrow(to_arrow(relation)))
             expected = by_key(syncer.read("here.things", ATTRIBUTES))
             relation.close()
         assert found.keys() == expected.keys()
@@ -73,7 +73,7 @@ def test_rows_are_those_of_the_import(way, database, execute, syncer):
     execute(database, "CREATE TABLE users (idnumber text PRIMARY KEY)", "INSERT INTO users VALUES ('1'), ('2')")
     relation = opened(syncer, Anything, "users")
     execute(database, "DELETE FROM users WHERE idnumber = '1'", "INSERT INTO users VALUES ('3')")
-    assert sorted(by_key(read_arrow(pull(relation)))) == ["1", "2"]
+    assert sorted(by_key(read_arrow(to_arrow(relation)))) == ["1", "2"]
     relation.close()
 
 
@@ -81,16 +81,16 @@ def test_a_query_with_parameters_and_percents(way, database, syncer):
     relation = open_stored(
         syncer, query="SELECT :one AS idnumber, '5%' AS share", parameters={"one": "a'b"}, layout=layout_of(Anything)
     )
-    assert list(read_arrow(pull(relation))) == [{"idnumber": "a'b", "share": "5%"}]
+    assert list(read_arrow(to_arrow(relation))) == [{"idnumber": "a'b", "share": "5%"}]
     plain = open_stored(syncer, query="SELECT 'a:b' AS idnumber, '5%' AS share", layout=layout_of(Anything))
-    assert list(read_arrow(pull(plain))) == [{"idnumber": "a:b", "share": "5%"}]
+    assert list(read_arrow(to_arrow(plain))) == [{"idnumber": "a:b", "share": "5%"}]
 
 
 def test_a_query_finds_its_tables_where_it_did(way, database, execute):
     execute(database, "CREATE SCHEMA school", "CREATE TABLE school.users AS SELECT 'a' AS idnumber")
     with SQLSyncer(database, connect_args={"options": "-csearch_path=school"}) as syncer:
         relation = open_stored(syncer, query="SELECT idnumber FROM users", layout=layout_of(Anything))
-        assert list(read_arrow(pull(relation))) == [{"idnumber": "a"}]
+        assert list(read_arrow(to_arrow(relation))) == [{"idnumber": "a"}]
         relation.close()
 
 
@@ -99,19 +99,19 @@ def test_what_was_changed_since_is_refused(way, database, execute, syncer):
     relation = opened(syncer, Anything, "users")
     execute(database, "TRUNCATE users")
     with pytest.raises(SyncerError, match=r"table 'users' of .* was altered, emptied or made anew"):
-        pull(relation)
+        to_arrow(relation)
 
 
 def test_a_numeric_without_a_scale_has_no_counterpart(database, execute, syncer):
     execute(database, "CREATE TABLE users AS SELECT 'a' AS idnumber, 1.0::numeric AS share")
-    with pytest.raises(Unfaithful, match="share is a numeric without a scale"):
-        pull(opened(syncer, Anything, "users"))
+    with pytest.raises(CannotPushDown, match="share is a numeric without a scale"):
+        to_arrow(opened(syncer, Anything, "users"))
 
 
 def test_a_numeric_with_more_digits_than_arrow_has(database, execute, syncer):
     execute(database, "CREATE TABLE users AS SELECT 'a' AS idnumber, 1.0::numeric(80, 2) AS share")
-    with pytest.raises(Unfaithful, match="share has digits where Arrow has none"):
-        pull(opened(syncer, Anything, "users"))
+    with pytest.raises(CannotPushDown, match="share has digits where Arrow has none"):
+        to_arrow(opened(syncer, Anything, "users"))
 
 
 def test_without_pyarrow_the_command_is_named(database, execute, syncer, monkeypatch):
@@ -119,7 +119,7 @@ def test_without_pyarrow_the_command_is_named(database, execute, syncer, monkeyp
     relation = opened(syncer, Anything, "users")
     monkeypatch.setitem(sys.modules, "pyarrow", None)
     with pytest.raises(MissingDependencyError, match=r"pip install 'datastoresync\[arrow\]'"):
-        pull(relation)
+        to_arrow(relation)
 
 
 def test_without_the_driver_there_is_no_adbc(monkeypatch):
@@ -132,7 +132,7 @@ def test_while_something_is_half_read_rows_come_the_same_way(database, execute, 
     relation = opened(syncer, Anything, "users")
     reading = relation.rows()
     next(reading)
-    assert list(read_arrow(pull(relation))) == [{"idnumber": "a"}]
+    assert list(read_arrow(to_arrow(relation))) == [{"idnumber": "a"}]
 
 
 def test_what_the_driver_refuses_is_said_without_passwords(database, execute, monkeypatch):
@@ -142,7 +142,7 @@ def test_what_the_driver_refuses_is_said_without_passwords(database, execute, mo
         relation = opened(syncer, Anything, "users")
         monkeypatch.setattr(pulling, "_statement", lambda relation: "SELECT 'geheim' / 0")
         with pytest.raises(SyncerError, match=r"cannot read table 'users' of .* through ADBC: .*") as caught:
-            pull(relation).read_all()
+            to_arrow(relation).read_all()
         assert "geheim" not in str(caught.value)
         relation.close()
 

@@ -17,14 +17,14 @@ from spark_session import started
 from datastoresync import Object
 from datastoresync.conversion.converters import converter
 from datastoresync.diffing.equality import equal
-from datastoresync.engines.relation import Page, Unfaithful, Work
+from datastoresync.engines.relation import CannotPushDown, Page, Work
 from datastoresync.engines.spark.dataframe import is_spark, read_spark
 from datastoresync.engines.spark.relation import SparkRelation, spark_checking
 from datastoresync.engines.spark.relation import dataframe as spark_frame
 from datastoresync.engines.spark.relation import types as spark_conversion
 from datastoresync.errors import ColumnError, DataWarning, MissingDependencyError, SyncerError
 from datastoresync.importing.importer import Importer
-from datastoresync.importing.row_loader import Feed
+from datastoresync.importing.row_loader import RowLoader
 from datastoresync.object import layout_of
 
 pytestmark = [
@@ -355,7 +355,7 @@ def made(session, rows):
         def read(self):
             return read_spark(session.createDataFrame(rows, SCHEMA))
 
-    return Feed(layout_of(User), Rows().bound(None, None)).run().objects
+    return RowLoader(layout_of(User), Rows().bound(None, None)).run().objects
 
 
 def same(one, other):
@@ -395,10 +395,10 @@ def test_text_on_one_side_and_a_number_on_the_other_are_compared_as_declared(ses
 def test_what_cannot_be_compared_as_python_does_is_left_to_python(session):
     text = relation(session, [("a", "7")], "idnumber string, grade string", Object)
     number = relation(session, [("a", 7)], "idnumber string, grade int", Object)
-    with pytest.raises(Unfaithful, match="grade"):
+    with pytest.raises(CannotPushDown, match="grade"):
         text.differing(number, Work(["grade"], {}, {}))
     numbered = relation(session, [(1, 7)], "idnumber int, grade int", Object)
-    with pytest.raises(Unfaithful, match="idnumbers"):
+    with pytest.raises(CannotPushDown, match="idnumbers"):
         number.differing(numbered, Work(["grade"], {}, {}))
 
 
@@ -455,7 +455,7 @@ class Grouped(Object):
     ],
 )
 def test_what_an_import_might_refuse_is_left_to_it(session, rows, schema, cls, why):
-    with pytest.raises(Unfaithful, match=why):
+    with pytest.raises(CannotPushDown, match=why):
         relation(session, rows, schema, cls)
 
 
@@ -463,7 +463,7 @@ def test_distinct_values_are_shown_to_the_converter(session, monkeypatch):
     rows = [("a", "r"), ("b", "BLUE")]
     assert relation(session, rows, "idnumber string, colour string", Chosen).count == 2
     monkeypatch.setattr(spark_checking, "_ASKED", 1)
-    with pytest.raises(Unfaithful, match="many values"):
+    with pytest.raises(CannotPushDown, match="many values"):
         relation(session, rows, "idnumber string, colour string", Chosen)
 
 
