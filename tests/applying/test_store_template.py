@@ -4,6 +4,7 @@ import pytest
 import sqlalchemy
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from profiles import examples
 
 from datastoresync import (
     Branch,
@@ -150,7 +151,7 @@ def worlds(draw):
 
 
 @given(st.lists(worlds(), min_size=1, max_size=3))
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=examples(25), deadline=None)
 def test_what_was_applied_is_what_is_read_again(tmp_path_factory, states):
     engine = sqlalchemy.create_engine(
         f"sqlite:///{tmp_path_factory.mktemp('law')}/store.db", poolclass=sqlalchemy.NullPool

@@ -9,6 +9,7 @@ import attrs
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from profiles import examples
 from strategies import NO_LIMITS, TEMPLATES, worlds
 
 from datastoresync import Branch, Limits, Object, Tree
@@ -17,7 +18,7 @@ from datastoresync.diffing.compare import Candidates, InMemoryEngine
 from datastoresync.diffing.diff import Diff
 from datastoresync.diffing.flags import Flags
 
-law = settings(deadline=None, max_examples=60)
+law = settings(deadline=None, max_examples=examples(60))
 
 
 class Again(Candidates):
