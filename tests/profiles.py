@@ -1,4 +1,4 @@
-"""How many examples Hypothesis tries: fewer of each law in `make test` than in `make slow`."""
+"""How many examples are tried: fewer of each law in `make test` than in `make slow`."""
 
 from __future__ import annotations
 
@@ -8,5 +8,5 @@ settings.register_profile("quick", settings.get_profile("ci"), max_examples=25)
 
 
 def examples(number):
-    """Return how many examples of a law are tried: this number, and a quarter of it in the quick profile."""
+    """Return this number, of which the profile `quick` takes a quarter."""
     return max(min(number, 5), number * settings().max_examples // 100)

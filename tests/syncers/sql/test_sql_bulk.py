@@ -206,9 +206,8 @@ def integers_to_write(draw):
     return changes
 
 
-@pytest.mark.parametrize("kind", ["smallint", "integer", "bigint"])
 @law
-@given(changes=integers_to_write())
+@given(kind=st.sampled_from(["smallint", "integer", "bigint"]), changes=integers_to_write())
 def test_integers_that_do_not_fit_are_refused_as_they_are_one_by_one(database, execute, in_bulk, kind, changes):
     tried = []
     for write in (one_by_one, SQLSyncer.apply_changes):

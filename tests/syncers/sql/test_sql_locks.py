@@ -10,12 +10,13 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy
+from profiles import examples
 
 from datastoresync.errors import LockedError, SyncerError
 from datastoresync.syncers.changes import Change, Link, Table
 from datastoresync.syncers.sql.syncer import SQLSyncer
 
-COUNT = 10_000
+COUNT = examples(10_000)
 USERS = Table("users")
 ROOT = Path(__file__).resolve().parents[2]
 
