@@ -251,7 +251,7 @@ class Tree(Shown, Mapping[str, Branch[Any]]):
 
     def apply(self, diff: Diff, **keywords: Unpack[ApplyKeywords]) -> Report:
         """Carry out a diff whose destination this tree is; the keywords are those of `Template.apply`."""
-        for one in diff.compared:
+        for one in diff.branch_diffs:
             if one.name not in self or one.right.fold != self[one.name].fold:
                 message = f"the diff changes {one.right.name}, which is not in this tree: apply it there"
                 raise ComparisonError(message)

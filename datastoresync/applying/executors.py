@@ -190,7 +190,7 @@ class _SparkRun(Run):
 def _ordered_branches(diff: Diff) -> set[str]:
     """Return the branches within which the order of actions matters."""
     found = {name for hierarchy in diff.hierarchies for name in hierarchy.recursive}
-    for one in diff.compared:
+    for one in diff.branch_diffs:
         if one.name in {*one.left.references.values(), *one.right.references.values()}:
             found.add(one.name)
     return found

@@ -113,7 +113,7 @@ class ObjectTemplate(Template):
 
     def _update(self, diff: Diff, methods: Methods, _: str, actions: Sequence[Action]) -> Result:
         changed = {action.attr: action.value for action in actions if action.verb == "update"}
-        one = next(one for one in diff.compared if one.name == actions[0].branch)
+        one = next(one for one in diff.branch_diffs if one.name == actions[0].branch)
         for (_, _, attr), members in members_together(actions).items():
             changed[attr] = whole_update(one, members).value
         return self.outcome("update", methods.cls, self.call_update(actions[0].dest, changed))

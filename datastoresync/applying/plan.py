@@ -255,7 +255,7 @@ def _united(
 
     In a streamed diff these stand together, object by object.
     """
-    sides = {one.name: one for one in diff.compared}
+    sides = {one.name: one for one in diff.branch_diffs}
     if is_streamed(diff):
         return by_object(actions, lambda some: _united_at_once(some, sides, look_up))
     return _united_at_once(actions, sides, look_up)
@@ -333,7 +333,7 @@ def ordered(diff: Diff) -> Sequence[Action]:
     """
     if is_streamed(diff):
         return Streamed(diff.__iter__, len(diff))
-    own = {one.name: one for one in diff.compared if _own_references(one)}
+    own = {one.name: one for one in diff.branch_diffs if _own_references(one)}
     if not own or diff.arranged:
         return list(diff)
     actions: list[Action] = []

@@ -158,7 +158,7 @@ class ChangeFactory:
 
     def __init__(self, diff: Diff, stored: Mapping[str, Stored]) -> None:
         self._stored = stored
-        self._sides = {one.name: one.both for one in diff.compared}
+        self._sides = {one.name: one.both for one in diff.branch_diffs}
 
     def change(self, action: Action) -> Change:
         """Make one change."""
@@ -349,7 +349,7 @@ class StoreTemplate:
         """
         if not is_streamed(diff) and _MEMBERS.isdisjoint(map(attrgetter("verb"), actions)):
             return actions
-        sides = {one.name: one for one in diff.compared}
+        sides = {one.name: one for one in diff.branch_diffs}
 
         def united(some: Sequence[Action]) -> Iterator[Action]:
             together = members_together(some)

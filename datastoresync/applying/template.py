@@ -151,7 +151,7 @@ class Run:
                 self._fold(action, None)
         except Exception as error:  # noqa: BLE001 - as in `_fold`
             self.warnings.append(f"all is done, but not all of it is in memory: {reason_of(error)}; import again")
-            for one in self.diff.compared:
+            for one in self.diff.branch_diffs:
                 if one.right.folded_all is not None:
                     one.right.folded_all()
 

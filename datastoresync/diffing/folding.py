@@ -20,7 +20,7 @@ def fold_together(diff: Diff, actions: Iterable[Action]) -> Iterator[Action]:
     """
     for (name, verb), group in groupby(actions, key=attrgetter("branch", "verb")):
         some = list(group)
-        one = next((one for one in diff.compared if one.name == name), None)
+        one = next((one for one in diff.branch_diffs if one.name == name), None)
         if one is None or diff.nested or diff.streamed or not _folded(one, verb, some):
             yield from some
 

@@ -60,7 +60,7 @@ class Watch:
             def fold(self, action, made=None):
                 diff.fold(action, made)
 
-        self.diff = Long(Streamed(lambda: iter(diff)), diff.compared, diff.hierarchies)
+        self.diff = Long(Streamed(lambda: iter(diff)), diff.branch_diffs, diff.hierarchies)
 
 
 def streamed(diff):
@@ -241,7 +241,9 @@ def test_a_diff_that_is_another_one_afterwards_is_counted_and_said(dest, change)
                 actions[2] = attrs.evolve(actions[2], idnumber="4")
             return outcomes
 
-    report = StoreTemplate(Store(), dest.applier().stored).apply(Moving(tuple(actions), diff.compared), limits=ANYTHING)
+    report = StoreTemplate(Store(), dest.applier().stored).apply(
+        Moving(tuple(actions), diff.branch_diffs), limits=ANYTHING
+    )
     assert (report.succeeded, report.planned) == (3, 3)
     assert "import again" in report.warnings[0]
     assert list(dest.users) == ["1", "2"]

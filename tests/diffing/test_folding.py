@@ -95,7 +95,7 @@ def test_together_is_as_one_by_one(cls, data):
         for action in fold_together(same, same.actions):
             same.fold(action)
         assert state(one) == state(other)
-        assert [one.carried_out for one in diff.compared] == [one.carried_out for one in same.compared]
+        assert [one.carried_out for one in diff.branch_diffs] == [one.carried_out for one in same.branch_diffs]
         assert not source - other
 
 
