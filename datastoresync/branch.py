@@ -21,7 +21,7 @@ from datastoresync.importing.schema import Layout
 from datastoresync.importing.sources import StoreImporter
 from datastoresync.object import Object, layout_of, side_of
 from datastoresync.printing.outline import Grid, Outline
-from datastoresync.printing.show import Shown
+from datastoresync.printing.show import Printable
 from datastoresync.printing.text import counted
 from datastoresync.runtime import collector_paused
 from datastoresync.syncers.changes import Table
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 T = TypeVar("T", bound=Object)
 
 
-class Branch(Shown, ObjectMapping[T], Generic[T]):
+class Branch(Printable, ObjectMapping[T], Generic[T]):
     """One kind of thing in a tree: objects of one class, sorted by idnumber.
 
     In a tree's class it is a declaration; each tree has branches of its own, made after it.

@@ -138,7 +138,8 @@ def _updates(branch_diff: BranchDiff, read: Iterable[Block]) -> Iterator[Action]
             except Exception as error:
                 message = (
                     f"{branch_diff.right.name}[{block.keys[index]!r}].{name} cannot be compared with what is in "
-                    f"{branch_diff.left.name}: {type(error).__name__}: {error}; give it a type whose `==` is true or false"
+                    f"{branch_diff.left.name}: {type(error).__name__}: {error}; "
+                    "give it a type whose `==` is true or false"
                 )
                 raise ComparisonError(message) from error
             yield from changes

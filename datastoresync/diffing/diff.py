@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from itertools import chain, islice
-from typing import Any, Self, TypedDict, overload
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from importlib import import_module
+from itertools import chain, groupby, islice
+from operator import attrgetter
+from typing import Any, Protocol, Self, TypedDict, TypeVar, overload
 
 import attrs
 
@@ -23,12 +25,12 @@ from datastoresync.diffing.filters import Filter, predicate
 from datastoresync.diffing.flags import Exclusion, Flags
 from datastoresync.diffing.hierarchy import Hierarchy, scope_of
 from datastoresync.diffing.nested import Node, Siblings, in_tree_order, nodes_of
-from datastoresync.diffing.pipe import Applies, R_co, template_of
 from datastoresync.diffing.schema_check import check_attributes, check_types, refuse
 from datastoresync.diffing.side import Side
 from datastoresync.diffing.streaming import StreamedActions, StreamedPart
+from datastoresync.errors import ComparisonError, TemplateError
 from datastoresync.printing.outline import Outline
-from datastoresync.printing.show import Shown
+from datastoresync.printing.show import Printable
 from datastoresync.printing.text import clipped, counted, visible
 
 
@@ -71,8 +73,47 @@ class DiffKeywords(TypedDict, total=False):
     progress: Progress | None
 
 
+R_co = TypeVar("R_co", covariant=True)
+
+
+class Applies(Protocol[R_co]):
+    """The right operand of ``|``: anything with a method ``apply`` that takes a diff."""
+
+    def apply(self, diff: Any, /) -> R_co:
+        """Carry out a diff."""
+        ...
+
+
+def template_of(template: Any) -> Any:
+    """Return the template itself, an instance of the class, or the one that an import string names.
+
+    Raises:
+        TemplateError: if that has no ``apply``, or the import string names nothing.
+    """
+    found = template
+    if isinstance(found, str):
+        module, dot, name = found.replace(":", ".").rpartition(".")
+        if not dot:
+            message = f"{template!r} is no import string: write 'package.module.Template'"
+            raise TemplateError(message)
+        try:
+            found = getattr(import_module(module), name)
+        except (ImportError, AttributeError) as error:
+            message = f"{template!r} leads nowhere: {error}"
+            raise TemplateError(message) from error
+    if isinstance(found, type):
+        if not callable(getattr(found, "apply", None)):
+            message = f"{found.__name__} is no template: make it a subclass of datastoresync.Template"
+            raise TemplateError(message)
+        found = found()
+    if not callable(getattr(found, "apply", None)):
+        message = f"a template, its class or its import string goes right of `|` (got {template!r})"
+        raise TemplateError(message)
+    return found
+
+
 @attrs.frozen(eq=False, repr=False)
-class Diff(Shown):
+class Diff(Printable):
     """The actions that make a destination become its source: creations, then updates, then deletions.
 
     It is iterable, sized, indexable, true if anything differs, and frozen. Two diffs are equal if their actions are.
@@ -297,12 +338,12 @@ class Diff(Shown):
         item = action.dest if action.verb == "old" else action.source
         return {name: side.read(action.idnumber, item, name) for name in side.attributes}
 
-    def fold(self, action: Action, made: Any = None) -> None:
+    def fold(self, action: Action, created: Any = None) -> None:
         """Note in the destination's branch, in memory, that an action was carried out.
 
         Args:
             action: What was done.
-            made: The object that the destination made of a new one, if it gives one.
+            created: The object that a template returned for a new one, if any.
         """
         branch_diff = self._branch_diff(action)
         if self.streamed:
@@ -314,8 +355,8 @@ class Diff(Shown):
             return
         values: dict[str, Any] = {}
         if action.verb == "new":
-            values = self.values(action) if made is None else {}
-            for field in branch_diff.left.holding if branch_diff.right.sparse and made is None else ():
+            values = self.values(action) if created is None else {}
+            for field in branch_diff.left.holding if branch_diff.right.sparse and created is None else ():
                 values[field] = type(branch_diff.left.read(action.idnumber, action.source, field))()  # no children yet
         elif action.verb in ("add", "remove") and action.source is not None:
             values = {action.attr: branch_diff.left.read(action.idnumber, action.source, action.attr)}
@@ -323,9 +364,20 @@ class Diff(Shown):
         if child is not None:  # a child that could not be created is not there to be held
             there = self.hierarchies[1].sides[child].objects
             action = attrs.evolve(action, value=[member for member in action.value or () if member in there])
-        branch_diff.right.fold(action, values, made)
+        branch_diff.right.fold(action, values, created)
         if action.verb in ("new", "old"):
             self._fold_into_parent(action)
+
+    def fold_all(self, actions: Iterable[Action]) -> Iterator[Action]:
+        """Note that actions were carried out, many at once; yield those that the caller must `fold` one by one.
+
+        Nothing is noted of those that are yielded. The others are noted as `fold` would.
+        """
+        for (branch, verb), group in groupby(actions, key=attrgetter("branch", "verb")):
+            some = list(group)
+            branch_diff = None if self.nested or self.streamed else self._by_name.get(branch)
+            if branch_diff is None or not _fold_columns(branch_diff, verb, some):
+                yield from some
 
     def _fold_into_parent(self, action: Action) -> None:
         """Let the destination's parent hold a child that is new, and let go of one that is gone."""
@@ -377,6 +429,24 @@ class Diff(Shown):
 _LINES, _COLUMNS = 25, 100
 _STREAMED = 1000
 """Actions of a streamed diff that are there to look at."""
+
+
+def _fold_columns(branch_diff: BranchDiff, verb: str, actions: Sequence[Action]) -> bool:
+    """Note actions of one verb in one branch, column by column; return False if nothing was noted."""
+    left, fold_all = branch_diff.left, branch_diff.right.fold_all
+    if fold_all is None or verb not in ("new", "update", "old") or left.holding:
+        return False
+    columns: Mapping[str, Sequence[Any]] = {}
+    keys = [action.idnumber for action in actions]
+    if verb == "new":
+        try:
+            columns = left.columns(keys, [action.source for action in actions])
+        except ComparisonError:  # a property of one object raises now: folded alone, it says which
+            return False
+    if not fold_all(verb, actions, columns):
+        return False
+    branch_diff.carried_out[verb].update(keys)
+    return True
 
 
 def _by_name(pairs: Iterable[tuple[Side, Side]]) -> tuple[dict[str, Side], dict[str, Side]]:

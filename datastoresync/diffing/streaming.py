@@ -195,8 +195,3 @@ class Streamed(Sequence[T]):
 
     def __repr__(self) -> str:
         return f"<Streamed{'' if self._length is None else f': {self._length:,} items'}>"
-
-
-def is_streamed(diff: Any) -> bool:
-    """Say whether the actions of a diff are made anew each time, since they may be too many for the memory."""
-    return bool(getattr(diff, "streamed", False))

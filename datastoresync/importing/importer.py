@@ -11,7 +11,7 @@ import attrs
 from datastoresync.engines.spark.dataframe import is_spark
 from datastoresync.errors import DeclarationError, ImporterError, RowError
 from datastoresync.printing.outline import Outline
-from datastoresync.printing.show import Shown
+from datastoresync.printing.show import Printable
 from datastoresync.syncers.records import Records
 
 
@@ -188,7 +188,7 @@ def importer_of(source: Any, *, store: Callable[[Any], Importer]) -> Importer:
 
 
 @attrs.frozen(eq=False, repr=False)
-class ImportReport(Shown):
+class ImportReport(Printable):
     """What the last import of a branch did.
 
     Args:
