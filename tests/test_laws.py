@@ -93,7 +93,7 @@ def test_applying_a_part_of_a_difference_leaves_the_rest(world, data):
     source, dest = world.trees()
     diff = source - dest
     done = set(data.draw(st.sets(st.sampled_from(range(len(diff)))))) if diff else set()
-    rest = Diff(tuple(action for place, action in enumerate(diff) if place not in done), diff.compared)
+    rest = Diff(tuple(action for place, action in enumerate(diff) if place not in done), diff.branch_diffs)
     for place in sorted(done):
         diff.fold(diff[place])
     assert plain_actions(source - dest) == plain_actions(rest)

@@ -38,7 +38,7 @@ class Streaming:
         found = InMemoryEngine().candidates(left, right)
         if right.branch not in self.branches:
             return found
-        return Again(found.new, found.old, found.pairs, found.compared, found.why)
+        return Again(found.new, found.old, found.pairs, found.matched, found.reason)
 
 
 def both(world, branches, flags=None):
@@ -82,7 +82,7 @@ def test_filters_and_the_inverse_hold_for_it(world, branches, term):
     held, streamed = both(world, branches)
     assert list(-streamed) == list(-held)
     assert list(-(-streamed)) == list(held)
-    if term in {one.name for one in held.compared} | {"new", "old", "update", "add"}:
+    if term in {one.name for one in held.branch_diffs} | {"new", "old", "update", "add"}:
         assert list(streamed.only(term)) == list(held.only(term))
         assert list(streamed.exclude(term)) == list(held.exclude(term))
         assert list(-streamed.exclude(term)) == list(-held.exclude(term))

@@ -76,7 +76,7 @@ def test_streamed_candidates_give_the_same_diff(streaming, tmp_path, object_clas
     expected = held[0] - held[1]
     assert streamed.streamed is bool(expected)
     assert list(streamed) == list(expected)
-    assert (streamed.stat, streamed.compared[0].pairs) == (expected.stat, expected.compared[0].pairs)
+    assert (streamed.stat, streamed.branch_diffs[0].pairs) == (expected.stat, expected.branch_diffs[0].pairs)
     assert list(-streamed) == list(-expected)
     assert [streamed.values(action) for action in streamed] == [expected.values(action) for action in expected]
 

@@ -77,7 +77,7 @@ def test_a_streamed_comparison_gives_what_one_in_memory_gives(streaming, tmp_pat
     assert list(diff) == list(wanted)
     assert list(diff) == list(wanted)
     assert list(-diff) == list(-wanted)
-    assert (diff.stat, diff.compared[0].pairs) == (wanted.stat, wanted.compared[0].pairs)
+    assert (diff.stat, diff.branch_diffs[0].pairs) == (wanted.stat, wanted.branch_diffs[0].pairs)
     assert [diff.values(action) for action in diff] == [wanted.values(action) for action in wanted]
 
 
