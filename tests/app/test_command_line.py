@@ -164,7 +164,7 @@ def test_all_that_is_missing_is_named_at_once(drawn, data):
         return
     said = error_of(line, argv)
     for argument in missing:
-        assert line._called(next(s for s in sections if argument in s.parser.arguments), argument) in said
+        assert line._display_name(next(s for s in sections if argument in s.parser.arguments), argument) in said
     for argument in {argument for _, argument in required} - set(missing):
         assert "/".join(line._flags[argument]) not in said.partition("missing")[2]
 
