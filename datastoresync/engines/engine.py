@@ -439,7 +439,9 @@ class TableEngine:
             compared = mine.differing(theirs, work)
         elif mine.engine == theirs.engine == _SERVED:
             # It needs SQLAlchemy, which is there where such relations are.
-            compared = import_module("datastoresync.engines.postgresql.served").differing_far_apart(mine, theirs, work)
+            compared = import_module("datastoresync.engines.postgresql.comparison").differing_far_apart(
+                mine, theirs, work
+            )
         else:
             return self._brought_together(lefts, rights, work, [])
         return paired(lefts, rights, compared, mine.engine, duckdb=self.bringer.duckdb)

@@ -152,7 +152,7 @@ def test_two_databases_are_compared_by_checksums_or_brought_in(monkeypatch):
         heard.append(given[:2])
         raise CannotPushDown("too much differs")
 
-    monkeypatch.setattr("datastoresync.engines.postgresql.served.differing_far_apart", far_apart)
+    monkeypatch.setattr("datastoresync.engines.postgresql.comparison.differing_far_apart", far_apart)
     diff = source - dest
     assert heard == [(one, other)]
     assert "too much differs" in diff.explain()
