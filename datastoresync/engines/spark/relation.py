@@ -322,7 +322,8 @@ class SparkRelation:
         for key_column, part in reversed(pairs):
             value = _key_value(key_column.family, part)
             if value is None:
-                message = f"'<' not supported between instances of {type(part).__name__!r} and an idnumber ({key_column.family})"
+                family = key_column.family
+                message = f"'<' not supported between instances of {type(part).__name__!r} and an idnumber ({family})"
                 raise TypeError(message)
             column = functions.expr(key_column.sql)
             condition = (column > functions.lit(value)) | ((column == functions.lit(value)) & condition)

@@ -1,7 +1,8 @@
 """Declared types in Spark's SQL: which values are surely valid, and the canonical text that equal values share.
 
 Equal canonical texts mean equal values; different ones need not mean different values. The canonical text of a text
-converts to the same value. Expressions have ``@`` where the column goes; regular expressions stand in raw literals, which no setting of Spark's changes.
+converts to the same value. Expressions have ``@`` where the column goes; regular expressions stand in raw literals,
+which no setting of Spark's changes.
 """
 
 from __future__ import annotations
