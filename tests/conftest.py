@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import signal
 import subprocess
 import tempfile
 import time
@@ -10,6 +11,17 @@ import warnings
 from pathlib import Path
 
 import pytest
+
+
+@pytest.fixture
+def ctrl_c():
+    """Presses Ctrl-C when called; it does what it does in a fresh interpreter, also in processes that the test starts.
+
+    In a shell's background it is ignored, and Spark handles it once it has run.
+    """
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield lambda: signal.raise_signal(signal.SIGINT)
+    signal.signal(signal.SIGINT, before)
 
 
 @pytest.fixture(scope="session")

@@ -8,19 +8,17 @@ from functools import partial
 from importlib import import_module
 from itertools import groupby, islice
 from types import SimpleNamespace
-from typing import Any, Literal
+from typing import Any, Unpack
 
 import attrs
 
+from datastoresync.applying.options import ApplyKeywords, ApplyOptions
 from datastoresync.applying.plan import Step
 from datastoresync.applying.report import Report
-from datastoresync.applying.reporter import Reporter
 from datastoresync.applying.result import Result
-from datastoresync.applying.safeguards import Limits, check
 from datastoresync.applying.template import Run, Template
 from datastoresync.diffing.action import Action
 from datastoresync.diffing.diff import Diff
-from datastoresync.diffing.filters import Filter
 from datastoresync.diffing.pipe import template_of
 from datastoresync.errors import DeclarationError, MissingDependencyError
 
@@ -65,18 +63,8 @@ class OnExecutors:
             message = f"batch is the number of actions a task, a whole number from 1 (got {self.batch!r})"
             raise DeclarationError(message)
 
-    def apply(
-        self,
-        diff: Diff,
-        *,
-        mock: bool = False,
-        limits: Limits | None = None,
-        only: Filter = None,
-        exclude: Filter = None,
-        on_error: Literal["continue", "stop"] | None = None,
-        reporters: Iterable[Reporter] = (),
-    ) -> Report:
-        """Carry out a diff, and fold what succeeded into the destination; the arguments are those of `Template.apply`.
+    def apply(self, diff: Diff, **keywords: Unpack[ApplyKeywords]) -> Report:
+        """Carry out a diff, and fold what succeeded into the destination; the keywords are those of `Template.apply`.
 
         ``on_error="stop"`` ends each task with its first failure, and the run after the tasks that are under way.
 
@@ -90,19 +78,15 @@ class OnExecutors:
         if not isinstance(template, Template):
             message = f"a Template can be sent to executors, not a {type(template).__name__}"
             raise DeclarationError(message)
-        choice = on_error or template.on_error
-        if choice not in ("continue", "stop"):
-            message = f"on_error is 'continue' or 'stop' (got {choice!r})"
-            raise DeclarationError(message)
-        diff = diff.filtered(only, exclude)
-        check(diff, limits)
-        context = None if mock else self._context()
-        run = _SparkRun(diff, [*template.reporters, *reporters], mock=mock)
+        options = ApplyOptions(**keywords)
+        stop, diff = options.stops(template.on_error), options.checked(diff)
+        context = None if options.mock else self._context()
+        run = _SparkRun(diff, [*template.reporters, *options.reporters], mock=options.mock)
         started = time.perf_counter()
         plan = template.plan(diff)
         run.tell("start", plan)
         with run.interruptible():
-            run.send(plan.steps, self, context, stop=choice == "stop")
+            run.send(plan.steps, self, context, stop=stop)
         return run.finish(started)
 
     def _context(self) -> Any:

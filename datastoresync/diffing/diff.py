@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import chain, islice
-from typing import Any, Self, overload
+from typing import Any, Self, TypedDict, overload
 
 import attrs
 
@@ -60,6 +60,15 @@ def explained(compared: Sequence[BranchDiff], left_out: Counter[str]) -> str:
 
 Progress = Callable[[str, int, int], Any]
 """Hears how far a run is: the stage, ``"diff"`` or ``"sync"``, how many are done, and how many there are."""
+
+
+class DiffKeywords(TypedDict, total=False):
+    """The keywords of every comparison of branches or trees, for type checkers and editors; see `Tree.diff`."""
+
+    only: Filter
+    exclude: Filter
+    flags: Flags | None
+    progress: Progress | None
 
 
 @attrs.frozen(eq=False, repr=False)

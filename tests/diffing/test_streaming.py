@@ -127,3 +127,24 @@ def test_going_through_it_keeps_no_action():
     gc.collect()
     assert most < 10
     assert not alive
+
+
+class Person(Object):
+    name: str
+    grade: int
+    tags: set[str] = set()
+
+
+def test_an_object_with_several_changes_is_counted_once():
+    def side(first, tags):
+        rows = [{"idnumber": key, "name": f"{first}{key}", "grade": first, "tags": tags} for key in range(10)]
+        return (+Branch(Person, importer=rows)).side()
+
+    sides = [(side(1, {"a", "b"}), side(2, {"b", "c"}))]
+    for engine in (InMemoryEngine(), Streaming(frozenset({""}))):
+        diff = Diff.between(sides, engine=engine)
+        assert dict(diff.counts) == {"new": 0, "update": 20, "add": 10, "remove": 10, "old": 0}
+        assert violations(diff, Limits(updates=10, removals=10)) == ()
+        (updates, removals) = violations(diff, Limits(updates=9, removals=9))
+        assert "10 updates, over the limit of 9" in updates
+        assert "10 removals, over the limit of 9" in removals

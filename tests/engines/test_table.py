@@ -130,7 +130,7 @@ def test_objects_that_nobody_holds_are_let_go(tmp_path):
         branch[key]
     for _ in branch.range():
         pass
-    assert sum(held() is not None for held in table._living._references.values()) <= 1024 + 128
+    assert sum(held() is not None for held in table.identity_map._references.values()) <= 1024 + 128
     assert table.recent == {}
 
 

@@ -12,10 +12,11 @@ from thoughtspot_server import PASSWORD, ThoughtSpotServer
 
 from datastoresync import SafeguardError, Template
 from datastoresync.app import Writer
-from datastoresync.app.thoughtspot import ThoughtSpotTree, ThoughtSpotWriter
 from datastoresync.errors import ColumnError, DeclarationError, DuplicateError, ImporterError, SyncerError
 from datastoresync.vocabularies.tsut import (
     Group,
+    ThoughtSpotTree,
+    ThoughtSpotWriter,
     TSUGJsonReader,
     TSUGJsonWriter,
     TSUGReader,

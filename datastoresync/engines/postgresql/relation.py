@@ -143,6 +143,10 @@ class StoredRelation:
         rows = side_by_side(chunks, width, places)
         return Compared(*rows, why="both sides are in one PostgreSQL, which compared them")
 
+    def differing_apart(self, other: StoredRelation, work: Work) -> Compared:
+        """Compare with a relation of another database; see `differing_far_apart`."""
+        return differing_far_apart(self, other, work)
+
     def arrow(self) -> Any:
         """Return a ``pyarrow.RecordBatchReader`` of all rows; see `pulling.pull`, which needs pyarrow."""
         from datastoresync.engines.postgresql.arrow import to_arrow
@@ -376,10 +380,10 @@ def open_large(origin: StoredRows, layout: Any, least: int) -> StoredRelation | 
         CannotPushDown: with the reason why it must be read.
     """
     database = origin.syncer._database  # noqa: SLF001 - as its other methods, this one is only kept in a file of its own
-    if database.dialect != _SUPPORTED:
+    if database.dialect.name != _SUPPORTED:
         if least:  # nobody asked for it
             return None
-        raise CannotPushDown(f"it is in {database.dialect}, which is read into memory")
+        raise CannotPushDown(f"it is in {database.dialect.name}, which is read into memory")
     if least:
         try:
             with database.reading() as connection, database.refusals("count the rows of"):

@@ -13,10 +13,10 @@ from typing import Any
 from datastoresync import syncers
 from datastoresync.app import App, AppReport, Reader, Writer
 from datastoresync.app.parts import Part
-from datastoresync.app.thoughtspot import ThoughtSpotWriter
 from datastoresync.errors import DeclarationError
 from datastoresync.vocabularies.tsut.model import UsersAndGroups
 from datastoresync.vocabularies.tsut.principal import SHEETS, records_of, rows_of
+from datastoresync.vocabularies.tsut.writer import ThoughtSpotWriter
 
 
 def _nearest(part: object, *names: str) -> Any:

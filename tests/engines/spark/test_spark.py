@@ -17,16 +17,18 @@ from spark_session import started
 from datastoresync import Object
 from datastoresync.conversion.converters import converter
 from datastoresync.diffing.equality import equal
+from datastoresync.engines import spark
 from datastoresync.engines.relation import CannotPushDown, Page, Work
+from datastoresync.engines.select import engine_of
 from datastoresync.engines.spark import dataframe as spark_dataframe
 from datastoresync.engines.spark import relation as spark_relation
 from datastoresync.engines.spark import types as spark_types
-from datastoresync.engines.spark.dataframe import is_spark, read_spark
+from datastoresync.engines.spark.dataframe import read_spark
 from datastoresync.engines.spark.relation import SparkRelation
 from datastoresync.errors import ColumnError, DataWarning, MissingDependencyError, SyncerError
 from datastoresync.importing.importer import Importer
 from datastoresync.importing.row_loader import RowLoader
-from datastoresync.object import layout_of
+from datastoresync.object import schema_of
 
 pytestmark = [
     pytest.mark.spark,
@@ -64,11 +66,11 @@ SCHEMA = "idnumber string, name string, grade string, groups string"
 
 
 def relation(session, rows, schema=SCHEMA, cls=User, **options):
-    return SparkRelation(session.createDataFrame(rows, schema), layout_of(cls), **options)
+    return SparkRelation(session.createDataFrame(rows, schema), schema_of(cls), **options)
 
 
 def converters(cls):
-    fields = layout_of(cls).fields
+    fields = schema_of(cls).fields
     return {} if fields is None else {name: field.converter for name, field in fields.items()}
 
 
@@ -357,7 +359,7 @@ def made(session, rows):
         def read(self):
             return read_spark(session.createDataFrame(rows, SCHEMA))
 
-    return RowLoader(layout_of(User), Rows().bound(None, None)).run().objects
+    return RowLoader(schema_of(User), Rows().bound()).run().objects
 
 
 def same(one, other):
@@ -506,12 +508,12 @@ def test_what_executors_run_keeps_batches_and_folds_texts():
 
 
 def test_a_dataframe_of_spark_is_known_by_its_class(session):
-    assert is_spark(session.range(1))
-    assert not is_spark(session)
-    assert not is_spark([{"idnumber": "1"}])
+    assert engine_of(session.range(1)) is spark.ENGINE
+    assert engine_of(session) is None
+    assert engine_of([{"idnumber": "1"}]) is None
     lookalike = type("DataFrame", (), {"__module__": "polars.dataframe.frame"})
-    assert not is_spark(lookalike())
-    assert is_spark(type("DataFrame", (), {"__module__": "pyspark.sql.connect.dataframe"})())
+    assert engine_of(lookalike()) is None
+    assert engine_of(type("DataFrame", (), {"__module__": "pyspark.sql.connect.dataframe"})()) is spark.ENGINE
 
 
 def test_records_of_a_frame_have_its_values_and_know_it(session):
@@ -552,7 +554,7 @@ def test_a_query_that_breaks_off_says_why_and_quotes_nothing(session, tmp_path):
     assert "secret1" not in str(caught.value)
     assert caught.value.__cause__ is None or "secret1" not in str(caught.value.__cause__)
     with pytest.raises(SyncerError) as caught:
-        SparkRelation(session.sql("SELECT 'secret1' AS idnumber, CAST('secret1' AS INT) AS n"), layout_of(Object))
+        SparkRelation(session.sql("SELECT 'secret1' AS idnumber, CAST('secret1' AS INT) AS n"), schema_of(Object))
     assert "secret1" not in str(caught.value)
     assert caught.value.__suppress_context__
 

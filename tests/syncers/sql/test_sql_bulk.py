@@ -402,7 +402,7 @@ def test_the_next_changes_are_made_while_the_database_is_at_work_and_ctrl_c_brea
     assert contents_of(people) == before
 
 
-@pytest.mark.usefixtures("sleepy")
+@pytest.mark.usefixtures("sleepy", "ctrl_c")
 @pytest.mark.parametrize("moment", ["looking", "waiting"])
 @pytest.mark.parametrize("refused", [False, True])
 def test_ctrl_c_undoes_everything_even_if_nothing_can_be_broken_off(

@@ -16,7 +16,6 @@ from thoughtspot_server import PASSWORD, ThoughtSpotServer
 
 from datastoresync import Branch, Importer, Object, Tree
 from datastoresync.app import App, Reader
-from datastoresync.app.thoughtspot import ThoughtSpotGroup, ThoughtSpotTree, ThoughtSpotUser, ThoughtSpotWriter
 from datastoresync.errors import (
     ColumnError,
     DeclarationError,
@@ -25,6 +24,7 @@ from datastoresync.errors import (
     SyncerError,
     SyncInterrupted,
 )
+from datastoresync.vocabularies.tsut import ThoughtSpotGroup, ThoughtSpotTree, ThoughtSpotUser, ThoughtSpotWriter
 
 
 @pytest.fixture
@@ -571,7 +571,7 @@ def test_without_httpx_the_command_that_installs_it_is_named(server, monkeypatch
 
 
 def test_httpx_is_loaded_on_first_use():
-    command = "import datastoresync.app.thoughtspot, sys; sys.exit('httpx' in sys.modules)"
+    command = "import datastoresync.vocabularies.tsut, sys; sys.exit('httpx' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", command], check=False).returncode == 0
 
 
