@@ -8,13 +8,16 @@ which no setting of Spark's changes.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from decimal import Decimal
 from types import MappingProxyType
 from typing import Any
 from uuid import UUID
 
 import attrs
+
+from datastoresync.conversion.converters import declared_scalar
+from datastoresync.conversion.scalars import BOOLEAN_TEXTS, KINDS, SCALARS
 
 
 @attrs.frozen
@@ -42,27 +45,27 @@ _KINDS: Mapping[str, str] = MappingProxyType(
         "boolean": "bool",
         "date": "date",
         "timestamp": "instant",
-        "timestamp_ntz": "datetime",
+        "timestamp_ntz": "timestamp",
         "binary": "bytes",
     }
 )
-_NATURAL: Mapping[str, str] = MappingProxyType({"text": "str", "instant": "datetime", "decimal": "Decimal"})
-"""The types that values of a kind have in Python, where they are not called the same."""
-_TYPES: Mapping[str, type] = MappingProxyType(
-    {cls.__name__: cls for cls in (str, int, float, bool, bytes, date, datetime, timedelta, Decimal, UUID)}
-)
 
-_DIGITS = r"@ RLIKE r'^[+-]?[0-9]{1,18}\z'"
-_DECIMAL = "[+-]?([0-9]{1,200}[.]?[0-9]{0,200}|[.][0-9]{1,200})"
-_PLAIN = rf"@ RLIKE r'^{_DECIMAL}\z'"
-_EXPONENT = rf"@ RLIKE r'^{_DECIMAL}([eE][+-]?[0-9]{{1,2}})?\z'"
-_TRUE = r"@ RLIKE r'^(?i)(true|t|yes|y|on|1)\z'"
-_FALSE = r"@ RLIKE r'^(?i)(false|f|no|n|off|0)\z'"
-_YEAR_TO_DAY = "[0-9]{4}-[0-9][0-9]-[0-9][0-9]"
-_DAY = rf"(@ RLIKE r'^{_YEAR_TO_DAY}\z' AND @ >= '0001' AND TRY_CAST(@ AS DATE) IS NOT NULL)"
-_CLOCK = "([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]([.][0-9]{1,6})?"
-_MOMENT = rf"(@ RLIKE r'^{_YEAR_TO_DAY}[T ]{_CLOCK}\z' AND @ >= '0001' AND TRY_CAST(LEFT(@, 10) AS DATE) IS NOT NULL)"
-_HEX = r"@ RLIKE r'^[0-9a-fA-F]{8}(-?)[0-9a-fA-F]{4}\1[0-9a-fA-F]{4}\1[0-9a-fA-F]{4}\1[0-9a-fA-F]{12}\z'"
+
+def _matches(cls: type, digits: int = 18) -> str:
+    return rf"@ RLIKE r'^({SCALARS[cls].pattern(digits)})\z'"
+
+
+_DIGITS = _matches(int)
+_PLAIN = _matches(Decimal, 200)
+_EXPONENT = _matches(float, 200)
+_TRUE, _FALSE = (
+    rf"@ RLIKE r'^(?i)({'|'.join(text for text, value in BOOLEAN_TEXTS.items() if value is truth)})\z'"
+    for truth in (True, False)
+)
+_DAY = f"({_matches(date)} AND @ >= '0001' AND TRY_CAST(@ AS DATE) IS NOT NULL)"
+# Spark wants the seconds, too.
+_MOMENT = f"({_matches(datetime)} AND LENGTH(@) >= 19 AND @ >= '0001' AND TRY_CAST(LEFT(@, 10) AS DATE) IS NOT NULL)"
+_HEX = _matches(UUID)
 _IN_TIME = "@ BETWEEN TIMESTAMP_NTZ'0001-01-03' AND TIMESTAMP_NTZ'9999-12-29'"
 """What Python can hold, less two days at each end: a time zone may move a moment by one."""
 
@@ -93,8 +96,8 @@ _VALID: Mapping[tuple[str, str], str] = MappingProxyType(
         ("date", "str"): _IN_TIME,
         ("instant", "datetime"): _IN_TIME,
         ("instant", "str"): _IN_TIME,
-        ("datetime", "datetime"): _IN_TIME,
-        ("datetime", "str"): _IN_TIME,
+        ("timestamp", "datetime"): _IN_TIME,
+        ("timestamp", "str"): _IN_TIME,
         ("timedelta", "timedelta"): "true",
         ("bytes", "bytes"): "true",
     }
@@ -131,7 +134,7 @@ _CANONICAL: Mapping[tuple[str, str], tuple[str, str]] = MappingProxyType(
         ("date", "date"): ("date", _WRITTEN),
         ("date", "str"): ("text", _WRITTEN),
         ("instant", "datetime"): ("instant", "CAST(UNIX_MICROS(@) AS STRING)"),
-        ("datetime", "datetime"): ("datetime", _WRITTEN),
+        ("timestamp", "datetime"): ("datetime", _WRITTEN),
         ("bytes", "bytes"): ("bytes", "HEX(@)"),
     }
 )
@@ -228,16 +231,18 @@ def same_declaration(left: Any, right: Any) -> bool:
 def _declared(kind: str, converter: Any) -> tuple[str, bool]:
     """Return the declared type's name, which is that of the column's own type if there is none, and if None may be."""
     if converter is None or converter.identity:
-        return _NATURAL.get(kind, kind), True
-    name = converter.describe.removesuffix(" | None")
-    kinds = converter.kinds - {type(None)}
-    known = converter.membership or kinds == {_TYPES.get(name)}
-    return (name if known else ""), type(None) in converter.kinds  # "" for an Enum, a Literal, a union and the like
+        return _own_type(kind), True
+    name = converter.describe.removesuffix(" | None") if converter.membership else declared_scalar(converter)
+    return name, type(None) in converter.kinds
+
+
+def _own_type(kind: str) -> str:
+    return KINDS[kind].name if kind in KINDS else kind
 
 
 def _containers(kind: str) -> tuple[str, ...]:
     inside = kind.removeprefix("array of ")
-    member = _NATURAL.get(inside, inside)
+    member = _own_type(inside)
     known = inside != kind and inside in ("text", "int", "bool", "decimal", "float")
     return (f"set[{member}]", f"frozenset[{member}]", f"list[{member}]") if known else ()
 
