@@ -10,7 +10,7 @@ import attrs
 
 from datastoresync.applying.result import reason_of
 from datastoresync.printing.outline import Outline
-from datastoresync.printing.show import Shown
+from datastoresync.printing.show import Printable
 from datastoresync.printing.text import text
 
 
@@ -75,7 +75,7 @@ class PartReport:
 
 
 @attrs.frozen(eq=False, repr=False)
-class AppReport(Shown):
+class AppReport(Printable):
     """What `App.run` gives: a report for each part. Not a number: a script says ``sys.exit(report.exit_code)``.
 
     Args:

@@ -4,6 +4,7 @@ import pytest
 import sqlalchemy
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from profiles import examples
 
 from datastoresync import (
     Branch,
@@ -18,7 +19,6 @@ from datastoresync import (
     Table,
     Tree,
 )
-from datastoresync.applying import template
 from datastoresync.applying.store_template import StoreTemplate
 from datastoresync.diffing.action import Action
 from datastoresync.diffing.diff import Diff
@@ -150,7 +150,7 @@ def worlds(draw):
 
 
 @given(st.lists(worlds(), min_size=1, max_size=3))
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=examples(25), deadline=None)
 def test_what_was_applied_is_what_is_read_again(tmp_path_factory, states):
     engine = sqlalchemy.create_engine(
         f"sqlite:///{tmp_path_factory.mktemp('law')}/store.db", poolclass=sqlalchemy.NullPool
@@ -497,16 +497,16 @@ def wanted(name="after"):
 def test_ctrl_c_after_it_is_written_does_not_lose_what_was_done(monkeypatch, ctrl_c, reporters):
     source, dest = wanted(), over(Store(PLAIN))
     told = []
-    fold, fold_together = Diff.fold, template.fold_together
+    fold, fold_all = Diff.fold, Diff.fold_all
 
     def interrupting(*arguments):
         if not told:
             told.append(None)
             ctrl_c()
-        return (fold if isinstance(arguments[1], Action) else fold_together)(*arguments)
+        return (fold if isinstance(arguments[1], Action) else fold_all)(*arguments)
 
     monkeypatch.setattr(Diff, "fold", interrupting)
-    monkeypatch.setattr(template, "fold_together", interrupting)
+    monkeypatch.setattr(Diff, "fold_all", interrupting)
     with pytest.raises(SyncInterrupted) as caught:
         source.sync_to(dest, reporters=reporters, limits=ANYTHING)
     assert caught.value.report.succeeded == 4

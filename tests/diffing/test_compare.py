@@ -17,7 +17,7 @@ def rows(**grades):
 def test_candidates_are_keys_of_one_side_and_pairs_that_differ():
     left, right = branch(rows(d=1, c=1, b=2, a=1)), branch(rows(e=1, b=1, c=1, f=1, a=2))
     found = InMemoryEngine().candidates(left.side(), right.side())
-    assert (found.new, found.old, found.compared) == (["d"], ["e", "f"], 3)
+    assert (found.new, found.old, found.matched) == (["d"], ["e", "f"], 3)
     assert [key for key, _, _ in found] == ["a", "b"]
     assert list(found) == [("a", left["a"], right["a"]), ("b", left["b"], right["b"])]
 
@@ -81,7 +81,7 @@ class Everywhere:
         found = InMemoryEngine().candidates(left, right)
         both = sorted(left.objects.keys() & right.objects.keys())
         pairs = [(key, left.objects[key], right.objects[key]) for key in both]
-        return type(found)(found.new, found.old, pairs, found.compared, "it is asked to")
+        return type(found)(found.new, found.old, pairs, found.matched, "it is asked to")
 
 
 def test_an_engine_may_name_too_many_pairs():

@@ -9,6 +9,7 @@ import attrs
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from profiles import examples
 from strategies import NO_LIMITS, TEMPLATES, worlds
 
 from datastoresync import Branch, Limits, Object, Tree
@@ -17,7 +18,7 @@ from datastoresync.diffing.compare import Candidates, InMemoryEngine
 from datastoresync.diffing.diff import Diff
 from datastoresync.diffing.flags import Flags
 
-law = settings(deadline=None, max_examples=60)
+law = settings(deadline=None, max_examples=examples(60))
 
 
 class Again(Candidates):
@@ -37,7 +38,7 @@ class Streaming:
         found = InMemoryEngine().candidates(left, right)
         if right.branch not in self.branches:
             return found
-        return Again(found.new, found.old, found.pairs, found.compared, found.why)
+        return Again(found.new, found.old, found.pairs, found.matched, found.reason)
 
 
 def both(world, branches, flags=None):
@@ -81,7 +82,7 @@ def test_filters_and_the_inverse_hold_for_it(world, branches, term):
     held, streamed = both(world, branches)
     assert list(-streamed) == list(-held)
     assert list(-(-streamed)) == list(held)
-    if term in {one.name for one in held.compared} | {"new", "old", "update", "add"}:
+    if term in {one.name for one in held.branch_diffs} | {"new", "old", "update", "add"}:
         assert list(streamed.only(term)) == list(held.only(term))
         assert list(streamed.exclude(term)) == list(held.exclude(term))
         assert list(-streamed.exclude(term)) == list(-held.exclude(term))

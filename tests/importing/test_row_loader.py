@@ -10,6 +10,7 @@ import attrs
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from profiles import examples
 
 from datastoresync import (
     Branch,
@@ -96,7 +97,7 @@ ROWS = st.tuples(*CELLS.values()).map(lambda values: dict(zip(CELLS, values, str
 @pytest.mark.parametrize("object_class", [Object, Pupil])
 @pytest.mark.parametrize("stop", [False, True])
 @given(st.lists(ROWS, max_size=8))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 def test_rows_in_one_go_and_one_by_one_give_the_same(object_class, stop, rows):
     together, apart = Collecting(rows), OneByOne(rows)
     if stop:
@@ -106,7 +107,7 @@ def test_rows_in_one_go_and_one_by_one_give_the_same(object_class, stop, rows):
 
 @pytest.mark.parametrize("object_class", [Object, Pupil])
 @given(st.data())
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 def test_the_size_of_chunks_never_matters(object_class, data):
     rows = data.draw(st.lists(ROWS, max_size=12))
     size = data.draw(st.integers(1, 5))
