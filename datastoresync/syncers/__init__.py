@@ -1,7 +1,7 @@
-"""The stores: whatever has a name, loads and dumps flat records, and knows nothing of trees.
+"""Stores: a store has a name, loads and dumps flat records, and knows nothing of trees.
 
-`open_syncer` opens a built-in one from a URL, `load_syncer` one of your own from its folder. Each kind of store is
-imported when it is first asked for.
+`open_syncer` opens a built-in one from a URL, `load_syncer` one of your own from its folder. The formats of files are
+those of `files.FORMATS`; a module is imported when its class is first used.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
 from datastoresync.errors import LockedError, ManifestError, SyncerError
+from datastoresync.syncers import files
 from datastoresync.syncers.changes import Link, Table
 from datastoresync.syncers.protocol import Syncer
 from datastoresync.syncers.records import Records
@@ -44,26 +45,18 @@ __all__ = [
     "open_syncer",
 ]
 
-_ON_FIRST_USE: Final[Mapping[str, str]] = MappingProxyType(
-    {
-        "CSVSyncer": "files.csv",
-        "ExcelSyncer": "files.excel",
-        "JSONLinesSyncer": "files.json",
-        "JSONSyncer": "files.json",
-        "ParquetSyncer": "files.parquet",
-        "TSVSyncer": "files.csv",
-        "load_syncer": "plugin.loader",
-        "open_syncer": "registry",
-    }
-)
+_ON_FIRST_USE: Final[Mapping[str, str]] = MappingProxyType({"load_syncer": "plugin.loader", "open_syncer": "registry"})
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _ON_FIRST_USE:
-        message = f"module {__name__!r} has no attribute {name!r}"
-        raise AttributeError(message)
-    return getattr(import_module(f"{__name__}.{_ON_FIRST_USE[name]}"), name)
+    if name in _ON_FIRST_USE:
+        return getattr(import_module(f"{__name__}.{_ON_FIRST_USE[name]}"), name)
+    for each in files.FORMATS:
+        if each.class_name == name:
+            return each.load()
+    message = f"module {__name__!r} has no attribute {name!r}"
+    raise AttributeError(message)
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    return sorted({*globals(), *__all__, *(each.class_name for each in files.FORMATS)})
