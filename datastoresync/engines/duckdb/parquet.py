@@ -233,7 +233,7 @@ def _part(pyarrow: Any, path: str, file: ParquetFile, columns: Sequence[str]) ->
     if any(mark in path for mark in "*?["):
         raise CannotPushDown("the path has characters in it that DuckDB takes for a pattern")
     places = [file.columns.index(name) for name in columns]
-    names = tuple(file.header[file.places[place]] for place in places)
+    names = tuple(file.header[file.indexes[place]] for place in places)
     kinds = tuple(kind_of(pyarrow, name, file.types[place]) for name, place in zip(columns, places, strict=True))
     return Part(path, names, kinds)
 

@@ -24,8 +24,8 @@ from datastoresync.engines.table import TableObjects
 from datastoresync.importing.sources import ParquetImporter
 from datastoresync.object import schema_of
 from datastoresync.syncers.files.parquet import read_parquet
-from datastoresync.syncers.files.text_file import state_of
 from datastoresync.syncers.records import Records
+from datastoresync.syncers.source_info import file_state
 
 
 class Person(Object):
@@ -249,7 +249,7 @@ def test_a_file_that_changes_before_it_is_opened_again_is_no_table(tmp_path):
     path = written(tmp_path / "a.parquet", idnumber=["1"])
     with pytest.raises(CannotPushDown, match="the file changed"):
         HeldFile(path, (0, 0, 0, 0))
-    state = state_of(path.stat())
+    state = file_state(path.stat())
     path.unlink()
     with pytest.raises(CannotPushDown, match="cannot be opened again"):
         HeldFile(path, state)
