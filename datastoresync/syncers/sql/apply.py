@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from itertools import chain, groupby
-from typing import Any, Self
+from contextlib import suppress
+from itertools import chain, groupby, islice
+from typing import Any, Generic, TypeVar
 
 import attrs
 
@@ -19,8 +20,9 @@ from datastoresync.syncers.sql.blocks import SEGMENT, Batch, Keyed, Places, Unit
 from datastoresync.syncers.sql.bulk import FEWEST, Bulk, bulk_for
 from datastoresync.syncers.sql.catalog import Catalogue, StoredLink
 from datastoresync.syncers.sql.database import CommitInterrupt, Database
-from datastoresync.syncers.sql.pipelining import Ahead, Segment
 from datastoresync.syncers.sql.statements import Key, RefusalError, Row, Statements
+
+T = TypeVar("T")
 
 _DONE = Outcome("done")
 _GONE = Outcome("conflict", "no longer there: it was deleted since the import")
@@ -46,23 +48,23 @@ def apply_changes(database: Database, changes: Iterable[Change], *, same: Same) 
         SyncerError: A table or column is not there, or the store as a whole gave up. Nothing was written.
         CommitInterrupt: Ctrl-C came too late to undo the changes; it has their ``outcomes``.
     """
-    waiting = map(Segment, parts_of(changes, SEGMENT, FEWEST))
-    first = next(waiting, None)
+    segments = map(Segment, parts_of(changes, SEGMENT, FEWEST))
+    first = next(segments, None)
     outcomes = Outcomes()
     if first is None:
         return outcomes
-    ahead = Ahead(
-        chain([first], waiting), lambda segment: segment.prepare(places, writer.bulk, len(outcomes), writer.fewest)
-    )
+    prefetched = Prefetched(chain([first], segments), lambda segment: segment.prepare(places, bulk, len(outcomes)))
     try:
         with database.writing() as connection:
             with database.refusals("cannot apply the changes to"):
                 places = Places(Catalogue(connection, database.name))
-            writer = _Writer.of(Statements(connection, database.secrets, ahead.look), same)
+            statements = Statements(connection, database.secrets, prefetched.prefetch)
+            bulk = bulk_for(statements, same)
+            writer = _Writer(statements, same, bulk)
             locked: set[str] = set()
-            for segment in ahead:
+            for segment in prefetched:
                 with database.refusals("cannot apply the changes to"):
-                    found = segment.batches(places, len(outcomes), writer.fewest)
+                    found = segment.batches(places, bulk, len(outcomes))
                     names = places.catalogue.names_to_write()
                 database.lock(connection, locked.symmetric_difference(names))
                 locked.update(names)
@@ -72,7 +74,7 @@ def apply_changes(database: Database, changes: Iterable[Change], *, same: Same) 
                         outcomes[position] = outcome
                 found.clear()  # before the next ones are made
     except _CulpritError as culprit:
-        return _failed(culprit, len(outcomes) + sum(segment.count for segment in ahead))
+        return _failed(culprit, len(outcomes) + sum(segment.count for segment in prefetched))
     except CommitInterrupt as interrupt:
         interrupt.outcomes = outcomes if interrupt.committed else Outcomes(len(outcomes), _UNKNOWN)
         raise
@@ -80,6 +82,85 @@ def apply_changes(database: Database, changes: Iterable[Change], *, same: Same) 
         message = f"{database.name} gave up, and nothing was written: {refusal.reason}"
         raise (refusal.blames_store or SyncerError)(message) from None
     return outcomes
+
+
+class Prefetched(Generic[T]):
+    """An iterator whose next item may be made before it is asked for. What goes wrong then is raised when it is.
+
+    Args:
+        items: What makes the items.
+        prepare: Does to an item what can be done ahead of its time.
+
+    >>> made = Prefetched(iter("ab"), print)
+    >>> made.prefetch()
+    a
+    >>> list(made)
+    ['a', 'b']
+    """
+
+    def __init__(self, items: Iterable[T], prepare: Callable[[T], object]) -> None:
+        self._items = iter(items)
+        self._prepare = prepare
+        self._made: list[T] = []
+        self._error: Exception | None = None
+
+    def __iter__(self) -> Iterator[T]:
+        return self
+
+    def __next__(self) -> T:
+        if self._error is not None:
+            error, self._error = self._error, None
+            raise error
+        return self._made.pop() if self._made else next(self._items)
+
+    def prefetch(self) -> None:
+        """Make the next item, unless that was done already; what cannot be prepared is as if nobody had tried."""
+        if self._made or self._error is not None:
+            return
+        try:
+            self._made.extend(islice(self._items, 1))
+        except Exception as error:  # noqa: BLE001 - it is raised when the item is asked for
+            self._error = error
+        for item in self._made:
+            with suppress(Exception):
+                self._prepare(item)
+
+
+@attrs.define(eq=False)
+class Segment:
+    """Changes that are looked at together.
+
+    Args:
+        parts: The changes, as `parts_of` gives them.
+    """
+
+    parts: list[Sequence[Change]]
+    count: int = attrs.field(init=False)
+    _found: list[Batch | list[Unit]] | None = attrs.field(init=False, default=None)
+
+    def __attrs_post_init__(self) -> None:
+        self.count = sum(map(len, self.parts))
+
+    def batches(self, places: Places, bulk: Bulk | None, first: int) -> list[Batch | list[Unit]]:
+        """Give the changes away, ready to be written; they are held by nobody else then.
+
+        Raises:
+            SyncerError: As for `Places.batches`.
+        """
+        found, self._found = self._found, None
+        if found is None:
+            found = list(places.batches(self.parts, first, sys.maxsize if bulk is None else FEWEST))
+        self.parts.clear()
+        return found
+
+    def prepare(self, places: Places, bulk: Bulk | None, first: int) -> None:
+        """Do what can be done before its turn, and without the database."""
+        if bulk is not None and places.know(self.parts):
+            found = list(places.batches(self.parts, first, FEWEST))
+            for batch in found:
+                if isinstance(batch, Batch):
+                    bulk.prepare(batch)
+            self._found = found
 
 
 def _failed(culprit: _CulpritError, count: int) -> Outcomes:
@@ -116,16 +197,6 @@ class _Writer:
     same: Same
     bulk: Bulk | None
 
-    @classmethod
-    def of(cls, statements: Statements, same: Same) -> Self:
-        """Return what writes through these statements, in bulk where the database can."""
-        return cls(statements, same, bulk_for(statements, same))
-
-    @property
-    def fewest(self) -> int:
-        """Changes below which a batch is not worth it."""
-        return sys.maxsize if self.bulk is None else FEWEST
-
     def write(self, some: Batch | list[Unit]) -> Iterator[tuple[Unit, Outcome]]:
         """Apply changes; yield those units of them that were looked at, with what became of them. All others are done.
 
@@ -141,7 +212,7 @@ class _Writer:
         return batch.units(range(len(batch.changes)) if self.bulk is None else self.bulk.write(batch))
 
     def _block(self, block: Sequence[Unit]) -> list[Outcome]:
-        """Apply a block; if a statement fails, one unit after the other, to find the one that it failed for."""
+        """Apply a block; if a statement fails, each half of it, down to the one unit that it fails for."""
         verbs: dict[str, Callable[[Keyed, Sequence[Unit]], list[Outcome]]] = {
             "insert": self._insert,
             "update": self._update,
@@ -149,22 +220,16 @@ class _Writer:
             "link": self._link,
             "unlink": self._unlink,
         }
-        write = verbs[block[0].verb]
         try:
             with self.statements.savepoint():
-                return write(block[0].keyed, block)
+                return verbs[block[0].verb](block[0].keyed, block)
         except RefusalError as refusal:
             if refusal.blames_store:
                 raise
-        outcomes = []
-        for unit in block:
-            try:
-                outcomes += write(unit.keyed, [unit])
-            except RefusalError as refusal:
-                if refusal.blames_store:
-                    raise
-                raise _CulpritError(unit, refusal.reason) from None
-        return outcomes
+            if len(block) == 1:
+                raise _CulpritError(block[0], refusal.reason) from None
+        half = len(block) // 2
+        return self._block(block[:half]) + self._block(block[half:])
 
     def _insert(self, keyed: Keyed, block: Sequence[Unit]) -> list[Outcome]:
         current = self._current(keyed, block, [unit.change.values for unit in block])

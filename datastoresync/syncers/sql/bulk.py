@@ -17,8 +17,7 @@ from datastoresync.syncers.change_batch import ChangeBatch, Column
 from datastoresync.syncers.changes import Same
 from datastoresync.syncers.sql.blocks import Batch, Keyed
 from datastoresync.syncers.sql.catalog import StoredTable
-from datastoresync.syncers.sql.copy_staging import Copied
-from datastoresync.syncers.sql.copy_types import ExactColumn, exact_columns, has_column_triggers
+from datastoresync.syncers.sql.copy_staging import Copied, ExactColumn, exact_columns, has_column_triggers
 from datastoresync.syncers.sql.statements import RefusalError, Statements
 
 FEWEST = 500
