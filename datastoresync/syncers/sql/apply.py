@@ -16,8 +16,8 @@ import attrs
 from datastoresync.errors import SyncerError
 from datastoresync.syncers.change_batch import parts_of
 from datastoresync.syncers.changes import Change, Outcome, Outcomes, Same
-from datastoresync.syncers.sql.blocks import SEGMENT, Batch, Keyed, Places, Unit, blocks, groups
-from datastoresync.syncers.sql.bulk import FEWEST, Bulk, bulk_for
+from datastoresync.syncers.sql.blocks import SEGMENT, Batch, KeyedTable, TableLookup, Unit, blocks_of, groups
+from datastoresync.syncers.sql.bulk import FEWEST, BulkWriter
 from datastoresync.syncers.sql.catalog import Catalogue, StoredLink
 from datastoresync.syncers.sql.database import CommitInterrupt, Database
 from datastoresync.syncers.sql.statements import Key, RefusalError, Row, Statements
@@ -53,19 +53,19 @@ def apply_changes(database: Database, changes: Iterable[Change], *, same: Same) 
     outcomes = Outcomes()
     if first is None:
         return outcomes
-    prefetched = Prefetched(chain([first], segments), lambda segment: segment.prepare(places, bulk, len(outcomes)))
+    prefetched = Prefetched(chain([first], segments), lambda segment: segment.prepare(lookup, bulk, len(outcomes)))
     try:
         with database.writing() as connection:
             with database.refusals("cannot apply the changes to"):
-                places = Places(Catalogue(connection, database.name))
+                lookup = TableLookup(Catalogue(connection, database.name))
             statements = Statements(connection, database.secrets, prefetched.prefetch)
-            bulk = bulk_for(statements, same)
+            bulk = BulkWriter(statements, same) if statements.dialect.copies(connection.dialect) else None
             writer = _Writer(statements, same, bulk)
             locked: set[str] = set()
             for segment in prefetched:
                 with database.refusals("cannot apply the changes to"):
-                    found = segment.batches(places, bulk, len(outcomes))
-                    names = places.catalogue.names_to_write()
+                    found = segment.batches(lookup, bulk, len(outcomes))
+                    names = lookup.catalogue.names_to_write()
                 database.lock(connection, locked.symmetric_difference(names))
                 locked.update(names)
                 outcomes.extend(segment.count, _DONE)
@@ -141,22 +141,22 @@ class Segment:
     def __attrs_post_init__(self) -> None:
         self.count = sum(map(len, self.parts))
 
-    def batches(self, places: Places, bulk: Bulk | None, first: int) -> list[Batch | list[Unit]]:
+    def batches(self, lookup: TableLookup, bulk: BulkWriter | None, first: int) -> list[Batch | list[Unit]]:
         """Give the changes away, ready to be written; they are held by nobody else then.
 
         Raises:
-            SyncerError: As for `Places.batches`.
+            SyncerError: As for `TableLookup.batches`.
         """
         found, self._found = self._found, None
         if found is None:
-            found = list(places.batches(self.parts, first, sys.maxsize if bulk is None else FEWEST))
+            found = list(lookup.batches(self.parts, first, sys.maxsize if bulk is None else FEWEST))
         self.parts.clear()
         return found
 
-    def prepare(self, places: Places, bulk: Bulk | None, first: int) -> None:
+    def prepare(self, lookup: TableLookup, bulk: BulkWriter | None, first: int) -> None:
         """Do what can be done before its turn, and without the database."""
-        if bulk is not None and places.know(self.parts):
-            found = list(places.batches(self.parts, first, FEWEST))
+        if bulk is not None and lookup.knows(self.parts):
+            found = list(lookup.batches(self.parts, first, FEWEST))
             for batch in found:
                 if isinstance(batch, Batch):
                     bulk.prepare(batch)
@@ -195,7 +195,7 @@ class _Writer:
 
     statements: Statements
     same: Same
-    bulk: Bulk | None
+    bulk: BulkWriter | None
 
     def write(self, some: Batch | list[Unit]) -> Iterator[tuple[Unit, Outcome]]:
         """Apply changes; yield those units of them that were looked at, with what became of them. All others are done.
@@ -205,7 +205,7 @@ class _Writer:
             RefusalError: The store as a whole gave up.
         """
         left: Iterable[Sequence[Unit]] = groups(some) if isinstance(some, list) else [self._left(some)]
-        for block in chain.from_iterable(map(blocks, left)):
+        for block in chain.from_iterable(map(blocks_of, left)):
             yield from zip(block, self._block(block), strict=True)
 
     def _left(self, batch: Batch) -> list[Unit]:
@@ -213,7 +213,7 @@ class _Writer:
 
     def _block(self, block: Sequence[Unit]) -> list[Outcome]:
         """Apply a block; if a statement fails, each half of it, down to the one unit that it fails for."""
-        verbs: dict[str, Callable[[Keyed, Sequence[Unit]], list[Outcome]]] = {
+        verbs: dict[str, Callable[[KeyedTable, Sequence[Unit]], list[Outcome]]] = {
             "insert": self._insert,
             "update": self._update,
             "delete": self._delete,
@@ -231,7 +231,7 @@ class _Writer:
         half = len(block) // 2
         return self._block(block[:half]) + self._block(block[half:])
 
-    def _insert(self, keyed: Keyed, block: Sequence[Unit]) -> list[Outcome]:
+    def _insert(self, keyed: KeyedTable, block: Sequence[Unit]) -> list[Outcome]:
         current = self._current(keyed, block, [unit.change.values for unit in block])
         outcomes, new = [], []
         for unit in block:
@@ -251,7 +251,7 @@ class _Writer:
             self._add_members(keyed.target.links[attribute], current.members[attribute], members)
         return outcomes
 
-    def _update(self, keyed: Keyed, block: Sequence[Unit]) -> list[Outcome]:
+    def _update(self, keyed: KeyedTable, block: Sequence[Unit]) -> list[Outcome]:
         current = self._current(keyed, block, [change.values for unit in block for _, change in unit.changes])
         outcomes = []
         rows: dict[tuple[str, ...], list[tuple[Any, ...]]] = {}
@@ -278,7 +278,7 @@ class _Writer:
             self._add_members(link, there, pairs)
         return outcomes
 
-    def _delete(self, keyed: Keyed, block: Sequence[Unit]) -> list[Outcome]:
+    def _delete(self, keyed: KeyedTable, block: Sequence[Unit]) -> list[Outcome]:
         # All link tables are read, expected or not, as the rows of the owner go from each of them.
         current = self._current(keyed, block, [keyed.target.links, *(unit.change.expected for unit in block)])
         outcomes, old = [], []
@@ -295,7 +295,7 @@ class _Writer:
         self.statements.delete(keyed.target.stored, keyed.keys, old)
         return outcomes
 
-    def _link(self, keyed: Keyed, block: Sequence[Unit]) -> list[Outcome]:
+    def _link(self, keyed: KeyedTable, block: Sequence[Unit]) -> list[Outcome]:
         owners = self.statements.rows(keyed, [unit.key for unit in block], ())
         link = keyed.target.links[block[0].member[0]]
         pairs = [unit.member[1:] for unit in block if unit.key in owners]
@@ -304,12 +304,12 @@ class _Writer:
         self.statements.insert(link.stored, columns, [pair for pair in pairs if pair not in there])
         return [_DONE if unit.key in owners else _GONE for unit in block]
 
-    def _unlink(self, keyed: Keyed, block: Sequence[Unit]) -> list[Outcome]:
+    def _unlink(self, keyed: KeyedTable, block: Sequence[Unit]) -> list[Outcome]:
         link = keyed.target.links[block[0].member[0]]
         self.statements.delete(link.stored, (*link.owners, link.member), [unit.member[1:] for unit in block])
         return [_DONE] * len(block)
 
-    def _current(self, keyed: Keyed, block: Sequence[Unit], asked: Iterable[Iterable[str]]) -> _Current:
+    def _current(self, keyed: KeyedTable, block: Sequence[Unit], asked: Iterable[Iterable[str]]) -> _Current:
         attributes = dict.fromkeys(attribute for attributes in asked for attribute in attributes)
         keys = dict.fromkeys(unit.key for unit in block)
         rows = self.statements.rows(keyed, keys, attributes)  # first, as their locks keep new members out

@@ -117,7 +117,7 @@ class ExactColumn:
     widens: bool
 
     def encoded(self, values: Sequence[Any], unfit: set[int], flags: Sequence[bool] | None = None) -> Sequence[Any]:
-        """Return values as the column holds them; put the places of those that it does not hold exactly into a set.
+        """Return values as the column holds them; put the indexes of those that it does not hold exactly into a set.
 
         Those without a flag are None, if there are flags.
         """
@@ -125,13 +125,13 @@ class ExactColumn:
         if set(map(type, asked)) <= self.types and self.zoned is None:
             return values
         encoded = []
-        for place, value in enumerate(values):
+        for index, value in enumerate(values):
             try:
                 made = self.encode(value)
             except UnfitValueError:
                 made = value
             if type(made) not in self.types or not self._in_zone(made):
-                unfit.add(place)
+                unfit.add(index)
             encoded.append(made)
         return encoded
 
@@ -185,15 +185,15 @@ _MOST = 32
 
 
 @attrs.define(eq=False)
-class Copied:
-    """Columns of values, on their way into a temporary table. Each row has a place, counted from 0.
+class CopyStaging:
+    """Columns of values, on their way into a temporary table. Each row has an ordinal, which is its index here.
 
     Args:
         statements: Where the transaction is.
         table: The table that they are for.
         size: How many rows there are.
         keys: How many of the first columns make up the key of a row.
-        unfit: The places of rows with a value that cannot be carried exactly; they are not copied.
+        unfit: The indexes of rows with a value that cannot be carried exactly; they are not copied.
         names: What statements call the columns.
         values: The values of each column, as the table has them.
     """
@@ -231,44 +231,44 @@ class Copied:
         self.names.append(f"s.{name}")
         return self.names[-1]
 
-    def where(self, flags: Sequence[bool] | None, there: str, elsewhere: str) -> str:
+    def where(self, flags: Sequence[bool] | None, flagged: str, others: str) -> str:
         """Return an expression for the rows with a flag, and for those without; all have it if there are no flags."""
         if flags is None:
-            return there
+            return flagged
         name = next((name for own, name in self._flags if own is flags), None)
         if name is None:  # one for all expressions with the same flags
             name = self._added(FLAG, flags, flags)
             self._flags.append((flags, name))
-        return f"CASE WHEN {name} THEN {there} ELSE {elsewhere} END"
+        return f"CASE WHEN {name} THEN {flagged} ELSE {others} END"
 
     @contextmanager
-    def there(self) -> Iterator[None]:
-        """Let the rows be in the temporary table; it is gone afterwards.
+    def filled(self) -> Iterator[None]:
+        """Create the temporary table with the rows in it; it is gone afterwards.
 
         Raises:
             RefusalError: The database refused a row, or a statement.
         """
-        kinds = ", ".join(["place integer", *self._kinds])
+        kinds = ", ".join(["ordinal integer", *self._kinds])
         with self.statements.guarded():
             self._run(f"CREATE TEMPORARY TABLE {self.name} ({kinds}) ON COMMIT DROP")
             with self._cursor() as cursor:
-                for numbers, places in self._by_shape():
-                    self._copy(cursor, numbers, places)
-            self._look_at_keys()
+                for numbers, indexes in self._by_shape():
+                    self._copy(cursor, numbers, indexes)
+            self._analyze_keys()
         yield
         with self.statements.guarded():
             self._run(f"DROP TABLE {self.name}")
 
-    def _look_at_keys(self) -> None:
-        """Let the database know that the keys are all different; it joins the larger table to the smaller one then."""
-        names = [f"v{place}" for place in range(self.keys)]
+    def _analyze_keys(self) -> None:
+        """Tell the database that the keys are all different, so that it joins the larger table to the smaller one."""
+        names = [f"v{index}" for index in range(self.keys)]
         if names:
             few = ", ".join(f"ALTER COLUMN {name} SET STATISTICS {_SAMPLED}" for name in names)
             self._run(f"ALTER TABLE {self.name} {few}")
             self._run(f"ANALYZE {self.name} ({', '.join(names)})")
 
     def _by_shape(self) -> Iterator[tuple[Sequence[int], Sequence[int]]]:
-        """Yield the numbers of rows with the places of the columns in which they have something."""
+        """Yield the numbers of rows with the indexes of the columns in which they have something."""
         fit: Sequence[int] = range(self.size)
         if self.unfit:
             fit = [number for number in fit if number not in self.unfit]
@@ -283,12 +283,12 @@ class Copied:
             return
         for shape, numbers in shapes.items():
             missing = {id(flags) for (flags, _), there in zip(self._flags, shape, strict=True) if not there}
-            yield numbers, [place for place in every if id(self._asks[place]) not in missing]
+            yield numbers, [index for index in every if id(self._asks[index]) not in missing]
 
-    def _copy(self, cursor: Any, numbers: Sequence[int], places: Sequence[int]) -> None:
-        names = ", ".join(["place", *(f"v{place}" for place in places)])
-        columns = [self.values[place] for place in places]
-        lines = lines_of([self._holds[place] for place in places], columns, numbers)
+    def _copy(self, cursor: Any, numbers: Sequence[int], indexes: Sequence[int]) -> None:
+        names = ", ".join(["ordinal", *(f"v{index}" for index in indexes)])
+        columns = [self.values[index] for index in indexes]
+        lines = lines_of([self._holds[index] for index in indexes], columns, numbers)
         statement = f"COPY {self.name} ({names}) FROM STDIN"
         if lines is not None:
             with cursor.copy(statement) as copy:
@@ -296,12 +296,12 @@ class Copied:
                     copy.write(block)
             return
         with cursor.copy(f"{statement} (FORMAT binary)") as copy:
-            copy.set_types(["int4", *(self._types[place] for place in places)])
+            copy.set_types(["int4", *(self._types[index] for index in indexes)])
             for number in numbers:
                 copy.write_row((number, *(column[number] for column in columns)))
 
     def execute(self, statement: str, *, long: bool = False) -> set[int]:
-        """Run a statement and return the places that it gives, if any; the next changes are prepared during a long one.
+        """Run a statement and return the indexes that it gives; the next changes are prepared during a long one.
 
         Raises:
             RefusalError: The database refused it.
@@ -320,12 +320,12 @@ class Copied:
                     with suppress(Exception):  # where it cannot be broken off, it is waited for
                         cursor.connection.cancel()
                     raise
-            return {place for (place,) in cursor} if cursor.description else set()
+            return {index for (index,) in cursor} if cursor.description else set()
 
     def not_done(self, statement: str) -> set[int]:
-        """Run a statement that gives the places of the rows it is done for; return those of all others."""
-        places = f"SELECT s.place FROM {self.name} s"  # noqa: S608 - the name is ours
-        left = f"{places} WHERE NOT EXISTS (SELECT FROM done d WHERE d.place = s.place)"
+        """Run a statement that gives the indexes of the rows it is done for; return those of all others."""
+        indexes = f"SELECT s.ordinal FROM {self.name} s"  # noqa: S608 - the name is ours
+        left = f"{indexes} WHERE NOT EXISTS (SELECT FROM done d WHERE d.ordinal = s.ordinal)"
         return self.execute(f"WITH done AS ({statement}) {left}", long=True)
 
     @property

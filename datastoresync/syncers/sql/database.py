@@ -17,7 +17,7 @@ import sqlalchemy as sa
 from datastoresync.errors import DatastoreSyncError, LockedError, SyncerError
 from datastoresync.syncers.changes import Outcome
 from datastoresync.syncers.sql.dialects import Dialect, dialect_of
-from datastoresync.syncers.sql.errors import DATABASE_ERRORS, locked, reason_of, refusal_of
+from datastoresync.syncers.sql.translate_errors import DATABASE_ERRORS, locked, reason_of, refusal_of
 
 _PATIENCE = 2
 """Seconds in which a database should have rolled back what a killed run did, and freed its lock."""

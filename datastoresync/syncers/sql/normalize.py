@@ -11,7 +11,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from datastoresync.syncers.sql.database import Database
-from datastoresync.syncers.sql.errors import refusal_of
+from datastoresync.syncers.sql.translate_errors import refusal_of
 from datastoresync.syncers.sql.types import column_type
 from datastoresync.syncers.sql.values import UnfitValueError, encode_json_text
 

@@ -159,7 +159,6 @@ def simulate(now, changes):
 @pytest.mark.parametrize("size", [1, 2, 1_000])
 def test_changes_do_what_they_would_do_to_a_dictionary(syncer, things, monkeypatch, size):
     monkeypatch.setattr(sql_blocks, "KEYS", size)
-    monkeypatch.setattr(sql_statements, "KEYS", size)
 
     @settings(law, max_examples=25)
     @given(before=stores, wanted=stores, edited=st.dictionaries(keys, st.none() | st.tuples(numbers, texts, members)))

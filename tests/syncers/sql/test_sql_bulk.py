@@ -57,7 +57,7 @@ def same(change, attribute, raw, expected):
 def in_bulk(monkeypatch):
     """Lets every change go in bulk that can, and counts the rows that did; a segment is a few changes only."""
     carried = []
-    execute = sql_copied.Copied.execute
+    execute = sql_copied.CopyStaging.execute
 
     def counted(self, statement, **options):
         carried.append(self.size - len(self.unfit))
@@ -65,7 +65,7 @@ def in_bulk(monkeypatch):
 
     monkeypatch.setattr(sql_bulk, "FEWEST", 1)
     monkeypatch.setattr(sql_changes, "FEWEST", 1)
-    monkeypatch.setattr(sql_copied.Copied, "execute", counted)
+    monkeypatch.setattr(sql_copied.CopyStaging, "execute", counted)
     return carried
 
 
@@ -319,14 +319,14 @@ def test_a_failure_counts_the_changes_that_were_not_come_to(people, monkeypatch)
 
 
 def test_a_row_that_somebody_changes_meanwhile_is_a_conflict(people, database, execute, monkeypatch):
-    carried_out = sql_copied.Copied.execute
+    carried_out = sql_copied.CopyStaging.execute
 
     def edited(self, statement, **options):
         if "UPDATE people" in statement:
             execute(database, "update people set a = 0 where key = 'k1'", "delete from people where key = 'k2'")
         return carried_out(self, statement, **options)
 
-    monkeypatch.setattr(sql_copied.Copied, "execute", edited)
+    monkeypatch.setattr(sql_copied.CopyStaging, "execute", edited)
     found = people.apply_changes(mixed(), same=same)
     assert [place for place, outcome in enumerate(found) if outcome.status == "conflict"] == [600, 601]
 
