@@ -22,7 +22,7 @@ from datastoresync.importing.object_set import ObjectMapping, ObjectSet, settle_
 from datastoresync.importing.sources import StoreImporter
 from datastoresync.object import Object, schema_of, side_of
 from datastoresync.printing.outline import Grid, Outline
-from datastoresync.printing.show import Shown
+from datastoresync.printing.show import Printable
 from datastoresync.printing.text import counted
 from datastoresync.runtime import collector_paused
 from datastoresync.syncers.changes import Table
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 T = TypeVar("T", bound=Object)
 
 
-class Branch(Shown, ObjectMapping[T], Generic[T]):
+class Branch(Printable, ObjectMapping[T], Generic[T]):
     """One kind of thing in a tree: objects of one class, sorted by idnumber.
 
     In a tree's class it is a declaration; each tree has branches of its own, made after it.
@@ -331,7 +331,7 @@ class Branch(Shown, ObjectMapping[T], Generic[T]):
             fold_all=lambda *done: self._contents.fold_all(*done),  # noqa: PLW0108 - of those that it holds then
             settle=partial(settle_all, [contents, *referred.values()]),
             unread=self._source() is not None and self.imported is None and not contents.objects,
-            why=contents.why,
+            reason=contents.why,
             folded_all=None if self._source() is None else self._contents.expire,
             referred={name: one.objects for name, one in referred.items()},
         )

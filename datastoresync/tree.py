@@ -13,16 +13,15 @@ from datastoresync.applying.reporter import CallbackReporter
 from datastoresync.applying.safeguards import Limits
 from datastoresync.applying.store_template import Stored, StoreTemplate
 from datastoresync.branch import Branch
-from datastoresync.diffing.diff import Diff, DiffKeywords, Progress
+from datastoresync.diffing.diff import Diff, DiffKeywords, Progress, template_of
 from datastoresync.diffing.filters import Filter
 from datastoresync.diffing.flags import Flags
 from datastoresync.diffing.hierarchy import in_order
-from datastoresync.diffing.pipe import template_of
 from datastoresync.diffing.schema_check import check_branches, check_children
 from datastoresync.errors import ComparisonError, DeclarationError
 from datastoresync.object import schema_of
 from datastoresync.printing.outline import Outline
-from datastoresync.printing.show import Shown
+from datastoresync.printing.show import Printable
 from datastoresync.printing.text import counted
 from datastoresync.runtime import collector_paused
 from datastoresync.syncers.plugin.load_dump_adapter import Rewriting
@@ -32,7 +31,7 @@ _TAKEN = frozenset({"name", "syncer", "_branches"})
 """What every tree has beside its class's attributes."""
 
 
-class Tree(Shown, Mapping[str, Branch[Any]]):
+class Tree(Printable, Mapping[str, Branch[Any]]):
     """One system: named branches, and what it means to change it.
 
     Declare the branches in a subclass. Those whose names begin with an underscore are imported for others to be
@@ -251,7 +250,7 @@ class Tree(Shown, Mapping[str, Branch[Any]]):
 
     def apply(self, diff: Diff, **keywords: Unpack[ApplyKeywords]) -> Report:
         """Carry out a diff whose destination this tree is; the keywords are those of `Template.apply`."""
-        for one in diff.compared:
+        for one in diff.branch_diffs:
             if one.name not in self or one.right.fold != self[one.name].fold:
                 message = f"the diff changes {one.right.name}, which is not in this tree: apply it there"
                 raise ComparisonError(message)

@@ -18,8 +18,7 @@ from datastoresync.applying.report import Report
 from datastoresync.applying.result import Result
 from datastoresync.applying.template import Run, Template
 from datastoresync.diffing.action import Action
-from datastoresync.diffing.diff import Diff
-from datastoresync.diffing.pipe import template_of
+from datastoresync.diffing.diff import Diff, template_of
 from datastoresync.errors import DeclarationError, MissingDependencyError
 
 _TASKS_A_CORE = 4
@@ -43,7 +42,7 @@ class OnExecutors:
 
     Executors need this library, the template's module and that of the objects. A class or an import string is made to a
     template once a task, an instance is sent as it is. An action's objects have no branch there, and are plain
-    namespaces if their class is `Object` itself; what a method returns as ``made`` stays there.
+    namespaces if their class is `Object` itself; what a method returns as ``created`` stays there.
 
     Args:
         template: A template, its class, or its import string.
@@ -190,7 +189,7 @@ class _SparkRun(Run):
 def _ordered_branches(diff: Diff) -> set[str]:
     """Return the branches within which the order of actions matters."""
     found = {name for hierarchy in diff.hierarchies for name in hierarchy.recursive}
-    for one in diff.compared:
+    for one in diff.branch_diffs:
         if one.name in {*one.left.references.values(), *one.right.references.values()}:
             found.add(one.name)
     return found

@@ -22,7 +22,7 @@ from datastoresync.diffing.action import Action
 from datastoresync.diffing.diff import Diff
 from datastoresync.diffing.equality import equal, is_membership
 from datastoresync.diffing.side import Side
-from datastoresync.diffing.streaming import Streamed, is_streamed
+from datastoresync.diffing.streaming import Streamed
 from datastoresync.errors import DeclarationError
 from datastoresync.syncers.change_batch import ChangeBatch, Column, parted
 from datastoresync.syncers.changes import AppliesChanges, Change, Outcome, Outcomes, Same, Table
@@ -158,7 +158,7 @@ class ChangeFactory:
 
     def __init__(self, diff: Diff, stored: Mapping[str, Stored]) -> None:
         self._stored = stored
-        self._sides = {one.name: one.both for one in diff.compared}
+        self._sides = {one.name: one.both for one in diff.branch_diffs}
 
     def change(self, action: Action) -> Change:
         """Make one change."""
@@ -302,7 +302,7 @@ class StoreTemplate:
         """Let the store have the changes; return what became of each action."""
         if run.mock or not actions:
             return (Result("succeeded", "mock", action, action.method) for action in actions)
-        streamed = is_streamed(run.diff)
+        streamed = run.diff.streamed
         changes = Changes(actions, ChangeFactory(run.diff, self.stored), streamed=streamed)
         outcomes = self._outcomes(run, actions, changes)
         told: Iterable[Action | None] = changes.again(run.warnings) if streamed else actions
@@ -347,9 +347,9 @@ class StoreTemplate:
 
         In a streamed diff these stand together, object by object.
         """
-        if not is_streamed(diff) and _MEMBERS.isdisjoint(map(attrgetter("verb"), actions)):
+        if not diff.streamed and _MEMBERS.isdisjoint(map(attrgetter("verb"), actions)):
             return actions
-        sides = {one.name: one for one in diff.compared}
+        sides = {one.name: one for one in diff.branch_diffs}
 
         def united(some: Sequence[Action]) -> Iterator[Action]:
             together = members_together(some)
@@ -360,4 +360,4 @@ class StoreTemplate:
                 elif place in together:
                     yield whole_update(sides[action.branch], together.pop(place))
 
-        return Streamed(lambda: by_object(actions, united)) if is_streamed(diff) else list(united(actions))
+        return Streamed(lambda: by_object(actions, united)) if diff.streamed else list(united(actions))

@@ -19,8 +19,6 @@ from datastoresync.applying.reporter import Reporter
 from datastoresync.applying.result import Result, Results, Status, failed, reason_of, succeeded
 from datastoresync.diffing.action import Action
 from datastoresync.diffing.diff import Diff
-from datastoresync.diffing.folding import fold_together
-from datastoresync.diffing.streaming import is_streamed
 from datastoresync.errors import DeclarationError, SyncInterrupted
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -92,7 +90,7 @@ class Run:
         self.diff = diff
         self.reporters = reporters
         self.mock = mock
-        self.tally = Tally(streamed=is_streamed(diff))
+        self.tally = Tally(streamed=diff.streamed)
         self.warnings: list[str] = []
         self.interrupted = False
         self.dependents = Dependents(diff) if diff.nested else None
@@ -147,11 +145,11 @@ class Run:
         """Keep the results of a whole run that is `unheard`, and fold the actions that were done."""
         self.together = results
         try:
-            for action in fold_together(self.diff, done):
+            for action in self.diff.fold_all(done):
                 self._fold(action, None)
         except Exception as error:  # noqa: BLE001 - as in `_fold`
             self.warnings.append(f"all is done, but not all of it is in memory: {reason_of(error)}; import again")
-            for one in self.diff.compared:
+            for one in self.diff.branch_diffs:
                 if one.right.folded_all is not None:
                     one.right.folded_all()
 
@@ -163,14 +161,14 @@ class Run:
                 if result.status == "succeeded" and result.action is not None and result.action.verb == "old":
                     self.deleted.add((result.action.branch, result.action.idnumber))
             if result.status == "succeeded" and result.action is not None and not self.mock:
-                self._fold(result.action, result.made)
+                self._fold(result.action, result.created)
             self.tally.add(result)
             if self.reporters:
                 self.tell("result", result)
 
-    def _fold(self, action: Action, made: Any) -> None:
+    def _fold(self, action: Action, created: Any) -> None:
         try:
-            self.diff.fold(action, made)
+            self.diff.fold(action, created)
         except Exception as error:  # noqa: BLE001 - it is done: the report says so, and that memory does not show it
             self.warnings.append(f"{action.message} is done, but not in memory: {reason_of(error)}; import again")
 
@@ -201,7 +199,7 @@ class Run:
         except Exception as error:  # noqa: BLE001 - whatever a template raises is this action's failure, not the run's
             results = [Result("failed", reason_of(error), error=error) for _ in step.actions]
         return [
-            Result(one.status, one.reason, action, step.method, one.error, one.skip_children, one.made)
+            Result(one.status, one.reason, action, step.method, one.error, one.skip_children, one.created)
             for one, action in zip(results, step.actions, strict=True)
         ]
 

@@ -507,7 +507,7 @@ def _in_memory(left: Side, right: Side, lefts: TableObjects, rights: TableObject
     found = memory.candidates(attrs.evolve(left, objects=ones), attrs.evolve(right, objects=others))
     lefts.recall({key: ones[key] for key in (*found.new, *(pair[0] for pair in found.pairs))}, absent=found.old)
     rights.recall({key: others[key] for key in (*found.old, *(pair[0] for pair in found.pairs))}, absent=found.new)
-    return attrs.evolve(found, why=f"everything became objects: {reason}", engine=memory.name)
+    return attrs.evolve(found, reason=f"everything became objects: {reason}", engine=memory.name)
 
 
 def _of_table(table: TableObjects, chunks: Rows) -> Rows:
