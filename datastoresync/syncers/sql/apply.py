@@ -1,7 +1,4 @@
-"""Changes applied to the tables of a database: in blocks, in one transaction, and never over another program's change.
-
-Needs SQLAlchemy, and is only imported once an `SQLSyncer` opens its database.
-"""
+"""Changes applied to tables of a database: in blocks, in one transaction, never over a change by another program."""
 
 from __future__ import annotations
 
@@ -14,7 +11,7 @@ from typing import Any, Generic, TypeVar
 import attrs
 
 from datastoresync.errors import SyncerError
-from datastoresync.syncers.change_batch import parts_of
+from datastoresync.syncers.change_batch import segments_of
 from datastoresync.syncers.changes import Change, Outcome, Outcomes, Same
 from datastoresync.syncers.sql.blocks import SEGMENT, Batch, KeyedTable, TableLookup, Unit, blocks_of, groups
 from datastoresync.syncers.sql.bulk import FEWEST, BulkWriter
@@ -48,7 +45,7 @@ def apply_changes(database: Database, changes: Iterable[Change], *, same: Same) 
         SyncerError: A table or column is not there, or the store as a whole gave up. Nothing was written.
         CommitInterrupt: Ctrl-C came too late to undo the changes; it has their ``outcomes``.
     """
-    segments = map(Segment, parts_of(changes, SEGMENT, FEWEST))
+    segments = map(Segment, segments_of(changes, SEGMENT, FEWEST))
     first = next(segments, None)
     outcomes = Outcomes()
     if first is None:
@@ -131,7 +128,7 @@ class Segment:
     """Changes that are looked at together.
 
     Args:
-        parts: The changes, as `parts_of` gives them.
+        parts: The changes, as `segments_of` gives them.
     """
 
     parts: list[Sequence[Change]]

@@ -1,7 +1,4 @@
-"""Cuts changes into groups of one kind and one table, so that each group takes a few statements.
-
-Needs SQLAlchemy, and is only imported once an `SQLSyncer` opens its database.
-"""
+"""Cuts changes into groups of one kind and one table, so that each group takes a few statements."""
 
 from __future__ import annotations
 
@@ -156,7 +153,7 @@ class TableLookup:
         """Make batches of parts that are alike, and units of all others.
 
         Args:
-            parts: The changes, as `parts_of` gives them.
+            parts: The changes, as `segments_of` gives them.
             first: The position of the first of them.
             fewest: Changes below which there is no batch.
 

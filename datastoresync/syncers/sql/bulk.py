@@ -2,8 +2,6 @@
 
 What a statement compares is the exact value that was expected: a row that has it is surely as it was. Rows that have
 anything else, and changes with what cannot be carried exactly, are left to be looked at one by one.
-
-Needs SQLAlchemy, and is only imported once an `SQLSyncer` opens its database.
 """
 
 from __future__ import annotations

@@ -1,7 +1,4 @@
-"""The catalogue of a database: its tables, columns and link tables, and the nearest to a name that it lacks.
-
-Needs SQLAlchemy, and is only imported once an `SQLSyncer` opens its database.
-"""
+"""The catalogue of a database: its tables, columns and link tables, and the nearest to a name that it lacks."""
 
 from __future__ import annotations
 
@@ -60,9 +57,7 @@ class StoredTable:
         prefix = "value"
         while any(name.startswith(prefix) for name in self.encoders):
             prefix += "_"
-        return [
-            sa.bindparam(f"{prefix}{location}", type_=self.column(name).type) for location, name in enumerate(names)
-        ]
+        return [sa.bindparam(f"{prefix}{number}", type_=self.column(name).type) for number, name in enumerate(names)]
 
     def column(self, name: str) -> sa.Column[Any]:
         """Return a column; raise `SyncerError` naming the nearest one if there is none of this name."""

@@ -1,7 +1,4 @@
-"""Values copied into a temporary table of PostgreSQL, just as Python has them, beside the table that they are for.
-
-Needs SQLAlchemy, and is only imported once an `SQLSyncer` opens its database.
-"""
+"""Values copied into a temporary table of PostgreSQL, just as Python has them, beside the table that they are for."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""An opened database: its transactions to read and to write in, and the locks that keep two runs apart.
-
-Needs SQLAlchemy, and is only imported once an `SQLSyncer` opens its database.
-"""
+"""An opened database: its transactions to read and to write in, and the locks that keep two runs apart."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""What a database makes of a value.
-
-Needs SQLAlchemy, and is only imported once an `SQLSyncer` opens its database.
-"""
+"""What a database makes of a value."""
 
 from __future__ import annotations
 

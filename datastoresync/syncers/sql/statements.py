@@ -1,7 +1,4 @@
-"""The statements that changes are made of: each for a block of keys, each refusal told apart and cleaned.
-
-Needs SQLAlchemy, and is only imported once an `SQLSyncer` opens its database.
-"""
+"""The statements that changes are made of: each for a block of keys, each refusal told apart and cleaned."""
 
 from __future__ import annotations
 

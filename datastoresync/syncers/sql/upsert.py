@@ -1,7 +1,4 @@
-"""Upserts, updates and deletes by key: records staged in a temporary table, then a few statements in one transaction.
-
-Needs SQLAlchemy, and is only imported once an `SQLSyncer` opens its database.
-"""
+"""Upserts, updates and deletes by key: records staged in a temporary table, then a few statements for all of them."""
 
 from __future__ import annotations
 
@@ -341,5 +338,5 @@ def _insert(stage: Stage) -> None:
         new = new.where(stage.known == sa.literal_column("0"), stage.of_shape(number)).order_by(stage.position)
         with stage.opened.statements.guarded():
             table, unique = stage.stored.table, stage.stored.unique
-            statement = stage.opened.statements.dialect.insertion(table, names, new, stage.keys.columns, unique)
+            statement = stage.opened.statements.dialect.insertion(table, new, stage.keys.columns, unique)
             stage.opened.connection.execute(statement)

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from datastoresync.syncers.sql.database import Database
 
-_PLACE = re.compile(r"(\[[^\]]*\]|[^:/]*)(:\d*)?(/.*)?", re.DOTALL)
+_LOCATION = re.compile(r"(\[[^\]]*\]|[^:/]*)(:\d*)?(/.*)?", re.DOTALL)
 _SECRET = re.compile(r"pass|pwd|secret|token", re.IGNORECASE)
 
 
@@ -99,7 +99,7 @@ def without_password(url_or_engine: str | sqlalchemy.URL | sqlalchemy.Engine) ->
     credentials, at, where = body.rpartition("@")
     if body.startswith("/"):
         credentials, at, where = "", "", body
-    if "@" in options or not _PLACE.fullmatch(where):
+    if "@" in options or not _LOCATION.fullmatch(where):
         return f"{scheme}://***"  # a password that is not escaped may hold any of the characters that part a URL
     return f"{scheme}://{credentials.partition(':')[0]}{at}{where}"
 

@@ -1,7 +1,4 @@
-"""Writing of whole tables: replacing, appending, and making a table from its first records.
-
-Needs SQLAlchemy, and is only imported once an `SQLSyncer` opens its database.
-"""
+"""Writing of whole tables: replacing, appending, and making a table from its first records."""
 
 from __future__ import annotations
 
