@@ -13,6 +13,7 @@ import attrs
 from datastoresync.diffing.equality import equal
 from datastoresync.engines.duckdb.connection import interruptible
 from datastoresync.engines.duckdb.types import (
+    IDENTICAL,
     canonical_sql,
     classes,
     declared,
@@ -134,6 +135,15 @@ def likeness(connection: Any, place: int, name: str, left: LocalRelation, right:
     return EqualitySQL(name, _either(ways), joins, f"{name}: {several:,} distinct values were converted in Python")
 
 
+def _identity(name: str, left: LocalRelation, right: LocalRelation) -> EqualitySQL:
+    """Return how it is told whether a column has the very same values on both sides."""
+    one, other = (
+        IDENTICAL[relation.kinds[name]].replace("@", f"{table}.{relation.raw(name)}")
+        for table, relation in (("l", left), ("r", right))
+    )
+    return EqualitySQL(name, f"{one} IS NOT DISTINCT FROM {other}")
+
+
 def _with_constant(connection: Any, place: int, one: _Column, other: _Column) -> EqualitySQL:
     """Return how an attribute is compared that a side has no column of."""
     name = one.name
@@ -247,7 +257,7 @@ def _lines(left: LocalRelation, right: LocalRelation, work: Work) -> _Lines | No
     mine, theirs = left.whole(), right.whole()
     if mine is None or theirs is None or mine[0] != theirs[0] or left.schema.identifiers != right.schema.identifiers:
         return None
-    for name in (*left.schema.identifiers, *work.attributes):
+    for name in (*left.schema.identifiers, *work.attributes, *work.identical):
         if name in left.constants and name in right.constants:
             if not equal(left.constants[name], right.constants[name]):
                 return None
@@ -259,7 +269,7 @@ def _lines(left: LocalRelation, right: LocalRelation, work: Work) -> _Lines | No
 
 def _as_written(left: LocalRelation, work: Work) -> bool:
     """Say whether all of a line is compared, and lines that differ are objects that do."""
-    if not set(left.columns) <= {*left.schema.identifiers, *work.attributes}:
+    if not set(left.columns) <= {*left.schema.identifiers, *work.attributes, *work.identical}:
         return False
     return all(declared("text", left.converter(name))[0] == "str" for name in left.columns)
 
@@ -343,7 +353,12 @@ def _by_column(left: LocalRelation, right: LocalRelation, work: Work) -> Compare
     unlike = _Unlike(left)
     sides = (("l", left), ("r", right))
     with left.duckdb.refusals("compare the two"):
-        alike = [likeness(unlike.database, place, name, left, right) for place, name in enumerate(work.attributes)]
+        alike = [_identity(name, left, right) for name in work.identical]
+        alike += [
+            likeness(unlike.database, place, name, left, right)
+            for place, name in enumerate(work.attributes)
+            if name not in work.identical
+        ]
         on = " AND ".join(f"{one} = {other}" for one, other in zip(left.keys("l."), right.keys("r."), strict=True))
         there = [f"{table}.{relation.key_parts[0].column}" for table, relation in sides]
         conditions = [f"{key} IS NULL" for key in there] + [f"NOT ({one.sql})" for one in alike if one.sql != "true"]
