@@ -5,13 +5,14 @@ from __future__ import annotations
 import copy
 from collections.abc import Iterable, Iterator, Mapping
 from functools import partial
-from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar, Unpack, overload
 
 from datastoresync.conversion.schema import Schema
 from datastoresync.diffing.action import Action
-from datastoresync.diffing.diff import Diff
+from datastoresync.diffing.diff import Diff, DiffKeywords, Progress
 from datastoresync.diffing.equality import equal
 from datastoresync.diffing.filters import Filter
+from datastoresync.diffing.flags import Flags
 from datastoresync.diffing.side import Side
 from datastoresync.engines.relation import BranchDescription
 from datastoresync.errors import ComparisonError, DeclarationError, ImporterError
@@ -21,19 +22,21 @@ from datastoresync.importing.object_set import ObjectMapping, ObjectSet, settle_
 from datastoresync.importing.sources import StoreImporter
 from datastoresync.object import Object, schema_of, side_of
 from datastoresync.printing.outline import Grid, Outline
-from datastoresync.printing.show import Shown
+from datastoresync.printing.show import Printable
 from datastoresync.printing.text import counted
 from datastoresync.runtime import collector_paused
 from datastoresync.syncers.changes import Table
 
 if TYPE_CHECKING:
+    from datastoresync.applying.options import ApplyKeywords
     from datastoresync.applying.preview import Preview
     from datastoresync.applying.report import Report
+    from datastoresync.applying.safeguards import Limits
 
 T = TypeVar("T", bound=Object)
 
 
-class Branch(Shown, ObjectMapping[T], Generic[T]):
+class Branch(Printable, ObjectMapping[T], Generic[T]):
     """One kind of thing in a tree: objects of one class, sorted by idnumber.
 
     In a tree's class it is a declaration; each tree has branches of its own, made after it.
@@ -243,10 +246,16 @@ class Branch(Shown, ObjectMapping[T], Generic[T]):
         """The fields that the idnumber is made of."""
         return self.schema.identifiers
 
-    def diff(self, other: Branch[Any], *, only: Filter = None, exclude: Filter = None, **options: Any) -> Diff:
-        """Return what ``other`` must do to become this branch; the same as ``self - other``.
-
-        ``options`` are the ``flags`` and ``progress`` of `Tree.diff`.
+    def diff(
+        self,
+        other: Branch[Any],
+        *,
+        only: Filter = None,
+        exclude: Filter = None,
+        flags: Flags | None = None,
+        progress: Progress | None = None,
+    ) -> Diff:
+        """Return what ``other`` must do to become this branch; the same as ``self - other``, and as `Tree.diff`.
 
         Raises:
             SchemaMismatchError: if the two cannot be compared.
@@ -257,24 +266,32 @@ class Branch(Shown, ObjectMapping[T], Generic[T]):
             raise ComparisonError(message)
         with collector_paused():
             around = _related(self, other)
-            return Diff.between([(self.side(), other.side())], around=around, **options).filtered(only, exclude)
+            sides = [(self.side(), other.side())]
+            return Diff.between(sides, around=around, flags=flags, progress=progress).filtered(only, exclude)
 
-    def preview(self, other: Branch[Any], *, limits: Any = None, **options: Any) -> Preview:
-        """Print what ``other`` must do, with the options of `diff`; the same as ``self > other``."""
+    def preview(self, other: Branch[Any], *, limits: Limits | None = None, **keywords: Unpack[DiffKeywords]) -> Preview:
+        """Print what ``other`` must do, with the keywords of `diff`; the same as ``self > other``."""
         from datastoresync.applying.preview import Preview  # not all who look for differences apply them
 
-        return Preview.of(self.diff(other, **options), limits=limits).show()
+        return Preview.of(self.diff(other, **keywords), limits=limits).show()
 
-    def sync_to(self, other: Branch[Any], *, flags: Any = None, progress: Any = None, **options: Any) -> Report:
-        """Make ``other`` like this branch, with the options of `Tree.sync_to`; the same as ``self >> other``."""
+    def sync_to(
+        self,
+        other: Branch[Any],
+        *,
+        flags: Flags | None = None,
+        progress: Progress | None = None,
+        **keywords: Unpack[ApplyKeywords],
+    ) -> Report:
+        """Make ``other`` like this branch, with the keywords of `Tree.sync_to`; the same as ``self >> other``."""
         if other.tree is None:
             message = "a branch without a tree has no template: write `source - dest | Template`"
             raise DeclarationError(message)
         if progress is not None:
             from datastoresync.applying.reporter import CallbackReporter  # as above
 
-            options["reporters"] = [*options.get("reporters", ()), CallbackReporter(progress)]
-        applied: Report = other.tree.apply(self.diff(other, flags=flags, progress=progress), **options)
+            keywords["reporters"] = [*keywords.get("reporters", ()), CallbackReporter(progress)]
+        applied: Report = other.tree.apply(self.diff(other, flags=flags, progress=progress), **keywords)
         return applied
 
     def __pos__(self) -> Self:
@@ -314,7 +331,7 @@ class Branch(Shown, ObjectMapping[T], Generic[T]):
             fold_all=lambda *done: self._contents.fold_all(*done),  # noqa: PLW0108 - of those that it holds then
             settle=partial(settle_all, [contents, *referred.values()]),
             unread=self._source() is not None and self.imported is None and not contents.objects,
-            why=contents.why,
+            reason=contents.why,
             folded_all=None if self._source() is None else self._contents.expire,
             referred={name: one.objects for name, one in referred.items()},
         )

@@ -13,12 +13,12 @@ from datastoresync.branch import Branch
 from datastoresync.diffing.diff import Diff
 from datastoresync.errors import DatastoreSyncError, DeclarationError
 from datastoresync.printing.outline import Outline
-from datastoresync.printing.show import Shown
+from datastoresync.printing.show import Printable
 from datastoresync.printing.text import counted, text
 from datastoresync.tree import Tree
 
 
-class Datastore(Shown, Mapping[str, Tree]):
+class Datastore(Printable, Mapping[str, Tree]):
     """The root: trees by name, the source first.
 
     Args:
@@ -143,7 +143,7 @@ def _only(branch: Branch[Any], idnumber: Any) -> dict[Any, Any]:
 
 
 @attrs.frozen(eq=False, repr=False)
-class About(Shown):
+class About(Printable):
     """All that is known under one idnumber.
 
     Args:

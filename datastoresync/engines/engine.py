@@ -12,7 +12,7 @@ import attrs
 from datastoresync.diffing.compare import Block, Candidates, InMemoryEngine, in_blocks
 from datastoresync.diffing.side import Side
 from datastoresync.engines.duckdb.connection import DuckDB
-from datastoresync.engines.duckdb.relation import LocalRelation
+from datastoresync.engines.duckdb.join import JoinedRelation
 from datastoresync.engines.duckdb.spool import Spool
 from datastoresync.engines.relation import CannotPushDown, Compared, ComparedApart, Rows, Work
 from datastoresync.engines.table import TableObjects
@@ -422,7 +422,7 @@ class TableEngine:
         try:
             found = self._in_place(lefts, rights, work)
         except CannotPushDown as reason:
-            if isinstance(lefts.relation, LocalRelation) and isinstance(rights.relation, LocalRelation):
+            if isinstance(lefts.relation, JoinedRelation) and isinstance(rights.relation, JoinedRelation):
                 raise
             found = self._brought_together(lefts, rights, work, [str(reason)])
         return _with_overridden(found, left, right, lefts, rights)
@@ -466,7 +466,7 @@ class TableEngine:
         )
         return paired(lefts, rights, compared, mine.engine, duckdb=self.bringer.duckdb)
 
-    def _local(self, table: TableObjects, notes: list[str]) -> LocalRelation:
+    def _local(self, table: TableObjects, notes: list[str]) -> JoinedRelation:
         bringer = table.engine.bringer if isinstance(table.engine, TableEngine) else self.bringer
         local = bringer.local(table.relation, table.plain_schema)
         if local is not table.relation:
@@ -502,7 +502,7 @@ def _in_memory(left: Side, right: Side, lefts: TableObjects, rights: TableObject
     found = memory.candidates(attrs.evolve(left, objects=ones), attrs.evolve(right, objects=others))
     lefts.recall({key: ones[key] for key in (*found.new, *(pair[0] for pair in found.pairs))}, absent=found.old)
     rights.recall({key: others[key] for key in (*found.old, *(pair[0] for pair in found.pairs))}, absent=found.new)
-    return attrs.evolve(found, why=f"everything became objects: {reason}", engine=memory.name)
+    return attrs.evolve(found, reason=f"everything became objects: {reason}", engine=memory.name)
 
 
 def _of_table(table: TableObjects, chunks: Rows) -> Rows:

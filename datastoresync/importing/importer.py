@@ -12,7 +12,7 @@ from datastoresync.engines.relation import BranchDescription
 from datastoresync.engines.select import engine_of
 from datastoresync.errors import DeclarationError, ImporterError, RowError
 from datastoresync.printing.outline import Outline
-from datastoresync.printing.show import Shown
+from datastoresync.printing.show import Printable
 from datastoresync.syncers.changes import Table
 from datastoresync.syncers.records import Records
 
@@ -234,7 +234,7 @@ def importer_of(source: Any, *, store: Callable[[Any], Importer]) -> Importer:
 
 
 @attrs.frozen(eq=False, repr=False)
-class ImportReport(Shown):
+class ImportReport(Printable):
     """What the last import of a branch did.
 
     Args:

@@ -7,10 +7,12 @@ import unicodedata
 import warnings
 from array import array
 from collections.abc import Callable, Generator, Hashable, Iterable, Iterator, Mapping, Sequence
+from datetime import date, datetime
 from difflib import get_close_matches
 from itertools import groupby, islice
 from operator import itemgetter
 from typing import Any
+from uuid import UUID
 
 import attrs
 
@@ -163,6 +165,10 @@ class LoadedRows:
     why: str = ""
 
 
+_NEVER_NAN = frozenset({str, int, bool, bytes, date, datetime, UUID})
+"""Types of which every value is equal to itself."""
+
+
 class _Unfit(Exception):  # noqa: N818 - a signal, caught here
     """A chunk has something in it that must be looked at row by row."""
 
@@ -246,7 +252,7 @@ class RowLoader:
             self._check_key(keys[0])
         samples = [self._sample] if len(parts) == 1 else self._sample
         for part, sample in zip(parts, samples, strict=True):
-            if set(map(type, part)) != {type(sample)} or isinstance(sample, float) or not _all_there(part, sample):
+            if set(map(type, part)) != {type(sample)} or type(sample) not in _NEVER_NAN or not _all_there(part, sample):
                 for key in keys:
                     self._check_key(key)
                 break

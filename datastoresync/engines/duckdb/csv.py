@@ -13,7 +13,7 @@ from uuid import uuid4
 
 from datastoresync.engines.duckdb.connection import DuckDB, literal
 from datastoresync.engines.duckdb.held_file import HeldFile
-from datastoresync.engines.duckdb.relation import LocalRelation
+from datastoresync.engines.duckdb.join import JoinedRelation
 from datastoresync.engines.relation import CannotPushDown
 from datastoresync.errors import DatastoreSyncError
 from datastoresync.syncers.files.csv_reader import read_csv
@@ -33,7 +33,7 @@ class Unreadable(CannotPushDown):
     """A file that DuckDB would read otherwise, or not at all, and our own reader may well."""
 
 
-class DelimitedRelation(LocalRelation):
+class DelimitedRelation(JoinedRelation):
     """The records of CSV or TSV files, one a line.
 
     Args:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from uuid import uuid4
 
 import attrs
 
 from datastoresync.diffing.equality import equal
 from datastoresync.engines.duckdb.connection import interruptible
+from datastoresync.engines.duckdb.relation import LocalRelation
 from datastoresync.engines.duckdb.types import (
     IDENTICAL,
     canonical_sql,
@@ -24,9 +25,6 @@ from datastoresync.engines.duckdb.types import (
 from datastoresync.engines.relation import CHUNK, DISTINCT, CannotPushDown, Compared, Work
 from datastoresync.runtime import finalizer
 from datastoresync.syncers.records import Columns
-
-if TYPE_CHECKING:
-    from datastoresync.engines.duckdb.relation import LocalRelation
 
 
 @attrs.frozen
@@ -201,21 +199,24 @@ _LINES = 100_000
 """Lines that may differ before it is worth a look whether their values do: one value may be written in many ways."""
 
 
-def differing(left: LocalRelation, right: LocalRelation, work: Work) -> Compared:
-    """Return the rows of each side that have no equal on the other one.
+class JoinedRelation(LocalRelation):
+    """Rows in files that are compared with others by a full outer join."""
 
-    Raises:
-        CannotPushDown: if an attribute cannot be compared in SQL.
-    """
-    left.unchanged()
-    right.unchanged()
-    lines = _lines(left, right, work)
-    if lines is not None:
-        most = None if _as_written(left, work) else max(_LINES, (left.count + right.count) // 8)
-        found = _by_line(left, right, lines, most)
-        if found is not None:
-            return found
-    return _by_column(left, right, work)
+    def differing(self, other: Any, work: Work) -> Compared:
+        """Return the rows of each side that have no equal on the other one.
+
+        Raises:
+            CannotPushDown: if an attribute cannot be compared in SQL.
+        """
+        self.unchanged()
+        other.unchanged()
+        lines = _lines(self, other, work)
+        if lines is not None:
+            most = None if _as_written(self, work) else max(_LINES, (self.count + other.count) // 8)
+            found = _by_line(self, other, lines, most)
+            if found is not None:
+                return found
+        return _by_column(self, other, work)
 
 
 @attrs.frozen

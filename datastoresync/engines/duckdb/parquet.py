@@ -7,15 +7,15 @@ from typing import Any, Self
 
 from datastoresync.engines.duckdb.connection import DuckDB, literal
 from datastoresync.engines.duckdb.held_file import HeldFile
+from datastoresync.engines.duckdb.join import JoinedRelation
 from datastoresync.engines.duckdb.parquet_store import ParquetStore, Part, arrow_libraries
-from datastoresync.engines.duckdb.relation import LocalRelation
 from datastoresync.engines.duckdb.types import Kind, declared, kind_of
 from datastoresync.engines.relation import CannotPushDown, Relation
 from datastoresync.syncers.records import Columns, Records
 from datastoresync.syncers.source_info import ParquetFile, ParquetFiles
 
 
-class ColumnarRelation(LocalRelation):
+class ColumnarRelation(JoinedRelation):
     """Rows in Parquet files.
 
     Args:

@@ -7,16 +7,16 @@ from typing import Any
 
 import attrs
 
+from datastoresync.engines.duckdb.join import JoinedRelation
 from datastoresync.engines.duckdb.parquet import ColumnarRelation
 from datastoresync.engines.duckdb.parquet_store import ParquetStore, arrow_libraries
-from datastoresync.engines.duckdb.relation import LocalRelation
 from datastoresync.engines.duckdb.types import IDENTICAL, Kind
 from datastoresync.engines.relation import CannotPushDown
 from datastoresync.engines.table import TableObjects
 from datastoresync.syncers.records import Columns
 
 
-def follow_columns(tables: Sequence[TableObjects], relations: Sequence[LocalRelation], names: Sequence[str]) -> bool:
+def follow_columns(tables: Sequence[TableObjects], relations: Sequence[JoinedRelation], names: Sequence[str]) -> bool:
     """Say whether two rows cannot differ in some properties unless a column of them differs.
 
     A property depends on the object's own attributes. So it has one value wherever the class is one and all columns
@@ -50,7 +50,7 @@ def _reaches_beyond(table: TableObjects, names: Sequence[str]) -> bool:
     return False
 
 
-def with_properties(table: TableObjects, relation: LocalRelation, names: Sequence[str]) -> ColumnarRelation:
+def with_properties(table: TableObjects, relation: JoinedRelation, names: Sequence[str]) -> ColumnarRelation:
     """Return the rows of a table with further columns: the values of properties.
 
     Args:
@@ -84,7 +84,7 @@ def with_properties(table: TableObjects, relation: LocalRelation, names: Sequenc
     return wide
 
 
-def _batches(relation: LocalRelation) -> Iterator[Any]:
+def _batches(relation: JoinedRelation) -> Iterator[Any]:
     """Yield the columns as batches of Arrow, as SQL gives them."""
     pyarrow, _ = arrow_libraries()
     query = f"SELECT {', '.join(map(relation.raw, relation.columns))} FROM {relation.scan()}"  # noqa: S608 - names are ours

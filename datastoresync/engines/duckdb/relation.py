@@ -17,9 +17,8 @@ from uuid import UUID
 import attrs
 
 from datastoresync.engines.duckdb.connection import DuckDB
-from datastoresync.engines.duckdb.join import differing
 from datastoresync.engines.duckdb.types import canonical_sql, declared, valid_sql
-from datastoresync.engines.relation import CHUNK, DISTINCT, CannotPushDown, Compared, Page, Work
+from datastoresync.engines.relation import CHUNK, DISTINCT, CannotPushDown, Page
 from datastoresync.syncers.records import Columns
 
 _LEAST, _MOST = -(2**63), 2**63 - 1
@@ -366,10 +365,6 @@ class LocalRelation:
             taken = [part.taken(column) for part, column in zip(self.key_parts, columns, strict=True)]
             found.update(taken[0] if len(self.key_parts) == 1 else zip(*taken, strict=True))
         return found
-
-    def differing(self, other: Any, work: Work) -> Compared:
-        """Compare with other rows that the embedded engine reads."""
-        return differing(self, other, work)
 
     def common(self, other: LocalRelation) -> int:
         """Return how many keys two relations have in common."""

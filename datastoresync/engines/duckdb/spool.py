@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from datastoresync.engines.duckdb.connection import DuckDB
+from datastoresync.engines.duckdb.join import JoinedRelation
 from datastoresync.engines.duckdb.parquet import ColumnarRelation
 from datastoresync.engines.duckdb.parquet_store import ParquetStore, arrow_libraries
-from datastoresync.engines.duckdb.relation import LocalRelation
 from datastoresync.engines.duckdb.types import kind_of
 from datastoresync.engines.relation import CannotPushDown, Relation
 from datastoresync.syncers.arrow import ArrowStream
@@ -25,14 +25,14 @@ class Spool:
         self._brought: ColumnarRelation | None = None
         self._of: Any = None
 
-    def local(self, relation: Relation, schema: Any) -> LocalRelation:
+    def local(self, relation: Relation, schema: Any) -> JoinedRelation:
         """Return a relation with the same rows that the embedded engine reads: itself, if it is one.
 
         Raises:
             CannotPushDown: if a type in it is not the same here.
             SyncerError: if it cannot be read any more.
         """
-        if isinstance(relation, LocalRelation):
+        if isinstance(relation, JoinedRelation):
             return relation
         moment = (relation, getattr(relation, "snapshot", None))
         if self._brought is None or self._of != moment:

@@ -14,7 +14,7 @@ from datastoresync.vocabularies.dsync.model import DiffSyncModel
 from datastoresync.vocabularies.dsync.tree import ModelBranch, ModelTree, is_text
 
 if TYPE_CHECKING:
-    from datastoresync.vocabularies.dsync.adapter import Adapter
+    from datastoresync.vocabularies.dsync.protocol import Owner
 
 Kind = str | DiffSyncModel | type[DiffSyncModel]
 """What names a kind of model: its name, its class, or a model of it."""
@@ -31,19 +31,19 @@ class LocalStore:
         name: What messages call the store.
     """
 
-    def __init__(self, *, adapter: Adapter | None = None, name: str = "") -> None:
+    def __init__(self, *, adapter: Owner | None = None, name: str = "") -> None:
         self.name = name or type(self).__name__
         self.tree = ModelTree(adapter=adapter)
         self.flagged = False  # whether a model may have flags, so that they need not be looked for where none has
         self.borrowed: set[str] = set()  # kinds that only the other adapter of a comparison has
 
     @property
-    def adapter(self) -> Adapter | None:
+    def adapter(self) -> Owner | None:
         """Whose models they are."""
         return self.tree.adapter
 
     @adapter.setter
-    def adapter(self, adapter: Adapter | None) -> None:
+    def adapter(self, adapter: Owner | None) -> None:
         self.tree.adapter = adapter
 
     def __str__(self) -> str:

@@ -22,7 +22,7 @@ from datastoresync.vocabularies.dsync.template import ModelTemplate
 from datastoresync.vocabularies.dsync.values import listed, plain
 
 if TYPE_CHECKING:
-    from datastoresync.vocabularies.dsync.adapter import Adapter
+    from datastoresync.vocabularies.dsync.protocol import Owner
 
 
 def is_text(schema: Schema) -> bool:
@@ -102,7 +102,7 @@ class ModelBranch(Branch[DiffSyncModel]):
 class ModelTree(Tree):
     """The models of one adapter. Branches may have any name, since they are no attributes of the tree."""
 
-    def __init__(self, name: str | None = None, *, adapter: Adapter | None = None) -> None:
+    def __init__(self, name: str | None = None, *, adapter: Owner | None = None) -> None:
         super().__init__(name)
         self.adapter = adapter
         self.top_level: tuple[str, ...] = ()
