@@ -13,7 +13,7 @@ from datastoresync.diffing.compare import Block, Candidates, InMemoryEngine, in_
 from datastoresync.diffing.side import Side
 from datastoresync.engines.duckdb.connection import DuckDB
 from datastoresync.engines.duckdb.join import JoinedRelation
-from datastoresync.engines.duckdb.spool import Spool
+from datastoresync.engines.duckdb.parquet import Spool
 from datastoresync.engines.relation import CannotPushDown, Compared, ComparedApart, Rows, Work
 from datastoresync.engines.table import TableObjects
 from datastoresync.printing.text import counted
