@@ -310,10 +310,10 @@ class Branch(Printable, ObjectMapping[T], Generic[T]):
             fold=self.fold,
             fold_all=lambda *done: self._contents.fold_all(*done),  # noqa: PLW0108 - of those that it holds then
             settle=partial(settle_all, [contents, *referred.values()]),
-            unread=self._source() is not None and self.imported is None and not contents.objects,
+            not_imported=self._source() is not None and self.imported is None and not contents.objects,
             reason=contents.why,
-            folded_all=None if self._source() is None else self._contents.expire,
-            referred={name: one.objects for name, one in referred.items()},
+            expire=None if self._source() is None else self._contents.expire,
+            referenced_keys={name: one.objects for name, one in referred.items()},
         )
 
     def fold(self, action: Action, values: Mapping[str, Any], made: Any = None) -> None:

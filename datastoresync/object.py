@@ -308,7 +308,7 @@ def side_of(
         overrides={} if overrides is None else overrides,
         references=dict(cls._references),
         children=dict(cls._children),
-        held=frozenset(
+        held_children=frozenset(
             branch
             for branch, name in cls._children.items()
             if name not in cls._references and (name in known or hasattr(cls, name))

@@ -5,21 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, ClassVar, Self, Unpack
 
-from datastoresync.applying.object_template import Methods, ObjectTemplate
+from datastoresync.applying.object_template import ObjectMethods, ObjectTemplate
 from datastoresync.applying.options import ApplyKeywords, SyncKeywords
 from datastoresync.applying.preview import Preview
 from datastoresync.applying.report import Report
 from datastoresync.applying.reporter import CallbackReporter
 from datastoresync.applying.safeguards import Limits
-from datastoresync.applying.store_template import Stored, StoreTemplate
+from datastoresync.applying.store_template import StoredBranch, StoreTemplate
 from datastoresync.branch import Branch
 from datastoresync.diffing.diff import Diff, DiffKeywords, Progress, template_of
 from datastoresync.diffing.filters import Filter
 from datastoresync.diffing.flags import Flags
-from datastoresync.diffing.hierarchy import in_order
+from datastoresync.diffing.hierarchy import topological_order
 from datastoresync.diffing.schema_check import check_branches, check_children
 from datastoresync.errors import ComparisonError, DeclarationError
-from datastoresync.object import layout_of
 from datastoresync.printing.outline import Outline
 from datastoresync.printing.show import Printable
 from datastoresync.printing.text import counted
@@ -162,7 +161,7 @@ class Tree(Printable, Mapping[str, Branch[Any]]):
                 if other not in self._branches:
                     message = f"{self.name}.{name} is after {other!r}, which is no branch of {self.name}"
                     raise DeclarationError(message)
-        order = in_order(self._branches, after, what=f"branches of {self.name}")
+        order = topological_order(self._branches, after, what=f"branches of {self.name}")
         before = {name: branch.contents for name, branch in self._branches.items()}
         try:
             with collector_paused():
@@ -265,14 +264,16 @@ class Tree(Printable, Mapping[str, Branch[Any]]):
         """Return what carries out changes to this tree: its template, its objects' methods, or its syncer."""
         if self.template is not None:
             return template_of(self.template)
-        classes = {name: Methods(self[name].object_class, self[name].identifiers) for name in self.branches}
+        classes = {name: ObjectMethods(self[name].object_class, self[name].identifiers) for name in self.branches}
         if any(one.has(verb) for one in classes.values() for verb in ("create", "update", "delete")):
             return ObjectTemplate(self, classes)
         takes_changes = callable(getattr(self.syncer, "apply_changes", None))
         if takes_changes or isinstance(self.syncer, Syncer):
             writer: Any = self.syncer if takes_changes else Rewriting(self.syncer)
-            layouts = {name: layout_of(self[name].object_class) for name in self.branches}
-            stored = {name: Stored(self[name].table, one.identifiers, one.convert) for name, one in layouts.items()}
+            stored = {}
+            for name in self.branches:
+                layout = self[name].layout
+                stored[name] = StoredBranch(self[name].table, layout.identifiers, layout.convert)
             return StoreTemplate(writer, stored)
         message = (
             f"{self.name} has no template, no syncer, and no objects with create, update or delete: declare "

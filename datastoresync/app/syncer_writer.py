@@ -96,7 +96,7 @@ def _in_order(side: Side) -> list[str]:
     places = {
         name: place for item in islice(side.objects.values(), 1) for place, name in enumerate(attributes_of(item))
     }
-    return sorted((*side.attributes, *side.holding), key=lambda name: places.get(name, len(places)))
+    return sorted((*side.attributes, *side.child_fields), key=lambda name: places.get(name, len(places)))
 
 
 @attrs.frozen(eq=False)

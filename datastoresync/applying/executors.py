@@ -16,7 +16,7 @@ from datastoresync.applying.options import ApplyKeywords, ApplyOptions
 from datastoresync.applying.plan import Step
 from datastoresync.applying.report import Report
 from datastoresync.applying.result import Result
-from datastoresync.applying.template import Run, Template
+from datastoresync.applying.template import ApplyRun, Template
 from datastoresync.diffing.action import Action
 from datastoresync.diffing.diff import Diff, template_of
 from datastoresync.errors import DeclarationError, MissingDependencyError
@@ -104,7 +104,7 @@ class OnExecutors:
         return context
 
 
-class _SparkRun(Run):
+class _SparkRun(ApplyRun):
     """One apply, most of whose steps are called elsewhere."""
 
     def called(self, step: Step) -> list[Result]:

@@ -9,7 +9,7 @@ from typing import Any
 
 import attrs
 
-from datastoresync.applying.plan import Plan, Step, followers, members_together, ordered, whole_update
+from datastoresync.applying.plan import Plan, Step, member_changes, membership_update, ordered, split_followers
 from datastoresync.applying.result import Result, succeeded
 from datastoresync.applying.template import Template
 from datastoresync.diffing.action import Action
@@ -18,7 +18,7 @@ from datastoresync.diffing.streaming import Streamed
 
 
 @attrs.frozen(eq=False)
-class Methods:
+class ObjectMethods:
     """The class of a branch's objects, whose methods are called.
 
     Args:
@@ -51,7 +51,7 @@ class ObjectTemplate(Template):
         classes: The classes of its branches.
     """
 
-    def __init__(self, tree: Any, classes: Mapping[str, Methods]) -> None:
+    def __init__(self, tree: Any, classes: Mapping[str, ObjectMethods]) -> None:
         super().__init__()
         self.tree = tree
         self.classes = classes
@@ -84,7 +84,7 @@ class ObjectTemplate(Template):
 
     def plan(self, diff: Diff) -> Plan:
         """Return a call for each object: all that changes of it at once, its children's going aside."""
-        alone, following = followers(ordered(diff), diff)
+        alone, following = split_followers(ordered(diff), diff)
 
         def steps() -> Iterator[Step]:
             for group in _groups(alone, diff):
@@ -104,24 +104,24 @@ class ObjectTemplate(Template):
             call = partial(getattr(self, f"_{verb}"), diff, self.classes[branch], branch)
         yield Step(f"{verb}_{branch}", call, tuple(group), batch=True)
 
-    def _create(self, diff: Diff, methods: Methods, _: str, actions: Sequence[Action]) -> Result:
+    def _create(self, diff: Diff, methods: ObjectMethods, _: str, actions: Sequence[Action]) -> Result:
         key = actions[0].idnumber
         parts = key if len(methods.identifiers) > 1 else (key,)
         ids = dict(zip(methods.identifiers, parts, strict=True))
         returned = self.call_create(methods.cls, ids, diff.values(actions[0]))
         return self.outcome("create", methods.cls, returned)
 
-    def _update(self, diff: Diff, methods: Methods, _: str, actions: Sequence[Action]) -> Result:
+    def _update(self, diff: Diff, methods: ObjectMethods, _: str, actions: Sequence[Action]) -> Result:
         changed = {action.attr: action.value for action in actions if action.verb == "update"}
         one = next(one for one in diff.branch_diffs if one.name == actions[0].branch)
-        for (_, _, attr), members in members_together(actions).items():
-            changed[attr] = whole_update(one, members).value
+        for (_, _, attr), members in member_changes(actions).items():
+            changed[attr] = membership_update(one, members).value
         return self.outcome("update", methods.cls, self.call_update(actions[0].dest, changed))
 
-    def _delete(self, _: Diff, methods: Methods, __: str, actions: Sequence[Action]) -> Result:
+    def _delete(self, _: Diff, methods: ObjectMethods, __: str, actions: Sequence[Action]) -> Result:
         return self.outcome("delete", methods.cls, self.call_delete(actions[0].dest))
 
-    def _move(self, diff: Diff, methods: Methods, branch: str, actions: Sequence[Action]) -> Result:
+    def _move(self, diff: Diff, methods: ObjectMethods, branch: str, actions: Sequence[Action]) -> Result:
         key = actions[0].value
         parent = diff.hierarchies[0].parent(branch, key)
         above = None if parent is None else self.tree[parent[0]][parent[1]]

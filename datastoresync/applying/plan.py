@@ -16,13 +16,11 @@ from datastoresync.diffing.action import Action
 from datastoresync.diffing.branch_diff import BranchDiff
 from datastoresync.diffing.diff import Diff
 from datastoresync.diffing.equality import equal, members_of, membership_changes
-from datastoresync.diffing.hierarchy import Hierarchy, in_order
+from datastoresync.diffing.hierarchy import Hierarchy, ObjectKey, topological_order
 from datastoresync.diffing.streaming import Streamed
 
-Place = tuple[str, Any]
 
-
-class Dependents:
+class DependencyTracker:
     """Hears every result of one run, and says which actions can no longer be done.
 
     What is below an object that could not be created is not created either, and an object stays if something below it
@@ -31,10 +29,10 @@ class Dependents:
 
     def __init__(self, diff: Diff) -> None:
         self._left, self._right = diff.hierarchies
-        self._missing: dict[Place, str] = {}
-        self._closed: dict[Place, str] = {}
-        self._kept: dict[Place, str] = {}
-        self._stuck: dict[Place, str] = {}
+        self._missing: dict[ObjectKey, str] = {}
+        self._closed: dict[ObjectKey, str] = {}
+        self._kept: dict[ObjectKey, str] = {}
+        self._stuck: dict[ObjectKey, str] = {}
 
     def note(self, result: Result) -> None:
         """Hear a result."""
@@ -69,13 +67,13 @@ class Dependents:
         self._keep_parent(action)
         return Result("skipped", why, action, method)
 
-    def _above(self, hierarchy: Hierarchy, place: Place, closed: Sequence[Mapping[Place, str]]) -> str:
+    def _above(self, hierarchy: Hierarchy, place: ObjectKey, closed: Sequence[Mapping[ObjectKey, str]]) -> str:
         """Return why something above a place keeps it from being done, or nothing."""
         found = ((above, some[above]) for above in hierarchy.ancestors(*place) for some in closed if above in some)
         above, what = next(found, (None, ""))
-        return "" if above is None else f"its parent {_shown(above)} could not be {what}"
+        return "" if above is None else f"its parent {_display_name(above)} could not be {what}"
 
-    def _child(self, action: Action) -> Place | None:
+    def _child(self, action: Action) -> ObjectKey | None:
         """Return the child that an action puts below another parent, or takes from one."""
         if action.verb not in ("add", "remove"):
             return None
@@ -92,24 +90,24 @@ class Dependents:
         if action.verb == "old":
             parent = self._right.parent(*place)
             if parent is not None:
-                self._kept[parent] = f"its child {_shown(place)} could not be deleted"
+                self._kept[parent] = f"its child {_display_name(place)} could not be deleted"
         elif child is not None:
-            self._kept[place] = f"its child {_shown(child)} could not be moved"
+            self._kept[place] = f"its child {_display_name(child)} could not be moved"
         elif self._right.child_branch(action.branch, action.attr):
             self._kept[place] = "its children could not be moved"
 
 
-def _shown(place: Place) -> str:
+def _display_name(place: ObjectKey) -> str:
     return f"{place[0]} {place[1]!r}"
 
 
-def gone_with_parent(diff: Diff) -> dict[Place, Place]:
+def deleted_with_parent(diff: Diff) -> dict[ObjectKey, ObjectKey]:
     """Return what needs no deletion of its own, each with the object above it whose deletion takes it along."""
     hierarchy, exclusion = diff.hierarchies[1], diff.exclusion
     if not hierarchy or exclusion is None or not exclusion.flagged:
         return {}
     deleted = {(action.branch, action.idnumber): None for action in diff if action.verb == "old"}
-    found: dict[Place, Place] = {}
+    found: dict[ObjectKey, ObjectKey] = {}
     for place in deleted:
         for above in hierarchy.ancestors(*place):
             if above not in deleted:
@@ -174,14 +172,14 @@ class Plan:
         def look_up(action: Action) -> tuple[str, Callable[[Any], Any] | None]:
             kind = (action.verb, action.branch, action.attr)
             if kind not in found:
-                names = candidates(action)
+                names = method_names(action)
                 found[kind] = next(
                     ((name, call) for name in names if callable(call := getattr(template, name, None))),
                     (names[0], None),
                 )
             return found[kind]
 
-        alone, following = followers(ordered(diff), diff)
+        alone, following = split_followers(ordered(diff), diff)
 
         def steps() -> Iterator[Step]:
             for (name, call), group in groupby(_united(alone, diff, look_up), key=look_up):
@@ -220,9 +218,9 @@ def by_object(actions: Iterable[Action], united: Callable[[Sequence[Action]], It
         yield from united(some) if changes else some
 
 
-def followers(actions: Sequence[Action], diff: Diff) -> tuple[Sequence[Action], list[Step]]:
+def split_followers(actions: Sequence[Action], diff: Diff) -> tuple[Sequence[Action], list[Step]]:
     """Part the actions that somebody is called for from those that follow from another one; these come last."""
-    above = gone_with_parent(diff)
+    above = deleted_with_parent(diff)
     if not above:
         return actions, []
     alone: list[Action] = []
@@ -236,7 +234,7 @@ def followers(actions: Sequence[Action], diff: Diff) -> tuple[Sequence[Action], 
     return alone, following
 
 
-def candidates(action: Action) -> list[str]:
+def method_names(action: Action) -> list[str]:
     """Return the names of the methods that may take an action, the most specific first."""
     verb, branch, attr = action.verb, action.branch, action.attr
     if verb in ("new", "old"):
@@ -266,7 +264,7 @@ def _united_at_once(
     sides: Mapping[str, BranchDiff],
     look_up: Callable[[Action], tuple[str, Callable[[Any], Any] | None]],
 ) -> Iterator[Action]:
-    together = members_together(actions)
+    together = member_changes(actions)
     wholes: set[tuple[str, Any, str]] = set()
     for place, group in groupby(actions, key=_attribute):
         members = list(group)
@@ -274,7 +272,7 @@ def _united_at_once(
         if members[0].verb not in ("add", "remove") or not any(name.startswith("update") for name in names):
             yield from members
             continue
-        whole = whole_update(sides[place[0]], together[place])
+        whole = membership_update(sides[place[0]], together[place])
         if all(look_up(action)[0].startswith("update") for action in members):
             if place not in wholes:  # its members need not stand together
                 wholes.add(place)
@@ -293,7 +291,7 @@ def _attribute(action: Action) -> tuple[str, Any, str]:
     return action.branch, action.idnumber, action.attr
 
 
-def members_together(actions: Iterable[Action]) -> dict[tuple[str, Any, str], list[Action]]:
+def member_changes(actions: Iterable[Action]) -> dict[tuple[str, Any, str], list[Action]]:
     """Return the changes of members by branch, idnumber and attribute."""
     together: dict[tuple[str, Any, str], list[Action]] = {}
     for action in actions:
@@ -302,7 +300,7 @@ def members_together(actions: Iterable[Action]) -> dict[tuple[str, Any, str], li
     return together
 
 
-def whole_update(one: BranchDiff, members: Sequence[Action]) -> Action:
+def membership_update(one: BranchDiff, members: Sequence[Action]) -> Action:
     """Return the update of a membership that changes these members of it, and no others."""
     first = members[0]
     source, dest = first.source, first.dest
@@ -342,7 +340,7 @@ def ordered(diff: Diff) -> Sequence[Action]:
         if branch in own and verb in ("new", "old"):
             by_key = {action.idnumber: action for action in members}
             after = {action.idnumber: list(_referred(own[branch], diff.values(action))) for action in members}
-            keys = in_order(by_key, after, circles=True)
+            keys = topological_order(by_key, after, circles=True)
             members = [by_key[key] for key in (keys if verb == "new" else reversed(keys))]
         actions += members
     return actions

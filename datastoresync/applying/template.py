@@ -13,7 +13,7 @@ from typing import Any, TypeVar, Unpack
 import attrs
 
 from datastoresync.applying.options import ApplyKeywords, ApplyOptions, OnError
-from datastoresync.applying.plan import Dependents, Plan, Step
+from datastoresync.applying.plan import DependencyTracker, Plan, Step
 from datastoresync.applying.report import Report, Tally
 from datastoresync.applying.reporter import Reporter
 from datastoresync.applying.result import Result, Results, Status, failed, reason_of, succeeded
@@ -75,7 +75,7 @@ class Template:
         """
         options = ApplyOptions(**keywords)
         diff, stop = options.checked(diff), options.stops(self.on_error)
-        run = Run(diff, [*self.reporters, *options.reporters], mock=options.mock)
+        run = ApplyRun(diff, [*self.reporters, *options.reporters], mock=options.mock)
         return run.carry_out(self.plan(diff), stop=stop)
 
     def plan(self, diff: Diff) -> Plan:
@@ -83,7 +83,7 @@ class Template:
         return Plan.through(self, diff)
 
 
-class Run:
+class ApplyRun:
     """One apply: calls what is planned, keeps the results, tells the reporters, folds what succeeded."""
 
     def __init__(self, diff: Diff, reporters: Sequence[Reporter], *, mock: bool) -> None:
@@ -93,9 +93,9 @@ class Run:
         self.tally = Tally(streamed=diff.streamed)
         self.warnings: list[str] = []
         self.interrupted = False
-        self.dependents = Dependents(diff) if diff.nested else None
+        self.dependents = DependencyTracker(diff) if diff.nested else None
         self.deleted: set[tuple[str, Any]] = set()
-        self.together: Results | None = None
+        self.value_columns: Results | None = None
 
     def carry_out(self, plan: Plan, *, stop: bool) -> Report:
         """Call the plan's methods one after the other and return the report."""
@@ -117,7 +117,7 @@ class Run:
         """Return the report, after the reporters have heard it; on Ctrl-C raise it."""
         seconds = time.perf_counter() - started
         tally = self.tally if self.tally.streamed else None
-        results = tuple(self.tally.results) if self.together is None else self.together
+        results = tuple(self.tally.results) if self.value_columns is None else self.value_columns
         report = Report(results, seconds, self.mock, self.interrupted, tuple(self.warnings), tally)
         self.tell("end", report)
         if len(self.warnings) > len(report.warnings):
@@ -143,15 +143,15 @@ class Run:
 
     def note_together(self, results: Results, done: Iterable[Action]) -> None:
         """Keep the results of a whole run that is `unheard`, and fold the actions that were done."""
-        self.together = results
+        self.value_columns = results
         try:
             for action in self.diff.fold_all(done):
                 self._fold(action, None)
         except Exception as error:  # noqa: BLE001 - as in `_fold`
             self.warnings.append(f"all is done, but not all of it is in memory: {reason_of(error)}; import again")
             for one in self.diff.branch_diffs:
-                if one.right.folded_all is not None:
-                    one.right.folded_all()
+                if one.right.expire is not None:
+                    one.right.expire()
 
     def note(self, results: Iterable[Result]) -> None:
         """Keep results, fold those that succeeded, and tell the reporters."""

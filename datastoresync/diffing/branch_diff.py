@@ -14,9 +14,9 @@ from typing import Any
 import attrs
 
 from datastoresync.diffing.action import Action, actions_of
-from datastoresync.diffing.compare import SIZE, Block, Candidates
+from datastoresync.diffing.compare import BLOCK_SIZE, Block, Candidates
 from datastoresync.diffing.equality import equal, is_membership, membership_changes
-from datastoresync.diffing.hierarchy import Hierarchy, in_order
+from datastoresync.diffing.hierarchy import Hierarchy, topological_order
 from datastoresync.diffing.side import Side
 from datastoresync.errors import ComparisonError
 
@@ -97,14 +97,14 @@ def actions_between(
         new = (Action("new", branch, key, source=item) for key, item in candidates.created(left))
         old = (Action("old", branch, key, dest=item) for key, item in candidates.deleted(right))
     else:
-        new = _alone("new", branch, candidates.created(left), "sources")
-        old = _alone("old", branch, candidates.deleted(right), "dests")
+        new = _one_sided("new", branch, candidates.created(left), "sources")
+        old = _one_sided("old", branch, candidates.deleted(right), "dests")
     return new, _updates(branch_diff, candidates.read(left, right) if read is None else read), old
 
 
-def _alone(verb: str, branch: str, pairs: Iterator[tuple[Any, Any]], side: str) -> Iterator[Action]:
+def _one_sided(verb: str, branch: str, pairs: Iterator[tuple[Any, Any]], side: str) -> Iterator[Action]:
     """Yield the actions for keys and objects of one side alone."""
-    while some := list(islice(pairs, SIZE)):
+    while some := list(islice(pairs, BLOCK_SIZE)):
         keys, items = zip(*some, strict=True)
         yield from actions_of(verb, branch, keys, **{side: items})
 
@@ -162,7 +162,7 @@ def moves_between(hierarchies: Hierarchies, branch_diffs: Sequence[BranchDiff]) 
     sides = {one.name: (one.left, one.right) for one in branch_diffs}
     left, right = hierarchies
     actions = []
-    for branch, keys in _held_otherwise(sides).items():
+    for branch, keys in _reparented(sides).items():
         for key in keys:
             if left.parent(branch, key) == right.parent(branch, key):
                 continue
@@ -177,14 +177,14 @@ def moves_between(hierarchies: Hierarchies, branch_diffs: Sequence[BranchDiff]) 
     return sorted(actions, key=lambda action: (action.branch, action.idnumber, action.attr, action.verb, action.value))
 
 
-def _held_otherwise(sides: Mapping[str, tuple[Side, Side]]) -> dict[str, set[Any]]:
+def _reparented(sides: Mapping[str, tuple[Side, Side]]) -> dict[str, set[Any]]:
     """Return what one parent holds and the same one on the other side does not, by branch.
 
     Parents are compared, not children: what a parent holds lies together, and is mostly the same.
     """
     found: dict[str, set[Any]] = {}
     for left, right in sides.values():
-        for child in (left.held | right.held) & sides.keys():
+        for child in (left.held_children | right.held_children) & sides.keys():
             differing = found.setdefault(child, set())
             for key in dict.fromkeys((*left.objects, *right.objects)):
                 mine, theirs = _members(left, child, key), _members(right, child, key)
@@ -194,27 +194,27 @@ def _held_otherwise(sides: Mapping[str, tuple[Side, Side]]) -> dict[str, set[Any
 
 
 def _members(side: Side, child: str, key: Any) -> Collection[Any]:
-    if child not in side.held or key not in side.objects:
+    if child not in side.held_children or key not in side.objects:
         return ()
     members: Collection[Any] = side.read(key, side.objects[key], side.children[child]) or ()
     return members
 
 
-def actions_in_order(
+def ordered_actions(
     actions: Iterable[Action], branch_diffs: Sequence[BranchDiff], hierarchies: Hierarchies | None = None
 ) -> tuple[Action, ...]:
     """Put creations first, parents before children, then updates, then deletions, children before parents."""
-    ranks = ranks_of(branch_diffs)
-    place = cache(lambda verb, branch: place_of(verb, branch, ranks))
+    ranks = branch_ranks(branch_diffs)
+    place = cache(lambda verb, branch: action_sort_key(verb, branch, ranks))
     ordered = sorted(actions, key=lambda action: place(action.verb, action.branch))
     if not _OF_MEMBERS.isdisjoint(map(attrgetter("verb"), ordered)):
-        ordered = list(members_in_order(ordered))
+        ordered = list(additions_first(ordered))
     if hierarchies is not None and any(one.recursive for one in hierarchies):
-        _by_depth(ordered, hierarchies)
+        _sort_by_depth(ordered, hierarchies)
     return tuple(ordered)
 
 
-def members_in_order(actions: Iterable[Action]) -> Iterator[Action]:
+def additions_first(actions: Iterable[Action]) -> Iterator[Action]:
     """Let what is added to an attribute of an object come before what is removed from it; all else stays in place."""
     groups = groupby(
         actions,
@@ -224,19 +224,19 @@ def members_in_order(actions: Iterable[Action]) -> Iterator[Action]:
         yield from group if place is None else sorted(group, key=lambda action: action.verb)
 
 
-def ranks_of(branch_diffs: Sequence[BranchDiff]) -> dict[str, int]:
+def branch_ranks(branch_diffs: Sequence[BranchDiff]) -> dict[str, int]:
     """Return where each branch stands, parents and what is referred to before the others."""
     return {name: rank for rank, name in enumerate(_branch_order(branch_diffs))}
 
 
-def place_of(verb: str, branch: str, ranks: Mapping[str, int]) -> tuple[int, int]:
+def action_sort_key(verb: str, branch: str, ranks: Mapping[str, int]) -> tuple[int, int]:
     """Return what sorts actions: creations, updates, deletions, and these in the opposite order of the branches."""
     phase = _PHASES.get(verb, 1)
     rank = ranks.get(branch, 0)
     return phase, -rank if phase == 2 else rank
 
 
-def _by_depth(actions: list[Action], hierarchies: Hierarchies) -> None:
+def _sort_by_depth(actions: list[Action], hierarchies: Hierarchies) -> None:
     """Order what concerns branches that may be below themselves by how deep it is.
 
     What moves goes from the top down, so that nothing is ever below itself: all above it has found its place by then.
@@ -272,4 +272,4 @@ def _branch_order(branch_diffs: Sequence[BranchDiff]) -> list[str]:
             after[one.name].update(name for name in side.references.values() if name != one.name)
             for child in side.children:
                 after.setdefault(child, set()).add(one.name)
-    return in_order([one.name for one in branch_diffs], after, circles=True)
+    return topological_order([one.name for one in branch_diffs], after, circles=True)

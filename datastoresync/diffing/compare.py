@@ -11,7 +11,7 @@ import attrs
 
 from datastoresync.diffing.side import Side
 
-SIZE = 1024
+BLOCK_SIZE = 1024
 """Pairs, or actions, that are looked at or made together."""
 
 Triple = tuple[Any, Any, Any]
@@ -38,19 +38,19 @@ class Block:
     unlike: Sequence[tuple[int, int]]
 
 
-def blocks(left: Side, right: Side, pairs: Iterable[Triple]) -> Iterator[Block]:
+def read_blocks(left: Side, right: Side, pairs: Iterable[Triple]) -> Iterator[Block]:
     """Yield ``(key, left, right)`` triples with the values of their objects.
 
     Raises:
         ComparisonError: if a property raises.
     """
-    return in_blocks(left.attributes, pairs, left.together, right.together)
+    return read_columns(left.attributes, pairs, left.value_columns, right.value_columns)
 
 
-def in_blocks(names: Sequence[str], pairs: Iterable[Triple], left: Reader, right: Reader) -> Iterator[Block]:
+def read_columns(names: Sequence[str], pairs: Iterable[Triple], left: Reader, right: Reader) -> Iterator[Block]:
     """Yield triples with the values of the attributes of these names, which ``left`` and ``right`` give."""
     rest = iter(pairs)
-    while some := list(islice(rest, SIZE)):
+    while some := list(islice(rest, BLOCK_SIZE)):
         keys, ones, others = zip(*some, strict=True)
         columns = list(zip(names, left(keys, ones), right(keys, others), strict=True))
         yield Block(keys, ones, others, columns, _differing_cells(columns, len(keys)))
@@ -75,7 +75,7 @@ def may_differ(value: Any, old_value: Any) -> bool:
         return True
 
 
-_BLOCK = 512
+_CACHE_BLOCK = 512
 """Objects that are looked at together: few enough to be in the processor's cache still when they are needed again."""
 
 
@@ -120,7 +120,7 @@ class Candidates:
         Raises:
             ComparisonError: if a property raises.
         """
-        return blocks(left, right, self)
+        return read_blocks(left, right, self)
 
 
 def _blocks(objects: Mapping[Any, Any]) -> Iterator[tuple[list[Any], list[Any]]]:
@@ -131,8 +131,8 @@ def _blocks(objects: Mapping[Any, Any]) -> Iterator[tuple[list[Any], list[Any]]]
     keys, items = iter(objects.keys()), iter(objects.values())
     if isinstance(objects, dict):
         keys, items = iter(dict.keys(objects)), iter(dict.values(objects))
-    while block := list(islice(keys, _BLOCK)):
-        yield block, list(islice(items, _BLOCK))
+    while block := list(islice(keys, _CACHE_BLOCK)):
+        yield block, list(islice(items, _CACHE_BLOCK))
 
 
 class Engine(Protocol):

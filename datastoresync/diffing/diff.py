@@ -15,17 +15,17 @@ from datastoresync.diffing.action import Action, branch_outline, counts_of, stat
 from datastoresync.diffing.branch_diff import (
     BranchDiff,
     actions_between,
-    actions_in_order,
+    branch_ranks,
     materialize_pairs,
     moves_between,
-    ranks_of,
+    ordered_actions,
 )
 from datastoresync.diffing.compare import Block, Candidates, Engine, engine_of
 from datastoresync.diffing.filters import Filter, predicate
 from datastoresync.diffing.flags import Exclusion, Flags
 from datastoresync.diffing.hierarchy import Hierarchy, scope_of
-from datastoresync.diffing.nested import Node, Siblings, in_tree_order, nodes_of
-from datastoresync.diffing.schema_check import check_attributes, check_types, refuse
+from datastoresync.diffing.nested import NestedDiff, SiblingOrder, actions_by_parent, nested_diffs
+from datastoresync.diffing.schema_check import check_attributes, check_types, raise_problems
 from datastoresync.diffing.side import Side
 from datastoresync.diffing.streaming import StreamedActions, StreamedPart
 from datastoresync.errors import ComparisonError, TemplateError
@@ -34,7 +34,7 @@ from datastoresync.printing.show import Printable
 from datastoresync.printing.text import clipped, counted, visible
 
 
-def explained(branch_diffs: Sequence[BranchDiff], left_out: Counter[str]) -> str:
+def _explanation(branch_diffs: Sequence[BranchDiff], left_out: Counter[str]) -> str:
     """Return which engine compared each branch and why, what it had to look at, and what is in memory and why.
 
     Args:
@@ -53,7 +53,9 @@ def explained(branch_diffs: Sequence[BranchDiff], left_out: Counter[str]) -> str
         )
         lines += [f"  {side.name} is in memory: {side.reason}" for side in one.both if side.reason]
     named = {one.name for one in branch_diffs}
-    apart = [f"{one.name}: what it holds of {child}" for one in branch_diffs for child in one.right.held - named]
+    apart = [
+        f"{one.name}: what it holds of {child}" for one in branch_diffs for child in one.right.held_children - named
+    ]
     lines += [f"not compared: {what}" for what in sorted(apart)]
     if left_out:
         lines.append("left out by flags: " + " ".join(f"{verb}={count}" for verb, count in left_out.items()))
@@ -166,7 +168,7 @@ class Diff(Printable):
         """
         pairs = list(sides)
         problems = [problem for left, right in pairs for problem in check_attributes(left, right)]
-        refuse(problems)
+        raise_problems(problems)
         by_name = _by_name([*around, *pairs])
         hierarchies = (Hierarchy(by_name[0]), Hierarchy(by_name[1]))
         pairs = scope_of(pairs, hierarchies, top_level)
@@ -184,17 +186,17 @@ class Diff(Printable):
             if progress is not None and any(sizes):
                 done += sizes[0] + sizes[1]
                 progress("diff", done, total)
-        refuse(problems)
+        raise_problems(problems)
         branch_diffs = tuple(one for one, *_ in found)
         own = (chain(*actions_between(*one)) for one in found if not one[1].streamed)
         actions: Iterable[Action] = chain(*own, moves_between(hierarchies, branch_diffs))
         exclusion = Exclusion(by_name, hierarchies, flags)
         if exclusion.flagged:
             actions = [action for action in actions if exclusion.keeps(action)]
-        ordered: Sequence[Action] = actions_in_order(actions, branch_diffs, hierarchies)
+        ordered: Sequence[Action] = ordered_actions(actions, branch_diffs, hierarchies)
         parts = [StreamedPart(one, candidates) for one, candidates, _ in found if candidates.streamed]
         if parts:
-            ordered = StreamedActions(parts, ordered, ranks_of(branch_diffs))
+            ordered = StreamedActions(parts, ordered, branch_ranks(branch_diffs))
             if exclusion.flagged:
                 ordered = ordered.where(exclusion.keeps_streamed)
         return cls(ordered, branch_diffs, hierarchies, exclusion)
@@ -243,9 +245,9 @@ class Diff(Printable):
         branch_diffs = tuple(one.inverse() for one in self.branch_diffs)
         hierarchies = self.hierarchies[::-1]
         if isinstance(self.actions, StreamedActions):
-            others = actions_in_order((action.inverse() for action in self.actions.others), branch_diffs, hierarchies)
-            return Diff(self.actions.inverse(others, ranks_of(branch_diffs)), branch_diffs, hierarchies)
-        actions = actions_in_order((action.inverse() for action in self.actions), branch_diffs, hierarchies)
+            others = ordered_actions((action.inverse() for action in self.actions.others), branch_diffs, hierarchies)
+            return Diff(self.actions.inverse(others, branch_ranks(branch_diffs)), branch_diffs, hierarchies)
+        actions = ordered_actions((action.inverse() for action in self.actions), branch_diffs, hierarchies)
         return Diff(actions, branch_diffs, hierarchies)
 
     def __neg__(self) -> Diff:
@@ -275,7 +277,9 @@ class Diff(Printable):
 
     def _predicate(self, terms: Sequence[Filter]) -> Any:
         attributes = {
-            one.name: sorted({name for side in (one.left, one.right) for name in (*side.attributes, *side.holding)})
+            one.name: sorted(
+                {name for side in (one.left, one.right) for name in (*side.attributes, *side.child_fields)}
+            )
             for one in self.branch_diffs
         }
         return predicate(terms, branches=list(attributes), attributes=attributes)
@@ -305,20 +309,20 @@ class Diff(Printable):
         return any(self.hierarchies)
 
     @property
-    def children(self) -> tuple[Node, ...]:
+    def children(self) -> tuple[NestedDiff, ...]:
         """What differs, as a tree: the objects that are below no other, each with those below it."""
         sides = _by_name([(one.left, one.right) for one in self.branch_diffs])
         for mine, hierarchy in zip(sides, self.hierarchies, strict=True):
             mine.update(hierarchy.sides)
-        return nodes_of(self.actions, sides, self.hierarchies)
+        return nested_diffs(self.actions, sides, self.hierarchies)
 
-    def in_tree_order(self, order: Siblings | None = None) -> Diff:
+    def in_tree_order(self, order: SiblingOrder | None = None) -> Diff:
         """Return the same diff with its actions parent by parent; what is deleted comes after what is below it.
 
         Args:
             order: Takes a branch and the nodes of it that have one parent, and returns them in the order wanted.
         """
-        return attrs.evolve(self, actions=tuple(in_tree_order(self.children, order)), arranged=True)
+        return attrs.evolve(self, actions=tuple(actions_by_parent(self.children, order)), arranged=True)
 
     @property
     def title(self) -> str:
@@ -329,7 +333,7 @@ class Diff(Printable):
 
     def explain(self) -> str:
         """Return which engine compared each branch and why, and what it had to look at."""
-        return explained(self.branch_diffs, self.left_out)
+        return _explanation(self.branch_diffs, self.left_out)
 
     def values(self, action: Action) -> dict[str, Any]:
         """Return all that is synced of an action's object, as the source has it, or the destination for ``old``."""
@@ -347,8 +351,8 @@ class Diff(Printable):
         """
         branch_diff = self._branch_diff(action)
         if self.streamed:
-            if branch_diff.right.folded_all is not None:
-                branch_diff.right.folded_all()
+            if branch_diff.right.expire is not None:
+                branch_diff.right.expire()
             return
         branch_diff.carried_out[action.verb].add(action.idnumber)
         if branch_diff.right.fold is None:
@@ -356,7 +360,7 @@ class Diff(Printable):
         values: dict[str, Any] = {}
         if action.verb == "new":
             values = self.values(action) if created is None else {}
-            for field in branch_diff.left.holding if branch_diff.right.sparse and created is None else ():
+            for field in branch_diff.left.child_fields if branch_diff.right.sparse and created is None else ():
                 values[field] = type(branch_diff.left.read(action.idnumber, action.source, field))()  # no children yet
         elif action.verb in ("add", "remove") and action.source is not None:
             values = {action.attr: branch_diff.left.read(action.idnumber, action.source, action.attr)}
@@ -434,7 +438,7 @@ _STREAMED = 1000
 def _fold_columns(branch_diff: BranchDiff, verb: str, actions: Sequence[Action]) -> bool:
     """Note actions of one verb in one branch, column by column; return False if nothing was noted."""
     left, fold_all = branch_diff.left, branch_diff.right.fold_all
-    if fold_all is None or verb not in ("new", "update", "old") or left.holding:
+    if fold_all is None or verb not in ("new", "update", "old") or left.child_fields:
         return False
     columns: Mapping[str, Sequence[Any]] = {}
     keys = [action.idnumber for action in actions]

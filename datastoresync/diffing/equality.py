@@ -64,9 +64,9 @@ def _is_nan(value: Any) -> bool:
     return isinstance(value, (float, datetime.datetime)) and value != value  # noqa: PLR0124 - only NaN differs from itself
 
 
-def natural(value: Any) -> tuple[str, Any, str]:
+def sort_key(value: Any) -> tuple[str, Any, str]:
     """Return a key that sorts values of any types the same way every time, by value where they can be compared."""
-    kind = family(value)
+    kind = type_family(value)
     if kind in {"str", "bytes", "UUID", "time", "timedelta"} or type(value) is datetime.date:
         return (kind, value, "")
     if kind == "number" and not isinstance(value, complex) and not _is_nan(value):
@@ -77,7 +77,7 @@ def natural(value: Any) -> tuple[str, Any, str]:
 def _ordered(values: Iterable[Any]) -> list[Any]:
     found = list(values)
     try:
-        return sorted(found, key=natural)
+        return sorted(found, key=sort_key)
     except TypeError:  # a str subclass with a comparison of its own, say
         return sorted(found, key=repr)
 
@@ -142,7 +142,7 @@ def _plain_changes(left: list[Any], right: list[Any], *, as_sets: bool) -> tuple
     return added, removed
 
 
-def family(value: Any) -> str:
+def type_family(value: Any) -> str:
     """Return the name of the types that a value can be equal to a value of.
 
     >>> family(1) == family(1.0), family(1) == family("1")
@@ -164,7 +164,7 @@ def family(value: Any) -> str:
 
 def comparable(left: Any, right: Any) -> bool:
     """Say whether values of these two types can be equal at all; None and types not known here always may."""
-    kinds = {family(left), family(right)}
+    kinds = {type_family(left), type_family(right)}
     if len(kinds) == 1:
         if kinds == {"membership"} and left and right:
             return any(comparable(one, other) for one in _kinds(left) for other in _kinds(right))

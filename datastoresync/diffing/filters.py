@@ -43,15 +43,15 @@ def predicate(terms: Filter, *, branches: Collection[str], attributes: Mapping[s
             return lambda action: action.verb == terms
         branch, dot, attribute = terms.partition(".")
         if branch:
-            _known(branch, branches if dot else [*branches, *VERBS], "branch" if dot else "branch or verb")
+            _check_name(branch, branches if dot else [*branches, *VERBS], "branch" if dot else "branch or verb")
         if not dot:
             return lambda action: action.branch == branch
-        _known(attribute, attributes[branch] if branch else every, "attribute")
+        _check_name(attribute, attributes[branch] if branch else every, "attribute")
         return lambda action: action.attr == attribute and branch in {"", action.branch}
     if isinstance(terms, Mapping):
         tests = []
         for name, wanted in terms.items():
-            _known(name, _NAMES, "filter")
+            _check_name(name, _NAMES, "filter")
             values = (
                 set(wanted)
                 if isinstance(wanted, Iterable) and not isinstance(wanted, (str, bytes, tuple))
@@ -59,7 +59,7 @@ def predicate(terms: Filter, *, branches: Collection[str], attributes: Mapping[s
             )
             known = {"verb": VERBS, "branch": branches, "attr": every}.get(name)
             for value in values if known is not None else ():
-                _known(value, known, name)
+                _check_name(value, known, name)
             tests.append((name, values))
         return lambda action: all(getattr(action, name) in values for name, values in tests)
     if isinstance(terms, Iterable):
@@ -69,7 +69,7 @@ def predicate(terms: Filter, *, branches: Collection[str], attributes: Mapping[s
     raise FilterError(message)
 
 
-def _known(name: str, names: Collection[str] | None, what: str) -> None:
+def _check_name(name: str, names: Collection[str] | None, what: str) -> None:
     names = list(names or ())
     if name not in names:
         near = get_close_matches(str(name), names, 1)

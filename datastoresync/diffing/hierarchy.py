@@ -12,7 +12,7 @@ from datastoresync.diffing.side import Side
 from datastoresync.errors import CircularOrderError, DeclarationError, HierarchyError
 
 
-def in_order(
+def topological_order(
     names: Iterable[Any], after: Mapping[Any, Iterable[Any]], *, circles: bool = False, what: str = ""
 ) -> list[Any]:
     """Return the names so that each stands behind those it is ``after``, and otherwise in the order given.
@@ -59,7 +59,7 @@ def in_order(
     return list(done)
 
 
-Place = tuple[str, Any]
+ObjectKey = tuple[str, Any]
 """A branch and an idnumber."""
 
 
@@ -77,14 +77,14 @@ class Hierarchy:
 
     def __init__(self, sides: Mapping[str, Side]) -> None:
         self.sides = sides
-        self.parents: dict[str, dict[Any, Place]] = {}
-        self._held: dict[Place, str] = {}  # the branch of the children that a field of a parent's branch holds
-        self._depths: dict[Place, int] = {}
+        self.parents: dict[str, dict[Any, ObjectKey]] = {}
+        self._held: dict[ObjectKey, str] = {}  # the branch of the children that a field of a parent's branch holds
+        self._depths: dict[ObjectKey, int] = {}
         for name, side in sides.items():
             for child, field in side.children.items():
                 if child in sides:
                     known = self.parents.setdefault(child, {})
-                    if child in side.held:
+                    if child in side.held_children:
                         self._held[name, field] = child
                         self._from_parents(side, sides[child], field, known)
                     else:
@@ -95,7 +95,7 @@ class Hierarchy:
     def __bool__(self) -> bool:
         return bool(self.parents)
 
-    def _from_parents(self, side: Side, children: Side, field: str, known: dict[Any, Place]) -> None:
+    def _from_parents(self, side: Side, children: Side, field: str, known: dict[Any, ObjectKey]) -> None:
         objects = children.objects
         there = dict.keys(objects) if isinstance(objects, dict) else objects.keys()  # past a sorted view, which is slow
         before, count = dict(known), len(known)
@@ -120,7 +120,7 @@ class Hierarchy:
             known.update(before)
             self._from_parents_one_by_one(side, children, field, known)
 
-    def _from_parents_one_by_one(self, side: Side, children: Side, field: str, known: dict[Any, Place]) -> None:
+    def _from_parents_one_by_one(self, side: Side, children: Side, field: str, known: dict[Any, ObjectKey]) -> None:
         for key, item in side.objects.items():
             parent = (side.branch, key)
             for member in side.read(key, item, field) or ():
@@ -133,7 +133,7 @@ class Hierarchy:
                 if known.setdefault(member, parent) != parent:
                     self._refuse_several(children, member, known[member], parent)
 
-    def _from_children(self, side: Side, children: Side, field: str, known: dict[Any, Place]) -> None:
+    def _from_children(self, side: Side, children: Side, field: str, known: dict[Any, ObjectKey]) -> None:
         items = children.objects.values()
         if side.objects and items and not any(hasattr(item, field) for item in items):
             message = (
@@ -153,7 +153,7 @@ class Hierarchy:
             if known.setdefault(key, parent) != parent:
                 self._refuse_several(children, key, known[key], parent)
 
-    def _refuse_several(self, children: Side, key: Any, first: Place, second: Place) -> None:
+    def _refuse_several(self, children: Side, key: Any, first: ObjectKey, second: ObjectKey) -> None:
         named = " and ".join(f"{branch} {idnumber!r}" for branch, idnumber in (first, second))
         message = f"{children.name}[{key!r}] has several parents, {named}: a child has one, so take it out of the other"
         raise HierarchyError(message, parents=[first, second])
@@ -178,16 +178,16 @@ class Hierarchy:
         places = [(branch, key) for branch in sorted(self.recursive) for key in self.parents.get(branch, ())]
         after = {place: [self.parents[place[0]][place[1]]] for place in places}
         try:
-            in_order(places, after)
+            topological_order(places, after)
         except CircularOrderError as error:
             message = f"objects are below themselves: {error}"
             raise HierarchyError(message) from error
 
-    def parent(self, branch: str, key: Any) -> Place | None:
+    def parent(self, branch: str, key: Any) -> ObjectKey | None:
         """Return the branch and idnumber of an object's parent, or None."""
         return self.parents.get(branch, {}).get(key)
 
-    def ancestors(self, branch: str, key: Any) -> Iterator[Place]:
+    def ancestors(self, branch: str, key: Any) -> Iterator[ObjectKey]:
         """Yield the parent, its parent, and so on."""
         parent = self.parent(branch, key)
         while parent is not None:
@@ -214,12 +214,12 @@ class Hierarchy:
         if parent is None:
             return None
         side = self.sides[parent[0]]
-        return (*parent, side.children[branch]) if branch in side.held else None
+        return (*parent, side.children[branch]) if branch in side.held_children else None
 
     def references(self, branch: str) -> dict[str, str]:
         """Return the fields of a branch's objects that name their parents, each with the parents' branch."""
         above = ((side, side.children[branch]) for side in self.sides.values() if branch in side.children)
-        return {field: side.branch for side, field in above if branch not in side.held}
+        return {field: side.branch for side, field in above if branch not in side.held_children}
 
     def child_branch(self, branch: str, field: str) -> str | None:
         """Return the branch of the children that a field of a branch's objects holds, or None if it holds none."""
@@ -234,12 +234,12 @@ class Hierarchy:
     def scope_of(self, top_level: Iterable[str]) -> dict[str, set[Any] | None]:
         """Return the idnumbers of what is in one of these branches or below it, by branch; None for all of a branch."""
         found: dict[str, set[Any] | None] = dict.fromkeys(top_level)
-        answers: dict[Place, bool] = {}
+        answers: dict[ObjectKey, bool] = {}
 
-        def is_reached(place: Place) -> bool:
+        def is_reached(place: ObjectKey) -> bool:
             path = []
             answer: bool | None = None
-            one: Place | None = place
+            one: ObjectKey | None = place
             while answer is None:
                 if one is None:
                     answer = False

@@ -7,16 +7,16 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 from datastoresync.diffing.action import Action, counts_of, stat_of
-from datastoresync.diffing.hierarchy import Hierarchy, Place
+from datastoresync.diffing.hierarchy import Hierarchy, ObjectKey
 from datastoresync.diffing.side import Side
 from datastoresync.printing.outline import Outline
 from datastoresync.printing.show import Printable
 
-Siblings = Callable[[str, Sequence["Node"]], Iterable["Node"]]
-"""Takes a branch and the nodes of it that have one parent, and returns them in the order that is wanted."""
+SiblingOrder = Callable[[str, Sequence["NestedDiff"]], Iterable["NestedDiff"]]
+"""Called with a branch and its objects below one parent; returns them in the wanted order."""
 
 
-class Node(Printable):
+class NestedDiff(Printable):
     """One object that differs, or something below it does.
 
     ``actions`` are its own; ``source`` and ``dest`` the objects, None where a side has none; ``children`` the nodes
@@ -31,10 +31,10 @@ class Node(Printable):
         self.source = source
         self.dest = dest
         self.actions: list[Action] = []
-        self.children: list[Node] = []
-        self.parent: Node | None = None
+        self.children: list[NestedDiff] = []
+        self.parent: NestedDiff | None = None
 
-    def walk(self) -> Iterator[Node]:
+    def walk(self) -> Iterator[NestedDiff]:
         """Yield this node and all below it, each before its children."""
         waiting = [self]
         while waiting:
@@ -53,7 +53,7 @@ class Node(Printable):
         return stat_of(action for node in self.walk() for action in node.actions)
 
     def __repr__(self) -> str:
-        return f"<Node {self.branch} {self.idnumber!r}: {self.stat}>"
+        return f"<NestedDiff {self.branch} {self.idnumber!r}: {self.stat}>"
 
     def __outline__(self) -> Outline:
         """Describe the node: its own actions, then what is below it."""
@@ -68,26 +68,26 @@ class Node(Printable):
         return Outline(f"{self.branch} {self.idnumber!r}", "object", self.stat, lines, total, expanded=True)
 
 
-def nodes_of(
+def nested_diffs(
     actions: Iterable[Action], sides: tuple[dict[str, Side], dict[str, Side]], hierarchies: tuple[Hierarchy, Hierarchy]
-) -> tuple[Node, ...]:
+) -> tuple[NestedDiff, ...]:
     """Return the nodes that are below no other; what is in both sides is where the source has it.
 
     Siblings are sorted by branch, in the order of the sides, and by idnumber.
     """
     for side in (*sides[0].values(), *sides[1].values()):
         side.settle()
-    found: dict[Place, Node] = {}
-    tops: list[Node] = []
+    found: dict[ObjectKey, NestedDiff] = {}
+    tops: list[NestedDiff] = []
 
-    def make(place: Place) -> Node:
+    def make(place: ObjectKey) -> NestedDiff:
         branch, key = place
         source, dest = (side[branch].objects.get(key) if branch in side else None for side in sides)
-        found[place] = Node(branch, key, source, dest)
+        found[place] = NestedDiff(branch, key, source, dest)
         return found[place]
 
     for action in actions:
-        place: Place = (action.branch, action.idnumber)
+        place: ObjectKey = (action.branch, action.idnumber)
         node = found.get(place)
         if node is None:
             node = make(place)
@@ -106,7 +106,7 @@ def nodes_of(
         node.actions.append(action)
     ranks = {name: rank for rank, name in enumerate(sides[1])}
 
-    def place_of(node: Node) -> tuple[int, Any]:
+    def place_of(node: NestedDiff) -> tuple[int, Any]:
         return ranks.get(node.branch, -1), node.idnumber
 
     for one in found.values():
@@ -114,9 +114,9 @@ def nodes_of(
     return tuple(sorted(tops, key=place_of))
 
 
-def in_tree_order(nodes: Sequence[Node], order: Siblings | None = None) -> Iterator[Action]:
+def actions_by_parent(nodes: Sequence[NestedDiff], order: SiblingOrder | None = None) -> Iterator[Action]:
     """Yield the actions of all nodes, parent by parent: what is deleted after its children, all else before them."""
-    waiting: list[Node | Action] = list(reversed(_arranged(nodes, order)))
+    waiting: list[NestedDiff | Action] = list(reversed(_arranged(nodes, order)))
     while waiting:
         one = waiting.pop()
         if isinstance(one, Action):
@@ -127,10 +127,10 @@ def in_tree_order(nodes: Sequence[Node], order: Siblings | None = None) -> Itera
         waiting += reversed(_arranged(one.children, order))
 
 
-def _arranged(nodes: Sequence[Node], order: Siblings | None) -> list[Node]:
+def _arranged(nodes: Sequence[NestedDiff], order: SiblingOrder | None) -> list[NestedDiff]:
     if order is None:
         return list(nodes)
-    groups: dict[str, list[Node]] = {}
+    groups: dict[str, list[NestedDiff]] = {}
     for node in nodes:
         groups.setdefault(node.branch, []).append(node)
     return [node for branch, group in groups.items() for node in order(branch, group)]

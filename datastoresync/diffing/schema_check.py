@@ -10,7 +10,7 @@ from itertools import islice
 from typing import Any
 from uuid import UUID
 
-from datastoresync.diffing.compare import Block, blocks
+from datastoresync.diffing.compare import Block, read_blocks
 from datastoresync.diffing.equality import comparable
 from datastoresync.diffing.side import Side
 from datastoresync.errors import DeclarationError, SchemaMismatchError
@@ -52,7 +52,7 @@ def check_branches(source: tuple[str, Sequence[str]], dest: tuple[str, Sequence[
         raise SchemaMismatchError(message, problems=problems)
 
 
-def refuse(problems: Sequence[str]) -> None:
+def raise_problems(problems: Sequence[str]) -> None:
     """Raise one error for all problems, if there are any.
 
     Raises:
@@ -111,7 +111,7 @@ def check_types(left: Side, right: Side, read: Iterable[Block], *, matched: int)
     exempt = left.flexible | right.flexible
     names = [name for name in left.attributes if name not in exempt]
     problems: dict[str, str] = {}
-    for block in read if matched else blocks(left, right, _strangers(left, right)):
+    for block in read if matched else read_blocks(left, right, _strangers(left, right)):
         for index, place in block.unlike:
             name, values, old_values = block.columns[place]
             value, old_value = values[index], old_values[index]

@@ -32,8 +32,8 @@ class Side:
         overrides: Values that stand before the objects' own, by key and attribute.
         references: For attributes that hold idnumbers: the name of the branch they are of.
         children: For each branch whose objects belong to objects of this one: the field that says which.
-        held: Those among them where it is a field of the parents, which holds idnumbers of children; elsewhere it is
-            one of the children, which holds the parent's.
+        held_children: The branches among them whose children a field of the parent lists; of the others, a field of the
+            child names the parent.
         flagged: Whether an object may have flags of its own.
         rejected: How many rows were refused when this, or a branch it is derived from, was imported.
         fold: Takes an action that was carried out into the branch, with the source's values as far as they matter
@@ -43,10 +43,10 @@ class Side:
             objects; says False if it did nothing, since they must be taken in one by one.
         settle: Lets the branch, and those it refers to, take in what was carried out and is only noted so far;
             ``objects`` and ``referred`` then have it.
-        unread: Whether there is something to import, and it never was.
-        referred: The keys of the branches that ``references`` names, by branch, as far as they are known.
+        not_imported: Whether the branch has an importer, and was never imported.
+        referenced_keys: The keys of the branches that ``references`` names, by branch; of a tree only.
         reason: Why the objects are in memory, if they might have stayed rows somewhere.
-        folded_all: Lets the branch know that actions were carried out that are too many to take in one by one.
+        expire: Marks the branch as out of date, after more actions than can be folded one by one.
     """
 
     tree: str
@@ -60,21 +60,21 @@ class Side:
     overrides: Mapping[Any, Mapping[str, Any]] = attrs.field(factory=dict)
     references: Mapping[str, str] = attrs.field(factory=dict)
     children: Mapping[str, str] = attrs.field(factory=dict)
-    held: frozenset[str] = frozenset()
+    held_children: frozenset[str] = frozenset()
     flagged: bool = False
     rejected: int = 0
     fold: Callable[[Any, Mapping[str, Any], Any], None] | None = None
     fold_all: Callable[[str, Sequence[Any], Mapping[str, Sequence[Any]]], bool] | None = None
     settle: Callable[[], None] = _nothing
-    unread: bool = False
-    referred: Mapping[str, Collection[Any]] = attrs.field(factory=dict)
+    not_imported: bool = False
+    referenced_keys: Mapping[str, Collection[Any]] = attrs.field(factory=dict)
     reason: str = ""
-    folded_all: Callable[[], None] | None = None
+    expire: Callable[[], None] | None = None
 
     @property
-    def holding(self) -> tuple[str, ...]:
+    def child_fields(self) -> tuple[str, ...]:
         """The fields that hold children; they are compared through the hierarchy, and are no attributes."""
-        return tuple(field for branch, field in self.children.items() if branch in self.held)
+        return tuple(field for branch, field in self.children.items() if branch in self.held_children)
 
     @property
     def name(self) -> str:
@@ -100,7 +100,7 @@ class Side:
             )
             raise ComparisonError(message) from error
 
-    def reader(self) -> Callable[[Any, Any], Sequence[Any]]:
+    def _row_reader(self) -> Callable[[Any, Any], Sequence[Any]]:
         """Return what gives the values of all attributes of an object, given its key and itself.
 
         It costs one call in C an object, where nothing is missing and nothing stands before the object's own values.
@@ -123,7 +123,7 @@ class Side:
 
         return quickly
 
-    def together(self, keys: Sequence[Any], items: Sequence[Any]) -> list[Sequence[Any]]:
+    def value_columns(self, keys: Sequence[Any], items: Sequence[Any]) -> list[Sequence[Any]]:
         """Return the values of many objects, given their keys and themselves: a column an attribute, in their order.
 
         It costs one call in C an object, which is looked at once, as it is mostly in no cache.
@@ -131,7 +131,7 @@ class Side:
         if self._plain and len(self.attributes) > 1:
             with suppress(Exception):  # an attribute is missing or a property fails: `read` knows which
                 return self._columns_of(map(attrgetter(*self.attributes), items))
-        return self._columns_of(map(self.reader(), keys, items))
+        return self._columns_of(map(self._row_reader(), keys, items))
 
     def _columns_of(self, rows: Iterable[Sequence[Any]]) -> list[Sequence[Any]]:
         return list(zip(*rows, strict=True)) or [()] * len(self.attributes)
@@ -143,7 +143,7 @@ class Side:
 
     def columns(self, keys: Sequence[Any], items: Sequence[Any]) -> dict[str, Sequence[Any]]:
         """Return the values of each attribute of many objects, given their keys and themselves."""
-        return dict(zip(self.attributes, self.together(keys, items), strict=True))
+        return dict(zip(self.attributes, self.value_columns(keys, items), strict=True))
 
     def cells(self, key: Any, item: Any) -> Iterator[Any]:
         """Yield all that is synced of an object, for somebody to look at: what cannot be read as what is wrong."""

@@ -11,7 +11,7 @@ from typing import Any, TypeVar, overload
 import attrs
 
 from datastoresync.diffing.action import VERBS, Action
-from datastoresync.diffing.branch_diff import BranchDiff, actions_between, members_in_order, place_of
+from datastoresync.diffing.branch_diff import BranchDiff, action_sort_key, actions_between, additions_first
 from datastoresync.diffing.compare import Candidates
 
 
@@ -34,7 +34,7 @@ class StreamedPart:
         found = actions_between(self.branch_diff, self.candidates)
         if not self.backwards:
             return list(found)
-        return [members_in_order(action.inverse() for action in some) for some in reversed(found)]
+        return [additions_first(action.inverse() for action in some) for some in reversed(found)]
 
     def inverse(self) -> StreamedPart:
         """Return the same with the sides changed."""
@@ -71,7 +71,9 @@ class StreamedActions(Sequence[Action]):
         streams: list[Iterable[Action]] = [self._others]
         for part in self._parts:
             streams += part.phases()
-        found: Iterable[Action] = merge(*streams, key=lambda action: place_of(action.verb, action.branch, self._ranks))
+        found: Iterable[Action] = merge(
+            *streams, key=lambda action: action_sort_key(action.verb, action.branch, self._ranks)
+        )
         for condition in self._conditions:
             found = filter(condition, found)
         return iter(found)
