@@ -83,10 +83,10 @@ class Branch(Printable, ObjectMapping[T], Generic[T]):
 
     def bound(self, name: str, tree: Any) -> Branch[T]:
         """Return an empty branch like this one, for a tree of its own."""
-        mine = copy.copy(self)
-        mine.name, mine.tree = name, tree
-        mine.contents = ObjectSet(mine)
-        return mine
+        branch = copy.copy(self)
+        branch.name, branch.tree = name, tree
+        branch.contents = ObjectSet(branch)
+        return branch
 
     @property
     def contents(self) -> ObjectSet:
@@ -136,13 +136,13 @@ class Branch(Printable, ObjectMapping[T], Generic[T]):
         """Return the objects whose attributes have these values, in the order of their idnumbers."""
         side = self.side()
         items = self.contents.objects.values()
-        wanted = [
+        unknown = [
             name
             for name in attributes
             if name not in side.attributes and not any(hasattr(item, name) for item in items)
         ]
-        if wanted and items:
-            message = f"{self.full_name} has no attribute {', '.join(wanted)}: there are {', '.join(side.attributes)}"
+        if unknown and items:
+            message = f"{self.full_name} has no attribute {', '.join(unknown)}: there are {', '.join(side.attributes)}"
             raise ComparisonError(message)
         return [
             item

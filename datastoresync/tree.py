@@ -200,8 +200,8 @@ class Tree(Printable, Mapping[str, Branch[Any]]):
             check_children(tree.name, {name: branch.object_class._children for name, branch in tree.items()})
         with collector_paused():
             # Neither side's order alone, so that the inverse of a difference has the order of the opposite difference.
-            places = [{name: place for place, name in enumerate(tree.branches)} for tree in (self, other)]
-            names = sorted(self.branches, key=lambda name: (places[0][name] + places[1][name], name))
+            positions = [{name: position for position, name in enumerate(tree.branches)} for tree in (self, other)]
+            names = sorted(self.branches, key=lambda name: (positions[0][name] + positions[1][name], name))
             sides = [(self[name].side(), other[name].side()) for name in names]
             top_level = (self.top_level, other.top_level)
             return Diff.between(sides, top_level=top_level, flags=flags, progress=progress).filtered(only, exclude)
@@ -307,8 +307,8 @@ class Tree(Printable, Mapping[str, Branch[Any]]):
             message = f"{other.__name__} is a class: write {self.name} {symbol} {other.__name__}()"
             raise TypeError(message)
         if isinstance(other, Branch):
-            mine = f"{self.name}.{other.name}"
-            message = f"a tree and a branch cannot be compared: write {mine} {symbol} {other.full_name}"
+            own_branch = f"{self.name}.{other.name}"
+            message = f"a tree and a branch cannot be compared: write {own_branch} {symbol} {other.full_name}"
             raise TypeError(message)
         if symbol != "-" and callable(getattr(other, "apply", None)):
             message = f"a template goes behind `|`: write {self.name} - dest | Template"
@@ -316,8 +316,8 @@ class Tree(Printable, Mapping[str, Branch[Any]]):
         return NotImplemented
 
     def __repr__(self) -> str:
-        held = ", ".join(f"{name} {len(branch):,}" for name, branch in self._branches.items())
-        return f"<Tree {self.name}: {held or 'no branches'}>"
+        branches = ", ".join(f"{name} {len(branch):,}" for name, branch in self._branches.items())
+        return f"<Tree {self.name}: {branches or 'no branches'}>"
 
     def __outline__(self) -> Outline:
         """Describe the tree: its branches."""

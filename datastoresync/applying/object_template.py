@@ -113,9 +113,9 @@ class ObjectTemplate(Template):
 
     def _update(self, diff: Diff, methods: ObjectMethods, _: str, actions: Sequence[Action]) -> Result:
         changed = {action.attr: action.value for action in actions if action.verb == "update"}
-        one = next(one for one in diff.branch_diffs if one.name == actions[0].branch)
+        branch_diff = next(branch_diff for branch_diff in diff.branch_diffs if branch_diff.name == actions[0].branch)
         for (_, _, attr), members in member_changes(actions).items():
-            changed[attr] = membership_update(one, members).value
+            changed[attr] = membership_update(branch_diff, members).value
         return self.outcome("update", methods.cls, self.call_update(actions[0].dest, changed))
 
     def _delete(self, _: Diff, methods: ObjectMethods, __: str, actions: Sequence[Action]) -> Result:
@@ -132,22 +132,22 @@ def _groups(actions: Sequence[Action], diff: Diff) -> Iterator[list[Action]]:
     """Yield the actions object by object; both halves of a move come together, where the first of them stood."""
     moves: dict[tuple[str, Any], list[Action]] = {}
     for action in actions if diff.nested else ():
-        place = _moved(action, diff)
-        if place is not None:
-            moves.setdefault(place, []).append(action)
+        moved = _moved_child(action, diff)
+        if moved is not None:
+            moves.setdefault(moved, []).append(action)
 
-    def what(action: Action) -> tuple[Any, ...]:
-        place = _moved(action, diff)
-        return ("moves", *place) if place else (action.verb in ("new", "old"), action.branch, action.idnumber)
+    def group_key(action: Action) -> tuple[Any, ...]:
+        moved = _moved_child(action, diff)
+        return ("moves", *moved) if moved else (action.verb in ("new", "old"), action.branch, action.idnumber)
 
-    for key, group in groupby(actions, key=what):
+    for key, group in groupby(actions, key=group_key):
         if key[0] != "moves":
             yield list(group)
         elif key[1:] in moves:
             yield moves.pop((key[1], key[2]))
 
 
-def _moved(action: Action, diff: Diff) -> tuple[str, Any] | None:
+def _moved_child(action: Action, diff: Diff) -> tuple[str, Any] | None:
     for hierarchy in diff.hierarchies:
         child = hierarchy.child_branch(action.branch, action.attr) if action.attr else None
         if child is not None:

@@ -108,18 +108,18 @@ class ChangeSequence(Streamed[Change]):
 
     __slots__ = ("_actions", "_all", "_making", "_seen", "_streamed")
 
-    def __init__(self, actions: Sequence[Action], making: ChangeFactory, *, streamed: bool) -> None:
-        super().__init__(self._made, None if streamed else len(actions))
+    def __init__(self, actions: Sequence[Action], factory: ChangeFactory, *, streamed: bool) -> None:
+        super().__init__(self._changes, None if streamed else len(actions))
         self._actions = actions
-        self._making = making
+        self._factory = factory
         self._streamed = streamed
         self._seen = array("q")
         self._all: list[Change] = []
 
-    def _made(self) -> Iterator[Change]:
-        return map(self._making.change, self._gone_through())
+    def _changes(self) -> Iterator[Change]:
+        return map(self._factory.change, self._actions_to_take())
 
-    def _gone_through(self) -> Iterable[Action]:
+    def _actions_to_take(self) -> Iterable[Action]:
         return self._marked() if self._streamed else self._actions
 
     def _marked(self) -> Iterator[Action]:
@@ -134,22 +134,22 @@ class ChangeSequence(Streamed[Change]):
 
     def parted(self, size: int, fewest: int) -> Iterator[list[Sequence[Change]]]:
         """Yield all changes once, those that are alike as columns; see `datastoresync.syncers.alike.parted`."""
-        return parted(self._gone_through(), self._making, size, fewest)
+        return parted(self._actions_to_take(), self._factory, size, fewest)
 
     def again(self, warnings: list[str]) -> Iterator[Action | None]:
         """Yield the action of each change once more; None from where it is another one by now, with a warning.
 
         The destination may be what is compared, and not hold any more what it did before it was changed.
         """
-        place = 0
+        index = 0
         for mark, action in zip(self._seen, self._actions, strict=False):
             if mark != _mark(action):
                 break
-            place += 1
+            index += 1
             yield action
-        if place < len(self._seen):
+        if index < len(self._seen):
             warnings.append(_CHANGED_SINCE)
-            yield from repeat(None, len(self._seen) - place)
+            yield from repeat(None, len(self._seen) - index)
 
 
 def _mark(action: Action) -> int:
@@ -232,13 +232,13 @@ def _updates(actions: Sequence[Action]) -> tuple[dict[str, Column], dict[str, Co
     values: dict[str, Column] = {}
     expected: dict[str, Column] = {}
     for name in dict.fromkeys(attributes):
-        concerns = [attribute == name for attribute in attributes]
-        wanted: list[Any] = [None] * len(actions)
-        held = wanted.copy()
-        for place in compress(range(len(actions)), concerns):
-            wanted[place], held[place] = actions[place].value, actions[place].old_value
-        flags = None if all(concerns) else concerns
-        values[name], expected[name] = Column(wanted, flags), Column(held, flags)
+        flags_of_name = [attribute == name for attribute in attributes]
+        new_values: list[Any] = [None] * len(actions)
+        old_values = new_values.copy()
+        for index in compress(range(len(actions)), flags_of_name):
+            new_values[index], old_values[index] = actions[index].value, actions[index].old_value
+        flags = None if all(flags_of_name) else flags_of_name
+        values[name], expected[name] = Column(new_values, flags), Column(old_values, flags)
     return values, expected
 
 
@@ -341,10 +341,10 @@ class StoreTemplate:
             return outcomes if isinstance(outcomes, Outcomes) else list(outcomes)  # they may be looked at much later
         except KeyboardInterrupt as interrupt:
             run.interrupted = True
-            if known := getattr(
+            if outcomes := getattr(
                 interrupt, "outcomes", ()
             ):  # it came with the commit, or after it: nothing can be undone
-                return list(known)
+                return list(outcomes)
             return Outcomes(len(actions), Outcome("undone", "interrupted, and everything rolled back"))
 
     def _same(self, actions: Sequence[Action], changes: Sequence[Change]) -> Same:  # noqa: ARG002 - for subclasses
@@ -362,10 +362,10 @@ class StoreTemplate:
         def united(some: Sequence[Action]) -> Iterator[Action]:
             together = member_changes(some)
             for action in some:
-                place = (action.branch, action.idnumber, action.attr)
+                attribute = (action.branch, action.idnumber, action.attr)
                 if action.verb not in _MEMBERS or action.attr in self.stored[action.branch].table.links:
                     yield action
-                elif place in together:
-                    yield membership_update(sides[action.branch], together.pop(place))
+                elif attribute in together:
+                    yield membership_update(sides[action.branch], together.pop(attribute))
 
         return Streamed(lambda: by_object(actions, united)) if diff.streamed else list(united(actions))

@@ -108,9 +108,9 @@ class ApplyRun:
                 self.note(results)
                 if self.interrupted or (stop and any(result.status == "failed" for result in results)):
                     break
-            why = "interrupted before it" if self.interrupted else "not come to after a failure"
+            reason = "interrupted before it" if self.interrupted else "not come to after a failure"
             for step in left:
-                self.note([Result("pending", why, action, step.method) for action in step.actions])
+                self.note([Result("pending", reason, action, step.method) for action in step.actions])
         return self.finish(started)
 
     def finish(self, started: float) -> Report:
@@ -199,8 +199,10 @@ class ApplyRun:
         except Exception as error:  # noqa: BLE001 - whatever a template raises is this action's failure, not the run's
             results = [Result("failed", reason_of(error), error=error) for _ in step.actions]
         return [
-            Result(one.status, one.reason, action, step.method, one.error, one.skip_children, one.created)
-            for one, action in zip(results, step.actions, strict=True)
+            Result(
+                result.status, result.reason, action, step.method, result.error, result.skip_children, result.created
+            )
+            for result, action in zip(results, step.actions, strict=True)
         ]
 
     def followed(self, step: Step) -> list[Result]:
@@ -208,8 +210,8 @@ class ApplyRun:
         branch, idnumber = step.follows or ("", None)
         gone = step.follows in self.deleted
         status: Status = "succeeded" if gone else "skipped"
-        why = f"went with {branch} {idnumber!r}" if gone else f"{branch} {idnumber!r} was not deleted"
-        return [Result(status, why, action, step.method) for action in step.actions]
+        reason = f"went with {branch} {idnumber!r}" if gone else f"{branch} {idnumber!r} was not deleted"
+        return [Result(status, reason, action, step.method) for action in step.actions]
 
     @contextmanager
     def interruptible(self) -> Iterator[None]:
@@ -238,17 +240,19 @@ def _results(returned: Any, step: Step) -> list[Result]:
     """Bring what a method returned into one result an action."""
     if isinstance(returned, Result):
         return [returned] * len(step.actions)
-    several = isinstance(returned, (list, tuple)) and (
-        any(isinstance(one, Result) for one in returned) or (step.batch and not returned)
+    is_list = isinstance(returned, (list, tuple)) and (
+        any(isinstance(result, Result) for result in returned) or (step.batch and not returned)
     )
-    if not several:
+    if not is_list:
         return [succeeded()] * len(step.actions)
-    said = [one if isinstance(one, Result) else succeeded() for one in returned]
+    results = [result if isinstance(result, Result) else succeeded() for result in returned]
     if step.batch:
-        if len(said) != len(step.actions):
-            why = f"{step.method} returned {len(said)} results for {len(step.actions)} actions"
-            return [failed(why)] * len(step.actions)
-        return said
-    worst = next((one for status in ("failed", "skipped") for one in said if one.status == status), said[0])
-    reasons = "; ".join(one.reason for one in said if one.reason and one.status == worst.status)
+        if len(results) != len(step.actions):
+            reason = f"{step.method} returned {len(results)} results for {len(step.actions)} actions"
+            return [failed(reason)] * len(step.actions)
+        return results
+    worst = next(
+        (result for status in ("failed", "skipped") for result in results if result.status == status), results[0]
+    )
+    reasons = "; ".join(result.reason for result in results if result.reason and result.status == worst.status)
     return [attrs.evolve(worst, reason=reasons)]

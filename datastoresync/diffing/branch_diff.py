@@ -111,23 +111,23 @@ def _one_sided(verb: str, branch: str, pairs: Iterator[tuple[Any, Any]], side: s
 
 def _updates(branch_diff: BranchDiff, read: Iterable[Block]) -> Iterator[Action]:
     for block in read:
-        values = [block.columns[place][1][index] for index, place in block.unlike]
-        old_values = [block.columns[place][2][index] for index, place in block.unlike]
+        values = [block.columns[column][1][index] for index, column in block.unlike]
+        old_values = [block.columns[column][2][index] for index, column in block.unlike]
         types = list(map(type, values))
         if _EXACT.issuperset(types) and all(map(is_, types, map(type, old_values))):
             yield from actions_of(
                 "update",
                 branch_diff.name,
                 [block.keys[index] for index, _ in block.unlike],
-                names=[block.columns[place][0] for _, place in block.unlike],
+                names=[block.columns[column][0] for _, column in block.unlike],
                 values=values,
                 old_values=old_values,
                 sources=[block.left[index] for index, _ in block.unlike],
                 dests=[block.right[index] for index, _ in block.unlike],
             )
             continue
-        for (index, place), value, old_value in zip(block.unlike, values, old_values, strict=True):
-            name = block.columns[place][0]
+        for (index, column), value, old_value in zip(block.unlike, values, old_values, strict=True):
+            name = block.columns[column][0]
             where = (branch_diff.name, block.keys[index], name)
             objects = (block.left[index], block.right[index])
             if type(value) is type(old_value) and type(value) in _EXACT:
@@ -205,8 +205,8 @@ def ordered_actions(
 ) -> tuple[Action, ...]:
     """Put creations first, parents before children, then updates, then deletions, children before parents."""
     ranks = branch_ranks(branch_diffs)
-    place = cache(lambda verb, branch: action_sort_key(verb, branch, ranks))
-    ordered = sorted(actions, key=lambda action: place(action.verb, action.branch))
+    sort_key = cache(lambda verb, branch: action_sort_key(verb, branch, ranks))
+    ordered = sorted(actions, key=lambda action: sort_key(action.verb, action.branch))
     if not _OF_MEMBERS.isdisjoint(map(attrgetter("verb"), ordered)):
         ordered = list(additions_first(ordered))
     if hierarchies is not None and any(one.recursive for one in hierarchies):
@@ -220,8 +220,8 @@ def additions_first(actions: Iterable[Action]) -> Iterator[Action]:
         actions,
         key=lambda action: (action.branch, action.idnumber, action.attr) if action.verb in _OF_MEMBERS else None,
     )
-    for place, group in groups:
-        yield from group if place is None else sorted(group, key=lambda action: action.verb)
+    for attribute, group in groups:
+        yield from group if attribute is None else sorted(group, key=lambda action: action.verb)
 
 
 def branch_ranks(branch_diffs: Sequence[BranchDiff]) -> dict[str, int]:
@@ -255,14 +255,14 @@ def _sort_by_depth(actions: list[Action], hierarchies: Hierarchies) -> None:
         return None
 
     found: dict[str, list[tuple[int, tuple[Any, ...]]]] = {}
-    for place, action in enumerate(actions):
+    for index, action in enumerate(actions):
         kind = kind_of(action)
         if kind is not None:
-            found.setdefault(kind[0], []).append((place, kind[1]))
-    for places in found.values():
-        ordered = [actions[place] for place, _ in sorted(places, key=lambda one: one[1])]
-        for (place, _), action in zip(places, ordered, strict=True):
-            actions[place] = action
+            found.setdefault(kind[0], []).append((index, kind[1]))
+    for sort_keys in found.values():
+        ordered = [actions[index] for index, _ in sorted(sort_keys, key=lambda one: one[1])]
+        for (index, _), action in zip(sort_keys, ordered, strict=True):
+            actions[index] = action
 
 
 def _branch_order(branch_diffs: Sequence[BranchDiff]) -> list[str]:

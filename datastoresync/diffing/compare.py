@@ -50,20 +50,20 @@ def read_blocks(left: Side, right: Side, pairs: Iterable[Triple]) -> Iterator[Bl
 def read_columns(names: Sequence[str], pairs: Iterable[Triple], left: Reader, right: Reader) -> Iterator[Block]:
     """Yield triples with the values of the attributes of these names, which ``left`` and ``right`` give."""
     rest = iter(pairs)
-    while some := list(islice(rest, BLOCK_SIZE)):
-        keys, ones, others = zip(*some, strict=True)
-        columns = list(zip(names, left(keys, ones), right(keys, others), strict=True))
-        yield Block(keys, ones, others, columns, _differing_cells(columns, len(keys)))
+    while block := list(islice(rest, BLOCK_SIZE)):
+        keys, lefts, rights = zip(*block, strict=True)
+        columns = list(zip(names, left(keys, lefts), right(keys, rights), strict=True))
+        yield Block(keys, lefts, rights, columns, _differing_cells(columns, len(keys)))
 
 
 def _differing_cells(columns: Sequence[tuple[str, Sequence[Any], Sequence[Any]]], count: int) -> list[tuple[int, int]]:
     found: list[tuple[int, int]] = []
-    for place, (_, values, old_values) in enumerate(columns):
+    for column, (_, values, old_values) in enumerate(columns):
         try:
             indices = list(compress(range(count), map(ne, values, old_values)))
         except Exception:  # noqa: BLE001 - one of them cannot be compared: each is looked at by itself
             indices = [index for index in range(count) if may_differ(values[index], old_values[index])]
-        found += zip(indices, repeat(place))
+        found += zip(indices, repeat(column))
     return sorted(found)
 
 
@@ -164,12 +164,12 @@ class InMemoryEngine:
 
     def candidates(self, left: Side, right: Side) -> Candidates:
         """Return where the two sides may differ."""
-        mine, theirs = left.objects, right.objects
+        left_objects, right_objects = left.objects, right.objects
         new: list[Any] = []
         differing: list[Triple] = []
         compared = 0
-        for keys, lefts in _blocks(mine):
-            rights = list(map(theirs.get, keys))
+        for keys, lefts in _blocks(left_objects):
+            rights = list(map(right_objects.get, keys))
             there = list(map(is_not, rights, repeat(None)))
             both: Sequence[list[Any]] = (keys, lefts, rights)
             if not all(there):
@@ -178,12 +178,16 @@ class InMemoryEngine:
             compared += len(both[0])
             if left.attributes:
                 differing += _differing(left, right, *both)
-        their_keys = dict.keys(theirs) if isinstance(theirs, dict) else theirs
-        old = sorted(filterfalse(mine.__contains__, their_keys)) if len(theirs) > compared else []
+        right_keys = dict.keys(right_objects) if isinstance(right_objects, dict) else right_objects
+        old = sorted(filterfalse(left_objects.__contains__, right_keys)) if len(right_objects) > compared else []
         overridden = left.overrides.keys() | right.overrides.keys()
         if overridden:
             found = {key for key, _, _ in differing}
-            differing += [(key, mine[key], theirs[key]) for key in overridden - found if key in mine and key in theirs]
+            differing += [
+                (key, left_objects[key], right_objects[key])
+                for key in overridden - found
+                if key in left_objects and key in right_objects
+            ]
         differing.sort(key=itemgetter(0))
         return Candidates(sorted(new), old, differing, compared, "both sides are in memory")
 
@@ -196,7 +200,10 @@ def _differing(left: Side, right: Side, keys: list[Any], lefts: list[Any], right
         return list(compress(zip(keys, lefts, rights, strict=True), flags))
     except Exception:  # noqa: BLE001 - an attribute is missing or a property fails: `Side.read` knows which
         return [
-            (key, one, other)
-            for key, one, other in zip(keys, lefts, rights, strict=True)
-            if any(may_differ(left.read(key, one, name), right.read(key, other, name)) for name in left.attributes)
+            (key, left_item, right_item)
+            for key, left_item, right_item in zip(keys, lefts, rights, strict=True)
+            if any(
+                may_differ(left.read(key, left_item, name), right.read(key, right_item, name))
+                for name in left.attributes
+            )
         ]

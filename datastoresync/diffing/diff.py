@@ -44,17 +44,20 @@ def _explanation(branch_diffs: Sequence[BranchDiff], left_out: Counter[str]) -> 
     if not branch_diffs:
         return "nothing was compared"
     lines = []
-    for one in branch_diffs:
-        left, right = one.sizes
+    for branch_diff in branch_diffs:
+        left, right = branch_diff.sizes
         lines.append(
-            f"{one.name or one.right.owner}: {one.engine} engine, since {one.reason}; {counted(left, 'object')} "
-            f"against {right:,}, {one.pairs:,} in both, {one.candidates:,} of them worth a look; "
-            f"attributes: {', '.join(one.right.attributes) or 'none'}"
+            f"{branch_diff.name or branch_diff.right.owner}: {branch_diff.engine} engine, since {branch_diff.reason}; "
+            f"{counted(left, 'object')} against {right:,}, {branch_diff.pairs:,} in both, "
+            f"{branch_diff.candidates:,} of them worth a look; "
+            f"attributes: {', '.join(branch_diff.right.attributes) or 'none'}"
         )
-        lines += [f"  {side.name} is in memory: {side.reason}" for side in one.both if side.reason]
-    named = {one.name for one in branch_diffs}
+        lines += [f"  {side.name} is in memory: {side.reason}" for side in branch_diff.both if side.reason]
+    named = {branch_diff.name for branch_diff in branch_diffs}
     apart = [
-        f"{one.name}: what it holds of {child}" for one in branch_diffs for child in one.right.held_children - named
+        f"{branch_diff.name}: what it holds of {child}"
+        for branch_diff in branch_diffs
+        for child in branch_diff.right.held_children - named
     ]
     lines += [f"not compared: {what}" for what in sorted(apart)]
     if left_out:
@@ -228,11 +231,11 @@ class Diff(Printable):
         """Return the same comparison with other actions."""
         return attrs.evolve(self, actions=tuple(actions))
 
-    def _where(self, wanted: Callable[[Action], bool]) -> Diff:
+    def _where(self, condition: Callable[[Action], bool]) -> Diff:
         """Return the same comparison with some of its actions."""
         if isinstance(self.actions, StreamedActions):
-            return attrs.evolve(self, actions=self.actions.where(wanted))
-        return self._of(filter(wanted, self.actions))
+            return attrs.evolve(self, actions=self.actions.where(condition))
+        return self._of(filter(condition, self.actions))
 
     def __eq__(self, other: object) -> bool:
         return self.actions == other.actions if isinstance(other, Diff) else NotImplemented
@@ -245,8 +248,10 @@ class Diff(Printable):
         branch_diffs = tuple(one.inverse() for one in self.branch_diffs)
         hierarchies = self.hierarchies[::-1]
         if isinstance(self.actions, StreamedActions):
-            others = ordered_actions((action.inverse() for action in self.actions.others), branch_diffs, hierarchies)
-            return Diff(self.actions.inverse(others, branch_ranks(branch_diffs)), branch_diffs, hierarchies)
+            in_memory = ordered_actions(
+                (action.inverse() for action in self.actions.in_memory), branch_diffs, hierarchies
+            )
+            return Diff(self.actions.inverse(in_memory, branch_ranks(branch_diffs)), branch_diffs, hierarchies)
         actions = ordered_actions((action.inverse() for action in self.actions), branch_diffs, hierarchies)
         return Diff(actions, branch_diffs, hierarchies)
 
@@ -262,13 +267,13 @@ class Diff(Printable):
         Raises:
             FilterError: if a term names what is not there.
         """
-        wanted = self._predicate([*terms, names] if names else list(terms))
-        return self._where(wanted)
+        condition = self._predicate([*terms, names] if names else list(terms))
+        return self._where(condition)
 
     def exclude(self, *terms: Filter, **names: Any) -> Diff:
         """Return the diff without the actions that one of the terms means; see `only`."""
-        unwanted = self._predicate([*terms, names] if names else list(terms))
-        return self._where(lambda action: not unwanted(action))
+        condition = self._predicate([*terms, names] if names else list(terms))
+        return self._where(lambda action: not condition(action))
 
     def filtered(self, only: Filter = None, exclude: Filter = None) -> Diff:
         """Return the diff after both filters, each of which may be None."""
@@ -312,8 +317,8 @@ class Diff(Printable):
     def children(self) -> tuple[NestedDiff, ...]:
         """What differs, as a tree: the objects that are below no other, each with those below it."""
         sides = _by_name([(one.left, one.right) for one in self.branch_diffs])
-        for mine, hierarchy in zip(sides, self.hierarchies, strict=True):
-            mine.update(hierarchy.sides)
+        for own_sides, hierarchy in zip(sides, self.hierarchies, strict=True):
+            own_sides.update(hierarchy.sides)
         return nested_diffs(self.actions, sides, self.hierarchies)
 
     def in_tree_order(self, order: SiblingOrder | None = None) -> Diff:

@@ -125,20 +125,20 @@ def _hashed_changes(left: list[Any], right: list[Any], *, as_sets: bool) -> tupl
 
 
 def _plain_changes(left: list[Any], right: list[Any], *, as_sets: bool) -> tuple[list[Any], list[Any]]:
-    def position(values: Sequence[Any], wanted: Any) -> int:
-        return next((place for place, value in enumerate(values) if equal(value, wanted)), -1)
+    def position(values: Sequence[Any], member: Any) -> int:
+        return next((index for index, value in enumerate(values) if equal(value, member)), -1)
 
     if as_sets:
-        left = [member for place, member in enumerate(left) if position(left[:place], member) < 0]
-        right = [member for place, member in enumerate(right) if position(right[:place], member) < 0]
+        left = [member for index, member in enumerate(left) if position(left[:index], member) < 0]
+        right = [member for index, member in enumerate(right) if position(right[:index], member) < 0]
     added: list[Any] = []
     removed = list(right)
     for member in left:
-        place = position(removed, member)
-        if place < 0:
+        index = position(removed, member)
+        if index < 0:
             added.append(member)
         else:
-            del removed[place]
+            del removed[index]
     return added, removed
 
 

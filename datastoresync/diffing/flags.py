@@ -105,25 +105,25 @@ class Exclusion:
         seen: set[tuple[str, Any]] = set()
         waiting = [(branch, key)]
         while waiting:
-            place = waiting.pop()
-            if place in seen or self._out.get(place) is False:
+            object_key = waiting.pop()
+            if object_key in seen or self._out.get(object_key) is False:
                 continue
-            seen.add(place)
-            if self._out.get(place) or self._is_out(*place):
+            seen.add(object_key)
+            if self._out.get(object_key) or self._is_out(*object_key):
                 self._out[branch, key] = True
                 return True
-            parents = (hierarchy.parent(*place) for hierarchy in self.hierarchies)
+            parents = (hierarchy.parent(*object_key) for hierarchy in self.hierarchies)
             waiting += (parent for parent in parents if parent is not None)
         self._out.update(dict.fromkeys(seen, False))
         return False
 
     def _is_out(self, branch: str, key: Any) -> bool:
         """Say whether an object is left alone by its own flags."""
-        there = [branch in sides and key in sides[branch].objects for sides in self.sides]
-        flags = [self.flags(which, branch, key) for which in (0, 1) if there[which]]
+        exists = [branch in sides and key in sides[branch].objects for sides in self.sides]
+        flags = [self.flags(which, branch, key) for which in (0, 1) if exists[which]]
         if any(one.ignore for one in flags):
             return True
-        return there != [True, True] and any(one.never_create if there[0] else one.never_delete for one in flags)
+        return exists != [True, True] and any(one.never_create if exists[0] else one.never_delete for one in flags)
 
     def keeps(self, action: Action) -> bool:
         """Say whether an action stands; one that does not is counted by its verb."""
@@ -145,9 +145,8 @@ class Exclusion:
         branch, key = action.branch, action.idnumber
         child = self.hierarchies[0].child_branch(branch, action.attr)
         if child is not None:  # a child that moves: both halves of it stand or fall together
-            return any(self.covers(*place) for place in self._concerned(child, action.value)) or self._settled(
-                child, action.value
-            )
+            covered = any(self.covers(*object_key) for object_key in self._concerned(child, action.value))
+            return covered or self._settled(child, action.value)
         if self.covers(branch, key):
             return True
         return action.verb not in ("new", "old") and self._settled(branch, key)

@@ -29,15 +29,15 @@ def topological_order(
     >>> in_order(["groups", "users"], {"groups": ["users"]})
     ['users', 'groups']
     """
-    wanted = list(names)
-    places = {name: place for place, name in enumerate(wanted)}
+    ordered = list(names)
+    positions = {name: position for position, name in enumerate(ordered)}
 
     def before(name: Any) -> Iterator[Any]:
         # In the order given, since `after` may be a set, whose order changes from run to run.
-        return iter(sorted({other for other in after.get(name, ()) if other in places}, key=places.__getitem__))
+        return iter(sorted({other for other in after.get(name, ()) if other in positions}, key=positions.__getitem__))
 
     done: dict[Any, None] = {}
-    for first in wanted:
+    for first in ordered:
         # Depth first without recursion, since a chain of references may be as long as a branch.
         path: dict[Any, Any] = {}
         if first in done:
@@ -45,14 +45,14 @@ def topological_order(
         path[first] = before(first)
         while path:
             name = next(reversed(path))
-            ahead = next((other for other in path[name] if other not in done), None)
-            if ahead is None:
+            missing = next((other for other in path[name] if other not in done), None)
+            if missing is None:
                 del path[name]
                 done[name] = None
-            elif ahead not in path:
-                path[ahead] = before(ahead)
+            elif missing not in path:
+                path[missing] = before(missing)
             elif not circles:
-                circle = [*list(path)[list(path).index(ahead) :], ahead]
+                circle = [*list(path)[list(path).index(missing) :], missing]
                 drawn = " → ".join(map(str, circle))
                 message = f"{what or 'these'} wait for each other: {drawn} (each is after the next); break the circle"
                 raise CircularOrderError(message, circle=[str(name) for name in circle])
@@ -83,22 +83,23 @@ class Hierarchy:
         for name, side in sides.items():
             for child, field in side.children.items():
                 if child in sides:
-                    known = self.parents.setdefault(child, {})
+                    parents = self.parents.setdefault(child, {})
                     if child in side.held_children:
                         self._held[name, field] = child
-                        self._from_parents(side, sides[child], field, known)
+                        self._from_parents(side, sides[child], field, parents)
                     else:
-                        self._from_children(side, sides[child], field, known)
+                        self._from_children(side, sides[child], field, parents)
         self.recursive = self._recursive()
         self._check_circles()
 
     def __bool__(self) -> bool:
         return bool(self.parents)
 
-    def _from_parents(self, side: Side, children: Side, field: str, known: dict[Any, ObjectKey]) -> None:
+    def _from_parents(self, side: Side, children: Side, field: str, parents: dict[Any, ObjectKey]) -> None:
         objects = children.objects
-        there = dict.keys(objects) if isinstance(objects, dict) else objects.keys()  # past a sorted view, which is slow
-        before, count = dict(known), len(known)
+        # Not the keys of a sorted mapping, whose look-up is slow.
+        existing = dict.keys(objects) if isinstance(objects, dict) else objects.keys()
+        earlier, count = dict(parents), len(parents)
         for key, item in side.objects.items():
             members = side.read(key, item, field)
             if not members:
@@ -110,17 +111,17 @@ class Hierarchy:
                 )
                 raise HierarchyError(message, parents=[(side.branch, key)])
             try:
-                known.update(dict.fromkeys(members, (side.branch, key)))
+                parents.update(dict.fromkeys(members, (side.branch, key)))
             except TypeError as error:
                 message = f"{side.name}[{key!r}].{field} holds something that can be no idnumber: {error}"
                 raise HierarchyError(message, parents=[(side.branch, key)]) from error
             count += len(members)
-        if len(known) < count or not known.keys() <= there:  # some child is named twice, or is not there
-            known.clear()
-            known.update(before)
-            self._from_parents_one_by_one(side, children, field, known)
+        if len(parents) < count or not parents.keys() <= existing:  # some child is named twice, or is not there
+            parents.clear()
+            parents.update(earlier)
+            self._from_parents_one_by_one(side, children, field, parents)
 
-    def _from_parents_one_by_one(self, side: Side, children: Side, field: str, known: dict[Any, ObjectKey]) -> None:
+    def _from_parents_one_by_one(self, side: Side, children: Side, field: str, parents: dict[Any, ObjectKey]) -> None:
         for key, item in side.objects.items():
             parent = (side.branch, key)
             for member in side.read(key, item, field) or ():
@@ -130,10 +131,10 @@ class Hierarchy:
                         "add it there, or take it out here"
                     )
                     raise HierarchyError(message, parents=[parent])
-                if known.setdefault(member, parent) != parent:
-                    self._refuse_several(children, member, known[member], parent)
+                if parents.setdefault(member, parent) != parent:
+                    self._refuse_several(children, member, parents[member], parent)
 
-    def _from_children(self, side: Side, children: Side, field: str, known: dict[Any, ObjectKey]) -> None:
+    def _from_children(self, side: Side, children: Side, field: str, parents: dict[Any, ObjectKey]) -> None:
         items = children.objects.values()
         if side.objects and items and not any(hasattr(item, field) for item in items):
             message = (
@@ -150,8 +151,8 @@ class Hierarchy:
                 message = f"{children.name}[{key!r}].{field} must be the idnumber of a parent (got {value!r})"
                 raise HierarchyError(message) from error
             parent = (side.branch, value)
-            if known.setdefault(key, parent) != parent:
-                self._refuse_several(children, key, known[key], parent)
+            if parents.setdefault(key, parent) != parent:
+                self._refuse_several(children, key, parents[key], parent)
 
     def _refuse_several(self, children: Side, key: Any, first: ObjectKey, second: ObjectKey) -> None:
         named = " and ".join(f"{branch} {idnumber!r}" for branch, idnumber in (first, second))
@@ -166,19 +167,19 @@ class Hierarchy:
             seen: set[str] = set()
             waiting = list(children)
             while waiting:
-                one = waiting.pop()
-                if one not in seen:
-                    seen.add(one)
-                    waiting += below[one]
+                current = waiting.pop()
+                if current not in seen:
+                    seen.add(current)
+                    waiting += below[current]
             if name in seen:
                 found.add(name)
         return frozenset(found)
 
     def _check_circles(self) -> None:
-        places = [(branch, key) for branch in sorted(self.recursive) for key in self.parents.get(branch, ())]
-        after = {place: [self.parents[place[0]][place[1]]] for place in places}
+        object_keys = [(branch, key) for branch in sorted(self.recursive) for key in self.parents.get(branch, ())]
+        after = {object_key: [self.parents[object_key[0]][object_key[1]]] for object_key in object_keys}
         try:
-            topological_order(places, after)
+            topological_order(object_keys, after)
         except CircularOrderError as error:
             message = f"objects are below themselves: {error}"
             raise HierarchyError(message) from error
@@ -204,8 +205,8 @@ class Hierarchy:
                 break
             path.append(parent)
         depth = self._depths[path[-1]]
-        for steps, place in enumerate(reversed(path)):
-            self._depths[place] = depth + steps
+        for steps, object_key in enumerate(reversed(path)):
+            self._depths[object_key] = depth + steps
         return self._depths[branch, key]
 
     def holder(self, branch: str, key: Any) -> tuple[str, Any, str] | None:
@@ -236,25 +237,25 @@ class Hierarchy:
         found: dict[str, set[Any] | None] = dict.fromkeys(top_level)
         answers: dict[ObjectKey, bool] = {}
 
-        def is_reached(place: ObjectKey) -> bool:
+        def in_scope(object_key: ObjectKey) -> bool:
             path = []
             answer: bool | None = None
-            one: ObjectKey | None = place
+            current: ObjectKey | None = object_key
             while answer is None:
-                if one is None:
+                if current is None:
                     answer = False
-                elif one[0] in found:
+                elif current[0] in found:
                     answer = True
-                elif one in answers:
-                    answer = answers[one]
+                elif current in answers:
+                    answer = answers[current]
                 else:
-                    path.append(one)
-                    one = self.parent(*one)
+                    path.append(current)
+                    current = self.parent(*current)
             answers.update(dict.fromkeys(path, answer))
             return answer
 
         rest = {
-            name: {key for key in self.parents.get(name, ()) if is_reached((name, key))}
+            name: {key for key in self.parents.get(name, ()) if in_scope((name, key))}
             for name in self.sides
             if name not in found
         }
@@ -297,9 +298,9 @@ def scope_of(
         found.append(hierarchies[which].scope_of(names if top is None else top))
     narrowed = []
     for left, right in pairs:
-        mine, theirs = (one[left.branch] for one in found)
-        if mine is not None and theirs is not None:
-            left, right = (_narrowed(side, mine | theirs) for side in (left, right))  # noqa: PLW2901 - the same pair
+        left_keys, right_keys = (keys[left.branch] for keys in found)
+        if left_keys is not None and right_keys is not None:
+            left, right = (_narrowed(side, left_keys | right_keys) for side in (left, right))  # noqa: PLW2901 - the same pair
         narrowed.append((left, right))
     return narrowed
 

@@ -38,19 +38,19 @@ class NestedDiff(Printable):
         """Yield this node and all below it, each before its children."""
         waiting = [self]
         while waiting:
-            node = waiting.pop()
-            yield node
-            waiting += reversed(node.children)
+            nested = waiting.pop()
+            yield nested
+            waiting += reversed(nested.children)
 
     @property
     def counts(self) -> Counter[str]:
         """How many actions of each verb there are, in this node and below it."""
-        return counts_of(action for node in self.walk() for action in node.actions)
+        return counts_of(action for nested in self.walk() for action in nested.actions)
 
     @property
     def stat(self) -> str:
         """Its counts on one line, as those of a diff."""
-        return stat_of(action for node in self.walk() for action in node.actions)
+        return stat_of(action for nested in self.walk() for action in nested.actions)
 
     def __repr__(self) -> str:
         return f"<NestedDiff {self.branch} {self.idnumber!r}: {self.stat}>"
@@ -80,43 +80,43 @@ def nested_diffs(
     found: dict[ObjectKey, NestedDiff] = {}
     tops: list[NestedDiff] = []
 
-    def make(place: ObjectKey) -> NestedDiff:
-        branch, key = place
+    def make(object_key: ObjectKey) -> NestedDiff:
+        branch, key = object_key
         source, dest = (side[branch].objects.get(key) if branch in side else None for side in sides)
-        found[place] = NestedDiff(branch, key, source, dest)
-        return found[place]
+        found[object_key] = NestedDiff(branch, key, source, dest)
+        return found[object_key]
 
     for action in actions:
-        place: ObjectKey = (action.branch, action.idnumber)
-        node = found.get(place)
-        if node is None:
-            node = make(place)
-            child = node
+        object_key: ObjectKey = (action.branch, action.idnumber)
+        nested = found.get(object_key)
+        if nested is None:
+            nested = make(object_key)
+            child = nested
             while True:
                 above = hierarchies[0 if child.source is not None else 1].parent(child.branch, child.idnumber)
                 if above is None:
                     tops.append(child)
                     break
-                known = found.get(above)
-                child.parent = known or make(above)
+                existing = found.get(above)
+                child.parent = existing or make(above)
                 child.parent.children.append(child)
-                if known is not None:
+                if existing is not None:
                     break
                 child = child.parent
-        node.actions.append(action)
+        nested.actions.append(action)
     ranks = {name: rank for rank, name in enumerate(sides[1])}
 
-    def place_of(node: NestedDiff) -> tuple[int, Any]:
-        return ranks.get(node.branch, -1), node.idnumber
+    def sort_key(nested: NestedDiff) -> tuple[int, Any]:
+        return ranks.get(nested.branch, -1), nested.idnumber
 
     for one in found.values():
-        one.children.sort(key=place_of)
-    return tuple(sorted(tops, key=place_of))
+        one.children.sort(key=sort_key)
+    return tuple(sorted(tops, key=sort_key))
 
 
-def actions_by_parent(nodes: Sequence[NestedDiff], order: SiblingOrder | None = None) -> Iterator[Action]:
+def actions_by_parent(nested: Sequence[NestedDiff], order: SiblingOrder | None = None) -> Iterator[Action]:
     """Yield the actions of all nodes, parent by parent: what is deleted after its children, all else before them."""
-    waiting: list[NestedDiff | Action] = list(reversed(_arranged(nodes, order)))
+    waiting: list[NestedDiff | Action] = list(reversed(_arranged(nested, order)))
     while waiting:
         one = waiting.pop()
         if isinstance(one, Action):
@@ -127,10 +127,10 @@ def actions_by_parent(nodes: Sequence[NestedDiff], order: SiblingOrder | None = 
         waiting += reversed(_arranged(one.children, order))
 
 
-def _arranged(nodes: Sequence[NestedDiff], order: SiblingOrder | None) -> list[NestedDiff]:
+def _arranged(nested: Sequence[NestedDiff], order: SiblingOrder | None) -> list[NestedDiff]:
     if order is None:
-        return list(nodes)
+        return list(nested)
     groups: dict[str, list[NestedDiff]] = {}
-    for node in nodes:
-        groups.setdefault(node.branch, []).append(node)
-    return [node for branch, group in groups.items() for node in order(branch, group)]
+    for one in nested:
+        groups.setdefault(one.branch, []).append(one)
+    return [one for branch, group in groups.items() for one in order(branch, group)]

@@ -44,8 +44,8 @@ def check_branches(source: tuple[str, Sequence[str]], dest: tuple[str, Sequence[
     """
     problems = [
         f"{has} has a branch {name!r}, {lacks} does not: declare it there, or call it _{name} if it only feeds others"
-        for (has, names), (lacks, others) in ((source, dest), (dest, source))
-        for name in sorted(set(names) - set(others))
+        for (has, names), (lacks, other_names) in ((source, dest), (dest, source))
+        for name in sorted(set(names) - set(other_names))
     ]
     if problems:
         message = "the two trees cannot be compared:" + "".join(f"\n  - {problem}" for problem in problems)
@@ -68,11 +68,12 @@ def check_attributes(left: Side, right: Side) -> list[str]:
     """Return a sentence for each attribute that only one side has, and for keys of different types."""
     problems = []
     if left.objects and right.objects and not _keys_comparable(*_some_keys(left, right)):
-        one, other = next(iter(left.objects)), next(iter(right.objects))
-        if not _keys_comparable(one, other):
+        left_key, right_key = next(iter(left.objects)), next(iter(right.objects))
+        if not _keys_comparable(left_key, right_key):
             problems.append(
-                f"idnumber: {_type(one)} in {left.name} and {_type(other)} in {right.name} ({one!r} and {other!r}): "
-                f"{_fix('idnumber', left, right, one, other)}"
+                f"idnumber: {_type(left_key)} in {left.name} and {_type(right_key)} in {right.name} "
+                f"({left_key!r} and {right_key!r}): "
+                f"{_fix('idnumber', left, right, left_key, right_key)}"
             )
     if any(side.sparse and not side.objects for side in (left, right)):
         return problems  # an open class without objects has no attributes yet
@@ -90,15 +91,15 @@ def check_attributes(left: Side, right: Side) -> list[str]:
 def _some_keys(*sides: Side) -> Iterable[Any]:
     """Return a key of each side, which stands for its others: the first, or one that is known without sorting them."""
     for side in sides:
-        known = getattr(side.objects, "sample_key", None)
-        yield next(iter(side.objects)) if known is None else known
+        sample = getattr(side.objects, "sample_key", None)
+        yield next(iter(side.objects)) if sample is None else sample
 
 
-def _keys_comparable(one: Any, other: Any) -> bool:
-    if not comparable(one, other):
+def _keys_comparable(left_key: Any, right_key: Any) -> bool:
+    if not comparable(left_key, right_key):
         return False
-    if isinstance(one, tuple) and isinstance(other, tuple):
-        return len(one) == len(other) and all(map(comparable, one, other))
+    if isinstance(left_key, tuple) and isinstance(right_key, tuple):
+        return len(left_key) == len(right_key) and all(map(comparable, left_key, right_key))
     return True
 
 
@@ -112,8 +113,8 @@ def check_types(left: Side, right: Side, read: Iterable[Block], *, matched: int)
     names = [name for name in left.attributes if name not in exempt]
     problems: dict[str, str] = {}
     for block in read if matched else read_blocks(left, right, _strangers(left, right)):
-        for index, place in block.unlike:
-            name, values, old_values = block.columns[place]
+        for index, column in block.unlike:
+            name, values, old_values = block.columns[column]
             value, old_value = values[index], old_values[index]
             if type(value) is type(old_value) and type(value) in _PLAIN:
                 continue
@@ -137,8 +138,8 @@ def check_types(left: Side, right: Side, read: Iterable[Block], *, matched: int)
 
 def _some(side: Side, name: str) -> Any:
     """Return a value that stands for the others: one that is known without sorting objects, or the first."""
-    known = getattr(side.objects, "sample", {}).get(name)
-    return _first(side, name) if known is None else known
+    sample = getattr(side.objects, "sample", {}).get(name)
+    return _first(side, name) if sample is None else sample
 
 
 def _first(side: Side, name: str) -> Any:
@@ -178,6 +179,6 @@ def _fix(name: str, left: Side, right: Side, value: Any, old_value: Any) -> str:
     loser, better = (left, old_value) if isinstance(value, str) else (right, value)
     if not isinstance(value, str) and not isinstance(old_value, str):
         loser, better = right, value
-    wanted = (right if loser is left else left).declared.get(name) or _type(better)
+    declared = (right if loser is left else left).declared.get(name) or _type(better)
     owner = f"a class for {loser.name}" if loser.owner == "Object" else loser.owner
-    return f"declare `{name}: {wanted}` in {owner}, so that it is converted when it is imported"
+    return f"declare `{name}: {declared}` in {owner}, so that it is converted when it is imported"
