@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar, Unpack, overload
 
+from datastoresync.conversion.schema import Schema
 from datastoresync.diffing.action import Action
 from datastoresync.diffing.diff import Diff, DiffKeywords, Progress
 from datastoresync.diffing.equality import equal
 from datastoresync.diffing.filters import Filter
 from datastoresync.diffing.flags import Flags
 from datastoresync.diffing.side import Side
+from datastoresync.engines.relation import BranchDescription
 from datastoresync.errors import ComparisonError, DeclarationError, ImporterError
 from datastoresync.importing.importer import Importer, ImportReport, importer_of
-from datastoresync.importing.load import feed, loaded
+from datastoresync.importing.load import load_objects, load_rows
 from datastoresync.importing.object_set import ObjectMapping, ObjectSet, settle_all
-from datastoresync.importing.schema import Layout
 from datastoresync.importing.sources import StoreImporter
-from datastoresync.object import Object, layout_of, side_of
+from datastoresync.object import Object, schema_of, side_of
 from datastoresync.printing.outline import Grid, Outline
 from datastoresync.printing.show import Printable
 from datastoresync.printing.text import counted
@@ -79,14 +80,33 @@ class Branch(Printable, ObjectMapping[T], Generic[T]):
         self._table = table
         self.importer: Importer | None = None if importer is None else importer_of(importer, store=StoreImporter)
         self.tree: Any = None
-        self._contents = ObjectSet(self)
+        self._contents = ObjectSet(self.description())
 
     def bound(self, name: str, tree: Any) -> Branch[T]:
         """Return an empty branch like this one, for a tree of its own."""
-        branch = copy.copy(self)
-        branch.name, branch.tree = name, tree
-        branch.contents = ObjectSet(branch)
-        return branch
+        bound = copy.copy(self)
+        bound.name, bound.tree = name, tree
+        bound.contents = ObjectSet(bound.description())
+        return bound
+
+    def description(self, engine: Any = "memory") -> BranchDescription:
+        """Return what an import and the engines know of the branch.
+
+        Args:
+            engine: Which engine is wanted.
+        """
+        return BranchDescription(self.full_name, self.object_class, schema_of, self._attach, self.table, engine)
+
+    def _attach(self, objects: Iterable[Any]) -> None:
+        self.schema.attach(objects, self)
+
+    def _wanted_engine(self) -> Any:
+        """Return the engine that is wanted, the branch's own or that of its tree; hierarchies are walked in memory."""
+        related = self.tree or {self.name: self}
+        children = {name: branch.object_class._children for name, branch in related.items()}
+        if children.get(self.name) or any(self.name in below for below in children.values()):
+            return "memory"
+        return self.engine if self.engine is not None else getattr(self.tree, "engine", "auto")
 
     @property
     def contents(self) -> ObjectSet:
@@ -171,8 +191,9 @@ class Branch(Printable, ObjectMapping[T], Generic[T]):
         if idnumber is not None:
             parts = (idnumber,) if len(identifiers) == 1 else idnumber
             attributes = {**dict(zip(identifiers, parts, strict=True)), **attributes}
-        fed = feed(self, importer_of([attributes], store=lambda _: Importer()).bound(self.tree, self))
-        ((key, item),) = fed.objects.items()
+        importer = importer_of([attributes], store=lambda _: Importer())
+        loaded = load_rows(importer.bound(self.description(), tree=self.tree, branch=self))
+        ((key, item),) = loaded.objects.items()
         if key in self.contents.objects:
             message = f"idnumber {key!r} is there already: change it, or remove it first"
             raise ImporterError(message, where=self.full_name)
@@ -202,7 +223,11 @@ class Branch(Printable, ObjectMapping[T], Generic[T]):
         """
         importer = self._source()
         if importer is not None:
-            self.contents = loaded(self, importer)
+            sources = [self.tree[name] for name in importer.after] if self.tree is not None else []
+            description = self.description(self._wanted_engine())
+            contents = load_objects(importer.bound(description, tree=self.tree, branch=self))
+            contents.rejected += sum(branch.contents.rejected for branch in sources)
+            self.contents = contents
         return self
 
     def _source(self) -> Importer | None:
@@ -212,19 +237,14 @@ class Branch(Printable, ObjectMapping[T], Generic[T]):
         return self.importer
 
     @property
-    def layout(self) -> Layout:
-        """The class of the objects, as the feed sees it."""
-        return layout_of(self.object_class)
+    def schema(self) -> Schema:
+        """The schema of the objects."""
+        return schema_of(self.object_class)
 
     @property
     def identifiers(self) -> tuple[str, ...]:
         """The fields that the idnumber is made of."""
-        return self.layout.identifiers
-
-    def columns(self) -> list[str] | None:
-        """Return the attributes that a store is asked for: those declared, or None for all."""
-        fields = self.layout.fields
-        return None if fields is None else list(fields)
+        return self.schema.identifiers
 
     def diff(
         self,
@@ -331,7 +351,9 @@ class Branch(Printable, ObjectMapping[T], Generic[T]):
 
     def _check(self) -> None:
         """Assert what must always hold; the tests call it after every step."""
-        self.contents.check()
+        contents = self.contents
+        contents.check()
+        assert all(item.__branch__ is self for item in contents.objects.values())
 
     def __repr__(self) -> str:
         name = f" {self.full_name}" if self.name else ""

@@ -9,6 +9,7 @@ from typing import Any, Self
 
 import attrs
 
+from datastoresync.branch import Branch
 from datastoresync.diffing.diff import Diff
 from datastoresync.errors import DatastoreSyncError, DeclarationError
 from datastoresync.printing.outline import Outline
@@ -137,7 +138,7 @@ def _shown(diff: Diff) -> Iterator[Outline]:
     return (action.__outline__() for action in diff)
 
 
-def _only(branch: Any, idnumber: Any) -> dict[Any, Any]:
+def _only(branch: Branch[Any], idnumber: Any) -> dict[Any, Any]:
     return {idnumber: branch[idnumber]} if idnumber in branch else {}
 
 

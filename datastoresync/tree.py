@@ -272,8 +272,8 @@ class Tree(Printable, Mapping[str, Branch[Any]]):
             writer: Any = self.syncer if takes_changes else Rewriting(self.syncer)
             stored = {}
             for name in self.branches:
-                layout = self[name].layout
-                stored[name] = StoredBranch(self[name].table, layout.identifiers, layout.convert)
+                schema = self[name].schema
+                stored[name] = StoredBranch(self[name].table, schema.identifiers, schema.convert)
             return StoreTemplate(writer, stored)
         message = (
             f"{self.name} has no template, no syncer, and no objects with create, update or delete: declare "

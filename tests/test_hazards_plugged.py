@@ -222,7 +222,7 @@ def test_a_class_that_can_be_called_otherwise_too_is_taken(plugin, members):
     ("code", "says"),
     [
         (MEMORY.replace("Memory", "Memry"), "no class 'Memory', which the manifest names as syncer_class.*'Memry'"),
-        ("x = 1", "no class 'Memory'.*there is none at all"),
+        ("x = 1", "no class 'Memory'.*there are none at all"),
         ("def Memory(): ...", "Memory is a function, and must be a class"),
         (f"class Memory:\n{LOAD}{DUMP}", "a Memory has no name: write name = 'memory'"),
         (f"class Memory:\n    name = None\n{LOAD}{DUMP}", "a Memory has no name"),

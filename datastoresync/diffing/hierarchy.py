@@ -26,7 +26,7 @@ def topological_order(
     Raises:
         CircularOrderError: drawing the circle, unless ``circles`` is true.
 
-    >>> in_order(["groups", "users"], {"groups": ["users"]})
+    >>> topological_order(["groups", "users"], {"groups": ["users"]})
     ['users', 'groups']
     """
     ordered = list(names)

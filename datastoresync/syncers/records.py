@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from difflib import get_close_matches
 from typing import Any
 
 from datastoresync.errors import ColumnError, DeclarationError
+from datastoresync.syncers.names import nearest
 
 Columns = Sequence[Sequence[Any]]
 """A chunk of records, column by column: one sequence a column, all of one length."""
@@ -76,9 +76,7 @@ def choose_columns(
     places = {name: place for place, name in enumerate(names)}
     unknown = [name for name in renamed if name not in places]
     if unknown:
-        near = get_close_matches(unknown[0], names, 1)
-        hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(map(repr, names[:20]))}"
-        message = f"there is no column {', '.join(map(repr, unknown))}: {hint}"
+        message = f"there is no column {', '.join(map(repr, unknown))}: {nearest(unknown[0], names)}"
         raise ColumnError(message, where=where, columns=unknown)
     chosen = [new or name for name, new in renamed.items()]
     counts = Counter(chosen if isinstance(columns, Mapping) else columns)

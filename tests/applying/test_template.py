@@ -410,14 +410,6 @@ def test_an_empty_diff_is_a_report_of_nothing():
 # Ctrl-C -------------------------------------------------------------------------------------------------------------
 
 
-@pytest.fixture
-def ctrl_c():
-    """Make Ctrl-C do what it does in a fresh interpreter, however the tests were started."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield lambda: signal.raise_signal(signal.SIGINT)
-    signal.signal(signal.SIGINT, before)
-
-
 def test_ctrl_c_ends_after_the_action_in_flight(ctrl_c):
     source, dest = pair(5)
     heard = CollectingReporter()

@@ -8,6 +8,7 @@ import datetime
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from profiles import examples
 from strategies import NO_LIMITS
 
 from datastoresync import Branch, CSVImporter, Object, SafeguardError, Template, Tree
@@ -16,7 +17,7 @@ from datastoresync.engines import engine as pairing
 pytest.importorskip("duckdb")
 pytest.importorskip("pyarrow")
 
-law = settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+law = settings(max_examples=examples(15), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 COLUMNS = ("idnumber", "name", "grade", "since")
 ROWS = st.dictionaries(

@@ -219,21 +219,12 @@ def test_who_looks_at_the_same_time_waits(monkeypatch):
     assert found == [300] * 4
 
 
-@pytest.fixture
-def usual_handler():
-    """Lets Ctrl-C be Python's own affair, whoever took care of it before; Spark does once it has run."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
-
-
-@pytest.mark.usefixtures("usual_handler")
-def test_ctrl_c_leaves_nothing_half_done(monkeypatch):
+def test_ctrl_c_leaves_nothing_half_done(monkeypatch, ctrl_c):
     people, held = carried_out(tree({"n": "x", "o": "x"}), tree({"g": "x"}))
     take_in = module.ObjectSet._take_in
 
     def interrupted(self, noted):
-        signal.raise_signal(signal.SIGINT)
+        ctrl_c()
         take_in(self, noted)
 
     monkeypatch.setattr(module.ObjectSet, "_take_in", interrupted)

@@ -10,9 +10,9 @@ from typing import IO, Any, ClassVar
 from datastoresync.errors import SyncerError
 from datastoresync.syncers.files.base import FileSyncer
 from datastoresync.syncers.files.excel_workbook import check_kept, openpyxl_module, title_fault, title_of, workbook
-from datastoresync.syncers.files.text_file import state_of
 from datastoresync.syncers.names import clash
 from datastoresync.syncers.records import Records
+from datastoresync.syncers.source_info import file_state
 from datastoresync.syncers.table_rewrite import TableContents
 
 _ROWS, _COLUMNS = 2**20, 2**14
@@ -74,7 +74,7 @@ class ExcelSyncer(FileSyncer):
 
     def _titles(self, path: Path) -> list[str]:
         """Return the names of the sheets of a workbook, which take a while to find out."""
-        state = state_of(path.stat())
+        state = file_state(path.stat())
         if self._sheets[0] != state:
             with workbook(path, read_only=True) as book:
                 self._sheets = (state, [sheet.title for sheet in book.worksheets])

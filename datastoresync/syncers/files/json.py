@@ -18,8 +18,8 @@ from uuid import UUID
 
 from datastoresync.errors import MalformedFileError, SyncerError
 from datastoresync.syncers.files.base import FileSyncer
-from datastoresync.syncers.files.text_file import unreadable
 from datastoresync.syncers.records import Columns, Records
+from datastoresync.syncers.source_info import unreadable_reason
 from datastoresync.syncers.table_rewrite import TableContents
 
 _PLAIN = (type(None), bool, int, float, str)
@@ -305,7 +305,7 @@ class JSONLinesSyncer(_JSON):
                     if text.strip(_BLANK):
                         yield line, _Document(text, path, line).only()
         except OSError as error:
-            raise MalformedFileError(unreadable(path, error), where=str(path)) from error
+            raise MalformedFileError(unreadable_reason(path, error), where=str(path)) from error
         if not line:
             message = "the file is empty: one without records holds an empty line"
             raise MalformedFileError(message, where=str(path))
@@ -412,7 +412,7 @@ def _bytes(path: Path) -> bytes:
     try:
         return path.read_bytes()
     except OSError as error:
-        raise MalformedFileError(unreadable(path, error), where=os.fspath(path)) from error
+        raise MalformedFileError(unreadable_reason(path, error), where=os.fspath(path)) from error
 
 
 def _decoded_text(raw: bytes, path: Path, line: int) -> str:

@@ -15,9 +15,8 @@ from uuid import UUID
 from datastoresync.errors import MalformedFileError, MissingDependencyError, SyncerError
 from datastoresync.syncers.arrow import read_arrow
 from datastoresync.syncers.files.base import FileSyncer
-from datastoresync.syncers.files.text_file import state_of
 from datastoresync.syncers.records import Records, choose_columns
-from datastoresync.syncers.source_info import ParquetFile, ParquetFiles
+from datastoresync.syncers.source_info import ParquetFile, ParquetFiles, file_state
 from datastoresync.syncers.table_rewrite import TableContents
 
 _PLAIN: tuple[type, ...] = (bool, int, float, str, bytes, datetime, date, time, timedelta, Decimal)
@@ -114,7 +113,7 @@ def read_parquet(path: Path, *, columns: Mapping[str, str] | Sequence[str] | Non
     pyarrow, parquet = _libraries()
     name = os.fspath(path)
     try:
-        state = state_of(path.stat())
+        state = file_state(path.stat())
         file = parquet.ParquetFile(path)
     except (OSError, pyarrow.ArrowException) as error:
         reason = getattr(error, "strerror", None) or "it may be cut off: see the error that caused this"
@@ -130,10 +129,10 @@ def read_parquet(path: Path, *, columns: Mapping[str, str] | Sequence[str] | Non
             yield from file.iter_batches()
 
     records = read_arrow(pyarrow.RecordBatchReader.from_batches(schema, batches()), columns=columns, name=name)
-    places, renamed = choose_columns(schema.names, columns, where=name)
-    types = tuple(schema.types[place] for place in places)
+    indexes, renamed = choose_columns(schema.names, columns, where=name)
+    types = tuple(schema.types[index] for index in indexes)
     rows = file.metadata.num_rows
-    origin = ParquetFile(path, tuple(schema.names), tuple(places), tuple(renamed), types, rows, state)
+    origin = ParquetFile(path, tuple(schema.names), tuple(indexes), tuple(renamed), types, rows, state)
     records.origin = ParquetFiles((origin,))
     return records
 

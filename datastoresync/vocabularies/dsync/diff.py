@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from datastoresync.applying.report import Report
     from datastoresync.diffing.diff import Diff as Native
     from datastoresync.diffing.nested import NestedDiff
-    from datastoresync.vocabularies.dsync.adapter import Adapter
     from datastoresync.vocabularies.dsync.model import DiffSyncModel
+    from datastoresync.vocabularies.dsync.protocol import Owner
 
 
 Text = str  # what `str` and `dict` are in the rest of the classes are methods
@@ -290,7 +290,7 @@ class Elements:
     """
 
     def __init__(
-        self, native: Native, source: Adapter, dest: Adapter, top_level: Sequence[str], diff_class: type[Diff]
+        self, native: Native, source: Owner, dest: Owner, top_level: Sequence[str], diff_class: type[Diff]
     ) -> None:
         self.native = native
         self.source, self.dest = source, dest
