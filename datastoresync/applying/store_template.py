@@ -293,7 +293,7 @@ class StoreTemplate:
         actions = self._united(alone, diff)
         run = ApplyRun(diff, [*self.reporters, *options.reporters], mock=options.mock)
         run.tell("start", Plan(diff, Streamed(lambda: chain(map(self._step, actions), following))))
-        if run.unheard:
+        if run.unobserved:
             self._at_once(run, actions)
         else:
             results = self._results(run, actions)

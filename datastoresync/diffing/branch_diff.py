@@ -22,9 +22,9 @@ from datastoresync.errors import ComparisonError
 
 _OF_MEMBERS = frozenset({"add", "remove"})
 _FEW = 200_000
-"""Pairs whose values are kept while their types and then they themselves are compared, instead of being read again."""
+"""The most pairs whose values are kept for both the check of types and the comparison, rather than read twice."""
 _EXACT = frozenset({str, int, bool, bytes, date})
-"""Types whose values are the same, or else differ, just as ``!=`` says."""
+"""Types whose values differ exactly if ``!=`` says so."""
 _PHASES: Mapping[str, int] = MappingProxyType({"new": 0, "old": 2})
 
 Hierarchies = tuple[Hierarchy, Hierarchy]
@@ -32,17 +32,17 @@ Hierarchies = tuple[Hierarchy, Hierarchy]
 
 @attrs.frozen(eq=False)
 class BranchDiff:
-    """One branch of a comparison, and how it went.
+    """The comparison of one branch: its two sides, and statistics.
 
     Args:
         left: The source.
         right: The destination.
         sizes: How many objects the source and the destination had.
         engine: The engine's name.
-        candidates: How many pairs the engine named.
+        candidates: How many pairs the engine found worth a look.
         pairs: How many keys both sides have.
         reason: Why this engine ran.
-        carried_out: The idnumbers of what was done already, by verb; all parts of one diff share it.
+        carried_out: The idnumbers of the actions carried out so far, by verb; all parts of one diff share it.
     """
 
     left: Side
@@ -65,14 +65,14 @@ class BranchDiff:
         return self.left, self.right
 
     def inverse(self) -> BranchDiff:
-        """Return the same with the sides changed."""
+        """Return the opposite comparison."""
         return attrs.evolve(
             self, left=self.right, right=self.left, sizes=self.sizes[::-1], carried_out=defaultdict(set)
         )
 
 
 def materialize_pairs(left: Side, right: Side, candidates: Candidates) -> list[Block] | None:
-    """Return the values of all pairs, to be gone through twice; None if they are too many to be kept."""
+    """Return the values of all pairs, for two passes over them; None if they are too many to keep."""
     few = not candidates.streamed and len(candidates.pairs) <= _FEW
     return list(candidates.read(left, right)) if few else None
 
@@ -80,20 +80,20 @@ def materialize_pairs(left: Side, right: Side, candidates: Candidates) -> list[B
 def actions_between(
     branch_diff: BranchDiff, candidates: Candidates, read: Iterable[Block] | None = None
 ) -> tuple[Iterator[Action], Iterator[Action], Iterator[Action]]:
-    """Return what the right side must do to become the left one: creations, updates, deletions, each sorted by key.
+    """Return the creations, updates and deletions that make the right side equal to the left, each sorted by key.
 
     Args:
         branch_diff: The branch.
-        candidates: Where its sides may differ.
-        read: The values of the candidates' pairs, if they were read before.
+        candidates: The keys and pairs that may differ.
+        read: The values of the pairs, if already read.
 
     Raises:
-        ComparisonError: while the updates are gone through, if values do not let themselves be compared.
+        ComparisonError: if values cannot be compared, while the updates are iterated.
     """
     left, right, branch = branch_diff.left, branch_diff.right, branch_diff.name
     new: Iterator[Action]
     old: Iterator[Action]
-    if candidates.streamed:  # which is not read ahead
+    if candidates.streamed:  # columns would read ahead
         new = (Action("new", branch, key, source=item) for key, item in candidates.created(left))
         old = (Action("old", branch, key, dest=item) for key, item in candidates.deleted(right))
     else:
@@ -103,7 +103,7 @@ def actions_between(
 
 
 def _one_sided(verb: str, branch: str, pairs: Iterator[tuple[Any, Any]], side: str) -> Iterator[Action]:
-    """Yield the actions for keys and objects of one side alone."""
+    """Yield the actions for objects that only one side has."""
     while some := list(islice(pairs, BLOCK_SIZE)):
         keys, items = zip(*some, strict=True)
         yield from actions_of(verb, branch, keys, **{side: items})
@@ -146,7 +146,7 @@ def _updates(branch_diff: BranchDiff, read: Iterable[Block]) -> Iterator[Action]
 
 
 def _changes(where: tuple[str, Any, str], value: Any, old_value: Any, objects: tuple[Any, Any]) -> list[Action]:
-    """Return the actions between two values."""
+    """Return the actions that turn the old value into the new one."""
     if is_membership(value) and is_membership(old_value):
         added, removed = membership_changes(value, old_value)
         changes = [Action("add", *where, member, None, *objects) for member in added]
@@ -155,9 +155,9 @@ def _changes(where: tuple[str, Any, str], value: Any, old_value: Any, objects: t
 
 
 def moves_between(hierarchies: Hierarchies, branch_diffs: Sequence[BranchDiff]) -> list[Action]:
-    """Return what the fields that hold children must lose and gain, for children of both sides with other parents.
+    """Return the additions to and removals from fields of parents, for children whose parent differs.
 
-    The children that one side alone has come and go with their own actions.
+    Children that only one side has are created and deleted by actions of their own.
     """
     sides = {one.name: (one.left, one.right) for one in branch_diffs}
     left, right = hierarchies
@@ -172,8 +172,8 @@ def moves_between(hierarchies: Hierarchies, branch_diffs: Sequence[BranchDiff]) 
                 holder = hierarchy.holder(branch, key)
                 if holder is not None:
                     name, parent, field = holder
-                    one, other = (side.objects.get(parent) for side in sides[name])
-                    actions.append(Action(verb, name, parent, field, key, None, one, other))
+                    source, dest = (side.objects.get(parent) for side in sides[name])
+                    actions.append(Action(verb, name, parent, field, key, None, source, dest))
     return sorted(actions, key=lambda action: (action.branch, action.idnumber, action.attr, action.verb, action.value))
 
 
@@ -203,7 +203,7 @@ def _members(side: Side, child: str, key: Any) -> Collection[Any]:
 def ordered_actions(
     actions: Iterable[Action], branch_diffs: Sequence[BranchDiff], hierarchies: Hierarchies | None = None
 ) -> tuple[Action, ...]:
-    """Put creations first, parents before children, then updates, then deletions, children before parents."""
+    """Return creations, parents first, then updates, then deletions, children first."""
     ranks = branch_ranks(branch_diffs)
     sort_key = cache(lambda verb, branch: action_sort_key(verb, branch, ranks))
     ordered = sorted(actions, key=lambda action: sort_key(action.verb, action.branch))
@@ -215,7 +215,7 @@ def ordered_actions(
 
 
 def additions_first(actions: Iterable[Action]) -> Iterator[Action]:
-    """Let what is added to an attribute of an object come before what is removed from it; all else stays in place."""
+    """Yield the additions to each attribute of an object before the removals from it; all else in the given order."""
     groups = groupby(
         actions,
         key=lambda action: (action.branch, action.idnumber, action.attr) if action.verb in _OF_MEMBERS else None,
@@ -225,21 +225,21 @@ def additions_first(actions: Iterable[Action]) -> Iterator[Action]:
 
 
 def branch_ranks(branch_diffs: Sequence[BranchDiff]) -> dict[str, int]:
-    """Return where each branch stands, parents and what is referred to before the others."""
+    """Return the rank of each branch: parents and branches that are referred to come first."""
     return {name: rank for rank, name in enumerate(_branch_order(branch_diffs))}
 
 
 def action_sort_key(verb: str, branch: str, ranks: Mapping[str, int]) -> tuple[int, int]:
-    """Return what sorts actions: creations, updates, deletions, and these in the opposite order of the branches."""
+    """Return a sort key: creations, updates, deletions; the latter in reverse order of the branches."""
     phase = _PHASES.get(verb, 1)
     rank = ranks.get(branch, 0)
     return phase, -rank if phase == 2 else rank
 
 
 def _sort_by_depth(actions: list[Action], hierarchies: Hierarchies) -> None:
-    """Order what concerns branches that may be below themselves by how deep it is.
+    """Sort the actions on recursive branches by depth, in place.
 
-    What moves goes from the top down, so that nothing is ever below itself: all above it has found its place by then.
+    Moves go from the top down, so that no object is ever below itself: its ancestors have moved by then.
     """
     left, right = hierarchies
 

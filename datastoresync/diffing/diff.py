@@ -1,4 +1,4 @@
-"""The difference of two sides: what the right one must do to become the left one."""
+"""A diff: the actions that make a destination equal to its source."""
 
 from __future__ import annotations
 
@@ -35,11 +35,11 @@ from datastoresync.printing.text import clipped, counted, visible
 
 
 def _explanation(branch_diffs: Sequence[BranchDiff], left_out: Counter[str]) -> str:
-    """Return which engine compared each branch and why, what it had to look at, and what is in memory and why.
+    """Return, for each branch, the engine, why it ran, what it compared, and why objects are in memory.
 
     Args:
         branch_diffs: The branches that were compared.
-        left_out: How many actions of each verb flags left out.
+        left_out: The number of actions of each verb that flags left out.
     """
     if not branch_diffs:
         return "nothing was compared"
@@ -66,7 +66,7 @@ def _explanation(branch_diffs: Sequence[BranchDiff], left_out: Counter[str]) -> 
 
 
 Progress = Callable[[str, int, int], Any]
-"""Hears how far a run is: the stage, ``"diff"`` or ``"sync"``, how many are done, and how many there are."""
+"""Called with the stage (``"diff"`` or ``"sync"``), the number done, and the total."""
 
 
 class DiffKeywords(TypedDict, total=False):
@@ -119,16 +119,16 @@ def template_of(template: Any) -> Any:
 
 @attrs.frozen(eq=False, repr=False)
 class Diff(Printable):
-    """The actions that make a destination become its source: creations, then updates, then deletions.
+    """The actions that make a destination equal to its source: creations, then updates, then deletions.
 
-    It is iterable, sized, indexable, true if anything differs, and frozen. Two diffs are equal if their actions are.
+    A frozen sequence, true if anything differs. Two diffs are equal if their actions are.
 
     Args:
         actions: In the order in which they are carried out.
         branch_diffs: The branches that were compared.
-        hierarchies: Whose child each object of the source, and of the destination, is.
-        exclusion: What flags left out.
-        arranged: Whether the order of the actions is somebody's choice, which a plan must keep.
+        hierarchies: The parents of the objects of the source, and of the destination.
+        exclusion: The actions that flags leave out.
+        arranged: Whether the caller chose the order of the actions, so that a plan must keep it.
     """
 
     actions: Sequence[Action]
@@ -153,19 +153,19 @@ class Diff(Printable):
         flags: Flags | None = None,
         progress: Progress | None = None,
     ) -> Self:
-        """Compare pairs of a source's and a destination's side.
+        """Compare the branches of a source and a destination.
 
         Args:
-            sides: The pairs; their classes' ``_children`` make a hierarchy of them.
-            engine: Finds where they may differ.
-            around: The pairs of all branches, where only some are compared: what is above an object may lie there.
-            top_level: The branches of the source, and of the destination, whose objects and what is below them are
-                compared; None for all.
-            flags: What this run leaves alone.
-            progress: Called with ``"diff"``, how many objects were compared and how many there are.
+            sides: The source's and the destination's side of each branch.
+            engine: The engine; None for the one that suits the objects.
+            around: The sides of all branches, where only some are compared: parents may be in the others.
+            top_level: The branches of the source, and of the destination, to compare with all below their objects; None
+                for all branches.
+            flags: The flags of this run.
+            progress: Called with ``"diff"``, the number of objects compared, and the total.
 
         Raises:
-            SchemaMismatchError: if some pair cannot be compared; it names every reason, in all branches.
+            SchemaMismatchError: if a branch cannot be compared; with a sentence for each problem of all branches.
             ComparisonError: if a property raises.
             HierarchyError: if an object has several parents, or is below itself.
         """
@@ -206,7 +206,7 @@ class Diff(Printable):
 
     @property
     def streamed(self) -> bool:
-        """Whether the actions are too many for the memory, and are made anew whenever somebody goes through them."""
+        """Whether the actions are too many for the memory, so that each iteration computes them again."""
         return isinstance(self.actions, StreamedActions)
 
     def __iter__(self) -> Iterator[Action]:
@@ -232,7 +232,7 @@ class Diff(Printable):
         return attrs.evolve(self, actions=tuple(actions))
 
     def _where(self, condition: Callable[[Action], bool]) -> Diff:
-        """Return the same comparison with some of its actions."""
+        """Return the same comparison with the actions that satisfy a condition."""
         if isinstance(self.actions, StreamedActions):
             return attrs.evolve(self, actions=self.actions.where(condition))
         return self._of(filter(condition, self.actions))
@@ -259,19 +259,19 @@ class Diff(Printable):
         return self.inverse()
 
     def only(self, *terms: Filter, **names: Any) -> Diff:
-        """Return the diff of the actions that one of the terms means.
+        """Return the diff of the actions that match any of the terms.
 
         A term is a verb, a branch, ``".attribute"``, ``"branch.attribute"``, a mapping or a function; names are
         ``verb``, ``branch``, ``attr`` and ``idnumber``, which must all hold.
 
         Raises:
-            FilterError: if a term names what is not there.
+            FilterError: if a term names an unknown verb, branch or attribute.
         """
         condition = self._predicate([*terms, names] if names else list(terms))
         return self._where(condition)
 
     def exclude(self, *terms: Filter, **names: Any) -> Diff:
-        """Return the diff without the actions that one of the terms means; see `only`."""
+        """Return the diff without the actions that match any of the terms; see `only`."""
         condition = self._predicate([*terms, names] if names else list(terms))
         return self._where(lambda action: not condition(action))
 
@@ -291,7 +291,7 @@ class Diff(Printable):
 
     @property
     def counts(self) -> Counter[str]:
-        """How many actions there are of each verb."""
+        """The number of actions of each verb."""
         return self.actions.counts if isinstance(self.actions, StreamedActions) else counts_of(self.actions)
 
     @property
@@ -305,7 +305,7 @@ class Diff(Printable):
 
     @property
     def left_out(self) -> Counter[str]:
-        """How many actions of each verb flags left out."""
+        """The number of actions of each verb that flags left out."""
         return Counter() if self.exclusion is None else Counter(self.exclusion.counts)
 
     @property
@@ -315,43 +315,43 @@ class Diff(Printable):
 
     @property
     def children(self) -> tuple[NestedDiff, ...]:
-        """What differs, as a tree: the objects that are below no other, each with those below it."""
+        """The diff as a tree: the topmost objects that differ, each with those below it."""
         sides = _by_name([(one.left, one.right) for one in self.branch_diffs])
         for own_sides, hierarchy in zip(sides, self.hierarchies, strict=True):
             own_sides.update(hierarchy.sides)
         return nested_diffs(self.actions, sides, self.hierarchies)
 
     def in_tree_order(self, order: SiblingOrder | None = None) -> Diff:
-        """Return the same diff with its actions parent by parent; what is deleted comes after what is below it.
+        """Return the same diff with its actions parent by parent; deletions come after those of children.
 
         Args:
-            order: Takes a branch and the nodes of it that have one parent, and returns them in the order wanted.
+            order: Called with a branch and its objects below one parent; returns them in the wanted order.
         """
         return attrs.evolve(self, actions=tuple(actions_by_parent(self.children, order)), arranged=True)
 
     @property
     def title(self) -> str:
-        """What is compared with what, as far as it has names."""
+        """The names of the two trees: ``source - dest``."""
         names = {(one.left.tree, one.right.tree) for one in self.branch_diffs}
         left, right = names.pop() if len(names) == 1 else ("", "")
         return f"{left or 'source'} - {right or 'dest'}"
 
     def explain(self) -> str:
-        """Return which engine compared each branch and why, and what it had to look at."""
+        """Return, for each branch, the engine, why it ran, and what it compared."""
         return _explanation(self.branch_diffs, self.left_out)
 
     def values(self, action: Action) -> dict[str, Any]:
-        """Return all that is synced of an action's object, as the source has it, or the destination for ``old``."""
+        """Return the synced values of an action's object: the source's, or for ``old`` the destination's."""
         branch_diff = self._branch_diff(action)
         side = branch_diff.right if action.verb == "old" else branch_diff.left
         item = action.dest if action.verb == "old" else action.source
         return {name: side.read(action.idnumber, item, name) for name in side.attributes}
 
     def fold(self, action: Action, created: Any = None) -> None:
-        """Note in the destination's branch, in memory, that an action was carried out.
+        """Record in the destination's branch, in memory, that an action was carried out.
 
         Args:
-            action: What was done.
+            action: The action.
             created: The object that a template returned for a new one, if any.
         """
         branch_diff = self._branch_diff(action)
@@ -370,7 +370,7 @@ class Diff(Printable):
         elif action.verb in ("add", "remove") and action.source is not None:
             values = {action.attr: branch_diff.left.read(action.idnumber, action.source, action.attr)}
         child = self.hierarchies[1].child_branch(action.branch, action.attr) if action.verb == "update" else None
-        if child is not None:  # a child that could not be created is not there to be held
+        if child is not None:  # children that could not be created do not exist
             there = self.hierarchies[1].sides[child].objects
             action = attrs.evolve(action, value=[member for member in action.value or () if member in there])
         branch_diff.right.fold(action, values, created)
@@ -378,9 +378,9 @@ class Diff(Printable):
             self._fold_into_parent(action)
 
     def fold_all(self, actions: Iterable[Action]) -> Iterator[Action]:
-        """Note that actions were carried out, many at once; yield those that the caller must `fold` one by one.
+        """Record that actions were carried out, many at once; yield those that the caller must `fold` one by one.
 
-        Nothing is noted of those that are yielded. The others are noted as `fold` would.
+        Nothing is recorded of those that are yielded. The others are recorded as `fold` would.
         """
         for (branch, verb), group in groupby(actions, key=attrgetter("branch", "verb")):
             some = list(group)
@@ -389,7 +389,7 @@ class Diff(Printable):
                 yield from some
 
     def _fold_into_parent(self, action: Action) -> None:
-        """Let the destination's parent hold a child that is new, and let go of one that is gone."""
+        """Add a new child to the field of its parent, or remove a deleted one from it."""
         verb, hierarchy = ("add", self.hierarchies[0]) if action.verb == "new" else ("remove", self.hierarchies[1])
         holder = hierarchy.holder(action.branch, action.idnumber)
         if holder is not None:
@@ -415,14 +415,14 @@ class Diff(Printable):
             return "<Diff: no differences>"
         if self.nested:
             return self.text(lines=_LINES, columns=_COLUMNS)
-        shown = _LINES if len(self.actions) <= _LINES else _LINES - 2
-        lines = [clipped(visible(action.message), _COLUMNS) for action in islice(self.actions, shown)]
-        if len(self.actions) > shown:
-            lines += [f"… and {len(self.actions) - shown:,} more", self.stat]
+        count = _LINES if len(self.actions) <= _LINES else _LINES - 2
+        lines = [clipped(visible(action.message), _COLUMNS) for action in islice(self.actions, count)]
+        if len(self.actions) > count:
+            lines += [f"… and {len(self.actions) - count:,} more", self.stat]
         return "\n".join(lines)
 
     def __outline__(self) -> Outline:
-        """Describe the diff: a line a branch, and its actions by verb where they are many; or its objects as a tree."""
+        """Describe the diff: branch by branch, or as a tree where objects are children of others."""
         if self.nested:
             nodes = self.children
             nested = (node.__outline__() for node in nodes)
@@ -437,11 +437,11 @@ class Diff(Printable):
 
 _LINES, _COLUMNS = 25, 100
 _STREAMED = 1000
-"""Actions of a streamed diff that are there to look at."""
+"""Actions of a streamed diff that an outline shows."""
 
 
 def _fold_columns(branch_diff: BranchDiff, verb: str, actions: Sequence[Action]) -> bool:
-    """Note actions of one verb in one branch, column by column; return False if nothing was noted."""
+    """Record actions of one verb in one branch, column by column; return False if nothing was recorded."""
     left, fold_all = branch_diff.left, branch_diff.right.fold_all
     if fold_all is None or verb not in ("new", "update", "old") or left.child_fields:
         return False
@@ -459,6 +459,6 @@ def _fold_columns(branch_diff: BranchDiff, verb: str, actions: Sequence[Action])
 
 
 def _by_name(pairs: Iterable[tuple[Side, Side]]) -> tuple[dict[str, Side], dict[str, Side]]:
-    """Return the sides of the source and of the destination by branch, as the last pair has them."""
+    """Return the sides of the source and of the destination by branch; of several of one branch, the last."""
     pairs = list(pairs)
     return {left.branch: left for left, _ in pairs}, {right.branch: right for _, right in pairs}

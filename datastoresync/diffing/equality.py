@@ -1,4 +1,4 @@
-"""Equality of values and memberships, and which types can be equal at all: the one definition."""
+"""Equality of values and memberships, and which types are comparable: the one definition."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def _is_nan(value: Any) -> bool:
 
 
 def sort_key(value: Any) -> tuple[str, Any, str]:
-    """Return a key that sorts values of any types the same way every time, by value where they can be compared."""
+    """Return a key that sorts values of any types reproducibly, by value where they can be compared."""
     kind = type_family(value)
     if kind in {"str", "bytes", "UUID", "time", "timedelta"} or type(value) is datetime.date:
         return (kind, value, "")
@@ -100,11 +100,11 @@ def membership_changes(value: Iterable[Any], old_value: Iterable[Any]) -> tuple[
 
 
 class _NaN:
-    """Stands for every NaN, so that one finds another in a dictionary."""
+    """Stands for every NaN as a dictionary key."""
 
 
 def _name(member: Any) -> Any:
-    """Return what finds an equal member in a dictionary."""
+    """Return a dictionary key that is equal for equal members."""
     if isinstance(member, tuple):
         return tuple(map(_name, member))
     return _NaN if _is_nan(member) else member
@@ -143,7 +143,7 @@ def _plain_changes(left: list[Any], right: list[Any], *, as_sets: bool) -> tuple
 
 
 def type_family(value: Any) -> str:
-    """Return the name of the types that a value can be equal to a value of.
+    """Return the family of a value's type: only values of one family can be equal.
 
     >>> family(1) == family(1.0), family(1) == family("1")
     (True, False)
@@ -163,7 +163,7 @@ def type_family(value: Any) -> str:
 
 
 def comparable(left: Any, right: Any) -> bool:
-    """Say whether values of these two types can be equal at all; None and types not known here always may."""
+    """Say whether values of these two types can be equal at all; None and unknown types always may."""
     kinds = {type_family(left), type_family(right)}
     if len(kinds) == 1:
         if kinds == {"membership"} and left and right:
@@ -178,7 +178,7 @@ def comparable(left: Any, right: Any) -> bool:
 
 
 def _kinds(members: Iterable[Any]) -> list[Any]:
-    """Return one member of each type, which stand for all the others."""
+    """Return one member of each type."""
     first: dict[Callable[..., Any], Any] = {}
     for member in members:
         first.setdefault(type(member), member)

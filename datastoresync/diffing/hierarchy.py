@@ -15,16 +15,16 @@ from datastoresync.errors import CircularOrderError, DeclarationError, Hierarchy
 def topological_order(
     names: Iterable[Any], after: Mapping[Any, Iterable[Any]], *, circles: bool = False, what: str = ""
 ) -> list[Any]:
-    """Return the names so that each stands behind those it is ``after``, and otherwise in the order given.
+    """Return the names so that each follows those it is ``after``, and otherwise in the given order.
 
     Args:
-        names: What to order; names in ``after`` that are not among them are passed over.
+        names: The names to order; others in ``after`` are ignored.
         after: For each name, those that must come before it.
-        circles: Whether a circle is broken where it closes rather than refused.
-        what: What the names are, for the error.
+        circles: Whether a circle is broken where it closes, rather than refused.
+        what: A noun for the names, for the error.
 
     Raises:
-        CircularOrderError: drawing the circle, unless ``circles`` is true.
+        CircularOrderError: if names wait for each other, unless ``circles`` is true.
 
     >>> topological_order(["groups", "users"], {"groups": ["users"]})
     ['users', 'groups']
@@ -33,7 +33,7 @@ def topological_order(
     positions = {name: position for position, name in enumerate(ordered)}
 
     def before(name: Any) -> Iterator[Any]:
-        # In the order given, since `after` may be a set, whose order changes from run to run.
+        # In the given order, since `after` may be a set, whose order changes from run to run.
         return iter(sorted({other for other in after.get(name, ()) if other in positions}, key=positions.__getitem__))
 
     done: dict[Any, None] = {}
@@ -64,21 +64,21 @@ ObjectKey = tuple[str, Any]
 
 
 class Hierarchy:
-    """The parents of one side's objects, as its classes' ``_children`` say.
+    """The parents of the objects of one tree, as the ``_children`` of their classes declare them.
 
-    ``parents`` has, for each branch and idnumber, the branch and idnumber of the parent; what has none is not in it.
+    ``parents`` maps branch and idnumber to the branch and idnumber of the parent, for objects that have one.
 
     Args:
-        sides: All of one side, by branch. Children in branches that are not among them are passed over.
+        sides: The sides of one tree by branch. Children in other branches are ignored.
 
     Raises:
-        HierarchyError: if an object has several parents, is below itself, or holds a child that is not there.
+        HierarchyError: if an object has several parents, is below itself, or lists a child that does not exist.
     """
 
     def __init__(self, sides: Mapping[str, Side]) -> None:
         self.sides = sides
         self.parents: dict[str, dict[Any, ObjectKey]] = {}
-        self._held: dict[ObjectKey, str] = {}  # the branch of the children that a field of a parent's branch holds
+        self._held: dict[ObjectKey, str] = {}  # parent's branch and field: branch of the children that the field lists
         self._depths: dict[ObjectKey, int] = {}
         for name, side in sides.items():
             for child, field in side.children.items():
@@ -116,7 +116,7 @@ class Hierarchy:
                 message = f"{side.name}[{key!r}].{field} holds something that can be no idnumber: {error}"
                 raise HierarchyError(message, parents=[(side.branch, key)]) from error
             count += len(members)
-        if len(parents) < count or not parents.keys() <= existing:  # some child is named twice, or is not there
+        if len(parents) < count or not parents.keys() <= existing:  # a child is listed twice, or does not exist
             parents.clear()
             parents.update(earlier)
             self._from_parents_one_by_one(side, children, field, parents)
@@ -146,7 +146,7 @@ class Hierarchy:
             value = children.read(key, item, field)
             try:
                 if value is None or value not in side.objects:
-                    continue  # below nothing; a name that nothing bears is told apart as a dangling reference
+                    continue  # no parent; the safeguards report dangling references
             except TypeError as error:
                 message = f"{children.name}[{key!r}].{field} must be the idnumber of a parent (got {value!r})"
                 raise HierarchyError(message) from error
@@ -160,7 +160,7 @@ class Hierarchy:
         raise HierarchyError(message, parents=[first, second])
 
     def _recursive(self) -> frozenset[str]:
-        """Return the branches whose objects may be below others of the same branch."""
+        """Return the branches whose objects may be below objects of the same branch."""
         below = {name: {child for child in side.children if child in self.sides} for name, side in self.sides.items()}
         found = set()
         for name, children in below.items():
@@ -196,7 +196,7 @@ class Hierarchy:
             parent = self.parent(*parent)
 
     def depth(self, branch: str, key: Any) -> int:
-        """Return how many objects this one is below."""
+        """Return the number of ancestors."""
         path = [(branch, key)]
         while path[-1] not in self._depths:
             parent = self.parent(*path[-1])
@@ -210,7 +210,7 @@ class Hierarchy:
         return self._depths[branch, key]
 
     def holder(self, branch: str, key: Any) -> tuple[str, Any, str] | None:
-        """Return the parent of an object and the field that holds it there; None if no field of a parent does."""
+        """Return the parent of an object, and the field that lists it there; None if no parent lists it."""
         parent = self.parent(branch, key)
         if parent is None:
             return None
@@ -218,22 +218,22 @@ class Hierarchy:
         return (*parent, side.children[branch]) if branch in side.held_children else None
 
     def references(self, branch: str) -> dict[str, str]:
-        """Return the fields of a branch's objects that name their parents, each with the parents' branch."""
+        """Return the fields of a branch that name a parent, each with the parent's branch."""
         above = ((side, side.children[branch]) for side in self.sides.values() if branch in side.children)
         return {field: side.branch for side, field in above if branch not in side.held_children}
 
     def child_branch(self, branch: str, field: str) -> str | None:
-        """Return the branch of the children that a field of a branch's objects holds, or None if it holds none."""
+        """Return the branch of the children that a field of a branch lists; None for any other field."""
         return self._held.get((branch, field))
 
-    def reaches_all(self, top_level: Iterable[str]) -> bool:
-        """Say whether everything is in one of these branches or below it: the others have parents, and no circles."""
+    def covers_all(self, top_level: Iterable[str]) -> bool:
+        """Say whether every object is in one of these branches or below one: all others have a parent."""
         tops = frozenset(top_level)
         others = (side for name, side in self.sides.items() if name not in tops)
         return all(len(self.parents.get(side.branch, ())) == len(side.objects) for side in others)
 
     def scope_of(self, top_level: Iterable[str]) -> dict[str, set[Any] | None]:
-        """Return the idnumbers of what is in one of these branches or below it, by branch; None for all of a branch."""
+        """Return by branch the idnumbers of the objects in or below these branches; None for a whole branch."""
         found: dict[str, set[Any] | None] = dict.fromkeys(top_level)
         answers: dict[ObjectKey, bool] = {}
 
@@ -268,21 +268,20 @@ Pair = tuple[Side, Side]
 def scope_of(
     pairs: Sequence[Pair], hierarchies: tuple[Hierarchy, Hierarchy], tops: tuple[Sequence[str] | None, ...]
 ) -> list[Pair]:
-    """Leave out of both sides what is not below a top-level object in either of them.
+    """Return both sides without the objects that are below a top-level object on neither side.
 
     Args:
         pairs: The source's and the destination's side of each branch.
-        hierarchies: Those of the source and the destination.
-        tops: Which branches are at the top in the source, and in the destination; where one says None, the other's;
-            None for all.
+        hierarchies: The hierarchies of the source and the destination.
+        tops: The top-level branches of the source and of the destination; None for those of the other, or for all.
 
     Raises:
-        DeclarationError: if a branch is named that is not there.
+        DeclarationError: if a top-level branch does not exist.
     """
     if tops[0] is None and tops[1] is None:
         return list(pairs)
     if None not in tops and set(tops[0] or ()) != set(tops[1] or ()):
-        message = f"the two trees have another top_level each, {tops[0]!r} and {tops[1]!r}: give both the same"
+        message = f"the two trees have different top_level, {tops[0]!r} and {tops[1]!r}: give both the same"
         raise DeclarationError(message)
     tops = tuple(tops[1 - which] if top is None else top for which, top in enumerate(tops))
     found = []
@@ -291,7 +290,7 @@ def scope_of(
         if isinstance(top, str) or not set(names).issuperset(top or ()):
             message = f"top_level must be a tuple of names of branches, of which there are {', '.join(names) or 'none'}"
             raise DeclarationError(f"{pairs[0][which].tree}.{message} (got {top!r})" if pairs else message)
-    if all(top is None or hierarchy.reaches_all(top) for hierarchy, top in zip(hierarchies, tops, strict=True)):
+    if all(top is None or hierarchy.covers_all(top) for hierarchy, top in zip(hierarchies, tops, strict=True)):
         return list(pairs)
     for which, top in enumerate(tops):
         names = [pair[which].branch for pair in pairs]

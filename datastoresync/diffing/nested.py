@@ -1,4 +1,4 @@
-"""A diff as a tree: one node an object, with what is below it."""
+"""A diff as a tree: objects with their actions, below their parents."""
 
 from __future__ import annotations
 
