@@ -32,7 +32,7 @@ from datastoresync.diffing.equality import equal, is_membership
 from datastoresync.diffing.side import Side
 from datastoresync.diffing.streaming import Streamed
 from datastoresync.errors import DeclarationError
-from datastoresync.syncers.change_batch import ChangeBatch, Column, parted
+from datastoresync.syncers.change_batch import ChangeBatch, Column, segmented
 from datastoresync.syncers.changes import AppliesChanges, Change, Outcome, Outcomes, Same, Table
 
 _VERBS: Mapping[str, Literal["insert", "update", "delete", "link", "unlink"]] = {
@@ -132,9 +132,9 @@ class ChangeSequence(Streamed[Change]):
         self._all = self._all or list(self)
         return self._all[index]
 
-    def parted(self, size: int, fewest: int) -> Iterator[list[Sequence[Change]]]:
-        """Yield all changes once, those that are alike as columns; see `datastoresync.syncers.alike.parted`."""
-        return parted(self._actions_to_take(), self._factory, size, fewest)
+    def segments(self, size: int, fewest: int) -> Iterator[list[Sequence[Change]]]:
+        """Yield all changes once, in segments; see `datastoresync.syncers.change_batch.segmented`."""
+        return segmented(self._actions_to_take(), self._factory, size, fewest)
 
     def again(self, warnings: list[str]) -> Iterator[Action | None]:
         """Yield the action of each change once more; None from where it is another one by now, with a warning.
@@ -193,19 +193,19 @@ class ChangeFactory:
         """What gives the verb and the branch of an action."""
         return attrgetter("verb", "branch")
 
-    def takes(self, action: Action) -> bool:
+    def is_batchable(self, action: Action) -> bool:
         """Say whether it is of a whole object or attribute, in a table without tables of members."""
         return action.verb not in ("add", "remove") and not self._stored[action.branch].table.links
 
-    def place(self, action: Action) -> Any:
+    def subject(self, action: Action) -> Any:
         """Return the object that an action is of."""
         return action.branch, action.idnumber
 
-    def alone(self, actions: Sequence[Action]) -> Sequence[Change]:
+    def changes(self, actions: Sequence[Action]) -> Sequence[Change]:
         """Make a change of each action."""
         return list(map(self.change, actions))
 
-    def alike(self, actions: Sequence[Action]) -> ChangeBatch:
+    def batch(self, actions: Sequence[Action]) -> ChangeBatch:
         """Make columns of actions of one kind, in a pass in C for each."""
         verb, branch = actions[0].verb, actions[0].branch
         kept, sides = self._stored[branch], self._sides[branch]
