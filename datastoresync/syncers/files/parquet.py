@@ -40,7 +40,7 @@ class ParquetSyncer(FileSyncer):
 
     Args:
         path: A folder, or one file.
-        name: What messages call it.
+        name: The name in messages.
 
     >>> ParquetSyncer("lake").normalized({2, 1})
     [1, 2]
@@ -71,7 +71,7 @@ class ParquetSyncer(FileSyncer):
         return value.replace(fold=0) if isinstance(value, (datetime, time)) else value
 
     def _open(self, identifier: str) -> Records:
-        return read_parquet(self._place(identifier))
+        return read_parquet(self._existing_file(identifier))
 
     def _save(self, file: IO[bytes], tables: Mapping[str, TableContents]) -> None:
         pyarrow, parquet = _libraries()
@@ -81,7 +81,7 @@ class ParquetSyncer(FileSyncer):
             raise SyncerError(message)
         rows = list(self._encoded_rows(identifier, contents, self.normalized))
         columns = list(zip(*rows, strict=True)) if rows else [()] * len(contents.columns)
-        old = _schema_of(self._target(identifier))
+        old = _schema_of(self._target_file(identifier))
         arrays, fields = [], []
         for name, values in zip(contents.columns, columns, strict=True):
             before = old.field(name) if name in old.names else None
