@@ -1,19 +1,21 @@
-"""Copies from any store to any other: ``python -m datastoresync --from postgresql://… --to xlsx:out.xlsx``."""
+"""Copies from any store to any other: ``datastoresync --from postgresql://… --to xlsx:out.xlsx``."""
+
+from typing import NoReturn
 
 from datastoresync import __version__
 from datastoresync.app import App, SyncerReader, SyncerWriter
 
 
-def app() -> App:
-    """Return the application."""
-    return App(
+def main() -> NoReturn:
+    """Run the application, as the command ``datastoresync`` and as ``python -m datastoresync``."""
+    App(
         SyncerReader(name="from"),
         SyncerWriter(name="to"),
-        name="python -m datastoresync",
+        name="datastoresync",
         description="Read tables from one store, and write them to another.",
         version=__version__,
-    )
+    ).main()
 
 
 if __name__ == "__main__":
-    app().main()
+    main()

@@ -2,26 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, ClassVar, Self
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, ClassVar, Self, Unpack
 
 from datastoresync.applying.object_template import Methods, ObjectTemplate
+from datastoresync.applying.options import ApplyKeywords, SyncKeywords
 from datastoresync.applying.preview import Preview
 from datastoresync.applying.report import Report
-from datastoresync.applying.reporter import CallbackReporter, Reporter
+from datastoresync.applying.reporter import CallbackReporter
 from datastoresync.applying.safeguards import Limits
 from datastoresync.applying.store_template import Stored, StoreTemplate
 from datastoresync.branch import Branch
-from datastoresync.diffing.diff import Diff, Progress
+from datastoresync.diffing.diff import Diff, DiffKeywords, Progress, template_of
 from datastoresync.diffing.filters import Filter
 from datastoresync.diffing.flags import Flags
 from datastoresync.diffing.hierarchy import in_order
-from datastoresync.diffing.pipe import template_of
 from datastoresync.diffing.schema_check import check_branches, check_children
 from datastoresync.errors import ComparisonError, DeclarationError
-from datastoresync.object import layout_of
+from datastoresync.object import schema_of
 from datastoresync.printing.outline import Outline
-from datastoresync.printing.show import Shown
+from datastoresync.printing.show import Printable
 from datastoresync.printing.text import counted
 from datastoresync.runtime import collector_paused
 from datastoresync.syncers.plugin.load_dump_adapter import LoadDumpAdapter
@@ -31,7 +31,7 @@ _TAKEN = frozenset({"name", "syncer", "_branches"})
 """What every tree has beside its class's attributes."""
 
 
-class Tree(Shown, Mapping[str, Branch[Any]]):
+class Tree(Printable, Mapping[str, Branch[Any]]):
     """One system: named branches, and what it means to change it.
 
     Declare the branches in a subclass. Those whose names begin with an underscore are imported for others to be
@@ -207,43 +207,33 @@ class Tree(Shown, Mapping[str, Branch[Any]]):
             top_level = (self.top_level, other.top_level)
             return Diff.between(sides, top_level=top_level, flags=flags, progress=progress).filtered(only, exclude)
 
-    def diff_to(self, other: Tree, **options: Any) -> Diff:
+    def diff_to(self, other: Tree, **keywords: Unpack[DiffKeywords]) -> Diff:
         """Return what ``other`` must do to become this tree, as `diff` does."""
-        return self.diff(other, **options)
+        return self.diff(other, **keywords)
 
-    def diff_from(self, other: Tree, **options: Any) -> Diff:
+    def diff_from(self, other: Tree, **keywords: Unpack[DiffKeywords]) -> Diff:
         """Return what this tree must do to become ``other``; the same as ``other - self``."""
-        return other.diff(self, **options)
+        return other.diff(self, **keywords)
 
-    def preview(self, other: Tree, *, limits: Limits | None = None, **options: Any) -> Preview:
-        """Print what ``other`` must do, with the options of `diff`; the same as ``self > other``."""
-        return Preview.of(self.diff(other, **options), limits=limits).show()
+    def preview(self, other: Tree, *, limits: Limits | None = None, **keywords: Unpack[DiffKeywords]) -> Preview:
+        """Print what ``other`` must do, with the keywords of `diff`; the same as ``self > other``."""
+        return Preview.of(self.diff(other, **keywords), limits=limits).show()
 
-    def sync_to(  # noqa: PLR0913 - options of one call, each documented
+    def sync_to(
         self,
         other: Tree,
         *,
-        mock: bool = False,
-        limits: Limits | None = None,
-        only: Filter = None,
-        exclude: Filter = None,
         flags: Flags | None = None,
-        on_error: str | None = None,
         progress: Progress | None = None,
-        reporters: Iterable[Reporter] = (),
+        **keywords: Unpack[ApplyKeywords],
     ) -> Report:
         """Make ``other`` like this tree, through its template or its syncer; the same as ``self >> other``.
 
         Args:
             other: The destination. What succeeds is folded into it.
-            mock: Walks through it all and calls nothing.
-            limits: What this run may change, if more or less than usual.
-            only: The actions that are meant; see `Diff.only`.
-            exclude: The actions that are not.
             flags: What is left alone, where neither a class nor an object says otherwise.
-            on_error: ``"continue"`` or ``"stop"``; None for the template's own choice.
             progress: Called with ``"diff"`` and then ``"sync"``, how many are done and how many there are.
-            reporters: Who is to hear of it.
+            keywords: ``mock``, ``limits``, ``only``, ``exclude``, ``on_error`` and ``reporters``; see `ApplyOptions`.
 
         Raises:
             SchemaMismatchError: if the trees cannot be compared.
@@ -251,32 +241,24 @@ class Tree(Shown, Mapping[str, Branch[Any]]):
             DeclarationError: if the destination has no template, no objects with methods, and no syncer.
         """
         if progress is not None:
-            reporters = [*reporters, CallbackReporter(progress)]
-        return other.apply(
-            self.diff(other, flags=flags, progress=progress),
-            mock=mock,
-            limits=limits,
-            only=only,
-            exclude=exclude,
-            on_error=on_error,
-            reporters=reporters,
-        )
+            keywords["reporters"] = [*keywords.get("reporters", ()), CallbackReporter(progress)]
+        return other.apply(self.diff(other, flags=flags, progress=progress), **keywords)
 
-    def sync_from(self, other: Tree, **options: Any) -> Report:
-        """Make this tree like ``other``; the same as ``other >> self``."""
-        return other.sync_to(self, **options)
+    def sync_from(self, other: Tree, **keywords: Unpack[SyncKeywords]) -> Report:
+        """Make this tree like ``other``, with the keywords of `sync_to`; the same as ``other >> self``."""
+        return other.sync_to(self, **keywords)
 
-    def apply(self, diff: Diff, **options: Any) -> Report:
-        """Carry out a diff whose destination this tree is, with the options of `sync_to`."""
-        for one in diff.compared:
+    def apply(self, diff: Diff, **keywords: Unpack[ApplyKeywords]) -> Report:
+        """Carry out a diff whose destination this tree is; the keywords are those of `Template.apply`."""
+        for one in diff.branch_diffs:
             if one.name not in self or one.right.fold != self[one.name].fold:
                 message = f"the diff changes {one.right.name}, which is not in this tree: apply it there"
                 raise ComparisonError(message)
         applier = self.applier()
         if isinstance(applier, StoreTemplate):  # no code of the user's runs meanwhile, so nothing else piles up
             with collector_paused():
-                return applier.apply(diff, **options)
-        report: Report = applier.apply(diff, **options)
+                return applier.apply(diff, **keywords)
+        report: Report = applier.apply(diff, **keywords)
         return report
 
     def applier(self) -> Any:
@@ -289,7 +271,7 @@ class Tree(Shown, Mapping[str, Branch[Any]]):
         takes_changes = callable(getattr(self.syncer, "apply_changes", None))
         if takes_changes or isinstance(self.syncer, Syncer):
             writer: Any = self.syncer if takes_changes else LoadDumpAdapter(self.syncer)
-            layouts = {name: layout_of(self[name].object_class) for name in self.branches}
+            layouts = {name: schema_of(self[name].object_class) for name in self.branches}
             stored = {name: Stored(self[name].table, one.identifiers, one.convert) for name, one in layouts.items()}
             return StoreTemplate(writer, stored)
         message = (

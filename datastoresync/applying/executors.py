@@ -8,20 +8,17 @@ from functools import partial
 from importlib import import_module
 from itertools import groupby, islice
 from types import SimpleNamespace
-from typing import Any, Literal
+from typing import Any, Unpack
 
 import attrs
 
+from datastoresync.applying.options import ApplyKeywords, ApplyOptions
 from datastoresync.applying.plan import Step
 from datastoresync.applying.report import Report
-from datastoresync.applying.reporter import Reporter
 from datastoresync.applying.result import Result
-from datastoresync.applying.safeguards import Limits, check
 from datastoresync.applying.template import Run, Template
 from datastoresync.diffing.action import Action
-from datastoresync.diffing.diff import Diff
-from datastoresync.diffing.filters import Filter
-from datastoresync.diffing.pipe import template_of
+from datastoresync.diffing.diff import Diff, template_of
 from datastoresync.errors import DeclarationError, MissingDependencyError
 
 _TASKS_A_CORE = 4
@@ -45,7 +42,7 @@ class OnExecutors:
 
     Executors need this library, the template's module and that of the objects. A class or an import string is made to a
     template once a task, an instance is sent as it is. An action's objects have no branch there, and are plain
-    namespaces if their class is `Object` itself; what a method returns as ``made`` stays there.
+    namespaces if their class is `Object` itself; what a method returns as ``created`` stays there.
 
     Args:
         template: A template, its class, or its import string.
@@ -65,18 +62,8 @@ class OnExecutors:
             message = f"batch is the number of actions a task, a whole number from 1 (got {self.batch!r})"
             raise DeclarationError(message)
 
-    def apply(
-        self,
-        diff: Diff,
-        *,
-        mock: bool = False,
-        limits: Limits | None = None,
-        only: Filter = None,
-        exclude: Filter = None,
-        on_error: Literal["continue", "stop"] | None = None,
-        reporters: Iterable[Reporter] = (),
-    ) -> Report:
-        """Carry out a diff, and fold what succeeded into the destination; the arguments are those of `Template.apply`.
+    def apply(self, diff: Diff, **keywords: Unpack[ApplyKeywords]) -> Report:
+        """Carry out a diff, and fold what succeeded into the destination; the keywords are those of `Template.apply`.
 
         ``on_error="stop"`` ends each task with its first failure, and the run after the tasks that are under way.
 
@@ -90,19 +77,15 @@ class OnExecutors:
         if not isinstance(template, Template):
             message = f"a Template can be sent to executors, not a {type(template).__name__}"
             raise DeclarationError(message)
-        choice = on_error or template.on_error
-        if choice not in ("continue", "stop"):
-            message = f"on_error is 'continue' or 'stop' (got {choice!r})"
-            raise DeclarationError(message)
-        diff = diff.filtered(only, exclude)
-        check(diff, limits)
-        context = None if mock else self._context()
-        run = _SparkRun(diff, [*template.reporters, *reporters], mock=mock)
+        options = ApplyOptions(**keywords)
+        stop, diff = options.stops(template.on_error), options.checked(diff)
+        context = None if options.mock else self._context()
+        run = _SparkRun(diff, [*template.reporters, *options.reporters], mock=options.mock)
         started = time.perf_counter()
         plan = template.plan(diff)
         run.tell("start", plan)
         with run.interruptible():
-            run.send(plan.steps, self, context, stop=choice == "stop")
+            run.send(plan.steps, self, context, stop=stop)
         return run.finish(started)
 
     def _context(self) -> Any:
@@ -206,7 +189,7 @@ class _SparkRun(Run):
 def _ordered_branches(diff: Diff) -> set[str]:
     """Return the branches within which the order of actions matters."""
     found = {name for hierarchy in diff.hierarchies for name in hierarchy.recursive}
-    for one in diff.compared:
+    for one in diff.branch_diffs:
         if one.name in {*one.left.references.values(), *one.right.references.values()}:
             found.add(one.name)
     return found

@@ -14,7 +14,7 @@ from datastoresync.applying.result import Result, succeeded
 from datastoresync.applying.template import Template
 from datastoresync.diffing.action import Action
 from datastoresync.diffing.diff import Diff
-from datastoresync.diffing.streaming import Streamed, is_streamed
+from datastoresync.diffing.streaming import Streamed
 
 
 @attrs.frozen(eq=False)
@@ -79,7 +79,7 @@ class ObjectTemplate(Template):
         if isinstance(returned, Result):
             return returned
         if verb == "create" and isinstance(returned, cls):
-            return Result("succeeded", made=returned)
+            return Result("succeeded", created=returned)
         return succeeded()
 
     def plan(self, diff: Diff) -> Plan:
@@ -91,7 +91,7 @@ class ObjectTemplate(Template):
                 yield from self._steps(group, diff)
             yield from following
 
-        return Plan(diff, Streamed(steps) if is_streamed(diff) else tuple(steps()))
+        return Plan(diff, Streamed(steps) if diff.streamed else tuple(steps()))
 
     def _steps(self, group: Sequence[Action], diff: Diff) -> Iterator[Step]:
         first = group[0]
@@ -113,7 +113,7 @@ class ObjectTemplate(Template):
 
     def _update(self, diff: Diff, methods: Methods, _: str, actions: Sequence[Action]) -> Result:
         changed = {action.attr: action.value for action in actions if action.verb == "update"}
-        one = next(one for one in diff.compared if one.name == actions[0].branch)
+        one = next(one for one in diff.branch_diffs if one.name == actions[0].branch)
         for (_, _, attr), members in members_together(actions).items():
             changed[attr] = whole_update(one, members).value
         return self.outcome("update", methods.cls, self.call_update(actions[0].dest, changed))

@@ -17,7 +17,7 @@ from datastoresync.diffing.branch_diff import BranchDiff
 from datastoresync.diffing.diff import Diff
 from datastoresync.diffing.equality import equal, members_of, membership_changes
 from datastoresync.diffing.hierarchy import Hierarchy, in_order
-from datastoresync.diffing.streaming import Streamed, is_streamed
+from datastoresync.diffing.streaming import Streamed
 
 Place = tuple[str, Any]
 
@@ -155,7 +155,7 @@ class Plan:
         """What will be done, in order: members are united into updates where a template has only those."""
         steps = self.steps
         actions = Streamed(lambda: (action for step in steps for action in step.actions))
-        return actions if is_streamed(self.diff) else tuple(actions)
+        return actions if self.diff.streamed else tuple(actions)
 
     @property
     def unhandled(self) -> Counter[str]:
@@ -192,7 +192,7 @@ class Plan:
                     yield from (Step(name, call, tuple(some), batch=True) for some in _batches(group, size, diff))
             yield from following
 
-        return cls(diff, Streamed(steps) if is_streamed(diff) else tuple(steps()))
+        return cls(diff, Streamed(steps) if diff.streamed else tuple(steps()))
 
 
 def _batches(actions: Iterable[Action], size: int, diff: Diff) -> Iterator[list[Action]]:
@@ -255,8 +255,8 @@ def _united(
 
     In a streamed diff these stand together, object by object.
     """
-    sides = {one.name: one for one in diff.compared}
-    if is_streamed(diff):
+    sides = {one.name: one for one in diff.branch_diffs}
+    if diff.streamed:
         return by_object(actions, lambda some: _united_at_once(some, sides, look_up))
     return _united_at_once(actions, sides, look_up)
 
@@ -331,9 +331,9 @@ def ordered(diff: Diff) -> Sequence[Action]:
     Deletions go the other way round. A circle is broken where it closes. A streamed diff has no such branch, and keeps
     its order.
     """
-    if is_streamed(diff):
+    if diff.streamed:
         return Streamed(diff.__iter__, len(diff))
-    own = {one.name: one for one in diff.compared if _own_references(one)}
+    own = {one.name: one for one in diff.branch_diffs if _own_references(one)}
     if not own or diff.arranged:
         return list(diff)
     actions: list[Action] = []

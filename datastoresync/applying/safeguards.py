@@ -33,7 +33,7 @@ def dangling(diff: Diff, allowed: int) -> Iterator[str]:
         allowed: How many of an attribute may lead nowhere.
     """
     created: defaultdict[str, set[Any]] = defaultdict(set)
-    branches = {one.name: one for one in diff.compared}
+    branches = {one.name: one for one in diff.branch_diffs}
     references = {name: _references(one, diff) for name, one in branches.items()}
     if not any(references.values()):
         return
@@ -188,7 +188,7 @@ def violations(diff: Diff, limits: Limits | None = None) -> tuple[str, ...]:
     """Return a sentence for each reason not to apply a diff; none if it may be applied."""
     limits = limits or DEFAULT_LIMITS
     around = (side for hierarchy in diff.hierarchies for side in hierarchy.sides.values())
-    for side in chain(*(one.both for one in diff.compared), around):  # a part of it may have been applied before
+    for side in chain(*(one.both for one in diff.branch_diffs), around):  # a part of it may have been applied before
         side.settle()
     created: Counter[str] = Counter()
     removed: Counter[str] = Counter()
@@ -207,9 +207,9 @@ def violations(diff: Diff, limits: Limits | None = None) -> tuple[str, ...]:
                 updated[branch].update(map(attrgetter("idnumber"), block))
                 if verb == "remove" or any(map(is_membership, map(attrgetter("old_value"), block))):
                     removed[branch] += sum(map(_removals, block))
-    unknown = branches - {one.name for one in diff.compared}
+    unknown = branches - {one.name for one in diff.branch_diffs}
     found = [f"{name}: its actions come from no comparison: use a - b" for name in sorted(unknown)]
-    for one in diff.compared:
+    for one in diff.branch_diffs:
         found += _of_branch(one, limits, created[one.name], removed[one.name], deleted[one.name], updated[one.name])
     found.extend(dangling(diff, limits.dangling))
     return tuple(found)

@@ -8,22 +8,21 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import chain, compress, repeat
 from operator import attrgetter, is_
-from typing import Any, Literal
+from typing import Any, Literal, Unpack
 
 import attrs
 
+from datastoresync.applying.options import ApplyKeywords, ApplyOptions
 from datastoresync.applying.plan import Plan, Step, by_object, followers, members_together, ordered, whole_update
 from datastoresync.applying.report import Report
 from datastoresync.applying.reporter import Reporter
 from datastoresync.applying.result import Result, Results, Status
-from datastoresync.applying.safeguards import Limits, check
 from datastoresync.applying.template import Run
 from datastoresync.diffing.action import Action
 from datastoresync.diffing.diff import Diff
 from datastoresync.diffing.equality import equal, is_membership
-from datastoresync.diffing.filters import Filter
 from datastoresync.diffing.side import Side
-from datastoresync.diffing.streaming import Streamed, is_streamed
+from datastoresync.diffing.streaming import Streamed
 from datastoresync.errors import DeclarationError
 from datastoresync.syncers.change_batch import ChangeBatch, Column, parted
 from datastoresync.syncers.changes import AppliesChanges, Change, Outcome, Outcomes, Same, Table
@@ -159,7 +158,7 @@ class ChangeFactory:
 
     def __init__(self, diff: Diff, stored: Mapping[str, Stored]) -> None:
         self._stored = stored
-        self._sides = {one.name: one.both for one in diff.compared}
+        self._sides = {one.name: one.both for one in diff.branch_diffs}
 
     def change(self, action: Action) -> Change:
         """Make one change."""
@@ -266,18 +265,8 @@ class StoreTemplate:
         self.stored = stored
         self.reporters = list(reporters)
 
-    def apply(
-        self,
-        diff: Diff,
-        *,
-        mock: bool = False,
-        limits: Limits | None = None,
-        only: Filter = None,
-        exclude: Filter = None,
-        on_error: str | None = None,
-        reporters: Iterable[Reporter] = (),
-    ) -> Report:
-        """Carry out a diff in one transaction; the arguments are those of `Template.apply`.
+    def apply(self, diff: Diff, **keywords: Unpack[ApplyKeywords]) -> Report:
+        """Carry out a diff in one transaction; the keywords are those of `Template.apply`.
 
         Raises:
             SafeguardError: if it would do more than the limits allow.
@@ -285,15 +274,16 @@ class StoreTemplate:
             SyncerError: if the store is not there, or lacks a table or a column.
             SyncInterrupted: on Ctrl-C, with everything as it was; if it came too late for that, the report says so.
         """
-        if on_error not in (None, "stop"):
-            message = f"a store takes all changes in one transaction, so on_error can only be 'stop' (got {on_error!r})"
+        options = ApplyOptions(**keywords)
+        if options.on_error not in (None, "stop"):
+            got = repr(options.on_error)
+            message = f"a store takes all changes in one transaction, so on_error can only be 'stop' (got {got})"
             raise DeclarationError(message)
-        diff = diff.filtered(only, exclude)
-        check(diff, limits)
+        diff = options.checked(diff)
         started = time.perf_counter()
         alone, following = followers(ordered(diff), diff)
         actions = self._united(alone, diff)
-        run = Run(diff, [*self.reporters, *reporters], mock=mock)
+        run = Run(diff, [*self.reporters, *options.reporters], mock=options.mock)
         run.tell("start", Plan(diff, Streamed(lambda: chain(map(self._step, actions), following))))
         if run.unheard:
             self._at_once(run, actions)
@@ -312,7 +302,7 @@ class StoreTemplate:
         """Let the store have the changes; return what became of each action."""
         if run.mock or not actions:
             return (Result("succeeded", "mock", action, action.method) for action in actions)
-        streamed = is_streamed(run.diff)
+        streamed = run.diff.streamed
         changes = Changes(actions, ChangeFactory(run.diff, self.stored), streamed=streamed)
         outcomes = self._outcomes(run, actions, changes)
         told: Iterable[Action | None] = changes.again(run.warnings) if streamed else actions
@@ -357,9 +347,9 @@ class StoreTemplate:
 
         In a streamed diff these stand together, object by object.
         """
-        if not is_streamed(diff) and _MEMBERS.isdisjoint(map(attrgetter("verb"), actions)):
+        if not diff.streamed and _MEMBERS.isdisjoint(map(attrgetter("verb"), actions)):
             return actions
-        sides = {one.name: one for one in diff.compared}
+        sides = {one.name: one for one in diff.branch_diffs}
 
         def united(some: Sequence[Action]) -> Iterator[Action]:
             together = members_together(some)
@@ -370,4 +360,4 @@ class StoreTemplate:
                 elif place in together:
                     yield whole_update(sides[action.branch], together.pop(place))
 
-        return Streamed(lambda: by_object(actions, united)) if is_streamed(diff) else list(united(actions))
+        return Streamed(lambda: by_object(actions, united)) if diff.streamed else list(united(actions))

@@ -8,20 +8,17 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from types import FrameType
-from typing import Any, Literal, TypeVar
+from typing import Any, TypeVar, Unpack
 
 import attrs
 
+from datastoresync.applying.options import ApplyKeywords, ApplyOptions, OnError
 from datastoresync.applying.plan import Dependents, Plan, Step
 from datastoresync.applying.report import Report, Tally
 from datastoresync.applying.reporter import Reporter
 from datastoresync.applying.result import Result, Results, Status, failed, reason_of, succeeded
-from datastoresync.applying.safeguards import Limits, check
 from datastoresync.diffing.action import Action
 from datastoresync.diffing.diff import Diff
-from datastoresync.diffing.filters import Filter
-from datastoresync.diffing.folding import fold_together
-from datastoresync.diffing.streaming import is_streamed
 from datastoresync.errors import DeclarationError, SyncInterrupted
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -59,46 +56,27 @@ class Template:
     `skipped`, or a list of them. ``on_error`` is ``"continue"`` or ``"stop"``; ``reporters`` hear of everything.
     """
 
-    on_error: Literal["continue", "stop"] = "continue"
+    on_error: OnError = "continue"
     reporters: Sequence[Reporter] = ()
 
     def __init__(self) -> None:
         """Make a template; there is nothing to set up."""
 
-    def apply(
-        self,
-        diff: Diff,
-        *,
-        mock: bool = False,
-        limits: Limits | None = None,
-        only: Filter = None,
-        exclude: Filter = None,
-        on_error: Literal["continue", "stop"] | None = None,
-        reporters: Iterable[Reporter] = (),
-    ) -> Report:
+    def apply(self, diff: Diff, **keywords: Unpack[ApplyKeywords]) -> Report:
         """Carry out a diff, and fold what succeeded into the destination; the same as ``diff | template``.
 
         Args:
             diff: What to do.
-            mock: Walks through it all and calls nothing.
-            limits: What this run may change, if more or less than usual.
-            only: The actions that are meant; see `Diff.only`.
-            exclude: The actions that are not.
-            on_error: Whether to go on after a failure; None for the template's own choice.
-            reporters: Who else is to hear of it.
+            keywords: ``mock``, ``limits``, ``only``, ``exclude``, ``on_error`` and ``reporters``; see `ApplyOptions`.
 
         Raises:
             SafeguardError: if it would do more than the limits allow; nothing was changed.
             SyncInterrupted: on Ctrl-C, after the action in flight, with the report of what was done.
         """
-        diff = diff.filtered(only, exclude)
-        check(diff, limits)
-        choice = on_error or self.on_error
-        if choice not in ("continue", "stop"):
-            message = f"on_error is 'continue' or 'stop' (got {choice!r})"
-            raise DeclarationError(message)
-        run = Run(diff, [*self.reporters, *reporters], mock=mock)
-        return run.carry_out(self.plan(diff), stop=choice == "stop")
+        options = ApplyOptions(**keywords)
+        diff, stop = options.checked(diff), options.stops(self.on_error)
+        run = Run(diff, [*self.reporters, *options.reporters], mock=options.mock)
+        return run.carry_out(self.plan(diff), stop=stop)
 
     def plan(self, diff: Diff) -> Plan:
         """Return which methods are called for which actions, in order."""
@@ -112,7 +90,7 @@ class Run:
         self.diff = diff
         self.reporters = reporters
         self.mock = mock
-        self.tally = Tally(streamed=is_streamed(diff))
+        self.tally = Tally(streamed=diff.streamed)
         self.warnings: list[str] = []
         self.interrupted = False
         self.dependents = Dependents(diff) if diff.nested else None
@@ -167,11 +145,11 @@ class Run:
         """Keep the results of a whole run that is `unheard`, and fold the actions that were done."""
         self.together = results
         try:
-            for action in fold_together(self.diff, done):
+            for action in self.diff.fold_all(done):
                 self._fold(action, None)
         except Exception as error:  # noqa: BLE001 - as in `_fold`
             self.warnings.append(f"all is done, but not all of it is in memory: {reason_of(error)}; import again")
-            for one in self.diff.compared:
+            for one in self.diff.branch_diffs:
                 if one.right.folded_all is not None:
                     one.right.folded_all()
 
@@ -183,14 +161,14 @@ class Run:
                 if result.status == "succeeded" and result.action is not None and result.action.verb == "old":
                     self.deleted.add((result.action.branch, result.action.idnumber))
             if result.status == "succeeded" and result.action is not None and not self.mock:
-                self._fold(result.action, result.made)
+                self._fold(result.action, result.created)
             self.tally.add(result)
             if self.reporters:
                 self.tell("result", result)
 
-    def _fold(self, action: Action, made: Any) -> None:
+    def _fold(self, action: Action, created: Any) -> None:
         try:
-            self.diff.fold(action, made)
+            self.diff.fold(action, created)
         except Exception as error:  # noqa: BLE001 - it is done: the report says so, and that memory does not show it
             self.warnings.append(f"{action.message} is done, but not in memory: {reason_of(error)}; import again")
 
@@ -221,7 +199,7 @@ class Run:
         except Exception as error:  # noqa: BLE001 - whatever a template raises is this action's failure, not the run's
             results = [Result("failed", reason_of(error), error=error) for _ in step.actions]
         return [
-            Result(one.status, one.reason, action, step.method, one.error, one.skip_children, one.made)
+            Result(one.status, one.reason, action, step.method, one.error, one.skip_children, one.created)
             for one, action in zip(results, step.actions, strict=True)
         ]
 

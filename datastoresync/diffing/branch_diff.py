@@ -41,7 +41,7 @@ class BranchDiff:
         engine: The engine's name.
         candidates: How many pairs the engine named.
         pairs: How many keys both sides have.
-        why: Why this engine ran.
+        reason: Why this engine ran.
         carried_out: The idnumbers of what was done already, by verb; all parts of one diff share it.
     """
 
@@ -51,7 +51,7 @@ class BranchDiff:
     engine: str = ""
     candidates: int = 0
     pairs: int = 0
-    why: str = ""
+    reason: str = ""
     carried_out: defaultdict[str, set[Any]] = attrs.field(factory=lambda: defaultdict(set))
 
     @property
@@ -78,19 +78,19 @@ def materialize_pairs(left: Side, right: Side, candidates: Candidates) -> list[B
 
 
 def actions_between(
-    compared: BranchDiff, candidates: Candidates, read: Iterable[Block] | None = None
+    branch_diff: BranchDiff, candidates: Candidates, read: Iterable[Block] | None = None
 ) -> tuple[Iterator[Action], Iterator[Action], Iterator[Action]]:
     """Return what the right side must do to become the left one: creations, updates, deletions, each sorted by key.
 
     Args:
-        compared: The branch.
+        branch_diff: The branch.
         candidates: Where its sides may differ.
         read: The values of the candidates' pairs, if they were read before.
 
     Raises:
         ComparisonError: while the updates are gone through, if values do not let themselves be compared.
     """
-    left, right, branch = compared.left, compared.right, compared.name
+    left, right, branch = branch_diff.left, branch_diff.right, branch_diff.name
     new: Iterator[Action]
     old: Iterator[Action]
     if candidates.streamed:  # which is not read ahead
@@ -99,7 +99,7 @@ def actions_between(
     else:
         new = _alone("new", branch, candidates.created(left), "sources")
         old = _alone("old", branch, candidates.deleted(right), "dests")
-    return new, _updates(compared, candidates.read(left, right) if read is None else read), old
+    return new, _updates(branch_diff, candidates.read(left, right) if read is None else read), old
 
 
 def _alone(verb: str, branch: str, pairs: Iterator[tuple[Any, Any]], side: str) -> Iterator[Action]:
@@ -109,7 +109,7 @@ def _alone(verb: str, branch: str, pairs: Iterator[tuple[Any, Any]], side: str) 
         yield from actions_of(verb, branch, keys, **{side: items})
 
 
-def _updates(compared: BranchDiff, read: Iterable[Block]) -> Iterator[Action]:
+def _updates(branch_diff: BranchDiff, read: Iterable[Block]) -> Iterator[Action]:
     for block in read:
         values = [block.columns[place][1][index] for index, place in block.unlike]
         old_values = [block.columns[place][2][index] for index, place in block.unlike]
@@ -117,7 +117,7 @@ def _updates(compared: BranchDiff, read: Iterable[Block]) -> Iterator[Action]:
         if _EXACT.issuperset(types) and all(map(is_, types, map(type, old_values))):
             yield from actions_of(
                 "update",
-                compared.name,
+                branch_diff.name,
                 [block.keys[index] for index, _ in block.unlike],
                 names=[block.columns[place][0] for _, place in block.unlike],
                 values=values,
@@ -128,7 +128,7 @@ def _updates(compared: BranchDiff, read: Iterable[Block]) -> Iterator[Action]:
             continue
         for (index, place), value, old_value in zip(block.unlike, values, old_values, strict=True):
             name = block.columns[place][0]
-            where = (compared.name, block.keys[index], name)
+            where = (branch_diff.name, block.keys[index], name)
             objects = (block.left[index], block.right[index])
             if type(value) is type(old_value) and type(value) in _EXACT:
                 yield Action("update", *where, value, old_value, *objects)
@@ -137,8 +137,9 @@ def _updates(compared: BranchDiff, read: Iterable[Block]) -> Iterator[Action]:
                 changes = _changes(where, value, old_value, objects)
             except Exception as error:
                 message = (
-                    f"{compared.right.name}[{block.keys[index]!r}].{name} cannot be compared with what is in "
-                    f"{compared.left.name}: {type(error).__name__}: {error}; give it a type whose `==` is true or false"
+                    f"{branch_diff.right.name}[{block.keys[index]!r}].{name} cannot be compared with what is in "
+                    f"{branch_diff.left.name}: {type(error).__name__}: {error}; "
+                    "give it a type whose `==` is true or false"
                 )
                 raise ComparisonError(message) from error
             yield from changes
@@ -153,12 +154,12 @@ def _changes(where: tuple[str, Any, str], value: Any, old_value: Any, objects: t
     return [] if equal(value, old_value) else [Action("update", *where, value, old_value, *objects)]
 
 
-def moves_between(hierarchies: Hierarchies, compared: Sequence[BranchDiff]) -> list[Action]:
+def moves_between(hierarchies: Hierarchies, branch_diffs: Sequence[BranchDiff]) -> list[Action]:
     """Return what the fields that hold children must lose and gain, for children of both sides with other parents.
 
     The children that one side alone has come and go with their own actions.
     """
-    sides = {one.name: (one.left, one.right) for one in compared}
+    sides = {one.name: (one.left, one.right) for one in branch_diffs}
     left, right = hierarchies
     actions = []
     for branch, keys in _held_otherwise(sides).items():
@@ -200,10 +201,10 @@ def _members(side: Side, child: str, key: Any) -> Collection[Any]:
 
 
 def actions_in_order(
-    actions: Iterable[Action], compared: Sequence[BranchDiff], hierarchies: Hierarchies | None = None
+    actions: Iterable[Action], branch_diffs: Sequence[BranchDiff], hierarchies: Hierarchies | None = None
 ) -> tuple[Action, ...]:
     """Put creations first, parents before children, then updates, then deletions, children before parents."""
-    ranks = ranks_of(compared)
+    ranks = ranks_of(branch_diffs)
     place = cache(lambda verb, branch: place_of(verb, branch, ranks))
     ordered = sorted(actions, key=lambda action: place(action.verb, action.branch))
     if not _OF_MEMBERS.isdisjoint(map(attrgetter("verb"), ordered)):
@@ -223,9 +224,9 @@ def members_in_order(actions: Iterable[Action]) -> Iterator[Action]:
         yield from group if place is None else sorted(group, key=lambda action: action.verb)
 
 
-def ranks_of(compared: Sequence[BranchDiff]) -> dict[str, int]:
+def ranks_of(branch_diffs: Sequence[BranchDiff]) -> dict[str, int]:
     """Return where each branch stands, parents and what is referred to before the others."""
-    return {name: rank for rank, name in enumerate(_branch_order(compared))}
+    return {name: rank for rank, name in enumerate(_branch_order(branch_diffs))}
 
 
 def place_of(verb: str, branch: str, ranks: Mapping[str, int]) -> tuple[int, int]:
@@ -264,11 +265,11 @@ def _by_depth(actions: list[Action], hierarchies: Hierarchies) -> None:
             actions[place] = action
 
 
-def _branch_order(compared: Sequence[BranchDiff]) -> list[str]:
-    after: dict[str, set[str]] = {one.name: set() for one in compared}
-    for one in compared:
+def _branch_order(branch_diffs: Sequence[BranchDiff]) -> list[str]:
+    after: dict[str, set[str]] = {one.name: set() for one in branch_diffs}
+    for one in branch_diffs:
         for side in (one.left, one.right):
             after[one.name].update(name for name in side.references.values() if name != one.name)
             for child in side.children:
                 after.setdefault(child, set()).add(one.name)
-    return in_order([one.name for one in compared], after, circles=True)
+    return in_order([one.name for one in branch_diffs], after, circles=True)

@@ -87,16 +87,16 @@ class Candidates:
         new: Keys that only the left side has, sorted.
         old: Keys that only the right side has, sorted.
         pairs: ``(key, left, right)`` for keys of both whose objects may differ, sorted by key.
-        compared: How many keys both sides have.
-        why: Why this engine ran, in a few words.
+        matched: How many keys both sides have.
+        reason: Why this engine ran, in a few words.
         engine: Which one it was, if it is another one than was asked.
     """
 
     new: Sequence[Any]
     old: Sequence[Any]
     pairs: Sequence[Triple]
-    compared: int
-    why: str
+    matched: int
+    reason: str
     engine: str = ""
 
     streamed = False

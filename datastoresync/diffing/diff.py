@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from itertools import chain, islice
-from typing import Any, Self, overload
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from importlib import import_module
+from itertools import chain, groupby, islice
+from operator import attrgetter
+from typing import Any, Protocol, Self, TypedDict, TypeVar, overload
 
 import attrs
 
@@ -23,35 +25,35 @@ from datastoresync.diffing.filters import Filter, predicate
 from datastoresync.diffing.flags import Exclusion, Flags
 from datastoresync.diffing.hierarchy import Hierarchy, scope_of
 from datastoresync.diffing.nested import Node, Siblings, in_tree_order, nodes_of
-from datastoresync.diffing.pipe import Applies, R_co, template_of
 from datastoresync.diffing.schema_check import check_attributes, check_types, refuse
 from datastoresync.diffing.side import Side
 from datastoresync.diffing.streaming import StreamedActions, StreamedPart
+from datastoresync.errors import ComparisonError, TemplateError
 from datastoresync.printing.outline import Outline
-from datastoresync.printing.show import Shown
+from datastoresync.printing.show import Printable
 from datastoresync.printing.text import clipped, counted, visible
 
 
-def explained(compared: Sequence[BranchDiff], left_out: Counter[str]) -> str:
+def explained(branch_diffs: Sequence[BranchDiff], left_out: Counter[str]) -> str:
     """Return which engine compared each branch and why, what it had to look at, and what is in memory and why.
 
     Args:
-        compared: The branches.
+        branch_diffs: The branches that were compared.
         left_out: How many actions of each verb flags left out.
     """
-    if not compared:
+    if not branch_diffs:
         return "nothing was compared"
     lines = []
-    for one in compared:
+    for one in branch_diffs:
         left, right = one.sizes
         lines.append(
-            f"{one.name or one.right.owner}: {one.engine} engine, since {one.why}; {counted(left, 'object')} "
+            f"{one.name or one.right.owner}: {one.engine} engine, since {one.reason}; {counted(left, 'object')} "
             f"against {right:,}, {one.pairs:,} in both, {one.candidates:,} of them worth a look; "
             f"attributes: {', '.join(one.right.attributes) or 'none'}"
         )
-        lines += [f"  {side.name} is in memory: {side.why}" for side in one.both if side.why]
-    named = {one.name for one in compared}
-    apart = [f"{one.name}: what it holds of {child}" for one in compared for child in one.right.held - named]
+        lines += [f"  {side.name} is in memory: {side.reason}" for side in one.both if side.reason]
+    named = {one.name for one in branch_diffs}
+    apart = [f"{one.name}: what it holds of {child}" for one in branch_diffs for child in one.right.held - named]
     lines += [f"not compared: {what}" for what in sorted(apart)]
     if left_out:
         lines.append("left out by flags: " + " ".join(f"{verb}={count}" for verb, count in left_out.items()))
@@ -62,22 +64,70 @@ Progress = Callable[[str, int, int], Any]
 """Hears how far a run is: the stage, ``"diff"`` or ``"sync"``, how many are done, and how many there are."""
 
 
+class DiffKeywords(TypedDict, total=False):
+    """The keywords of every comparison of branches or trees, for type checkers and editors; see `Tree.diff`."""
+
+    only: Filter
+    exclude: Filter
+    flags: Flags | None
+    progress: Progress | None
+
+
+R_co = TypeVar("R_co", covariant=True)
+
+
+class Applies(Protocol[R_co]):
+    """The right operand of ``|``: anything with a method ``apply`` that takes a diff."""
+
+    def apply(self, diff: Any, /) -> R_co:
+        """Carry out a diff."""
+        ...
+
+
+def template_of(template: Any) -> Any:
+    """Return the template itself, an instance of the class, or the one that an import string names.
+
+    Raises:
+        TemplateError: if that has no ``apply``, or the import string names nothing.
+    """
+    found = template
+    if isinstance(found, str):
+        module, dot, name = found.replace(":", ".").rpartition(".")
+        if not dot:
+            message = f"{template!r} is no import string: write 'package.module.Template'"
+            raise TemplateError(message)
+        try:
+            found = getattr(import_module(module), name)
+        except (ImportError, AttributeError) as error:
+            message = f"{template!r} leads nowhere: {error}"
+            raise TemplateError(message) from error
+    if isinstance(found, type):
+        if not callable(getattr(found, "apply", None)):
+            message = f"{found.__name__} is no template: make it a subclass of datastoresync.Template"
+            raise TemplateError(message)
+        found = found()
+    if not callable(getattr(found, "apply", None)):
+        message = f"a template, its class or its import string goes right of `|` (got {template!r})"
+        raise TemplateError(message)
+    return found
+
+
 @attrs.frozen(eq=False, repr=False)
-class Diff(Shown):
+class Diff(Printable):
     """The actions that make a destination become its source: creations, then updates, then deletions.
 
     It is iterable, sized, indexable, true if anything differs, and frozen. Two diffs are equal if their actions are.
 
     Args:
         actions: In the order in which they are carried out.
-        compared: The branches that were compared.
+        branch_diffs: The branches that were compared.
         hierarchies: Whose child each object of the source, and of the destination, is.
         exclusion: What flags left out.
         arranged: Whether the order of the actions is somebody's choice, which a plan must keep.
     """
 
     actions: Sequence[Action]
-    compared: tuple[BranchDiff, ...] = ()
+    branch_diffs: tuple[BranchDiff, ...] = ()
     hierarchies: tuple[Hierarchy, Hierarchy] = attrs.field(default=(Hierarchy({}), Hierarchy({})))
     exclusion: Exclusion | None = None
     arranged: bool = False
@@ -85,7 +135,7 @@ class Diff(Shown):
 
     @_by_name.default
     def _by_their_names(self) -> dict[str, BranchDiff]:
-        return {one.name: one for one in self.compared}
+        return {one.name: one for one in self.branch_diffs}
 
     @classmethod
     def between(
@@ -127,27 +177,27 @@ class Diff(Shown):
             chosen = engine or engine_of(left, right)
             candidates = chosen.candidates(left, right)
             read = materialize_pairs(left, right, candidates)
-            problems += check_types(left, right, read or candidates.read(left, right), compared=candidates.compared)
+            problems += check_types(left, right, read or candidates.read(left, right), matched=candidates.matched)
             sizes = (len(left.objects), len(right.objects))
-            about = (candidates.engine or chosen.name, len(candidates.pairs), candidates.compared, candidates.why)
+            about = (candidates.engine or chosen.name, len(candidates.pairs), candidates.matched, candidates.reason)
             found.append((BranchDiff(left, right, sizes, *about), candidates, read))
             if progress is not None and any(sizes):
                 done += sizes[0] + sizes[1]
                 progress("diff", done, total)
         refuse(problems)
-        compared = tuple(one for one, *_ in found)
+        branch_diffs = tuple(one for one, *_ in found)
         own = (chain(*actions_between(*one)) for one in found if not one[1].streamed)
-        actions: Iterable[Action] = chain(*own, moves_between(hierarchies, compared))
+        actions: Iterable[Action] = chain(*own, moves_between(hierarchies, branch_diffs))
         exclusion = Exclusion(by_name, hierarchies, flags)
         if exclusion.flagged:
             actions = [action for action in actions if exclusion.keeps(action)]
-        ordered: Sequence[Action] = actions_in_order(actions, compared, hierarchies)
+        ordered: Sequence[Action] = actions_in_order(actions, branch_diffs, hierarchies)
         parts = [StreamedPart(one, candidates) for one, candidates, _ in found if candidates.streamed]
         if parts:
-            ordered = StreamedActions(parts, ordered, ranks_of(compared))
+            ordered = StreamedActions(parts, ordered, ranks_of(branch_diffs))
             if exclusion.flagged:
                 ordered = ordered.where(exclusion.keeps_streamed)
-        return cls(ordered, compared, hierarchies, exclusion)
+        return cls(ordered, branch_diffs, hierarchies, exclusion)
 
     @property
     def streamed(self) -> bool:
@@ -190,13 +240,13 @@ class Diff(Shown):
 
     def inverse(self) -> Diff:
         """Return the diff that undoes this one; the same as ``-diff``, and equal to ``dest - source``."""
-        compared = tuple(one.inverse() for one in self.compared)
+        branch_diffs = tuple(one.inverse() for one in self.branch_diffs)
         hierarchies = self.hierarchies[::-1]
         if isinstance(self.actions, StreamedActions):
-            others = actions_in_order((action.inverse() for action in self.actions.others), compared, hierarchies)
-            return Diff(self.actions.inverse(others, ranks_of(compared)), compared, hierarchies)
-        actions = actions_in_order((action.inverse() for action in self.actions), compared, hierarchies)
-        return Diff(actions, compared, hierarchies)
+            others = actions_in_order((action.inverse() for action in self.actions.others), branch_diffs, hierarchies)
+            return Diff(self.actions.inverse(others, ranks_of(branch_diffs)), branch_diffs, hierarchies)
+        actions = actions_in_order((action.inverse() for action in self.actions), branch_diffs, hierarchies)
+        return Diff(actions, branch_diffs, hierarchies)
 
     def __neg__(self) -> Diff:
         return self.inverse()
@@ -226,7 +276,7 @@ class Diff(Shown):
     def _predicate(self, terms: Sequence[Filter]) -> Any:
         attributes = {
             one.name: sorted({name for side in (one.left, one.right) for name in (*side.attributes, *side.holding)})
-            for one in self.compared
+            for one in self.branch_diffs
         }
         return predicate(terms, branches=list(attributes), attributes=attributes)
 
@@ -257,7 +307,7 @@ class Diff(Shown):
     @property
     def children(self) -> tuple[Node, ...]:
         """What differs, as a tree: the objects that are below no other, each with those below it."""
-        sides = _by_name([(one.left, one.right) for one in self.compared])
+        sides = _by_name([(one.left, one.right) for one in self.branch_diffs])
         for mine, hierarchy in zip(sides, self.hierarchies, strict=True):
             mine.update(hierarchy.sides)
         return nodes_of(self.actions, sides, self.hierarchies)
@@ -273,50 +323,61 @@ class Diff(Shown):
     @property
     def title(self) -> str:
         """What is compared with what, as far as it has names."""
-        names = {(one.left.tree, one.right.tree) for one in self.compared}
+        names = {(one.left.tree, one.right.tree) for one in self.branch_diffs}
         left, right = names.pop() if len(names) == 1 else ("", "")
         return f"{left or 'source'} - {right or 'dest'}"
 
     def explain(self) -> str:
         """Return which engine compared each branch and why, and what it had to look at."""
-        return explained(self.compared, self.left_out)
+        return explained(self.branch_diffs, self.left_out)
 
     def values(self, action: Action) -> dict[str, Any]:
         """Return all that is synced of an action's object, as the source has it, or the destination for ``old``."""
-        compared = self._compared(action)
-        side = compared.right if action.verb == "old" else compared.left
+        branch_diff = self._branch_diff(action)
+        side = branch_diff.right if action.verb == "old" else branch_diff.left
         item = action.dest if action.verb == "old" else action.source
         return {name: side.read(action.idnumber, item, name) for name in side.attributes}
 
-    def fold(self, action: Action, made: Any = None) -> None:
+    def fold(self, action: Action, created: Any = None) -> None:
         """Note in the destination's branch, in memory, that an action was carried out.
 
         Args:
             action: What was done.
-            made: The object that the destination made of a new one, if it gives one.
+            created: The object that a template returned for a new one, if any.
         """
-        compared = self._compared(action)
+        branch_diff = self._branch_diff(action)
         if self.streamed:
-            if compared.right.folded_all is not None:
-                compared.right.folded_all()
+            if branch_diff.right.folded_all is not None:
+                branch_diff.right.folded_all()
             return
-        compared.carried_out[action.verb].add(action.idnumber)
-        if compared.right.fold is None:
+        branch_diff.carried_out[action.verb].add(action.idnumber)
+        if branch_diff.right.fold is None:
             return
         values: dict[str, Any] = {}
         if action.verb == "new":
-            values = self.values(action) if made is None else {}
-            for field in compared.left.holding if compared.right.sparse and made is None else ():
-                values[field] = type(compared.left.read(action.idnumber, action.source, field))()  # no children yet
+            values = self.values(action) if created is None else {}
+            for field in branch_diff.left.holding if branch_diff.right.sparse and created is None else ():
+                values[field] = type(branch_diff.left.read(action.idnumber, action.source, field))()  # no children yet
         elif action.verb in ("add", "remove") and action.source is not None:
-            values = {action.attr: compared.left.read(action.idnumber, action.source, action.attr)}
+            values = {action.attr: branch_diff.left.read(action.idnumber, action.source, action.attr)}
         child = self.hierarchies[1].child_branch(action.branch, action.attr) if action.verb == "update" else None
         if child is not None:  # a child that could not be created is not there to be held
             there = self.hierarchies[1].sides[child].objects
             action = attrs.evolve(action, value=[member for member in action.value or () if member in there])
-        compared.right.fold(action, values, made)
+        branch_diff.right.fold(action, values, created)
         if action.verb in ("new", "old"):
             self._fold_into_parent(action)
+
+    def fold_all(self, actions: Iterable[Action]) -> Iterator[Action]:
+        """Note that actions were carried out, many at once; yield those that the caller must `fold` one by one.
+
+        Nothing is noted of those that are yielded. The others are noted as `fold` would.
+        """
+        for (branch, verb), group in groupby(actions, key=attrgetter("branch", "verb")):
+            some = list(group)
+            branch_diff = None if self.nested or self.streamed else self._by_name.get(branch)
+            if branch_diff is None or not _fold_columns(branch_diff, verb, some):
+                yield from some
 
     def _fold_into_parent(self, action: Action) -> None:
         """Let the destination's parent hold a child that is new, and let go of one that is gone."""
@@ -329,7 +390,7 @@ class Diff(Shown):
             if right.fold is not None and not computed:
                 right.fold(Action(verb, branch, parent, field, action.idnumber), {}, None)
 
-    def _compared(self, action: Action) -> BranchDiff:
+    def _branch_diff(self, action: Action) -> BranchDiff:
         return self._by_name[action.branch]
 
     def __or__(self, template: Applies[R_co] | type[Applies[R_co]] | str) -> R_co:
@@ -357,7 +418,7 @@ class Diff(Shown):
             nodes = self.children
             nested = (node.__outline__() for node in nodes)
             return Outline(self.title, "diff", self.stat, lambda: nested, len(nodes), expanded=True)
-        groups: dict[str, list[Action]] = {one.name: [] for one in self.compared}
+        groups: dict[str, list[Action]] = {one.name: [] for one in self.branch_diffs}
         for action in islice(self.actions, _STREAMED) if self.streamed else self.actions:
             groups.setdefault(action.branch, []).append(action)
         changed = [(name, actions) for name, actions in groups.items() if actions]
@@ -368,6 +429,24 @@ class Diff(Shown):
 _LINES, _COLUMNS = 25, 100
 _STREAMED = 1000
 """Actions of a streamed diff that are there to look at."""
+
+
+def _fold_columns(branch_diff: BranchDiff, verb: str, actions: Sequence[Action]) -> bool:
+    """Note actions of one verb in one branch, column by column; return False if nothing was noted."""
+    left, fold_all = branch_diff.left, branch_diff.right.fold_all
+    if fold_all is None or verb not in ("new", "update", "old") or left.holding:
+        return False
+    columns: Mapping[str, Sequence[Any]] = {}
+    keys = [action.idnumber for action in actions]
+    if verb == "new":
+        try:
+            columns = left.columns(keys, [action.source for action in actions])
+        except ComparisonError:  # a property of one object raises now: folded alone, it says which
+            return False
+    if not fold_all(verb, actions, columns):
+        return False
+    branch_diff.carried_out[verb].update(keys)
+    return True
 
 
 def _by_name(pairs: Iterable[tuple[Side, Side]]) -> tuple[dict[str, Side], dict[str, Side]]:

@@ -10,13 +10,13 @@ from datastoresync.diffing.action import Action, counts_of, stat_of
 from datastoresync.diffing.hierarchy import Hierarchy, Place
 from datastoresync.diffing.side import Side
 from datastoresync.printing.outline import Outline
-from datastoresync.printing.show import Shown
+from datastoresync.printing.show import Printable
 
 Siblings = Callable[[str, Sequence["Node"]], Iterable["Node"]]
 """Takes a branch and the nodes of it that have one parent, and returns them in the order that is wanted."""
 
 
-class Node(Shown):
+class Node(Printable):
     """One object that differs, or something below it does.
 
     ``actions`` are its own; ``source`` and ``dest`` the objects, None where a side has none; ``children`` the nodes

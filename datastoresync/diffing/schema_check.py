@@ -102,7 +102,7 @@ def _keys_comparable(one: Any, other: Any) -> bool:
     return True
 
 
-def check_types(left: Side, right: Side, read: Iterable[Block], *, compared: int) -> list[str]:
+def check_types(left: Side, right: Side, read: Iterable[Block], *, matched: int) -> list[str]:
     """Return a sentence for each attribute whose values cannot be equal in some pair, with the first such pair.
 
     Only values that differ need a look: those whose types cannot be equal are never equal. Where no key is on both
@@ -111,14 +111,14 @@ def check_types(left: Side, right: Side, read: Iterable[Block], *, compared: int
     exempt = left.flexible | right.flexible
     names = [name for name in left.attributes if name not in exempt]
     problems: dict[str, str] = {}
-    for block in read if compared else blocks(left, right, _strangers(left, right)):
+    for block in read if matched else blocks(left, right, _strangers(left, right)):
         for index, place in block.unlike:
             name, values, old_values = block.columns[place]
             value, old_value = values[index], old_values[index]
             if type(value) is type(old_value) and type(value) in _PLAIN:
                 continue
             if name not in problems and name not in exempt and not comparable(value, old_value):
-                where = f" at idnumber {block.keys[index]!r}" if compared else ""
+                where = f" at idnumber {block.keys[index]!r}" if matched else ""
                 problems[name] = (
                     f"{name}: {_type(value)} in {left.name} and {_type(old_value)} in {right.name} "
                     f"({value!r} and {old_value!r}{where}): {_fix(name, left, right, value, old_value)}"

@@ -45,7 +45,7 @@ class Side:
             ``objects`` and ``referred`` then have it.
         unread: Whether there is something to import, and it never was.
         referred: The keys of the branches that ``references`` names, by branch, as far as they are known.
-        why: Why the objects are in memory, if they might have stayed rows somewhere.
+        reason: Why the objects are in memory, if they might have stayed rows somewhere.
         folded_all: Lets the branch know that actions were carried out that are too many to take in one by one.
     """
 
@@ -68,7 +68,7 @@ class Side:
     settle: Callable[[], None] = _nothing
     unread: bool = False
     referred: Mapping[str, Collection[Any]] = attrs.field(factory=dict)
-    why: str = ""
+    reason: str = ""
     folded_all: Callable[[], None] | None = None
 
     @property

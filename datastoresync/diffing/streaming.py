@@ -20,18 +20,18 @@ class StreamedPart:
     """One branch of a comparison whose candidates are streamed.
 
     Args:
-        compared: The branch.
+        branch_diff: The branch.
         candidates: What its engine found; iterating over it, or over its parts, asks the engine again.
         backwards: Whether the two sides have changed places since.
     """
 
-    compared: BranchDiff
+    branch_diff: BranchDiff
     candidates: Candidates
     backwards: bool = False
 
     def phases(self) -> list[Iterator[Action]]:
         """Return the creations, the updates and the deletions, each in the order of the keys."""
-        found = actions_between(self.compared, self.candidates)
+        found = actions_between(self.branch_diff, self.candidates)
         if not self.backwards:
             return list(found)
         return [members_in_order(action.inverse() for action in some) for some in reversed(found)]
@@ -195,8 +195,3 @@ class Streamed(Sequence[T]):
 
     def __repr__(self) -> str:
         return f"<Streamed{'' if self._length is None else f': {self._length:,} items'}>"
-
-
-def is_streamed(diff: Any) -> bool:
-    """Say whether the actions of a diff are made anew each time, since they may be too many for the memory."""
-    return bool(getattr(diff, "streamed", False))

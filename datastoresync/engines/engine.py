@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from importlib import import_module
 from itertools import chain, count
 from operator import itemgetter
 from typing import Any
@@ -15,7 +14,7 @@ from datastoresync.diffing.side import Side
 from datastoresync.engines.duckdb.connection import DuckDB
 from datastoresync.engines.duckdb.relation import LocalRelation
 from datastoresync.engines.duckdb.spool import Spool
-from datastoresync.engines.relation import CannotPushDown, Compared, Rows, Work
+from datastoresync.engines.relation import CannotPushDown, Compared, ComparedApart, Rows, Work
 from datastoresync.engines.table import TableObjects
 from datastoresync.printing.text import counted
 from datastoresync.syncers.records import Columns, Records
@@ -172,7 +171,7 @@ def _kept(table: TableObjects, rows: Rows, duckdb: DuckDB) -> TableObjects | Non
     from datastoresync.engines.duckdb.parquet import ColumnarRelation
 
     records = Records(table.relation.columns, chain([first], rows), lambda index: f"row {index + 1}")
-    relation = ColumnarRelation.of_records(duckdb, records, table.plain_layout)
+    relation = ColumnarRelation.of_records(duckdb, records, table.plain_schema)
     return table.over(relation)
 
 
@@ -392,9 +391,6 @@ class _StreamJoin(Candidates):
         return ((key, item) for key, item in table.pairs() if key not in both)
 
 
-_SERVED = "postgresql"
-
-
 class TableEngine:
     """Finds the rows that differ where they are, and makes objects of them.
 
@@ -403,13 +399,13 @@ class TableEngine:
     both sides are brought into memory.
 
     Args:
-        duckdb: How the embedded engine runs.
+        duckdb: How the embedded engine runs; options of another engine, and None, stand for the usual.
     """
 
     name = "table"
 
-    def __init__(self, duckdb: DuckDB) -> None:
-        self.bringer = Spool(duckdb)
+    def __init__(self, duckdb: DuckDB | None = None) -> None:
+        self.bringer = Spool(duckdb if isinstance(duckdb, DuckDB) else DuckDB())
 
     def candidates(self, left: Side, right: Side) -> Candidates:
         """Return where the two sides may differ."""
@@ -437,9 +433,8 @@ class TableEngine:
             return self._brought_together(lefts, rights, work, [])
         if mine.place == theirs.place:
             compared = mine.differing(theirs, work)
-        elif mine.engine == theirs.engine == _SERVED:
-            # It needs SQLAlchemy, which is there where such relations are.
-            compared = import_module("datastoresync.engines.postgresql.served").differing_far_apart(mine, theirs, work)
+        elif mine.engine == theirs.engine and isinstance(mine, ComparedApart):
+            compared = mine.differing_apart(theirs, work)
         else:
             return self._brought_together(lefts, rights, work, [])
         return paired(lefts, rights, compared, mine.engine, duckdb=self.bringer.duckdb)
@@ -474,7 +469,7 @@ class TableEngine:
 
     def _local(self, table: TableObjects, notes: list[str]) -> LocalRelation:
         bringer = table.engine.bringer if isinstance(table.engine, TableEngine) else self.bringer
-        local = bringer.local(table.relation, table.plain_layout)
+        local = bringer.local(table.relation, table.plain_schema)
         if local is not table.relation:
             notes.append(f"{counted(local.count, 'row')} came from {table.relation.engine}")
         return local
@@ -512,7 +507,7 @@ def _in_memory(left: Side, right: Side, lefts: TableObjects, rights: TableObject
     found = memory.candidates(attrs.evolve(left, objects=ones), attrs.evolve(right, objects=others))
     lefts.recall({key: ones[key] for key in (*found.new, *(pair[0] for pair in found.pairs))}, absent=found.old)
     rights.recall({key: others[key] for key in (*found.old, *(pair[0] for pair in found.pairs))}, absent=found.new)
-    return attrs.evolve(found, why=f"everything became objects: {reason}", engine=memory.name)
+    return attrs.evolve(found, reason=f"everything became objects: {reason}", engine=memory.name)
 
 
 def _of_table(table: TableObjects, chunks: Rows) -> Rows:
@@ -522,5 +517,5 @@ def _of_table(table: TableObjects, chunks: Rows) -> Rows:
 
 
 def _converters(table: TableObjects) -> Mapping[str, Any]:
-    fields = table.layout.fields or {}
+    fields = table.schema.fields or {}
     return {name: field.converter for name, field in fields.items()}

@@ -7,15 +7,18 @@ import unicodedata
 import warnings
 from array import array
 from collections.abc import Callable, Generator, Hashable, Iterable, Iterator, Mapping, Sequence
+from datetime import date, datetime
 from difflib import get_close_matches
 from itertools import groupby, islice
 from operator import itemgetter
 from typing import Any
+from uuid import UUID
 
 import attrs
 
+from datastoresync.conversion.schema import Schema
 from datastoresync.diffing.equality import comparable, equal, is_membership
-from datastoresync.engines.spark.dataframe import is_spark, read_spark
+from datastoresync.engines.select import engine_of
 from datastoresync.errors import (
     ColumnError,
     ConversionError,
@@ -26,7 +29,6 @@ from datastoresync.errors import (
     RowError,
 )
 from datastoresync.importing.importer import Importer
-from datastoresync.importing.schema import Layout
 from datastoresync.syncers.arrow import is_arrow, read_arrow
 from datastoresync.syncers.records import Records
 
@@ -60,8 +62,9 @@ class Rows:
         self.count = 0
         if source is None:
             source = importer.read()
-        if is_spark(source):
-            source = read_spark(source)
+        engine = engine_of(source)
+        if engine is not None:
+            source = engine.records(source)
         if is_arrow(source):
             source = read_arrow(source)
         if isinstance(source, (str, bytes, Mapping)) or not isinstance(source, Iterable):
@@ -162,6 +165,10 @@ class LoadedRows:
     why: str = ""
 
 
+_NEVER_NAN = frozenset({str, int, bool, bytes, date, datetime, UUID})
+"""Types of which every value is equal to itself."""
+
+
 class _Unfit(Exception):  # noqa: N818 - a signal, caught here
     """A chunk has something in it that must be looked at row by row."""
 
@@ -172,13 +179,13 @@ class RowLoader:
     A chunk goes through column by column; only one that does not fit is taken apart to find the row that is to blame.
 
     Args:
-        layout: What to make of a row.
+        schema: What to make of a row.
         importer: Where the rows come from, and who decides about bad rows and duplicates.
         name: The branch as a person would name it, for warnings.
     """
 
-    def __init__(self, layout: Layout, importer: Importer, *, name: str = "") -> None:
-        self.layout = layout
+    def __init__(self, schema: Schema, importer: Importer, *, name: str = "") -> None:
+        self.schema = schema
         self.importer = importer
         self.name = name
         self.objects: dict[Any, Any] = {}
@@ -233,29 +240,29 @@ class RowLoader:
 
     def _convert(self, names: tuple[str, ...], columns: Sequence[Sequence[Any]]) -> tuple[Sequence[Any], list[Any]]:
         """Return the keys and the objects of a chunk, or raise if any of its rows is bad."""
-        fields = self.layout.fields
+        fields = self.schema.fields
         self._check_names(names)
         converted = list(columns)
         for place, name in enumerate(names):
             converter = None if fields is None else fields[name].converter
             converted[place] = _own(columns[place]) if converter is None else converter.column(columns[place])
-        parts = [converted[names.index(name)] for name in self.layout.identifiers]
+        parts = [converted[names.index(name)] for name in self.schema.identifiers]
         keys: Sequence[Any] = parts[0] if len(parts) == 1 else list(zip(*parts, strict=True))
         if self._sample is None:
             self._check_key(keys[0])
         samples = [self._sample] if len(parts) == 1 else self._sample
         for part, sample in zip(parts, samples, strict=True):
-            if set(map(type, part)) != {type(sample)} or isinstance(sample, float) or not _all_there(part, sample):
+            if set(map(type, part)) != {type(sample)} or type(sample) not in _NEVER_NAN or not _all_there(part, sample):
                 for key in keys:
                     self._check_key(key)
                 break
-        return keys, self.layout.make(names, converted, len(keys))
+        return keys, self.schema.make(names, converted, len(keys))
 
     def _convert_row(self, row: dict[str, Any]) -> tuple[Sequence[Any], list[Any]]:
         self._check_names(tuple(row))
         values = []
         for name, value in row.items():
-            converter = self.layout.fields[name].converter if self.layout.fields is not None else None
+            converter = self.schema.fields[name].converter if self.schema.fields is not None else None
             if converter is not None:
                 try:
                     value = converter.one(value)  # noqa: PLW2901 - the same value, converted
@@ -272,16 +279,16 @@ class RowLoader:
             raise RowError(message) from error
 
     def _check_names(self, names: tuple[str, ...]) -> None:
-        fields = self.layout.fields
+        fields = self.schema.fields
         if fields is None:
-            missing = [name for name in self.layout.identifiers if name not in names]
+            missing = [name for name in self.schema.identifiers if name not in names]
             unknown: list[str] = []
         else:
             missing = [name for name, field in fields.items() if field.default is None and name not in names]
             unknown = [name for name in names if name not in fields]
         if not missing and not unknown:
             return
-        cls = self.layout.cls.__name__
+        cls = self.schema.cls.__name__
         problems = []
         if unknown:
             listed = ", ".join(map(repr, unknown))
@@ -294,8 +301,8 @@ class RowLoader:
         raise ColumnError("; ".join(problems), columns=[*unknown, *missing])
 
     def _check_key(self, key: Any) -> None:
-        parts = key if len(self.layout.identifiers) > 1 else (key,)
-        for name, part in zip(self.layout.identifiers, parts, strict=True):
+        parts = key if len(self.schema.identifiers) > 1 else (key,)
+        for name, part in zip(self.schema.identifiers, parts, strict=True):
             if part is None or part == "" or part != part:  # noqa: PLR0124 - 0 is an idnumber, NaN is not
                 shown = "NaN" if part is not None and part != "" else repr(part)
                 message = f"{name} is {shown}: every row needs an idnumber"
@@ -305,8 +312,8 @@ class RowLoader:
                 raise IdnumberError(message)
         if self._sample is None:
             self._sample = key
-        known = self._sample if len(self.layout.identifiers) > 1 else (self._sample,)
-        for name, part, sample in zip(self.layout.identifiers, parts, known, strict=True):
+        known = self._sample if len(self.schema.identifiers) > 1 else (self._sample,)
+        for name, part, sample in zip(self.schema.identifiers, parts, known, strict=True):
             if not comparable(part, sample):
                 message = (
                     f"{name} {part!r} is of type {type(part).__name__}, and {sample!r} before it of type "
@@ -335,7 +342,7 @@ class RowLoader:
 
         Which of them came first makes no difference: what a row of an open class does not say, the other one may.
         """
-        held, given = _as_row(self.layout, existing), _as_row(self.layout, item)
+        held, given = _as_row(self.schema, existing), _as_row(self.schema, item)
         differing = [
             name
             for name in held.keys() & given.keys()
@@ -351,7 +358,7 @@ class RowLoader:
         if self.importer.overrides("resolve_duplicate"):
             row = {name: getattr(item, name) for name in names}
             try:
-                chosen = self.importer.resolve_duplicate(_as_row(self.layout, existing), row)
+                chosen = self.importer.resolve_duplicate(_as_row(self.schema, existing), row)
             except RowError:
                 raise
             except Exception as error:  # like what the other hooks raise, it refuses the row
@@ -405,8 +412,8 @@ def _merge(existing: Any, name: str, members: Any) -> None:
         setattr(existing, name, held.union(members))
 
 
-def _as_row(layout: Layout, item: Any) -> Mapping[str, Any]:
-    names: Iterable[str] = layout.fields if layout.fields is not None else vars(item)
+def _as_row(schema: Schema, item: Any) -> Mapping[str, Any]:
+    names: Iterable[str] = schema.fields if schema.fields is not None else vars(item)
     return {name: getattr(item, name) for name in names}
 
 

@@ -195,16 +195,17 @@ class StoreImporter(Importer):
         """Return the table of a database, which a large one can be compared in."""
         if type(self).read is not StoreImporter.read or not isinstance(self.syncer, SQLSyncer):
             return None
-        return StoredRows(self.syncer, self.branch.table, attributes=self.branch.columns())
+        return StoredRows(self.syncer, self.description.table, attributes=self.description.columns)
 
     def read(self) -> Any:
         """Return the records, each attribute under its own name."""
-        table = self.branch.table
+        table, wanted = self.description.table, self.description.columns
+        identifiers = self.description.schema.identifiers
         read = getattr(self.syncer, "read", None)
         if callable(read):
-            return read(table, self.branch.columns(), identifiers=self.branch.identifiers)
+            return read(table, wanted, identifiers=identifiers)
         if table.links:
-            return projected(self._opened, table, self.branch.columns(), self.branch.identifiers)
+            return projected(self._opened, table, wanted, identifiers)
         records = self.syncer.load(table.name)
         if not table.columns:
             return records

@@ -105,6 +105,7 @@ def interrupted(process):
     return process.communicate()
 
 
+@pytest.mark.usefixtures("ctrl_c")
 def test_ctrl_c_ends_it_with_130_and_the_next_writer_is_not_called(script):
     argv = [*script, "--act-writer-act", "wait", "--next-act", "fail"]
     with subprocess.Popen(
@@ -167,7 +168,7 @@ def test_the_module_copies_from_any_store_to_any_other(tmp_path):
     missing = run(command)
     assert (missing.returncode, missing.stderr.splitlines()[-2:]) == (2, ["  from: --from", "  to: --to"])
     shown = run(command, "--help").stdout
-    assert "usage: python -m datastoresync" in shown
+    assert "usage: datastoresync [" in shown
 
 
 def test_a_reader_of_the_output_that_leaves_is_no_error(script):
@@ -183,7 +184,7 @@ def test_a_reader_of_the_output_that_leaves_is_no_error(script):
 
 def test_the_command_lines_of_the_documentation_work(tmp_path):
     page = (ROOT / "docs" / "plugins.md").read_text(encoding="utf-8")
-    lines = re.findall(r"^\$ (python .*)$", page, re.MULTILINE)
+    lines = re.findall(r"^\$ ((?:python|datastoresync) .*)$", page, re.MULTILINE)
     assert len(lines) == 3
     for name in ("reader.py", "writer.py"):
         shutil.copy(ROOT / "examples" / "plugins" / name, tmp_path)
@@ -192,7 +193,8 @@ def test_the_command_lines_of_the_documentation_work(tmp_path):
         database.execute("CREATE TABLE groups (idnumber TEXT PRIMARY KEY)")
     database.close()
     for line in lines:
-        argv = [sys.executable, *shlex.split(line)[1:]]
+        program, *arguments = shlex.split(line)
+        argv = [sys.executable, *(() if program == "python" else ("-m", program)), *arguments]
         more = environment(SCHOOL_DATABASE="sqlite:///school.db")
         done = subprocess.run(argv, cwd=tmp_path, capture_output=True, text=True, env=more, check=False)
         assert (done.returncode, done.stderr) == (0, ""), line

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from datastoresync import Branch, Object, Tree
 from datastoresync.applying.store_template import ChangeFactory, Changes, Stored, Stores
-from datastoresync.object import layout_of
+from datastoresync.object import schema_of
 from datastoresync.syncers.change_batch import ChangeBatch
 from datastoresync.syncers.changes import Change, Table
 
@@ -37,8 +37,8 @@ def tree(users, courses):
 
 
 STORED = {
-    "users": Stored(Table("users"), ("idnumber",), layout_of(User).convert),
-    "courses": Stored(Table("courses"), ("code", "year"), layout_of(Course).convert),
+    "users": Stored(Table("users"), ("idnumber",), schema_of(User).convert),
+    "courses": Stored(Table("courses"), ("code", "year"), schema_of(Course).convert),
 }
 users = st.dictionaries(st.sampled_from("abcdef"), st.tuples(st.sampled_from("xy"), st.none() | st.integers(0, 2)))
 courses = st.dictionaries(st.tuples(st.sampled_from("ab"), st.integers(1, 3)), st.sampled_from("xy"))
@@ -93,7 +93,7 @@ CHANGE = Change("delete", STORED["users"].table, ("idnumber",), ("a",))
     st.lists(st.tuples(raw, raw) | raw.map(lambda one: (one, one)), max_size=4),
 )
 def test_a_column_that_is_the_same_has_values_that_are_the_same(whole, name, pairs):
-    convert = layout_of(Values).convert
+    convert = schema_of(Values).convert
     same = Stores({"users": Stored(CHANGE.table, ("idnumber",), convert if whole else convert.__call__)})
     raws, expected = [one for one, _ in pairs], [other for _, other in pairs]
     if same.same_column(CHANGE, name, raws, expected):
@@ -101,7 +101,7 @@ def test_a_column_that_is_the_same_has_values_that_are_the_same(whole, name, pai
 
 
 def test_a_column_of_its_own_type_is_seen_at_once_to_be_the_same():
-    same = Stores({"users": Stored(CHANGE.table, ("idnumber",), layout_of(Values).convert)})
+    same = Stores({"users": Stored(CHANGE.table, ("idnumber",), schema_of(Values).convert)})
     assert same.same_column(CHANGE, "text", ["x", "y"], ["x", "y"])
     assert not same.same_column(CHANGE, "text", ["x", "y"], ["x", "z"])
     assert not same.same_column(CHANGE, "number", ["x"], ["x"]), "an import would have refused it"

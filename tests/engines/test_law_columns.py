@@ -8,6 +8,7 @@ import pyarrow
 import pytest
 from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
+from profiles import examples
 from pyarrow import parquet
 
 from datastoresync import Branch, CSVImporter, DatastoreSyncError, Object, Tree
@@ -357,7 +358,9 @@ def first_line(error):
 
 
 @settings(
-    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow], deadline=None, max_examples=200
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+    deadline=None,
+    max_examples=examples(200),
 )
 @given(pair=pairs(), sources=st.tuples(st.sampled_from(SOURCES), st.sampled_from(SOURCES)))
 def test_the_embedded_engine_finds_what_the_in_memory_one_finds(tmp_path, pair, sources):

@@ -11,6 +11,7 @@ from uuid import UUID
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
+from profiles import examples
 
 from datastoresync.errors import LockedError, SyncerError
 from datastoresync.syncers.changes import Change, Link, Outcome, Table
@@ -20,7 +21,7 @@ from datastoresync.syncers.plugin.load_dump_adapter import LoadDumpAdapter
 from datastoresync.syncers.sql.syncer import SQLSyncer
 from datastoresync.syncers.table_rewrite import lookup_key
 
-law = settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+law = settings(deadline=None, max_examples=examples(60), suppress_health_check=[HealthCheck.function_scoped_fixture])
 KEY = ("key",)
 T = Table("things", {"b": "bee"}, {"members": Link("members", "owner", "member")})
 NONE = frozenset()

@@ -38,16 +38,16 @@ class DelimitedRelation(LocalRelation):
     Args:
         duckdb: How the engine runs.
         origin: The files, which were looked through by our own reader.
-        layout: The class of the objects.
+        schema: The class of the objects.
 
     Raises:
         Unreadable: if DuckDB cannot be trusted with the files.
         CannotPushDown: if anything about the values in them is for the in-memory engine to judge.
     """
 
-    def __init__(self, duckdb: DuckDB, origin: DelimitedFiles, layout: Any) -> None:
+    def __init__(self, duckdb: DuckDB, origin: DelimitedFiles, schema: Any) -> None:
         first = origin.files[0]
-        super().__init__(duckdb, first.columns, ["text"] * len(first.columns), layout)
+        super().__init__(duckdb, first.columns, ["text"] * len(first.columns), schema)
         self.files = origin.files
         for file in self.files:
             _check_file(file)

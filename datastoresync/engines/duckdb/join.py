@@ -245,9 +245,9 @@ class _Lines:
 def _lines(left: LocalRelation, right: LocalRelation, work: Work) -> _Lines | None:
     """Return the lines of both sides, if equal lines are equal objects."""
     mine, theirs = left.whole(), right.whole()
-    if mine is None or theirs is None or mine[0] != theirs[0] or left.layout.identifiers != right.layout.identifiers:
+    if mine is None or theirs is None or mine[0] != theirs[0] or left.schema.identifiers != right.schema.identifiers:
         return None
-    for name in (*left.layout.identifiers, *work.attributes):
+    for name in (*left.schema.identifiers, *work.attributes):
         if name in left.constants and name in right.constants:
             if not equal(left.constants[name], right.constants[name]):
                 return None
@@ -259,7 +259,7 @@ def _lines(left: LocalRelation, right: LocalRelation, work: Work) -> _Lines | No
 
 def _as_written(left: LocalRelation, work: Work) -> bool:
     """Say whether all of a line is compared, and lines that differ are objects that do."""
-    if not set(left.columns) <= {*left.layout.identifiers, *work.attributes}:
+    if not set(left.columns) <= {*left.schema.identifiers, *work.attributes}:
         return False
     return all(declared("text", left.converter(name))[0] == "str" for name in left.columns)
 
@@ -366,7 +366,7 @@ def _by_column(left: LocalRelation, right: LocalRelation, work: Work) -> Compare
     def rows(relation: LocalRelation, table: str) -> Iterator[Columns]:
         names, keys = (
             ", ".join(f"{table}_{relation.raw(name)}" for name in some)
-            for some in (relation.columns, relation.layout.identifiers)
+            for some in (relation.columns, relation.schema.identifiers)
         )
         for chunk in unlike.chunks(names, table, keys):
             yield relation.given(list(zip(*chunk, strict=True)))

@@ -23,7 +23,7 @@ class ColumnarRelation(LocalRelation):
         parts: The files; each has all columns.
         columns: What the columns are called here.
         kinds: What they hold.
-        layout: The class of the objects.
+        schema: The class of the objects.
         plain: The columns whose values are taken as they are, whatever the class declares.
         files: Somebody else's files, which are kept open.
         store: Ours, which is removed with the relation.
@@ -38,13 +38,13 @@ class ColumnarRelation(LocalRelation):
         parts: Sequence[Part],
         columns: Sequence[str],
         kinds: Sequence[Kind],
-        layout: Any,
+        schema: Any,
         *,
         plain: Collection[str] = (),
         files: Sequence[HeldFile] = (),
         store: ParquetStore | None = None,
     ) -> None:
-        super().__init__(duckdb, columns, ["text" if kind.name == "null" else kind.name for kind in kinds], layout)
+        super().__init__(duckdb, columns, ["text" if kind.name == "null" else kind.name for kind in kinds], schema)
         self.parts = tuple(parts)
         self.ascii = False
         self.kinds_given = tuple(kinds)
@@ -55,7 +55,7 @@ class ColumnarRelation(LocalRelation):
     # Where they come from.
 
     @classmethod
-    def of_files(cls, duckdb: DuckDB, origin: ParquetFiles, layout: Any) -> Self:
+    def of_files(cls, duckdb: DuckDB, origin: ParquetFiles, schema: Any) -> Self:
         """Return the rows of Parquet files, where they are.
 
         Raises:
@@ -73,12 +73,12 @@ class ColumnarRelation(LocalRelation):
                 raise CannotPushDown(message)
         parts = [_part(pyarrow, held.path, file, columns) for held, file in zip(files, origin.files, strict=True)]
         kinds = [_common(name, [part.kinds[place] for part in parts]) for place, name in enumerate(columns)]
-        relation = cls(duckdb, parts, columns, kinds, layout, files=files)
+        relation = cls(duckdb, parts, columns, kinds, schema, files=files)
         relation.open()
         return relation
 
     @classmethod
-    def of_records(cls, duckdb: DuckDB, records: Records, layout: Any) -> Self:
+    def of_records(cls, duckdb: DuckDB, records: Records, schema: Any) -> Self:
         """Return the rows of records, which are read to their end, and written to a temporary file.
 
         Raises:
@@ -88,10 +88,10 @@ class ColumnarRelation(LocalRelation):
         store = ParquetStore(duckdb, records.columns)
         for columns in records.chunks:
             store.write(columns)
-        return cls.of_store(duckdb, store, records.columns, layout)
+        return cls.of_store(duckdb, store, records.columns, schema)
 
     @classmethod
-    def of_relation(cls, duckdb: DuckDB, relation: Relation, layout: Any) -> Self:
+    def of_relation(cls, duckdb: DuckDB, relation: Relation, schema: Any) -> Self:
         """Return the rows of a relation that is elsewhere, through its ``arrow`` if it has one.
 
         Raises:
@@ -105,11 +105,11 @@ class ColumnarRelation(LocalRelation):
         else:
             for columns in relation.rows():
                 store.write(columns)
-        return cls.of_store(duckdb, store, relation.columns, layout, known=relation.count)
+        return cls.of_store(duckdb, store, relation.columns, schema, known=relation.count)
 
     @classmethod
     def of_store(
-        cls, duckdb: DuckDB, store: ParquetStore, columns: Sequence[str], layout: Any, *, known: int | None = None
+        cls, duckdb: DuckDB, store: ParquetStore, columns: Sequence[str], schema: Any, *, known: int | None = None
     ) -> Self:
         """Return the rows that were written to a store.
 
@@ -117,14 +117,14 @@ class ColumnarRelation(LocalRelation):
             duckdb: How the engine runs.
             store: The store.
             columns: What its columns are called.
-            layout: The class of the objects.
+            schema: The class of the objects.
             known: How many rows there are, if somebody looked through them before.
 
         Raises:
             CannotPushDown: if something in them is for the in-memory engine to judge.
         """
         store.done()
-        relation = cls(duckdb, store.parts, columns, store.kinds, layout, store=store)
+        relation = cls(duckdb, store.parts, columns, store.kinds, schema, store=store)
         if known is not None and known == store.count and relation.native:
             relation.count = known
         else:
@@ -171,7 +171,7 @@ class ColumnarRelation(LocalRelation):
             fine += [
                 f"NOT bool_or(contains({_quoted(name)}, chr(0)))"
                 for column, name, kind in zip(self.columns, part.names, part.kinds, strict=True)
-                if kind.name == "text" and column in self.layout.identifiers
+                if kind.name == "text" and column in self.schema.identifiers
             ]
             values = connection.execute(
                 f"SELECT {', '.join([*fine, *seen])} FROM {_reading(part)}"  # noqa: S608 - names are quoted

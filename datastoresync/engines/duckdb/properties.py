@@ -85,18 +85,19 @@ def read_alike(lefts: TableObjects, rights: TableObjects, names: Sequence[str]) 
     They are if one class has them, if they read nothing else of an object, and if equal values in the columns are the
     same.
     """
-    if lefts.plain_layout.cls is not rights.plain_layout.cls:
+    if lefts.plain_schema.cls is not rights.plain_schema.cls:
         return None
-    read = attributes_read(lefts.plain_layout.cls, names)
+    read = attributes_read(lefts.plain_schema.cls, names)
     if not read or any(not read <= set(table.relation.columns) for table in (lefts, rights)):
         return None
     return sorted(read) if all(_is_exact(lefts, rights, name) for name in read) else None
 
 
 def _is_exact(lefts: TableObjects, rights: TableObjects, name: str) -> bool:
-    fields = lefts.plain_layout.fields
-    if fields is not None and not fields[name].converter.identity:
-        return fields[name].converter.describe.removesuffix(" | None") in _EXACT
+    fields = lefts.plain_schema.fields
+    converter = None if fields is None else fields[name].converter
+    if converter is not None and not converter.identity:
+        return converter.describe.removesuffix(" | None") in _EXACT
     kinds = {getattr(table.relation, "kinds", {}).get(name) for table in (lefts, rights)}
     return len(kinds) == 1 and kinds <= _EXACT_KINDS
 
@@ -129,7 +130,7 @@ def derived(table: TableObjects, relation: LocalRelation, names: Sequence[str]) 
     Raises:
         CannotPushDown: if one raises, or gives values that are not of one plain type; or if it is no property.
     """
-    odd = [name for name in names if not isinstance(getattr(table.layout.cls, name, None), property)]
+    odd = [name for name in names if not isinstance(getattr(table.schema.cls, name, None), property)]
     if odd:
         message = f"{', '.join(odd)} is no column"
         raise CannotPushDown(message)
@@ -144,7 +145,7 @@ def derived(table: TableObjects, relation: LocalRelation, names: Sequence[str]) 
     own = list(_kinds(relation).values())
     parts = [attrs.evolve(part, kinds=(*own, *part.kinds[width:])) for part in store.parts]
     kinds = (*own, *store.kinds[width:])
-    wide = ColumnarRelation(relation.duckdb, parts, columns, kinds, table.layout, plain=names, store=store)
+    wide = ColumnarRelation(relation.duckdb, parts, columns, kinds, table.schema, plain=names, store=store)
     wide.count, wide.odd = relation.count, relation.odd
     return wide
 
@@ -168,7 +169,7 @@ def _kinds(relation: LocalRelation) -> dict[str, Kind]:
 
 def _maker(table: TableObjects, relation: LocalRelation, names: Sequence[str]) -> Callable[[Any], list[Any]]:
     """Return what makes objects of a batch: with nothing but what the properties read, if that is known."""
-    read = attributes_read(table.plain_layout.cls, names)
+    read = attributes_read(table.plain_schema.cls, names)
     if read is not None and read <= set(relation.columns):
         places = [relation.columns.index(name) for name in sorted(read)]
 
@@ -188,18 +189,18 @@ def _with_attributes(
     table: TableObjects, relation: LocalRelation, names: Sequence[str], columns: Columns, count: int
 ) -> list[Any]:
     """Return objects with some attributes only. Nobody keeps them, so they need not say when they are changed."""
-    layout, kinds = table.plain_layout, _kinds(relation)
-    objects = list(map(object.__new__, repeat(layout.cls, count)))
+    schema, kinds = table.plain_schema, _kinds(relation)
+    objects: list[Any] = list(map(object.__new__, repeat(schema.cls, count)))
     for name, column in zip(names, columns, strict=True):
         given = kinds[name].given(column)
-        converter = None if layout.fields is None else layout.fields[name].converter
+        converter = None if schema.fields is None else schema.fields[name].converter
         converted = given if converter is None else converter.column(given)
         deque(map(object.__setattr__, objects, repeat(name), converted), maxlen=0)
     return objects
 
 
 def _values(table: TableObjects, names: Sequence[str], objects: list[Any]) -> Columns:
-    cls = table.plain_layout.cls
+    cls = table.plain_schema.cls
     found = []
     for name in names:
         try:

@@ -165,7 +165,7 @@ class LocalRelation:
         duckdb: How the engine runs.
         columns: The attributes.
         kinds: What each column holds: ``text``, ``int``, ``date`` and the like; see `conversion`.
-        layout: The class of the objects, whose converters are the meaning of the values.
+        schema: The class of the objects, whose converters are the meaning of the values.
 
     Raises:
         CannotPushDown: if the class cannot be made of these columns, or its idnumber not be found by SQL.
@@ -176,14 +176,14 @@ class LocalRelation:
     engine = "duckdb"
     place: Hashable = "duckdb"
 
-    def __init__(self, duckdb: DuckDB, columns: Sequence[str], kinds: Sequence[str], layout: Any) -> None:
+    def __init__(self, duckdb: DuckDB, columns: Sequence[str], kinds: Sequence[str], schema: Any) -> None:
         self.duckdb = duckdb
         self.columns = tuple(columns)
         self.kinds = dict(zip(columns, kinds, strict=True))
-        self.layout = layout
+        self.schema = schema
         self.count = 0
         self.ascii = True
-        self.constants = _constants(layout, self.columns)
+        self.constants = _constants(schema, self.columns)
         self.odd: dict[str, tuple[Any, ...] | None] = {}
         self._instance = duckdb.opened()
 
@@ -223,7 +223,7 @@ class LocalRelation:
     @cached_property
     def key_parts(self) -> list[KeyPart]:
         """The fields of the idnumber."""
-        return parts_of(self.layout.identifiers, self.kinds, self.converter, self.raw)
+        return parts_of(self.schema.identifiers, self.kinds, self.converter, self.raw)
 
     def raw(self, name: str) -> str:
         """Return what a column is called in SQL."""
@@ -231,7 +231,7 @@ class LocalRelation:
 
     def converter(self, name: str) -> Any:
         """Return the converter of an attribute; None for an open class."""
-        fields = self.layout.fields
+        fields = self.schema.fields
         return None if fields is None else fields[name].converter
 
     def keys(self, table: str = "") -> list[str]:
@@ -274,7 +274,7 @@ class LocalRelation:
             self._check_keys(connection)
         for (name, condition), count in zip(conditions.items(), odd, strict=True):
             self.odd[name] = self._odd(connection, name, condition) if count else ()
-            if count and name in self.layout.identifiers:
+            if count and name in self.schema.identifiers:
                 raise CannotPushDown(f"{name} has values that only its converter understands")
 
     def _some(self, connection: Any, condition: str) -> bool:
@@ -425,14 +425,14 @@ class LocalRelation:
             yield list(zip(*rows, strict=True))
 
 
-def _constants(layout: Any, columns: Collection[str]) -> dict[str, Any]:
+def _constants(schema: Any, columns: Collection[str]) -> dict[str, Any]:
     """Return the values of the fields that have no column.
 
     Raises:
         CannotPushDown: if these are made for each object anew, or there is none.
     """
     found = {}
-    for name, field in (layout.fields or {}).items():
+    for name, field in (schema.fields or {}).items():
         if name not in columns:
             if not field.constant:
                 raise CannotPushDown(f"there is no column {name!r}")

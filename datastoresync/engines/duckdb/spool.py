@@ -25,7 +25,7 @@ class Spool:
         self._brought: ColumnarRelation | None = None
         self._of: Any = None
 
-    def local(self, relation: Relation, layout: Any) -> LocalRelation:
+    def local(self, relation: Relation, schema: Any) -> LocalRelation:
         """Return a relation with the same rows that the embedded engine reads: itself, if it is one.
 
         Raises:
@@ -38,18 +38,18 @@ class Spool:
         if self._brought is None or self._of != moment:
             from datastoresync.engines.duckdb.parquet import ColumnarRelation  # it needs pyarrow
 
-            self._brought = ColumnarRelation.of_relation(self.duckdb, relation, layout)
+            self._brought = ColumnarRelation.of_relation(self.duckdb, relation, schema)
             self._of = moment
         return self._brought
 
 
-def stream_relation(duckdb: DuckDB, stream: ArrowStream, layout: Any) -> ColumnarRelation:
+def stream_relation(duckdb: DuckDB, stream: ArrowStream, schema: Any) -> ColumnarRelation:
     """Return the rows of a stream, which is read to its end.
 
     Args:
         duckdb: How the embedded engine runs.
         stream: The stream; it can be read from its beginning again if this fails.
-        layout: The class of the objects.
+        schema: The class of the objects.
 
     Raises:
         CannotPushDown: if something in it is for the in-memory engine to judge.
@@ -61,7 +61,7 @@ def stream_relation(duckdb: DuckDB, stream: ArrowStream, layout: Any) -> Columna
     store = ParquetStore(duckdb, names)
     try:
         _fill(store, stream)
-        return ColumnarRelation.of_store(duckdb, store, names, layout)
+        return ColumnarRelation.of_store(duckdb, store, names, schema)
     except CannotPushDown:
         stream.put_back(store.batches())
         raise

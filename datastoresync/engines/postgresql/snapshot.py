@@ -224,8 +224,8 @@ def snapshot_of(database: Database) -> Snapshot:
         CannotPushDown: There can be none, or there are too many already.
         SyncerError: The database cannot be opened.
     """
-    if database.dialect != "postgresql" or database.engine.dialect.driver != "psycopg":
-        shown = f"{database.dialect} through {database.engine.dialect.driver}"
+    if database.dialect.name != "postgresql" or database.engine.dialect.driver != "psycopg":
+        shown = f"{database.dialect.name} through {database.engine.dialect.driver}"
         message = f"{shown} is not asked to compare by itself"
         raise CannotPushDown(message)
     if database.shares_its_connection:

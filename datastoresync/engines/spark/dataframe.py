@@ -29,11 +29,6 @@ class SparkRows:
     frame: Any
 
 
-def is_spark(value: object) -> bool:
-    """Say whether a value is a DataFrame of Spark, classic or of Spark Connect, without importing either."""
-    return any(cls.__name__ == "DataFrame" and cls.__module__.startswith("pyspark.sql.") for cls in type(value).__mro__)
-
-
 def read_spark(frame: Any, *, name: str = "DataFrame") -> Records:
     """Return the rows of a DataFrame as records; Spark does nothing before the first is asked for.
 

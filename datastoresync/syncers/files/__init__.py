@@ -23,14 +23,18 @@ class Format:
     location: str
 
     @property
+    def module(self) -> str:
+        """The module, as in ``location``."""
+        return self.location.partition(":")[0]
+
+    @property
     def class_name(self) -> str:
         """The name of its class, which `datastoresync.syncers` offers."""
         return self.location.partition(":")[2]
 
     def load(self) -> Any:
         """Import its module and return its class."""
-        module, _, name = self.location.partition(":")
-        return getattr(import_module(module, __name__), name)
+        return getattr(import_module(self.module, __name__), self.class_name)
 
 
 FORMATS: Final = (

@@ -23,8 +23,6 @@ from datastoresync.syncers.sql.statements import RefusalError, Statements
 
 FEWEST = 500
 """Changes below which a temporary table costs more than it saves."""
-_OLDEST = (12,)
-"""The first PostgreSQL with collations that hold different texts to be equal, and that says which they are."""
 
 Columns = Mapping[str, ExactColumn]
 Write = Callable[[], set[int]]
@@ -32,10 +30,7 @@ Write = Callable[[], set[int]]
 
 def bulk_for(statements: Statements, same: Same) -> Bulk | None:
     """Return what writes in bulk within a transaction, if the database and its driver can."""
-    dialect: Any = statements.connection.dialect
-    if (dialect.name, dialect.driver) != ("postgresql", "psycopg") or dialect.server_version_info < _OLDEST:
-        return None
-    return Bulk(statements, same)
+    return Bulk(statements, same) if statements.dialect.copies(statements.connection.dialect) else None
 
 
 @attrs.define(eq=False)

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from importlib import import_module
 from typing import Any
 
 import attrs
@@ -147,7 +146,7 @@ class Copied:
             RefusalError: The database refused it.
         """
         meanwhile = self.statements.meanwhile
-        if not long or meanwhile is None or not import_module("psycopg").Pipeline.is_supported():
+        if not long or meanwhile is None or not self.statements.dialect.has_pipeline():
             with self.statements.guarded():
                 result = self._run(statement)
                 return set(result.scalars()) if result.returns_rows else set()

@@ -17,8 +17,7 @@ import attrs
 import sqlalchemy as sa
 
 from datastoresync.syncers.sql.catalog import StoredTable
-from datastoresync.syncers.sql.errors import UnfitValueError
-from datastoresync.syncers.sql.values import Encoder, as_it_is
+from datastoresync.syncers.sql.values import Encoder, UnfitValueError, as_it_is
 
 _NONE = type(None)
 

@@ -12,26 +12,23 @@ from typing import Any
 
 import attrs
 import sqlalchemy as sa
-from sqlalchemy.types import TypeEngine
 
 from datastoresync.errors import LockedError, SyncerError
 from datastoresync.syncers.sql.blocks import KEYS, Keyed
 from datastoresync.syncers.sql.catalog import StoredLink, StoredTable
+from datastoresync.syncers.sql.dialects import Dialect, dialect_of
 from datastoresync.syncers.sql.errors import (
     DATABASE_ERRORS,
-    UnfitValueError,
     cancelled,
     concerns_store,
     locked,
     reason_of,
 )
-from datastoresync.syncers.sql.values import Encoder
+from datastoresync.syncers.sql.values import Encoder, UnfitValueError
 
 Key = tuple[Any, ...]
 Row = dict[str, Any]
 _Field = tuple[str, str, Encoder]
-_WITHOUT_LOCKS = ("snowflake",)
-"""Where no rows are locked, and where there are no savepoints either."""
 
 
 class RefusalError(Exception):
@@ -122,21 +119,20 @@ class Statements:
         while block := list(islice(waiting, KEYS)):
             with self.guarded():
                 statement = sa.select(*keys, *columns).where(self._among(keys, block))
-                if self.connection.dialect.name not in _WITHOUT_LOCKS:
+                if self.dialect.has_row_locks:
                     statement = statement.with_for_update()
                 rows += map(tuple, self.connection.execute(statement))
         return rows
 
     def _among(self, columns: Sequence[sa.Column[Any]], keys: Sequence[Key]) -> sa.ColumnElement[bool]:
-        # The parameter has a name of ours, as one made of the column's might not be fit for it.
         if len(columns) > 1:
             return sa.tuple_(*columns).in_(sa.bindparam("keys", keys, expanding=True))
-        column, values = columns[0], [key[0] for key in keys]
-        array = _array_type(column.type) if self.connection.dialect.name == "postgresql" else None
-        if array is None:
-            return column.in_(sa.bindparam("keys", values, expanding=True, type_=column.type))
-        # One parameter instead of one a key, which takes the driver a third of the time.
-        return column == sa.any_(sa.bindparam(None, values, type_=array))
+        return self.dialect.among(columns[0], [key[0] for key in keys])
+
+    @property
+    def dialect(self) -> Dialect:
+        """The kind of database."""
+        return dialect_of(self.connection.dialect)
 
     def _execute_many(
         self, statement: sa.Insert | sa.Update, fields: Sequence[_Field], rows: Iterable[Sequence[Any]]
@@ -155,7 +151,7 @@ class Statements:
         Raises:
             RefusalError: The store as a whole gave up.
         """
-        if self.connection.dialect.name in _WITHOUT_LOCKS:
+        if not self.dialect.has_savepoints:
             yield
             return
         with self.guarded():
@@ -225,10 +221,3 @@ def _encoded(fields: Sequence[_Field], rows: Sequence[Sequence[Any]]) -> list[Ro
             raise UnfitValueError(message) from None
     parameters = [parameter for parameter, _, _ in fields]
     return [dict(zip(parameters, row, strict=True)) for row in zip(*encoded, strict=True)]
-
-
-def _array_type(kind: TypeEngine[Any]) -> sa.ARRAY[Any] | None:
-    """Return an array of PostgreSQL that compares with a column like single values do; None where it may not."""
-    if isinstance(kind, sa.Integer):
-        return sa.ARRAY(sa.BigInteger)
-    return sa.ARRAY(sa.Text) if type(kind) in (sa.VARCHAR, sa.TEXT) else None

@@ -7,34 +7,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from types import MappingProxyType
-from typing import Any, Final
+from typing import Any
 
 import attrs
 import sqlalchemy as sa
-from sqlalchemy.dialects import mysql, postgresql
 
 from datastoresync.errors import SyncerError
 from datastoresync.syncers.sql.catalog import StoredTable
-from datastoresync.syncers.sql.database import Database, dialect_of
-from datastoresync.syncers.sql.values import MYSQL, as_it_is
+from datastoresync.syncers.sql.database import Database
+from datastoresync.syncers.sql.values import as_it_is
 from datastoresync.syncers.sql.write import Opened, blocks_of, given_records, make_table, opened_table
 
-_CREATE: Final[Mapping[str, str]] = MappingProxyType(
-    {
-        "postgresql": "CREATE TEMPORARY TABLE {name} ON COMMIT DROP AS {rows}",
-        "snowflake": "CREATE OR REPLACE TEMPORARY TABLE {name} AS {rows}",
-    }
-)
-_DROP: Final[Mapping[str, str]] = MappingProxyType(
-    {
-        "postgresql": "",  # gone with the transaction
-        "sqlite": "DROP TABLE IF EXISTS temp.{name}",
-        **dict.fromkeys(MYSQL, "DROP TEMPORARY TABLE IF EXISTS {name}"),
-    }
-)
-_PREFIX = 768
-"""Characters that a key of MySQL may have; longer ones are found by their beginnings."""
 _NO_KEY = (dict, list, set, frozenset, tuple)
 
 
@@ -200,23 +183,23 @@ def staged(
     """
     stage = _made(opened, stored, Keys(opened.name, tuple(keys)))
     stage.fill(records, **options)
-    if opened.database.dialect == "postgresql":
-        with opened.statements.guarded():  # it would take the table to be small, and look records up one by one
-            _execute(opened.connection, "ANALYZE {name}", stage.table)
+    dialect = opened.statements.dialect
+    with opened.statements.guarded():
+        _execute(opened.connection, dialect.analyze_staging, stage.table)
     stage.check()
     yield stage
     with opened.statements.guarded():
-        _execute(opened.connection, _DROP.get(dialect_of(opened.connection.dialect), "DROP TABLE {name}"), stage.table)
+        _execute(opened.connection, dialect.drop_staging, stage.table)
 
 
 def _made(opened: Opened, stored: StoredTable, keys: Keys) -> Stage:
-    connection, dialect = opened.connection, dialect_of(opened.connection.dialect)
+    connection, dialect = opened.connection, opened.statements.dialect
     taken = set(stored.encoders)
     added = [_free(name, taken) for name in ("position", "shape", "known")]
     table = sa.Table(
         _free("datastoresync_staged", {stored.table.name}),
         sa.MetaData(),
-        *(sa.Column(column.name, column.type) for column in stored.table.columns),
+        *(sa.Column(column.name, column.type, info=column.info) for column in stored.table.columns),
         *(sa.Column(name, sa.BigInteger()) for name in added),
         schema=None if connection.dialect.default_schema_name else stored.table.schema,
     )
@@ -225,37 +208,21 @@ def _made(opened: Opened, stored: StoredTable, keys: Keys) -> Stage:
     number = sa.cast(sa.literal_column("0"), sa.BigInteger())
     columns = [*stored.table.columns, *(number.label(name) for name in added)]
     nothing: sa.Select[Any] | sa.CompoundSelect[Any] = _empty(stored.table, columns)
-    if dialect in MYSQL:  # a mere copy would refuse to be without a value where the table does
+    if dialect.staging_columns_need_nulls:
         nothing = sa.union_all(nothing, _empty(stored.table, [sa.null() for _ in columns]))
     with opened.statements.guarded():
-        if dialect in MYSQL:
-            _execute(connection, _DROP[dialect], copy)  # one that was rolled back is still there
-        template = _CREATE.get(dialect, "CREATE TEMPORARY TABLE {name} AS {rows}")
-        _execute(connection, template, copy, rows=str(nothing.compile(connection)))
-        _index(copy, [stored.column(name) for name in keys.columns], connection)
+        if dialect.staging_survives_rollback:
+            _execute(connection, dialect.drop_staging, copy)
+        _execute(connection, dialect.create_staging, copy, rows=str(nothing.compile(connection)))
+        index = dialect.staging_index("datastoresync_staged_keys", [copy.column(name) for name in keys.columns])
+        if index is not None:
+            index.create(connection)
     position, shape, known = (table.columns[name] for name in added)
     return Stage(opened, stored, keys, copy, position, shape, known)
 
 
 def _empty(table: sa.Table, columns: Sequence[sa.ColumnElement[Any]]) -> sa.Select[Any]:
     return sa.select(*columns).select_from(table).where(sa.literal_column("1 = 0"))
-
-
-def _index(copy: StoredTable, keys: Sequence[sa.Column[Any]], connection: sa.Connection) -> None:
-    """Let the database find staged records by their keys, if it is one that would compare each with each."""
-    dialect = dialect_of(connection.dialect)
-    options: dict[str, Any] = {}
-    if dialect == "postgresql":
-        keys, options = keys[:1], {"postgresql_using": "hash"}  # any other would refuse long keys
-    elif dialect in MYSQL:
-        longest = _PREFIX // len(keys)
-        texts = [column for column in keys if "length" in column.info]
-        beginnings = {column.name: min(column.info["length"] or longest, longest) for column in texts}
-        options = {f"{kin}_length": beginnings for kin in MYSQL if beginnings}
-    elif dialect != "sqlite":
-        return
-    columns = [copy.column(column.name) for column in keys]
-    sa.Index("datastoresync_staged_keys", *columns, **options).create(connection)
 
 
 def _execute(connection: sa.Connection, template: str, copy: StoredTable, **parts: str) -> None:
@@ -379,26 +346,6 @@ def _insert(stage: Stage) -> None:
         new = sa.select(*(stage.column(name) for name in names))
         new = new.where(stage.known == sa.literal_column("0"), stage.of_shape(number)).order_by(stage.position)
         with stage.opened.statements.guarded():
-            stage.opened.connection.execute(_insertion(stage, names, new))
-
-
-def _insertion(stage: Stage, names: Sequence[str], new: sa.Select[Any]) -> sa.Insert:
-    """Return a statement that also updates a record that another program inserted meanwhile, if the key is unique.
-
-    Without a unique index on the key there is nothing that the two would collide at. In SQLite nobody else writes.
-    """
-    table, dialect = stage.stored.table, dialect_of(stage.opened.connection.dialect)
-    unique, keys = stage.stored.unique, frozenset(stage.keys.columns)
-    rest = [name for name in names if name not in keys]
-    if dialect == "postgresql" and keys in unique:
-        upsert = postgresql.insert(table).from_select(names, new, include_defaults=False)
-        columns = [table.columns[name] for name in stage.keys.columns]
-        if not rest:
-            return upsert.on_conflict_do_nothing(index_elements=columns)
-        return upsert.on_conflict_do_update(index_elements=columns, set_={name: upsert.excluded[name] for name in rest})
-    if dialect in MYSQL and rest and unique == {keys}:  # any other unique index would be taken for the key, too
-        staged_values = {name: stage.column(name) for name in rest}
-        return (
-            mysql.insert(table).from_select(names, new, include_defaults=False).on_duplicate_key_update(staged_values)
-        )
-    return sa.insert(table).from_select(names, new, include_defaults=False)
+            table, unique = stage.stored.table, stage.stored.unique
+            statement = stage.opened.statements.dialect.insertion(table, names, new, stage.keys.columns, unique)
+            stage.opened.connection.execute(statement)

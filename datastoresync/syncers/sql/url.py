@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from datastoresync.errors import MissingDependencyError, SyncerError
 
@@ -16,23 +15,6 @@ if TYPE_CHECKING:
 
 _PLACE = re.compile(r"(\[[^\]]*\]|[^:/]*)(:\d*)?(/.*)?", re.DOTALL)
 _SECRET = re.compile(r"pass|pwd|secret|token", re.IGNORECASE)
-_DRIVERS: Final[Mapping[str, str]] = MappingProxyType(
-    {
-        "postgresql": "postgresql+psycopg",
-        "postgres": "postgresql+psycopg",
-        "mysql": "mysql+pymysql",
-        "mariadb": "mariadb+pymysql",
-    }
-)
-"""The drivers that our extras install, for URLs that name none."""
-_EXTRAS: Final[Mapping[str, str]] = MappingProxyType(
-    {
-        "postgresql+psycopg": "postgresql",
-        "mysql+pymysql": "mysql",
-        "mariadb+pymysql": "mysql",
-        "snowflake": "snowflake",
-    }
-)
 
 
 def open_database(place: str | sqlalchemy.URL | sqlalchemy.Engine, name: str, options: Mapping[str, Any]) -> Database:
@@ -59,18 +41,23 @@ def open_database(place: str | sqlalchemy.URL | sqlalchemy.Engine, name: str, op
         )
         raise MissingDependencyError(message)
     from datastoresync.syncers.sql.database import Database
+    from datastoresync.syncers.sql.dialects import DIALECTS
 
+    known = DIALECTS.values()
     if isinstance(place, sqlalchemy.Engine):
         return Database(place, name, _secrets(place.url, {}))
     try:
         url = sqlalchemy.make_url(place)
     except (sqlalchemy.exc.ArgumentError, ValueError):
+        examples = " or ".join(dialect.example for dialect in known if dialect.example)
         message = (
-            f"{name} is not the URL of a database: write it like postgresql://user:password@host/database or "
-            "sqlite:///file.db, with special characters in the password as %40 for @"
+            f"{name} is not the URL of a database: write it like {examples}, with special characters in the password "
+            "as %40 for @"
         )
         raise SyncerError(message) from None
-    url = url.set(drivername=_DRIVERS.get(url.drivername, url.drivername))
+    scheme = url.drivername
+    drivers = (dialect.driver for dialect in known if scheme in (dialect.name, *dialect.schemes) and dialect.driver)
+    url = url.set(drivername=next(drivers, scheme))
     secrets = _secrets(url, options.get("connect_args", {}))
     return Database(_engine(url, name, secrets, options), name, secrets, foreign_keys=True)
 
@@ -78,16 +65,18 @@ def open_database(place: str | sqlalchemy.URL | sqlalchemy.Engine, name: str, op
 def _engine(url: sqlalchemy.URL, name: str, secrets: tuple[str, ...], options: Mapping[str, Any]) -> sqlalchemy.Engine:
     import sqlalchemy
 
+    from datastoresync.syncers.sql.dialects import DIALECTS
     from datastoresync.syncers.sql.errors import refusal_of
 
-    extra = next((extra for driver, extra in _EXTRAS.items() if url.drivername.startswith(driver)), None)
+    installable = [dialect for dialect in DIALECTS.values() if dialect.extra]
+    extra = next((dialect.extra for dialect in installable if url.drivername.startswith(dialect.driver)), None)
     try:
         return sqlalchemy.create_engine(url, **{"hide_parameters": True, **options})
     except sqlalchemy.exc.NoSuchModuleError as error:
         if extra is not None:
             message = f"the dialect for {name} is not installed: pip install 'datastoresync[{extra}]'"
             raise MissingDependencyError(message) from error
-        message = f"{name}: SQLAlchemy knows no {url.drivername!r}; use postgresql, sqlite or what it lists"
+        message = f"{name}: SQLAlchemy knows no {url.drivername!r}; use {', '.join(DIALECTS)} or what it lists"
         raise SyncerError(message) from None
     except ImportError as error:
         package = error.name if extra is None else f"'datastoresync[{extra}]'"

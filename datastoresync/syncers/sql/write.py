@@ -9,8 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from hashlib import blake2b
 from itertools import groupby, islice
-from types import MappingProxyType
-from typing import Any, Final
+from typing import Any
 
 import attrs
 import sqlalchemy as sa
@@ -18,10 +17,10 @@ import sqlalchemy as sa
 from datastoresync.errors import SyncerError
 from datastoresync.syncers.sql.blocks import KEYS
 from datastoresync.syncers.sql.catalog import UNFINISHED, Catalogue, StoredTable
-from datastoresync.syncers.sql.database import Database, dialect_of
+from datastoresync.syncers.sql.database import Database
+from datastoresync.syncers.sql.dialects import dialect_of
 from datastoresync.syncers.sql.statements import RefusalError, Statements
 from datastoresync.syncers.sql.types import column_type
-from datastoresync.syncers.sql.values import MYSQL
 
 
 @attrs.frozen(eq=False)
@@ -124,12 +123,6 @@ def blocks_of(records: Iterable[Mapping[str, Any]]) -> Iterator[Sequence[Mapping
         yield block
 
 
-_MISREAD: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
-    {"snowflake": ('."%:', "%"), **dict.fromkeys(MYSQL, ("\r\n", "\r\n"))}
-)
-"""What the dialects of SQLAlchemy misread in the name of a table, and of a column."""
-
-
 def make_table(opened: Opened, records: Sequence[dict[str, Any]]) -> int:
     """Make the table that is not there, with columns by the values of the records; return how many these are.
 
@@ -147,10 +140,10 @@ def make_table(opened: Opened, records: Sequence[dict[str, Any]]) -> int:
         raise SyncerError(message)
     schema, table_name = next(catalogue.splits(name), (None, name))
     _check_spelling(table_name, columns, connection.dialect)
-    dialect = dialect_of(connection.dialect)
+    dialect = opened.statements.dialect
     types = {column: column_type(column, (record.get(column) for record in records), dialect) for column in columns}
     parts = [sa.Column(column, kind) for column, kind in types.items()]
-    if opened.database.makes_tables_in_transactions:
+    if dialect.makes_tables_in_transactions:
         with opened.statements.guarded():
             sa.Table(table_name, sa.MetaData(), *parts, schema=schema).create(connection)
             stored = Catalogue(connection, catalogue.store).find(name)
@@ -190,7 +183,7 @@ def _check_spelling(table: str, columns: Sequence[str], dialect: sa.Dialect) -> 
         if folded != name:
             message = f"{dialect.name} would call {name!r} {folded!r}: rename it, or create the table first"
             raise SyncerError(message)
-        misread = _MISREAD.get(dialect_of(dialect), ("", ""))[name is not table]
+        misread = dialect_of(dialect).misread[name is not table]
         if found := next((character for character in name if character in misread), None):
             message = f"a name with {found!r} cannot be read back from {dialect.name}: rename {name!r}"
             raise SyncerError(message)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, ClassVar, TypeAlias
 
 from datastoresync.applying.report import Report
@@ -18,91 +18,11 @@ from datastoresync.vocabularies.dsync.exceptions import (
     ObjectCrudException,
     ObjectStoreException,
 )
+from datastoresync.vocabularies.dsync.facade import Facade
 from datastoresync.vocabularies.dsync.flags import DiffSyncFlags, flags_of_run
 from datastoresync.vocabularies.dsync.model import DiffSyncModel
-from datastoresync.vocabularies.dsync.outline import drawn, nested
-from datastoresync.vocabularies.dsync.store import Kind, LocalStore
+from datastoresync.vocabularies.dsync.store import LocalStore
 from datastoresync.vocabularies.dsync.template import Listener, ModelTemplate
-from datastoresync.vocabularies.dsync.tree import ModelTree
-
-
-class Holding:
-    """Holds models in its ``store``. A model's kind is given by its name, its class, or one of it."""
-
-    store: LocalStore
-
-    @property
-    def tree(self) -> ModelTree:
-        """The native tree that the models are in."""
-        return self.store.tree
-
-    def __len__(self) -> int:
-        return self.store.count()
-
-    def add(self, obj: DiffSyncModel) -> None:
-        """Keep a model; see `LocalStore.add`."""
-        self.store.add(obj=obj)
-
-    def update(self, obj: DiffSyncModel) -> None:
-        """Keep a model, in place of one with its identifiers."""
-        self.store.update(obj=obj)
-
-    def remove(self, obj: DiffSyncModel, remove_children: bool = False) -> None:  # noqa: FBT001, FBT002 - diffsync's order
-        """Let go of a model, and of those below it; see `LocalStore.remove`."""
-        self.store.remove(obj=obj, remove_children=remove_children)
-
-    def get(self, obj: Kind, identifier: Any) -> Any:
-        """Return a model by its unique id, or its identifiers in a mapping.
-
-        Raises:
-            ObjectNotFound: if there is none.
-        """
-        return self.store.get(model=obj, identifier=identifier)
-
-    def get_or_none(self, obj: Kind, identifier: Any) -> Any:
-        """Return a model by its unique id or its identifiers, or None."""
-        return self.store.find(obj, identifier)
-
-    def get_all(self, obj: Kind) -> list[Any]:
-        """Return all models of a kind, in the order in which they were added."""
-        return self.store.get_all(model=obj)
-
-    def get_by_uids(self, uids: Iterable[Any], obj: Kind) -> list[Any]:
-        """Return models by their unique ids, in that order.
-
-        Raises:
-            ObjectNotFound: if one of them is not there.
-        """
-        return self.store.get_by_uids(uids=uids, model=obj)
-
-    def get_or_instantiate(
-        self, model: type[DiffSyncModel], ids: Mapping[str, Any], attrs: Mapping[str, Any] | None = None
-    ) -> tuple[Any, bool]:
-        """Return the model with these identifiers, or a new one, and whether it is new."""
-        return self.store.get_or_instantiate(model=model, ids=ids, attrs=attrs)
-
-    def get_or_add_model_instance(self, obj: DiffSyncModel) -> tuple[Any, bool]:
-        """Return the model with the identifiers of this one, or this one, and whether it was added."""
-        return self.store.get_or_add_model_instance(obj=obj)
-
-    def update_or_instantiate(
-        self, model: type[DiffSyncModel], ids: Mapping[str, Any], attrs: Mapping[str, Any]
-    ) -> tuple[Any, bool]:
-        """Set attributes of the model with these identifiers, or add one that has them, and say whether it is new."""
-        return self.store.update_or_instantiate(model=model, ids=ids, attrs=attrs)
-
-    def update_or_add_model_instance(self, obj: DiffSyncModel) -> tuple[Any, bool]:
-        """Give the model with the identifiers of this one its attributes, or add it, and say whether it was added."""
-        return self.store.update_or_add_model_instance(obj=obj)
-
-    def count(self, model: Kind | None = None) -> int:
-        """Return how many models there are, of a kind or in all."""
-        return self.store.count(model=model)
-
-    def get_all_model_names(self) -> set[str]:
-        """Return the names of the kinds of which there are models."""
-        return self.store.get_all_model_names()
-
 
 Text = str  # what `str`, `dict` and `type` are in the rest of the class are attributes
 Dictionary = dict
@@ -116,7 +36,7 @@ _LOGGER = logging.getLogger("datastoresync")
 _ANY = 10**18
 
 
-class Adapter(Holding):
+class Adapter(Facade):
     """One system: its models, kept in a native `Tree` (``tree``), and the ways to compare it with another one.
 
     A subclass names its models' classes under their modelnames, and in ``top_level`` those that a comparison begins
@@ -185,8 +105,8 @@ class Adapter(Holding):
     def get_tree_traversal(cls, as_dict: bool = False) -> Text | Dictionary[Text, Any]:  # noqa: FBT001, FBT002 - diffsync's order
         """Return which models are below which, as a drawing or as nested dictionaries."""
         below = {name: list(getattr(cls, name)._children) for name in cls._models()}
-        found = nested(below, cls.top_level)
-        return found if as_dict else drawn(found, cls.__name__)
+        found = _nested(below, cls.top_level)
+        return found if as_dict else _drawn(found, cls.__name__)
 
     def dict(self, exclude_defaults: bool = True, **options: Any) -> Dictionary[Text, Dictionary[Text, Any]]:  # noqa: FBT001, FBT002 - diffsync's order
         """Return all models as dictionaries, by kind and unique id; ``options`` are those of a model's ``dict``."""
@@ -346,6 +266,41 @@ class Adapter(Holding):
 
 def _is_model(value: Any) -> bool:
     return isinstance(value, type) and issubclass(value, DiffSyncModel)
+
+
+def _nested(below: Mapping[str, Sequence[str]], tops: Sequence[str]) -> dict[str, Any]:
+    """Return the models as nested dictionaries; one that is below itself is shown there once more.
+
+    Args:
+        below: The names of all models, with those of their children.
+        tops: Which of them come first; those that are below no other follow.
+    """
+    seen: set[str] = set()
+
+    def expanded(name: str, above: tuple[str, ...]) -> dict[str, Any]:
+        seen.add(name)
+        if name in above:
+            return {}
+        return {child: expanded(child, (*above, name)) for child in below.get(name, ())}
+
+    found = {name: expanded(name, ()) for name in tops}
+    children = {child for name, names in below.items() for child in names if child != name}
+    for name in sorted(below, key=children.__contains__):
+        if name not in seen:
+            found[name] = expanded(name, ())
+    return found
+
+
+def _drawn(tree: Mapping[str, Any], title: str) -> str:
+    """Return nested dictionaries as a drawing, a line each."""
+    return "\n".join([title, *_tree_lines(tree, "")])
+
+
+def _tree_lines(tree: Mapping[str, Any], margin: str) -> Iterator[str]:
+    last = len(tree) - 1
+    for place, (name, below) in enumerate(tree.items()):
+        yield f"{margin}{'├── ' if place < last else '└── '}{name}"
+        yield from _tree_lines(below, margin + ("│   " if place < last else "    "))
 
 
 class DSync(Adapter):

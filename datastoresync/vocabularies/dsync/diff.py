@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from datastoresync.applying.report import Report
     from datastoresync.diffing.diff import Diff as Native
     from datastoresync.diffing.nested import Node
-    from datastoresync.vocabularies.dsync.adapter import Adapter
     from datastoresync.vocabularies.dsync.model import DiffSyncModel
+    from datastoresync.vocabularies.dsync.protocol import Owner
 
 
 Text = str  # what `str` and `dict` are in the rest of the classes are methods
@@ -290,13 +290,16 @@ class Elements:
     """
 
     def __init__(
-        self, native: Native, source: Adapter, dest: Adapter, top_level: Sequence[str], diff_class: type[Diff]
+        self, native: Native, source: Owner, dest: Owner, top_level: Sequence[str], diff_class: type[Diff]
     ) -> None:
         self.native = native
         self.source, self.dest = source, dest
         self.top_level = tuple(top_level)
         self.diff_class = diff_class
-        self.sides = ({one.name: one.left for one in native.compared}, {one.name: one.right for one in native.compared})
+        self.sides = (
+            {one.name: one.left for one in native.branch_diffs},
+            {one.name: one.right for one in native.branch_diffs},
+        )
         self.exclusion = native.exclusion or Exclusion(self.sides, native.hierarchies)
         self.places: dict[Place, DiffElement] = {}
         self.above: dict[Place, Diff] = {}
@@ -411,7 +414,7 @@ class Elements:
         """Count what does not differ, and what was skipped."""
         native = self.native
         changed = sum(1 for element in self.places.values() if element.action == "update")
-        pairs = sum(one.pairs for one in native.compared)
+        pairs = sum(one.pairs for one in native.branch_diffs)
         kinds = {*self.source.top_level, *self.dest.top_level} - set(self.top_level)
         skipped = sum(
             adapter.count(kind) for kind in kinds for adapter in (self.source, self.dest) if kind in adapter.top_level
@@ -422,13 +425,13 @@ class Elements:
             skipped += roots
         diff.unchanged = pairs - changed
         diff.skipped = skipped
-        diff.models_processed = sum(one.sizes[0] + one.sizes[1] for one in native.compared)
+        diff.models_processed = sum(one.sizes[0] + one.sizes[1] for one in native.branch_diffs)
 
     def _skipped(self) -> tuple[int, int]:
         """Return how many models of both sides flags leave alone, and how many models they do so by themselves."""
         exclusion = self.exclusion
         covered = roots = 0
-        for one in self.native.compared:
+        for one in self.native.branch_diffs:
             left, right = one.left.objects, one.right.objects
             for key in left.keys() | right.keys():
                 if exclusion.covers(one.name, key):

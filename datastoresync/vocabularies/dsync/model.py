@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
@@ -13,13 +13,13 @@ from datastoresync.vocabularies.dsync.declaration import ModelType, Plan, plan_o
 from datastoresync.vocabularies.dsync.exceptions import ObjectAlreadyExists, ObjectNotFound, ObjectStoreWrongType
 from datastoresync.vocabularies.dsync.flags import DiffSyncModelFlags, DiffSyncStatus, flags_of_model
 from datastoresync.vocabularies.dsync.identity import absence_marked, text_of, unique_id_of
-from datastoresync.vocabularies.dsync.values import as_json, copied, lines, shown
+from datastoresync.vocabularies.dsync.values import as_json, copied
 
 if TYPE_CHECKING:
-    from datastoresync.vocabularies.dsync.adapter import Adapter
+    from datastoresync.vocabularies.dsync.protocol import Owner
 
 
-class Changing:
+class Crud:
     """Is created, updated and deleted, and knows how that went. Override ``create``, ``update`` and ``delete``."""
 
     __slots__ = ()
@@ -107,7 +107,7 @@ _ABSENT: Any = object()
 _ADAPTERS = ("adapter", "diffsync", "dsync")
 
 
-class DiffSyncModel(Changing, Object, metaclass=ModelType):
+class DiffSyncModel(Crud, Object, metaclass=ModelType):
     """One thing that two systems have, as diffsync describes it: a closed `Object`, which has slots.
 
     Class-level settings: ``_modelname``, ``_identifiers``, ``_attributes`` (just these are compared), ``_children``
@@ -209,17 +209,17 @@ class DiffSyncModel(Changing, Object, metaclass=ModelType):
         return flags_of_model(self.model_flags)
 
     @property
-    def adapter(self) -> Adapter | None:
+    def adapter(self) -> Owner | None:
         """The adapter that the model is kept in, or the one that it was given."""
         given = self._extra("adapter", None)
         if given is None:
             tree = getattr(getattr(self, "__branch__", None), "tree", None)
             given = getattr(tree, "adapter", None)
-        found: Adapter | None = given
+        found: Owner | None = given
         return found
 
     @adapter.setter
-    def adapter(self, adapter: Adapter | None) -> None:
+    def adapter(self, adapter: Owner | None) -> None:
         if adapter is not None or self._extra("adapter", None) is not None:
             self._note("adapter", adapter)
         if adapter is None and hasattr(self, "__branch__"):
@@ -324,7 +324,11 @@ class DiffSyncModel(Changing, Object, metaclass=ModelType):
         exclude_none: bool = False,
     ) -> dict[Text, Any]:
         """Return the flags and all fields by name; children are given by their unique ids."""
-        plan, found = plan_of(type(self)), shown(self)
+        plan, children = plan_of(type(self)), set(self._children.values())
+        found: dict[Text, Any] = {"model_flags": self.model_flags}
+        for name in plan.fields:
+            value = getattr(self, name)
+            found[name] = type(value)(map(text_of, value)) if name in children and value else copied(value)
         return {
             name: value
             for name, value in found.items()
@@ -338,7 +342,24 @@ class DiffSyncModel(Changing, Object, metaclass=ModelType):
 
     def str(self, include_children: bool = True, indent: int = 0) -> Text:  # noqa: FBT001, FBT002 - diffsync's order
         """Return the model and those below it, a line each."""
-        return "\n".join(lines(self, include_children=include_children, margin=" " * indent))
+        return "\n".join(self._lines(" " * indent, include_children=include_children))
+
+    def _lines(self, margin: Text, *, include_children: bool) -> Iterator[Text]:
+        yield f"{margin}{self.get_type()}: {self.get_unique_id()}: {self.get_attrs()}"
+        for kind, field in self._children.items():
+            members = getattr(self, field)
+            if not members:
+                yield f"{margin}  {field}: []"
+            elif self.adapter is None or not include_children:
+                yield f"{margin}  {field}: {list(map(text_of, members))}"
+            else:
+                yield f"{margin}  {field}"
+                for member in members:
+                    child = self.adapter.get_or_none(kind, member)
+                    if child is None:
+                        yield f"{margin}    {text_of(member)} (ERROR: details unavailable)"
+                    else:
+                        yield child.str(include_children, len(margin) + 4)
 
     def __repr__(self) -> Text:
         return f'{self.get_type()} "{self.get_unique_id()}"'

@@ -7,14 +7,14 @@ from collections.abc import Collection, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from datastoresync.branch import Branch
-from datastoresync.importing.schema import Layout
+from datastoresync.conversion.schema import Schema
 from datastoresync.vocabularies.dsync.exceptions import ObjectAlreadyExists, ObjectNotFound, ObjectStoreWrongType
 from datastoresync.vocabularies.dsync.identity import UniqueId, find, text_of, unique_id_of
 from datastoresync.vocabularies.dsync.model import DiffSyncModel
 from datastoresync.vocabularies.dsync.tree import ModelBranch, ModelTree, is_text
 
 if TYPE_CHECKING:
-    from datastoresync.vocabularies.dsync.adapter import Adapter
+    from datastoresync.vocabularies.dsync.protocol import Owner
 
 Kind = str | DiffSyncModel | type[DiffSyncModel]
 """What names a kind of model: its name, its class, or a model of it."""
@@ -31,19 +31,19 @@ class LocalStore:
         name: What messages call the store.
     """
 
-    def __init__(self, *, adapter: Adapter | None = None, name: str = "") -> None:
+    def __init__(self, *, adapter: Owner | None = None, name: str = "") -> None:
         self.name = name or type(self).__name__
         self.tree = ModelTree(adapter=adapter)
         self.flagged = False  # whether a model may have flags, so that they need not be looked for where none has
         self.borrowed: set[str] = set()  # kinds that only the other adapter of a comparison has
 
     @property
-    def adapter(self) -> Adapter | None:
+    def adapter(self) -> Owner | None:
         """Whose models they are."""
         return self.tree.adapter
 
     @adapter.setter
-    def adapter(self, adapter: Adapter | None) -> None:
+    def adapter(self, adapter: Owner | None) -> None:
         self.tree.adapter = adapter
 
     def __str__(self) -> str:
@@ -95,15 +95,15 @@ class LocalStore:
             ObjectStoreWrongType: if a text may stand for several.
             ValueError: if a mapping lacks an identifier.
         """
-        objects, layout = branch.contents.objects, branch.layout
+        objects, schema = branch.contents.objects, branch.schema
         if isinstance(identifier, Mapping):
-            lacking = [name for name in layout.identifiers if name not in identifier]
+            lacking = [name for name in schema.identifiers if name not in identifier]
             if lacking:
-                named = ", ".join(layout.identifiers)
+                named = ", ".join(schema.identifiers)
                 message = f"a {branch.name} is identified by {named}: {lacking[0]!r} is missing in {dict(identifier)}"
                 raise ValueError(message)
             try:
-                parts = tuple(layout.convert(name, identifier[name]) for name in layout.identifiers)
+                parts = tuple(schema.convert(name, identifier[name]) for name in schema.identifiers)
             except (ValueError, TypeError):
                 return None
             return parts if len(parts) > 1 else parts[0]
@@ -111,9 +111,9 @@ class LocalStore:
             return identifier.key
         if not isinstance(identifier, str) or identifier in objects:
             return identifier
-        if is_text(layout):
+        if is_text(schema):
             return identifier
-        keys = find(identifier, _added(objects), layout.identifiers, layout.convert, plain=_is_written(layout))
+        keys = find(identifier, _added(objects), schema.identifiers, schema.convert, plain=_is_written(schema))
         if len(keys) > 1:
             message = (
                 f"{identifier!r} may be any of {', '.join(map(repr, keys))} in {self._shown}: "
@@ -255,7 +255,7 @@ class LocalStore:
         for branch in self.tree.values():
             for name, field in branch.object_class._children.items():
                 below = self.tree.get(name)
-                if below is None or not len(below) or is_text(below.layout):
+                if below is None or not len(below) or is_text(below.schema):
                     continue
                 for parent in (branch.contents.objects[key] for key in _added(branch.contents.objects)):
                     members = getattr(parent, field)
@@ -281,9 +281,9 @@ def _name(model: Kind) -> str:
     return model if isinstance(model, str) else model.get_type()
 
 
-def _is_written(layout: Layout) -> bool:
+def _is_written(schema: Schema) -> bool:
     """Say whether all identifiers read as they are written, as far as their types are declared."""
-    converters = [(layout.fields or {})[name].converter for name in layout.identifiers]
+    converters = [(schema.fields or {})[name].converter for name in schema.identifiers]
     return all(one is not None and one.kinds and one.kinds <= _WRITTEN for one in converters)
 
 

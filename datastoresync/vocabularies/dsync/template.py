@@ -111,7 +111,7 @@ class ModelTemplate(ObjectTemplate):
         if isinstance(returned, Result):
             return returned
         if verb == "create" and isinstance(returned, DiffSyncModel):
-            return Result("succeeded", made=returned)
+            return Result("succeeded", created=returned)
         if returned is None and not cls._none_is_done:
             return failed(f"{verb} of {cls.__name__} returned None", skip_children=True)
         if verb == "create" and returned is not None:

@@ -9,11 +9,11 @@ import attrs
 
 from datastoresync.applying.object_template import Methods
 from datastoresync.branch import Branch
+from datastoresync.conversion.schema import Schema
 from datastoresync.diffing.action import Action
 from datastoresync.diffing.diff import Diff
 from datastoresync.diffing.equality import is_membership
 from datastoresync.diffing.side import Side
-from datastoresync.importing.schema import Layout
 from datastoresync.tree import Tree
 from datastoresync.vocabularies.dsync.declaration import plan_of
 from datastoresync.vocabularies.dsync.identity import keys_of, unique_id_of, without_absence
@@ -22,14 +22,14 @@ from datastoresync.vocabularies.dsync.template import ModelTemplate
 from datastoresync.vocabularies.dsync.values import listed, plain
 
 if TYPE_CHECKING:
-    from datastoresync.vocabularies.dsync.adapter import Adapter
+    from datastoresync.vocabularies.dsync.protocol import Owner
 
 
-def is_text(layout: Layout) -> bool:
+def is_text(schema: Schema) -> bool:
     """Say whether keys are texts, which are unique ids as they are."""
-    if len(layout.identifiers) > 1 or layout.fields is None:
+    if len(schema.identifiers) > 1 or schema.fields is None:
         return False
-    converter = layout.fields[layout.identifiers[0]].converter
+    converter = schema.fields[schema.identifiers[0]].converter
     return converter is not None and converter.kinds == {str}
 
 
@@ -92,7 +92,7 @@ class ModelBranch(Branch[DiffSyncModel]):
         named = frozenset(
             field
             for name, field in cls._children.items()
-            if name not in self.tree or not is_text(self.tree[name].layout)
+            if name not in self.tree or not is_text(self.tree[name].schema)
         )
         if not ordered and not named:
             return side
@@ -102,7 +102,7 @@ class ModelBranch(Branch[DiffSyncModel]):
 class ModelTree(Tree):
     """The models of one adapter. Branches may have any name, since they are no attributes of the tree."""
 
-    def __init__(self, name: str | None = None, *, adapter: Adapter | None = None) -> None:
+    def __init__(self, name: str | None = None, *, adapter: Owner | None = None) -> None:
         super().__init__(name)
         self.adapter = adapter
         self.top_level: tuple[str, ...] = ()

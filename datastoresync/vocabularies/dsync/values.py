@@ -8,15 +8,9 @@ import datetime
 import enum
 import json
 from collections import UserList
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from datastoresync.diffing.equality import equal
-from datastoresync.vocabularies.dsync.declaration import plan_of
-from datastoresync.vocabularies.dsync.identity import text_of
-
-if TYPE_CHECKING:
-    from datastoresync.vocabularies.dsync.model import DiffSyncModel
 
 
 class Listed(UserList[Any]):
@@ -60,16 +54,6 @@ def copied(value: Any) -> Any:
     return copy.deepcopy(value) if isinstance(value, (list, set, dict)) else value
 
 
-def shown(model: DiffSyncModel) -> dict[str, Any]:
-    """Return the flags and all fields of a model by name; children are given by their unique ids."""
-    holding = set(model._children.values())
-    found = {"model_flags": model.model_flags}
-    for name in plan_of(type(model)).fields:
-        value = getattr(model, name)
-        found[name] = type(value)(map(text_of, value)) if name in holding and value else copied(value)
-    return found
-
-
 def as_json(held: dict[str, Any]) -> str:
     """Return what a model holds as JSON."""
     return json.dumps(held, default=_plain, ensure_ascii=False, separators=(",", ":"))
@@ -86,23 +70,3 @@ def _plain(value: Any) -> Any:
     if isinstance(value, (bytes, bytearray)):
         return base64.b64encode(value).decode("ascii")
     return str(value)
-
-
-def lines(model: DiffSyncModel, *, include_children: bool, margin: str) -> Iterator[str]:
-    """Yield a line for a model, and those for what is below it."""
-    yield f"{margin}{model.get_type()}: {model.get_unique_id()}: {model.get_attrs()}"
-    adapter = model.adapter
-    for kind, field in model._children.items():
-        members = getattr(model, field)
-        if not members:
-            yield f"{margin}  {field}: []"
-        elif adapter is None or not include_children:
-            yield f"{margin}  {field}: {list(map(text_of, members))}"
-        else:
-            yield f"{margin}  {field}"
-            for member in members:
-                child = adapter.get_or_none(kind, member)
-                if child is None:
-                    yield f"{margin}    {text_of(member)} (ERROR: details unavailable)"
-                else:
-                    yield child.str(include_children, len(margin) + 4)

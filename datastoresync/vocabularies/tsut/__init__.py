@@ -20,6 +20,8 @@ from datastoresync.vocabularies.tsut.app import (
 )
 from datastoresync.vocabularies.tsut.model import UsersAndGroups, UsersAndGroupsTree, Validity
 from datastoresync.vocabularies.tsut.principal import Group, User, Visibility
+from datastoresync.vocabularies.tsut.tree import ThoughtSpotGroup, ThoughtSpotTree, ThoughtSpotUser
+from datastoresync.vocabularies.tsut.writer import ThoughtSpotWriter
 
 __all__ = [
     "Group",
@@ -32,6 +34,10 @@ __all__ = [
     "TSUGXLSReader",
     "TSUGXLSWriter",
     "TSUserGroupSyncApp",
+    "ThoughtSpotGroup",
+    "ThoughtSpotTree",
+    "ThoughtSpotUser",
+    "ThoughtSpotWriter",
     "User",
     "UsersAndGroups",
     "UsersAndGroupsTree",

@@ -7,12 +7,13 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any, NamedTuple, TypeVar
 
-from datastoresync.app.thoughtspot_tree import caseless, problems_of
 from datastoresync.branch import Branch
 from datastoresync.errors import DeclarationError, DuplicateError, ImporterError
 from datastoresync.object import Object
+from datastoresync.syncers.thoughtspot.principals import FIELDS, caseless, record_of
 from datastoresync.tree import Tree
-from datastoresync.vocabularies.tsut.principal import FIELDS, Group, User, principal_of, record_of
+from datastoresync.vocabularies.tsut.principal import Group, User, item_of
+from datastoresync.vocabularies.tsut.tree import problems_of
 
 T = TypeVar("T", bound=Object)
 
@@ -254,7 +255,7 @@ class UsersAndGroups:
 
     def records(self) -> list[dict[str, Any]]:
         """Return them all as records of ThoughtSpot's own JSON, users first."""
-        return [record_of(item) for item in (*self.get_users(), *self.get_groups())]
+        return [record_of(item, item.principalTypeEnum) for item in (*self.get_users(), *self.get_groups())]
 
     def add_records(self, records: Any) -> None:
         """Add records of ThoughtSpot's own JSON; all of them, or none if one is refused.
@@ -272,7 +273,7 @@ class UsersAndGroups:
         }
         for number, record in enumerate(records, 1):
             try:
-                item = principal_of(record)
+                item = item_of(record)
                 here, there = places[type(item)]
                 here.check_new(item)
                 there.settle(item, self.RAISE_ERROR_ON_DUPLICATE)

@@ -7,9 +7,10 @@ from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 from typing import Any
 
-from datastoresync.app.thoughtspot_tree import ThoughtSpotGroup, ThoughtSpotUser
 from datastoresync.branch import Branch
 from datastoresync.errors import ConversionError, ImporterError
+from datastoresync.syncers.thoughtspot.principals import FIELDS, KINDS, record_of
+from datastoresync.vocabularies.tsut.tree import ThoughtSpotGroup, ThoughtSpotUser
 
 
 class Visibility:
@@ -42,7 +43,7 @@ class _Principal:
 
     def to_json(self) -> str:
         """Return it as JSON."""
-        return json.dumps(record_of(self), ensure_ascii=False)
+        return json.dumps(record_of(self, self.principalTypeEnum), ensure_ascii=False)
 
 
 def _grouped(fields: dict[str, Any], group_names: Iterable[str] | None) -> dict[str, Any]:
@@ -54,7 +55,7 @@ def _grouped(fields: dict[str, Any], group_names: Iterable[str] | None) -> dict[
 class User(_Principal, ThoughtSpotUser):
     """A user. ``groupNames``, ``group_names`` and ``groups`` are one list, in the order given."""
 
-    principalTypeEnum = "LOCAL_USER"  # noqa: N815 - the old name
+    principalTypeEnum = KINDS["users"]  # noqa: N815 - the old name
 
     groups: list[str] = []  # type: ignore[assignment]  # noqa: RUF012 - the old one is a list; each object gets its own
     created: int | str | None = None
@@ -80,7 +81,7 @@ class User(_Principal, ThoughtSpotUser):
 class Group(_Principal, ThoughtSpotGroup):
     """A group. ``groupNames``, ``group_names`` and ``groups`` are one list: the groups that it is in."""
 
-    principalTypeEnum = "LOCAL_GROUP"  # noqa: N815 - the old name
+    principalTypeEnum = KINDS["groups"]  # noqa: N815 - the old name
 
     groups: list[str] = []  # type: ignore[assignment]  # noqa: RUF012 - the old one is a list; each object gets its own
     created: int | str | None = None
@@ -102,33 +103,7 @@ class Group(_Principal, ThoughtSpotGroup):
         self.__attrs_init__(**_grouped(fields, group_names))
 
 
-FIELDS = MappingProxyType(
-    {
-        "name": "name",
-        "displayName": "display_name",
-        "description": "description",
-        "mail": "mail",
-        "password": "password",
-        "groupNames": "groups",
-        "visibility": "visibility",
-        "created": "created",
-        "modified": "modified",
-        "id": "id",
-    }
-)
-"""What ThoughtSpot's own JSON calls the fields."""
-
-
-def record_of(item: Any) -> dict[str, Any]:
-    """Return a user or a group as a record of ThoughtSpot's own JSON; what is None is left out."""
-    held = {column: getattr(item, field, None) for column, field in FIELDS.items()}
-    return {
-        "principalTypeEnum": item.principalTypeEnum,
-        **{column: value for column, value in held.items() if value is not None},
-    }
-
-
-def principal_of(record: Any) -> Any:
+def item_of(record: Any) -> Any:
     """Return the user or the group that a record of ThoughtSpot's own JSON describes.
 
     Raises:
@@ -146,7 +121,7 @@ def principal_of(record: Any) -> Any:
     return item
 
 
-SHEETS = MappingProxyType({"Users": "LOCAL_USER", "Groups": "LOCAL_GROUP"})
+SHEETS = MappingProxyType({"Users": KINDS["users"], "Groups": KINDS["groups"]})
 """The worksheets, and what is in them."""
 
 _COLUMNS = MappingProxyType(
@@ -169,7 +144,7 @@ def rows_of(items: Iterable[Any]) -> list[dict[str, Any]]:
     """Return users or groups as rows; the groups that each is in are a JSON list in one cell."""
     rows = []
     for item in items:
-        record = record_of(item)
+        record = record_of(item, item.principalTypeEnum)
         record["groupNames"] = json.dumps(record["groupNames"], ensure_ascii=False)
         rows.append({title: record.get(column) for title, column in _COLUMNS.items()})
     return rows

@@ -22,7 +22,7 @@ from datastoresync.engines.duckdb.types import array_of, kind_of
 from datastoresync.engines.relation import CannotPushDown, Page
 from datastoresync.engines.table import TableObjects
 from datastoresync.importing.sources import ParquetImporter
-from datastoresync.object import layout_of
+from datastoresync.object import schema_of
 from datastoresync.syncers.files.parquet import read_parquet
 from datastoresync.syncers.records import Records
 from datastoresync.syncers.source_info import file_state
@@ -52,7 +52,7 @@ def records(chunks, columns=("idnumber", "value")):
 
 
 def of(duckdb, *chunks, columns=("idnumber", "value"), cls=Person):
-    return ColumnarRelation.of_records(duckdb, records(chunks, columns), layout_of(cls))
+    return ColumnarRelation.of_records(duckdb, records(chunks, columns), schema_of(cls))
 
 
 def rows(relation):
@@ -208,12 +208,12 @@ class Arrow(Elsewhere):
 
 @pytest.mark.parametrize("elsewhere", [Elsewhere, Arrow])
 def test_the_rows_of_another_relation_are_brought_in(duckdb, elsewhere):
-    relation = ColumnarRelation.of_relation(duckdb, elsewhere(), layout_of(Person))
+    relation = ColumnarRelation.of_relation(duckdb, elsewhere(), schema_of(Person))
     assert (relation.count, rows(relation)) == (2, [("1", "Ann"), ("2", "Bob")])
 
 
 def test_rows_whose_values_are_converted_are_looked_through(duckdb):
-    relation = ColumnarRelation.of_relation(duckdb, Elsewhere(), layout_of(Numbered))
+    relation = ColumnarRelation.of_relation(duckdb, Elsewhere(), schema_of(Numbered))
     assert relation.count == 2
     assert relation.present([1, 3, "1"]) == {1}
 
@@ -297,7 +297,7 @@ def test_a_column_that_duckdb_takes_for_something_else_becomes_objects(tmp_path,
         lambda library, name, kind: kind_of(library, name, pyarrow.string()),
     )
     with pytest.raises(CannotPushDown, match="DuckDB takes value for BIGINT"):
-        ColumnarRelation.of_files(duckdb, origin, layout_of(Person))
+        ColumnarRelation.of_files(duckdb, origin, schema_of(Person))
 
 
 def test_files_whose_columns_have_different_types_become_objects(tmp_path):

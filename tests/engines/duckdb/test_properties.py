@@ -6,6 +6,7 @@ import functools
 import pytest
 
 from datastoresync import Branch, ComparisonError, CSVImporter, Object, Template, Tree
+from datastoresync.engines import engine as pairing
 from datastoresync.engines.duckdb.connection import DuckDB
 from datastoresync.engines.duckdb.properties import attributes_read, read_alike
 from datastoresync.engines.table import TableObjects
@@ -215,6 +216,23 @@ def test_what_was_applied_to_a_property_stands_before_it(tmp_path):
     assert [action.attr for action in source - dest] == ["email", "email"]
     again = tree(tmp_path, "source", LEFT.replace("b@x", "b@y"), Person)
     assert ("update", "2", "domain", "y.org", "x.org") in actions(again - dest)
+
+
+@pytest.mark.parametrize("streaming", [False, True])
+def test_a_property_goes_back_to_what_it_computes(tmp_path, monkeypatch, streaming):
+    def source(domain):
+        return tree(tmp_path, "source", f"idnumber,domain\n2,x.org\n3,{domain}\n", Object)
+
+    dest = tree(tmp_path, "dest", LEFT, Narrow)  # that the source has no 1 is nothing to a property of 1
+    for before, after in [("x.org", "y.org"), ("y.org", "x.org"), ("x.org", "y.org")]:
+        diff = (source(after) - dest).only("update")
+        assert actions(diff) == [("update", "3", "domain", after, before)]
+        diff | Accepting
+        monkeypatch.setattr(pairing, "MANY", 0 if streaming else pairing.MANY)
+        assert not (source(after) - dest).only("update")
+        assert actions((source("x.de") - dest).only("update")) == [("update", "3", "domain", "x.de", after)]
+    gone = tree(tmp_path, "source", "idnumber,domain\n2,x.org\n", Object)
+    assert [action[:2] for action in actions(gone - dest)] == [("old", "1"), ("old", "3")]
 
 
 # What is read -------------------------------------------------------------------------------------------------------

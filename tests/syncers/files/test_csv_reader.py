@@ -9,6 +9,7 @@ from io import StringIO
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from profiles import examples
 
 from datastoresync.errors import ColumnError, DataWarning, DeclarationError, MalformedFileError, RowError
 from datastoresync.syncers.files import csv_reader
@@ -84,7 +85,7 @@ def refused(path, error=MalformedFileError, **options):
     small,
     small,
 )
-@settings(deadline=None, max_examples=200)
+@settings(deadline=None, max_examples=examples(200))
 def test_what_is_written_is_read_from_its_line(folder, table, newline, delimiter, encoding, block, chunk):
     header, rows = table
     path = folder / "law.csv"
@@ -105,7 +106,7 @@ def test_what_is_written_is_read_from_its_line(folder, table, newline, delimiter
 
 
 @given(st.lists(st.sampled_from(["", "a,b", "a", "a,b,c", '"a\nb",c', '"a\r\n\rb"', '"",""'])), small, newlines)
-@settings(deadline=None, max_examples=200)
+@settings(deadline=None, max_examples=examples(200))
 def test_rows_that_are_left_out_move_no_other_row(folder, lines, chunk, newline):
     path = folder / "left_out.csv"
     path.write_bytes(newline.join(["x,y", *lines, ""]).encode())
@@ -150,7 +151,7 @@ def test_a_file_cut_off_at_any_byte_is_noticed_or_ends_with_a_whole_row(folder, 
     st.sampled_from(["utf-8", "utf-16-le", "cp932", "gb18030"]),
     small,
 )
-@settings(deadline=None, max_examples=200)
+@settings(deadline=None, max_examples=examples(200))
 def test_a_damaged_character_is_placed(folder, text, encoding, block):
     text = text.encode(encoding, "ignore").decode(encoding)
     bad = {"utf-16-le": b"\x00\xdc", "cp932": b"\x81 "}.get(encoding, b"\xff")
@@ -167,7 +168,7 @@ def test_a_damaged_character_is_placed(folder, text, encoding, block):
 
 
 @given(st.text(st.sampled_from("a\n\r"), max_size=30), small, small)
-@settings(deadline=None, max_examples=200)
+@settings(deadline=None, max_examples=examples(200))
 def test_the_longest_line_is_found(folder, text, block, longest):
     path = folder / "long.csv"
     path.write_bytes(text.encode())

@@ -13,13 +13,14 @@ import openpyxl
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from profiles import examples
 
 from datastoresync.errors import MalformedFileError, MissingDependencyError, SyncerError
 from datastoresync.syncers import files
 from datastoresync.syncers.changes import Change, Table
 from datastoresync.syncers.files.excel import ExcelSyncer
 
-law = settings(deadline=None, max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
+law = settings(deadline=None, max_examples=examples(30), suppress_health_check=[HealthCheck.function_scoped_fixture])
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=8)
 texts |= st.sampled_from(
     ["=1+1", "#N/A", "007", "1e5", "_x000D_", "__x0041_", "\r\n", "TRUE", "2024-01-02", "'x", "", " "]

@@ -11,6 +11,7 @@ import pytest
 import sqlalchemy
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
+from profiles import examples
 
 from datastoresync.errors import LockedError, SyncerError
 from datastoresync.syncers.changes import Change, Link, Outcome, Table
@@ -18,7 +19,7 @@ from datastoresync.syncers.sql import blocks as sql_blocks
 from datastoresync.syncers.sql import statements as sql_statements
 from datastoresync.syncers.sql.syncer import SQLSyncer
 
-law = settings(deadline=None, max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+law = settings(deadline=None, max_examples=examples(40), suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 KEY = ("key",)
 MEMBERS = {"members": Link("members", "owner", "member")}
@@ -161,7 +162,7 @@ def test_changes_do_what_they_would_do_to_a_dictionary(syncer, things, monkeypat
     monkeypatch.setattr(sql_blocks, "KEYS", size)
     monkeypatch.setattr(sql_statements, "KEYS", size)
 
-    @settings(law, max_examples=25)
+    @settings(law, max_examples=examples(25))
     @given(before=stores, wanted=stores, edited=st.dictionaries(keys, st.none() | st.tuples(numbers, texts, members)))
     def check(before, wanted, edited):
         now = {key: row for key, row in (before | edited).items() if row is not None}
@@ -201,7 +202,7 @@ steps = st.lists(
 NONE = frozenset()
 
 
-@settings(law, max_examples=60)
+@settings(law, max_examples=examples(60))
 @example(steps=[("insert", 1, 0, NONE), ("a", 1, 1), ("delete", 1), ("insert", 1, 0, NONE), ("b", 1, "x")])
 @example(steps=[("insert", 1, 0, NONE), ("a", 1, 1), ("link", 1, 2), ("members", 1, NONE)])
 @example(steps=[("insert", 1, 0, NONE), ("link", 1, 2), ("unlink", 1, 2), ("members", 1, {1}), ("link", 1, 2)])

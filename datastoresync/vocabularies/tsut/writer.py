@@ -12,16 +12,6 @@ from typing import Any, Literal
 
 from datastoresync.app.console import say
 from datastoresync.app.parts import Arguments, Writer
-from datastoresync.app.thoughtspot_service import Answer, ThoughtSpotService
-from datastoresync.app.thoughtspot_tree import (
-    ThoughtSpotGroup,
-    ThoughtSpotTree,
-    ThoughtSpotUser,
-    caseless,
-    objects_of,
-    principals_of,
-    problems_of,
-)
 from datastoresync.applying.report import Report
 from datastoresync.applying.result import Result
 from datastoresync.applying.safeguards import Limits, violations
@@ -29,9 +19,10 @@ from datastoresync.branch import Branch
 from datastoresync.diffing.action import Action
 from datastoresync.errors import DeclarationError, SafeguardError, SyncerError, SyncInterrupted
 from datastoresync.object import Object
+from datastoresync.syncers.thoughtspot.principals import branch_of, caseless
+from datastoresync.syncers.thoughtspot.service import Answer, ThoughtSpotService
 from datastoresync.tree import Tree
-
-__all__ = ["ThoughtSpotGroup", "ThoughtSpotTree", "ThoughtSpotUser", "ThoughtSpotWriter"]
+from datastoresync.vocabularies.tsut.tree import objects_of, principals_of, problems_of
 
 _Principals = list[dict[str, Any]]
 
@@ -233,7 +224,7 @@ def _deletions(answer: Answer, batch: _Principals, existing: Iterable[str], allo
         fates = answer[branch]
         gone = {caseless(name) for name in fates["deleted"]}
         added = {caseless(name) for name in fates["added"]}
-        written = {caseless(one["name"]) for one in batch if _branch(one) == branch}
+        written = {caseless(one["name"]) for one in batch if branch_of(one) == branch}
         stays = ({caseless(name) for fate in ("updated", "unchanged") for name in fates[fate]} | written) - gone
         for tree, names in ((after, stays | added), (before, (stays - added) | gone)):
             rows = [{"idnumber": name} for name in sorted(names)]
@@ -243,10 +234,6 @@ def _deletions(answer: Answer, batch: _Principals, existing: Iterable[str], allo
     limits = None if allowed is None else Limits(deletions=allowed)
     for sentence in violations(after.load().diff(before.load(), only=["old"]), limits):
         yield f"{sentence}; on the command line that is --allow-deletions"
-
-
-def _branch(principal: dict[str, Any]) -> str:
-    return "users" if principal["principalTypeEnum"] == "LOCAL_USER" else "groups"
 
 
 def _results(batch: _Principals, answer: Answer) -> Iterator[Result]:
@@ -264,7 +251,7 @@ def _results(batch: _Principals, answer: Answer) -> Iterator[Result]:
                 else:
                     named.discard((branch, caseless(name)))
     # Some versions list what they left alone, and some do not.
-    rest = [one for one in batch if (_branch(one), caseless(one["name"])) not in named]
+    rest = [one for one in batch if (branch_of(one), caseless(one["name"])) not in named]
     yield from _alike(rest, "skipped", "unchanged")
 
 
@@ -276,4 +263,4 @@ def _alike(
 ) -> Iterator[Result]:
     """Yield one result for all of some principals."""
     for one in batch:
-        yield Result(status, reason, None, f"sync_{_branch(one)}(idnumber={one['name']!r})", error)
+        yield Result(status, reason, None, f"sync_{branch_of(one)}(idnumber={one['name']!r})", error)

@@ -11,14 +11,10 @@ from datastoresync.branch import Branch
 from datastoresync.diffing.hierarchy import in_order
 from datastoresync.errors import CircularOrderError, DeclarationError
 from datastoresync.object import Object
+from datastoresync.syncers.thoughtspot.principals import KINDS, caseless, principal_of
 from datastoresync.tree import Tree
 
 Visibility = Literal["DEFAULT", "NON_SHARABLE"]
-
-
-def caseless(name: str) -> str:
-    """Return a name as ThoughtSpot compares it, which takes ``Bob`` and ``bob`` for one."""
-    return name.lower()
 
 
 class _Secret(str):
@@ -126,18 +122,6 @@ def _parents_first(groups: list[Any]) -> list[Any]:
 
 def principals_of(users: list[Any], groups: list[Any]) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     """Return users and groups as the user-sync call wants them; of the groups each behind those that it is in."""
-    return [_principal(user, "LOCAL_USER") for user in users], [
-        _principal(group, "LOCAL_GROUP") for group in _parents_first(groups)
+    return [principal_of(user, KINDS["users"]) for user in users], [
+        principal_of(group, KINDS["groups"]) for group in _parents_first(groups)
     ]
-
-
-def _principal(item: Any, kind: str) -> dict[str, Any]:
-    principal = {
-        "principalTypeEnum": kind,
-        "name": item.name,
-        "displayName": item.display_name or item.name,
-        "visibility": item.visibility,
-        "groupNames": sorted(set(item.groups)),
-    }
-    given = {name: getattr(item, name, None) for name in ("mail", "description", "password")}
-    return principal | {name: value for name, value in given.items() if value is not None}
