@@ -179,7 +179,7 @@ def encode_decimal(value: Any) -> Any:
 
 
 def encode_scaled(kind: Any, value: Any) -> Any:
-    """Refuse what the database would round, or has no place for."""
+    """Return a number; raise `UnfitValueError` for one that the database would round, or has no digits for."""
     number = encode_decimal(value)
     if not isinstance(number, (int, Decimal)) or kind.precision is None:
         return number
