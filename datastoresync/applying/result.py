@@ -20,15 +20,15 @@ STATUSES: tuple[Status, ...] = ("succeeded", "failed", "skipped", "conflict", "u
 
 @attrs.frozen(eq=False)
 class Result:
-    """What became of one action.
+    """The result of one action.
 
     Args:
         status: See `STATUSES`.
         reason: Why, for everything but success.
-        action: Whose result it is; filled in when a method returns a result without one.
+        action: The action; filled in if a method returns a result without one.
         method: The method that was called, or would have been.
         error: The exception, if one was raised.
-        skip_children: Whether what is below the object is to be left alone after a failure, whatever the verb.
+        skip_children: Whether a failure, of any verb, blocks the actions of objects below this one.
         created: The object that a creation returned, if any; the destination then holds it as it is.
     """
 
@@ -42,7 +42,7 @@ class Result:
 
     @property
     def message(self) -> str:
-        """The action's message and what became of it, on one line."""
+        """Status, message of the action, and reason, on one line."""
         what = self.action.message if self.action is not None else self.method
         return f"{self.status}: {what}{': ' if self.reason else ''}{self.reason}"
 
@@ -93,7 +93,7 @@ _SHOWN = 10
 
 
 class Results(Sequence[Result]):
-    """Results that nobody may ever look at: they are made together, once somebody does.
+    """Results that are built all at once, on first access.
 
     In all other ways it is like the tuple of them: equal to it, and added to it. A slice is a tuple.
 
@@ -115,7 +115,7 @@ class Results(Sequence[Result]):
 
     @property
     def counts(self) -> Counter[str]:
-        """How many there are of each status."""
+        """The number of results of each status."""
         return Counter(self._counts)
 
     def _all(self) -> tuple[Result, ...]:
@@ -153,5 +153,5 @@ class Results(Sequence[Result]):
 
 
 def statuses_of(results: Sequence[Result]) -> Counter[str]:
-    """Return how many results there are of each status."""
+    """Return the number of results of each status."""
     return results.counts if isinstance(results, Results) else Counter(result.status for result in results)
