@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import sys
-from typing import Any, Self, TextIO
+from typing import Self, TextIO
 
 import attrs
 
 from datastoresync.applying.safeguards import Limits, violations
-from datastoresync.diffing.diff import Diff, template_of
+from datastoresync.diffing.diff import Applies, Diff, R_co, template_of
 from datastoresync.printing.outline import Outline
 from datastoresync.printing.show import Printable
 from datastoresync.printing.text import wants_colour, write
@@ -58,8 +58,9 @@ class Preview(Printable):
             write(Outline(f"would be refused: {sentence}", "refused"), file, colour=painted)
         return self
 
-    def __or__(self, template: Any) -> Any:
-        return template_of(template).apply(self.diff, limits=self.limits)
+    def __or__(self, template: Applies[R_co] | type[Applies[R_co]] | str) -> R_co:
+        applied: R_co = template_of(template).apply(self.diff, limits=self.limits)
+        return applied
 
     def __bool__(self) -> bool:
         message = (

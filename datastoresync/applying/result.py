@@ -89,29 +89,29 @@ def reason_of(error: BaseException) -> str:
     return f"{type(original).__name__}: {hidden}" if hidden else type(original).__name__
 
 
-_SHOWN = 10
+_REPR_LIMIT = 10
 
 
 class Results(Sequence[Result]):
     """Results that are built all at once, on first access.
 
-    In all other ways it is like the tuple of them: equal to it, and added to it. A slice is a tuple.
+    They compare and add like the tuple of them; a slice is a tuple.
 
     Args:
-        counts: How many there are of each status.
-        make: Yields them, in order.
+        counts: The number of results of each status.
+        make: Yields the results, in order.
 
     >>> results = Results({"succeeded": 2}, lambda: [Result("succeeded"), Result("succeeded")])
     >>> len(results), results[-1]
     (2, Result(status='succeeded', reason='', action=None, method=''))
     """
 
-    __slots__ = ("_counts", "_made", "_make")
+    __slots__ = ("_counts", "_make", "_results")
 
     def __init__(self, counts: Mapping[Status, int], make: Callable[[], Iterable[Result]]) -> None:
         self._counts: Counter[str] = Counter(counts)
         self._make = make
-        self._made: tuple[Result, ...] | None = None
+        self._results: tuple[Result, ...] | None = None
 
     @property
     def counts(self) -> Counter[str]:
@@ -119,10 +119,10 @@ class Results(Sequence[Result]):
         return Counter(self._counts)
 
     def _all(self) -> tuple[Result, ...]:
-        if self._made is None:
-            self._made = tuple(self._make())
-            self._make = tuple  # what it held is needed no more
-        return self._made
+        if self._results is None:
+            self._results = tuple(self._make())
+            self._make = tuple  # releases the references it holds
+        return self._results
 
     def __len__(self) -> int:
         return self._counts.total()
@@ -147,7 +147,7 @@ class Results(Sequence[Result]):
         return hash(self._all())
 
     def __repr__(self) -> str:
-        if len(self) <= _SHOWN:
+        if len(self) <= _REPR_LIMIT:
             return repr(self._all())
         return f"<Results: {', '.join(f'{status}={count}' for status, count in self._counts.items())}>"
 
