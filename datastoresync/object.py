@@ -142,7 +142,7 @@ class Object(metaclass=ObjectType):
     def __new__(cls, *_: Any, **__: Any) -> Self:
         """Create an object; of `Object` itself an open one, since it declares no fields."""
         created: Any = object.__new__(_Open if cls is Object else cls)
-        return created  # type: ignore[no-any-return]  # `_Open` is Object, as far as anyone can see
+        return created  # type: ignore[no-any-return]  # to type checkers, `_Open` is Object
 
     def __init__(self, **attributes: Any) -> None:
         missing = [name for name in self._identifiers if name not in attributes]

@@ -23,7 +23,7 @@ from datastoresync.printing.outline import Outline
 from datastoresync.printing.show import Printable
 from datastoresync.printing.text import counted
 from datastoresync.runtime import collector_paused
-from datastoresync.syncers.plugin.load_dump_adapter import Rewriting
+from datastoresync.syncers.plugin.load_dump_adapter import LoadDumpAdapter
 from datastoresync.syncers.protocol import Syncer
 
 _RESERVED = frozenset({"name", "syncer", "_branches"})
@@ -269,7 +269,7 @@ class Tree(Printable, Mapping[str, Branch[Any]]):
             return ObjectTemplate(self, classes)
         takes_changes = callable(getattr(self.syncer, "apply_changes", None))
         if takes_changes or isinstance(self.syncer, Syncer):
-            writer: Any = self.syncer if takes_changes else Rewriting(self.syncer)
+            writer: Any = self.syncer if takes_changes else LoadDumpAdapter(self.syncer)
             stored = {}
             for name in self.branches:
                 schema = self[name].schema

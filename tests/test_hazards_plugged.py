@@ -446,7 +446,7 @@ class Memory:
 def test_a_mistyped_option_is_refused_with_the_nearest_real_one_and_a_missing_one_by_name(plugin):
     folder = plugin(NEEDS)
     assert "no option 'lable': did you mean 'label'?" in str(refusal(folder, {"lable": "x"}))
-    assert "no option 'xyz': there is 'name', 'path', 'password', 'label'" in str(refusal(folder, {"xyz": "x"}))
+    assert "no option 'xyz': there are 'name', 'path', 'password', 'label'" in str(refusal(folder, {"xyz": "x"}))
     assert "needs the options 'path', 'password'" in str(refusal(folder))
     assert "needs the option 'password'" in str(refusal(folder, {"path": "x"}))
     assert "no option 'a': there are none" in str(

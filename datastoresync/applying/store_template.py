@@ -32,7 +32,7 @@ from datastoresync.diffing.equality import equal, is_membership
 from datastoresync.diffing.side import Side
 from datastoresync.diffing.streaming import Streamed
 from datastoresync.errors import DeclarationError
-from datastoresync.syncers.change_batch import ChangeBatch, Column, parted
+from datastoresync.syncers.change_batch import ChangeBatch, Column, segmented
 from datastoresync.syncers.changes import AppliesChanges, Change, Outcome, Outcomes, Same, Table
 
 _VERBS: Mapping[str, Literal["insert", "update", "delete", "link", "unlink"]] = {
@@ -131,9 +131,9 @@ class ChangeSequence(Streamed[Change]):
         self._all = self._all or list(self)
         return self._all[index]
 
-    def parted(self, size: int, fewest: int) -> Iterator[list[Sequence[Change]]]:
-        """Yield all changes once, those of one kind as columns; see `datastoresync.syncers.change_batch.parted`."""
-        return parted(self._actions_to_take(), self._factory, size, fewest)
+    def segments(self, size: int, fewest: int) -> Iterator[list[Sequence[Change]]]:
+        """Yield all changes once, in segments; see `datastoresync.syncers.change_batch.segmented`."""
+        return segmented(self._actions_to_take(), self._factory, size, fewest)
 
     def again(self, warnings: list[str]) -> Iterator[Action | None]:
         """Yield the action of each change again; None, with a warning, from the first that differs.
@@ -192,19 +192,19 @@ class ChangeFactory:
         """The function that returns the verb and the branch of an action."""
         return attrgetter("verb", "branch")
 
-    def takes(self, action: Action) -> bool:
+    def is_batchable(self, action: Action) -> bool:
         """Say whether an action changes an object or an attribute, in a table without tables of members."""
         return action.verb not in ("add", "remove") and not self._stored[action.branch].table.links
 
-    def place(self, action: Action) -> Any:
+    def subject(self, action: Action) -> Any:
         """Return the branch and the idnumber of an action."""
         return action.branch, action.idnumber
 
-    def alone(self, actions: Sequence[Action]) -> Sequence[Change]:
+    def changes(self, actions: Sequence[Action]) -> Sequence[Change]:
         """Build a change from each action."""
         return list(map(self.change, actions))
 
-    def alike(self, actions: Sequence[Action]) -> ChangeBatch:
+    def batch(self, actions: Sequence[Action]) -> ChangeBatch:
         """Build columns from actions of one kind, with one pass in C a column."""
         verb, branch = actions[0].verb, actions[0].branch
         kept, sides = self._stored[branch], self._sides[branch]

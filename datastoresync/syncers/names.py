@@ -62,7 +62,7 @@ def clash(name: str, names: Iterable[str]) -> str | None:
     'users'
     """
     folded = _folded(name)
-    return next((other for other in names if other != name and _folded(other) == folded), None)
+    return next((each for each in names if each != name and _folded(each) == folded), None)
 
 
 def _folded(name: str) -> str:
@@ -70,12 +70,12 @@ def _folded(name: str) -> str:
 
 
 def nearest(name: str, names: Iterable[str]) -> str:
-    """Return the end of a message about an unknown name: the existing one that it resembles, or all of them.
+    """Return the end of a message about an unknown name: the existing one that it resembles, or all in their order.
 
     >>> nearest("usres", ["users", "groups"])
     "did you mean 'users'?"
     """
-    existing = sorted(names)
+    existing = list(names)
     if close := get_close_matches(name, existing, n=1):
         return f"did you mean {close[0]!r}?"
     listed = ", ".join(map(repr, existing[:_LISTED])) + (", ..." if len(existing) > _LISTED else "")

@@ -56,7 +56,7 @@ def test_columns_hold_what_the_changes_hold(source, dest, size, fewest, streamed
     changes = ChangeSequence(diff.actions, making, streamed=streamed)
     expected = [shown(making.change(action)) for action in diff]
     assert [shown(change) for change in changes] == expected
-    parts = [part for segment in changes.parted(size, fewest) for part in segment]
+    parts = [part for segment in changes.segments(size, fewest) for part in segment]
     assert [shown(change) for part in parts for change in part] == expected
     assert len(changes) == len(expected)
     if streamed:
@@ -66,7 +66,7 @@ def test_columns_hold_what_the_changes_hold(source, dest, size, fewest, streamed
 def test_many_of_a_kind_are_columns():
     diff = tree(dict.fromkeys("abc", ("x", 1)), {}) - tree({}, {("a", 1): "x", ("a", 2): "y"})
     changes = ChangeSequence(diff.actions, ChangeFactory(diff, STORED), streamed=False)
-    (parts,) = changes.parted(100, 2)
+    (parts,) = changes.segments(100, 2)
     assert [(type(part), part.verb, list(part.keys)) for part in parts] == [
         (ChangeBatch, "insert", [("a",), ("b",), ("c",)]),
         (ChangeBatch, "delete", [("a", 1), ("a", 2)]),

@@ -37,7 +37,7 @@ class DelimitedRelation(JoinedRelation):
 
     Args:
         duckdb: How the engine runs.
-        origin: The files, which were looked through by our own reader.
+        source_info: The files, which were looked through by our own reader.
         schema: The class of the objects.
 
     Raises:
@@ -45,10 +45,10 @@ class DelimitedRelation(JoinedRelation):
         CannotPushDown: if anything about the values in them is for the in-memory engine to judge.
     """
 
-    def __init__(self, duckdb: DuckDB, origin: DelimitedFiles, schema: Any) -> None:
-        first = origin.files[0]
+    def __init__(self, duckdb: DuckDB, source_info: DelimitedFiles, schema: Any) -> None:
+        first = source_info.files[0]
         super().__init__(duckdb, first.columns, ["text"] * len(first.columns), schema)
-        self.files = origin.files
+        self.files = source_info.files
         for file in self.files:
             _check_file(file)
         self.ascii = not any("\x80" in file.special for file in self.files)
@@ -188,20 +188,20 @@ def _check_file(file: DelimitedFile) -> None:
         raise Unreadable("its header goes over several lines")
 
 
-def reread(origin: DelimitedFiles) -> Records:
+def reread(source_info: DelimitedFiles) -> Records:
     """Return the records of files that were looked through before, which warned of what there is to warn of.
 
     What is wrong with them raises `CannotPushDown` while they are read: the in-memory engine says what it is.
     """
-    columns = origin.files[0].columns
+    columns = source_info.files[0].columns
 
     def chunks() -> Iterator[Columns]:
-        for file in origin.files:
+        for file in source_info.files:
             count = 0
             for chunk in _refused(file):
                 count += len(chunk[0])
                 yield [chunk[file.columns.index(name)] for name in columns]
-            if not count and len(origin.files) > 1:
+            if not count and len(source_info.files) > 1:
                 raise CannotPushDown("one of the files has no rows")
 
     return Records(columns, chunks(), lambda index: f"row {index + 1}")
@@ -218,7 +218,7 @@ def _refused(file: DelimitedFile) -> Iterator[Columns]:
                 columns={file.header[place]: name for place, name in zip(file.indexes, file.columns, strict=True)},
                 null=file.null,
             )
-        if records.origin.files[0].state != file.state:
+        if records.source_info.files[0].state != file.state:
             raise CannotPushDown("the file changed while it was read")
         yield from records.chunks
     except DatastoreSyncError as error:

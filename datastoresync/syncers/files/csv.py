@@ -108,7 +108,7 @@ class CSVSyncer(FileSyncer):
         return escape_formula(text) if self.formulas == "escape" else text
 
     def _open(self, identifier: str) -> Records:
-        path = self._place(identifier)
+        path = self._existing_file(identifier)
         if self._is_blank(path):
             return Records((), (), lambda _: f"{path}:1")
         records = read_csv(path, encoding=self.encoding, delimiter=self.delimiter)

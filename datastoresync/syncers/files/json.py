@@ -208,10 +208,10 @@ class _JSON(FileSyncer):
             SyncerError: The table is not there; the nearest one is named.
             MalformedFileError: Its file is not a list of objects, with the line.
         """
-        return [record for _, record in self._numbered(self._place(identifier))]
+        return [record for _, record in self._numbered(self._existing_file(identifier))]
 
     def _open(self, identifier: str) -> Records:
-        path = self._place(identifier)
+        path = self._existing_file(identifier)
         found = list(self._numbered(path))
         columns = list(dict.fromkeys(column for _, record in found for column in record))
         lines = [line for line, _ in found]
@@ -259,7 +259,7 @@ class JSONSyncer(_JSON):
 
     Args:
         path: A folder, or one file.
-        name: What messages call it.
+        name: The name in messages.
 
     >>> JSONSyncer("exports").normalized({1, 2})
     {1, 2}
@@ -290,7 +290,7 @@ class JSONLinesSyncer(_JSON):
 
     Args:
         path: A folder, or one file.
-        name: What messages call it.
+        name: The name in messages.
     """
 
     format: ClassVar[str] = "jsonl"

@@ -291,13 +291,13 @@ def test_what_duckdb_takes_for_something_else_becomes_objects(tmp_path, columns,
 
 def test_a_column_that_duckdb_takes_for_something_else_becomes_objects(tmp_path, duckdb, monkeypatch):
     path = written(tmp_path / "a.parquet", idnumber=["1"], value=[1])
-    origin = read_parquet(path).origin
+    source_info = read_parquet(path).source_info
     monkeypatch.setattr(
         "datastoresync.engines.duckdb.parquet.kind_of",
         lambda library, name, kind: kind_of(library, name, pyarrow.string()),
     )
     with pytest.raises(CannotPushDown, match="DuckDB takes value for BIGINT"):
-        ColumnarRelation.of_files(duckdb, origin, schema_of(Person))
+        ColumnarRelation.of_files(duckdb, source_info, schema_of(Person))
 
 
 def test_files_whose_columns_have_different_types_become_objects(tmp_path):
