@@ -337,15 +337,13 @@ class StoreTemplate:
     def _outcomes(self, run: ApplyRun, actions: Sequence[Action], changes: Sequence[Change]) -> Sequence[Outcome]:
         try:
             outcomes = self.syncer.apply_changes(changes, same=self._same(actions, changes))
-            return (
-                outcomes if isinstance(outcomes, Outcomes) else list(outcomes)
-            )  # for the report, which may be asked much later
+            # The report may be asked for them much later.
+            return outcomes if isinstance(outcomes, Outcomes) else list(outcomes)
         except KeyboardInterrupt as interrupt:
             run.interrupted = True
-            if outcomes := getattr(
-                interrupt, "outcomes", ()
-            ):  # it came with the commit, or after it: nothing can be undone
-                return list(outcomes)
+            outcomes = list(getattr(interrupt, "outcomes", ()))
+            if outcomes:  # the interrupt came with the commit, or after it: nothing can be undone
+                return outcomes
             return Outcomes(len(actions), Outcome("undone", "interrupted, and everything rolled back"))
 
     def _same(self, actions: Sequence[Action], changes: Sequence[Change]) -> Same:  # noqa: ARG002 - for subclasses
