@@ -38,7 +38,9 @@ def running():
 def asked(instance, name, *texts):
     """Return whether each text is surely taken, and its forms by family."""
     found = canonical_sql("text", CONVERTERS[name], "v")
-    query = f"SELECT {valid_sql('text', CONVERTERS[name], 'v')} IS TRUE, {', '.join(found.values())} FROM (SELECT ? AS v)"
+    query = (
+        f"SELECT {valid_sql('text', CONVERTERS[name], 'v')} IS TRUE, {', '.join(found.values())} FROM (SELECT ? AS v)"
+    )
     rows = [instance.database.execute(query, [text]).fetchone() for text in texts]
     return [row[0] for row in rows], [dict(zip(found, row[1:], strict=True)) for row in rows]
 
