@@ -11,6 +11,7 @@ import weakref
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from importlib import import_module
+from types import MappingProxyType
 from typing import Any
 
 
@@ -62,15 +63,16 @@ def _end(process: int, end: Callable[..., Any], arguments: tuple[Any, ...]) -> N
 
 
 def lazy_names(
-    package: str, names: Mapping[str, str]
+    package: str, names: Mapping[str, str], more: Mapping[str, str] = MappingProxyType({})
 ) -> tuple[list[str], Callable[[str], Any], Callable[[], list[str]]]:
     """Return the ``__all__``, ``__getattr__`` and ``__dir__`` of a package that imports each name on first use.
 
     Args:
         package: Its ``__name__``.
         names: The names of each module, separated by spaces; modules are named below ``datastoresync``.
+        more: Further names, and the module of each.
     """
-    modules = {name: module for module, some in names.items() for name in some.split()}
+    modules = {name: module for module, some in names.items() for name in some.split()} | dict(more)
     public = sorted(modules)
     contents = vars(sys.modules[package])
 

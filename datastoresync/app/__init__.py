@@ -4,6 +4,16 @@ from datastoresync.app.application import App
 from datastoresync.app.parts import Arguments, Reader, Writer
 from datastoresync.app.report import AppReport, PartReport
 from datastoresync.app.syncer_reader import SyncerReader
-from datastoresync.app.syncer_writer import SyncerWriter, Written
+from datastoresync.app.syncer_writer import SyncerWriter, WriteReport
 
-__all__ = ["App", "AppReport", "Arguments", "PartReport", "Reader", "SyncerReader", "SyncerWriter", "Writer", "Written"]
+__all__ = [
+    "App",
+    "AppReport",
+    "Arguments",
+    "PartReport",
+    "Reader",
+    "SyncerReader",
+    "SyncerWriter",
+    "WriteReport",
+    "Writer",
+]

@@ -7,13 +7,14 @@ import inspect
 import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from typing import Any, Literal, NoReturn
 
 import attrs
 
 from datastoresync.app.cli import CommandLine, Section, unique
 from datastoresync.app.console import Console, finish, say
-from datastoresync.app.parts import Arguments, Part, Reader, Writer
+from datastoresync.app.parts import AppPart, Arguments, Reader, Writer
 from datastoresync.app.report import AppReport, PartReport
 from datastoresync.applying.preview import Preview
 from datastoresync.applying.result import Result, reason_of, skipped
@@ -22,12 +23,12 @@ from datastoresync.printing.text import counted
 from datastoresync.tree import Tree
 
 
-class Run:
-    """Calls parts, and keeps their reports.
+class AppRun:
+    """Calls the parts of an application, and keeps their reports.
 
     Args:
-        names: The parts', the reader's first.
-        console: Hears of them.
+        names: The names of the parts, the reader's first.
+        console: Prints them.
     """
 
     def __init__(self, names: Iterable[str], console: Console) -> None:
@@ -36,19 +37,19 @@ class Run:
 
     @property
     def report(self) -> AppReport:
-        """What was done up to now."""
+        """The results up to now."""
         return AppReport(self.reports[0], tuple(self.reports[1:]))
 
-    def attempt(self, index: int, doing: str, call: Callable[[], Any]) -> PartReport:
-        """Call a part, and return what became of it.
+    def attempt(self, index: int, activity: str, call: Callable[[], Any]) -> PartReport:
+        """Call a part, and return its report.
 
         Raises:
             SyncInterrupted: on Ctrl-C.
         """
         name = self.reports[index].name
-        self.console.begin(name, doing)
+        self.console.begin(name, activity)
         started = time.perf_counter()
-        report = _attempted(name, call, _read if index == 0 else _judged)
+        report = _call_part(name, call, _reader_report if index == 0 else _writer_report)
         self.reports[index] = attrs.evolve(report, seconds=time.perf_counter() - started)
         self.console.end(self.reports[index])
         if report.status == "interrupted":
@@ -56,73 +57,60 @@ class Run:
         return self.reports[index]
 
 
-def _attempted(name: str, call: Callable[[], Any], judge: Callable[[str, Any], PartReport]) -> PartReport:
+def _call_part(name: str, call: Callable[[], Any], report: Callable[[str, Any], PartReport]) -> PartReport:
     try:
         returned = call()
     except KeyboardInterrupt as error:
-        done = getattr(error, "report", None)
-        return PartReport(name, "interrupted", getattr(done, "stat", ""), done, error)
+        so_far = getattr(error, "report", None)
+        return PartReport(name, "interrupted", getattr(so_far, "stat", ""), so_far, error)
     except SafeguardError as error:
         return PartReport(name, "refused", str(error), None, error)
-    except SystemExit as error:  # a part that wants to end it all ends only itself
+    except SystemExit as error:  # a part can only end itself
         if error.code in (None, 0):
             return PartReport(name, "succeeded")
         return PartReport(name, "failed", reason_of(error), None, error)
-    except Exception as error:  # noqa: BLE001 - whatever a part raises is reported, and keeps no other from running
+    except Exception as error:  # noqa: BLE001 - it is reported, and the other parts run
         return PartReport(name, "failed", reason_of(error), None, error)
-    return judge(name, returned)
+    return report(name, returned)
 
 
-def _read(name: str, returned: Any) -> PartReport:
-    """Return the report of a reader that came to its end."""
+def _reader_report(name: str, returned: Any) -> PartReport:
+    """Return the report of a reader that returned a value."""
     return PartReport(name, "succeeded", _stat(returned), returned)
 
 
-def _judged(name: str, returned: Any) -> PartReport:
-    """Return the report of a writer that came to its end, by what it says of itself."""
-    undone = _undone(returned)
-    if undone:
-        return PartReport(name, "failed", undone)
-    if isinstance(returned, (list, tuple)) and returned:
-        return _worst(name, returned)
-    if isinstance(returned, Preview):
-        if returned.refused:
-            reason = f"would be refused: {'; '.join(returned.refused)}"
-            return PartReport(name, "refused", reason, returned)
-        return PartReport(name, "succeeded", returned.stat, returned)
-    if isinstance(returned, Result):
-        match returned.status:
-            case "succeeded" | "skipped" as status:
-                return PartReport(name, status, returned.reason, returned)
-            case _:
-                return PartReport(name, "failed", returned.reason, returned)
-    return PartReport(name, "succeeded" if getattr(returned, "ok", True) else "failed", _stat(returned), returned)
-
-
-def _worst(name: str, returned: Sequence[Any]) -> PartReport:
-    """Return the report of a writer that returned several: the worst of them, with all reasons that are as bad."""
-    parts = [_judged(name, each) for each in returned]
-    status = next(
-        (bad for bad in ("failed", "refused", "succeeded") if any(part.status == bad for part in parts)), "skipped"
-    )
-    reasons = dict.fromkeys(part.reason for part in parts if part.status == status and part.reason)
-    return PartReport(name, status, "; ".join(reasons), returned)  # type: ignore[arg-type]
-
-
-def _undone(returned: Any) -> str:
-    """Say why a writer that returned this has done nothing, or failed; nothing if it may have succeeded."""
+def _writer_report(name: str, returned: Any) -> PartReport:
+    """Return the report of a writer that returned a value, by the value's own status."""
     if returned is False:
-        return "it returned False"
+        return PartReport(name, "failed", "it returned False")
     if inspect.iscoroutine(returned):
         returned.close()
-        return "it is async and was not run: write a plain method, with asyncio.run(…) in it"
+        reason = "it is async and was not run: write a plain method, with asyncio.run(…) in it"
+        return PartReport(name, "failed", reason)
     if inspect.isgenerator(returned) or inspect.isasyncgen(returned):
-        return "it is a generator and was not run: write a method without yield"
-    return ""
+        return PartReport(name, "failed", "it is a generator and was not run: write a method without yield")
+    if isinstance(returned, (list, tuple)) and returned:
+        return _worst_report(name, returned)
+    if isinstance(returned, Preview) and returned.refused:
+        return PartReport(name, "refused", f"would be refused: {'; '.join(returned.refused)}", returned)
+    if isinstance(returned, Result):
+        status: Any = returned.status if returned.status in ("succeeded", "skipped") else "failed"
+        return PartReport(name, status, returned.reason, returned)
+    ok = isinstance(returned, Preview) or getattr(returned, "ok", True)
+    return PartReport(name, "succeeded" if ok else "failed", _stat(returned), returned)
+
+
+def _worst_report(name: str, returned: Sequence[Any]) -> PartReport:
+    """Return the report of a writer that returned several values: the worst status, with the reasons for it."""
+    reports = [_writer_report(name, each) for each in returned]
+    order: tuple[Any, ...] = ("failed", "refused", "succeeded", "skipped")
+    status = min((report.status for report in reports), key=order.index)
+    reasons = dict.fromkeys(report.reason for report in reports if report.status == status and report.reason)
+    return PartReport(name, status, "; ".join(reasons), returned)
 
 
 def _stat(returned: Any) -> str:
-    """Return the one line that a report has for this, or for a tree how much there is in it."""
+    """Return the summary line of a report, or the sizes of a tree."""
     if isinstance(returned, Tree):
         return ", ".join(f"{name} {len(branch):,}" for name, branch in returned.items())
     stat = getattr(returned, "stat", "")
@@ -132,21 +120,21 @@ def _stat(returned: Any) -> str:
 class App:
     """Reads a tree once, and hands it to each writer in turn.
 
-    The parts add their options; all that is missing is named before anything is read. The writers get the same tree.
-    One that fails, by raising or by a report that is not ok, keeps none of the others from running.
+    The parts add their options; missing ones are named before anything is read. The writers get the same tree. If one
+    fails, by raising or by a report that is not ok, the others run nevertheless.
 
-    On a terminal it says on standard error what it does. Elsewhere, under cron say, it is silent unless something goes
-    wrong or ``--verbose`` asks for more. A vocabulary may override the methods by which it calls its parts.
+    On a terminal, progress is shown on standard error. Elsewhere, such as under cron, only failures are, unless
+    ``--verbose`` asks for more. A vocabulary may override the methods that call the parts.
 
     Args:
-        reader: Where the tree comes from.
-        writers: What is done with it.
-        name: What the usage calls the program; by default the name of the script.
-        description: What ``--help`` begins with.
-        version: What ``--version`` shows; without one there is no such option.
+        reader: Makes the tree.
+        writers: Write it.
+        name: The program's name in the usage; by default that of the script.
+        description: The first lines of ``--help``.
+        version: The text of ``--version``; without one, the option does not exist.
 
     Raises:
-        DeclarationError: if these are no parts.
+        DeclarationError: if a part is no reader or writer.
 
     >>> from datastoresync import Branch, Object, Tree
     >>> class PeopleReader(Reader):
@@ -184,13 +172,13 @@ class App:
         self.name = name
         self.description = description
         self.version = version
-        self._said: BaseException | None = None
+        self._reported: BaseException | None = None
 
     def main(self, argv: Sequence[str] | None = None) -> NoReturn:
-        """Run, and end the process with the exit code: what a script and an entry point call.
+        """Run, and end the process with the exit code; for scripts and entry points.
 
         Raises:
-            SystemExit: always; with 0 if all is well, 1 if something failed, 2 if the command line is wrong, 3 if the
+            SystemExit: always; with 0 on success, 1 if something failed, 2 if the command line is wrong, 3 if the
                 safeguards refused something and nothing else failed, and 130 after Ctrl-C.
         """
         try:
@@ -198,14 +186,14 @@ class App:
         except KeyboardInterrupt:
             code = 130
         except DeclarationError as error:
-            if error is not self._said:
+            if error is not self._reported:
                 Console().say(f"failed: {reason_of(error)}", "failed")
             code = 1
         finish()
         sys.exit(code)
 
     def run(self, argv: Sequence[str] | None = None) -> AppReport:
-        """Run, and return what was done. Failures are in the report, and on standard error.
+        """Run, and return the report. Failures are also printed to standard error.
 
         Args:
             argv: The arguments; those of the process if None.
@@ -214,19 +202,21 @@ class App:
             SystemExit: if the command line is wrong, or asks for help.
             DeclarationError: if a part requires an argument that it did not add, or the reader is declared wrongly or
                 returned no tree.
-            SyncInterrupted: on Ctrl-C; its ``report`` is what would have been returned.
+            SyncInterrupted: on Ctrl-C; it has the ``report`` up to then.
         """
-        own, (reading, *writing) = self.command_line().parse(argv)
+        own, (reader_args, *writer_args) = self.command_line().parse(argv)
         console = Console(verbose=own.verbose, quiet=own.quiet)
-        run = Run(self._names(), console)
+        run = AppRun(self._names(), console)
         with console.logging():
-            read = run.attempt(0, "reading", lambda: self._tree(reading))
+            read = run.attempt(0, "reading", lambda: self._read_tree(reader_args))
             if isinstance(read.error, DeclarationError):
-                self._said = read.error
+                self._reported = read.error
                 raise read.error
-            for index, (writer, args) in enumerate(zip(self.writers, writing, strict=True), 1):
+            # own.dry_run, since args.dry_run may be an option of the writer
+            activity, method = ("previewing", self.preview) if own.dry_run else ("writing", self.write)
+            for index, (writer, args) in enumerate(zip(self.writers, writer_args, strict=True), 1):
                 if read.ok:
-                    self._hand_over(run, index, writer, args, read.returned, dry_run=own.dry_run)
+                    run.attempt(index, activity, partial(method, writer, args, read.returned))
         return run.report
 
     def command_line(self) -> CommandLine:
@@ -244,22 +234,22 @@ class App:
                 message = f"{name} adds an option twice: {error}"
                 raise DeclarationError(message) from error
             kind: Literal["reader", "writer"] = "reader" if part is self.reader else "writer"
-            said = (type(part).__doc__ or "").strip().partition("\n")[0].replace("``", "")
-            sections.append(Section(name, kind, said, tuple(part.required_arguments), parser))
+            summary = (type(part).__doc__ or "").strip().partition("\n")[0].replace("``", "")
+            sections.append(Section(name, kind, summary, tuple(part.required_arguments), parser))
         return CommandLine(sections, name=self.name, description=self.description, version=self.version)
 
-    # How the parts are called.
+    # Calls of the parts.
 
-    def add_arguments(self, part: Part, parser: Arguments) -> None:
-        """Let a part add its options."""
+    def add_arguments(self, part: AppPart, parser: Arguments) -> None:
+        """Add the options of a part."""
         part.add_arguments(parser)
 
     def read(self, args: argparse.Namespace) -> Any:
-        """Return what the reader reads."""
+        """Return the tree."""
         return self.reader.read(args)
 
     def check(self, value: Any) -> None:
-        """Refuse what the reader returned if it is not what the writers take.
+        """Refuse a value of the reader that the writers cannot use.
 
         Raises:
             DeclarationError: if it is no tree, or one of its branches was never imported.
@@ -268,17 +258,17 @@ class App:
             hint = "" if value is not None else "; is a `return` missing?"
             message = f"{self.reader.name} must return a tree (got {type(value).__name__}){hint}"
             raise DeclarationError(message)
-        unread = ", ".join(name for name, branch in value.items() if branch.side().unread)
+        unread = ", ".join(name for name, branch in value.items() if branch.side().not_imported)
         if unread:
             message = f"{self.reader.name} returned a tree that was never imported ({unread}): write `return +tree`"
             raise DeclarationError(message)
 
     def write(self, writer: Writer, args: argparse.Namespace, value: Any) -> Any:
-        """Let a writer write, and return what it returns."""
+        """Write by a writer, and return its value."""
         return writer.write(args, value)
 
     def preview(self, writer: Writer, args: argparse.Namespace, value: Any) -> Any:
-        """Let a writer show what it would do; one without a ``preview`` is not called, and the size said instead."""
+        """Show the effect of a writer; without a ``preview``, print the size of the tree instead."""
         preview = getattr(writer, "preview", None)
         if callable(preview):
             return preview(args, value)
@@ -286,27 +276,19 @@ class App:
         return skipped("it has no preview")
 
     def size(self, value: Any) -> int:
-        """Return how many objects the reader returned."""
+        """Return the number of objects read."""
         return sum(len(value[name]) for name in value.branches)
 
     def _names(self) -> list[str]:
         return unique(part.name for part in (self.reader, *self.writers))
 
-    def _tree(self, args: argparse.Namespace) -> Any:
+    def _read_tree(self, args: argparse.Namespace) -> Any:
         value = self.read(args)
         self.check(value)
         return value
 
-    def _hand_over(
-        self, run: Run, index: int, writer: Writer, args: argparse.Namespace, value: Any, *, dry_run: bool
-    ) -> None:
-        if dry_run:  # not args.dry_run, which may be an option of the writer's own
-            run.attempt(index, "previewing", lambda: self.preview(writer, args, value))
-        else:
-            run.attempt(index, "writing", lambda: self.write(writer, args, value))
 
-
-def _check_part(part: Any, kind: type[Part], fix: str) -> None:
+def _check_part(part: Any, kind: type[AppPart], fix: str) -> None:
     if not isinstance(part, kind):
         hint = f": write {part.__name__}()" if isinstance(part, type) and issubclass(part, kind) else f": {fix}"
         message = f"{part!r} is not a {kind.__name__.lower()}{hint}"

@@ -1,4 +1,4 @@
-"""The command line of an application: every part's options in one parser, each with a name of its own."""
+"""The command line of an application: the options of all parts in one parser, under unique names."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ from typing import Any, Literal, NoReturn
 import attrs
 
 from datastoresync.app.parts import Argument, Arguments
-from datastoresync.app.report import hidden
+from datastoresync.app.report import hide_passwords
 from datastoresync.errors import DeclarationError
 
 
 @attrs.frozen(eq=False)
 class Section:
-    """A part's options, as they are shown together.
+    """The options of a part.
 
     Args:
-        name: The part's, and no other's.
-        kind: What the part is.
-        description: What it says of itself, or ``""``.
+        name: The unique name of the part.
+        kind: Its kind.
+        description: Its summary, or ``""``.
         required: The names in ``args`` that must have a value.
-        parser: What it added its options to.
+        parser: The parser with its options.
     """
 
     name: str
@@ -42,34 +42,34 @@ class Section:
 
     @property
     def slug(self) -> str:
-        """The name, as it can stand in an option."""
+        """The name, in a form fit for an option."""
         return re.sub(r"[^\w.]+", "-", self.name).strip("-") or self.kind
 
 
 def unique(names: Iterable[str]) -> list[str]:
-    """Return the names, with a number behind those that were there before.
+    """Return the names, with a number behind repeated ones.
 
     >>> unique(["csv", "csv", "excel", "csv"])
     ['csv', 'csv-2', 'excel', 'csv-3']
     """
-    wanted = list(names)
+    given = list(names)
     taken: set[str] = set()
     found: list[str] = []
-    for name in wanted:
+    for name in given:
         free = name
         number = count(2)
-        while free in taken or (free != name and free in wanted):
+        while free in taken or (free != name and free in given):
             free = f"{name}-{next(number)}"
         taken.add(free)
         found.append(free)
     return found
 
 
-def unclashed(sections: Sequence[Section], reserved: Collection[str]) -> Mapping[Argument, tuple[str, ...]]:
-    """Return the flags that each argument has on the command line.
+def unique_flags(sections: Sequence[Section], reserved: Collection[str]) -> Mapping[Argument, tuple[str, ...]]:
+    """Return the flags of each argument on the command line.
 
-    A flag that is reserved, or that two arguments have, gets its part's name in front of it. An argument whose
-    derived flags clash (``--no-x`` of ``--x``) has all its flags renamed.
+    A flag that is reserved, or belongs to two arguments, gets the part's name as a prefix. An argument whose derived
+    flags clash (``--no-x`` of ``--x``) has all its flags renamed.
     """
     arguments = [argument for section in sections for argument in section.parser.arguments]
     uses = Counter(string for argument in arguments for string in argument.action.option_strings)
@@ -89,31 +89,31 @@ def unclashed(sections: Sequence[Section], reserved: Collection[str]) -> Mapping
 
 
 def _prefixed(argument: Argument, slug: str, flag: str, taken: set[str]) -> str:
-    """Return a flag that is not taken, and take it with all that is derived from it."""
+    """Return a free flag with a prefix, and mark it and its derived flags as taken."""
     base = f"--{slug}-{flag.lstrip('-')}"
     candidates = (base if number == 1 else f"{base}-{number}" for number in count(1))
-    free = next(candidate for candidate in candidates if taken.isdisjoint(argument.strings((candidate,))))
-    taken.update(argument.strings((free,)))
+    free = next(candidate for candidate in candidates if taken.isdisjoint(argument.option_strings((candidate,))))
+    taken.update(argument.option_strings((free,)))
     return free
 
 
 _EXIT_CODES = """\
 exit codes:
-  0    all is well
-  1    something failed
+  0    success
+  1    a failure
   2    the command line is wrong; nothing was read
-  3    refused by the safeguards, which changed nothing; nothing else failed
+  3    refused by the safeguards, without a change; nothing else failed
   130  interrupted by Ctrl-C"""
 
 
 class CommandLine:
-    """What an application can be told: its own options, and a section of options for each part.
+    """The application's own options, and a section of options for each part.
 
     Args:
-        sections: In the order in which they are shown.
-        name: What the usage calls the program; None for the name of the script.
-        description: What ``--help`` begins with.
-        version: What ``--version`` shows; without one there is no such option.
+        sections: The sections, in the order of ``--help``.
+        name: The program's name in the usage; None for that of the script.
+        description: The first lines of ``--help``.
+        version: The text of ``--version``; without one, the option does not exist.
 
     Raises:
         DeclarationError: if a part requires an argument that it did not add.
@@ -131,25 +131,25 @@ class CommandLine:
         self._name = name
         self._description = description
         self._version = version
-        self._needed = [set(_needed(section)) for section in sections]
-        reserved = self._own(_Parser(add_help=True))
-        self._flags = unclashed(sections, reserved)
+        self._required = [set(_required_arguments(section)) for section in sections]
+        reserved = self._add_own(_Parser(add_help=True))
+        self._flags = unique_flags(sections, reserved)
         positional = Counter(_label(each) for each in self._flags if each.positional)
         self._ambiguous = {label for label, uses in positional.items() if uses > 1}
-        self._shown = self._built(parsing=False)
-        self._parser = self._built(parsing=True)
-        self._parser.shown = self._shown
+        self._help_parser = self._build(parsing=False)
+        self._parser = self._build(parsing=True)
+        self._parser.help_parser = self._help_parser
 
     def help(self) -> str:
-        """Return what ``--help`` prints."""
-        return self._shown.format_help()
+        """Return the text of ``--help``."""
+        return self._help_parser.format_help()
 
     def parse(self, argv: Sequence[str] | None = None) -> tuple[argparse.Namespace, list[argparse.Namespace]]:
         """Return the application's own values, and for each section its values under its own names.
 
         Raises:
-            SystemExit: with code 2 if something is wrong, having named all that is missing on standard error; with
-                code 0 after ``--help``.
+            SystemExit: with code 2 if something is wrong, after printing all missing arguments to standard error;
+                with code 0 after ``--help``.
         """
         namespace, unknown = self._parser.parse_known_args(argv)
         given = vars(namespace)
@@ -160,20 +160,20 @@ class CommandLine:
         own = {key: value for key, value in given.items() if "." not in key}
         return argparse.Namespace(**own), [argparse.Namespace(**{**own, **each}) for each in values]
 
-    def _own(self, parser: argparse.ArgumentParser) -> list[str]:
-        """Add the application's own options, and return how they are written."""
+    def _add_own(self, parser: argparse.ArgumentParser) -> list[str]:
+        """Add the application's own options, and return their flags."""
         actions = [
-            parser.add_argument("--dry-run", action="store_true", help="show what would be done, and change nothing"),
-            parser.add_argument("-v", "--verbose", action="store_true", help="say what is done, with all details"),
-            parser.add_argument("-q", "--quiet", action="store_true", help="say nothing but what went wrong"),
+            parser.add_argument("--dry-run", action="store_true", help="show the changes without making them"),
+            parser.add_argument("-v", "--verbose", action="store_true", help="show progress and all details"),
+            parser.add_argument("-q", "--quiet", action="store_true", help="show nothing but failures"),
         ]
         if self._version is not None:
             action = parser.add_argument("--version", action="version", version=f"%(prog)s {self._version}")
             actions.append(action)
         return ["-h", "--help", *(string for action in actions for string in action.option_strings)]
 
-    def _built(self, *, parsing: bool) -> _Parser:
-        """Return the parser that is shown, or the one that parses, which leaves it to us to say what is missing."""
+    def _build(self, *, parsing: bool) -> _Parser:
+        """Return the parser for ``--help``, or the one for parsing, which leaves missing arguments to `_missing`."""
         parser = _Parser(
             prog=self._name,
             description=self._description,
@@ -181,32 +181,32 @@ class CommandLine:
             formatter_class=argparse.RawDescriptionHelpFormatter,
             allow_abbrev=False,
         )
-        self._own(parser)
+        self._add_own(parser)
         for index, section in enumerate(self._sections):
             group = parser.add_argument_group(section.title, section.description or None)
-            holders: dict[Arguments, Any] = {section.parser: group}
-            self._add_groups(parser, section, section.parser, holders, parsing=parsing)
+            groups: dict[Arguments, Any] = {section.parser: group}
+            self._add_groups(parser, section, section.parser, groups, parsing=parsing)
             for argument in section.parser.arguments:
-                action = holders[argument.holder].add_argument(*self._flags[argument], **argument.settings)
+                action = groups[argument.group].add_argument(*self._flags[argument], **argument.settings)
                 action.help, action.default = argument.action.help, argument.action.default
                 action.metavar = self._metavar(section, argument)
-                action.required = not parsing and argument in self._needed[index]
-                if parsing and (argument.required or argument.holder.required):
-                    action.default = argparse.SUPPRESS  # so that what is not given is not there
+                action.required = not parsing and argument in self._required[index]
+                if parsing and (argument.required or argument.group.required):
+                    action.default = argparse.SUPPRESS  # so that an argument not given is absent
                 if action.dest != argparse.SUPPRESS:
                     action.dest = f"{index}.{argument.action.dest}"
         return parser
 
     def _add_groups(
-        self, parser: _Parser, section: Section, holder: Arguments, holders: dict[Arguments, Any], *, parsing: bool
+        self, parser: _Parser, section: Section, parent: Arguments, groups: dict[Arguments, Any], *, parsing: bool
     ) -> None:
-        for group in holder.groups:
+        for group in parent.groups:
             if group.exclusive:
-                holders[group] = holders[holder].add_mutually_exclusive_group(required=group.required and not parsing)
+                groups[group] = groups[parent].add_mutually_exclusive_group(required=group.required and not parsing)
             else:
                 title = f"{section.name}: {group.title}" if group.title else section.name
-                holders[group] = parser.add_argument_group(title, group.description)
-            self._add_groups(parser, section, group, holders, parsing=parsing)
+                groups[group] = parser.add_argument_group(title, group.description)
+            self._add_groups(parser, section, group, groups, parsing=parsing)
 
     def _metavar(self, section: Section, argument: Argument) -> Any:
         action = argument.action
@@ -218,37 +218,37 @@ class CommandLine:
         return action.dest.upper()
 
     def _unrecognized(self, unknown: Sequence[str]) -> Iterator[str]:
-        """Name what no part has added; values are left out where one may belong to a mistyped option."""
+        """Name unknown arguments, without values that may belong to a mistyped option."""
         options = [text.partition("=")[0] for text in unknown if text.startswith("-") and text != "-"]
-        known = [string for argument, flags in self._flags.items() for string in argument.strings(flags)]
+        known = [string for argument, flags in self._flags.items() for string in argument.option_strings(flags)]
         for option in options:
             renamed = ["/".join(flags) for argument, flags in self._flags.items() if option in argument.flags]
             near = renamed or difflib.get_close_matches(option, known, n=1)
             either = " or ".join(near)
-            shown = option if option.startswith("--") or near else option[:2]  # behind which a value may stand
+            shown = option if option.startswith("--") or near else option[:2]  # a value may follow
             yield f"unrecognized argument: {shown}{f' (did you mean {either}?)' if near else ''}"
         if unknown and not options:
             yield f"unrecognized arguments: {' '.join(unknown)}"
 
     def _missing(self, given: dict[str, Any], values: Sequence[dict[str, Any]]) -> list[str]:
-        """Name all that is missing, part by part."""
+        """Return a line for each part with missing arguments."""
         lines = []
         for index, section in enumerate(self._sections):
             names = []
             for argument in section.parser.arguments:
                 name = argument.action.dest
                 lacks = f"{index}.{name}" not in given if argument.required else values[index].get(name) in (None, [])
-                if lacks and argument in self._needed[index]:
-                    names.append(self._called(section, argument))
-            for group in section.parser.choices:
-                members = [argument for argument in section.parser.arguments if argument.holder is group]
+                if lacks and argument in self._required[index]:
+                    names.append(self._display_name(section, argument))
+            for group in section.parser.required_groups:
+                members = [argument for argument in section.parser.arguments if argument.group is group]
                 if not any(f"{index}.{argument.action.dest}" in given for argument in members):
-                    names.append(f"one of {', '.join(self._called(section, each) for each in members)}")
+                    names.append(f"one of {', '.join(self._display_name(section, each) for each in members)}")
             if names:
                 lines.append(f"  {section.name}: {', '.join(names)}")
         return ["missing arguments:", *lines] if lines else []
 
-    def _called(self, section: Section, argument: Argument) -> str:
+    def _display_name(self, section: Section, argument: Argument) -> str:
         if argument.positional:
             label = self._metavar(section, argument)
             return label if isinstance(label, str) else argument.action.dest
@@ -256,22 +256,22 @@ class CommandLine:
 
 
 class _Parser(argparse.ArgumentParser):
-    """Shows another parser's help and usage, and no passwords in its errors."""
+    """Shows another parser's help and usage, and hides passwords in errors."""
 
-    shown: argparse.ArgumentParser | None = None
+    help_parser: argparse.ArgumentParser | None = None
 
     def format_help(self) -> str:
-        return super().format_help() if self.shown is None else self.shown.format_help()
+        return super().format_help() if self.help_parser is None else self.help_parser.format_help()
 
     def format_usage(self) -> str:
-        return super().format_usage() if self.shown is None else self.shown.format_usage()
+        return super().format_usage() if self.help_parser is None else self.help_parser.format_usage()
 
     def error(self, message: str) -> NoReturn:
-        super().error(hidden(message))
+        super().error(hide_passwords(message))
 
 
-def _needed(section: Section) -> Iterator[Argument]:
-    """Yield the arguments that must be given: the part said so of them, or names them in ``required_arguments``."""
+def _required_arguments(section: Section) -> Iterator[Argument]:
+    """Yield the required arguments: declared so, or named in ``required_arguments``."""
     arguments = section.parser.arguments
     names = {argument.action.dest: argument for argument in reversed(arguments)}
     for name in section.required:
@@ -291,7 +291,7 @@ def _values(index: int, section: Section, given: dict[str, Any]) -> dict[str, An
         name = argument.action.dest
         if f"{index}.{name}" in given:
             values[name] = given[f"{index}.{name}"]
-        elif name not in values and argument.holder.required:
+        elif name not in values and argument.group.required:
             default, convert = argument.action.default, argument.action.type
             values[name] = convert(default) if isinstance(default, str) and callable(convert) else default
     for name, value in section.parser.defaults.items():

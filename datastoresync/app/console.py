@@ -1,4 +1,4 @@
-"""What an application says on standard error: progress to a person, failures to anyone."""
+"""The output of an application on standard error: progress on a terminal, failures everywhere."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, TextIO
 
-from datastoresync.app.report import PartReport, hidden, trace_of
+from datastoresync.app.report import PartReport, hide_passwords, trace_of
 from datastoresync.printing.outline import Outline
 from datastoresync.printing.show import Printable
 from datastoresync.printing.text import text, write
@@ -19,55 +19,55 @@ from datastoresync.printing.text import text, write
 _DETAILS = 25
 
 
-class _Nowhere(io.TextIOBase):
-    """A file that keeps nothing, for a process without standard output or error."""
+class _NullFile(io.TextIOBase):
+    """A file that discards all, for a process without standard output or error."""
 
     def write(self, text: str) -> int:
         return len(text)
 
 
-def _usable(file: Any) -> Any:
-    return _Nowhere() if file is None or file.closed else file
+def _open_or_null(file: Any) -> Any:
+    return _NullFile() if file is None or file.closed else file
 
 
 def say(line: str) -> None:
-    """Say what was asked for, such as what a dry run would do, on standard output if there is any."""
-    with suppress(OSError, ValueError):  # as when `head` has seen enough
-        write(Outline(line), _usable(sys.stdout))
+    """Print a result, such as that of a dry run, to standard output if it is open."""
+    with suppress(OSError, ValueError):  # such as a pipe that `head` has closed
+        write(Outline(line), _open_or_null(sys.stdout))
 
 
 def finish() -> None:
-    """Flush standard output and error, so that a reader who has left is no error when the process ends."""
+    """Flush standard output and error, so that a closed pipe is no error when the process ends."""
     for file in (sys.stdout, sys.stderr):
         try:
-            _usable(file).flush()
+            _open_or_null(file).flush()
         except (OSError, ValueError):
             with suppress(OSError, ValueError), Path(os.devnull).open("wb") as nowhere:
                 os.dup2(nowhere.fileno(), file.fileno())
 
 
 class Console:
-    """Says what happens on standard error: to a terminal, or if it is asked to; and always what went wrong.
+    """Prints progress to standard error if that is a terminal or ``verbose`` asks for it, and failures always.
 
     Args:
-        verbose: Say all, with details and tracebacks.
-        quiet: Say only what went wrong.
-        file: Where to; standard error if None.
+        verbose: Print all, with details and tracebacks.
+        quiet: Print only failures.
+        file: The file to print to; standard error if None.
     """
 
     def __init__(self, *, verbose: bool = False, quiet: bool = False, file: TextIO | None = None) -> None:
-        self.file = _usable(sys.stderr if file is None else file)
+        self.file = _open_or_null(sys.stderr if file is None else file)
         self.verbose = verbose
-        self.talks = not quiet and (verbose or self.file.isatty())
+        self.shows_progress = not quiet and (verbose or self.file.isatty())
 
-    def begin(self, name: str, doing: str) -> None:
-        """Say that a part begins."""
-        if self.talks:
-            self._line(f"{name}: {doing} …", "note")
+    def begin(self, name: str, activity: str) -> None:
+        """Print that a part begins."""
+        if self.shows_progress:
+            self._line(f"{name}: {activity} …", "note")
 
     def end(self, report: PartReport) -> None:
-        """Say what became of a part: success to who wants to hear it, all else to everybody."""
-        if report.status == "pending" or (report.ok and not self.talks):
+        """Print the outcome of a part: a success only where progress is shown."""
+        if report.status == "pending" or (report.ok and not self.shows_progress):
             return
         first, *more = report.message.splitlines() or [""]
         note = f" in {report.seconds:.1f} s" if report.status == "succeeded" else ""
@@ -78,17 +78,17 @@ class Console:
             return
         if isinstance(report.returned, Printable):
             details = text(report.returned.__outline__(), lines=None if self.verbose else _DETAILS, columns=None)
-            self._text(details.partition("\n")[2])  # the first line has been said
+            self._text(details.partition("\n")[2])  # the first line is printed already
         if self.verbose and report.error is not None:
             self._text(trace_of(report.error))
 
     def _text(self, lines: str) -> None:
-        for line in hidden(lines).splitlines():
+        for line in hide_passwords(lines).splitlines():
             self._line(f"  {line}", "")
 
     def say(self, lines: str, kind: str) -> None:
-        """Say something, without passwords; the first line is of this kind."""
-        for line in hidden(lines).splitlines():
+        """Print lines without passwords, the first one in the style of ``kind``."""
+        for line in hide_passwords(lines).splitlines():
             self._line(line, kind)
             kind = ""
 
@@ -96,12 +96,12 @@ class Console:
         try:
             write(Outline(line, kind), self.file)
             self.file.flush()
-        except (OSError, ValueError):  # nobody is there to be told, which is no reason to stop
-            self.file = _Nowhere()
+        except (OSError, ValueError):  # a closed standard error is no reason to stop
+            self.file = _NullFile()
 
     @contextmanager
     def logging(self) -> Iterator[None]:
-        """Show the package's log meanwhile, if all is to be said; through the program's own handlers if it has any."""
+        """Show the package's log if ``verbose``, through the program's own handlers if it has any."""
         logger = logging.getLogger("datastoresync")
         level, handlers = logger.level, list(logger.handlers)
         if self.verbose:

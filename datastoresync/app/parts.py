@@ -20,34 +20,34 @@ class Argument:
     Args:
         flags: ``("-f", "--file")``, or the name of a positional argument.
         settings: The other arguments of ``add_argument``.
-        action: What argparse made of it.
-        holder: The parser or group that it was added to.
+        action: The action that argparse returned.
+        group: The parser or group that it was added to.
     """
 
     flags: tuple[str, ...]
     settings: dict[str, Any]
     action: argparse.Action
-    holder: Arguments
+    group: Arguments
 
     @property
     def positional(self) -> bool:
-        """Whether it is told by its place rather than by an option."""
+        """Whether it is positional, without an option."""
         return not self.action.option_strings
 
     @property
     def required(self) -> bool:
-        """Whether the part said that it must be given."""
+        """Whether the part declares it as required."""
         return self.action.required and not (self.positional and self.action.nargs in ("?", "*"))
 
-    def strings(self, flags: tuple[str, ...]) -> list[str]:
-        """Return all that would name it on the command line if it had these flags; ``--no-x`` is made of ``--x``."""
+    def option_strings(self, flags: tuple[str, ...]) -> list[str]:
+        """Return all option strings of these flags, with ``--no-x`` that argparse derives from ``--x``."""
         return list(argparse.ArgumentParser(add_help=False).add_argument(*flags, **self.settings).option_strings)
 
 
 class Arguments:
-    """A parser as a part sees it, or a group in one: as much of `argparse.ArgumentParser` as adds options.
+    """A parser for a part, or a group in one: the methods of `argparse.ArgumentParser` that add options.
 
-    Whatever argparse refuses, it refuses here.
+    It refuses what argparse refuses.
     """
 
     def __init__(self, *, _container: Any = None, _root: Arguments | None = None, _exclusive: bool = False) -> None:
@@ -72,13 +72,13 @@ class Arguments:
 
     @property
     def required(self) -> bool:
-        """Whether one of a group of options that exclude each other must be given."""
+        """Whether one option of an exclusive group must be given."""
         return self.exclusive and bool(self._container.required)
 
     @property
-    def choices(self) -> list[Arguments]:
-        """The groups of options of which exactly one must be given."""
-        return list(dict.fromkeys(argument.holder for argument in self.arguments if argument.holder.required))
+    def required_groups(self) -> list[Arguments]:
+        """The groups of which exactly one option must be given."""
+        return list(dict.fromkeys(argument.group for argument in self.arguments if argument.group.required))
 
     def add_argument(self, *flags: str, **settings: Any) -> argparse.Action:
         """Add an option or a positional argument; the arguments are those of argparse."""
@@ -87,14 +87,14 @@ class Arguments:
         return action
 
     def add_argument_group(self, title: str | None = None, description: str | None = None) -> Arguments:
-        """Add a group that ``--help`` shows on its own, below its part."""
-        return self._grouped(self._container.add_argument_group(title, description), exclusive=False)
+        """Add a group with a heading of its own in ``--help``."""
+        return self._add_group(self._container.add_argument_group(title, description), exclusive=False)
 
     def add_mutually_exclusive_group(self, *, required: bool = False) -> Arguments:
-        """Add a group of options of which at most one may be given, or exactly one."""
-        return self._grouped(self._container.add_mutually_exclusive_group(required=required), exclusive=True)
+        """Add a group of options that exclude each other."""
+        return self._add_group(self._container.add_mutually_exclusive_group(required=required), exclusive=True)
 
-    def _grouped(self, container: Any, *, exclusive: bool) -> Arguments:
+    def _add_group(self, container: Any, *, exclusive: bool) -> Arguments:
         group = Arguments(_container=container, _root=self._root, _exclusive=exclusive)
         self.groups.append(group)
         return group
@@ -119,14 +119,14 @@ class Arguments:
 _WORD_ENDS = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])|_+")
 
 
-class Part:
-    """A reader or a writer, as far as the command line must know it.
+class AppPart:
+    """A reader or a writer, to the command line.
 
     A subclass may set ``name`` and ``required_arguments`` in its body instead, and need not call this ``__init__``.
 
     Args:
-        required_arguments: The options that must have a value, by their names in ``args`` or as they are written.
-        name: What messages and ``--help`` call it; by default the class's name: ``csv-reader`` for ``CSVReader``.
+        required_arguments: The options that must have a value, by their names in ``args`` or on the command line.
+        name: The name in messages and ``--help``; by default that of the class: ``csv-reader`` for ``CSVReader``.
     """
 
     required_arguments: Iterable[str] = ()
@@ -142,18 +142,18 @@ class Part:
 
     @cached_property
     def name(self) -> str:
-        """What messages and ``--help`` call it."""
+        """The name in messages and ``--help``."""
         return _WORD_ENDS.sub("-", type(self).__name__).strip("-").lower()
 
     def add_arguments(self, parser: Arguments) -> None:
-        """Add options, as with `argparse`. They are this part's alone; others may have options of the same names."""
+        """Add options, as with `argparse`. Other parts may have options of the same names."""
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.name}>"
 
 
-class Reader(Part):
-    """Where an application's tree comes from. Subclass it, and write `read`.
+class Reader(AppPart):
+    """Makes an application's tree. Subclass it, and write `read`.
 
     >>> from datastoresync import CSVImporter, Branch, Object, Tree
     >>> class PeopleReader(Reader):
@@ -173,11 +173,11 @@ class Reader(Part):
         raise DeclarationError(message)
 
 
-class Writer(Part):
-    """What an application does with its tree. Subclass it, and write `write`.
+class Writer(AppPart):
+    """Writes an application's tree. Subclass it, and write `write`.
 
-    A writer that can tell what it would do also defines ``preview(args, tree)``: with ``--dry-run`` that is called
-    instead of `write`. A writer without it is not called at all then.
+    It may also define ``preview(args, tree)``, which shows the effect of `write`: with ``--dry-run`` that is called
+    instead. A writer without it is not called then.
 
     >>> class NamesWriter(Writer):
     ...     def write(self, args, tree):
@@ -186,15 +186,15 @@ class Writer(Part):
     """
 
     def write(self, args: argparse.Namespace, tree: Any) -> Any:  # noqa: ARG002 - a hook
-        """Write the tree. It is handed on to the writers that follow, so leave it as it is.
+        """Write the tree, without changes to it, since other writers follow.
 
         Args:
             args: The values of this writer's options under its own names, and ``dry_run``, ``verbose`` and ``quiet``.
-            tree: What the reader returned.
+            tree: The tree of the reader.
 
         Returns:
-            A `Report`, or whatever says in its ``ok`` whether all went well, or a list of these; None if it did.
-            To fail, raise, or return False.
+            A `Report`, another object with an ``ok``, or a list of these; None means success. To fail, raise, or
+            return False.
         """
         message = f"{type(self).__name__} must define write(args, tree)"
         raise DeclarationError(message)

@@ -21,17 +21,17 @@ from datastoresync.tree import Tree
 
 
 class Record(Object):
-    """A record of a table. All its columns are synced, whatever they are called."""
+    """A record of a table. All its columns are synced, under any name."""
 
 
 class RecordImporter(StoreImporter):
-    """Reads a table, and lets the branch's class know its columns."""
+    """Reads a table, and declares its columns in the branch's class."""
 
     def read(self) -> Any:
         """Return the records.
 
         Raises:
-            ColumnError: if a column of the key is not there.
+            ColumnError: if a column of the key is missing.
         """
         found = super().read()
         rows = found if isinstance(found, Records) else [dict(row) for row in found]
@@ -43,7 +43,7 @@ class RecordImporter(StoreImporter):
         if missing and columns:
             has, table = ", ".join(columns), self.branch.table.name
             message = (
-                f"table {table} has no column {missing[0]!r}: say what its key is, as in --key {table}={columns[0]}; "
+                f"table {table} has no column {missing[0]!r}: name its key, as in --key {table}={columns[0]}; "
                 f"there are {has}"
             )
             raise ColumnError(message, columns=missing)
@@ -55,7 +55,7 @@ def record_branch(syncer: Any, table: Table, identifiers: Sequence[str]) -> Bran
     """Return a branch for the records of a table, with a class of its own.
 
     Args:
-        syncer: Where the table is.
+        syncer: The store of the table.
         table: The table.
         identifiers: The columns of its key.
     """
@@ -65,7 +65,7 @@ def record_branch(syncer: Any, table: Table, identifiers: Sequence[str]) -> Bran
 
 
 def branch_names(tables: Iterable[str]) -> Mapping[str, str]:
-    """Return tables by names that branches can have.
+    """Return tables by valid names of branches.
 
     >>> branch_names(["users", "public.groups", "items", "_old"])
     {'users': 'users', 'public_groups': 'public.groups', 'items_': 'items', 'table_old': '_old'}
@@ -73,7 +73,7 @@ def branch_names(tables: Iterable[str]) -> Mapping[str, str]:
     found: dict[str, str] = {}
     for table in tables:
         name = "".join(letter if f"_{letter}".isidentifier() else "_" for letter in table)
-        if not name.isidentifier() or name.startswith("_"):  # which would not be compared
+        if not name.isidentifier() or name.startswith("_"):  # a private attribute is not compared
             name = f"table_{name.lstrip('_')}"
         while name in found or hasattr(Tree, name) or name in ("name", "syncer"):
             name += "_"
@@ -85,12 +85,12 @@ _VARIABLE = "env:"
 
 
 def url(text: str) -> str:
-    """Return a URL as it was given, or for ``env:NAME`` what the environment variable holds.
+    """Return a URL as it is, or the value of the environment variable for ``env:NAME``.
 
-    So a password need not stand where every user of the machine can list the processes.
+    The variable keeps a password out of the list of processes, which every user of the machine can see.
 
     Raises:
-        ArgumentTypeError: if that is nothing.
+        ArgumentTypeError: if it is empty.
     """
     name = text.removeprefix(_VARIABLE)
     found = os.environ.get(name, "") if text.startswith(_VARIABLE) else text
@@ -101,12 +101,12 @@ def url(text: str) -> str:
 
 
 @contextmanager
-def opened(place: Any) -> Iterator[Any]:
-    """Open the store at a URL, and close it in the end; a syncer is somebody else's to close."""
-    if not isinstance(place, (str, os.PathLike)):
-        yield place
+def open_store(store: Any) -> Iterator[Any]:
+    """Open the store at a URL, and close it in the end; a syncer is left open for its owner."""
+    if not isinstance(store, (str, os.PathLike)):
+        yield store
         return
-    syncer = open_syncer(place)
+    syncer = open_syncer(store)
     try:
         yield syncer
     finally:
@@ -118,27 +118,27 @@ def opened(place: Any) -> Iterator[Any]:
 class SyncerReader(Reader):
     """Reads a tree from any store that has a syncer: ``--from URL``.
 
-    The URL is one of `open_syncer`, or ``env:NAME`` for what an environment variable holds. With a declared ``tree``
-    or ``branches``, that is what is read. Without, it is a branch for each of the ``--tables``, or for each table
-    that the store has, and ``--key`` says what the key is where that is not ``idnumber``; values then are as the store
-    gives them. The store is closed when all is read.
+    The URL is one of `open_syncer`, or ``env:NAME`` for the value of an environment variable. The tree has the declared
+    ``tree`` or ``branches``; without these, a branch for each of the ``--tables``, or each table of the store. Then
+    ``--key`` names keys other than ``idnumber``, and values stay as the store gives them. The store is closed after
+    the reading.
 
     Args:
-        place: The URL or the syncer to read from if ``--from`` is not given.
-        tree: The tree's class, or what makes the tree when called with ``syncer=``.
+        store: The URL or the syncer to read from if ``--from`` is not given.
+        tree: The tree's class, or a function that takes ``syncer=`` and returns the tree.
         branches: Declared branches by name, instead of a tree's class.
         tables: The tables to read if ``--tables`` is not given.
-        name: See `Part`.
+        name: See `AppPart`.
     """
 
-    place: Any = None
+    store: Any = None
     tree: Callable[..., Tree] | None = None
     branches: Mapping[str, Branch[Any]] | None = None
     tables: Sequence[str] | None = None
 
     def __init__(
         self,
-        place: Any = None,
+        store: Any = None,
         *,
         tree: Callable[..., Tree] | None = None,
         branches: Mapping[str, Branch[Any]] | None = None,
@@ -147,7 +147,7 @@ class SyncerReader(Reader):
         name: str | None = None,
     ) -> None:
         super().__init__(required_arguments=required_arguments, name=name)
-        self.place = place
+        self.store = store
         self.tree = tree
         self.branches = branches
         self.tables = None if tables is None else [tables] if isinstance(tables, str) else list(tables)
@@ -156,13 +156,13 @@ class SyncerReader(Reader):
         """Add ``--from``, and ``--tables`` and ``--key`` where nothing is declared."""
         parser.add_argument(
             "--from",
-            dest="place",
+            dest="store",
             metavar="URL",
             type=url,
-            default=self.place,
-            required=self.place is None,
-            help="where to read: such as csv:folder, xlsx:file.xlsx, postgresql://user@host/database, or env:NAME "
-            "for the environment variable that holds it",
+            default=self.store,
+            required=self.store is None,
+            help="the store to read: csv:folder, xlsx:file.xlsx, postgresql://user@host/database, or env:NAME "
+            "for a URL in an environment variable",
         )
         if self.tree is None and self.branches is None:
             parser.add_argument(
@@ -172,25 +172,25 @@ class SyncerReader(Reader):
                 "--key",
                 action="append",
                 type=_key,
-                help="the column that is the key: guid, or of one table users=guid, or of several columns "
-                "members=group+person; may be given several times; default: idnumber",
+                help="the key: a column guid, of one table users=guid, or of several columns "
+                "members=group+person; repeatable; default: idnumber",
             )
 
     def read(self, args: argparse.Namespace) -> Tree:
         """Return the tree, imported.
 
         Raises:
-            SyncerError: if the store or a table cannot be read, or it is not known which tables there are.
+            SyncerError: if the store or a table cannot be read, or the tables are unknown.
             ImporterError: if a record is refused.
         """
-        with opened(args.place) as syncer:
+        with open_store(args.store) as syncer:
             if self.tree is not None:
                 return self.tree(syncer=syncer).load()
-            branches = self._records(syncer, args) if self.branches is None else self.branches
+            branches = self._record_branches(syncer, args) if self.branches is None else self.branches
             return Tree("source", syncer=syncer, branches=branches).load()
 
-    def _records(self, syncer: Any, args: argparse.Namespace) -> dict[str, Branch[Any]]:
-        tables = args.tables or _tables(syncer)
+    def _record_branches(self, syncer: Any, args: argparse.Namespace) -> dict[str, Branch[Any]]:
+        tables = args.tables or _table_names(syncer)
         keys: dict[str, tuple[str, ...]] = dict(args.key or ())
         unknown = keys.keys() - {"", *tables}
         if unknown:
@@ -203,14 +203,14 @@ class SyncerReader(Reader):
         }
 
 
-def _tables(syncer: Any) -> list[str]:
+def _table_names(syncer: Any) -> list[str]:
     tables = getattr(syncer, "tables", None)
     if not callable(tables):
-        message = f"{syncer.name} does not tell which tables it has: name them, as in --tables users,groups"
+        message = f"{syncer.name} cannot list its tables: name them, as in --tables users,groups"
         raise SyncerError(message)
     found = list(tables())
     if not found:
-        message = f"{syncer.name} has no tables, so there is nothing to read: check the place"
+        message = f"{syncer.name} has no tables, so there is nothing to read: check the URL"
         raise SyncerError(message)
     return found
 
@@ -218,7 +218,7 @@ def _tables(syncer: Any) -> list[str]:
 def _names(text: str) -> list[str]:
     names = list(dict.fromkeys(name.strip() for name in text.split(",")))
     if not all(names):
-        message = f"names with commas between them are wanted, as in users,groups (got {text!r})"
+        message = f"names with commas between them are needed, as in users,groups (got {text!r})"
         raise argparse.ArgumentTypeError(message)
     return names
 
@@ -227,6 +227,6 @@ def _key(text: str) -> tuple[str, tuple[str, ...]]:
     table, _, columns = text.rpartition("=")
     key = tuple(columns.split("+"))
     if not all(key):
-        message = f"a column is wanted, as in guid, users=guid or members=group+person (got {text!r})"
+        message = f"a column is needed, as in guid, users=guid or members=group+person (got {text!r})"
         raise argparse.ArgumentTypeError(message)
     return table, key

@@ -1,4 +1,4 @@
-"""A writer of trees to any store: what is written where, and what replacing would delete."""
+"""A writer of trees to any store: the records by table, and the safeguards of a replacement."""
 
 from __future__ import annotations
 
@@ -7,14 +7,13 @@ import re
 import sys
 from collections import Counter
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
-from itertools import islice
 from typing import Any, Literal, get_args
 
 import attrs
 
 from datastoresync.app.console import say
 from datastoresync.app.parts import Arguments, Writer
-from datastoresync.app.syncer_reader import Record, opened, record_branch, url
+from datastoresync.app.syncer_reader import Record, open_store, record_branch, url
 from datastoresync.applying.preview import Preview
 from datastoresync.applying.report import Report
 from datastoresync.applying.reporter import LoggingReporter, ProgressReporter, Reporter
@@ -39,37 +38,35 @@ from datastoresync.tree import Tree
 
 _Key = tuple[Any, ...]
 
-_QUOTE = r"""["'`]?"""
-
 
 @attrs.frozen(eq=False)
-class Writing:
-    """One table, and the records that go there.
+class TableWrite:
+    """One table, and the records to write to it.
 
     Args:
-        label: What a message calls it: the branch's name, with the attribute's if it is the table of memberships.
+        label: Its name in messages: the branch's, with the attribute's if it is the table of memberships.
         table: The table's name.
         key: The columns of its key; none for memberships.
-        told_by: The columns by which its records are told: those of the key, or all of a membership's.
+        identifying: The columns that identify a record: those of the key, or all of a membership's.
         records: Makes the records.
-        count: How many there are.
-        rejected: How many rows could not be read when they were imported.
+        count: The number of records.
+        rejected: The number of rows that could not be read at the import.
     """
 
     label: str
     table: str
     key: tuple[str, ...]
-    told_by: tuple[str, ...]
+    identifying: tuple[str, ...]
     records: Callable[[], Iterator[dict[str, Any]]]
     count: int
     rejected: int
 
 
-def writings(branch: Branch[Any], table: Table) -> Iterator[Writing]:
-    """Yield what a branch makes up: its table, and one for each membership that has a table of its own."""
+def table_writes(branch: Branch[Any], table: Table) -> Iterator[TableWrite]:
+    """Yield the writes that make up a branch: its table, and each membership that has a table of its own."""
     side = branch.side()
     key = tuple(table.column(name) for name in branch.identifiers)
-    names = [name for name in _in_order(side) if name not in table.links]
+    names = [name for name in _ordered_attributes(side) if name not in table.links]
 
     def records() -> Iterator[dict[str, Any]]:
         for idnumber, item in side.objects.items():
@@ -77,7 +74,7 @@ def writings(branch: Branch[Any], table: Table) -> Iterator[Writing]:
             record.update((table.column(name), side.read(idnumber, item, name)) for name in names)
             yield record
 
-    yield Writing(branch.name, table.name, key, key, records, len(branch), side.rejected)
+    yield TableWrite(branch.name, table.name, key, key, records, len(branch), side.rejected)
     for name, link in table.links.items():
 
         def members(name: str = name, link: Link = link) -> Iterator[dict[str, Any]]:
@@ -87,160 +84,147 @@ def writings(branch: Branch[Any], table: Table) -> Iterator[Writing]:
                     yield {**owner, link.member: member}
 
         count = sum(1 for _ in members())
-        told_by = (*link.owners, link.member)
-        yield Writing(f"{branch.name}.{name}", link.table, (), told_by, members, count, side.rejected)
+        columns = (*link.owners, link.member)
+        yield TableWrite(f"{branch.name}.{name}", link.table, (), columns, members, count, side.rejected)
 
 
-def _in_order(side: Side) -> list[str]:
-    """Return the names of what is synced, as they were declared or came in."""
-    places = {
-        name: place for item in islice(side.objects.values(), 1) for place, name in enumerate(attributes_of(item))
-    }
-    return sorted((*side.attributes, *side.holding), key=lambda name: places.get(name, len(places)))
+def _ordered_attributes(side: Side) -> list[str]:
+    """Return the names of the synced attributes, in the order of their declaration or import."""
+    first = next(iter(side.objects.values()), None)
+    order = {name: index for index, name in enumerate(() if first is None else attributes_of(first))}
+    return sorted((*side.attributes, *side.child_fields), key=lambda name: order.get(name, len(order)))
 
 
 @attrs.frozen(eq=False)
-class Stored:
-    """What a store has in a table.
+class StoredTable:
+    """The present content of a table.
 
     Args:
-        there: Whether it has that table.
-        count: How many records are in it.
-        keys: Their keys, as far as they were asked for; None where a record has not all columns of it.
+        exists: Whether the store has that table.
+        count: The number of records in it.
+        keys: Their keys, if they were asked for; None for a record that lacks a column of the key.
     """
 
-    there: bool
+    exists: bool
     count: int = 0
     keys: tuple[_Key | None, ...] = ()
 
 
-def stored(syncer: Any, table: str, *, key: Sequence[str] = ()) -> Stored:
-    """Return what a store has in a table.
+def stored_table(syncer: Any, table: str, *, key: Sequence[str] = ()) -> StoredTable:
+    """Return the content of a table of a store.
 
     Raises:
-        SyncerError: if it is not certain what it has: it does not say which tables there are, or cannot read this one.
+        SyncerError: if its content is uncertain: the store cannot list its tables, or cannot read this one.
     """
-    listed = _listed(syncer)
+    tables = getattr(syncer, "tables", None)
     try:
-        return _found(syncer, table, key)
+        listed = list(tables()) if callable(tables) else None
     except Exception as error:
-        if _is_absent(error, table, listed):
-            return Stored(there=False)
+        message = f"{syncer.name} cannot list its tables, so it is unknown what would be lost: {describe(error)}"
+        raise SyncerError(message) from error
+    try:
+        return _read_table(syncer, table, key)
+    except Exception as error:
+        if _is_missing(error, table, listed):
+            return StoredTable(exists=False)
         message = (
-            f"{table} of {syncer.name} cannot be read, so that nobody knows what would be lost: {said_by(error)}; "
+            f"cannot read {table} of {syncer.name}, so it is unknown what would be lost: {describe(error)}; "
             f"nothing was written there"
         )
         raise SyncerError(message) from error
 
 
-def said_by(error: BaseException) -> str:
-    """Return what an error says without passwords, and its class only if it is not one of the package's own."""
+def describe(error: BaseException) -> str:
+    """Return an error's message without passwords, and its class only if it is not one of the package's own."""
     reason = reason_of(error)
     return reason.removeprefix(f"{type(error).__name__}: ") if isinstance(error, DatastoreSyncError) else reason
 
 
-def _listed(syncer: Any) -> list[str] | None:
-    tables = getattr(syncer, "tables", None)
-    if not callable(tables):
-        return None
-    try:
-        return list(tables())
-    except Exception as error:
-        message = f"{syncer.name} does not say which tables it has, so that nobody knows what would be lost: "
-        raise SyncerError(message + said_by(error)) from error
-
-
-def _is_absent(error: Exception, table: str, listed: list[str] | None) -> bool:
-    """Say whether a table could not be read because it is not there, and for no other reason."""
+def _is_missing(error: Exception, table: str, listed: list[str] | None) -> bool:
+    """Say whether a table cannot be read because it does not exist, and for no other reason."""
     if listed is not None and table in listed:
         return False
+    if not isinstance(error, SyncerError) or isinstance(error, LockedError):
+        return isinstance(error, (LookupError, FileNotFoundError))
     # A table may have several names, such as one with its schema, or in another case.
-    alike = listed is None or _plain(table) in {_plain(name) for name in listed}
-    if isinstance(error, SyncerError) and not isinstance(error, LockedError):
-        return not alike or _says_absent(str(error), table)
-    return isinstance(error, (LookupError, FileNotFoundError))
+    name, *others = (name.rpartition(".")[2].casefold() for name in (table, *(listed or ())))
+    if listed is not None and name not in others:
+        return True
+    pattern = rf"""\b(no|not a) table ["'`]?{re.escape(table)}["'`]?(?!\w)"""
+    return bool(re.search(pattern, str(error), re.IGNORECASE))
 
 
-def _plain(table: str) -> str:
-    return table.rpartition(".")[2].casefold()
-
-
-def _says_absent(message: str, table: str) -> bool:
-    return bool(re.search(rf"\b(no|not a) table {_QUOTE}{re.escape(table)}{_QUOTE}(?!\w)", message, re.IGNORECASE))
-
-
-def _found(syncer: Any, table: str, key: Sequence[str]) -> Stored:
+def _read_table(syncer: Any, table: str, key: Sequence[str]) -> StoredTable:
     read = getattr(syncer, "read", None)
     records = read(table) if callable(read) else syncer.load(table)
     if not key and isinstance(records, Records) and records.columns:
-        return Stored(there=True, count=sum(len(chunk[0]) for chunk in records.chunks))
+        return StoredTable(exists=True, count=sum(len(chunk[0]) for chunk in records.chunks))
     keys = tuple(
         tuple(record[column] for column in key) if all(column in record for column in key) else None
         for record in records
     )
-    return Stored(there=True, count=len(keys), keys=keys)
+    return StoredTable(exists=True, count=len(keys), keys=keys)
 
 
-def check_replacing(planned: Sequence[Writing], held: Sequence[Stored], limits: Limits, *, syncer: Any) -> None:
-    """Refuse to replace tables by records that lack more of the keys in them than the limits allow to delete.
+def check_replacement(writes: Sequence[TableWrite], stored: Sequence[StoredTable], limits: Limits, syncer: Any) -> None:
+    """Refuse to replace tables by records that lack more of the stored keys than the limits allow to delete.
 
     Args:
-        planned: The tables, and what is to be in them.
-        held: What each of them has, with its keys.
-        limits: Which deletions are allowed.
+        writes: The tables, and their new records.
+        stored: The content of each of them, with its keys.
+        limits: The limits of deletions.
         syncer: The store.
 
     Raises:
         SafeguardError: naming every table.
     """
-    anything = Object(idnumber="")
+    placeholder = Object(idnumber="")
+    normalized = getattr(syncer, "normalized", None)
     sides = []
-    for each, there in zip(planned, held, strict=True):
-        coming = [tuple(record[column] for column in each.told_by) for record in each.records()] if there.count else []
-        new, old = _numbered(_as_kept(coming, syncer), there.keys)
-        new = new if there.count else range(each.count)
+    for write, old in zip(writes, stored, strict=True):
+        source: Iterable[int] = range(write.count)
+        dest: Iterable[int] = ()
+        if old.count:
+            keys = [tuple(record[column] for column in write.identifying) for record in write.records()]
+            if callable(normalized):
+                keys = [tuple(map(normalized, key)) for key in keys]
+            source, dest = _key_numbers(keys, old.keys)
         sides.append(
             (
-                side_of(Object, dict.fromkeys(new, anything), branch=each.label, rejected=each.rejected),
-                side_of(Object, dict.fromkeys(old, anything), tree=syncer.name, branch=each.label),
+                side_of(Object, dict.fromkeys(source, placeholder), branch=write.label, rejected=write.rejected),
+                side_of(Object, dict.fromkeys(dest, placeholder), tree=syncer.name, branch=write.label),
             )
         )
     check(Diff.between(sides), limits)
 
 
-def _as_kept(keys: Iterable[_Key], syncer: Any) -> list[_Key]:
-    """Return keys as the store gives them back, if it says how."""
-    normalized = getattr(syncer, "normalized", None)
-    return [tuple(normalized(value) for value in key) for key in keys] if callable(normalized) else list(keys)
+def _key_numbers(new: Sequence[_Key], old: Sequence[_Key | None]) -> tuple[Iterable[int], Iterable[int]]:
+    """Return a number for each key, the same on both sides for equal keys.
 
-
-def _numbered(new: Sequence[_Key], old: Sequence[_Key | None]) -> tuple[Iterable[int], Iterable[int]]:
-    """Return a number for each key; both sides have the same number for the same key, and no other.
-
-    Where a column has values of different types on the two sides, their texts are compared. A key that is there several
-    times counts each time. What cannot be told is taken for another one: that refuses too much, and never too little.
+    Where a column has values of different types on the two sides, their texts are compared. A repeated key counts each
+    time. An incomplete key equals no other: that refuses too much, and never too little.
     """
     known = [key for key in old if key is not None]
     columns = range(len(new[0]) if new else 0)
-    typed = {place for place in columns if _types(new, place) == _types(known, place)}
+
+    def types(keys: Sequence[_Key], column: int) -> set[type]:
+        return {type(key[column]) for key in keys}
+
+    typed = [types(new, column) == types(known, column) for column in columns]
     numbers: dict[Any, int] = {}
 
     def number(keys: Sequence[_Key | None]) -> Iterator[int]:
         times: Counter[Any] = Counter()
         for key in keys:
-            told = object() if key is None else tuple(_token(key[place], typed=place in typed) for place in columns)
-            times[told] += 1
-            yield numbers.setdefault((told, times[told]), len(numbers))
+            token = object() if key is None else tuple(map(_token, key, typed))
+            times[token] += 1
+            yield numbers.setdefault((token, times[token]), len(numbers))
 
     return list(number(new)), list(number(old))
 
 
-def _types(keys: Sequence[_Key], place: int) -> set[type]:
-    return {type(key[place]) for key in keys}
-
-
-def _token(value: Any, *, typed: bool) -> Any:
-    """Return what a value is told by."""
+def _token(value: Any, typed: bool) -> Any:  # noqa: FBT001 - mapped over columns
+    """Return a hashable value that is equal for equal parts of a key."""
     if isinstance(value, float) and value.is_integer():
         value = int(value)
     return value if typed and isinstance(value, Hashable) and value == value else str(value)  # noqa: PLR0124 - NaN
@@ -252,8 +236,8 @@ _MODES: tuple[Mode, ...] = get_args(Mode)
 
 
 @attrs.frozen
-class Written:
-    """How many records were written, by table."""
+class WriteReport:
+    """The number of records written, by table."""
 
     counts: Mapping[str, int]
 
@@ -266,38 +250,38 @@ class Written:
 class SyncerWriter(Writer):
     """Writes a tree to any store that has a syncer: ``--to URL``.
 
-    The URL is one of `open_syncer`, or ``env:NAME`` for what an environment variable holds. The records are what is
-    synced of the objects, in the tables that the tree declares, or the destination's ``tree``. ``--mode`` says how:
+    The URL is one of `open_syncer`, or ``env:NAME`` for the value of an environment variable. The records are the
+    synced attributes of the objects, in the tables that the tree declares, or the destination's ``tree``. The modes:
 
-    * ``replace``: each table holds just these records afterwards; the old ones stand until all its new ones are in.
-    * ``append``: they are added.
-    * ``upsert``: those whose keys are there already are changed, the others added.
-    * ``sync``: only what differs is written, as by ``tree >> destination``.
+    * ``replace``: each table has exactly these records afterwards; the old ones stay until all new ones are in.
+    * ``append``: the records are added.
+    * ``upsert``: records with known keys are changed, the others added.
+    * ``sync``: only differences are written, as by ``tree >> destination``.
 
-    What ``replace`` and ``sync`` delete, told by its key, is limited as by `Limits`, and so is what ``sync`` changes.
-    What cannot be read is not replaced.
+    Deletions (by key) are limited as by `Limits` in ``replace`` and ``sync``, and changes in ``sync``. A table that
+    cannot be read is not replaced.
 
     Args:
-        place: The URL or the syncer to write to if ``--to`` is not given.
-        mode: How to write if ``--mode`` is not given.
+        store: The URL or the syncer to write to if ``--to`` is not given.
+        mode: The mode if ``--mode`` is not given.
         tree: The destination's tree, if it is declared otherwise than the source: its class, or what makes it when
             called with ``syncer=``.
-        limits: The limits where no option says otherwise.
-        required_arguments: See `Part`.
-        name: See `Part`.
+        limits: The limits that no option changes.
+        required_arguments: See `AppPart`.
+        name: See `AppPart`.
 
     Raises:
-        DeclarationError: if there is no such mode.
+        DeclarationError: if the mode is unknown.
     """
 
-    place: Any = None
+    store: Any = None
     mode: Mode = "replace"
     tree: Callable[..., Tree] | None = None
     limits: Limits | None = None
 
     def __init__(
         self,
-        place: Any = None,
+        store: Any = None,
         *,
         mode: Mode = "replace",
         tree: Callable[..., Tree] | None = None,
@@ -309,7 +293,7 @@ class SyncerWriter(Writer):
         if mode not in _MODES:
             message = f"mode is one of {', '.join(_MODES)} (got {mode!r})"
             raise DeclarationError(message)
-        self.place = place
+        self.store = store
         self.mode = mode
         self.tree = tree
         self.limits = limits
@@ -318,12 +302,12 @@ class SyncerWriter(Writer):
         """Add ``--to``, ``--mode``, and options that raise the limits."""
         parser.add_argument(
             "--to",
-            dest="place",
+            dest="store",
             metavar="URL",
             type=url,
-            default=self.place,
-            required=self.place is None,
-            help="where to write; a URL like that to read from",
+            default=self.store,
+            required=self.store is None,
+            help="the store to write to; a URL as for reading",
         )
         parser.add_argument(
             "--mode",
@@ -334,79 +318,82 @@ class SyncerWriter(Writer):
         )
         for what in ("deletions", "updates", "removals"):
             parser.add_argument(
-                f"--allow-{what}", metavar="N", type=_amount, help=f"allow so many {what}: 500, or a share such as 30%%"
+                f"--allow-{what}",
+                metavar="N",
+                type=_limit,
+                help=f"allow that number of {what}: 500, or a share such as 30%%",
             )
-        parser.add_argument(
-            "--allow-empty", metavar="BRANCH", action="append", help="allow that nothing is left of a branch"
-        )
+        parser.add_argument("--allow-empty", metavar="BRANCH", action="append", help="allow a branch to become empty")
 
-    def write(self, args: argparse.Namespace, tree: Any) -> Report | Written:
+    def write(self, args: argparse.Namespace, tree: Any) -> Report | WriteReport:
         """Write the tree.
 
         Raises:
             SafeguardError: if more would be deleted or changed than the limits allow; nothing was.
-            SyncerError: if the store refuses, or cannot write in this mode.
+            SyncerError: if the store refuses, or does not support the mode.
         """
-        with opened(args.place) as syncer:
+        with open_store(args.store) as syncer:
             limits = self._limits(args, tree)
             if args.mode == "sync":
-                destination = self._loaded(tree, syncer)
-                report: Report = _explained(
+                destination = self._load_destination(tree, syncer)
+                report: Report = _name_options(
                     lambda: tree.sync_to(destination, limits=limits, reporters=_reporters(args))
                 )
                 return report
-            planned = self._planned(args, tree, syncer)
-            call = _call_for(args.mode, syncer)
+            writes = self._table_writes(args, tree, syncer)
+            write_table = _write_method(args.mode, syncer)
             if args.mode == "replace":
-                _replaced(planned, syncer, limits)
-            return Written(_write_each(planned, call, args.mode))
+                _check_stored(writes, syncer, limits)
+            return WriteReport(_write_tables(writes, write_table, args.mode))
 
     def preview(self, args: argparse.Namespace, tree: Any) -> Preview | None:
-        """Print what `write` would do.
+        """Print the effect of `write`.
 
         Raises:
             SafeguardError: if it would be refused.
             SyncerError: if it could not be done.
         """
-        with opened(args.place) as syncer:
+        with open_store(args.store) as syncer:
             limits = self._limits(args, tree)
             if args.mode == "sync":
-                destination = self._loaded(tree, syncer)
-                preview: Preview = _explained(lambda: tree.preview(destination, limits=limits))
+                destination = self._load_destination(tree, syncer)
+                preview: Preview = _name_options(lambda: tree.preview(destination, limits=limits))
                 if preview.refused:
                     lines = "".join(f"\n  - {sentence}" for sentence in preview.refused)
                     message = f"would be refused:{lines}\n  ({_OPTIONS})"
                     raise SafeguardError(message, violations=preview.refused)
                 return preview
-            planned = self._planned(args, tree, syncer)
-            _call_for(args.mode, syncer)
-            replacing = args.mode == "replace"
-            held = _replaced(planned, syncer, limits) if replacing else [stored(syncer, one.table) for one in planned]
-            for each, there in zip(planned, held, strict=True):
-                now = f"and there are {there.count:,} now" if there.there else "and the table is not there yet"
-                say(f"{each.table}: would {args.mode} {counted(each.count, 'record')}, {now}")
+            writes = self._table_writes(args, tree, syncer)
+            _write_method(args.mode, syncer)
+            if args.mode == "replace":
+                stored = _check_stored(writes, syncer, limits)
+            else:
+                stored = [stored_table(syncer, write.table) for write in writes]
+            for write, old in zip(writes, stored, strict=True):
+                now = f"and there are {old.count:,} now" if old.exists else "and the table is not there yet"
+                say(f"{write.table}: would {args.mode} {counted(write.count, 'record')}, {now}")
         return None
 
-    def _planned(self, args: argparse.Namespace, tree: Any, syncer: Any) -> list[Writing]:
-        """Return what is to be written, in tables that may be written so."""
+    def _table_writes(self, args: argparse.Namespace, tree: Any, syncer: Any) -> list[TableWrite]:
+        """Return the writes, in tables that allow the mode."""
         declared = tree if self.tree is None else self.tree(syncer=syncer)
-        planned = [each for name in tree.branches for each in writings(tree[name], declared[name].table)]
-        if args.mode == "upsert" and not all(each.key for each in planned):
+        writes = [write for name in tree.branches for write in table_writes(tree[name], declared[name].table)]
+        if args.mode == "upsert" and not all(write.key for write in writes):
             message = "memberships in a table of their own have no key to upsert by: use --mode sync"
             raise SyncerError(message)
-        return planned
+        return writes
 
-    def _loaded(self, tree: Any, syncer: Any) -> Tree:
-        """Return what is in the store to write to, as a tree."""
+    def _load_destination(self, tree: Any, syncer: Any) -> Tree:
+        """Return the content of the store to write to, as a tree."""
         destination = self._destination(tree, syncer)
         try:
             return destination.load()
         except (SyncerError, LookupError, FileNotFoundError) as error:
             tables = [destination[name].table for name in tree.branches]
             names = [name for table in tables for name in (table.name, *(link.table for link in table.links.values()))]
-            if all(stored(syncer, name).there for name in names):
+            if all(stored_table(syncer, name).exists for name in names):
                 raise
-            message = f"{said_by(error)}: there is nothing to sync with yet, so use --mode replace the first time"
+            message = f"{describe(error)}: there is nothing to sync with yet, so use --mode replace the first time"
             raise SyncerError(message) from error
 
     def _destination(self, tree: Any, syncer: Any) -> Tree:
@@ -436,56 +423,56 @@ class SyncerWriter(Writer):
 
 
 def _labels(tree: Any) -> list[str]:
-    """Return what limits call the tables: the branches, and their memberships."""
+    """Return the names of the tables in limits: the branches, and their memberships."""
     return [label for name in tree.branches for label in (name, *(f"{name}.{link}" for link in tree[name].table.links))]
 
 
-def _replaced(planned: list[Writing], syncer: Any, limits: Limits) -> list[Stored]:
-    """Return what would be replaced.
+def _check_stored(writes: list[TableWrite], syncer: Any, limits: Limits) -> list[StoredTable]:
+    """Return the content to be replaced.
 
     Raises:
         SafeguardError: if more would be deleted than the limits allow.
-        SyncerError: if it is not certain what is there.
+        SyncerError: if the content is uncertain.
     """
-    held = [stored(syncer, each.table, key=each.told_by) for each in planned]
-    _explained(lambda: check_replacing(planned, held, limits, syncer=syncer))
-    return held
+    stored = [stored_table(syncer, write.table, key=write.identifying) for write in writes]
+    _name_options(lambda: check_replacement(writes, stored, limits, syncer))
+    return stored
 
 
-def _call_for(mode: str, syncer: Any) -> Callable[[Writing], object]:
-    """Return what writes to one table.
+def _write_method(mode: str, syncer: Any) -> Callable[[TableWrite], object]:
+    """Return a function that writes one table.
 
     Raises:
-        SyncerError: if the store cannot write so.
+        SyncerError: if the store does not support the mode.
     """
-    if mode == "replace":
-        return lambda each: syncer.dump(each.table, data=each.records())
-    call = getattr(syncer, mode, None)
-    if not callable(call):
+    method = getattr(syncer, "dump" if mode == "replace" else mode, None)
+    if not callable(method):
         message = f"{syncer.name} cannot {mode}: use --mode replace or --mode sync, or another store"
         raise SyncerError(message)
-    if mode == "append":
-        return lambda each: call(each.table, data=each.records())
-    return lambda each: call(each.table, data=each.records(), key=each.key)
+    if mode == "upsert":
+        return lambda write: method(write.table, data=write.records(), key=write.key)
+    return lambda write: method(write.table, data=write.records())
 
 
-def _write_each(planned: Iterable[Writing], call: Callable[[Writing], object], mode: str) -> dict[str, int]:
-    """Write to each table, and return how many records went where. Tables before one that fails stay written."""
+def _write_tables(
+    writes: Iterable[TableWrite], write_table: Callable[[TableWrite], object], mode: str
+) -> dict[str, int]:
+    """Write the tables, and return the number of records in each. Tables before one that fails stay written."""
     done: dict[str, int] = {}
-    for each in planned:
+    for write in writes:
         try:
-            call(each)
+            write_table(write)
         except Exception as error:
             if not done:
                 raise
-            message = f"{each.table}: {said_by(error)} ({mode} was done already for {', '.join(done)})"
+            message = f"{write.table}: {describe(error)} ({mode} was done already for {', '.join(done)})"
             raise SyncerError(message) from error
-        done[each.table] = each.count
+        done[write.table] = write.count
     return done
 
 
-def _explained(call: Callable[[], Any]) -> Any:
-    """Call, and let a refusal name the options that allow it."""
+def _name_options(call: Callable[[], Any]) -> Any:
+    """Call, and name in a refusal the options that allow it."""
     try:
         return call()
     except SafeguardError as error:
@@ -493,7 +480,7 @@ def _explained(call: Callable[[], Any]) -> Any:
         raise SafeguardError(message, violations=error.violations) from None
     except SchemaMismatchError as error:
         message = (
-            f"{said_by(error)}\n  (between stores with and without types: use --mode replace or upsert, or a declared "
+            f"{describe(error)}\n  (between stores with and without types: use --mode replace or upsert, or a declared "
             f"tree, SyncerReader(tree=…))"
         )
         raise SyncerError(message) from error
@@ -504,7 +491,7 @@ def _reporters(args: argparse.Namespace) -> list[Reporter]:
     return [*reporters, LoggingReporter()] if args.verbose else reporters
 
 
-def _amount(text: str) -> float:
+def _limit(text: str) -> float:
     """Return a count, or a share of the destination's objects.
 
     Raises:
@@ -514,5 +501,5 @@ def _amount(text: str) -> float:
         amount = float(text[:-1]) / 100 if text.endswith("%") else int(text) if text.isdecimal() else float(text)
         return Limits(deletions=amount).deletions
     except (ValueError, DeclarationError):
-        message = f"a count such as 500 or a share such as 0.3 or 30% is wanted (got {text!r})"
+        message = f"a count such as 500 or a share such as 0.3 or 30% is needed (got {text!r})"
         raise argparse.ArgumentTypeError(message) from None

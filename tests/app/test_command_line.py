@@ -117,7 +117,7 @@ def test_no_two_parts_share_an_option_and_what_does_not_clash_keeps_its_name(dra
     sections, _ = sections_of(drawn)
     line = CommandLine(sections, name="app")
     arguments = [argument for section in sections for argument in section.parser.arguments]
-    strings = [string for argument in arguments for string in argument.strings(line._flags[argument])]
+    strings = [string for argument in arguments for string in argument.option_strings(line._flags[argument])]
     own = ["-h", "--help", "--dry-run", "-v", "--verbose", "-q", "--quiet"]
     assert len({*strings, *own}) == len([*strings, *own])
     # A boolean called both --x and --no-x clashes with itself: argparse derives the second from the first.
@@ -140,7 +140,7 @@ def test_every_option_is_in_the_help_under_its_part(drawn):
     shown = dict(zip(pieces[1::2], pieces[2::2], strict=True))
     for section in sections:
         for argument in section.parser.arguments:
-            for string in argument.strings(line._flags[argument]):
+            for string in argument.option_strings(line._flags[argument]):
                 there = re.search(rf"(?<![\w-]){string}(?![\w-])", shown.get(section.title, "")) is not None
                 assert there != (argument.action.help == argparse.SUPPRESS)
 
@@ -164,7 +164,7 @@ def test_all_that_is_missing_is_named_at_once(drawn, data):
         return
     said = error_of(line, argv)
     for argument in missing:
-        assert line._called(next(s for s in sections if argument in s.parser.arguments), argument) in said
+        assert line._display_name(next(s for s in sections if argument in s.parser.arguments), argument) in said
     for argument in {argument for _, argument in required} - set(missing):
         assert "/".join(line._flags[argument]) not in said.partition("missing")[2]
 

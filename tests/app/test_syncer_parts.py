@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from datastoresync import Branch, CSVImporter, DeclarationError, Limits, Link, Object, SQLSyncer, Table, Tree
 from datastoresync.app import App, Reader, SyncerReader, SyncerWriter
 from datastoresync.app.syncer_reader import branch_names
-from datastoresync.app.syncer_writer import Writing, check_replacing, stored
+from datastoresync.app.syncer_writer import TableWrite, check_replacement, stored_table
 from datastoresync.errors import LockedError, SafeguardError, SyncerError
 from datastoresync.syncers import open_syncer
 
@@ -93,7 +93,7 @@ def test_tables_and_keys_are_chosen():
 @pytest.mark.parametrize(
     ("source", "argv", "message"),
     [
-        (Memory(users=[]), [], "memory does not tell which tables it has: name them, as in --tables users,groups"),
+        (Memory(users=[]), [], "memory cannot list its tables: name them, as in --tables users,groups"),
         (Listing(), [], "memory has no tables, so there is nothing to read"),
         (Listing(users=PEOPLE), ["--key", "user=name"], "--key names user, which is not read: there is users"),
         (
@@ -113,8 +113,8 @@ def test_what_cannot_be_read_is_said_with_the_fix(source, argv, message):
 @pytest.mark.parametrize(
     ("argv", "message"),
     [
-        (["--tables", "a,,b"], "names with commas between them are wanted"),
-        (["--key", "users="], "a column is wanted"),
+        (["--tables", "a,,b"], "names with commas between them are needed"),
+        (["--key", "users="], "a column is needed"),
         (["--from", ""], "the URL is empty"),
         (["--from", "env:NOT_THERE"], "the environment variable 'NOT_THERE' is not set"),
         (["--allow-deletions", "many"], "a count such as 500 or a share"),
@@ -324,14 +324,14 @@ class FailingList(Failing, Listing):
 @pytest.mark.parametrize(
     ("make", "error", "message"),
     [
-        (Mute, None, "memory does not say which tables it has, so that nobody knows .*: cannot read the schema"),
-        (FailingList, SyncerError("timed out"), "users of memory cannot be read, .*: timed out"),
-        (FailingList, KeyError("users"), "users of memory cannot be read, .*KeyError"),
-        (FailingList, FileNotFoundError("users"), "users of memory cannot be read, .*FileNotFoundError"),
-        (Failing, SyncerError("timed out"), "users of memory cannot be read, .*: timed out"),
-        (Failing, TimeoutError("password=hunter2"), r"users of memory cannot be read, .*TimeoutError: password=\*"),
-        (Failing, LockedError("no table 'users' may be read now"), "users of memory cannot be read"),
-        (Failing, SyncerError("memory has no table 'users2'"), "users of memory cannot be read"),
+        (Mute, None, "memory cannot list its tables, so it is unknown .*: cannot read the schema"),
+        (FailingList, SyncerError("timed out"), "cannot read users of memory, .*: timed out"),
+        (FailingList, KeyError("users"), "cannot read users of memory, .*KeyError"),
+        (FailingList, FileNotFoundError("users"), "cannot read users of memory, .*FileNotFoundError"),
+        (Failing, SyncerError("timed out"), "cannot read users of memory, .*: timed out"),
+        (Failing, TimeoutError("password=hunter2"), r"cannot read users of memory, .*TimeoutError: password=\*"),
+        (Failing, LockedError("no table 'users' may be read now"), "cannot read users of memory"),
+        (Failing, SyncerError("memory has no table 'users2'"), "cannot read users of memory"),
     ],
 )
 @pytest.mark.parametrize("argv", [[], ["--dry-run"], ["--allow-deletions", "100"], ["--mode", "append", "--dry-run"]])
@@ -423,14 +423,14 @@ keys = st.lists(st.sampled_from([0, 1, "0", "1", None]), max_size=8)
 @given(keys, keys)
 def test_a_replacement_deletes_whatever_the_other_side_lacks(new, old):
     destination = Memory(users=[{"idnumber": key} for key in old])
-    planned = [Writing("users", "users", (), ("idnumber",), lambda: ({"idnumber": key} for key in new), len(new), 0)]
-    held = [stored(destination, "users", key=("idnumber",))]
+    planned = [TableWrite("users", "users", (), ("idnumber",), lambda: ({"idnumber": key} for key in new), len(new), 0)]
+    held = [stored_table(destination, "users", key=("idnumber",))]
     lost = (Counter(map(str, old)) - Counter(map(str, new))).total()
     assume(new and lost)
     with pytest.raises(SafeguardError):
-        check_replacing(planned, held, Limits(deletions=lost - 1), syncer=destination)
+        check_replacement(planned, held, Limits(deletions=lost - 1), destination)
     if {type(key) for key in old} != {type(key) for key in new}:
-        check_replacing(planned, held, Limits(deletions=lost), syncer=destination)
+        check_replacement(planned, held, Limits(deletions=lost), destination)
 
 
 @pytest.mark.parametrize("mode", ["replace", "sync"])
@@ -569,7 +569,7 @@ def test_sync_into_a_declared_tree_and_of_a_declared_class():
     ):
         report = App(SyncerReader(source, branches=branches), writer).run(["--verbose"])
         assert report.ok, reasons(report)
-        assert [record["name"] for record in writer.place.held[table]] == ["Ann"]
+        assert [record["name"] for record in writer.store.held[table]] == ["Ann"]
 
 
 def test_a_dry_run_counts_and_changes_nothing(capsys):
@@ -702,7 +702,7 @@ def test_a_database_is_made_where_there_is_none(tmp_path, capsys):
     assert copy(Listing(users=people(2)), f"sqlite:///{path}", "--dry-run").ok
     assert "users: would replace 2 records, and the table is not there yet\n" in capsys.readouterr().out
     assert SQLSyncer(f"sqlite:///{path}").tables() == []
-    assert "new.db has no tables, so there is nothing to read: check the place" in reasons(
+    assert "new.db has no tables, so there is nothing to read: check the URL" in reasons(
         copy(f"sqlite:///{path}", Memory())
     )
     assert not path.exists()

@@ -367,18 +367,18 @@ _ESTIMATE = sa.text("SELECT reltuples FROM pg_class WHERE oid = CAST(to_regclass
 """How many rows a table had when it was last looked through; -1 if it never was."""
 
 
-def open_large(origin: StoredRows, layout: Any, least: int) -> StoredRelation | None:
+def open_large(source_info: StoredRows, layout: Any, least: int) -> StoredRelation | None:
     """Return the relation over a table or a query; None if it has fewer rows than that.
 
     Args:
-        origin: The table or the query.
+        source_info: The table or the query.
         layout: The class of the objects.
         least: The number of rows from which on it stays where it is; 0 for any number.
 
     Raises:
         CannotPushDown: with the reason why it must be read.
     """
-    database = origin.syncer._database  # noqa: SLF001 - as its other methods, this one is only kept in a file of its own
+    database = source_info.syncer._database  # noqa: SLF001 - as its other methods, this one is only kept in a file of its own
     if database.dialect.name != _SUPPORTED:
         if least:  # nobody asked for it
             return None
@@ -386,31 +386,31 @@ def open_large(origin: StoredRows, layout: Any, least: int) -> StoredRelation | 
     if least:
         try:
             with database.reading() as connection, database.refusals("count the rows of"):
-                if not _has(connection, origin, least):
+                if not _has(connection, source_info, least):
                     return None
         except SyncerError:
             return None  # reading it says what is wrong
     return open_stored(
-        origin.syncer,
-        table=origin.table,
-        query=origin.query,
-        parameters=origin.parameters,
-        attributes=origin.attributes,
+        source_info.syncer,
+        table=source_info.table,
+        query=source_info.query,
+        parameters=source_info.parameters,
+        attributes=source_info.attributes,
         layout=layout,
     )
 
 
-def _has(connection: sa.Connection, origin: StoredRows, least: int) -> bool:
+def _has(connection: sa.Connection, source_info: StoredRows, least: int) -> bool:
     """Say whether there are so many rows, without counting more of them."""
-    if origin.table is None:
-        text = (origin.query or "").strip().rstrip(";")
+    if source_info.table is None:
+        text = (source_info.query or "").strip().rstrip(";")
         some = f"SELECT count(*) FROM (SELECT 1 FROM ({text}) AS rows LIMIT {least}) AS some"  # noqa: S608 - the user's own
-        if origin.parameters is None:
+        if source_info.parameters is None:
             return bool(
                 connection.exec_driver_sql(some, execution_options={"no_parameters": True}).scalar_one() >= least
             )
-        return bool(connection.execute(sa.text(some), dict(origin.parameters)).scalar_one() >= least)
-    schema, _, name = origin.table.name.rpartition(".")
+        return bool(connection.execute(sa.text(some), dict(source_info.parameters)).scalar_one() >= least)
+    schema, _, name = source_info.table.name.rpartition(".")
     table = sa.table(name, schema=schema or None)
     named = {"name": connection.dialect.identifier_preparer.format_table(table)}
     if (connection.execute(_ESTIMATE, named).scalar() or 0) > 2 * least:

@@ -12,7 +12,7 @@ from typing import Any
 
 from datastoresync import syncers
 from datastoresync.app import App, AppReport, Reader, Writer
-from datastoresync.app.parts import Part
+from datastoresync.app.parts import AppPart
 from datastoresync.errors import DeclarationError
 from datastoresync.vocabularies.tsut.model import UsersAndGroups
 from datastoresync.vocabularies.tsut.principal import SHEETS, records_of, rows_of
@@ -24,7 +24,7 @@ def _nearest(part: object, *names: str) -> Any:
     return next(getattr(part, name) for cls in type(part).__mro__ for name in names if name in vars(cls))
 
 
-class _TSUGPart(Part):
+class _TSUGPart(AppPart):
     """What readers and writers have in common: required arguments, and options under either old name."""
 
     def __init__(self, required_arguments: Iterable[str] | None = None) -> None:
