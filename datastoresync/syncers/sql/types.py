@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import date, datetime, time
 from decimal import Decimal
 from enum import Enum
 from typing import Any
-from uuid import UUID
 
 from sqlalchemy.types import TypeEngine
 
+from datastoresync.conversion.scalars import SCALARS, scalar_of
 from datastoresync.errors import SyncerError
 from datastoresync.syncers.sql.dialects import Dialect
 from datastoresync.syncers.sql.values import LARGEST
@@ -40,7 +39,7 @@ def column_type(name: str, values: Iterable[Any], dialect: Dialect) -> TypeEngin
     if found is int and any(not -LARGEST <= value < LARGEST for value in present):
         return dialect.large_integer()
     made = dialect.column_types(aware=True in zones)
-    kind = made.get(found, made[str] if found in (UUID, dict) else None)
+    kind = made.get(found, made[str] if found is dict or (found in SCALARS and SCALARS[found].to_text) else None)
     if kind is None:
         message = f"column {name!r} would hold {found.__name__}, which has no column type: create the table first"
         raise SyncerError(message)
@@ -49,17 +48,7 @@ def column_type(name: str, values: Iterable[Any], dialect: Dialect) -> TypeEngin
 
 def _family(value: Any) -> type:
     """Return the type that decides about a new column; a subclass counts as the type above it."""
-    families: tuple[tuple[type, ...], ...] = (
-        (bool,),
-        (int,),
-        (float,),
-        (datetime,),
-        (date,),
-        (dict, set, frozenset, list, tuple),
-        (str,),
-        (Decimal,),
-        (time,),
-        (UUID,),
-        (bytes,),
-    )
-    return next((family[0] for family in families if isinstance(value, family)), type(value))
+    if isinstance(value, (dict, set, frozenset, list, tuple)):
+        return dict
+    scalar = scalar_of(value)
+    return type(value) if scalar is None else scalar.cls
