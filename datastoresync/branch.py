@@ -156,13 +156,13 @@ class Branch(Printable, ObjectMapping[T], Generic[T]):
         """Return the objects whose attributes have these values, in the order of their idnumbers."""
         side = self.side()
         items = self.contents.objects.values()
-        wanted = [
+        unknown = [
             name
             for name in attributes
             if name not in side.attributes and not any(hasattr(item, name) for item in items)
         ]
-        if wanted and items:
-            message = f"{self.full_name} has no attribute {', '.join(wanted)}: there are {', '.join(side.attributes)}"
+        if unknown and items:
+            message = f"{self.full_name} has no attribute {', '.join(unknown)}: there are {', '.join(side.attributes)}"
             raise ComparisonError(message)
         return [
             item
@@ -330,10 +330,10 @@ class Branch(Printable, ObjectMapping[T], Generic[T]):
             fold=self.fold,
             fold_all=lambda *done: self._contents.fold_all(*done),  # noqa: PLW0108 - of those that it holds then
             settle=partial(settle_all, [contents, *referred.values()]),
-            unread=self._source() is not None and self.imported is None and not contents.objects,
+            not_imported=self._source() is not None and self.imported is None and not contents.objects,
             reason=contents.why,
-            folded_all=None if self._source() is None else self._contents.expire,
-            referred={name: one.objects for name, one in referred.items()},
+            expire=None if self._source() is None else self._contents.expire,
+            referenced_keys={name: one.objects for name, one in referred.items()},
         )
 
     def fold(self, action: Action, values: Mapping[str, Any], made: Any = None) -> None:

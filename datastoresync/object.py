@@ -141,8 +141,8 @@ class Object(metaclass=ObjectType):
 
     def __new__(cls, *_: Any, **__: Any) -> Self:
         """Make an object; of `Object` itself an open one, since it declares nothing."""
-        made: Any = object.__new__(_Open if cls is Object else cls)
-        return made  # type: ignore[no-any-return]  # `_Open` is Object, as far as anyone can see
+        created: Any = object.__new__(_Open if cls is Object else cls)
+        return created  # type: ignore[no-any-return]  # `_Open` is Object, as far as anyone can see
 
     def __init__(self, **attributes: Any) -> None:
         missing = [name for name in self._identifiers if name not in attributes]
@@ -155,7 +155,7 @@ class Object(metaclass=ObjectType):
     def __repr__(self) -> str:
         """Show the idnumber and the synced attributes, as the class would be called with them."""
         names = [*self._identifiers, *(name for name in attributes_of(self) if name not in self._identifiers)]
-        return f"{type(self).__name__}({', '.join(f'{name}={_shown(self, name)}' for name in names)})"
+        return f"{type(self).__name__}({', '.join(f'{name}={_display(self, name)}' for name in names)})"
 
     def __outline__(self) -> Outline:
         """Describe the object: a row an attribute, those that are not synced last."""
@@ -166,7 +166,7 @@ class Object(metaclass=ObjectType):
             kind="object",
             grid=Grid(
                 ("attribute", "value"),
-                lambda: ((name, _shown(self, name)) for name in (*names, *carried)),
+                lambda: ((name, _display(self, name)) for name in (*names, *carried)),
                 len(names) + len(carried),
             ),
             expanded=True,
@@ -182,9 +182,11 @@ class Object(metaclass=ObjectType):
             ComparisonError: if the two have different idnumbers.
             SchemaMismatchError: if they do not have the same synced attributes.
         """
-        mine, theirs = _key(self), _key(other)
-        if mine != theirs:
-            message = f"{mine!r} and {theirs!r} are different things: only objects with one idnumber can be compared"
+        left_key, right_key = _key(self), _key(other)
+        if left_key != right_key:
+            message = (
+                f"{left_key!r} and {right_key!r} are different things: only objects with one idnumber can be compared"
+            )
             raise ComparisonError(message)
         return Diff.between([(_side_of_one(self, other), _side_of_one(other, self))])
 
@@ -236,7 +238,7 @@ def _stored(item: Object) -> list[str]:
     return declared + [name for name in getattr(item, "__dict__", {}) if name not in declared]
 
 
-def _shown(item: Object, name: str) -> str:
+def _display(item: Object, name: str) -> str:
     try:
         return repr(getattr(item, name))
     except Exception as error:  # noqa: BLE001 - a property that fails is shown, so that it can be found
@@ -264,8 +266,8 @@ def attributes_of(item: Object) -> tuple[str, ...]:
     cls = type(item)
     if cls._attributes is not None:
         return tuple(cls._attributes)
-    wanted = set(_narrowed(cls, [*_stored(item), *_properties(cls)]))
-    return tuple(name for name in [*_stored(item), *_properties(cls)] if name in wanted)
+    names = set(_narrowed(cls, [*_stored(item), *_properties(cls)]))
+    return tuple(name for name in [*_stored(item), *_properties(cls)] if name in names)
 
 
 def synced(cls: type[Object], columns: set[str]) -> tuple[str, ...]:
@@ -370,30 +372,30 @@ def side_of(
     ``columns`` are those of an open class that none of the objects may have any more.
     """
     schema = schema_of(cls)
-    known = set(columns)
+    column_names = set(columns)
     if schema.open:
         # Past the sorting of a sorted mapping, whose values are looked up one by one.
         items = dict.values(objects) if isinstance(objects, dict) else objects.values()
-        known.update(getattr(objects, "columns", None) or set().union(*set(map(tuple, map(vars, items)))))
+        column_names.update(getattr(objects, "columns", None) or set().union(*set(map(tuple, map(vars, items)))))
     fields = (schema.fields or {}).values()
     return Side(
         tree=tree,
         branch=branch,
         owner=schema.cls.__name__,
         objects=objects,
-        attributes=synced(schema.cls, known),
+        attributes=synced(schema.cls, column_names),
         flexible=frozenset(field.name for field in fields if field.converter and field.converter.flexible),
         declared={field.name: field.converter.describe for field in fields if field.converter},
         sparse=schema.open,
         overrides={} if overrides is None else overrides,
         references=dict(cls._references),
         children=dict(cls._children),
-        held=frozenset(
+        held_children=frozenset(
             branch
             for branch, name in cls._children.items()
-            if name not in cls._references and (name in known or hasattr(cls, name))
+            if name not in cls._references and (name in column_names or hasattr(cls, name))
         ),
-        flagged="_flags" in known or getattr(cls, "_flags", None) is not None,
+        flagged="_flags" in column_names or getattr(cls, "_flags", None) is not None,
         **facts,
     )
 

@@ -5,21 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, ClassVar, Self, Unpack
 
-from datastoresync.applying.object_template import Methods, ObjectTemplate
+from datastoresync.applying.object_template import ObjectMethods, ObjectTemplate
 from datastoresync.applying.options import ApplyKeywords, SyncKeywords
 from datastoresync.applying.preview import Preview
 from datastoresync.applying.report import Report
 from datastoresync.applying.reporter import CallbackReporter
 from datastoresync.applying.safeguards import Limits
-from datastoresync.applying.store_template import Stored, StoreTemplate
+from datastoresync.applying.store_template import StoredBranch, StoreTemplate
 from datastoresync.branch import Branch
 from datastoresync.diffing.diff import Diff, DiffKeywords, Progress, template_of
 from datastoresync.diffing.filters import Filter
 from datastoresync.diffing.flags import Flags
-from datastoresync.diffing.hierarchy import in_order
+from datastoresync.diffing.hierarchy import topological_order
 from datastoresync.diffing.schema_check import check_branches, check_children
 from datastoresync.errors import ComparisonError, DeclarationError
-from datastoresync.object import schema_of
 from datastoresync.printing.outline import Outline
 from datastoresync.printing.show import Printable
 from datastoresync.printing.text import counted
@@ -162,7 +161,7 @@ class Tree(Printable, Mapping[str, Branch[Any]]):
                 if other not in self._branches:
                     message = f"{self.name}.{name} is after {other!r}, which is no branch of {self.name}"
                     raise DeclarationError(message)
-        order = in_order(self._branches, after, what=f"branches of {self.name}")
+        order = topological_order(self._branches, after, what=f"branches of {self.name}")
         before = {name: branch.contents for name, branch in self._branches.items()}
         try:
             with collector_paused():
@@ -201,8 +200,8 @@ class Tree(Printable, Mapping[str, Branch[Any]]):
             check_children(tree.name, {name: branch.object_class._children for name, branch in tree.items()})
         with collector_paused():
             # Neither side's order alone, so that the inverse of a difference has the order of the opposite difference.
-            places = [{name: place for place, name in enumerate(tree.branches)} for tree in (self, other)]
-            names = sorted(self.branches, key=lambda name: (places[0][name] + places[1][name], name))
+            positions = [{name: position for position, name in enumerate(tree.branches)} for tree in (self, other)]
+            names = sorted(self.branches, key=lambda name: (positions[0][name] + positions[1][name], name))
             sides = [(self[name].side(), other[name].side()) for name in names]
             top_level = (self.top_level, other.top_level)
             return Diff.between(sides, top_level=top_level, flags=flags, progress=progress).filtered(only, exclude)
@@ -265,14 +264,16 @@ class Tree(Printable, Mapping[str, Branch[Any]]):
         """Return what carries out changes to this tree: its template, its objects' methods, or its syncer."""
         if self.template is not None:
             return template_of(self.template)
-        classes = {name: Methods(self[name].object_class, self[name].identifiers) for name in self.branches}
+        classes = {name: ObjectMethods(self[name].object_class, self[name].identifiers) for name in self.branches}
         if any(one.has(verb) for one in classes.values() for verb in ("create", "update", "delete")):
             return ObjectTemplate(self, classes)
         takes_changes = callable(getattr(self.syncer, "apply_changes", None))
         if takes_changes or isinstance(self.syncer, Syncer):
             writer: Any = self.syncer if takes_changes else LoadDumpAdapter(self.syncer)
-            layouts = {name: schema_of(self[name].object_class) for name in self.branches}
-            stored = {name: Stored(self[name].table, one.identifiers, one.convert) for name, one in layouts.items()}
+            stored = {}
+            for name in self.branches:
+                schema = self[name].schema
+                stored[name] = StoredBranch(self[name].table, schema.identifiers, schema.convert)
             return StoreTemplate(writer, stored)
         message = (
             f"{self.name} has no template, no syncer, and no objects with create, update or delete: declare "
@@ -306,8 +307,8 @@ class Tree(Printable, Mapping[str, Branch[Any]]):
             message = f"{other.__name__} is a class: write {self.name} {symbol} {other.__name__}()"
             raise TypeError(message)
         if isinstance(other, Branch):
-            mine = f"{self.name}.{other.name}"
-            message = f"a tree and a branch cannot be compared: write {mine} {symbol} {other.full_name}"
+            own_branch = f"{self.name}.{other.name}"
+            message = f"a tree and a branch cannot be compared: write {own_branch} {symbol} {other.full_name}"
             raise TypeError(message)
         if symbol != "-" and callable(getattr(other, "apply", None)):
             message = f"a template goes behind `|`: write {self.name} - dest | Template"
@@ -315,8 +316,8 @@ class Tree(Printable, Mapping[str, Branch[Any]]):
         return NotImplemented
 
     def __repr__(self) -> str:
-        held = ", ".join(f"{name} {len(branch):,}" for name, branch in self._branches.items())
-        return f"<Tree {self.name}: {held or 'no branches'}>"
+        branches = ", ".join(f"{name} {len(branch):,}" for name, branch in self._branches.items())
+        return f"<Tree {self.name}: {branches or 'no branches'}>"
 
     def __outline__(self) -> Outline:
         """Describe the tree: its branches."""

@@ -16,7 +16,7 @@ from datastoresync.applying.options import ApplyKeywords, ApplyOptions
 from datastoresync.applying.plan import Step
 from datastoresync.applying.report import Report
 from datastoresync.applying.result import Result
-from datastoresync.applying.template import Run, Template
+from datastoresync.applying.template import ApplyRun, Template
 from datastoresync.diffing.action import Action
 from datastoresync.diffing.diff import Diff, template_of
 from datastoresync.errors import DeclarationError, MissingDependencyError
@@ -104,7 +104,7 @@ class OnExecutors:
         return context
 
 
-class _SparkRun(Run):
+class _SparkRun(ApplyRun):
     """One apply, most of whose steps are called elsewhere."""
 
     def called(self, step: Step) -> list[Result]:
@@ -115,20 +115,20 @@ class _SparkRun(Run):
         """Carry steps out, stage by stage, and a wave of tasks after the other; on after an end only to note them."""
         ordered = _ordered_branches(self.diff)
         cores = 1 if context is None else context.defaultParallelism
-        why = ""
+        reason = ""
         for (_, branch, follows), stage in groupby(steps, key=_stage):
             here = context is None or follows or branch in ordered
             tasks = _tasks(stage, 1 if here else how.batch)
             while wave := list(islice(tasks, 1 if here else cores * _TASKS_A_CORE)):
-                if why:
+                if reason:
                     planned = ((step, action) for task in wave for step in task for action in step.actions)
-                    self.note(Result("pending", why, action, step.method) for step, action in planned)
+                    self.note(Result("pending", reason, action, step.method) for step, action in planned)
                     continue
                 failed = self._carry_out(wave, None if here else context, how.template, stop=stop)
                 if self.interrupted:
-                    why = "interrupted before it"
+                    reason = "interrupted before it"
                 elif failed and stop:
-                    why = "not come to after a failure"
+                    reason = "not come to after a failure"
 
     def _carry_out(self, wave: Sequence[Task], context: Any, template: Any, *, stop: bool) -> bool:
         """Carry out one wave and note its results in the order of the plan; return whether anything failed."""
@@ -168,21 +168,21 @@ class _SparkRun(Run):
             for task in tasks
         ]
         given = serializer.dumps((template, stop))
-        why = ""
+        reason = ""
         answers: list[Any] = []
         try:
             answers = context.parallelize(packed, len(packed)).map(partial(_carried_out, given)).collect()
         except KeyboardInterrupt:
             self.interrupted = True
-            why = f"interrupted: {_UNKNOWN}"
+            reason = f"interrupted: {_UNKNOWN}"
         except Exception as error:  # noqa: BLE001 - whatever ends a job is the failure of its actions, not the run's
-            why = f"the Spark job broke off ({type(error).__name__}): {_UNKNOWN}"
-        for place, task in enumerate(tasks):
+            reason = f"the Spark job broke off ({type(error).__name__}): {_UNKNOWN}"
+        for index, task in enumerate(tasks):
             for number, step in enumerate(task):
-                given_back = [("failed", why, False)] * len(step.actions) if why else answers[place][number]
+                outcomes = [("failed", reason, False)] * len(step.actions) if reason else answers[index][number]
                 yield [
                     Result(status, reason, action, step.method, skip_children=skip)
-                    for action, (status, reason, skip) in zip(step.actions, given_back, strict=True)
+                    for action, (status, reason, skip) in zip(step.actions, outcomes, strict=True)
                 ]
 
 
@@ -222,26 +222,28 @@ def _detached(action: Action) -> Action:
 
 
 def _alone(item: Any) -> Any:
-    held = getattr(item, "__dict__", None)
-    if held is None:
+    attributes = getattr(item, "__dict__", None)
+    if attributes is None:
         return item  # attrs sends the fields of a closed class, and nothing else
     cls = type(item)
-    return SimpleNamespace(**held) if cls.__module__.startswith("datastoresync.") else _Bare(cls, dict(held))
+    return (
+        SimpleNamespace(**attributes) if cls.__module__.startswith("datastoresync.") else _Bare(cls, dict(attributes))
+    )
 
 
 class _Bare:
     """Stands for an object of an open class on its way; it arrives as one, without its branch."""
 
-    def __init__(self, cls: type, held: Mapping[str, Any]) -> None:
-        self.parts = (cls, held)
+    def __init__(self, cls: type, attributes: Mapping[str, Any]) -> None:
+        self.parts = (cls, attributes)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _arrived, self.parts
 
 
-def _arrived(cls: type, held: Mapping[str, Any]) -> Any:
+def _arrived(cls: type, attributes: Mapping[str, Any]) -> Any:
     item: Any = object.__new__(cls)
-    item.__dict__.update(held)
+    item.__dict__.update(attributes)
     return item
 
 

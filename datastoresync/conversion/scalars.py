@@ -31,7 +31,7 @@ _MOST_DIGITS = 4300
 """Python's own default limit for the digits of an int; a Decimal with a huge exponent would fill the memory."""
 _CLOCK = r"(?:[01]\d|2[0-3]):[0-5]\d(?::[0-5]\d(?:[.,]\d{1,6})?)?(?:Z|[+-]\d\d(?::?\d\d(?::?\d\d(?:\.\d{1,6})?)?)?)?"
 _INT_TEXT = "[+-]?[0-9]{1,#}"
-_DECIMAL_TEXT = "[+-]?([0-9]{1,#}[.]?[0-9]{0,#}|[.][0-9]{1,#})"
+_DECIMAL_TEXT = "[+-]?([0-9]{1,#}([.][0-9]{0,#})?|[.][0-9]{1,#})"
 _FLOAT_TEXT = _DECIMAL_TEXT + "([eE][+-]?[0-9]{1,2})?"
 _DATE_TEXT = "[0-9]{4}-[0-9]{2}-[0-9]{2}"
 _DATETIME_TEXT = _DATE_TEXT + "[T ]([01][0-9]|2[0-3]):[0-5][0-9](:[0-5][0-9]([.][0-9]{1,6})?)?"

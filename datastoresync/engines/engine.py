@@ -9,11 +9,11 @@ from typing import Any
 
 import attrs
 
-from datastoresync.diffing.compare import Block, Candidates, InMemoryEngine, in_blocks
+from datastoresync.diffing.compare import Block, Candidates, InMemoryEngine, read_columns
 from datastoresync.diffing.side import Side
 from datastoresync.engines.duckdb.connection import DuckDB
-from datastoresync.engines.duckdb.relation import LocalRelation
-from datastoresync.engines.duckdb.spool import Spool
+from datastoresync.engines.duckdb.join import JoinedRelation
+from datastoresync.engines.duckdb.parquet import Spool
 from datastoresync.engines.relation import CannotPushDown, Compared, ComparedApart, Rows, Work
 from datastoresync.engines.table import TableObjects
 from datastoresync.printing.text import counted
@@ -117,7 +117,7 @@ class _Found(Candidates):
         names = left.attributes
         if self.made is None or left.overrides or right.overrides or not all(made.has(names) for made in self.made):
             return super().read(left, right)
-        return in_blocks(names, self, *(made.reader(names) for made in self.made))
+        return read_columns(names, self, *(made.reader(names) for made in self.made))
 
 
 def _known(keys: Sequence[Any], made: _Made) -> Iterator[tuple[Any, Any]]:
@@ -302,7 +302,7 @@ class _Passing:
         self.differing = 0
         self.streamed = False
         # What is carried out of a stream is not taken in one by one: the destination must be able to import it.
-        self._may_stream = right.folded_all is not None and not left.children and not right.children
+        self._may_stream = right.expire is not None and not left.children and not right.children
 
     def look(self, objects: dict[Any, Any]) -> None:
         """Compare some objects of the table with their partners."""
@@ -422,7 +422,7 @@ class TableEngine:
         try:
             found = self._in_place(lefts, rights, work)
         except CannotPushDown as reason:
-            if isinstance(lefts.relation, LocalRelation) and isinstance(rights.relation, LocalRelation):
+            if isinstance(lefts.relation, JoinedRelation) and isinstance(rights.relation, JoinedRelation):
                 raise
             found = self._brought_together(lefts, rights, work, [str(reason)])
         return _with_overridden(found, left, right, lefts, rights)
@@ -441,22 +441,21 @@ class TableEngine:
 
     def _brought_together(self, lefts: TableObjects, rights: TableObjects, work: Work, notes: list[str]) -> Candidates:
         """Compare files that have all rows, with everything that is compared as columns."""
-        from datastoresync.engines.duckdb.properties import check_properties, derived, read_alike  # it needs pyarrow
+        from datastoresync.engines.duckdb.properties import follow_columns, with_properties  # it needs pyarrow
 
         tables = (lefts, rights)
         locals_ = [self._local(table, notes) for table in tables]
         lacking = [_lacking(table, work) for table in tables]
-        read = read_alike(lefts, rights, lacking[0]) if lacking[0] and lacking[0] == lacking[1] else None
-        if read is not None:
-            check_properties(lefts, locals_[0], lacking[0], read)
-            notes += [f"{_computed(name, locals_[0])}, and alike wherever {', '.join(read)} is" for name in lacking[0]]
+        if lacking[0] and lacking[0] == lacking[1] and follow_columns(tables, locals_, lacking[0]):
+            notes += [f"{name}: compared in Python where a column differs" for name in lacking[0]]
             names = [name for name in work.attributes if name not in lacking[0]]
-            work = attrs.evolve(work, attributes=list(dict.fromkeys([*names, *read])))
+            work = attrs.evolve(work, attributes=names, identical=locals_[0].columns)
         else:
-            for place, table in enumerate(tables):
-                if lacking[place]:
-                    notes += [_computed(name, locals_[place]) for name in lacking[place]]
-                    locals_[place] = derived(table, locals_[place], lacking[place])
+            for side, table in enumerate(tables):
+                if lacking[side]:
+                    rows = counted(locals_[side].count, "row")
+                    notes += [f"{name}: computed in Python for {rows}" for name in lacking[side]]
+                    locals_[side] = with_properties(table, locals_[side], lacking[side])
         mine, theirs = locals_
         compared = mine.differing(theirs, work)
         compared = attrs.evolve(
@@ -467,16 +466,12 @@ class TableEngine:
         )
         return paired(lefts, rights, compared, mine.engine, duckdb=self.bringer.duckdb)
 
-    def _local(self, table: TableObjects, notes: list[str]) -> LocalRelation:
+    def _local(self, table: TableObjects, notes: list[str]) -> JoinedRelation:
         bringer = table.engine.bringer if isinstance(table.engine, TableEngine) else self.bringer
         local = bringer.local(table.relation, table.plain_schema)
         if local is not table.relation:
             notes.append(f"{counted(local.count, 'row')} came from {table.relation.engine}")
         return local
-
-
-def _computed(name: str, relation: LocalRelation) -> str:
-    return f"{name}: computed in Python for {counted(relation.count, 'row')}"
 
 
 def _lacking(table: TableObjects, work: Work) -> list[str]:

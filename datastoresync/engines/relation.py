@@ -181,11 +181,13 @@ class Work:
         attributes: The names of the attributes, all of them columns of both relations.
         left: How the source's values are converted, by attribute, with the identifiers: see `importing.convert`.
         right: How the destination's are.
+        identical: Columns of both relations whose values must be the same, not just equal.
     """
 
     attributes: Sequence[str]
     left: Mapping[str, Any]
     right: Mapping[str, Any]
+    identical: Sequence[str] = ()
 
 
 @attrs.frozen(eq=False)

@@ -314,7 +314,7 @@ class TableObjects(Mapping[Any, Any]):
         That is the values of their columns; None if somebody had one, or the class may give others than it got.
         """
         names = self.relation.columns
-        converted = [self._converted(name, column) for name, column in zip(names, columns, strict=True)]
+        converted = self._convert(columns)
         parts = [converted[names.index(name)] for name in self.schema.identifiers]
         keys: Sequence[Any] = parts[0] if len(parts) == 1 else list(zip(*parts, strict=True))
         if self.schema.open:  # of a class whose attributes are set one by one, which others need not be told
@@ -325,6 +325,15 @@ class TableObjects(Mapping[Any, Any]):
         self._branch.attach(objects)
         had = self.identity_map.unite(keys, objects)
         return keys, objects, None if had or not self._transparent else converted
+
+    def loose(self, columns: Columns) -> list[Any]:
+        """Return new objects of a chunk of rows, to be looked at and thrown away: no changes of them are noted."""
+        objects: list[Any] = self.plain_schema.make(self.relation.columns, self._convert(columns), len(columns[0]))
+        self._branch.attach(objects)
+        return objects
+
+    def _convert(self, columns: Columns) -> list[Sequence[Any]]:
+        return [self._converted(name, column) for name, column in zip(self.relation.columns, columns, strict=True)]
 
     @property
     def _transparent(self) -> bool:

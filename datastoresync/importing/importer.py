@@ -85,7 +85,7 @@ class Importer:
         raise DeclarationError(message)
 
     def source_info(self) -> Any:
-        """Return the description of the source of the rows, if an engine can read it; see `syncers.source_info`.
+        """Return a description of the rows' source that an engine can read by itself; see `syncers.source_info`.
 
         It is asked before `read`, which is then not called. None for what is only known once it is read.
         """

@@ -6,7 +6,7 @@ import pytest
 
 from datastoresync import Branch, ComparisonError, CSVImporter, Object, Template, Tree
 from datastoresync.engines import engine as pairing
-from datastoresync.engines.duckdb.parquet import LocalRelation
+from datastoresync.engines.duckdb.relation import LocalRelation
 
 pytest.importorskip("duckdb")
 pyarrow = pytest.importorskip("pyarrow")

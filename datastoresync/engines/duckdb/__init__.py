@@ -36,7 +36,7 @@ class DuckDBEngine(SourceEngine):
             raise CannotPushDown("DuckDB is not installed: pip install 'datastoresync[duckdb]'")
         duckdb, schema = DuckDB() if options is None else options, branch.schema
         if isinstance(source, ArrowStream):
-            from datastoresync.engines.duckdb.spool import stream_relation  # it needs pyarrow
+            from datastoresync.engines.duckdb.parquet import stream_relation  # it needs pyarrow
 
             check_columns(source.schema.names, schema)
             return stream_relation(duckdb, source, schema)

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import math
 import operator
+import os
 import unicodedata
+import weakref
 from collections.abc import Callable, Collection, Hashable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from datetime import date, datetime
 from decimal import Decimal
 from functools import cached_property
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Self
 from uuid import UUID
@@ -17,10 +20,11 @@ from uuid import UUID
 import attrs
 
 from datastoresync.engines.duckdb.connection import DuckDB
-from datastoresync.engines.duckdb.join import differing
 from datastoresync.engines.duckdb.types import canonical_sql, declared, valid_sql
-from datastoresync.engines.relation import CHUNK, DISTINCT, CannotPushDown, Compared, Page, Work
+from datastoresync.engines.relation import CHUNK, DISTINCT, CannotPushDown, Page
+from datastoresync.errors import MalformedFileError
 from datastoresync.syncers.records import Columns
+from datastoresync.syncers.source_info import file_state
 
 _LEAST, _MOST = -(2**63), 2**63 - 1
 _SQL_TYPES: Mapping[str, str] = MappingProxyType(
@@ -153,6 +157,44 @@ def _from(parts: Sequence[KeyPart], symbol: str, values: Sequence[Any], place: i
     rest, more = _from(parts, symbol, values, place + 1)
     given = part.given(value)
     return f"({condition} OR ({part.sql()} = ? AND {rest}))", [*parameters, given, *more]
+
+
+_OWN = Path("/proc/self/fd")
+
+
+class HeldFile:
+    """A file, and what it was like when it was imported.
+
+    Args:
+        path: The file.
+        state: What changes when the file does; see `source_info.file_state`.
+
+    Raises:
+        CannotPushDown: if it is not that file any more.
+    """
+
+    def __init__(self, path: Path, state: tuple[int, ...]) -> None:
+        self._given = path
+        self._state = state
+        try:
+            self._descriptor = os.open(path, os.O_RDONLY)
+        except OSError as error:
+            raise CannotPushDown("the file cannot be opened again") from error
+        self.close = weakref.finalize(self, os.close, self._descriptor)
+        """Lets go of it; nobody need do that who forgets it."""
+        if file_state(os.fstat(self._descriptor)) != state:
+            self.close()
+            raise CannotPushDown("the file changed while it was read")
+        own = _OWN / str(self._descriptor)
+        self.path = str(own) if own.exists() else str(path.absolute())
+        """What opens it again."""
+
+    def check(self) -> None:
+        """Raise `MalformedFileError` if it was written to since; one that was replaced is still what it was."""
+        found = os.fstat(self._descriptor) if self.path.startswith(str(_OWN)) else Path(self.path).stat()
+        if file_state(found)[1:] != self._state[1:]:
+            message = "the file changed after it was imported: import it again"
+            raise MalformedFileError(message, where=str(self._given))
 
 
 _BLANKS = "' ' || chr(9) || chr(10) || chr(11) || chr(12) || chr(13) || chr(28) || chr(29) || chr(30) || chr(31)"
@@ -366,10 +408,6 @@ class LocalRelation:
             taken = [part.taken(column) for part, column in zip(self.key_parts, columns, strict=True)]
             found.update(taken[0] if len(self.key_parts) == 1 else zip(*taken, strict=True))
         return found
-
-    def differing(self, other: Any, work: Work) -> Compared:
-        """Compare with other rows that the embedded engine reads."""
-        return differing(self, other, work)
 
     def common(self, other: LocalRelation) -> int:
         """Return how many keys two relations have in common."""

@@ -18,7 +18,7 @@ from datastoresync.engines.postgresql.source import SnapshotRelation
 from datastoresync.engines.postgresql.types import StoredColumn
 from datastoresync.engines.relation import CannotPushDown
 from datastoresync.errors import MissingDependencyError, SyncerError
-from datastoresync.syncers.sql.errors import without_secrets
+from datastoresync.syncers.sql.translate_errors import without_secrets
 
 _MISSING = "pulling the rows of a table needs pyarrow: pip install 'datastoresync[arrow]'"
 _MOST_DIGITS = 76

@@ -304,7 +304,7 @@ def _make_tables(code: Path, syncer: Any, metadata: Any, secrets: tuple[str, ...
         if hasattr(bind, "commit"):
             bind.commit()  # a connection would keep them to itself
     except Exception as error:  # noqa: BLE001 - listeners of the plug-in's own run in it, and may raise anything
-        from datastoresync.syncers.sql.errors import reason_of
+        from datastoresync.syncers.sql.translate_errors import reason_of
 
         if hasattr(bind, "rollback"):
             bind.rollback()

@@ -1,7 +1,4 @@
-"""An opened database: its transactions to read and to write in, and the locks that keep two runs apart.
-
-Needs SQLAlchemy, and is only imported once an `SQLSyncer` opens its database.
-"""
+"""An opened database: its transactions to read and to write in, and the locks that keep two runs apart."""
 
 from __future__ import annotations
 
@@ -17,7 +14,7 @@ import sqlalchemy as sa
 from datastoresync.errors import DatastoreSyncError, LockedError, SyncerError
 from datastoresync.syncers.changes import Outcome
 from datastoresync.syncers.sql.dialects import Dialect, dialect_of
-from datastoresync.syncers.sql.errors import DATABASE_ERRORS, locked, reason_of, refusal_of
+from datastoresync.syncers.sql.translate_errors import DATABASE_ERRORS, locked, reason_of, refusal_of
 
 _PATIENCE = 2
 """Seconds in which a database should have rolled back what a killed run did, and freed its lock."""

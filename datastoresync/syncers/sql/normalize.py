@@ -1,7 +1,4 @@
-"""What a database makes of a value.
-
-Needs SQLAlchemy, and is only imported once an `SQLSyncer` opens its database.
-"""
+"""What a database makes of a value."""
 
 from __future__ import annotations
 
@@ -11,7 +8,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from datastoresync.syncers.sql.database import Database
-from datastoresync.syncers.sql.errors import refusal_of
+from datastoresync.syncers.sql.translate_errors import refusal_of
 from datastoresync.syncers.sql.types import column_type
 from datastoresync.syncers.sql.values import UnfitValueError, encode_json_text
 

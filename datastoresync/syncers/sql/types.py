@@ -1,7 +1,4 @@
-"""The types of the columns that a new table is given.
-
-Needs SQLAlchemy, and is only imported once an `SQLSyncer` opens its database.
-"""
+"""The types of the columns that a new table is given."""
 
 from __future__ import annotations
 

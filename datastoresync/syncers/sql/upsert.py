@@ -1,7 +1,4 @@
-"""Upserts, updates and deletes by key: records staged in a temporary table, then a few statements in one transaction.
-
-Needs SQLAlchemy, and is only imported once an `SQLSyncer` opens its database.
-"""
+"""Upserts, updates and deletes by key: records staged in a temporary table, then a few statements for all of them."""
 
 from __future__ import annotations
 
@@ -13,10 +10,11 @@ import attrs
 import sqlalchemy as sa
 
 from datastoresync.errors import SyncerError
+from datastoresync.syncers.sql.blocks import blocks_of
 from datastoresync.syncers.sql.catalog import StoredTable
 from datastoresync.syncers.sql.database import Database
 from datastoresync.syncers.sql.values import as_it_is
-from datastoresync.syncers.sql.write import Opened, blocks_of, given_records, make_table, opened_table
+from datastoresync.syncers.sql.write import Opened, given_records, make_table, opened_table
 
 _NO_KEY = (dict, list, set, frozenset, tuple)
 
@@ -82,7 +80,7 @@ class Stage:
         keys: The columns that tell its records apart.
         table: The temporary table: the columns of the other one, and those that follow.
         position: Where a record stood among those that were given, counted from 1.
-        shape: Which columns it has, as a place in ``shapes``.
+        shape: Which columns it has, as a number in ``shapes``.
         known: Whether its key is in the table: 0 or 1.
         shapes: The columns that records have besides their keys.
         count: How many records there are.
@@ -132,11 +130,11 @@ class Stage:
     def check(self) -> None:
         """Mark the keys that the table has; raise `SyncerError` for one that stands in two records, here or there."""
         mine = [self.column(name) for name in self.keys.columns]
-        places = (sa.func.min(self.position), sa.func.max(self.position))
-        twice = sa.select(*mine, *places).group_by(*mine).having(sa.func.count() > sa.literal_column("1")).limit(1)
+        numbers = (sa.func.min(self.position), sa.func.max(self.position))
+        twice = sa.select(*mine, *numbers).group_by(*mine).having(sa.func.count() > sa.literal_column("1")).limit(1)
         theirs = [self.stored.column(name) for name in self.keys.columns]
         several = (
-            sa.select(*theirs, *places)
+            sa.select(*theirs, *numbers)
             .where(*self.matching())
             .group_by(*theirs)
             .having(sa.func.count() > sa.literal_column("1"))
@@ -181,6 +179,8 @@ def staged(
         RefusalError: The database refused a record, or a value does not fit.
         SyncerError: A column is not there; a key is missing, or stands in two records.
     """
+    for name in keys:
+        stored.column(name)
     stage = _made(opened, stored, Keys(opened.name, tuple(keys)))
     stage.fill(records, **options)
     dialect = opened.statements.dialect
@@ -247,13 +247,11 @@ def upsert_records(database: Database, name: str, data: Iterable[Mapping[str, An
     keys = _names(name, key)
     records = given_records(database, name, data)
     with opened_table(database, name, create=True) as opened:
-        stored = opened.stored
-        if stored is None:
+        if opened.stored is None:
             made = list(records)
             _check_keys(Keys(name, keys), made)
             return make_table(opened, made)
-        _check_columns(stored, keys)
-        with staged(opened, stored, keys, records) as stage:
+        with staged(opened, opened.stored, keys, records) as stage:
             _update(stage)
             _insert(stage)
             return stage.count
@@ -266,17 +264,12 @@ def update_records(database: Database, name: str, data: Iterable[Mapping[str, An
         LockedError: Another run is writing to the table.
         SyncerError: The table, a column or a key is not there, a key stands twice, or a value does not fit.
     """
-    keys = _names(name, key)
-    records = given_records(database, name, data)
-    with opened_table(database, name) as opened:
-        stored = _there(opened)
-        _check_columns(stored, keys)
-        with staged(opened, stored, keys, records) as stage:
-            if missing := stage.unknown():
-                message = f"table {name!r} of {database.name} has no record with the key {missing} to update"
-                raise SyncerError(message)
-            _update(stage)
-            return stage.count
+    with _staged_for_existing(database, name, data, key) as stage:
+        if missing := stage.unknown():
+            message = f"table {name!r} of {database.name} has no record with the key {missing} to update"
+            raise SyncerError(message)
+        _update(stage)
+        return stage.count
 
 
 def delete_records(database: Database, name: str, data: Iterable[Mapping[str, Any]], key: str | Sequence[str]) -> int:
@@ -286,16 +279,24 @@ def delete_records(database: Database, name: str, data: Iterable[Mapping[str, An
         LockedError: Another run is writing to the table.
         SyncerError: The table or a column is not there, a key stands twice, or a record is still referred to.
     """
+    with _staged_for_existing(database, name, data, key, only_keys=True) as stage:
+        named = sa.exists(sa.literal_column("1")).where(*stage.matching()).correlate(stage.stored.table)
+        with stage.opened.statements.guarded():
+            stage.opened.connection.execute(sa.delete(stage.stored.table).where(named))
+        return stage.number_known()
+
+
+@contextmanager
+def _staged_for_existing(
+    database: Database, name: str, data: Iterable[Mapping[str, Any]], key: str | Sequence[str], **options: bool
+) -> Iterator[Stage]:
+    """Open a table that must be there, and put records into a temporary table beside it."""
     keys = _names(name, key)
     records = given_records(database, name, data)
     with opened_table(database, name) as opened:
-        stored = _there(opened)
-        _check_columns(stored, keys)
-        with staged(opened, stored, keys, records, only_keys=True) as stage:
-            named = sa.exists(sa.literal_column("1")).where(*stage.matching()).correlate(stored.table)
-            with opened.statements.guarded():
-                opened.connection.execute(sa.delete(stored.table).where(named))
-            return stage.number_known()
+        assert opened.stored is not None  # it would have been refused
+        with staged(opened, opened.stored, keys, records, **options) as stage:
+            yield stage
 
 
 def _names(name: str, key: str | Sequence[str]) -> tuple[str, ...]:
@@ -306,23 +307,13 @@ def _names(name: str, key: str | Sequence[str]) -> tuple[str, ...]:
     return keys
 
 
-def _there(opened: Opened) -> StoredTable:
-    assert opened.stored is not None  # it would have been refused
-    return opened.stored
-
-
-def _check_columns(stored: StoredTable, names: Sequence[str]) -> None:
-    for name in names:
-        stored.column(name)
-
-
 def _check_keys(keys: Keys, records: Sequence[Mapping[str, Any]]) -> None:
-    places: dict[tuple[Any, ...], int] = {}
+    numbers: dict[tuple[Any, ...], int] = {}
     for number, record in enumerate(records, start=1):
         key = keys.of(record, number)
-        if key in places:
-            raise SyncerError(keys.ambiguity(key, places[key], number))
-        places[key] = number
+        if key in numbers:
+            raise SyncerError(keys.ambiguity(key, numbers[key], number))
+        numbers[key] = number
 
 
 def _update(stage: Stage) -> None:
@@ -347,5 +338,5 @@ def _insert(stage: Stage) -> None:
         new = new.where(stage.known == sa.literal_column("0"), stage.of_shape(number)).order_by(stage.position)
         with stage.opened.statements.guarded():
             table, unique = stage.stored.table, stage.stored.unique
-            statement = stage.opened.statements.dialect.insertion(table, names, new, stage.keys.columns, unique)
+            statement = stage.opened.statements.dialect.insertion(table, new, stage.keys.columns, unique)
             stage.opened.connection.execute(statement)

@@ -1,7 +1,4 @@
-"""Python values on their way into the columns of a database, and back; dialects choose among the ways.
-
-Needs SQLAlchemy, and is only imported once an `SQLSyncer` opens its database.
-"""
+"""Python values on their way into the columns of a database, and back; dialects choose among the ways."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ from datastoresync.vocabularies.dsync.values import same
 if TYPE_CHECKING:
     from datastoresync.applying.report import Report
     from datastoresync.diffing.diff import Diff as Native
-    from datastoresync.diffing.nested import Node
+    from datastoresync.diffing.nested import NestedDiff
     from datastoresync.vocabularies.dsync.model import DiffSyncModel
     from datastoresync.vocabularies.dsync.protocol import Owner
 
@@ -318,7 +318,7 @@ class Elements:
 
     # What differs.
 
-    def _take(self, diff: Diff, nodes: Sequence[Node], keys: Iterable[Any]) -> None:
+    def _take(self, diff: Diff, nodes: Sequence[NestedDiff], keys: Iterable[Any]) -> None:
         """Put the elements of siblings of one model into a diff, in the order of these keys."""
         waiting = {node.idnumber: node for node in nodes}
         if len(waiting) > 1:
@@ -373,7 +373,7 @@ class Elements:
     def in_order(self) -> Native:
         """Return the native diff in the order of the elements, without what nobody lists any more."""
 
-        def order(branch: str, nodes: Sequence[Node]) -> Iterator[Node]:
+        def order(branch: str, nodes: Sequence[NestedDiff]) -> Iterator[NestedDiff]:
             waiting = {id(self.places[branch, node.idnumber]): node for node in nodes}
             above = self.above[branch, nodes[0].idnumber]
             for element in above.in_order(branch, above.differing.get(branch, {})):
@@ -441,12 +441,12 @@ class Elements:
         return covered, roots
 
 
-def _children_of(node: Node) -> Mapping[str, str]:
+def _children_of(node: NestedDiff) -> Mapping[str, str]:
     model = node.source if node.source is not None else node.dest
     return {} if model is None else model._children
 
 
-def _below(node: Node) -> Iterable[str]:
+def _below(node: NestedDiff) -> Iterable[str]:
     """Return the names of the models below a node, in the order in which its class has them."""
     return dict.fromkeys((*_children_of(node), *(child.branch for child in node.children))) if node.children else ()
 

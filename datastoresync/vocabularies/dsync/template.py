@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from inspect import Parameter, signature
 from typing import Any
 
-from datastoresync.applying.object_template import Methods, ObjectTemplate
+from datastoresync.applying.object_template import ObjectMethods, ObjectTemplate
 from datastoresync.applying.plan import Plan
 from datastoresync.applying.reporter import Reporter
 from datastoresync.applying.result import Result, failed, succeeded
@@ -32,7 +32,7 @@ class ModelTemplate(ObjectTemplate):
         go_on: Whether to go on after a method raised.
     """
 
-    def __init__(self, tree: Any, classes: Mapping[str, Methods], *, go_on: bool = True) -> None:
+    def __init__(self, tree: Any, classes: Mapping[str, ObjectMethods], *, go_on: bool = True) -> None:
         super().__init__(tree, classes)
         self.go_on = go_on
         self._stopped = False

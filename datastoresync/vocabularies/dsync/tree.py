@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
-from datastoresync.applying.object_template import Methods
+from datastoresync.applying.object_template import ObjectMethods
 from datastoresync.branch import Branch
 from datastoresync.conversion.schema import Schema
 from datastoresync.diffing.action import Action
@@ -136,6 +136,6 @@ class ModelTree(Tree):
         """Return what carries out changes: the methods of the models."""
         return ModelTemplate(self, self.classes())
 
-    def classes(self) -> dict[str, Methods]:
+    def classes(self) -> dict[str, ObjectMethods]:
         """Return the classes of the models by name."""
-        return {name: Methods(self[name].object_class, self[name].identifiers) for name in self.branches}
+        return {name: ObjectMethods(self[name].object_class, self[name].identifiers) for name in self.branches}

@@ -15,9 +15,9 @@ from pyarrow import parquet
 from datastoresync import Branch, MalformedFileError, Object, Tree
 from datastoresync.engines.duckdb import parquet_store
 from datastoresync.engines.duckdb.connection import DuckDB
-from datastoresync.engines.duckdb.held_file import HeldFile
 from datastoresync.engines.duckdb.parquet import ColumnarRelation
 from datastoresync.engines.duckdb.parquet_store import ParquetStore
+from datastoresync.engines.duckdb.relation import HeldFile
 from datastoresync.engines.duckdb.types import array_of, kind_of
 from datastoresync.engines.relation import CannotPushDown, Page
 from datastoresync.engines.table import TableObjects
@@ -256,7 +256,7 @@ def test_a_file_that_changes_before_it_is_opened_again_is_no_table(tmp_path):
 
 
 def test_without_file_descriptors_in_the_file_system_the_path_is_used(tmp_path, monkeypatch):
-    monkeypatch.setattr("datastoresync.engines.duckdb.held_file._OWN", tmp_path / "nowhere")
+    monkeypatch.setattr("datastoresync.engines.duckdb.relation._OWN", tmp_path / "nowhere")
     path = written(tmp_path / "a.parquet", idnumber=["1"], name=["Ann"])
     people = loaded(path)
     assert list(people) == ["1"]

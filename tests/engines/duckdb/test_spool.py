@@ -4,8 +4,8 @@ import pytest
 
 from datastoresync import Branch, CSVImporter, Importer, Object, Template, Tree
 from datastoresync.engines.duckdb.connection import DuckDB
+from datastoresync.engines.duckdb.parquet import Spool
 from datastoresync.engines.duckdb.relation import LocalRelation
-from datastoresync.engines.duckdb.spool import Spool
 from datastoresync.engines.engine import TableEngine
 from datastoresync.engines.relation import CannotPushDown
 from datastoresync.engines.table import TableObjects

@@ -1,7 +1,4 @@
-"""What a database says when it refuses, without a password and without the values of a row.
-
-Needs SQLAlchemy, and is only imported once an `SQLSyncer` opens its database.
-"""
+"""What a database says when it refuses, without a password and without the values of a row."""
 
 from __future__ import annotations
 
