@@ -6,6 +6,7 @@ VENV ?= .venv
 PYTEST_ARGS ?=
 
 BIN := $(VENV)/bin
+PYTEST := $(BIN)/python -m pytest -q -n auto --maxprocesses 4 --dist worksteal
 DEMO := examples/airports/sync.py
 BENCHMARKS := $(shell grep -ls __main__ benchmarks/*.py)
 EXAMPLES := $(wildcard examples/*.py examples/*/*.py)
@@ -16,7 +17,7 @@ PIP_INSTALL := $(BIN)/python -m pip install -qq --disable-pip-version-check --no
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test check lint types layers bench docs format clean
+.PHONY: help demo test slow check lint types layers bench docs format clean
 
 help: ## list these targets
 	@echo "usage: make TARGET"
@@ -26,8 +27,11 @@ help: ## list these targets
 demo: $(VENV)/.installed-demo ## sync two years of airports into a PostgreSQL that it starts itself
 	@$(BIN)/python $(DEMO)
 
-test: check ## check, then run every test, with coverage
-	@$(BIN)/python -m pytest -q -n auto --maxprocesses 4 --dist loadfile --hypothesis-profile ci --cov $(PYTEST_ARGS)
+test: check ## check, then run the quick tests
+	@$(PYTEST) --hypothesis-profile quick -m "not slow" $(PYTEST_ARGS)
+
+slow: $(VENV)/.installed-test ## run every test, slow ones and more examples too, with coverage
+	@$(PYTEST) --hypothesis-profile ci --cov $(PYTEST_ARGS)
 
 check: lint types layers ## lint, types and layers, without running a test
 
@@ -47,7 +51,7 @@ bench: $(VENV)/.installed-bench ## measure against the peers, one script of benc
 	@for script in $(BENCHMARKS); do echo "== $$script"; $(BIN)/python "$$script" || exit 1; done
 
 docs: $(VENV)/.installed-test ## check the documentation: links, anchors, and every example, by running it
-	@$(BIN)/python -m pytest -q --hypothesis-profile ci datastoresync tests/test_house.py
+	@$(BIN)/python -m pytest -q datastoresync tests/test_house.py
 	@echo "start reading at README.md; the rest is in docs/"
 
 format: $(VENV)/.installed-test ## lay the code out as lint wants it

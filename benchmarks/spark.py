@@ -16,7 +16,7 @@ import generated
 from datastoresync import Object
 from datastoresync.engines.relation import Work
 from datastoresync.engines.spark.relation import SparkRelation
-from datastoresync.object import layout_of
+from datastoresync.object import schema_of
 
 SCHEMA = ", ".join(f"{name} string" for name in generated.COLUMNS)
 
@@ -60,7 +60,7 @@ def frames(spark, paths, kind):
 
 def compare(spark, paths, kind):
     """Return the seconds for opening both sides and for comparing them, and how many rows differ."""
-    layout = layout_of(Person)
+    layout = schema_of(Person)
     converters = {name: field.converter for name, field in layout.fields.items()}
     started = time.perf_counter()
     left, right = (SparkRelation(frame, layout) for frame in frames(spark, paths, kind))

@@ -26,163 +26,100 @@ rename Anna to Ann
 (True, <Diff: no differences>)
 """
 
-from collections.abc import Mapping
-from importlib import import_module
-from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from datastoresync.applying.executors import OnExecutors
-    from datastoresync.applying.preview import Preview
-    from datastoresync.applying.report import Report
-    from datastoresync.applying.reporter import (
-        CallbackReporter,
-        CollectingReporter,
-        LoggingReporter,
-        ProgressReporter,
-        Reporter,
-    )
-    from datastoresync.applying.result import Result, failed, skipped, succeeded
-    from datastoresync.applying.safeguards import Limits
-    from datastoresync.applying.template import Template, batch
-    from datastoresync.branch import Branch
-    from datastoresync.datastore import Datastore
-    from datastoresync.diffing.action import Action
-    from datastoresync.diffing.diff import Diff
-    from datastoresync.diffing.flags import Flags
-    from datastoresync.engines.duckdb.connection import DuckDB
-    from datastoresync.errors import (
-        CircularOrderError,
-        ColumnError,
-        ComparisonError,
-        ConversionError,
-        DatastoreSyncError,
-        DataWarning,
-        DeclarationError,
-        DuplicateError,
-        FilterError,
-        HierarchyError,
-        IdnumberError,
-        ImporterError,
-        LockedError,
-        MalformedFileError,
-        ManifestError,
-        MissingDependencyError,
-        RowError,
-        SafeguardError,
-        SchemaMismatchError,
-        SyncerError,
-        SyncInterrupted,
-        TemplateError,
-    )
-    from datastoresync.importing.importer import Importer, ImportReport
-    from datastoresync.importing.sources import CSVImporter, ParquetImporter, SQLImporter, TSVImporter
-    from datastoresync.object import Object
-    from datastoresync.syncers.changes import Link, Table
-    from datastoresync.syncers.sql.syncer import SQLSyncer
-    from datastoresync.tree import Tree
+from datastoresync.runtime import lazy_names
 
 __version__ = "0.1.0"
 
-__all__ = [
-    "Action",
-    "Branch",
-    "CSVImporter",
-    "CallbackReporter",
-    "CircularOrderError",
-    "CollectingReporter",
-    "ColumnError",
-    "ComparisonError",
-    "ConversionError",
-    "DataWarning",
-    "Datastore",
-    "DatastoreSyncError",
-    "DeclarationError",
-    "Diff",
-    "DuckDB",
-    "DuplicateError",
-    "FilterError",
-    "Flags",
-    "HierarchyError",
-    "IdnumberError",
-    "ImportReport",
-    "Importer",
-    "ImporterError",
-    "Limits",
-    "Link",
-    "LockedError",
-    "LoggingReporter",
-    "MalformedFileError",
-    "ManifestError",
-    "MissingDependencyError",
-    "Object",
-    "OnExecutors",
-    "ParquetImporter",
-    "Preview",
-    "ProgressReporter",
-    "Report",
-    "Reporter",
-    "Result",
-    "RowError",
-    "SQLImporter",
-    "SQLSyncer",
-    "SafeguardError",
-    "SchemaMismatchError",
-    "SyncInterrupted",
-    "SyncerError",
-    "TSVImporter",
-    "Table",
-    "Template",
-    "TemplateError",
-    "Tree",
-    "batch",
-    "failed",
-    "skipped",
-    "succeeded",
-]
-
-_NAMES: Final[Mapping[str, str]] = MappingProxyType(
-    {
-        "applying.executors": "OnExecutors",
-        "applying.preview": "Preview",
-        "applying.report": "Report",
-        "applying.reporter": "CallbackReporter CollectingReporter LoggingReporter ProgressReporter Reporter",
-        "applying.result": "Result failed skipped succeeded",
-        "applying.safeguards": "Limits",
-        "applying.template": "Template batch",
-        "branch": "Branch",
-        "datastore": "Datastore",
-        "diffing.action": "Action",
-        "diffing.diff": "Diff",
-        "diffing.flags": "Flags",
-        "engines.duckdb.connection": "DuckDB",
-        "errors": (
-            "CircularOrderError ColumnError ComparisonError ConversionError DataWarning DatastoreSyncError "
-            "DeclarationError DuplicateError FilterError HierarchyError IdnumberError ImporterError LockedError "
-            "MalformedFileError ManifestError MissingDependencyError RowError SafeguardError SchemaMismatchError "
-            "SyncInterrupted SyncerError TemplateError"
-        ),
-        "importing.importer": "ImportReport Importer",
-        "importing.sources": "CSVImporter ParquetImporter SQLImporter TSVImporter",
-        "object": "Object",
-        "syncers.changes": "Link Table",
-        "syncers.sql.syncer": "SQLSyncer",
-        "tree": "Tree",
-    }
-)
-_MODULES: Final[Mapping[str, str]] = MappingProxyType(
-    {name: module for module, names in _NAMES.items() for name in names.split()}
-)
-"""Where each name comes from: it is imported when it is first asked for, since most runs need few of them."""
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _MODULES:
-        message = f"module {__name__!r} has no attribute {name!r}"
-        raise AttributeError(message)
-    value = globals()[name] = getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
-    return value
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+if TYPE_CHECKING:  # `X as X` tells type checkers that a name is public
+    from datastoresync.applying.executors import OnExecutors as OnExecutors
+    from datastoresync.applying.preview import Preview as Preview
+    from datastoresync.applying.report import Report as Report
+    from datastoresync.applying.reporter import (
+        CallbackReporter as CallbackReporter,
+        CollectingReporter as CollectingReporter,
+        LoggingReporter as LoggingReporter,
+        ProgressReporter as ProgressReporter,
+        Reporter as Reporter,
+    )
+    from datastoresync.applying.result import (
+        Result as Result,
+        failed as failed,
+        skipped as skipped,
+        succeeded as succeeded,
+    )
+    from datastoresync.applying.safeguards import Limits as Limits
+    from datastoresync.applying.template import Template as Template, batch as batch
+    from datastoresync.branch import Branch as Branch
+    from datastoresync.datastore import Datastore as Datastore
+    from datastoresync.diffing.action import Action as Action
+    from datastoresync.diffing.diff import Diff as Diff
+    from datastoresync.diffing.flags import Flags as Flags
+    from datastoresync.engines.duckdb.connection import DuckDB as DuckDB
+    from datastoresync.errors import (
+        CircularOrderError as CircularOrderError,
+        ColumnError as ColumnError,
+        ComparisonError as ComparisonError,
+        ConversionError as ConversionError,
+        DatastoreSyncError as DatastoreSyncError,
+        DataWarning as DataWarning,
+        DeclarationError as DeclarationError,
+        DuplicateError as DuplicateError,
+        FilterError as FilterError,
+        HierarchyError as HierarchyError,
+        IdnumberError as IdnumberError,
+        ImporterError as ImporterError,
+        LockedError as LockedError,
+        MalformedFileError as MalformedFileError,
+        ManifestError as ManifestError,
+        MissingDependencyError as MissingDependencyError,
+        RowError as RowError,
+        SafeguardError as SafeguardError,
+        SchemaMismatchError as SchemaMismatchError,
+        SyncerError as SyncerError,
+        SyncInterrupted as SyncInterrupted,
+        TemplateError as TemplateError,
+    )
+    from datastoresync.importing.importer import Importer as Importer, ImportReport as ImportReport
+    from datastoresync.importing.sources import (
+        CSVImporter as CSVImporter,
+        ParquetImporter as ParquetImporter,
+        SQLImporter as SQLImporter,
+        TSVImporter as TSVImporter,
+    )
+    from datastoresync.object import Object as Object
+    from datastoresync.syncers.changes import Link as Link, Table as Table
+    from datastoresync.syncers.sql.syncer import SQLSyncer as SQLSyncer
+    from datastoresync.tree import Tree as Tree
+else:  # so that type checkers refuse a name that is in no module
+    __all__, __getattr__, __dir__ = lazy_names(
+        __name__,
+        {
+            "applying.executors": "OnExecutors",
+            "applying.preview": "Preview",
+            "applying.report": "Report",
+            "applying.reporter": "CallbackReporter CollectingReporter LoggingReporter ProgressReporter Reporter",
+            "applying.result": "Result failed skipped succeeded",
+            "applying.safeguards": "Limits",
+            "applying.template": "Template batch",
+            "branch": "Branch",
+            "datastore": "Datastore",
+            "diffing.action": "Action",
+            "diffing.diff": "Diff",
+            "diffing.flags": "Flags",
+            "engines.duckdb.connection": "DuckDB",
+            "errors": (
+                "CircularOrderError ColumnError ComparisonError ConversionError DataWarning DatastoreSyncError "
+                "DeclarationError DuplicateError FilterError HierarchyError IdnumberError ImporterError LockedError "
+                "MalformedFileError ManifestError MissingDependencyError RowError SafeguardError SchemaMismatchError "
+                "SyncInterrupted SyncerError TemplateError"
+            ),
+            "importing.importer": "ImportReport Importer",
+            "importing.sources": "CSVImporter ParquetImporter SQLImporter TSVImporter",
+            "object": "Object",
+            "syncers.changes": "Link Table",
+            "syncers.sql.syncer": "SQLSyncer",
+            "tree": "Tree",
+        },
+    )

@@ -3,36 +3,40 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import partial
-from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar, Unpack, overload
 
+from datastoresync.conversion.schema import Schema
 from datastoresync.diffing.action import Action
-from datastoresync.diffing.diff import Diff
+from datastoresync.diffing.diff import Diff, DiffKeywords, Progress
 from datastoresync.diffing.equality import equal
 from datastoresync.diffing.filters import Filter
+from datastoresync.diffing.flags import Flags
 from datastoresync.diffing.side import Side
+from datastoresync.engines.relation import BranchDescription
 from datastoresync.errors import ComparisonError, DeclarationError, ImporterError
 from datastoresync.importing.importer import Importer, ImportReport, importer_of
-from datastoresync.importing.load import feed, loaded
+from datastoresync.importing.load import load_objects, load_rows
 from datastoresync.importing.object_set import ObjectMapping, ObjectSet, settle_all
-from datastoresync.importing.schema import Layout
 from datastoresync.importing.sources import StoreImporter
-from datastoresync.object import Object, layout_of, side_of
+from datastoresync.object import Object, schema_of, side_of
 from datastoresync.printing.outline import Grid, Outline
-from datastoresync.printing.show import Shown
+from datastoresync.printing.show import Printable
 from datastoresync.printing.text import counted
 from datastoresync.runtime import collector_paused
 from datastoresync.syncers.changes import Table
 
 if TYPE_CHECKING:
+    from datastoresync.applying.options import ApplyKeywords
     from datastoresync.applying.preview import Preview
     from datastoresync.applying.report import Report
+    from datastoresync.applying.safeguards import Limits
 
 T = TypeVar("T", bound=Object)
 
 
-class Branch(Shown, ObjectMapping[T], Generic[T]):
+class Branch(Printable, ObjectMapping[T], Generic[T]):
     """One kind of thing in a tree: objects of one class, sorted by idnumber.
 
     In a tree's class it is a declaration; each tree has branches of its own, made after it.
@@ -76,14 +80,33 @@ class Branch(Shown, ObjectMapping[T], Generic[T]):
         self._table = table
         self.importer: Importer | None = None if importer is None else importer_of(importer, store=StoreImporter)
         self.tree: Any = None
-        self._contents = ObjectSet(self)
+        self._contents = ObjectSet(self.description())
 
     def bound(self, name: str, tree: Any) -> Branch[T]:
         """Return an empty branch like this one, for a tree of its own."""
-        mine = copy.copy(self)
-        mine.name, mine.tree = name, tree
-        mine.contents = ObjectSet(mine)
-        return mine
+        bound = copy.copy(self)
+        bound.name, bound.tree = name, tree
+        bound.contents = ObjectSet(bound.description())
+        return bound
+
+    def description(self, engine: Any = "memory") -> BranchDescription:
+        """Return what an import and the engines know of the branch.
+
+        Args:
+            engine: Which engine is wanted.
+        """
+        return BranchDescription(self.full_name, self.object_class, schema_of, self._attach, self.table, engine)
+
+    def _attach(self, objects: Iterable[Any]) -> None:
+        self.schema.attach(objects, self)
+
+    def _wanted_engine(self) -> Any:
+        """Return the engine that is wanted, the branch's own or that of its tree; hierarchies are walked in memory."""
+        related = self.tree or {self.name: self}
+        children = {name: branch.object_class._children for name, branch in related.items()}
+        if children.get(self.name) or any(self.name in below for below in children.values()):
+            return "memory"
+        return self.engine if self.engine is not None else getattr(self.tree, "engine", "auto")
 
     @property
     def contents(self) -> ObjectSet:
@@ -133,13 +156,13 @@ class Branch(Shown, ObjectMapping[T], Generic[T]):
         """Return the objects whose attributes have these values, in the order of their idnumbers."""
         side = self.side()
         items = self.contents.objects.values()
-        wanted = [
+        unknown = [
             name
             for name in attributes
             if name not in side.attributes and not any(hasattr(item, name) for item in items)
         ]
-        if wanted and items:
-            message = f"{self.full_name} has no attribute {', '.join(wanted)}: there are {', '.join(side.attributes)}"
+        if unknown and items:
+            message = f"{self.full_name} has no attribute {', '.join(unknown)}: there are {', '.join(side.attributes)}"
             raise ComparisonError(message)
         return [
             item
@@ -168,8 +191,9 @@ class Branch(Shown, ObjectMapping[T], Generic[T]):
         if idnumber is not None:
             parts = (idnumber,) if len(identifiers) == 1 else idnumber
             attributes = {**dict(zip(identifiers, parts, strict=True)), **attributes}
-        fed = feed(self, importer_of([attributes], store=lambda _: Importer()).bound(self.tree, self))
-        ((key, item),) = fed.objects.items()
+        importer = importer_of([attributes], store=lambda _: Importer())
+        loaded = load_rows(importer.bound(self.description(), tree=self.tree, branch=self))
+        ((key, item),) = loaded.objects.items()
         if key in self.contents.objects:
             message = f"idnumber {key!r} is there already: change it, or remove it first"
             raise ImporterError(message, where=self.full_name)
@@ -199,7 +223,11 @@ class Branch(Shown, ObjectMapping[T], Generic[T]):
         """
         importer = self._source()
         if importer is not None:
-            self.contents = loaded(self, importer)
+            sources = [self.tree[name] for name in importer.after] if self.tree is not None else []
+            description = self.description(self._wanted_engine())
+            contents = load_objects(importer.bound(description, tree=self.tree, branch=self))
+            contents.rejected += sum(branch.contents.rejected for branch in sources)
+            self.contents = contents
         return self
 
     def _source(self) -> Importer | None:
@@ -209,24 +237,25 @@ class Branch(Shown, ObjectMapping[T], Generic[T]):
         return self.importer
 
     @property
-    def layout(self) -> Layout:
-        """The class of the objects, as the feed sees it."""
-        return layout_of(self.object_class)
+    def schema(self) -> Schema:
+        """The schema of the objects."""
+        return schema_of(self.object_class)
 
     @property
     def identifiers(self) -> tuple[str, ...]:
         """The fields that the idnumber is made of."""
-        return self.layout.identifiers
+        return self.schema.identifiers
 
-    def columns(self) -> list[str] | None:
-        """Return the attributes that a store is asked for: those declared, or None for all."""
-        fields = self.layout.fields
-        return None if fields is None else list(fields)
-
-    def diff(self, other: Branch[Any], *, only: Filter = None, exclude: Filter = None, **options: Any) -> Diff:
-        """Return what ``other`` must do to become this branch; the same as ``self - other``.
-
-        ``options`` are the ``flags`` and ``progress`` of `Tree.diff`.
+    def diff(
+        self,
+        other: Branch[Any],
+        *,
+        only: Filter = None,
+        exclude: Filter = None,
+        flags: Flags | None = None,
+        progress: Progress | None = None,
+    ) -> Diff:
+        """Return what ``other`` must do to become this branch; the same as ``self - other``, and as `Tree.diff`.
 
         Raises:
             SchemaMismatchError: if the two cannot be compared.
@@ -237,24 +266,32 @@ class Branch(Shown, ObjectMapping[T], Generic[T]):
             raise ComparisonError(message)
         with collector_paused():
             around = _related(self, other)
-            return Diff.between([(self.side(), other.side())], around=around, **options).filtered(only, exclude)
+            sides = [(self.side(), other.side())]
+            return Diff.between(sides, around=around, flags=flags, progress=progress).filtered(only, exclude)
 
-    def preview(self, other: Branch[Any], *, limits: Any = None, **options: Any) -> Preview:
-        """Print what ``other`` must do, with the options of `diff`; the same as ``self > other``."""
+    def preview(self, other: Branch[Any], *, limits: Limits | None = None, **keywords: Unpack[DiffKeywords]) -> Preview:
+        """Print what ``other`` must do, with the keywords of `diff`; the same as ``self > other``."""
         from datastoresync.applying.preview import Preview  # not all who look for differences apply them
 
-        return Preview.of(self.diff(other, **options), limits=limits).show()
+        return Preview.of(self.diff(other, **keywords), limits=limits).show()
 
-    def sync_to(self, other: Branch[Any], *, flags: Any = None, progress: Any = None, **options: Any) -> Report:
-        """Make ``other`` like this branch, with the options of `Tree.sync_to`; the same as ``self >> other``."""
+    def sync_to(
+        self,
+        other: Branch[Any],
+        *,
+        flags: Flags | None = None,
+        progress: Progress | None = None,
+        **keywords: Unpack[ApplyKeywords],
+    ) -> Report:
+        """Make ``other`` like this branch, with the keywords of `Tree.sync_to`; the same as ``self >> other``."""
         if other.tree is None:
             message = "a branch without a tree has no template: write `source - dest | Template`"
             raise DeclarationError(message)
         if progress is not None:
             from datastoresync.applying.reporter import CallbackReporter  # as above
 
-            options["reporters"] = [*options.get("reporters", ()), CallbackReporter(progress)]
-        applied: Report = other.tree.apply(self.diff(other, flags=flags, progress=progress), **options)
+            keywords["reporters"] = [*keywords.get("reporters", ()), CallbackReporter(progress)]
+        applied: Report = other.tree.apply(self.diff(other, flags=flags, progress=progress), **keywords)
         return applied
 
     def __pos__(self) -> Self:
@@ -293,10 +330,10 @@ class Branch(Shown, ObjectMapping[T], Generic[T]):
             fold=self.fold,
             fold_all=lambda *done: self._contents.fold_all(*done),  # noqa: PLW0108 - of those that it holds then
             settle=partial(settle_all, [contents, *referred.values()]),
-            unread=self._source() is not None and self.imported is None and not contents.objects,
-            why=contents.why,
-            folded_all=None if self._source() is None else self._contents.expire,
-            referred={name: one.objects for name, one in referred.items()},
+            not_imported=self._source() is not None and self.imported is None and not contents.objects,
+            reason=contents.why,
+            expire=None if self._source() is None else self._contents.expire,
+            referenced_keys={name: one.objects for name, one in referred.items()},
         )
 
     def fold(self, action: Action, values: Mapping[str, Any], made: Any = None) -> None:
@@ -314,7 +351,9 @@ class Branch(Shown, ObjectMapping[T], Generic[T]):
 
     def _check(self) -> None:
         """Assert what must always hold; the tests call it after every step."""
-        self.contents.check()
+        contents = self.contents
+        contents.check()
+        assert all(item.__branch__ is self for item in contents.objects.values())
 
     def __repr__(self) -> str:
         name = f" {self.full_name}" if self.name else ""

@@ -9,15 +9,16 @@ from typing import Any, Self
 
 import attrs
 
+from datastoresync.branch import Branch
 from datastoresync.diffing.diff import Diff
 from datastoresync.errors import DatastoreSyncError, DeclarationError
 from datastoresync.printing.outline import Outline
-from datastoresync.printing.show import Shown
+from datastoresync.printing.show import Printable
 from datastoresync.printing.text import counted, text
 from datastoresync.tree import Tree
 
 
-class Datastore(Shown, Mapping[str, Tree]):
+class Datastore(Printable, Mapping[str, Tree]):
     """The root: trees by name, the source first.
 
     Args:
@@ -137,12 +138,12 @@ def _shown(diff: Diff) -> Iterator[Outline]:
     return (action.__outline__() for action in diff)
 
 
-def _only(branch: Any, idnumber: Any) -> dict[Any, Any]:
+def _only(branch: Branch[Any], idnumber: Any) -> dict[Any, Any]:
     return {idnumber: branch[idnumber]} if idnumber in branch else {}
 
 
 @attrs.frozen(eq=False, repr=False)
-class About(Shown):
+class About(Printable):
     """All that is known under one idnumber.
 
     Args:

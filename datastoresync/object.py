@@ -2,22 +2,102 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterable, Mapping
-from typing import TYPE_CHECKING, Any, ClassVar, Self, get_type_hints
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, ClassVar, Self, dataclass_transform, get_origin, get_type_hints
 
 import attrs
 
 from datastoresync.conversion.converters import converter
+from datastoresync.conversion.schema import Field, Schema
 from datastoresync.diffing.diff import Diff
 from datastoresync.diffing.flags import Flags
 from datastoresync.diffing.side import Side
 from datastoresync.errors import ComparisonError, DeclarationError
-from datastoresync.importing.schema import Field, Layout, ObjectType
 from datastoresync.printing.html import html
 from datastoresync.printing.outline import Grid, Outline
 
 if TYPE_CHECKING:
     from datastoresync.applying.preview import Preview
+
+
+_SETTINGS = frozenset({"_identifiers", "_attributes", "_shortname", "_children", "_references"})
+
+
+def _own_annotations(namespace: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a class body's annotations, unresolved, on every version of Python."""
+    if sys.version_info >= (3, 14):  # pragma: no cover - annotations became lazy in 3.14 (PEP 649)
+        import annotationlib
+
+        annotate = annotationlib.get_annotate_from_class_namespace(namespace)
+        if annotate is None:
+            return dict(namespace.get("__annotations__", {}))
+        return dict(annotationlib.call_annotate_function(annotate, annotationlib.Format.FORWARDREF))
+    return dict(namespace.get("__annotations__", {}))
+
+
+def _is_class_variable(annotation: object) -> bool:
+    if isinstance(annotation, str):
+        return annotation.replace(" ", "").partition("[")[0].rpartition(".")[2] == "ClassVar"
+    return annotation is ClassVar or get_origin(annotation) is ClassVar
+
+
+def _field(value: Any) -> Any:
+    """Turn what stands behind the ``=`` of a field into an attrs field; a mutable default is copied for each object."""
+    if isinstance(value, type(attrs.field())):
+        return value
+    if value is attrs.NOTHING:
+        return attrs.field()
+    if isinstance(value, (list, set, dict)):
+        return attrs.field(factory=lambda: type(value)(value))
+    return attrs.field(default=value)
+
+
+@dataclass_transform(kw_only_default=True, field_specifiers=(attrs.field,))
+class ObjectType(type):
+    """Makes a class with annotated fields a slotted attrs class, so that subclassing `Object` is all it takes."""
+
+    def __new__(
+        mcs, name: str, bases: tuple[type, ...], namespace: dict[str, Any], *, open_class: bool = False, **kwargs: Any
+    ) -> ObjectType:
+        """Create a class: closed if it or a base has annotated fields, open otherwise."""
+        declared = [
+            field
+            for field, annotation in _own_annotations(namespace).items()
+            if not _is_class_variable(annotation) and field not in _SETTINGS and not field.startswith("__")
+        ]
+        cached = [field for field, value in namespace.items() if isinstance(value, cached_property)]
+        if cached:
+            message = f"{name}.{cached[0]} is cached, and objects change: make it a property"
+            raise DeclarationError(message)
+        if not any(isinstance(base, ObjectType) for base in bases):
+            return super().__new__(mcs, name, bases, namespace, **kwargs)
+        closed_base = any(hasattr(base, "__attrs_attrs__") for base in bases)
+        if open_class or not (declared or closed_base):
+            return super().__new__(mcs, name, bases, namespace, **kwargs)
+        known = {field for base in bases for cls in base.__mro__ for field in getattr(cls, "__slots__", ())}
+        bodies = [namespace, *(vars(cls) for base in bases for cls in base.__mro__)]
+        identifiers = next(body["_identifiers"] for body in bodies if "_identifiers" in body)
+        if tuple(identifiers) == ("idnumber",) and "idnumber" not in known and "idnumber" not in declared:
+            if isinstance(namespace.get("idnumber"), property):
+                message = f"{name}.idnumber is a property: name the fields it is made of in _identifiers"
+                raise DeclarationError(message)
+            declared.insert(0, "idnumber")
+        these = {}
+        for field in declared:
+            these[field] = _field(namespace.pop(field, attrs.NOTHING))
+            if these[field].alias is None:  # attrs would strip the underscore; a column keeps its name
+                these[field] = _aliased(these[field], field)
+        namespace["__slots__"] = tuple(field for field in declared if field not in known)
+        cls = super().__new__(mcs, name, bases, namespace, **kwargs)
+        attrs.define(cls, these=these, slots=False, kw_only=True, eq=False, order=False, repr=False)
+        return cls
+
+
+def _aliased(counting: Any, name: str) -> Any:
+    counting.alias = name
+    return counting
 
 
 class Object(metaclass=ObjectType):
@@ -61,8 +141,8 @@ class Object(metaclass=ObjectType):
 
     def __new__(cls, *_: Any, **__: Any) -> Self:
         """Make an object; of `Object` itself an open one, since it declares nothing."""
-        made: Any = object.__new__(_Open if cls is Object else cls)
-        return made  # type: ignore[no-any-return]  # `_Open` is Object, as far as anyone can see
+        created: Any = object.__new__(_Open if cls is Object else cls)
+        return created  # type: ignore[no-any-return]  # `_Open` is Object, as far as anyone can see
 
     def __init__(self, **attributes: Any) -> None:
         missing = [name for name in self._identifiers if name not in attributes]
@@ -75,7 +155,7 @@ class Object(metaclass=ObjectType):
     def __repr__(self) -> str:
         """Show the idnumber and the synced attributes, as the class would be called with them."""
         names = [*self._identifiers, *(name for name in attributes_of(self) if name not in self._identifiers)]
-        return f"{type(self).__name__}({', '.join(f'{name}={_shown(self, name)}' for name in names)})"
+        return f"{type(self).__name__}({', '.join(f'{name}={_display(self, name)}' for name in names)})"
 
     def __outline__(self) -> Outline:
         """Describe the object: a row an attribute, those that are not synced last."""
@@ -86,7 +166,7 @@ class Object(metaclass=ObjectType):
             kind="object",
             grid=Grid(
                 ("attribute", "value"),
-                lambda: ((name, _shown(self, name)) for name in (*names, *carried)),
+                lambda: ((name, _display(self, name)) for name in (*names, *carried)),
                 len(names) + len(carried),
             ),
             expanded=True,
@@ -102,9 +182,11 @@ class Object(metaclass=ObjectType):
             ComparisonError: if the two have different idnumbers.
             SchemaMismatchError: if they do not have the same synced attributes.
         """
-        mine, theirs = _key(self), _key(other)
-        if mine != theirs:
-            message = f"{mine!r} and {theirs!r} are different things: only objects with one idnumber can be compared"
+        left_key, right_key = _key(self), _key(other)
+        if left_key != right_key:
+            message = (
+                f"{left_key!r} and {right_key!r} are different things: only objects with one idnumber can be compared"
+            )
             raise ComparisonError(message)
         return Diff.between([(_side_of_one(self, other), _side_of_one(other, self))])
 
@@ -156,7 +238,7 @@ def _stored(item: Object) -> list[str]:
     return declared + [name for name in getattr(item, "__dict__", {}) if name not in declared]
 
 
-def _shown(item: Object, name: str) -> str:
+def _display(item: Object, name: str) -> str:
     try:
         return repr(getattr(item, name))
     except Exception as error:  # noqa: BLE001 - a property that fails is shown, so that it can be found
@@ -184,8 +266,8 @@ def attributes_of(item: Object) -> tuple[str, ...]:
     cls = type(item)
     if cls._attributes is not None:
         return tuple(cls._attributes)
-    wanted = set(_narrowed(cls, [*_stored(item), *_properties(cls)]))
-    return tuple(name for name in [*_stored(item), *_properties(cls)] if name in wanted)
+    names = set(_narrowed(cls, [*_stored(item), *_properties(cls)]))
+    return tuple(name for name in [*_stored(item), *_properties(cls)] if name in names)
 
 
 def synced(cls: type[Object], columns: set[str]) -> tuple[str, ...]:
@@ -194,7 +276,7 @@ def synced(cls: type[Object], columns: set[str]) -> tuple[str, ...]:
     return _narrowed(cls, [*declared, *columns, *_properties(cls)])
 
 
-def layout_of(cls: type[Object]) -> Layout:
+def schema_of(cls: type[Object]) -> Schema:
     """Return what the feed must know of a class; worked out once a class, when its annotations can be resolved.
 
     Raises:
@@ -202,14 +284,14 @@ def layout_of(cls: type[Object]) -> Layout:
     """
     if cls is Object:
         cls = _Open
-    found: Layout | None = cls.__dict__.get("__layout__")
+    found: Schema | None = cls.__dict__.get("__schema__")
     if found is None:
-        found = _layout(cls)
-        type.__setattr__(cls, "__layout__", found)
+        found = _schema(cls)
+        type.__setattr__(cls, "__schema__", found)
     return found
 
 
-def _layout(cls: type[Object]) -> Layout:
+def _schema(cls: type[Object]) -> Schema:
     identifiers = tuple(cls._identifiers)
     if isinstance(cls._identifiers, str) or not identifiers:
         message = f"{cls.__name__}._identifiers must be a tuple of field names, such as ('name',)"
@@ -224,7 +306,7 @@ def _layout(cls: type[Object]) -> Layout:
         raise DeclarationError(message)
     declared = getattr(cls, "__attrs_attrs__", None)
     if declared is None:
-        return Layout(cls, identifiers, None)
+        return Schema(cls, identifiers, None)
     try:
         hints = get_type_hints(cls, include_extras=True)
     except NameError as error:
@@ -256,7 +338,7 @@ def _layout(cls: type[Object]) -> Layout:
         or _own_init(cls)
         or not all(type(getattr(cls, name)).__name__ == "member_descriptor" for name in fields)
     )
-    return Layout(cls, identifiers, fields, through_init=custom)
+    return Schema(cls, identifiers, fields, through_init=custom)
 
 
 def _own_init(cls: Any) -> bool:
@@ -289,31 +371,31 @@ def side_of(
 
     ``columns`` are those of an open class that none of the objects may have any more.
     """
-    layout = layout_of(cls)
-    known = set(columns)
-    if layout.open:
+    schema = schema_of(cls)
+    column_names = set(columns)
+    if schema.open:
         # Past the sorting of a sorted mapping, whose values are looked up one by one.
         items = dict.values(objects) if isinstance(objects, dict) else objects.values()
-        known.update(getattr(objects, "columns", None) or set().union(*set(map(tuple, map(vars, items)))))
-    fields = (layout.fields or {}).values()
+        column_names.update(getattr(objects, "columns", None) or set().union(*set(map(tuple, map(vars, items)))))
+    fields = (schema.fields or {}).values()
     return Side(
         tree=tree,
         branch=branch,
-        owner=layout.cls.__name__,
+        owner=schema.cls.__name__,
         objects=objects,
-        attributes=synced(layout.cls, known),
+        attributes=synced(schema.cls, column_names),
         flexible=frozenset(field.name for field in fields if field.converter and field.converter.flexible),
         declared={field.name: field.converter.describe for field in fields if field.converter},
-        sparse=layout.open,
+        sparse=schema.open,
         overrides={} if overrides is None else overrides,
         references=dict(cls._references),
         children=dict(cls._children),
-        held=frozenset(
+        held_children=frozenset(
             branch
             for branch, name in cls._children.items()
-            if name not in cls._references and (name in known or hasattr(cls, name))
+            if name not in cls._references and (name in column_names or hasattr(cls, name))
         ),
-        flagged="_flags" in known or getattr(cls, "_flags", None) is not None,
+        flagged="_flags" in column_names or getattr(cls, "_flags", None) is not None,
         **facts,
     )
 

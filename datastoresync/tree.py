@@ -2,36 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, ClassVar, Self
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, ClassVar, Self, Unpack
 
-from datastoresync.applying.object_template import Methods, ObjectTemplate
+from datastoresync.applying.object_template import ObjectMethods, ObjectTemplate
+from datastoresync.applying.options import ApplyKeywords, SyncKeywords
 from datastoresync.applying.preview import Preview
 from datastoresync.applying.report import Report
-from datastoresync.applying.reporter import CallbackReporter, Reporter
+from datastoresync.applying.reporter import CallbackReporter
 from datastoresync.applying.safeguards import Limits
-from datastoresync.applying.store_template import Stored, StoreTemplate
+from datastoresync.applying.store_template import StoredBranch, StoreTemplate
 from datastoresync.branch import Branch
-from datastoresync.diffing.diff import Diff, Progress
+from datastoresync.diffing.diff import Diff, DiffKeywords, Progress, template_of
 from datastoresync.diffing.filters import Filter
 from datastoresync.diffing.flags import Flags
-from datastoresync.diffing.hierarchy import in_order
-from datastoresync.diffing.pipe import template_of
+from datastoresync.diffing.hierarchy import topological_order
 from datastoresync.diffing.schema_check import check_branches, check_children
 from datastoresync.errors import ComparisonError, DeclarationError
-from datastoresync.object import layout_of
 from datastoresync.printing.outline import Outline
-from datastoresync.printing.show import Shown
+from datastoresync.printing.show import Printable
 from datastoresync.printing.text import counted
 from datastoresync.runtime import collector_paused
-from datastoresync.syncers.plugin.load_dump_adapter import Rewriting
+from datastoresync.syncers.plugin.load_dump_adapter import LoadDumpAdapter
 from datastoresync.syncers.protocol import Syncer
 
 _TAKEN = frozenset({"name", "syncer", "_branches"})
 """What every tree has beside its class's attributes."""
 
 
-class Tree(Shown, Mapping[str, Branch[Any]]):
+class Tree(Printable, Mapping[str, Branch[Any]]):
     """One system: named branches, and what it means to change it.
 
     Declare the branches in a subclass. Those whose names begin with an underscore are imported for others to be
@@ -162,7 +161,7 @@ class Tree(Shown, Mapping[str, Branch[Any]]):
                 if other not in self._branches:
                     message = f"{self.name}.{name} is after {other!r}, which is no branch of {self.name}"
                     raise DeclarationError(message)
-        order = in_order(self._branches, after, what=f"branches of {self.name}")
+        order = topological_order(self._branches, after, what=f"branches of {self.name}")
         before = {name: branch.contents for name, branch in self._branches.items()}
         try:
             with collector_paused():
@@ -201,49 +200,39 @@ class Tree(Shown, Mapping[str, Branch[Any]]):
             check_children(tree.name, {name: branch.object_class._children for name, branch in tree.items()})
         with collector_paused():
             # Neither side's order alone, so that the inverse of a difference has the order of the opposite difference.
-            places = [{name: place for place, name in enumerate(tree.branches)} for tree in (self, other)]
-            names = sorted(self.branches, key=lambda name: (places[0][name] + places[1][name], name))
+            positions = [{name: position for position, name in enumerate(tree.branches)} for tree in (self, other)]
+            names = sorted(self.branches, key=lambda name: (positions[0][name] + positions[1][name], name))
             sides = [(self[name].side(), other[name].side()) for name in names]
             top_level = (self.top_level, other.top_level)
             return Diff.between(sides, top_level=top_level, flags=flags, progress=progress).filtered(only, exclude)
 
-    def diff_to(self, other: Tree, **options: Any) -> Diff:
+    def diff_to(self, other: Tree, **keywords: Unpack[DiffKeywords]) -> Diff:
         """Return what ``other`` must do to become this tree, as `diff` does."""
-        return self.diff(other, **options)
+        return self.diff(other, **keywords)
 
-    def diff_from(self, other: Tree, **options: Any) -> Diff:
+    def diff_from(self, other: Tree, **keywords: Unpack[DiffKeywords]) -> Diff:
         """Return what this tree must do to become ``other``; the same as ``other - self``."""
-        return other.diff(self, **options)
+        return other.diff(self, **keywords)
 
-    def preview(self, other: Tree, *, limits: Limits | None = None, **options: Any) -> Preview:
-        """Print what ``other`` must do, with the options of `diff`; the same as ``self > other``."""
-        return Preview.of(self.diff(other, **options), limits=limits).show()
+    def preview(self, other: Tree, *, limits: Limits | None = None, **keywords: Unpack[DiffKeywords]) -> Preview:
+        """Print what ``other`` must do, with the keywords of `diff`; the same as ``self > other``."""
+        return Preview.of(self.diff(other, **keywords), limits=limits).show()
 
-    def sync_to(  # noqa: PLR0913 - options of one call, each documented
+    def sync_to(
         self,
         other: Tree,
         *,
-        mock: bool = False,
-        limits: Limits | None = None,
-        only: Filter = None,
-        exclude: Filter = None,
         flags: Flags | None = None,
-        on_error: str | None = None,
         progress: Progress | None = None,
-        reporters: Iterable[Reporter] = (),
+        **keywords: Unpack[ApplyKeywords],
     ) -> Report:
         """Make ``other`` like this tree, through its template or its syncer; the same as ``self >> other``.
 
         Args:
             other: The destination. What succeeds is folded into it.
-            mock: Walks through it all and calls nothing.
-            limits: What this run may change, if more or less than usual.
-            only: The actions that are meant; see `Diff.only`.
-            exclude: The actions that are not.
             flags: What is left alone, where neither a class nor an object says otherwise.
-            on_error: ``"continue"`` or ``"stop"``; None for the template's own choice.
             progress: Called with ``"diff"`` and then ``"sync"``, how many are done and how many there are.
-            reporters: Who is to hear of it.
+            keywords: ``mock``, ``limits``, ``only``, ``exclude``, ``on_error`` and ``reporters``; see `ApplyOptions`.
 
         Raises:
             SchemaMismatchError: if the trees cannot be compared.
@@ -251,46 +240,40 @@ class Tree(Shown, Mapping[str, Branch[Any]]):
             DeclarationError: if the destination has no template, no objects with methods, and no syncer.
         """
         if progress is not None:
-            reporters = [*reporters, CallbackReporter(progress)]
-        return other.apply(
-            self.diff(other, flags=flags, progress=progress),
-            mock=mock,
-            limits=limits,
-            only=only,
-            exclude=exclude,
-            on_error=on_error,
-            reporters=reporters,
-        )
+            keywords["reporters"] = [*keywords.get("reporters", ()), CallbackReporter(progress)]
+        return other.apply(self.diff(other, flags=flags, progress=progress), **keywords)
 
-    def sync_from(self, other: Tree, **options: Any) -> Report:
-        """Make this tree like ``other``; the same as ``other >> self``."""
-        return other.sync_to(self, **options)
+    def sync_from(self, other: Tree, **keywords: Unpack[SyncKeywords]) -> Report:
+        """Make this tree like ``other``, with the keywords of `sync_to`; the same as ``other >> self``."""
+        return other.sync_to(self, **keywords)
 
-    def apply(self, diff: Diff, **options: Any) -> Report:
-        """Carry out a diff whose destination this tree is, with the options of `sync_to`."""
-        for one in diff.compared:
+    def apply(self, diff: Diff, **keywords: Unpack[ApplyKeywords]) -> Report:
+        """Carry out a diff whose destination this tree is; the keywords are those of `Template.apply`."""
+        for one in diff.branch_diffs:
             if one.name not in self or one.right.fold != self[one.name].fold:
                 message = f"the diff changes {one.right.name}, which is not in this tree: apply it there"
                 raise ComparisonError(message)
         applier = self.applier()
         if isinstance(applier, StoreTemplate):  # no code of the user's runs meanwhile, so nothing else piles up
             with collector_paused():
-                return applier.apply(diff, **options)
-        report: Report = applier.apply(diff, **options)
+                return applier.apply(diff, **keywords)
+        report: Report = applier.apply(diff, **keywords)
         return report
 
     def applier(self) -> Any:
         """Return what carries out changes to this tree: its template, its objects' methods, or its syncer."""
         if self.template is not None:
             return template_of(self.template)
-        classes = {name: Methods(self[name].object_class, self[name].identifiers) for name in self.branches}
+        classes = {name: ObjectMethods(self[name].object_class, self[name].identifiers) for name in self.branches}
         if any(one.has(verb) for one in classes.values() for verb in ("create", "update", "delete")):
             return ObjectTemplate(self, classes)
         takes_changes = callable(getattr(self.syncer, "apply_changes", None))
         if takes_changes or isinstance(self.syncer, Syncer):
-            writer: Any = self.syncer if takes_changes else Rewriting(self.syncer)
-            layouts = {name: layout_of(self[name].object_class) for name in self.branches}
-            stored = {name: Stored(self[name].table, one.identifiers, one.convert) for name, one in layouts.items()}
+            writer: Any = self.syncer if takes_changes else LoadDumpAdapter(self.syncer)
+            stored = {}
+            for name in self.branches:
+                schema = self[name].schema
+                stored[name] = StoredBranch(self[name].table, schema.identifiers, schema.convert)
             return StoreTemplate(writer, stored)
         message = (
             f"{self.name} has no template, no syncer, and no objects with create, update or delete: declare "
@@ -324,8 +307,8 @@ class Tree(Shown, Mapping[str, Branch[Any]]):
             message = f"{other.__name__} is a class: write {self.name} {symbol} {other.__name__}()"
             raise TypeError(message)
         if isinstance(other, Branch):
-            mine = f"{self.name}.{other.name}"
-            message = f"a tree and a branch cannot be compared: write {mine} {symbol} {other.full_name}"
+            own_branch = f"{self.name}.{other.name}"
+            message = f"a tree and a branch cannot be compared: write {own_branch} {symbol} {other.full_name}"
             raise TypeError(message)
         if symbol != "-" and callable(getattr(other, "apply", None)):
             message = f"a template goes behind `|`: write {self.name} - dest | Template"
@@ -333,8 +316,8 @@ class Tree(Shown, Mapping[str, Branch[Any]]):
         return NotImplemented
 
     def __repr__(self) -> str:
-        held = ", ".join(f"{name} {len(branch):,}" for name, branch in self._branches.items())
-        return f"<Tree {self.name}: {held or 'no branches'}>"
+        branches = ", ".join(f"{name} {len(branch):,}" for name, branch in self._branches.items())
+        return f"<Tree {self.name}: {branches or 'no branches'}>"
 
     def __outline__(self) -> Outline:
         """Describe the tree: its branches."""

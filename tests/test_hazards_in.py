@@ -10,6 +10,7 @@ import warnings
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from profiles import examples
 
 from datastoresync import (
     Branch,
@@ -136,7 +137,7 @@ CUT = csv_of(
 
 @pytest.mark.parametrize("strict", [False, True])
 @given(data=st.data())
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 def test_a_file_cut_off_at_any_byte_is_refused_or_deletes_little(strict, tmp_path_factory, data):
     length = data.draw(st.integers(0, len(CUT)))
     path = tmp_path_factory.mktemp("cut") / "users.csv"

@@ -186,7 +186,9 @@ def applied_when_free(source, dest, **options):
     pytest.fail("the lock outlived its process")
 
 
-@pytest.mark.parametrize("moment", ["half", 0.0, 0.1, 0.4])
+@pytest.mark.parametrize(
+    "moment", ["half", 0.1, *(pytest.param(moment, marks=pytest.mark.slow) for moment in (0.0, 0.4))]
+)
 def test_kill_at_any_moment_and_run_again(engine, dest, child, moment):
     assert (source_of(COUNT) >> dest).ok
     process = child(moment if isinstance(moment, str) else "run")

@@ -144,11 +144,21 @@ def test_who_only_looks_for_differences_loads_no_more_than_that() -> None:
 
 
 def test_public_names_are_found_where_they_are_declared() -> None:
-    assert set(datastoresync.__all__) == set(datastoresync._MODULES)
-    for name, module in datastoresync._MODULES.items():
-        assert name in vars(importlib.import_module(f"datastoresync.{module}"))
-        assert getattr(datastoresync, name) is vars(datastoresync)[name], "the next one need not ask"
-    assert set(datastoresync.__all__) <= set(dir(datastoresync))
+    for package in (datastoresync, datastoresync.syncers):
+        declared = declarations_of(package)
+        assert set(package.__all__) == set(declared), "what type checkers know is what there is"
+        for name, module in declared.items():
+            assert getattr(package, name) is vars(importlib.import_module(module))[name]
+            assert getattr(package, name) is vars(package)[name], "the next one need not ask"
+        assert set(package.__all__) <= set(dir(package))
+
+
+def declarations_of(package: types.ModuleType) -> dict[str, str]:
+    """Return the module of each name that a package imports for type checkers."""
+    tree = ast.parse(Path(str(package.__file__)).read_text(encoding="utf-8"))
+    (block,) = (node for node in tree.body if isinstance(node, ast.If))
+    imports = [node for node in block.body if isinstance(node, ast.ImportFrom)]
+    return {name.name: str(node.module) for node in imports for name in node.names}
 
 
 def test_an_unknown_name_is_an_attribute_error() -> None:

@@ -8,6 +8,7 @@ from collections import Counter
 import attrs
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from profiles import examples
 from strategies import (
     KINDS,
     NO_LIMITS,
@@ -24,7 +25,7 @@ from strategies import (
 
 from datastoresync import Branch, Diff, Importer, Object
 
-law = settings(deadline=None, max_examples=60)
+law = settings(deadline=None, max_examples=examples(60))
 
 PHASES = {"new": 0, "update": 1, "add": 1, "remove": 1, "old": 2}
 
@@ -92,7 +93,7 @@ def test_applying_a_part_of_a_difference_leaves_the_rest(world, data):
     source, dest = world.trees()
     diff = source - dest
     done = set(data.draw(st.sets(st.sampled_from(range(len(diff)))))) if diff else set()
-    rest = Diff(tuple(action for place, action in enumerate(diff) if place not in done), diff.compared)
+    rest = Diff(tuple(action for place, action in enumerate(diff) if place not in done), diff.branch_diffs)
     for place in sorted(done):
         diff.fold(diff[place])
     assert plain_actions(source - dest) == plain_actions(rest)
@@ -192,7 +193,7 @@ def test_the_difference_of_a_tree_is_that_of_its_branches(world):
     assert plain_actions(source - dest) == plain_actions(apart)
 
 
-@settings(deadline=None, max_examples=200)
+@settings(deadline=None, max_examples=examples(200))
 @given(worlds())
 def test_the_engine_finds_what_a_comparison_of_dictionaries_finds(world):
     source, dest = world.trees()

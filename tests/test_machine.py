@@ -7,6 +7,7 @@ import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+from profiles import examples
 from strategies import plain_actions, plain_diff
 
 from datastoresync import Branch, Importer, ImporterError, Limits, Object, Template, Tree, failed
@@ -216,4 +217,4 @@ class TreeMachine(RuleBasedStateMachine):
 
 
 TestMachine = TreeMachine.TestCase
-TestMachine.settings = settings(deadline=None, max_examples=60, stateful_step_count=25)
+TestMachine.settings = settings(deadline=None, max_examples=examples(60), stateful_step_count=25)

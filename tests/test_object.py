@@ -23,7 +23,7 @@ from datastoresync import (
     SchemaMismatchError,
     Tree,
 )
-from datastoresync.object import attributes_of, layout_of, side_of
+from datastoresync.object import attributes_of, schema_of, side_of
 
 
 class User(Object):
@@ -115,7 +115,7 @@ def test_class_variables_and_settings_are_no_fields():
 
 
 def test_annotations_may_be_text():
-    assert layout_of(User).fields["grade"].converter.one("7") == 7
+    assert schema_of(User).fields["grade"].converter.one("7") == 7
     (user,) = (+Branch(User, importer=[{"idnumber": 1, "name": "Ann", "grade": "7"}])).values()
     assert user.grade == 7
 
@@ -125,7 +125,7 @@ def test_an_annotation_that_leads_nowhere_is_refused_when_it_is_needed():
         name: Nowhere  # noqa: F821
 
     with pytest.raises(DeclarationError, match="Lost: the annotation 'Nowhere' cannot be found"):
-        layout_of(Lost)
+        schema_of(Lost)
 
 
 class Checked(Object):
@@ -282,7 +282,7 @@ def test_a_class_with_identifiers_has_no_field_idnumber():
 def test_wrong_identifiers_are_refused(identifiers, message):
     namespace = {"_identifiers": identifiers, "__annotations__": {"code": str}, "__module__": __name__}
     with pytest.raises(DeclarationError, match=message):
-        layout_of(type(Object)("Wrong", (Object,), namespace))
+        schema_of(type(Object)("Wrong", (Object,), namespace))
 
 
 def test_an_idnumber_cannot_be_a_property_of_a_closed_class():

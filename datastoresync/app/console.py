@@ -13,7 +13,7 @@ from typing import Any, TextIO
 
 from datastoresync.app.report import PartReport, hide_passwords, trace_of
 from datastoresync.printing.outline import Outline
-from datastoresync.printing.show import Shown
+from datastoresync.printing.show import Printable
 from datastoresync.printing.text import text, write
 
 _DETAILS = 25
@@ -76,7 +76,7 @@ class Console:
             self._line(line, "")
         if report.ok:
             return
-        if isinstance(report.returned, Shown):
+        if isinstance(report.returned, Printable):
             details = text(report.returned.__outline__(), lines=None if self.verbose else _DETAILS, columns=None)
             self._text(details.partition("\n")[2])  # the first line is printed already
         if self.verbose and report.error is not None:

@@ -9,7 +9,7 @@ import attrs
 
 from datastoresync.applying.result import reason_of
 from datastoresync.printing.outline import Outline
-from datastoresync.printing.show import Shown
+from datastoresync.printing.show import Printable
 from datastoresync.printing.text import text
 
 
@@ -74,7 +74,7 @@ class PartReport:
 
 
 @attrs.frozen(eq=False, repr=False)
-class AppReport(Shown):
+class AppReport(Printable):
     """The report of `App.run`, with one for each part. A script ends with ``sys.exit(report.exit_code)``.
 
     Args:

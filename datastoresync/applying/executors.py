@@ -8,20 +8,17 @@ from functools import partial
 from importlib import import_module
 from itertools import groupby, islice
 from types import SimpleNamespace
-from typing import Any, Literal
+from typing import Any, Unpack
 
 import attrs
 
+from datastoresync.applying.options import ApplyKeywords, ApplyOptions
 from datastoresync.applying.plan import Step
 from datastoresync.applying.report import Report
-from datastoresync.applying.reporter import Reporter
 from datastoresync.applying.result import Result
-from datastoresync.applying.safeguards import Limits, check
-from datastoresync.applying.template import Run, Template
+from datastoresync.applying.template import ApplyRun, Template
 from datastoresync.diffing.action import Action
-from datastoresync.diffing.diff import Diff
-from datastoresync.diffing.filters import Filter
-from datastoresync.diffing.pipe import template_of
+from datastoresync.diffing.diff import Diff, template_of
 from datastoresync.errors import DeclarationError, MissingDependencyError
 
 _TASKS_A_CORE = 4
@@ -45,7 +42,7 @@ class OnExecutors:
 
     Executors need this library, the template's module and that of the objects. A class or an import string is made to a
     template once a task, an instance is sent as it is. An action's objects have no branch there, and are plain
-    namespaces if their class is `Object` itself; what a method returns as ``made`` stays there.
+    namespaces if their class is `Object` itself; what a method returns as ``created`` stays there.
 
     Args:
         template: A template, its class, or its import string.
@@ -65,18 +62,8 @@ class OnExecutors:
             message = f"batch is the number of actions a task, a whole number from 1 (got {self.batch!r})"
             raise DeclarationError(message)
 
-    def apply(
-        self,
-        diff: Diff,
-        *,
-        mock: bool = False,
-        limits: Limits | None = None,
-        only: Filter = None,
-        exclude: Filter = None,
-        on_error: Literal["continue", "stop"] | None = None,
-        reporters: Iterable[Reporter] = (),
-    ) -> Report:
-        """Carry out a diff, and fold what succeeded into the destination; the arguments are those of `Template.apply`.
+    def apply(self, diff: Diff, **keywords: Unpack[ApplyKeywords]) -> Report:
+        """Carry out a diff, and fold what succeeded into the destination; the keywords are those of `Template.apply`.
 
         ``on_error="stop"`` ends each task with its first failure, and the run after the tasks that are under way.
 
@@ -90,19 +77,15 @@ class OnExecutors:
         if not isinstance(template, Template):
             message = f"a Template can be sent to executors, not a {type(template).__name__}"
             raise DeclarationError(message)
-        choice = on_error or template.on_error
-        if choice not in ("continue", "stop"):
-            message = f"on_error is 'continue' or 'stop' (got {choice!r})"
-            raise DeclarationError(message)
-        diff = diff.filtered(only, exclude)
-        check(diff, limits)
-        context = None if mock else self._context()
-        run = _SparkRun(diff, [*template.reporters, *reporters], mock=mock)
+        options = ApplyOptions(**keywords)
+        stop, diff = options.stops(template.on_error), options.checked(diff)
+        context = None if options.mock else self._context()
+        run = _SparkRun(diff, [*template.reporters, *options.reporters], mock=options.mock)
         started = time.perf_counter()
         plan = template.plan(diff)
         run.tell("start", plan)
         with run.interruptible():
-            run.send(plan.steps, self, context, stop=choice == "stop")
+            run.send(plan.steps, self, context, stop=stop)
         return run.finish(started)
 
     def _context(self) -> Any:
@@ -121,7 +104,7 @@ class OnExecutors:
         return context
 
 
-class _SparkRun(Run):
+class _SparkRun(ApplyRun):
     """One apply, most of whose steps are called elsewhere."""
 
     def called(self, step: Step) -> list[Result]:
@@ -132,20 +115,20 @@ class _SparkRun(Run):
         """Carry steps out, stage by stage, and a wave of tasks after the other; on after an end only to note them."""
         ordered = _ordered_branches(self.diff)
         cores = 1 if context is None else context.defaultParallelism
-        why = ""
+        reason = ""
         for (_, branch, follows), stage in groupby(steps, key=_stage):
             here = context is None or follows or branch in ordered
             tasks = _tasks(stage, 1 if here else how.batch)
             while wave := list(islice(tasks, 1 if here else cores * _TASKS_A_CORE)):
-                if why:
+                if reason:
                     planned = ((step, action) for task in wave for step in task for action in step.actions)
-                    self.note(Result("pending", why, action, step.method) for step, action in planned)
+                    self.note(Result("pending", reason, action, step.method) for step, action in planned)
                     continue
                 failed = self._carry_out(wave, None if here else context, how.template, stop=stop)
                 if self.interrupted:
-                    why = "interrupted before it"
+                    reason = "interrupted before it"
                 elif failed and stop:
-                    why = "not come to after a failure"
+                    reason = "not come to after a failure"
 
     def _carry_out(self, wave: Sequence[Task], context: Any, template: Any, *, stop: bool) -> bool:
         """Carry out one wave and note its results in the order of the plan; return whether anything failed."""
@@ -185,28 +168,28 @@ class _SparkRun(Run):
             for task in tasks
         ]
         given = serializer.dumps((template, stop))
-        why = ""
+        reason = ""
         answers: list[Any] = []
         try:
             answers = context.parallelize(packed, len(packed)).map(partial(_carried_out, given)).collect()
         except KeyboardInterrupt:
             self.interrupted = True
-            why = f"interrupted: {_UNKNOWN}"
+            reason = f"interrupted: {_UNKNOWN}"
         except Exception as error:  # noqa: BLE001 - whatever ends a job is the failure of its actions, not the run's
-            why = f"the Spark job broke off ({type(error).__name__}): {_UNKNOWN}"
-        for place, task in enumerate(tasks):
+            reason = f"the Spark job broke off ({type(error).__name__}): {_UNKNOWN}"
+        for index, task in enumerate(tasks):
             for number, step in enumerate(task):
-                given_back = [("failed", why, False)] * len(step.actions) if why else answers[place][number]
+                outcomes = [("failed", reason, False)] * len(step.actions) if reason else answers[index][number]
                 yield [
                     Result(status, reason, action, step.method, skip_children=skip)
-                    for action, (status, reason, skip) in zip(step.actions, given_back, strict=True)
+                    for action, (status, reason, skip) in zip(step.actions, outcomes, strict=True)
                 ]
 
 
 def _ordered_branches(diff: Diff) -> set[str]:
     """Return the branches within which the order of actions matters."""
     found = {name for hierarchy in diff.hierarchies for name in hierarchy.recursive}
-    for one in diff.compared:
+    for one in diff.branch_diffs:
         if one.name in {*one.left.references.values(), *one.right.references.values()}:
             found.add(one.name)
     return found
@@ -239,26 +222,28 @@ def _detached(action: Action) -> Action:
 
 
 def _alone(item: Any) -> Any:
-    held = getattr(item, "__dict__", None)
-    if held is None:
+    attributes = getattr(item, "__dict__", None)
+    if attributes is None:
         return item  # attrs sends the fields of a closed class, and nothing else
     cls = type(item)
-    return SimpleNamespace(**held) if cls.__module__.startswith("datastoresync.") else _Bare(cls, dict(held))
+    return (
+        SimpleNamespace(**attributes) if cls.__module__.startswith("datastoresync.") else _Bare(cls, dict(attributes))
+    )
 
 
 class _Bare:
     """Stands for an object of an open class on its way; it arrives as one, without its branch."""
 
-    def __init__(self, cls: type, held: Mapping[str, Any]) -> None:
-        self.parts = (cls, held)
+    def __init__(self, cls: type, attributes: Mapping[str, Any]) -> None:
+        self.parts = (cls, attributes)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _arrived, self.parts
 
 
-def _arrived(cls: type, held: Mapping[str, Any]) -> Any:
+def _arrived(cls: type, attributes: Mapping[str, Any]) -> Any:
     item: Any = object.__new__(cls)
-    item.__dict__.update(held)
+    item.__dict__.update(attributes)
     return item
 
 

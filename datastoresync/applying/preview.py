@@ -8,15 +8,14 @@ from typing import Any, Self, TextIO
 import attrs
 
 from datastoresync.applying.safeguards import Limits, violations
-from datastoresync.diffing.diff import Diff
-from datastoresync.diffing.pipe import template_of
+from datastoresync.diffing.diff import Diff, template_of
 from datastoresync.printing.outline import Outline
-from datastoresync.printing.show import Shown
+from datastoresync.printing.show import Printable
 from datastoresync.printing.text import wants_colour, write
 
 
 @attrs.frozen(eq=False, repr=False)
-class Preview(Shown):
+class Preview(Printable):
     """What ``source > dest`` gives: the diff, ready to be piped on, and the reasons why applying it would be refused.
 
     Args:

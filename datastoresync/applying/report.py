@@ -10,7 +10,7 @@ import attrs
 
 from datastoresync.applying.result import STATUSES, Result, statuses_of
 from datastoresync.printing.outline import Outline
-from datastoresync.printing.show import Shown
+from datastoresync.printing.show import Printable
 from datastoresync.printing.text import counted, text
 
 KEPT = 1_000
@@ -45,7 +45,7 @@ class Tally:
 
 
 @attrs.frozen(eq=False, repr=False)
-class Report(Shown):
+class Report(Printable):
     """What an apply did: one result for every action that was planned.
 
     Of a streamed run, whose actions may be too many for the memory, the counts are of all results, and ``results`` has

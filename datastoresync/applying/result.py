@@ -29,7 +29,7 @@ class Result:
         method: The method that was called, or would have been.
         error: The exception, if one was raised.
         skip_children: Whether what is below the object is to be left alone after a failure, whatever the verb.
-        made: The object that a creation gave, if it gave one; the destination then holds it as it is.
+        created: The object that a creation returned, if any; the destination then holds it as it is.
     """
 
     status: Status
@@ -38,7 +38,7 @@ class Result:
     method: str = ""
     error: BaseException | None = attrs.field(default=None, repr=False)
     skip_children: bool = attrs.field(default=False, repr=False)
-    made: Any = attrs.field(default=None, repr=False)
+    created: Any = attrs.field(default=None, repr=False)
 
     @property
     def message(self) -> str:

@@ -8,24 +8,31 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import chain, compress, repeat
 from operator import attrgetter, is_
-from typing import Any, Literal
+from typing import Any, Literal, Unpack
 
 import attrs
 
-from datastoresync.applying.plan import Plan, Step, by_object, followers, members_together, ordered, whole_update
+from datastoresync.applying.options import ApplyKeywords, ApplyOptions
+from datastoresync.applying.plan import (
+    Plan,
+    Step,
+    by_object,
+    member_changes,
+    membership_update,
+    ordered,
+    split_followers,
+)
 from datastoresync.applying.report import Report
 from datastoresync.applying.reporter import Reporter
 from datastoresync.applying.result import Result, Results, Status
-from datastoresync.applying.safeguards import Limits, check
-from datastoresync.applying.template import Run
+from datastoresync.applying.template import ApplyRun
 from datastoresync.diffing.action import Action
 from datastoresync.diffing.diff import Diff
 from datastoresync.diffing.equality import equal, is_membership
-from datastoresync.diffing.filters import Filter
 from datastoresync.diffing.side import Side
-from datastoresync.diffing.streaming import Streamed, is_streamed
+from datastoresync.diffing.streaming import Streamed
 from datastoresync.errors import DeclarationError
-from datastoresync.syncers.change_batch import ChangeBatch, Column, parted
+from datastoresync.syncers.change_batch import ChangeBatch, Column, segmented
 from datastoresync.syncers.changes import AppliesChanges, Change, Outcome, Outcomes, Same, Table
 
 _VERBS: Mapping[str, Literal["insert", "update", "delete", "link", "unlink"]] = {
@@ -35,14 +42,14 @@ _VERBS: Mapping[str, Literal["insert", "update", "delete", "link", "unlink"]] = 
     "remove": "unlink",
     "old": "delete",
 }
-_MOVED = (
+_CHANGED_SINCE = (
     "the differences are others since the store was changed, so not all that was done is in memory: import again; "
     "the counts are right"
 )
 
 
 @attrs.frozen(eq=False)
-class Stored:
+class StoredBranch:
     """How the objects of a branch are kept in a store.
 
     Args:
@@ -57,14 +64,14 @@ class Stored:
     convert: Callable[[str, Any], Any]
 
 
-class Stores:
+class StoredValueEquality:
     """Compares what a store holds with what was expected of it, by the definition of a difference.
 
     Args:
         stored: How each branch is kept, by its name.
     """
 
-    def __init__(self, stored: Mapping[str, Stored]) -> None:
+    def __init__(self, stored: Mapping[str, StoredBranch]) -> None:
         self._convert = {id(one.table): one.convert for one in stored.values()}
 
     def __call__(self, change: Change, attribute: str, raw: Any, expected: Any) -> bool:
@@ -88,7 +95,7 @@ class Stores:
             return False
 
 
-class Changes(Streamed[Change]):
+class ChangeSequence(Streamed[Change]):
     """The changes of a diff, each made when somebody comes to it; many of a kind are made column by column.
 
     Those of a streamed diff are in bounded memory. Only who asks for one by its index has them all made.
@@ -101,18 +108,18 @@ class Changes(Streamed[Change]):
 
     __slots__ = ("_actions", "_all", "_making", "_seen", "_streamed")
 
-    def __init__(self, actions: Sequence[Action], making: ChangeFactory, *, streamed: bool) -> None:
-        super().__init__(self._made, None if streamed else len(actions))
+    def __init__(self, actions: Sequence[Action], factory: ChangeFactory, *, streamed: bool) -> None:
+        super().__init__(self._changes, None if streamed else len(actions))
         self._actions = actions
-        self._making = making
+        self._factory = factory
         self._streamed = streamed
         self._seen = array("q")
         self._all: list[Change] = []
 
-    def _made(self) -> Iterator[Change]:
-        return map(self._making.change, self._gone_through())
+    def _changes(self) -> Iterator[Change]:
+        return map(self._factory.change, self._actions_to_take())
 
-    def _gone_through(self) -> Iterable[Action]:
+    def _actions_to_take(self) -> Iterable[Action]:
         return self._marked() if self._streamed else self._actions
 
     def _marked(self) -> Iterator[Action]:
@@ -125,24 +132,24 @@ class Changes(Streamed[Change]):
         self._all = self._all or list(self)
         return self._all[index]
 
-    def parted(self, size: int, fewest: int) -> Iterator[list[Sequence[Change]]]:
-        """Yield all changes once, those that are alike as columns; see `datastoresync.syncers.alike.parted`."""
-        return parted(self._gone_through(), self._making, size, fewest)
+    def segments(self, size: int, fewest: int) -> Iterator[list[Sequence[Change]]]:
+        """Yield all changes once, in segments; see `datastoresync.syncers.change_batch.segmented`."""
+        return segmented(self._actions_to_take(), self._factory, size, fewest)
 
     def again(self, warnings: list[str]) -> Iterator[Action | None]:
         """Yield the action of each change once more; None from where it is another one by now, with a warning.
 
         The destination may be what is compared, and not hold any more what it did before it was changed.
         """
-        place = 0
+        index = 0
         for mark, action in zip(self._seen, self._actions, strict=False):
             if mark != _mark(action):
                 break
-            place += 1
+            index += 1
             yield action
-        if place < len(self._seen):
-            warnings.append(_MOVED)
-            yield from repeat(None, len(self._seen) - place)
+        if index < len(self._seen):
+            warnings.append(_CHANGED_SINCE)
+            yield from repeat(None, len(self._seen) - index)
 
 
 def _mark(action: Action) -> int:
@@ -157,9 +164,9 @@ class ChangeFactory:
         stored: How each branch is kept, by its name.
     """
 
-    def __init__(self, diff: Diff, stored: Mapping[str, Stored]) -> None:
+    def __init__(self, diff: Diff, stored: Mapping[str, StoredBranch]) -> None:
         self._stored = stored
-        self._sides = {one.name: one.both for one in diff.compared}
+        self._sides = {one.name: one.both for one in diff.branch_diffs}
 
     def change(self, action: Action) -> Change:
         """Make one change."""
@@ -186,19 +193,19 @@ class ChangeFactory:
         """What gives the verb and the branch of an action."""
         return attrgetter("verb", "branch")
 
-    def takes(self, action: Action) -> bool:
+    def is_batchable(self, action: Action) -> bool:
         """Say whether it is of a whole object or attribute, in a table without tables of members."""
         return action.verb not in ("add", "remove") and not self._stored[action.branch].table.links
 
-    def place(self, action: Action) -> Any:
+    def subject(self, action: Action) -> Any:
         """Return the object that an action is of."""
         return action.branch, action.idnumber
 
-    def alone(self, actions: Sequence[Action]) -> Sequence[Change]:
+    def changes(self, actions: Sequence[Action]) -> Sequence[Change]:
         """Make a change of each action."""
         return list(map(self.change, actions))
 
-    def alike(self, actions: Sequence[Action]) -> ChangeBatch:
+    def batch(self, actions: Sequence[Action]) -> ChangeBatch:
         """Make columns of actions of one kind, in a pass in C for each."""
         verb, branch = actions[0].verb, actions[0].branch
         kept, sides = self._stored[branch], self._sides[branch]
@@ -225,13 +232,13 @@ def _updates(actions: Sequence[Action]) -> tuple[dict[str, Column], dict[str, Co
     values: dict[str, Column] = {}
     expected: dict[str, Column] = {}
     for name in dict.fromkeys(attributes):
-        concerns = [attribute == name for attribute in attributes]
-        wanted: list[Any] = [None] * len(actions)
-        held = wanted.copy()
-        for place in compress(range(len(actions)), concerns):
-            wanted[place], held[place] = actions[place].value, actions[place].old_value
-        flags = None if all(concerns) else concerns
-        values[name], expected[name] = Column(wanted, flags), Column(held, flags)
+        flags_of_name = [attribute == name for attribute in attributes]
+        new_values: list[Any] = [None] * len(actions)
+        old_values = new_values.copy()
+        for index in compress(range(len(actions)), flags_of_name):
+            new_values[index], old_values[index] = actions[index].value, actions[index].old_value
+        flags = None if all(flags_of_name) else flags_of_name
+        values[name], expected[name] = Column(new_values, flags), Column(old_values, flags)
     return values, expected
 
 
@@ -260,24 +267,14 @@ class StoreTemplate:
     """
 
     def __init__(
-        self, syncer: AppliesChanges, stored: Mapping[str, Stored], *, reporters: Iterable[Reporter] = ()
+        self, syncer: AppliesChanges, stored: Mapping[str, StoredBranch], *, reporters: Iterable[Reporter] = ()
     ) -> None:
         self.syncer = syncer
         self.stored = stored
         self.reporters = list(reporters)
 
-    def apply(
-        self,
-        diff: Diff,
-        *,
-        mock: bool = False,
-        limits: Limits | None = None,
-        only: Filter = None,
-        exclude: Filter = None,
-        on_error: str | None = None,
-        reporters: Iterable[Reporter] = (),
-    ) -> Report:
-        """Carry out a diff in one transaction; the arguments are those of `Template.apply`.
+    def apply(self, diff: Diff, **keywords: Unpack[ApplyKeywords]) -> Report:
+        """Carry out a diff in one transaction; the keywords are those of `Template.apply`.
 
         Raises:
             SafeguardError: if it would do more than the limits allow.
@@ -285,17 +282,18 @@ class StoreTemplate:
             SyncerError: if the store is not there, or lacks a table or a column.
             SyncInterrupted: on Ctrl-C, with everything as it was; if it came too late for that, the report says so.
         """
-        if on_error not in (None, "stop"):
-            message = f"a store takes all changes in one transaction, so on_error can only be 'stop' (got {on_error!r})"
+        options = ApplyOptions(**keywords)
+        if options.on_error not in (None, "stop"):
+            got = repr(options.on_error)
+            message = f"a store takes all changes in one transaction, so on_error can only be 'stop' (got {got})"
             raise DeclarationError(message)
-        diff = diff.filtered(only, exclude)
-        check(diff, limits)
+        diff = options.checked(diff)
         started = time.perf_counter()
-        alone, following = followers(ordered(diff), diff)
+        alone, following = split_followers(ordered(diff), diff)
         actions = self._united(alone, diff)
-        run = Run(diff, [*self.reporters, *reporters], mock=mock)
+        run = ApplyRun(diff, [*self.reporters, *options.reporters], mock=options.mock)
         run.tell("start", Plan(diff, Streamed(lambda: chain(map(self._step, actions), following))))
-        if run.unheard:
+        if run.unobserved:
             self._at_once(run, actions)
         else:
             results = self._results(run, actions)
@@ -308,12 +306,12 @@ class StoreTemplate:
     def _step(self, action: Action) -> Step:
         return Step(action.method, self.apply, (action,))
 
-    def _results(self, run: Run, actions: Sequence[Action]) -> Iterator[Result]:
+    def _results(self, run: ApplyRun, actions: Sequence[Action]) -> Iterator[Result]:
         """Let the store have the changes; return what became of each action."""
         if run.mock or not actions:
             return (Result("succeeded", "mock", action, action.method) for action in actions)
-        streamed = is_streamed(run.diff)
-        changes = Changes(actions, ChangeFactory(run.diff, self.stored), streamed=streamed)
+        streamed = run.diff.streamed
+        changes = ChangeSequence(actions, ChangeFactory(run.diff, self.stored), streamed=streamed)
         outcomes = self._outcomes(run, actions, changes)
         told: Iterable[Action | None] = changes.again(run.warnings) if streamed else actions
         return (
@@ -321,9 +319,9 @@ class StoreTemplate:
             for one, outcome in zip(told, outcomes, strict=True)
         )
 
-    def _at_once(self, run: Run, actions: Sequence[Action]) -> None:
+    def _at_once(self, run: ApplyRun, actions: Sequence[Action]) -> None:
         """Let the store have the changes; a result for each is made only if somebody asks for it."""
-        changes = Changes(actions, ChangeFactory(run.diff, self.stored), streamed=False)
+        changes = ChangeSequence(actions, ChangeFactory(run.diff, self.stored), streamed=False)
         outcomes = self._outcomes(run, actions, changes) if actions else []
 
         def results() -> Iterator[Result]:
@@ -337,37 +335,37 @@ class StoreTemplate:
         with run.interruptible():  # as above
             run.note_together(Results({_STATUSES[one]: count for one, count in statuses.items()}, results), done)
 
-    def _outcomes(self, run: Run, actions: Sequence[Action], changes: Sequence[Change]) -> Sequence[Outcome]:
+    def _outcomes(self, run: ApplyRun, actions: Sequence[Action], changes: Sequence[Change]) -> Sequence[Outcome]:
         try:
             outcomes = self.syncer.apply_changes(changes, same=self._same(actions, changes))
             return outcomes if isinstance(outcomes, Outcomes) else list(outcomes)  # they may be looked at much later
         except KeyboardInterrupt as interrupt:
             run.interrupted = True
-            if known := getattr(
+            if outcomes := getattr(
                 interrupt, "outcomes", ()
             ):  # it came with the commit, or after it: nothing can be undone
-                return list(known)
+                return list(outcomes)
             return Outcomes(len(actions), Outcome("undone", "interrupted, and everything rolled back"))
 
     def _same(self, actions: Sequence[Action], changes: Sequence[Change]) -> Same:  # noqa: ARG002 - for subclasses
-        return Stores(self.stored)
+        return StoredValueEquality(self.stored)
 
     def _united(self, actions: Sequence[Action], diff: Diff) -> Sequence[Action]:
         """Return the actions in order; members of an attribute without a table of its own become one update.
 
         In a streamed diff these stand together, object by object.
         """
-        if not is_streamed(diff) and _MEMBERS.isdisjoint(map(attrgetter("verb"), actions)):
+        if not diff.streamed and _MEMBERS.isdisjoint(map(attrgetter("verb"), actions)):
             return actions
-        sides = {one.name: one for one in diff.compared}
+        sides = {one.name: one for one in diff.branch_diffs}
 
         def united(some: Sequence[Action]) -> Iterator[Action]:
-            together = members_together(some)
+            together = member_changes(some)
             for action in some:
-                place = (action.branch, action.idnumber, action.attr)
+                attribute = (action.branch, action.idnumber, action.attr)
                 if action.verb not in _MEMBERS or action.attr in self.stored[action.branch].table.links:
                     yield action
-                elif place in together:
-                    yield whole_update(sides[action.branch], together.pop(place))
+                elif attribute in together:
+                    yield membership_update(sides[action.branch], together.pop(attribute))
 
-        return Streamed(lambda: by_object(actions, united)) if is_streamed(diff) else list(united(actions))
+        return Streamed(lambda: by_object(actions, united)) if diff.streamed else list(united(actions))

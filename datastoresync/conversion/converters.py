@@ -36,25 +36,23 @@ import types
 import typing
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from datetime import date
 from decimal import Decimal
 from enum import Enum
 from itertools import chain, islice, repeat
 from types import MappingProxyType
 from typing import Any, Final, Literal, TypeVar, Union, get_args, get_origin
-from uuid import UUID
 
 import attrs
 
 from datastoresync.conversion.scalars import SCALARS, Column, One, refused
 from datastoresync.errors import DeclarationError
 
-_SHARABLE = frozenset({str, int, date, UUID, type(None)})
+_SHARABLE = frozenset({type(None), *(cls for cls, scalar in SCALARS.items() if scalar.sharable)})
 """Types whose values are the same wherever they are equal, within one type and between any two of them."""
-_FAMILIES: Mapping[type, type] = MappingProxyType(
-    dict.fromkeys((bool, int, float, Decimal), float) | dict.fromkeys((set, frozenset, list), set)
+_FAMILIES: Mapping[type, str] = MappingProxyType(
+    {cls: scalar.family for cls, scalar in SCALARS.items()} | dict.fromkeys((set, frozenset, list), "membership")
 )
-"""Types whose values may be equal to one another, under one of them."""
+"""The families of types: values of one may be equal to one another."""
 
 
 @attrs.frozen(eq=False, repr=False)
@@ -106,7 +104,8 @@ def varied(kinds: Iterable[type]) -> bool:
 
 def scalar_converter(annotation: Any, cls: Any) -> Converter:
     """Return the converter to one of `SCALARS`."""
-    name, one, many = SCALARS[cls]
+    scalar = SCALARS[cls]
+    one, many = scalar.convert, scalar.convert_texts
 
     def column(values: Sequence[Any]) -> Sequence[Any]:
         kinds = set(map(type, values))
@@ -117,14 +116,26 @@ def scalar_converter(annotation: Any, cls: Any) -> Converter:
                 return many(values)
         return each(one, values, kinds)
 
-    return Converter(annotation, name, one, column, frozenset({cls}))
+    return Converter(annotation, scalar.name, one, column, frozenset({cls}))
+
+
+def declared_scalar(converter: Converter) -> str:
+    """Return the name of the scalar type that a converter converts to, None aside; empty if it is none.
+
+    >>> declared_scalar(converter(int | None)), declared_scalar(converter(int | str))
+    ('int', '')
+    """
+    kinds = converter.kinds - {type(None)}
+    scalar = SCALARS.get(next(iter(kinds))) if len(kinds) == 1 else None
+    # A Literal and a class of the user's that is called `date` have other names or types.
+    return scalar.name if scalar and converter.describe.removesuffix(" | None") == scalar.name else ""
 
 
 def choice_converter(
     annotation: Any, describe: str, choices: Sequence[tuple[Any, Any]], cls: Any, names: Mapping[str, Any]
 ) -> Converter:
     """Return a converter to one of several results, each known by a value and perhaps by a name."""
-    through = [SCALARS[kind][1] for kind in dict.fromkeys(type(value) for value, _ in choices) if kind in SCALARS]
+    through = [SCALARS[kind].convert for kind in dict.fromkeys(type(value) for value, _ in choices) if kind in SCALARS]
 
     def readings(value: Any) -> Iterator[Any]:
         yield value

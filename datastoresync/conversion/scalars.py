@@ -1,4 +1,8 @@
-"""One value to one plain type: text, numbers, dates and the like; and many texts at once where that is quicker."""
+"""Scalar types, one row each: what converts to them, what equals them, and what stores and engines make of them.
+
+A type is added in `SCALARS`. Every store and engine then knows it: by a type of its own if it has one and says so (a
+dialect, in its ``column_types``; an engine, in its ``types``), by its text if it does not.
+"""
 
 from __future__ import annotations
 
@@ -14,6 +18,8 @@ from types import MappingProxyType
 from typing import Any
 from uuid import UUID
 
+import attrs
+
 One = Callable[[Any], Any]
 Column = Callable[[Sequence[Any]], Sequence[Any]]
 
@@ -24,14 +30,21 @@ _EXACT = 2**53
 _MOST_DIGITS = 4300
 """Python's own default limit for the digits of an int; a Decimal with a huge exponent would fill the memory."""
 _CLOCK = r"(?:[01]\d|2[0-3]):[0-5]\d(?::[0-5]\d(?:[.,]\d{1,6})?)?(?:Z|[+-]\d\d(?::?\d\d(?::?\d\d(?:\.\d{1,6})?)?)?)?"
-_DATE = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
+_INT_TEXT = "[+-]?[0-9]{1,#}"
+_DECIMAL_TEXT = "[+-]?([0-9]{1,#}([.][0-9]{0,#})?|[.][0-9]{1,#})"
+_FLOAT_TEXT = _DECIMAL_TEXT + "([eE][+-]?[0-9]{1,2})?"
+_DATE_TEXT = "[0-9]{4}-[0-9]{2}-[0-9]{2}"
+_DATETIME_TEXT = _DATE_TEXT + "[T ]([01][0-9]|2[0-3]):[0-5][0-9](:[0-5][0-9]([.][0-9]{1,6})?)?"
+_UUID_TEXT = "[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}|[0-9a-fA-F]{32}"
+_DATE = re.compile(_DATE_TEXT)
 _TIME = re.compile(_CLOCK, re.ASCII)
-_DATETIME = re.compile(rf"\d{{4}}-\d\d-\d\d[T ]{_CLOCK}", re.ASCII)
-_UUID = re.compile(r"[0-9a-fA-F]{8}(-?)[0-9a-fA-F]{4}\1[0-9a-fA-F]{4}\1[0-9a-fA-F]{4}\1[0-9a-fA-F]{12}")
-_TRUTHS = MappingProxyType(
+_DATETIME = re.compile(rf"{_DATE_TEXT}[T ]{_CLOCK}", re.ASCII)
+_UUID = re.compile(_UUID_TEXT)
+BOOLEAN_TEXTS: Mapping[str, bool] = MappingProxyType(
     dict.fromkeys(("true", "t", "yes", "y", "on", "1"), True)
     | dict.fromkeys(("false", "f", "no", "n", "off", "0"), False)
 )
+"""The truth values that texts stand for, in lower case."""
 
 
 def _shown(value: Any) -> str:
@@ -144,7 +157,7 @@ def _bool(value: Any) -> bool:
     if isinstance(value, bool):
         return value
     if isinstance(value, str):
-        truth = _TRUTHS.get(value.lower())
+        truth = BOOLEAN_TEXTS.get(value.lower())
         if truth is not None:
             return truth
     elif _is_int(value) and value in (0, 1):
@@ -169,6 +182,12 @@ def _decimal(value: Any) -> Decimal:
     else:
         reason = f"{type(value).__name__} is not accepted"
     raise refused(value, "a Decimal", reason)
+
+
+def _decimal_of_text(text: str) -> Decimal:
+    if not isinstance(text, str):  # Decimal takes more than that
+        raise TypeError
+    return Decimal(text)
 
 
 def _decimals(texts: Sequence[str]) -> list[Decimal]:
@@ -244,19 +263,141 @@ def _bytes(value: Any) -> bytes:
     raise refused(value, "bytes", "only bytes, bytearray and memoryview")
 
 
-SCALARS: Mapping[Any, tuple[str, One, Column | None]] = MappingProxyType(
-    {
-        str: ("str", _str, None),
-        int: ("int", _int, _ints),
-        float: ("float", _float, _floats),
-        bool: ("bool", _bool, None),
-        Decimal: ("Decimal", _decimal, _decimals),
-        date: ("date", _date, _dates),
-        datetime: ("datetime", _datetime, None),
-        time: ("time", _time, None),
-        timedelta: ("timedelta", _timedelta, None),
-        UUID: ("UUID", _uuid, None),
-        bytes: ("bytes", _bytes, None),
-    }
+@attrs.frozen(eq=False)
+class ScalarType:
+    """A scalar type, as converters, comparisons, stores and engines know it.
+
+    Args:
+        cls: The type in Python.
+        convert: Converts one value, or raises `ValueError` with the reason.
+        convert_texts: Converts many texts quickly, and may fail without saying why.
+        family: The name of the types whose values its values may be equal to.
+        kinds: What engines call columns whose values are of this type as they are.
+        to_text: The canonical text, for stores that have no type for it; None if they refuse it.
+        from_text: Reads that text.
+        json_tag: The key of the JSON object that holds that text; empty if JSON has a form of its own for it.
+        arrow: The alias of its type in Arrow, without the digits of a decimal; empty if Arrow holds its text.
+        text_pattern: A regular expression, the same for Python, RE2 and Java, of texts that are surely converted; there
+            may be no such day. ``#`` is the number of digits that an engine takes. None if there is no saying.
+        sharable: Whether equal values of this type, and of all other such types, are the same value.
+    """
+
+    cls: type
+    convert: One
+    convert_texts: Column | None = None
+    family: str = attrs.field(kw_only=True)
+    kinds: tuple[str, ...] = attrs.field(kw_only=True)
+    to_text: Callable[[Any], str] | None = attrs.field(default=None, kw_only=True)
+    from_text: Callable[[str], Any] | None = attrs.field(default=None, kw_only=True)
+    json_tag: str = attrs.field(default="", kw_only=True)
+    arrow: str = attrs.field(default="", kw_only=True)
+    text_pattern: str | None = attrs.field(default=None, kw_only=True)
+    sharable: bool = attrs.field(default=False, kw_only=True)
+
+    @property
+    def name(self) -> str:
+        """What declarations and messages call it."""
+        return self.cls.__name__
+
+    def pattern(self, digits: int = 18) -> str:
+        """Return the regular expression of texts that are surely converted, for numbers of at most so many digits."""
+        assert self.text_pattern is not None
+        return self.text_pattern.replace("#", str(digits))
+
+
+_isoformat: Callable[[Any], str] = operator.methodcaller("isoformat")
+_TYPES = (
+    ScalarType(str, _str, family="str", kinds=("text",), arrow="string", to_text=str.__str__, sharable=True),
+    ScalarType(bool, _bool, family="number", kinds=("bool",), arrow="bool", text_pattern="|".join(BOOLEAN_TEXTS)),
+    ScalarType(
+        int,
+        _int,
+        _ints,
+        family="number",
+        kinds=("int",),
+        arrow="int64",
+        to_text=str,
+        text_pattern=_INT_TEXT,
+        sharable=True,
+    ),
+    ScalarType(
+        float,
+        _float,
+        _floats,
+        family="number",
+        kinds=("float",),
+        arrow="float64",
+        to_text=str,
+        text_pattern=_FLOAT_TEXT,
+    ),
+    ScalarType(
+        Decimal,
+        _decimal,
+        _decimals,
+        family="number",
+        kinds=("decimal",),
+        arrow="decimal",
+        to_text=str,
+        from_text=_decimal_of_text,
+        json_tag="$decimal",
+        text_pattern=_DECIMAL_TEXT,
+    ),
+    ScalarType(
+        datetime,
+        _datetime,
+        family="datetime",
+        kinds=("timestamp", "instant"),
+        arrow="timestamp[us]",
+        to_text=_isoformat,
+        from_text=datetime.fromisoformat,
+        json_tag="$datetime",
+        text_pattern=_DATETIME_TEXT,
+    ),
+    ScalarType(
+        date,
+        _date,
+        _dates,
+        family="date",
+        kinds=("date",),
+        arrow="date32",
+        to_text=_isoformat,
+        from_text=date.fromisoformat,
+        json_tag="$date",
+        text_pattern=_DATE_TEXT,
+        sharable=True,
+    ),
+    ScalarType(
+        time,
+        _time,
+        family="time",
+        kinds=("time",),
+        arrow="time64[us]",
+        to_text=_isoformat,
+        from_text=time.fromisoformat,
+        json_tag="$time",
+    ),
+    ScalarType(timedelta, _timedelta, family="timedelta", kinds=("timedelta",), arrow="duration[us]"),
+    ScalarType(
+        UUID,
+        _uuid,
+        family="UUID",
+        kinds=("uuid",),
+        to_text=str,
+        from_text=UUID,
+        json_tag="$uuid",
+        text_pattern=_UUID_TEXT,
+        sharable=True,
+    ),
+    ScalarType(bytes, _bytes, family="bytes", kinds=("bytes",), arrow="binary"),
 )
-"""The name, the conversion of one value, and the quick one of many texts, which may fail without saying why."""
+
+SCALARS: Mapping[Any, ScalarType] = MappingProxyType({scalar.cls: scalar for scalar in _TYPES})
+"""All of them by their Python type, a type that is derived from another one before it."""
+KINDS: Mapping[str, ScalarType] = MappingProxyType({kind: scalar for scalar in _TYPES for kind in scalar.kinds})
+"""The types of the values of columns, by what engines call these."""
+
+
+def scalar_of(value: Any) -> ScalarType | None:
+    """Return the type that a value, or the class that its own is derived from, is of; None for anything else."""
+    found = SCALARS.get(type(value))
+    return found or next((scalar for scalar in _TYPES if isinstance(value, scalar.cls)), None)

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from importlib import import_module
 from itertools import chain, count
 from operator import itemgetter
 from typing import Any
 
 import attrs
 
-from datastoresync.diffing.compare import Block, Candidates, InMemoryEngine, in_blocks
+from datastoresync.diffing.compare import Block, Candidates, InMemoryEngine, read_columns
 from datastoresync.diffing.side import Side
 from datastoresync.engines.duckdb.connection import DuckDB
-from datastoresync.engines.duckdb.relation import LocalRelation
-from datastoresync.engines.duckdb.spool import Spool
-from datastoresync.engines.relation import CannotPushDown, Compared, Rows, Work
+from datastoresync.engines.duckdb.join import JoinedRelation
+from datastoresync.engines.duckdb.parquet import Spool
+from datastoresync.engines.relation import CannotPushDown, Compared, ComparedApart, Rows, Work
 from datastoresync.engines.table import TableObjects
 from datastoresync.printing.text import counted
 from datastoresync.syncers.records import Columns, Records
@@ -118,7 +117,7 @@ class _Found(Candidates):
         names = left.attributes
         if self.made is None or left.overrides or right.overrides or not all(made.has(names) for made in self.made):
             return super().read(left, right)
-        return in_blocks(names, self, *(made.reader(names) for made in self.made))
+        return read_columns(names, self, *(made.reader(names) for made in self.made))
 
 
 def _known(keys: Sequence[Any], made: _Made) -> Iterator[tuple[Any, Any]]:
@@ -172,7 +171,7 @@ def _kept(table: TableObjects, rows: Rows, duckdb: DuckDB) -> TableObjects | Non
     from datastoresync.engines.duckdb.parquet import ColumnarRelation
 
     records = Records(table.relation.columns, chain([first], rows), lambda index: f"row {index + 1}")
-    relation = ColumnarRelation.of_records(duckdb, records, table.plain_layout)
+    relation = ColumnarRelation.of_records(duckdb, records, table.plain_schema)
     return table.over(relation)
 
 
@@ -303,7 +302,7 @@ class _Passing:
         self.differing = 0
         self.streamed = False
         # What is carried out of a stream is not taken in one by one: the destination must be able to import it.
-        self._may_stream = right.folded_all is not None and not left.children and not right.children
+        self._may_stream = right.expire is not None and not left.children and not right.children
 
     def look(self, objects: dict[Any, Any]) -> None:
         """Compare some objects of the table with their partners."""
@@ -392,9 +391,6 @@ class _StreamJoin(Candidates):
         return ((key, item) for key, item in table.pairs() if key not in both)
 
 
-_SERVED = "postgresql"
-
-
 class TableEngine:
     """Finds the rows that differ where they are, and makes objects of them.
 
@@ -403,13 +399,13 @@ class TableEngine:
     both sides are brought into memory.
 
     Args:
-        duckdb: How the embedded engine runs.
+        duckdb: How the embedded engine runs; options of another engine, and None, stand for the usual.
     """
 
     name = "table"
 
-    def __init__(self, duckdb: DuckDB) -> None:
-        self.bringer = Spool(duckdb)
+    def __init__(self, duckdb: DuckDB | None = None) -> None:
+        self.bringer = Spool(duckdb if isinstance(duckdb, DuckDB) else DuckDB())
 
     def candidates(self, left: Side, right: Side) -> Candidates:
         """Return where the two sides may differ."""
@@ -426,7 +422,7 @@ class TableEngine:
         try:
             found = self._in_place(lefts, rights, work)
         except CannotPushDown as reason:
-            if isinstance(lefts.relation, LocalRelation) and isinstance(rights.relation, LocalRelation):
+            if isinstance(lefts.relation, JoinedRelation) and isinstance(rights.relation, JoinedRelation):
                 raise
             found = self._brought_together(lefts, rights, work, [str(reason)])
         return _with_overridden(found, left, right, lefts, rights)
@@ -437,31 +433,29 @@ class TableEngine:
             return self._brought_together(lefts, rights, work, [])
         if mine.place == theirs.place:
             compared = mine.differing(theirs, work)
-        elif mine.engine == theirs.engine == _SERVED:
-            # It needs SQLAlchemy, which is there where such relations are.
-            compared = import_module("datastoresync.engines.postgresql.served").differing_far_apart(mine, theirs, work)
+        elif mine.engine == theirs.engine and isinstance(mine, ComparedApart):
+            compared = mine.differing_apart(theirs, work)
         else:
             return self._brought_together(lefts, rights, work, [])
         return paired(lefts, rights, compared, mine.engine, duckdb=self.bringer.duckdb)
 
     def _brought_together(self, lefts: TableObjects, rights: TableObjects, work: Work, notes: list[str]) -> Candidates:
         """Compare files that have all rows, with everything that is compared as columns."""
-        from datastoresync.engines.duckdb.properties import check_properties, derived, read_alike  # it needs pyarrow
+        from datastoresync.engines.duckdb.properties import follow_columns, with_properties  # it needs pyarrow
 
         tables = (lefts, rights)
         locals_ = [self._local(table, notes) for table in tables]
         lacking = [_lacking(table, work) for table in tables]
-        read = read_alike(lefts, rights, lacking[0]) if lacking[0] and lacking[0] == lacking[1] else None
-        if read is not None:
-            check_properties(lefts, locals_[0], lacking[0], read)
-            notes += [f"{_computed(name, locals_[0])}, and alike wherever {', '.join(read)} is" for name in lacking[0]]
+        if lacking[0] and lacking[0] == lacking[1] and follow_columns(tables, locals_, lacking[0]):
+            notes += [f"{name}: compared in Python where a column differs" for name in lacking[0]]
             names = [name for name in work.attributes if name not in lacking[0]]
-            work = attrs.evolve(work, attributes=list(dict.fromkeys([*names, *read])))
+            work = attrs.evolve(work, attributes=names, identical=locals_[0].columns)
         else:
-            for place, table in enumerate(tables):
-                if lacking[place]:
-                    notes += [_computed(name, locals_[place]) for name in lacking[place]]
-                    locals_[place] = derived(table, locals_[place], lacking[place])
+            for side, table in enumerate(tables):
+                if lacking[side]:
+                    rows = counted(locals_[side].count, "row")
+                    notes += [f"{name}: computed in Python for {rows}" for name in lacking[side]]
+                    locals_[side] = with_properties(table, locals_[side], lacking[side])
         mine, theirs = locals_
         compared = mine.differing(theirs, work)
         compared = attrs.evolve(
@@ -472,16 +466,12 @@ class TableEngine:
         )
         return paired(lefts, rights, compared, mine.engine, duckdb=self.bringer.duckdb)
 
-    def _local(self, table: TableObjects, notes: list[str]) -> LocalRelation:
+    def _local(self, table: TableObjects, notes: list[str]) -> JoinedRelation:
         bringer = table.engine.bringer if isinstance(table.engine, TableEngine) else self.bringer
-        local = bringer.local(table.relation, table.plain_layout)
+        local = bringer.local(table.relation, table.plain_schema)
         if local is not table.relation:
             notes.append(f"{counted(local.count, 'row')} came from {table.relation.engine}")
         return local
-
-
-def _computed(name: str, relation: LocalRelation) -> str:
-    return f"{name}: computed in Python for {counted(relation.count, 'row')}"
 
 
 def _lacking(table: TableObjects, work: Work) -> list[str]:
@@ -512,7 +502,7 @@ def _in_memory(left: Side, right: Side, lefts: TableObjects, rights: TableObject
     found = memory.candidates(attrs.evolve(left, objects=ones), attrs.evolve(right, objects=others))
     lefts.recall({key: ones[key] for key in (*found.new, *(pair[0] for pair in found.pairs))}, absent=found.old)
     rights.recall({key: others[key] for key in (*found.old, *(pair[0] for pair in found.pairs))}, absent=found.new)
-    return attrs.evolve(found, why=f"everything became objects: {reason}", engine=memory.name)
+    return attrs.evolve(found, reason=f"everything became objects: {reason}", engine=memory.name)
 
 
 def _of_table(table: TableObjects, chunks: Rows) -> Rows:
@@ -522,5 +512,5 @@ def _of_table(table: TableObjects, chunks: Rows) -> Rows:
 
 
 def _converters(table: TableObjects) -> Mapping[str, Any]:
-    fields = table.layout.fields or {}
+    fields = table.schema.fields or {}
     return {name: field.converter for name, field in fields.items()}

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Hashable, Iterator, Mapping, Sequence
-from typing import Any, Protocol
+import copy
+from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping, Sequence
+from typing import Any, Protocol, Self, runtime_checkable
 
 import attrs
 
-from datastoresync.syncers.records import Columns
+from datastoresync.conversion.schema import Schema
+from datastoresync.syncers.changes import Table
+from datastoresync.syncers.records import Columns, Records
 
 CHUNK = 8192
 """Rows that are handed on at a time."""
@@ -17,6 +20,42 @@ DISTINCT = 10_000
 
 class CannotPushDown(Exception):  # noqa: N818 - a signal between engines, which never reaches the user
     """An engine cannot do as the in-memory one does; the message says why in a few words, for `explain`."""
+
+
+@attrs.frozen(eq=False)
+class BranchDescription:
+    """What an import and the engines know of a branch.
+
+    Args:
+        name: Its full name, for messages: ``source.users``.
+        object_class: The class of its objects.
+        schema_of: Returns the schema of a class; it is asked late, when the annotations of the class can be resolved.
+        attach: Tells objects that they are in the branch.
+        table: Where a syncer keeps the objects.
+        engine: Which engine is wanted; see `engines.select`.
+    """
+
+    name: str
+    object_class: type[Any]
+    schema_of: Callable[[type[Any]], Schema]
+    attach: Callable[[Iterable[Any]], None]
+    table: Table
+    engine: Any = "auto"
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        """Return the description of the copy of the branch."""
+        return attrs.evolve(self, attach=copy.deepcopy(self.attach, memo))
+
+    @property
+    def schema(self) -> Schema:
+        """The schema of the objects."""
+        return self.schema_of(self.object_class)
+
+    @property
+    def columns(self) -> list[str] | None:
+        """The attributes that a store is asked for: those declared, or None for all."""
+        fields = self.schema.fields
+        return None if fields is None else list(fields)
 
 
 @attrs.frozen
@@ -46,7 +85,7 @@ class Relation(Protocol):
     """
 
     engine: str
-    """What `explain` calls it: ``duckdb``, ``postgresql``, ``spark``."""
+    """The name of its engine, as `explain` gives it."""
     place: Hashable
     """Relations of equal places can be compared where they are."""
     columns: tuple[str, ...]
@@ -75,6 +114,62 @@ class Relation(Protocol):
         ...
 
 
+@runtime_checkable
+class ComparedApart(Protocol):
+    """A relation that can be compared with one of its engine in another place."""
+
+    def differing_apart(self, other: Any, work: Work) -> Compared:
+        """Compare with a relation of the same engine in another place."""
+        ...
+
+
+class SourceEngine:
+    """What an engine registers in `engines.select`: which sources it takes, and how they are opened."""
+
+    name: str
+    """What `explain` calls it."""
+    asked: str
+    """What a user calls it, as ``engine=…`` of a branch or a tree."""
+    options: type[Any] | None = None
+    """The class of its options, which may be given in the place of its name."""
+    example: str = ""
+    """How these are written, for messages."""
+    sources: tuple[type[Any], ...] = ()
+    """Types of the sources that it takes, or of the source infos of records that it takes."""
+    frames: str = ""
+    """The beginning of the names of the modules whose classes called ``DataFrame`` it takes."""
+
+    def takes(self, source: Any) -> bool:
+        """Say whether the engine is for a source, without importing anything."""
+        if isinstance(source.source_info if isinstance(source, Records) else source, self.sources):
+            return True
+        return bool(self.frames) and any(
+            cls.__name__ == "DataFrame" and cls.__module__.startswith(self.frames) for cls in type(source).__mro__
+        )
+
+    def is_large(self, source: Any) -> bool:  # noqa: ARG002 - most say it without a look
+        """Say whether objects would cost more than a table, or `relation` says whether they would."""
+        return True
+
+    def relation(self, source: Any, branch: BranchDescription, options: Any, *, automatic: bool) -> Relation | None:
+        """Return the rows of a source as a relation; None if there are few of them.
+
+        Args:
+            source: A source that the engine takes.
+            branch: The branch that is imported.
+            options: Options of the engine, or None.
+            automatic: Whether no engine was asked for.
+
+        Raises:
+            CannotPushDown: with the reason why it must become objects.
+        """
+        raise NotImplementedError
+
+    def records(self, source: Any) -> Any:
+        """Return what an import row by row reads instead of a source."""
+        return source
+
+
 Rows = Iterator[Columns]
 
 
@@ -86,11 +181,13 @@ class Work:
         attributes: The names of the attributes, all of them columns of both relations.
         left: How the source's values are converted, by attribute, with the identifiers: see `importing.convert`.
         right: How the destination's are.
+        identical: Columns of both relations whose values must be the same, not just equal.
     """
 
     attributes: Sequence[str]
     left: Mapping[str, Any]
     right: Mapping[str, Any]
+    identical: Sequence[str] = ()
 
 
 @attrs.frozen(eq=False)

@@ -1,132 +1,75 @@
-"""Selection of the engine for the rows of a branch: whether they stay where they are, and which relation opens them."""
+"""Selection of the engine for the rows of a branch: whether they stay where they are, and which relation opens them.
+
+To add an engine, write a folder whose ``__init__`` has a `SourceEngine` called ``ENGINE``, and name it in `ENGINES`.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import attrs
-
-from datastoresync.engines.duckdb.connection import DuckDB
-from datastoresync.engines.duckdb.csv import DelimitedRelation, Unreadable, reread
-from datastoresync.engines.engine import TableEngine
-from datastoresync.engines.relation import CannotPushDown, Relation
-from datastoresync.engines.spark.dataframe import is_spark
-from datastoresync.engines.table import TableObjects
+from datastoresync.conversion.schema import Schema
+from datastoresync.engines import duckdb, postgresql, spark
+from datastoresync.engines.relation import BranchDescription, CannotPushDown, SourceEngine
 from datastoresync.errors import DeclarationError
-from datastoresync.syncers.arrow import ArrowStream, is_arrow
-from datastoresync.syncers.source_info import LARGE, DelimitedFiles, ParquetFiles, StoredRows
 
-_NAMES = ("auto", "memory", "duckdb", "database", "spark")
+if TYPE_CHECKING:
+    from datastoresync.engines.table import TableObjects
+
+ENGINES: tuple[SourceEngine, ...] = (duckdb.ENGINE, postgresql.ENGINE, spark.ENGINE)
+"""The registered engines: of those that take a source, the first one has it."""
+
+_AUTO, _MEMORY = "auto", "memory"
 
 
-@attrs.frozen
-class Choice:
-    """Which engine is wanted.
+def engine_of(source: Any) -> SourceEngine | None:
+    """Return the engine that takes a source, without importing its library; None if there is none."""
+    return next((engine for engine in ENGINES if engine.takes(source)), None)
+
+
+def options_of(engine: Any) -> Any:
+    """Return the options of an engine, given what stands for it; None for its usual ones.
 
     Args:
-        name: ``auto``, ``memory``, ``duckdb``, ``database`` or ``spark``.
-        duckdb: How DuckDB runs, if it does.
-    """
-
-    name: str = "auto"
-    duckdb: DuckDB = attrs.field(factory=DuckDB)
-
-
-def choice_of(engine: Any) -> Choice:
-    """Return the choice that a name or an engine's settings stand for.
+        engine: A name, or options.
 
     Raises:
         DeclarationError: if there is no such engine.
     """
-    if isinstance(engine, DuckDB):
-        return Choice("duckdb", engine)
-    if engine not in _NAMES:
-        message = f"engine is one of {', '.join(map(repr, _NAMES))}, or DuckDB(memory_limit=…) (got {engine!r})"
+    if any(known.options is not None and isinstance(engine, known.options) for known in ENGINES):
+        return engine
+    names = [_AUTO, _MEMORY, *(known.asked for known in ENGINES)]
+    if engine not in names:
+        examples = [known.example for known in ENGINES if known.example]
+        message = f"engine is one of {', '.join(map(repr, names))}, or {', or '.join(examples)} (got {engine!r})"
         raise DeclarationError(message)
-    return Choice(engine)
+    return None
 
 
-def open_table(source: Any, layout: Any, choice: Choice, branch: Any) -> TableObjects | None:
+def open_table(source: Any, branch: BranchDescription) -> TableObjects | None:
     """Return the objects of a source that stays a table; None if it is too small for that.
 
     Args:
         source: What an importer reads.
-        layout: The class of the objects.
-        choice: Which engine is wanted.
-        branch: Whose objects they are.
+        branch: The branch that is imported.
 
     Raises:
         CannotPushDown: with the reason why it must become objects.
     """
-    check_layout(layout)
-    relation: Relation | None
-    if is_spark(source):
-        relation = _on_a_cluster(source, layout, branch.full_name)
-    elif isinstance(source, StoredRows):
-        relation = _stored(source, layout, choice)
-    else:
-        if not DuckDB.available() and choice.name == "auto":
-            raise CannotPushDown("DuckDB is not installed: pip install 'datastoresync[duckdb]'")
-        relation = _local(source, layout, choice)
-    return None if relation is None else TableObjects(relation, layout, branch, TableEngine(choice.duckdb))
+    from datastoresync.engines.engine import TableEngine  # most imports are small, and need none
+    from datastoresync.engines.table import TableObjects
+
+    options = options_of(branch.engine)
+    check_schema(branch.schema)
+    engine = engine_of(source)
+    if engine is None:
+        raise CannotPushDown("its rows come from Python")
+    relation = engine.relation(source, branch, options, automatic=branch.engine == _AUTO)
+    return None if relation is None else TableObjects(relation, branch, TableEngine(options))
 
 
-def check_layout(layout: Any) -> None:
+def check_schema(schema: Schema) -> None:
     """Raise `CannotPushDown` if the class of the objects can only be filled in Python."""
-    if layout.through_init:
-        raise CannotPushDown(f"{layout.cls.__name__} makes its objects by code of its own")
-    if layout.memberships:
-        raise CannotPushDown(f"{', '.join(sorted(layout.memberships))} of {layout.cls.__name__} is a membership")
-
-
-def check_columns(columns: Collection[str], layout: Any) -> None:
-    """Raise `CannotPushDown` unless there is just what a class needs; what is wrong, the in-memory engine says."""
-    if any(name.startswith("__") for name in columns):
-        raise CannotPushDown("a column has a name of Python's own")
-    if layout.fields is not None:
-        if not set(columns) <= set(layout.fields):
-            raise CannotPushDown("there are columns that the class does not declare")
-        return
-    if len(set(columns)) < len(columns) or not set(layout.identifiers) <= set(columns):
-        raise CannotPushDown("the columns are not those that the class needs")
-    taken = [name for name in columns if hasattr(type(getattr(layout.cls, name, None)), "__set__")]
-    if taken:
-        raise CannotPushDown(f"{', '.join(taken)} of {layout.cls.__name__} is computed, and a column")
-
-
-def _on_a_cluster(frame: Any, layout: Any, name: str) -> Relation:
-    # Few have one.
-    from datastoresync.engines.spark.relation import SparkRelation
-
-    return SparkRelation(frame, layout, name=name)
-
-
-def _stored(origin: StoredRows, layout: Any, choice: Choice) -> Relation | None:
-    # It needs SQLAlchemy.
-    from datastoresync.engines.postgresql.relation import open_large
-
-    return open_large(origin, layout, LARGE if choice.name == "auto" else 0)
-
-
-def _local(source: Any, layout: Any, choice: Choice) -> Relation:
-    if isinstance(source, ArrowStream):
-        from datastoresync.engines.duckdb.spool import stream_relation  # it needs pyarrow
-
-        check_columns(source.schema.names, layout)
-        return stream_relation(choice.duckdb, source, layout)
-    origin = None if is_arrow(source) else getattr(source, "origin", None)
-    if isinstance(origin, DelimitedFiles):
-        check_columns(origin.files[0].columns, layout)
-        try:
-            return DelimitedRelation(choice.duckdb, origin, layout)
-        except Unreadable:
-            from datastoresync.engines.duckdb.parquet import ColumnarRelation  # it needs pyarrow
-
-            return ColumnarRelation.of_records(choice.duckdb, reread(origin), layout)
-    if isinstance(origin, ParquetFiles):
-        from datastoresync.engines.duckdb.parquet import ColumnarRelation  # as above
-
-        check_columns(origin.files[0].columns, layout)
-        return ColumnarRelation.of_files(choice.duckdb, origin, layout)
-    raise CannotPushDown("its rows come from Python")
+    if schema.through_init:
+        raise CannotPushDown(f"{schema.cls.__name__} makes its objects by code of its own")
+    if schema.memberships:
+        raise CannotPushDown(f"{', '.join(sorted(schema.memberships))} of {schema.cls.__name__} is a membership")

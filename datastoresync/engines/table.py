@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import operator
 from collections import deque
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from itertools import chain, compress, count, repeat
 from threading import RLock
@@ -15,37 +15,40 @@ from weakref import ref
 import attrs
 from sortedcontainers import SortedDict
 
+from datastoresync.conversion.schema import Schema
 from datastoresync.diffing.compare import Engine
-from datastoresync.engines.relation import CannotPushDown, Page, Relation
+from datastoresync.engines.relation import BranchDescription, CannotPushDown, Page, Relation
 from datastoresync.syncers.records import Columns
 
 
-def watched(cls: Any) -> Any:
-    """Return a class like this one whose objects tell their branch when an attribute is set.
+def tracked_class(cls: Any, changed: Callable[[Any, Any], None]) -> Any:
+    """Return a class like this one whose objects tell when one of their attributes is set or deleted.
 
     Others need not pay for that: objects in memory are the only ones there are of their key.
 
+    Args:
+        cls: The class.
+        changed: Called with the key and the object.
+
     Raises:
-        CannotPushDown: if the class does something of its own when there is another class like it, or if nobody can see
-            which of its objects somebody still has.
+        CannotPushDown: if the class does something of its own when a class is derived from it, or its objects take no
+            weak references.
     """
-    if "__init_subclass__" in {name for base in cls.__mro__[:-1] for name in vars(base)}:
-        reason = f"{cls.__name__} has an __init_subclass__"
-        raise CannotPushDown(reason)
-    slots = () if cls.__weakrefoffset__ else ("__weakref__",)
-    if slots and not hasattr(cls, "__attrs_attrs__"):
-        reason = f"objects of {cls.__name__} take no weak references"
-        raise CannotPushDown(reason)
+    _check_derivable(cls)
 
     def set_and_tell(self: Any, name: str, value: Any) -> None:
         key = _key(self)
         cls.__setattr__(self, name, value)
-        _tell(self, key, name)
+        tell(self, key, name)
 
     def delete_and_tell(self: Any, name: str) -> None:
         key = _key(self)
         cls.__delattr__(self, name)
-        _tell(self, key, name)
+        tell(self, key, name)
+
+    def tell(item: Any, key: Any, name: str) -> None:
+        if key is not None and name != "__branch__":
+            changed(key, item)
 
     def copied(self: Any) -> Any:
         made = object.__new__(cls)
@@ -72,7 +75,7 @@ def watched(cls: Any) -> Any:
         return _blank, (cls,), made.__getstate__()
 
     namespace = {
-        "__slots__": slots,
+        "__slots__": () if cls.__weakrefoffset__ else ("__weakref__",),
         "__new__": made_plain,
         "__setattr__": set_and_tell,
         "__delattr__": delete_and_tell,
@@ -87,8 +90,17 @@ def watched(cls: Any) -> Any:
     return type.__new__(type(cls), cls.__name__, (cls,), namespace)
 
 
-def watch(objects: Sequence[Any], cls: Any) -> None:
-    """Make objects of a class those of the class that `watched` gave for it."""
+def _check_derivable(cls: Any) -> None:
+    if "__init_subclass__" in {name for base in cls.__mro__[:-1] for name in vars(base)}:
+        reason = f"{cls.__name__} has an __init_subclass__"
+        raise CannotPushDown(reason)
+    if not cls.__weakrefoffset__ and not hasattr(cls, "__attrs_attrs__"):
+        reason = f"objects of {cls.__name__} take no weak references"
+        raise CannotPushDown(reason)
+
+
+def track(objects: Sequence[Any], cls: Any) -> None:
+    """Make objects of a class those of the class that `tracked_class` gave for it."""
     deque(map(object.__dict__["__class__"].__set__, objects, repeat(cls)), maxlen=0)
 
 
@@ -113,12 +125,6 @@ def _key(item: Any) -> Any:
         return key_of(item)
     except AttributeError:
         return None
-
-
-def _tell(item: Any, key: Any, name: str) -> None:
-    keep = getattr(getattr(getattr(item, "__branch__", None), "contents", None), "keep", None)
-    if keep is not None and key is not None and name != "__branch__":
-        keep(key, item)
 
 
 def _stored(item: Any) -> list[str]:
@@ -220,18 +226,17 @@ class TableObjects(Mapping[Any, Any]):
 
     Args:
         relation: The rows.
-        layout: What to make of them.
-        branch: Whose objects they are.
+        branch: The branch that has the objects.
         engine: Compares it with others.
-        living: The objects that somebody has of the same rows.
+        whole: The table that these are some rows of, if they are kept apart.
     """
 
     def __init__(
-        self, relation: Relation, layout: Any, branch: Any, engine: Engine, *, living: IdentityMap | None = None
+        self, relation: Relation, branch: BranchDescription, engine: Engine, *, whole: TableObjects | None = None
     ) -> None:
         self.relation = relation
-        self.plain_layout = layout
-        self.layout = attrs.evolve(layout, cls=watched(layout.cls))
+        self.plain_schema: Schema = branch.schema
+        self.schema: Schema = self.tracked_schema() if whole is None else whole.schema
         self.engine = engine
         self.changed: SortedDict = SortedDict()
         self.gone: set[Any] = set()
@@ -241,7 +246,7 @@ class TableObjects(Mapping[Any, Any]):
         self._page: dict[Any, Any] = {}
         self._sample: dict[str, Any] | None = None
         self._branch = branch
-        self._living = IdentityMap() if living is None else living
+        self.identity_map: IdentityMap = IdentityMap() if whole is None else whole.identity_map
         self._ahead = ReadAhead()
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
@@ -250,16 +255,27 @@ class TableObjects(Mapping[Any, Any]):
         memo[id(self)] = made
         vars(made).update(
             recent={},
-            _living=IdentityMap(),
+            identity_map=IdentityMap(),
             _ahead=ReadAhead(),
             _page={},
             _there=set(self._there),
             gone=set(self.gone),
             absent=set(self.absent),
             _branch=copy.deepcopy(self._branch, memo),
+            schema=made.tracked_schema(),
         )
         made.changed = copy.deepcopy(self.changed, memo)  # objects that have the copy of the branch
         return made
+
+    def tracked_schema(self) -> Schema:
+        """Return a schema whose objects tell this table of changes, and do not keep it alive."""
+        table = ref(self)
+
+        def changed(key: Any, item: Any) -> None:
+            if (alive := table()) is not None:
+                alive.keep(key, item)
+
+        return attrs.evolve(self.plain_schema, cls=tracked_class(self.plain_schema.cls, changed))
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -282,13 +298,13 @@ class TableObjects(Mapping[Any, Any]):
     @property
     def sample_key(self) -> Any:
         """A key that tells the type of all of them; None if there is none."""
-        parts = [self.sample.get(name) for name in self.layout.identifiers]
+        parts = [self.sample.get(name) for name in self.schema.identifiers]
         return parts[0] if len(parts) == 1 else tuple(parts)
 
     # From rows to objects.
 
     def _converted(self, name: str, column: Sequence[Any]) -> Sequence[Any]:
-        fields = self.layout.fields
+        fields = self.schema.fields
         converter = None if fields is None else fields[name].converter
         return column if converter is None or converter.identity else converter.column(column)
 
@@ -298,22 +314,31 @@ class TableObjects(Mapping[Any, Any]):
         That is the values of their columns; None if somebody had one, or the class may give others than it got.
         """
         names = self.relation.columns
-        converted = [self._converted(name, column) for name, column in zip(names, columns, strict=True)]
-        parts = [converted[names.index(name)] for name in self.layout.identifiers]
+        converted = self._convert(columns)
+        parts = [converted[names.index(name)] for name in self.schema.identifiers]
         keys: Sequence[Any] = parts[0] if len(parts) == 1 else list(zip(*parts, strict=True))
-        if self.layout.open:  # of a class whose attributes are set one by one, which others need not be told
-            objects: list[Any] = self.plain_layout.make(names, converted, len(keys))
-            watch(objects, self.layout.cls)
+        if self.schema.open:  # of a class whose attributes are set one by one, which others need not be told
+            objects: list[Any] = self.plain_schema.make(names, converted, len(keys))
+            track(objects, self.schema.cls)
         else:
-            objects = self.layout.make(names, converted, len(keys))
-        self.layout.attach(objects, self._branch)
-        had = self._living.unite(keys, objects)
+            objects = self.schema.make(names, converted, len(keys))
+        self._branch.attach(objects)
+        had = self.identity_map.unite(keys, objects)
         return keys, objects, None if had or not self._transparent else converted
+
+    def loose(self, columns: Columns) -> list[Any]:
+        """Return new objects of a chunk of rows, to be looked at and thrown away: no changes of them are noted."""
+        objects: list[Any] = self.plain_schema.make(self.relation.columns, self._convert(columns), len(columns[0]))
+        self._branch.attach(objects)
+        return objects
+
+    def _convert(self, columns: Columns) -> list[Sequence[Any]]:
+        return [self._converted(name, column) for name, column in zip(self.relation.columns, columns, strict=True)]
 
     @property
     def _transparent(self) -> bool:
         """Whether objects give back what they got."""
-        cls = self.plain_layout.cls
+        cls: Any = self.plain_schema.cls
         return cls.__setattr__ is object.__setattr__ and cls.__getattribute__ is object.__getattribute__
 
     def _of(self, chunks: Iterator[Columns]) -> Iterator[tuple[Any, Any]]:
@@ -339,7 +364,7 @@ class TableObjects(Mapping[Any, Any]):
             return self.changed[key]
         if key in self.gone or key in self.absent:
             raise KeyError(key)
-        found = self._living.get(key)
+        found = self.identity_map.get(key)
         if found is not None:
             self._ahead.answered += 1
             return found
@@ -347,7 +372,7 @@ class TableObjects(Mapping[Any, Any]):
         chunks = self.relation.find([key]) if rows == 1 else self.relation.rows(Page(start=key, limit=rows))
         made = dict(self._of(chunks))
         if rows == 1:
-            self._living.hold(made.values())
+            self.identity_map.hold(made.values())
         self._page = made if rows > 1 else {}
         return made[key]
 
@@ -360,21 +385,21 @@ class TableObjects(Mapping[Any, Any]):
                 own, item = self.changed.peekitem(self.changed.index(key))
                 found[own] = item
             elif key not in self.gone and key not in self.absent:
-                item = self._living.get(key)
+                item = self.identity_map.get(key)
                 if item is None:
                     asked.append(key)
                 else:
                     found[key_of(item)] = item
         if asked:
             made = dict(self._of(self.relation.find(asked)))
-            self._living.hold(made.values())
+            self.identity_map.hold(made.values())
             found |= made
         return found
 
     def present(self, keys: Collection[Any]) -> set[Any]:
         """Return which of these keys there are, in one question."""
         asked = [key for key in keys if not (key in self.changed or key in self.gone or key in self.absent)]
-        known = {key for key in asked if self._living.get(key) is not None}
+        known = {key for key in asked if self.identity_map.get(key) is not None}
         asked = [key for key in asked if key not in known]
         known |= {key for key in keys if key in self.changed}
         return known | self.relation.present(asked) if asked else known
@@ -436,13 +461,13 @@ class TableObjects(Mapping[Any, Any]):
     def _check_sortable(self, key: Any) -> None:
         """Raise `TypeError` unless a key can be sorted among the others, whatever these are."""
         other = self.sample_key if self.relation.count else next(iter(self.changed), key)
-        if len(self.layout.identifiers) == 1:
+        if len(self.schema.identifiers) == 1:
             operator.lt(key, other)
         else:
             deque(map(operator.lt, key, other), maxlen=0)
 
     def _in_table(self, key: Any) -> bool:
-        return self._living.get(key) is not None or bool(self.relation.present([key]))
+        return self.identity_map.get(key) is not None or bool(self.relation.present([key]))
 
     def pop(self, key: Any, default: Any = None) -> Any:
         """Take an object out and return it; the default if it is not there."""
@@ -458,7 +483,7 @@ class TableObjects(Mapping[Any, Any]):
 
     def keep(self, key: Any, item: Any) -> None:
         """Note that an object that was made of a row is not as the row any more."""
-        if key not in self.changed and key not in self.gone and self._living.get(key) is item:
+        if key not in self.changed and key not in self.gone and self.identity_map.get(key) is item:
             self._there.add(key)
             self.changed[key] = item
 
@@ -468,7 +493,7 @@ class TableObjects(Mapping[Any, Any]):
 
     def over(self, relation: Relation) -> TableObjects:
         """Return some of the rows, which are kept elsewhere, as a table of their own."""
-        return TableObjects(relation, self.plain_layout, self._branch, self.engine, living=self._living)
+        return TableObjects(relation, self._branch, self.engine, whole=self)
 
     @property
     def touched(self) -> set[Any]:

@@ -4,15 +4,55 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, Self
 
 import attrs
 
-from datastoresync.engines.spark.dataframe import is_spark
+from datastoresync.engines.relation import BranchDescription
+from datastoresync.engines.select import engine_of
 from datastoresync.errors import DeclarationError, ImporterError, RowError
 from datastoresync.printing.outline import Outline
-from datastoresync.printing.show import Shown
+from datastoresync.printing.show import Printable
+from datastoresync.syncers.changes import Table
 from datastoresync.syncers.records import Records
+
+
+class ImportedBranch(Protocol):
+    """A branch as its importer sees it, a mapping from idnumber to object."""
+
+    name: str
+    object_class: Any
+
+    @property
+    def full_name(self) -> str:
+        """The branch with its tree: ``source.users``."""
+        ...
+
+    @property
+    def table(self) -> Table:
+        """Where a syncer keeps the objects."""
+        ...
+
+    def __contains__(self, idnumber: object) -> bool: ...
+    def __getitem__(self, idnumber: Any) -> Any: ...
+    def __iter__(self) -> Iterator[Any]: ...
+    def __len__(self) -> int: ...
+    def items(self) -> Iterable[tuple[Any, Any]]:
+        """Return the idnumbers with their objects."""
+        ...
+
+    def values(self) -> Iterable[Any]:
+        """Return the objects."""
+        ...
+
+
+class ImportedTree(Protocol):
+    """A tree as importers see it: branches by name."""
+
+    name: str
+
+    def __contains__(self, name: object) -> bool: ...
+    def __getitem__(self, name: str) -> ImportedBranch: ...
 
 
 class Importer:
@@ -35,16 +75,17 @@ class Importer:
     on_bad_row: Literal["stop", "collect"] = "stop"
 
     if TYPE_CHECKING:
-        tree: Any
-        branch: Any
+        tree: Sources
+        branch: ImportedBranch
+        description: BranchDescription
 
     def read(self) -> Iterable[Mapping[str, Any]] | Records:
         """Yield the rows, or return whatever is taken as rows: records, a dataframe, an iterable of mappings."""
         message = f"{type(self).__name__} must define read()"
         raise DeclarationError(message)
 
-    def origin(self) -> Any:
-        """Return where the rows come from, if an engine may read them there by itself: see `syncers.origin`.
+    def source_info(self) -> Any:
+        """Return a description of the rows' source that an engine can read by itself; see `syncers.source_info`.
 
         It is asked before `read`, which is then not called. None for what is only known once it is read.
         """
@@ -75,16 +116,21 @@ class Importer:
             raise error
         self.bad_rows.append(error)
 
-    def bound(self, tree: Any, branch: Any) -> Self:
-        """Return a copy for one branch, ready for one import."""
+    def bound(
+        self,
+        description: BranchDescription | None = None,
+        *,
+        tree: ImportedTree | None = None,
+        branch: ImportedBranch | None = None,
+    ) -> Self:
+        """Return a copy for one branch, ready for one import; None stands for what `read` and the hooks do not use."""
         if self.on_bad_row not in ("stop", "collect"):
             message = f"on_bad_row is 'stop' or 'collect' (got {self.on_bad_row!r})"
             raise DeclarationError(message)
-        mine = copy.copy(self)
-        mine.tree = Sources(tree, branch, tuple(self.after)) if tree is not None else None
-        mine.branch = branch
-        mine.bad_rows = []
-        return mine
+        bound: Any = copy.copy(self)
+        bound.tree = Sources(tree, branch, tuple(self.after)) if tree is not None and branch is not None else None
+        bound.branch, bound.description, bound.bad_rows = branch, description, []
+        return bound  # type: ignore[no-any-return]  # a copy of this importer
 
     bad_rows: list[RowError]
 
@@ -92,7 +138,7 @@ class Importer:
 class Sources:
     """A tree as an importer sees it: the branches it is derived from, which are those that it named in ``after``."""
 
-    def __init__(self, tree: Any, branch: Any, after: tuple[str, ...]) -> None:
+    def __init__(self, tree: ImportedTree, branch: ImportedBranch, after: tuple[str, ...]) -> None:
         self._tree = tree
         self._branch = branch
         self._after = after
@@ -101,7 +147,7 @@ class Sources:
         self._check(name)
         return getattr(self._tree, name)
 
-    def __getitem__(self, name: str) -> Any:
+    def __getitem__(self, name: str) -> ImportedBranch:
         self._check(name)
         return self._tree[name]
 
@@ -176,7 +222,7 @@ def importer_of(source: Any, *, store: Callable[[Any], Importer]) -> Importer:
     if not isinstance(source, type):
         if callable(getattr(source, "load", None)) and callable(getattr(source, "dump", None)):
             return store(source)
-        if is_spark(source) or hasattr(source, "__arrow_c_stream__"):
+        if engine_of(source) is not None or hasattr(source, "__arrow_c_stream__"):
             return IterableImporter(source)
         if callable(source):
             return CallableImporter(source)
@@ -188,7 +234,7 @@ def importer_of(source: Any, *, store: Callable[[Any], Importer]) -> Importer:
 
 
 @attrs.frozen(eq=False, repr=False)
-class ImportReport(Shown):
+class ImportReport(Printable):
     """What the last import of a branch did.
 
     Args:

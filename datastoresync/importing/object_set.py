@@ -14,11 +14,12 @@ from uuid import UUID
 import attrs
 from sortedcontainers import SortedDict
 
+from datastoresync.conversion.schema import Schema
 from datastoresync.diffing.action import Action
 from datastoresync.diffing.equality import equal
+from datastoresync.engines.relation import BranchDescription
 from datastoresync.errors import ComparisonError
 from datastoresync.importing.importer import ImportReport
-from datastoresync.importing.schema import Layout
 from datastoresync.printing.text import counted
 from datastoresync.runtime import uninterrupted
 
@@ -62,7 +63,7 @@ class ObjectSet:
     creations and deletions that were carried out and that nobody has looked for since; `settle` takes them in.
 
     Args:
-        branch: Whose contents they are; the objects are told.
+        branch: The branch that has them; the objects are told.
         objects: By key, in any order; or a table of them.
         why: Why they are in memory, if they might be a table.
 
@@ -72,7 +73,7 @@ class ObjectSet:
 
     __slots__ = ("branch", "columns", "noted", "objects", "overrides", "rejected", "report", "settling", "stale", "why")
 
-    def __init__(self, branch: Any, objects: Mapping[Any, Any] | None = None, *, why: str = "") -> None:
+    def __init__(self, branch: BranchDescription, objects: Mapping[Any, Any] | None = None, *, why: str = "") -> None:
         self.branch = branch
         self.why = why
         self.objects: SortedDict | TableObjects = objects if hasattr(objects, "relation") else SortedDict(objects or {})
@@ -84,13 +85,12 @@ class ObjectSet:
         self.stale = False
         self.report: ImportReport | None = None
         if objects and isinstance(self.objects, SortedDict):
-            self.layout.attach(objects.values(), branch)
+            branch.attach(objects.values())
 
     @property
-    def layout(self) -> Layout:
+    def schema(self) -> Schema:
         """The class of the objects, as it is filled."""
-        layout: Layout = self.branch.layout
-        return layout
+        return self.branch.schema
 
     def put(self, key: Any, item: Any) -> None:
         """Put an object under its key; costs a look-up.
@@ -101,9 +101,9 @@ class ObjectSet:
         try:
             self.objects[key] = item
         except TypeError:
-            message = f"idnumber {key!r} cannot be sorted among the others in {self.branch.full_name}"
+            message = f"idnumber {key!r} cannot be sorted among the others in {self.branch.name}"
             raise ComparisonError(message) from None
-        self.layout.attach((item,), self.branch)
+        self.branch.attach((item,))
         self.overrides.pop(key, None)
 
     def between(self, start: Any = None, stop: Any = None) -> Iterator[tuple[Any, Any]]:
@@ -123,11 +123,6 @@ class ObjectSet:
             return f"{counted(len(self.objects), 'object')} in memory{self.why and ': '}{self.why}"
         rows = counted(self.objects.relation.count, "row")
         return f"a table of {rows} ({self.objects.relation.engine}); only what is asked for becomes an object"
-
-    def keep(self, key: Any, item: Any) -> None:
-        """Note that an object that was made of a row was changed."""
-        if not isinstance(self.objects, SortedDict):
-            self.objects.keep(key, item)
 
     def drop(self, key: Any) -> None:
         """Take an object out, if it is there."""
@@ -150,8 +145,8 @@ class ObjectSet:
         elif made is not None:
             self.put(key, made)
         elif action.verb == "new":
-            parts = key if len(self.layout.identifiers) > 1 else (key,)
-            self.put(key, self.layout.blank(dict(zip(self.layout.identifiers, parts, strict=True))))
+            parts = key if len(self.schema.identifiers) > 1 else (key,)
+            self.put(key, self.schema.blank(dict(zip(self.schema.identifiers, parts, strict=True))))
             for name, value in values.items():
                 self._set(key, name, copy.copy(value))
         elif key in self.objects:
@@ -174,7 +169,7 @@ class ObjectSet:
         keys = [action.idnumber for action in actions]
         if verb == "update":
             return self._update_all(keys, actions)
-        if verb == "new" and not all(map(self.layout.takes, (*self.layout.identifiers, *columns))):
+        if verb == "new" and not all(map(self.schema.takes, (*self.schema.identifiers, *columns))):
             return False
         noted = _Noted(keys, {name: _copied(column) for name, column in columns.items()} if verb == "new" else None)
         texts = {*map(type, keys), *map(type, islice(self.objects, 1))} == {str}
@@ -204,21 +199,21 @@ class ObjectSet:
 
     def _calls(self, noted: _Noted) -> bool:
         """Say whether a field's default is made by a function for each new object."""
-        fields = (self.layout.fields or {}).values() if noted.columns is not None else ()
-        own = {*self.layout.identifiers, *(noted.columns or ())}
+        fields = (self.schema.fields or {}).values() if noted.columns is not None else ()
+        own = {*self.schema.identifiers, *(noted.columns or ())}
         return any(field.default is not None and not field.constant and field.name not in own for field in fields)
 
     def _take_in(self, noted: _Noted) -> None:
         objects: Any = self.objects
         if noted.columns is None:
             found = _taken_out(objects, noted.keys)
-            if self.layout.open:
+            if self.schema.open:
                 self.columns.update(*{tuple(getattr(item, "__dict__", ())) for item in found})
             return
-        identifiers = self.layout.identifiers
+        identifiers = self.schema.identifiers
         parts = zip(*noted.keys, strict=True) if len(identifiers) > 1 else (noted.keys,)
-        made = self.layout.blanks({**dict(zip(identifiers, parts, strict=True)), **noted.columns}, len(noted.keys))
-        self.layout.attach(made, self.branch)
+        made = self.schema.blanks({**dict(zip(identifiers, parts, strict=True)), **noted.columns}, len(noted.keys))
+        self.branch.attach(made)
         objects.update(zip(noted.keys, made, strict=True))
 
     def _sortable(self, keys: Sequence[Any]) -> bool:
@@ -233,7 +228,7 @@ class ObjectSet:
             self.settle()
         objects: Any = self.objects
         attributes = [action.attr for action in actions]
-        if not all(map(self.layout.takes, set(attributes))):
+        if not all(map(self.schema.takes, set(attributes))):
             return False
         values = _copied([action.value for action in actions])
         for item, name, value in zip(map(objects.get, keys), attributes, values, strict=True):
@@ -245,18 +240,18 @@ class ObjectSet:
         try:
             item = self.objects[key]
             object.__setattr__(item, name, value)
-            self.keep(key, item)
+            if not isinstance(self.objects, SortedDict):
+                self.objects.keep(key, item)
         except Exception:  # noqa: BLE001 - a property without a setter, or one that refuses what was written already
             self.overrides.setdefault(key, {})[name] = value
 
     def check(self) -> None:
         """Assert what must always hold."""
         self.objects._check()
-        cls: Any = self.layout.cls
+        cls: Any = self.schema.cls
         for key, item in self.objects.items():
             assert isinstance(item, cls)
             assert item.idnumber == key
-            assert item.__branch__ is self.branch
         assert self.overrides.keys() <= self.objects.keys()
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Sequence
 from itertools import islice
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
 import attrs
 
@@ -48,12 +48,6 @@ class Outline:
     total: int = 0
     grid: Grid | None = None
     expanded: bool = False
-
-
-class Outlined(Protocol):
-    """Anything that can be shown."""
-
-    def __outline__(self) -> Outline: ...
 
 
 T = TypeVar("T")

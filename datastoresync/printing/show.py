@@ -7,7 +7,7 @@ from datastoresync.printing.outline import Outline
 from datastoresync.printing.text import text
 
 
-class Shown:
+class Printable:
     """Has an ``__outline__``, and so can be shown as text, and by a notebook as HTML."""
 
     __slots__ = ()

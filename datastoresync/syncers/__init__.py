@@ -1,69 +1,41 @@
-"""The stores: whatever has a name, loads and dumps flat records, and knows nothing of trees.
+"""Stores: a store has a name, loads and dumps flat records, and knows nothing of trees.
 
-`open_syncer` opens a built-in one from a URL, `load_syncer` one of your own from its folder. Each kind of store is
-imported when it is first asked for.
+`open_syncer` opens a built-in one from a URL, `load_syncer` one of your own from its folder. The formats of files are
+those of `files.FORMATS`; a module is imported when its class is first used.
 """
 
-from __future__ import annotations
+from typing import TYPE_CHECKING
 
-from collections.abc import Mapping
-from importlib import import_module
-from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Final
-
-from datastoresync.errors import LockedError, ManifestError, SyncerError
-from datastoresync.syncers.changes import Link, Table
-from datastoresync.syncers.protocol import Syncer
-from datastoresync.syncers.records import Records
-from datastoresync.syncers.sql.syncer import SQLSyncer
+from datastoresync.runtime import lazy_names
+from datastoresync.syncers.files import FORMATS
 
 if TYPE_CHECKING:
-    from datastoresync.syncers.files.csv import CSVSyncer, TSVSyncer
-    from datastoresync.syncers.files.excel import ExcelSyncer
-    from datastoresync.syncers.files.json import JSONLinesSyncer, JSONSyncer
-    from datastoresync.syncers.files.parquet import ParquetSyncer
-    from datastoresync.syncers.plugin.loader import load_syncer
-    from datastoresync.syncers.registry import open_syncer
-
-__all__ = [
-    "CSVSyncer",
-    "ExcelSyncer",
-    "JSONLinesSyncer",
-    "JSONSyncer",
-    "Link",
-    "LockedError",
-    "ManifestError",
-    "ParquetSyncer",
-    "Records",
-    "SQLSyncer",
-    "Syncer",
-    "SyncerError",
-    "TSVSyncer",
-    "Table",
-    "load_syncer",
-    "open_syncer",
-]
-
-_ON_FIRST_USE: Final[Mapping[str, str]] = MappingProxyType(
-    {
-        "CSVSyncer": "files.csv",
-        "ExcelSyncer": "files.excel",
-        "JSONLinesSyncer": "files.json",
-        "JSONSyncer": "files.json",
-        "ParquetSyncer": "files.parquet",
-        "TSVSyncer": "files.csv",
-        "load_syncer": "plugin.loader",
-        "open_syncer": "registry",
-    }
-)
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _ON_FIRST_USE:
-        message = f"module {__name__!r} has no attribute {name!r}"
-        raise AttributeError(message)
-    return getattr(import_module(f"{__name__}.{_ON_FIRST_USE[name]}"), name)
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    from datastoresync.errors import (
+        LockedError as LockedError,
+        ManifestError as ManifestError,
+        SyncerError as SyncerError,
+    )
+    from datastoresync.syncers.changes import Link as Link, Table as Table
+    from datastoresync.syncers.files.csv import CSVSyncer as CSVSyncer, TSVSyncer as TSVSyncer
+    from datastoresync.syncers.files.excel import ExcelSyncer as ExcelSyncer
+    from datastoresync.syncers.files.json import JSONLinesSyncer as JSONLinesSyncer, JSONSyncer as JSONSyncer
+    from datastoresync.syncers.files.parquet import ParquetSyncer as ParquetSyncer
+    from datastoresync.syncers.plugin.loader import load_syncer as load_syncer
+    from datastoresync.syncers.protocol import Syncer as Syncer
+    from datastoresync.syncers.records import Records as Records
+    from datastoresync.syncers.registry import open_syncer as open_syncer
+    from datastoresync.syncers.sql.syncer import SQLSyncer as SQLSyncer
+else:
+    __all__, __getattr__, __dir__ = lazy_names(
+        __name__,
+        {
+            "errors": "LockedError ManifestError SyncerError",
+            "syncers.changes": "Link Table",
+            "syncers.plugin.loader": "load_syncer",
+            "syncers.protocol": "Syncer",
+            "syncers.records": "Records",
+            "syncers.registry": "open_syncer",
+            "syncers.sql.syncer": "SQLSyncer",
+        },
+        {each.class_name: f"syncers.files{each.module}" for each in FORMATS},
+    )

@@ -105,6 +105,7 @@ def interrupted(process):
     return process.communicate()
 
 
+@pytest.mark.usefixtures("ctrl_c")
 def test_ctrl_c_ends_it_with_130_and_the_next_writer_is_not_called(script):
     argv = [*script, "--act-writer-act", "wait", "--next-act", "fail"]
     with subprocess.Popen(

@@ -97,7 +97,7 @@ def test_the_template_s_own_reporters_hear_it_first(diff):
 
 def test_a_result_is_folded_before_a_reporter_hears_of_it(diff):
     branch = next(iter(diff)).source.__branch__
-    dest = diff.compared[0].right
+    dest = diff.branch_diffs[0].right
 
     class Looking(Reporter):
         there = None

@@ -1,11 +1,10 @@
 """Applying to the store that the destination came from: one transaction, conflicts kept, all or nothing."""
 
-import signal
-
 import pytest
 import sqlalchemy
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from profiles import examples
 
 from datastoresync import (
     Branch,
@@ -20,7 +19,6 @@ from datastoresync import (
     Table,
     Tree,
 )
-from datastoresync.applying import template
 from datastoresync.applying.store_template import StoreTemplate
 from datastoresync.diffing.action import Action
 from datastoresync.diffing.diff import Diff
@@ -152,7 +150,7 @@ def worlds(draw):
 
 
 @given(st.lists(worlds(), min_size=1, max_size=3))
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=examples(25), deadline=None)
 def test_what_was_applied_is_what_is_read_again(tmp_path_factory, states):
     engine = sqlalchemy.create_engine(
         f"sqlite:///{tmp_path_factory.mktemp('law')}/store.db", poolclass=sqlalchemy.NullPool
@@ -346,20 +344,16 @@ def test_a_second_run_at_once_is_refused(engine, dest, store_url):
     assert {row[1] for row in table(engine, "users")} == {"second"}
 
 
-def test_ctrl_c_leaves_everything_as_it_was(engine, dest):
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    try:
-        source_of(USERS[:2]) >> dest
-        source = source_of([{**row, "name": "changed"} for row in USERS[:2]])
+def test_ctrl_c_leaves_everything_as_it_was(engine, dest, ctrl_c):
+    source_of(USERS[:2]) >> dest
+    source = source_of([{**row, "name": "changed"} for row in USERS[:2]])
 
-        class Pressed(StoreTemplate):
-            def _same(self, actions, changes):
-                return lambda *_: signal.raise_signal(signal.SIGINT)
+    class Pressed(StoreTemplate):
+        def _same(self, actions, changes):
+            return lambda *_: ctrl_c()
 
-        with pytest.raises(SyncInterrupted) as caught:
-            Pressed(dest.syncer, dest.applier().stored).apply(source - dest)
-    finally:
-        signal.signal(signal.SIGINT, before)
+    with pytest.raises(SyncInterrupted) as caught:
+        Pressed(dest.syncer, dest.applier().stored).apply(source - dest)
     report = caught.value.report
     assert (report.pending, report.planned, report.interrupted) == (2, 2, True)
     assert {row[1] for row in table(engine, "users")} == {"name 0", "name 1"}
@@ -500,19 +494,19 @@ def wanted(name="after"):
 
 
 @pytest.mark.parametrize("reporters", [[], [CollectingReporter()]])
-def test_ctrl_c_after_it_is_written_does_not_lose_what_was_done(monkeypatch, reporters):
+def test_ctrl_c_after_it_is_written_does_not_lose_what_was_done(monkeypatch, ctrl_c, reporters):
     source, dest = wanted(), over(Store(PLAIN))
     told = []
-    fold, fold_together = Diff.fold, template.fold_together
+    fold, fold_all = Diff.fold, Diff.fold_all
 
     def interrupting(*arguments):
         if not told:
             told.append(None)
-            signal.raise_signal(signal.SIGINT)
-        return (fold if isinstance(arguments[1], Action) else fold_together)(*arguments)
+            ctrl_c()
+        return (fold if isinstance(arguments[1], Action) else fold_all)(*arguments)
 
     monkeypatch.setattr(Diff, "fold", interrupting)
-    monkeypatch.setattr(template, "fold_together", interrupting)
+    monkeypatch.setattr(Diff, "fold_all", interrupting)
     with pytest.raises(SyncInterrupted) as caught:
         source.sync_to(dest, reporters=reporters, limits=ANYTHING)
     assert caught.value.report.succeeded == 4

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from datastoresync import Branch, CollectingReporter, Diff, Limits, Object, Table, Template, Tree, batch, failed
 from datastoresync.applying import report as reports
 from datastoresync.applying.store_template import StoreTemplate
-from datastoresync.diffing.streaming import Streamed, is_streamed
+from datastoresync.diffing.streaming import Streamed
 from datastoresync.syncers.sql import apply as sql_changes
 from datastoresync.syncers.sql.syncer import SQLSyncer
 
@@ -57,10 +57,10 @@ class Watch:
             def counts(self):
                 return diff.counts
 
-            def fold(self, action, made=None):
-                diff.fold(action, made)
+            def fold(self, action, created=None):
+                diff.fold(action, created)
 
-        self.diff = Long(Streamed(lambda: iter(diff)), diff.compared, diff.hierarchies)
+        self.diff = Long(Streamed(lambda: iter(diff)), diff.branch_diffs, diff.hierarchies)
 
 
 def streamed(diff):
@@ -229,8 +229,8 @@ def test_a_diff_that_is_another_one_afterwards_is_counted_and_said(dest, change)
         def __len__(self):
             return 3
 
-        def fold(self, action, made=None):
-            diff.fold(action, made)
+        def fold(self, action, created=None):
+            diff.fold(action, created)
 
     class Store:
         def apply_changes(self, changes, *, same):
@@ -241,7 +241,9 @@ def test_a_diff_that_is_another_one_afterwards_is_counted_and_said(dest, change)
                 actions[2] = attrs.evolve(actions[2], idnumber="4")
             return outcomes
 
-    report = StoreTemplate(Store(), dest.applier().stored).apply(Moving(tuple(actions), diff.compared), limits=ANYTHING)
+    report = StoreTemplate(Store(), dest.applier().stored).apply(
+        Moving(tuple(actions), diff.branch_diffs), limits=ANYTHING
+    )
     assert (report.succeeded, report.planned) == (3, 3)
     assert "import again" in report.warnings[0]
     assert list(dest.users) == ["1", "2"]
@@ -301,5 +303,5 @@ def test_a_streamed_sequence_says_how_long_it_is_once_that_is_known():
     assert repr(sequence) == "<Streamed>"
     assert len(sequence) == 3
     assert repr(sequence) == "<Streamed: 3 items>"
-    assert not is_streamed(Diff(()))
+    assert not Diff(()).streamed
     assert Table("users").name == "users"

@@ -19,6 +19,7 @@ from datastoresync import (
     FilterError,
     Limits,
     Object,
+    OnExecutors,
     Result,
     SyncInterrupted,
     Template,
@@ -29,6 +30,7 @@ from datastoresync import (
     skipped,
     succeeded,
 )
+from datastoresync.applying.store_template import StoreTemplate
 
 
 def pair(count=4, **attributes):
@@ -265,6 +267,28 @@ def test_a_mistyped_choice_is_refused_before_anything_is_called():
     assert template.calls == []
 
 
+@pytest.mark.parametrize("applier", [Template, OnExecutors, StoreTemplate, Tree])
+def test_a_misspelt_keyword_is_a_type_error_wherever_a_diff_is_applied(applier):
+    source, dest = pair(1)
+    dest.template = template = answering([None])
+    appliers = {OnExecutors: OnExecutors(template), StoreTemplate: StoreTemplate(None, {}), Tree: dest}
+    with pytest.raises(TypeError, match="unexpected keyword argument 'mok'"):
+        appliers.get(applier, template).apply(source - dest, mok=True)
+    assert template.calls == []
+
+
+@pytest.mark.parametrize("left_and_right", [lambda *trees: trees, lambda *trees: [tree.users for tree in trees]])
+def test_a_misspelt_keyword_of_a_sync_or_a_preview_is_a_type_error(left_and_right):
+    source, dest = pair(1)
+    dest.template = template = answering([None])
+    left, right = left_and_right(source, dest)
+    with pytest.raises(TypeError, match="unexpected keyword argument 'mok'"):
+        left.sync_to(right, mok=True)
+    with pytest.raises(TypeError, match="unexpected keyword argument 'onyl'"):
+        left.preview(right, onyl="new")
+    assert template.calls == []
+
+
 # Mock runs and filters ----------------------------------------------------------------------------------------------
 
 
@@ -384,14 +408,6 @@ def test_an_empty_diff_is_a_report_of_nothing():
 
 
 # Ctrl-C -------------------------------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def ctrl_c():
-    """Make Ctrl-C do what it does in a fresh interpreter, however the tests were started."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield lambda: signal.raise_signal(signal.SIGINT)
-    signal.signal(signal.SIGINT, before)
 
 
 def test_ctrl_c_ends_after_the_action_in_flight(ctrl_c):

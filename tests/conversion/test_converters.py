@@ -15,6 +15,7 @@ from uuid import UUID
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from profiles import examples
 
 from datastoresync.conversion.converters import Converter, converter
 from datastoresync.errors import DeclarationError
@@ -173,14 +174,14 @@ def outcome(function, value):
 
 
 @given(annotations, values)
-@settings(deadline=None, max_examples=500)
+@settings(deadline=None, max_examples=examples(500))
 def test_a_value_is_converted_or_refused_with_a_reason(annotation, value):
     _, reason = outcome(converter(annotation).one, value)
     assert reason is None or len(reason) > 10
 
 
 @given(annotations, values)
-@settings(deadline=None, max_examples=500)
+@settings(deadline=None, max_examples=examples(500))
 def test_a_converted_value_is_not_changed_by_converting_it_again(annotation, value):
     one = converter(annotation).one
     once, reason = outcome(one, value)
@@ -189,7 +190,7 @@ def test_a_converted_value_is_not_changed_by_converting_it_again(annotation, val
 
 
 @given(annotations, columns)
-@settings(deadline=None, max_examples=1000)
+@settings(deadline=None, max_examples=examples(1000))
 def test_a_column_gives_what_each_of_its_values_gives(annotation, column):
     chosen = converter(annotation)
     each, reason = None, None
@@ -204,7 +205,7 @@ def test_a_column_gives_what_each_of_its_values_gives(annotation, column):
 
 
 @given(annotations, columns)
-@settings(deadline=None, max_examples=300)
+@settings(deadline=None, max_examples=examples(300))
 def test_no_two_objects_share_a_container(annotation, column):
     chosen = converter(annotation)
     whole, refusal = outcome(chosen.column, column)
@@ -231,7 +232,7 @@ def test_no_two_objects_share_a_container(annotation, column):
         st.tuples(st.just(bool), st.booleans()),
     )
 )
-@settings(deadline=None, max_examples=300)
+@settings(deadline=None, max_examples=examples(300))
 def test_a_value_written_as_text_is_read_back(case):
     annotation, value = case
     if annotation in (float, bool):

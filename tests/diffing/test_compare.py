@@ -2,7 +2,7 @@
 
 import pytest
 
-from datastoresync import Branch, ComparisonError, Diff, Object
+from datastoresync import Branch, ComparisonError, Diff, Object, Template, Tree
 from datastoresync.diffing.compare import InMemoryEngine
 
 
@@ -17,7 +17,7 @@ def rows(**grades):
 def test_candidates_are_keys_of_one_side_and_pairs_that_differ():
     left, right = branch(rows(d=1, c=1, b=2, a=1)), branch(rows(e=1, b=1, c=1, f=1, a=2))
     found = InMemoryEngine().candidates(left.side(), right.side())
-    assert (found.new, found.old, found.compared) == (["d"], ["e", "f"], 3)
+    assert (found.new, found.old, found.matched) == (["d"], ["e", "f"], 3)
     assert [key for key, _, _ in found] == ["a", "b"]
     assert list(found) == [("a", left["a"], right["a"]), ("b", left["b"], right["b"])]
 
@@ -81,7 +81,7 @@ class Everywhere:
         found = InMemoryEngine().candidates(left, right)
         both = sorted(left.objects.keys() & right.objects.keys())
         pairs = [(key, left.objects[key], right.objects[key]) for key in both]
-        return type(found)(found.new, found.old, pairs, found.compared, "it is asked to")
+        return type(found)(found.new, found.old, pairs, found.matched, "it is asked to")
 
 
 def test_an_engine_may_name_too_many_pairs():
@@ -136,3 +136,34 @@ def test_a_value_that_cannot_be_compared_makes_no_others_differ():
         for grade in (1, 2)
     )
     assert [(action.idnumber, action.attr) for action in left - right] == [("1", "grade"), ("2", "grade")]
+
+
+class Computed(Object):
+    """Its domain has no setter, so what is applied to it stands before it."""
+
+    _attributes = ("domain",)
+
+    @property
+    def domain(self):
+        return self.email.partition("@")[2]
+
+
+class Accepting(Template):
+    def update(self, action):
+        """Take it."""
+
+
+def test_a_property_without_a_setter_goes_back_to_what_it_computes():
+    def source(domain):
+        return +Tree("source", branches={"people": Branch(importer=[{"idnumber": "1", "domain": domain}])})
+
+    dest = +Tree("dest", branches={"people": Branch(Computed, importer=[{"idnumber": "1", "email": "ann@a.org"}])})
+    for before, after in [("a.org", "b.org"), ("b.org", "a.org"), ("a.org", "b.org")]:
+        diff = source(after) - dest
+        assert [(action.attr, action.value, action.old_value) for action in diff] == [("domain", after, before)]
+        assert [action.old_value for action in -diff] == [after]
+        diff | Accepting
+        assert not source(after) - dest
+        assert not dest - source(after)
+    gone = +Tree("source", branches={"people": Branch(importer=[{"idnumber": "2", "domain": "b.org"}])})
+    assert [(action.verb, action.idnumber) for action in gone - dest] == [("new", "2"), ("old", "1")]

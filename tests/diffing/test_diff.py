@@ -35,7 +35,7 @@ def test_a_slice_is_a_diff_that_can_be_applied(diff):
     part = diff[1:]
     assert isinstance(part, Diff)
     assert [action.verb for action in part] == ["update", "old"]
-    assert part.compared == diff.compared
+    assert part.branch_diffs == diff.branch_diffs
     assert [action.verb for action in diff[::-1]] == ["old", "update", "new"]
 
 

@@ -7,7 +7,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from datastoresync import Branch, ComparisonError, Object, Tree
-from datastoresync.diffing.folding import fold_together
 from datastoresync.diffing.side import Side
 
 
@@ -92,10 +91,10 @@ def test_together_is_as_one_by_one(cls, data):
         diff, same = source - one, source - other
         for action in diff:
             diff.fold(action)
-        for action in fold_together(same, same.actions):
+        for action in same.fold_all(same.actions):
             same.fold(action)
         assert state(one) == state(other)
-        assert [one.carried_out for one in diff.compared] == [one.carried_out for one in same.compared]
+        assert [one.carried_out for one in diff.branch_diffs] == [one.carried_out for one in same.branch_diffs]
         assert not source - other
 
 
@@ -106,7 +105,7 @@ def test_few_and_many_are_taken_out_alike(gone):
     objects = dest.things.contents.objects
     before = [key for key in dict.keys(objects) if key in source.things]
     diff = source - dest
-    assert list(fold_together(diff, diff.actions)) == []
+    assert list(diff.fold_all(diff.actions)) == []
     assert dest.things.contents.objects is objects
     assert list(dict.keys(objects)) == before, "in the order in which they were made"
     dest.things._check()
@@ -118,7 +117,7 @@ def test_what_is_plain_is_left_to_nobody():
     dest = tree(Plain, [{"idnumber": "b", "name": "z"}, {"idnumber": "c", "name": "x"}])
     diff = source - dest
     kept = dest.things["b"]
-    assert list(fold_together(diff, diff.actions)) == []
+    assert list(diff.fold_all(diff.actions)) == []
     assert dest.things["b"] is kept
     assert not source - dest
 
@@ -126,7 +125,7 @@ def test_what_is_plain_is_left_to_nobody():
 def test_no_two_objects_share_what_can_be_changed():
     source, dest = tree(Mutable, [{"idnumber": "a", "name": "x", "notes": {"p": "q"}}]), tree(Mutable, [])
     diff = source - dest
-    assert list(fold_together(diff, diff.actions)) == []
+    assert list(diff.fold_all(diff.actions)) == []
     before = copy.deepcopy(source.things["a"].notes)
     dest.things["a"].notes["p"] = "other"
     assert source.things["a"].notes == before
@@ -155,7 +154,7 @@ def test_an_object_that_cannot_be_read_any_more_is_left_to_be_folded_by_itself()
     source, dest = tree(Fragile, [{"idnumber": "a", "name": "x"}]), tree(Fragile, [])
     diff = source - dest
     source.things["a"].name = "broken"
-    assert list(fold_together(diff, diff.actions)) == list(diff)
+    assert list(diff.fold_all(diff.actions)) == list(diff)
     assert list(dest.things) == []
 
 

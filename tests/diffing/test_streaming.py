@@ -9,6 +9,7 @@ import attrs
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from profiles import examples
 from strategies import NO_LIMITS, TEMPLATES, worlds
 
 from datastoresync import Branch, Limits, Object, Tree
@@ -17,7 +18,7 @@ from datastoresync.diffing.compare import Candidates, InMemoryEngine
 from datastoresync.diffing.diff import Diff
 from datastoresync.diffing.flags import Flags
 
-law = settings(deadline=None, max_examples=60)
+law = settings(deadline=None, max_examples=examples(60))
 
 
 class Again(Candidates):
@@ -37,7 +38,7 @@ class Streaming:
         found = InMemoryEngine().candidates(left, right)
         if right.branch not in self.branches:
             return found
-        return Again(found.new, found.old, found.pairs, found.compared, found.why)
+        return Again(found.new, found.old, found.pairs, found.matched, found.reason)
 
 
 def both(world, branches, flags=None):
@@ -81,7 +82,7 @@ def test_filters_and_the_inverse_hold_for_it(world, branches, term):
     held, streamed = both(world, branches)
     assert list(-streamed) == list(-held)
     assert list(-(-streamed)) == list(held)
-    if term in {one.name for one in held.compared} | {"new", "old", "update", "add"}:
+    if term in {one.name for one in held.branch_diffs} | {"new", "old", "update", "add"}:
         assert list(streamed.only(term)) == list(held.only(term))
         assert list(streamed.exclude(term)) == list(held.exclude(term))
         assert list(-streamed.exclude(term)) == list(-held.exclude(term))
@@ -127,3 +128,24 @@ def test_going_through_it_keeps_no_action():
     gc.collect()
     assert most < 10
     assert not alive
+
+
+class Person(Object):
+    name: str
+    grade: int
+    tags: set[str] = set()
+
+
+def test_an_object_with_several_changes_is_counted_once():
+    def side(first, tags):
+        rows = [{"idnumber": key, "name": f"{first}{key}", "grade": first, "tags": tags} for key in range(10)]
+        return (+Branch(Person, importer=rows)).side()
+
+    sides = [(side(1, {"a", "b"}), side(2, {"b", "c"}))]
+    for engine in (InMemoryEngine(), Streaming(frozenset({""}))):
+        diff = Diff.between(sides, engine=engine)
+        assert dict(diff.counts) == {"new": 0, "update": 20, "add": 10, "remove": 10, "old": 0}
+        assert violations(diff, Limits(updates=10, removals=10)) == ()
+        (updates, removals) = violations(diff, Limits(updates=9, removals=9))
+        assert "10 updates, over the limit of 9" in updates
+        assert "10 removals, over the limit of 9" in removals

@@ -8,7 +8,7 @@ import pytest
 
 from datastoresync import Branch, CSVImporter, Object
 from datastoresync.engines.relation import CannotPushDown
-from datastoresync.engines.table import watched
+from datastoresync.engines.table import tracked_class
 
 pytest.importorskip("duckdb")
 
@@ -109,8 +109,8 @@ def test_objects_that_cannot_be_referred_to_weakly_are_no_rows():
         __slots__ = ("__dict__",)
 
     with pytest.raises(CannotPushDown, match="Open take no weak references"):
-        watched(Open)
-    assert watched(Person).__weakrefoffset__
+        tracked_class(Open, lambda key, item: None)
+    assert tracked_class(Person, lambda key, item: None).__weakrefoffset__
 
 
 class Lowered(Object):

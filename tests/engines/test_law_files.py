@@ -14,6 +14,7 @@ import attrs
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from profiles import examples
 
 from datastoresync import Branch, CSVImporter, DatastoreSyncError, Limits, Object, Template, Tree, failed
 from datastoresync.engines.duckdb.connection import DuckDB
@@ -487,7 +488,7 @@ def test_a_file_stays_a_table(name, tmp_path):
 
 
 @given(pair=pairs(), choice=st.none() | st.integers(0, 3))
-@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=examples(150), deadline=None, suppress_health_check=list(HealthCheck))
 def test_the_embedded_engine_sees_in_files_what_the_one_in_memory_sees(pair, choice, tmp_path_factory):
     same(tmp_path_factory.mktemp("law"), *pair, choice=choice)
 
@@ -577,7 +578,7 @@ def done(trees, step):
 
 
 @given(data=st.data())
-@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=examples(60), deadline=None, suppress_health_check=list(HealthCheck))
 def test_what_is_done_to_a_table_leaves_it_as_it_leaves_objects(data, tmp_path_factory):
     cls = data.draw(st.sampled_from([Object, Plain, Numbered, Carried, OpenPair, Truths]))
     source, rows = data.draw(sides(cls))

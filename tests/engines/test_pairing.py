@@ -8,6 +8,7 @@ import datetime
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from profiles import examples
 from strategies import NO_LIMITS
 
 from datastoresync import Branch, CSVImporter, Object, SafeguardError, Template, Tree
@@ -16,7 +17,7 @@ from datastoresync.engines import engine as pairing
 pytest.importorskip("duckdb")
 pytest.importorskip("pyarrow")
 
-law = settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+law = settings(max_examples=examples(15), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 COLUMNS = ("idnumber", "name", "grade", "since")
 ROWS = st.dictionaries(
@@ -75,7 +76,7 @@ def test_streamed_candidates_give_the_same_diff(streaming, tmp_path, object_clas
     expected = held[0] - held[1]
     assert streamed.streamed is bool(expected)
     assert list(streamed) == list(expected)
-    assert (streamed.stat, streamed.compared[0].pairs) == (expected.stat, expected.compared[0].pairs)
+    assert (streamed.stat, streamed.branch_diffs[0].pairs) == (expected.stat, expected.branch_diffs[0].pairs)
     assert list(-streamed) == list(-expected)
     assert [streamed.values(action) for action in streamed] == [expected.values(action) for action in expected]
 

@@ -5,10 +5,10 @@ import pytest
 from pyarrow import parquet
 
 from datastoresync import Branch, CSVImporter, DeclarationError, Importer, Object, SyncerError, Tree
+from datastoresync.engines import duckdb as limits
 from datastoresync.engines.duckdb.connection import DuckDB
-from datastoresync.engines.select import Choice, choice_of
+from datastoresync.engines.select import options_of
 from datastoresync.engines.table import TableObjects
-from datastoresync.importing import load as limits
 from datastoresync.importing.sources import ParquetImporter
 from datastoresync.syncers.arrow import ArrowStream, read_arrow
 
@@ -32,12 +32,12 @@ def is_table(branch):
 
 def test_an_engine_is_chosen_by_its_name_or_its_settings():
     settings = DuckDB(memory_limit="2GB")
-    assert choice_of(settings) == Choice("duckdb", settings)
-    assert choice_of("auto").name == "auto"
+    assert options_of(settings) is settings
+    assert all(options_of(name) is None for name in ("auto", "memory", "duckdb", "database", "spark"))
 
 
 def test_an_unknown_engine_is_refused():
-    with pytest.raises(DeclarationError, match="engine is one of"):
+    with pytest.raises(DeclarationError, match=r"'database', 'spark', or DuckDB\(memory_limit=…\) \(got 'quick'"):
         loaded(TABLE, engine="quick")
 
 

@@ -6,6 +6,7 @@ import weakref
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from profiles import examples
 from strategies import NO_LIMITS
 
 from datastoresync import Branch, CSVImporter, Importer, Object, Template, Tree
@@ -16,7 +17,7 @@ from datastoresync.engines.table import TableObjects
 pytest.importorskip("duckdb")
 pyarrow = pytest.importorskip("pyarrow")
 
-law = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+law = settings(max_examples=examples(25), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 ROWS = st.dictionaries(st.sampled_from([f"k{number:02d}" for number in range(12)]), st.sampled_from(["a", "b", "c"]))
 
 
@@ -76,7 +77,7 @@ def test_a_streamed_comparison_gives_what_one_in_memory_gives(streaming, tmp_pat
     assert list(diff) == list(wanted)
     assert list(diff) == list(wanted)
     assert list(-diff) == list(-wanted)
-    assert (diff.stat, diff.compared[0].pairs) == (wanted.stat, wanted.compared[0].pairs)
+    assert (diff.stat, diff.branch_diffs[0].pairs) == (wanted.stat, wanted.branch_diffs[0].pairs)
     assert [diff.values(action) for action in diff] == [wanted.values(action) for action in wanted]
 
 

@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 from datastoresync import Action, Branch, Object, Tree
 from datastoresync.applying.preview import Preview
 from datastoresync.applying.safeguards import violations
-from datastoresync.diffing.folding import fold_together
 from datastoresync.importing import object_set as module
 from datastoresync.runtime import uninterrupted
 
@@ -40,7 +39,7 @@ def rows(names):
 def carried_out(source, dest):
     """Let the destination's branch note all that makes it like the source; return the branch and what it holds."""
     diff = source - dest
-    assert list(fold_together(diff, diff.actions)) == []
+    assert list(diff.fold_all(diff.actions)) == []
     return dest.people, dest.people._contents
 
 
@@ -133,20 +132,20 @@ def nodes(diff):
 def test_the_tree_of_a_diff_shows_what_is_there():
     diff = tree({"n": "x"}) - tree({"g": "x"})
     assert nodes(diff) == {"n": ("x", None), "g": (None, "x")}
-    assert list(fold_together(diff, diff.actions)) == []
+    assert list(diff.fold_all(diff.actions)) == []
     assert nodes(diff) == {"n": ("x", "x"), "g": (None, None)}
 
 
 def test_so_does_that_of_its_inverse():
     diff = tree({"n": "x"}) - tree({"g": "x"})
-    assert list(fold_together(diff, diff.actions)) == []
+    assert list(diff.fold_all(diff.actions)) == []
     assert nodes(-diff) == {"n": ("x", "x"), "g": (None, None)}
 
 
 def test_so_does_that_of_a_diff_from_before_another_import():
     dest = tree({"g": "x"})
     diff = tree({"n": "x"}) - dest
-    assert list(fold_together(diff, diff.actions)) == []
+    assert list(diff.fold_all(diff.actions)) == []
     +dest
     assert nodes(diff) == {"n": ("x", "x"), "g": (None, None)}
 
@@ -170,7 +169,7 @@ def test_references_are_to_what_is_there(there, wanted, refused):
     groups = school(dict.fromkeys("kn", "x"), {"1": "k", "2": "n"}).groups - dest.groups
     people = tree(dict.fromkeys(wanted, "x")).people - dest.people
     assert bool(violations(groups)) is (not refused)
-    assert list(fold_together(people, people.actions)) == []
+    assert list(people.fold_all(people.actions)) == []
     assert dest.people._contents.noted
     assert bool(violations(groups)) is refused
     assert bool(Preview.of(groups).refused) is refused
@@ -220,21 +219,12 @@ def test_who_looks_at_the_same_time_waits(monkeypatch):
     assert found == [300] * 4
 
 
-@pytest.fixture
-def usual_handler():
-    """Lets Ctrl-C be Python's own affair, whoever took care of it before; Spark does once it has run."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
-
-
-@pytest.mark.usefixtures("usual_handler")
-def test_ctrl_c_leaves_nothing_half_done(monkeypatch):
+def test_ctrl_c_leaves_nothing_half_done(monkeypatch, ctrl_c):
     people, held = carried_out(tree({"n": "x", "o": "x"}), tree({"g": "x"}))
     take_in = module.ObjectSet._take_in
 
     def interrupted(self, noted):
-        signal.raise_signal(signal.SIGINT)
+        ctrl_c()
         take_in(self, noted)
 
     monkeypatch.setattr(module.ObjectSet, "_take_in", interrupted)

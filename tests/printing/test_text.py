@@ -6,6 +6,7 @@ from itertools import count
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from profiles import examples
 
 from datastoresync.printing.outline import Grid, Outline
 from datastoresync.printing.text import numeric, text, visible, width, write
@@ -67,7 +68,7 @@ def flattened(outline):
     return every
 
 
-@settings(deadline=None, max_examples=200)
+@settings(deadline=None, max_examples=examples(200))
 @given(outlines, limits, st.none() | st.integers(-1, 120))
 def test_no_line_is_too_many_or_too_long_or_holds_what_is_hidden(outline, lines, columns):
     shown = text(outline, lines=lines, columns=columns).split("\n")

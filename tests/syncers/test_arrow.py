@@ -11,6 +11,7 @@ import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from profiles import examples
 
 from datastoresync.errors import ColumnError, ConversionError, MissingDependencyError, SyncerError
 from datastoresync.syncers import arrow as module
@@ -97,7 +98,7 @@ def typed(rows):
     st.integers(1, 5),
     st.sampled_from(READERS),
 )
-@settings(deadline=None, max_examples=100)
+@settings(deadline=None, max_examples=examples(100))
 def test_rows_come_out_as_they_went_in_whatever_the_size_of_batches_and_chunks(rows, size, library):
     names = ("text", "whole", "day", "moment", "members")
     whole = pa.Table.from_pylist(rows, pa.schema({name: SCHEMA[name] for name in names}))

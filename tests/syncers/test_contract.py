@@ -7,6 +7,7 @@ import textwrap
 
 import pytest
 from hypothesis import strategies as st
+from profiles import examples
 
 from datastoresync.errors import SyncerError
 from datastoresync.syncers import load_syncer, open_syncer
@@ -15,8 +16,15 @@ from datastoresync.testing import PLAIN_KINDS, RICH_KINDS, SyncerContract
 
 class FileContract(SyncerContract):
     refusals = (SyncerError,)
+    max_examples = examples(20)
+    rows = 5_000
     scheme = ""
     options = ""
+
+    @pytest.mark.slow
+    def test_very_many_records_come_back(self, syncer):
+        self.rows = SyncerContract.rows
+        self.test_many_records_come_back(syncer)
 
     @pytest.fixture
     def url(self, tmp_path):

@@ -9,11 +9,12 @@ import sys
 from types import MappingProxyType
 
 import pytest
+from hypothesis import Phase, settings
 from hypothesis import strategies as st
 
 from datastoresync.errors import SyncerError
 from datastoresync.syncers.changes import Outcome
-from datastoresync.syncers.plugin.load_dump_adapter import Rewriting
+from datastoresync.syncers.plugin.load_dump_adapter import LoadDumpAdapter
 from datastoresync.testing import SyncerContract, texts
 from datastoresync.testing.claims import Interruption
 
@@ -93,7 +94,7 @@ class Good:
             yield {name: record.get(name) for name in attributes or record}
 
     def apply_changes(self, changes, *, same):
-        return Rewriting(self).apply_changes(changes, same=same)
+        return LoadDumpAdapter(self).apply_changes(changes, same=same)
 
     def normalized(self, value):
         if value is None or isinstance(value, (str, int, float)):
@@ -390,12 +391,12 @@ class Fragile(Strict):
 
 ROUND = "test_what_is_loaded_is_what_was_dumped"
 BROKEN = [
-    (Lossy, ROUND, "what is loaded is not what was dumped: in record 0"),
-    (Textual, ROUND, "'None' (str), and should be None (NoneType)"),
+    (Lossy, ROUND, "what is loaded is not what was dumped: in record "),
+    (Textual, ROUND, " (str), and should be "),
     (Careless, "test_whatever_objects_hold_comes_back_or_is_refused", "is neither refused nor comes back"),
     (Appending, "test_a_dump_replaces_what_was_there", "a second dump does not replace the first"),
     (Appending, "test_a_dump_of_nothing_leaves_nothing", "after a dump of no records there are "),
-    (Sorting, ROUND, "in another order, from record 0 on: say ordered = False"),
+    (Sorting, ROUND, " on: say ordered = False"),
     (Half, "test_a_dump_that_breaks_off_leaves_what_was_there", "a dump that broke off changed what was there"),
     (Truncating, "test_many_records_come_back", "of 500 records, 200 came back"),
     (
@@ -440,11 +441,21 @@ BROKEN = [
 ]
 
 
+@pytest.fixture
+def unshrunk():
+    """Lets Hypothesis be content with the first example that fails."""
+    before = settings.get_current_profile_name()
+    settings.register_profile("unshrunk", settings(), derandomize=True, database=None, phases=[Phase.generate])
+    settings.load_profile("unshrunk")
+    yield
+    settings.load_profile(before)
+
+
+@pytest.mark.usefixtures("unshrunk")
 @pytest.mark.parametrize(
     ("broken", "check", "says"), BROKEN, ids=[f"{broken.__name__}-{check}" for broken, check, _ in BROKEN]
 )
 def test_a_bad_syncer_fails_and_is_told_why(broken, check, says):
-    # Without the shrinking of many examples: what is wrong here is wrong with the first.
     found = failures(broken, only=[check])
     assert says in found[check]
 

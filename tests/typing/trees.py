@@ -112,6 +112,11 @@ assert_type(store.source - store["dest"], Diff)
 store.new("source", "users", "2", _lastfirst="Ray, Bob")
 
 # Each of these is an error, and strict mypy complains if one is not.
+source.sync_to(dest, mok=True)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+dest.sync_from(source, mock="no")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+source.users.sync_to(dest.users, on_error="never")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+Accounts().apply(source - dest, reporter=[])  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+source.preview(dest, onyl="new")  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
 source - 5  # type: ignore[operator]  # pyright: ignore[reportOperatorIssue]
 source >> Accounts  # type: ignore[operator]  # pyright: ignore[reportOperatorIssue]
 source.users - dest  # type: ignore[operator]  # pyright: ignore[reportOperatorIssue]

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from profiles import examples
 from strategies import KINDS, NO_LIMITS, plain_actions, plain_diff
 
 import datastoresync
@@ -33,7 +34,7 @@ from datastoresync.vocabularies.synctree import (
     unsuccessful_result,
 )
 
-law = settings(deadline=None, max_examples=60)
+law = settings(deadline=None, max_examples=examples(60))
 
 SUBBRANCHES = ("apples", "bears")
 

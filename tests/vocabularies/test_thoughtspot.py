@@ -12,6 +12,7 @@ from email.utils import formatdate
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from profiles import examples
 from thoughtspot_server import PASSWORD, ThoughtSpotServer
 
 from datastoresync import Branch, Importer, Object, Tree
@@ -79,7 +80,10 @@ names = st.text(st.characters(codec="utf-8", exclude_categories=["Cs", "Cc"]), m
 people = st.lists(names, unique_by=str.lower, max_size=5)
 
 
-@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])  # each is a dozen requests
+@settings(
+    max_examples=examples(30),  # each is a dozen requests
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
 @given(users=people, groups=people, size=st.integers(1, 12), data=st.data())
 def test_what_was_written_is_there_in_whatever_batches_and_once_more_changes_nothing(server, users, groups, size, data):
     server.users.clear()

@@ -8,6 +8,7 @@ import json
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from profiles import examples
 from thoughtspot_server import PASSWORD, ThoughtSpotServer
 
 from datastoresync import SafeguardError, Template
@@ -70,7 +71,7 @@ def test_json_loses_nothing(everyone):
     assert described(UsersAndGroups.from_json(everyone.to_json())) == described(everyone)
 
 
-@settings(deadline=None, max_examples=20)  # a workbook takes its time
+@settings(deadline=None, max_examples=examples(20))  # a workbook takes its time
 @given(everyones())
 def test_a_file_loses_nothing(tmp_path_factory, everyone):
     folder = tmp_path_factory.mktemp("files")

@@ -43,7 +43,7 @@ from datastoresync.engines.checksum.sql import (
 from datastoresync.engines.relation import CannotPushDown, Compared
 from datastoresync.errors import SyncerError
 from datastoresync.syncers.records import Columns
-from datastoresync.syncers.sql.database import dialect_of
+from datastoresync.syncers.sql.dialects import dialect_of
 
 _FEW: Final = 100
 """How many ranges are named one by one, so that the database may look them up in an index."""
@@ -232,7 +232,7 @@ class _Side:
     def __init__(self, served: Served, side: Side, names: Sequence[str]) -> None:
         self.served = served
         with served.connect() as connection:
-            self.dialect = dialect_of(connection.dialect)
+            self.dialect = dialect_of(connection.dialect).name
         if self.dialect not in DIALECTS:
             message = f"checksums are proved for {' and '.join(sorted(DIALECTS))} only, not for {self.dialect}"
             raise CannotPushDown(message)

@@ -1,1 +1,74 @@
 """The embedded engine: rows in files, compared by DuckDB."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Any
+
+from datastoresync.conversion.schema import Schema
+from datastoresync.engines.duckdb.connection import DuckDB
+from datastoresync.engines.relation import BranchDescription, CannotPushDown, Relation, SourceEngine
+from datastoresync.syncers.arrow import ArrowStream
+from datastoresync.syncers.source_info import LARGE, DelimitedFiles, ParquetFiles
+
+_BYTES = 16 * 2**20
+"""Bytes of files of text from which on objects would cost more than a table."""
+
+
+class DuckDBEngine(SourceEngine):
+    """Reads CSV and Parquet files where they are, and Arrow streams into files of its own."""
+
+    name = asked = "duckdb"
+    options = DuckDB
+    example = "DuckDB(memory_limit=…)"
+    sources = (ArrowStream, DelimitedFiles, ParquetFiles)
+
+    def is_large(self, source: Any) -> bool:
+        """Say whether objects would cost more than a table."""
+        if isinstance(source, ArrowStream):
+            return source.has(LARGE)
+        source_info = source.source_info
+        return bool(source_info.rows >= LARGE if isinstance(source_info, ParquetFiles) else source_info.size >= _BYTES)
+
+    def relation(self, source: Any, branch: BranchDescription, options: Any, *, automatic: bool) -> Relation:
+        """Return the rows of a source as files that DuckDB reads; see `SourceEngine`."""
+        if automatic and not DuckDB.available():
+            raise CannotPushDown("DuckDB is not installed: pip install 'datastoresync[duckdb]'")
+        duckdb, schema = DuckDB() if options is None else options, branch.schema
+        if isinstance(source, ArrowStream):
+            from datastoresync.engines.duckdb.parquet import stream_relation  # it needs pyarrow
+
+            check_columns(source.schema.names, schema)
+            return stream_relation(duckdb, source, schema)
+        source_info = source.source_info
+        check_columns(source_info.files[0].columns, schema)
+        if isinstance(source_info, DelimitedFiles):
+            from datastoresync.engines.duckdb.csv import DelimitedRelation, Unreadable, reread
+
+            try:
+                return DelimitedRelation(duckdb, source_info, schema)
+            except Unreadable:
+                from datastoresync.engines.duckdb.parquet import ColumnarRelation  # as above
+
+                return ColumnarRelation.of_records(duckdb, reread(source_info), schema)
+        from datastoresync.engines.duckdb.parquet import ColumnarRelation  # as above
+
+        return ColumnarRelation.of_files(duckdb, source_info, schema)
+
+
+ENGINE = DuckDBEngine()
+
+
+def check_columns(columns: Collection[str], schema: Schema) -> None:
+    """Raise `CannotPushDown` unless there is just what a class needs; what is wrong, the in-memory engine says."""
+    if any(name.startswith("__") for name in columns):
+        raise CannotPushDown("a column has a name of Python's own")
+    if schema.fields is not None:
+        if not set(columns) <= set(schema.fields):
+            raise CannotPushDown("there are columns that the class does not declare")
+        return
+    if len(set(columns)) < len(columns) or not set(schema.identifiers) <= set(columns):
+        raise CannotPushDown("the columns are not those that the class needs")
+    taken = [name for name in columns if hasattr(type(getattr(schema.cls, name, None)), "__set__")]
+    if taken:
+        raise CannotPushDown(f"{', '.join(taken)} of {schema.cls.__name__} is computed, and a column")

@@ -5,14 +5,16 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from uuid import uuid4
 
 import attrs
 
 from datastoresync.diffing.equality import equal
 from datastoresync.engines.duckdb.connection import interruptible
+from datastoresync.engines.duckdb.relation import LocalRelation
 from datastoresync.engines.duckdb.types import (
+    IDENTICAL,
     canonical_sql,
     classes,
     declared,
@@ -23,9 +25,6 @@ from datastoresync.engines.duckdb.types import (
 from datastoresync.engines.relation import CHUNK, DISTINCT, CannotPushDown, Compared, Work
 from datastoresync.runtime import finalizer
 from datastoresync.syncers.records import Columns
-
-if TYPE_CHECKING:
-    from datastoresync.engines.duckdb.relation import LocalRelation
 
 
 @attrs.frozen
@@ -134,6 +133,15 @@ def likeness(connection: Any, place: int, name: str, left: LocalRelation, right:
     return EqualitySQL(name, _either(ways), joins, f"{name}: {several:,} distinct values were converted in Python")
 
 
+def _identity(name: str, left: LocalRelation, right: LocalRelation) -> EqualitySQL:
+    """Return how it is told whether a column has the very same values on both sides."""
+    one, other = (
+        IDENTICAL[relation.kinds[name]].replace("@", f"{table}.{relation.raw(name)}")
+        for table, relation in (("l", left), ("r", right))
+    )
+    return EqualitySQL(name, f"{one} IS NOT DISTINCT FROM {other}")
+
+
 def _with_constant(connection: Any, place: int, one: _Column, other: _Column) -> EqualitySQL:
     """Return how an attribute is compared that a side has no column of."""
     name = one.name
@@ -191,21 +199,24 @@ _LINES = 100_000
 """Lines that may differ before it is worth a look whether their values do: one value may be written in many ways."""
 
 
-def differing(left: LocalRelation, right: LocalRelation, work: Work) -> Compared:
-    """Return the rows of each side that have no equal on the other one.
+class JoinedRelation(LocalRelation):
+    """Rows in files that are compared with others by a full outer join."""
 
-    Raises:
-        CannotPushDown: if an attribute cannot be compared in SQL.
-    """
-    left.unchanged()
-    right.unchanged()
-    lines = _lines(left, right, work)
-    if lines is not None:
-        most = None if _as_written(left, work) else max(_LINES, (left.count + right.count) // 8)
-        found = _by_line(left, right, lines, most)
-        if found is not None:
-            return found
-    return _by_column(left, right, work)
+    def differing(self, other: Any, work: Work) -> Compared:
+        """Return the rows of each side that have no equal on the other one.
+
+        Raises:
+            CannotPushDown: if an attribute cannot be compared in SQL.
+        """
+        self.unchanged()
+        other.unchanged()
+        lines = _lines(self, other, work)
+        if lines is not None:
+            most = None if _as_written(self, work) else max(_LINES, (self.count + other.count) // 8)
+            found = _by_line(self, other, lines, most)
+            if found is not None:
+                return found
+        return _by_column(self, other, work)
 
 
 @attrs.frozen
@@ -245,9 +256,9 @@ class _Lines:
 def _lines(left: LocalRelation, right: LocalRelation, work: Work) -> _Lines | None:
     """Return the lines of both sides, if equal lines are equal objects."""
     mine, theirs = left.whole(), right.whole()
-    if mine is None or theirs is None or mine[0] != theirs[0] or left.layout.identifiers != right.layout.identifiers:
+    if mine is None or theirs is None or mine[0] != theirs[0] or left.schema.identifiers != right.schema.identifiers:
         return None
-    for name in (*left.layout.identifiers, *work.attributes):
+    for name in (*left.schema.identifiers, *work.attributes, *work.identical):
         if name in left.constants and name in right.constants:
             if not equal(left.constants[name], right.constants[name]):
                 return None
@@ -259,7 +270,7 @@ def _lines(left: LocalRelation, right: LocalRelation, work: Work) -> _Lines | No
 
 def _as_written(left: LocalRelation, work: Work) -> bool:
     """Say whether all of a line is compared, and lines that differ are objects that do."""
-    if not set(left.columns) <= {*left.layout.identifiers, *work.attributes}:
+    if not set(left.columns) <= {*left.schema.identifiers, *work.attributes, *work.identical}:
         return False
     return all(declared("text", left.converter(name))[0] == "str" for name in left.columns)
 
@@ -343,7 +354,12 @@ def _by_column(left: LocalRelation, right: LocalRelation, work: Work) -> Compare
     unlike = _Unlike(left)
     sides = (("l", left), ("r", right))
     with left.duckdb.refusals("compare the two"):
-        alike = [likeness(unlike.database, place, name, left, right) for place, name in enumerate(work.attributes)]
+        alike = [_identity(name, left, right) for name in work.identical]
+        alike += [
+            likeness(unlike.database, place, name, left, right)
+            for place, name in enumerate(work.attributes)
+            if name not in work.identical
+        ]
         on = " AND ".join(f"{one} = {other}" for one, other in zip(left.keys("l."), right.keys("r."), strict=True))
         there = [f"{table}.{relation.key_parts[0].column}" for table, relation in sides]
         conditions = [f"{key} IS NULL" for key in there] + [f"NOT ({one.sql})" for one in alike if one.sql != "true"]
@@ -366,7 +382,7 @@ def _by_column(left: LocalRelation, right: LocalRelation, work: Work) -> Compare
     def rows(relation: LocalRelation, table: str) -> Iterator[Columns]:
         names, keys = (
             ", ".join(f"{table}_{relation.raw(name)}" for name in some)
-            for some in (relation.columns, relation.layout.identifiers)
+            for some in (relation.columns, relation.schema.identifiers)
         )
         for chunk in unlike.chunks(names, table, keys):
             yield relation.given(list(zip(*chunk, strict=True)))

@@ -6,16 +6,17 @@ from collections.abc import Callable, Collection, Sequence
 from typing import Any, Self
 
 from datastoresync.engines.duckdb.connection import DuckDB, literal
-from datastoresync.engines.duckdb.held_file import HeldFile
+from datastoresync.engines.duckdb.join import JoinedRelation
 from datastoresync.engines.duckdb.parquet_store import ParquetStore, Part, arrow_libraries
-from datastoresync.engines.duckdb.relation import LocalRelation
+from datastoresync.engines.duckdb.relation import HeldFile
 from datastoresync.engines.duckdb.types import Kind, declared, kind_of
 from datastoresync.engines.relation import CannotPushDown, Relation
+from datastoresync.syncers.arrow import ArrowStream
 from datastoresync.syncers.records import Columns, Records
 from datastoresync.syncers.source_info import ParquetFile, ParquetFiles
 
 
-class ColumnarRelation(LocalRelation):
+class ColumnarRelation(JoinedRelation):
     """Rows in Parquet files.
 
     Args:
@@ -23,7 +24,7 @@ class ColumnarRelation(LocalRelation):
         parts: The files; each has all columns.
         columns: What the columns are called here.
         kinds: What they hold.
-        layout: The class of the objects.
+        schema: The class of the objects.
         plain: The columns whose values are taken as they are, whatever the class declares.
         files: Somebody else's files, which are kept open.
         store: Ours, which is removed with the relation.
@@ -38,13 +39,13 @@ class ColumnarRelation(LocalRelation):
         parts: Sequence[Part],
         columns: Sequence[str],
         kinds: Sequence[Kind],
-        layout: Any,
+        schema: Any,
         *,
         plain: Collection[str] = (),
         files: Sequence[HeldFile] = (),
         store: ParquetStore | None = None,
     ) -> None:
-        super().__init__(duckdb, columns, ["text" if kind.name == "null" else kind.name for kind in kinds], layout)
+        super().__init__(duckdb, columns, ["text" if kind.name == "null" else kind.name for kind in kinds], schema)
         self.parts = tuple(parts)
         self.ascii = False
         self.kinds_given = tuple(kinds)
@@ -55,30 +56,30 @@ class ColumnarRelation(LocalRelation):
     # Where they come from.
 
     @classmethod
-    def of_files(cls, duckdb: DuckDB, origin: ParquetFiles, layout: Any) -> Self:
+    def of_files(cls, duckdb: DuckDB, source_info: ParquetFiles, schema: Any) -> Self:
         """Return the rows of Parquet files, where they are.
 
         Raises:
             CannotPushDown: if anything about them is for the in-memory engine to judge.
         """
         pyarrow, _ = arrow_libraries()
-        if not all(file.rows for file in origin.files):
+        if not all(file.rows for file in source_info.files):
             raise CannotPushDown("there is a file without rows")
-        files = [HeldFile(file.path, file.state) for file in origin.files]
-        columns = origin.files[0].columns
+        files = [HeldFile(file.path, file.state) for file in source_info.files]
+        columns = source_info.files[0].columns
         for name in columns:
-            found = {file.types[file.columns.index(name)] for file in origin.files}
+            found = {file.types[file.columns.index(name)] for file in source_info.files}
             if len(found) > 1 and any(map(pyarrow.types.is_decimal, found)):
                 message = f"{name} has other digits in some of the files"
                 raise CannotPushDown(message)
-        parts = [_part(pyarrow, held.path, file, columns) for held, file in zip(files, origin.files, strict=True)]
+        parts = [_part(pyarrow, held.path, file, columns) for held, file in zip(files, source_info.files, strict=True)]
         kinds = [_common(name, [part.kinds[place] for part in parts]) for place, name in enumerate(columns)]
-        relation = cls(duckdb, parts, columns, kinds, layout, files=files)
+        relation = cls(duckdb, parts, columns, kinds, schema, files=files)
         relation.open()
         return relation
 
     @classmethod
-    def of_records(cls, duckdb: DuckDB, records: Records, layout: Any) -> Self:
+    def of_records(cls, duckdb: DuckDB, records: Records, schema: Any) -> Self:
         """Return the rows of records, which are read to their end, and written to a temporary file.
 
         Raises:
@@ -88,10 +89,10 @@ class ColumnarRelation(LocalRelation):
         store = ParquetStore(duckdb, records.columns)
         for columns in records.chunks:
             store.write(columns)
-        return cls.of_store(duckdb, store, records.columns, layout)
+        return cls.of_store(duckdb, store, records.columns, schema)
 
     @classmethod
-    def of_relation(cls, duckdb: DuckDB, relation: Relation, layout: Any) -> Self:
+    def of_relation(cls, duckdb: DuckDB, relation: Relation, schema: Any) -> Self:
         """Return the rows of a relation that is elsewhere, through its ``arrow`` if it has one.
 
         Raises:
@@ -105,11 +106,11 @@ class ColumnarRelation(LocalRelation):
         else:
             for columns in relation.rows():
                 store.write(columns)
-        return cls.of_store(duckdb, store, relation.columns, layout, known=relation.count)
+        return cls.of_store(duckdb, store, relation.columns, schema, known=relation.count)
 
     @classmethod
     def of_store(
-        cls, duckdb: DuckDB, store: ParquetStore, columns: Sequence[str], layout: Any, *, known: int | None = None
+        cls, duckdb: DuckDB, store: ParquetStore, columns: Sequence[str], schema: Any, *, known: int | None = None
     ) -> Self:
         """Return the rows that were written to a store.
 
@@ -117,14 +118,14 @@ class ColumnarRelation(LocalRelation):
             duckdb: How the engine runs.
             store: The store.
             columns: What its columns are called.
-            layout: The class of the objects.
+            schema: The class of the objects.
             known: How many rows there are, if somebody looked through them before.
 
         Raises:
             CannotPushDown: if something in them is for the in-memory engine to judge.
         """
         store.done()
-        relation = cls(duckdb, store.parts, columns, store.kinds, layout, store=store)
+        relation = cls(duckdb, store.parts, columns, store.kinds, schema, store=store)
         if known is not None and known == store.count and relation.native:
             relation.count = known
         else:
@@ -171,7 +172,7 @@ class ColumnarRelation(LocalRelation):
             fine += [
                 f"NOT bool_or(contains({_quoted(name)}, chr(0)))"
                 for column, name, kind in zip(self.columns, part.names, part.kinds, strict=True)
-                if kind.name == "text" and column in self.layout.identifiers
+                if kind.name == "text" and column in self.schema.identifiers
             ]
             values = connection.execute(
                 f"SELECT {', '.join([*fine, *seen])} FROM {_reading(part)}"  # noqa: S608 - names are quoted
@@ -218,6 +219,75 @@ class ColumnarRelation(LocalRelation):
             self._store.close()
 
 
+class Spool:
+    """Remembers what was brought in of one table, as long as the table is what it was.
+
+    Args:
+        duckdb: How the embedded engine runs.
+    """
+
+    def __init__(self, duckdb: DuckDB) -> None:
+        self.duckdb = duckdb
+        self._brought: ColumnarRelation | None = None
+        self._of: Any = None
+
+    def local(self, relation: Relation, schema: Any) -> JoinedRelation:
+        """Return a relation with the same rows that the embedded engine reads: itself, if it is one.
+
+        Raises:
+            CannotPushDown: if a type in it is not the same here.
+            SyncerError: if it cannot be read any more.
+        """
+        if isinstance(relation, JoinedRelation):
+            return relation
+        moment = (relation, getattr(relation, "snapshot", None))
+        if self._brought is None or self._of != moment:
+            self._brought = ColumnarRelation.of_relation(self.duckdb, relation, schema)
+            self._of = moment
+        return self._brought
+
+
+def stream_relation(duckdb: DuckDB, stream: ArrowStream, schema: Any) -> ColumnarRelation:
+    """Return the rows of a stream, which is read to its end.
+
+    Args:
+        duckdb: How the embedded engine runs.
+        stream: The stream; it can be read from its beginning again if this fails.
+        schema: The class of the objects.
+
+    Raises:
+        CannotPushDown: if something in it is for the in-memory engine to judge.
+    """
+    pyarrow, _ = arrow_libraries()
+    names = stream.schema.names
+    for name, kind in zip(names, stream.schema.types, strict=True):
+        kind_of(pyarrow, name, kind)
+    store = ParquetStore(duckdb, names)
+    try:
+        _fill(store, stream)
+        return ColumnarRelation.of_store(duckdb, store, names, schema)
+    except CannotPushDown:
+        stream.put_back(store.batches())
+        raise
+
+
+def _fill(store: ParquetStore, stream: ArrowStream) -> None:
+    batches = stream.batches()
+    while True:
+        try:
+            batch = next(batches, None)
+        except Exception as error:
+            stream.put_back((), error)
+            raise CannotPushDown("it broke off") from error
+        if batch is None:
+            return
+        try:
+            store.write_arrays(batch.columns)
+        except CannotPushDown:
+            stream.put_back([batch])
+            raise
+
+
 def _reading(part: Part) -> str:
     return f"read_parquet({literal(part.path)}, hive_partitioning=false)"
 
@@ -233,7 +303,7 @@ def _part(pyarrow: Any, path: str, file: ParquetFile, columns: Sequence[str]) ->
     if any(mark in path for mark in "*?["):
         raise CannotPushDown("the path has characters in it that DuckDB takes for a pattern")
     places = [file.columns.index(name) for name in columns]
-    names = tuple(file.header[file.places[place]] for place in places)
+    names = tuple(file.header[file.indexes[place]] for place in places)
     kinds = tuple(kind_of(pyarrow, name, file.types[place]) for name, place in zip(columns, places, strict=True))
     return Part(path, names, kinds)
 

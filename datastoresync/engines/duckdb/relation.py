@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import math
 import operator
+import os
 import unicodedata
+import weakref
 from collections.abc import Callable, Collection, Hashable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from datetime import date, datetime
 from decimal import Decimal
 from functools import cached_property
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Self
 from uuid import UUID
@@ -17,10 +20,11 @@ from uuid import UUID
 import attrs
 
 from datastoresync.engines.duckdb.connection import DuckDB
-from datastoresync.engines.duckdb.join import differing
 from datastoresync.engines.duckdb.types import canonical_sql, declared, valid_sql
-from datastoresync.engines.relation import CHUNK, DISTINCT, CannotPushDown, Compared, Page, Work
+from datastoresync.engines.relation import CHUNK, DISTINCT, CannotPushDown, Page
+from datastoresync.errors import MalformedFileError
 from datastoresync.syncers.records import Columns
+from datastoresync.syncers.source_info import file_state
 
 _LEAST, _MOST = -(2**63), 2**63 - 1
 _SQL_TYPES: Mapping[str, str] = MappingProxyType(
@@ -155,6 +159,44 @@ def _from(parts: Sequence[KeyPart], symbol: str, values: Sequence[Any], place: i
     return f"({condition} OR ({part.sql()} = ? AND {rest}))", [*parameters, given, *more]
 
 
+_OWN = Path("/proc/self/fd")
+
+
+class HeldFile:
+    """A file, and what it was like when it was imported.
+
+    Args:
+        path: The file.
+        state: What changes when the file does; see `source_info.file_state`.
+
+    Raises:
+        CannotPushDown: if it is not that file any more.
+    """
+
+    def __init__(self, path: Path, state: tuple[int, ...]) -> None:
+        self._given = path
+        self._state = state
+        try:
+            self._descriptor = os.open(path, os.O_RDONLY)
+        except OSError as error:
+            raise CannotPushDown("the file cannot be opened again") from error
+        self.close = weakref.finalize(self, os.close, self._descriptor)
+        """Lets go of it; nobody need do that who forgets it."""
+        if file_state(os.fstat(self._descriptor)) != state:
+            self.close()
+            raise CannotPushDown("the file changed while it was read")
+        own = _OWN / str(self._descriptor)
+        self.path = str(own) if own.exists() else str(path.absolute())
+        """What opens it again."""
+
+    def check(self) -> None:
+        """Raise `MalformedFileError` if it was written to since; one that was replaced is still what it was."""
+        found = os.fstat(self._descriptor) if self.path.startswith(str(_OWN)) else Path(self.path).stat()
+        if file_state(found)[1:] != self._state[1:]:
+            message = "the file changed after it was imported: import it again"
+            raise MalformedFileError(message, where=str(self._given))
+
+
 _BLANKS = "' ' || chr(9) || chr(10) || chr(11) || chr(12) || chr(13) || chr(28) || chr(29) || chr(30) || chr(31)"
 
 
@@ -165,7 +207,7 @@ class LocalRelation:
         duckdb: How the engine runs.
         columns: The attributes.
         kinds: What each column holds: ``text``, ``int``, ``date`` and the like; see `conversion`.
-        layout: The class of the objects, whose converters are the meaning of the values.
+        schema: The class of the objects, whose converters are the meaning of the values.
 
     Raises:
         CannotPushDown: if the class cannot be made of these columns, or its idnumber not be found by SQL.
@@ -176,14 +218,14 @@ class LocalRelation:
     engine = "duckdb"
     place: Hashable = "duckdb"
 
-    def __init__(self, duckdb: DuckDB, columns: Sequence[str], kinds: Sequence[str], layout: Any) -> None:
+    def __init__(self, duckdb: DuckDB, columns: Sequence[str], kinds: Sequence[str], schema: Any) -> None:
         self.duckdb = duckdb
         self.columns = tuple(columns)
         self.kinds = dict(zip(columns, kinds, strict=True))
-        self.layout = layout
+        self.schema = schema
         self.count = 0
         self.ascii = True
-        self.constants = _constants(layout, self.columns)
+        self.constants = _constants(schema, self.columns)
         self.odd: dict[str, tuple[Any, ...] | None] = {}
         self._instance = duckdb.opened()
 
@@ -223,7 +265,7 @@ class LocalRelation:
     @cached_property
     def key_parts(self) -> list[KeyPart]:
         """The fields of the idnumber."""
-        return parts_of(self.layout.identifiers, self.kinds, self.converter, self.raw)
+        return parts_of(self.schema.identifiers, self.kinds, self.converter, self.raw)
 
     def raw(self, name: str) -> str:
         """Return what a column is called in SQL."""
@@ -231,7 +273,7 @@ class LocalRelation:
 
     def converter(self, name: str) -> Any:
         """Return the converter of an attribute; None for an open class."""
-        fields = self.layout.fields
+        fields = self.schema.fields
         return None if fields is None else fields[name].converter
 
     def keys(self, table: str = "") -> list[str]:
@@ -274,7 +316,7 @@ class LocalRelation:
             self._check_keys(connection)
         for (name, condition), count in zip(conditions.items(), odd, strict=True):
             self.odd[name] = self._odd(connection, name, condition) if count else ()
-            if count and name in self.layout.identifiers:
+            if count and name in self.schema.identifiers:
                 raise CannotPushDown(f"{name} has values that only its converter understands")
 
     def _some(self, connection: Any, condition: str) -> bool:
@@ -367,10 +409,6 @@ class LocalRelation:
             found.update(taken[0] if len(self.key_parts) == 1 else zip(*taken, strict=True))
         return found
 
-    def differing(self, other: Any, work: Work) -> Compared:
-        """Compare with other rows that the embedded engine reads."""
-        return differing(self, other, work)
-
     def common(self, other: LocalRelation) -> int:
         """Return how many keys two relations have in common."""
         on = " AND ".join(f"{one} = {two}" for one, two in zip(self.keys("l."), other.keys("r."), strict=True))
@@ -425,14 +463,14 @@ class LocalRelation:
             yield list(zip(*rows, strict=True))
 
 
-def _constants(layout: Any, columns: Collection[str]) -> dict[str, Any]:
+def _constants(schema: Any, columns: Collection[str]) -> dict[str, Any]:
     """Return the values of the fields that have no column.
 
     Raises:
         CannotPushDown: if these are made for each object anew, or there is none.
     """
     found = {}
-    for name, field in (layout.fields or {}).items():
+    for name, field in (schema.fields or {}).items():
         if name not in columns:
             if not field.constant:
                 raise CannotPushDown(f"there is no column {name!r}")

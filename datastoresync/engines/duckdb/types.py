@@ -18,37 +18,39 @@ from uuid import UUID
 
 import attrs
 
+from datastoresync.conversion.converters import declared_scalar
+from datastoresync.conversion.scalars import BOOLEAN_TEXTS, KINDS, SCALARS
 from datastoresync.engines.relation import CannotPushDown
 
-_INT = r"[+-]?[0-9]{1,18}"
-_DECIMAL = r"[+-]?[0-9]{1,18}(\.[0-9]{1,18})?"
-_FLOAT = r"[+-]?[0-9]{1,15}(\.[0-9]{1,15})?([eE][+-]?[0-9]{1,2})?"
-_UUID = "[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}|[0-9a-fA-F]{32}"
-_MOMENT = r"[0-9]{4}-[0-9]{2}-[0-9]{2}[T ]([01][0-9]|2[0-3]):[0-5][0-9](:[0-5][0-9](\.[0-9]{1,6})?)?"
-_TRUTHS = "('true', 't', 'yes', 'y', 'on', '1')"
-_LIES = "('false', 'f', 'no', 'n', 'off', '0')"
+_TRUES, _FALSES = (
+    f"({', '.join(repr(text) for text, value in BOOLEAN_TEXTS.items() if value is truth)})" for truth in (True, False)
+)
 
-_SURE: Mapping[str, str] = MappingProxyType(
+
+def _matches(cls: type, digits: int = 18) -> str:
+    return f"regexp_full_match(@, '{SCALARS[cls].pattern(digits)}')"
+
+
+_VALID: Mapping[str, str] = MappingProxyType(
     {
         "str": "true",
         # What SQL writes as it was given needs no closer look, and most values are written so.
-        "int": "(CASE WHEN CAST(try_cast(@ AS BIGINT) AS VARCHAR) = @ THEN true "
-        f"ELSE regexp_full_match(@, '{_INT}') END)",
-        "float": f"regexp_full_match(@, '{_FLOAT}')",
-        "Decimal": f"regexp_full_match(@, '{_DECIMAL}')",
-        "bool": f"(CASE WHEN @ IN ('0', '1') THEN true ELSE lower(@) IN {_TRUTHS} OR lower(@) IN {_LIES} END)",
+        "int": f"(CASE WHEN CAST(try_cast(@ AS BIGINT) AS VARCHAR) = @ THEN true ELSE {_matches(int)} END)",
+        "float": _matches(float, 15),
+        "Decimal": _matches(Decimal),
+        "bool": f"(CASE WHEN @ IN ('0', '1') THEN true ELSE lower(@) IN {_TRUES} OR lower(@) IN {_FALSES} END)",
         "date": "(strlen(@) = 10 AND CAST(try_cast(@ AS DATE) AS VARCHAR) = @)",
-        "datetime": f"(regexp_full_match(@, '{_MOMENT}') AND @ >= '0001' AND try_cast(@ AS TIMESTAMP) IS NOT NULL)",
-        "UUID": f"regexp_full_match(@, '{_UUID}')",
+        "datetime": f"({_matches(datetime)} AND @ >= '0001' AND try_cast(@ AS TIMESTAMP) IS NOT NULL)",
+        "UUID": _matches(UUID),
     }
 )
 """For a text, by declared type: when it is surely taken. What this does not hold for is asked of the converter."""
 
 _WHOLE = "try_cast(@ AS BIGINT)"
 _EXACT = "try_cast(@ AS DECIMAL(38, 18))"
-_TRUTH = f"(lower(@) IN {_TRUTHS})"
+_TRUTH = f"(lower(@) IN {_TRUES})"
 
-_FORMS: Mapping[tuple[str, str], Mapping[str, str]] = MappingProxyType(
+_CANONICAL: Mapping[tuple[str, str], Mapping[str, str]] = MappingProxyType(
     {
         ("text", "str"): {"text": "@"},
         ("text", "int"): {"whole": _WHOLE, "number": _EXACT},
@@ -74,31 +76,12 @@ _FORMS: Mapping[tuple[str, str], Mapping[str, str]] = MappingProxyType(
         ("uuid", "UUID"): {"uuid": "replace(@, '-', '')"},
     }
 )
-"""For what a column holds and what is declared: by family, within which equal values have equal forms, the form."""
+"""By what a column holds and what is declared: by family, the canonical expression, which equal values share."""
 
-_NATIVE: Mapping[str, str] = MappingProxyType(
-    {
-        "text": "str",
-        "int": "int",
-        "float": "float",
-        "bool": "bool",
-        "date": "date",
-        "timestamp": "datetime",
-        "instant": "datetime",
-        "time": "time",
-        "decimal": "Decimal",
-        "bytes": "bytes",
-        "uuid": "UUID",
-    }
+_FAMILIES: Mapping[str, str] = MappingProxyType(
+    dict.fromkeys(("whole", "number", "float", "bool", "decimal"), "number")
 )
-"""What values are as they are, where nothing is declared."""
-
-_WORLDS: Mapping[str, str] = MappingProxyType(dict.fromkeys(("whole", "number", "float", "bool", "decimal"), "number"))
 """Families whose values may be equal to one another, under one of them."""
-
-_TYPES: Mapping[str, type] = MappingProxyType(
-    {cls.__name__: cls for cls in (str, int, float, bool, Decimal, date, datetime, time, UUID, bytes)}
-)
 
 
 def declared(kind: str, converter: Any) -> tuple[str, bool]:
@@ -107,10 +90,8 @@ def declared(kind: str, converter: Any) -> tuple[str, bool]:
     The name is empty if it is none of those known here.
     """
     if converter is None or converter.identity:
-        return _NATIVE.get(kind, ""), True
-    name = converter.describe.removesuffix(" | None")
-    own = converter.kinds - {type(None)}  # a class of the user's may be called `date` too
-    return (name if own == {_TYPES.get(name)} else ""), type(None) in converter.kinds
+        return KINDS[kind].name if kind in KINDS else "", True
+    return declared_scalar(converter), type(None) in converter.kinds
 
 
 def present(kind: str, converter: Any, sql: str) -> str:
@@ -132,14 +113,13 @@ def valid_sql(kind: str, converter: Any, sql: str, *, nullable: bool = True) -> 
         return "true"
     name, optional = declared(kind, converter)
     if kind == "text":
-        sure = _SURE.get(name)
-        if sure is None:
+        if name not in _VALID:
             return None
-        taken = sure.replace("@", sql)
+        taken = _VALID[name].replace("@", sql)
         if name == "str":
             return "true" if optional or not nullable else f"({sql} IS NOT NULL)"
         return f"({sql} IS NULL OR {sql} = '' OR {taken})" if optional else f"({sql} IS NOT NULL AND {taken})"
-    if (kind, name) in _FORMS:
+    if (kind, name) in _CANONICAL:
         return "true" if optional or not nullable else f"({sql} IS NOT NULL)"
     return None
 
@@ -151,13 +131,23 @@ def canonical_sql(kind: str, converter: Any, sql: str) -> dict[str, str]:
     """
     name, _ = declared(kind, converter)
     given = present(kind, converter, sql)
-    return {family: form.replace("@", given) for family, form in _FORMS.get((kind, name), {}).items()}
+    return {family: canonical.replace("@", given) for family, canonical in _CANONICAL.get((kind, name), {}).items()}
+
+
+IDENTICAL: Mapping[str, str] = MappingProxyType(
+    {
+        **dict.fromkeys(("text", "int", "bool", "date", "time", "timestamp", "uuid", "bytes"), "@"),
+        "float": "CAST(CAST(@ AS DOUBLE) AS VARCHAR)",  # 0.0 and -0.0 are equal
+        "decimal": "CAST(@ AS VARCHAR)",  # so are 1.0 and 1.00
+    }
+)
+"""By kind of column: the expression that is the same only for values that Python cannot tell apart either."""
 
 
 def never_equal(left: Iterable[str], right: Iterable[str]) -> bool:
     """Say whether no two values of these families are ever equal."""
-    worlds = [{_WORLDS.get(family, family) for family in families} for families in (left, right)]
-    return all(worlds) and not worlds[0] & worlds[1]
+    comparable = [{_FAMILIES.get(family, family) for family in families} for families in (left, right)]
+    return all(comparable) and not comparable[0] & comparable[1]
 
 
 def same_declaration(left: Any, right: Any, kind: str = "text") -> bool:
@@ -332,16 +322,8 @@ def _timestamp(pyarrow: Any, kind: Any) -> Kind:
 
 # From Python's values.
 
-_PLAIN: Mapping[type, Callable[[Any], Any]] = MappingProxyType(
-    {
-        str: lambda pyarrow: pyarrow.string(),
-        int: lambda pyarrow: pyarrow.int64(),
-        float: lambda pyarrow: pyarrow.float64(),
-        bool: lambda pyarrow: pyarrow.bool_(),
-        bytes: lambda pyarrow: pyarrow.binary(),
-        date: lambda pyarrow: pyarrow.date32(),
-    }
-)
+_AS_THEY_ARE = (str, int, float, bool, bytes, date)
+"""Types whose values need no closer look."""
 
 
 def array_of(pyarrow: Any, name: str, values: Sequence[Any]) -> tuple[Any, Any]:
@@ -360,8 +342,8 @@ def array_of(pyarrow: Any, name: str, values: Sequence[Any]) -> tuple[Any, Any]:
         message = f"{name} holds values of several types"
         raise CannotPushDown(message)
     try:
-        if kind in _PLAIN:
-            return pyarrow.array(values, _PLAIN[kind](pyarrow)), None
+        if kind in _AS_THEY_ARE:
+            return pyarrow.array(values, pyarrow.type_for_alias(SCALARS[kind].arrow)), None
         if kind is time and all(value is None or (value.tzinfo is None and not value.fold) for value in values):
             return pyarrow.array(values, pyarrow.time64("us")), None
         if kind is datetime:

@@ -14,11 +14,11 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import sqlalchemy as sa
 
-from datastoresync.engines.postgresql.relation import StoredRelation
+from datastoresync.engines.postgresql.source import SnapshotRelation
 from datastoresync.engines.postgresql.types import StoredColumn
 from datastoresync.engines.relation import CannotPushDown
 from datastoresync.errors import MissingDependencyError, SyncerError
-from datastoresync.syncers.sql.errors import without_secrets
+from datastoresync.syncers.sql.translate_errors import without_secrets
 
 _MISSING = "pulling the rows of a table needs pyarrow: pip install 'datastoresync[arrow]'"
 _MOST_DIGITS = 76
@@ -36,7 +36,7 @@ def has_adbc() -> bool:
     return True
 
 
-def to_arrow(relation: StoredRelation) -> Any:
+def to_arrow(relation: SnapshotRelation) -> Any:
     """Return a ``pyarrow.RecordBatchReader`` of all rows, in any order, as they were when they were imported.
 
     What `read_arrow` makes of it are the values that `SQLSyncer.read` gives: their types, the digits of a decimal, and
@@ -57,7 +57,7 @@ def to_arrow(relation: StoredRelation) -> Any:
     columns = relation.source.columns.values()
     zone = _known(relation.snapshot.zone)
     schema = pyarrow.schema([(column.attribute, _arrow_type(pyarrow, column, zone)) for column in columns])
-    with relation.asked():
+    with relation.reading():
         pass  # what has changed is said here, as Arrow's streams wrap errors in their own
     statement = _statement(relation) if has_adbc() else None
     exported = None if statement is None else relation.snapshot.export()
@@ -77,7 +77,7 @@ def _known(zone: str) -> str:
     return zone
 
 
-def _statement(relation: StoredRelation) -> str | None:
+def _statement(relation: SnapshotRelation) -> str | None:
     """Return what ADBC is to send, or None if it would not be sent as the same person, or needs parameters."""
     columns = relation.source.columns.values()
     wanted = [_sent(column).label(f"c{place}") for place, column in enumerate(columns)]
@@ -88,7 +88,7 @@ def _statement(relation: StoredRelation) -> str | None:
     return str(compiled).replace("%%", "%")  # psycopg would have it so
 
 
-def _from_rows(pyarrow: Any, relation: StoredRelation, schema: Any) -> Iterator[Any]:
+def _from_rows(pyarrow: Any, relation: SnapshotRelation, schema: Any) -> Iterator[Any]:
     for chunk in relation.rows():
         columns = [_array(pyarrow, values, kind) for values, kind in zip(chunk, schema.types, strict=True)]
         yield pyarrow.record_batch(columns, schema=schema)
@@ -139,10 +139,10 @@ def _cast(column: Any, kind: Any) -> Any:
     return column if column.type == kind else column.cast(kind)  # its own check would import all of Arrow's functions
 
 
-def _through_adbc(pyarrow: Any, relation: StoredRelation, schema: Any, sent: tuple[str, str]) -> Iterator[Any]:
+def _through_adbc(pyarrow: Any, relation: SnapshotRelation, schema: Any, sent: tuple[str, str]) -> Iterator[Any]:
     exported, statement = sent
     source = relation.source
-    with relation.asked() as connection:  # until the last row is there, nobody can alter or empty the table
+    with relation.reading() as connection:  # until the last row is there, nobody can alter or empty the table
         raw: Any = connection.connection.dbapi_connection
         with _refusals(relation), _connected(raw) as ask, ExitStack() as stack:
             ask("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
@@ -197,7 +197,7 @@ def _connected(raw: Any) -> Iterator[Callable[..., Any]]:
 
 
 @contextmanager
-def _refusals(relation: StoredRelation) -> Iterator[None]:
+def _refusals(relation: SnapshotRelation) -> Iterator[None]:
     errors: Any = import_module("adbc_driver_manager")
     try:
         yield

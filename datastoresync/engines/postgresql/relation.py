@@ -12,12 +12,18 @@ from typing import Any
 import attrs
 import sqlalchemy as sa
 
-from datastoresync.engines.postgresql.comparison import Part, differing_rows, refuse_other_names, side_by_side, streamed
-from datastoresync.engines.postgresql.keys import LookalikeKeys
-from datastoresync.engines.postgresql.preconditions import converters_of, preconditions_of
-from datastoresync.engines.postgresql.served import differing_far_apart
+from datastoresync.engines.postgresql.comparison import (
+    Part,
+    differing_far_apart,
+    differing_rows,
+    refuse_other_names,
+    side_by_side,
+    streamed,
+)
+from datastoresync.engines.postgresql.keys import KEYS, LookalikeKeys
 from datastoresync.engines.postgresql.snapshot import Snapshot, snapshot_of
 from datastoresync.engines.postgresql.source import Source, query_source, table_source
+from datastoresync.engines.postgresql.types import form_of
 from datastoresync.engines.relation import CannotPushDown, Compared, Page, Relation, Work
 from datastoresync.errors import SyncerError
 from datastoresync.syncers.changes import Table
@@ -51,8 +57,8 @@ class StoredRelation:
         self.source = source
         self.columns: tuple[str, ...] = tuple(source.columns)
         self.identifiers = layout.identifiers
-        self._part = Part.of(source, layout.identifiers, converters_of(source, layout), None)
-        self._doubts = dict(preconditions_of(source, self._part, layout))
+        self._part = Part.of(source, layout.identifiers, _converters_of(source, layout), None)
+        self._doubts = dict(_preconditions_of(source, self._part, layout))
         self.snapshot = snapshot
         self.place: Hashable = snapshot.place
         self._let_go = snapshot.hold(self)
@@ -136,6 +142,10 @@ class StoredRelation:
         chunks = _told(common, statement, (self.source, other.source), next(iter(paths), None))
         rows = side_by_side(chunks, width, places)
         return Compared(*rows, why="both sides are in one PostgreSQL, which compared them")
+
+    def differing_apart(self, other: StoredRelation, work: Work) -> Compared:
+        """Compare with a relation of another database; see `differing_far_apart`."""
+        return differing_far_apart(self, other, work)
 
     def arrow(self) -> Any:
         """Return a ``pyarrow.RecordBatchReader`` of all rows; see `pulling.pull`, which needs pyarrow."""
@@ -222,11 +232,11 @@ class StoredRelation:
         return dict(zip(self.columns, firsts, strict=True))
 
     def _read(self, statement: sa.Select[Any]) -> Iterator[Columns]:
-        with self.asked() as connection:
+        with self.reading() as connection:
             yield from chunks_of(connection.execute(statement, execution_options=_STREAMED))
 
     @contextmanager
-    def asked(self) -> Iterator[sa.Connection]:
+    def reading(self) -> Iterator[sa.Connection]:
         """Give the connection for a question, after a look at whether there is still what was imported.
 
         Raises:
@@ -300,6 +310,55 @@ def _told(
             yield from streamed(connection, statement)
 
 
+def _converters_of(source: Source, layout: Any) -> dict[str, Any]:
+    """Return how each attribute is converted.
+
+    Raises:
+        CannotPushDown: The class does not take these columns, or converts one of them by itself.
+    """
+    fields = layout.fields
+    columns = source.columns
+    if fields is None:
+        missing, unknown = [name for name in layout.identifiers if name not in columns], []
+    else:
+        missing = [name for name, field in fields.items() if field.default is None and name not in columns]
+        missing += [name for name in layout.identifiers if name not in columns]
+        unknown = [name for name in columns if name not in fields]
+    if missing or unknown:
+        message = f"{(missing or unknown)[0]} is not both a column and a field"
+        raise CannotPushDown(message)
+    if fields is None:
+        return dict.fromkeys(columns)
+    own = next((name for name in columns if fields[name].converter is None), None)
+    if own is not None:
+        message = f"{own} has a converter of its own"
+        raise CannotPushDown(message)
+    return {name: fields[name].converter for name in columns}
+
+
+def _preconditions_of(source: Source, part: Part, layout: Any) -> Iterator[tuple[str, sa.ColumnElement[bool]]]:
+    """Yield what would make an import refuse a row, or the driver fail: a reason, and when it is so.
+
+    Raises:
+        CannotPushDown: That cannot be told of some column.
+    """
+    for name, form in zip(layout.identifiers, part.keys.forms, strict=True):
+        if form.family not in KEYS:
+            message = f"{name} is {form.family}, whose order may be another one in the database"
+            raise CannotPushDown(message)
+        if form.family in ("text", "bytea"):
+            empty = sa.literal("" if form.family == "text" else b"", KEYS[form.family][1])
+            yield f"{name} is empty somewhere", form.value == empty
+    for name, column in source.columns.items():
+        converter = part.converters.get(name)
+        form_of(column, converter)
+        takes_none = converter is None or converter.identity or type(None) in converter.kinds
+        if column.nullable and (name in layout.identifiers or not takes_none):
+            yield f"{name} is NULL somewhere", column.column.is_(None)
+        if column.unreadable is not None:
+            yield f"{name} is somewhere what Python has no value for", column.unreadable
+
+
 class _Holder:
     """Holds a snapshot until a relation does."""
 
@@ -309,50 +368,50 @@ _ESTIMATE = sa.text("SELECT reltuples FROM pg_class WHERE oid = CAST(to_regclass
 """How many rows a table had when it was last looked through; -1 if it never was."""
 
 
-def open_large(origin: StoredRows, layout: Any, least: int) -> StoredRelation | None:
+def open_large(source_info: StoredRows, layout: Any, least: int) -> StoredRelation | None:
     """Return the relation over a table or a query; None if it has fewer rows than that.
 
     Args:
-        origin: The table or the query.
+        source_info: The table or the query.
         layout: The class of the objects.
         least: The number of rows from which on it stays where it is; 0 for any number.
 
     Raises:
         CannotPushDown: with the reason why it must be read.
     """
-    database = origin.syncer._database  # noqa: SLF001 - as its other methods, this one is only kept in a file of its own
-    if database.dialect != _SUPPORTED:
+    database = source_info.syncer._database  # noqa: SLF001 - as its other methods, this one is only kept in a file of its own
+    if database.dialect.name != _SUPPORTED:
         if least:  # nobody asked for it
             return None
-        raise CannotPushDown(f"it is in {database.dialect}, which is read into memory")
+        raise CannotPushDown(f"it is in {database.dialect.name}, which is read into memory")
     if least:
         try:
             with database.reading() as connection, database.refusals("count the rows of"):
-                if not _has(connection, origin, least):
+                if not _has(connection, source_info, least):
                     return None
         except SyncerError:
             return None  # reading it says what is wrong
     return open_stored(
-        origin.syncer,
-        table=origin.table,
-        query=origin.query,
-        parameters=origin.parameters,
-        attributes=origin.attributes,
+        source_info.syncer,
+        table=source_info.table,
+        query=source_info.query,
+        parameters=source_info.parameters,
+        attributes=source_info.attributes,
         layout=layout,
     )
 
 
-def _has(connection: sa.Connection, origin: StoredRows, least: int) -> bool:
+def _has(connection: sa.Connection, source_info: StoredRows, least: int) -> bool:
     """Say whether there are so many rows, without counting more of them."""
-    if origin.table is None:
-        text = (origin.query or "").strip().rstrip(";")
+    if source_info.table is None:
+        text = (source_info.query or "").strip().rstrip(";")
         some = f"SELECT count(*) FROM (SELECT 1 FROM ({text}) AS rows LIMIT {least}) AS some"  # noqa: S608 - the user's own
-        if origin.parameters is None:
+        if source_info.parameters is None:
             return bool(
                 connection.exec_driver_sql(some, execution_options={"no_parameters": True}).scalar_one() >= least
             )
-        return bool(connection.execute(sa.text(some), dict(origin.parameters)).scalar_one() >= least)
-    schema, _, name = origin.table.name.rpartition(".")
+        return bool(connection.execute(sa.text(some), dict(source_info.parameters)).scalar_one() >= least)
+    schema, _, name = source_info.table.name.rpartition(".")
     table = sa.table(name, schema=schema or None)
     named = {"name": connection.dialect.identifier_preparer.format_table(table)}
     if (connection.execute(_ESTIMATE, named).scalar() or 0) > 2 * least:

@@ -15,7 +15,7 @@ from datastoresync.engines.relation import CannotPushDown
 from datastoresync.errors import DatastoreSyncError, SyncerError
 from datastoresync.runtime import finalizer
 from datastoresync.syncers.sql.database import Database
-from datastoresync.syncers.sql.errors import DATABASE_ERRORS, reason_of
+from datastoresync.syncers.sql.translate_errors import DATABASE_ERRORS, reason_of
 
 _MOST = 16
 """Snapshots of one database that are held at a time: each is a connection, and a server has a hundred or so."""
@@ -224,8 +224,8 @@ def snapshot_of(database: Database) -> Snapshot:
         CannotPushDown: There can be none, or there are too many already.
         SyncerError: The database cannot be opened.
     """
-    if database.dialect != "postgresql" or database.engine.dialect.driver != "psycopg":
-        shown = f"{database.dialect} through {database.engine.dialect.driver}"
+    if database.dialect.name != "postgresql" or database.engine.dialect.driver != "psycopg":
+        shown = f"{database.dialect.name} through {database.engine.dialect.driver}"
         message = f"{shown} is not asked to compare by itself"
         raise CannotPushDown(message)
     if database.shares_its_connection:

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from contextlib import closing
-from typing import Any
+from contextlib import AbstractContextManager, closing
+from typing import Any, Protocol
 
 import attrs
 import sqlalchemy as sa
@@ -16,7 +16,7 @@ from sqlalchemy.sql.elements import quoted_name
 
 from datastoresync.engines.postgresql.snapshot import Snapshot
 from datastoresync.engines.postgresql.types import KINDS, StoredColumn
-from datastoresync.engines.relation import CannotPushDown
+from datastoresync.engines.relation import CannotPushDown, Relation
 from datastoresync.errors import SyncerError
 from datastoresync.syncers.changes import Table
 from datastoresync.syncers.sql.catalog import Catalogue, Target
@@ -187,6 +187,18 @@ class Source:
         if behind - first >= _WRAPPED // 2 or not all(table.readable for table in tables):
             return None
         return [_written(connection, table.name, first % _WRAPPED, behind - first) for table in sorted(tables)]
+
+
+class SnapshotRelation(Relation, Protocol):
+    """A relation whose rows are those of a source, as a snapshot shows them."""
+
+    source: Source
+    snapshot: Snapshot
+    identifiers: Sequence[str]
+
+    def reading(self) -> AbstractContextManager[sa.Connection]:
+        """Give a connection for a question, once the source is found to be what was imported."""
+        ...
 
 
 def table_source(snapshot: Snapshot, table: Table, attributes: Sequence[str] | None) -> Source:

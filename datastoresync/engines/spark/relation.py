@@ -11,18 +11,17 @@ from typing import Any
 from uuid import UUID
 
 from datastoresync.engines.relation import CannotPushDown, Compared, Page, Work
-from datastoresync.engines.spark.comparison import differing
 from datastoresync.engines.spark.dataframe import chunks, stopped
-from datastoresync.engines.spark.types import Form, key_form, kind_of, surely
+from datastoresync.engines.spark.types import CanonicalSQL, canonical_sql, key_sql, kind_of, same_declaration, valid_sql
 from datastoresync.errors import DataWarning
 from datastoresync.syncers.records import Columns
 
-_ASKED = 10_000
+_MOST_DISTINCT = 10_000
 """Distinct values of one column that are shown to its converter, at most."""
 
 
 def checked(relation: SparkRelation, name: str) -> int:
-    """Return how many rows there are: one pass over them, and one more for each column that SQL is not sure of.
+    """Return how many rows there are: one pass over them, and one more for each column whose values SQL cannot judge.
 
     Warns of idnumbers that look alike, as an import does.
 
@@ -36,7 +35,7 @@ def checked(relation: SparkRelation, name: str) -> int:
     """
     keys = relation.keys()
     raw = [relation.raw(part) for part in relation.layout.identifiers]
-    texts = [one for part, one in zip(relation.layout.identifiers, raw, strict=True) if relation.kinds[part] == "text"]
+    texts = [relation.raw(part) for part in relation.layout.identifiers if relation.kinds[part] == "text"]
     wanted = {
         "rows": "COUNT(*)",
         "distinct": f"COUNT(DISTINCT {', '.join(keys)})",
@@ -44,29 +43,31 @@ def checked(relation: SparkRelation, name: str) -> int:
         "empty": _count_any("@ = ''", texts),
         "lower": _count_any("@ <> LOWER(@)", texts),
         "upper": _count_any("@ <> UPPER(@)", texts),
-        "odd": _count_any("@ RLIKE r'[^!-~]'", texts),
+        "not_plain": _count_any("@ RLIKE r'[^!-~]'", texts),
     }
-    sure = {
-        column: surely(kind, relation.converter(column), relation.raw(column))
+    valid = {
+        column: valid_sql(kind, relation.converter(column), relation.raw(column))
         for column, kind in relation.kinds.items()
     }
-    wanted |= {relation.raw(column): f"COUNT_IF(NOT {one})" for column, one in sure.items() if one is not None}
+    wanted |= {relation.raw(column): f"COUNT_IF(NOT {condition})" for column, condition in valid.items() if condition}
     try:
-        found = relation.frame.selectExpr(*(f"{one} AS `{alias}`" for alias, one in wanted.items())).first().asDict()
+        found = (
+            relation.frame.selectExpr(*(f"{count} AS `{alias}`" for alias, count in wanted.items())).first().asDict()
+        )
     except Exception as error:  # noqa: BLE001 - raised again as one of ours, whatever it is
         raise stopped(error, "the DataFrame") from None  # it may quote rows
     count: int = found["rows"]
     if not count:
         raise CannotPushDown("there are no rows")
-    unsure = [column for column, one in sure.items() if one is None or found[relation.raw(column)]]
-    if found["none"] or found["empty"] or any(part in unsure for part in relation.layout.identifiers):
+    undecided = [column for column, condition in valid.items() if not condition or found[relation.raw(column)]]
+    if found["none"] or found["empty"] or any(part in undecided for part in relation.layout.identifiers):
         raise CannotPushDown("some rows have no idnumber, or one that Spark reads in another way")
     if found["distinct"] != count:
         raise CannotPushDown("some rows have an idnumber that another row has too")
-    for column in unsure:
-        _ask(relation, column, "true" if sure[column] is None else f"NOT {sure[column]}")
-    if found["odd"] or (found["lower"] and found["upper"]):
-        _warn_of_look_alikes(relation, texts, name)
+    for column in undecided:
+        _convert_distinct(relation, column, "true" if valid[column] is None else f"NOT {valid[column]}")
+    if found["not_plain"] or (found["lower"] and found["upper"]):
+        _warn_of_lookalike_keys(relation, texts, name)
     return count
 
 
@@ -75,12 +76,12 @@ def _count_any(condition: str, columns: list[str]) -> str:
     return f"COUNT_IF({' OR '.join(condition.replace('@', column) for column in columns) or 'false'})"
 
 
-def _ask(relation: SparkRelation, column: str, condition: str) -> None:
+def _convert_distinct(relation: SparkRelation, column: str, condition: str) -> None:
     """Let the converter look at each distinct value."""
     raw = relation.raw(column)
-    distinct = relation.frame.where(condition).select(raw).distinct().limit(_ASKED + 1)
+    distinct = relation.frame.where(condition).select(raw).distinct().limit(_MOST_DISTINCT + 1)
     values = [value for (values,) in chunks(distinct) for value in values]
-    if len(values) > _ASKED:
+    if len(values) > _MOST_DISTINCT:
         raise CannotPushDown(f"{column} has many values that only its converter understands")
     try:
         relation.converter(column).column(values)
@@ -88,7 +89,7 @@ def _ask(relation: SparkRelation, column: str, condition: str) -> None:
         raise CannotPushDown(f"{column} has a value that is refused") from None
 
 
-def _warn_of_look_alikes(relation: SparkRelation, texts: list[str], name: str) -> None:
+def _warn_of_lookalike_keys(relation: SparkRelation, texts: list[str], name: str) -> None:
     """Warn of idnumbers that a person would take for one: executors fold them with Python's own Unicode."""
     others = [relation.raw(part) for part in relation.layout.identifiers if relation.raw(part) not in texts]
     whole = [relation.raw(part) for part in relation.layout.identifiers]
@@ -110,10 +111,10 @@ def _warn_of_look_alikes(relation: SparkRelation, texts: list[str], name: str) -
         for row in zip(*columns, strict=True):
             key = row[len(groups)] if len(whole) == 1 else row[len(groups) :]
             found.setdefault(row[: len(groups)], []).append(key)
-    for alike in found.values():
-        pairs += [(alike[0], other) for other in alike[1:]]
+    for lookalikes in found.values():
+        pairs += [(lookalikes[0], other) for other in lookalikes[1:]]
     if pairs:
-        shown = ", ".join(f"{one!r} and {other!r}" for one, other in pairs[:5])
+        shown = ", ".join(f"{first!r} and {second!r}" for first, second in pairs[:5])
         message = (
             f"{name}: idnumbers that differ only in case, Unicode form or blanks at their ends are different: {shown}"
         )
@@ -152,8 +153,8 @@ _TYPES = {"text": "string", "int": "bigint", "date": "date", "UUID": "string"}
 class SparkRelation:
     """The rows of a DataFrame. It stays one; what comes to the driver is what is asked for.
 
-    Opening costs one pass over the rows; see `spark_checking.checked`. A DataFrame is a query: it is run again for
-    every question, and must give the same rows each time. ``frame.cache()`` keeps them where they fit.
+    Opening costs one pass over the rows; see `checked`. A DataFrame is a query: it runs again for every
+    question, and must give the same rows each time. ``frame.cache()`` keeps them where they fit.
 
     Args:
         frame: The DataFrame.
@@ -173,7 +174,7 @@ class SparkRelation:
         self.place: Hashable = ("spark", frame.sparkSession)
         self._check_names()
         # Names of our own need no quotes.
-        self.frame = frame.toDF(*(f"c{place}" for place in range(len(self.columns))))
+        self.frame = frame.toDF(*(f"c{index}" for index in range(len(self.columns))))
         self.types = {column: field.dataType for column, field in zip(self.columns, frame.schema.fields, strict=True)}
         self.kinds: dict[str, str] = {}
         for column, its_type in self.types.items():
@@ -199,11 +200,11 @@ class SparkRelation:
         if self.layout.through_init or any(fields[name].converter is None for name in names):
             raise CannotPushDown(f"{self.layout.cls.__name__} converts or validates values itself")
 
-    def _key(self, part: str) -> Form:
-        form = key_form(self.kinds[part], self.converter(part), self.raw(part))
-        if form is None:
+    def _key(self, part: str) -> CanonicalSQL:
+        key = key_sql(self.kinds[part], self.converter(part), self.raw(part))
+        if key is None:
             raise CannotPushDown(f"Spark sorts idnumbers of the type of {part} in another way")
-        return form
+        return key
 
     # Names in SQL.
 
@@ -218,12 +219,12 @@ class SparkRelation:
 
     def keys(self) -> list[str]:
         """Return the expressions that the idnumber is made of, as they sort."""
-        return [form.sql for form in self._keys]
+        return [key.sql for key in self._keys]
 
     @property
     def families(self) -> list[str]:
         """What the parts of the idnumber are; those of two relations must be the same to be joined."""
-        return [form.family for form in self._keys]
+        return [key.family for key in self._keys]
 
     # The protocol.
 
@@ -257,9 +258,9 @@ class SparkRelation:
         return found
 
     def differing(self, other: Any, work: Work) -> Compared:
-        """Compare with another DataFrame of the same session; see `spark_comparison.differing`."""
+        """Compare with another DataFrame of the same session; only rows that differ leave the executors."""
         self.let_go()
-        return differing(self, other, work, self._held)
+        return _differing(self, other, work, self._held)
 
     def let_go(self) -> None:
         """Free what executors still keep of the last comparison."""
@@ -273,7 +274,7 @@ class SparkRelation:
     # Keys.
 
     def _with(self, keys: Collection[Any]) -> Iterator[tuple[dict[Any, list[Any]], Any]]:
-        """Yield keys, by what Spark has in their place, and the part of the DataFrame that has any of them."""
+        """Yield keys by their values in Spark, and the rows of the DataFrame that have any of them."""
         from pyspark.sql import functions
 
         asked: dict[Any, list[Any]] = {}
@@ -288,17 +289,17 @@ class SparkRelation:
             if len(self._keys) == 1 and len(some) <= _FEW:
                 yield wanted, self.frame.where(functions.expr(self.keys()[0]).isin([parts[0] for parts in some]))
                 continue
-            schema = ", ".join(f"k{place} {_TYPES[family]}" for place, family in enumerate(self.families))
+            schema = ", ".join(f"k{index} {_TYPES[family]}" for index, family in enumerate(self.families))
             sent = self.frame.sparkSession.createDataFrame(some, schema)
-            alike = [functions.expr(key) == sent[f"k{place}"] for place, key in enumerate(self.keys())]
-            yield wanted, self.frame.join(functions.broadcast(sent), alike, "left_semi")
+            equal = [functions.expr(key) == sent[f"k{index}"] for index, key in enumerate(self.keys())]
+            yield wanted, self.frame.join(functions.broadcast(sent), equal, "left_semi")
 
     def _parts(self, key: Any) -> tuple[Any, ...] | None:
-        """Return what Spark has in the place of a key; None if it cannot have it."""
+        """Return the values of a key in Spark; None if no row can have it."""
         parts = key if len(self._keys) > 1 else (key,)
         if not isinstance(parts, tuple) or len(parts) != len(self._keys):
             return None
-        found = tuple(_sent(form.family, part) for form, part in zip(self._keys, parts, strict=True))
+        found = tuple(_key_value(column.family, part) for column, part in zip(self._keys, parts, strict=True))
         return None if None in found else found
 
     def _at_least(self, key: Any) -> Any:
@@ -315,23 +316,22 @@ class SparkRelation:
         from pyspark.sql import functions
 
         parts = key if len(self._keys) > 1 else (key,)
-        pairs: Sequence[tuple[Form, Any]] = list(zip(self._keys, parts, strict=False))
+        pairs: Sequence[tuple[CanonicalSQL, Any]] = list(zip(self._keys, parts, strict=False))
         # Of a tuple and a longer one that begins with it, the longer one is greater.
         condition = functions.lit(bound == "start" or len(parts) < len(self._keys))
-        for form, part in reversed(pairs):
-            sent = _sent(form.family, part)
-            if sent is None:
-                message = (
-                    f"'<' not supported between instances of {type(part).__name__!r} and an idnumber ({form.family})"
-                )
+        for key_column, part in reversed(pairs):
+            value = _key_value(key_column.family, part)
+            if value is None:
+                family = key_column.family
+                message = f"'<' not supported between instances of {type(part).__name__!r} and an idnumber ({family})"
                 raise TypeError(message)
-            column = functions.expr(form.sql)
-            condition = (column > functions.lit(sent)) | ((column == functions.lit(sent)) & condition)
+            column = functions.expr(key_column.sql)
+            condition = (column > functions.lit(value)) | ((column == functions.lit(value)) & condition)
         return condition
 
 
-def _sent(family: str, part: Any) -> Any:
-    """Return what Spark has in the place of a part of a key; None if it is of another type, or cannot be there."""
+def _key_value(family: str, part: Any) -> Any:
+    """Return the value of a part of a key in Spark; None if it is of another type, or Spark cannot hold it."""
     if family == "int" and isinstance(part, (int, float, Decimal)):
         within = part == part and -_BIGINT <= part < _BIGINT  # noqa: PLR0124 - NaN
         return int(part) if within and int(part) == part else None
@@ -342,3 +342,64 @@ def _sent(family: str, part: Any) -> Any:
     if family == "text" and isinstance(part, str):
         return str(part) if not any("\ud800" <= character <= "\udfff" for character in part) else None
     return None
+
+
+def _differing(left: SparkRelation, right: SparkRelation, work: Work, held: list[Any]) -> Compared:
+    """Return the rows of each side that have no equal on the other one.
+
+    They are kept on the executors, in memory and on disk, until both sides of them were read to their ends.
+
+    Args:
+        left: The source.
+        right: The destination, of the same session.
+        work: What is compared.
+        held: Takes what is to be freed.
+
+    Raises:
+        CannotPushDown: if idnumbers or an attribute cannot be compared there.
+    """
+    from pyspark.sql import functions
+
+    if left.families != right.families:
+        raise CannotPushDown("the idnumbers are of different types")
+    conditions = [_equal(left, right, work, name) for name in work.attributes]
+    keys = [f"k{index}" for index in range(len(left.families))]
+    sides = [
+        relation.frame.select(
+            *(functions.expr(key).alias(name) for key, name in zip(relation.keys(), keys, strict=True)),
+            *(functions.col(relation.raw(name)).alias(f"{side}{relation.raw(name)}") for name in relation.columns),
+            functions.lit(1).alias(side),
+        )
+        for side, relation in (("l", left), ("r", right))
+    ]
+    unequal = " OR ".join(["l IS NULL", "r IS NULL", *(f"NOT {condition}" for condition in conditions)])
+    found = sides[0].join(sides[1], keys, "full_outer").where(unequal).persist()
+    held.append(found)
+    unread = {"l", "r"}
+
+    def rows(side: str, relation: SparkRelation) -> Iterator[Columns]:
+        own = found.where(f"{side} IS NOT NULL").orderBy(*keys)
+        yield from chunks(own.select(*(side + relation.raw(name) for name in relation.columns)))
+        unread.discard(side)
+        if not unread and found in held:
+            held.remove(found)
+            found.unpersist()
+
+    return Compared(rows("l", left), rows("r", right), "both sides are DataFrames of one Spark session")
+
+
+def _equal(left: SparkRelation, right: SparkRelation, work: Work, name: str) -> str:
+    """Return the condition for two values that are surely equal; it is never null."""
+    left_column, right_column = f"l{left.raw(name)}", f"r{right.raw(name)}"
+    converters = work.left.get(name), work.right.get(name)
+    same_type = left.types[name] == right.types[name] and same_declaration(*converters)
+    raw = f"({left_column} <=> {right_column})"
+    left_sql = canonical_sql(left.kinds[name], converters[0], left_column)
+    right_sql = canonical_sql(right.kinds[name], converters[1], right_column)
+    if left_sql is not None and right_sql is not None and left_sql.family == right_sql.family:
+        if not same_type:
+            return f"({left_sql.sql} <=> {right_sql.sql})"
+        return raw if left_sql.sql == left_column else f"({raw} OR {left_sql.sql} <=> {right_sql.sql})"
+    if not same_type:
+        raise CannotPushDown(f"Spark cannot compare {name} as Python does")
+    return raw

@@ -1,14 +1,14 @@
-"""What Spark's SQL can say of a declared type: which values it surely takes, and what equal values have in common.
+"""Declared types in Spark's SQL: which values are surely valid, and the canonical text that equal values share.
 
-A form is text that stands for a value: equal forms mean equal values. That different ones mean different values is
-wished for, and not needed. A form that is made of text is text that converts to the same value. All expressions hold
-``@`` in the place of the column; regular expressions stand in raw literals, which no setting of Spark's changes.
+Equal canonical texts mean equal values; different ones need not mean different values. The canonical text of a text
+converts to the same value. Expressions have ``@`` where the column goes; regular expressions stand in raw literals,
+which no setting of Spark's changes.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from decimal import Decimal
 from types import MappingProxyType
 from typing import Any
@@ -16,13 +16,16 @@ from uuid import UUID
 
 import attrs
 
+from datastoresync.conversion.converters import declared_scalar
+from datastoresync.conversion.scalars import BOOLEAN_TEXTS, KINDS, SCALARS
+
 
 @attrs.frozen
-class Form:
-    """How a column is compared with one that holds, or is declared, something else.
+class CanonicalSQL:
+    """The expression that a column is compared by with one that holds, or is declared, something else.
 
     Args:
-        family: What equal values have in common; forms of different families cannot be compared.
+        family: What equal values have in common; expressions of different families cannot be compared.
         sql: The expression.
     """
 
@@ -42,31 +45,31 @@ _KINDS: Mapping[str, str] = MappingProxyType(
         "boolean": "bool",
         "date": "date",
         "timestamp": "instant",
-        "timestamp_ntz": "datetime",
+        "timestamp_ntz": "timestamp",
         "binary": "bytes",
     }
 )
-_NATURAL: Mapping[str, str] = MappingProxyType({"text": "str", "instant": "datetime", "decimal": "Decimal"})
-"""The types that values of a kind have in Python, where they are not called the same."""
-_TYPES: Mapping[str, type] = MappingProxyType(
-    {one.__name__: one for one in (str, int, float, bool, bytes, date, datetime, timedelta, Decimal, UUID)}
-)
 
-_DIGITS = r"@ RLIKE r'^[+-]?[0-9]{1,18}\z'"
-_DECIMAL = "[+-]?([0-9]{1,200}[.]?[0-9]{0,200}|[.][0-9]{1,200})"
-_PLAIN = rf"@ RLIKE r'^{_DECIMAL}\z'"
-_EXPONENT = rf"@ RLIKE r'^{_DECIMAL}([eE][+-]?[0-9]{{1,2}})?\z'"
-_TRUE = r"@ RLIKE r'^(?i)(true|t|yes|y|on|1)\z'"
-_FALSE = r"@ RLIKE r'^(?i)(false|f|no|n|off|0)\z'"
-_YEAR_TO_DAY = "[0-9]{4}-[0-9][0-9]-[0-9][0-9]"
-_DAY = rf"(@ RLIKE r'^{_YEAR_TO_DAY}\z' AND @ >= '0001' AND TRY_CAST(@ AS DATE) IS NOT NULL)"
-_CLOCK = "([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]([.][0-9]{1,6})?"
-_MOMENT = rf"(@ RLIKE r'^{_YEAR_TO_DAY}[T ]{_CLOCK}\z' AND @ >= '0001' AND TRY_CAST(LEFT(@, 10) AS DATE) IS NOT NULL)"
-_HEX = r"@ RLIKE r'^[0-9a-fA-F]{8}(-?)[0-9a-fA-F]{4}\1[0-9a-fA-F]{4}\1[0-9a-fA-F]{4}\1[0-9a-fA-F]{12}\z'"
+
+def _matches(cls: type, digits: int = 18) -> str:
+    return rf"@ RLIKE r'^({SCALARS[cls].pattern(digits)})\z'"
+
+
+_DIGITS = _matches(int)
+_PLAIN = _matches(Decimal, 200)
+_EXPONENT = _matches(float, 200)
+_TRUE, _FALSE = (
+    rf"@ RLIKE r'^(?i)({'|'.join(text for text, value in BOOLEAN_TEXTS.items() if value is truth)})\z'"
+    for truth in (True, False)
+)
+_DAY = f"({_matches(date)} AND @ >= '0001' AND TRY_CAST(@ AS DATE) IS NOT NULL)"
+# Spark wants the seconds, too.
+_MOMENT = f"({_matches(datetime)} AND LENGTH(@) >= 19 AND @ >= '0001' AND TRY_CAST(LEFT(@, 10) AS DATE) IS NOT NULL)"
+_HEX = _matches(UUID)
 _IN_TIME = "@ BETWEEN TIMESTAMP_NTZ'0001-01-03' AND TIMESTAMP_NTZ'9999-12-29'"
 """What Python can hold, less two days at each end: a time zone may move a moment by one."""
 
-_SURE: Mapping[tuple[str, str], str] = MappingProxyType(
+_VALID: Mapping[tuple[str, str], str] = MappingProxyType(
     {
         ("text", "str"): "true",
         ("text", "int"): _DIGITS,
@@ -93,8 +96,8 @@ _SURE: Mapping[tuple[str, str], str] = MappingProxyType(
         ("date", "str"): _IN_TIME,
         ("instant", "datetime"): _IN_TIME,
         ("instant", "str"): _IN_TIME,
-        ("datetime", "datetime"): _IN_TIME,
-        ("datetime", "str"): _IN_TIME,
+        ("timestamp", "datetime"): _IN_TIME,
+        ("timestamp", "str"): _IN_TIME,
         ("timedelta", "timedelta"): "true",
         ("bytes", "bytes"): "true",
     }
@@ -111,7 +114,7 @@ def _short(number: str) -> str:
     return f"IF(CONTAINS({number}, '.'), TRIM(TRAILING '.' FROM TRIM(TRAILING '0' FROM {number})), {number})"
 
 
-_FORMS: Mapping[tuple[str, str], tuple[str, str]] = MappingProxyType(
+_CANONICAL: Mapping[tuple[str, str], tuple[str, str]] = MappingProxyType(
     {
         ("text", "str"): ("text", "@"),
         ("text", "int"): ("number", f"IF({_DIGITS}, CAST(TRY_CAST(@ AS BIGINT) AS STRING), @)"),
@@ -131,11 +134,11 @@ _FORMS: Mapping[tuple[str, str], tuple[str, str]] = MappingProxyType(
         ("date", "date"): ("date", _WRITTEN),
         ("date", "str"): ("text", _WRITTEN),
         ("instant", "datetime"): ("instant", "CAST(UNIX_MICROS(@) AS STRING)"),
-        ("datetime", "datetime"): ("datetime", _WRITTEN),
+        ("timestamp", "datetime"): ("datetime", _WRITTEN),
         ("bytes", "bytes"): ("bytes", "HEX(@)"),
     }
 )
-"""By the same: the family of the form, and the form."""
+"""By the same: the family, and the canonical text."""
 
 _KEYS: Mapping[tuple[str, str], tuple[str, str]] = MappingProxyType(
     {
@@ -172,7 +175,7 @@ def kind_of(spark_type: Any) -> str | None:
     return _KINDS.get(written)
 
 
-def surely(kind: str, converter: Any, column: str) -> str | None:
+def valid_sql(kind: str, converter: Any, column: str) -> str | None:
     """Return a condition that is true only for values that a column's type takes; None if Spark cannot tell any.
 
     Args:
@@ -181,63 +184,65 @@ def surely(kind: str, converter: Any, column: str) -> str | None:
         column: Its name in SQL.
     """
     name, optional = _declared(kind, converter)
-    sure = _SURE.get((kind, name))
+    valid = _VALID.get((kind, name))
     if name in _containers(kind):
-        sure = "FORALL(@, member -> member IS NOT NULL)"
-    elif sure is None and name == kind:  # taken as it is, and of a type that has nothing to go wrong
-        sure = "true"
-    if sure is None:
+        valid = "FORALL(@, member -> member IS NOT NULL)"
+    elif valid is None and name == kind:  # taken as it is, and of a type that has nothing to go wrong
+        valid = "true"
+    if valid is None:
         return None
     nothing = f"{column} IS NULL" + (f" OR {column} = ''" if kind == "text" and _takes_empty(converter) else "")
-    taken = sure.replace("@", column)
+    taken = valid.replace("@", column)
     if optional or (converter is not None and converter.membership):
         return f"({nothing} OR COALESCE({taken}, false))"
     return f"({column} IS NOT NULL AND COALESCE({taken}, false))"
 
 
-def form(kind: str, converter: Any, column: str) -> Form | None:
+def canonical_sql(kind: str, converter: Any, column: str) -> CanonicalSQL | None:
     """Return how a column is compared with a different one; None if Spark cannot do it as Python does.
 
     All of its values must be such as its type takes.
     """
     name, _ = _declared(kind, converter)
-    found = _FORMS.get((kind, name))
+    found = _CANONICAL.get((kind, name))
     if found is None:
         return None
     held = f"NULLIF({column}, '')" if kind == "text" and _takes_empty(converter) else column
-    return Form(found[0], found[1].replace("@", held))
+    return CanonicalSQL(found[0], found[1].replace("@", held))
 
 
-def key_form(kind: str, converter: Any, column: str) -> Form | None:
+def key_sql(kind: str, converter: Any, column: str) -> CanonicalSQL | None:
     """Return a part of the idnumber as Spark finds and sorts it in Python's way; None if it does not.
 
-    All of its values must `surely` be taken.
+    All of its values must be `valid_sql`.
     """
     name, _ = _declared(kind, converter)
     found = _KEYS.get((kind, name))
-    return None if found is None else Form(found[0], found[1].replace("@", column))
+    return None if found is None else CanonicalSQL(found[0], found[1].replace("@", column))
 
 
 def same_declaration(left: Any, right: Any) -> bool:
     """Say whether two columns are converted in the same way, so that equal raw values give equal ones."""
     if left is None or right is None:
-        return all(one is None or one.identity for one in (left, right))
+        return all(side is None or side.identity for side in (left, right))
     return bool(left.annotation == right.annotation)
 
 
 def _declared(kind: str, converter: Any) -> tuple[str, bool]:
     """Return the declared type's name, which is that of the column's own type if there is none, and if None may be."""
     if converter is None or converter.identity:
-        return _NATURAL.get(kind, kind), True
-    name = converter.describe.removesuffix(" | None")
-    kinds = converter.kinds - {type(None)}
-    known = converter.membership or kinds == {_TYPES.get(name)}
-    return (name if known else ""), type(None) in converter.kinds  # "" for an Enum, a Literal, a union and the like
+        return _own_type(kind), True
+    name = converter.describe.removesuffix(" | None") if converter.membership else declared_scalar(converter)
+    return name, type(None) in converter.kinds
+
+
+def _own_type(kind: str) -> str:
+    return KINDS[kind].name if kind in KINDS else kind
 
 
 def _containers(kind: str) -> tuple[str, ...]:
     inside = kind.removeprefix("array of ")
-    member = _NATURAL.get(inside, inside)
+    member = _own_type(inside)
     known = inside != kind and inside in ("text", "int", "bool", "decimal", "float")
     return (f"set[{member}]", f"frozenset[{member}]", f"list[{member}]") if known else ()
 

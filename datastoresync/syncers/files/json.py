@@ -18,8 +18,8 @@ from uuid import UUID
 
 from datastoresync.errors import MalformedFileError, SyncerError
 from datastoresync.syncers.files.base import FileSyncer
-from datastoresync.syncers.files.text_file import unreadable
 from datastoresync.syncers.records import Columns, Records
+from datastoresync.syncers.source_info import unreadable_reason
 from datastoresync.syncers.table_rewrite import TableContents
 
 _PLAIN = (type(None), bool, int, float, str)
@@ -208,10 +208,10 @@ class _JSON(FileSyncer):
             SyncerError: The table is not there; the nearest one is named.
             MalformedFileError: Its file is not a list of objects, with the line.
         """
-        return [record for _, record in self._numbered(self._place(identifier))]
+        return [record for _, record in self._numbered(self._existing_file(identifier))]
 
     def _open(self, identifier: str) -> Records:
-        path = self._place(identifier)
+        path = self._existing_file(identifier)
         found = list(self._numbered(path))
         columns = list(dict.fromkeys(column for _, record in found for column in record))
         lines = [line for line, _ in found]
@@ -259,7 +259,7 @@ class JSONSyncer(_JSON):
 
     Args:
         path: A folder, or one file.
-        name: What messages call it.
+        name: The name in messages.
 
     >>> JSONSyncer("exports").normalized({1, 2})
     {1, 2}
@@ -290,7 +290,7 @@ class JSONLinesSyncer(_JSON):
 
     Args:
         path: A folder, or one file.
-        name: What messages call it.
+        name: The name in messages.
     """
 
     format: ClassVar[str] = "jsonl"
@@ -305,7 +305,7 @@ class JSONLinesSyncer(_JSON):
                     if text.strip(_BLANK):
                         yield line, _Document(text, path, line).only()
         except OSError as error:
-            raise MalformedFileError(unreadable(path, error), where=str(path)) from error
+            raise MalformedFileError(unreadable_reason(path, error), where=str(path)) from error
         if not line:
             message = "the file is empty: one without records holds an empty line"
             raise MalformedFileError(message, where=str(path))
@@ -412,7 +412,7 @@ def _bytes(path: Path) -> bytes:
     try:
         return path.read_bytes()
     except OSError as error:
-        raise MalformedFileError(unreadable(path, error), where=os.fspath(path)) from error
+        raise MalformedFileError(unreadable_reason(path, error), where=os.fspath(path)) from error
 
 
 def _decoded_text(raw: bytes, path: Path, line: int) -> str:

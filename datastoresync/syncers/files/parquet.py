@@ -15,9 +15,8 @@ from uuid import UUID
 from datastoresync.errors import MalformedFileError, MissingDependencyError, SyncerError
 from datastoresync.syncers.arrow import read_arrow
 from datastoresync.syncers.files.base import FileSyncer
-from datastoresync.syncers.files.text_file import state_of
 from datastoresync.syncers.records import Records, choose_columns
-from datastoresync.syncers.source_info import ParquetFile, ParquetFiles
+from datastoresync.syncers.source_info import ParquetFile, ParquetFiles, file_state
 from datastoresync.syncers.table_rewrite import TableContents
 
 _PLAIN: tuple[type, ...] = (bool, int, float, str, bytes, datetime, date, time, timedelta, Decimal)
@@ -41,7 +40,7 @@ class ParquetSyncer(FileSyncer):
 
     Args:
         path: A folder, or one file.
-        name: What messages call it.
+        name: The name in messages.
 
     >>> ParquetSyncer("lake").normalized({2, 1})
     [1, 2]
@@ -72,7 +71,7 @@ class ParquetSyncer(FileSyncer):
         return value.replace(fold=0) if isinstance(value, (datetime, time)) else value
 
     def _open(self, identifier: str) -> Records:
-        return read_parquet(self._place(identifier))
+        return read_parquet(self._existing_file(identifier))
 
     def _save(self, file: IO[bytes], tables: Mapping[str, TableContents]) -> None:
         pyarrow, parquet = _libraries()
@@ -82,7 +81,7 @@ class ParquetSyncer(FileSyncer):
             raise SyncerError(message)
         rows = list(self._encoded_rows(identifier, contents, self.normalized))
         columns = list(zip(*rows, strict=True)) if rows else [()] * len(contents.columns)
-        old = _schema_of(self._target(identifier))
+        old = _schema_of(self._target_file(identifier))
         arrays, fields = [], []
         for name, values in zip(contents.columns, columns, strict=True):
             before = old.field(name) if name in old.names else None
@@ -98,23 +97,23 @@ class ParquetSyncer(FileSyncer):
 
 
 def read_parquet(path: Path, *, columns: Mapping[str, str] | Sequence[str] | None = None) -> Records:
-    """Read a Parquet file, batch by batch; its origin says where an engine finds it.
+    """Read a Parquet file, batch by batch; its ``source_info`` tells engines where to find it.
 
     Args:
         path: The file.
-        columns: The columns to take, or a mapping from a column's name to the name it is given here. None takes all.
+        columns: The columns to read, or a mapping from their names to those in the records; None for all.
 
     Raises:
         MissingDependencyError: if pyarrow is not installed.
-        MalformedFileError: if it is not there, or is no Parquet file.
-        ColumnError: if two columns have one name, or one of ``columns`` is not there.
+        MalformedFileError: if there is no such file, or it is not a Parquet file.
+        ColumnError: if two columns have one name, or one of ``columns`` does not exist.
         SyncerError: if it breaks off while it is read.
         ConversionError: for a value that Python cannot hold, while it is read.
     """
     pyarrow, parquet = _libraries()
     name = os.fspath(path)
     try:
-        state = state_of(path.stat())
+        state = file_state(path.stat())
         file = parquet.ParquetFile(path)
     except (OSError, pyarrow.ArrowException) as error:
         reason = getattr(error, "strerror", None) or "it may be cut off: see the error that caused this"
@@ -130,11 +129,11 @@ def read_parquet(path: Path, *, columns: Mapping[str, str] | Sequence[str] | Non
             yield from file.iter_batches()
 
     records = read_arrow(pyarrow.RecordBatchReader.from_batches(schema, batches()), columns=columns, name=name)
-    places, renamed = choose_columns(schema.names, columns, where=name)
-    types = tuple(schema.types[place] for place in places)
+    indexes, renamed = choose_columns(schema.names, columns, where=name)
+    types = tuple(schema.types[index] for index in indexes)
     rows = file.metadata.num_rows
-    origin = ParquetFile(path, tuple(schema.names), tuple(places), tuple(renamed), types, rows, state)
-    records.origin = ParquetFiles((origin,))
+    parquet_file = ParquetFile(path, tuple(schema.names), tuple(indexes), tuple(renamed), types, rows, state)
+    records.source_info = ParquetFiles((parquet_file,))
     return records
 
 

@@ -1,7 +1,4 @@
-"""The catalogue of a database: its tables, columns and link tables, and the nearest to a name that it lacks.
-
-Needs SQLAlchemy, and is only imported once an `SQLSyncer` opens its database.
-"""
+"""The catalogue of a database: its tables, columns and link tables, and the nearest to a name that it lacks."""
 
 from __future__ import annotations
 
@@ -17,15 +14,13 @@ from sqlalchemy.types import TypeEngine
 from datastoresync.errors import SyncerError
 from datastoresync.syncers.changes import Link, Table
 from datastoresync.syncers.names import nearest
-from datastoresync.syncers.sql.database import dialect_of
-from datastoresync.syncers.sql.types import stored_type
-from datastoresync.syncers.sql.values import MYSQL, Encoder, encoder, left_alone
+from datastoresync.syncers.sql.dialects import dialect_of
+from datastoresync.syncers.sql.values import Encoder, encoded_type, left_alone, without_length
 
 UNFINISHED = "datastoresync_unfinished_"
 """How the name of a table begins that is still being made, where this cannot be done in a transaction."""
 
-_TRANSACTIONAL = ("", "InnoDB", "RocksDB", "TokuDB")
-_SYSTEM_SCHEMAS = ("information_schema", "mysql", "performance_schema", "sys")
+_SYSTEM_SCHEMAS = ("information_schema", "performance_schema", "sys")
 
 
 @attrs.frozen(eq=False)
@@ -39,10 +34,10 @@ class StoredTable:
         encoders: What makes values fit, by column.
         padded: The columns that the database fills up with blanks, which it then ignores.
         primary_key: The names of the columns of its primary key.
-        unique: The columns of each unique index over all rows, the primary key's among them; in PostgreSQL, MySQL and
-            MariaDB only.
+        unique: The columns of each unique index over all rows, the primary key's among them, where the dialect reads
+            them.
         defaults: The columns that are not simply NULL if nothing is inserted into them.
-        engine: In MySQL and MariaDB, what keeps it: ``InnoDB``, if it is to have transactions.
+        not_transactional: What keeps it and how to mend that, if it has no transactions; else nothing.
         store: The name of the store that it is in.
     """
 
@@ -54,7 +49,7 @@ class StoredTable:
     primary_key: tuple[str, ...]
     unique: frozenset[frozenset[str]]
     defaults: frozenset[str]
-    engine: str
+    not_transactional: str
     store: str
 
     def parameters(self, names: Sequence[str]) -> list[sa.BindParameter[Any]]:
@@ -62,7 +57,7 @@ class StoredTable:
         prefix = "value"
         while any(name.startswith(prefix) for name in self.encoders):
             prefix += "_"
-        return [sa.bindparam(f"{prefix}{place}", type_=self.column(name).type) for place, name in enumerate(names)]
+        return [sa.bindparam(f"{prefix}{number}", type_=self.column(name).type) for number, name in enumerate(names)]
 
     def column(self, name: str) -> sa.Column[Any]:
         """Return a column; raise `SyncerError` naming the nearest one if there is none of this name."""
@@ -184,19 +179,21 @@ class Catalogue:
     def find(self, name: str) -> StoredTable:
         """Return the table of this name, or else ``schema.table``; raise `SyncerError` naming the nearest one."""
         if name not in self._found:
-            place = self.place(name)
-            if place is None:
+            location = self.locate(name)
+            if location is None:
                 near = nearest(name, self._names())
                 message = f"{self.store} has no table {name!r}; {near}"
                 raise SyncerError(message)
-            self._found[name] = self._reflect(name, *place)
+            self._found[name] = self._reflect(name, *location)
         return self._found[name]
 
-    def place(self, name: str) -> tuple[str | None, str] | None:
+    def locate(self, name: str) -> tuple[str | None, str] | None:
         """Return the schema (None: the default one) and the name of an existing table, or None."""
         if self._inspector.has_table(name):
             return None, name
-        return next((place for place in self.splits(name) if self._inspector.has_table(place[1], place[0])), None)
+        return next(
+            (location for location in self.splits(name) if self._inspector.has_table(location[1], location[0])), None
+        )
 
     def splits(self, name: str) -> Iterator[tuple[str, str]]:
         """Yield the ways to read a name as that of an existing schema, a dot, and a table."""
@@ -213,17 +210,14 @@ class Catalogue:
     def names_to_write(self) -> list[str]:
         """Return the full name of every table that was looked up; raise `SyncerError` if one has no transactions."""
         for stored in self._found.values():
-            if stored.engine not in _TRANSACTIONAL:
-                message = (
-                    f"table {stored.name!r} of {self.store} is kept by {stored.engine}, which cannot take back a "
-                    "part of what was written: ALTER TABLE … ENGINE = InnoDB"
-                )
+            if stored.not_transactional:
+                message = f"table {stored.name!r} of {self.store} is kept by {stored.not_transactional}"
                 raise SyncerError(message)
         return [stored.full_name for stored in self._found.values()]
 
     def full_name(self, name: str) -> str:
         """Return the schema and the name that a table of this name has or would have."""
-        schema, table = self.place(name) or next(self.splits(name), (None, name))
+        schema, table = self.locate(name) or next(self.splits(name), (None, name))
         return f"{schema or self._inspector.default_schema_name}.{table}"
 
     def names(self) -> list[str]:
@@ -237,53 +231,45 @@ class Catalogue:
         return [*self.names(), *self._inspector.get_view_names()]
 
     def _other_schemas(self) -> list[str]:
-        if self.dialect in MYSQL:
-            return []  # its schemas are other databases
+        if not self.dialect.has_other_schemas:
+            return []
         default = self._inspector.default_schema_name
         schemas = self._inspector.get_schema_names()
         return [schema for schema in schemas if schema not in (default, *_SYSTEM_SCHEMAS)]
 
     def _reflect(self, name: str, schema: str | None, table_name: str) -> StoredTable:
         columns = self._inspector.get_columns(table_name, schema)
-        if self.dialect in MYSQL:
-            for column in columns:
-                column["name"] = column["name"].replace("``", "`")  # SQLAlchemy leaves names as they stand in quotes
-        in_json = self._mariadb_json(schema, table_name) if self.dialect == "mariadb" else ()
+        for column in columns:
+            column["name"] = self.dialect.column_name(column["name"])
+        in_json = self.dialect.json_columns(self._connection, schema, table_name)
+        encoder = self.dialect.encoder
         kinds: dict[str, TypeEngine[Any]] = {
             column["name"]: sa.JSON() if column["name"] in in_json else column["type"] for column in columns
         }
         table = sa.Table(
             table_name,
             sa.MetaData(),
-            *(
-                sa.Column(column, stored_type(kind, self.dialect), info=self._info(kind))
-                for column, kind in kinds.items()
-            ),
+            *(sa.Column(column, self.dialect.stored_type(kind), info=_info(kind)) for column, kind in kinds.items()),
             schema=schema,
         )
         padded = {column for column, kind in kinds.items() if isinstance(kind, sa.CHAR)}
         primary_key = self._inspector.get_pk_constraint(table_name, schema)["constrained_columns"]
-        engine = ""
-        if self.dialect in MYSQL:
-            engine = str(
-                self._inspector.get_table_options(table_name, schema).get(f"{self._connection.dialect.name}_engine", "")
-            )
         return StoredTable(
             name=name,
             full_name=f"{schema or self._inspector.default_schema_name}.{table_name}",
             table=table,
-            encoders={column: encoder(stored_type(kind, ""), self.dialect) for column, kind in kinds.items()},
-            padded=frozenset(() if self.dialect == "sqlite" else padded),
+            encoders={column: encoder(without_length(encoded_type(kind))) for column, kind in kinds.items()},
+            padded=frozenset(padded if self.dialect.pads_characters else ()),
             primary_key=tuple(primary_key),
             unique=frozenset(self._unique(table_name, schema, primary_key)),
             defaults=frozenset(column["name"] for column in columns if _has_default(column)),
-            engine=engine,
+            not_transactional=self.dialect.not_transactional(self._inspector, table_name, schema),
             store=self.store,
         )
 
     def _unique(self, table_name: str, schema: str | None, primary_key: Sequence[str]) -> Iterator[frozenset[str]]:
-        if not self._indexes or (self.dialect != "postgresql" and self.dialect not in MYSQL):
-            return  # nobody asks for them
+        if not (self._indexes and self.dialect.reads_indexes):
+            return
         if primary_key:
             yield frozenset(primary_key)
         for index in self._inspector.get_indexes(table_name, schema):
@@ -292,21 +278,11 @@ class Catalogue:
             if index["unique"] and len(columns) == len(index["column_names"]) and not partial_one:
                 yield columns
 
-    def _mariadb_json(self, schema: str | None, table_name: str) -> set[str]:
-        """Return the columns that were declared as JSON, which are text with a constraint there."""
-        rows = self._connection.execute(
-            sa.text(
-                "SELECT constraint_name, check_clause FROM information_schema.check_constraints "
-                "WHERE constraint_schema = coalesce(:schema, database()) AND table_name = :name"
-            ),
-            {"schema": schema, "name": table_name},
-        )
-        return {name for name, clause in rows if clause == f"json_valid(`{name.replace('`', '``')}`)"}
 
-    def _info(self, kind: TypeEngine[Any]) -> dict[str, Any]:
-        """Note the length of a text or binary column, whose keys an index of MySQL finds by their beginnings."""
-        texts = isinstance(kind, (sa.String, sa.LargeBinary)) and not isinstance(kind, sa.Enum)
-        return {"length": getattr(kind, "length", None)} if self.dialect in MYSQL and texts else {}
+def _info(kind: TypeEngine[Any]) -> dict[str, Any]:
+    """Note the length of a text or binary column, whose keys some indexes find by their beginnings."""
+    texts = isinstance(kind, (sa.String, sa.LargeBinary)) and not isinstance(kind, sa.Enum)
+    return {"length": getattr(kind, "length", None)} if texts else {}
 
 
 def _has_default(column: Mapping[str, Any]) -> bool:

@@ -1,14 +1,10 @@
-"""An opened database: its transactions to read and to write in, and the locks that keep two runs apart.
-
-Needs SQLAlchemy, and is only imported once an `SQLSyncer` opens its database.
-"""
+"""An opened database: its transactions to read and to write in, and the locks that keep two runs apart."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from hashlib import blake2b
-from pathlib import Path
 from typing import Any
 from weakref import WeakSet
 
@@ -17,11 +13,11 @@ import sqlalchemy as sa
 
 from datastoresync.errors import DatastoreSyncError, LockedError, SyncerError
 from datastoresync.syncers.changes import Outcome
-from datastoresync.syncers.sql.errors import DATABASE_ERRORS, locked, reason_of, refusal_of
-from datastoresync.syncers.sql.values import MYSQL
+from datastoresync.syncers.sql.dialects import Dialect, dialect_of
+from datastoresync.syncers.sql.translate_errors import DATABASE_ERRORS, locked, reason_of, refusal_of
 
 _PATIENCE = 2
-"""Seconds in which MySQL and MariaDB should have rolled back what a killed run did, and freed its lock."""
+"""Seconds in which a database should have rolled back what a killed run did, and freed its lock."""
 
 
 class CommitInterrupt(KeyboardInterrupt):
@@ -59,14 +55,9 @@ class Database:
     snapshots: WeakSet[Any] = attrs.field(factory=WeakSet, repr=False)
 
     @property
-    def dialect(self) -> str:
-        """The kind of database: ``postgresql``, ``sqlite``, ..."""
+    def dialect(self) -> Dialect:
+        """The kind of database."""
         return dialect_of(self.engine.dialect)
-
-    @property
-    def makes_tables_in_transactions(self) -> bool:
-        """Whether a table that is made is undone with its transaction; elsewhere making one commits what was done."""
-        return self.dialect in ("postgresql", "sqlite", "mssql")
 
     @property
     def shares_its_connection(self) -> bool:
@@ -94,23 +85,7 @@ class Database:
             with self.refusals("cannot open"):
                 self._require_file()
                 connection = stack.enter_context(self.engine.connect())
-                if self.dialect == "postgresql":
-                    connection.execution_options(isolation_level="REPEATABLE READ")
-                    # Of this transaction only: the option of SQLAlchemy would leave the next ones to write, whatever
-                    # the server is set to.
-                    connection.exec_driver_sql("SET TRANSACTION READ ONLY")
-                elif self.dialect == "sqlite":
-                    connection.execution_options(isolation_level="AUTOCOMMIT")
-                    connection.begin()
-                    # An engine may be set up to begin by itself; all connections to a database in memory are one.
-                    if not _in_transaction(connection):
-                        connection.exec_driver_sql("BEGIN")
-                elif self.dialect in MYSQL:
-                    connection.execution_options(isolation_level="REPEATABLE READ")
-                    # Of the session, as what makes or drops a table would end a transaction that can only read.
-                    connection.exec_driver_sql("SET SESSION TRANSACTION READ ONLY")
-                    stack.callback(self._run_last, connection, "SET SESSION TRANSACTION READ WRITE")
-                    connection.exec_driver_sql("START TRANSACTION WITH CONSISTENT SNAPSHOT")
+                self.dialect.begin_reading(connection, lambda last: stack.callback(self._run_last, connection, last))
             yield connection
 
     @contextmanager
@@ -136,28 +111,24 @@ class Database:
             try:
                 transaction.commit()
             except self._errors as error:
-                if self.dialect == "sqlite" and _in_transaction(connection):
-                    connection.connection.rollback()  # or the next user of the connection would commit it
+                self.dialect.commit_failed(connection)
                 raise self._uncommitted(error) from None
             state.append("committed")
 
     def _begun(self, connection: sa.Connection, stack: ExitStack) -> sa.Transaction:
         """Begin a transaction to write in; what is to be done after it goes on the stack."""
-        if self.dialect == "postgresql" or self.dialect in MYSQL:
-            # Rows that were waited for must be seen as they are now, and autocommit would have no transaction.
-            connection.execution_options(isolation_level="READ COMMITTED")
-        elif self.dialect == "sqlite":
-            # The driver begins transactions late and without savepoints; in this mode it leaves them to us.
-            connection.execution_options(isolation_level="AUTOCOMMIT")
-        if self.dialect in MYSQL:
-            # Their locks are of the connection, which goes back to its pool.
-            stack.callback(self._run_last, connection, "SELECT RELEASE_ALL_LOCKS()")
+        dialect = self.dialect
+        if dialect.writing_isolation:
+            connection.execution_options(isolation_level=dialect.writing_isolation)
+        if dialect.after_writing:
+            stack.callback(self._run_last, connection, dialect.after_writing)
         transaction = stack.enter_context(connection.begin())
-        if self.dialect == "sqlite":
-            self._begin_immediate(connection)
-        elif self.dialect in MYSQL:
-            # Whatever the server is set to, a value that does not fit is refused and not made to fit.
-            connection.exec_driver_sql("SET SESSION sql_mode = CONCAT(@@sql_mode, ',STRICT_ALL_TABLES')")
+        try:
+            dialect.begin_writing(connection, foreign_keys=self.foreign_keys)
+        except DATABASE_ERRORS as error:
+            if not locked(error):
+                raise
+            raise LockedError(self._busy(self.name)) from None
         return transaction
 
     def lock(self, connection: sa.Connection, tables: Iterable[str]) -> None:
@@ -170,13 +141,9 @@ class Database:
             LockedError: Another run holds one of the locks.
         """
         for table in sorted(set(tables)):
-            digest = blake2b(f"datastoresync:{table}".encode(), digest_size=8)
-            if self.dialect == "postgresql":
-                number = sa.literal(int.from_bytes(digest.digest(), signed=True), sa.BigInteger)
-                free = sa.func.pg_try_advisory_xact_lock(number)
-            elif self.dialect in MYSQL:
-                free = sa.func.get_lock(f"datastoresync:{digest.hexdigest()}", _PATIENCE)
-            else:
+            digest = blake2b(f"datastoresync:{table}".encode(), digest_size=8).digest()
+            free = self.dialect.lock(digest, _PATIENCE)
+            if free is None:
                 return
             with self.refusals("cannot lock a table of"):
                 locked_now = connection.execute(sa.select(free)).scalar()
@@ -191,22 +158,6 @@ class Database:
         with self.refusals("cannot take leave of"):
             connection.exec_driver_sql(statement)
             connection.rollback()
-
-    def _begin_immediate(self, connection: sa.Connection) -> None:
-        if _in_transaction(connection):
-            connection.exec_driver_sql("ROLLBACK")  # an engine may be set up to begin by itself, but without the lock
-        if self.foreign_keys:
-            connection.exec_driver_sql("PRAGMA foreign_keys = ON")
-        patience = connection.exec_driver_sql("PRAGMA busy_timeout").scalar()
-        connection.exec_driver_sql("PRAGMA busy_timeout = 0")
-        try:
-            connection.exec_driver_sql("BEGIN IMMEDIATE")
-        except DATABASE_ERRORS as error:
-            if not locked(error):
-                raise
-            raise LockedError(self._busy(self.name)) from None
-        finally:
-            connection.exec_driver_sql(f"PRAGMA busy_timeout = {int(patience or 0)}")
 
     def _busy(self, what: str) -> str:
         return (
@@ -224,9 +175,8 @@ class Database:
     @property
     def exists(self) -> bool:
         """Whether there is anything to open: a file, if the database is one."""
-        path = self.engine.url.database
-        named = self.dialect == "sqlite" and path and path != ":memory:" and not path.startswith("file:")
-        return not named or Path(str(path)).exists()
+        path = self.dialect.file_of(self.engine.url)
+        return path is None or path.exists()
 
     def _require_file(self) -> None:
         # SQLite would make an empty database of a mistyped path, and an empty source asks for deletions.
@@ -251,12 +201,3 @@ def _told_of_interrupts() -> Iterator[list[str]]:
         if not state:
             raise
         raise CommitInterrupt(committed=state[-1] == "committed") from None
-
-
-def _in_transaction(connection: sa.Connection) -> bool:
-    return bool(getattr(connection.connection.dbapi_connection, "in_transaction", False))
-
-
-def dialect_of(dialect: sa.Dialect) -> str:
-    """Return the kind of a database: ``mariadb`` also where it is spoken to as ``mysql``, once that is known."""
-    return "mariadb" if getattr(dialect, "is_mariadb", False) else dialect.name

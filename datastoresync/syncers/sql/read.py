@@ -1,7 +1,4 @@
-"""Reads tables and queries of a database as streams of records.
-
-Needs SQLAlchemy, and is only imported once an `SQLSyncer` opens its database.
-"""
+"""Reads tables and queries of a database as streams of records."""
 
 from __future__ import annotations
 

@@ -1,37 +1,30 @@
-"""The statements that changes are made of: each for a block of keys, each refusal told apart and cleaned.
-
-Needs SQLAlchemy, and is only imported once an `SQLSyncer` opens its database.
-"""
+"""The statements that changes are made of: each for a block of keys, each refusal told apart and cleaned."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from itertools import islice
 from typing import Any
 
 import attrs
 import sqlalchemy as sa
-from sqlalchemy.types import TypeEngine
 
 from datastoresync.errors import LockedError, SyncerError
-from datastoresync.syncers.sql.blocks import KEYS, Keyed
+from datastoresync.syncers.sql.blocks import KeyedTable, blocks_of
 from datastoresync.syncers.sql.catalog import StoredLink, StoredTable
-from datastoresync.syncers.sql.errors import (
+from datastoresync.syncers.sql.dialects import Dialect, dialect_of
+from datastoresync.syncers.sql.translate_errors import (
     DATABASE_ERRORS,
-    UnfitValueError,
     cancelled,
     concerns_store,
     locked,
     reason_of,
 )
-from datastoresync.syncers.sql.values import Encoder
+from datastoresync.syncers.sql.values import Encoder, UnfitValueError
 
 Key = tuple[Any, ...]
 Row = dict[str, Any]
 _Field = tuple[str, str, Encoder]
-_WITHOUT_LOCKS = ("snowflake",)
-"""Where no rows are locked, and where there are no savepoints either."""
 
 
 class RefusalError(Exception):
@@ -52,7 +45,7 @@ class RefusalError(Exception):
 class Statements:
     """Reads and writes rows by key, within a transaction.
 
-    Whatever the database refuses is raised as `RefusalError`. Keys are as ``Keyed.match`` gives them.
+    Whatever the database refuses is raised as `RefusalError`. Keys are as ``KeyedTable.match`` gives them.
 
     Args:
         connection: Where the transaction is.
@@ -64,7 +57,7 @@ class Statements:
     secrets: tuple[str, ...] = ()
     meanwhile: Callable[[], None] | None = None
 
-    def rows(self, keyed: Keyed, keys: Collection[Key], attributes: Iterable[str]) -> dict[Key, list[Row]]:
+    def rows(self, keyed: KeyedTable, keys: Collection[Key], attributes: Iterable[str]) -> dict[Key, list[Row]]:
         """Return the rows of these keys by key, locked where the database can; there may be several of one key."""
         names = [name for name in dict.fromkeys(attributes) if name not in keyed.target.links]
         columns = [keyed.target.column(name) for name in names]
@@ -75,7 +68,7 @@ class Statements:
             found.setdefault(asked_for(row[:width]), []).append(dict(zip(names, row[width:], strict=True)))
         return found
 
-    def members(self, keyed: Keyed, link: StoredLink, keys: Collection[Key]) -> dict[Key, dict[Key, Any]]:
+    def members(self, keyed: KeyedTable, link: StoredLink, keys: Collection[Key]) -> dict[Key, dict[Key, Any]]:
         """Return the members of these owners by owner: each as it was read, by what the matcher makes of it."""
         asked_for = _asked_for(keys, keyed.match)
         match = link.stored.matcher([link.member])
@@ -109,8 +102,7 @@ class Statements:
 
     def delete(self, stored: StoredTable, columns: Sequence[sa.Column[Any]], keys: Iterable[Key]) -> None:
         """Delete the rows that have one of these keys in these columns."""
-        waiting = iter(keys)
-        while block := list(islice(waiting, KEYS)):
+        for block in blocks_of(keys):
             with self.guarded():
                 self.connection.execute(sa.delete(stored.table).where(self._among(columns, block)))
 
@@ -118,31 +110,28 @@ class Statements:
         self, keys: Sequence[sa.Column[Any]], columns: Sequence[sa.Column[Any]], among: Collection[Key]
     ) -> list[tuple[Any, ...]]:
         rows: list[tuple[Any, ...]] = []
-        waiting = iter(among)
-        while block := list(islice(waiting, KEYS)):
+        for block in blocks_of(among):
             with self.guarded():
                 statement = sa.select(*keys, *columns).where(self._among(keys, block))
-                if self.connection.dialect.name not in _WITHOUT_LOCKS:
+                if self.dialect.has_row_locks:
                     statement = statement.with_for_update()
                 rows += map(tuple, self.connection.execute(statement))
         return rows
 
     def _among(self, columns: Sequence[sa.Column[Any]], keys: Sequence[Key]) -> sa.ColumnElement[bool]:
-        # The parameter has a name of ours, as one made of the column's might not be fit for it.
         if len(columns) > 1:
             return sa.tuple_(*columns).in_(sa.bindparam("keys", keys, expanding=True))
-        column, values = columns[0], [key[0] for key in keys]
-        array = _array_type(column.type) if self.connection.dialect.name == "postgresql" else None
-        if array is None:
-            return column.in_(sa.bindparam("keys", values, expanding=True, type_=column.type))
-        # One parameter instead of one a key, which takes the driver a third of the time.
-        return column == sa.any_(sa.bindparam(None, values, type_=array))
+        return self.dialect.among(columns[0], [key[0] for key in keys])
+
+    @property
+    def dialect(self) -> Dialect:
+        """The kind of database."""
+        return dialect_of(self.connection.dialect)
 
     def _execute_many(
         self, statement: sa.Insert | sa.Update, fields: Sequence[_Field], rows: Iterable[Sequence[Any]]
     ) -> None:
-        waiting = iter(rows)
-        while block := list(islice(waiting, KEYS)):
+        for block in blocks_of(rows):
             with self.guarded():
                 self.connection.execute(statement, _encoded(fields, block))
 
@@ -155,7 +144,7 @@ class Statements:
         Raises:
             RefusalError: The store as a whole gave up.
         """
-        if self.connection.dialect.name in _WITHOUT_LOCKS:
+        if not self.dialect.has_savepoints:
             yield
             return
         with self.guarded():
@@ -225,10 +214,3 @@ def _encoded(fields: Sequence[_Field], rows: Sequence[Sequence[Any]]) -> list[Ro
             raise UnfitValueError(message) from None
     parameters = [parameter for parameter, _, _ in fields]
     return [dict(zip(parameters, row, strict=True)) for row in zip(*encoded, strict=True)]
-
-
-def _array_type(kind: TypeEngine[Any]) -> sa.ARRAY[Any] | None:
-    """Return an array of PostgreSQL that compares with a column like single values do; None where it may not."""
-    if isinstance(kind, sa.Integer):
-        return sa.ARRAY(sa.BigInteger)
-    return sa.ARRAY(sa.Text) if type(kind) in (sa.VARCHAR, sa.TEXT) else None

@@ -44,15 +44,15 @@ class SQLSyncer:
             kind = type(url_or_engine).__name__
             message = f"SQLSyncer takes the URL of a database or an engine of SQLAlchemy, not a {kind}"
             raise DeclarationError(message)
-        self._place = url_or_engine
+        self._url_or_engine = url_or_engine
         self._options = engine_options
-        self._shown = without_password(url_or_engine)
+        self._display_name = without_password(url_or_engine)
         self._opened: Database | None = None
-        self.name = self._shown if name is None else name
+        self.name = self._display_name if name is None else name
 
     def __repr__(self) -> str:
-        name = "" if self.name == self._shown else f", name={self.name!r}"
-        return f"SQLSyncer({self._shown!r}{name})"
+        name = "" if self.name == self._display_name else f", name={self.name!r}"
+        return f"SQLSyncer({self._display_name!r}{name})"
 
     def __enter__(self) -> Self:
         return self
@@ -64,7 +64,7 @@ class SQLSyncer:
 
     def close(self) -> None:
         """Close the connections, unless the engine was given; the next use opens them again."""
-        if self._opened is not None and self._opened.engine is not self._place:
+        if self._opened is not None and self._opened.engine is not self._url_or_engine:
             self._opened.engine.dispose()
         self._opened = None
 
@@ -261,7 +261,7 @@ class SQLSyncer:
     @property
     def _database(self) -> Database:
         if self._opened is None:
-            self._opened = open_database(self._place, self.name, self._options)
+            self._opened = open_database(self._url_or_engine, self.name, self._options)
         return self._opened
 
 

@@ -1,40 +1,21 @@
-"""Upserts, updates and deletes by key: records staged in a temporary table, then a few statements in one transaction.
-
-Needs SQLAlchemy, and is only imported once an `SQLSyncer` opens its database.
-"""
+"""Upserts, updates and deletes by key: records staged in a temporary table, then a few statements for all of them."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from types import MappingProxyType
-from typing import Any, Final
+from typing import Any
 
 import attrs
 import sqlalchemy as sa
-from sqlalchemy.dialects import mysql, postgresql
 
 from datastoresync.errors import SyncerError
+from datastoresync.syncers.sql.blocks import blocks_of
 from datastoresync.syncers.sql.catalog import StoredTable
-from datastoresync.syncers.sql.database import Database, dialect_of
-from datastoresync.syncers.sql.values import MYSQL, as_it_is
-from datastoresync.syncers.sql.write import Opened, blocks_of, given_records, make_table, opened_table
+from datastoresync.syncers.sql.database import Database
+from datastoresync.syncers.sql.values import as_it_is
+from datastoresync.syncers.sql.write import Opened, given_records, make_table, opened_table
 
-_CREATE: Final[Mapping[str, str]] = MappingProxyType(
-    {
-        "postgresql": "CREATE TEMPORARY TABLE {name} ON COMMIT DROP AS {rows}",
-        "snowflake": "CREATE OR REPLACE TEMPORARY TABLE {name} AS {rows}",
-    }
-)
-_DROP: Final[Mapping[str, str]] = MappingProxyType(
-    {
-        "postgresql": "",  # gone with the transaction
-        "sqlite": "DROP TABLE IF EXISTS temp.{name}",
-        **dict.fromkeys(MYSQL, "DROP TEMPORARY TABLE IF EXISTS {name}"),
-    }
-)
-_PREFIX = 768
-"""Characters that a key of MySQL may have; longer ones are found by their beginnings."""
 _NO_KEY = (dict, list, set, frozenset, tuple)
 
 
@@ -99,7 +80,7 @@ class Stage:
         keys: The columns that tell its records apart.
         table: The temporary table: the columns of the other one, and those that follow.
         position: Where a record stood among those that were given, counted from 1.
-        shape: Which columns it has, as a place in ``shapes``.
+        shape: Which columns it has, as a number in ``shapes``.
         known: Whether its key is in the table: 0 or 1.
         shapes: The columns that records have besides their keys.
         count: How many records there are.
@@ -149,11 +130,11 @@ class Stage:
     def check(self) -> None:
         """Mark the keys that the table has; raise `SyncerError` for one that stands in two records, here or there."""
         mine = [self.column(name) for name in self.keys.columns]
-        places = (sa.func.min(self.position), sa.func.max(self.position))
-        twice = sa.select(*mine, *places).group_by(*mine).having(sa.func.count() > sa.literal_column("1")).limit(1)
+        numbers = (sa.func.min(self.position), sa.func.max(self.position))
+        twice = sa.select(*mine, *numbers).group_by(*mine).having(sa.func.count() > sa.literal_column("1")).limit(1)
         theirs = [self.stored.column(name) for name in self.keys.columns]
         several = (
-            sa.select(*theirs, *places)
+            sa.select(*theirs, *numbers)
             .where(*self.matching())
             .group_by(*theirs)
             .having(sa.func.count() > sa.literal_column("1"))
@@ -198,25 +179,27 @@ def staged(
         RefusalError: The database refused a record, or a value does not fit.
         SyncerError: A column is not there; a key is missing, or stands in two records.
     """
+    for name in keys:
+        stored.column(name)
     stage = _made(opened, stored, Keys(opened.name, tuple(keys)))
     stage.fill(records, **options)
-    if opened.database.dialect == "postgresql":
-        with opened.statements.guarded():  # it would take the table to be small, and look records up one by one
-            _execute(opened.connection, "ANALYZE {name}", stage.table)
+    dialect = opened.statements.dialect
+    with opened.statements.guarded():
+        _execute(opened.connection, dialect.analyze_staging, stage.table)
     stage.check()
     yield stage
     with opened.statements.guarded():
-        _execute(opened.connection, _DROP.get(dialect_of(opened.connection.dialect), "DROP TABLE {name}"), stage.table)
+        _execute(opened.connection, dialect.drop_staging, stage.table)
 
 
 def _made(opened: Opened, stored: StoredTable, keys: Keys) -> Stage:
-    connection, dialect = opened.connection, dialect_of(opened.connection.dialect)
+    connection, dialect = opened.connection, opened.statements.dialect
     taken = set(stored.encoders)
     added = [_free(name, taken) for name in ("position", "shape", "known")]
     table = sa.Table(
         _free("datastoresync_staged", {stored.table.name}),
         sa.MetaData(),
-        *(sa.Column(column.name, column.type) for column in stored.table.columns),
+        *(sa.Column(column.name, column.type, info=column.info) for column in stored.table.columns),
         *(sa.Column(name, sa.BigInteger()) for name in added),
         schema=None if connection.dialect.default_schema_name else stored.table.schema,
     )
@@ -225,37 +208,21 @@ def _made(opened: Opened, stored: StoredTable, keys: Keys) -> Stage:
     number = sa.cast(sa.literal_column("0"), sa.BigInteger())
     columns = [*stored.table.columns, *(number.label(name) for name in added)]
     nothing: sa.Select[Any] | sa.CompoundSelect[Any] = _empty(stored.table, columns)
-    if dialect in MYSQL:  # a mere copy would refuse to be without a value where the table does
+    if dialect.staging_columns_need_nulls:
         nothing = sa.union_all(nothing, _empty(stored.table, [sa.null() for _ in columns]))
     with opened.statements.guarded():
-        if dialect in MYSQL:
-            _execute(connection, _DROP[dialect], copy)  # one that was rolled back is still there
-        template = _CREATE.get(dialect, "CREATE TEMPORARY TABLE {name} AS {rows}")
-        _execute(connection, template, copy, rows=str(nothing.compile(connection)))
-        _index(copy, [stored.column(name) for name in keys.columns], connection)
+        if dialect.staging_survives_rollback:
+            _execute(connection, dialect.drop_staging, copy)
+        _execute(connection, dialect.create_staging, copy, rows=str(nothing.compile(connection)))
+        index = dialect.staging_index("datastoresync_staged_keys", [copy.column(name) for name in keys.columns])
+        if index is not None:
+            index.create(connection)
     position, shape, known = (table.columns[name] for name in added)
     return Stage(opened, stored, keys, copy, position, shape, known)
 
 
 def _empty(table: sa.Table, columns: Sequence[sa.ColumnElement[Any]]) -> sa.Select[Any]:
     return sa.select(*columns).select_from(table).where(sa.literal_column("1 = 0"))
-
-
-def _index(copy: StoredTable, keys: Sequence[sa.Column[Any]], connection: sa.Connection) -> None:
-    """Let the database find staged records by their keys, if it is one that would compare each with each."""
-    dialect = dialect_of(connection.dialect)
-    options: dict[str, Any] = {}
-    if dialect == "postgresql":
-        keys, options = keys[:1], {"postgresql_using": "hash"}  # any other would refuse long keys
-    elif dialect in MYSQL:
-        longest = _PREFIX // len(keys)
-        texts = [column for column in keys if "length" in column.info]
-        beginnings = {column.name: min(column.info["length"] or longest, longest) for column in texts}
-        options = {f"{kin}_length": beginnings for kin in MYSQL if beginnings}
-    elif dialect != "sqlite":
-        return
-    columns = [copy.column(column.name) for column in keys]
-    sa.Index("datastoresync_staged_keys", *columns, **options).create(connection)
 
 
 def _execute(connection: sa.Connection, template: str, copy: StoredTable, **parts: str) -> None:
@@ -280,13 +247,11 @@ def upsert_records(database: Database, name: str, data: Iterable[Mapping[str, An
     keys = _names(name, key)
     records = given_records(database, name, data)
     with opened_table(database, name, create=True) as opened:
-        stored = opened.stored
-        if stored is None:
+        if opened.stored is None:
             made = list(records)
             _check_keys(Keys(name, keys), made)
             return make_table(opened, made)
-        _check_columns(stored, keys)
-        with staged(opened, stored, keys, records) as stage:
+        with staged(opened, opened.stored, keys, records) as stage:
             _update(stage)
             _insert(stage)
             return stage.count
@@ -299,17 +264,12 @@ def update_records(database: Database, name: str, data: Iterable[Mapping[str, An
         LockedError: Another run is writing to the table.
         SyncerError: The table, a column or a key is not there, a key stands twice, or a value does not fit.
     """
-    keys = _names(name, key)
-    records = given_records(database, name, data)
-    with opened_table(database, name) as opened:
-        stored = _there(opened)
-        _check_columns(stored, keys)
-        with staged(opened, stored, keys, records) as stage:
-            if missing := stage.unknown():
-                message = f"table {name!r} of {database.name} has no record with the key {missing} to update"
-                raise SyncerError(message)
-            _update(stage)
-            return stage.count
+    with _staged_for_existing(database, name, data, key) as stage:
+        if missing := stage.unknown():
+            message = f"table {name!r} of {database.name} has no record with the key {missing} to update"
+            raise SyncerError(message)
+        _update(stage)
+        return stage.count
 
 
 def delete_records(database: Database, name: str, data: Iterable[Mapping[str, Any]], key: str | Sequence[str]) -> int:
@@ -319,16 +279,24 @@ def delete_records(database: Database, name: str, data: Iterable[Mapping[str, An
         LockedError: Another run is writing to the table.
         SyncerError: The table or a column is not there, a key stands twice, or a record is still referred to.
     """
+    with _staged_for_existing(database, name, data, key, only_keys=True) as stage:
+        named = sa.exists(sa.literal_column("1")).where(*stage.matching()).correlate(stage.stored.table)
+        with stage.opened.statements.guarded():
+            stage.opened.connection.execute(sa.delete(stage.stored.table).where(named))
+        return stage.number_known()
+
+
+@contextmanager
+def _staged_for_existing(
+    database: Database, name: str, data: Iterable[Mapping[str, Any]], key: str | Sequence[str], **options: bool
+) -> Iterator[Stage]:
+    """Open a table that must be there, and put records into a temporary table beside it."""
     keys = _names(name, key)
     records = given_records(database, name, data)
     with opened_table(database, name) as opened:
-        stored = _there(opened)
-        _check_columns(stored, keys)
-        with staged(opened, stored, keys, records, only_keys=True) as stage:
-            named = sa.exists(sa.literal_column("1")).where(*stage.matching()).correlate(stored.table)
-            with opened.statements.guarded():
-                opened.connection.execute(sa.delete(stored.table).where(named))
-            return stage.number_known()
+        assert opened.stored is not None  # it would have been refused
+        with staged(opened, opened.stored, keys, records, **options) as stage:
+            yield stage
 
 
 def _names(name: str, key: str | Sequence[str]) -> tuple[str, ...]:
@@ -339,23 +307,13 @@ def _names(name: str, key: str | Sequence[str]) -> tuple[str, ...]:
     return keys
 
 
-def _there(opened: Opened) -> StoredTable:
-    assert opened.stored is not None  # it would have been refused
-    return opened.stored
-
-
-def _check_columns(stored: StoredTable, names: Sequence[str]) -> None:
-    for name in names:
-        stored.column(name)
-
-
 def _check_keys(keys: Keys, records: Sequence[Mapping[str, Any]]) -> None:
-    places: dict[tuple[Any, ...], int] = {}
+    numbers: dict[tuple[Any, ...], int] = {}
     for number, record in enumerate(records, start=1):
         key = keys.of(record, number)
-        if key in places:
-            raise SyncerError(keys.ambiguity(key, places[key], number))
-        places[key] = number
+        if key in numbers:
+            raise SyncerError(keys.ambiguity(key, numbers[key], number))
+        numbers[key] = number
 
 
 def _update(stage: Stage) -> None:
@@ -379,26 +337,6 @@ def _insert(stage: Stage) -> None:
         new = sa.select(*(stage.column(name) for name in names))
         new = new.where(stage.known == sa.literal_column("0"), stage.of_shape(number)).order_by(stage.position)
         with stage.opened.statements.guarded():
-            stage.opened.connection.execute(_insertion(stage, names, new))
-
-
-def _insertion(stage: Stage, names: Sequence[str], new: sa.Select[Any]) -> sa.Insert:
-    """Return a statement that also updates a record that another program inserted meanwhile, if the key is unique.
-
-    Without a unique index on the key there is nothing that the two would collide at. In SQLite nobody else writes.
-    """
-    table, dialect = stage.stored.table, dialect_of(stage.opened.connection.dialect)
-    unique, keys = stage.stored.unique, frozenset(stage.keys.columns)
-    rest = [name for name in names if name not in keys]
-    if dialect == "postgresql" and keys in unique:
-        upsert = postgresql.insert(table).from_select(names, new, include_defaults=False)
-        columns = [table.columns[name] for name in stage.keys.columns]
-        if not rest:
-            return upsert.on_conflict_do_nothing(index_elements=columns)
-        return upsert.on_conflict_do_update(index_elements=columns, set_={name: upsert.excluded[name] for name in rest})
-    if dialect in MYSQL and rest and unique == {keys}:  # any other unique index would be taken for the key, too
-        staged_values = {name: stage.column(name) for name in rest}
-        return (
-            mysql.insert(table).from_select(names, new, include_defaults=False).on_duplicate_key_update(staged_values)
-        )
-    return sa.insert(table).from_select(names, new, include_defaults=False)
+            table, unique = stage.stored.table, stage.stored.unique
+            statement = stage.opened.statements.dialect.insertion(table, new, stage.keys.columns, unique)
+            stage.opened.connection.execute(statement)

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from datastoresync.errors import MissingDependencyError, SyncerError
 
@@ -14,32 +13,17 @@ if TYPE_CHECKING:
 
     from datastoresync.syncers.sql.database import Database
 
-_PLACE = re.compile(r"(\[[^\]]*\]|[^:/]*)(:\d*)?(/.*)?", re.DOTALL)
+_LOCATION = re.compile(r"(\[[^\]]*\]|[^:/]*)(:\d*)?(/.*)?", re.DOTALL)
 _SECRET = re.compile(r"pass|pwd|secret|token", re.IGNORECASE)
-_DRIVERS: Final[Mapping[str, str]] = MappingProxyType(
-    {
-        "postgresql": "postgresql+psycopg",
-        "postgres": "postgresql+psycopg",
-        "mysql": "mysql+pymysql",
-        "mariadb": "mariadb+pymysql",
-    }
-)
-"""The drivers that our extras install, for URLs that name none."""
-_EXTRAS: Final[Mapping[str, str]] = MappingProxyType(
-    {
-        "postgresql+psycopg": "postgresql",
-        "mysql+pymysql": "mysql",
-        "mariadb+pymysql": "mysql",
-        "snowflake": "snowflake",
-    }
-)
 
 
-def open_database(place: str | sqlalchemy.URL | sqlalchemy.Engine, name: str, options: Mapping[str, Any]) -> Database:
+def open_database(
+    url_or_engine: str | sqlalchemy.URL | sqlalchemy.Engine, name: str, options: Mapping[str, Any]
+) -> Database:
     """Return the database at a URL, or that of an engine; nothing is connected yet.
 
     Args:
-        place: The URL or the engine.
+        url_or_engine: The URL or the engine.
         name: What messages call it.
         options: For ``sqlalchemy.create_engine``.
 
@@ -59,18 +43,23 @@ def open_database(place: str | sqlalchemy.URL | sqlalchemy.Engine, name: str, op
         )
         raise MissingDependencyError(message)
     from datastoresync.syncers.sql.database import Database
+    from datastoresync.syncers.sql.dialects import DIALECTS
 
-    if isinstance(place, sqlalchemy.Engine):
-        return Database(place, name, _secrets(place.url, {}))
+    known = DIALECTS.values()
+    if isinstance(url_or_engine, sqlalchemy.Engine):
+        return Database(url_or_engine, name, _secrets(url_or_engine.url, {}))
     try:
-        url = sqlalchemy.make_url(place)
+        url = sqlalchemy.make_url(url_or_engine)
     except (sqlalchemy.exc.ArgumentError, ValueError):
+        examples = " or ".join(dialect.example for dialect in known if dialect.example)
         message = (
-            f"{name} is not the URL of a database: write it like postgresql://user:password@host/database or "
-            "sqlite:///file.db, with special characters in the password as %40 for @"
+            f"{name} is not the URL of a database: write it like {examples}, with special characters in the password "
+            "as %40 for @"
         )
         raise SyncerError(message) from None
-    url = url.set(drivername=_DRIVERS.get(url.drivername, url.drivername))
+    scheme = url.drivername
+    drivers = (dialect.driver for dialect in known if scheme in (dialect.name, *dialect.schemes) and dialect.driver)
+    url = url.set(drivername=next(drivers, scheme))
     secrets = _secrets(url, options.get("connect_args", {}))
     return Database(_engine(url, name, secrets, options), name, secrets, foreign_keys=True)
 
@@ -78,16 +67,18 @@ def open_database(place: str | sqlalchemy.URL | sqlalchemy.Engine, name: str, op
 def _engine(url: sqlalchemy.URL, name: str, secrets: tuple[str, ...], options: Mapping[str, Any]) -> sqlalchemy.Engine:
     import sqlalchemy
 
-    from datastoresync.syncers.sql.errors import refusal_of
+    from datastoresync.syncers.sql.dialects import DIALECTS
+    from datastoresync.syncers.sql.translate_errors import refusal_of
 
-    extra = next((extra for driver, extra in _EXTRAS.items() if url.drivername.startswith(driver)), None)
+    installable = [dialect for dialect in DIALECTS.values() if dialect.extra]
+    extra = next((dialect.extra for dialect in installable if url.drivername.startswith(dialect.driver)), None)
     try:
         return sqlalchemy.create_engine(url, **{"hide_parameters": True, **options})
     except sqlalchemy.exc.NoSuchModuleError as error:
         if extra is not None:
             message = f"the dialect for {name} is not installed: pip install 'datastoresync[{extra}]'"
             raise MissingDependencyError(message) from error
-        message = f"{name}: SQLAlchemy knows no {url.drivername!r}; use postgresql, sqlite or what it lists"
+        message = f"{name}: SQLAlchemy knows no {url.drivername!r}; use {', '.join(DIALECTS)} or what it lists"
         raise SyncerError(message) from None
     except ImportError as error:
         package = error.name if extra is None else f"'datastoresync[{extra}]'"
@@ -97,10 +88,10 @@ def _engine(url: sqlalchemy.URL, name: str, secrets: tuple[str, ...], options: M
         raise refusal_of(error, f"cannot open {name}", secrets) from None
 
 
-def without_password(place: str | sqlalchemy.URL | sqlalchemy.Engine) -> str:
+def without_password(url_or_engine: str | sqlalchemy.URL | sqlalchemy.Engine) -> str:
     """Return a URL without its password and options; of what is no clear URL, as little as possible."""
-    parsed: Any = getattr(place, "url", place)
-    url = place if isinstance(place, str) else parsed.render_as_string(hide_password=False)
+    parsed: Any = getattr(url_or_engine, "url", url_or_engine)
+    url = url_or_engine if isinstance(url_or_engine, str) else parsed.render_as_string(hide_password=False)
     scheme, separator, rest = url.partition("://")
     if not separator:
         return "the database"
@@ -108,7 +99,7 @@ def without_password(place: str | sqlalchemy.URL | sqlalchemy.Engine) -> str:
     credentials, at, where = body.rpartition("@")
     if body.startswith("/"):
         credentials, at, where = "", "", body
-    if "@" in options or not _PLACE.fullmatch(where):
+    if "@" in options or not _LOCATION.fullmatch(where):
         return f"{scheme}://***"  # a password that is not escaped may hold any of the characters that part a URL
     return f"{scheme}://{credentials.partition(':')[0]}{at}{where}"
 

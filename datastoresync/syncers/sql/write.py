@@ -1,27 +1,23 @@
-"""Writing of whole tables: replacing, appending, and making a table from its first records.
-
-Needs SQLAlchemy, and is only imported once an `SQLSyncer` opens its database.
-"""
+"""Writing of whole tables: replacing, appending, and making a table from its first records."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from hashlib import blake2b
-from itertools import groupby, islice
-from types import MappingProxyType
-from typing import Any, Final
+from itertools import groupby
+from typing import Any
 
 import attrs
 import sqlalchemy as sa
 
 from datastoresync.errors import SyncerError
-from datastoresync.syncers.sql.blocks import KEYS
+from datastoresync.syncers.sql.blocks import blocks_of
 from datastoresync.syncers.sql.catalog import UNFINISHED, Catalogue, StoredTable
-from datastoresync.syncers.sql.database import Database, dialect_of
+from datastoresync.syncers.sql.database import Database
+from datastoresync.syncers.sql.dialects import dialect_of
 from datastoresync.syncers.sql.statements import RefusalError, Statements
 from datastoresync.syncers.sql.types import column_type
-from datastoresync.syncers.sql.values import MYSQL
 
 
 @attrs.frozen(eq=False)
@@ -81,11 +77,11 @@ def opened_table(database: Database, name: str, *, create: bool = False) -> Iter
     with database.writing(create=create) as connection:
         with database.refusals(f"cannot write table {name!r} of"):
             catalogue = Catalogue(connection, database.name)
-            stored = None if create and catalogue.place(name) is None else catalogue.find(name)
+            stored = None if create and catalogue.locate(name) is None else catalogue.find(name)
             database.lock(connection, [catalogue.full_name(name)] if stored is None else catalogue.names_to_write())
             if stored is None:  # somebody may have made it before the lock was ours
                 catalogue = Catalogue(connection, database.name)
-                stored = None if catalogue.place(name) is None else catalogue.find(name)
+                stored = None if catalogue.locate(name) is None else catalogue.find(name)
         try:
             yield Opened(database, connection, Statements(connection, database.secrets), name, stored)
         except RefusalError as refusal:
@@ -117,19 +113,6 @@ def given_records(database: Database, name: str, data: Iterable[Mapping[str, Any
         yield dict(record)
 
 
-def blocks_of(records: Iterable[Mapping[str, Any]]) -> Iterator[Sequence[Mapping[str, Any]]]:
-    """Yield records in blocks of at most `KEYS`."""
-    waiting = iter(records)
-    while block := list(islice(waiting, KEYS)):
-        yield block
-
-
-_MISREAD: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
-    {"snowflake": ('."%:', "%"), **dict.fromkeys(MYSQL, ("\r\n", "\r\n"))}
-)
-"""What the dialects of SQLAlchemy misread in the name of a table, and of a column."""
-
-
 def make_table(opened: Opened, records: Sequence[dict[str, Any]]) -> int:
     """Make the table that is not there, with columns by the values of the records; return how many these are.
 
@@ -147,10 +130,10 @@ def make_table(opened: Opened, records: Sequence[dict[str, Any]]) -> int:
         raise SyncerError(message)
     schema, table_name = next(catalogue.splits(name), (None, name))
     _check_spelling(table_name, columns, connection.dialect)
-    dialect = dialect_of(connection.dialect)
+    dialect = opened.statements.dialect
     types = {column: column_type(column, (record.get(column) for record in records), dialect) for column in columns}
     parts = [sa.Column(column, kind) for column, kind in types.items()]
-    if opened.database.makes_tables_in_transactions:
+    if dialect.makes_tables_in_transactions:
         with opened.statements.guarded():
             sa.Table(table_name, sa.MetaData(), *parts, schema=schema).create(connection)
             stored = Catalogue(connection, catalogue.store).find(name)
@@ -190,7 +173,7 @@ def _check_spelling(table: str, columns: Sequence[str], dialect: sa.Dialect) -> 
         if folded != name:
             message = f"{dialect.name} would call {name!r} {folded!r}: rename it, or create the table first"
             raise SyncerError(message)
-        misread = _MISREAD.get(dialect_of(dialect), ("", ""))[name is not table]
+        misread = dialect_of(dialect).misread[name is not table]
         if found := next((character for character in name if character in misread), None):
             message = f"a name with {found!r} cannot be read back from {dialect.name}: rename {name!r}"
             raise SyncerError(message)

@@ -10,8 +10,7 @@ import attrs
 
 from datastoresync.conversion.scalars import SCALARS
 from datastoresync.errors import DeclarationError
-from datastoresync.importing.schema import ObjectType
-from datastoresync.object import layout_of
+from datastoresync.object import ObjectType, schema_of
 from datastoresync.vocabularies.dsync.flags import DiffSyncModelFlags
 
 _RESERVED = frozenset({"model_flags", "adapter"})
@@ -119,7 +118,7 @@ def plan_of(cls: Any) -> ModelPlan:
 
 
 def _plan(cls: Any) -> ModelPlan:
-    fields = (layout_of(cls).fields or {}) if cls._identifiers else {}
+    fields = (schema_of(cls).fields or {}) if cls._identifiers else {}
     steps: list[Step] = []
     for name, field in fields.items():
         converter = field.converter

@@ -17,7 +17,7 @@ from datastoresync.vocabularies.dsync.values import equal_values
 if TYPE_CHECKING:
     from datastoresync.applying.report import Report
     from datastoresync.diffing.diff import Diff as Native
-    from datastoresync.diffing.nested import Node
+    from datastoresync.diffing.nested import NestedDiff
     from datastoresync.vocabularies.dsync.model import DiffSyncModel
     from datastoresync.vocabularies.dsync.protocol import Owner
 
@@ -294,7 +294,10 @@ class DiffBuilder:
         self.source, self.dest = source, dest
         self.top_level = tuple(top_level)
         self.diff_class = diff_class
-        self.sides = ({one.name: one.left for one in native.compared}, {one.name: one.right for one in native.compared})
+        self.sides = (
+            {one.name: one.left for one in native.branch_diffs},
+            {one.name: one.right for one in native.branch_diffs},
+        )
         self.exclusion = native.exclusion or Exclusion(self.sides, native.hierarchies)
         self.elements: dict[Key, DiffElement] = {}
         self.parents: dict[Key, Diff] = {}
@@ -315,7 +318,7 @@ class DiffBuilder:
 
     # Differing models.
 
-    def _add_elements(self, diff: Diff, nodes: Sequence[Node], keys: Iterable[Any]) -> None:
+    def _add_elements(self, diff: Diff, nodes: Sequence[NestedDiff], keys: Iterable[Any]) -> None:
         """Add the elements of siblings of one model to a diff, in the order of these keys."""
         waiting = {node.idnumber: node for node in nodes}
         if len(waiting) > 1:
@@ -372,7 +375,7 @@ class DiffBuilder:
     def ordered_native(self) -> Native:
         """Return the native diff in the order of the elements, without omitted ones."""
 
-        def order(branch: str, nodes: Sequence[Node]) -> Iterator[Node]:
+        def order(branch: str, nodes: Sequence[NestedDiff]) -> Iterator[NestedDiff]:
             waiting = {id(self.elements[branch, node.idnumber]): node for node in nodes}
             parent = self.parents[branch, nodes[0].idnumber]
             for element in parent.ordered(branch, parent.differing.get(branch, {})):
@@ -413,7 +416,7 @@ class DiffBuilder:
         """Count the equal and the skipped models."""
         native = self.native
         changed = sum(1 for element in self.elements.values() if element.action == "update")
-        pairs = sum(one.pairs for one in native.compared)
+        pairs = sum(one.pairs for one in native.branch_diffs)
         kinds = {*self.source.top_level, *self.dest.top_level} - set(self.top_level)
         skipped = sum(
             adapter.count(kind) for kind in kinds for adapter in (self.source, self.dest) if kind in adapter.top_level
@@ -424,13 +427,13 @@ class DiffBuilder:
             skipped += roots
         diff.unchanged = pairs - changed
         diff.skipped = skipped
-        diff.models_processed = sum(one.sizes[0] + one.sizes[1] for one in native.compared)
+        diff.models_processed = sum(one.sizes[0] + one.sizes[1] for one in native.branch_diffs)
 
     def _skipped(self) -> tuple[int, int]:
         """Return the number of excluded pairs, and of the models whose own flags exclude them."""
         exclusion = self.exclusion
         covered = roots = 0
-        for one in self.native.compared:
+        for one in self.native.branch_diffs:
             left, right = one.left.objects, one.right.objects
             for key in left.keys() | right.keys():
                 if exclusion.covers(one.name, key):
@@ -440,12 +443,12 @@ class DiffBuilder:
         return covered, roots
 
 
-def _children_of(node: Node) -> Mapping[str, str]:
+def _children_of(node: NestedDiff) -> Mapping[str, str]:
     model = node.source if node.source is not None else node.dest
     return {} if model is None else model._children
 
 
-def _child_models(node: Node) -> Iterable[str]:
+def _child_models(node: NestedDiff) -> Iterable[str]:
     """Return the names of the models below a node, in the order of its class."""
     return dict.fromkeys((*_children_of(node), *(child.branch for child in node.children))) if node.children else ()
 

@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from datastoresync.branch import Branch
-from datastoresync.importing.schema import Layout
+from datastoresync.conversion.schema import Schema
 from datastoresync.vocabularies.dsync.exceptions import ObjectAlreadyExists, ObjectNotFound, ObjectStoreWrongType
 from datastoresync.vocabularies.dsync.identity import UniqueId, find_keys, text_of, unique_id_of
 from datastoresync.vocabularies.dsync.model import DiffSyncModel
@@ -95,15 +95,15 @@ class LocalStore:
             ObjectStoreWrongType: if a text may stand for several.
             ValueError: if a mapping lacks an identifier.
         """
-        objects, layout = branch.contents.objects, branch.layout
+        objects, schema = branch.contents.objects, branch.schema
         if isinstance(identifier, Mapping):
-            lacking = [name for name in layout.identifiers if name not in identifier]
+            lacking = [name for name in schema.identifiers if name not in identifier]
             if lacking:
-                named = ", ".join(layout.identifiers)
+                named = ", ".join(schema.identifiers)
                 message = f"a {branch.name} is identified by {named}: {lacking[0]!r} is missing in {dict(identifier)}"
                 raise ValueError(message)
             try:
-                parts = tuple(layout.convert(name, identifier[name]) for name in layout.identifiers)
+                parts = tuple(schema.convert(name, identifier[name]) for name in schema.identifiers)
             except (ValueError, TypeError):
                 return None
             return parts if len(parts) > 1 else parts[0]
@@ -111,10 +111,10 @@ class LocalStore:
             return identifier.key
         if not isinstance(identifier, str) or identifier in objects:
             return identifier
-        if has_text_keys(layout):
+        if has_text_keys(schema):
             return identifier
         keys = find_keys(
-            identifier, _insertion_order(objects), layout.identifiers, layout.convert, plain=_all_round_trip(layout)
+            identifier, _insertion_order(objects), schema.identifiers, schema.convert, plain=_all_round_trip(schema)
         )
         if len(keys) > 1:
             message = (
@@ -261,7 +261,7 @@ class LocalStore:
         for branch in self.tree.values():
             for name, field in branch.object_class._children.items():
                 below = self.tree.get(name)
-                if below is None or not len(below) or has_text_keys(below.layout):
+                if below is None or not len(below) or has_text_keys(below.schema):
                     continue
                 for parent in (branch.contents.objects[key] for key in _insertion_order(branch.contents.objects)):
                     members = getattr(parent, field)
@@ -287,9 +287,9 @@ def _name(model: Kind) -> str:
     return model if isinstance(model, str) else model.get_type()
 
 
-def _all_round_trip(layout: Layout) -> bool:
+def _all_round_trip(schema: Schema) -> bool:
     """Say whether the texts of all identifiers convert back to them."""
-    converters = [(layout.fields or {})[name].converter for name in layout.identifiers]
+    converters = [(schema.fields or {})[name].converter for name in schema.identifiers]
     return all(one is not None and one.kinds and one.kinds <= _ROUND_TRIP_TYPES for one in converters)
 
 

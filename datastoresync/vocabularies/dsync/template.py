@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from inspect import Parameter, signature
 from typing import Any
 
-from datastoresync.applying.object_template import Methods, ObjectTemplate
+from datastoresync.applying.object_template import ObjectMethods, ObjectTemplate
 from datastoresync.applying.plan import Plan
 from datastoresync.applying.reporter import Reporter
 from datastoresync.applying.result import Result, failed, succeeded
@@ -37,7 +37,7 @@ class ModelTemplate(ObjectTemplate):
         continue_on_failure: Whether to continue after an exception.
     """
 
-    def __init__(self, tree: Any, classes: Mapping[str, Methods], *, continue_on_failure: bool = True) -> None:
+    def __init__(self, tree: Any, classes: Mapping[str, ObjectMethods], *, continue_on_failure: bool = True) -> None:
         super().__init__(tree, classes)
         self.continue_on_failure = continue_on_failure
         self._stopped = False
@@ -107,7 +107,7 @@ class ModelTemplate(ObjectTemplate):
         if isinstance(returned, Result):
             return returned
         if verb == "create" and isinstance(returned, DiffSyncModel):
-            return Result("succeeded", made=returned)
+            return Result("succeeded", created=returned)
         if returned is None and not cls._none_is_success:
             return failed(f"{verb} of {cls.__name__} returned None", skip_children=True)
         if verb == "create" and returned is not None:

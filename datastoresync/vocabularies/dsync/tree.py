@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
-from datastoresync.applying.object_template import Methods
+from datastoresync.applying.object_template import ObjectMethods
 from datastoresync.branch import Branch
+from datastoresync.conversion.schema import Schema
 from datastoresync.diffing.action import Action
 from datastoresync.diffing.diff import Diff
 from datastoresync.diffing.equality import is_membership
 from datastoresync.diffing.side import Side
-from datastoresync.importing.schema import Layout
 from datastoresync.tree import Tree
 from datastoresync.vocabularies.dsync.declaration import plan_of
 from datastoresync.vocabularies.dsync.identity import keys_of, original_part, unique_id_of
@@ -25,11 +25,11 @@ if TYPE_CHECKING:
     from datastoresync.vocabularies.dsync.protocol import Owner
 
 
-def has_text_keys(layout: Layout) -> bool:
+def has_text_keys(schema: Schema) -> bool:
     """Say whether keys are texts, which are their own unique ids."""
-    if len(layout.identifiers) > 1 or layout.fields is None:
+    if len(schema.identifiers) > 1 or schema.fields is None:
         return False
-    converter = layout.fields[layout.identifiers[0]].converter
+    converter = schema.fields[schema.identifiers[0]].converter
     return converter is not None and converter.kinds == {str}
 
 
@@ -39,16 +39,16 @@ class ModelSide(Side):
 
     Args:
         ordered: The attributes whose lists are ordered values.
-        child_fields: The fields with unique ids of children whose keys are no texts.
+        unique_id_fields: The fields with unique ids of children whose keys are no texts.
     """
 
     ordered: frozenset[str] = frozenset()
-    child_fields: frozenset[str] = frozenset()
+    unique_id_fields: frozenset[str] = frozenset()
 
     def read(self, key: Any, item: Any, attribute: str) -> Any:
         """Return the value of an attribute."""
         value = super().read(key, item, attribute)
-        if attribute in self.child_fields and is_membership(value):
+        if attribute in self.unique_id_fields and is_membership(value):
             return keys_of(value)
         return with_ordered_lists(value) if attribute in self.ordered else value
 
@@ -89,14 +89,14 @@ class ModelBranch(Branch[DiffSyncModel]):
         side = attrs.evolve(super().side(), flagged=adapter is None or adapter.store.flagged)
         scalar = {name for name, _, kinds, _, _ in plan_of(cls).steps if kinds}
         ordered = frozenset(side.attributes if self.tree.comparing else ()) - scalar
-        child_fields = frozenset(
+        unique_id_fields = frozenset(
             field
             for name, field in cls._children.items()
-            if name not in self.tree or not has_text_keys(self.tree[name].layout)
+            if name not in self.tree or not has_text_keys(self.tree[name].schema)
         )
-        if not ordered and not child_fields:
+        if not ordered and not unique_id_fields:
             return side
-        return ModelSide(**attrs.asdict(side, recurse=False), ordered=ordered, child_fields=child_fields)
+        return ModelSide(**attrs.asdict(side, recurse=False), ordered=ordered, unique_id_fields=unique_id_fields)
 
 
 class ModelTree(Tree):
@@ -136,6 +136,6 @@ class ModelTree(Tree):
         """Return the template that applies changes by the methods of the models."""
         return ModelTemplate(self, self.classes())
 
-    def classes(self) -> dict[str, Methods]:
+    def classes(self) -> dict[str, ObjectMethods]:
         """Return the classes of the models by name."""
-        return {name: Methods(self[name].object_class, self[name].identifiers) for name in self.branches}
+        return {name: ObjectMethods(self[name].object_class, self[name].identifiers) for name in self.branches}

@@ -15,6 +15,7 @@ import pytest
 import sqlalchemy as sa
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from profiles import examples
 from sqlalchemy.dialects import mysql
 
 from datastoresync.engines.checksum import comparison as checksums
@@ -23,7 +24,7 @@ from datastoresync.engines.relation import CannotPushDown
 from datastoresync.errors import SyncerError
 from datastoresync.syncers.sql.catalog import Catalogue
 
-law = settings(deadline=None, max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
+law = settings(deadline=None, max_examples=examples(15), suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 @pytest.fixture(scope="module")

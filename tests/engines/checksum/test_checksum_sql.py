@@ -9,13 +9,14 @@ import pytest
 import sqlalchemy as sa
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
+from profiles import examples
 from sqlalchemy.dialects import mysql, postgresql
 
 from datastoresync.diffing.equality import equal
 from datastoresync.engines.checksum.sql import digest_of, lanes_of, part_of, written
 from datastoresync.engines.relation import CannotPushDown
 
-law = settings(deadline=None, max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
+law = settings(deadline=None, max_examples=examples(20), suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 KINDS = {
     "postgresql": {

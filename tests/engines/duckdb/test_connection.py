@@ -76,6 +76,7 @@ def test_what_a_forked_process_lets_go_of_stays(tmp_path):
     assert ended.exists()
 
 
+@pytest.mark.usefixtures("ctrl_c")
 def test_ctrl_c_while_it_works_is_ctrl_c(tmp_path):
     people = branch(tmp_path, "people", [f"{number},Ann" for number in range(9)])
     timer = threading.Timer(0.2, lambda: os.kill(os.getpid(), signal.SIGINT))

@@ -15,17 +15,17 @@ from pyarrow import parquet
 from datastoresync import Branch, MalformedFileError, Object, Tree
 from datastoresync.engines.duckdb import parquet_store
 from datastoresync.engines.duckdb.connection import DuckDB
-from datastoresync.engines.duckdb.held_file import HeldFile
 from datastoresync.engines.duckdb.parquet import ColumnarRelation
 from datastoresync.engines.duckdb.parquet_store import ParquetStore
+from datastoresync.engines.duckdb.relation import HeldFile
 from datastoresync.engines.duckdb.types import array_of, kind_of
 from datastoresync.engines.relation import CannotPushDown, Page
 from datastoresync.engines.table import TableObjects
 from datastoresync.importing.sources import ParquetImporter
-from datastoresync.object import layout_of
+from datastoresync.object import schema_of
 from datastoresync.syncers.files.parquet import read_parquet
-from datastoresync.syncers.files.text_file import state_of
 from datastoresync.syncers.records import Records
+from datastoresync.syncers.source_info import file_state
 
 
 class Person(Object):
@@ -52,7 +52,7 @@ def records(chunks, columns=("idnumber", "value")):
 
 
 def of(duckdb, *chunks, columns=("idnumber", "value"), cls=Person):
-    return ColumnarRelation.of_records(duckdb, records(chunks, columns), layout_of(cls))
+    return ColumnarRelation.of_records(duckdb, records(chunks, columns), schema_of(cls))
 
 
 def rows(relation):
@@ -208,12 +208,12 @@ class Arrow(Elsewhere):
 
 @pytest.mark.parametrize("elsewhere", [Elsewhere, Arrow])
 def test_the_rows_of_another_relation_are_brought_in(duckdb, elsewhere):
-    relation = ColumnarRelation.of_relation(duckdb, elsewhere(), layout_of(Person))
+    relation = ColumnarRelation.of_relation(duckdb, elsewhere(), schema_of(Person))
     assert (relation.count, rows(relation)) == (2, [("1", "Ann"), ("2", "Bob")])
 
 
 def test_rows_whose_values_are_converted_are_looked_through(duckdb):
-    relation = ColumnarRelation.of_relation(duckdb, Elsewhere(), layout_of(Numbered))
+    relation = ColumnarRelation.of_relation(duckdb, Elsewhere(), schema_of(Numbered))
     assert relation.count == 2
     assert relation.present([1, 3, "1"]) == {1}
 
@@ -249,14 +249,14 @@ def test_a_file_that_changes_before_it_is_opened_again_is_no_table(tmp_path):
     path = written(tmp_path / "a.parquet", idnumber=["1"])
     with pytest.raises(CannotPushDown, match="the file changed"):
         HeldFile(path, (0, 0, 0, 0))
-    state = state_of(path.stat())
+    state = file_state(path.stat())
     path.unlink()
     with pytest.raises(CannotPushDown, match="cannot be opened again"):
         HeldFile(path, state)
 
 
 def test_without_file_descriptors_in_the_file_system_the_path_is_used(tmp_path, monkeypatch):
-    monkeypatch.setattr("datastoresync.engines.duckdb.held_file._OWN", tmp_path / "nowhere")
+    monkeypatch.setattr("datastoresync.engines.duckdb.relation._OWN", tmp_path / "nowhere")
     path = written(tmp_path / "a.parquet", idnumber=["1"], name=["Ann"])
     people = loaded(path)
     assert list(people) == ["1"]
@@ -291,13 +291,13 @@ def test_what_duckdb_takes_for_something_else_becomes_objects(tmp_path, columns,
 
 def test_a_column_that_duckdb_takes_for_something_else_becomes_objects(tmp_path, duckdb, monkeypatch):
     path = written(tmp_path / "a.parquet", idnumber=["1"], value=[1])
-    origin = read_parquet(path).origin
+    source_info = read_parquet(path).source_info
     monkeypatch.setattr(
         "datastoresync.engines.duckdb.parquet.kind_of",
         lambda library, name, kind: kind_of(library, name, pyarrow.string()),
     )
     with pytest.raises(CannotPushDown, match="DuckDB takes value for BIGINT"):
-        ColumnarRelation.of_files(duckdb, origin, layout_of(Person))
+        ColumnarRelation.of_files(duckdb, source_info, schema_of(Person))
 
 
 def test_files_whose_columns_have_different_types_become_objects(tmp_path):

@@ -3,6 +3,7 @@
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from profiles import examples
 
 from datastoresync import Branch, CSVImporter, DuckDB, Object
 from datastoresync.engines.duckdb import join as comparison
@@ -26,7 +27,7 @@ def branch(folder, name, people, engine):
 
 
 @given(source=PEOPLE, dest=PEOPLE, passes=st.integers(2, 4))
-@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=examples(60), deadline=None, suppress_health_check=list(HealthCheck))
 def test_all_of_them_are_compared(source, dest, passes, tmp_path_factory):
     folder = tmp_path_factory.mktemp("lines")
     memory = branch(folder, "source", source, "memory") - branch(folder, "dest", dest, "memory")

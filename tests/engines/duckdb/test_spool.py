@@ -4,12 +4,12 @@ import pytest
 
 from datastoresync import Branch, CSVImporter, Importer, Object, Template, Tree
 from datastoresync.engines.duckdb.connection import DuckDB
+from datastoresync.engines.duckdb.parquet import Spool
 from datastoresync.engines.duckdb.relation import LocalRelation
-from datastoresync.engines.duckdb.spool import Spool
 from datastoresync.engines.engine import TableEngine
 from datastoresync.engines.relation import CannotPushDown
 from datastoresync.engines.table import TableObjects
-from datastoresync.object import layout_of
+from datastoresync.object import schema_of
 
 DUCKDB = DuckDB(threads=1)
 
@@ -76,9 +76,8 @@ class Elsewhere:
 def elsewhere(name, rows, place="a", cls=Person, **options):
     """A tree with a branch whose rows are in some other place."""
     made = Tree(name, branches={"people": Branch(cls, engine=DUCKDB)})
-    layout = layout_of(cls)
     relation = Elsewhere(rows, place, **options)
-    made.people.contents.objects = TableObjects(relation, layout, made.people, TableEngine(DUCKDB))
+    made.people.contents.objects = TableObjects(relation, made.people.description(), TableEngine(DUCKDB))
     return made, relation
 
 
@@ -118,12 +117,12 @@ def test_rows_that_cannot_be_brought_in_become_objects():
 def test_another_moment_is_brought_in_anew():
     relation = Elsewhere(rows_of(3), "a")
     bringer = Spool(DUCKDB)
-    one = bringer.local(relation, layout_of(Person))
+    one = bringer.local(relation, schema_of(Person))
     assert isinstance(one, LocalRelation)
-    assert bringer.local(relation, layout_of(Person)) is one
-    assert bringer.local(one, layout_of(Person)) is one
+    assert bringer.local(relation, schema_of(Person)) is one
+    assert bringer.local(one, schema_of(Person)) is one
     relation.snapshot = object()
-    assert bringer.local(relation, layout_of(Person)) is not one
+    assert bringer.local(relation, schema_of(Person)) is not one
 
 
 class Shouting(Object):
@@ -141,21 +140,21 @@ def test_properties_of_rows_elsewhere_are_computed_of_what_was_brought_in(tmp_pa
     ]
 
 
-def test_two_databases_are_compared_by_checksums_or_brought_in(monkeypatch):
-    pytest.importorskip("sqlalchemy")
-    source, one = elsewhere("source", rows_of(3), "a")
-    dest, other = elsewhere("dest", rows_of(2), "b")
-    one.engine = other.engine = "postgresql"
-    heard = []
+@pytest.mark.parametrize("engine", ["elsewhere", "another"])
+def test_two_places_of_one_engine_are_compared_apart_or_brought_in(monkeypatch, engine):
+    asked = []
 
-    def far_apart(*given):
-        heard.append(given[:2])
+    def differing_apart(*given):
+        asked.append(given[:2])
         raise CannotPushDown("too much differs")
 
-    monkeypatch.setattr("datastoresync.engines.postgresql.served.differing_far_apart", far_apart)
+    monkeypatch.setattr(Elsewhere, "differing_apart", differing_apart, raising=False)
+    source, one = elsewhere("source", rows_of(3), "a")
+    dest, other = elsewhere("dest", rows_of(2), "b")
+    other.engine = engine
     diff = source - dest
-    assert heard == [(one, other)]
-    assert "too much differs" in diff.explain()
+    assert asked == ([(one, other)] if engine == one.engine else [])
+    assert ("too much differs" in diff.explain()) == bool(asked)
     assert [action[:2] for action in actions(diff)] == [("new", "k02")]
 
 

@@ -7,6 +7,7 @@ from decimal import Decimal
 
 import pytest
 from hypothesis import HealthCheck, given, settings
+from profiles import examples
 from stored_rows import COLUMNS, converted, fill, layout_of, made, opened, pairs, without_equal, work
 
 from datastoresync import Object, SQLSyncer
@@ -15,7 +16,7 @@ from datastoresync.engines.relation import CannotPushDown
 
 pytest.importorskip("psycopg")
 
-law = settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+law = settings(max_examples=examples(12), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 class Anything(Object):
@@ -312,18 +313,16 @@ def test_nothing_is_sure_of_a_standby(both, database, execute):
         assert (found, IN_PLACE in why) == ([[], []], False)
 
 
-def test_partitions_that_only_their_parent_lets_one_read_are_not_looked_into(database, execute):
+def test_partitions_that_only_their_parent_lets_one_read_are_not_looked_into(database, execute, reader):
     execute(
         database,
-        "DROP ROLE IF EXISTS reader",
-        "CREATE ROLE reader",
         "CREATE TABLE things (idnumber int, value int) PARTITION BY LIST (idnumber)",
         "CREATE TABLE part PARTITION OF things DEFAULT",
         "INSERT INTO things VALUES (1, 2)",
-        "GRANT USAGE ON SCHEMA public TO reader",
-        "GRANT SELECT ON things TO reader",
+        f"GRANT USAGE ON SCHEMA public TO {reader}",
+        f"GRANT SELECT ON things TO {reader}",
     )
-    with SQLSyncer(database, connect_args={"options": "-crole=reader"}) as syncer:
+    with SQLSyncer(database, connect_args={"options": f"-crole={reader}"}) as syncer:
         before = opened(syncer, Anything, "things")
         execute(database, "CREATE TABLE unrelated (x int)")
         why, found = why_and_keys(before, opened(syncer, Anything, "things"))

@@ -15,6 +15,7 @@ import pytest
 import sqlalchemy as sa
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from profiles import examples
 from stored_rows import KEYS, layout_of, opened
 
 from datastoresync import Link, Object, SQLSyncer, SyncerError
@@ -90,7 +91,7 @@ def pages(bounds):
     )
 
 
-law = settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+law = settings(max_examples=examples(10), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 def table(execute, url, columns, rows=(), name="things"):

@@ -152,10 +152,9 @@ def test_children_are_those_of_the_import(before, after, syncer, users, execute)
             names(relation)
 
 
-def test_rows_that_are_not_for_everybody_are_read(users, execute):
-    execute(users, "DROP ROLE IF EXISTS reader", "CREATE ROLE reader", "GRANT USAGE ON SCHEMA public TO reader")
-    execute(users, "GRANT SELECT ON users TO reader")
-    with SQLSyncer(users, connect_args={"options": "-crole=reader"}) as syncer:
+def test_rows_that_are_not_for_everybody_are_read(users, execute, reader):
+    execute(users, f"GRANT USAGE ON SCHEMA public TO {reader}", f"GRANT SELECT ON users TO {reader}")
+    with SQLSyncer(users, connect_args={"options": f"-crole={reader}"}) as syncer:
         relation = opened(syncer, User, "users")
         execute(users, "ALTER TABLE users ENABLE ROW LEVEL SECURITY", "CREATE POLICY p ON users USING (name <> 'Ann')")
         with pytest.raises(SyncerError, match="was altered, emptied"):

@@ -6,6 +6,7 @@ import sys
 
 import pytest
 from hypothesis import HealthCheck, given, settings
+from profiles import examples
 from stored_rows import COLUMNS, fill, layout_of, made, opened, sides
 
 from datastoresync import MissingDependencyError, Object, SQLSyncer, SyncerError
@@ -19,7 +20,7 @@ from datastoresync.syncers.arrow import read_arrow
 pytest.importorskip("psycopg")
 pytest.importorskip("pyarrow")
 
-law = settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+law = settings(max_examples=examples(8), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 ATTRIBUTES = ["idnumber", *(name for name in COLUMNS if name != "number")]
 
 

@@ -17,15 +17,18 @@ from spark_session import started
 from datastoresync import Object
 from datastoresync.conversion.converters import converter
 from datastoresync.diffing.equality import equal
+from datastoresync.engines import spark
 from datastoresync.engines.relation import CannotPushDown, Page, Work
-from datastoresync.engines.spark.dataframe import is_spark, read_spark
-from datastoresync.engines.spark.relation import SparkRelation, spark_checking
-from datastoresync.engines.spark.relation import dataframe as spark_frame
-from datastoresync.engines.spark.relation import types as spark_conversion
+from datastoresync.engines.select import engine_of
+from datastoresync.engines.spark import dataframe as spark_dataframe
+from datastoresync.engines.spark import relation as spark_relation
+from datastoresync.engines.spark import types as spark_types
+from datastoresync.engines.spark.dataframe import read_spark
+from datastoresync.engines.spark.relation import SparkRelation
 from datastoresync.errors import ColumnError, DataWarning, MissingDependencyError, SyncerError
 from datastoresync.importing.importer import Importer
-from datastoresync.importing.row_loader import RowLoader
-from datastoresync.object import layout_of
+from datastoresync.importing.load import RowLoader
+from datastoresync.object import schema_of
 
 pytestmark = [
     pytest.mark.spark,
@@ -63,11 +66,11 @@ SCHEMA = "idnumber string, name string, grade string, groups string"
 
 
 def relation(session, rows, schema=SCHEMA, cls=User, **options):
-    return SparkRelation(session.createDataFrame(rows, schema), layout_of(cls), **options)
+    return SparkRelation(session.createDataFrame(rows, schema), schema_of(cls), **options)
 
 
 def converters(cls):
-    fields = layout_of(cls).fields
+    fields = schema_of(cls).fields
     return {} if fields is None else {name: field.converter for name, field in fields.items()}
 
 
@@ -177,15 +180,15 @@ def test_what_is_surely_taken_is_taken_and_one_form_is_one_value(session, data):
     frame = session.createDataFrame(list(zip(*padded, strict=True)), schema)
     asked, expressions = [], []
     for place, (_, declared_types, _) in enumerate(columns):
-        kind = spark_conversion.kind_of(frame.schema[place].dataType)
+        kind = spark_types.kind_of(frame.schema[place].dataType)
         for declared in declared_types:
             convert = None if declared is None else converter(declared)
-            sure = spark_conversion.surely(kind, convert, f"c{place}")
-            form = spark_conversion.form(kind, convert, f"c{place}")
+            sure = spark_types.valid_sql(kind, convert, f"c{place}")
+            form = spark_types.canonical_sql(kind, convert, f"c{place}")
             asked.append((place, declared, form.family if form else None))
             expressions += [sure or "false", form.sql if form else "null"]
     aliased = [f"{one} AS e{place}" for place, one in enumerate(expressions)]
-    raw = rows_of(spark_frame.chunks(frame))
+    raw = rows_of(spark_dataframe.chunks(frame))
     answers = frame.selectExpr(*aliased).collect()
     evaluated = [
         (declared, values[place], answer[2 * number], family, answer[2 * number + 1])
@@ -215,7 +218,8 @@ def test_values_that_are_written_in_several_ways_have_one_form(session):
     rows = [tuple(values[place % len(values)] for _, values in cases) for place in range(4)]
     frame = session.createDataFrame(rows, ", ".join(f"c{place} string" for place in range(len(cases))))
     forms = [
-        spark_conversion.form("text", converter(declared), f"c{place}").sql for place, (declared, _) in enumerate(cases)
+        spark_types.canonical_sql("text", converter(declared), f"c{place}").sql
+        for place, (declared, _) in enumerate(cases)
     ]
     columns = list(zip(*frame.selectExpr(*forms).collect(), strict=True))
     assert [len(set(column)) for column in columns] == [1] * len(cases)
@@ -226,9 +230,9 @@ def test_values_that_are_written_in_several_ways_have_one_form(session):
     [Colour, Literal["a", "b"], int | str, set[int], tuple[str, ...], timedelta],
 )
 def test_a_type_with_a_meaning_of_its_own_has_no_form(declared):
-    assert spark_conversion.surely("text", converter(declared), "c0") is None
-    assert spark_conversion.form("text", converter(declared), "c0") is None
-    assert spark_conversion.key_form("text", converter(declared), "c0") is None
+    assert spark_types.valid_sql("text", converter(declared), "c0") is None
+    assert spark_types.canonical_sql("text", converter(declared), "c0") is None
+    assert spark_types.key_sql("text", converter(declared), "c0") is None
 
 
 def test_columns_that_cannot_be_compared_have_no_kind(session):
@@ -242,7 +246,7 @@ def test_columns_that_cannot_be_compared_have_no_kind(session):
         "l array<date>": "array of date",
     }
     schema = session.createDataFrame([], ", ".join(kinds)).schema
-    assert [spark_conversion.kind_of(field.dataType) for field in schema] == list(kinds.values())
+    assert [spark_types.kind_of(field.dataType) for field in schema] == list(kinds.values())
 
 
 # Rows.
@@ -355,7 +359,7 @@ def made(session, rows):
         def read(self):
             return read_spark(session.createDataFrame(rows, SCHEMA))
 
-    return RowLoader(layout_of(User), Rows().bound(None, None)).run().objects
+    return RowLoader(schema_of(User), Rows().bound()).run().objects
 
 
 def same(one, other):
@@ -462,13 +466,13 @@ def test_what_an_import_might_refuse_is_left_to_it(session, rows, schema, cls, w
 def test_distinct_values_are_shown_to_the_converter(session, monkeypatch):
     rows = [("a", "r"), ("b", "BLUE")]
     assert relation(session, rows, "idnumber string, colour string", Chosen).count == 2
-    monkeypatch.setattr(spark_checking, "_ASKED", 1)
+    monkeypatch.setattr(spark_relation, "_MOST_DISTINCT", 1)
     with pytest.raises(CannotPushDown, match="many values"):
         relation(session, rows, "idnumber string, colour string", Chosen)
 
 
 def test_arrays_of_the_declared_type_need_no_second_look(session, monkeypatch):
-    monkeypatch.setattr(spark_checking, "_ASKED", 0)
+    monkeypatch.setattr(spark_relation, "_MOST_DISTINCT", 0)
     rows = [("a", ["x"]), ("b", []), ("c", None)]
     assert relation(session, rows, "idnumber string, groups array<string>", Grouped).count == 3
 
@@ -493,10 +497,10 @@ class Teamed(Object):
 def test_what_executors_run_keeps_batches_and_folds_texts():
     pyarrow = pytest.importorskip("pyarrow")
     batch = pyarrow.record_batch({"c0": ["\uff22ob ", "1"], "folded_c0": ["\uff22ob ", "1"]})
-    (packed,) = spark_frame._packing()(iter([batch]))
+    (packed,) = spark_dataframe._packing()(iter([batch]))
     with pyarrow.ipc.open_stream(packed["batch"][0].as_py()) as reader:
         assert list(reader) == [batch]
-    (folded,) = spark_checking._folding()(iter([batch]))
+    (folded,) = spark_relation._folding()(iter([batch]))
     assert folded.to_pydict() == {"c0": ["\uff22ob ", "1"], "folded_c0": ["bob", "1"]}
 
 
@@ -504,12 +508,12 @@ def test_what_executors_run_keeps_batches_and_folds_texts():
 
 
 def test_a_dataframe_of_spark_is_known_by_its_class(session):
-    assert is_spark(session.range(1))
-    assert not is_spark(session)
-    assert not is_spark([{"idnumber": "1"}])
+    assert engine_of(session.range(1)) is spark.ENGINE
+    assert engine_of(session) is None
+    assert engine_of([{"idnumber": "1"}]) is None
     lookalike = type("DataFrame", (), {"__module__": "polars.dataframe.frame"})
-    assert not is_spark(lookalike())
-    assert is_spark(type("DataFrame", (), {"__module__": "pyspark.sql.connect.dataframe"})())
+    assert engine_of(lookalike()) is None
+    assert engine_of(type("DataFrame", (), {"__module__": "pyspark.sql.connect.dataframe"})()) is spark.ENGINE
 
 
 def test_records_of_a_frame_have_its_values_and_know_it(session):
@@ -518,7 +522,7 @@ def test_records_of_a_frame_have_its_values_and_know_it(session):
         "DATE'2024-07-01' AS d, 1.50BD AS m, array('x') AS l, CAST(NULL AS STRING) AS e"
     )
     records = read_spark(frame)
-    assert records.origin.frame is frame
+    assert records.source_info.frame is frame
     assert records.where(6) == "row 7 of DataFrame"
     assert list(records) == [
         {
@@ -550,7 +554,7 @@ def test_a_query_that_breaks_off_says_why_and_quotes_nothing(session, tmp_path):
     assert "secret1" not in str(caught.value)
     assert caught.value.__cause__ is None or "secret1" not in str(caught.value.__cause__)
     with pytest.raises(SyncerError) as caught:
-        SparkRelation(session.sql("SELECT 'secret1' AS idnumber, CAST('secret1' AS INT) AS n"), layout_of(Object))
+        SparkRelation(session.sql("SELECT 'secret1' AS idnumber, CAST('secret1' AS INT) AS n"), schema_of(Object))
     assert "secret1" not in str(caught.value)
     assert caught.value.__suppress_context__
 
@@ -559,6 +563,6 @@ def test_a_missing_pyarrow_names_the_command(session, monkeypatch):
     def missing(name):
         raise ImportError(name)
 
-    monkeypatch.setattr(spark_frame, "import_module", missing)
+    monkeypatch.setattr(spark_dataframe, "import_module", missing)
     with pytest.raises(MissingDependencyError, match=r"pip install 'datastoresync\[spark\]'"):
         list(read_spark(SimpleNamespace(columns=["a"])))

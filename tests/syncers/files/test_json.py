@@ -11,11 +11,12 @@ from uuid import UUID
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from profiles import examples
 
 from datastoresync.errors import MalformedFileError, SyncerError
 from datastoresync.syncers.files.json import JSONLinesSyncer, JSONSyncer, decoded, encoded
 
-law = settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+law = settings(deadline=None, max_examples=examples(60), suppress_health_check=[HealthCheck.function_scoped_fixture])
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=6)
 hashable = (
     st.none()

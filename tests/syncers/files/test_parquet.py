@@ -12,12 +12,13 @@ import pyarrow
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from profiles import examples
 from pyarrow import parquet
 
 from datastoresync.errors import ConversionError, MalformedFileError, MissingDependencyError, SyncerError
 from datastoresync.syncers.files.parquet import ParquetSyncer
 
-law = settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+law = settings(deadline=None, max_examples=examples(60), suppress_health_check=[HealthCheck.function_scoped_fixture])
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=8)
 integers = st.integers(-(2**63), 2**63 - 1)
 columns = [

@@ -13,13 +13,14 @@ import pytest
 import sqlalchemy
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from profiles import examples
 
 from datastoresync import Branch, Object, Tree
 from datastoresync.errors import MissingDependencyError, SyncerError
 from datastoresync.syncers.changes import Change, Table
 from datastoresync.syncers.sql.syncer import SQLSyncer
 
-law = settings(deadline=None, max_examples=10, suppress_health_check=[HealthCheck.function_scoped_fixture])
+law = settings(deadline=None, max_examples=examples(10), suppress_health_check=[HealthCheck.function_scoped_fixture])
 RECORDS = st.lists(
     st.fixed_dictionaries({"id": st.integers(0, 9), "name": st.none() | st.sampled_from(["", "a'b", "%s", "é", "\\"])}),
     unique_by=lambda record: record["id"],
@@ -111,8 +112,8 @@ def test_a_name_that_would_not_come_back_is_refused(syncer, table, column, messa
     assert syncer.tables() == []
 
 
-@pytest.mark.parametrize("kind", [KeyboardInterrupt, KeyError])
-@pytest.mark.parametrize("method", ["dump", "append", "upsert"])
+@pytest.mark.parametrize("kind", [KeyboardInterrupt, pytest.param(KeyError, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("method", ["dump", pytest.param("append", marks=pytest.mark.slow), "upsert"])
 @pytest.mark.parametrize("table", ["users", "others"])
 def test_an_interruption_leaves_the_tables_as_they_were(syncer, kind, method, table):
     syncer.dump("users", data=[{"id": 1}])

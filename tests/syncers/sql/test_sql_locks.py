@@ -10,12 +10,13 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy
+from profiles import examples
 
 from datastoresync.errors import LockedError, SyncerError
 from datastoresync.syncers.changes import Change, Link, Table
 from datastoresync.syncers.sql.syncer import SQLSyncer
 
-COUNT = 10_000
+COUNT = examples(10_000)
 USERS = Table("users")
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -107,6 +108,7 @@ def test_a_run_that_is_killed_leaves_nothing_and_no_lock(syncer, start):
     assert names(syncer) == {"new": COUNT}
 
 
+@pytest.mark.slow  # `tests/test_hazards_out.py` kills what applies a difference
 @pytest.mark.parametrize("delay", [0.05, 0.4, 1.0])
 def test_a_run_that_is_killed_at_any_moment_leaves_all_or_nothing(syncer, start, delay):
     process = start(0)

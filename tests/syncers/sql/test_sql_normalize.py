@@ -10,11 +10,12 @@ from uuid import UUID
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
+from profiles import examples
 
 from datastoresync.errors import SyncerError
 from datastoresync.syncers.sql.syncer import SQLSyncer
 
-law = settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+law = settings(deadline=None, max_examples=examples(60), suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 EAST = timezone(timedelta(hours=5, minutes=30))
 TEXT = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=20)

@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 
 from datastoresync.errors import DeclarationError, MissingDependencyError, SyncerError
 from datastoresync.syncers.changes import Change, Table
-from datastoresync.syncers.sql.errors import concerns_store, reason_of, without_secrets
 from datastoresync.syncers.sql.syncer import SQLSyncer
+from datastoresync.syncers.sql.translate_errors import concerns_store, reason_of, without_secrets
 
 NOWHERE = "127.0.0.1:1"
 
@@ -145,7 +145,10 @@ def test_a_password_that_a_server_repeats_is_in_no_error(database):
     ("url", "message"),
     [
         ("nonsense", r"the database is not the URL of a database: write it like postgresql://user:password@host"),
-        ("oops://db", r"oops://db: SQLAlchemy knows no 'oops'; use postgresql, sqlite or"),
+        (
+            "oops://db",
+            r"oops://db: SQLAlchemy knows no 'oops'; use postgresql, sqlite, mysql, .* or",
+        ),
         ("postgresql+oops://db", r"SQLAlchemy knows no 'postgresql.oops'"),
     ],
 )

@@ -9,12 +9,13 @@ import pytest
 import sqlalchemy
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from profiles import examples
 
 from datastoresync.errors import LockedError, SyncerError
 from datastoresync.syncers.changes import Change, Table
 from datastoresync.syncers.sql.syncer import SQLSyncer
 
-law = settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+law = settings(deadline=None, max_examples=examples(60), suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 COLUMNS = ("a", "b", "x", "y")
 EMPTY = dict.fromkeys(COLUMNS)
@@ -228,7 +229,7 @@ def test_an_interruption_leaves_the_tables_as_they_were(users, method, kind, tab
     assert users.upsert("users", data=[{"id": 3}], key="id") == 1
 
 
-@pytest.mark.parametrize("indexed", [True, False])
+@pytest.mark.parametrize("indexed", [True, pytest.param(False, marks=pytest.mark.slow)])
 def test_as_many_records_as_one_likes(syncer, server_url, execute, indexed):
     if indexed:
         execute(server_url, "create table users (id integer primary key, name varchar(20), age integer)")

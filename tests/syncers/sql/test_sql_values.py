@@ -15,9 +15,9 @@ from sqlalchemy.dialects import postgresql
 
 from datastoresync.errors import SyncerError
 from datastoresync.syncers.sql.catalog import nearest
-from datastoresync.syncers.sql.errors import UnfitValueError
-from datastoresync.syncers.sql.types import column_type, stored_type
-from datastoresync.syncers.sql.values import encoder
+from datastoresync.syncers.sql.dialects import DIALECTS
+from datastoresync.syncers.sql.types import column_type
+from datastoresync.syncers.sql.values import UnfitValueError
 
 NOON = datetime(2024, 1, 2, 12)  # noqa: DTZ001 - without a time zone, as most databases hold them
 MIDNIGHT = datetime(2024, 1, 2)  # noqa: DTZ001 - as above
@@ -97,7 +97,7 @@ CASES = [
 @pytest.mark.parametrize(("kind", "value", "elsewhere", "in_sqlite"), CASES)
 def test_values_are_made_to_fit(kind, value, elsewhere, in_sqlite):
     for dialect, expected in (("postgresql", elsewhere), ("sqlite", in_sqlite)):
-        encoded = encoder(kind, dialect)(value)
+        encoded = DIALECTS[dialect].encoder(kind)(value)
         assert (
             type(encoded),
             sorted(encoded, key=str) if isinstance(kind, sa.ARRAY) and value != "text" else encoded,
@@ -111,7 +111,7 @@ def test_values_are_made_to_fit(kind, value, elsewhere, in_sqlite):
 @pytest.mark.parametrize("dialect", ["postgresql", "sqlite"])
 def test_none_stays_none(kind, dialect):
     made = kind(sa.Text) if kind is sa.ARRAY else kind()
-    assert encoder(made, dialect)(None) is None
+    assert DIALECTS[dialect].encoder(made)(None) is None
 
 
 @pytest.mark.parametrize(
@@ -133,14 +133,14 @@ def test_none_stays_none(kind, dialect):
 )
 def test_what_would_lose_something_is_refused(kind, value, dialect, message):
     with pytest.raises(UnfitValueError, match=message):
-        encoder(kind, dialect)(value)
+        DIALECTS[dialect].encoder(kind)(value)
 
 
 @given(st.integers(-(2**63), 2**63 - 1) | st.decimals(allow_nan=False, allow_infinity=False))
 def test_a_number_that_sqlite_takes_is_the_same_number(value):
     number = Decimal(value)
     try:
-        encoded = encoder(sa.Numeric(), "sqlite")(value)
+        encoded = DIALECTS["sqlite"].encoder(sa.Numeric())(value)
     except UnfitValueError:
         assert len(number.as_tuple().digits) > 15 or abs(number.adjusted()) > 300
     else:
@@ -148,27 +148,27 @@ def test_a_number_that_sqlite_takes_is_the_same_number(value):
 
 
 def test_sets_whose_members_cannot_be_compared_are_still_sorted():
-    assert encoder(sa.JSON(), "postgresql")({"a", 1, None}) == ["a", 1, None]
+    assert DIALECTS["postgresql"].encoder(sa.JSON())({"a", 1, None}) == ["a", 1, None]
 
 
 def test_types_are_stored_as_what_they_are():
     domain = postgresql.DOMAIN("amount", sa.Numeric())
-    assert isinstance(stored_type(domain, "postgresql"), sa.Numeric)
+    assert isinstance(DIALECTS["postgresql"].stored_type(domain), sa.Numeric)
     json = sa.JSON()
-    assert stored_type(json, "postgresql").none_as_null
+    assert DIALECTS["postgresql"].stored_type(json).none_as_null
     assert not json.none_as_null
     text = sa.Text()
-    assert stored_type(text, "sqlite") is text
+    assert DIALECTS["sqlite"].stored_type(text) is text
 
 
 def test_a_subclass_makes_a_column_like_the_type_above_it():
     class Name(str):
         __slots__ = ()
 
-    assert isinstance(column_type("x", [Name("a"), "b", Mood.SAD], "sqlite"), sa.Text)
-    assert isinstance(column_type("x", [Level.LOW, None], "postgresql"), sa.BigInteger)
+    assert isinstance(column_type("x", [Name("a"), "b", Mood.SAD], DIALECTS["sqlite"]), sa.Text)
+    assert isinstance(column_type("x", [Level.LOW, None], DIALECTS["postgresql"]), sa.BigInteger)
     with pytest.raises(SyncerError, match="column 'x' would hold complex, which has no column type"):
-        column_type("x", [1j], "sqlite")
+        column_type("x", [1j], DIALECTS["sqlite"])
 
 
 def test_a_name_without_a_near_one_is_answered_with_all_there_are():

@@ -11,12 +11,13 @@ import pytest
 import sqlalchemy
 from hypothesis import HealthCheck, assume, example, given, settings
 from hypothesis import strategies as st
+from profiles import examples
 
 from datastoresync.errors import LockedError, SyncerError
 from datastoresync.syncers.changes import Change, Table
 from datastoresync.syncers.sql.syncer import SQLSyncer
 
-law = settings(deadline=None, max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+law = settings(deadline=None, max_examples=examples(40), suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 class Mood(Enum):

@@ -1,13 +1,16 @@
 """From rows to objects: the quick way and the row-by-row way agree, memberships merge, containers are never shared."""
 
 import datetime
+import math
 import warnings
+from decimal import Decimal
 from typing import Literal
 
 import attrs
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from profiles import examples
 
 from datastoresync import (
     Branch,
@@ -22,7 +25,7 @@ from datastoresync import (
     RowError,
     Tree,
 )
-from datastoresync.importing import row_loader as rows_module
+from datastoresync.importing import load as rows_module
 from datastoresync.syncers.records import Records
 
 
@@ -94,7 +97,7 @@ ROWS = st.tuples(*CELLS.values()).map(lambda values: dict(zip(CELLS, values, str
 @pytest.mark.parametrize("object_class", [Object, Pupil])
 @pytest.mark.parametrize("stop", [False, True])
 @given(st.lists(ROWS, max_size=8))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 def test_rows_in_one_go_and_one_by_one_give_the_same(object_class, stop, rows):
     together, apart = Collecting(rows), OneByOne(rows)
     if stop:
@@ -104,7 +107,7 @@ def test_rows_in_one_go_and_one_by_one_give_the_same(object_class, stop, rows):
 
 @pytest.mark.parametrize("object_class", [Object, Pupil])
 @given(st.data())
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 def test_the_size_of_chunks_never_matters(object_class, data):
     rows = data.draw(st.lists(ROWS, max_size=12))
     size = data.draw(st.integers(1, 5))
@@ -214,6 +217,8 @@ def test_what_is_no_row_is_refused_or_collected(row):
         ([1, "2"], "row 2: idnumber '2' is of type str"),
         (["1", None], "row 2: idnumber is None"),
         ([1, float("nan")], "row 2: idnumber is NaN"),
+        ([1.0, 2.0, float("nan")], "row 3: idnumber is NaN"),
+        ([Decimal(1), Decimal("NaN")], "row 2: idnumber is NaN"),
         ([["1"]], "row 1: idnumber is a list, which cannot be an idnumber"),
         ([{"1"}], "row 1: idnumber is a set, which cannot be an idnumber"),
         ([{"a": 1}], "row 1: idnumber is a dict, which cannot be an idnumber"),
@@ -431,3 +436,21 @@ def test_new_converts_and_checks_as_an_import_does():
 def test_rows_of_one_thing_are_united_in_any_order(rows):
     (item,) = (+Branch(Object, importer=rows)).values()
     assert (item.name, item.members) == ("G", {"a", "b"})
+
+
+class Point(Object):
+    _identifiers = ("x", "y")
+    x: float
+    y: float
+
+
+@pytest.mark.parametrize("y", [math.nan, "nan"])
+def test_no_part_of_an_idnumber_is_nan(y):
+    with pytest.raises(IdnumberError, match="row 3: y is NaN"):
+        loaded([{"x": 1.0, "y": 1.0}, {"x": 1.0, "y": 2.0}, {"x": 1.0, "y": y}], Point)
+
+
+def test_a_number_of_another_library_is_no_idnumber_if_it_is_nan():
+    numpy = pytest.importorskip("numpy")
+    with pytest.raises(IdnumberError, match="row 2: idnumber is NaN"):
+        loaded([{"idnumber": numpy.float32(1)}, {"idnumber": numpy.float32("nan")}])

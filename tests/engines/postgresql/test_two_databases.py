@@ -8,7 +8,7 @@ import pytest
 from stored_rows import converted, opened, work
 
 from datastoresync import Object, SQLSyncer
-from datastoresync.engines.postgresql.served import differing_far_apart
+from datastoresync.engines.postgresql.comparison import differing_far_apart
 from datastoresync.engines.relation import CannotPushDown
 
 pytest.importorskip("psycopg")

@@ -1,19 +1,16 @@
-"""The schema of an object class: its fields, their types, and how many objects are filled at once."""
+"""The schema of an object class: its fields, their types, and how many objects of it are filled at once."""
 
 from __future__ import annotations
 
-import sys
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import cached_property
 from itertools import repeat
 from types import MemberDescriptorType
-from typing import Any, ClassVar, dataclass_transform, get_origin
+from typing import Any
 
 import attrs
 
 from datastoresync.conversion.converters import Converter
-from datastoresync.errors import DeclarationError
 
 _exhaust: Callable[[Iterable[Any]], None] = deque[Any](maxlen=0).extend
 """Runs an iterator to its end in C and keeps nothing."""
@@ -77,8 +74,8 @@ class Conversion:
 
 
 @attrs.frozen(eq=False)
-class Layout:
-    """A class as the feed sees it.
+class Schema:
+    """An object class as an import sees it.
 
     Args:
         cls: The class that objects are made of.
@@ -155,89 +152,11 @@ class Layout:
         """Let each object have a value of its own in an attribute, past validators."""
         _exhaust(map(object.__setattr__, objects, repeat(name), values))
 
-    def attach(self, objects: Iterable[Any], branch: Any) -> None:
-        """Let objects know the branch that they are in."""
+    def attach(self, objects: Iterable[Any], branch: object) -> None:
+        """Tell objects the branch that they are in."""
         _exhaust(map(self.cls.__branch__.__set__, objects, repeat(branch)))  # type: ignore[attr-defined]  # a slot of Object
 
     @property
     def convert(self) -> Conversion:
         """What converts raw values of attributes as an import would."""
         return Conversion(self.fields or {})
-
-
-_SETTINGS = frozenset({"_identifiers", "_attributes", "_shortname", "_children", "_references"})
-
-
-def _own_annotations(namespace: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a class body's annotations, unresolved, on every version of Python."""
-    if sys.version_info >= (3, 14):  # pragma: no cover - annotations became lazy in 3.14 (PEP 649)
-        import annotationlib
-
-        annotate = annotationlib.get_annotate_from_class_namespace(namespace)
-        if annotate is None:
-            return dict(namespace.get("__annotations__", {}))
-        return dict(annotationlib.call_annotate_function(annotate, annotationlib.Format.FORWARDREF))
-    return dict(namespace.get("__annotations__", {}))
-
-
-def _is_class_variable(annotation: object) -> bool:
-    if isinstance(annotation, str):
-        return annotation.replace(" ", "").partition("[")[0].rpartition(".")[2] == "ClassVar"
-    return annotation is ClassVar or get_origin(annotation) is ClassVar
-
-
-def _field(value: Any) -> Any:
-    """Turn what stands behind the ``=`` of a field into an attrs field; a mutable default is copied for each object."""
-    if isinstance(value, type(attrs.field())):
-        return value
-    if value is attrs.NOTHING:
-        return attrs.field()
-    if isinstance(value, (list, set, dict)):
-        return attrs.field(factory=lambda: type(value)(value))
-    return attrs.field(default=value)
-
-
-@dataclass_transform(kw_only_default=True, field_specifiers=(attrs.field,))
-class ObjectType(type):
-    """Makes a class with annotated fields a slotted attrs class, so that subclassing `Object` is all it takes."""
-
-    def __new__(
-        mcs, name: str, bases: tuple[type, ...], namespace: dict[str, Any], *, open_class: bool = False, **kwargs: Any
-    ) -> ObjectType:
-        """Create a class: closed if it or a base has annotated fields, open otherwise."""
-        declared = [
-            field
-            for field, annotation in _own_annotations(namespace).items()
-            if not _is_class_variable(annotation) and field not in _SETTINGS and not field.startswith("__")
-        ]
-        cached = [field for field, value in namespace.items() if isinstance(value, cached_property)]
-        if cached:
-            message = f"{name}.{cached[0]} is cached, and objects change: make it a property"
-            raise DeclarationError(message)
-        if not any(isinstance(base, ObjectType) for base in bases):
-            return super().__new__(mcs, name, bases, namespace, **kwargs)
-        closed_base = any(hasattr(base, "__attrs_attrs__") for base in bases)
-        if open_class or not (declared or closed_base):
-            return super().__new__(mcs, name, bases, namespace, **kwargs)
-        known = {field for base in bases for cls in base.__mro__ for field in getattr(cls, "__slots__", ())}
-        bodies = [namespace, *(vars(cls) for base in bases for cls in base.__mro__)]
-        identifiers = next(body["_identifiers"] for body in bodies if "_identifiers" in body)
-        if tuple(identifiers) == ("idnumber",) and "idnumber" not in known and "idnumber" not in declared:
-            if isinstance(namespace.get("idnumber"), property):
-                message = f"{name}.idnumber is a property: name the fields it is made of in _identifiers"
-                raise DeclarationError(message)
-            declared.insert(0, "idnumber")
-        these = {}
-        for field in declared:
-            these[field] = _field(namespace.pop(field, attrs.NOTHING))
-            if these[field].alias is None:  # attrs would strip the underscore; a column keeps its name
-                these[field] = _aliased(these[field], field)
-        namespace["__slots__"] = tuple(field for field in declared if field not in known)
-        cls = super().__new__(mcs, name, bases, namespace, **kwargs)
-        attrs.define(cls, these=these, slots=False, kw_only=True, eq=False, order=False, repr=False)
-        return cls
-
-
-def _aliased(counting: Any, name: str) -> Any:
-    counting.alias = name
-    return counting

@@ -1,7 +1,4 @@
-"""What a database says when it refuses, without a password and without the values of a row.
-
-Needs SQLAlchemy, and is only imported once an `SQLSyncer` opens its database.
-"""
+"""What a database says when it refuses, without a password and without the values of a row."""
 
 from __future__ import annotations
 
@@ -13,42 +10,13 @@ from typing import Any
 from sqlalchemy import exc
 
 from datastoresync.errors import LockedError, SyncerError
+from datastoresync.syncers.sql.dialects import DIALECTS
+from datastoresync.syncers.sql.values import UnfitValueError
 
 DATABASE_ERRORS = (exc.SQLAlchemyError, ValueError, TypeError, ArithmeticError, LookupError, struct.error)
 """What executing a statement or fetching a row can raise: drivers let Python's own errors through here and there."""
 
-# https://www.postgresql.org/docs/current/errcodes-appendix.html: the connection, a transaction that lost against
-# another one, resources, locks, an operator's intervention, the system.
-_STORE_CLASSES = frozenset({"08", "40", "53", "55", "57", "58", "XX"})
-# https://www.sqlite.org/rescode.html
-_SQLITE_BUSY = ("SQLITE_BUSY", "SQLITE_LOCKED")
-_SQLITE_STORE = (
-    *_SQLITE_BUSY,
-    "SQLITE_CANTOPEN",
-    "SQLITE_CORRUPT",
-    "SQLITE_FULL",
-    "SQLITE_IOERR",
-    "SQLITE_NOMEM",
-    "SQLITE_NOTADB",
-    "SQLITE_READONLY",
-)
-# https://mariadb.com/kb/en/mariadb-error-code-reference/: locks and deadlocks; disk, memory and tables that are full;
-# connections that are refused, killed or lost; a server that shuts down or may only read.
-_MYSQL_BUSY = frozenset({1205, 3572})
-_MYSQL_STORE = frozenset(
-    {*_MYSQL_BUSY, 1021, 1037, 1038, 1040, 1041, 1053, 1114, 1180, 1213, 1290, 1317, 1836, 1927, 1969, 3024}
-    | {2002, 2003, 2006, 2013, 2055}
-)
-# Where MySQL and MariaDB repeat a value, in single quotes that it may itself hold.
-_QUOTED_VALUE = re.compile(
-    r"(?<=\bentry )'.*'(?= for key)|(?<=\bvalue: )'.*'(?= for (?:column|function))|(?<=\bvalue: )'.*'",
-    re.DOTALL | re.IGNORECASE,
-)
 _PARAMETERS = 10_000
-
-
-class UnfitValueError(ValueError):
-    """A value that a column cannot take. Its message never holds the value."""
 
 
 def reason_of(error: BaseException, secrets: Iterable[str] = ()) -> str:
@@ -67,7 +35,8 @@ def reason_of(error: BaseException, secrets: Iterable[str] = ()) -> str:
     )
     if state.startswith("22") or from_python:
         message = re.sub(r"""(["']).*\1""", '"…"', message, flags=re.DOTALL)
-    message = _QUOTED_VALUE.sub("'…'", message)
+    for pattern in filter(None, (dialect.quoted_value for dialect in DIALECTS.values())):
+        message = pattern.sub("'…'", message)
     message = _without_parameters(message, getattr(error, "params", None)) or type(original).__name__
     facts = [f"sqlstate {state}" if len(state) == 5 else state]
     for fact, letter in (("constraint", "n"), ("table", "t"), ("column", "c")):
@@ -80,23 +49,17 @@ def reason_of(error: BaseException, secrets: Iterable[str] = ()) -> str:
 
 def concerns_store(error: BaseException) -> bool:
     """Say whether the store as a whole gave up (connection, lock, disk), so that no single change is to blame."""
-    state = _state(_original(error))
-    if len(state) == 5 and state[:2] in _STORE_CLASSES:
-        return True
-    if _numbered(_original(error))[0] in _MYSQL_STORE:
-        return True
-    return state.startswith(_SQLITE_STORE) or bool(getattr(error, "connection_invalidated", False))
+    return _stands_for("broken", error) or bool(getattr(error, "connection_invalidated", False))
 
 
 def cancelled(error: BaseException) -> bool:
-    """Say whether PostgreSQL broke a statement off: it took too long, or somebody asked for it."""
-    return _state(_original(error)) == "57014"
+    """Say whether a statement was broken off: it took too long, or somebody asked for it."""
+    return _stands_for("cancelled", error)
 
 
 def locked(error: BaseException) -> bool:
     """Say whether somebody else holds a lock that was not waited for."""
-    state = _state(_original(error))
-    return state.startswith(_SQLITE_BUSY) or state == "55P03" or _numbered(_original(error))[0] in _MYSQL_BUSY
+    return _stands_for("busy", error)
 
 
 def refusal_of(error: BaseException, doing: str, secrets: Iterable[str] = ()) -> SyncerError:
@@ -112,6 +75,11 @@ def without_secrets(message: str, secrets: Iterable[str]) -> str:
     for secret in sorted(filter(None, secrets), key=len, reverse=True):
         message = message.replace(secret, "***")
     return message
+
+
+def _stands_for(kind: str, error: BaseException) -> bool:
+    state = _state(_original(error))
+    return any(getattr(dialect, kind).fullmatch(state) for dialect in DIALECTS.values())
 
 
 def _original(error: BaseException) -> BaseException:
@@ -137,7 +105,7 @@ def _state(original: BaseException) -> str:
         return state
     if number := _numbered(original)[0]:
         return f"error {number}"
-    for name in ("sqlstate", "pgcode", "sqlite_errorname"):
+    for name in ("sqlstate", *filter(None, (dialect.state_attribute for dialect in DIALECTS.values()))):
         state = getattr(original, name, None)
         if isinstance(state, str):
             return state

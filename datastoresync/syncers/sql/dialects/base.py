@@ -1,0 +1,276 @@
+"""What differs from one kind of database to another, as it is where nothing else is known."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from datetime import date, datetime, time
+from decimal import Decimal
+from enum import Enum
+from functools import partial
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+from uuid import UUID
+
+import sqlalchemy as sa
+from sqlalchemy.types import TypeEngine
+
+from datastoresync.syncers.sql import values
+
+_DIGITS, _SCALE = 38, 18
+"""The digits that most databases take, and how many of them we have them keep behind the point."""
+Unique = frozenset[frozenset[str]]
+PADDED_SCALES = (_SCALE, 30)
+"""The scales of the columns that we make, whose numbers are filled up with zeros."""
+
+_NEVER = re.compile("(?!)")
+
+
+class Dialect:
+    """A kind of database: what its statements, types and errors are like. Subclasses say what is different in theirs.
+
+    Args:
+        name: What SQLAlchemy calls it.
+    """
+
+    driver = ""
+    """The scheme of a URL with the driver that our extra installs, for URLs that name none."""
+    schemes: Sequence[str] = ()
+    """Other schemes of URLs that have this driver."""
+    extra = ""
+    """The extra that installs the driver."""
+    example = ""
+    """A URL, for messages."""
+    misread = ("", "")
+    """The characters that the dialect of SQLAlchemy misreads in the name of a table, and of a column."""
+
+    has_row_locks = True
+    has_savepoints = True
+    has_other_schemas = True
+    """Whether a database has several schemas; elsewhere these are other databases."""
+    reads_indexes = False
+    """Whether unique indexes are asked for when a table is looked up."""
+    pads_characters = True
+    """Whether CHAR(n) is filled up with blanks, which are then ignored."""
+    makes_tables_in_transactions = False
+    """Whether a table that is made is undone with its transaction; elsewhere making one commits what was done."""
+    writing_isolation = ""
+    """The isolation level to write in; the default one if there is none."""
+    after_writing = ""
+    """A statement to run before a connection that was written through goes back to its pool."""
+
+    create_staging = "CREATE TEMPORARY TABLE {name} AS {rows}"
+    analyze_staging = ""
+    drop_staging = "DROP TABLE {name}"
+    staging_survives_rollback = False
+    staging_columns_need_nulls = False
+    """Whether a temporary copy of a table refuses to be without a value where the table does."""
+
+    busy = _NEVER
+    """The states of errors that say that another connection holds a lock: SQLSTATE, or what the driver has instead."""
+    broken = _NEVER
+    """The states of errors for which the store as a whole is to blame: locks, the connection, the disk."""
+    cancelled = _NEVER
+    """The states of errors that say that a statement was broken off: it took too long, or somebody asked for it."""
+    state_attribute = ""
+    """The attribute of a driver's error that holds its state."""
+    quoted_value: re.Pattern[str] | None = None
+    """Where messages of errors repeat a value."""
+
+    plain: Mapping[type[TypeEngine[Any]], frozenset[type]] = MappingProxyType(
+        {
+            sa.String: frozenset({str}),
+            sa.LargeBinary: frozenset({bytes}),
+            sa.Boolean: frozenset({bool}),
+            sa.Integer: frozenset({int}),
+            sa.Date: frozenset({date}),
+            sa.Uuid: frozenset({UUID}),
+        }
+    )
+    """The types of Python values that columns take just as they are, by the type of the column."""
+    padded_scales: tuple[int, ...] = PADDED_SCALES
+    """The scales of numeric columns whose numbers are filled up with zeros, which are taken off."""
+    parse_json_number: Callable[[str], float] = float
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.name!r})"
+
+    def speaks(self, dialect: sa.Dialect) -> bool:
+        """Say whether a dialect of SQLAlchemy is for this kind of database."""
+        return dialect.name == self.name
+
+    def file_of(self, url: sa.URL) -> Path | None:
+        """Return the file that a database is, if it is one."""
+        return None
+
+    # --- transactions -------------------------------------------------------------------------------------------
+
+    def begin_reading(self, connection: sa.Connection, finally_run: Callable[[str], object]) -> None:
+        """Begin a transaction that sees one state of the database throughout, and can only read.
+
+        Args:
+            connection: Where to begin it.
+            finally_run: Takes a statement to run at the end, outside of any transaction.
+        """
+
+    def begin_writing(self, connection: sa.Connection, *, foreign_keys: bool) -> None:
+        """Do what is to be done first in a transaction to write in.
+
+        Args:
+            connection: Where it was begun.
+            foreign_keys: Whether to have foreign keys checked where this is not done anyway.
+        """
+
+    def commit_failed(self, connection: sa.Connection) -> None:
+        """Take back what a refused commit leaves open."""
+
+    def lock(self, digest: bytes, seconds: int) -> sa.ColumnElement[Any] | None:
+        """Return an expression that takes a lock until the transaction ends, and is false where another run has it.
+
+        None, if there are no such locks.
+
+        Args:
+            digest: What is locked, in eight bytes.
+            seconds: How long to wait where a dead run's lock may take a while to be freed.
+        """
+        return None
+
+    # --- statements ---------------------------------------------------------------------------------------------
+
+    def among(self, column: sa.Column[Any], keys: Sequence[Any]) -> sa.ColumnElement[bool]:
+        """Return the condition that a column has one of these values."""
+        # The parameter has a name of ours, as one made of the column's might not be fit for it.
+        return column.in_(sa.bindparam("keys", keys, expanding=True, type_=column.type))
+
+    def staging_index(self, name: str, columns: Sequence[sa.Column[Any]]) -> sa.Index | None:
+        """Return an index of staged records by their keys, for a database that would compare each with each."""
+        return None
+
+    def insertion(self, table: sa.Table, rows: sa.Select[Any], keys: Sequence[str], unique: Unique) -> sa.Insert:
+        """Return a statement that inserts rows, and updates those that another program has inserted meanwhile.
+
+        Without a unique index on the key there is nothing that the two would collide at.
+
+        Args:
+            table: The table.
+            rows: The rows, whose columns have the names of those of the table.
+            keys: The columns that tell records apart.
+            unique: The columns of each unique index.
+        """
+        return sa.insert(table).from_select(rows.selected_columns.keys(), rows, include_defaults=False)
+
+    def copies(self, dialect: sa.Dialect) -> bool:
+        """Say whether rows can be copied into a table of the database, as `copy_staging` does it."""
+        return False
+
+    def has_pipeline(self) -> bool:
+        """Say whether the driver that rows are copied through can send a statement without waiting for its end."""
+        return False
+
+    # --- the catalogue ------------------------------------------------------------------------------------------
+
+    def column_name(self, name: str) -> str:
+        """Return the name of a column as it is, of one that SQLAlchemy has read."""
+        return name
+
+    def json_columns(self, connection: sa.Connection, schema: str | None, table: str) -> set[str]:
+        """Return the columns that were declared as JSON, where they are read as something else."""
+        return set()
+
+    def not_transactional(self, inspector: sa.Inspector, table: str, schema: str | None) -> str:
+        """Return what keeps a table and how to mend that, if it has no transactions; else nothing."""
+        return ""
+
+    # --- types and values ---------------------------------------------------------------------------------------
+
+    def column_types(self, *, aware: bool) -> dict[type, TypeEngine[Any]]:
+        """Return the types of new columns by those of their values; UUIDs, lists and dictionaries may be text instead.
+
+        Args:
+            aware: Whether moments and times have a time zone.
+        """
+        return {
+            str: sa.Text(),
+            bool: sa.Boolean(),
+            int: sa.BigInteger(),
+            float: sa.Double(),
+            Decimal: sa.Numeric(_DIGITS, _SCALE),
+            date: sa.Date(),
+            datetime: sa.DateTime(timezone=aware),
+            time: sa.Time(timezone=aware),
+            bytes: sa.LargeBinary(),
+        }
+
+    def large_integer(self) -> TypeEngine[Any]:
+        """Return the type of a new column for integers of more than 64 bits."""
+        return sa.Numeric(_DIGITS, 0)
+
+    def stored_type(self, kind: TypeEngine[Any]) -> TypeEngine[Any]:
+        """Return the type to read and write a reflected column by."""
+        kind = values.encoded_type(kind)
+        if isinstance(kind, sa.Numeric) and kind.scale in self.padded_scales:
+            return values.DecodedType(values.decode_padded)
+        return values.without_length(kind)
+
+    def encoder(self, kind: TypeEngine[Any]) -> values.Encoder:
+        """Return what makes Python values fit for a column of this type.
+
+        An enum member becomes its value, or the label of an enum column; a set becomes a sorted list, for array and
+        JSON columns.
+        """
+        encode_value = self._encode_value(kind)
+        labels = isinstance(kind, sa.Enum)
+        # Almost all values are of these types, and need no more than this look at them.
+        family = next((family for family in self.plain if isinstance(kind, family)), None)
+        plain = frozenset({type(None)} | (self.plain[family] if family else frozenset()))
+
+        def encode(value: Any) -> Any:
+            if type(value) in plain:
+                return value
+            return encode_value(value.value if isinstance(value, Enum) and not labels else value)
+
+        vars(encode)["plain"] = plain
+        return encode
+
+    def _encode_value(self, kind: TypeEngine[Any]) -> values.Encoder:
+        if isinstance(kind, sa.Enum):
+            return partial(values.encode_label, frozenset(kind.enums))
+        if isinstance(kind, sa.ARRAY):
+            return partial(values.encode_array, self.encoder(kind.item_type))
+        encoders = self.encoders(kind).items()
+        return next((encode for family, encode in encoders if isinstance(kind, family)), values.as_it_is)
+
+    def encoders(self, kind: TypeEngine[Any]) -> dict[type[TypeEngine[Any]], values.Encoder]:
+        """Return what makes values fit, by the type of a column; the first that fits is taken.
+
+        Args:
+            kind: The type itself, for what depends on its length or precision.
+        """
+        return {
+            sa.JSON: values.encode_json,
+            sa.String: values.encode_text_or_json,
+            sa.Boolean: values.encode_boolean,
+            sa.Integer: values.encode_integer,
+            sa.Float: values.encode_float,  # before Numeric, of which it is a kind up to SQLAlchemy 2.0
+            sa.Numeric: partial(values.encode_scaled, kind),
+            sa.DateTime: values.encode_datetime,
+            sa.Date: values.encode_date,
+            sa.Time: values.as_it_is,
+            sa.Uuid: values.encode_uuid,
+        }
+
+    def check_text(self, text: str) -> None:
+        """Raise `UnfitValueError` for a text that a column cannot hold."""
+        text.encode()
+
+    def check_json(self, text: str) -> None:
+        """Raise `UnfitValueError` for JSON that a column cannot hold."""
+        text.encode()
+
+    def loaded(self, kind: TypeEngine[Any], value: Any, dialect: sa.Dialect) -> Any:
+        """Return what is read of a value that was written to a column of this type."""
+        return Decimal(value) if isinstance(kind, sa.Numeric) and not isinstance(kind, sa.Float) else value

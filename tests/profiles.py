@@ -1,0 +1,12 @@
+"""How many examples are tried: fewer of each law in `make test` than in `make slow`."""
+
+from __future__ import annotations
+
+from hypothesis import settings
+
+settings.register_profile("quick", settings.get_profile("ci"), max_examples=25)
+
+
+def examples(number):
+    """Return this number, of which the profile `quick` takes a quarter."""
+    return max(min(number, 5), number * settings().max_examples // 100)

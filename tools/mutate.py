@@ -1,0 +1,224 @@
+"""Mutation testing: changes one place of the code at a time, and says which changes no test notices.
+
+    python tools/mutate.py datastoresync/diffing datastoresync/importing --sample 150 --seed 1
+
+It works on a copy of the tree in a temporary folder. First it runs the tests once, under coverage, to learn which of
+them run which line; then each mutant is judged by the tests that run its line, those of the mirrored folder first.
+A survivor is either a missing test or an equivalent mutant: nothing but reading it tells.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import copy
+import os
+import random
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, NamedTuple
+
+ROOT = Path(__file__).resolve().parents[1]
+PYTEST = (sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--hypothesis-profile", "ci")
+
+_TWINS: list[tuple[type[ast.AST], type[ast.AST]]] = [
+    *((ast.Lt, ast.LtE), (ast.Gt, ast.GtE), (ast.Eq, ast.NotEq), (ast.Is, ast.IsNot), (ast.In, ast.NotIn)),
+    *((ast.And, ast.Or), (ast.Add, ast.Sub), (ast.Mult, ast.FloorDiv), (ast.BitOr, ast.BitAnd)),
+]
+OPERATORS: dict[type[ast.AST], type[ast.AST]] = {one: other for twins in _TWINS for one, other in (twins, twins[::-1])}
+FUNCTIONS = {"any": "all", "all": "any", "min": "max", "max": "min"}
+
+
+class Mutant(NamedTuple):
+    """One change: bytes of a file, what stands in their place, and the lines whose tests are asked."""
+
+    path: Path
+    start: int
+    stop: int
+    text: str
+    lines: range
+    old: str
+
+    def __str__(self) -> str:
+        return f"{self.path}:{self.lines.start}: {' '.join(self.old.split())} -> {' '.join(self.text.split())}"
+
+
+def of_expression(node: ast.AST) -> Iterator[ast.AST]:
+    """Yield what may stand in the place of an expression."""
+    match node:
+        case ast.Compare(ops=[operator]) | ast.BoolOp(op=operator) | ast.BinOp(op=operator):
+            if type(operator) in OPERATORS and not _of_text(node):
+                changed = OPERATORS[type(operator)]()
+                other: Any = copy.copy(node)
+                setattr(other, *(("ops", [changed]) if isinstance(node, ast.Compare) else ("op", changed)))
+                yield other
+        case ast.UnaryOp(op=ast.Not() | ast.USub(), operand=operand):
+            yield operand
+        case ast.Constant(value=bool(value)):
+            yield ast.Constant(not value)
+        case ast.Constant(value=int(value)):
+            yield ast.Constant(value + 1)
+        case ast.Constant(value=str(value)):
+            for found in re.finditer(r"(?<=\{)\d+(?=[,}])|(?<=,)\d+(?=\})", value):
+                yield ast.Constant(f"{value[: found.start()]}{int(found[0]) + 1}{value[found.end() :]}")
+        case ast.Name(id=name, ctx=ast.Load()) if name in FUNCTIONS:
+            yield ast.Name(FUNCTIONS[name])
+
+
+def of_statement(node: ast.AST) -> Iterator[ast.AST]:
+    """Yield what may stand in the place of a statement, or of the condition that is its place."""
+    match node:
+        case ast.If(test=test) | ast.IfExp(test=test) | ast.While(test=test) | ast.comprehension(ifs=[test]):
+            if not isinstance(test, (ast.Compare, ast.UnaryOp)):  # these are turned round by themselves
+                yield ast.UnaryOp(ast.Not(), test)
+        case ast.Return(value=ast.expr() as value) if not (isinstance(value, ast.Constant) and value.value is None):
+            yield ast.Return(ast.Constant(None))
+        case ast.Expr(value=ast.Call()) | ast.Raise() | ast.AugAssign() | ast.Assign(targets=[ast.Subscript()]):
+            yield ast.Pass()
+        case ast.Continue() | ast.Break():
+            yield ast.Break() if isinstance(node, ast.Continue) else ast.Continue()
+
+
+def _of_text(node: ast.AST) -> bool:
+    """Whether an operation puts texts together, where another operator only raises."""
+    return isinstance(node, ast.BinOp) and any(
+        isinstance(side, ast.JoinedStr) or (isinstance(side, ast.Constant) and isinstance(side.value, str))
+        for side in (node.left, node.right)
+    )
+
+
+def mutants_of(path: Path) -> list[Mutant]:
+    """Return all mutants of a file, apart from what only types, docstrings and messages would differ in."""
+    source = path.read_bytes()
+    starts = [0]
+    for line in source.splitlines(keepends=True):
+        starts.append(starts[-1] + len(line))
+    found: list[Mutant] = []
+
+    def visit(node: ast.AST) -> None:
+        place: Any = node
+        match node:
+            case ast.If(test=ast.Name(id="TYPE_CHECKING")) | ast.JoinedStr() | ast.Assert() | ast.Expr(ast.Constant()):
+                return
+            case ast.Assign(targets=[ast.Name(id="__all__" | "message" | "reason")]):
+                return
+            case ast.If() | ast.IfExp() | ast.While():
+                place = node.test
+            case ast.comprehension(ifs=[condition]):
+                place = condition
+        for changed in (*of_expression(node), *of_statement(node)):
+            text = ast.unparse(ast.fix_missing_locations(changed))
+            text = f"({text})" if isinstance(changed, ast.expr) else text
+            start = starts[place.lineno - 1] + place.col_offset
+            stop = starts[place.end_lineno - 1] + place.end_col_offset
+            lines = range(place.lineno, place.end_lineno + 1)
+            found.append(Mutant(path.relative_to(ROOT), start, stop, text, lines, source[start:stop].decode()))
+        for name, value in ast.iter_fields(node):
+            if name not in ("annotation", "returns", "exc", "decorator_list"):
+                for child in value if isinstance(value, list) else [value]:
+                    if isinstance(child, ast.AST):
+                        visit(child)
+
+    visit(ast.parse(source))
+    return found
+
+
+def sampled(paths: list[Path], size: int, seed: int) -> list[Mutant]:
+    """Return so many mutants, of each path as many."""
+    chosen: list[Mutant] = []
+    shares = [
+        [mutant for file in sorted(path.rglob("*.py") if path.is_dir() else [path]) for mutant in mutants_of(file)]
+        for path in paths
+    ]
+    for place, share in enumerate(sorted(shares, key=len)):  # what a small one lacks, the others have more
+        wanted = (size - len(chosen)) // (len(shares) - place)
+        chosen += random.Random(seed).sample(share, min(wanted, len(share)))
+    return chosen
+
+
+def tests_by_line(copied: Path, tests: list[str]) -> Callable[[Mutant], list[str]]:
+    """Run the tests once, and return what gives those of a mutant."""
+    options = ["-n", "2", "--dist", "loadfile", "--cov=datastoresync", "--cov-context=test", "--cov-fail-under=0"]
+    subprocess.run([*PYTEST, *options, "--cov-report=", *tests], cwd=copied, env=_environment(copied), check=True)
+    from coverage import CoverageData
+
+    data = CoverageData(str(copied / ".coverage"))
+    data.read()
+
+    def tests_of(mutant: Mutant) -> list[str]:
+        by_line = data.contexts_by_lineno(str(copied / mutant.path))
+        names = {name for line in mutant.lines for name in by_line.get(line, ())} - {""}
+        names = names or {name for some in by_line.values() for name in some} - {""}  # it runs when it is imported
+        functions = {name.partition("|")[0].partition("[")[0] for name in names}
+        mirrored = f"tests/{'/'.join(mutant.path.parts[1:-1])}"
+        return sorted(functions, key=lambda name: (not name.startswith(mirrored), mutant.path.stem not in name, name))
+
+    return tests_of
+
+
+def _environment(copied: Path) -> dict[str, str]:
+    return {**os.environ, "PYTHONPATH": str(copied)}
+
+
+def outcome(copied: Path, mutant: Mutant, tests: list[str], timeout: float, place: int) -> str:
+    """Return what became of a mutant: ``killed``, ``survived``, ``timeout`` or ``untested``."""
+    if not tests:
+        return "untested"
+    file = copied / mutant.path
+    source, times = file.read_bytes(), file.stat()
+    listed = copied / ".tests"
+    listed.write_text("\n".join(tests), encoding="utf-8")
+    try:
+        file.write_bytes(source[: mutant.start] + mutant.text.encode() + source[mutant.stop :])
+        os.utime(file, (times.st_atime, times.st_mtime + place + 1))  # or its bytecode might pass for that of another
+        command = [*PYTEST, "-x", f"@{listed}"]
+        with subprocess.Popen(command, cwd=copied, env=_environment(copied), stdout=subprocess.DEVNULL) as running:
+            try:
+                return "killed" if running.wait(timeout) else "survived"
+            except subprocess.TimeoutExpired:
+                running.send_signal(signal.SIGINT)  # so that it stops the servers that it started
+                with suppress(subprocess.TimeoutExpired):
+                    running.wait(20)
+                running.kill()
+                return "timeout"
+    finally:
+        file.write_bytes(source)
+        os.utime(file, (times.st_atime, times.st_mtime))
+
+
+def main() -> None:
+    """Judge a sample, print each mutant that no test notices, and the share of those that one does."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
+    parser.add_argument("paths", nargs="+", type=Path, help="modules or folders; of each, as many mutants are tried")
+    parser.add_argument("--sample", type=int, default=100, help="how many mutants (default: %(default)s)")
+    parser.add_argument("--seed", type=int, default=0, help="of the sample (default: %(default)s)")
+    parser.add_argument("--only", default="", help="only mutants whose line of text contains this")
+    parser.add_argument("--timeout", type=float, default=120, help="seconds a mutant (default: %(default)s)")
+    parser.add_argument("--tests", nargs="+", default=["tests", "datastoresync"], help="tests that may notice")
+    asked = parser.parse_args()
+    chosen = sampled([path.resolve() for path in asked.paths], asked.sample, asked.seed)
+    chosen = [mutant for mutant in chosen if asked.only in str(mutant)]
+    ignored = shutil.ignore_patterns(".git", ".venv*", ".*_cache", "__pycache__", ".hypothesis", ".coverage*")
+    with tempfile.TemporaryDirectory(prefix="mutants-") as folder:
+        copied = Path(folder) / "tree"
+        shutil.copytree(ROOT, copied, ignore=ignored)
+        tests_of = tests_by_line(copied, asked.tests)
+        counts: Counter[str] = Counter()
+        for place, mutant in enumerate(chosen):
+            found = outcome(copied, mutant, tests_of(mutant), asked.timeout, place)
+            counts[found] += 1
+            print(f"{place + 1}/{len(chosen)} {found}: {mutant}", flush=True)
+    noticed = counts["killed"] + counts["timeout"]
+    print(f"{dict(counts)}: {noticed / max(1, len(chosen)):.1%} of {len(chosen)} were noticed")
+
+
+if __name__ == "__main__":
+    main()
