@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from datetime import date, datetime, time
 from decimal import Decimal
 from enum import Enum
 from typing import Any
-from uuid import UUID
 
 import sqlalchemy as sa
 from sqlalchemy.types import TypeEngine
 
+from datastoresync.conversion.scalars import SCALARS, scalar_of
 from datastoresync.errors import SyncerError
 from datastoresync.syncers.sql.database import Database
 from datastoresync.syncers.sql.dialects import Dialect
@@ -44,7 +43,8 @@ def column_type(name: str, values: Iterable[Any], dialect: Dialect) -> TypeEngin
     if found is int and any(not -LARGEST <= value < LARGEST for value in present):
         return dialect.large_integer()
     types_by_value = dialect.column_types(aware=True in zones)
-    kind = types_by_value.get(found, types_by_value[str] if found in (UUID, dict) else None)
+    as_text = found is dict or (found in SCALARS and SCALARS[found].to_text)
+    kind = types_by_value.get(found, types_by_value[str] if as_text else None)
     if kind is None:
         message = f"column {name!r} would hold {found.__name__}, which has no column type: create the table first"
         raise SyncerError(message)
@@ -76,17 +76,7 @@ def normalized(value: Any, database: Database) -> Any:
 
 def _family(value: Any) -> type:
     """Return the type that decides about a new column; a subclass counts as the type above it."""
-    families: tuple[tuple[type, ...], ...] = (
-        (bool,),
-        (int,),
-        (float,),
-        (datetime,),
-        (date,),
-        (dict, set, frozenset, list, tuple),
-        (str,),
-        (Decimal,),
-        (time,),
-        (UUID,),
-        (bytes,),
-    )
-    return next((family[0] for family in families if isinstance(value, family)), type(value))
+    if isinstance(value, (dict, set, frozenset, list, tuple)):
+        return dict
+    scalar = scalar_of(value)
+    return type(value) if scalar is None else scalar.cls
