@@ -1,4 +1,4 @@
-from datetime import date, datetime, time
+from datetime import UTC, date, datetime, time
 from decimal import Decimal
 from uuid import UUID
 
@@ -46,7 +46,7 @@ def test_a_value_is_of_the_narrowest_type():
     class Derived(int):
         pass
 
-    values = {True: bool, Derived(7): int, 7.5: float, date(2024, 1, 1): date, datetime(2024, 1, 1): datetime, "": str}
+    values = {True: bool, Derived(7): int, 7.5: float, date(2024, 1, 1): date, datetime.now(UTC): datetime, "": str}
     assert {value: scalar_of(value).cls for value in values} == values
     order = list(SCALARS)
     assert all(order.index(derived) < order.index(base) for derived in order for base in derived.__mro__[1:-1])
