@@ -35,9 +35,8 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from datastoresync.applying.plan import Plan
-from datastoresync.applying.report import Report
+from datastoresync.applying.report import Report, Result
 from datastoresync.applying.reporter import LoggingReporter, Reporter
-from datastoresync.applying.result import Result
 from datastoresync.applying.template import Template
 from datastoresync.branch import Branch
 from datastoresync.datastore import Datastore

@@ -12,8 +12,7 @@ from typing import Any, Literal
 
 from datastoresync.app.console import say
 from datastoresync.app.parts import Arguments, Writer
-from datastoresync.applying.report import Report
-from datastoresync.applying.result import Result
+from datastoresync.applying.report import Report, Result
 from datastoresync.applying.safeguards import Limits, violations
 from datastoresync.branch import Branch
 from datastoresync.diffing.action import Action
