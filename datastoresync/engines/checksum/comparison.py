@@ -40,7 +40,7 @@ from datastoresync.engines.checksum.sql import (
     part_of,
     written,
 )
-from datastoresync.engines.relation import CannotPushDown, Compared
+from datastoresync.engines.relation import CannotPushDown, DifferingRows
 from datastoresync.errors import SyncerError
 from datastoresync.syncers.records import Columns
 from datastoresync.syncers.sql.dialects import dialect_of
@@ -205,7 +205,7 @@ class Served:
     meant: Mapping[str, Expression] = attrs.field(factory=dict)
 
 
-def differing_by_ranges(left: Served, right: Served, attributes: Sequence[str]) -> Compared:
+def differing_by_ranges(left: Served, right: Served, attributes: Sequence[str]) -> DifferingRows:
     """Compare two tables of two servers, in two threads. Which rows differ is known on return; they are read later.
 
     Args:
@@ -329,7 +329,7 @@ class _Side:
                 savepoint.rollback()
 
 
-def _found(left: _Side, right: _Side) -> Compared:
+def _found(left: _Side, right: _Side) -> DifferingRows:
     count = max(left.served.count, right.served.count)
     ranges = _first_ranges(left, right)
     differing = _unequal_sums(left, right, ranges, 1)
@@ -343,9 +343,9 @@ def _found(left: _Side, right: _Side) -> Compared:
         message = f"by their checksums, up to {suspects} of {count} rows differ, which is quicker without any"
         raise CannotPushDown(message)
     if not ranges:
-        return Compared(iter(()), iter(()), why)
+        return DifferingRows(iter(()), iter(()), why)
     ours, theirs = _both(*(partial(side.digests, ranges, parts, numbers) for side in (left, right)))
-    return Compared(left.rows(_others(ours, theirs)), right.rows(_others(theirs, ours)), why)
+    return DifferingRows(left.rows(_others(ours, theirs)), right.rows(_others(theirs, ours)), why)
 
 
 def _first_ranges(left: _Side, right: _Side) -> list[Range]:

@@ -21,7 +21,7 @@ from datastoresync.engines.checksum.comparison import Served, differing_by_range
 from datastoresync.engines.postgresql.keys import Keys
 from datastoresync.engines.postgresql.source import SnapshotRelation, Source
 from datastoresync.engines.postgresql.types import Form, StoredColumn, counterpart, form_of
-from datastoresync.engines.relation import CannotPushDown, Compared, Work
+from datastoresync.engines.relation import CannotPushDown, DifferingRows, Work
 from datastoresync.syncers.records import Columns
 
 _ROWS = 10_000
@@ -161,7 +161,7 @@ _TYPES: Final[Mapping[str, TypeEngine[Any]]] = MappingProxyType(
 )
 
 
-def differing_far_apart(left: SnapshotRelation, right: SnapshotRelation, work: Work) -> Compared:
+def differing_far_apart(left: SnapshotRelation, right: SnapshotRelation, work: Work) -> DifferingRows:
     """Compare tables of two databases, or of two states of one, of which little more travels than what differs.
 
     Args:
