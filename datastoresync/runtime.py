@@ -11,12 +11,13 @@ import weakref
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from importlib import import_module
+from types import MappingProxyType
 from typing import Any
 
 
 @contextmanager
 def collector_paused() -> Iterator[None]:
-    """Keep the garbage collector from walking a million new objects again and again while they are made."""
+    """Pause the garbage collector, which would visit a million new objects again and again."""
     enabled = gc.isenabled()
     gc.disable()
     try:
@@ -28,30 +29,30 @@ def collector_paused() -> Iterator[None]:
 
 @contextmanager
 def uninterrupted() -> Iterator[None]:
-    """Hold Ctrl-C back until the end of a short piece of work, and let it be heard then."""
+    """Defer Ctrl-C until the end of a short piece of work."""
     if (
-        threading.current_thread() is not threading.main_thread()  # no other one is ever interrupted
-        or signal.getsignal(signal.SIGINT) is not signal.default_int_handler  # somebody else takes care of it
+        threading.current_thread() is not threading.main_thread()  # other threads are never interrupted
+        or signal.getsignal(signal.SIGINT) is not signal.default_int_handler  # the program has a handler of its own
     ):
         yield
         return
-    heard = []
-    signal.signal(signal.SIGINT, lambda *_: heard.append(True))
+    interrupts = []
+    signal.signal(signal.SIGINT, lambda *_: interrupts.append(True))
     try:
         yield
     finally:
         signal.signal(signal.SIGINT, signal.default_int_handler)
-        if heard:
+        if interrupts:
             raise KeyboardInterrupt
 
 
 def finalizer(owner: Any, end: Callable[..., Any], *arguments: Any) -> weakref.finalize[..., Any]:
-    """Return a `weakref.finalize` that does nothing in a process that was forked, as the first one goes on with it all.
+    """Return a `weakref.finalize` that does nothing in a forked process, since the parent still uses the resource.
 
     Args:
-        owner: What it is ended with.
-        end: Ends it; it holds no reference to the owner.
-        arguments: Those of ``end``.
+        owner: The object whose end calls ``end``.
+        end: The function; it must not refer to the owner.
+        arguments: The arguments of ``end``.
     """
     return weakref.finalize(owner, _end, os.getpid(), end, arguments)
 
@@ -62,15 +63,16 @@ def _end(process: int, end: Callable[..., Any], arguments: tuple[Any, ...]) -> N
 
 
 def lazy_names(
-    package: str, names: Mapping[str, str]
+    package: str, names: Mapping[str, str], more: Mapping[str, str] = MappingProxyType({})
 ) -> tuple[list[str], Callable[[str], Any], Callable[[], list[str]]]:
     """Return the ``__all__``, ``__getattr__`` and ``__dir__`` of a package that imports each name on first use.
 
     Args:
         package: Its ``__name__``.
         names: The names of each module, separated by spaces; modules are named below ``datastoresync``.
+        more: Further names, and the module of each.
     """
-    modules = {name: module for module, some in names.items() for name in some.split()}
+    modules = {name: module for module, some in names.items() for name in some.split()} | dict(more)
     public = sorted(modules)
     contents = vars(sys.modules[package])
 

@@ -191,7 +191,7 @@ DUMP = "    def dump(self, identifier, *, data): ...\n"
             DUMP + "    def load(self, identifier, schema): ...\n",
             "missing a required (keyword-only )?argument: 'schema'",
         ),
-        (DUMP + "    async def load(self, identifier): ...\n", "async load, which nobody would await"),
+        (DUMP + "    async def load(self, identifier): ...\n", "async load, which is never awaited"),
         (DUMP + "    async def load(self, identifier):\n        yield 1\n", "async load"),
     ],
 )
@@ -222,7 +222,7 @@ def test_a_class_that_can_be_called_otherwise_too_is_taken(plugin, members):
     ("code", "says"),
     [
         (MEMORY.replace("Memory", "Memry"), "no class 'Memory', which the manifest names as syncer_class.*'Memry'"),
-        ("x = 1", "no class 'Memory'.*there is none at all"),
+        ("x = 1", "no class 'Memory'.*there are none at all"),
         ("def Memory(): ...", "Memory is a function, and must be a class"),
         (f"class Memory:\n{LOAD}{DUMP}", "a Memory has no name: write name = 'memory'"),
         (f"class Memory:\n    name = None\n{LOAD}{DUMP}", "a Memory has no name"),
@@ -446,7 +446,7 @@ class Memory:
 def test_a_mistyped_option_is_refused_with_the_nearest_real_one_and_a_missing_one_by_name(plugin):
     folder = plugin(NEEDS)
     assert "no option 'lable': did you mean 'label'?" in str(refusal(folder, {"lable": "x"}))
-    assert "no option 'xyz': there is 'name', 'path', 'password', 'label'" in str(refusal(folder, {"xyz": "x"}))
+    assert "no option 'xyz': there are 'name', 'path', 'password', 'label'" in str(refusal(folder, {"xyz": "x"}))
     assert "needs the options 'path', 'password'" in str(refusal(folder))
     assert "needs the option 'password'" in str(refusal(folder, {"path": "x"}))
     assert "no option 'a': there are none" in str(

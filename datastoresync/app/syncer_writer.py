@@ -92,7 +92,7 @@ def _ordered_attributes(side: Side) -> list[str]:
     """Return the names of the synced attributes, in the order of their declaration or import."""
     first = next(iter(side.objects.values()), None)
     order = {name: index for index, name in enumerate(() if first is None else attributes_of(first))}
-    return sorted((*side.attributes, *side.holding), key=lambda name: order.get(name, len(order)))
+    return sorted((*side.attributes, *side.child_fields), key=lambda name: order.get(name, len(order)))
 
 
 @attrs.frozen(eq=False)

@@ -9,7 +9,7 @@ from typing import Any
 
 import attrs
 
-from datastoresync.diffing.compare import Block, Candidates, InMemoryEngine, in_blocks
+from datastoresync.diffing.compare import Block, Candidates, InMemoryEngine, read_columns
 from datastoresync.diffing.side import Side
 from datastoresync.engines.duckdb.connection import DuckDB
 from datastoresync.engines.duckdb.join import JoinedRelation
@@ -117,7 +117,7 @@ class _MaterializedCandidates(Candidates):
         names = left.attributes
         if self.made is None or left.overrides or right.overrides or not all(made.has(names) for made in self.made):
             return super().read(left, right)
-        return in_blocks(names, self, *(made.reader(names) for made in self.made))
+        return read_columns(names, self, *(made.reader(names) for made in self.made))
 
 
 def _with_objects(keys: Sequence[Any], made: _MaterializedRows) -> Iterator[tuple[Any, Any]]:
@@ -304,7 +304,7 @@ class _PassingRows:
         self.differing = 0
         self.streamed = False
         # What is carried out of a stream is not taken in one by one: the destination must be able to import it.
-        self._may_stream = right.folded_all is not None and not left.children and not right.children
+        self._may_stream = right.expire is not None and not left.children and not right.children
 
     def compare(self, objects: dict[Any, Any]) -> None:
         """Compare some objects of the table with their partners."""

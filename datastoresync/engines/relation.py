@@ -135,13 +135,13 @@ class SourceEngine:
     example: str = ""
     """How these are written, for messages."""
     sources: tuple[type[Any], ...] = ()
-    """Types of the sources that it takes, or of the origins of records that it takes."""
+    """Types of the sources that it takes, or of the source infos of records that it takes."""
     frames: str = ""
     """The beginning of the names of the modules whose classes called ``DataFrame`` it takes."""
 
     def takes(self, source: Any) -> bool:
         """Say whether the engine is for a source, without importing anything."""
-        if isinstance(source.origin if isinstance(source, Records) else source, self.sources):
+        if isinstance(source.source_info if isinstance(source, Records) else source, self.sources):
             return True
         return bool(self.frames) and any(
             cls.__name__ == "DataFrame" and cls.__module__.startswith(self.frames) for cls in type(source).__mro__

@@ -84,8 +84,8 @@ class Importer:
         message = f"{type(self).__name__} must define read()"
         raise DeclarationError(message)
 
-    def origin(self) -> Any:
-        """Return where the rows come from, if an engine may read them there by itself: see `syncers.origin`.
+    def source_info(self) -> Any:
+        """Return a description of the rows' source that an engine can read by itself; see `syncers.source_info`.
 
         It is asked before `read`, which is then not called. None for what is only known once it is read.
         """

@@ -107,13 +107,13 @@ def load_rows(importer: Importer) -> LoadedRows:
     """
     branch = importer.description
     try:
-        origin = importer.origin()
-        source = importer.read() if origin is None else None
-        table, reason, source = table_of(importer, source if origin is None else origin)
+        source_info = importer.source_info()
+        source = importer.read() if source_info is None else None
+        table, reason, source = table_of(importer, source if source_info is None else source_info)
         if table is not None:
             importer.finished()
             return LoadedRows(table, len(table), ())
-        loaded = RowLoader(branch.schema, importer, name=branch.name).run(None if source is origin else source)
+        loaded = RowLoader(branch.schema, importer, name=branch.name).run(None if source is source_info else source)
         return attrs.evolve(loaded, reason=reason)
     except ImporterError as error:
         error.branch = error.branch or branch.name

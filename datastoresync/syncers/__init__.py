@@ -1,12 +1,13 @@
-"""The stores: each has a name, loads and dumps flat records, and knows nothing of trees.
+"""Stores: a store has a name, loads and dumps flat records, and knows nothing of trees.
 
-`open_syncer` opens a built-in one from a URL, `load_syncer` one of your own from its folder. Each kind of store is
-imported when it is first asked for.
+`open_syncer` opens a built-in one from a URL, `load_syncer` one of your own from its folder. The formats of files are
+those of `files.FORMATS`; a module is imported when its class is first used.
 """
 
 from typing import TYPE_CHECKING
 
 from datastoresync.runtime import lazy_names
+from datastoresync.syncers.files import FORMATS
 
 if TYPE_CHECKING:
     from datastoresync.errors import (
@@ -30,14 +31,11 @@ else:
         {
             "errors": "LockedError ManifestError SyncerError",
             "syncers.changes": "Link Table",
-            "syncers.files.csv": "CSVSyncer TSVSyncer",
-            "syncers.files.excel": "ExcelSyncer",
-            "syncers.files.json": "JSONLinesSyncer JSONSyncer",
-            "syncers.files.parquet": "ParquetSyncer",
             "syncers.plugin.loader": "load_syncer",
             "syncers.protocol": "Syncer",
             "syncers.records": "Records",
             "syncers.registry": "open_syncer",
             "syncers.sql.syncer": "SQLSyncer",
         },
+        {each.class_name: f"syncers.files{each.module}" for each in FORMATS},
     )

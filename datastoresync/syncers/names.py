@@ -1,4 +1,4 @@
-"""The names of tables that become names of files, and the nearest of those that there are."""
+"""Names of tables that become names of files, and the nearest existing name for a message."""
 
 from __future__ import annotations
 
@@ -9,26 +9,27 @@ from difflib import get_close_matches
 
 from datastoresync.errors import SyncerError
 
-_SHOWN = 10
+_LISTED = 20
+"""Names in a message, at most."""
 _LONGEST = 255
-"""Bytes in the longest name of a file, on nearly every file system."""
+"""Bytes of the longest name of a file, on nearly every file system."""
 _DEVICES = frozenset(
     {"con", "prn", "aux", "nul", *(f"{kind}{digit}" for kind in ("com", "lpt") for digit in range(10))}
 )
-"""What Windows takes for a device, with any suffix; refused everywhere, so that folders can move."""
+"""Names of devices on Windows, with any suffix; refused everywhere, so that folders can move."""
 _REFUSED = frozenset('/\\<>:"|?*' if os.name == "nt" else "/\\")
 
 
 def check_file_name(identifier: str, file_name: str, store: str) -> None:
-    """Check that a table's name can be that of a file in a folder.
+    """Check that the name of a table can be that of a file in a folder.
 
     Args:
-        identifier: The table's name.
-        file_name: The longest name of a file that is made of it.
-        store: The folder's name, for messages.
+        identifier: The name of the table.
+        file_name: The longest name of a file that is derived from it.
+        store: The name of the folder, for messages.
 
     Raises:
-        SyncerError: It is no text, would leave the folder, is hidden, or cannot be written.
+        SyncerError: The name is not a text, would leave the folder, is hidden, or cannot be that of a file.
     """
     reason = _reason(identifier, file_name)
     if reason:
@@ -61,7 +62,7 @@ def clash(name: str, names: Iterable[str]) -> str | None:
     'users'
     """
     folded = _folded(name)
-    return next((other for other in names if other != name and _folded(other) == folded), None)
+    return next((each for each in names if each != name and _folded(each) == folded), None)
 
 
 def _folded(name: str) -> str:
@@ -69,13 +70,13 @@ def _folded(name: str) -> str:
 
 
 def nearest(name: str, names: Iterable[str]) -> str:
-    """Return words for a message: the name that was probably meant, or the ones that there are.
+    """Return the end of a message about an unknown name: the existing one that it resembles, or all in their order.
 
     >>> nearest("usres", ["users", "groups"])
     "did you mean 'users'?"
     """
-    known = sorted(names)
-    if close := get_close_matches(name, known, n=1):
+    existing = list(names)
+    if close := get_close_matches(name, existing, n=1):
         return f"did you mean {close[0]!r}?"
-    shown = ", ".join(map(repr, known[:_SHOWN])) + (", ..." if len(known) > _SHOWN else "")
-    return f"there are {shown}" if known else "there are none at all"
+    listed = ", ".join(map(repr, existing[:_LISTED])) + (", ..." if len(existing) > _LISTED else "")
+    return f"there are {listed}" if existing else "there are none at all"

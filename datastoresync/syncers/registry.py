@@ -5,133 +5,158 @@ from __future__ import annotations
 import os
 import warnings
 from collections.abc import Callable, Mapping
-from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final
 
-from datastoresync.errors import DatastoreSyncError, DataWarning, SyncerError
+from datastoresync.errors import DatastoreSyncError, DataWarning, DeclarationError, SyncerError
+from datastoresync.syncers import files
+from datastoresync.syncers.names import nearest
+from datastoresync.syncers.options import cause_without_secrets, error_text, option_fault, parameters_of, secrets_in
 from datastoresync.syncers.protocol import Syncer, fault_of
 from datastoresync.syncers.sql.syncer import SQLSyncer
-from datastoresync.syncers.url import (
-    Address,
-    cause_of,
-    did_you_mean,
-    misfit_of,
-    parameters_of,
-    parse_address,
-    raised,
-    secrets_in,
-)
+from datastoresync.syncers.url import Address
 
 GROUP: Final = "datastoresync.syncers"
 """The entry points by which an installed package adds stores: name = scheme, value = a class or function."""
-
-_FILES: Final[Mapping[str, str]] = MappingProxyType(
-    {
-        "csv": "datastoresync.syncers.files.csv:CSVSyncer",
-        "json": "datastoresync.syncers.files.json:JSONSyncer",
-        "jsonl": "datastoresync.syncers.files.json:JSONLinesSyncer",
-        "parquet": "datastoresync.syncers.files.parquet:ParquetSyncer",
-        "plugin": "datastoresync.syncers.registry:_open_folder",
-        "tsv": "datastoresync.syncers.files.csv:TSVSyncer",
-        "xlsx": "datastoresync.syncers.files.excel:ExcelSyncer",
-    }
-)
+_PLUGIN: Final = "plugin"
+# The schemes of databases that no package may shadow, and the suffixes of files that are databases.
 _DATABASES: Final = ("mariadb", "mysql", "postgres", "postgresql", "snowflake", "sqlite")
+_DATABASE_SUFFIXES: Final[Mapping[str, str]] = MappingProxyType(
+    {".db": "sqlite", ".sqlite": "sqlite", ".sqlite3": "sqlite"}
+)
 
 
 def open_syncer(url: str | os.PathLike[str], **options: Any) -> Any:
     """Open the store that a URL names.
 
     ============================== ==========================================================================
-    ``csv:exports``                a folder of CSV files, a table each; also ``tsv``, ``json``, ``jsonl``,
-                                   ``xlsx``, ``parquet``
+    ``csv:exports``                a folder of CSV files, a table each; likewise for the other formats of
+                                   `syncers.files.FORMATS`
     ``csv:people.csv``             one file, whose only table is ``people``
     ``csv:/srv/exports``           an absolute path; ``csv:///srv/exports`` is the same
-    ``csv:exports?delimiter=%7C``  options behind the question mark, percent-encoded: what the class takes
-    ``people.csv``                 a file whose suffix says what it is, or a path; taken as it is
+    ``csv:exports?delimiter=%7C``  options after the question mark, percent-encoded: those of the class
+    ``people.csv``                 a file, or a path, whose suffix tells the format; taken as it is
     ``sqlite:///file.db``          any URL of SQLAlchemy, untouched
-    ``plugin:my_syncer?label=x``   a syncer of your own, as `load_syncer` does it
-    ``mystore:…``                  what an installed package registers for ``mystore``
+    ``plugin:my_syncer?label=x``   a syncer of your own, as `load_syncer` opens it
+    ``mystore:…``                  the store that an installed package registers for ``mystore``
     ============================== ==========================================================================
 
     Args:
-        url: What to open.
-        options: Further arguments for what opens it; for a database, of ``sqlalchemy.create_engine``.
+        url: The URL or path.
+        options: Further arguments of the class or function that opens the store; for a database, of
+            ``sqlalchemy.create_engine``.
 
     Returns:
-        Something that is a `Syncer`.
+        An object that is a `Syncer`.
 
     Raises:
-        SyncerError: It is not known what that is, an option is unknown or missing, or it cannot be opened.
-        MissingDependencyError: It needs a package that is not installed.
+        SyncerError: The scheme or an option is unknown, an option is missing, or the store cannot be opened.
+        MissingDependencyError: The store needs a package that is not installed.
     """
     address = parse_address(url)
-    dialect = address.scheme.partition("+")[0]
+    scheme, dialect = address.scheme, address.scheme.partition("+")[0]
     if dialect in _DATABASES:
         if not address.is_url:
-            message = f"{address.scheme}: must be followed by slashes, as in sqlite:///file.db or postgresql://host/db"
+            message = f"{scheme}: must be followed by slashes, as in sqlite:///file.db or postgresql://host/db"
             raise SyncerError(message)
         _warn_of_shadowed(dialect)
-        return SQLSyncer(f"{address.scheme}:{address.rest}", **options)
-    if address.scheme in _FILES:
-        _warn_of_shadowed(address.scheme)
-        place = _path(address)
-        module, _, name = _FILES[address.scheme].partition(":")
-        return _opened(address, getattr(import_module(module), name), place, options, f"{address.scheme}:")
-    plugged = _plugged(address.scheme)
-    if plugged is not None:
-        return _opened(address, _loaded(plugged), address.place, options, _described(plugged))
+        return SQLSyncer(f"{scheme}:{address.rest}", **options)
+    formats = {each.name: each for each in files.FORMATS}
+    if scheme == _PLUGIN or scheme in formats:
+        _warn_of_shadowed(scheme)
+        path = _path(address)
+        opener = _open_folder if scheme == _PLUGIN else formats[scheme].load()
+        return _open(address, opener, path, options, f"{scheme}:")
+    entry = _entry_point(scheme)
+    if entry is not None:
+        return _open(address, _load(entry), address.path, options, _description(entry))
     if address.is_url:
-        return SQLSyncer(f"{address.scheme}:{address.rest}", **options)
-    known = sorted({*_FILES, *_DATABASES, *(each.name for each in entry_points(group=GROUP))})
-    near = did_you_mean(address.scheme, known)
-    listed = "" if near.startswith(": there is") else f" there is {', '.join(known)}"
-    message = f"no store is known by the scheme {address.scheme!r}{near}{listed}"
+        return SQLSyncer(f"{scheme}:{address.rest}", **options)
+    schemes = {_PLUGIN, *formats, *_DATABASES, *(entry.name for entry in entry_points(group=GROUP))}
+    message = f"no store has the scheme {scheme!r}: {nearest(scheme, sorted(schemes))}"
     raise SyncerError(message)
+
+
+def parse_address(url: str | os.PathLike[str]) -> Address:
+    r"""Return the address that a URL, a path or the name of a file stands for.
+
+    A path, and a text without a scheme, is taken as it is; its suffix tells the scheme.
+
+    Raises:
+        DeclarationError: It is neither a text nor a path.
+        SyncerError: It has neither a scheme nor the suffix of a format.
+
+    >>> parse_address(r"C:\exports\people.csv").scheme
+    'csv'
+    """
+    if not isinstance(url, (str, os.PathLike)):
+        message = f"a store is named by a URL or a path, not a {type(url).__name__}"
+        raise DeclarationError(message)
+    if isinstance(url, str) and (address := Address.parse(url)):
+        return address
+    path = Path(url)
+    suffixes = {suffix: each.name for each in files.FORMATS for suffix in each.suffixes}
+    suffix = path.suffix.lower()
+    if suffix in suffixes:
+        return Address(suffixes[suffix], os.fspath(url).replace("%", "%25").replace("?", "%3F"))
+    if suffix not in _DATABASE_SUFFIXES:
+        raise SyncerError(_unclear(url, path, [*suffixes, *_DATABASE_SUFFIXES]))
+    if "?" in str(path):
+        message = f"{path} has a question mark in its name, which the URL of a database cannot have: rename it"
+        raise SyncerError(message)
+    return Address(_DATABASE_SUFFIXES[suffix], f"///{path}")
+
+
+def _unclear(url: str | os.PathLike[str], path: Path, suffixes: list[str]) -> str:
+    name = repr(os.fspath(url)) if "@" not in str(url) else "the text"  # there may be a password in it
+    if (path / "MANIFEST.json").is_file():
+        return f"{name} is the folder of a syncer of your own: open it with load_syncer"
+    if url and path.is_dir():
+        return f"{name} is a folder, and does not say what its files are: write csv:{path}, json:{path}, …"
+    hint = nearest(path.suffix.lower(), suffixes)
+    return f"{name} has neither a scheme, as in csv:exports, nor a suffix that tells the kind of store: {hint}"
 
 
 def _path(address: Address) -> str:
     """Return the path of a file or folder."""
-    if not address.place:
-        message = f"{address.scheme}: names no file or folder: write {address.scheme}:. for the folder you are in"
+    path = address.path
+    if not path:
+        message = f"{address.scheme}: names no file or folder: write {address.scheme}:. for the current folder"
         raise SyncerError(message)
-    if address.place.startswith("//"):
-        place = address.place[2:]
-        message = f"write {address.scheme}:{place} or {address.scheme}:///{place}: two slashes begin the name of a host"
+    if path.startswith("//"):
+        path = path[2:]
+        message = f"write {address.scheme}:{path} or {address.scheme}:///{path}: two slashes begin the name of a host"
         raise SyncerError(message)
-    return os.path.expanduser(address.place)  # noqa: PTH111 - Path would drop a slash at the end, which says folder
+    return os.path.expanduser(path)  # noqa: PTH111 - Path would drop a slash at the end, which says folder
 
 
-def _opened(
-    address: Address, opener: Callable[..., Any], place: str, options: Mapping[str, Any], described: str
-) -> Any:
-    """Call what opens a store with the place and all options, and see that a syncer comes of it."""
-    written = address.options
-    if twice := next((name for name in options if name in written), None):
+def _open(address: Address, opener: Callable[..., Any], path: str, options: Mapping[str, Any], description: str) -> Any:
+    """Call the opener of a store with the path and all options, and check that it returns a syncer."""
+    options_in_url = address.options
+    if twice := next((name for name in options if name in options_in_url), None):
         message = f"the option {twice!r} is given in the {address.scheme}: URL and beside it: leave one out"
         raise SyncerError(message)
-    every = {**written, **options}
-    arguments = (place,) if place else ()
+    options = {**options_in_url, **options}
+    arguments = (path,) if path else ()
     parameters = parameters_of(opener)
     if parameters is not None and opener is not _open_folder:
-        misfit = misfit_of(parameters, every, places=len(arguments))
-        if misfit:
-            message = f"{described} {misfit}"
+        fault = option_fault(parameters, options, positional=len(arguments))
+        if fault:
+            message = f"{description} {fault}"
             raise SyncerError(message)
     try:
-        syncer = opener(*arguments, **every)
+        syncer = opener(*arguments, **options)
     except DatastoreSyncError:
         raise
     except Exception as error:  # noqa: BLE001 - it is raised again as another
-        secrets = (*secrets_in({**every, "url": f"{address.scheme}:{address.rest}"}), *secrets_in({"url": place}))
-        message = f"{described} cannot be opened: {raised(error, None, secrets)}"
-        raise SyncerError(message) from cause_of(error, secrets)
+        secrets = (*secrets_in({**options, "url": f"{address.scheme}:{address.rest}"}), *secrets_in({"url": path}))
+        message = f"{description} cannot be opened: {error_text(error, secrets)}"
+        raise SyncerError(message) from cause_without_secrets(error, secrets)
     if not isinstance(syncer, Syncer) or fault_of(syncer):
         fault = fault_of(syncer) or "has no name"
-        message = f"{described} gives a {type(syncer).__name__}, which is no syncer: it {fault}"
+        message = f"{description} returns a {type(syncer).__name__}, which is not a syncer: it {fault}"
         raise SyncerError(message)
     return syncer
 
@@ -146,40 +171,42 @@ def _open_folder(folder: str, /, **options: Any) -> Any:
 # Installed packages --------------------------------------------------------------------------------------------------
 
 
-def _plugged(scheme: str) -> EntryPoint | None:
-    found = [each for each in entry_points(group=GROUP) if each.name.lower() == scheme]
-    if len(found) > 1:
-        packages = " and ".join(sorted(_package(each) for each in found))
+def _entry_points(scheme: str) -> list[EntryPoint]:
+    return [entry for entry in entry_points(group=GROUP) if entry.name.lower() == scheme]
+
+
+def _entry_point(scheme: str) -> EntryPoint | None:
+    entries = _entry_points(scheme)
+    if len(entries) > 1:
+        packages = " and ".join(sorted(map(_package, entries)))
         message = f"{packages} both register a store for {scheme!r}: uninstall one of them"
         raise SyncerError(message)
-    return found[0] if found else None
+    return entries[0] if entries else None
 
 
 def _warn_of_shadowed(scheme: str) -> None:
-    """Say that a package's store is not reached, because the built-in one of that name stays what it is."""
-    for each in entry_points(group=GROUP):
-        if each.name.lower() == scheme:
-            message = (
-                f"{_package(each)} registers a store for {scheme!r}, which is built in and is what opens: "
-                "that package must choose another name"
-            )
-            warnings.warn(message, DataWarning, stacklevel=3)
+    """Warn that the store of a package is out of reach, as the built-in one of its name opens."""
+    for entry in _entry_points(scheme):
+        message = (
+            f"{_package(entry)} registers a store for {scheme!r}, which is built in and is what opens: "
+            "that package must choose another name"
+        )
+        warnings.warn(message, DataWarning, stacklevel=3)
 
 
-def _loaded(entry: EntryPoint) -> Callable[..., Any]:
+def _load(entry: EntryPoint) -> Callable[..., Any]:
     try:
-        opener = entry.load()
+        opener: Any = entry.load()
     except Exception as error:  # noqa: BLE001 - it is raised again as another
-        message = f"{_described(entry)} cannot be imported: {raised(error, None, ())}"
-        raise SyncerError(message) from cause_of(error, ())
+        message = f"{_description(entry)} cannot be imported: {error_text(error, ())}"
+        raise SyncerError(message) from cause_without_secrets(error, ())
     if not callable(opener):
-        message = f"{_described(entry)} is a {type(opener).__name__}: it must be a class or a function"
+        message = f"{_description(entry)} is a {type(opener).__name__}: it must be a class or a function"
         raise SyncerError(message)
-    found: Callable[..., Any] = opener
-    return found
+    return opener  # type: ignore[no-any-return]
 
 
-def _described(entry: EntryPoint) -> str:
+def _description(entry: EntryPoint) -> str:
     return f"{entry.name}: ({entry.value}, of {_package(entry)})"
 
 

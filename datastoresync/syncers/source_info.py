@@ -1,7 +1,8 @@
-"""Descriptions of where records come from, for an engine that reads them by itself."""
+"""Descriptions of the source of records, for an engine that reads them by itself."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -9,12 +10,24 @@ from typing import Any
 import attrs
 
 LARGE = 150_000
-"""Rows from which on objects would cost more than a table."""
+"""Rows from which on a table costs less than objects."""
+
+
+def unreadable_reason(path: Path, error: OSError) -> str:
+    """Return the reason that a file cannot be opened or read."""
+    if isinstance(error, FileNotFoundError):
+        return f"there is no such file in {path.absolute().parent}"
+    return f"the file cannot be read: {error.strerror or error}"
+
+
+def file_state(status: os.stat_result) -> tuple[int, ...]:
+    """Return the device, inode, size and time of a file: one of them changes when the file does."""
+    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
 
 
 @attrs.frozen(eq=False)
 class DelimitedFile:
-    """A CSV or TSV file that was looked through, and whose records were not read yet.
+    """A CSV or TSV file that was scanned, and whose records were not read yet.
 
     Args:
         path: The file.
@@ -22,11 +35,11 @@ class DelimitedFile:
         delimiter: What separates its columns.
         header: The names of all its columns.
         line: The line of the header.
-        places: Which of the columns are taken.
-        columns: What those are called here.
-        null: The text that stands for None.
-        state: What changes when the file does; see `textfile.state_of`.
-        special: What is in it, as far as somebody else might read it otherwise; see `textfile.scan`.
+        indexes: The indexes of the columns that are read.
+        columns: Their names in the records.
+        null: The text that means None.
+        state: What `file_state` returned for it.
+        special: The marks of what other readers may read differently; see `csv_reader.scan`.
     """
 
     path: Path
@@ -34,7 +47,7 @@ class DelimitedFile:
     delimiter: str
     header: tuple[str, ...]
     line: int
-    places: tuple[int, ...]
+    indexes: tuple[int, ...]
     columns: tuple[str, ...]
     null: str | None
     state: tuple[int, ...]
@@ -43,13 +56,13 @@ class DelimitedFile:
 
 @attrs.frozen(eq=False)
 class DelimitedFiles:
-    """Several of them, whose records follow each other."""
+    """Several delimited files, whose records follow each other."""
 
     files: tuple[DelimitedFile, ...]
 
     @property
     def size(self) -> int:
-        """How many bytes they have together."""
+        """The bytes of all files."""
         return sum(file.state[2] for file in self.files)
 
 
@@ -60,16 +73,16 @@ class ParquetFile:
     Args:
         path: The file.
         header: The names of all its columns.
-        places: Which of the columns are taken.
-        columns: What those are called here.
+        indexes: The indexes of the columns that are read.
+        columns: Their names in the records.
         types: Their Arrow types.
-        rows: How many rows it has.
-        state: What changes when the file does; see `textfile.state_of`.
+        rows: The number of its rows.
+        state: What `file_state` returned for it.
     """
 
     path: Path
     header: tuple[str, ...]
-    places: tuple[int, ...]
+    indexes: tuple[int, ...]
     columns: tuple[str, ...]
     types: tuple[Any, ...]
     rows: int
@@ -78,13 +91,13 @@ class ParquetFile:
 
 @attrs.frozen(eq=False)
 class ParquetFiles:
-    """Several of them, whose records follow each other; all have the same columns."""
+    """Several Parquet files with the same columns, whose records follow each other."""
 
     files: tuple[ParquetFile, ...]
 
     @property
     def rows(self) -> int:
-        """How many rows they have together."""
+        """The rows of all files."""
         return sum(file.rows for file in self.files)
 
 
@@ -97,7 +110,7 @@ class StoredRows:
         table: The `Table`; None for a query.
         query: The query; None for a table.
         parameters: Of the query.
-        attributes: Those that are wanted; None for all columns.
+        attributes: The attributes to read; None for all columns.
     """
 
     syncer: Any

@@ -16,8 +16,7 @@ from datastoresync.engines.duckdb.join import JoinedRelation
 from datastoresync.engines.duckdb.relation import HeldFile
 from datastoresync.engines.relation import CannotPushDown
 from datastoresync.errors import DatastoreSyncError
-from datastoresync.syncers.files.csv_reader import read_csv
-from datastoresync.syncers.files.text_file import SHORT
+from datastoresync.syncers.files.csv_reader import SHORT, read_csv
 from datastoresync.syncers.records import Columns, Records
 from datastoresync.syncers.source_info import DelimitedFile, DelimitedFiles
 
@@ -38,7 +37,7 @@ class DelimitedRelation(JoinedRelation):
 
     Args:
         duckdb: How the engine runs.
-        origin: The files, which were looked through by our own reader.
+        source_info: The files, which were looked through by our own reader.
         schema: The class of the objects.
 
     Raises:
@@ -46,10 +45,10 @@ class DelimitedRelation(JoinedRelation):
         CannotPushDown: if anything about the values in them is for the in-memory engine to judge.
     """
 
-    def __init__(self, duckdb: DuckDB, origin: DelimitedFiles, schema: Any) -> None:
-        first = origin.files[0]
+    def __init__(self, duckdb: DuckDB, source_info: DelimitedFiles, schema: Any) -> None:
+        first = source_info.files[0]
         super().__init__(duckdb, first.columns, ["text"] * len(first.columns), schema)
-        self.files = origin.files
+        self.files = source_info.files
         for file in self.files:
             _check_file(file)
         self.ascii = not any("\x80" in file.special for file in self.files)
@@ -92,7 +91,7 @@ class DelimitedRelation(JoinedRelation):
         for file, held in zip(self.files, self._held, strict=True):
             taken = []
             for index, name in enumerate(self.columns):
-                column = f"h{file.places[file.columns.index(name)]}"
+                column = f"h{file.indexes[file.columns.index(name)]}"
                 value = column if file.null is None else f"nullif({column}, {literal(file.null)})"
                 taken.append(f"{value} AS c{index}")
             types = ", ".join(f"h{index}: 'VARCHAR'" for index in range(len(file.header)))
@@ -111,7 +110,7 @@ class DelimitedRelation(JoinedRelation):
 
     def whole(self) -> tuple[Any, str, int] | None:
         """Return how the lines are written, if all files are written in one way, a query for them, and their bytes."""
-        ways = {(file.delimiter, file.header, file.places, file.columns, file.null) for file in self.files}
+        ways = {(file.delimiter, file.header, file.indexes, file.columns, file.null) for file in self.files}
         if len(ways) > 1 or len(self.files[0].header) == 1:
             return None  # an empty line may be a value of a single column
         lines = " UNION ALL ".join(
@@ -142,7 +141,7 @@ class DelimitedRelation(JoinedRelation):
             width = len(file.header)
             values = file.delimiter.join(rows).split(file.delimiter)
             columns = [values[index::width] for index in range(width)]
-        taken = [columns[index] for index in file.places]
+        taken = [columns[index] for index in file.indexes]
         if file.null is None:
             return taken
         return [[None if value == file.null else value for value in column] for column in taken]
@@ -189,20 +188,20 @@ def _check_file(file: DelimitedFile) -> None:
         raise Unreadable("its header goes over several lines")
 
 
-def reread(origin: DelimitedFiles) -> Records:
+def reread(source_info: DelimitedFiles) -> Records:
     """Return the records of files that were looked through before, which gave all warnings.
 
     What is wrong with them raises `CannotPushDown` while they are read: the in-memory engine says what it is.
     """
-    columns = origin.files[0].columns
+    columns = source_info.files[0].columns
 
     def chunks() -> Iterator[Columns]:
-        for file in origin.files:
+        for file in source_info.files:
             count = 0
             for chunk in _refused(file):
                 count += len(chunk[0])
                 yield [chunk[file.columns.index(name)] for name in columns]
-            if not count and len(origin.files) > 1:
+            if not count and len(source_info.files) > 1:
                 raise CannotPushDown("one of the files has no rows")
 
     return Records(columns, chunks(), lambda index: f"row {index + 1}")
@@ -216,10 +215,10 @@ def _refused(file: DelimitedFile) -> Iterator[Columns]:
                 file.path,
                 encoding=file.encoding,
                 delimiter=file.delimiter,
-                columns={file.header[index]: name for index, name in zip(file.places, file.columns, strict=True)},
+                columns={file.header[index]: name for index, name in zip(file.indexes, file.columns, strict=True)},
                 null=file.null,
             )
-        if records.origin.files[0].state != file.state:
+        if records.source_info.files[0].state != file.state:
             raise CannotPushDown("the file changed while it was read")
         yield from records.chunks
     except DatastoreSyncError as error:

@@ -56,23 +56,23 @@ class ColumnarRelation(JoinedRelation):
     # Where they come from.
 
     @classmethod
-    def of_files(cls, duckdb: DuckDB, origin: ParquetFiles, schema: Any) -> Self:
+    def of_files(cls, duckdb: DuckDB, source_info: ParquetFiles, schema: Any) -> Self:
         """Return the rows of Parquet files, where they are.
 
         Raises:
             CannotPushDown: if anything about them is for the in-memory engine to judge.
         """
         pyarrow, _ = arrow_libraries()
-        if not all(file.rows for file in origin.files):
+        if not all(file.rows for file in source_info.files):
             raise CannotPushDown("there is a file without rows")
-        files = [HeldFile(file.path, file.state) for file in origin.files]
-        columns = origin.files[0].columns
+        files = [HeldFile(file.path, file.state) for file in source_info.files]
+        columns = source_info.files[0].columns
         for name in columns:
-            found = {file.types[file.columns.index(name)] for file in origin.files}
+            found = {file.types[file.columns.index(name)] for file in source_info.files}
             if len(found) > 1 and any(map(pyarrow.types.is_decimal, found)):
                 message = f"{name} has other digits in some of the files"
                 raise CannotPushDown(message)
-        parts = [_part(pyarrow, held.path, file, columns) for held, file in zip(files, origin.files, strict=True)]
+        parts = [_part(pyarrow, held.path, file, columns) for held, file in zip(files, source_info.files, strict=True)]
         kinds = [_common(name, [part.kinds[index] for part in parts]) for index, name in enumerate(columns)]
         relation = cls(duckdb, parts, columns, kinds, schema, files=files)
         relation.open()
@@ -303,7 +303,7 @@ def _part(pyarrow: Any, path: str, file: ParquetFile, columns: Sequence[str]) ->
     if any(mark in path for mark in "*?["):
         raise CannotPushDown("the path has characters in it that DuckDB takes for a pattern")
     places = [file.columns.index(name) for name in columns]
-    names = tuple(file.header[file.places[index]] for index in places)
+    names = tuple(file.header[file.indexes[index]] for index in places)
     kinds = tuple(kind_of(pyarrow, name, file.types[index]) for name, index in zip(columns, places, strict=True))
     return Part(path, names, kinds)
 

@@ -23,8 +23,8 @@ from datastoresync.engines.duckdb.connection import DuckDB
 from datastoresync.engines.duckdb.types import canonical_sql, declared, valid_sql
 from datastoresync.engines.relation import CHUNK, DISTINCT, CannotPushDown, Page
 from datastoresync.errors import MalformedFileError
-from datastoresync.syncers.files.text_file import state_of
 from datastoresync.syncers.records import Columns
+from datastoresync.syncers.source_info import file_state
 
 _LEAST, _MOST = -(2**63), 2**63 - 1
 _SQL_TYPES: Mapping[str, str] = MappingProxyType(
@@ -167,7 +167,7 @@ class HeldFile:
 
     Args:
         path: The file.
-        state: What changes when the file does; see `textfile.state_of`.
+        state: What changes when the file does; see `source_info.file_state`.
 
     Raises:
         CannotPushDown: if it is not that file any more.
@@ -182,7 +182,7 @@ class HeldFile:
             raise CannotPushDown("the file cannot be opened again") from error
         self.close = weakref.finalize(self, os.close, self._descriptor)
         """Closes it, which the last reference does as well."""
-        if state_of(os.fstat(self._descriptor)) != state:
+        if file_state(os.fstat(self._descriptor)) != state:
             self.close()
             raise CannotPushDown("the file changed while it was read")
         own = _OWN / str(self._descriptor)
@@ -192,7 +192,7 @@ class HeldFile:
     def check(self) -> None:
         """Raise `MalformedFileError` if it was written to since; one that was replaced is still what it was."""
         found = os.fstat(self._descriptor) if self.path.startswith(str(_OWN)) else Path(self.path).stat()
-        if state_of(found)[1:] != self._state[1:]:
+        if file_state(found)[1:] != self._state[1:]:
             message = "the file changed after it was imported: import it again"
             raise MalformedFileError(message, where=str(self._given))
 

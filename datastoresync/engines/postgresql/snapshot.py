@@ -15,7 +15,7 @@ from datastoresync.engines.relation import CannotPushDown
 from datastoresync.errors import DatastoreSyncError, SyncerError
 from datastoresync.runtime import finalizer
 from datastoresync.syncers.sql.database import Database
-from datastoresync.syncers.sql.errors import DATABASE_ERRORS, reason_of
+from datastoresync.syncers.sql.translate_errors import DATABASE_ERRORS, reason_of
 
 _MOST = 16
 """Snapshots of one database that are held at a time: each is a connection, and a server has a hundred or so."""

@@ -7,27 +7,25 @@ import io
 import os
 import re
 from collections.abc import Mapping
-from datetime import date, time
-from decimal import Decimal
 from enum import Enum
 from pathlib import Path
 from typing import IO, Any, ClassVar, Literal
-from uuid import UUID
 
+from datastoresync.conversion.scalars import scalar_of
 from datastoresync.errors import DeclarationError, SyncerError
 from datastoresync.syncers.files.base import FileSyncer
-from datastoresync.syncers.files.csv_reader import read_csv
-from datastoresync.syncers.files.formula import escaped, unescaped
-from datastoresync.syncers.files.text_file import LONGEST, codec
+from datastoresync.syncers.files.csv_reader import LONGEST, codec, read_csv
 from datastoresync.syncers.records import Records
 from datastoresync.syncers.table_rewrite import TableContents
 
-_SPELLED: Mapping[str, str] = {"tab": "\t", "\\t": "\t"}
+_DELIMITERS: Mapping[str, str] = {"tab": "\t", "\\t": "\t"}
 """Delimiters that are hard to write in a URL or a shell."""
-_PARTING = re.compile(r"[\r;\t|]")
-"""What a program may take for the end of a column, or of a line, unless there are quotes around it."""
-_SMALL = 16
-"""Bytes in a file that may hold one empty line and nothing else."""
+_SEPARATORS = re.compile(r"[\r;\t|]")
+"""Characters that other programs may take for the end of a column or a line, unless the value is quoted."""
+_BLANK_SIZE = 16
+"""Bytes of a file that may hold one empty line and nothing else, at most."""
+_FORMULA = re.compile(r"'*[=+\-@\t\r\n＝＋－＠]")  # noqa: RUF001 - spreadsheets take the wide signs for the narrow ones
+_NUMBER = re.compile(r"[+-](\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 
 
 class CSVSyncer(FileSyncer):
@@ -41,14 +39,14 @@ class CSVSyncer(FileSyncer):
 
     Args:
         path: A folder, or one file.
-        delimiter: What separates the columns, one character; ``tab`` and ``\t`` are understood.
-        encoding: What the files are written in; ``utf-8-sig`` writes a byte order mark, which is always read through.
+        delimiter: What separates the columns: one character, ``tab`` or ``\t``.
+        encoding: The encoding of the files; ``utf-8-sig`` writes a byte order mark, which is skipped in any case.
         formulas: ``"escape"`` writes an apostrophe in front of text that a spreadsheet would take for a formula, and
-            takes it off again when it reads. ``"keep"`` does neither.
-        name: What messages call it.
+            removes it when it reads. ``"keep"`` does neither.
+        name: The name in messages.
 
     Raises:
-        DeclarationError: An option is none.
+        DeclarationError: An option has a value that it cannot have.
 
     >>> CSVSyncer("exports").normalized(7)
     '7'
@@ -67,7 +65,7 @@ class CSVSyncer(FileSyncer):
         name: str | None = None,
     ) -> None:
         super().__init__(path, name=name)
-        self.delimiter = _SPELLED.get(delimiter, delimiter)
+        self.delimiter = _DELIMITERS.get(delimiter, delimiter)
         if len(self.delimiter) != 1 or self.delimiter in '"\r\n':
             message = f"a delimiter is one character, and neither a quote nor a newline (got {delimiter!r})"
             raise DeclarationError(message)
@@ -79,7 +77,7 @@ class CSVSyncer(FileSyncer):
         self.formulas = formulas
 
     def normalized(self, value: Any) -> str:
-        """Return the text that `load` gives for a value that `dump` took.
+        """Return the text that `load` returns for a value that was dumped.
 
         Raises:
             SyncerError: The value is a collection or bytes, or its text cannot be written in the encoding.
@@ -89,7 +87,7 @@ class CSVSyncer(FileSyncer):
             message = "text with a NUL character cannot be written to a CSV file: remove it"
             raise SyncerError(message)
         if len(text) >= csv.field_size_limit() and len(text) > csv.field_size_limit():
-            message = f"a text of {len(text)} characters could not be read again: raise csv.field_size_limit"
+            message = f"a text of {len(text)} characters could not be read back: raise csv.field_size_limit"
             raise SyncerError(message)
         if not text.isascii() or self.encoding != "utf-8":
             self._check_encoding(text)
@@ -105,22 +103,24 @@ class CSVSyncer(FileSyncer):
 
     def _encode(self, value: Any) -> str:
         text = self.normalized(value)
-        return escaped(text) if self.formulas == "escape" else text
+        return escape_formula(text) if self.formulas == "escape" else text
 
     def _open(self, identifier: str) -> Records:
-        path = self._place(identifier)
+        path = self._existing_file(identifier)
         if self._is_blank(path):
             return Records((), (), lambda _: f"{path}:1")
         records = read_csv(path, encoding=self.encoding, delimiter=self.delimiter)
         if self.formulas == "keep":
             return records
-        columns = [unescaped(column) for column in records.columns]
-        return Records(columns, ([_unescaped(values) for values in chunk] for chunk in records.chunks), records.where)
+        columns = [unescape_formula(column) for column in records.columns]
+        return Records(
+            columns, ([_unescape_all(values) for values in chunk] for chunk in records.chunks), records.where
+        )
 
     def _is_blank(self, path: Path) -> bool:
-        """Whether a file holds one empty line, as opposed to nothing at all: it may have been cut off then."""
+        """Whether a file holds one empty line; one that holds nothing at all may have been cut off."""
         try:
-            if path.stat().st_size > _SMALL:
+            if path.stat().st_size > _BLANK_SIZE:
                 return False
             text = path.read_bytes().decode(codec(self.encoding))
         except (OSError, UnicodeDecodeError):
@@ -139,15 +139,17 @@ class CSVSyncer(FileSyncer):
         else:
             plain = csv.writer(text, delimiter=self.delimiter, lineterminator="\n")
             quoted = csv.writer(text, delimiter=self.delimiter, lineterminator="\n", quoting=csv.QUOTE_ALL)
-            # At the very beginning, a mark would be taken for that of the encoding.
-            (quoted if header[0].startswith("\ufeff") or _PARTING.search("".join(header)) else plain).writerow(header)
+            # At the beginning of the file, a mark would be taken for that of the encoding.
+            (quoted if header[0].startswith("\ufeff") or _SEPARATORS.search("".join(header)) else plain).writerow(
+                header
+            )
             for number, row in enumerate(self._encoded_rows(identifier, contents, self._encode), 1):
-                whole = "".join(row)
-                if len(whole) > LONGEST // 2:
+                joined = "".join(row)
+                if len(joined) > LONGEST // 2:
                     message = f"record {number} for table {identifier!r} is longer than {LONGEST // 2} characters"
                     raise SyncerError(message)
-                # csv quotes a newline only if its lines end in one; the others part columns for programs that guess.
-                (quoted if _PARTING.search(whole) else plain).writerow(row)
+                # csv quotes newlines by itself; programs that guess take the others for separators.
+                (quoted if _SEPARATORS.search(joined) else plain).writerow(row)
         text.flush()
         text.detach()
 
@@ -186,21 +188,39 @@ def _text(value: Any) -> str:
         return ""
     if isinstance(value, Enum):
         return _text(value.value)
-    if isinstance(value, str):
-        return str.__str__(value)
-    if isinstance(value, (date, time)):
-        return value.isoformat()
-    if isinstance(value, (int, float, Decimal, UUID)):
+    scalar = scalar_of(value)
+    if scalar is not None and scalar.to_text is not None:
         try:
-            return str(value)
+            return scalar.to_text(value)
         except ValueError:
             message = "an integer has too many digits to be written: see sys.set_int_max_str_digits"
             raise SyncerError(message) from None
-    message = f"a {type(value).__name__} has no text that could be read again: make it a text first"
+    message = f"a {type(value).__name__} has no text that could be read back: make it a text first"
     if isinstance(value, (set, frozenset, list, tuple)):
         message += ", or give memberships a table of their own with Table(links=...)"
     raise SyncerError(message)
 
 
-def _unescaped(values: Any) -> list[str]:
-    return [unescaped(value) if value[:1] == "'" else value for value in values]
+def _unescape_all(values: Any) -> list[str]:
+    return [unescape_formula(value) if value[:1] == "'" else value for value in values]
+
+
+def escape_formula(text: str) -> str:
+    """Put an apostrophe in front of a text that a spreadsheet would compute.
+
+    A formula begins with ``=``, ``+``, ``-``, ``@``, a tab or a newline, and is not a plain number. A text that begins
+    like one after apostrophes gets one more, so that `unescape_formula` restores every text.
+
+    >>> [escape_formula(text) for text in ["=cmd()", "-5", "-x", "'=x", "it's"]]
+    ["'=cmd()", '-5', "'-x", "''=x", "it's"]
+    """
+    return f"'{text}" if _FORMULA.match(text) and not _NUMBER.fullmatch(text) else text
+
+
+def unescape_formula(text: str) -> str:
+    """Return the text that `escape_formula` was called with; every other text as it is.
+
+    >>> [unescape_formula(text) for text in ["'=cmd()", "-5", "'-x", "''=x", "it's"]]
+    ['=cmd()', '-5', '-x', "'=x", "it's"]
+    """
+    return text[1:] if text.startswith("'") and _FORMULA.match(text) else text

@@ -24,17 +24,17 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any, Final
 
 from datastoresync.errors import DeclarationError, ManifestError, SyncerError
-from datastoresync.syncers.plugin.manifest import CODE, Manifest, read_json, read_manifest, refused
-from datastoresync.syncers.protocol import Syncer, fault_of
-from datastoresync.syncers.url import (
-    cause_of,
-    did_you_mean,
-    misfit_of,
+from datastoresync.syncers.names import nearest
+from datastoresync.syncers.options import (
+    cause_without_secrets,
+    error_text,
+    option_fault,
     parameters_of,
-    raised,
     secrets_in,
     without_secrets,
 )
+from datastoresync.syncers.plugin.manifest import CODE, Manifest, read_json, read_manifest, refused
+from datastoresync.syncers.protocol import Syncer, fault_of
 
 if TYPE_CHECKING:
     import sqlalchemy
@@ -198,8 +198,8 @@ def load_syncer(
         named = parameters.get("name")
         if named is not None and named.default is named.empty:
             options.setdefault("name", manifest.name)
-        if misfit := misfit_of(parameters, options):
-            raise refused(code, f"the class {kind.__name__} {misfit}{_hint(kind, options)}")
+        if fault := option_fault(parameters, options):
+            raise refused(code, f"the class {kind.__name__} {fault}{_hint(kind, options)}")
     syncer = _run(code, secrets, lambda: kind(**options))
     if not isinstance(syncer, Syncer) or not isinstance(syncer.name, str) or not syncer.name:
         raise refused(code, f"a {kind.__name__} has no name: write name = {manifest.name!r} in the class")
@@ -236,8 +236,8 @@ def _run(code: Path, secrets: tuple[str, ...], call: Callable[[], Any]) -> Any:
         hint = ""
         if isinstance(error, ModuleNotFoundError):
             hint = "; if that is a package, list it in the manifest's requirements and install it"
-        reason = raised(error, code.parent.resolve(), secrets)
-        raise refused(code, f"its code raised an error: {reason}{hint}") from cause_of(error, secrets)
+        reason = error_text(error, secrets, folder=code.parent.resolve())
+        raise refused(code, f"its code raised an error: {reason}{hint}") from cause_without_secrets(error, secrets)
 
 
 def _class_of(manifest: Manifest, secrets: tuple[str, ...]) -> type[Any]:
@@ -249,8 +249,10 @@ def _class_of(manifest: Manifest, secrets: tuple[str, ...]) -> type[Any]:
     if kind is not None:
         raise refused(code, f"{manifest.syncer_class} is a {type(kind).__name__}, and must be a class")
     classes = [name for name, each in vars(module).items() if isinstance(each, type)]
-    hint = did_you_mean(manifest.syncer_class, classes) or ": there is none at all"
-    raise refused(code, f"there is no class {manifest.syncer_class!r}, which the manifest names as syncer_class{hint}")
+    hint = nearest(manifest.syncer_class, classes)
+    raise refused(
+        code, f"there is no class {manifest.syncer_class!r}, which the manifest names as syncer_class: {hint}"
+    )
 
 
 def _require_constructor(code: Path, kind: type[Any]) -> None:
@@ -302,7 +304,7 @@ def _make_tables(code: Path, syncer: Any, metadata: Any, secrets: tuple[str, ...
         if hasattr(bind, "commit"):
             bind.commit()  # a connection would keep them to itself
     except Exception as error:  # noqa: BLE001 - listeners of the plug-in's own run in it, and may raise anything
-        from datastoresync.syncers.sql.errors import reason_of
+        from datastoresync.syncers.sql.translate_errors import reason_of
 
         if hasattr(bind, "rollback"):
             bind.rollback()

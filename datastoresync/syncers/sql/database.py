@@ -1,7 +1,4 @@
-"""An opened database: its transactions to read and to write in, and the locks that keep two runs apart.
-
-Needs SQLAlchemy, and is only imported once an `SQLSyncer` opens its database.
-"""
+"""An opened database: its transactions to read and to write in, and the locks that keep two runs apart."""
 
 from __future__ import annotations
 
@@ -17,7 +14,7 @@ import sqlalchemy as sa
 from datastoresync.errors import DatastoreSyncError, LockedError, SyncerError
 from datastoresync.syncers.changes import Outcome
 from datastoresync.syncers.sql.dialects import Dialect, dialect_of
-from datastoresync.syncers.sql.errors import DATABASE_ERRORS, locked, reason_of, refusal_of
+from datastoresync.syncers.sql.translate_errors import DATABASE_ERRORS, locked, reason_of, refusal_of
 
 _PATIENCE = 2
 """Seconds in which a database should have rolled back what a killed run did, and freed its lock."""
@@ -30,7 +27,7 @@ class CommitInterrupt(KeyboardInterrupt):
         committed: Whether the commit was through; if not, it may have taken all the same.
 
     Attributes:
-        outcomes: What became of the changes of the transaction, as far as it is known.
+        outcomes: The outcomes of the changes of the transaction, where they are known.
     """
 
     def __init__(self, *, committed: bool) -> None:
@@ -69,7 +66,7 @@ class Database:
 
     @contextmanager
     def refusals(self, doing: str) -> Iterator[None]:
-        """Turn whatever the database raises into a `SyncerError` or `LockedError` that says what was being done."""
+        """Raise errors of the database as `SyncerError` or `LockedError`, with what was being done in front."""
         try:
             yield
         except DatastoreSyncError:
@@ -99,7 +96,7 @@ class Database:
             create: Whether SQLite may make a new file.
 
         Raises:
-            LockedError: SQLite is being written to by somebody else.
+            LockedError: Another connection is writing to SQLite.
             SyncerError: The database cannot be opened, or refused the commit.
             CommitInterrupt: Ctrl-C came too late to undo what was done.
         """
@@ -135,7 +132,7 @@ class Database:
         return transaction
 
     def lock(self, connection: sa.Connection, tables: Iterable[str]) -> None:
-        """Lock tables against other runs until the transaction ends; nobody waits until another run is done.
+        """Lock tables against other runs until the transaction ends, without waiting until another run is done.
 
         PostgreSQL, MySQL and MariaDB free the locks of a process that dies. SQLite was locked as a whole when the
         transaction began; other databases have locks of rows only.

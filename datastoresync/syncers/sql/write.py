@@ -1,21 +1,18 @@
-"""Writing of whole tables: replacing, appending, and making a table from its first records.
-
-Needs SQLAlchemy, and is only imported once an `SQLSyncer` opens its database.
-"""
+"""Whole tables: replacing and appending records, and making a table for its first ones."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from hashlib import blake2b
-from itertools import groupby, islice
+from itertools import groupby
 from typing import Any
 
 import attrs
 import sqlalchemy as sa
 
 from datastoresync.errors import SyncerError
-from datastoresync.syncers.sql.blocks import KEYS
+from datastoresync.syncers.sql.blocks import blocks_of
 from datastoresync.syncers.sql.catalog import UNFINISHED, Catalogue, StoredTable
 from datastoresync.syncers.sql.database import Database
 from datastoresync.syncers.sql.dialects import dialect_of
@@ -80,11 +77,11 @@ def opened_table(database: Database, name: str, *, create: bool = False) -> Iter
     with database.writing(create=create) as connection:
         with database.refusals(f"cannot write table {name!r} of"):
             catalogue = Catalogue(connection, database.name)
-            stored = None if create and catalogue.place(name) is None else catalogue.find(name)
+            stored = None if create and catalogue.locate(name) is None else catalogue.find(name)
             database.lock(connection, [catalogue.full_name(name)] if stored is None else catalogue.names_to_write())
-            if stored is None:  # somebody may have made it before the lock was ours
+            if stored is None:  # another run may have made it before the lock was ours
                 catalogue = Catalogue(connection, database.name)
-                stored = None if catalogue.place(name) is None else catalogue.find(name)
+                stored = None if catalogue.locate(name) is None else catalogue.find(name)
         try:
             yield Opened(database, connection, Statements(connection, database.secrets), name, stored)
         except RefusalError as refusal:
@@ -114,13 +111,6 @@ def given_records(database: Database, name: str, data: Iterable[Mapping[str, Any
             )
             raise SyncerError(message)
         yield dict(record)
-
-
-def blocks_of(records: Iterable[Mapping[str, Any]]) -> Iterator[Sequence[Mapping[str, Any]]]:
-    """Yield records in blocks of at most `KEYS`."""
-    waiting = iter(records)
-    while block := list(islice(waiting, KEYS)):
-        yield block
 
 
 def make_table(opened: Opened, records: Sequence[dict[str, Any]]) -> int:

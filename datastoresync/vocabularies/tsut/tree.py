@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Literal
 import attrs
 
 from datastoresync.branch import Branch
-from datastoresync.diffing.hierarchy import in_order
+from datastoresync.diffing.hierarchy import topological_order
 from datastoresync.errors import CircularOrderError, DeclarationError
 from datastoresync.object import Object
 from datastoresync.syncers.thoughtspot.principals import KINDS, caseless, principal_of
@@ -117,7 +117,7 @@ def problems_of(users: list[Any], groups: list[Any], existing: frozenset[str] = 
 def _parents_first(groups: list[Any]) -> list[Any]:
     by_name = {caseless(group.name): group for group in groups}
     after = {name: [caseless(parent) for parent in group.groups] for name, group in by_name.items()}
-    return [by_name[name] for name in in_order(by_name, after, what="groups")]
+    return [by_name[name] for name in topological_order(by_name, after, what="groups")]
 
 
 def principals_of(users: list[Any], groups: list[Any]) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:

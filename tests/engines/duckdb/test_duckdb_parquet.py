@@ -24,8 +24,8 @@ from datastoresync.engines.table import TableObjects
 from datastoresync.importing.sources import ParquetImporter
 from datastoresync.object import schema_of
 from datastoresync.syncers.files.parquet import read_parquet
-from datastoresync.syncers.files.text_file import state_of
 from datastoresync.syncers.records import Records
+from datastoresync.syncers.source_info import file_state
 
 
 class Person(Object):
@@ -249,7 +249,7 @@ def test_a_file_that_changes_before_it_is_opened_again_is_no_table(tmp_path):
     path = written(tmp_path / "a.parquet", idnumber=["1"])
     with pytest.raises(CannotPushDown, match="the file changed"):
         HeldFile(path, (0, 0, 0, 0))
-    state = state_of(path.stat())
+    state = file_state(path.stat())
     path.unlink()
     with pytest.raises(CannotPushDown, match="cannot be opened again"):
         HeldFile(path, state)
@@ -291,13 +291,13 @@ def test_what_duckdb_takes_for_something_else_becomes_objects(tmp_path, columns,
 
 def test_a_column_that_duckdb_takes_for_something_else_becomes_objects(tmp_path, duckdb, monkeypatch):
     path = written(tmp_path / "a.parquet", idnumber=["1"], value=[1])
-    origin = read_parquet(path).origin
+    source_info = read_parquet(path).source_info
     monkeypatch.setattr(
         "datastoresync.engines.duckdb.parquet.kind_of",
         lambda library, name, kind: kind_of(library, name, pyarrow.string()),
     )
     with pytest.raises(CannotPushDown, match="DuckDB takes value for BIGINT"):
-        ColumnarRelation.of_files(duckdb, origin, schema_of(Person))
+        ColumnarRelation.of_files(duckdb, source_info, schema_of(Person))
 
 
 def test_files_whose_columns_have_different_types_become_objects(tmp_path):

@@ -522,7 +522,7 @@ def test_records_of_a_frame_have_its_values_and_know_it(session):
         "DATE'2024-07-01' AS d, 1.50BD AS m, array('x') AS l, CAST(NULL AS STRING) AS e"
     )
     records = read_spark(frame)
-    assert records.origin.frame is frame
+    assert records.source_info.frame is frame
     assert records.where(6) == "row 7 of DataFrame"
     assert list(records) == [
         {

@@ -12,8 +12,7 @@ from hypothesis import strategies as st
 from profiles import examples
 
 from datastoresync.errors import ColumnError, DataWarning, DeclarationError, MalformedFileError, RowError
-from datastoresync.syncers.files import csv_reader as module
-from datastoresync.syncers.files import text_file as textfile
+from datastoresync.syncers.files import csv_reader
 from datastoresync.syncers.files.csv_reader import read_csv, resolve_files
 from datastoresync.syncers.records import choose_columns
 
@@ -92,10 +91,10 @@ def test_what_is_written_is_read_from_its_line(folder, table, newline, delimiter
     path = folder / "law.csv"
     path.write_bytes(written(header, rows, newline, delimiter).encode(encoding))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(textfile, "_BLOCK", block)
-        patch.setattr(module, "_BATCH", block)
-        patch.setattr(module, "_STEP", 2)
-        patch.setattr(module, "_FULL", block)
+        patch.setattr(csv_reader, "_BLOCK", block)
+        patch.setattr(csv_reader, "_BATCH", block)
+        patch.setattr(csv_reader, "_STEP", 2)
+        patch.setattr(csv_reader, "_CHUNK_SIZE", block)
         records = read_csv(path, encoding=encoding, delimiter=delimiter, chunk=chunk)
         assert records.columns == tuple(header)
         assert rows_of(records) == rows
@@ -161,7 +160,7 @@ def test_a_damaged_character_is_placed(folder, text, encoding, block):
     for damage, message in ((bad, "is not"), ("\0".encode(encoding), "a NUL character")):
         path.write_bytes(text.encode(encoding) + damage + "\nmore\n".encode(encoding))
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(textfile, "_BLOCK", block)
+            patch.setattr(csv_reader, "_BLOCK", block)
             error = refused(path, encoding=encoding)
         assert message in error.message
         assert (error.line, error.column) == (whole.count("\n") + 1, len(whole) - whole.rfind("\n"))
@@ -177,8 +176,8 @@ def test_the_longest_line_is_found(folder, text, block, longest):
     too_long = [number for number, line in enumerate(lines, 1) if len(line) > longest + block]
     fine = all(len(line) <= longest for line in lines)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(textfile, "_BLOCK", block)
-        patch.setattr(textfile, "LONGEST", longest)
+        patch.setattr(csv_reader, "_BLOCK", block)
+        patch.setattr(csv_reader, "LONGEST", longest)
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
@@ -286,7 +285,7 @@ def test_a_file_that_may_not_be_read(people, monkeypatch):
     def forbidden(*_, **__):
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr(textfile.Path, "open", forbidden)
+    monkeypatch.setattr(csv_reader.Path, "open", forbidden)
     assert str(refused(path)) == "people.csv: the file cannot be read: Permission denied"
 
 
@@ -352,8 +351,8 @@ def test_what_cannot_be_a_delimiter(people, delimiter):
     ("rows", "line", "message"),
     [
         ('1,Ann\n2,"Bob\n3,Cid\n', 3, "a quote is opened in the row that begins here, and never closed"),
-        ('1,"Ann\n2,Bob\n3,"Cid"\n', 2, "goes on behind its closing quote"),
-        ('1,"A\nnn"\n\n2,"Bob" \n', 5, "goes on behind its closing quote"),
+        ('1,"Ann\n2,Bob\n3,"Cid"\n', 2, "goes on after its closing quote"),
+        ('1,"A\nnn"\n\n2,"Bob" \n', 5, "goes on after its closing quote"),
         ('"1\n', 2, "never closed"),
         ('1,Ann\n2,"' + "x\n" * 70_000, 3, "is longer than 131072 characters: a quote may be left open"),
     ],
@@ -438,8 +437,8 @@ def test_a_line_that_is_too_long_is_refused_in_little_memory(tmp_path):
 
 
 def test_a_row_of_too_many_lines_is_refused(people, monkeypatch):
-    monkeypatch.setattr(module, "LONGEST", 1000)
-    monkeypatch.setattr(module, "_BATCH", 100)
+    monkeypatch.setattr(csv_reader, "LONGEST", 1000)
+    monkeypatch.setattr(csv_reader, "_BATCH", 100)
     path = people("idnumber,name\n1,Ann\n2," + '"x\n",' * 10_000 + "\n")
     error = refused(path)
     assert error.line == 2
@@ -447,8 +446,8 @@ def test_a_row_of_too_many_lines_is_refused(people, monkeypatch):
 
 
 def test_chunks_of_long_rows_are_small(people, monkeypatch):
-    monkeypatch.setattr(module, "_FULL", 1000)
-    monkeypatch.setattr(module, "_BATCH", 100)
+    monkeypatch.setattr(csv_reader, "_CHUNK_SIZE", 1000)
+    monkeypatch.setattr(csv_reader, "_BATCH", 100)
     records = read_csv(people("idnumber,name\n" + f"1,{'x' * 90}\n" * 1000))
     sizes = [len(chunk[0]) for chunk in records.chunks]
     assert sum(sizes) == 1000

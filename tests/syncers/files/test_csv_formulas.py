@@ -6,24 +6,24 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from datastoresync.syncers.files.formula import escaped, unescaped
+from datastoresync.syncers.files.csv import escape_formula, unescape_formula
 
 texts = st.text() | st.text(alphabet="'=+-@\t\r\n1.e ＝＋－＠x", max_size=6)  # noqa: RUF001 - the wide signs are meant
 
 
 @given(texts)
 def test_every_text_comes_back(text):
-    assert unescaped(escaped(text)) == text
+    assert unescape_formula(escape_formula(text)) == text
 
 
 @given(texts, texts)
 def test_no_two_texts_are_written_alike(one, other):
-    assert (escaped(one) == escaped(other)) == (one == other)
+    assert (escape_formula(one) == escape_formula(other)) == (one == other)
 
 
 @given(texts)
 def test_nothing_that_is_written_is_computed_but_plain_numbers(text):
-    written = escaped(text)
+    written = escape_formula(text)
     if written[:1] in {"=", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠"}:  # noqa: RUF001 - as above
         pytest.fail(f"{written!r} begins like a formula")
     if written[:1] in {"+", "-"}:
@@ -49,4 +49,4 @@ def test_nothing_that_is_written_is_computed_but_plain_numbers(text):
     ],
 )
 def test_what_is_written(text, written):
-    assert escaped(text) == written
+    assert escape_formula(text) == written
