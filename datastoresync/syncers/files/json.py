@@ -8,14 +8,13 @@ import math
 import os
 from abc import abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from datetime import date, datetime, time, timedelta
-from decimal import Decimal
+from datetime import timedelta
 from enum import Enum
 from itertools import islice
 from pathlib import Path
 from typing import IO, Any, ClassVar
-from uuid import UUID
 
+from datastoresync.conversion.scalars import SCALARS, scalar_of
 from datastoresync.errors import MalformedFileError, SyncerError
 from datastoresync.syncers.files.base import FileSyncer
 from datastoresync.syncers.records import Columns, Records
@@ -75,9 +74,11 @@ def _scalar(value: Any) -> Any:
         return float(value) if math.isfinite(value) else {"$float": str(float(value))}
     if isinstance(value, timedelta):
         return {"$timedelta": [value.days, value.seconds, value.microseconds]}
-    for family, tag, text in _AS_TEXT:
-        if isinstance(value, family):
-            return {tag: text(value)}
+    if isinstance(value, bytes):
+        return {"$bytes": base64.b64encode(value).decode()}
+    scalar = scalar_of(value)
+    if scalar is not None and scalar.json_tag and scalar.to_text is not None:
+        return {scalar.json_tag: scalar.to_text(value)}
     message = f"JSON cannot hold a {type(value).__name__}: make it a text, a number, a list or a dictionary first"
     raise SyncerError(message)
 
@@ -151,26 +152,8 @@ def _items(content: Any) -> list[Any]:
     return [decode(item) for item in content]
 
 
-def _decimal(content: Any) -> Decimal:
-    if not isinstance(content, str):
-        raise TypeError
-    return Decimal(content)
-
-
-_AS_TEXT: tuple[tuple[type, str, Callable[[Any], str]], ...] = (
-    (datetime, "$datetime", datetime.isoformat),
-    (date, "$date", date.isoformat),
-    (time, "$time", time.isoformat),
-    (Decimal, "$decimal", str),
-    (UUID, "$uuid", str),
-    (bytes, "$bytes", lambda value: base64.b64encode(value).decode()),
-)
 _DECODERS: Mapping[str, Callable[[Any], Any]] = {
-    "$datetime": datetime.fromisoformat,
-    "$date": date.fromisoformat,
-    "$time": time.fromisoformat,
-    "$decimal": _decimal,
-    "$uuid": UUID,
+    **{scalar.json_tag: scalar.from_text for scalar in SCALARS.values() if scalar.json_tag and scalar.from_text},
     "$bytes": lambda content: base64.b64decode(content, validate=True),
     "$timedelta": lambda content: timedelta(*content),
     "$float": _float,

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, datetime, time, timedelta
 from decimal import Decimal
 from enum import Enum
 from functools import partial
 from pathlib import Path
 from typing import IO, Any, ClassVar
-from uuid import UUID
 
+from datastoresync.conversion.scalars import scalar_of
 from datastoresync.errors import MalformedFileError, MissingDependencyError, SyncerError
 from datastoresync.syncers.arrow import read_arrow
 from datastoresync.syncers.files.base import FileSyncer
@@ -19,8 +19,6 @@ from datastoresync.syncers.records import Records, choose_columns
 from datastoresync.syncers.source_info import ParquetFile, ParquetFiles, file_state
 from datastoresync.syncers.table_rewrite import TableContents
 
-_PLAIN: tuple[type, ...] = (bool, int, float, str, bytes, datetime, date, time, timedelta, Decimal)
-"""The types of columns, derived ones first."""
 _INTEGERS = 2**63
 _PRECISION = 76
 """Digits of the longest decimal."""
@@ -61,9 +59,10 @@ class ParquetSyncer(FileSyncer):
             return self.normalized(value.value)
         if isinstance(value, (list, tuple, set, frozenset)):
             return _one_type([self.normalized(item) for item in value], ordered=isinstance(value, (list, tuple)))
-        if isinstance(value, UUID):
-            return str(value)
-        if not isinstance(value, _PLAIN):
+        scalar = scalar_of(value)
+        if scalar is not None and not scalar.arrow and scalar.to_text is not None:
+            return scalar.to_text(value)
+        if scalar is None or not scalar.arrow:
             message = f"Parquet cannot hold a {type(value).__name__} here: make it a text, a number or a list first"
             raise SyncerError(message)
         if reason := _fault(value):
@@ -192,7 +191,9 @@ def _kinds(value: Any) -> Iterator[str]:
     elif isinstance(value, datetime):
         yield "datetime" if value.tzinfo is None else "datetime with a time zone"
     else:
-        yield next(kind.__name__ for kind in _PLAIN if isinstance(value, kind))
+        scalar = scalar_of(value)
+        assert scalar is not None  # as `normalized` gave it
+        yield scalar.name
 
 
 def _one_type(items: list[Any], *, ordered: bool) -> list[Any]:
