@@ -299,7 +299,7 @@ def _make_tables(code: Path, syncer: Any, metadata: Any, secrets: tuple[str, ...
     if url is None:
         raise refused(code, f"the cnxn of a {kind} is a {type(bind).__name__}: it must be an engine or a connection")
     password = getattr(url, "password", None)
-    known = (*secrets, *secrets_in({"password": password, **getattr(url, "query", {})}))
+    secrets = (*secrets, *secrets_in({"password": password, **getattr(url, "query", {})}))
     try:
         metadata.create_all(bind)
         if hasattr(bind, "commit"):
@@ -309,5 +309,5 @@ def _make_tables(code: Path, syncer: Any, metadata: Any, secrets: tuple[str, ...
 
         if hasattr(bind, "rollback"):
             bind.rollback()
-        message = f"the tables of {syncer.name} could not be made: {without_secrets(reason_of(error), known)}"
+        message = f"the tables of {syncer.name} could not be made: {without_secrets(reason_of(error), secrets)}"
         raise SyncerError(message) from None

@@ -64,26 +64,26 @@ def _unmet(requirement: Any, seen: set[str]) -> str:
     if requirement.marker is not None and not requirement.marker.evaluate():
         return ""
     try:
-        found = distribution(requirement.name)
+        installed = distribution(requirement.name)
     except PackageNotFoundError:
         return f"{requirement}: it is not installed"
     try:
-        if not requirement.specifier.contains(Version(found.version), prereleases=True):
-            return f"{requirement}: it is {found.version} that is installed"
+        if not requirement.specifier.contains(Version(installed.version), prereleases=True):
+            return f"{requirement}: it is {installed.version} that is installed"
     except InvalidVersion:
-        return f"{requirement}: what is installed calls itself {found.version!r}, which is no version"
-    offered = {_canonical(extra) for extra in found.metadata.get_all("Provides-Extra") or ()}
+        return f"{requirement}: what is installed calls itself {installed.version!r}, which is no version"
+    offered = {_canonical(extra) for extra in installed.metadata.get_all("Provides-Extra") or ()}
     for extra in sorted(requirement.extras):
         if _canonical(extra) not in offered:
-            return f"{requirement}: {requirement.name} {found.version} has no extra {extra!r}"
-        for text in found.requires or ():
+            return f"{requirement}: {requirement.name} {installed.version} has no extra {extra!r}"
+        for text in installed.requires or ():
             part = Requirement(text)
             marker = part.marker
             if marker is None or marker.evaluate({"extra": ""}) or not marker.evaluate({"extra": extra}):
                 continue  # it has nothing to do with the extra
-            if f"{found.name}: {text}" in seen:  # an extra may name itself
+            if f"{installed.name}: {text}" in seen:  # an extra may name itself
                 continue
-            seen.add(f"{found.name}: {text}")
+            seen.add(f"{installed.name}: {text}")
             part.marker = None
             if reason := _unmet(part, seen):
                 return f"{requirement} needs {reason}"
@@ -169,12 +169,12 @@ def read_manifest(folder: Path) -> Manifest:
             raise refused(path, f"there is no key {key!r}: did you mean {near[0]!r}?")
     name = _text(path, content, "name")
     if not _NAME.fullmatch(name):
-        raise refused(path, f"the name {name!r} is no plain name: write letters, digits, - and _, and no path")
+        raise refused(path, f"the name {name!r} is not a plain name: write letters, digits, - and _, and no path")
     syncer_class = _text(path, content, "syncer_class")
     if not syncer_class.isidentifier() or keyword.iskeyword(syncer_class):
         raise refused(
             path,
-            f"the syncer_class {syncer_class!r} is no name of a class: write that of one in {CODE}, without a path",
+            f"the syncer_class {syncer_class!r} is not the name of a class: write that of one in {CODE}, no path",
         )
     manifest = Manifest(folder, name, syncer_class, _requirements(path, content.get("requirements")))
     inside(folder, CODE)
