@@ -106,7 +106,7 @@ class ChangeSequence(Streamed[Change]):
         streamed: Whether the actions may be others when they are gone through again.
     """
 
-    __slots__ = ("_actions", "_all", "_making", "_seen", "_streamed")
+    __slots__ = ("_actions", "_all", "_factory", "_seen", "_streamed")
 
     def __init__(self, actions: Sequence[Action], factory: ChangeFactory, *, streamed: bool) -> None:
         super().__init__(self._changes, None if streamed else len(actions))
