@@ -1,4 +1,4 @@
-"""Level 4: one thing, an idnumber and its attributes."""
+"""Level 4: an object, which has an idnumber and attributes."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ def _aliased(counting: Any, name: str) -> Any:
 
 
 class Object(metaclass=ObjectType):
-    """One thing: an idnumber and attributes. Subclass it to say what it is.
+    """An object with an idnumber and attributes. Subclass it for each kind.
 
     With annotated fields the class is **closed**: it has slots, takes its declared columns only, and converts what an
     importer yields to the declared types. Without any it is **open** and takes whatever columns come. Public fields
@@ -140,9 +140,9 @@ class Object(metaclass=ObjectType):
         def __getattr__(self, name: str) -> Any: ...
 
     def __new__(cls, *_: Any, **__: Any) -> Self:
-        """Make an object; of `Object` itself an open one, since it declares nothing."""
+        """Create an object; of `Object` itself an open one, since it declares no fields."""
         created: Any = object.__new__(_Open if cls is Object else cls)
-        return created  # type: ignore[no-any-return]  # `_Open` is Object, as far as anyone can see
+        return created  # type: ignore[no-any-return]  # to type checkers, `_Open` is Object
 
     def __init__(self, **attributes: Any) -> None:
         missing = [name for name in self._identifiers if name not in attributes]
@@ -158,7 +158,7 @@ class Object(metaclass=ObjectType):
         return f"{type(self).__name__}({', '.join(f'{name}={_display(self, name)}' for name in names)})"
 
     def __outline__(self) -> Outline:
-        """Describe the object: a row an attribute, those that are not synced last."""
+        """Describe the object: one row an attribute, first those that are synced."""
         names = [*self._identifiers, *attributes_of(self)]
         carried = sorted(name for name in _stored(self) if name not in names)
         return Outline(
@@ -206,14 +206,14 @@ class Object(metaclass=ObjectType):
 
 
 class _Open(Object, open_class=True):
-    """What `Object` itself gives: an object without a class of its own."""
+    """The class of objects created by `Object` itself."""
 
 
 _Open.__name__ = _Open.__qualname__ = "Object"
 
 
 class _Identity:
-    """Gives the idnumber of a class with other ``_identifiers``; an idnumber of the object's own goes first."""
+    """Computes the idnumber of objects with other ``_identifiers``."""
 
     def __get__(self, instance: Object | None, owner: type[Object]) -> Any:
         if instance is None:
@@ -262,7 +262,7 @@ def _narrowed(cls: type[Object], names: list[str]) -> tuple[str, ...]:
 
 
 def attributes_of(item: Object) -> tuple[str, ...]:
-    """Return the names of the attributes of one object that are synced, as its repr shows them."""
+    """Return the names of the synced attributes of one object, in the order of its repr."""
     cls = type(item)
     if cls._attributes is not None:
         return tuple(cls._attributes)
@@ -271,7 +271,7 @@ def attributes_of(item: Object) -> tuple[str, ...]:
 
 
 def synced(cls: type[Object], columns: set[str]) -> tuple[str, ...]:
-    """Return the names of the attributes that are synced, sorted, given the columns of an open class."""
+    """Return the names of the synced attributes of a class, sorted, given the columns of an open one."""
     declared = [attribute.name for attribute in getattr(cls, "__attrs_attrs__", ())]
     return _narrowed(cls, [*declared, *columns, *_properties(cls)])
 
@@ -342,7 +342,7 @@ def _schema(cls: type[Object]) -> Schema:
 
 
 def _own_init(cls: Any) -> bool:
-    """Say whether somebody wrote an ``__init__``: those that attrs makes stand in a file of no name."""
+    """Say whether the class defines ``__init__`` in source code, rather than by attrs."""
     return not cls.__init__.__code__.co_filename.startswith("<attrs generated")
 
 

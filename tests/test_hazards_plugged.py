@@ -191,7 +191,7 @@ DUMP = "    def dump(self, identifier, *, data): ...\n"
             DUMP + "    def load(self, identifier, schema): ...\n",
             "missing a required (keyword-only )?argument: 'schema'",
         ),
-        (DUMP + "    async def load(self, identifier): ...\n", "async load, which nobody would await"),
+        (DUMP + "    async def load(self, identifier): ...\n", "async load, which is never awaited"),
         (DUMP + "    async def load(self, identifier):\n        yield 1\n", "async load"),
     ],
 )

@@ -1,4 +1,4 @@
-"""Carries out a diff on the executors of a Spark session, where a template's methods are slow rather than the diff."""
+"""Templates whose methods are called on Spark's executors, for methods that are slow."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from datastoresync.diffing.diff import Diff, template_of
 from datastoresync.errors import DeclarationError, MissingDependencyError
 
 _TASKS_A_CORE = 4
-"""Tasks that one Spark job has for each core: what is under way at a time, and what Ctrl-C may leave unknown."""
+"""Tasks a core in one Spark job: those that run at a time, and whose results Ctrl-C may leave unknown."""
 _UNKNOWN = "it may be done all the same"
 
 Task = list[Step]
@@ -40,8 +40,8 @@ class OnExecutors:
 
     Spark runs a task again that was lost, so **an action may be carried out more than once**: methods must stand that.
 
-    Executors need this library, the template's module and that of the objects. A class or an import string is made to a
-    template once a task, an instance is sent as it is. An action's objects have no branch there, and are plain
+    Executors need this library, the template's module and that of the objects. A class or an import string is
+    instantiated once a task; an instance is sent as it is. An action's objects have no branch there, and are plain
     namespaces if their class is `Object` itself; what a method returns as ``created`` stays there.
 
     Args:
@@ -68,10 +68,10 @@ class OnExecutors:
         ``on_error="stop"`` ends each task with its first failure, and the run after the tasks that are under way.
 
         Raises:
-            SafeguardError: if it would do more than the limits allow; nothing was sent.
-            TemplateError: if the template is none.
-            DeclarationError: if there is no session, or no template whose methods could be called elsewhere.
-            SyncInterrupted: on Ctrl-C, with the report of what was done, as far as it is known.
+            SafeguardError: if the diff exceeds the limits; nothing was sent.
+            TemplateError: if the template has no ``apply``.
+            DeclarationError: if there is no session, or the template is no `Template`.
+            SyncInterrupted: on Ctrl-C; it carries the report, with the results that are known.
         """
         template = template_of(self.template)
         if not isinstance(template, Template):
@@ -105,14 +105,14 @@ class OnExecutors:
 
 
 class _SparkRun(ApplyRun):
-    """One apply, most of whose steps are called elsewhere."""
+    """One apply, most of whose steps are called on executors."""
 
     def called(self, step: Step) -> list[Result]:
-        """Call a step here; whatever its method raises is a result."""
+        """Call a step here; an exception of its method becomes a result."""
         return self._called(step)
 
     def send(self, steps: Iterable[Step], how: OnExecutors, context: Any, *, stop: bool) -> None:
-        """Carry steps out, stage by stage, and a wave of tasks after the other; on after an end only to note them."""
+        """Execute the steps stage by stage, in waves of tasks; after a stop, record the rest as pending."""
         ordered = _ordered_branches(self.diff)
         cores = 1 if context is None else context.defaultParallelism
         reason = ""
@@ -131,7 +131,7 @@ class _SparkRun(ApplyRun):
                     reason = "not come to after a failure"
 
     def _carry_out(self, wave: Sequence[Task], context: Any, template: Any, *, stop: bool) -> bool:
-        """Carry out one wave and note its results in the order of the plan; return whether anything failed."""
+        """Execute one wave and record its results in the order of the plan; return whether any failed."""
         if context is None:
             results = [result for task in wave for step in task for result in self._call(step)]
             self.note(results)
@@ -155,11 +155,11 @@ class _SparkRun(ApplyRun):
         return failed
 
     def _left(self, action: Action, step: Step) -> Result | None:
-        """Return the result of an action that is not to be tried; None if it is."""
+        """Return the result of an action that is blocked; None if it is not."""
         return None if self.dependents is None else self.dependents.left(action, step.method)
 
     def _sent(self, tasks: Sequence[Task], context: Any, template: Any, *, stop: bool) -> Iterator[list[Result]]:
-        """Let executors call steps, a list of them a task; yield the results of each."""
+        """Send tasks of steps to executors; yield the results of each step."""
         if not tasks:
             return
         serializer = import_module("pyspark.serializers").CloudPickleSerializer()
@@ -175,7 +175,7 @@ class _SparkRun(ApplyRun):
         except KeyboardInterrupt:
             self.interrupted = True
             reason = f"interrupted: {_UNKNOWN}"
-        except Exception as error:  # noqa: BLE001 - whatever ends a job is the failure of its actions, not the run's
+        except Exception as error:  # noqa: BLE001 - an exception of the job fails its actions, not the run
             reason = f"the Spark job broke off ({type(error).__name__}): {_UNKNOWN}"
         for index, task in enumerate(tasks):
             for number, step in enumerate(task):
@@ -196,13 +196,13 @@ def _ordered_branches(diff: Diff) -> set[str]:
 
 
 def _stage(step: Step) -> tuple[str, str, bool]:
-    """Return what may be done at a time: one phase of one branch. What follows from something else comes for itself."""
+    """Return the stage of a step: phase, branch, and whether its objects are deleted along with an ancestor."""
     verb = step.actions[0].verb
     return verb if verb in ("new", "old") else "update", step.actions[0].branch, step.follows is not None
 
 
 def _tasks(steps: Iterable[Step], size: int) -> Iterator[Task]:
-    """Part steps into tasks; those of one object that are not in batches stay together."""
+    """Yield tasks of steps; steps of one object stay together, unless in batches."""
     task: Task = []
     count = 0
     for _, group in groupby(steps, key=lambda step: id(step) if step.batch else step.actions[0].idnumber):
@@ -217,7 +217,7 @@ def _tasks(steps: Iterable[Step], size: int) -> Iterator[Task]:
 
 
 def _detached(action: Action) -> Action:
-    """Return an action without what its objects know of the driver."""
+    """Return an action whose objects have no reference to their branch."""
     return attrs.evolve(action, source=_alone(action.source), dest=_alone(action.dest))
 
 
@@ -232,7 +232,7 @@ def _alone(item: Any) -> Any:
 
 
 class _Bare:
-    """Stands for an object of an open class on its way; it arrives as one, without its branch."""
+    """Pickles as an object of an open class, without its branch."""
 
     def __init__(self, cls: type, attributes: Mapping[str, Any]) -> None:
         self.parts = (cls, attributes)
@@ -248,7 +248,7 @@ def _arrived(cls: type, attributes: Mapping[str, Any]) -> Any:
 
 
 def _carried_out(given: bytes, packed: bytes) -> list[list[tuple[str, str, bool]]]:
-    """Call the steps of one task, on an executor; return what became of each action."""
+    """Call the steps of one task, on an executor; return the results of each step."""
     serializer = import_module("pyspark.serializers").CloudPickleSerializer()
     template, stop = serializer.loads(given)
     template = template_of(template)

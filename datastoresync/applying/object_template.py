@@ -1,4 +1,4 @@
-"""Applying through the ``create``, ``update`` and ``delete`` of the objects themselves."""
+"""The template that calls ``create``, ``update``, ``delete`` and ``move`` of the objects themselves."""
 
 from __future__ import annotations
 
@@ -19,27 +19,27 @@ from datastoresync.diffing.streaming import Streamed
 
 @attrs.frozen(eq=False)
 class ObjectMethods:
-    """The class of a branch's objects, whose methods are called.
+    """The class of a branch's objects, whose methods carry out changes.
 
     Args:
         cls: The class.
-        identifiers: The attributes that the idnumber is made of.
+        identifiers: The attributes that make up the idnumber.
     """
 
     cls: Any
     identifiers: tuple[str, ...]
 
     def has(self, name: str) -> bool:
-        """Say whether the class has such a method."""
+        """Say whether the class has a method of this name."""
         return callable(getattr(self.cls, name, None))
 
 
 class ObjectTemplate(Template):
     """Applies a diff through the methods of the destination's objects, one call an object.
 
-    - ``create(cls, tree, ids, attrs)``, a class method: makes the object in the system. It may return an object of
-      the class, which the tree then holds; otherwise the tree makes one itself.
-    - ``update(self, attrs)``: ``attrs`` has the attributes that change; of a membership, all that it is to have.
+    - ``create(cls, tree, ids, attrs)``, a class method: creates the object in the system. It may return an object of
+      the class, which the tree then holds; otherwise the tree creates one itself.
+    - ``update(self, attrs)``: ``attrs`` has the attributes that change; of a membership, all its new members.
     - ``delete(self)``.
     - ``move(self, parent)``: the object goes below another parent, or below none.
 
@@ -56,7 +56,7 @@ class ObjectTemplate(Template):
         self.tree = tree
         self.classes = classes
 
-    # What a subclass may translate.
+    # Hooks for subclasses.
 
     def call_create(self, cls: Any, ids: dict[str, Any], attributes: dict[str, Any]) -> Any:
         """Create an object."""
@@ -71,11 +71,11 @@ class ObjectTemplate(Template):
         return item.delete()
 
     def call_move(self, item: Any, parent: Any) -> Any:
-        """Put an object below another parent, or below none."""
+        """Move an object below another parent, or below none."""
         return item.move(parent)
 
     def outcome(self, verb: str, cls: Any, returned: Any) -> Result:
-        """Return what a method's return value means."""
+        """Return the result for the return value of a method."""
         if isinstance(returned, Result):
             return returned
         if verb == "create" and isinstance(returned, cls):
@@ -83,7 +83,7 @@ class ObjectTemplate(Template):
         return succeeded()
 
     def plan(self, diff: Diff) -> Plan:
-        """Return a call for each object: all that changes of it at once, its children's going aside."""
+        """Return one call an object, with all its changes; moves of children are calls of the child."""
         alone, following = split_followers(ordered(diff), diff)
 
         def steps() -> Iterator[Step]:
@@ -129,7 +129,7 @@ class ObjectTemplate(Template):
 
 
 def _groups(actions: Sequence[Action], diff: Diff) -> Iterator[list[Action]]:
-    """Yield the actions object by object; both halves of a move come together, where the first of them stood."""
+    """Yield the actions object by object; the two actions of a move together, in the place of the first."""
     moves: dict[tuple[str, Any], list[Action]] = {}
     for action in actions if diff.nested else ():
         moved = _moved_child(action, diff)

@@ -1,4 +1,4 @@
-"""The plan of an apply: which methods are called, in which order, and what depends on what failed."""
+"""The plan of an apply: the methods to call, in order, and the actions that depend on others."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ from datastoresync.diffing.streaming import Streamed
 
 
 class DependencyTracker:
-    """Hears every result of one run, and says which actions can no longer be done.
+    """Tracks the results of one run, and which actions they block.
 
-    What is below an object that could not be created is not created either, and an object stays if something below it
-    could not be deleted.
+    Objects below one that could not be created are not created either, and an object is kept if one below it could not
+    be deleted.
     """
 
     def __init__(self, diff: Diff) -> None:
@@ -35,7 +35,7 @@ class DependencyTracker:
         self._stuck: dict[ObjectKey, str] = {}
 
     def note(self, result: Result) -> None:
-        """Hear a result."""
+        """Record a result."""
         action = result.action
         if action is None or result.status in ("succeeded", "unhandled"):
             return
@@ -48,7 +48,7 @@ class DependencyTracker:
             self._closed[object_key] = {"new": "created", "old": "deleted"}.get(action.verb, "updated")
 
     def left(self, action: Action, method: str) -> Result | None:
-        """Return the result of an action that is not to be tried; None if it is."""
+        """Return the result of an action that is blocked; None if it is not."""
         if not (self._missing or self._closed or self._kept):
             return None
         object_key = (action.branch, action.idnumber)
@@ -57,7 +57,7 @@ class DependencyTracker:
         if action.verb == "old":
             reason = self._kept.get(object_key, "") or self._above(self._right, object_key, (self._closed,))
         else:
-            # Below something that did not move, an object might come to be below itself.
+            # Below an object that did not move, this one might come to be below itself.
             stuck = () if child is None else (self._stuck,)
             reason = self._above(self._left, child or object_key, (*stuck, self._missing, self._closed))
         if not reason:
@@ -68,15 +68,14 @@ class DependencyTracker:
         return Result("skipped", reason, action, method)
 
     def _above(self, hierarchy: Hierarchy, object_key: ObjectKey, closed: Sequence[Mapping[ObjectKey, str]]) -> str:
-        """Return why something above a place keeps it from being done, or nothing."""
-        found = (
-            (parent, some[parent]) for parent in hierarchy.ancestors(*object_key) for some in closed if parent in some
-        )
-        parent, what = next(found, (None, ""))
-        return "" if parent is None else f"its parent {_display_name(parent)} could not be {what}"
+        """Return why an ancestor blocks an action, or ``""``."""
+        ancestors = hierarchy.ancestors(*object_key)
+        found = ((parent, verbs[parent]) for parent in ancestors for verbs in closed if parent in verbs)
+        parent, verb = next(found, (None, ""))
+        return "" if parent is None else f"its parent {_display_name(parent)} could not be {verb}"
 
     def _child(self, action: Action) -> ObjectKey | None:
-        """Return the child that an action puts below another parent, or takes from one."""
+        """Return the child that an action adds to a parent, or removes from one."""
         if action.verb not in ("add", "remove"):
             return None
         branches = (hierarchy.child_branch(action.branch, action.attr) for hierarchy in (self._left, self._right))
@@ -84,7 +83,7 @@ class DependencyTracker:
         return None if branch is None else (branch, action.value)
 
     def _keep_parent(self, action: Action) -> None:
-        """Remember that what is above something that stays, or could not be taken away, must stay too."""
+        """Record that the ancestors of an object that could not be deleted or moved must be kept."""
         object_key = (action.branch, action.idnumber)
         child = self._child(action)
         if child is not None:
@@ -104,7 +103,7 @@ def _display_name(object_key: ObjectKey) -> str:
 
 
 def deleted_with_parent(diff: Diff) -> dict[ObjectKey, ObjectKey]:
-    """Return what needs no deletion of its own, each with the object above it whose deletion takes it along."""
+    """Return the objects that are deleted along with an ancestor, each with that ancestor."""
     hierarchy, exclusion = diff.hierarchies[1], diff.exclusion
     if not hierarchy or exclusion is None or not exclusion.flagged:
         return {}
@@ -121,14 +120,14 @@ def deleted_with_parent(diff: Diff) -> dict[ObjectKey, ObjectKey]:
 
 @attrs.frozen(eq=False)
 class Step:
-    """One call: a method and the actions it takes.
+    """One call of a method with its actions.
 
     Args:
-        method: Its name; where there is none, the first that was looked up.
+        method: The name of the method; of a missing one, the most specific name.
         call: The bound method, or None.
-        actions: One, or several where the method takes a batch.
+        actions: One action, or several where the method takes a batch.
         batch: Whether the method takes a list of actions.
-        follows: What is above it, as branch and idnumber, and takes it along when deleted; nothing is called then.
+        follows: The branch and idnumber of the ancestor along with which the object is deleted, without a call.
     """
 
     method: str
@@ -143,8 +142,8 @@ class Plan:
     """The steps that apply a diff.
 
     Args:
-        diff: What is applied.
-        steps: What is called, in order. Those of a streamed diff are made anew each time they are gone through.
+        diff: The diff that is applied.
+        steps: The calls, in order. Those of a streamed diff are computed again by each iteration.
     """
 
     diff: Diff
@@ -152,14 +151,14 @@ class Plan:
 
     @property
     def actions(self) -> Sequence[Action]:
-        """What will be done, in order: members are united into updates where a template has only those."""
+        """The actions in order; changes of members are united into updates where a template has only those."""
         steps = self.steps
         actions = Streamed(lambda: (action for step in steps for action in step.actions))
         return actions if self.diff.streamed else tuple(actions)
 
     @property
     def unhandled(self) -> Counter[str]:
-        """The methods that are missing, with the number of actions each would take."""
+        """The missing methods, with the number of actions that each would take."""
         found: Counter[str] = Counter()
         for step in self.steps:
             if step.call is None and step.follows is None:
@@ -196,7 +195,7 @@ class Plan:
 
 
 def _batches(actions: Iterable[Action], size: int, diff: Diff) -> Iterator[list[Action]]:
-    """Part actions into batches; what is above another one never shares a batch with it, since it may fail."""
+    """Yield batches of actions; parent and child are never in one batch, since the first may fail."""
     related: set[Any] = set()
     batch: list[Action] = []
     for action in actions:
@@ -213,7 +212,7 @@ def _batches(actions: Iterable[Action], size: int, diff: Diff) -> Iterator[list[
 
 
 def by_object(actions: Iterable[Action], united: Callable[[Sequence[Action]], Iterable[Action]]) -> Iterator[Action]:
-    """Yield what a function makes of the actions of each object that adds or removes members, and all others."""
+    """Yield the actions, those of each object that changes members united by a function."""
     for _, group in groupby(actions, key=attrgetter("branch", "idnumber")):
         object_actions = list(group)
         changes = len(object_actions) > 1 or object_actions[0].verb in ("add", "remove")
@@ -221,7 +220,7 @@ def by_object(actions: Iterable[Action], united: Callable[[Sequence[Action]], It
 
 
 def split_followers(actions: Sequence[Action], diff: Diff) -> tuple[Sequence[Action], list[Step]]:
-    """Part the actions that somebody is called for from those that follow from another one; these come last."""
+    """Return the actions to call methods for, and the steps of objects that are deleted along with an ancestor."""
     parents = deleted_with_parent(diff)
     if not parents:
         return actions, []
@@ -251,7 +250,7 @@ def method_names(action: Action) -> list[str]:
 def _united(
     actions: Sequence[Action], diff: Diff, look_up: Callable[[Action], tuple[str, Callable[[Any], Any] | None]]
 ) -> Iterator[Action]:
-    """Unite the members of an attribute into one update, where no method takes them one by one.
+    """Unite the changes of an attribute's members into one update, where no method takes them one by one.
 
     In a streamed diff these stand together, object by object.
     """
@@ -303,7 +302,7 @@ def member_changes(actions: Iterable[Action]) -> dict[tuple[str, Any, str], list
 
 
 def membership_update(branch_diff: BranchDiff, members: Sequence[Action]) -> Action:
-    """Return the update of a membership that changes these members of it, and no others."""
+    """Return the update of a membership that makes these changes of members, and no others."""
     first = members[0]
     source, dest = first.source, first.dest
     value = None if source is None else branch_diff.left.read(first.idnumber, source, first.attr)
@@ -326,7 +325,7 @@ def _changed(members: list[Any], changes: Sequence[Action]) -> list[Any]:
 
 
 def ordered(diff: Diff) -> Sequence[Action]:
-    """Return the actions so that, within a branch that refers to itself, what is referred to is created first.
+    """Return the actions so that objects of a branch that refers to itself are created after those they refer to.
 
     Deletions go the other way round. A circle is broken where it closes. A streamed diff has no such branch, and keeps
     its order.

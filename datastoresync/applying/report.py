@@ -14,13 +14,13 @@ from datastoresync.printing.show import Printable
 from datastoresync.printing.text import counted, text
 
 KEPT = 1_000
-"""Results of each kind that are kept of a streamed run, of the kinds that nobody has to look at one by one."""
+"""The most results of each status that a streamed run keeps, of statuses that need no attention."""
 
 _ATTENTION = ("failed", "conflict", "skipped")
 
 
 class Tally:
-    """Counts results as they come, and keeps them: all of them, or those of a streamed run that a `Report` is to have.
+    """Counts and keeps results: all of them, or of a streamed run those that a `Report` keeps.
 
     Args:
         streamed: Whether there may be too many for the memory.
@@ -33,7 +33,7 @@ class Tally:
         self.unhandled: Counter[str] = Counter()
 
     def add(self, result: Result) -> None:
-        """Count a result, and keep it if it is to be."""
+        """Count a result; keep it, unless it is one of many of a streamed run."""
         if self.streamed:
             status = result.status
             self.counts[status] += 1
@@ -46,19 +46,19 @@ class Tally:
 
 @attrs.frozen(eq=False, repr=False)
 class Report(Printable):
-    """What an apply did: one result for every action that was planned.
+    """The results of an apply: one for each planned action.
 
     Of a streamed run, whose actions may be too many for the memory, the counts are of all results, and ``results`` has
     those that failed, conflicted or were skipped, and the first thousand of each other status. Then `complete` is
     false, unless that was all.
 
     Args:
-        results: In the order of the plan; they never change, and may be made only when somebody looks at one.
+        results: The results, in the order of the plan; they may be built on first access.
         seconds: How long it took.
         mock: Whether nothing was called.
         interrupted: Whether Ctrl-C ended it.
-        warnings: What a reporter raised; it changes nothing about the results.
-        tally: Of a streamed run, what was counted.
+        warnings: Exceptions of reporters, and actions that are done but not in memory.
+        tally: The counts of a streamed run.
     """
 
     results: Sequence[Result]
@@ -70,7 +70,7 @@ class Report(Printable):
 
     @property
     def complete(self) -> bool:
-        """Whether all results are there, rather than those of a streamed run that it keeps."""
+        """Whether ``results`` has all results, rather than those that a streamed run keeps."""
         return self.planned == len(self.results)
 
     @property
@@ -81,7 +81,7 @@ class Report(Printable):
 
     @property
     def planned(self) -> int:
-        """How many actions there were to do."""
+        """The number of planned actions."""
         return len(self.results) if self.tally is None else self.tally.counts.total()
 
     @property
@@ -106,7 +106,7 @@ class Report(Printable):
 
     @property
     def unhandled(self) -> int:
-        """How many actions no method was there for."""
+        """How many actions had no method."""
         return self.counts["unhandled"]
 
     @property
@@ -125,14 +125,14 @@ class Report(Printable):
 
     @property
     def failures(self) -> tuple[Result, ...]:
-        """The results that need somebody's attention: failures and conflicts."""
+        """The results that need attention: failures and conflicts."""
         if not (self.failed or self.conflicts):
             return ()
         return tuple(result for result in self.results if result.status in ("failed", "conflict"))
 
     @property
     def deleted(self) -> tuple[Any, ...]:
-        """The objects that were deleted, as the destination had them; those whose results are there."""
+        """The objects that were deleted, as the destination had them; of a streamed run, those it keeps."""
         done = (result.action for result in self.results if result.status == "succeeded" and not self.mock)
         return tuple(action.dest for action in done if action is not None and action.verb == "old")
 

@@ -20,15 +20,15 @@ STATUSES: tuple[Status, ...] = ("succeeded", "failed", "skipped", "conflict", "u
 
 @attrs.frozen(eq=False)
 class Result:
-    """What became of one action.
+    """The result of one action.
 
     Args:
         status: See `STATUSES`.
         reason: Why, for everything but success.
-        action: Whose result it is; filled in when a method returns a result without one.
+        action: The action; filled in if a method returns a result without one.
         method: The method that was called, or would have been.
         error: The exception, if one was raised.
-        skip_children: Whether what is below the object is to be left alone after a failure, whatever the verb.
+        skip_children: Whether a failure, of any verb, blocks the actions of objects below this one.
         created: The object that a creation returned, if any; the destination then holds it as it is.
     """
 
@@ -42,7 +42,7 @@ class Result:
 
     @property
     def message(self) -> str:
-        """The action's message and what became of it, on one line."""
+        """Status, message of the action, and reason, on one line."""
         what = self.action.message if self.action is not None else self.method
         return f"{self.status}: {what}{': ' if self.reason else ''}{self.reason}"
 
@@ -89,40 +89,40 @@ def reason_of(error: BaseException) -> str:
     return f"{type(original).__name__}: {hidden}" if hidden else type(original).__name__
 
 
-_SHOWN = 10
+_REPR_LIMIT = 10
 
 
 class Results(Sequence[Result]):
-    """Results that nobody may ever look at: they are made together, once somebody does.
+    """Results that are built all at once, on first access.
 
-    In all other ways it is like the tuple of them: equal to it, and added to it. A slice is a tuple.
+    They compare and add like the tuple of them; a slice is a tuple.
 
     Args:
-        counts: How many there are of each status.
-        make: Yields them, in order.
+        counts: The number of results of each status.
+        make: Yields the results, in order.
 
     >>> results = Results({"succeeded": 2}, lambda: [Result("succeeded"), Result("succeeded")])
     >>> len(results), results[-1]
     (2, Result(status='succeeded', reason='', action=None, method=''))
     """
 
-    __slots__ = ("_counts", "_made", "_make")
+    __slots__ = ("_counts", "_make", "_results")
 
     def __init__(self, counts: Mapping[Status, int], make: Callable[[], Iterable[Result]]) -> None:
         self._counts: Counter[str] = Counter(counts)
         self._make = make
-        self._made: tuple[Result, ...] | None = None
+        self._results: tuple[Result, ...] | None = None
 
     @property
     def counts(self) -> Counter[str]:
-        """How many there are of each status."""
+        """The number of results of each status."""
         return Counter(self._counts)
 
     def _all(self) -> tuple[Result, ...]:
-        if self._made is None:
-            self._made = tuple(self._make())
-            self._make = tuple  # what it held is needed no more
-        return self._made
+        if self._results is None:
+            self._results = tuple(self._make())
+            self._make = tuple  # releases the references it holds
+        return self._results
 
     def __len__(self) -> int:
         return self._counts.total()
@@ -147,11 +147,11 @@ class Results(Sequence[Result]):
         return hash(self._all())
 
     def __repr__(self) -> str:
-        if len(self) <= _SHOWN:
+        if len(self) <= _REPR_LIMIT:
             return repr(self._all())
         return f"<Results: {', '.join(f'{status}={count}' for status, count in self._counts.items())}>"
 
 
 def statuses_of(results: Sequence[Result]) -> Counter[str]:
-    """Return how many results there are of each status."""
+    """Return the number of results of each status."""
     return results.counts if isinstance(results, Results) else Counter(result.status for result in results)

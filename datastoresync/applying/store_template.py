@@ -1,4 +1,4 @@
-"""Applying to the store that the destination was read from: in bulk, and in one transaction."""
+"""The template that writes to the destination's store: all changes at once, in one transaction."""
 
 from __future__ import annotations
 
@@ -50,13 +50,12 @@ _CHANGED_SINCE = (
 
 @attrs.frozen(eq=False)
 class StoredBranch:
-    """How the objects of a branch are kept in a store.
+    """The table of a branch in a store, and how its values are converted.
 
     Args:
-        table: Where they are.
-        identifiers: The attributes that the key is made of.
-        convert: Converts a raw value of an attribute as an import would. Its ``column``, if it has one, does so for
-            many values.
+        table: The table.
+        identifiers: The attributes that make up the key.
+        convert: Converts a raw value of an attribute as an import would; its ``column``, if any, converts many.
     """
 
     table: Table
@@ -65,27 +64,27 @@ class StoredBranch:
 
 
 class StoredValueEquality:
-    """Compares what a store holds with what was expected of it, by the definition of a difference.
+    """Compares raw values in a store with expected ones, as a diff would.
 
     Args:
-        stored: How each branch is kept, by its name.
+        stored: The tables of the branches, by branch.
     """
 
     def __init__(self, stored: Mapping[str, StoredBranch]) -> None:
         self._convert = {id(one.table): one.convert for one in stored.values()}
 
     def __call__(self, change: Change, attribute: str, raw: Any, expected: Any) -> bool:
-        """Say whether a raw value is what was expected of an attribute."""
+        """Say whether the raw value of an attribute equals the expected one."""
         try:
             found = self._convert[id(change.table)](attribute, raw)
         except (ValueError, TypeError):
-            return False  # what cannot be converted is not what was imported
+            return False  # a value that cannot be converted was never imported
         if found is None and is_membership(expected):
             found = type(expected)()
         return equal(found, expected)
 
     def same_column(self, change: Change, attribute: str, raws: Sequence[Any], expected: Sequence[Any]) -> bool:
-        """Say whether all these raw values are what was expected of an attribute, in the table of this change."""
+        """Say whether all raw values of an attribute equal the expected ones, in the table of this change."""
         convert = self._convert[id(change.table)]
         column: Callable[[str, Sequence[Any]], Iterable[Any]] | None = getattr(convert, "column", None)
         try:
@@ -96,14 +95,14 @@ class StoredValueEquality:
 
 
 class ChangeSequence(Streamed[Change]):
-    """The changes of a diff, each made when somebody comes to it; many of a kind are made column by column.
+    """The changes of a diff, built on iteration; many of one kind are built column by column.
 
-    Those of a streamed diff are in bounded memory. Only who asks for one by its index has them all made.
+    Those of a streamed diff take bounded memory; an index builds them all.
 
     Args:
         actions: The actions.
-        making: Makes changes of them.
-        streamed: Whether the actions may be others when they are gone through again.
+        factory: Builds changes from them.
+        streamed: Whether another iteration may yield other actions.
     """
 
     __slots__ = ("_actions", "_all", "_factory", "_seen", "_streamed")
@@ -137,9 +136,9 @@ class ChangeSequence(Streamed[Change]):
         return segmented(self._actions_to_take(), self._factory, size, fewest)
 
     def again(self, warnings: list[str]) -> Iterator[Action | None]:
-        """Yield the action of each change once more; None from where it is another one by now, with a warning.
+        """Yield the action of each change again; None, with a warning, from the first that differs.
 
-        The destination may be what is compared, and not hold any more what it did before it was changed.
+        A diff of rows in the store itself may differ once the store is changed.
         """
         index = 0
         for mark, action in zip(self._seen, self._actions, strict=False):
@@ -157,11 +156,11 @@ def _mark(action: Action) -> int:
 
 
 class ChangeFactory:
-    """Makes changes of the actions of a diff.
+    """Builds changes from the actions of a diff.
 
     Args:
         diff: The diff.
-        stored: How each branch is kept, by its name.
+        stored: The tables of the branches, by branch.
     """
 
     def __init__(self, diff: Diff, stored: Mapping[str, StoredBranch]) -> None:
@@ -169,7 +168,7 @@ class ChangeFactory:
         self._sides = {one.name: one.both for one in diff.branch_diffs}
 
     def change(self, action: Action) -> Change:
-        """Make one change."""
+        """Build one change."""
         kept = self._stored[action.branch]
         values: dict[str, Any] = {}
         expected: dict[str, Any] = {}
@@ -190,23 +189,23 @@ class ChangeFactory:
 
     @property
     def kind(self) -> Callable[[Action], tuple[Any, ...]]:
-        """What gives the verb and the branch of an action."""
+        """The function that returns the verb and the branch of an action."""
         return attrgetter("verb", "branch")
 
     def is_batchable(self, action: Action) -> bool:
-        """Say whether it is of a whole object or attribute, in a table without tables of members."""
+        """Say whether an action changes an object or an attribute, in a table without tables of members."""
         return action.verb not in ("add", "remove") and not self._stored[action.branch].table.links
 
     def subject(self, action: Action) -> Any:
-        """Return the object that an action is of."""
+        """Return the branch and the idnumber of an action."""
         return action.branch, action.idnumber
 
     def changes(self, actions: Sequence[Action]) -> Sequence[Change]:
-        """Make a change of each action."""
+        """Build a change from each action."""
         return list(map(self.change, actions))
 
     def batch(self, actions: Sequence[Action]) -> ChangeBatch:
-        """Make columns of actions of one kind, in a pass in C for each."""
+        """Build columns from actions of one kind, with one pass in C a column."""
         verb, branch = actions[0].verb, actions[0].branch
         kept, sides = self._stored[branch], self._sides[branch]
         keys = [action.idnumber for action in actions]
@@ -227,7 +226,7 @@ def _columns(side: Side, keys: Sequence[Any], items: Sequence[Any]) -> dict[str,
 
 
 def _updates(actions: Sequence[Action]) -> tuple[dict[str, Column], dict[str, Column]]:
-    """Return what updates write, and what they expect, by attribute."""
+    """Return the columns that updates write, and those that they expect, by attribute."""
     attributes = [action.attr for action in actions]
     values: dict[str, Column] = {}
     expected: dict[str, Column] = {}
@@ -254,16 +253,16 @@ _MEMBERS = frozenset({"add", "remove"})
 
 
 class StoreTemplate:
-    """Applies changes to a syncer that can change single records, parents first, all or none of them.
+    """Applies changes to a syncer with ``apply_changes``: parents first, and all of them or none.
 
-    What was changed in the store since it was imported is a conflict: that object is left as it is now, and the rest
-    goes on. If a statement fails, everything is rolled back. The actions of a streamed diff are gone through twice: for
-    the changes, and for what became of them.
+    An object that was changed in the store since the import is a conflict: it is left as it is, and the others are
+    written. If a statement fails, everything is rolled back. The actions of a streamed diff are iterated twice: for
+    the changes, and for their results.
 
     Args:
-        syncer: Has ``apply_changes``.
-        stored: How each branch is kept, by its name.
-        reporters: Who is to hear of it.
+        syncer: The store.
+        stored: The tables of the branches, by branch.
+        reporters: Reporters of every run.
     """
 
     def __init__(
@@ -277,9 +276,9 @@ class StoreTemplate:
         """Carry out a diff in one transaction; the keywords are those of `Template.apply`.
 
         Raises:
-            SafeguardError: if it would do more than the limits allow.
+            SafeguardError: if the diff exceeds the limits.
             LockedError: if another run is writing to the same tables.
-            SyncerError: if the store is not there, or lacks a table or a column.
+            SyncerError: if the store does not exist, or lacks a table or a column.
             SyncInterrupted: on Ctrl-C, with everything as it was; if it came too late for that, the report says so.
         """
         options = ApplyOptions(**keywords)
@@ -294,10 +293,10 @@ class StoreTemplate:
         run = ApplyRun(diff, [*self.reporters, *options.reporters], mock=options.mock)
         run.tell("start", Plan(diff, Streamed(lambda: chain(map(self._step, actions), following))))
         if run.unobserved:
-            self._at_once(run, actions)
+            self._write_together(run, actions)
         else:
             results = self._results(run, actions)
-            with run.interruptible():  # all is written by now; it is to be in memory too
+            with run.interruptible():  # all is written by now, so that memory must have it too
                 run.note(results)
         for step in following:
             run.note(run.followed(step))
@@ -307,7 +306,7 @@ class StoreTemplate:
         return Step(action.method, self.apply, (action,))
 
     def _results(self, run: ApplyRun, actions: Sequence[Action]) -> Iterator[Result]:
-        """Let the store have the changes; return what became of each action."""
+        """Write the changes; return the result of each action."""
         if run.mock or not actions:
             return (Result("succeeded", "mock", action, action.method) for action in actions)
         streamed = run.diff.streamed
@@ -319,8 +318,8 @@ class StoreTemplate:
             for one, outcome in zip(told, outcomes, strict=True)
         )
 
-    def _at_once(self, run: ApplyRun, actions: Sequence[Action]) -> None:
-        """Let the store have the changes; a result for each is made only if somebody asks for it."""
+    def _write_together(self, run: ApplyRun, actions: Sequence[Action]) -> None:
+        """Write the changes; their results are built only if the report is asked for them."""
         changes = ChangeSequence(actions, ChangeFactory(run.diff, self.stored), streamed=False)
         outcomes = self._outcomes(run, actions, changes) if actions else []
 
@@ -338,13 +337,13 @@ class StoreTemplate:
     def _outcomes(self, run: ApplyRun, actions: Sequence[Action], changes: Sequence[Change]) -> Sequence[Outcome]:
         try:
             outcomes = self.syncer.apply_changes(changes, same=self._same(actions, changes))
-            return outcomes if isinstance(outcomes, Outcomes) else list(outcomes)  # they may be looked at much later
+            # The report may be asked for them much later.
+            return outcomes if isinstance(outcomes, Outcomes) else list(outcomes)
         except KeyboardInterrupt as interrupt:
             run.interrupted = True
-            if outcomes := getattr(
-                interrupt, "outcomes", ()
-            ):  # it came with the commit, or after it: nothing can be undone
-                return list(outcomes)
+            outcomes = list(getattr(interrupt, "outcomes", ()))
+            if outcomes:  # the interrupt came with the commit, or after it: nothing can be undone
+                return outcomes
             return Outcomes(len(actions), Outcome("undone", "interrupted, and everything rolled back"))
 
     def _same(self, actions: Sequence[Action], changes: Sequence[Change]) -> Same:  # noqa: ARG002 - for subclasses

@@ -187,9 +187,9 @@ def _reparented(sides: Mapping[str, tuple[Side, Side]]) -> dict[str, set[Any]]:
         for child in (left.held_children | right.held_children) & sides.keys():
             differing = found.setdefault(child, set())
             for key in dict.fromkeys((*left.objects, *right.objects)):
-                mine, theirs = _members(left, child, key), _members(right, child, key)
-                if mine != theirs:
-                    differing |= set(mine).symmetric_difference(theirs)
+                members, old_members = _members(left, child, key), _members(right, child, key)
+                if members != old_members:
+                    differing |= set(members).symmetric_difference(old_members)
     return found
 
 

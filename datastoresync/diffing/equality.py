@@ -6,24 +6,23 @@ import datetime
 import decimal
 import enum
 import numbers
-import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
+
+from datastoresync.conversion.scalars import SCALARS
 
 _MEMBERSHIPS = (set, frozenset, list)
 
 _FAMILIES: tuple[tuple[type | tuple[type, ...], str], ...] = (
     (str, "str"),
     (numbers.Number, "number"),
-    ((bytes, bytearray, memoryview), "bytes"),
-    (datetime.date, "date"),
-    (datetime.time, "time"),
-    (datetime.timedelta, "timedelta"),
-    (uuid.UUID, "UUID"),
+    *((scalar.cls, scalar.family) for scalar in SCALARS.values()),
+    ((bytearray, memoryview), "bytes"),
     (_MEMBERSHIPS, "membership"),
     (tuple, "tuple"),
     (Mapping, "mapping"),
 )
+_SORTED_BY_VALUE = frozenset(scalar.family for scalar in SCALARS.values()) - {"number", "date", "datetime"}
 
 
 def is_membership(value: Any) -> bool:
@@ -67,7 +66,7 @@ def _is_nan(value: Any) -> bool:
 def sort_key(value: Any) -> tuple[str, Any, str]:
     """Return a key that sorts values of any types reproducibly, by value where they can be compared."""
     kind = type_family(value)
-    if kind in {"str", "bytes", "UUID", "time", "timedelta"} or type(value) is datetime.date:
+    if kind in _SORTED_BY_VALUE or type(value) is datetime.date:
         return (kind, value, "")
     if kind == "number" and not isinstance(value, complex) and not _is_nan(value):
         return (kind, value, type(value).__name__)

@@ -17,10 +17,10 @@ SiblingOrder = Callable[[str, Sequence["NestedDiff"]], Iterable["NestedDiff"]]
 
 
 class NestedDiff(Printable):
-    """One object that differs, or something below it does.
+    """An object that differs, or that is above one that does.
 
-    ``actions`` are its own; ``source`` and ``dest`` the objects, None where a side has none; ``children`` the nodes
-    below it, and ``parent`` the one above.
+    ``actions`` are its own; ``source`` and ``dest`` are the objects, None where a side has none; ``children`` and
+    ``parent`` are nested diffs.
     """
 
     __slots__ = ("actions", "branch", "children", "dest", "idnumber", "parent", "source")

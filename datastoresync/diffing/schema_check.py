@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import date, time, timedelta
-from decimal import Decimal
+from datetime import datetime
 from difflib import get_close_matches
 from itertools import islice
 from typing import Any
-from uuid import UUID
 
+from datastoresync.conversion.scalars import SCALARS
 from datastoresync.diffing.compare import Block, read_blocks
 from datastoresync.diffing.equality import comparable
 from datastoresync.diffing.side import Side
 from datastoresync.errors import DeclarationError, SchemaMismatchError
 
-_PLAIN = frozenset({str, int, bool, float, Decimal, bytes, date, time, timedelta, UUID})
+_PLAIN = frozenset({*SCALARS} - {datetime})
 """Types of which any two values are comparable."""
 _SAMPLES = 100
 """The most pairs of objects that are compared where no key is on both sides."""

@@ -12,24 +12,24 @@ from datastoresync.errors import SyncerError
 _LISTED = 20
 """Names in a message, at most."""
 _LONGEST = 255
-"""Bytes in the longest name of a file, on nearly every file system."""
+"""Bytes of the longest name of a file, on nearly every file system."""
 _DEVICES = frozenset(
     {"con", "prn", "aux", "nul", *(f"{kind}{digit}" for kind in ("com", "lpt") for digit in range(10))}
 )
-"""What Windows takes for a device, with any suffix; refused everywhere, so that folders can move."""
+"""Names of devices on Windows, with any suffix; refused everywhere, so that folders can move."""
 _REFUSED = frozenset('/\\<>:"|?*' if os.name == "nt" else "/\\")
 
 
 def check_file_name(identifier: str, file_name: str, store: str) -> None:
-    """Check that a table's name can be that of a file in a folder.
+    """Check that the name of a table can be that of a file in a folder.
 
     Args:
-        identifier: The table's name.
-        file_name: The longest name of a file that is made of it.
-        store: The folder's name, for messages.
+        identifier: The name of the table.
+        file_name: The longest name of a file that is derived from it.
+        store: The name of the folder, for messages.
 
     Raises:
-        SyncerError: It is no text, would leave the folder, is hidden, or cannot be written.
+        SyncerError: The name is not a text, would leave the folder, is hidden, or cannot be that of a file.
     """
     reason = _reason(identifier, file_name)
     if reason:

@@ -13,17 +13,16 @@ import zipfile
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from datetime import date, datetime, time
-from decimal import Decimal
 from enum import Enum
 from itertools import islice
 from pathlib import Path
 from typing import Any
-from uuid import UUID
 
 import openpyxl
 from openpyxl.cell import WriteOnlyCell
 from openpyxl.styles.numbers import is_datetime
 
+from datastoresync.conversion.scalars import scalar_of
 from datastoresync.errors import MalformedFileError, SyncerError
 from datastoresync.syncers.records import Columns
 
@@ -59,8 +58,9 @@ def cell_value(value: Any) -> Any:
         raise SyncerError(message)
     if isinstance(value, (date, time)):
         return value if _fits(value) else value.isoformat()
-    if isinstance(value, (Decimal, UUID)):
-        return str(value)
+    scalar = scalar_of(value)
+    if scalar is not None and scalar.to_text is not None:
+        return scalar.to_text(value)
     message = f"a cell cannot hold a {type(value).__name__}: make it a text first"
     if isinstance(value, (set, frozenset, list, tuple)):
         message += ", or give memberships a table of their own with Table(links=...)"

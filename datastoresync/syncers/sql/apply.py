@@ -82,7 +82,7 @@ def apply_changes(database: Database, changes: Iterable[Change], *, same: Same) 
 
 
 class Prefetched(Generic[T]):
-    """An iterator whose next item may be made before it is asked for. What goes wrong then is raised when it is.
+    """An iterator whose next item may be made before it is asked for. An error made then is raised when it is.
 
     Args:
         items: What makes the items.
@@ -111,7 +111,7 @@ class Prefetched(Generic[T]):
         return self._made.pop() if self._made else next(self._items)
 
     def prefetch(self) -> None:
-        """Make the next item, unless that was done already; what cannot be prepared is as if nobody had tried."""
+        """Make and prepare the next item, unless that was done already. A preparation that fails has no effect."""
         if self._made or self._error is not None:
             return
         try:
@@ -139,7 +139,7 @@ class Segment:
         self.count = sum(map(len, self.parts))
 
     def batches(self, lookup: TableLookup, bulk: BulkWriter | None, first: int) -> list[Batch | list[Unit]]:
-        """Give the changes away, ready to be written; they are held by nobody else then.
+        """Return the changes ready to be written, and let go of them.
 
         Raises:
             SyncerError: As for `TableLookup.batches`.
@@ -169,7 +169,7 @@ def _failed(culprit: _CulpritError, count: int) -> Outcomes:
 
 @attrs.frozen(eq=False)
 class _Current:
-    """What the rows of a block hold now.
+    """The rows of a block, as they are now.
 
     Args:
         rows: The rows by key.
@@ -188,20 +188,20 @@ class _Current:
 
 @attrs.frozen(eq=False)
 class _Writer:
-    """Decides about each unit by what its row holds now, and writes what has no conflict."""
+    """Compares each unit with what its row holds now, and writes those without a conflict."""
 
     statements: Statements
     same: Same
     bulk: BulkWriter | None
 
-    def write(self, some: Batch | list[Unit]) -> Iterator[tuple[Unit, Outcome]]:
-        """Apply changes; yield those units of them that were looked at, with what became of them. All others are done.
+    def write(self, changes: Batch | list[Unit]) -> Iterator[tuple[Unit, Outcome]]:
+        """Apply changes; yield the units that were looked at one by one, with their outcomes. All others are done.
 
         Raises:
             _CulpritError: A unit could not be written.
             RefusalError: The store as a whole gave up.
         """
-        left: Iterable[Sequence[Unit]] = groups(some) if isinstance(some, list) else [self._left(some)]
+        left: Iterable[Sequence[Unit]] = groups(changes) if isinstance(changes, list) else [self._left(changes)]
         for block in chain.from_iterable(map(blocks_of, left)):
             yield from zip(block, self._block(block), strict=True)
 
@@ -232,7 +232,7 @@ class _Writer:
         current = self._current(keyed, block, [unit.change.values for unit in block])
         outcomes, new = [], []
         for unit in block:
-            outcome = _there(current, unit, _DONE)
+            outcome = _unless_one_row(current, unit, _DONE)
             if outcome is None:
                 different = self._different(current, unit, unit.change, unit.change.values)
                 reason = f"already there since the import, and different in {', '.join(different)}"
@@ -254,10 +254,10 @@ class _Writer:
         rows: dict[tuple[str, ...], list[tuple[Any, ...]]] = {}
         members: dict[str, list[tuple[Key, Any]]] = {}
         for unit in block:
-            outcome = _there(current, unit, _GONE)
+            outcome = _unless_one_row(current, unit, _GONE)
             values: Row = {}
             if outcome is None:
-                values, changed = self._wanted(current, unit)
+                values, changed = self._missing_values(current, unit)
                 outcome = _changed(changed)
             outcomes.append(outcome)
             if outcome is not _DONE:
@@ -280,7 +280,7 @@ class _Writer:
         current = self._current(keyed, block, [keyed.target.links, *(unit.change.expected for unit in block)])
         outcomes, old = [], []
         for unit in block:
-            outcome = _there(current, unit, _DONE)
+            outcome = _unless_one_row(current, unit, _DONE)
             if outcome is None:
                 outcome = _changed(self._different(current, unit, unit.change, unit.change.expected))
                 if outcome is _DONE:
@@ -321,16 +321,16 @@ class _Writer:
             if not self.same(change, attribute, current.value(unit.key, attribute), value)
         ]
 
-    def _wanted(self, current: _Current, unit: Unit) -> tuple[Row, list[str]]:
-        """Return what is still to be written of an update, and the attributes that somebody else has changed."""
-        wanted: Row = {}
+    def _missing_values(self, current: _Current, unit: Unit) -> tuple[Row, list[str]]:
+        """Return the values of an update that are not there yet, and the attributes changed since the import."""
+        missing_values: Row = {}
         changed: list[str] = []
         for _, change in unit.changes:
             values = {name: change.values[name] for name in self._different(current, unit, change, change.values)}
             expected = {name: change.expected[name] for name in values if name in change.expected}
             changed += self._different(current, unit, change, expected)
-            wanted |= values
-        return wanted, changed
+            missing_values |= values
+        return missing_values, changed
 
     def _add_members(self, link: StoredLink, there: Mapping[Key, Any], owners: Iterable[tuple[Key, Any]]) -> None:
         columns = [column.name for column in (*link.owners, link.member)]
@@ -355,8 +355,8 @@ class _Writer:
             return dict.fromkeys(match([member]) for member in members or ())
 
 
-def _there(current: _Current, unit: Unit, missing: Outcome) -> Outcome | None:
-    """Return None if the unit has one row; else what that means."""
+def _unless_one_row(current: _Current, unit: Unit, missing: Outcome) -> Outcome | None:
+    """Return None if the unit has one row; else the outcome."""
     rows = current.rows.get(unit.key)
     if rows is None:
         return missing
@@ -371,7 +371,7 @@ def _new_row(unit: Unit) -> Row:
 
 
 def _changed(attributes: Sequence[str]) -> Outcome:
-    """Return a conflict that names the attributes that somebody else has changed; done, if there are none."""
+    """Return a conflict that names the attributes that were changed since the import; done, if there are none."""
     if not attributes:
         return _DONE
     return Outcome("conflict", f"changed since the import: {', '.join(attributes)}")

@@ -1,4 +1,4 @@
-"""Cuts changes into groups of one kind and one table, so that each group takes a few statements."""
+"""Changes cut into groups of one verb and one table, so that each group takes a few statements."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ T = TypeVar("T")
 KEYS = 1_000
 """Keys a block: few enough for the parameters that a statement may have, in any database."""
 SEGMENT = 50_000
-"""Changes that are looked at together: few enough for the memory, whatever there is to do."""
+"""Changes that are looked at together: few enough for the memory."""
 
 _LINKS = ("link", "unlink")
 _ORDER = ("update", "unlink", "link")
@@ -150,7 +150,7 @@ class TableLookup:
         )
 
     def batches(self, parts: Iterable[Sequence[Change]], first: int, fewest: int) -> Iterator[Batch | list[Unit]]:
-        """Make batches of parts that are alike, and units of all others.
+        """Return batches, and units of the changes that are in none.
 
         Args:
             parts: The changes, as `segments_of` gives them.
@@ -232,12 +232,12 @@ def groups(found: Iterable[Unit]) -> Iterator[list[Unit]]:
     for unit in found:
         if unit.keyed.target.links:
             claims, rivals = _claims(unit)
-            if run and (not _alike(run[0], unit) or not claimed.isdisjoint(rivals)):
+            if run and (not _joins(run[0], unit) or not claimed.isdisjoint(rivals)):
                 yield from _sorted_by_verb(run)
                 run, claimed = [], set()
             claimed |= claims
         else:
-            if run and (unit.key in claimed or not _alike(run[0], unit)):
+            if run and (unit.key in claimed or not _joins(run[0], unit)):
                 yield from _sorted_by_verb(run)
                 run, claimed = [], set()
             claimed.add(unit.key)
@@ -280,7 +280,7 @@ def _claims(unit: Unit) -> tuple[set[tuple[Any, ...]], set[tuple[Any, ...]]]:
     )
 
 
-def _alike(first: Unit, unit: Unit) -> bool:
+def _joins(first: Unit, unit: Unit) -> bool:
     return first.keyed is unit.keyed and (first.verb == unit.verb or (first.verb in _ORDER and unit.verb in _ORDER))
 
 

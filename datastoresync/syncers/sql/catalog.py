@@ -18,7 +18,7 @@ from datastoresync.syncers.sql.dialects import dialect_of
 from datastoresync.syncers.sql.values import Encoder, encoded_type, left_alone, without_length
 
 UNFINISHED = "datastoresync_unfinished_"
-"""How the name of a table begins that is still being made, where this cannot be done in a transaction."""
+"""The prefix of the name of a table that is being filled, where tables cannot be made in a transaction."""
 
 _SYSTEM_SCHEMAS = ("information_schema", "performance_schema", "sys")
 
@@ -286,8 +286,8 @@ def _info(kind: TypeEngine[Any]) -> dict[str, Any]:
 
 
 def _has_default(column: Mapping[str, Any]) -> bool:
-    wanted = ("default", "identity", "computed")
-    return any(column.get(name) for name in wanted) or column.get("autoincrement") is True or not column["nullable"]
+    signs = ("default", "identity", "computed")
+    return any(column.get(name) for name in signs) or column.get("autoincrement") is True or not column["nullable"]
 
 
 def _unpadded(encode: Encoder, value: Any) -> Any:

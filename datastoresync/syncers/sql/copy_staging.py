@@ -60,9 +60,9 @@ _TYPES: Final[Mapping[int, _Exact]] = MappingProxyType(
     }
 )
 _NUMERIC = 1700
-# Of tables proper, without rules of their own, and in which no two rows have one key: what inherits from a table has
-# keys of its own, and an index that could not be built holds nobody back. Not of text whose collation holds different
-# texts to be equal.
+# Only of tables proper, without rules, and in which no two rows have one key: what inherits from a table has keys of
+# its own, and an index that could not be built keeps no key unique. Not of text whose collation takes different texts
+# to be equal.
 _COLUMNS = sa.text(
     """
     SELECT a.attname, a.atttypid::bigint,

@@ -27,7 +27,7 @@ class CommitInterrupt(KeyboardInterrupt):
         committed: Whether the commit was through; if not, it may have taken all the same.
 
     Attributes:
-        outcomes: What became of the changes of the transaction, as far as it is known.
+        outcomes: The outcomes of the changes of the transaction, where they are known.
     """
 
     def __init__(self, *, committed: bool) -> None:
@@ -66,7 +66,7 @@ class Database:
 
     @contextmanager
     def refusals(self, doing: str) -> Iterator[None]:
-        """Turn whatever the database raises into a `SyncerError` or `LockedError` that says what was being done."""
+        """Raise errors of the database as `SyncerError` or `LockedError`, with what was being done in front."""
         try:
             yield
         except DatastoreSyncError:
@@ -96,7 +96,7 @@ class Database:
             create: Whether SQLite may make a new file.
 
         Raises:
-            LockedError: SQLite is being written to by somebody else.
+            LockedError: Another connection is writing to SQLite.
             SyncerError: The database cannot be opened, or refused the commit.
             CommitInterrupt: Ctrl-C came too late to undo what was done.
         """
@@ -132,7 +132,7 @@ class Database:
         return transaction
 
     def lock(self, connection: sa.Connection, tables: Iterable[str]) -> None:
-        """Lock tables against other runs until the transaction ends; nobody waits until another run is done.
+        """Lock tables against other runs until the transaction ends, without waiting until another run is done.
 
         PostgreSQL, MySQL and MariaDB free the locks of a process that dies. SQLite was locked as a whole when the
         transaction began; other databases have locks of rows only.

@@ -84,9 +84,9 @@ def _table_chunks(database: Database, target: Target, names: list[str], links: l
         members = {link.attribute: link.members(connection) for link in links}
         for columns in chunks_of(connection.execute(statement, execution_options={"stream_results": True})):
             keys = dict(zip(owners, columns[len(plain) :], strict=True))
-            made = {link.attribute: _memberships(link, members[link.attribute], keys) for link in links}
+            memberships = {link.attribute: _memberships(link, members[link.attribute], keys) for link in links}
             waiting = iter(columns)
-            yield [made[name] if name in made else next(waiting) for name in names]
+            yield [memberships[name] if name in memberships else next(waiting) for name in names]
 
 
 def _memberships(

@@ -1,4 +1,4 @@
-"""The statements that changes are made of: each for a block of keys, each refusal told apart and cleaned."""
+"""Statements that read and write rows by key, a block at a time, and the errors that they end in."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class RefusalError(Exception):
 class Statements:
     """Reads and writes rows by key, within a transaction.
 
-    Whatever the database refuses is raised as `RefusalError`. Keys are as ``KeyedTable.match`` gives them.
+    What the database refuses is raised as `RefusalError`. Keys are as ``KeyedTable.match`` gives them.
 
     Args:
         connection: Where the transaction is.
@@ -168,7 +168,7 @@ class Statements:
 
     @contextmanager
     def guarded(self) -> Iterator[None]:
-        """Raise whatever the database refuses, or a value that does not fit, as `RefusalError`."""
+        """Raise errors of the database, and values that do not fit, as `RefusalError`."""
         driver: Any = self.connection.dialect.loaded_dbapi  # which COPY is spoken to through, past SQLAlchemy
         try:
             yield

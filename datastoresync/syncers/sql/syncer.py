@@ -183,7 +183,7 @@ class SQLSyncer:
         Raises:
             SyncerError: The database cannot hold the value, and `dump` refuses it.
         """
-        from datastoresync.syncers.sql.normalize import normalized
+        from datastoresync.syncers.sql.types import normalized
 
         return normalized(value, self._database)
 
@@ -227,16 +227,16 @@ class SQLSyncer:
         """
         from datastoresync.syncers.sql.catalog import Catalogue, Target
 
-        wanted = list(attributes)
+        names = list(attributes)
         with self._database.reading() as connection, self._database.refusals("cannot read the schema of"):
             catalogue = Catalogue(connection, self.name)
             for table in tables:
-                Target(catalogue, _table(table)).check(wanted)
+                Target(catalogue, _table(table)).check(names)
 
     def apply_changes(self, changes: Sequence[Change], *, same: Same) -> Sequence[Outcome]:
         """Apply changes in one transaction, and return their outcomes in the same order.
 
-        What is already so is ``done``. Whatever differs from what was expected is a ``conflict`` and stays as it is;
+        What is there already is ``done``. What differs from what was expected is a ``conflict`` and stays as it is;
         the updates of one object stand or fall together. If a statement fails, everything is rolled back: its change
         is ``failed``, all others are ``undone``. Changes are made in their order, except that updates, unlinks and
         links that follow each other in one table are done in this order.

@@ -61,17 +61,17 @@ class Keys:
         if first != last:
             return (
                 f"records {first} and {last} for table {self.table!r} have the same key, as the store compares keys: "
-                f"{self.shown(key)}"
+                f"{self.text(key)}"
             )
-        return f"table {self.table!r} has several records with the key {self.shown(key)}, so none was touched"
+        return f"table {self.table!r} has several records with the key {self.text(key)}, so none was touched"
 
-    def shown(self, key: Iterable[Any]) -> str:
+    def text(self, key: Iterable[Any]) -> str:
         """Return words for a key."""
         return ", ".join(f"{name}={value!r}" for name, value in zip(self.columns, key, strict=True))
 
 
 @attrs.define(eq=False)
-class Stage:
+class StagingTable:
     """A temporary table of records.
 
     Args:
@@ -129,50 +129,48 @@ class Stage:
 
     def check(self) -> None:
         """Mark the keys that the table has; raise `SyncerError` for one that stands in two records, here or there."""
-        mine = [self.column(name) for name in self.keys.columns]
         numbers = (sa.func.min(self.position), sa.func.max(self.position))
-        twice = sa.select(*mine, *numbers).group_by(*mine).having(sa.func.count() > sa.literal_column("1")).limit(1)
-        theirs = [self.stored.column(name) for name in self.keys.columns]
-        several = (
-            sa.select(*theirs, *numbers)
-            .where(*self.matching())
-            .group_by(*theirs)
-            .having(sa.func.count() > sa.literal_column("1"))
-            .limit(1)
-        )
+        one: sa.ColumnElement[int] = sa.literal_column("1")
+
+        def repeated(table: StoredTable, *conditions: sa.ColumnElement[bool]) -> sa.Select[Any]:
+            keys = [table.column(name) for name in self.keys.columns]
+            return sa.select(*keys, *numbers).where(*conditions).group_by(*keys).having(sa.func.count() > one).limit(1)
+
         execute = self.opened.connection.execute
         with self.opened.statements.guarded():
-            for statement in (twice, several):
+            for statement in (repeated(self.table), repeated(self.stored, *self.matching())):
                 for *key, first, last in execute(statement):
                     raise SyncerError(self.keys.ambiguity(key, first, last))
-            execute(sa.update(self.table.table).values({self.known: sa.literal_column("1")}).where(*self.matching()))
+            execute(sa.update(self.table.table).values({self.known: one}).where(*self.matching()))
 
     def number_known(self) -> int:
         """Return how many keys the table has."""
-        statement = sa.select(sa.func.count()).select_from(self.table.table).where(self.known == sa.literal_column("1"))
-        with self.opened.statements.guarded():
-            return int(self.opened.connection.execute(statement).scalar_one())
+        statement = sa.select(sa.func.count()).select_from(self.table.table)
+        return int(self._rows(statement.where(self.known == sa.literal_column("1")))[0][0])
 
     def unknown_shapes(self) -> set[int]:
         """Return the shapes of the records whose keys the table does not have."""
-        statement = sa.select(self.shape).where(self.known == sa.literal_column("0")).distinct()
-        with self.opened.statements.guarded():
-            return set(self.opened.connection.execute(statement).scalars())
+        return {shape for (shape,) in self._rows(sa.select(self.shape).where(self.is_unknown).distinct())}
 
     def unknown(self) -> str | None:
         """Return words for the first key that the table does not have."""
-        statement = sa.select(*(self.column(name) for name in self.keys.columns)).where(
-            self.known == sa.literal_column("0")
-        )
+        statement = sa.select(*(self.column(name) for name in self.keys.columns)).where(self.is_unknown)
+        return next(map(self.keys.text, self._rows(statement.order_by(self.position).limit(1))), None)
+
+    @property
+    def is_unknown(self) -> sa.ColumnElement[bool]:
+        """The condition that the table does not have the key of a staged record."""
+        return self.known == sa.literal_column("0")
+
+    def _rows(self, statement: sa.Select[Any]) -> Sequence[sa.Row[Any]]:
         with self.opened.statements.guarded():
-            row = self.opened.connection.execute(statement.order_by(self.position).limit(1)).first()
-        return None if row is None else self.keys.shown(row)
+            return self.opened.connection.execute(statement).all()
 
 
 @contextmanager
 def staged(
     opened: Opened, stored: StoredTable, keys: Sequence[str], records: Iterable[Mapping[str, Any]], **options: bool
-) -> Iterator[Stage]:
+) -> Iterator[StagingTable]:
     """Put records into a temporary table, which is gone afterwards, and check their keys.
 
     Raises:
@@ -181,7 +179,7 @@ def staged(
     """
     for name in keys:
         stored.column(name)
-    stage = _made(opened, stored, Keys(opened.name, tuple(keys)))
+    stage = _create(opened, stored, Keys(opened.name, tuple(keys)))
     stage.fill(records, **options)
     dialect = opened.statements.dialect
     with opened.statements.guarded():
@@ -192,7 +190,7 @@ def staged(
         _execute(opened.connection, dialect.drop_staging, stage.table)
 
 
-def _made(opened: Opened, stored: StoredTable, keys: Keys) -> Stage:
+def _create(opened: Opened, stored: StoredTable, keys: Keys) -> StagingTable:
     connection, dialect = opened.connection, opened.statements.dialect
     taken = set(stored.encoders)
     added = [_free(name, taken) for name in ("position", "shape", "known")]
@@ -218,7 +216,7 @@ def _made(opened: Opened, stored: StoredTable, keys: Keys) -> Stage:
         if index is not None:
             index.create(connection)
     position, shape, known = (table.columns[name] for name in added)
-    return Stage(opened, stored, keys, copy, position, shape, known)
+    return StagingTable(opened, stored, keys, copy, position, shape, known)
 
 
 def _empty(table: sa.Table, columns: Sequence[sa.ColumnElement[Any]]) -> sa.Select[Any]:
@@ -248,9 +246,9 @@ def upsert_records(database: Database, name: str, data: Iterable[Mapping[str, An
     records = given_records(database, name, data)
     with opened_table(database, name, create=True) as opened:
         if opened.stored is None:
-            made = list(records)
-            _check_keys(Keys(name, keys), made)
-            return make_table(opened, made)
+            first = list(records)
+            _check_keys(Keys(name, keys), first)
+            return make_table(opened, first)
         with staged(opened, opened.stored, keys, records) as stage:
             _update(stage)
             _insert(stage)
@@ -289,7 +287,7 @@ def delete_records(database: Database, name: str, data: Iterable[Mapping[str, An
 @contextmanager
 def _staged_for_existing(
     database: Database, name: str, data: Iterable[Mapping[str, Any]], key: str | Sequence[str], **options: bool
-) -> Iterator[Stage]:
+) -> Iterator[StagingTable]:
     """Open a table that must be there, and put records into a temporary table beside it."""
     keys = _names(name, key)
     records = given_records(database, name, data)
@@ -316,7 +314,7 @@ def _check_keys(keys: Keys, records: Sequence[Mapping[str, Any]]) -> None:
         numbers[key] = number
 
 
-def _update(stage: Stage) -> None:
+def _update(stage: StagingTable) -> None:
     """Change the records that there are, for each shape those columns that it has."""
     for columns, number in stage.shapes.items():
         if not columns:
@@ -327,7 +325,7 @@ def _update(stage: Stage) -> None:
             stage.opened.connection.execute(statement.where(*stage.matching(), stage.of_shape(number)))
 
 
-def _insert(stage: Stage) -> None:
+def _insert(stage: StagingTable) -> None:
     """Insert the records that are new, those that were given first before the others."""
     new_shapes = stage.unknown_shapes()  # where MySQL has nothing to insert it would still miss the columns left out
     for columns, number in stage.shapes.items():
@@ -335,7 +333,7 @@ def _insert(stage: Stage) -> None:
             continue
         names = [*stage.keys.columns, *sorted(columns)]
         new = sa.select(*(stage.column(name) for name in names))
-        new = new.where(stage.known == sa.literal_column("0"), stage.of_shape(number)).order_by(stage.position)
+        new = new.where(stage.is_unknown, stage.of_shape(number)).order_by(stage.position)
         with stage.opened.statements.guarded():
             table, unique = stage.stored.table, stage.stored.unique
             statement = stage.opened.statements.dialect.insertion(table, new, stage.keys.columns, unique)

@@ -1,4 +1,4 @@
-"""Writing of whole tables: replacing, appending, and making a table from its first records."""
+"""Whole tables: replacing and appending records, and making a table for its first ones."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def opened_table(database: Database, name: str, *, create: bool = False) -> Iter
             catalogue = Catalogue(connection, database.name)
             stored = None if create and catalogue.locate(name) is None else catalogue.find(name)
             database.lock(connection, [catalogue.full_name(name)] if stored is None else catalogue.names_to_write())
-            if stored is None:  # somebody may have made it before the lock was ours
+            if stored is None:  # another run may have made it before the lock was ours
                 catalogue = Catalogue(connection, database.name)
                 stored = None if catalogue.locate(name) is None else catalogue.find(name)
         try:

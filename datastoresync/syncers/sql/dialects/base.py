@@ -28,7 +28,7 @@ _NEVER = re.compile("(?!)")
 
 
 class Dialect:
-    """A kind of database: what its statements, types and errors are like. Subclasses say what is different in theirs.
+    """A kind of database: its statements, types and errors. A subclass overrides what is different in its kind.
 
     Args:
         name: What SQLAlchemy calls it.
@@ -72,7 +72,7 @@ class Dialect:
     broken = _NEVER
     """The states of errors for which the store as a whole is to blame: locks, the connection, the disk."""
     cancelled = _NEVER
-    """The states of errors that say that a statement was broken off: it took too long, or somebody asked for it."""
+    """The states of errors that say that a statement was broken off: it took too long, or was cancelled."""
     state_attribute = ""
     """The attribute of a driver's error that holds its state."""
     quoted_value: re.Pattern[str] | None = None
