@@ -164,8 +164,8 @@ class UsersAndGroups:
 
         Args:
             user: The user.
-            duplicate: The resolution if the name exists: an error, replacement by the new one (overwrite), the values of
-                the new one and the groups of both (update), or none (ignore).
+            duplicate: The resolution if the name exists: an error, replacement by the new one (overwrite), the
+                values of the new one and the groups of both (update), or none (ignore).
 
         Raises:
             DuplicateError: if the name exists, and no other resolution is asked for.
