@@ -111,22 +111,22 @@ def _one_sided(verb: str, branch: str, pairs: Iterator[tuple[Any, Any]], side: s
 
 def _updates(branch_diff: BranchDiff, read: Iterable[Block]) -> Iterator[Action]:
     for block in read:
-        values = [block.columns[column][1][index] for index, column in block.unlike]
-        old_values = [block.columns[column][2][index] for index, column in block.unlike]
+        values = [block.columns[column][1][index] for index, column in block.differing_columns]
+        old_values = [block.columns[column][2][index] for index, column in block.differing_columns]
         types = list(map(type, values))
         if _EXACT.issuperset(types) and all(map(is_, types, map(type, old_values))):
             yield from actions_of(
                 "update",
                 branch_diff.name,
-                [block.keys[index] for index, _ in block.unlike],
-                names=[block.columns[column][0] for _, column in block.unlike],
+                [block.keys[index] for index, _ in block.differing_columns],
+                names=[block.columns[column][0] for _, column in block.differing_columns],
                 values=values,
                 old_values=old_values,
-                sources=[block.left[index] for index, _ in block.unlike],
-                dests=[block.right[index] for index, _ in block.unlike],
+                sources=[block.left[index] for index, _ in block.differing_columns],
+                dests=[block.right[index] for index, _ in block.differing_columns],
             )
             continue
-        for (index, column), value, old_value in zip(block.unlike, values, old_values, strict=True):
+        for (index, column), value, old_value in zip(block.differing_columns, values, old_values, strict=True):
             name = block.columns[column][0]
             where = (branch_diff.name, block.keys[index], name)
             objects = (block.left[index], block.right[index])

@@ -28,14 +28,14 @@ class Block:
         left: The source's objects.
         right: The destination's.
         columns: The name, the source's values and the destination's values of each attribute.
-        unlike: The cells that may differ: index of the pair and index of the column, pair by pair.
+        differing_columns: The cells that may differ: index of the pair and index of the column, pair by pair.
     """
 
     keys: Sequence[Any]
     left: Sequence[Any]
     right: Sequence[Any]
     columns: Sequence[tuple[str, Sequence[Any], Sequence[Any]]]
-    unlike: Sequence[tuple[int, int]]
+    differing_columns: Sequence[tuple[int, int]]
 
 
 def read_blocks(left: Side, right: Side, pairs: Iterable[Triple]) -> Iterator[Block]:

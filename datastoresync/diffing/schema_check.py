@@ -112,7 +112,7 @@ def check_types(left: Side, right: Side, read: Iterable[Block], *, matched: int)
     names = [name for name in left.attributes if name not in exempt]
     problems: dict[str, str] = {}
     for block in read if matched else read_blocks(left, right, _sample_pairs(left, right)):
-        for index, column in block.unlike:
+        for index, column in block.differing_columns:
             name, values, old_values = block.columns[column]
             value, old_value = values[index], old_values[index]
             if type(value) is type(old_value) and type(value) in _PLAIN:

@@ -63,7 +63,7 @@ class DelimitedRelation(JoinedRelation):
             raise CannotPushDown("one of the files may have no rows")
         with self.duckdb.connected() as connection:
             try:
-                with self.duckdb.refusals("read the files as strictly"):
+                with self.duckdb.translated_errors("read the files as strictly"):
                     for file, held in zip(self.files, self._held, strict=True):
                         if '"' in file.special:
                             self._check_quotes(connection, file, held)

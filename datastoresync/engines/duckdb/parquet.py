@@ -150,7 +150,7 @@ class ColumnarRelation(JoinedRelation):
         """
         if not self.parts:
             raise CannotPushDown("there are no rows")
-        with self.duckdb.connected() as connection, self.duckdb.refusals("read the rows as strictly"):
+        with self.duckdb.connected() as connection, self.duckdb.translated_errors("read the rows as strictly"):
             self._check_values(connection)
             self.check(connection)
 

@@ -89,7 +89,7 @@ def _batches(relation: JoinedRelation) -> Iterator[Any]:
     pyarrow, _ = arrow_libraries()
     query = f"SELECT {', '.join(map(relation.raw, relation.columns))} FROM {relation.scan()}"  # noqa: S608 - names are ours
     relation.unchanged()
-    with relation.duckdb.connected() as connection, relation.duckdb.refusals("read the rows"):
+    with relation.duckdb.connected() as connection, relation.duckdb.translated_errors("read the rows"):
         yield from pyarrow.RecordBatchReader.from_stream(connection.sql(query))
     relation.unchanged()
 

@@ -136,7 +136,7 @@ def _through_adbc(
     source = relation.source
     with relation.reading() as connection:  # until the last row is there, nobody can alter or empty the table
         raw: Any = connection.connection.dbapi_connection
-        with _refusals(relation), _connected(raw) as ask, ExitStack() as stack:
+        with _translated_errors(relation), _connected(raw) as ask, ExitStack() as stack:
             ask("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
             ask(f"SET TRANSACTION SNAPSHOT '{exported}'")
             if source.search_path is not None:
@@ -189,7 +189,7 @@ def _connected(raw: Any) -> Iterator[Callable[..., Any]]:
 
 
 @contextmanager
-def _refusals(relation: SnapshotRelation) -> Iterator[None]:
+def _translated_errors(relation: SnapshotRelation) -> Iterator[None]:
     errors: Any = import_module("adbc_driver_manager")
     try:
         yield

@@ -299,7 +299,7 @@ def _differing_chunks(
     Through a connection of its own: a cursor would let others ask meanwhile, but has a query run by one process.
     """
     exported = snapshot.export()
-    way = snapshot.reading(search_path) if exported is None else snapshot.beside(exported, search_path)
+    way = snapshot.reading(search_path) if exported is None else snapshot.sharing(exported, search_path)
     with way as connection:
         for source in sources:
             source.check(connection)
@@ -387,7 +387,7 @@ def open_large(source_info: StoredRows, layout: Any, least: int) -> StoredRelati
         raise CannotPushDown(f"it is in {database.dialect.name}, which is read into memory")
     if least:
         try:
-            with database.reading() as connection, database.refusals("count the rows of"):
+            with database.reading() as connection, database.translated_errors("count the rows of"):
                 if not _has(connection, source_info, least):
                     return None
         except SyncerError:

@@ -53,14 +53,14 @@ def apply_changes(database: Database, changes: Iterable[Change], *, same: Same) 
     prefetched = Prefetched(chain([first], segments), lambda segment: segment.prepare(lookup, bulk, len(outcomes)))
     try:
         with database.writing() as connection:
-            with database.refusals("cannot apply the changes to"):
+            with database.translated_errors("cannot apply the changes to"):
                 lookup = TableLookup(Catalogue(connection, database.name))
             statements = Statements(connection, database.secrets, prefetched.prefetch)
             bulk = BulkWriter(statements, same) if statements.dialect.copies(connection.dialect) else None
             writer = _Writer(statements, same, bulk)
             locked: set[str] = set()
             for segment in prefetched:
-                with database.refusals("cannot apply the changes to"):
+                with database.translated_errors("cannot apply the changes to"):
                     found = segment.batches(lookup, bulk, len(outcomes))
                     names = lookup.catalogue.names_to_write()
                 database.lock(connection, locked.symmetric_difference(names))

@@ -28,7 +28,7 @@ def read_table(
     Raises:
         SyncerError: The table, a column or a link table is not there.
     """
-    with database.reading() as connection, database.refusals(f"cannot read table {table.name!r} of"):
+    with database.reading() as connection, database.translated_errors(f"cannot read table {table.name!r} of"):
         target = Target(Catalogue(connection, database.name, indexes=False), table)
         names = target.attributes() if attributes is None else list(attributes)
         if not names:
@@ -80,7 +80,7 @@ def _table_chunks(database: Database, target: Target, names: list[str], links: l
     plain = [target.column(name) for name in names if name not in target.links]
     owners = list(dict.fromkeys(column for link in links for column in link.owner_columns))
     statement = sa.select(*plain, *owners)
-    with database.reading() as connection, database.refusals(f"cannot read table {target.stored.name!r} of"):
+    with database.reading() as connection, database.translated_errors(f"cannot read table {target.stored.name!r} of"):
         members = {link.attribute: link.members(connection) for link in links}
         for columns in chunks_of(connection.execute(statement, execution_options={"stream_results": True})):
             keys = dict(zip(owners, columns[len(plain) :], strict=True))
@@ -103,7 +103,7 @@ def _query_stream(database: Database, sql: str, parameters: Mapping[str, Any] | 
     options = {"stream_results": True, "no_parameters": True}
     with ExitStack() as stack:
         connection = stack.enter_context(database.reading())
-        stack.enter_context(database.refusals("cannot run the query on"))
+        stack.enter_context(database.translated_errors("cannot run the query on"))
         if parameters is None:
             # As it is written: a colon or a percent sign in it need not stand for a parameter.
             result = connection.exec_driver_sql(text, execution_options=options)

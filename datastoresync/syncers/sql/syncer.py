@@ -170,7 +170,7 @@ class SQLSyncer:
 
         if not self._database.exists:
             return []
-        with self._database.reading() as connection, self._database.refusals("cannot read the schema of"):
+        with self._database.reading() as connection, self._database.translated_errors("cannot read the schema of"):
             return Catalogue(connection, self.name).names()
 
     def normalized(self, value: Any) -> Any:
@@ -228,7 +228,7 @@ class SQLSyncer:
         from datastoresync.syncers.sql.catalog import Catalogue, Target
 
         names = list(attributes)
-        with self._database.reading() as connection, self._database.refusals("cannot read the schema of"):
+        with self._database.reading() as connection, self._database.translated_errors("cannot read the schema of"):
             catalogue = Catalogue(connection, self.name)
             for table in tables:
                 Target(catalogue, _table(table)).check(names)

@@ -73,7 +73,7 @@ def opened_table(database: Database, name: str, *, create: bool = False) -> Iter
         SyncerError: The table is not there, or what was written is refused. Nothing was written.
     """
     with database.writing(create=create) as connection:
-        with database.refusals(f"cannot write table {name!r} of"):
+        with database.translated_errors(f"cannot write table {name!r} of"):
             catalogue = Catalogue(connection, database.name)
             stored = None if create and catalogue.locate(name) is None else catalogue.find(name)
             database.lock(connection, [catalogue.full_name(name)] if stored is None else catalogue.names_to_write())
