@@ -331,7 +331,7 @@ class Branch(Printable, ObjectMapping[T], Generic[T]):
             fold_all=lambda *done: self._contents.fold_all(*done),  # noqa: PLW0108 - of those that it holds then
             settle=partial(settle_all, [contents, *referred.values()]),
             not_imported=self._source() is not None and self.imported is None and not contents.objects,
-            reason=contents.why,
+            reason=contents.reason,
             expire=None if self._source() is None else self._contents.expire,
             referenced_keys={name: one.objects for name, one in referred.items()},
         )

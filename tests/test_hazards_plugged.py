@@ -100,12 +100,12 @@ def test_a_wrong_manifest_is_refused_by_name_before_any_code_runs(plugin, manife
 @pytest.mark.parametrize("key", ["name", "syncer_class"])
 def test_a_path_in_a_manifest_is_refused(plugin, key, name):
     error = refusal(plugin(RAN, PLAIN | {key: name}))
-    assert "no plain name" in str(error) or "no name of a class" in str(error)
+    assert "not a plain name" in str(error) or "not the name of a class" in str(error)
 
 
 @pytest.mark.parametrize("name", ["syncer.Memory", "other:Memory", "Memory()", "class", "__import__('os')"])
 def test_a_syncer_class_is_the_name_of_a_class_and_nothing_else(plugin, name):
-    assert "no name of a class" in str(refusal(plugin(RAN, PLAIN | {"syncer_class": name})))
+    assert "not the name of a class" in str(refusal(plugin(RAN, PLAIN | {"syncer_class": name})))
 
 
 @pytest.mark.parametrize("name", ["memory", "my syncer", "my-syncer_2", "名前", "v1.2"])

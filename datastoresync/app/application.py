@@ -17,7 +17,7 @@ from datastoresync.app.console import Console, finish, say
 from datastoresync.app.parts import AppPart, Arguments, Reader, Writer
 from datastoresync.app.report import AppReport, PartReport
 from datastoresync.applying.preview import Preview
-from datastoresync.applying.result import Result, reason_of, skipped
+from datastoresync.applying.report import Result, reason_of, skipped
 from datastoresync.errors import DeclarationError, SafeguardError, SyncInterrupted
 from datastoresync.printing.text import counted
 from datastoresync.tree import Tree

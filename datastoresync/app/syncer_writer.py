@@ -15,9 +15,8 @@ from datastoresync.app.console import say
 from datastoresync.app.parts import Arguments, Writer
 from datastoresync.app.syncer_reader import Record, open_store, record_branch, url
 from datastoresync.applying.preview import Preview
-from datastoresync.applying.report import Report
+from datastoresync.applying.report import Report, reason_of
 from datastoresync.applying.reporter import LoggingReporter, ProgressReporter, Reporter
-from datastoresync.applying.result import reason_of
 from datastoresync.applying.safeguards import Limits, check
 from datastoresync.branch import Branch
 from datastoresync.diffing.diff import Diff

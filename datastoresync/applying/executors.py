@@ -14,8 +14,7 @@ import attrs
 
 from datastoresync.applying.options import ApplyKeywords, ApplyOptions
 from datastoresync.applying.plan import Step
-from datastoresync.applying.report import Report
-from datastoresync.applying.result import Result
+from datastoresync.applying.report import Report, Result
 from datastoresync.applying.template import ApplyRun, Template
 from datastoresync.diffing.action import Action
 from datastoresync.diffing.diff import Diff, template_of

@@ -10,7 +10,7 @@ from typing import Any
 import attrs
 
 from datastoresync.applying.plan import Plan, Step, member_changes, membership_update, ordered, split_followers
-from datastoresync.applying.result import Result, succeeded
+from datastoresync.applying.report import Result, succeeded
 from datastoresync.applying.template import Template
 from datastoresync.diffing.action import Action
 from datastoresync.diffing.diff import Diff

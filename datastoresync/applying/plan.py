@@ -11,7 +11,7 @@ from typing import Any
 
 import attrs
 
-from datastoresync.applying.result import Result
+from datastoresync.applying.report import Result
 from datastoresync.diffing.action import Action
 from datastoresync.diffing.branch_diff import BranchDiff
 from datastoresync.diffing.diff import Diff

@@ -8,8 +8,7 @@ import time
 from typing import TextIO
 
 from datastoresync.applying.plan import Plan
-from datastoresync.applying.report import Report
-from datastoresync.applying.result import Result
+from datastoresync.applying.report import Report, Result
 from datastoresync.diffing.diff import Progress
 from datastoresync.printing.text import visible
 

@@ -22,9 +22,8 @@ from datastoresync.applying.plan import (
     ordered,
     split_followers,
 )
-from datastoresync.applying.report import Report
+from datastoresync.applying.report import Report, Result, Results, Status
 from datastoresync.applying.reporter import Reporter
-from datastoresync.applying.result import Result, Results, Status
 from datastoresync.applying.template import ApplyRun
 from datastoresync.diffing.action import Action
 from datastoresync.diffing.diff import Diff

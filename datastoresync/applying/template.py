@@ -14,9 +14,8 @@ import attrs
 
 from datastoresync.applying.options import ApplyKeywords, ApplyOptions, OnError
 from datastoresync.applying.plan import DependencyTracker, Plan, Step
-from datastoresync.applying.report import Report, Tally
+from datastoresync.applying.report import Report, Result, Results, Status, Tally, failed, reason_of, succeeded
 from datastoresync.applying.reporter import Reporter
-from datastoresync.applying.result import Result, Results, Status, failed, reason_of, succeeded
 from datastoresync.diffing.action import Action
 from datastoresync.diffing.diff import Diff
 from datastoresync.errors import DeclarationError, SyncInterrupted

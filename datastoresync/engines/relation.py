@@ -86,8 +86,8 @@ class Relation(Protocol):
 
     engine: str
     """The name of its engine, as `explain` gives it."""
-    place: Hashable
-    """Relations of equal places can be compared where they are."""
+    location: Hashable
+    """Relations of one location can be compared where they are."""
     columns: tuple[str, ...]
     """The attributes that there are, in the order of the columns of every chunk."""
     count: int
@@ -98,15 +98,15 @@ class Relation(Protocol):
         ...
 
     def find(self, keys: Collection[Any]) -> Iterator[Columns]:
-        """Yield chunks with the rows of these keys, as far as they are there, in any order."""
+        """Yield chunks with the rows of those keys that there are, in any order."""
         ...
 
     def present(self, keys: Collection[Any]) -> set[Any]:
         """Return which of these keys there are."""
         ...
 
-    def differing(self, other: Relation, work: Work) -> Compared:
-        """Compare with a relation of an equal place; what is given back may name too many rows and misses none."""
+    def differing(self, other: Relation, work: Work) -> DifferingRows:
+        """Compare with a relation of an equal location; what is given back may name too many rows and misses none."""
         ...
 
     def close(self) -> None:
@@ -116,10 +116,10 @@ class Relation(Protocol):
 
 @runtime_checkable
 class ComparedApart(Protocol):
-    """A relation that can be compared with one of its engine in another place."""
+    """A relation that can be compared with one of its engine in another location."""
 
-    def differing_apart(self, other: Any, work: Work) -> Compared:
-        """Compare with a relation of the same engine in another place."""
+    def differing_apart(self, other: Any, work: Work) -> DifferingRows:
+        """Compare with a relation of the same engine in another location."""
         ...
 
 
@@ -191,16 +191,16 @@ class Work:
 
 
 @attrs.frozen(eq=False)
-class Compared:
+class DifferingRows:
     """What an engine found.
 
     Args:
         left: The rows of the source that have no equal in the destination: chunks of all of its columns, in the order
             of their keys.
         right: The rows of the destination that have no equal in the source.
-        why: Why it was done so, in a few words, for `explain`.
+        reason: Why it was done so, in a few words, for `explain`.
     """
 
     left: Rows
     right: Rows
-    why: str
+    reason: str

@@ -80,7 +80,7 @@ class Importer:
         description: BranchDescription
 
     def read(self) -> Iterable[Mapping[str, Any]] | Records:
-        """Yield the rows, or return whatever is taken as rows: records, a dataframe, an iterable of mappings."""
+        """Yield the rows, or return what is taken as rows: records, a dataframe, an iterable of mappings."""
         message = f"{type(self).__name__} must define read()"
         raise DeclarationError(message)
 
@@ -202,7 +202,7 @@ class IterableImporter(Importer):
 
 
 def importer_of(source: Any, *, store: Callable[[Any], Importer]) -> Importer:
-    """Return an importer for whatever was given as one.
+    """Return an importer for what was given as one.
 
     Args:
         source: An importer or its class, a syncer, a function, rows, or a dataframe.

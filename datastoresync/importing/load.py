@@ -89,7 +89,7 @@ def load_objects(importer: Importer) -> ObjectSet:
     with collector_paused():
         loaded = load_rows(importer)
         try:
-            contents = ObjectSet(branch, loaded.objects, why=loaded.why)
+            contents = ObjectSet(branch, loaded.objects, reason=loaded.reason)
         except TypeError as error:
             message = f"{branch.name}: the idnumbers cannot be sorted: {error}"
             raise ImporterError(message) from error
@@ -109,12 +109,12 @@ def load_rows(importer: Importer) -> LoadedRows:
     try:
         source_info = importer.source_info()
         source = importer.read() if source_info is None else None
-        table, why, source = table_of(importer, source if source_info is None else source_info)
+        table, reason, source = table_of(importer, source if source_info is None else source_info)
         if table is not None:
             importer.finished()
             return LoadedRows(table, len(table), ())
         loaded = RowLoader(branch.schema, importer, name=branch.name).run(None if source is source_info else source)
-        return attrs.evolve(loaded, why=why)
+        return attrs.evolve(loaded, reason=reason)
     except ImporterError as error:
         error.branch = error.branch or branch.name
         raise
@@ -194,7 +194,7 @@ class Rows:
                 if not self.importer.keep(row):
                     continue
                 prepared = self.importer.prepare(row)
-            except Exception as error:  # noqa: BLE001 - a row that a hook cannot take is a bad row, whatever it raised
+            except Exception as error:  # noqa: BLE001 - a row that a hook cannot take is a bad row, however it failed
                 refused = error if isinstance(error, RowError) else RowError(_reason(error), row=row)
                 refused.where = refused.where or self.where(index)
                 refused.__cause__ = None if refused is error else error
@@ -242,15 +242,15 @@ def _brief(value: object) -> str:
 
 @attrs.frozen(eq=False)
 class LoadedRows:
-    """What a feed delivered: objects by key, in the order of their rows, and how many rows that took.
+    """What was loaded: objects by key, in the order of their rows, and how many rows that took.
 
-    ``why`` is the reason why they are objects, if they might have been a table.
+    ``reason`` is the reason why they are objects, if they might have been a table.
     """
 
     objects: Mapping[Any, Any]
     rows: int
     bad_rows: tuple[RowError, ...]
-    why: str = ""
+    reason: str = ""
 
 
 _NEVER_NAN = frozenset({str, int, bool, bytes, date, datetime, UUID})
@@ -273,7 +273,7 @@ class RowLoader:
         self.importer = importer
         self.name = name
         self.objects: dict[Any, Any] = {}
-        self._places = array("Q")
+        self._indexes = array("Q")
         self._sample: Any = None
         self._uniform = False
         self._where: Any = None
@@ -305,7 +305,7 @@ class RowLoader:
     def _take(self, chunk: Chunk) -> None:
         try:
             keys, objects = self._convert(chunk.names, chunk.columns)
-        except Exception:  # noqa: BLE001 - whatever it is, it happens again for the row to blame, with its place
+        except Exception:  # noqa: BLE001 - it happens again for the row to blame, which has an index
             self._take_apart(chunk)
             return
         self._store(keys, objects, chunk.indexes, chunk.names)
@@ -327,9 +327,9 @@ class RowLoader:
         fields = self.schema.fields
         self._check_names(names)
         converted = list(columns)
-        for place, name in enumerate(names):
+        for index, name in enumerate(names):
             converter = None if fields is None else fields[name].converter
-            converted[place] = _own(columns[place]) if converter is None else converter.column(columns[place])
+            converted[index] = _own(columns[index]) if converter is None else converter.column(columns[index])
         parts = [converted[names.index(name)] for name in self.schema.identifiers]
         keys: Sequence[Any] = parts[0] if len(parts) == 1 else list(zip(*parts, strict=True))
         if self._sample is None:
@@ -409,11 +409,11 @@ class RowLoader:
         before = len(self.objects)
         held = list(map(self.objects.setdefault, keys, objects))
         if len(self.objects) == before + len(objects):
-            self._places.extend(indexes)
+            self._indexes.extend(indexes)
             return
         for key, item, there, index in zip(keys, objects, held, indexes, strict=True):
             if there is item:
-                self._places.append(index)
+                self._indexes.append(index)
                 continue
             try:
                 self._unite(key, self.objects[key], item, index, names)
@@ -455,7 +455,7 @@ class RowLoader:
                     raise IdnumberError(message, row=row)
                 self.objects[key] = objects[0]
                 return
-        first = self._where(self._places[list(self.objects).index(key)])
+        first = self._where(self._indexes[list(self.objects).index(key)])
         differs = f", and they differ in {', '.join(sorted(differing))}" if differing else ""
         message = (
             f"idnumber {key!r} is already at {first}{differs}: remove one of them, "

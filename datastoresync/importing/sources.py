@@ -119,17 +119,17 @@ def _joined(parts: list[Records]) -> Records:
         count = 0
         for part in parts:
             starts.append(count)
-            places = [part.columns.index(name) for name in first.columns]
+            indexes = [part.columns.index(name) for name in first.columns]
             for columns in part.chunks:
                 count += len(columns[0])
-                yield [columns[place] for place in places]
+                yield [columns[index] for index in indexes]
             if count == starts[-1]:
                 message = f"{part.where(0)}: the file has a header and no rows"
                 warnings.warn(message, DataWarning, stacklevel=2)
 
     def where(index: int) -> str:
-        place = max(place for place, start in enumerate(starts) if start <= index)
-        return parts[place].where(index - starts[place])
+        part = max(part for part, start in enumerate(starts) if start <= index)
+        return parts[part].where(index - starts[part])
 
     files = tuple(file for part in parts if part.source_info is not None for file in part.source_info.files)
     source_info = None if first.source_info is None else attrs.evolve(first.source_info, files=files)

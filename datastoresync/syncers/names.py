@@ -44,8 +44,8 @@ def _reason(identifier: str, file_name: str) -> str:
         return "it is empty"
     if identifier.startswith("."):
         return "files whose names begin with a dot are hidden"
-    if found := sorted(_REFUSED & set(identifier)):
-        return f"a name of a file cannot hold {' '.join(found)}, and tables stay within their folder"
+    if refused := sorted(_REFUSED & set(identifier)):
+        return f"a name of a file cannot hold {' '.join(refused)}, and tables stay within their folder"
     if any(unicodedata.category(character) in ("Cc", "Cs") for character in identifier):
         return "it holds a control character, or half of one"
     if identifier.partition(".")[0].strip().casefold() in _DEVICES:

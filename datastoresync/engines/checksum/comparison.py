@@ -40,7 +40,7 @@ from datastoresync.engines.checksum.sql import (
     lanes_of,
     part_of,
 )
-from datastoresync.engines.relation import CannotPushDown, Compared
+from datastoresync.engines.relation import CannotPushDown, DifferingRows
 from datastoresync.errors import SyncerError
 from datastoresync.syncers.records import Columns
 from datastoresync.syncers.sql.dialects import dialect_of
@@ -205,7 +205,7 @@ class ServerTable:
     converted: Mapping[str, Expression] = attrs.field(factory=dict)
 
 
-def differing_by_ranges(left: ServerTable, right: ServerTable, attributes: Sequence[str]) -> Compared:
+def differing_by_ranges(left: ServerTable, right: ServerTable, attributes: Sequence[str]) -> DifferingRows:
     """Compare two tables of two servers, in two threads. Which rows differ is known on return; they are read later.
 
     Args:
@@ -329,7 +329,7 @@ class _ServerSide:
                 savepoint.rollback()
 
 
-def _compare(left: _ServerSide, right: _ServerSide) -> Compared:
+def _compare(left: _ServerSide, right: _ServerSide) -> DifferingRows:
     count = max(left.table.count, right.table.count)
     ranges = _first_ranges(left, right)
     differing = _unequal_sums(left, right, ranges, 1)
@@ -343,9 +343,9 @@ def _compare(left: _ServerSide, right: _ServerSide) -> Compared:
         message = f"by their checksums, up to {suspects} of {count} rows differ, which is quicker without any"
         raise CannotPushDown(message)
     if not ranges:
-        return Compared(iter(()), iter(()), why)
+        return DifferingRows(iter(()), iter(()), why)
     digests = _on_both(*(partial(side.digests, ranges, parts, numbers) for side in (left, right)))
-    return Compared(left.rows(_differing_keys(*digests)), right.rows(_differing_keys(*reversed(digests))), why)
+    return DifferingRows(left.rows(_differing_keys(*digests)), right.rows(_differing_keys(*reversed(digests))), why)
 
 
 def _first_ranges(left: _ServerSide, right: _ServerSide) -> list[Range]:

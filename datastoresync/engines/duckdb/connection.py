@@ -58,7 +58,7 @@ class DuckDB:
         return find_spec("duckdb") is not None
 
     def opened(self) -> Instance:
-        """Return the database, which runs for as long as somebody holds it, and is shared by all with these settings.
+        """Return the database, which runs for as long as it is referred to, and is shared by all with these settings.
 
         Raises:
             MissingDependencyError: if DuckDB is not installed.
@@ -98,7 +98,7 @@ class DuckDB:
 
 
 class Instance:
-    """A database in memory that is gone, with its temporary files, when nobody holds it any more."""
+    """A database in memory that ends, with its temporary files, with the last reference to it."""
 
     def __init__(self, settings: DuckDB) -> None:
         try:

@@ -90,11 +90,11 @@ class DelimitedRelation(JoinedRelation):
         parts = []
         for file, held in zip(self.files, self._held, strict=True):
             taken = []
-            for place, name in enumerate(self.columns):
+            for index, name in enumerate(self.columns):
                 column = f"h{file.indexes[file.columns.index(name)]}"
                 value = column if file.null is None else f"nullif({column}, {literal(file.null)})"
-                taken.append(f"{value} AS c{place}")
-            types = ", ".join(f"h{place}: 'VARCHAR'" for place in range(len(file.header)))
+                taken.append(f"{value} AS c{index}")
+            types = ", ".join(f"h{index}: 'VARCHAR'" for index in range(len(file.header)))
             options = f"columns={{{types}}}, delim={literal(file.delimiter)}, quote='\"', escape='\"'"
             parts.append(f"SELECT {', '.join(taken)} FROM {self._reading(file, held, options)}")  # noqa: S608 - names are ours
         return f"({' UNION ALL '.join(parts)})"
@@ -140,8 +140,8 @@ class DelimitedRelation(JoinedRelation):
         else:
             width = len(file.header)
             values = file.delimiter.join(rows).split(file.delimiter)
-            columns = [values[place::width] for place in range(width)]
-        taken = [columns[place] for place in file.indexes]
+            columns = [values[index::width] for index in range(width)]
+        taken = [columns[index] for index in file.indexes]
         if file.null is None:
             return taken
         return [[None if value == file.null else value for value in column] for column in taken]
@@ -189,7 +189,7 @@ def _check_file(file: DelimitedFile) -> None:
 
 
 def reread(source_info: DelimitedFiles) -> Records:
-    """Return the records of files that were looked through before, which warned of what there is to warn of.
+    """Return the records of files that were looked through before, which gave all warnings.
 
     What is wrong with them raises `CannotPushDown` while they are read: the in-memory engine says what it is.
     """
@@ -215,7 +215,7 @@ def _refused(file: DelimitedFile) -> Iterator[Columns]:
                 file.path,
                 encoding=file.encoding,
                 delimiter=file.delimiter,
-                columns={file.header[place]: name for place, name in zip(file.indexes, file.columns, strict=True)},
+                columns={file.header[index]: name for index, name in zip(file.indexes, file.columns, strict=True)},
                 null=file.null,
             )
         if records.source_info.files[0].state != file.state:

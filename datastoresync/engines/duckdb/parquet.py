@@ -1,4 +1,4 @@
-"""Parquet files that the embedded engine reads: those of somebody else, and temporary ones of ours."""
+"""Parquet files that the embedded engine reads: those of the user, and temporary ones."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ class ColumnarRelation(JoinedRelation):
         columns: What the columns are called here.
         kinds: What they hold.
         schema: The class of the objects.
-        plain: The columns whose values are taken as they are, whatever the class declares.
-        files: Somebody else's files, which are kept open.
-        store: Ours, which is removed with the relation.
+        plain: The columns whose values are taken as they are, without the converters of the class.
+        files: The user's files, which are kept open.
+        store: Temporary files, which are removed with the relation.
 
     Raises:
         CannotPushDown: if a value, or what a file says of itself, is for the in-memory engine to judge.
@@ -73,7 +73,7 @@ class ColumnarRelation(JoinedRelation):
                 message = f"{name} has other digits in some of the files"
                 raise CannotPushDown(message)
         parts = [_part(pyarrow, held.path, file, columns) for held, file in zip(files, source_info.files, strict=True)]
-        kinds = [_common(name, [part.kinds[place] for part in parts]) for place, name in enumerate(columns)]
+        kinds = [_common(name, [part.kinds[index] for part in parts]) for index, name in enumerate(columns)]
         relation = cls(duckdb, parts, columns, kinds, schema, files=files)
         relation.open()
         return relation
@@ -119,7 +119,7 @@ class ColumnarRelation(JoinedRelation):
             store: The store.
             columns: What its columns are called.
             schema: The class of the objects.
-            known: How many rows there are, if somebody looked through them before.
+            known: How many rows there are, if they were checked before.
 
         Raises:
             CannotPushDown: if something in them is for the in-memory engine to judge.
@@ -187,16 +187,16 @@ class ColumnarRelation(JoinedRelation):
         parts = []
         for part in self.parts:
             taken = [
-                f"{self._read(place, name, kind)} AS c{place}"
-                for place, (name, kind) in enumerate(zip(part.names, part.kinds, strict=True))
+                f"{self._read(index, name, kind)} AS c{index}"
+                for index, (name, kind) in enumerate(zip(part.names, part.kinds, strict=True))
             ]
             parts.append(f"SELECT {', '.join(taken)} FROM {_reading(part)}")  # noqa: S608 - names are quoted
         return f"({' UNION ALL '.join(parts)})"
 
-    def _read(self, place: int, name: str, kind: Kind) -> str:
+    def _read(self, index: int, name: str, kind: Kind) -> str:
         if kind.name != "null":
             return kind.sql.replace("@", _quoted(name))
-        return "CAST(NULL AS VARCHAR)" if self.kinds_given[place].name == "null" else "NULL"
+        return "CAST(NULL AS VARCHAR)" if self.kinds_given[index].name == "null" else "NULL"
 
     def converter(self, name: str) -> Any:
         """Return the converter of an attribute; None where values are taken as they are."""
@@ -220,7 +220,7 @@ class ColumnarRelation(JoinedRelation):
 
 
 class Spool:
-    """Remembers what was brought in of one table, as long as the table is what it was.
+    """Keeps what was spooled of one table, as long as the table is what it was.
 
     Args:
         duckdb: How the embedded engine runs.
@@ -228,7 +228,7 @@ class Spool:
 
     def __init__(self, duckdb: DuckDB) -> None:
         self.duckdb = duckdb
-        self._brought: ColumnarRelation | None = None
+        self._spooled: ColumnarRelation | None = None
         self._of: Any = None
 
     def local(self, relation: Relation, schema: Any) -> JoinedRelation:
@@ -241,10 +241,10 @@ class Spool:
         if isinstance(relation, JoinedRelation):
             return relation
         moment = (relation, getattr(relation, "snapshot", None))
-        if self._brought is None or self._of != moment:
-            self._brought = ColumnarRelation.of_relation(self.duckdb, relation, schema)
+        if self._spooled is None or self._of != moment:
+            self._spooled = ColumnarRelation.of_relation(self.duckdb, relation, schema)
             self._of = moment
-        return self._brought
+        return self._spooled
 
 
 def stream_relation(duckdb: DuckDB, stream: ArrowStream, schema: Any) -> ColumnarRelation:
@@ -303,8 +303,8 @@ def _part(pyarrow: Any, path: str, file: ParquetFile, columns: Sequence[str]) ->
     if any(mark in path for mark in "*?["):
         raise CannotPushDown("the path has characters in it that DuckDB takes for a pattern")
     places = [file.columns.index(name) for name in columns]
-    names = tuple(file.header[file.indexes[place]] for place in places)
-    kinds = tuple(kind_of(pyarrow, name, file.types[place]) for name, place in zip(columns, places, strict=True))
+    names = tuple(file.header[file.indexes[index]] for index in places)
+    kinds = tuple(kind_of(pyarrow, name, file.types[index]) for name, index in zip(columns, places, strict=True))
     return Part(path, names, kinds)
 
 

@@ -69,7 +69,7 @@ def with_properties(table: TableObjects, relation: JoinedRelation, names: Sequen
     width = len(relation.columns)
     store = ParquetStore(relation.duckdb, columns)
     for batch in _batches(relation):
-        objects = table.loose(relation.given([column.to_pylist() for column in batch.columns]))
+        objects = table.transient_objects(relation.given([column.to_pylist() for column in batch.columns]))
         values = _values(table, names, objects)
         store.write_arrays([*batch.columns, *store.arrays(values, width)])
     store.done()
@@ -80,7 +80,7 @@ def with_properties(table: TableObjects, relation: JoinedRelation, names: Sequen
     parts = [attrs.evolve(part, kinds=(*own, *part.kinds[width:])) for part in store.parts]
     kinds = (*own, *store.kinds[width:])
     wide = ColumnarRelation(relation.duckdb, parts, columns, kinds, table.schema, plain=names, store=store)
-    wide.count, wide.odd = relation.count, relation.odd
+    wide.count, wide.python_only_values = relation.count, relation.python_only_values
     return wide
 
 

@@ -28,7 +28,7 @@ from datastoresync.engines.postgresql.types import (
     counterpart,
     family_of,
 )
-from datastoresync.engines.relation import CannotPushDown, Compared, Work
+from datastoresync.engines.relation import CannotPushDown, DifferingRows, Work
 from datastoresync.syncers.records import Columns
 
 _ROWS = 10_000
@@ -154,7 +154,7 @@ def refuse_other_names(left: Sequence[str], right: Sequence[str], attributes: Se
             raise CannotPushDown(message)
 
 
-def differing_by_checksums(left: SnapshotRelation, right: SnapshotRelation, work: Work) -> Compared:
+def differing_by_checksums(left: SnapshotRelation, right: SnapshotRelation, work: Work) -> DifferingRows:
     """Compare tables of two databases, or of two states of one, of which little more travels than what differs.
 
     Args:

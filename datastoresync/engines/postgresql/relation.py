@@ -24,7 +24,7 @@ from datastoresync.engines.postgresql.keys import KEY_FAMILIES, LookalikeKeys
 from datastoresync.engines.postgresql.snapshot import Snapshot, snapshot_of
 from datastoresync.engines.postgresql.source import Source, query_source, table_source
 from datastoresync.engines.postgresql.types import SQL_TYPES, converted_column, python_type
-from datastoresync.engines.relation import CannotPushDown, Compared, Page, Relation, Work
+from datastoresync.engines.relation import CannotPushDown, DifferingRows, Page, Relation, Work
 from datastoresync.errors import SyncerError
 from datastoresync.syncers.changes import Table
 from datastoresync.syncers.records import Columns
@@ -60,7 +60,7 @@ class StoredRelation:
         self._side = ComparedSide.of(source, layout.identifiers, _converters_of(source, layout), None)
         self._preconditions = dict(_preconditions_of(source, self._side, layout))
         self.snapshot = snapshot
-        self.place: Hashable = snapshot.place
+        self.location: Hashable = snapshot.place
         self._let_go = snapshot.hold(self)
         try:
             self.count = self._counted(snapshot)
@@ -106,7 +106,7 @@ class StoredRelation:
                 found.update(zip(*columns, strict=True))
         return {key for key in keys if self._side.keys.parts(key) in found}
 
-    def differing(self, other: Relation, work: Work) -> Compared:
+    def differing(self, other: Relation, work: Work) -> DifferingRows:
         """Compare with another relation of the database, which does it by itself: only rows that differ are read.
 
         If the two were imported at different moments, and no snapshot shows both as they were, it does as two databases
@@ -116,7 +116,7 @@ class StoredRelation:
             CannotPushDown: The database cannot.
             SyncerError: A table was changed since, or the database ended the snapshot; while rows are read, too.
         """
-        if not isinstance(other, StoredRelation) or self.place != other.place:
+        if not isinstance(other, StoredRelation) or self.location != other.location:
             message = "the other side is elsewhere"
             raise CannotPushDown(message)
         refuse_other_names(self.columns, other.columns, work.attributes)
@@ -133,14 +133,16 @@ class StoredRelation:
         common = self._common(other)
         if common is None:
             found = differing_by_checksums(self, other, work)
-            return attrs.evolve(found, why=f"both sides changed in one PostgreSQL between their imports: {found.why}")
+            return attrs.evolve(
+                found, reason=f"both sides changed in one PostgreSQL between their imports: {found.reason}"
+            )
         width = len(self.columns)
         keys = (self.columns.index(self.identifiers[0]), width + other.columns.index(other.identifiers[0]))
         chunks = _differing_chunks(common, statement, (self.source, other.source), next(iter(paths), None))
         rows = side_by_side(chunks, width, keys)
-        return Compared(*rows, why="both sides are in one PostgreSQL, which compared them")
+        return DifferingRows(*rows, reason="both sides are in one PostgreSQL, which compared them")
 
-    def differing_apart(self, other: StoredRelation, work: Work) -> Compared:
+    def differing_apart(self, other: StoredRelation, work: Work) -> DifferingRows:
         """Compare with a relation of another database; see `differing_by_checksums`."""
         return differing_by_checksums(self, other, work)
 

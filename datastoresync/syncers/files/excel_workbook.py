@@ -170,8 +170,8 @@ def title_fault(identifier: str) -> str:
         return "it is empty"
     if len(identifier.encode("utf-16-le", "surrogatepass")) // 2 > _LONGEST_TITLE:
         return f"it has more than {_LONGEST_TITLE} characters"
-    if found := sorted(set("[]:*?/\\") & set(identifier)):
-        return f"it holds {' '.join(found)}"
+    if refused := sorted(set("[]:*?/\\") & set(identifier)):
+        return f"it holds {' '.join(refused)}"
     if identifier.startswith("'") or identifier.endswith("'"):
         return "it begins or ends with an apostrophe"
     if any(not character.isprintable() for character in identifier):

@@ -103,8 +103,7 @@ class Statements:
     def delete(self, stored: StoredTable, columns: Sequence[sa.Column[Any]], keys: Iterable[Key]) -> None:
         """Delete the rows that have one of these keys in these columns."""
         for block in blocks_of(keys):
-            with self.guarded():
-                self.connection.execute(sa.delete(stored.table).where(self._among(columns, block)))
+            self.execute(sa.delete(stored.table).where(self._among(columns, block)))
 
     def _select(
         self, keys: Sequence[sa.Column[Any]], columns: Sequence[sa.Column[Any]], among: Collection[Key]
@@ -134,6 +133,12 @@ class Statements:
         for block in blocks_of(rows):
             with self.guarded():
                 self.connection.execute(statement, _encoded(fields, block))
+
+    def execute(self, statement: sa.Executable) -> Sequence[Any]:
+        """Execute a statement; return its rows, if it gives any."""
+        with self.guarded():
+            result = self.connection.execute(statement)
+            return result.all() if result.returns_rows else ()
 
     @contextmanager
     def savepoint(self) -> Iterator[None]:

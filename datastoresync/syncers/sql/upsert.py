@@ -13,6 +13,7 @@ from datastoresync.errors import SyncerError
 from datastoresync.syncers.sql.blocks import blocks_of
 from datastoresync.syncers.sql.catalog import StoredTable
 from datastoresync.syncers.sql.database import Database
+from datastoresync.syncers.sql.statements import Statements
 from datastoresync.syncers.sql.values import as_it_is
 from datastoresync.syncers.sql.write import Opened, given_records, make_table, opened_table
 
@@ -75,8 +76,8 @@ class StagingTable:
     """A temporary table of records.
 
     Args:
-        opened: The table that they are for.
-        stored: That table, as it is stored.
+        statements: Where the transaction is.
+        stored: The table that they are for.
         keys: The columns that tell its records apart.
         table: The temporary table: the columns of the other one, and those that follow.
         position: Where a record stood among those that were given, counted from 1.
@@ -86,7 +87,7 @@ class StagingTable:
         count: How many records there are.
     """
 
-    opened: Opened
+    statements: Statements
     stored: StoredTable
     keys: Keys
     table: StoredTable
@@ -125,7 +126,7 @@ class StagingTable:
                 group = groups.setdefault((*self.keys.columns, *rest), [])
                 group.append((*key, *rest.values(), self.count, shape, 0))
             for columns, rows in groups.items():
-                self.opened.statements.insert(self.table, [*columns, *extra], rows)
+                self.statements.insert(self.table, [*columns, *extra], rows)
 
     def check(self) -> None:
         """Mark the keys that the table has; raise `SyncerError` for one that stands in two records, here or there."""
@@ -136,35 +137,29 @@ class StagingTable:
             keys = [table.column(name) for name in self.keys.columns]
             return sa.select(*keys, *numbers).where(*conditions).group_by(*keys).having(sa.func.count() > one).limit(1)
 
-        execute = self.opened.connection.execute
-        with self.opened.statements.guarded():
-            for statement in (repeated(self.table), repeated(self.stored, *self.matching())):
-                for *key, first, last in execute(statement):
-                    raise SyncerError(self.keys.ambiguity(key, first, last))
-            execute(sa.update(self.table.table).values({self.known: one}).where(*self.matching()))
+        for statement in (repeated(self.table), repeated(self.stored, *self.matching())):
+            for *key, first, last in self.statements.execute(statement):
+                raise SyncerError(self.keys.ambiguity(key, first, last))
+        self.statements.execute(sa.update(self.table.table).values({self.known: one}).where(*self.matching()))
 
     def number_known(self) -> int:
         """Return how many keys the table has."""
         statement = sa.select(sa.func.count()).select_from(self.table.table)
-        return int(self._rows(statement.where(self.known == sa.literal_column("1")))[0][0])
+        return int(self.statements.execute(statement.where(self.known == sa.literal_column("1")))[0][0])
 
     def unknown_shapes(self) -> set[int]:
         """Return the shapes of the records whose keys the table does not have."""
-        return {shape for (shape,) in self._rows(sa.select(self.shape).where(self.is_unknown).distinct())}
+        return {shape for (shape,) in self.statements.execute(sa.select(self.shape).where(self.is_unknown).distinct())}
 
     def unknown(self) -> str | None:
         """Return words for the first key that the table does not have."""
         statement = sa.select(*(self.column(name) for name in self.keys.columns)).where(self.is_unknown)
-        return next(map(self.keys.text, self._rows(statement.order_by(self.position).limit(1))), None)
+        return next(map(self.keys.text, self.statements.execute(statement.order_by(self.position).limit(1))), None)
 
     @property
     def is_unknown(self) -> sa.ColumnElement[bool]:
         """The condition that the table does not have the key of a staged record."""
         return self.known == sa.literal_column("0")
-
-    def _rows(self, statement: sa.Select[Any]) -> Sequence[sa.Row[Any]]:
-        with self.opened.statements.guarded():
-            return self.opened.connection.execute(statement).all()
 
 
 @contextmanager
@@ -183,15 +178,15 @@ def staged(
     stage.fill(records, **options)
     dialect = opened.statements.dialect
     with opened.statements.guarded():
-        _execute(opened.connection, dialect.analyze_staging, stage.table)
+        _execute(opened.statements.connection, dialect.analyze_staging, stage.table)
     stage.check()
     yield stage
     with opened.statements.guarded():
-        _execute(opened.connection, dialect.drop_staging, stage.table)
+        _execute(opened.statements.connection, dialect.drop_staging, stage.table)
 
 
 def _create(opened: Opened, stored: StoredTable, keys: Keys) -> StagingTable:
-    connection, dialect = opened.connection, opened.statements.dialect
+    connection, dialect = opened.statements.connection, opened.statements.dialect
     taken = set(stored.encoders)
     added = [_free(name, taken) for name in ("position", "shape", "known")]
     table = sa.Table(
@@ -216,7 +211,7 @@ def _create(opened: Opened, stored: StoredTable, keys: Keys) -> StagingTable:
         if index is not None:
             index.create(connection)
     position, shape, known = (table.columns[name] for name in added)
-    return StagingTable(opened, stored, keys, copy, position, shape, known)
+    return StagingTable(opened.statements, stored, keys, copy, position, shape, known)
 
 
 def _empty(table: sa.Table, columns: Sequence[sa.ColumnElement[Any]]) -> sa.Select[Any]:
@@ -279,8 +274,7 @@ def delete_records(database: Database, name: str, data: Iterable[Mapping[str, An
     """
     with _staged_for_existing(database, name, data, key, only_keys=True) as stage:
         named = sa.exists(sa.literal_column("1")).where(*stage.matching()).correlate(stage.stored.table)
-        with stage.opened.statements.guarded():
-            stage.opened.connection.execute(sa.delete(stage.stored.table).where(named))
+        stage.statements.execute(sa.delete(stage.stored.table).where(named))
         return stage.number_known()
 
 
@@ -321,8 +315,7 @@ def _update(stage: StagingTable) -> None:
             continue
         values = {stage.stored.column(name): stage.column(name) for name in sorted(columns)}
         statement = sa.update(stage.stored.table).values(values)
-        with stage.opened.statements.guarded():
-            stage.opened.connection.execute(statement.where(*stage.matching(), stage.of_shape(number)))
+        stage.statements.execute(statement.where(*stage.matching(), stage.of_shape(number)))
 
 
 def _insert(stage: StagingTable) -> None:
@@ -334,7 +327,5 @@ def _insert(stage: StagingTable) -> None:
         names = [*stage.keys.columns, *sorted(columns)]
         new = sa.select(*(stage.column(name) for name in names))
         new = new.where(stage.is_unknown, stage.of_shape(number)).order_by(stage.position)
-        with stage.opened.statements.guarded():
-            table, unique = stage.stored.table, stage.stored.unique
-            statement = stage.opened.statements.dialect.insertion(table, new, stage.keys.columns, unique)
-            stage.opened.connection.execute(statement)
+        table, unique = stage.stored.table, stage.stored.unique
+        stage.statements.execute(stage.statements.dialect.insertion(table, new, stage.keys.columns, unique))

@@ -26,14 +26,12 @@ class Opened:
 
     Args:
         database: Where it is.
-        connection: Where the transaction is.
-        statements: What writes rows there.
+        statements: What writes rows there, within the transaction.
         name: The table's name, as it was asked for.
         stored: The table; None if there is none.
     """
 
     database: Database
-    connection: sa.Connection
     statements: Statements
     name: str
     stored: StoredTable | None
@@ -83,7 +81,7 @@ def opened_table(database: Database, name: str, *, create: bool = False) -> Iter
                 catalogue = Catalogue(connection, database.name)
                 stored = None if catalogue.locate(name) is None else catalogue.find(name)
         try:
-            yield Opened(database, connection, Statements(connection, database.secrets), name, stored)
+            yield Opened(database, Statements(connection, database.secrets), name, stored)
         except RefusalError as refusal:
             message = f"cannot write table {name!r} of {database.name}, which is as it was: {refusal.reason}"
             raise (refusal.blames_store or SyncerError)(message) from None
@@ -122,7 +120,7 @@ def make_table(opened: Opened, records: Sequence[dict[str, Any]]) -> int:
         RefusalError: The database refused a record, or a value does not fit.
         SyncerError: No records say which columns there are, or those of one column have no type in common.
     """
-    name, connection = opened.name, opened.connection
+    name, connection = opened.name, opened.statements.connection
     catalogue = Catalogue(connection, opened.database.name)
     columns = list(dict.fromkeys(column for record in records for column in record))
     if not columns:
@@ -162,7 +160,7 @@ def _dropped_if_it_fails(opened: Opened, unfinished: sa.Table) -> Iterator[None]
         # If it cannot be dropped now, as the connection is lost, it is when the table is made the next time; until then
         # `tables` leaves it out. What matters to the caller is the error that led here.
         with suppress(sa.exc.SQLAlchemyError):
-            unfinished.drop(opened.connection, checkfirst=True)
+            unfinished.drop(opened.statements.connection, checkfirst=True)
         raise
 
 
@@ -191,8 +189,7 @@ def dump_table(database: Database, name: str, data: Iterable[Mapping[str, Any]])
         if opened.stored is None:
             make_table(opened, list(records))
             return
-        with opened.statements.guarded():
-            opened.connection.execute(sa.delete(opened.stored.table))
+        opened.statements.execute(sa.delete(opened.stored.table))
         opened.insert(opened.stored, records)
 
 

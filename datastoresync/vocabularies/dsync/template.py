@@ -8,8 +8,8 @@ from typing import Any
 
 from datastoresync.applying.object_template import ObjectMethods, ObjectTemplate
 from datastoresync.applying.plan import Plan
+from datastoresync.applying.report import Result, failed, succeeded
 from datastoresync.applying.reporter import Reporter
-from datastoresync.applying.result import Result, failed, succeeded
 from datastoresync.vocabularies.dsync.exceptions import (
     ObjectCrudException,
     ObjectNotCreated,

@@ -193,7 +193,7 @@ def test_what_travels_follows_the_differences(database, other, opened, execute):
         assert [key for key, *_ in read(compared.left)] == [7, 20_007, 40_007, 60_007, 80_007]
         assert len(read(compared.right)) == 5
         assert total[0] < whole / 50
-    assert compared.why == "checksums of 100 ranges of keys, 5 of which differ"
+    assert compared.reason == "checksums of 100 ranges of keys, 5 of which differ"
 
 
 def test_rows_at_one_end_are_found_by_their_range(database, other, opened, execute):

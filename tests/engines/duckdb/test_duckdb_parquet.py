@@ -261,7 +261,7 @@ def test_without_file_descriptors_in_the_file_system_the_path_is_used(tmp_path, 
     people = loaded(path)
     assert list(people) == ["1"]
     strange = written(tmp_path / "a[1].parquet", idnumber=["1"])
-    assert "takes for a pattern" in loaded(strange).contents.why
+    assert "takes for a pattern" in loaded(strange).contents.reason
     os.utime(path, ns=(1, 1))
     with pytest.raises(MalformedFileError, match="changed after it was imported"):
         list(people)
@@ -285,7 +285,7 @@ def test_what_duckdb_takes_for_something_else_becomes_objects(tmp_path, columns,
             loaded(path)
         return
     people = loaded(path)
-    assert why in people.contents.why
+    assert why in people.contents.reason
     assert len(people) == 1
 
 
@@ -304,14 +304,14 @@ def test_files_whose_columns_have_different_types_become_objects(tmp_path):
     written(tmp_path / "a.parquet", idnumber=["1"], value=[1])
     written(tmp_path / "b.parquet", idnumber=["2"], value=["1"])
     people = loaded(str(tmp_path / "*.parquet"))
-    assert people.contents.why == "value is of different types in the files"
+    assert people.contents.reason == "value is of different types in the files"
 
 
 def test_files_of_which_one_has_only_none_in_a_column_are_one_table(tmp_path):
     written(tmp_path / "a.parquet", idnumber=["1"], value=[1])
     written(tmp_path / "b.parquet", idnumber=["2"], value=pyarrow.nulls(1))
     people = loaded(str(tmp_path / "*.parquet"))
-    assert not people.contents.why
+    assert not people.contents.reason
     assert [one.value for one in people.values()] == [1, None]
 
 
