@@ -35,7 +35,6 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:  # `X as X` tells type checkers that a name is public
     from datastoresync.applying.executors import OnExecutors as OnExecutors
     from datastoresync.applying.preview import Preview as Preview
-    from datastoresync.applying.report import Report as Report
     from datastoresync.applying.reporter import (
         CallbackReporter as CallbackReporter,
         CollectingReporter as CollectingReporter,
@@ -43,7 +42,8 @@ if TYPE_CHECKING:  # `X as X` tells type checkers that a name is public
         ProgressReporter as ProgressReporter,
         Reporter as Reporter,
     )
-    from datastoresync.applying.result import (
+    from datastoresync.applying.report import (
+        Report as Report,
         Result as Result,
         failed as failed,
         skipped as skipped,
@@ -98,9 +98,8 @@ else:  # so that type checkers refuse a name that is in no module
         {
             "applying.executors": "OnExecutors",
             "applying.preview": "Preview",
-            "applying.report": "Report",
+            "applying.report": "Report Result failed skipped succeeded",
             "applying.reporter": "CallbackReporter CollectingReporter LoggingReporter ProgressReporter Reporter",
-            "applying.result": "Result failed skipped succeeded",
             "applying.safeguards": "Limits",
             "applying.template": "Template batch",
             "branch": "Branch",

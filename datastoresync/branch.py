@@ -1,4 +1,4 @@
-"""Level 3: one kind of thing, a sorted mapping from idnumber to object."""
+"""Level 3: a branch, which is a sorted mapping from idnumber to object."""
 
 from __future__ import annotations
 
@@ -37,12 +37,12 @@ T = TypeVar("T", bound=Object)
 
 
 class Branch(Printable, ObjectMapping[T], Generic[T]):
-    """One kind of thing in a tree: objects of one class, sorted by idnumber.
+    """The objects of one class in a tree, sorted by idnumber.
 
-    In a tree's class it is a declaration; each tree has branches of its own, made after it.
+    In the class of a tree it is a declaration; each tree has branches of its own.
 
     Args:
-        object_class: What the branch holds.
+        object_class: The class of the objects.
         importer: Where the rows come from: an `Importer` or its class, a function, a syncer, rows, or a dataframe.
         table: Where the tree's syncer keeps the objects, if not under the branch's name.
         engine: ``"auto"`` (large ones stay tables), ``"memory"``, ``"duckdb"``, or a `DuckDB` with settings; None for
@@ -110,7 +110,7 @@ class Branch(Printable, ObjectMapping[T], Generic[T]):
 
     @property
     def contents(self) -> ObjectSet:
-        """What an import replaces; imported again if more was carried out than could be taken in one by one."""
+        """The objects; imported again after more actions than can be folded one by one."""
         if self._contents.stale:
             self._contents.stale = False
             self.load()
@@ -124,14 +124,14 @@ class Branch(Printable, ObjectMapping[T], Generic[T]):
 
     @property
     def table(self) -> Table:
-        """Where a syncer keeps the objects."""
+        """The table in which a syncer keeps the objects."""
         if self._table is None:
             return Table(self.name)
         return self._table if isinstance(self._table, Table) else Table(self._table)
 
     @property
     def imported(self) -> ImportReport | None:
-        """What the last import did; None before the first."""
+        """The report of the last import; None before the first."""
         return self.contents.report
 
     @property
@@ -156,13 +156,13 @@ class Branch(Printable, ObjectMapping[T], Generic[T]):
         """Return the objects whose attributes have these values, in the order of their idnumbers."""
         side = self.side()
         items = self.contents.objects.values()
-        wanted = [
+        unknown = [
             name
             for name in attributes
             if name not in side.attributes and not any(hasattr(item, name) for item in items)
         ]
-        if wanted and items:
-            message = f"{self.full_name} has no attribute {', '.join(wanted)}: there are {', '.join(side.attributes)}"
+        if unknown and items:
+            message = f"{self.full_name} has no attribute {', '.join(unknown)}: there are {', '.join(side.attributes)}"
             raise ComparisonError(message)
         return [
             item
@@ -175,14 +175,14 @@ class Branch(Printable, ObjectMapping[T], Generic[T]):
         return (item for _, item in self.contents.between(start, stop))
 
     def prefix(self, start: str) -> Iterator[T]:
-        """Yield the objects whose idnumbers are texts that begin so; costs one look-up."""
+        """Yield the objects whose idnumbers, texts, begin with ``start``; costs one look-up."""
         for key, item in self.contents.between(start):
             if not key.startswith(start):
                 return
             yield item
 
     def new(self, idnumber: Any = None, **attributes: Any) -> T:
-        """Make an object, converted and checked as an imported row is, and put it in.
+        """Add an object, converted and checked like an imported row, and return it.
 
         Raises:
             ImporterError: if a value is refused, or the idnumber is there already.
@@ -202,10 +202,10 @@ class Branch(Printable, ObjectMapping[T], Generic[T]):
         return added
 
     def remove(self, idnumber: Any) -> T:
-        """Take an object out and return it.
+        """Remove an object and return it.
 
         Raises:
-            KeyError: if it is not there.
+            KeyError: if there is none under the idnumber.
         """
         found = self[idnumber]
         self.contents.drop(idnumber)
@@ -214,7 +214,7 @@ class Branch(Printable, ObjectMapping[T], Generic[T]):
     # The operators.
 
     def load(self) -> Self:
-        """Replace the contents by what the importer reads; the same as ``+branch``.
+        """Replace the objects by those that the importer reads; the same as ``+branch``.
 
         A branch without an importer stays as it is, and so does one whose import fails.
 
@@ -231,7 +231,7 @@ class Branch(Printable, ObjectMapping[T], Generic[T]):
         return self
 
     def _source(self) -> Importer | None:
-        """Return what feeds the branch: its own importer, or its tree's syncer."""
+        """Return the importer of the branch: its own, or one of its tree's syncer."""
         if self.importer is None and getattr(self.tree, "syncer", None) is not None:
             return StoreImporter(self.tree.syncer)
         return self.importer
@@ -243,7 +243,7 @@ class Branch(Printable, ObjectMapping[T], Generic[T]):
 
     @property
     def identifiers(self) -> tuple[str, ...]:
-        """The fields that the idnumber is made of."""
+        """The fields that make up the idnumber."""
         return self.schema.identifiers
 
     def diff(
@@ -314,7 +314,7 @@ class Branch(Printable, ObjectMapping[T], Generic[T]):
         message = "a branch has no minus: the diff that undoes another is -(source - dest)"
         raise TypeError(message)
 
-    # How the rest of the house sees it.
+    # For comparisons and applies.
 
     def side(self) -> Side:
         """Return the branch as one side of a comparison."""
@@ -330,18 +330,18 @@ class Branch(Printable, ObjectMapping[T], Generic[T]):
             fold=self.fold,
             fold_all=lambda *done: self._contents.fold_all(*done),  # noqa: PLW0108 - of those that it holds then
             settle=partial(settle_all, [contents, *referred.values()]),
-            unread=self._source() is not None and self.imported is None and not contents.objects,
-            reason=contents.why,
-            folded_all=None if self._source() is None else self._contents.expire,
-            referred={name: one.objects for name, one in referred.items()},
+            not_imported=self._source() is not None and self.imported is None and not contents.objects,
+            reason=contents.reason,
+            expire=None if self._source() is None else self._contents.expire,
+            referenced_keys={name: one.objects for name, one in referred.items()},
         )
 
     def fold(self, action: Action, values: Mapping[str, Any], made: Any = None) -> None:
-        """Note an action that was carried out, without asking a store; see `ObjectSet.fold`."""
+        """Record an action that was carried out, without asking a store; see `ObjectSet.fold`."""
         self.contents.fold(action, values, made)
 
     def explain(self) -> str:
-        """Return whether the objects are in memory or still rows somewhere, and why."""
+        """Return whether the objects are in memory or rows of a table, and why."""
         return f"{self.full_name}: {self.contents.explain()}"
 
     def _referred(self) -> dict[str, ObjectSet]:
@@ -350,7 +350,7 @@ class Branch(Printable, ObjectMapping[T], Generic[T]):
         return {name: self.tree[name].contents for name in names}
 
     def _check(self) -> None:
-        """Assert what must always hold; the tests call it after every step."""
+        """Assert the invariants; the tests call it after every step."""
         contents = self.contents
         contents.check()
         assert all(item.__branch__ is self for item in contents.objects.values())

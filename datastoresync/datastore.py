@@ -1,4 +1,4 @@
-"""Level 1: the root that holds the trees."""
+"""Level 1: the datastore, which holds the trees."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from datastoresync.tree import Tree
 
 
 class Datastore(Printable, Mapping[str, Tree]):
-    """The root: trees by name, the source first.
+    """The trees by name, the source first.
 
     Args:
-        names: For a datastore that grows: the names of its trees.
-        branches: The names of the branches that each of them has.
-        trees: Trees that are there already, by name.
+        names: The names of trees to create.
+        branches: The names of the branches of each of them.
+        trees: Existing trees by name.
 
     >>> store = Datastore(["source", "destination"], ["students"])
     >>> store.new("source", "students", "111", name="Ann")
@@ -84,13 +84,13 @@ class Datastore(Printable, Mapping[str, Tree]):
     __hash__ = object.__hash__
 
     def new(self, tree: str, branch: str, idnumber: Any, /, **attributes: Any) -> Any:
-        """Make an object in a branch of a tree, and return it."""
+        """Add an object to a branch of a tree, and return it."""
         return self[tree][branch].new(idnumber, **attributes)
 
     def load(self) -> Self:
         """Import every tree, in order; the same as ``+store``.
 
-        If one fails, it and those behind it stay as they were.
+        If one import fails, this tree and those after it stay as they were.
         """
         for tree in self._trees.values():
             tree.load()
@@ -100,7 +100,7 @@ class Datastore(Printable, Mapping[str, Tree]):
         return self.load()
 
     def about(self, idnumber: Any) -> About:
-        """Return all that every tree holds under an idnumber, and how each tree differs from the one before it."""
+        """Return the objects with an idnumber in every tree, and how each tree differs from the one before it."""
         held = {
             f"{name}.{branch}": item
             for name, tree in self._trees.items()
@@ -134,7 +134,7 @@ class Datastore(Printable, Mapping[str, Tree]):
         return Outline("Datastore", "datastore", counted(len(self), "tree"), lines, len(self), expanded=True)
 
 
-def _shown(diff: Diff) -> Iterator[Outline]:
+def _outlines(diff: Diff) -> Iterator[Outline]:
     return (action.__outline__() for action in diff)
 
 
@@ -144,12 +144,12 @@ def _only(branch: Branch[Any], idnumber: Any) -> dict[Any, Any]:
 
 @attrs.frozen(eq=False, repr=False)
 class About(Printable):
-    """All that is known under one idnumber.
+    """The objects with one idnumber, and their differences.
 
     Args:
-        idnumber: Whose.
-        held: The objects, by where they are: ``source.users``.
-        differences: What a tree must do to become the one before it, by branch; or why they cannot be compared.
+        idnumber: The idnumber.
+        held: The objects by tree and branch: ``source.users``.
+        differences: The diff of each branch from one tree to the next, or why they cannot be compared.
     """
 
     idnumber: Any
@@ -157,16 +157,16 @@ class About(Printable):
     differences: Mapping[str, Diff | str]
 
     def __outline__(self) -> Outline:
-        """Describe it: the objects, then the differences."""
+        """Describe the objects, then the differences."""
 
         def lines() -> Iterator[Outline]:
-            for place, item in self.held.items():
-                yield Outline(place, "branch", repr(item))
+            for name, item in self.held.items():
+                yield Outline(name, "branch", repr(item))
             for title, diff in self.differences.items():
                 if isinstance(diff, str):
                     yield Outline(f"{title}: {diff}", "warning")
                 elif diff:
-                    yield Outline(title, "diff", "", partial(_shown, diff), len(diff), expanded=True)
+                    yield Outline(title, "diff", "", partial(_outlines, diff), len(diff), expanded=True)
                 else:
                     yield Outline(f"{title}: no differences", "note")
 

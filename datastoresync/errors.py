@@ -5,7 +5,7 @@
     DatastoreSyncError
     ├── DeclarationError (TypeError)          a class, branch or tree is declared wrongly
     │   └── CircularOrderError                branches that wait for each other
-    ├── ImporterError (ValueError)            what comes in is refused; nothing was replaced
+    ├── ImporterError (ValueError)            data is refused; nothing was replaced
     │   ├── MalformedFileError                a file that cannot be what it says it is
     │   └── RowError                          one row is refused
     │       ├── ColumnError                   a column that is unknown, missing, or too many
@@ -15,8 +15,8 @@
     ├── SchemaMismatchError (TypeError)       two sides that cannot be compared
     ├── ComparisonError (ValueError)          a comparison that makes no sense, or a property that fails in it
     │   └── HierarchyError                    an object with several parents, or one that is its own ancestor
-    ├── FilterError (ValueError)              a filter that names what is not there
-    ├── TemplateError (TypeError)             what stands right of ``|`` is no template
+    ├── FilterError (ValueError)              a filter that names an unknown verb, branch or attribute
+    ├── TemplateError (TypeError)             the right operand of ``|`` is no template
     ├── SafeguardError (RuntimeError)         a whole run refused before its first change
     ├── SyncerError (RuntimeError)            a store that cannot be opened, read or written
     │   ├── LockedError                       another run is writing to the same store
@@ -45,7 +45,7 @@ class DeclarationError(DatastoreSyncError, TypeError):
 
 
 class CircularOrderError(DeclarationError):
-    """Branches that wait for each other. ``circle`` is the way round, first name repeated at the end."""
+    """Branches that wait for each other. ``circle`` has their names, the first one repeated at the end."""
 
     def __init__(self, message: str, *, circle: Sequence[str] = ()) -> None:
         super().__init__(message)
@@ -53,9 +53,9 @@ class CircularOrderError(DeclarationError):
 
 
 class ImporterError(DatastoreSyncError, ValueError):
-    """What an importer delivered is refused. What the branch held before still stands.
+    """Data from an importer is refused; the branch keeps its previous objects.
 
-    ``where`` is a place a person can go to (``people.csv:17``), or ``""``. ``branch`` is filled in by the branch.
+    ``where`` is a location such as ``people.csv:17``, or ``""``. ``branch`` is filled in by the branch.
     """
 
     def __init__(self, message: str, *, where: str = "") -> None:
@@ -78,7 +78,7 @@ class MalformedFileError(ImporterError):
 
 
 class RowError(ImporterError):
-    """One row is refused. ``row`` is what it held, as far as it could be read."""
+    """One row is refused. ``row`` has the values that could be read."""
 
     def __init__(self, message: str, *, where: str = "", row: object = None) -> None:
         super().__init__(message, where=where)
@@ -128,11 +128,11 @@ class SchemaMismatchError(DatastoreSyncError, TypeError):
 
 
 class ComparisonError(DatastoreSyncError, ValueError):
-    """Two things that are not of one kind are compared, or a property raises when its value is needed."""
+    """Two things of different kinds are compared, or a property raises in a comparison."""
 
 
 class HierarchyError(ComparisonError):
-    """An object that has several parents, one that is its own ancestor, or a child that is not there.
+    """An object with several parents, one that is its own ancestor, or a child that does not exist.
 
     ``parents`` are those that claim it, as ``(branch, idnumber)``.
     """
@@ -143,11 +143,11 @@ class HierarchyError(ComparisonError):
 
 
 class FilterError(DatastoreSyncError, ValueError):
-    """``only`` or ``exclude`` names a branch, a verb or an attribute that the diff does not have."""
+    """``only`` or ``exclude`` names a branch, a verb or an attribute that does not exist."""
 
 
 class TemplateError(DatastoreSyncError, TypeError):
-    """What was given as a template is none: no ``apply`` method, or an import string that leads nowhere."""
+    """The right operand of ``|`` has no ``apply`` method, or is an import string that names nothing."""
 
 
 class SafeguardError(DatastoreSyncError, RuntimeError):
@@ -187,4 +187,4 @@ class SyncInterrupted(KeyboardInterrupt):
 
 
 class DataWarning(UserWarning):
-    """Data that is taken as it is, but looks wrong: two idnumbers that differ only in case, say."""
+    """Data that is accepted but looks wrong, such as two idnumbers that differ only in case."""

@@ -1,4 +1,4 @@
-"""Level 4: one thing, an idnumber and its attributes."""
+"""Level 4: an object, which has an idnumber and attributes."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ def _aliased(counting: Any, name: str) -> Any:
 
 
 class Object(metaclass=ObjectType):
-    """One thing: an idnumber and attributes. Subclass it to say what it is.
+    """An object with an idnumber and attributes. Subclass it for each kind.
 
     With annotated fields the class is **closed**: it has slots, takes its declared columns only, and converts what an
     importer yields to the declared types. Without any it is **open** and takes whatever columns come. Public fields
@@ -140,9 +140,9 @@ class Object(metaclass=ObjectType):
         def __getattr__(self, name: str) -> Any: ...
 
     def __new__(cls, *_: Any, **__: Any) -> Self:
-        """Make an object; of `Object` itself an open one, since it declares nothing."""
-        made: Any = object.__new__(_Open if cls is Object else cls)
-        return made  # type: ignore[no-any-return]  # `_Open` is Object, as far as anyone can see
+        """Create an object; of `Object` itself an open one, since it declares no fields."""
+        created: Any = object.__new__(_Open if cls is Object else cls)
+        return created  # type: ignore[no-any-return]  # to type checkers, `_Open` is Object
 
     def __init__(self, **attributes: Any) -> None:
         missing = [name for name in self._identifiers if name not in attributes]
@@ -155,10 +155,10 @@ class Object(metaclass=ObjectType):
     def __repr__(self) -> str:
         """Show the idnumber and the synced attributes, as the class would be called with them."""
         names = [*self._identifiers, *(name for name in attributes_of(self) if name not in self._identifiers)]
-        return f"{type(self).__name__}({', '.join(f'{name}={_shown(self, name)}' for name in names)})"
+        return f"{type(self).__name__}({', '.join(f'{name}={_display(self, name)}' for name in names)})"
 
     def __outline__(self) -> Outline:
-        """Describe the object: a row an attribute, those that are not synced last."""
+        """Describe the object: one row an attribute, first those that are synced."""
         names = [*self._identifiers, *attributes_of(self)]
         carried = sorted(name for name in _stored(self) if name not in names)
         return Outline(
@@ -166,7 +166,7 @@ class Object(metaclass=ObjectType):
             kind="object",
             grid=Grid(
                 ("attribute", "value"),
-                lambda: ((name, _shown(self, name)) for name in (*names, *carried)),
+                lambda: ((name, _display(self, name)) for name in (*names, *carried)),
                 len(names) + len(carried),
             ),
             expanded=True,
@@ -182,9 +182,11 @@ class Object(metaclass=ObjectType):
             ComparisonError: if the two have different idnumbers.
             SchemaMismatchError: if they do not have the same synced attributes.
         """
-        mine, theirs = _key(self), _key(other)
-        if mine != theirs:
-            message = f"{mine!r} and {theirs!r} are different things: only objects with one idnumber can be compared"
+        left_key, right_key = _key(self), _key(other)
+        if left_key != right_key:
+            message = (
+                f"{left_key!r} and {right_key!r} are different things: only objects with one idnumber can be compared"
+            )
             raise ComparisonError(message)
         return Diff.between([(_side_of_one(self, other), _side_of_one(other, self))])
 
@@ -204,14 +206,14 @@ class Object(metaclass=ObjectType):
 
 
 class _Open(Object, open_class=True):
-    """What `Object` itself gives: an object without a class of its own."""
+    """The class of objects created by `Object` itself."""
 
 
 _Open.__name__ = _Open.__qualname__ = "Object"
 
 
 class _Identity:
-    """Gives the idnumber of a class with other ``_identifiers``; an idnumber of the object's own goes first."""
+    """Computes the idnumber of objects with other ``_identifiers``."""
 
     def __get__(self, instance: Object | None, owner: type[Object]) -> Any:
         if instance is None:
@@ -236,7 +238,7 @@ def _stored(item: Object) -> list[str]:
     return declared + [name for name in getattr(item, "__dict__", {}) if name not in declared]
 
 
-def _shown(item: Object, name: str) -> str:
+def _display(item: Object, name: str) -> str:
     try:
         return repr(getattr(item, name))
     except Exception as error:  # noqa: BLE001 - a property that fails is shown, so that it can be found
@@ -260,16 +262,16 @@ def _narrowed(cls: type[Object], names: list[str]) -> tuple[str, ...]:
 
 
 def attributes_of(item: Object) -> tuple[str, ...]:
-    """Return the names of the attributes of one object that are synced, as its repr shows them."""
+    """Return the names of the synced attributes of one object, in the order of its repr."""
     cls = type(item)
     if cls._attributes is not None:
         return tuple(cls._attributes)
-    wanted = set(_narrowed(cls, [*_stored(item), *_properties(cls)]))
-    return tuple(name for name in [*_stored(item), *_properties(cls)] if name in wanted)
+    names = set(_narrowed(cls, [*_stored(item), *_properties(cls)]))
+    return tuple(name for name in [*_stored(item), *_properties(cls)] if name in names)
 
 
 def synced(cls: type[Object], columns: set[str]) -> tuple[str, ...]:
-    """Return the names of the attributes that are synced, sorted, given the columns of an open class."""
+    """Return the names of the synced attributes of a class, sorted, given the columns of an open one."""
     declared = [attribute.name for attribute in getattr(cls, "__attrs_attrs__", ())]
     return _narrowed(cls, [*declared, *columns, *_properties(cls)])
 
@@ -340,7 +342,7 @@ def _schema(cls: type[Object]) -> Schema:
 
 
 def _own_init(cls: Any) -> bool:
-    """Say whether somebody wrote an ``__init__``: those that attrs makes stand in a file of no name."""
+    """Say whether the class defines ``__init__`` in source code, rather than by attrs."""
     return not cls.__init__.__code__.co_filename.startswith("<attrs generated")
 
 
@@ -370,30 +372,30 @@ def side_of(
     ``columns`` are those of an open class that none of the objects may have any more.
     """
     schema = schema_of(cls)
-    known = set(columns)
+    column_names = set(columns)
     if schema.open:
         # Past the sorting of a sorted mapping, whose values are looked up one by one.
         items = dict.values(objects) if isinstance(objects, dict) else objects.values()
-        known.update(getattr(objects, "columns", None) or set().union(*set(map(tuple, map(vars, items)))))
+        column_names.update(getattr(objects, "columns", None) or set().union(*set(map(tuple, map(vars, items)))))
     fields = (schema.fields or {}).values()
     return Side(
         tree=tree,
         branch=branch,
         owner=schema.cls.__name__,
         objects=objects,
-        attributes=synced(schema.cls, known),
+        attributes=synced(schema.cls, column_names),
         flexible=frozenset(field.name for field in fields if field.converter and field.converter.flexible),
         declared={field.name: field.converter.describe for field in fields if field.converter},
         sparse=schema.open,
         overrides={} if overrides is None else overrides,
         references=dict(cls._references),
         children=dict(cls._children),
-        held=frozenset(
+        held_children=frozenset(
             branch
             for branch, name in cls._children.items()
-            if name not in cls._references and (name in known or hasattr(cls, name))
+            if name not in cls._references and (name in column_names or hasattr(cls, name))
         ),
-        flagged="_flags" in known or getattr(cls, "_flags", None) is not None,
+        flagged="_flags" in column_names or getattr(cls, "_flags", None) is not None,
         **facts,
     )
 

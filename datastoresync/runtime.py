@@ -17,7 +17,7 @@ from typing import Any
 
 @contextmanager
 def collector_paused() -> Iterator[None]:
-    """Keep the garbage collector from walking a million new objects again and again while they are made."""
+    """Pause the garbage collector, which would visit a million new objects again and again."""
     enabled = gc.isenabled()
     gc.disable()
     try:
@@ -29,30 +29,30 @@ def collector_paused() -> Iterator[None]:
 
 @contextmanager
 def uninterrupted() -> Iterator[None]:
-    """Hold Ctrl-C back until the end of a short piece of work, and let it be heard then."""
+    """Defer Ctrl-C until the end of a short piece of work."""
     if (
-        threading.current_thread() is not threading.main_thread()  # no other one is ever interrupted
-        or signal.getsignal(signal.SIGINT) is not signal.default_int_handler  # somebody else takes care of it
+        threading.current_thread() is not threading.main_thread()  # other threads are never interrupted
+        or signal.getsignal(signal.SIGINT) is not signal.default_int_handler  # the program has a handler of its own
     ):
         yield
         return
-    heard = []
-    signal.signal(signal.SIGINT, lambda *_: heard.append(True))
+    interrupts = []
+    signal.signal(signal.SIGINT, lambda *_: interrupts.append(True))
     try:
         yield
     finally:
         signal.signal(signal.SIGINT, signal.default_int_handler)
-        if heard:
+        if interrupts:
             raise KeyboardInterrupt
 
 
 def finalizer(owner: Any, end: Callable[..., Any], *arguments: Any) -> weakref.finalize[..., Any]:
-    """Return a `weakref.finalize` that does nothing in a process that was forked, as the first one goes on with it all.
+    """Return a `weakref.finalize` that does nothing in a forked process, since the parent still uses the resource.
 
     Args:
-        owner: What it is ended with.
-        end: Ends it; it holds no reference to the owner.
-        arguments: Those of ``end``.
+        owner: The object whose end calls ``end``.
+        end: The function; it must not refer to the owner.
+        arguments: The arguments of ``end``.
     """
     return weakref.finalize(owner, _end, os.getpid(), end, arguments)
 

@@ -1,48 +1,47 @@
-"""Level 2: one system, with its branches, how they are imported, and how changes are applied to it."""
+"""Level 2: a tree, which is one system: its branches, how to import them, and how to apply changes."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, ClassVar, Self, Unpack
 
-from datastoresync.applying.object_template import Methods, ObjectTemplate
+from datastoresync.applying.object_template import ObjectMethods, ObjectTemplate
 from datastoresync.applying.options import ApplyKeywords, SyncKeywords
 from datastoresync.applying.preview import Preview
 from datastoresync.applying.report import Report
 from datastoresync.applying.reporter import CallbackReporter
 from datastoresync.applying.safeguards import Limits
-from datastoresync.applying.store_template import Stored, StoreTemplate
+from datastoresync.applying.store_template import StoredBranch, StoreTemplate
 from datastoresync.branch import Branch
 from datastoresync.diffing.diff import Diff, DiffKeywords, Progress, template_of
 from datastoresync.diffing.filters import Filter
 from datastoresync.diffing.flags import Flags
-from datastoresync.diffing.hierarchy import in_order
+from datastoresync.diffing.hierarchy import topological_order
 from datastoresync.diffing.schema_check import check_branches, check_children
 from datastoresync.errors import ComparisonError, DeclarationError
-from datastoresync.object import schema_of
 from datastoresync.printing.outline import Outline
 from datastoresync.printing.show import Printable
 from datastoresync.printing.text import counted
 from datastoresync.runtime import collector_paused
-from datastoresync.syncers.plugin.load_dump_adapter import Rewriting
+from datastoresync.syncers.plugin.load_dump_adapter import LoadDumpAdapter
 from datastoresync.syncers.protocol import Syncer
 
-_TAKEN = frozenset({"name", "syncer", "_branches"})
-"""What every tree has beside its class's attributes."""
+_RESERVED = frozenset({"name", "syncer", "_branches"})
+"""Attributes that every tree has besides those of its class."""
 
 
 class Tree(Printable, Mapping[str, Branch[Any]]):
-    """One system: named branches, and what it means to change it.
+    """One system: named branches, and how to apply changes.
 
-    Declare the branches in a subclass. Those whose names begin with an underscore are imported for others to be
-    derived from, and are not compared. With ``top_level``, of the others just those are compared that it names, and
-    what is below their objects; see ``_children`` of `Object`.
+    Declare the branches in a subclass. Those whose names begin with an underscore are imported, so that others can be
+    derived from them, but not compared. ``top_level`` restricts comparisons to the branches that it names and the
+    objects below theirs; see ``_children`` of `Object`.
 
     Args:
-        name: What messages call it; a datastore gives it the name that it has there. The class's name if None.
-        syncer: Feeds every branch without an importer of its own, and takes the changes if there is no template.
-        template: Applies the changes: a template, its class, or its import string. The class's own if None.
-        branches: Further branches by name; for a tree that grows.
+        name: The name in messages; a datastore sets its own. None for the name of the class.
+        syncer: The store: source of every branch without an importer, and target of changes without a template.
+        template: A template, its class, or its import string; None for that of the class.
+        branches: Additional branches by name.
 
     >>> from datastoresync import Object
     >>> class Source(Tree):
@@ -61,7 +60,7 @@ class Tree(Printable, Mapping[str, Branch[Any]]):
         super().__init_subclass__(**kwargs)
         own = {name: value for name, value in vars(cls).items() if isinstance(value, Branch)}
         for name in own:
-            if hasattr(Tree, name) or name in _TAKEN:
+            if hasattr(Tree, name) or name in _RESERVED:
                 message = f"{cls.__name__}.{name}: a tree has something of that name itself; give the branch another"
                 raise DeclarationError(message)
         inherited = {
@@ -72,7 +71,7 @@ class Tree(Printable, Mapping[str, Branch[Any]]):
         cls._declared = {**inherited, **own}
 
     def __new__(cls, *_: Any, **__: Any) -> Self:
-        """Make a tree with branches of its own, whether or not a subclass's ``__init__`` calls this one."""
+        """Create a tree with its branches, whether or not the ``__init__`` of a subclass calls this one."""
         tree = super().__new__(cls)
         tree.name = cls.__name__
         tree.syncer = None
@@ -99,12 +98,12 @@ class Tree(Printable, Mapping[str, Branch[Any]]):
     _branches: dict[str, Branch[Any]]
 
     def grow(self, name: str, branch: Branch[Any] | None = None) -> Branch[Any]:
-        """Give the tree a branch like the one given, or one of open objects.
+        """Add a branch like the given one, or one of open objects.
 
         Raises:
-            DeclarationError: if the name is no identifier, or taken.
+            DeclarationError: if the name is no identifier, or is taken.
         """
-        if not name.isidentifier() or hasattr(Tree, name) or name in _TAKEN or name in self._branches:
+        if not name.isidentifier() or hasattr(Tree, name) or name in _RESERVED or name in self._branches:
             message = f"{name!r} cannot be the name of a branch of {self.name}: it is taken, or not an identifier"
             raise DeclarationError(message)
         bound = (Branch() if branch is None else branch).bound(name, self)
@@ -139,7 +138,7 @@ class Tree(Printable, Mapping[str, Branch[Any]]):
         return [name for name in self._branches if not name.startswith("_")]
 
     def find(self, idnumber: Any) -> dict[str, Any]:
-        """Return all that the tree holds under an idnumber, by branch."""
+        """Return the objects with an idnumber, by branch."""
         return {name: branch[idnumber] for name, branch in self._branches.items() if idnumber in branch}
 
     # The operators.
@@ -147,7 +146,7 @@ class Tree(Printable, Mapping[str, Branch[Any]]):
     def load(self) -> Self:
         """Import every branch, each after those it is derived from; the same as ``+tree``.
 
-        If one fails, all stay as they were.
+        If one import fails, all branches stay as they were.
 
         Raises:
             ImporterError: if something that comes in is refused.
@@ -162,7 +161,7 @@ class Tree(Printable, Mapping[str, Branch[Any]]):
                 if other not in self._branches:
                     message = f"{self.name}.{name} is after {other!r}, which is no branch of {self.name}"
                     raise DeclarationError(message)
-        order = in_order(self._branches, after, what=f"branches of {self.name}")
+        order = topological_order(self._branches, after, what=f"branches of {self.name}")
         before = {name: branch.contents for name, branch in self._branches.items()}
         try:
             with collector_paused():
@@ -200,9 +199,9 @@ class Tree(Printable, Mapping[str, Branch[Any]]):
         for tree in (self, other):
             check_children(tree.name, {name: branch.object_class._children for name, branch in tree.items()})
         with collector_paused():
-            # Neither side's order alone, so that the inverse of a difference has the order of the opposite difference.
-            places = [{name: place for place, name in enumerate(tree.branches)} for tree in (self, other)]
-            names = sorted(self.branches, key=lambda name: (places[0][name] + places[1][name], name))
+            # Not the order of one side, so that the inverse of a diff has the order of the opposite diff.
+            positions = [{name: position for position, name in enumerate(tree.branches)} for tree in (self, other)]
+            names = sorted(self.branches, key=lambda name: (positions[0][name] + positions[1][name], name))
             sides = [(self[name].side(), other[name].side()) for name in names]
             top_level = (self.top_level, other.top_level)
             return Diff.between(sides, top_level=top_level, flags=flags, progress=progress).filtered(only, exclude)
@@ -262,17 +261,19 @@ class Tree(Printable, Mapping[str, Branch[Any]]):
         return report
 
     def applier(self) -> Any:
-        """Return what carries out changes to this tree: its template, its objects' methods, or its syncer."""
+        """Return the template of this tree, or one that calls its objects' methods or its syncer."""
         if self.template is not None:
             return template_of(self.template)
-        classes = {name: Methods(self[name].object_class, self[name].identifiers) for name in self.branches}
+        classes = {name: ObjectMethods(self[name].object_class, self[name].identifiers) for name in self.branches}
         if any(one.has(verb) for one in classes.values() for verb in ("create", "update", "delete")):
             return ObjectTemplate(self, classes)
         takes_changes = callable(getattr(self.syncer, "apply_changes", None))
         if takes_changes or isinstance(self.syncer, Syncer):
-            writer: Any = self.syncer if takes_changes else Rewriting(self.syncer)
-            layouts = {name: schema_of(self[name].object_class) for name in self.branches}
-            stored = {name: Stored(self[name].table, one.identifiers, one.convert) for name, one in layouts.items()}
+            writer: Any = self.syncer if takes_changes else LoadDumpAdapter(self.syncer)
+            stored = {}
+            for name in self.branches:
+                schema = self[name].schema
+                stored[name] = StoredBranch(self[name].table, schema.identifiers, schema.convert)
             return StoreTemplate(writer, stored)
         message = (
             f"{self.name} has no template, no syncer, and no objects with create, update or delete: declare "
@@ -301,13 +302,13 @@ class Tree(Printable, Mapping[str, Branch[Any]]):
         raise TypeError(message)
 
     def _slip(self, other: object, symbol: str) -> Any:
-        """Refuse what is clearly a slip with the right expression, and leave the rest to Python."""
+        """Refuse a common slip with the right expression; return NotImplemented for anything else."""
         if isinstance(other, type) and issubclass(other, Tree):
             message = f"{other.__name__} is a class: write {self.name} {symbol} {other.__name__}()"
             raise TypeError(message)
         if isinstance(other, Branch):
-            mine = f"{self.name}.{other.name}"
-            message = f"a tree and a branch cannot be compared: write {mine} {symbol} {other.full_name}"
+            own_branch = f"{self.name}.{other.name}"
+            message = f"a tree and a branch cannot be compared: write {own_branch} {symbol} {other.full_name}"
             raise TypeError(message)
         if symbol != "-" and callable(getattr(other, "apply", None)):
             message = f"a template goes behind `|`: write {self.name} - dest | Template"
@@ -315,8 +316,8 @@ class Tree(Printable, Mapping[str, Branch[Any]]):
         return NotImplemented
 
     def __repr__(self) -> str:
-        held = ", ".join(f"{name} {len(branch):,}" for name, branch in self._branches.items())
-        return f"<Tree {self.name}: {held or 'no branches'}>"
+        branches = ", ".join(f"{name} {len(branch):,}" for name, branch in self._branches.items())
+        return f"<Tree {self.name}: {branches or 'no branches'}>"
 
     def __outline__(self) -> Outline:
         """Describe the tree: its branches."""

@@ -100,12 +100,12 @@ def test_a_wrong_manifest_is_refused_by_name_before_any_code_runs(plugin, manife
 @pytest.mark.parametrize("key", ["name", "syncer_class"])
 def test_a_path_in_a_manifest_is_refused(plugin, key, name):
     error = refusal(plugin(RAN, PLAIN | {key: name}))
-    assert "no plain name" in str(error) or "no name of a class" in str(error)
+    assert "not a plain name" in str(error) or "not the name of a class" in str(error)
 
 
 @pytest.mark.parametrize("name", ["syncer.Memory", "other:Memory", "Memory()", "class", "__import__('os')"])
 def test_a_syncer_class_is_the_name_of_a_class_and_nothing_else(plugin, name):
-    assert "no name of a class" in str(refusal(plugin(RAN, PLAIN | {"syncer_class": name})))
+    assert "not the name of a class" in str(refusal(plugin(RAN, PLAIN | {"syncer_class": name})))
 
 
 @pytest.mark.parametrize("name", ["memory", "my syncer", "my-syncer_2", "名前", "v1.2"])
@@ -191,7 +191,7 @@ DUMP = "    def dump(self, identifier, *, data): ...\n"
             DUMP + "    def load(self, identifier, schema): ...\n",
             "missing a required (keyword-only )?argument: 'schema'",
         ),
-        (DUMP + "    async def load(self, identifier): ...\n", "async load, which nobody would await"),
+        (DUMP + "    async def load(self, identifier): ...\n", "async load, which is never awaited"),
         (DUMP + "    async def load(self, identifier):\n        yield 1\n", "async load"),
     ],
 )
@@ -446,7 +446,7 @@ class Memory:
 def test_a_mistyped_option_is_refused_with_the_nearest_real_one_and_a_missing_one_by_name(plugin):
     folder = plugin(NEEDS)
     assert "no option 'lable': did you mean 'label'?" in str(refusal(folder, {"lable": "x"}))
-    assert "no option 'xyz': there is 'name', 'path', 'password', 'label'" in str(refusal(folder, {"xyz": "x"}))
+    assert "no option 'xyz': there are 'name', 'path', 'password', 'label'" in str(refusal(folder, {"xyz": "x"}))
     assert "needs the options 'path', 'password'" in str(refusal(folder))
     assert "needs the option 'password'" in str(refusal(folder, {"path": "x"}))
     assert "no option 'a': there are none" in str(

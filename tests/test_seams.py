@@ -137,7 +137,7 @@ class Shelf:
 
 class ShelfRelation:
     engine = "shelves"
-    place = "shelves"
+    location = "shelves"
     columns = ("idnumber", "name")
 
     def __init__(self, rows):

@@ -17,7 +17,7 @@ from datastoresync.app.console import Console, finish, say
 from datastoresync.app.parts import AppPart, Arguments, Reader, Writer
 from datastoresync.app.report import AppReport, PartReport
 from datastoresync.applying.preview import Preview
-from datastoresync.applying.result import Result, reason_of, skipped
+from datastoresync.applying.report import Result, reason_of, skipped
 from datastoresync.errors import DeclarationError, SafeguardError, SyncInterrupted
 from datastoresync.printing.text import counted
 from datastoresync.tree import Tree
@@ -258,7 +258,7 @@ class App:
             hint = "" if value is not None else "; is a `return` missing?"
             message = f"{self.reader.name} must return a tree (got {type(value).__name__}){hint}"
             raise DeclarationError(message)
-        unread = ", ".join(name for name, branch in value.items() if branch.side().unread)
+        unread = ", ".join(name for name, branch in value.items() if branch.side().not_imported)
         if unread:
             message = f"{self.reader.name} returned a tree that was never imported ({unread}): write `return +tree`"
             raise DeclarationError(message)

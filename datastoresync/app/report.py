@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 import attrs
 
-from datastoresync.applying.result import reason_of
+from datastoresync.applying.report import reason_of
 from datastoresync.printing.outline import Outline
 from datastoresync.printing.show import Printable
 from datastoresync.printing.text import text

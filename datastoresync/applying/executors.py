@@ -1,4 +1,4 @@
-"""Carries out a diff on the executors of a Spark session, where a template's methods are slow rather than the diff."""
+"""Templates whose methods are called on Spark's executors, for methods that are slow."""
 
 from __future__ import annotations
 
@@ -14,15 +14,14 @@ import attrs
 
 from datastoresync.applying.options import ApplyKeywords, ApplyOptions
 from datastoresync.applying.plan import Step
-from datastoresync.applying.report import Report
-from datastoresync.applying.result import Result
-from datastoresync.applying.template import Run, Template
+from datastoresync.applying.report import Report, Result
+from datastoresync.applying.template import ApplyRun, Template
 from datastoresync.diffing.action import Action
 from datastoresync.diffing.diff import Diff, template_of
 from datastoresync.errors import DeclarationError, MissingDependencyError
 
 _TASKS_A_CORE = 4
-"""Tasks that one Spark job has for each core: what is under way at a time, and what Ctrl-C may leave unknown."""
+"""Tasks a core in one Spark job: those that run at a time, and whose results Ctrl-C may leave unknown."""
 _UNKNOWN = "it may be done all the same"
 
 Task = list[Step]
@@ -40,8 +39,8 @@ class OnExecutors:
 
     Spark runs a task again that was lost, so **an action may be carried out more than once**: methods must stand that.
 
-    Executors need this library, the template's module and that of the objects. A class or an import string is made to a
-    template once a task, an instance is sent as it is. An action's objects have no branch there, and are plain
+    Executors need this library, the template's module and that of the objects. A class or an import string is
+    instantiated once a task; an instance is sent as it is. An action's objects have no branch there, and are plain
     namespaces if their class is `Object` itself; what a method returns as ``created`` stays there.
 
     Args:
@@ -68,10 +67,10 @@ class OnExecutors:
         ``on_error="stop"`` ends each task with its first failure, and the run after the tasks that are under way.
 
         Raises:
-            SafeguardError: if it would do more than the limits allow; nothing was sent.
-            TemplateError: if the template is none.
-            DeclarationError: if there is no session, or no template whose methods could be called elsewhere.
-            SyncInterrupted: on Ctrl-C, with the report of what was done, as far as it is known.
+            SafeguardError: if the diff exceeds the limits; nothing was sent.
+            TemplateError: if the template has no ``apply``.
+            DeclarationError: if there is no session, or the template is no `Template`.
+            SyncInterrupted: on Ctrl-C; it carries the report, with the results that are known.
         """
         template = template_of(self.template)
         if not isinstance(template, Template):
@@ -104,34 +103,34 @@ class OnExecutors:
         return context
 
 
-class _SparkRun(Run):
-    """One apply, most of whose steps are called elsewhere."""
+class _SparkRun(ApplyRun):
+    """One apply, most of whose steps are called on executors."""
 
     def called(self, step: Step) -> list[Result]:
-        """Call a step here; whatever its method raises is a result."""
+        """Call a step here; an exception of its method becomes a result."""
         return self._called(step)
 
     def send(self, steps: Iterable[Step], how: OnExecutors, context: Any, *, stop: bool) -> None:
-        """Carry steps out, stage by stage, and a wave of tasks after the other; on after an end only to note them."""
+        """Execute the steps stage by stage, in waves of tasks; after a stop, record the rest as pending."""
         ordered = _ordered_branches(self.diff)
         cores = 1 if context is None else context.defaultParallelism
-        why = ""
+        reason = ""
         for (_, branch, follows), stage in groupby(steps, key=_stage):
             here = context is None or follows or branch in ordered
             tasks = _tasks(stage, 1 if here else how.batch)
             while wave := list(islice(tasks, 1 if here else cores * _TASKS_A_CORE)):
-                if why:
+                if reason:
                     planned = ((step, action) for task in wave for step in task for action in step.actions)
-                    self.note(Result("pending", why, action, step.method) for step, action in planned)
+                    self.note(Result("pending", reason, action, step.method) for step, action in planned)
                     continue
                 failed = self._carry_out(wave, None if here else context, how.template, stop=stop)
                 if self.interrupted:
-                    why = "interrupted before it"
+                    reason = "interrupted before it"
                 elif failed and stop:
-                    why = "not come to after a failure"
+                    reason = "not come to after a failure"
 
     def _carry_out(self, wave: Sequence[Task], context: Any, template: Any, *, stop: bool) -> bool:
-        """Carry out one wave and note its results in the order of the plan; return whether anything failed."""
+        """Execute one wave and record its results in the order of the plan; return whether any failed."""
         if context is None:
             results = [result for task in wave for step in task for result in self._call(step)]
             self.note(results)
@@ -155,11 +154,11 @@ class _SparkRun(Run):
         return failed
 
     def _left(self, action: Action, step: Step) -> Result | None:
-        """Return the result of an action that is not to be tried; None if it is."""
+        """Return the result of an action that is blocked; None if it is not."""
         return None if self.dependents is None else self.dependents.left(action, step.method)
 
     def _sent(self, tasks: Sequence[Task], context: Any, template: Any, *, stop: bool) -> Iterator[list[Result]]:
-        """Let executors call steps, a list of them a task; yield the results of each."""
+        """Send tasks of steps to executors; yield the results of each step."""
         if not tasks:
             return
         serializer = import_module("pyspark.serializers").CloudPickleSerializer()
@@ -168,21 +167,21 @@ class _SparkRun(Run):
             for task in tasks
         ]
         given = serializer.dumps((template, stop))
-        why = ""
+        reason = ""
         answers: list[Any] = []
         try:
             answers = context.parallelize(packed, len(packed)).map(partial(_carried_out, given)).collect()
         except KeyboardInterrupt:
             self.interrupted = True
-            why = f"interrupted: {_UNKNOWN}"
-        except Exception as error:  # noqa: BLE001 - whatever ends a job is the failure of its actions, not the run's
-            why = f"the Spark job broke off ({type(error).__name__}): {_UNKNOWN}"
-        for place, task in enumerate(tasks):
+            reason = f"interrupted: {_UNKNOWN}"
+        except Exception as error:  # noqa: BLE001 - an exception of the job fails its actions, not the run
+            reason = f"the Spark job broke off ({type(error).__name__}): {_UNKNOWN}"
+        for index, task in enumerate(tasks):
             for number, step in enumerate(task):
-                given_back = [("failed", why, False)] * len(step.actions) if why else answers[place][number]
+                outcomes = [("failed", reason, False)] * len(step.actions) if reason else answers[index][number]
                 yield [
                     Result(status, reason, action, step.method, skip_children=skip)
-                    for action, (status, reason, skip) in zip(step.actions, given_back, strict=True)
+                    for action, (status, reason, skip) in zip(step.actions, outcomes, strict=True)
                 ]
 
 
@@ -196,13 +195,13 @@ def _ordered_branches(diff: Diff) -> set[str]:
 
 
 def _stage(step: Step) -> tuple[str, str, bool]:
-    """Return what may be done at a time: one phase of one branch. What follows from something else comes for itself."""
+    """Return the stage of a step: phase, branch, and whether its objects are deleted along with an ancestor."""
     verb = step.actions[0].verb
     return verb if verb in ("new", "old") else "update", step.actions[0].branch, step.follows is not None
 
 
 def _tasks(steps: Iterable[Step], size: int) -> Iterator[Task]:
-    """Part steps into tasks; those of one object that are not in batches stay together."""
+    """Yield tasks of steps; steps of one object stay together, unless in batches."""
     task: Task = []
     count = 0
     for _, group in groupby(steps, key=lambda step: id(step) if step.batch else step.actions[0].idnumber):
@@ -217,36 +216,38 @@ def _tasks(steps: Iterable[Step], size: int) -> Iterator[Task]:
 
 
 def _detached(action: Action) -> Action:
-    """Return an action without what its objects know of the driver."""
+    """Return an action whose objects have no reference to their branch."""
     return attrs.evolve(action, source=_alone(action.source), dest=_alone(action.dest))
 
 
 def _alone(item: Any) -> Any:
-    held = getattr(item, "__dict__", None)
-    if held is None:
+    attributes = getattr(item, "__dict__", None)
+    if attributes is None:
         return item  # attrs sends the fields of a closed class, and nothing else
     cls = type(item)
-    return SimpleNamespace(**held) if cls.__module__.startswith("datastoresync.") else _Bare(cls, dict(held))
+    return (
+        SimpleNamespace(**attributes) if cls.__module__.startswith("datastoresync.") else _Bare(cls, dict(attributes))
+    )
 
 
 class _Bare:
-    """Stands for an object of an open class on its way; it arrives as one, without its branch."""
+    """Pickles as an object of an open class, without its branch."""
 
-    def __init__(self, cls: type, held: Mapping[str, Any]) -> None:
-        self.parts = (cls, held)
+    def __init__(self, cls: type, attributes: Mapping[str, Any]) -> None:
+        self.parts = (cls, attributes)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _arrived, self.parts
 
 
-def _arrived(cls: type, held: Mapping[str, Any]) -> Any:
+def _arrived(cls: type, attributes: Mapping[str, Any]) -> Any:
     item: Any = object.__new__(cls)
-    item.__dict__.update(held)
+    item.__dict__.update(attributes)
     return item
 
 
 def _carried_out(given: bytes, packed: bytes) -> list[list[tuple[str, str, bool]]]:
-    """Call the steps of one task, on an executor; return what became of each action."""
+    """Call the steps of one task, on an executor; return the results of each step."""
     serializer = import_module("pyspark.serializers").CloudPickleSerializer()
     template, stop = serializer.loads(given)
     template = template_of(template)

@@ -1,4 +1,4 @@
-"""Applying through the ``create``, ``update`` and ``delete`` of the objects themselves."""
+"""The template that calls ``create``, ``update``, ``delete`` and ``move`` of the objects themselves."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from typing import Any
 
 import attrs
 
-from datastoresync.applying.plan import Plan, Step, followers, members_together, ordered, whole_update
-from datastoresync.applying.result import Result, succeeded
+from datastoresync.applying.plan import Plan, Step, member_changes, membership_update, ordered, split_followers
+from datastoresync.applying.report import Result, succeeded
 from datastoresync.applying.template import Template
 from datastoresync.diffing.action import Action
 from datastoresync.diffing.diff import Diff
@@ -18,28 +18,28 @@ from datastoresync.diffing.streaming import Streamed
 
 
 @attrs.frozen(eq=False)
-class Methods:
-    """The class of a branch's objects, whose methods are called.
+class ObjectMethods:
+    """The class of a branch's objects, whose methods carry out changes.
 
     Args:
         cls: The class.
-        identifiers: The attributes that the idnumber is made of.
+        identifiers: The attributes that make up the idnumber.
     """
 
     cls: Any
     identifiers: tuple[str, ...]
 
     def has(self, name: str) -> bool:
-        """Say whether the class has such a method."""
+        """Say whether the class has a method of this name."""
         return callable(getattr(self.cls, name, None))
 
 
 class ObjectTemplate(Template):
     """Applies a diff through the methods of the destination's objects, one call an object.
 
-    - ``create(cls, tree, ids, attrs)``, a class method: makes the object in the system. It may return an object of
-      the class, which the tree then holds; otherwise the tree makes one itself.
-    - ``update(self, attrs)``: ``attrs`` has the attributes that change; of a membership, all that it is to have.
+    - ``create(cls, tree, ids, attrs)``, a class method: creates the object in the system. It may return an object of
+      the class, which the tree then holds; otherwise the tree creates one itself.
+    - ``update(self, attrs)``: ``attrs`` has the attributes that change; of a membership, all its new members.
     - ``delete(self)``.
     - ``move(self, parent)``: the object goes below another parent, or below none.
 
@@ -51,12 +51,12 @@ class ObjectTemplate(Template):
         classes: The classes of its branches.
     """
 
-    def __init__(self, tree: Any, classes: Mapping[str, Methods]) -> None:
+    def __init__(self, tree: Any, classes: Mapping[str, ObjectMethods]) -> None:
         super().__init__()
         self.tree = tree
         self.classes = classes
 
-    # What a subclass may translate.
+    # Hooks for subclasses.
 
     def call_create(self, cls: Any, ids: dict[str, Any], attributes: dict[str, Any]) -> Any:
         """Create an object."""
@@ -71,11 +71,11 @@ class ObjectTemplate(Template):
         return item.delete()
 
     def call_move(self, item: Any, parent: Any) -> Any:
-        """Put an object below another parent, or below none."""
+        """Move an object below another parent, or below none."""
         return item.move(parent)
 
     def outcome(self, verb: str, cls: Any, returned: Any) -> Result:
-        """Return what a method's return value means."""
+        """Return the result for the return value of a method."""
         if isinstance(returned, Result):
             return returned
         if verb == "create" and isinstance(returned, cls):
@@ -83,8 +83,8 @@ class ObjectTemplate(Template):
         return succeeded()
 
     def plan(self, diff: Diff) -> Plan:
-        """Return a call for each object: all that changes of it at once, its children's going aside."""
-        alone, following = followers(ordered(diff), diff)
+        """Return one call an object, with all its changes; moves of children are calls of the child."""
+        alone, following = split_followers(ordered(diff), diff)
 
         def steps() -> Iterator[Step]:
             for group in _groups(alone, diff):
@@ -104,24 +104,24 @@ class ObjectTemplate(Template):
             call = partial(getattr(self, f"_{verb}"), diff, self.classes[branch], branch)
         yield Step(f"{verb}_{branch}", call, tuple(group), batch=True)
 
-    def _create(self, diff: Diff, methods: Methods, _: str, actions: Sequence[Action]) -> Result:
+    def _create(self, diff: Diff, methods: ObjectMethods, _: str, actions: Sequence[Action]) -> Result:
         key = actions[0].idnumber
         parts = key if len(methods.identifiers) > 1 else (key,)
         ids = dict(zip(methods.identifiers, parts, strict=True))
         returned = self.call_create(methods.cls, ids, diff.values(actions[0]))
         return self.outcome("create", methods.cls, returned)
 
-    def _update(self, diff: Diff, methods: Methods, _: str, actions: Sequence[Action]) -> Result:
+    def _update(self, diff: Diff, methods: ObjectMethods, _: str, actions: Sequence[Action]) -> Result:
         changed = {action.attr: action.value for action in actions if action.verb == "update"}
-        one = next(one for one in diff.branch_diffs if one.name == actions[0].branch)
-        for (_, _, attr), members in members_together(actions).items():
-            changed[attr] = whole_update(one, members).value
+        branch_diff = next(branch_diff for branch_diff in diff.branch_diffs if branch_diff.name == actions[0].branch)
+        for (_, _, attr), members in member_changes(actions).items():
+            changed[attr] = membership_update(branch_diff, members).value
         return self.outcome("update", methods.cls, self.call_update(actions[0].dest, changed))
 
-    def _delete(self, _: Diff, methods: Methods, __: str, actions: Sequence[Action]) -> Result:
+    def _delete(self, _: Diff, methods: ObjectMethods, __: str, actions: Sequence[Action]) -> Result:
         return self.outcome("delete", methods.cls, self.call_delete(actions[0].dest))
 
-    def _move(self, diff: Diff, methods: Methods, branch: str, actions: Sequence[Action]) -> Result:
+    def _move(self, diff: Diff, methods: ObjectMethods, branch: str, actions: Sequence[Action]) -> Result:
         key = actions[0].value
         parent = diff.hierarchies[0].parent(branch, key)
         above = None if parent is None else self.tree[parent[0]][parent[1]]
@@ -129,25 +129,25 @@ class ObjectTemplate(Template):
 
 
 def _groups(actions: Sequence[Action], diff: Diff) -> Iterator[list[Action]]:
-    """Yield the actions object by object; both halves of a move come together, where the first of them stood."""
+    """Yield the actions object by object; the two actions of a move together, in the place of the first."""
     moves: dict[tuple[str, Any], list[Action]] = {}
     for action in actions if diff.nested else ():
-        place = _moved(action, diff)
-        if place is not None:
-            moves.setdefault(place, []).append(action)
+        moved = _moved_child(action, diff)
+        if moved is not None:
+            moves.setdefault(moved, []).append(action)
 
-    def what(action: Action) -> tuple[Any, ...]:
-        place = _moved(action, diff)
-        return ("moves", *place) if place else (action.verb in ("new", "old"), action.branch, action.idnumber)
+    def group_key(action: Action) -> tuple[Any, ...]:
+        moved = _moved_child(action, diff)
+        return ("moves", *moved) if moved else (action.verb in ("new", "old"), action.branch, action.idnumber)
 
-    for key, group in groupby(actions, key=what):
+    for key, group in groupby(actions, key=group_key):
         if key[0] != "moves":
             yield list(group)
         elif key[1:] in moves:
             yield moves.pop((key[1], key[2]))
 
 
-def _moved(action: Action, diff: Diff) -> tuple[str, Any] | None:
+def _moved_child(action: Action, diff: Diff) -> tuple[str, Any] | None:
     for hierarchy in diff.hierarchies:
         child = hierarchy.child_branch(action.branch, action.attr) if action.attr else None
         if child is not None:

@@ -1,4 +1,4 @@
-"""The plan of an apply: which methods are called, in which order, and what depends on what failed."""
+"""The plan of an apply: the methods to call, in order, and the actions that depend on others."""
 
 from __future__ import annotations
 
@@ -11,72 +11,71 @@ from typing import Any
 
 import attrs
 
-from datastoresync.applying.result import Result
+from datastoresync.applying.report import Result
 from datastoresync.diffing.action import Action
 from datastoresync.diffing.branch_diff import BranchDiff
 from datastoresync.diffing.diff import Diff
 from datastoresync.diffing.equality import equal, members_of, membership_changes
-from datastoresync.diffing.hierarchy import Hierarchy, in_order
+from datastoresync.diffing.hierarchy import Hierarchy, ObjectKey, topological_order
 from datastoresync.diffing.streaming import Streamed
 
-Place = tuple[str, Any]
 
+class DependencyTracker:
+    """Tracks the results of one run, and which actions they block.
 
-class Dependents:
-    """Hears every result of one run, and says which actions can no longer be done.
-
-    What is below an object that could not be created is not created either, and an object stays if something below it
-    could not be deleted.
+    Objects below one that could not be created are not created either, and an object is kept if one below it could not
+    be deleted.
     """
 
     def __init__(self, diff: Diff) -> None:
         self._left, self._right = diff.hierarchies
-        self._missing: dict[Place, str] = {}
-        self._closed: dict[Place, str] = {}
-        self._kept: dict[Place, str] = {}
-        self._stuck: dict[Place, str] = {}
+        self._missing: dict[ObjectKey, str] = {}
+        self._closed: dict[ObjectKey, str] = {}
+        self._kept: dict[ObjectKey, str] = {}
+        self._stuck: dict[ObjectKey, str] = {}
 
     def note(self, result: Result) -> None:
-        """Hear a result."""
+        """Record a result."""
         action = result.action
         if action is None or result.status in ("succeeded", "unhandled"):
             return
-        place = (action.branch, action.idnumber)
+        object_key = (action.branch, action.idnumber)
         if action.verb == "new" and result.status in ("failed", "skipped"):
-            self._missing[place] = "created"
+            self._missing[object_key] = "created"
         elif result.status in ("failed", "conflict"):
             self._keep_parent(action)
         if result.status == "failed" and result.skip_children:
-            self._closed[place] = {"new": "created", "old": "deleted"}.get(action.verb, "updated")
+            self._closed[object_key] = {"new": "created", "old": "deleted"}.get(action.verb, "updated")
 
     def left(self, action: Action, method: str) -> Result | None:
-        """Return the result of an action that is not to be tried; None if it is."""
+        """Return the result of an action that is blocked; None if it is not."""
         if not (self._missing or self._closed or self._kept):
             return None
-        place = (action.branch, action.idnumber)
-        why = ""
+        object_key = (action.branch, action.idnumber)
+        reason = ""
         child = self._child(action)
         if action.verb == "old":
-            why = self._kept.get(place, "") or self._above(self._right, place, (self._closed,))
+            reason = self._kept.get(object_key, "") or self._above(self._right, object_key, (self._closed,))
         else:
-            # Below something that did not move, an object might come to be below itself.
+            # Below an object that did not move, this one might come to be below itself.
             stuck = () if child is None else (self._stuck,)
-            why = self._above(self._left, child or place, (*stuck, self._missing, self._closed))
-        if not why:
+            reason = self._above(self._left, child or object_key, (*stuck, self._missing, self._closed))
+        if not reason:
             return None
         if action.verb == "new":
-            self._missing[place] = "created"
+            self._missing[object_key] = "created"
         self._keep_parent(action)
-        return Result("skipped", why, action, method)
+        return Result("skipped", reason, action, method)
 
-    def _above(self, hierarchy: Hierarchy, place: Place, closed: Sequence[Mapping[Place, str]]) -> str:
-        """Return why something above a place keeps it from being done, or nothing."""
-        found = ((above, some[above]) for above in hierarchy.ancestors(*place) for some in closed if above in some)
-        above, what = next(found, (None, ""))
-        return "" if above is None else f"its parent {_shown(above)} could not be {what}"
+    def _above(self, hierarchy: Hierarchy, object_key: ObjectKey, closed: Sequence[Mapping[ObjectKey, str]]) -> str:
+        """Return why an ancestor blocks an action, or ``""``."""
+        ancestors = hierarchy.ancestors(*object_key)
+        found = ((parent, verbs[parent]) for parent in ancestors for verbs in closed if parent in verbs)
+        parent, verb = next(found, (None, ""))
+        return "" if parent is None else f"its parent {_display_name(parent)} could not be {verb}"
 
-    def _child(self, action: Action) -> Place | None:
-        """Return the child that an action puts below another parent, or takes from one."""
+    def _child(self, action: Action) -> ObjectKey | None:
+        """Return the child that an action adds to a parent, or removes from one."""
         if action.verb not in ("add", "remove"):
             return None
         branches = (hierarchy.child_branch(action.branch, action.attr) for hierarchy in (self._left, self._right))
@@ -84,51 +83,51 @@ class Dependents:
         return None if branch is None else (branch, action.value)
 
     def _keep_parent(self, action: Action) -> None:
-        """Remember that what is above something that stays, or could not be taken away, must stay too."""
-        place = (action.branch, action.idnumber)
+        """Record that the ancestors of an object that could not be deleted or moved must be kept."""
+        object_key = (action.branch, action.idnumber)
         child = self._child(action)
         if child is not None:
             self._stuck[child] = "moved"
         if action.verb == "old":
-            parent = self._right.parent(*place)
+            parent = self._right.parent(*object_key)
             if parent is not None:
-                self._kept[parent] = f"its child {_shown(place)} could not be deleted"
+                self._kept[parent] = f"its child {_display_name(object_key)} could not be deleted"
         elif child is not None:
-            self._kept[place] = f"its child {_shown(child)} could not be moved"
+            self._kept[object_key] = f"its child {_display_name(child)} could not be moved"
         elif self._right.child_branch(action.branch, action.attr):
-            self._kept[place] = "its children could not be moved"
+            self._kept[object_key] = "its children could not be moved"
 
 
-def _shown(place: Place) -> str:
-    return f"{place[0]} {place[1]!r}"
+def _display_name(object_key: ObjectKey) -> str:
+    return f"{object_key[0]} {object_key[1]!r}"
 
 
-def gone_with_parent(diff: Diff) -> dict[Place, Place]:
-    """Return what needs no deletion of its own, each with the object above it whose deletion takes it along."""
+def deleted_with_parent(diff: Diff) -> dict[ObjectKey, ObjectKey]:
+    """Return the objects that are deleted along with an ancestor, each with that ancestor."""
     hierarchy, exclusion = diff.hierarchies[1], diff.exclusion
     if not hierarchy or exclusion is None or not exclusion.flagged:
         return {}
     deleted = {(action.branch, action.idnumber): None for action in diff if action.verb == "old"}
-    found: dict[Place, Place] = {}
-    for place in deleted:
-        for above in hierarchy.ancestors(*place):
-            if above not in deleted:
+    found: dict[ObjectKey, ObjectKey] = {}
+    for object_key in deleted:
+        for parent in hierarchy.ancestors(*object_key):
+            if parent not in deleted:
                 break
-            if exclusion.leaves_children(*above):
-                found[place] = above
+            if exclusion.leaves_children(*parent):
+                found[object_key] = parent
     return found
 
 
 @attrs.frozen(eq=False)
 class Step:
-    """One call: a method and the actions it takes.
+    """One call of a method with its actions.
 
     Args:
-        method: Its name; where there is none, the first that was looked up.
+        method: The name of the method; of a missing one, the most specific name.
         call: The bound method, or None.
-        actions: One, or several where the method takes a batch.
+        actions: One action, or several where the method takes a batch.
         batch: Whether the method takes a list of actions.
-        follows: What is above it, as branch and idnumber, and takes it along when deleted; nothing is called then.
+        follows: The branch and idnumber of the ancestor along with which the object is deleted, without a call.
     """
 
     method: str
@@ -143,8 +142,8 @@ class Plan:
     """The steps that apply a diff.
 
     Args:
-        diff: What is applied.
-        steps: What is called, in order. Those of a streamed diff are made anew each time they are gone through.
+        diff: The diff that is applied.
+        steps: The calls, in order. Those of a streamed diff are computed again by each iteration.
     """
 
     diff: Diff
@@ -152,14 +151,14 @@ class Plan:
 
     @property
     def actions(self) -> Sequence[Action]:
-        """What will be done, in order: members are united into updates where a template has only those."""
+        """The actions in order; changes of members are united into updates where a template has only those."""
         steps = self.steps
         actions = Streamed(lambda: (action for step in steps for action in step.actions))
         return actions if self.diff.streamed else tuple(actions)
 
     @property
     def unhandled(self) -> Counter[str]:
-        """The methods that are missing, with the number of actions each would take."""
+        """The missing methods, with the number of actions that each would take."""
         found: Counter[str] = Counter()
         for step in self.steps:
             if step.call is None and step.follows is None:
@@ -174,14 +173,14 @@ class Plan:
         def look_up(action: Action) -> tuple[str, Callable[[Any], Any] | None]:
             kind = (action.verb, action.branch, action.attr)
             if kind not in found:
-                names = candidates(action)
+                names = method_names(action)
                 found[kind] = next(
                     ((name, call) for name in names if callable(call := getattr(template, name, None))),
                     (names[0], None),
                 )
             return found[kind]
 
-        alone, following = followers(ordered(diff), diff)
+        alone, following = split_followers(ordered(diff), diff)
 
         def steps() -> Iterator[Step]:
             for (name, call), group in groupby(_united(alone, diff, look_up), key=look_up):
@@ -196,47 +195,47 @@ class Plan:
 
 
 def _batches(actions: Iterable[Action], size: int, diff: Diff) -> Iterator[list[Action]]:
-    """Part actions into batches; what is above another one never shares a batch with it, since it may fail."""
+    """Yield batches of actions; parent and child are never in one batch, since the first may fail."""
     related: set[Any] = set()
-    some: list[Action] = []
+    batch: list[Action] = []
     for action in actions:
-        place = (action.branch, action.idnumber)
-        above = None
+        object_key = (action.branch, action.idnumber)
+        parent = None
         if action.verb in ("new", "old"):
-            above = diff.hierarchies[0 if action.verb == "new" else 1].parent(*place)
-        if len(some) == size or (above if action.verb == "new" else place) in related:
-            yield some
-            some, related = [], set()
-        some.append(action)
-        related.add(place if action.verb == "new" else above)
-    yield some
+            parent = diff.hierarchies[0 if action.verb == "new" else 1].parent(*object_key)
+        if len(batch) == size or (parent if action.verb == "new" else object_key) in related:
+            yield batch
+            batch, related = [], set()
+        batch.append(action)
+        related.add(object_key if action.verb == "new" else parent)
+    yield batch
 
 
 def by_object(actions: Iterable[Action], united: Callable[[Sequence[Action]], Iterable[Action]]) -> Iterator[Action]:
-    """Yield what a function makes of the actions of each object that adds or removes members, and all others."""
+    """Yield the actions, those of each object that changes members united by a function."""
     for _, group in groupby(actions, key=attrgetter("branch", "idnumber")):
-        some = list(group)
-        changes = len(some) > 1 or some[0].verb in ("add", "remove")
-        yield from united(some) if changes else some
+        object_actions = list(group)
+        changes = len(object_actions) > 1 or object_actions[0].verb in ("add", "remove")
+        yield from united(object_actions) if changes else object_actions
 
 
-def followers(actions: Sequence[Action], diff: Diff) -> tuple[Sequence[Action], list[Step]]:
-    """Part the actions that somebody is called for from those that follow from another one; these come last."""
-    above = gone_with_parent(diff)
-    if not above:
+def split_followers(actions: Sequence[Action], diff: Diff) -> tuple[Sequence[Action], list[Step]]:
+    """Return the actions to call methods for, and the steps of objects that are deleted along with an ancestor."""
+    parents = deleted_with_parent(diff)
+    if not parents:
         return actions, []
     alone: list[Action] = []
     following: list[Step] = []
     for action in actions:
-        place = above.get((action.branch, action.idnumber)) if action.verb == "old" else None
-        if place is None:
+        object_key = parents.get((action.branch, action.idnumber)) if action.verb == "old" else None
+        if object_key is None:
             alone.append(action)
         else:
-            following.append(Step(action.method, None, (action,), follows=place))
+            following.append(Step(action.method, None, (action,), follows=object_key))
     return alone, following
 
 
-def candidates(action: Action) -> list[str]:
+def method_names(action: Action) -> list[str]:
     """Return the names of the methods that may take an action, the most specific first."""
     verb, branch, attr = action.verb, action.branch, action.attr
     if verb in ("new", "old"):
@@ -251,7 +250,7 @@ def candidates(action: Action) -> list[str]:
 def _united(
     actions: Sequence[Action], diff: Diff, look_up: Callable[[Action], tuple[str, Callable[[Any], Any] | None]]
 ) -> Iterator[Action]:
-    """Unite the members of an attribute into one update, where no method takes them one by one.
+    """Unite the changes of an attribute's members into one update, where no method takes them one by one.
 
     In a streamed diff these stand together, object by object.
     """
@@ -266,34 +265,34 @@ def _united_at_once(
     sides: Mapping[str, BranchDiff],
     look_up: Callable[[Action], tuple[str, Callable[[Any], Any] | None]],
 ) -> Iterator[Action]:
-    together = members_together(actions)
+    together = member_changes(actions)
     wholes: set[tuple[str, Any, str]] = set()
-    for place, group in groupby(actions, key=_attribute):
+    for attribute, group in groupby(actions, key=_attribute):
         members = list(group)
         names = {look_up(action)[0] for action in members}
         if members[0].verb not in ("add", "remove") or not any(name.startswith("update") for name in names):
             yield from members
             continue
-        whole = whole_update(sides[place[0]], together[place])
+        whole = membership_update(sides[attribute[0]], together[attribute])
         if all(look_up(action)[0].startswith("update") for action in members):
-            if place not in wholes:  # its members need not stand together
-                wholes.add(place)
+            if attribute not in wholes:  # its members need not stand together
+                wholes.add(attribute)
                 yield whole
             continue
         # One of `add` and `remove` has a method of its own: the other is left to the update, with what is then there.
         for verb in ("add", "remove"):
-            some = [action for action in members if action.verb == verb]
-            if some and look_up(some[0])[0].startswith("update"):
+            verb_actions = [action for action in members if action.verb == verb]
+            if verb_actions and look_up(verb_actions[0])[0].startswith("update"):
                 yield whole
             else:
-                yield from some
+                yield from verb_actions
 
 
 def _attribute(action: Action) -> tuple[str, Any, str]:
     return action.branch, action.idnumber, action.attr
 
 
-def members_together(actions: Iterable[Action]) -> dict[tuple[str, Any, str], list[Action]]:
+def member_changes(actions: Iterable[Action]) -> dict[tuple[str, Any, str], list[Action]]:
     """Return the changes of members by branch, idnumber and attribute."""
     together: dict[tuple[str, Any, str], list[Action]] = {}
     for action in actions:
@@ -302,17 +301,17 @@ def members_together(actions: Iterable[Action]) -> dict[tuple[str, Any, str], li
     return together
 
 
-def whole_update(one: BranchDiff, members: Sequence[Action]) -> Action:
-    """Return the update of a membership that changes these members of it, and no others."""
+def membership_update(branch_diff: BranchDiff, members: Sequence[Action]) -> Action:
+    """Return the update of a membership that makes these changes of members, and no others."""
     first = members[0]
     source, dest = first.source, first.dest
-    value = None if source is None else one.left.read(first.idnumber, source, first.attr)
+    value = None if source is None else branch_diff.left.read(first.idnumber, source, first.attr)
     # A copy: the destination's own changes as its members are folded.
-    old_value = None if dest is None else copy.copy(one.right.read(first.idnumber, dest, first.attr))
-    wanted, has = list(value or ()), list(old_value or ())
-    if len(members) < sum(map(len, membership_changes(value or has[:0], old_value or wanted[:0]))):
+    old_value = None if dest is None else copy.copy(branch_diff.right.read(first.idnumber, dest, first.attr))
+    new_members, members_before = list(value or ()), list(old_value or ())
+    if len(members) < sum(map(len, membership_changes(value or members_before[:0], old_value or new_members[:0]))):
         kind: Any = type(value if old_value is None else old_value)
-        value = kind(_changed(has, members))  # some of it is left out
+        value = kind(_changed(members_before, members))  # some of it is left out
     return Action("update", *_attribute(first), value, old_value, source, dest)
 
 
@@ -326,7 +325,7 @@ def _changed(members: list[Any], changes: Sequence[Action]) -> list[Any]:
 
 
 def ordered(diff: Diff) -> Sequence[Action]:
-    """Return the actions so that, within a branch that refers to itself, what is referred to is created first.
+    """Return the actions so that objects of a branch that refers to itself are created after those they refer to.
 
     Deletions go the other way round. A circle is broken where it closes. A streamed diff has no such branch, and keeps
     its order.
@@ -342,17 +341,17 @@ def ordered(diff: Diff) -> Sequence[Action]:
         if branch in own and verb in ("new", "old"):
             by_key = {action.idnumber: action for action in members}
             after = {action.idnumber: list(_referred(own[branch], diff.values(action))) for action in members}
-            keys = in_order(by_key, after, circles=True)
+            keys = topological_order(by_key, after, circles=True)
             members = [by_key[key] for key in (keys if verb == "new" else reversed(keys))]
         actions += members
     return actions
 
 
-def _own_references(one: BranchDiff) -> set[str]:
-    references = {**one.right.references, **one.left.references}
-    return {attr for attr, branch in references.items() if branch == one.name}
+def _own_references(branch_diff: BranchDiff) -> set[str]:
+    references = {**branch_diff.right.references, **branch_diff.left.references}
+    return {attr for attr, branch in references.items() if branch == branch_diff.name}
 
 
-def _referred(one: BranchDiff, values: dict[str, Any]) -> Iterator[Any]:
-    for attr in sorted(_own_references(one)):
+def _referred(branch_diff: BranchDiff, values: dict[str, Any]) -> Iterator[Any]:
+    for attr in sorted(_own_references(branch_diff)):
         yield from members_of(values.get(attr))

@@ -1,14 +1,14 @@
-"""What an apply would do, and whether it would be refused."""
+"""Previews: what an apply would do, and why it would be refused."""
 
 from __future__ import annotations
 
 import sys
-from typing import Any, Self, TextIO
+from typing import Self, TextIO
 
 import attrs
 
 from datastoresync.applying.safeguards import Limits, violations
-from datastoresync.diffing.diff import Diff, template_of
+from datastoresync.diffing.diff import Applies, Diff, R_co, template_of
 from datastoresync.printing.outline import Outline
 from datastoresync.printing.show import Printable
 from datastoresync.printing.text import wants_colour, write
@@ -16,12 +16,12 @@ from datastoresync.printing.text import wants_colour, write
 
 @attrs.frozen(eq=False, repr=False)
 class Preview(Printable):
-    """What ``source > dest`` gives: the diff, ready to be piped on, and the reasons why applying it would be refused.
+    """The result of ``source > dest``: the diff, ready to be piped on, and the reasons why it would be refused.
 
     Args:
-        diff: What would be done.
-        refused: A sentence for each reason not to do it.
-        limits: Under which it would be done.
+        diff: The diff.
+        refused: A sentence for each violation of the limits.
+        limits: The limits.
     """
 
     diff: Diff
@@ -39,17 +39,17 @@ class Preview(Printable):
         return self.diff.stat
 
     def show(self, file: TextIO | None = None, *, colour: bool | None = None) -> Self:
-        """Print each message, the stat line, and what would be refused; return the preview.
+        """Print each message, the stat line, and the violations; return the preview.
 
         Args:
-            file: Where to; standard output if None.
+            file: The file; standard output if None.
             colour: Whether to use colours; None asks the file.
         """
         file = sys.stdout if file is None else file
         painted = wants_colour(file) if colour is None else colour
         if self.diff.nested:
-            for node in self.diff.children:
-                write(node.__outline__(), file, colour=painted)
+            for nested in self.diff.children:
+                write(nested.__outline__(), file, colour=painted)
         else:
             for action in self.diff:
                 write(Outline(action.message, action.verb), file, colour=painted)
@@ -58,8 +58,9 @@ class Preview(Printable):
             write(Outline(f"would be refused: {sentence}", "refused"), file, colour=painted)
         return self
 
-    def __or__(self, template: Any) -> Any:
-        return template_of(template).apply(self.diff, limits=self.limits)
+    def __or__(self, template: Applies[R_co] | type[Applies[R_co]] | str) -> R_co:
+        applied: R_co = template_of(template).apply(self.diff, limits=self.limits)
+        return applied
 
     def __bool__(self) -> bool:
         message = (

@@ -1,26 +1,172 @@
-"""The report of an apply."""
+"""The results of actions, and the report of an apply that has them all."""
 
 from __future__ import annotations
 
+import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any, Literal, overload
 
 import attrs
 
-from datastoresync.applying.result import STATUSES, Result, statuses_of
+from datastoresync.diffing.action import Action
 from datastoresync.printing.outline import Outline
 from datastoresync.printing.show import Printable
 from datastoresync.printing.text import counted, text
 
+Status = Literal["succeeded", "failed", "skipped", "conflict", "unhandled", "pending"]
+
+STATUSES: tuple[Status, ...] = ("succeeded", "failed", "skipped", "conflict", "unhandled", "pending")
+"""All statuses, in the order in which they are counted: ``pending`` is what was planned and not done."""
+
+
+@attrs.frozen(eq=False)
+class Result:
+    """The result of one action.
+
+    Args:
+        status: See `STATUSES`.
+        reason: Why, for everything but success.
+        action: The action; filled in if a method returns a result without one.
+        method: The method that was called, or would have been.
+        error: The exception, if one was raised.
+        skip_children: Whether a failure, of any verb, blocks the actions of objects below this one.
+        created: The object that a creation returned, if any; the destination then holds it as it is.
+    """
+
+    status: Status
+    reason: str = ""
+    action: Action | None = None
+    method: str = ""
+    error: BaseException | None = attrs.field(default=None, repr=False)
+    skip_children: bool = attrs.field(default=False, repr=False)
+    created: Any = attrs.field(default=None, repr=False)
+
+    @property
+    def message(self) -> str:
+        """Status, message of the action, and reason, on one line."""
+        what = self.action.message if self.action is not None else self.method
+        return f"{self.status}: {what}{': ' if self.reason else ''}{self.reason}"
+
+    def __outline__(self) -> Outline:
+        """Describe the result."""
+        return Outline(self.message, self.status)
+
+
+def succeeded(reason: str = "") -> Result:
+    """Say in a template's method that the action is done."""
+    return Result("succeeded", reason)
+
+
+def failed(reason: str, *, skip_children: bool = False) -> Result:
+    """Say in a template's method that the action could not be done, without raising.
+
+    Args:
+        reason: Why.
+        skip_children: Whether the object's children are to be left alone; after a failed creation they always are.
+    """
+    return Result("failed", reason, skip_children=skip_children)
+
+
+def skipped(reason: str) -> Result:
+    """Say in a template's method that the action was left alone on purpose."""
+    return Result("skipped", reason)
+
+
+_PASSWORD = re.compile(
+    r"(?P<before>://[^/\s:@]*:)\S+(?P<after>@)"
+    r"|(?P<query>(?:password|passwd|pwd)\s*=\s*)(?:'[^']*'|\"[^\"]*\"|[^&;\s'\"]+)",
+    re.IGNORECASE,
+)
+
+
+def reason_of(error: BaseException) -> str:
+    """Return what an exception says, without the passwords and row values that database errors like to quote."""
+    original = getattr(error, "orig", None) or error
+    primary = getattr(getattr(original, "diag", None), "message_primary", None)
+    said: Any = primary or str(original)
+    if str(getattr(original, "sqlstate", "")).startswith("22"):  # a value that the database cannot take is in quotes
+        said = re.sub(r"""(["']).*\1""", '"…"', said, flags=re.DOTALL)
+    hidden = _PASSWORD.sub(lambda found: f"{found['before'] or found['query']}***{found['after'] or ''}", str(said))
+    return f"{type(original).__name__}: {hidden}" if hidden else type(original).__name__
+
+
+_REPR_LIMIT = 10
+
+
+class Results(Sequence[Result]):
+    """Results that are built all at once, on first access.
+
+    They compare and add like the tuple of them; a slice is a tuple.
+
+    Args:
+        counts: The number of results of each status.
+        make: Yields the results, in order.
+
+    >>> results = Results({"succeeded": 2}, lambda: [Result("succeeded"), Result("succeeded")])
+    >>> len(results), results[-1]
+    (2, Result(status='succeeded', reason='', action=None, method=''))
+    """
+
+    __slots__ = ("_counts", "_make", "_results")
+
+    def __init__(self, counts: Mapping[Status, int], make: Callable[[], Iterable[Result]]) -> None:
+        self._counts: Counter[str] = Counter(counts)
+        self._make = make
+        self._results: tuple[Result, ...] | None = None
+
+    @property
+    def counts(self) -> Counter[str]:
+        """The number of results of each status."""
+        return Counter(self._counts)
+
+    def _all(self) -> tuple[Result, ...]:
+        if self._results is None:
+            self._results = tuple(self._make())
+            self._make = tuple  # releases the references it holds
+        return self._results
+
+    def __len__(self) -> int:
+        return self._counts.total()
+
+    @overload
+    def __getitem__(self, index: int) -> Result: ...
+    @overload
+    def __getitem__(self, index: slice) -> tuple[Result, ...]: ...
+    def __getitem__(self, index: int | slice) -> Result | tuple[Result, ...]:
+        return self._all()[index]
+
+    def __eq__(self, other: object) -> bool:
+        return self._all() == tuple(other) if isinstance(other, (tuple, Results)) else NotImplemented
+
+    def __add__(self, other: Sequence[Result]) -> tuple[Result, ...]:
+        return self._all() + tuple(other) if isinstance(other, (tuple, Results)) else NotImplemented
+
+    def __radd__(self, other: tuple[Result, ...]) -> tuple[Result, ...]:
+        return other + self._all() if isinstance(other, tuple) else NotImplemented
+
+    def __hash__(self) -> int:
+        return hash(self._all())
+
+    def __repr__(self) -> str:
+        if len(self) <= _REPR_LIMIT:
+            return repr(self._all())
+        return f"<Results: {', '.join(f'{status}={count}' for status, count in self._counts.items())}>"
+
+
+def statuses_of(results: Sequence[Result]) -> Counter[str]:
+    """Return the number of results of each status."""
+    return results.counts if isinstance(results, Results) else Counter(result.status for result in results)
+
+
 KEPT = 1_000
-"""Results of each kind that are kept of a streamed run, of the kinds that nobody has to look at one by one."""
+"""The most results of each status that a streamed run keeps, of statuses that need no attention."""
 
 _ATTENTION = ("failed", "conflict", "skipped")
 
 
 class Tally:
-    """Counts results as they come, and keeps them: all of them, or those of a streamed run that a `Report` is to have.
+    """Counts and keeps results: all of them, or of a streamed run those that a `Report` keeps.
 
     Args:
         streamed: Whether there may be too many for the memory.
@@ -33,7 +179,7 @@ class Tally:
         self.unhandled: Counter[str] = Counter()
 
     def add(self, result: Result) -> None:
-        """Count a result, and keep it if it is to be."""
+        """Count a result; keep it, unless it is one of many of a streamed run."""
         if self.streamed:
             status = result.status
             self.counts[status] += 1
@@ -46,19 +192,19 @@ class Tally:
 
 @attrs.frozen(eq=False, repr=False)
 class Report(Printable):
-    """What an apply did: one result for every action that was planned.
+    """The results of an apply: one for each planned action.
 
     Of a streamed run, whose actions may be too many for the memory, the counts are of all results, and ``results`` has
     those that failed, conflicted or were skipped, and the first thousand of each other status. Then `complete` is
     false, unless that was all.
 
     Args:
-        results: In the order of the plan; they never change, and may be made only when somebody looks at one.
+        results: The results, in the order of the plan; they may be built on first access.
         seconds: How long it took.
         mock: Whether nothing was called.
         interrupted: Whether Ctrl-C ended it.
-        warnings: What a reporter raised; it changes nothing about the results.
-        tally: Of a streamed run, what was counted.
+        warnings: Exceptions of reporters, and actions that are done but not in memory.
+        tally: The counts of a streamed run.
     """
 
     results: Sequence[Result]
@@ -70,7 +216,7 @@ class Report(Printable):
 
     @property
     def complete(self) -> bool:
-        """Whether all results are there, rather than those of a streamed run that it keeps."""
+        """Whether ``results`` has all results, rather than those that a streamed run keeps."""
         return self.planned == len(self.results)
 
     @property
@@ -81,7 +227,7 @@ class Report(Printable):
 
     @property
     def planned(self) -> int:
-        """How many actions there were to do."""
+        """The number of planned actions."""
         return len(self.results) if self.tally is None else self.tally.counts.total()
 
     @property
@@ -106,7 +252,7 @@ class Report(Printable):
 
     @property
     def unhandled(self) -> int:
-        """How many actions no method was there for."""
+        """How many actions had no method."""
         return self.counts["unhandled"]
 
     @property
@@ -125,14 +271,14 @@ class Report(Printable):
 
     @property
     def failures(self) -> tuple[Result, ...]:
-        """The results that need somebody's attention: failures and conflicts."""
+        """The results that need attention: failures and conflicts."""
         if not (self.failed or self.conflicts):
             return ()
         return tuple(result for result in self.results if result.status in ("failed", "conflict"))
 
     @property
     def deleted(self) -> tuple[Any, ...]:
-        """The objects that were deleted, as the destination had them; those whose results are there."""
+        """The objects that were deleted, as the destination had them; of a streamed run, those it keeps."""
         done = (result.action for result in self.results if result.status == "succeeded" and not self.mock)
         return tuple(action.dest for action in done if action is not None and action.verb == "old")
 

@@ -1,4 +1,4 @@
-"""Reporters, which hear of the start, every result and the end of an apply."""
+"""Reporters, which are told the start, every result and the end of an apply."""
 
 from __future__ import annotations
 
@@ -8,30 +8,29 @@ import time
 from typing import TextIO
 
 from datastoresync.applying.plan import Plan
-from datastoresync.applying.report import Report
-from datastoresync.applying.result import Result
+from datastoresync.applying.report import Report, Result
 from datastoresync.diffing.diff import Progress
 from datastoresync.printing.text import visible
 
 
 class Reporter:
-    """Hears of the start, of every result and of the end. Subclass it for e-mails and the like.
+    """Is told the start, every result and the end of an apply. Subclass it for e-mails and the like.
 
-    What a reporter raises does not disturb the apply; it is a warning in the report.
+    An exception of a reporter does not stop the apply; it becomes a warning in the report.
     """
 
     def start(self, plan: Plan) -> None:
-        """Hear what is going to be done."""
+        """Take the plan, before the first action."""
 
     def result(self, result: Result) -> None:
-        """Hear what became of one action."""
+        """Take the result of one action."""
 
     def end(self, report: Report) -> None:
-        """Hear what was done in all."""
+        """Take the report, after the last action."""
 
 
 class CollectingReporter(Reporter):
-    """Keeps all that it hears: ``plan``, ``results``, ``report``."""
+    """Keeps the ``plan``, the ``results`` and the ``report``."""
 
     def __init__(self) -> None:
         self.plan: Plan | None = None

@@ -20,122 +20,11 @@ from datastoresync.diffing.side import Side
 from datastoresync.errors import DeclarationError, SafeguardError
 from datastoresync.printing.text import counted
 
-_SHOWN = 5
+_EXAMPLES = 5
 _BATCH = 20_000
-"""Actions of a streamed diff that are looked at together."""
-
-
-def dangling(diff: Diff, allowed: int) -> Iterator[str]:
-    """Name the values of references that would be written and that one side does not have afterwards.
-
-    Args:
-        diff: What would be written.
-        allowed: How many of an attribute may lead nowhere.
-    """
-    created: defaultdict[str, set[Any]] = defaultdict(set)
-    branches = {one.name: one for one in diff.branch_diffs}
-    references = {name: _references(one, diff) for name, one in branches.items()}
-    if not any(references.values()):
-        return
-    missing: defaultdict[tuple[str, str, str], _Places] = defaultdict(_Places)
-    for some in _batches(diff):
-        for action in some:
-            if action.verb == "new" and not diff.streamed:
-                created[action.branch].add(action.idnumber)
-        for branch, attr, places in _written(some, branches, references):
-            target = references[branch][attr]
-            both = branches[branch].both
-            known = [_referred(side, target, diff.hierarchies[which]) for which, side in enumerate(both)]
-            members = {member for _, member in places if member is not None}
-            source, dest = (one if one is None else _present(one, members) for one in known)
-            # What a streamed diff creates is not remembered: whatever the source has will be there.
-            new = created[target] if not diff.streamed or source is None else source
-            for idnumber, member in places:
-                why = _lost(member, target, source, dest, new)
-                if why:
-                    missing[branch, attr, why].note(idnumber, member)
-    for (branch, attr, what), lost in missing.items():
-        if lost.count > allowed:
-            shown = ", ".join(f"{member!r} of {idnumber!r}" for idnumber, member in lost.first)
-            more = f" and {lost.count - len(lost.first):,} more" if lost.count > len(lost.first) else ""
-            yield (
-                f"{branch}.{attr} refers to {what}: {shown}{more}: "
-                f"mend the data, or allow it with limits=Limits(dangling={lost.count})"
-            )
-
-
-class _Places:
-    """References that lead nowhere: how many there are, and the first of them."""
-
-    def __init__(self) -> None:
-        self.count = 0
-        self.first: list[tuple[Any, Any]] = []
-
-    def note(self, idnumber: Any, member: Any) -> None:
-        self.count += 1
-        if self.count <= _SHOWN:
-            self.first.append((idnumber, member))
-
-
-def _batches(diff: Diff) -> Iterator[Sequence[Action]]:
-    """Yield all actions at once, or those of a streamed diff some at a time."""
-    if not diff.streamed:
-        yield diff.actions
-        return
-    actions = iter(diff)
-    while some := list(islice(actions, _BATCH)):
-        yield some
-
-
-def _written(
-    actions: Sequence[Action], branches: Mapping[str, BranchDiff], references: Mapping[str, Mapping[str, str]]
-) -> Iterator[tuple[str, str, list[tuple[Any, Any]]]]:
-    """Yield the branches and attributes whose references would be written, each with idnumbers and members."""
-    found: defaultdict[tuple[str, str], list[tuple[Any, Any]]] = defaultdict(list)
-    for action in actions:
-        if not references.get(action.branch) or action.verb not in ("new", "add", "update"):
-            continue
-        values = {action.attr: action.value}
-        if action.verb == "new":  # a part of the idnumber may name something too
-            read = branches[action.branch].left.read
-            values = {attr: read(action.idnumber, action.source, attr) for attr in references[action.branch]}
-        for attr in references[action.branch].keys() & values.keys():
-            found[action.branch, attr] += ((action.idnumber, member) for member in members_of(values[attr]))
-    for (branch, attr), places in sorted(found.items(), key=lambda one: one[0]):
-        yield branch, attr, places
-
-
-def _present(known: Collection[Any], members: set[Any]) -> Collection[Any]:
-    """Return what is known of some members; a table is asked for all of them at once."""
-    ask = getattr(known, "present", None)
-    return known if ask is None else ask(members)
-
-
-def _references(one: BranchDiff, diff: Diff) -> dict[str, str]:
-    """Return the attributes that hold idnumbers, of a parent too, each with the branch that they are of."""
-    above = (hierarchy.references(one.name) for hierarchy in diff.hierarchies)
-    declared = (one.right.references, one.left.references)
-    return {attr: branch for found in (*above, *declared) for attr, branch in found.items()}
-
-
-def _referred(side: Side, target: str, hierarchy: Hierarchy) -> Collection[Any] | None:
-    known = side.referred.get(target)
-    return hierarchy.sides[target].objects if known is None and target in hierarchy.sides else known
-
-
-def _lost(member: Any, target: str, source: Any, dest: Any, created: Collection[Any]) -> str:
-    """Say which side has nothing under an idnumber, or nothing if both will; a side that is not known has all."""
-    if member is None:
-        return ""
-    if source is not None and member not in source:
-        return f"{target} that the source does not have"
-    if dest is not None and member not in dest and member not in created:
-        return f"{target} that the destination will not have"
-    return ""
-
-
+"""Actions of a streamed diff whose references are looked up together."""
 _FLOOR = 5
-"""A share never means fewer objects than this, so that a class of twenty can lose four pupils."""
+"""The least that a share amounts to, so that a class of twenty can lose four pupils."""
 _BLOCK = 1024
 """Actions that are counted together."""
 
@@ -185,38 +74,40 @@ DEFAULT_LIMITS = Limits()
 
 
 def violations(diff: Diff, limits: Limits | None = None) -> tuple[str, ...]:
-    """Return a sentence for each reason not to apply a diff; none if it may be applied."""
+    """Return a sentence for each violation of the limits and each dangling reference."""
     limits = limits or DEFAULT_LIMITS
-    around = (side for hierarchy in diff.hierarchies for side in hierarchy.sides.values())
-    for side in chain(*(one.both for one in diff.branch_diffs), around):  # a part of it may have been applied before
+    related = (side for hierarchy in diff.hierarchies for side in hierarchy.sides.values())
+    # A part of the diff may have been applied before.
+    for side in chain(*(branch_diff.both for branch_diff in diff.branch_diffs), related):
         side.settle()
     created: Counter[str] = Counter()
     removed: Counter[str] = Counter()
-    kept: type[set[Any]] = _Distinct if diff.streamed else set
-    deleted: defaultdict[str, set[Any]] = defaultdict(kept)
-    updated: defaultdict[str, set[Any]] = defaultdict(kept)
+    key_set: type[set[Any]] = _DistinctCount if diff.streamed else set
+    deleted: defaultdict[str, set[Any]] = defaultdict(key_set)
+    updated: defaultdict[str, set[Any]] = defaultdict(key_set)
     branches: set[str] = set()
-    for (branch, verb), some in groupby(diff, key=attrgetter("branch", "verb")):
+    for (branch, verb), group in groupby(diff, key=attrgetter("branch", "verb")):
         branches.add(branch)
         if verb == "old":
-            deleted[branch].update(map(attrgetter("idnumber"), some))
+            deleted[branch].update(map(attrgetter("idnumber"), group))
         elif verb == "new":
-            created[branch] += sum(1 for _ in some)
+            created[branch] += sum(1 for _ in group)
         else:
-            while block := list(islice(some, _BLOCK)):
+            while block := list(islice(group, _BLOCK)):
                 updated[branch].update(map(attrgetter("idnumber"), block))
                 if verb == "remove" or any(map(is_membership, map(attrgetter("old_value"), block))):
                     removed[branch] += sum(map(_removals, block))
-    unknown = branches - {one.name for one in diff.branch_diffs}
+    unknown = branches - {branch_diff.name for branch_diff in diff.branch_diffs}
     found = [f"{name}: its actions come from no comparison: use a - b" for name in sorted(unknown)]
-    for one in diff.branch_diffs:
-        found += _of_branch(one, limits, created[one.name], removed[one.name], deleted[one.name], updated[one.name])
+    for branch_diff in diff.branch_diffs:
+        name = branch_diff.name
+        found += _branch_violations(branch_diff, limits, created[name], removed[name], deleted[name], updated[name])
     found.extend(dangling(diff, limits.dangling))
     return tuple(found)
 
 
-class _Distinct(set[Any]):
-    """Counts the keys of a streamed diff, which come one after the other, without keeping them."""
+class _DistinctCount(set[Any]):
+    """Counts the distinct keys of a streamed diff, which come in order, without keeping them."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -224,19 +115,19 @@ class _Distinct(set[Any]):
         self._count = 0
 
     def add(self, key: Any) -> None:
-        """Count a key, unless it is the one before."""
+        """Count a key, unless it equals the one before."""
         if not self._count or key != self._last:
             self._last = key
             self._count += 1
 
-    def update(self, *others: Any) -> None:
+    def update(self, *members: Any) -> None:
         """Count several keys."""
-        for key in chain(*others):
+        for key in chain(*members):
             self.add(key)
 
-    def union(self, *others: Any) -> Any:
-        """Return what has the same number of keys, and those of others."""
-        del others  # what was carried out of a streamed diff is not kept either
+    def union(self, *members: Any) -> Any:
+        """Return the same count: actions of a streamed diff that were carried out are not kept either."""
+        del members
         return self
 
     __or__ = union
@@ -246,53 +137,53 @@ class _Distinct(set[Any]):
 
 
 def _removals(action: Action) -> int:
-    """Return how many members an action takes away; one that replaces a membership by nothing takes all."""
+    """Return how many members an action removes; one that replaces a membership by another value removes all."""
     if action.verb == "update" and is_membership(action.old_value) and not is_membership(action.value):
         return len(action.old_value)
     return int(action.verb == "remove")
 
 
-def _of_branch(
-    one: BranchDiff, limits: Limits, created: int, removed: int, deleted: set[Any], updated: set[Any]
+def _branch_violations(
+    branch_diff: BranchDiff, limits: Limits, created: int, removed: int, deleted: set[Any], updated: set[Any]
 ) -> Iterator[str]:
-    """Yield the reasons that lie in one branch. What parts of the same diff did before counts with this one."""
-    name, size = one.name, one.sizes[1]
-    shown = one.right.name or name
-    done = one.carried_out
+    """Yield the violations in one branch; what parts of the same diff did before counts as well."""
+    left, right, name = branch_diff.left, branch_diff.right, branch_diff.name
+    (source_size, size), done = branch_diff.sizes, branch_diff.carried_out
+    display_name = right.name or name
     deletions = len(deleted | done["old"]) if deleted else 0
     updates = len(updated.union(*(done[verb] for verb in ("update", "add", "remove")))) if updated else 0
-    if deleted and not one.sizes[0] and name not in limits.empty:
+    if deleted and not source_size and name not in limits.empty:
         yield (
-            f"{one.left.name} is empty, and {counted(deletions, 'object')} of {shown} would be deleted: "
+            f"{left.name} is empty, and {counted(deletions, 'object')} of {display_name} would be deleted: "
             f"import the source first, or allow it with limits=Limits(empty=[{name!r}], deletions={deletions})"
         )
-    elif deleted and deletions > _most_deletions(limits.deletions, size):
-        yield _over(deletions, "deletion", limits.deletions, _most_deletions(limits.deletions, size), size, shown)
-    if updates > _most(limits.updates, size):
-        yield _over(updates, "update", limits.updates, _most(limits.updates, size), size, shown)
-    if removed > _most(limits.removals, 0):  # the members are counted only where that can matter
-        members = _members(one)
-        if removed > _most(limits.removals, members):
-            yield _over(removed, "removal", limits.removals, _most(limits.removals, members), members, shown)
-    if one.left.rejected and (deleted or removed):
+    elif deleted:
+        most = _allowed_deletions(limits.deletions, size)
+        yield from _excess(deletions, "deletion", limits.deletions, most, size, display_name)
+    yield from _excess(updates, "update", limits.updates, _allowed(limits.updates, size), size, display_name)
+    if removed > _allowed(limits.removals, 0):  # the members are counted only where that can matter
+        members = _count_members(right)
+        most = _allowed(limits.removals, members)
+        yield from _excess(removed, "removal", limits.removals, most, members, display_name)
+    if left.rejected and (deleted or removed):
         yield (
-            f"{shown}: nothing may be deleted, since {counted(one.left.rejected, 'row')} of {one.left.name} could "
+            f"{display_name}: nothing may be deleted, since {counted(left.rejected, 'row')} of {left.name} could "
             f"not be read: mend the data, or leave deletions out with exclude=['old', 'remove']"
         )
-    if one.right.rejected and created:
+    if right.rejected and created:
         yield (
-            f"{shown}: nothing may be created, since {counted(one.right.rejected, 'row')} of it could not be read, "
+            f"{display_name}: nothing may be created, since {counted(right.rejected, 'row')} of it could not be read, "
             f"and what they hold would be created again: mend the data, or leave creations out with exclude=['new']"
         )
-    if one.right.unread and created:
-        yield f"{shown} was never imported, so all that it holds would be created again: import it first, with +"
+    if right.not_imported and created:
+        yield f"{display_name} was never imported, so all that it holds would be created again: import it first, with +"
 
 
 def check(diff: Diff, limits: Limits | None = None) -> None:
-    """Refuse a diff that does more than the limits allow.
+    """Refuse a diff that exceeds the limits.
 
     Raises:
-        SafeguardError: naming every reason; nothing was changed.
+        SafeguardError: with a sentence for each violation; nothing was changed.
     """
     found = violations(diff, limits)
     if found:
@@ -301,30 +192,143 @@ def check(diff: Diff, limits: Limits | None = None) -> None:
         raise SafeguardError(message, violations=found)
 
 
-def _most(limit: float, size: int) -> int:
+def _allowed(limit: float, size: int) -> int:
     return limit if isinstance(limit, int) else max(_FLOOR, math.ceil(limit * size))
 
 
-def _most_deletions(limit: float, size: int) -> int:
+def _allowed_deletions(limit: float, size: int) -> int:
     """Return how many of the objects may be deleted: as a share never all, and of a few at most half."""
     if isinstance(limit, int) or limit >= 1:
         return limit if isinstance(limit, int) else size
     return min(max(min(_FLOOR, size // 2), math.ceil(limit * size)), size - 1)
 
 
-def _over(count: int, what: str, limit: float, most: int, size: int, where: str) -> str:
-    shown = f"{limit:,}" if isinstance(limit, int) else f"{limit:.0%} of {size:,}, which is {most:,}"
-    return (
-        f"{where}: {counted(count, what)}, over the limit of {shown}: if that is meant, raise it for this run with "
-        f"limits=Limits({what}s={count})"
-    )
+def _excess(count: int, what: str, limit: float, most: int, size: int, display_name: str) -> Iterator[str]:
+    """Yield a violation if a count is over the most that a limit allows."""
+    if count > most:
+        allowed = f"{limit:,}" if isinstance(limit, int) else f"{limit:.0%} of {size:,}, which is {most:,}"
+        yield (
+            f"{display_name}: {counted(count, what)}, over the limit of {allowed}: if that is meant, raise it for this "
+            f"run with limits=Limits({what}s={count})"
+        )
 
 
-def _members(one: BranchDiff) -> int:
-    side = one.right
+def _count_members(side: Side) -> int:
+    """Return how many members all memberships of a side's objects have."""
     total = 0
     for key, item in side.objects.items():
-        for name in (*side.attributes, *side.holding):
+        for name in (*side.attributes, *side.child_fields):
             value = side.read(key, item, name)
             total += len(value) if is_membership(value) else 0
     return total
+
+
+def dangling(diff: Diff, allowed: int) -> Iterator[str]:
+    """Yield a sentence for each attribute whose references would lead to objects that a side does not have.
+
+    Args:
+        diff: The diff to apply.
+        allowed: How many references of one attribute may dangle.
+    """
+    created: defaultdict[str, set[Any]] = defaultdict(set)
+    branches = {one.name: one for one in diff.branch_diffs}
+    references = {name: _references(one, diff) for name, one in branches.items()}
+    if not any(references.values()):
+        return
+    missing: defaultdict[tuple[str, str, str], _DanglingReferences] = defaultdict(_DanglingReferences)
+    for actions in _batches(diff):
+        for action in actions:
+            if action.verb == "new" and not diff.streamed:
+                created[action.branch].add(action.idnumber)
+        for branch, attr, written in _written_references(actions, branches, references):
+            target = references[branch][attr]
+            sides = zip(branches[branch].both, diff.hierarchies, strict=True)
+            both_keys = [_keys_of(side, target, hierarchy) for side, hierarchy in sides]
+            members = {member for _, member in written if member is not None}
+            source, dest = (keys if keys is None else _existing(keys, members) for keys in both_keys)
+            # The creations of a streamed diff are not remembered: all that the source has will be there.
+            new = created[target] if not diff.streamed or source is None else source
+            for idnumber, member in written:
+                reason = _missing_from(member, target, source, dest, new)
+                if reason:
+                    missing[branch, attr, reason].note(idnumber, member)
+    for (branch, attr, reason), references_lost in missing.items():
+        count, first = references_lost.count, references_lost.first
+        if count > allowed:
+            examples = ", ".join(f"{member!r} of {idnumber!r}" for idnumber, member in first)
+            more = f" and {count - len(first):,} more" if count > len(first) else ""
+            yield (
+                f"{branch}.{attr} refers to {reason}: {examples}{more}: "
+                f"mend the data, or allow it with limits=Limits(dangling={count})"
+            )
+
+
+class _DanglingReferences:
+    """Counts dangling references and keeps the first of them."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.first: list[tuple[Any, Any]] = []
+
+    def note(self, idnumber: Any, member: Any) -> None:
+        self.count += 1
+        if self.count <= _EXAMPLES:
+            self.first.append((idnumber, member))
+
+
+def _batches(diff: Diff) -> Iterator[Sequence[Action]]:
+    """Yield the actions of a streamed diff batch by batch; those of any other diff all at once."""
+    if not diff.streamed:
+        yield diff.actions
+        return
+    actions = iter(diff)
+    while batch := list(islice(actions, _BATCH)):
+        yield batch
+
+
+def _written_references(
+    actions: Sequence[Action], branches: Mapping[str, BranchDiff], references: Mapping[str, Mapping[str, str]]
+) -> Iterator[tuple[str, str, list[tuple[Any, Any]]]]:
+    """Yield branch, attribute, and the (idnumber, member) pairs whose references would be written."""
+    found: defaultdict[tuple[str, str], list[tuple[Any, Any]]] = defaultdict(list)
+    for action in actions:
+        if not references.get(action.branch) or action.verb not in ("new", "add", "update"):
+            continue
+        values = {action.attr: action.value}
+        if action.verb == "new":  # a part of the idnumber may be a reference too
+            read = branches[action.branch].left.read
+            values = {attr: read(action.idnumber, action.source, attr) for attr in references[action.branch]}
+        for attr in references[action.branch].keys() & values.keys():
+            found[action.branch, attr] += ((action.idnumber, member) for member in members_of(values[attr]))
+    for branch, attr in sorted(found):
+        yield branch, attr, found[branch, attr]
+
+
+def _existing(keys: Collection[Any], members: set[Any]) -> Collection[Any]:
+    """Return a collection that has those of the members that exist; a table looks them up in one query."""
+    look_up = getattr(keys, "present", None)
+    return keys if look_up is None else look_up(members)
+
+
+def _references(branch_diff: BranchDiff, diff: Diff) -> dict[str, str]:
+    """Return the branch that each attribute with references refers to; fields that name a parent are among them."""
+    parents = (hierarchy.references(branch_diff.name) for hierarchy in diff.hierarchies)
+    declared = (branch_diff.right.references, branch_diff.left.references)
+    return {attr: branch for references in (*parents, *declared) for attr, branch in references.items()}
+
+
+def _keys_of(side: Side, target: str, hierarchy: Hierarchy) -> Collection[Any] | None:
+    """Return the keys of a branch on one side; None if the side does not know them."""
+    keys = side.referenced_keys.get(target)
+    return hierarchy.sides[target].objects if keys is None and target in hierarchy.sides else keys
+
+
+def _missing_from(member: Any, target: str, source: Any, dest: Any, created: Collection[Any]) -> str:
+    """Return which side lacks the object that a reference names, or ``""``; a side whose keys are unknown has all."""
+    if member is None:
+        return ""
+    if source is not None and member not in source:
+        return f"{target} that the source does not have"
+    if dest is not None and member not in dest and member not in created:
+        return f"{target} that the destination will not have"
+    return ""

@@ -1,4 +1,4 @@
-"""Applying to the store that the destination was read from: in bulk, and in one transaction."""
+"""The template that writes to the destination's store: all changes at once, in one transaction."""
 
 from __future__ import annotations
 
@@ -13,18 +13,25 @@ from typing import Any, Literal, Unpack
 import attrs
 
 from datastoresync.applying.options import ApplyKeywords, ApplyOptions
-from datastoresync.applying.plan import Plan, Step, by_object, followers, members_together, ordered, whole_update
-from datastoresync.applying.report import Report
+from datastoresync.applying.plan import (
+    Plan,
+    Step,
+    by_object,
+    member_changes,
+    membership_update,
+    ordered,
+    split_followers,
+)
+from datastoresync.applying.report import Report, Result, Results, Status
 from datastoresync.applying.reporter import Reporter
-from datastoresync.applying.result import Result, Results, Status
-from datastoresync.applying.template import Run
+from datastoresync.applying.template import ApplyRun
 from datastoresync.diffing.action import Action
 from datastoresync.diffing.diff import Diff
 from datastoresync.diffing.equality import equal, is_membership
 from datastoresync.diffing.side import Side
 from datastoresync.diffing.streaming import Streamed
 from datastoresync.errors import DeclarationError
-from datastoresync.syncers.change_batch import ChangeBatch, Column, parted
+from datastoresync.syncers.change_batch import ChangeBatch, Column, segmented
 from datastoresync.syncers.changes import AppliesChanges, Change, Outcome, Outcomes, Same, Table
 
 _VERBS: Mapping[str, Literal["insert", "update", "delete", "link", "unlink"]] = {
@@ -34,21 +41,20 @@ _VERBS: Mapping[str, Literal["insert", "update", "delete", "link", "unlink"]] = 
     "remove": "unlink",
     "old": "delete",
 }
-_MOVED = (
+_CHANGED_SINCE = (
     "the differences are others since the store was changed, so not all that was done is in memory: import again; "
     "the counts are right"
 )
 
 
 @attrs.frozen(eq=False)
-class Stored:
-    """How the objects of a branch are kept in a store.
+class StoredBranch:
+    """The table of a branch in a store, and how its values are converted.
 
     Args:
-        table: Where they are.
-        identifiers: The attributes that the key is made of.
-        convert: Converts a raw value of an attribute as an import would. Its ``column``, if it has one, does so for
-            many values.
+        table: The table.
+        identifiers: The attributes that make up the key.
+        convert: Converts a raw value of an attribute as an import would; its ``column``, if any, converts many.
     """
 
     table: Table
@@ -56,28 +62,28 @@ class Stored:
     convert: Callable[[str, Any], Any]
 
 
-class Stores:
-    """Compares what a store holds with what was expected of it, by the definition of a difference.
+class StoredValueEquality:
+    """Compares raw values in a store with expected ones, as a diff would.
 
     Args:
-        stored: How each branch is kept, by its name.
+        stored: The tables of the branches, by branch.
     """
 
-    def __init__(self, stored: Mapping[str, Stored]) -> None:
+    def __init__(self, stored: Mapping[str, StoredBranch]) -> None:
         self._convert = {id(one.table): one.convert for one in stored.values()}
 
     def __call__(self, change: Change, attribute: str, raw: Any, expected: Any) -> bool:
-        """Say whether a raw value is what was expected of an attribute."""
+        """Say whether the raw value of an attribute equals the expected one."""
         try:
             found = self._convert[id(change.table)](attribute, raw)
         except (ValueError, TypeError):
-            return False  # what cannot be converted is not what was imported
+            return False  # a value that cannot be converted was never imported
         if found is None and is_membership(expected):
             found = type(expected)()
         return equal(found, expected)
 
     def same_column(self, change: Change, attribute: str, raws: Sequence[Any], expected: Sequence[Any]) -> bool:
-        """Say whether all these raw values are what was expected of an attribute, in the table of this change."""
+        """Say whether all raw values of an attribute equal the expected ones, in the table of this change."""
         convert = self._convert[id(change.table)]
         column: Callable[[str, Sequence[Any]], Iterable[Any]] | None = getattr(convert, "column", None)
         try:
@@ -87,31 +93,31 @@ class Stores:
             return False
 
 
-class Changes(Streamed[Change]):
-    """The changes of a diff, each made when somebody comes to it; many of a kind are made column by column.
+class ChangeSequence(Streamed[Change]):
+    """The changes of a diff, built on iteration; many of one kind are built column by column.
 
-    Those of a streamed diff are in bounded memory. Only who asks for one by its index has them all made.
+    Those of a streamed diff take bounded memory; an index builds them all.
 
     Args:
         actions: The actions.
-        making: Makes changes of them.
-        streamed: Whether the actions may be others when they are gone through again.
+        factory: Builds changes from them.
+        streamed: Whether another iteration may yield other actions.
     """
 
-    __slots__ = ("_actions", "_all", "_making", "_seen", "_streamed")
+    __slots__ = ("_actions", "_all", "_factory", "_seen", "_streamed")
 
-    def __init__(self, actions: Sequence[Action], making: ChangeFactory, *, streamed: bool) -> None:
-        super().__init__(self._made, None if streamed else len(actions))
+    def __init__(self, actions: Sequence[Action], factory: ChangeFactory, *, streamed: bool) -> None:
+        super().__init__(self._changes, None if streamed else len(actions))
         self._actions = actions
-        self._making = making
+        self._factory = factory
         self._streamed = streamed
         self._seen = array("q")
         self._all: list[Change] = []
 
-    def _made(self) -> Iterator[Change]:
-        return map(self._making.change, self._gone_through())
+    def _changes(self) -> Iterator[Change]:
+        return map(self._factory.change, self._actions_to_take())
 
-    def _gone_through(self) -> Iterable[Action]:
+    def _actions_to_take(self) -> Iterable[Action]:
         return self._marked() if self._streamed else self._actions
 
     def _marked(self) -> Iterator[Action]:
@@ -124,24 +130,24 @@ class Changes(Streamed[Change]):
         self._all = self._all or list(self)
         return self._all[index]
 
-    def parted(self, size: int, fewest: int) -> Iterator[list[Sequence[Change]]]:
-        """Yield all changes once, those that are alike as columns; see `datastoresync.syncers.alike.parted`."""
-        return parted(self._gone_through(), self._making, size, fewest)
+    def segments(self, size: int, fewest: int) -> Iterator[list[Sequence[Change]]]:
+        """Yield all changes once, in segments; see `datastoresync.syncers.change_batch.segmented`."""
+        return segmented(self._actions_to_take(), self._factory, size, fewest)
 
     def again(self, warnings: list[str]) -> Iterator[Action | None]:
-        """Yield the action of each change once more; None from where it is another one by now, with a warning.
+        """Yield the action of each change again; None, with a warning, from the first that differs.
 
-        The destination may be what is compared, and not hold any more what it did before it was changed.
+        A diff of rows in the store itself may differ once the store is changed.
         """
-        place = 0
+        index = 0
         for mark, action in zip(self._seen, self._actions, strict=False):
             if mark != _mark(action):
                 break
-            place += 1
+            index += 1
             yield action
-        if place < len(self._seen):
-            warnings.append(_MOVED)
-            yield from repeat(None, len(self._seen) - place)
+        if index < len(self._seen):
+            warnings.append(_CHANGED_SINCE)
+            yield from repeat(None, len(self._seen) - index)
 
 
 def _mark(action: Action) -> int:
@@ -149,19 +155,19 @@ def _mark(action: Action) -> int:
 
 
 class ChangeFactory:
-    """Makes changes of the actions of a diff.
+    """Builds changes from the actions of a diff.
 
     Args:
         diff: The diff.
-        stored: How each branch is kept, by its name.
+        stored: The tables of the branches, by branch.
     """
 
-    def __init__(self, diff: Diff, stored: Mapping[str, Stored]) -> None:
+    def __init__(self, diff: Diff, stored: Mapping[str, StoredBranch]) -> None:
         self._stored = stored
         self._sides = {one.name: one.both for one in diff.branch_diffs}
 
     def change(self, action: Action) -> Change:
-        """Make one change."""
+        """Build one change."""
         kept = self._stored[action.branch]
         values: dict[str, Any] = {}
         expected: dict[str, Any] = {}
@@ -182,23 +188,23 @@ class ChangeFactory:
 
     @property
     def kind(self) -> Callable[[Action], tuple[Any, ...]]:
-        """What gives the verb and the branch of an action."""
+        """The function that returns the verb and the branch of an action."""
         return attrgetter("verb", "branch")
 
-    def takes(self, action: Action) -> bool:
-        """Say whether it is of a whole object or attribute, in a table without tables of members."""
+    def is_batchable(self, action: Action) -> bool:
+        """Say whether an action changes an object or an attribute, in a table without tables of members."""
         return action.verb not in ("add", "remove") and not self._stored[action.branch].table.links
 
-    def place(self, action: Action) -> Any:
-        """Return the object that an action is of."""
+    def subject(self, action: Action) -> Any:
+        """Return the branch and the idnumber of an action."""
         return action.branch, action.idnumber
 
-    def alone(self, actions: Sequence[Action]) -> Sequence[Change]:
-        """Make a change of each action."""
+    def changes(self, actions: Sequence[Action]) -> Sequence[Change]:
+        """Build a change from each action."""
         return list(map(self.change, actions))
 
-    def alike(self, actions: Sequence[Action]) -> ChangeBatch:
-        """Make columns of actions of one kind, in a pass in C for each."""
+    def batch(self, actions: Sequence[Action]) -> ChangeBatch:
+        """Build columns from actions of one kind, with one pass in C a column."""
         verb, branch = actions[0].verb, actions[0].branch
         kept, sides = self._stored[branch], self._sides[branch]
         keys = [action.idnumber for action in actions]
@@ -219,18 +225,18 @@ def _columns(side: Side, keys: Sequence[Any], items: Sequence[Any]) -> dict[str,
 
 
 def _updates(actions: Sequence[Action]) -> tuple[dict[str, Column], dict[str, Column]]:
-    """Return what updates write, and what they expect, by attribute."""
+    """Return the columns that updates write, and those that they expect, by attribute."""
     attributes = [action.attr for action in actions]
     values: dict[str, Column] = {}
     expected: dict[str, Column] = {}
     for name in dict.fromkeys(attributes):
-        concerns = [attribute == name for attribute in attributes]
-        wanted: list[Any] = [None] * len(actions)
-        held = wanted.copy()
-        for place in compress(range(len(actions)), concerns):
-            wanted[place], held[place] = actions[place].value, actions[place].old_value
-        flags = None if all(concerns) else concerns
-        values[name], expected[name] = Column(wanted, flags), Column(held, flags)
+        flags_of_name = [attribute == name for attribute in attributes]
+        new_values: list[Any] = [None] * len(actions)
+        old_values = new_values.copy()
+        for index in compress(range(len(actions)), flags_of_name):
+            new_values[index], old_values[index] = actions[index].value, actions[index].old_value
+        flags = None if all(flags_of_name) else flags_of_name
+        values[name], expected[name] = Column(new_values, flags), Column(old_values, flags)
     return values, expected
 
 
@@ -246,20 +252,20 @@ _MEMBERS = frozenset({"add", "remove"})
 
 
 class StoreTemplate:
-    """Applies changes to a syncer that can change single records, parents first, all or none of them.
+    """Applies changes to a syncer with ``apply_changes``: parents first, and all of them or none.
 
-    What was changed in the store since it was imported is a conflict: that object is left as it is now, and the rest
-    goes on. If a statement fails, everything is rolled back. The actions of a streamed diff are gone through twice: for
-    the changes, and for what became of them.
+    An object that was changed in the store since the import is a conflict: it is left as it is, and the others are
+    written. If a statement fails, everything is rolled back. The actions of a streamed diff are iterated twice: for
+    the changes, and for their results.
 
     Args:
-        syncer: Has ``apply_changes``.
-        stored: How each branch is kept, by its name.
-        reporters: Who is to hear of it.
+        syncer: The store.
+        stored: The tables of the branches, by branch.
+        reporters: Reporters of every run.
     """
 
     def __init__(
-        self, syncer: AppliesChanges, stored: Mapping[str, Stored], *, reporters: Iterable[Reporter] = ()
+        self, syncer: AppliesChanges, stored: Mapping[str, StoredBranch], *, reporters: Iterable[Reporter] = ()
     ) -> None:
         self.syncer = syncer
         self.stored = stored
@@ -269,9 +275,9 @@ class StoreTemplate:
         """Carry out a diff in one transaction; the keywords are those of `Template.apply`.
 
         Raises:
-            SafeguardError: if it would do more than the limits allow.
+            SafeguardError: if the diff exceeds the limits.
             LockedError: if another run is writing to the same tables.
-            SyncerError: if the store is not there, or lacks a table or a column.
+            SyncerError: if the store does not exist, or lacks a table or a column.
             SyncInterrupted: on Ctrl-C, with everything as it was; if it came too late for that, the report says so.
         """
         options = ApplyOptions(**keywords)
@@ -281,15 +287,15 @@ class StoreTemplate:
             raise DeclarationError(message)
         diff = options.checked(diff)
         started = time.perf_counter()
-        alone, following = followers(ordered(diff), diff)
+        alone, following = split_followers(ordered(diff), diff)
         actions = self._united(alone, diff)
-        run = Run(diff, [*self.reporters, *options.reporters], mock=options.mock)
+        run = ApplyRun(diff, [*self.reporters, *options.reporters], mock=options.mock)
         run.tell("start", Plan(diff, Streamed(lambda: chain(map(self._step, actions), following))))
-        if run.unheard:
-            self._at_once(run, actions)
+        if run.unobserved:
+            self._write_together(run, actions)
         else:
             results = self._results(run, actions)
-            with run.interruptible():  # all is written by now; it is to be in memory too
+            with run.interruptible():  # all is written by now, so that memory must have it too
                 run.note(results)
         for step in following:
             run.note(run.followed(step))
@@ -298,12 +304,12 @@ class StoreTemplate:
     def _step(self, action: Action) -> Step:
         return Step(action.method, self.apply, (action,))
 
-    def _results(self, run: Run, actions: Sequence[Action]) -> Iterator[Result]:
-        """Let the store have the changes; return what became of each action."""
+    def _results(self, run: ApplyRun, actions: Sequence[Action]) -> Iterator[Result]:
+        """Write the changes; return the result of each action."""
         if run.mock or not actions:
             return (Result("succeeded", "mock", action, action.method) for action in actions)
         streamed = run.diff.streamed
-        changes = Changes(actions, ChangeFactory(run.diff, self.stored), streamed=streamed)
+        changes = ChangeSequence(actions, ChangeFactory(run.diff, self.stored), streamed=streamed)
         outcomes = self._outcomes(run, actions, changes)
         told: Iterable[Action | None] = changes.again(run.warnings) if streamed else actions
         return (
@@ -311,9 +317,9 @@ class StoreTemplate:
             for one, outcome in zip(told, outcomes, strict=True)
         )
 
-    def _at_once(self, run: Run, actions: Sequence[Action]) -> None:
-        """Let the store have the changes; a result for each is made only if somebody asks for it."""
-        changes = Changes(actions, ChangeFactory(run.diff, self.stored), streamed=False)
+    def _write_together(self, run: ApplyRun, actions: Sequence[Action]) -> None:
+        """Write the changes; their results are built only if the report is asked for them."""
+        changes = ChangeSequence(actions, ChangeFactory(run.diff, self.stored), streamed=False)
         outcomes = self._outcomes(run, actions, changes) if actions else []
 
         def results() -> Iterator[Result]:
@@ -327,20 +333,20 @@ class StoreTemplate:
         with run.interruptible():  # as above
             run.note_together(Results({_STATUSES[one]: count for one, count in statuses.items()}, results), done)
 
-    def _outcomes(self, run: Run, actions: Sequence[Action], changes: Sequence[Change]) -> Sequence[Outcome]:
+    def _outcomes(self, run: ApplyRun, actions: Sequence[Action], changes: Sequence[Change]) -> Sequence[Outcome]:
         try:
             outcomes = self.syncer.apply_changes(changes, same=self._same(actions, changes))
-            return outcomes if isinstance(outcomes, Outcomes) else list(outcomes)  # they may be looked at much later
+            # The report may be asked for them much later.
+            return outcomes if isinstance(outcomes, Outcomes) else list(outcomes)
         except KeyboardInterrupt as interrupt:
             run.interrupted = True
-            if known := getattr(
-                interrupt, "outcomes", ()
-            ):  # it came with the commit, or after it: nothing can be undone
-                return list(known)
+            outcomes = list(getattr(interrupt, "outcomes", ()))
+            if outcomes:  # the interrupt came with the commit, or after it: nothing can be undone
+                return outcomes
             return Outcomes(len(actions), Outcome("undone", "interrupted, and everything rolled back"))
 
     def _same(self, actions: Sequence[Action], changes: Sequence[Change]) -> Same:  # noqa: ARG002 - for subclasses
-        return Stores(self.stored)
+        return StoredValueEquality(self.stored)
 
     def _united(self, actions: Sequence[Action], diff: Diff) -> Sequence[Action]:
         """Return the actions in order; members of an attribute without a table of its own become one update.
@@ -352,12 +358,12 @@ class StoreTemplate:
         sides = {one.name: one for one in diff.branch_diffs}
 
         def united(some: Sequence[Action]) -> Iterator[Action]:
-            together = members_together(some)
+            together = member_changes(some)
             for action in some:
-                place = (action.branch, action.idnumber, action.attr)
+                attribute = (action.branch, action.idnumber, action.attr)
                 if action.verb not in _MEMBERS or action.attr in self.stored[action.branch].table.links:
                     yield action
-                elif place in together:
-                    yield whole_update(sides[action.branch], together.pop(place))
+                elif attribute in together:
+                    yield membership_update(sides[action.branch], together.pop(attribute))
 
         return Streamed(lambda: by_object(actions, united)) if diff.streamed else list(united(actions))

@@ -1,4 +1,4 @@
-"""Templates: classes whose methods bear the actions' names and say what a change means."""
+"""Templates: classes with a method for each kind of action, and the run that calls them."""
 
 from __future__ import annotations
 
@@ -13,10 +13,9 @@ from typing import Any, TypeVar, Unpack
 import attrs
 
 from datastoresync.applying.options import ApplyKeywords, ApplyOptions, OnError
-from datastoresync.applying.plan import Dependents, Plan, Step
-from datastoresync.applying.report import Report, Tally
+from datastoresync.applying.plan import DependencyTracker, Plan, Step
+from datastoresync.applying.report import Report, Result, Results, Status, Tally, failed, reason_of, succeeded
 from datastoresync.applying.reporter import Reporter
-from datastoresync.applying.result import Result, Results, Status, failed, reason_of, succeeded
 from datastoresync.diffing.action import Action
 from datastoresync.diffing.diff import Diff
 from datastoresync.errors import DeclarationError, SyncInterrupted
@@ -25,9 +24,9 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 def batch(size: int = 500) -> Callable[[F], F]:
-    """Mark a template's method to take a list of at most ``size`` actions rather than one.
+    """Mark a template's method as taking a list of at most ``size`` actions, rather than one.
 
-    It returns None if all are done, or a list with a result for each.
+    The method returns None if all succeeded, or a list with a result for each.
 
     >>> class Accounts(Template):
     ...     @batch(100)
@@ -46,45 +45,45 @@ def batch(size: int = 500) -> Callable[[F], F]:
 
 
 class Template:
-    """Says what a change means in a system. Subclass it, with methods that bear the actions' names.
+    """Carries out changes in a system. Subclass it, with methods that are named after actions.
 
-    The most specific one that exists is called with the action: ``new_users``, ``new``; ``update_users_name``,
+    The most specific method that exists is called with the action: ``new_users``, ``new``; ``update_users_name``,
     ``update_name``, ``update_users``, ``update``; ``add_members_to_groups``, ``add_members``, then those of update;
     ``remove_members_from_groups``, ``remove_members``, then those of update; ``old_users``, ``old``.
 
     A method that returns has succeeded, and one that raises has failed; it may also return `succeeded`, `failed`,
-    `skipped`, or a list of them. ``on_error`` is ``"continue"`` or ``"stop"``; ``reporters`` hear of everything.
+    `skipped`, or a list of them. ``on_error`` is ``"continue"`` or ``"stop"``; ``reporters`` are told every result.
     """
 
     on_error: OnError = "continue"
     reporters: Sequence[Reporter] = ()
 
     def __init__(self) -> None:
-        """Make a template; there is nothing to set up."""
+        """Create a template; subclasses may take arguments."""
 
     def apply(self, diff: Diff, **keywords: Unpack[ApplyKeywords]) -> Report:
-        """Carry out a diff, and fold what succeeded into the destination; the same as ``diff | template``.
+        """Carry out a diff, and fold the actions that succeeded into the destination; the same as ``diff | template``.
 
         Args:
-            diff: What to do.
+            diff: The actions to carry out.
             keywords: ``mock``, ``limits``, ``only``, ``exclude``, ``on_error`` and ``reporters``; see `ApplyOptions`.
 
         Raises:
-            SafeguardError: if it would do more than the limits allow; nothing was changed.
-            SyncInterrupted: on Ctrl-C, after the action in flight, with the report of what was done.
+            SafeguardError: if the diff exceeds the limits; nothing was changed.
+            SyncInterrupted: on Ctrl-C, after the action in flight; it carries the report.
         """
         options = ApplyOptions(**keywords)
         diff, stop = options.checked(diff), options.stops(self.on_error)
-        run = Run(diff, [*self.reporters, *options.reporters], mock=options.mock)
+        run = ApplyRun(diff, [*self.reporters, *options.reporters], mock=options.mock)
         return run.carry_out(self.plan(diff), stop=stop)
 
     def plan(self, diff: Diff) -> Plan:
-        """Return which methods are called for which actions, in order."""
+        """Return the steps of an apply: methods and their actions, in order."""
         return Plan.through(self, diff)
 
 
-class Run:
-    """One apply: calls what is planned, keeps the results, tells the reporters, folds what succeeded."""
+class ApplyRun:
+    """One apply: executes the plan, collects the results, tells the reporters, folds the actions that succeeded."""
 
     def __init__(self, diff: Diff, reporters: Sequence[Reporter], *, mock: bool) -> None:
         self.diff = diff
@@ -93,12 +92,12 @@ class Run:
         self.tally = Tally(streamed=diff.streamed)
         self.warnings: list[str] = []
         self.interrupted = False
-        self.dependents = Dependents(diff) if diff.nested else None
+        self.dependents = DependencyTracker(diff) if diff.nested else None
         self.deleted: set[tuple[str, Any]] = set()
-        self.together: Results | None = None
+        self.value_columns: Results | None = None
 
     def carry_out(self, plan: Plan, *, stop: bool) -> Report:
-        """Call the plan's methods one after the other and return the report."""
+        """Execute the steps of a plan in order; return the report."""
         started = time.perf_counter()
         self.tell("start", plan)
         with self.interruptible():
@@ -108,16 +107,16 @@ class Run:
                 self.note(results)
                 if self.interrupted or (stop and any(result.status == "failed" for result in results)):
                     break
-            why = "interrupted before it" if self.interrupted else "not come to after a failure"
+            reason = "interrupted before it" if self.interrupted else "not come to after a failure"
             for step in left:
-                self.note([Result("pending", why, action, step.method) for action in step.actions])
+                self.note([Result("pending", reason, action, step.method) for action in step.actions])
         return self.finish(started)
 
     def finish(self, started: float) -> Report:
-        """Return the report, after the reporters have heard it; on Ctrl-C raise it."""
+        """Tell the reporters the end and return the report; after Ctrl-C raise `SyncInterrupted` with it."""
         seconds = time.perf_counter() - started
         tally = self.tally if self.tally.streamed else None
-        results = tuple(self.tally.results) if self.together is None else self.together
+        results = tuple(self.tally.results) if self.value_columns is None else self.value_columns
         report = Report(results, seconds, self.mock, self.interrupted, tuple(self.warnings), tally)
         self.tell("end", report)
         if len(self.warnings) > len(report.warnings):
@@ -127,7 +126,7 @@ class Run:
         return report
 
     def tell(self, event: str, content: object) -> None:
-        """Let every reporter hear something; one that raises is a warning and disturbs nobody."""
+        """Call every reporter with an event; an exception that one raises becomes a warning."""
         for reporter in self.reporters:
             try:
                 getattr(reporter, event)(content)
@@ -137,24 +136,24 @@ class Run:
                     self.warnings.append(warning)
 
     @property
-    def unheard(self) -> bool:
-        """Whether nobody looks at the results one by one: no reporter, and nothing above or below an object."""
+    def unobserved(self) -> bool:
+        """Whether no result is needed one by one: there are no reporters, and no parents and children."""
         return not (self.reporters or self.mock or self.tally.streamed or self.dependents)
 
     def note_together(self, results: Results, done: Iterable[Action]) -> None:
-        """Keep the results of a whole run that is `unheard`, and fold the actions that were done."""
-        self.together = results
+        """Keep the results of a whole run that is `unobserved`, and fold the actions that were carried out."""
+        self.value_columns = results
         try:
             for action in self.diff.fold_all(done):
                 self._fold(action, None)
         except Exception as error:  # noqa: BLE001 - as in `_fold`
             self.warnings.append(f"all is done, but not all of it is in memory: {reason_of(error)}; import again")
             for one in self.diff.branch_diffs:
-                if one.right.folded_all is not None:
-                    one.right.folded_all()
+                if one.right.expire is not None:
+                    one.right.expire()
 
     def note(self, results: Iterable[Result]) -> None:
-        """Keep results, fold those that succeeded, and tell the reporters."""
+        """Collect results, fold the actions that succeeded, and tell the reporters."""
         for result in results:
             if self.dependents is not None:
                 self.dependents.note(result)
@@ -169,11 +168,11 @@ class Run:
     def _fold(self, action: Action, created: Any) -> None:
         try:
             self.diff.fold(action, created)
-        except Exception as error:  # noqa: BLE001 - it is done: the report says so, and that memory does not show it
+        except Exception as error:  # noqa: BLE001 - the action is done, so the report has both that and the warning
             self.warnings.append(f"{action.message} is done, but not in memory: {reason_of(error)}; import again")
 
     def _call(self, step: Step) -> list[Result]:
-        """Call a step for those of its actions that can still be done."""
+        """Call a step for those of its actions that are not blocked by earlier failures."""
         if self.dependents is None:
             return self._called(step)
         left = [self.dependents.left(action, step.method) for action in step.actions]
@@ -196,24 +195,26 @@ class Run:
         except KeyboardInterrupt as error:  # the second one, or one that the method raised
             self.interrupted = True
             results = [Result("failed", "interrupted", error=error) for _ in step.actions]
-        except Exception as error:  # noqa: BLE001 - whatever a template raises is this action's failure, not the run's
+        except Exception as error:  # noqa: BLE001 - an exception fails this action, not the run
             results = [Result("failed", reason_of(error), error=error) for _ in step.actions]
         return [
-            Result(one.status, one.reason, action, step.method, one.error, one.skip_children, one.created)
-            for one, action in zip(results, step.actions, strict=True)
+            Result(
+                result.status, result.reason, action, step.method, result.error, result.skip_children, result.created
+            )
+            for result, action in zip(results, step.actions, strict=True)
         ]
 
     def followed(self, step: Step) -> list[Result]:
-        """Return the results of a step that follows from the deletion of something above it."""
+        """Return the results of a step whose objects are deleted along with an ancestor."""
         branch, idnumber = step.follows or ("", None)
-        gone = step.follows in self.deleted
-        status: Status = "succeeded" if gone else "skipped"
-        why = f"went with {branch} {idnumber!r}" if gone else f"{branch} {idnumber!r} was not deleted"
-        return [Result(status, why, action, step.method) for action in step.actions]
+        deleted = step.follows in self.deleted
+        status: Status = "succeeded" if deleted else "skipped"
+        reason = f"went with {branch} {idnumber!r}" if deleted else f"{branch} {idnumber!r} was not deleted"
+        return [Result(status, reason, action, step.method) for action in step.actions]
 
     @contextmanager
     def interruptible(self) -> Iterator[None]:
-        """Turn the first Ctrl-C into a note that ends the run after the action in flight; the second one raises."""
+        """Let the first Ctrl-C end the run after the action in flight; the second one raises."""
         if threading.current_thread() is not threading.main_thread():
             yield
             return
@@ -224,7 +225,7 @@ class Run:
                 signal.default_int_handler(number, frame)
             self.interrupted = True
 
-        if before is not signal.default_int_handler:  # somebody else takes care of Ctrl-C
+        if before is not signal.default_int_handler:  # the program has a handler of its own
             yield
             return
         signal.signal(signal.SIGINT, interrupt)
@@ -235,20 +236,22 @@ class Run:
 
 
 def _results(returned: Any, step: Step) -> list[Result]:
-    """Bring what a method returned into one result an action."""
+    """Return one result an action for the return value of a method."""
     if isinstance(returned, Result):
         return [returned] * len(step.actions)
-    several = isinstance(returned, (list, tuple)) and (
-        any(isinstance(one, Result) for one in returned) or (step.batch and not returned)
+    is_list = isinstance(returned, (list, tuple)) and (
+        any(isinstance(result, Result) for result in returned) or (step.batch and not returned)
     )
-    if not several:
+    if not is_list:
         return [succeeded()] * len(step.actions)
-    said = [one if isinstance(one, Result) else succeeded() for one in returned]
+    results = [result if isinstance(result, Result) else succeeded() for result in returned]
     if step.batch:
-        if len(said) != len(step.actions):
-            why = f"{step.method} returned {len(said)} results for {len(step.actions)} actions"
-            return [failed(why)] * len(step.actions)
-        return said
-    worst = next((one for status in ("failed", "skipped") for one in said if one.status == status), said[0])
-    reasons = "; ".join(one.reason for one in said if one.reason and one.status == worst.status)
+        if len(results) != len(step.actions):
+            reason = f"{step.method} returned {len(results)} results for {len(step.actions)} actions"
+            return [failed(reason)] * len(step.actions)
+        return results
+    worst = next(
+        (result for status in ("failed", "skipped") for result in results if result.status == status), results[0]
+    )
+    reasons = "; ".join(result.reason for result in results if result.reason and result.status == worst.status)
     return [attrs.evolve(worst, reason=reasons)]

@@ -275,7 +275,7 @@ class ScalarType:
         kinds: What engines call columns whose values are of this type as they are.
         to_text: The canonical text, for stores that have no type for it; None if they refuse it.
         from_text: Reads that text.
-        json_tag: The key of the JSON object that holds that text; empty if JSON has a form of its own for it.
+        json_tag: The key of the JSON object that holds that text; empty if it is written in another way.
         arrow: The alias of its type in Arrow, without the digits of a decimal; empty if Arrow holds its text.
         text_pattern: A regular expression, the same for Python, RE2 and Java, of texts that are surely converted; there
             may be no such day. ``#`` is the number of digits that an engine takes. None if there is no saying.
@@ -308,7 +308,7 @@ class ScalarType:
 _isoformat: Callable[[Any], str] = operator.methodcaller("isoformat")
 _TYPES = (
     ScalarType(str, _str, family="str", kinds=("text",), arrow="string", to_text=str.__str__, sharable=True),
-    ScalarType(bool, _bool, family="number", kinds=("bool",), arrow="bool", text_pattern="|".join(BOOLEAN_TEXTS)),
+    ScalarType(bool, _bool, family="number", kinds=("bool",), arrow="bool", to_text=str),
     ScalarType(
         int,
         _int,

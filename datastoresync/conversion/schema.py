@@ -91,7 +91,7 @@ class Schema:
 
     @property
     def open(self) -> bool:
-        """Whether the class takes whatever columns come."""
+        """Whether the class takes any columns."""
         return self.fields is None
 
     @property

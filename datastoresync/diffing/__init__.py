@@ -1,1 +1,1 @@
-"""Two sides in, actions out: when values are equal, where to look, what to do."""
+"""The comparison of two sides: equality of values, candidates, and the actions that follow."""

@@ -1,4 +1,4 @@
-"""Actions, each a frozen value that says one step, and their summary: counts, stat line and outline."""
+"""Actions: the single steps of a diff, as frozen values, and their counts, stat line and outline."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ class Action:
     """One step that makes the destination more like the source.
 
     Args:
-        verb: ``new`` and ``old`` are of the whole object; ``update`` of an attribute; ``add`` and ``remove`` of one
-            member of it.
+        verb: ``new`` and ``old`` concern the whole object, ``update`` an attribute, ``add`` and ``remove`` a member of
+            one.
         branch: The branch's name.
-        idnumber: Whose step it is.
+        idnumber: The idnumber of the object.
         attr: The attribute, or ``""``.
         value: The source's value, or the member; None for ``new`` and ``old``, whose values are in the objects.
         old_value: The destination's value, for ``update``.
@@ -53,18 +53,18 @@ class Action:
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Action):
             return NotImplemented
-        return self._place == other._place and equal(self.value, other.value) and equal(self.old_value, other.old_value)
+        return self._key == other._key and equal(self.value, other.value) and equal(self.old_value, other.old_value)
 
     def __hash__(self) -> int:
-        return hash(self._place)
+        return hash(self._key)
 
     @property
-    def _place(self) -> tuple[Any, ...]:
+    def _key(self) -> tuple[Any, ...]:
         return self.verb, self.branch, self.idnumber, self.attr
 
     @property
     def method(self) -> str:
-        """The name that says what is to be done, and that a template's method may bear."""
+        """The name of the template method that would carry out the action."""
         if self.verb == "update":
             return f"update_{self.attr}"
         if self.verb == "add":
@@ -75,7 +75,7 @@ class Action:
 
     @property
     def message(self) -> str:
-        """The action as a line that reads like the call it stands for."""
+        """The action as one line that reads like a call of its method."""
         if not self.attr:
             return f"{self.method}(idnumber={self.idnumber!r})"
         return f"{self.method}(idnumber={self.idnumber!r}, attr={self.attr!r}, value={self.value!r})"
@@ -98,7 +98,7 @@ class Action:
         return f"Action({', '.join(parts)})"
 
     def __outline__(self) -> Outline:
-        """Describe the action: its message, and what is there now."""
+        """Describe the action: its message, and the value that it replaces."""
         note = f"was {self.old_value!r}" if self.verb == "update" else ""
         return Outline(self.message, kind=self.verb, note=note)
 
@@ -119,23 +119,23 @@ def actions_of(
     sources: Iterable[Any] = repeat(None),
     dests: Iterable[Any] = repeat(None),
 ) -> list[Action]:
-    """Return many actions of one verb and branch, out of columns of their other fields, each as long as ``keys``.
+    """Return actions of one verb and branch from columns of their other fields, each as long as ``keys``.
 
-    It costs a pass in C for each field, which is a fifth of what it takes to call `Action` for each.
+    One pass in C a field costs a fifth of calling `Action` for each.
     """
-    made: list[Action] = list(map(object.__new__, repeat(Action, len(keys))))
+    actions: list[Action] = list(map(object.__new__, repeat(Action, len(keys))))
     columns = (repeat(verb), repeat(branch), keys, names, values, old_values, sources, dests)
     for setter, column in zip(_SETTERS, columns, strict=True):
-        deque(map(setter, made, column), maxlen=0)
-    return made
+        deque(map(setter, actions, column), maxlen=0)
+    return actions
 
 
 _FEW = 12
-"""How many actions of a branch are listed as they come; more are listed by verb."""
+"""The most actions of a branch that are listed in order; more are grouped by verb."""
 
 
 def counts_of(actions: Iterable[Action]) -> Counter[str]:
-    """Return how many actions there are of each verb, those that there are none of included."""
+    """Return the number of actions of each verb; zeros included."""
     found = Counter(action.verb for action in actions)
     return Counter({verb: found[verb] for verb in VERBS})
 
@@ -151,7 +151,7 @@ def stat_line(counts: Counter[str]) -> str:
 
 
 def branch_outline(name: str, actions: Sequence[Action]) -> Outline:
-    """Describe the actions of one branch: as they come, or by verb where they are many."""
+    """Describe the actions of one branch: in order, or grouped by verb where they are many."""
     note = stat_of(actions)
     if len(actions) <= _FEW:
         return Outline(name or "objects", "branch", note, partial(_outlines, actions), len(actions), expanded=True)

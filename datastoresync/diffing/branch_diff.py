@@ -14,17 +14,17 @@ from typing import Any
 import attrs
 
 from datastoresync.diffing.action import Action, actions_of
-from datastoresync.diffing.compare import SIZE, Block, Candidates
+from datastoresync.diffing.compare import BLOCK_SIZE, Block, Candidates
 from datastoresync.diffing.equality import equal, is_membership, membership_changes
-from datastoresync.diffing.hierarchy import Hierarchy, in_order
+from datastoresync.diffing.hierarchy import Hierarchy, topological_order
 from datastoresync.diffing.side import Side
 from datastoresync.errors import ComparisonError
 
 _OF_MEMBERS = frozenset({"add", "remove"})
 _FEW = 200_000
-"""Pairs whose values are kept while their types and then they themselves are compared, instead of being read again."""
+"""The most pairs whose values are kept for both the check of types and the comparison, rather than read twice."""
 _EXACT = frozenset({str, int, bool, bytes, date})
-"""Types whose values are the same, or else differ, just as ``!=`` says."""
+"""Types whose values differ exactly if ``!=`` says so."""
 _PHASES: Mapping[str, int] = MappingProxyType({"new": 0, "old": 2})
 
 Hierarchies = tuple[Hierarchy, Hierarchy]
@@ -32,17 +32,17 @@ Hierarchies = tuple[Hierarchy, Hierarchy]
 
 @attrs.frozen(eq=False)
 class BranchDiff:
-    """One branch of a comparison, and how it went.
+    """The comparison of one branch: its two sides, and statistics.
 
     Args:
         left: The source.
         right: The destination.
         sizes: How many objects the source and the destination had.
         engine: The engine's name.
-        candidates: How many pairs the engine named.
+        candidates: How many pairs the engine found worth a look.
         pairs: How many keys both sides have.
         reason: Why this engine ran.
-        carried_out: The idnumbers of what was done already, by verb; all parts of one diff share it.
+        carried_out: The idnumbers of the actions carried out so far, by verb; all parts of one diff share it.
     """
 
     left: Side
@@ -65,14 +65,14 @@ class BranchDiff:
         return self.left, self.right
 
     def inverse(self) -> BranchDiff:
-        """Return the same with the sides changed."""
+        """Return the opposite comparison."""
         return attrs.evolve(
             self, left=self.right, right=self.left, sizes=self.sizes[::-1], carried_out=defaultdict(set)
         )
 
 
 def materialize_pairs(left: Side, right: Side, candidates: Candidates) -> list[Block] | None:
-    """Return the values of all pairs, to be gone through twice; None if they are too many to be kept."""
+    """Return the values of all pairs, for two passes over them; None if they are too many to keep."""
     few = not candidates.streamed and len(candidates.pairs) <= _FEW
     return list(candidates.read(left, right)) if few else None
 
@@ -80,54 +80,54 @@ def materialize_pairs(left: Side, right: Side, candidates: Candidates) -> list[B
 def actions_between(
     branch_diff: BranchDiff, candidates: Candidates, read: Iterable[Block] | None = None
 ) -> tuple[Iterator[Action], Iterator[Action], Iterator[Action]]:
-    """Return what the right side must do to become the left one: creations, updates, deletions, each sorted by key.
+    """Return the creations, updates and deletions that make the right side equal to the left, each sorted by key.
 
     Args:
         branch_diff: The branch.
-        candidates: Where its sides may differ.
-        read: The values of the candidates' pairs, if they were read before.
+        candidates: The keys and pairs that may differ.
+        read: The values of the pairs, if already read.
 
     Raises:
-        ComparisonError: while the updates are gone through, if values do not let themselves be compared.
+        ComparisonError: if values cannot be compared, while the updates are iterated.
     """
     left, right, branch = branch_diff.left, branch_diff.right, branch_diff.name
     new: Iterator[Action]
     old: Iterator[Action]
-    if candidates.streamed:  # which is not read ahead
+    if candidates.streamed:  # columns would read ahead
         new = (Action("new", branch, key, source=item) for key, item in candidates.created(left))
         old = (Action("old", branch, key, dest=item) for key, item in candidates.deleted(right))
     else:
-        new = _alone("new", branch, candidates.created(left), "sources")
-        old = _alone("old", branch, candidates.deleted(right), "dests")
+        new = _one_sided("new", branch, candidates.created(left), "sources")
+        old = _one_sided("old", branch, candidates.deleted(right), "dests")
     return new, _updates(branch_diff, candidates.read(left, right) if read is None else read), old
 
 
-def _alone(verb: str, branch: str, pairs: Iterator[tuple[Any, Any]], side: str) -> Iterator[Action]:
-    """Yield the actions for keys and objects of one side alone."""
-    while some := list(islice(pairs, SIZE)):
+def _one_sided(verb: str, branch: str, pairs: Iterator[tuple[Any, Any]], side: str) -> Iterator[Action]:
+    """Yield the actions for objects that only one side has."""
+    while some := list(islice(pairs, BLOCK_SIZE)):
         keys, items = zip(*some, strict=True)
         yield from actions_of(verb, branch, keys, **{side: items})
 
 
 def _updates(branch_diff: BranchDiff, read: Iterable[Block]) -> Iterator[Action]:
     for block in read:
-        values = [block.columns[place][1][index] for index, place in block.unlike]
-        old_values = [block.columns[place][2][index] for index, place in block.unlike]
+        values = [block.columns[column][1][index] for index, column in block.differing_columns]
+        old_values = [block.columns[column][2][index] for index, column in block.differing_columns]
         types = list(map(type, values))
         if _EXACT.issuperset(types) and all(map(is_, types, map(type, old_values))):
             yield from actions_of(
                 "update",
                 branch_diff.name,
-                [block.keys[index] for index, _ in block.unlike],
-                names=[block.columns[place][0] for _, place in block.unlike],
+                [block.keys[index] for index, _ in block.differing_columns],
+                names=[block.columns[column][0] for _, column in block.differing_columns],
                 values=values,
                 old_values=old_values,
-                sources=[block.left[index] for index, _ in block.unlike],
-                dests=[block.right[index] for index, _ in block.unlike],
+                sources=[block.left[index] for index, _ in block.differing_columns],
+                dests=[block.right[index] for index, _ in block.differing_columns],
             )
             continue
-        for (index, place), value, old_value in zip(block.unlike, values, old_values, strict=True):
-            name = block.columns[place][0]
+        for (index, column), value, old_value in zip(block.differing_columns, values, old_values, strict=True):
+            name = block.columns[column][0]
             where = (branch_diff.name, block.keys[index], name)
             objects = (block.left[index], block.right[index])
             if type(value) is type(old_value) and type(value) in _EXACT:
@@ -146,7 +146,7 @@ def _updates(branch_diff: BranchDiff, read: Iterable[Block]) -> Iterator[Action]
 
 
 def _changes(where: tuple[str, Any, str], value: Any, old_value: Any, objects: tuple[Any, Any]) -> list[Action]:
-    """Return the actions between two values."""
+    """Return the actions that turn the old value into the new one."""
     if is_membership(value) and is_membership(old_value):
         added, removed = membership_changes(value, old_value)
         changes = [Action("add", *where, member, None, *objects) for member in added]
@@ -155,14 +155,14 @@ def _changes(where: tuple[str, Any, str], value: Any, old_value: Any, objects: t
 
 
 def moves_between(hierarchies: Hierarchies, branch_diffs: Sequence[BranchDiff]) -> list[Action]:
-    """Return what the fields that hold children must lose and gain, for children of both sides with other parents.
+    """Return the additions to and removals from fields of parents, for children whose parent differs.
 
-    The children that one side alone has come and go with their own actions.
+    Children that only one side has are created and deleted by actions of their own.
     """
     sides = {one.name: (one.left, one.right) for one in branch_diffs}
     left, right = hierarchies
     actions = []
-    for branch, keys in _held_otherwise(sides).items():
+    for branch, keys in _reparented(sides).items():
         for key in keys:
             if left.parent(branch, key) == right.parent(branch, key):
                 continue
@@ -172,74 +172,74 @@ def moves_between(hierarchies: Hierarchies, branch_diffs: Sequence[BranchDiff]) 
                 holder = hierarchy.holder(branch, key)
                 if holder is not None:
                     name, parent, field = holder
-                    one, other = (side.objects.get(parent) for side in sides[name])
-                    actions.append(Action(verb, name, parent, field, key, None, one, other))
+                    source, dest = (side.objects.get(parent) for side in sides[name])
+                    actions.append(Action(verb, name, parent, field, key, None, source, dest))
     return sorted(actions, key=lambda action: (action.branch, action.idnumber, action.attr, action.verb, action.value))
 
 
-def _held_otherwise(sides: Mapping[str, tuple[Side, Side]]) -> dict[str, set[Any]]:
+def _reparented(sides: Mapping[str, tuple[Side, Side]]) -> dict[str, set[Any]]:
     """Return what one parent holds and the same one on the other side does not, by branch.
 
     Parents are compared, not children: what a parent holds lies together, and is mostly the same.
     """
     found: dict[str, set[Any]] = {}
     for left, right in sides.values():
-        for child in (left.held | right.held) & sides.keys():
+        for child in (left.held_children | right.held_children) & sides.keys():
             differing = found.setdefault(child, set())
             for key in dict.fromkeys((*left.objects, *right.objects)):
-                mine, theirs = _members(left, child, key), _members(right, child, key)
-                if mine != theirs:
-                    differing |= set(mine).symmetric_difference(theirs)
+                members, old_members = _members(left, child, key), _members(right, child, key)
+                if members != old_members:
+                    differing |= set(members).symmetric_difference(old_members)
     return found
 
 
 def _members(side: Side, child: str, key: Any) -> Collection[Any]:
-    if child not in side.held or key not in side.objects:
+    if child not in side.held_children or key not in side.objects:
         return ()
     members: Collection[Any] = side.read(key, side.objects[key], side.children[child]) or ()
     return members
 
 
-def actions_in_order(
+def ordered_actions(
     actions: Iterable[Action], branch_diffs: Sequence[BranchDiff], hierarchies: Hierarchies | None = None
 ) -> tuple[Action, ...]:
-    """Put creations first, parents before children, then updates, then deletions, children before parents."""
-    ranks = ranks_of(branch_diffs)
-    place = cache(lambda verb, branch: place_of(verb, branch, ranks))
-    ordered = sorted(actions, key=lambda action: place(action.verb, action.branch))
+    """Return creations, parents first, then updates, then deletions, children first."""
+    ranks = branch_ranks(branch_diffs)
+    sort_key = cache(lambda verb, branch: action_sort_key(verb, branch, ranks))
+    ordered = sorted(actions, key=lambda action: sort_key(action.verb, action.branch))
     if not _OF_MEMBERS.isdisjoint(map(attrgetter("verb"), ordered)):
-        ordered = list(members_in_order(ordered))
+        ordered = list(additions_first(ordered))
     if hierarchies is not None and any(one.recursive for one in hierarchies):
-        _by_depth(ordered, hierarchies)
+        _sort_by_depth(ordered, hierarchies)
     return tuple(ordered)
 
 
-def members_in_order(actions: Iterable[Action]) -> Iterator[Action]:
-    """Let what is added to an attribute of an object come before what is removed from it; all else stays in place."""
+def additions_first(actions: Iterable[Action]) -> Iterator[Action]:
+    """Yield the additions to each attribute of an object before the removals from it; all else in the given order."""
     groups = groupby(
         actions,
         key=lambda action: (action.branch, action.idnumber, action.attr) if action.verb in _OF_MEMBERS else None,
     )
-    for place, group in groups:
-        yield from group if place is None else sorted(group, key=lambda action: action.verb)
+    for attribute, group in groups:
+        yield from group if attribute is None else sorted(group, key=lambda action: action.verb)
 
 
-def ranks_of(branch_diffs: Sequence[BranchDiff]) -> dict[str, int]:
-    """Return where each branch stands, parents and what is referred to before the others."""
+def branch_ranks(branch_diffs: Sequence[BranchDiff]) -> dict[str, int]:
+    """Return the rank of each branch: parents and branches that are referred to come first."""
     return {name: rank for rank, name in enumerate(_branch_order(branch_diffs))}
 
 
-def place_of(verb: str, branch: str, ranks: Mapping[str, int]) -> tuple[int, int]:
-    """Return what sorts actions: creations, updates, deletions, and these in the opposite order of the branches."""
+def action_sort_key(verb: str, branch: str, ranks: Mapping[str, int]) -> tuple[int, int]:
+    """Return a sort key: creations, updates, deletions; the latter in reverse order of the branches."""
     phase = _PHASES.get(verb, 1)
     rank = ranks.get(branch, 0)
     return phase, -rank if phase == 2 else rank
 
 
-def _by_depth(actions: list[Action], hierarchies: Hierarchies) -> None:
-    """Order what concerns branches that may be below themselves by how deep it is.
+def _sort_by_depth(actions: list[Action], hierarchies: Hierarchies) -> None:
+    """Sort the actions on recursive branches by depth, in place.
 
-    What moves goes from the top down, so that nothing is ever below itself: all above it has found its place by then.
+    Moves go from the top down, so that no object is ever below itself: its ancestors have moved by then.
     """
     left, right = hierarchies
 
@@ -255,14 +255,14 @@ def _by_depth(actions: list[Action], hierarchies: Hierarchies) -> None:
         return None
 
     found: dict[str, list[tuple[int, tuple[Any, ...]]]] = {}
-    for place, action in enumerate(actions):
+    for index, action in enumerate(actions):
         kind = kind_of(action)
         if kind is not None:
-            found.setdefault(kind[0], []).append((place, kind[1]))
-    for places in found.values():
-        ordered = [actions[place] for place, _ in sorted(places, key=lambda one: one[1])]
-        for (place, _), action in zip(places, ordered, strict=True):
-            actions[place] = action
+            found.setdefault(kind[0], []).append((index, kind[1]))
+    for sort_keys in found.values():
+        ordered = [actions[index] for index, _ in sorted(sort_keys, key=lambda one: one[1])]
+        for (index, _), action in zip(sort_keys, ordered, strict=True):
+            actions[index] = action
 
 
 def _branch_order(branch_diffs: Sequence[BranchDiff]) -> list[str]:
@@ -272,4 +272,4 @@ def _branch_order(branch_diffs: Sequence[BranchDiff]) -> list[str]:
             after[one.name].update(name for name in side.references.values() if name != one.name)
             for child in side.children:
                 after.setdefault(child, set()).add(one.name)
-    return in_order([one.name for one in branch_diffs], after, circles=True)
+    return topological_order([one.name for one in branch_diffs], after, circles=True)

@@ -1,4 +1,4 @@
-"""Comparison in memory, the reference for every engine: the keys of two sides and the pairs that may differ."""
+"""The comparison in memory, which is the reference for every engine, and the candidates that an engine returns."""
 
 from __future__ import annotations
 
@@ -11,59 +11,59 @@ import attrs
 
 from datastoresync.diffing.side import Side
 
-SIZE = 1024
-"""Pairs, or actions, that are looked at or made together."""
+BLOCK_SIZE = 1024
+"""Pairs that are compared, and actions that are built, at a time."""
 
 Triple = tuple[Any, Any, Any]
 Reader = Callable[[Sequence[Any], Sequence[Any]], Iterable[Sequence[Any]]]
-"""Gives the columns of values of objects, given their keys and themselves."""
+"""Called with keys and objects; returns a column of values for each attribute."""
 
 
 @attrs.frozen(eq=False)
 class Block:
-    """Some pairs.
+    """A block of pairs and their values.
 
     Args:
         keys: Their keys.
         left: The source's objects.
         right: The destination's.
         columns: The name, the source's values and the destination's values of each attribute.
-        unlike: Where these may differ: the index of the pair and the place of the attribute, pair by pair.
+        differing_columns: The cells that may differ: index of the pair and index of the column, pair by pair.
     """
 
     keys: Sequence[Any]
     left: Sequence[Any]
     right: Sequence[Any]
     columns: Sequence[tuple[str, Sequence[Any], Sequence[Any]]]
-    unlike: Sequence[tuple[int, int]]
+    differing_columns: Sequence[tuple[int, int]]
 
 
-def blocks(left: Side, right: Side, pairs: Iterable[Triple]) -> Iterator[Block]:
-    """Yield ``(key, left, right)`` triples with the values of their objects.
+def read_blocks(left: Side, right: Side, pairs: Iterable[Triple]) -> Iterator[Block]:
+    """Yield the values of ``(key, left, right)`` triples in blocks.
 
     Raises:
         ComparisonError: if a property raises.
     """
-    return in_blocks(left.attributes, pairs, left.together, right.together)
+    return read_columns(left.attributes, pairs, left.value_columns, right.value_columns)
 
 
-def in_blocks(names: Sequence[str], pairs: Iterable[Triple], left: Reader, right: Reader) -> Iterator[Block]:
-    """Yield triples with the values of the attributes of these names, which ``left`` and ``right`` give."""
+def read_columns(names: Sequence[str], pairs: Iterable[Triple], left: Reader, right: Reader) -> Iterator[Block]:
+    """Yield the values of triples in blocks; ``left`` and ``right`` read the columns of the named attributes."""
     rest = iter(pairs)
-    while some := list(islice(rest, SIZE)):
-        keys, ones, others = zip(*some, strict=True)
-        columns = list(zip(names, left(keys, ones), right(keys, others), strict=True))
-        yield Block(keys, ones, others, columns, _differing_cells(columns, len(keys)))
+    while block := list(islice(rest, BLOCK_SIZE)):
+        keys, lefts, rights = zip(*block, strict=True)
+        columns = list(zip(names, left(keys, lefts), right(keys, rights), strict=True))
+        yield Block(keys, lefts, rights, columns, _differing_cells(columns, len(keys)))
 
 
 def _differing_cells(columns: Sequence[tuple[str, Sequence[Any], Sequence[Any]]], count: int) -> list[tuple[int, int]]:
     found: list[tuple[int, int]] = []
-    for place, (_, values, old_values) in enumerate(columns):
+    for column, (_, values, old_values) in enumerate(columns):
         try:
             indices = list(compress(range(count), map(ne, values, old_values)))
-        except Exception:  # noqa: BLE001 - one of them cannot be compared: each is looked at by itself
+        except Exception:  # noqa: BLE001 - some value cannot be compared: find it
             indices = [index for index in range(count) if may_differ(values[index], old_values[index])]
-        found += zip(indices, repeat(place))
+        found += zip(indices, repeat(column))
     return sorted(found)
 
 
@@ -71,17 +71,17 @@ def may_differ(value: Any, old_value: Any) -> bool:
     """Return whether two values differ, or cannot be compared."""
     try:
         return value is not old_value and bool(value != old_value)
-    except Exception:  # noqa: BLE001 - what cannot be compared is worth a look, which then says what and where
+    except Exception:  # noqa: BLE001 - the closer look says which values cannot be compared
         return True
 
 
-_BLOCK = 512
-"""Objects that are looked at together: few enough to be in the processor's cache still when they are needed again."""
+_CACHE_BLOCK = 512
+"""Objects that are compared at a time: few enough to stay in the processor's cache."""
 
 
 @attrs.frozen(eq=False)
 class Candidates:
-    """What an engine found: keys of one side only, and pairs worth a look.
+    """The result of an engine: keys of one side only, and pairs that may differ.
 
     Args:
         new: Keys that only the left side has, sorted.
@@ -89,7 +89,7 @@ class Candidates:
         pairs: ``(key, left, right)`` for keys of both whose objects may differ, sorted by key.
         matched: How many keys both sides have.
         reason: Why this engine ran, in a few words.
-        engine: Which one it was, if it is another one than was asked.
+        engine: The name of the engine that ran, if it is not the one that was called.
     """
 
     new: Sequence[Any]
@@ -100,53 +100,53 @@ class Candidates:
     engine: str = ""
 
     streamed = False
-    """Whether they are too many for the memory, so that each pass over them asks the engine again."""
+    """Whether there are too many for the memory, so that each pass asks the engine again."""
 
     def created(self, left: Side) -> Iterator[tuple[Any, Any]]:
-        """Yield the keys and objects of the left side alone, sorted."""
+        """Yield the keys and objects that only the left side has, sorted."""
         return ((key, left.objects[key]) for key in self.new)
 
     def deleted(self, right: Side) -> Iterator[tuple[Any, Any]]:
-        """Yield the keys and objects of the right side alone, sorted."""
+        """Yield the keys and objects that only the right side has, sorted."""
         return ((key, right.objects[key]) for key in self.old)
 
     def __iter__(self) -> Iterator[Triple]:
-        """Yield ``(key, left, right)`` triples, with None for an object that is not there."""
+        """Yield ``(key, left, right)`` triples; None stands for a missing object."""
         yield from self.pairs
 
     def read(self, left: Side, right: Side) -> Iterator[Block]:
-        """Yield the pairs with the values of their objects.
+        """Yield the pairs and their values in blocks.
 
         Raises:
             ComparisonError: if a property raises.
         """
-        return blocks(left, right, self)
+        return read_blocks(left, right, self)
 
 
 def _blocks(objects: Mapping[Any, Any]) -> Iterator[tuple[list[Any], list[Any]]]:
-    """Yield keys and objects, some at a time, in the order in which they were put in where the mapping knows it.
+    """Yield keys and objects in blocks, in order of insertion where the mapping has one.
 
-    That is not the order of the keys: as they were made, the objects of one side lie side by side in memory.
+    Objects created one after the other lie next to each other in memory, which sorted keys would not follow.
     """
     keys, items = iter(objects.keys()), iter(objects.values())
     if isinstance(objects, dict):
         keys, items = iter(dict.keys(objects)), iter(dict.values(objects))
-    while block := list(islice(keys, _BLOCK)):
-        yield block, list(islice(items, _BLOCK))
+    while block := list(islice(keys, _CACHE_BLOCK)):
+        yield block, list(islice(items, _CACHE_BLOCK))
 
 
 class Engine(Protocol):
-    """Finds candidates among two sides with the same attributes and comparable keys."""
+    """Finds candidates between two sides that have the same attributes and comparable keys."""
 
     name: str
 
     def candidates(self, left: Side, right: Side) -> Candidates:
-        """Return where the two sides may differ."""
+        """Return the keys and pairs that may differ."""
         ...
 
 
 def engine_of(left: Side, right: Side) -> Engine:
-    """Return the engine of objects that have one, since they are still rows somewhere; the in-memory one otherwise."""
+    """Return the engine of the side whose objects are still rows of a table; otherwise the one in memory."""
     for side in (left, right):
         engine: Engine | None = getattr(side.objects, "engine", None)
         if engine is not None:
@@ -163,13 +163,13 @@ class InMemoryEngine:
     name = "memory"
 
     def candidates(self, left: Side, right: Side) -> Candidates:
-        """Return where the two sides may differ."""
-        mine, theirs = left.objects, right.objects
+        """Return the keys and pairs that may differ."""
+        left_objects, right_objects = left.objects, right.objects
         new: list[Any] = []
         differing: list[Triple] = []
         compared = 0
-        for keys, lefts in _blocks(mine):
-            rights = list(map(theirs.get, keys))
+        for keys, lefts in _blocks(left_objects):
+            rights = list(map(right_objects.get, keys))
             there = list(map(is_not, rights, repeat(None)))
             both: Sequence[list[Any]] = (keys, lefts, rights)
             if not all(there):
@@ -178,12 +178,16 @@ class InMemoryEngine:
             compared += len(both[0])
             if left.attributes:
                 differing += _differing(left, right, *both)
-        their_keys = dict.keys(theirs) if isinstance(theirs, dict) else theirs
-        old = sorted(filterfalse(mine.__contains__, their_keys)) if len(theirs) > compared else []
+        right_keys = dict.keys(right_objects) if isinstance(right_objects, dict) else right_objects
+        old = sorted(filterfalse(left_objects.__contains__, right_keys)) if len(right_objects) > compared else []
         overridden = left.overrides.keys() | right.overrides.keys()
         if overridden:
             found = {key for key, _, _ in differing}
-            differing += [(key, mine[key], theirs[key]) for key in overridden - found if key in mine and key in theirs]
+            differing += [
+                (key, left_objects[key], right_objects[key])
+                for key in overridden - found
+                if key in left_objects and key in right_objects
+            ]
         differing.sort(key=itemgetter(0))
         return Candidates(sorted(new), old, differing, compared, "both sides are in memory")
 
@@ -196,7 +200,10 @@ def _differing(left: Side, right: Side, keys: list[Any], lefts: list[Any], right
         return list(compress(zip(keys, lefts, rights, strict=True), flags))
     except Exception:  # noqa: BLE001 - an attribute is missing or a property fails: `Side.read` knows which
         return [
-            (key, one, other)
-            for key, one, other in zip(keys, lefts, rights, strict=True)
-            if any(may_differ(left.read(key, one, name), right.read(key, other, name)) for name in left.attributes)
+            (key, left_item, right_item)
+            for key, left_item, right_item in zip(keys, lefts, rights, strict=True)
+            if any(
+                may_differ(left.read(key, left_item, name), right.read(key, right_item, name))
+                for name in left.attributes
+            )
         ]

@@ -1,4 +1,4 @@
-"""The difference of two sides: what the right one must do to become the left one."""
+"""A diff: the actions that make a destination equal to its source."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from datastoresync.diffing.action import Action, branch_outline, counts_of, stat
 from datastoresync.diffing.branch_diff import (
     BranchDiff,
     actions_between,
-    actions_in_order,
+    branch_ranks,
     materialize_pairs,
     moves_between,
-    ranks_of,
+    ordered_actions,
 )
 from datastoresync.diffing.compare import Block, Candidates, Engine, engine_of
 from datastoresync.diffing.filters import Filter, predicate
 from datastoresync.diffing.flags import Exclusion, Flags
 from datastoresync.diffing.hierarchy import Hierarchy, scope_of
-from datastoresync.diffing.nested import Node, Siblings, in_tree_order, nodes_of
-from datastoresync.diffing.schema_check import check_attributes, check_types, refuse
+from datastoresync.diffing.nested import NestedDiff, SiblingOrder, actions_by_parent, nested_diffs
+from datastoresync.diffing.schema_check import check_attributes, check_types, raise_problems
 from datastoresync.diffing.side import Side
 from datastoresync.diffing.streaming import StreamedActions, StreamedPart
 from datastoresync.errors import ComparisonError, TemplateError
@@ -34,26 +34,31 @@ from datastoresync.printing.show import Printable
 from datastoresync.printing.text import clipped, counted, visible
 
 
-def explained(branch_diffs: Sequence[BranchDiff], left_out: Counter[str]) -> str:
-    """Return which engine compared each branch and why, what it had to look at, and what is in memory and why.
+def _explanation(branch_diffs: Sequence[BranchDiff], left_out: Counter[str]) -> str:
+    """Return, for each branch, the engine, why it ran, what it compared, and why objects are in memory.
 
     Args:
         branch_diffs: The branches that were compared.
-        left_out: How many actions of each verb flags left out.
+        left_out: The number of actions of each verb that flags left out.
     """
     if not branch_diffs:
         return "nothing was compared"
     lines = []
-    for one in branch_diffs:
-        left, right = one.sizes
+    for branch_diff in branch_diffs:
+        left, right = branch_diff.sizes
         lines.append(
-            f"{one.name or one.right.owner}: {one.engine} engine, since {one.reason}; {counted(left, 'object')} "
-            f"against {right:,}, {one.pairs:,} in both, {one.candidates:,} of them worth a look; "
-            f"attributes: {', '.join(one.right.attributes) or 'none'}"
+            f"{branch_diff.name or branch_diff.right.owner}: {branch_diff.engine} engine, since {branch_diff.reason}; "
+            f"{counted(left, 'object')} against {right:,}, {branch_diff.pairs:,} in both, "
+            f"{branch_diff.candidates:,} of them worth a look; "
+            f"attributes: {', '.join(branch_diff.right.attributes) or 'none'}"
         )
-        lines += [f"  {side.name} is in memory: {side.reason}" for side in one.both if side.reason]
-    named = {one.name for one in branch_diffs}
-    apart = [f"{one.name}: what it holds of {child}" for one in branch_diffs for child in one.right.held - named]
+        lines += [f"  {side.name} is in memory: {side.reason}" for side in branch_diff.both if side.reason]
+    named = {branch_diff.name for branch_diff in branch_diffs}
+    apart = [
+        f"{branch_diff.name}: what it holds of {child}"
+        for branch_diff in branch_diffs
+        for child in branch_diff.right.held_children - named
+    ]
     lines += [f"not compared: {what}" for what in sorted(apart)]
     if left_out:
         lines.append("left out by flags: " + " ".join(f"{verb}={count}" for verb, count in left_out.items()))
@@ -61,7 +66,7 @@ def explained(branch_diffs: Sequence[BranchDiff], left_out: Counter[str]) -> str
 
 
 Progress = Callable[[str, int, int], Any]
-"""Hears how far a run is: the stage, ``"diff"`` or ``"sync"``, how many are done, and how many there are."""
+"""Called with the stage (``"diff"`` or ``"sync"``), the number done, and the total."""
 
 
 class DiffKeywords(TypedDict, total=False):
@@ -114,16 +119,16 @@ def template_of(template: Any) -> Any:
 
 @attrs.frozen(eq=False, repr=False)
 class Diff(Printable):
-    """The actions that make a destination become its source: creations, then updates, then deletions.
+    """The actions that make a destination equal to its source: creations, then updates, then deletions.
 
-    It is iterable, sized, indexable, true if anything differs, and frozen. Two diffs are equal if their actions are.
+    A frozen sequence, true if anything differs. Two diffs are equal if their actions are.
 
     Args:
         actions: In the order in which they are carried out.
         branch_diffs: The branches that were compared.
-        hierarchies: Whose child each object of the source, and of the destination, is.
-        exclusion: What flags left out.
-        arranged: Whether the order of the actions is somebody's choice, which a plan must keep.
+        hierarchies: The parents of the objects of the source, and of the destination.
+        exclusion: The actions that flags leave out.
+        arranged: Whether the caller chose the order of the actions, so that a plan must keep it.
     """
 
     actions: Sequence[Action]
@@ -148,25 +153,25 @@ class Diff(Printable):
         flags: Flags | None = None,
         progress: Progress | None = None,
     ) -> Self:
-        """Compare pairs of a source's and a destination's side.
+        """Compare the branches of a source and a destination.
 
         Args:
-            sides: The pairs; their classes' ``_children`` make a hierarchy of them.
-            engine: Finds where they may differ.
-            around: The pairs of all branches, where only some are compared: what is above an object may lie there.
-            top_level: The branches of the source, and of the destination, whose objects and what is below them are
-                compared; None for all.
-            flags: What this run leaves alone.
-            progress: Called with ``"diff"``, how many objects were compared and how many there are.
+            sides: The source's and the destination's side of each branch.
+            engine: The engine; None for the one that suits the objects.
+            around: The sides of all branches, where only some are compared: parents may be in the others.
+            top_level: The branches of the source, and of the destination, to compare with all below their objects; None
+                for all branches.
+            flags: The flags of this run.
+            progress: Called with ``"diff"``, the number of objects compared, and the total.
 
         Raises:
-            SchemaMismatchError: if some pair cannot be compared; it names every reason, in all branches.
+            SchemaMismatchError: if a branch cannot be compared; with a sentence for each problem of all branches.
             ComparisonError: if a property raises.
             HierarchyError: if an object has several parents, or is below itself.
         """
         pairs = list(sides)
         problems = [problem for left, right in pairs for problem in check_attributes(left, right)]
-        refuse(problems)
+        raise_problems(problems)
         by_name = _by_name([*around, *pairs])
         hierarchies = (Hierarchy(by_name[0]), Hierarchy(by_name[1]))
         pairs = scope_of(pairs, hierarchies, top_level)
@@ -184,24 +189,24 @@ class Diff(Printable):
             if progress is not None and any(sizes):
                 done += sizes[0] + sizes[1]
                 progress("diff", done, total)
-        refuse(problems)
+        raise_problems(problems)
         branch_diffs = tuple(one for one, *_ in found)
         own = (chain(*actions_between(*one)) for one in found if not one[1].streamed)
         actions: Iterable[Action] = chain(*own, moves_between(hierarchies, branch_diffs))
         exclusion = Exclusion(by_name, hierarchies, flags)
         if exclusion.flagged:
             actions = [action for action in actions if exclusion.keeps(action)]
-        ordered: Sequence[Action] = actions_in_order(actions, branch_diffs, hierarchies)
+        ordered: Sequence[Action] = ordered_actions(actions, branch_diffs, hierarchies)
         parts = [StreamedPart(one, candidates) for one, candidates, _ in found if candidates.streamed]
         if parts:
-            ordered = StreamedActions(parts, ordered, ranks_of(branch_diffs))
+            ordered = StreamedActions(parts, ordered, branch_ranks(branch_diffs))
             if exclusion.flagged:
                 ordered = ordered.where(exclusion.keeps_streamed)
         return cls(ordered, branch_diffs, hierarchies, exclusion)
 
     @property
     def streamed(self) -> bool:
-        """Whether the actions are too many for the memory, and are made anew whenever somebody goes through them."""
+        """Whether the actions are too many for the memory, so that each iteration computes them again."""
         return isinstance(self.actions, StreamedActions)
 
     def __iter__(self) -> Iterator[Action]:
@@ -226,11 +231,11 @@ class Diff(Printable):
         """Return the same comparison with other actions."""
         return attrs.evolve(self, actions=tuple(actions))
 
-    def _where(self, wanted: Callable[[Action], bool]) -> Diff:
-        """Return the same comparison with some of its actions."""
+    def _where(self, condition: Callable[[Action], bool]) -> Diff:
+        """Return the same comparison with the actions that satisfy a condition."""
         if isinstance(self.actions, StreamedActions):
-            return attrs.evolve(self, actions=self.actions.where(wanted))
-        return self._of(filter(wanted, self.actions))
+            return attrs.evolve(self, actions=self.actions.where(condition))
+        return self._of(filter(condition, self.actions))
 
     def __eq__(self, other: object) -> bool:
         return self.actions == other.actions if isinstance(other, Diff) else NotImplemented
@@ -243,30 +248,32 @@ class Diff(Printable):
         branch_diffs = tuple(one.inverse() for one in self.branch_diffs)
         hierarchies = self.hierarchies[::-1]
         if isinstance(self.actions, StreamedActions):
-            others = actions_in_order((action.inverse() for action in self.actions.others), branch_diffs, hierarchies)
-            return Diff(self.actions.inverse(others, ranks_of(branch_diffs)), branch_diffs, hierarchies)
-        actions = actions_in_order((action.inverse() for action in self.actions), branch_diffs, hierarchies)
+            in_memory = ordered_actions(
+                (action.inverse() for action in self.actions.in_memory), branch_diffs, hierarchies
+            )
+            return Diff(self.actions.inverse(in_memory, branch_ranks(branch_diffs)), branch_diffs, hierarchies)
+        actions = ordered_actions((action.inverse() for action in self.actions), branch_diffs, hierarchies)
         return Diff(actions, branch_diffs, hierarchies)
 
     def __neg__(self) -> Diff:
         return self.inverse()
 
     def only(self, *terms: Filter, **names: Any) -> Diff:
-        """Return the diff of the actions that one of the terms means.
+        """Return the diff of the actions that match any of the terms.
 
         A term is a verb, a branch, ``".attribute"``, ``"branch.attribute"``, a mapping or a function; names are
         ``verb``, ``branch``, ``attr`` and ``idnumber``, which must all hold.
 
         Raises:
-            FilterError: if a term names what is not there.
+            FilterError: if a term names an unknown verb, branch or attribute.
         """
-        wanted = self._predicate([*terms, names] if names else list(terms))
-        return self._where(wanted)
+        condition = self._predicate([*terms, names] if names else list(terms))
+        return self._where(condition)
 
     def exclude(self, *terms: Filter, **names: Any) -> Diff:
-        """Return the diff without the actions that one of the terms means; see `only`."""
-        unwanted = self._predicate([*terms, names] if names else list(terms))
-        return self._where(lambda action: not unwanted(action))
+        """Return the diff without the actions that match any of the terms; see `only`."""
+        condition = self._predicate([*terms, names] if names else list(terms))
+        return self._where(lambda action: not condition(action))
 
     def filtered(self, only: Filter = None, exclude: Filter = None) -> Diff:
         """Return the diff after both filters, each of which may be None."""
@@ -275,14 +282,16 @@ class Diff(Printable):
 
     def _predicate(self, terms: Sequence[Filter]) -> Any:
         attributes = {
-            one.name: sorted({name for side in (one.left, one.right) for name in (*side.attributes, *side.holding)})
+            one.name: sorted(
+                {name for side in (one.left, one.right) for name in (*side.attributes, *side.child_fields)}
+            )
             for one in self.branch_diffs
         }
         return predicate(terms, branches=list(attributes), attributes=attributes)
 
     @property
     def counts(self) -> Counter[str]:
-        """How many actions there are of each verb."""
+        """The number of actions of each verb."""
         return self.actions.counts if isinstance(self.actions, StreamedActions) else counts_of(self.actions)
 
     @property
@@ -296,7 +305,7 @@ class Diff(Printable):
 
     @property
     def left_out(self) -> Counter[str]:
-        """How many actions of each verb flags left out."""
+        """The number of actions of each verb that flags left out."""
         return Counter() if self.exclusion is None else Counter(self.exclusion.counts)
 
     @property
@@ -305,50 +314,50 @@ class Diff(Printable):
         return any(self.hierarchies)
 
     @property
-    def children(self) -> tuple[Node, ...]:
-        """What differs, as a tree: the objects that are below no other, each with those below it."""
+    def children(self) -> tuple[NestedDiff, ...]:
+        """The diff as a tree: the topmost objects that differ, each with those below it."""
         sides = _by_name([(one.left, one.right) for one in self.branch_diffs])
-        for mine, hierarchy in zip(sides, self.hierarchies, strict=True):
-            mine.update(hierarchy.sides)
-        return nodes_of(self.actions, sides, self.hierarchies)
+        for own_sides, hierarchy in zip(sides, self.hierarchies, strict=True):
+            own_sides.update(hierarchy.sides)
+        return nested_diffs(self.actions, sides, self.hierarchies)
 
-    def in_tree_order(self, order: Siblings | None = None) -> Diff:
-        """Return the same diff with its actions parent by parent; what is deleted comes after what is below it.
+    def in_tree_order(self, order: SiblingOrder | None = None) -> Diff:
+        """Return the same diff with its actions parent by parent; deletions come after those of children.
 
         Args:
-            order: Takes a branch and the nodes of it that have one parent, and returns them in the order wanted.
+            order: Called with a branch and its objects below one parent; returns them in the wanted order.
         """
-        return attrs.evolve(self, actions=tuple(in_tree_order(self.children, order)), arranged=True)
+        return attrs.evolve(self, actions=tuple(actions_by_parent(self.children, order)), arranged=True)
 
     @property
     def title(self) -> str:
-        """What is compared with what, as far as it has names."""
+        """The names of the two trees: ``source - dest``."""
         names = {(one.left.tree, one.right.tree) for one in self.branch_diffs}
         left, right = names.pop() if len(names) == 1 else ("", "")
         return f"{left or 'source'} - {right or 'dest'}"
 
     def explain(self) -> str:
-        """Return which engine compared each branch and why, and what it had to look at."""
-        return explained(self.branch_diffs, self.left_out)
+        """Return, for each branch, the engine, why it ran, and what it compared."""
+        return _explanation(self.branch_diffs, self.left_out)
 
     def values(self, action: Action) -> dict[str, Any]:
-        """Return all that is synced of an action's object, as the source has it, or the destination for ``old``."""
+        """Return the synced values of an action's object: the source's, or for ``old`` the destination's."""
         branch_diff = self._branch_diff(action)
         side = branch_diff.right if action.verb == "old" else branch_diff.left
         item = action.dest if action.verb == "old" else action.source
         return {name: side.read(action.idnumber, item, name) for name in side.attributes}
 
     def fold(self, action: Action, created: Any = None) -> None:
-        """Note in the destination's branch, in memory, that an action was carried out.
+        """Record in the destination's branch, in memory, that an action was carried out.
 
         Args:
-            action: What was done.
+            action: The action.
             created: The object that a template returned for a new one, if any.
         """
         branch_diff = self._branch_diff(action)
         if self.streamed:
-            if branch_diff.right.folded_all is not None:
-                branch_diff.right.folded_all()
+            if branch_diff.right.expire is not None:
+                branch_diff.right.expire()
             return
         branch_diff.carried_out[action.verb].add(action.idnumber)
         if branch_diff.right.fold is None:
@@ -356,12 +365,12 @@ class Diff(Printable):
         values: dict[str, Any] = {}
         if action.verb == "new":
             values = self.values(action) if created is None else {}
-            for field in branch_diff.left.holding if branch_diff.right.sparse and created is None else ():
+            for field in branch_diff.left.child_fields if branch_diff.right.sparse and created is None else ():
                 values[field] = type(branch_diff.left.read(action.idnumber, action.source, field))()  # no children yet
         elif action.verb in ("add", "remove") and action.source is not None:
             values = {action.attr: branch_diff.left.read(action.idnumber, action.source, action.attr)}
         child = self.hierarchies[1].child_branch(action.branch, action.attr) if action.verb == "update" else None
-        if child is not None:  # a child that could not be created is not there to be held
+        if child is not None:  # children that could not be created do not exist
             there = self.hierarchies[1].sides[child].objects
             action = attrs.evolve(action, value=[member for member in action.value or () if member in there])
         branch_diff.right.fold(action, values, created)
@@ -369,9 +378,9 @@ class Diff(Printable):
             self._fold_into_parent(action)
 
     def fold_all(self, actions: Iterable[Action]) -> Iterator[Action]:
-        """Note that actions were carried out, many at once; yield those that the caller must `fold` one by one.
+        """Record that actions were carried out, many at once; yield those that the caller must `fold` one by one.
 
-        Nothing is noted of those that are yielded. The others are noted as `fold` would.
+        Nothing is recorded of those that are yielded. The others are recorded as `fold` would.
         """
         for (branch, verb), group in groupby(actions, key=attrgetter("branch", "verb")):
             some = list(group)
@@ -380,7 +389,7 @@ class Diff(Printable):
                 yield from some
 
     def _fold_into_parent(self, action: Action) -> None:
-        """Let the destination's parent hold a child that is new, and let go of one that is gone."""
+        """Add a new child to the field of its parent, or remove a deleted one from it."""
         verb, hierarchy = ("add", self.hierarchies[0]) if action.verb == "new" else ("remove", self.hierarchies[1])
         holder = hierarchy.holder(action.branch, action.idnumber)
         if holder is not None:
@@ -406,14 +415,14 @@ class Diff(Printable):
             return "<Diff: no differences>"
         if self.nested:
             return self.text(lines=_LINES, columns=_COLUMNS)
-        shown = _LINES if len(self.actions) <= _LINES else _LINES - 2
-        lines = [clipped(visible(action.message), _COLUMNS) for action in islice(self.actions, shown)]
-        if len(self.actions) > shown:
-            lines += [f"… and {len(self.actions) - shown:,} more", self.stat]
+        count = _LINES if len(self.actions) <= _LINES else _LINES - 2
+        lines = [clipped(visible(action.message), _COLUMNS) for action in islice(self.actions, count)]
+        if len(self.actions) > count:
+            lines += [f"… and {len(self.actions) - count:,} more", self.stat]
         return "\n".join(lines)
 
     def __outline__(self) -> Outline:
-        """Describe the diff: a line a branch, and its actions by verb where they are many; or its objects as a tree."""
+        """Describe the diff: branch by branch, or as a tree where objects are children of others."""
         if self.nested:
             nodes = self.children
             nested = (node.__outline__() for node in nodes)
@@ -428,13 +437,13 @@ class Diff(Printable):
 
 _LINES, _COLUMNS = 25, 100
 _STREAMED = 1000
-"""Actions of a streamed diff that are there to look at."""
+"""Actions of a streamed diff that an outline shows."""
 
 
 def _fold_columns(branch_diff: BranchDiff, verb: str, actions: Sequence[Action]) -> bool:
-    """Note actions of one verb in one branch, column by column; return False if nothing was noted."""
+    """Record actions of one verb in one branch, column by column; return False if nothing was recorded."""
     left, fold_all = branch_diff.left, branch_diff.right.fold_all
-    if fold_all is None or verb not in ("new", "update", "old") or left.holding:
+    if fold_all is None or verb not in ("new", "update", "old") or left.child_fields:
         return False
     columns: Mapping[str, Sequence[Any]] = {}
     keys = [action.idnumber for action in actions]
@@ -450,6 +459,6 @@ def _fold_columns(branch_diff: BranchDiff, verb: str, actions: Sequence[Action])
 
 
 def _by_name(pairs: Iterable[tuple[Side, Side]]) -> tuple[dict[str, Side], dict[str, Side]]:
-    """Return the sides of the source and of the destination by branch, as the last pair has them."""
+    """Return the sides of the source and of the destination by branch; of several of one branch, the last."""
     pairs = list(pairs)
     return {left.branch: left for left, _ in pairs}, {right.branch: right for _, right in pairs}

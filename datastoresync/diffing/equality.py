@@ -1,4 +1,4 @@
-"""Equality of values and memberships, and which types can be equal at all: the one definition."""
+"""Equality of values and memberships, and which types are comparable: the one definition."""
 
 from __future__ import annotations
 
@@ -6,24 +6,23 @@ import datetime
 import decimal
 import enum
 import numbers
-import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
+
+from datastoresync.conversion.scalars import SCALARS
 
 _MEMBERSHIPS = (set, frozenset, list)
 
 _FAMILIES: tuple[tuple[type | tuple[type, ...], str], ...] = (
     (str, "str"),
     (numbers.Number, "number"),
-    ((bytes, bytearray, memoryview), "bytes"),
-    (datetime.date, "date"),
-    (datetime.time, "time"),
-    (datetime.timedelta, "timedelta"),
-    (uuid.UUID, "UUID"),
+    *((scalar.cls, scalar.family) for scalar in SCALARS.values()),
+    ((bytearray, memoryview), "bytes"),
     (_MEMBERSHIPS, "membership"),
     (tuple, "tuple"),
     (Mapping, "mapping"),
 )
+_SORTED_BY_VALUE = frozenset(scalar.family for scalar in SCALARS.values()) - {"number", "date", "datetime"}
 
 
 def is_membership(value: Any) -> bool:
@@ -64,10 +63,10 @@ def _is_nan(value: Any) -> bool:
     return isinstance(value, (float, datetime.datetime)) and value != value  # noqa: PLR0124 - only NaN differs from itself
 
 
-def natural(value: Any) -> tuple[str, Any, str]:
-    """Return a key that sorts values of any types the same way every time, by value where they can be compared."""
-    kind = family(value)
-    if kind in {"str", "bytes", "UUID", "time", "timedelta"} or type(value) is datetime.date:
+def sort_key(value: Any) -> tuple[str, Any, str]:
+    """Return a key that sorts values of any types reproducibly, by value where they can be compared."""
+    kind = type_family(value)
+    if kind in _SORTED_BY_VALUE or type(value) is datetime.date:
         return (kind, value, "")
     if kind == "number" and not isinstance(value, complex) and not _is_nan(value):
         return (kind, value, type(value).__name__)
@@ -77,7 +76,7 @@ def natural(value: Any) -> tuple[str, Any, str]:
 def _ordered(values: Iterable[Any]) -> list[Any]:
     found = list(values)
     try:
-        return sorted(found, key=natural)
+        return sorted(found, key=sort_key)
     except TypeError:  # a str subclass with a comparison of its own, say
         return sorted(found, key=repr)
 
@@ -100,11 +99,11 @@ def membership_changes(value: Iterable[Any], old_value: Iterable[Any]) -> tuple[
 
 
 class _NaN:
-    """Stands for every NaN, so that one finds another in a dictionary."""
+    """Stands for every NaN as a dictionary key."""
 
 
 def _name(member: Any) -> Any:
-    """Return what finds an equal member in a dictionary."""
+    """Return a dictionary key that is equal for equal members."""
     if isinstance(member, tuple):
         return tuple(map(_name, member))
     return _NaN if _is_nan(member) else member
@@ -125,25 +124,25 @@ def _hashed_changes(left: list[Any], right: list[Any], *, as_sets: bool) -> tupl
 
 
 def _plain_changes(left: list[Any], right: list[Any], *, as_sets: bool) -> tuple[list[Any], list[Any]]:
-    def position(values: Sequence[Any], wanted: Any) -> int:
-        return next((place for place, value in enumerate(values) if equal(value, wanted)), -1)
+    def position(values: Sequence[Any], member: Any) -> int:
+        return next((index for index, value in enumerate(values) if equal(value, member)), -1)
 
     if as_sets:
-        left = [member for place, member in enumerate(left) if position(left[:place], member) < 0]
-        right = [member for place, member in enumerate(right) if position(right[:place], member) < 0]
+        left = [member for index, member in enumerate(left) if position(left[:index], member) < 0]
+        right = [member for index, member in enumerate(right) if position(right[:index], member) < 0]
     added: list[Any] = []
     removed = list(right)
     for member in left:
-        place = position(removed, member)
-        if place < 0:
+        index = position(removed, member)
+        if index < 0:
             added.append(member)
         else:
-            del removed[place]
+            del removed[index]
     return added, removed
 
 
-def family(value: Any) -> str:
-    """Return the name of the types that a value can be equal to a value of.
+def type_family(value: Any) -> str:
+    """Return the family of a value's type: only values of one family can be equal.
 
     >>> family(1) == family(1.0), family(1) == family("1")
     (True, False)
@@ -163,8 +162,8 @@ def family(value: Any) -> str:
 
 
 def comparable(left: Any, right: Any) -> bool:
-    """Say whether values of these two types can be equal at all; None and types not known here always may."""
-    kinds = {family(left), family(right)}
+    """Say whether values of these two types can be equal at all; None and unknown types always may."""
+    kinds = {type_family(left), type_family(right)}
     if len(kinds) == 1:
         if kinds == {"membership"} and left and right:
             return any(comparable(one, other) for one in _kinds(left) for other in _kinds(right))
@@ -178,7 +177,7 @@ def comparable(left: Any, right: Any) -> bool:
 
 
 def _kinds(members: Iterable[Any]) -> list[Any]:
-    """Return one member of each type, which stand for all the others."""
+    """Return one member of each type."""
     first: dict[Callable[..., Any], Any] = {}
     for member in members:
         first.setdefault(type(member), member)

@@ -1,4 +1,4 @@
-"""Which actions are meant: by verb, branch, attribute, or whatever a function says."""
+"""Filters of actions: by verb, branch, attribute, idnumber, or a predicate."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ _NAMES = ("verb", "branch", "attr", "idnumber")
 
 
 def predicate(terms: Filter, *, branches: Collection[str], attributes: Mapping[str, Collection[str]]) -> Predicate:
-    """Return a function that says whether an action is meant by one of the terms.
+    """Return a predicate that says whether an action matches any of the terms.
 
     Args:
         terms: See `Filter`.
-        branches: The names of the branches there are.
+        branches: The names of the branches.
         attributes: The names of the synced attributes, by branch.
 
     Raises:
-        FilterError: if a term names what is not there; a mistyped filter must not let everything through.
+        FilterError: if a term names an unknown verb, branch or attribute: a typo must not let everything through.
     """
     every = sorted({name for names in attributes.values() for name in names})
     if terms is None:
@@ -43,33 +43,33 @@ def predicate(terms: Filter, *, branches: Collection[str], attributes: Mapping[s
             return lambda action: action.verb == terms
         branch, dot, attribute = terms.partition(".")
         if branch:
-            _known(branch, branches if dot else [*branches, *VERBS], "branch" if dot else "branch or verb")
+            _check_name(branch, branches if dot else [*branches, *VERBS], "branch" if dot else "branch or verb")
         if not dot:
             return lambda action: action.branch == branch
-        _known(attribute, attributes[branch] if branch else every, "attribute")
+        _check_name(attribute, attributes[branch] if branch else every, "attribute")
         return lambda action: action.attr == attribute and branch in {"", action.branch}
     if isinstance(terms, Mapping):
         tests = []
-        for name, wanted in terms.items():
-            _known(name, _NAMES, "filter")
+        for name, accepted in terms.items():
+            _check_name(name, _NAMES, "filter")
             values = (
-                set(wanted)
-                if isinstance(wanted, Iterable) and not isinstance(wanted, (str, bytes, tuple))
-                else {wanted}
+                set(accepted)
+                if isinstance(accepted, Iterable) and not isinstance(accepted, (str, bytes, tuple))
+                else {accepted}
             )
-            known = {"verb": VERBS, "branch": branches, "attr": every}.get(name)
-            for value in values if known is not None else ():
-                _known(value, known, name)
+            names = {"verb": VERBS, "branch": branches, "attr": every}.get(name)
+            for value in values if names is not None else ():
+                _check_name(value, names, name)
             tests.append((name, values))
         return lambda action: all(getattr(action, name) in values for name, values in tests)
     if isinstance(terms, Iterable):
-        several = [predicate(term, branches=branches, attributes=attributes) for term in terms]
-        return lambda action: any(one(action) for one in several)
+        predicates = [predicate(term, branches=branches, attributes=attributes) for term in terms]
+        return lambda action: any(matches(action) for matches in predicates)
     message = f"a filter is a name, a mapping, a function or several of them (got {terms!r})"
     raise FilterError(message)
 
 
-def _known(name: str, names: Collection[str] | None, what: str) -> None:
+def _check_name(name: str, names: Collection[str] | None, what: str) -> None:
     names = list(names or ())
     if name not in names:
         near = get_close_matches(str(name), names, 1)

@@ -1,4 +1,4 @@
-"""What is to be left alone: in one run, of one class, or of one object."""
+"""Flags, which leave objects alone: in one run, of one class, or single ones."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from datastoresync.errors import DeclarationError
 
 def _flag(_: object, attribute: Any, value: Any) -> None:
     if value not in (True, False, None) or isinstance(value, (int, float)) != isinstance(value, bool):
-        message = f"{attribute.name} is True, False, or None to leave it to who is further away (got {value!r})"
+        message = f"{attribute.name} is True, False, or None to leave it to the class or the run (got {value!r})"
         raise DeclarationError(message)
 
 
 @attrs.frozen(kw_only=True)
 class Flags:
-    """What is left alone. Give it to one run, or as ``_flags`` to a class or an object; the nearest that says so wins.
+    """What a sync leaves alone. Give it to a run, or as ``_flags`` to a class or an object; the most specific wins.
 
-    Each is True, False, or None for whatever the class says about an object, or the run about a class. Who is left
-    alone, or not created, or not deleted, takes what is below it along.
+    Each flag is True, False, or None: an object leaves it to its class, and a class to the run. ``ignore``,
+    ``never_create`` and ``never_delete`` of an object hold for all objects below it.
 
     Args:
         ignore: Nothing of it is compared.
@@ -44,29 +44,29 @@ class Flags:
     leave_children: bool | None = attrs.field(default=None, validator=_flag)
 
     def over(self, further: Flags | None) -> Flags:
-        """Return these flags, with those of somebody further away where these say nothing."""
+        """Return these flags, with those of the class or the run where these are None."""
         if further is None:
             return self
         pairs = ((getattr(self, name), getattr(further, name)) for name in _NAMES)
         return Flags(
-            **{name: there if here is None else here for name, (here, there) in zip(_NAMES, pairs, strict=True)}
+            **{name: default if value is None else value for name, (value, default) in zip(_NAMES, pairs, strict=True)}
         )
 
     def __repr__(self) -> str:
-        said = [f"{name}={getattr(self, name)}" for name in _NAMES if getattr(self, name) is not None]
-        return f"Flags({', '.join(said)})"
+        flags = [f"{name}={getattr(self, name)}" for name in _NAMES if getattr(self, name) is not None]
+        return f"Flags({', '.join(flags)})"
 
 
 _NAMES = ("ignore", "never_create", "never_update", "never_delete", "leave_children")
 
 
 class Exclusion:
-    """Which actions of one comparison are left out because of flags.
+    """The actions that flags leave out of one comparison.
 
     Args:
         sides: The source's and the destination's sides, by branch.
-        hierarchies: Those of the source and the destination.
-        run: The flags of the whole run.
+        hierarchies: The hierarchies of the source and the destination.
+        run: The flags of the run.
     """
 
     def __init__(
@@ -90,50 +90,50 @@ class Exclusion:
         """Return the flags of one object; ``which`` is 0 for the source and 1 for the destination."""
         item = self.sides[which][branch].objects[key]
         flags = self.run
-        for said in (getattr(type(item), "_flags", None), getattr(item, "_flags", None)):
-            if isinstance(said, Flags):
-                flags = said.over(flags)
-            elif said is not None and not hasattr(type(said), "__get__"):
-                message = f"_flags of {self.sides[which][branch].name}[{key!r}] must be Flags(…) (got {said!r})"
+        for specific in (getattr(type(item), "_flags", None), getattr(item, "_flags", None)):
+            if isinstance(specific, Flags):
+                flags = specific.over(flags)
+            elif specific is not None and not hasattr(type(specific), "__get__"):
+                message = f"_flags of {self.sides[which][branch].name}[{key!r}] must be Flags(…) (got {specific!r})"
                 raise DeclarationError(message)
         return flags
 
     def covers(self, branch: str, key: Any) -> bool:
-        """Say whether an object is left alone as a whole, by its own flags or those of what it is below on a side."""
+        """Say whether an object is left alone as a whole, by its own flags or those of an ancestor on either side."""
         if not self.flagged:
             return False
         seen: set[tuple[str, Any]] = set()
         waiting = [(branch, key)]
         while waiting:
-            place = waiting.pop()
-            if place in seen or self._out.get(place) is False:
+            object_key = waiting.pop()
+            if object_key in seen or self._out.get(object_key) is False:
                 continue
-            seen.add(place)
-            if self._out.get(place) or self._is_out(*place):
+            seen.add(object_key)
+            if self._out.get(object_key) or self._is_out(*object_key):
                 self._out[branch, key] = True
                 return True
-            parents = (hierarchy.parent(*place) for hierarchy in self.hierarchies)
+            parents = (hierarchy.parent(*object_key) for hierarchy in self.hierarchies)
             waiting += (parent for parent in parents if parent is not None)
         self._out.update(dict.fromkeys(seen, False))
         return False
 
     def _is_out(self, branch: str, key: Any) -> bool:
         """Say whether an object is left alone by its own flags."""
-        there = [branch in sides and key in sides[branch].objects for sides in self.sides]
-        flags = [self.flags(which, branch, key) for which in (0, 1) if there[which]]
+        exists = [branch in sides and key in sides[branch].objects for sides in self.sides]
+        flags = [self.flags(which, branch, key) for which in (0, 1) if exists[which]]
         if any(one.ignore for one in flags):
             return True
-        return there != [True, True] and any(one.never_create if there[0] else one.never_delete for one in flags)
+        return exists != [True, True] and any(one.never_create if exists[0] else one.never_delete for one in flags)
 
     def keeps(self, action: Action) -> bool:
-        """Say whether an action stands; one that does not is counted by its verb."""
+        """Say whether an action stands; count it by its verb if not."""
         kept = not self.flagged or not self._excluded(action)
         if not kept:
             self.counts[action.verb] += 1
         return kept
 
     def keeps_streamed(self, action: Action) -> bool:
-        """Say whether an action stands; one that does not is counted only once, however often it is asked for."""
+        """Say whether an action stands; count it if not, but only on the first of several passes."""
         if not self._excluded(action):
             return True
         if (action.verb, action.branch, action.idnumber, action.attr) not in self._streamed_out:
@@ -144,10 +144,9 @@ class Exclusion:
     def _excluded(self, action: Action) -> bool:
         branch, key = action.branch, action.idnumber
         child = self.hierarchies[0].child_branch(branch, action.attr)
-        if child is not None:  # a child that moves: both halves of it stand or fall together
-            return any(self.covers(*place) for place in self._concerned(child, action.value)) or self._settled(
-                child, action.value
-            )
+        if child is not None:  # a move of a child: its two actions stand or fall together
+            covered = any(self.covers(*object_key) for object_key in self._concerned(child, action.value))
+            return covered or self._settled(child, action.value)
         if self.covers(branch, key):
             return True
         return action.verb not in ("new", "old") and self._settled(branch, key)
@@ -157,7 +156,7 @@ class Exclusion:
         return [(branch, key), *(parent for parent in parents if parent is not None)]
 
     def _settled(self, branch: str, key: Any) -> bool:
-        """Say whether an object of both sides is never updated."""
+        """Say whether an object is never updated, by its flags on either side."""
         return any(
             bool(self.flags(which, branch, key).never_update)
             for which in (0, 1)

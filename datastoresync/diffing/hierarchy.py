@@ -12,32 +12,32 @@ from datastoresync.diffing.side import Side
 from datastoresync.errors import CircularOrderError, DeclarationError, HierarchyError
 
 
-def in_order(
+def topological_order(
     names: Iterable[Any], after: Mapping[Any, Iterable[Any]], *, circles: bool = False, what: str = ""
 ) -> list[Any]:
-    """Return the names so that each stands behind those it is ``after``, and otherwise in the order given.
+    """Return the names so that each follows those it is ``after``, and otherwise in the given order.
 
     Args:
-        names: What to order; names in ``after`` that are not among them are passed over.
+        names: The names to order; others in ``after`` are ignored.
         after: For each name, those that must come before it.
-        circles: Whether a circle is broken where it closes rather than refused.
-        what: What the names are, for the error.
+        circles: Whether a circle is broken where it closes, rather than refused.
+        what: A noun for the names, for the error.
 
     Raises:
-        CircularOrderError: drawing the circle, unless ``circles`` is true.
+        CircularOrderError: if names wait for each other, unless ``circles`` is true.
 
-    >>> in_order(["groups", "users"], {"groups": ["users"]})
+    >>> topological_order(["groups", "users"], {"groups": ["users"]})
     ['users', 'groups']
     """
-    wanted = list(names)
-    places = {name: place for place, name in enumerate(wanted)}
+    ordered = list(names)
+    positions = {name: position for position, name in enumerate(ordered)}
 
     def before(name: Any) -> Iterator[Any]:
-        # In the order given, since `after` may be a set, whose order changes from run to run.
-        return iter(sorted({other for other in after.get(name, ()) if other in places}, key=places.__getitem__))
+        # In the given order, since `after` may be a set, whose order changes from run to run.
+        return iter(sorted({other for other in after.get(name, ()) if other in positions}, key=positions.__getitem__))
 
     done: dict[Any, None] = {}
-    for first in wanted:
+    for first in ordered:
         # Depth first without recursion, since a chain of references may be as long as a branch.
         path: dict[Any, Any] = {}
         if first in done:
@@ -45,60 +45,61 @@ def in_order(
         path[first] = before(first)
         while path:
             name = next(reversed(path))
-            ahead = next((other for other in path[name] if other not in done), None)
-            if ahead is None:
+            missing = next((other for other in path[name] if other not in done), None)
+            if missing is None:
                 del path[name]
                 done[name] = None
-            elif ahead not in path:
-                path[ahead] = before(ahead)
+            elif missing not in path:
+                path[missing] = before(missing)
             elif not circles:
-                circle = [*list(path)[list(path).index(ahead) :], ahead]
+                circle = [*list(path)[list(path).index(missing) :], missing]
                 drawn = " → ".join(map(str, circle))
                 message = f"{what or 'these'} wait for each other: {drawn} (each is after the next); break the circle"
                 raise CircularOrderError(message, circle=[str(name) for name in circle])
     return list(done)
 
 
-Place = tuple[str, Any]
+ObjectKey = tuple[str, Any]
 """A branch and an idnumber."""
 
 
 class Hierarchy:
-    """The parents of one side's objects, as its classes' ``_children`` say.
+    """The parents of the objects of one tree, as the ``_children`` of their classes declare them.
 
-    ``parents`` has, for each branch and idnumber, the branch and idnumber of the parent; what has none is not in it.
+    ``parents`` maps branch and idnumber to the branch and idnumber of the parent, for objects that have one.
 
     Args:
-        sides: All of one side, by branch. Children in branches that are not among them are passed over.
+        sides: The sides of one tree by branch. Children in other branches are ignored.
 
     Raises:
-        HierarchyError: if an object has several parents, is below itself, or holds a child that is not there.
+        HierarchyError: if an object has several parents, is below itself, or lists a child that does not exist.
     """
 
     def __init__(self, sides: Mapping[str, Side]) -> None:
         self.sides = sides
-        self.parents: dict[str, dict[Any, Place]] = {}
-        self._held: dict[Place, str] = {}  # the branch of the children that a field of a parent's branch holds
-        self._depths: dict[Place, int] = {}
+        self.parents: dict[str, dict[Any, ObjectKey]] = {}
+        self._held: dict[ObjectKey, str] = {}  # parent's branch and field: branch of the children that the field lists
+        self._depths: dict[ObjectKey, int] = {}
         for name, side in sides.items():
             for child, field in side.children.items():
                 if child in sides:
-                    known = self.parents.setdefault(child, {})
-                    if child in side.held:
+                    parents = self.parents.setdefault(child, {})
+                    if child in side.held_children:
                         self._held[name, field] = child
-                        self._from_parents(side, sides[child], field, known)
+                        self._from_parents(side, sides[child], field, parents)
                     else:
-                        self._from_children(side, sides[child], field, known)
+                        self._from_children(side, sides[child], field, parents)
         self.recursive = self._recursive()
         self._check_circles()
 
     def __bool__(self) -> bool:
         return bool(self.parents)
 
-    def _from_parents(self, side: Side, children: Side, field: str, known: dict[Any, Place]) -> None:
+    def _from_parents(self, side: Side, children: Side, field: str, parents: dict[Any, ObjectKey]) -> None:
         objects = children.objects
-        there = dict.keys(objects) if isinstance(objects, dict) else objects.keys()  # past a sorted view, which is slow
-        before, count = dict(known), len(known)
+        # Not the keys of a sorted mapping, whose look-up is slow.
+        existing = dict.keys(objects) if isinstance(objects, dict) else objects.keys()
+        earlier, count = dict(parents), len(parents)
         for key, item in side.objects.items():
             members = side.read(key, item, field)
             if not members:
@@ -110,17 +111,17 @@ class Hierarchy:
                 )
                 raise HierarchyError(message, parents=[(side.branch, key)])
             try:
-                known.update(dict.fromkeys(members, (side.branch, key)))
+                parents.update(dict.fromkeys(members, (side.branch, key)))
             except TypeError as error:
                 message = f"{side.name}[{key!r}].{field} holds something that can be no idnumber: {error}"
                 raise HierarchyError(message, parents=[(side.branch, key)]) from error
             count += len(members)
-        if len(known) < count or not known.keys() <= there:  # some child is named twice, or is not there
-            known.clear()
-            known.update(before)
-            self._from_parents_one_by_one(side, children, field, known)
+        if len(parents) < count or not parents.keys() <= existing:  # a child is listed twice, or does not exist
+            parents.clear()
+            parents.update(earlier)
+            self._from_parents_one_by_one(side, children, field, parents)
 
-    def _from_parents_one_by_one(self, side: Side, children: Side, field: str, known: dict[Any, Place]) -> None:
+    def _from_parents_one_by_one(self, side: Side, children: Side, field: str, parents: dict[Any, ObjectKey]) -> None:
         for key, item in side.objects.items():
             parent = (side.branch, key)
             for member in side.read(key, item, field) or ():
@@ -130,10 +131,10 @@ class Hierarchy:
                         "add it there, or take it out here"
                     )
                     raise HierarchyError(message, parents=[parent])
-                if known.setdefault(member, parent) != parent:
-                    self._refuse_several(children, member, known[member], parent)
+                if parents.setdefault(member, parent) != parent:
+                    self._refuse_several(children, member, parents[member], parent)
 
-    def _from_children(self, side: Side, children: Side, field: str, known: dict[Any, Place]) -> None:
+    def _from_children(self, side: Side, children: Side, field: str, parents: dict[Any, ObjectKey]) -> None:
         items = children.objects.values()
         if side.objects and items and not any(hasattr(item, field) for item in items):
             message = (
@@ -145,49 +146,49 @@ class Hierarchy:
             value = children.read(key, item, field)
             try:
                 if value is None or value not in side.objects:
-                    continue  # below nothing; a name that nothing bears is told apart as a dangling reference
+                    continue  # no parent; the safeguards report dangling references
             except TypeError as error:
                 message = f"{children.name}[{key!r}].{field} must be the idnumber of a parent (got {value!r})"
                 raise HierarchyError(message) from error
             parent = (side.branch, value)
-            if known.setdefault(key, parent) != parent:
-                self._refuse_several(children, key, known[key], parent)
+            if parents.setdefault(key, parent) != parent:
+                self._refuse_several(children, key, parents[key], parent)
 
-    def _refuse_several(self, children: Side, key: Any, first: Place, second: Place) -> None:
+    def _refuse_several(self, children: Side, key: Any, first: ObjectKey, second: ObjectKey) -> None:
         named = " and ".join(f"{branch} {idnumber!r}" for branch, idnumber in (first, second))
         message = f"{children.name}[{key!r}] has several parents, {named}: a child has one, so take it out of the other"
         raise HierarchyError(message, parents=[first, second])
 
     def _recursive(self) -> frozenset[str]:
-        """Return the branches whose objects may be below others of the same branch."""
+        """Return the branches whose objects may be below objects of the same branch."""
         below = {name: {child for child in side.children if child in self.sides} for name, side in self.sides.items()}
         found = set()
         for name, children in below.items():
             seen: set[str] = set()
             waiting = list(children)
             while waiting:
-                one = waiting.pop()
-                if one not in seen:
-                    seen.add(one)
-                    waiting += below[one]
+                current = waiting.pop()
+                if current not in seen:
+                    seen.add(current)
+                    waiting += below[current]
             if name in seen:
                 found.add(name)
         return frozenset(found)
 
     def _check_circles(self) -> None:
-        places = [(branch, key) for branch in sorted(self.recursive) for key in self.parents.get(branch, ())]
-        after = {place: [self.parents[place[0]][place[1]]] for place in places}
+        object_keys = [(branch, key) for branch in sorted(self.recursive) for key in self.parents.get(branch, ())]
+        after = {object_key: [self.parents[object_key[0]][object_key[1]]] for object_key in object_keys}
         try:
-            in_order(places, after)
+            topological_order(object_keys, after)
         except CircularOrderError as error:
             message = f"objects are below themselves: {error}"
             raise HierarchyError(message) from error
 
-    def parent(self, branch: str, key: Any) -> Place | None:
+    def parent(self, branch: str, key: Any) -> ObjectKey | None:
         """Return the branch and idnumber of an object's parent, or None."""
         return self.parents.get(branch, {}).get(key)
 
-    def ancestors(self, branch: str, key: Any) -> Iterator[Place]:
+    def ancestors(self, branch: str, key: Any) -> Iterator[ObjectKey]:
         """Yield the parent, its parent, and so on."""
         parent = self.parent(branch, key)
         while parent is not None:
@@ -195,7 +196,7 @@ class Hierarchy:
             parent = self.parent(*parent)
 
     def depth(self, branch: str, key: Any) -> int:
-        """Return how many objects this one is below."""
+        """Return the number of ancestors."""
         path = [(branch, key)]
         while path[-1] not in self._depths:
             parent = self.parent(*path[-1])
@@ -204,57 +205,57 @@ class Hierarchy:
                 break
             path.append(parent)
         depth = self._depths[path[-1]]
-        for steps, place in enumerate(reversed(path)):
-            self._depths[place] = depth + steps
+        for steps, object_key in enumerate(reversed(path)):
+            self._depths[object_key] = depth + steps
         return self._depths[branch, key]
 
     def holder(self, branch: str, key: Any) -> tuple[str, Any, str] | None:
-        """Return the parent of an object and the field that holds it there; None if no field of a parent does."""
+        """Return the parent of an object, and the field that lists it there; None if no parent lists it."""
         parent = self.parent(branch, key)
         if parent is None:
             return None
         side = self.sides[parent[0]]
-        return (*parent, side.children[branch]) if branch in side.held else None
+        return (*parent, side.children[branch]) if branch in side.held_children else None
 
     def references(self, branch: str) -> dict[str, str]:
-        """Return the fields of a branch's objects that name their parents, each with the parents' branch."""
+        """Return the fields of a branch that name a parent, each with the parent's branch."""
         above = ((side, side.children[branch]) for side in self.sides.values() if branch in side.children)
-        return {field: side.branch for side, field in above if branch not in side.held}
+        return {field: side.branch for side, field in above if branch not in side.held_children}
 
     def child_branch(self, branch: str, field: str) -> str | None:
-        """Return the branch of the children that a field of a branch's objects holds, or None if it holds none."""
+        """Return the branch of the children that a field of a branch lists; None for any other field."""
         return self._held.get((branch, field))
 
-    def reaches_all(self, top_level: Iterable[str]) -> bool:
-        """Say whether everything is in one of these branches or below it: the others have parents, and no circles."""
+    def covers_all(self, top_level: Iterable[str]) -> bool:
+        """Say whether every object is in one of these branches or below one: all others have a parent."""
         tops = frozenset(top_level)
         others = (side for name, side in self.sides.items() if name not in tops)
         return all(len(self.parents.get(side.branch, ())) == len(side.objects) for side in others)
 
     def scope_of(self, top_level: Iterable[str]) -> dict[str, set[Any] | None]:
-        """Return the idnumbers of what is in one of these branches or below it, by branch; None for all of a branch."""
+        """Return by branch the idnumbers of the objects in or below these branches; None for a whole branch."""
         found: dict[str, set[Any] | None] = dict.fromkeys(top_level)
-        answers: dict[Place, bool] = {}
+        answers: dict[ObjectKey, bool] = {}
 
-        def is_reached(place: Place) -> bool:
+        def in_scope(object_key: ObjectKey) -> bool:
             path = []
             answer: bool | None = None
-            one: Place | None = place
+            current: ObjectKey | None = object_key
             while answer is None:
-                if one is None:
+                if current is None:
                     answer = False
-                elif one[0] in found:
+                elif current[0] in found:
                     answer = True
-                elif one in answers:
-                    answer = answers[one]
+                elif current in answers:
+                    answer = answers[current]
                 else:
-                    path.append(one)
-                    one = self.parent(*one)
+                    path.append(current)
+                    current = self.parent(*current)
             answers.update(dict.fromkeys(path, answer))
             return answer
 
         rest = {
-            name: {key for key in self.parents.get(name, ()) if is_reached((name, key))}
+            name: {key for key in self.parents.get(name, ()) if in_scope((name, key))}
             for name in self.sides
             if name not in found
         }
@@ -267,21 +268,20 @@ Pair = tuple[Side, Side]
 def scope_of(
     pairs: Sequence[Pair], hierarchies: tuple[Hierarchy, Hierarchy], tops: tuple[Sequence[str] | None, ...]
 ) -> list[Pair]:
-    """Leave out of both sides what is not below a top-level object in either of them.
+    """Return both sides without the objects that are below a top-level object on neither side.
 
     Args:
         pairs: The source's and the destination's side of each branch.
-        hierarchies: Those of the source and the destination.
-        tops: Which branches are at the top in the source, and in the destination; where one says None, the other's;
-            None for all.
+        hierarchies: The hierarchies of the source and the destination.
+        tops: The top-level branches of the source and of the destination; None for those of the other, or for all.
 
     Raises:
-        DeclarationError: if a branch is named that is not there.
+        DeclarationError: if a top-level branch does not exist.
     """
     if tops[0] is None and tops[1] is None:
         return list(pairs)
     if None not in tops and set(tops[0] or ()) != set(tops[1] or ()):
-        message = f"the two trees have another top_level each, {tops[0]!r} and {tops[1]!r}: give both the same"
+        message = f"the two trees have different top_level, {tops[0]!r} and {tops[1]!r}: give both the same"
         raise DeclarationError(message)
     tops = tuple(tops[1 - which] if top is None else top for which, top in enumerate(tops))
     found = []
@@ -290,16 +290,16 @@ def scope_of(
         if isinstance(top, str) or not set(names).issuperset(top or ()):
             message = f"top_level must be a tuple of names of branches, of which there are {', '.join(names) or 'none'}"
             raise DeclarationError(f"{pairs[0][which].tree}.{message} (got {top!r})" if pairs else message)
-    if all(top is None or hierarchy.reaches_all(top) for hierarchy, top in zip(hierarchies, tops, strict=True)):
+    if all(top is None or hierarchy.covers_all(top) for hierarchy, top in zip(hierarchies, tops, strict=True)):
         return list(pairs)
     for which, top in enumerate(tops):
         names = [pair[which].branch for pair in pairs]
         found.append(hierarchies[which].scope_of(names if top is None else top))
     narrowed = []
     for left, right in pairs:
-        mine, theirs = (one[left.branch] for one in found)
-        if mine is not None and theirs is not None:
-            left, right = (_narrowed(side, mine | theirs) for side in (left, right))  # noqa: PLW2901 - the same pair
+        left_keys, right_keys = (keys[left.branch] for keys in found)
+        if left_keys is not None and right_keys is not None:
+            left, right = (_narrowed(side, left_keys | right_keys) for side in (left, right))  # noqa: PLW2901 - the same pair
         narrowed.append((left, right))
     return narrowed
 

@@ -1,4 +1,4 @@
-"""A diff as a tree: one node an object, with what is below it."""
+"""A diff as a tree: objects with their actions, below their parents."""
 
 from __future__ import annotations
 
@@ -7,20 +7,20 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 from datastoresync.diffing.action import Action, counts_of, stat_of
-from datastoresync.diffing.hierarchy import Hierarchy, Place
+from datastoresync.diffing.hierarchy import Hierarchy, ObjectKey
 from datastoresync.diffing.side import Side
 from datastoresync.printing.outline import Outline
 from datastoresync.printing.show import Printable
 
-Siblings = Callable[[str, Sequence["Node"]], Iterable["Node"]]
-"""Takes a branch and the nodes of it that have one parent, and returns them in the order that is wanted."""
+SiblingOrder = Callable[[str, Sequence["NestedDiff"]], Iterable["NestedDiff"]]
+"""Called with a branch and its objects below one parent; returns them in the wanted order."""
 
 
-class Node(Printable):
-    """One object that differs, or something below it does.
+class NestedDiff(Printable):
+    """An object that differs, or that is above one that does.
 
-    ``actions`` are its own; ``source`` and ``dest`` the objects, None where a side has none; ``children`` the nodes
-    below it, and ``parent`` the one above.
+    ``actions`` are its own; ``source`` and ``dest`` are the objects, None where a side has none; ``children`` and
+    ``parent`` are nested diffs.
     """
 
     __slots__ = ("actions", "branch", "children", "dest", "idnumber", "parent", "source")
@@ -31,29 +31,29 @@ class Node(Printable):
         self.source = source
         self.dest = dest
         self.actions: list[Action] = []
-        self.children: list[Node] = []
-        self.parent: Node | None = None
+        self.children: list[NestedDiff] = []
+        self.parent: NestedDiff | None = None
 
-    def walk(self) -> Iterator[Node]:
+    def walk(self) -> Iterator[NestedDiff]:
         """Yield this node and all below it, each before its children."""
         waiting = [self]
         while waiting:
-            node = waiting.pop()
-            yield node
-            waiting += reversed(node.children)
+            nested = waiting.pop()
+            yield nested
+            waiting += reversed(nested.children)
 
     @property
     def counts(self) -> Counter[str]:
         """How many actions of each verb there are, in this node and below it."""
-        return counts_of(action for node in self.walk() for action in node.actions)
+        return counts_of(action for nested in self.walk() for action in nested.actions)
 
     @property
     def stat(self) -> str:
         """Its counts on one line, as those of a diff."""
-        return stat_of(action for node in self.walk() for action in node.actions)
+        return stat_of(action for nested in self.walk() for action in nested.actions)
 
     def __repr__(self) -> str:
-        return f"<Node {self.branch} {self.idnumber!r}: {self.stat}>"
+        return f"<NestedDiff {self.branch} {self.idnumber!r}: {self.stat}>"
 
     def __outline__(self) -> Outline:
         """Describe the node: its own actions, then what is below it."""
@@ -68,55 +68,55 @@ class Node(Printable):
         return Outline(f"{self.branch} {self.idnumber!r}", "object", self.stat, lines, total, expanded=True)
 
 
-def nodes_of(
+def nested_diffs(
     actions: Iterable[Action], sides: tuple[dict[str, Side], dict[str, Side]], hierarchies: tuple[Hierarchy, Hierarchy]
-) -> tuple[Node, ...]:
+) -> tuple[NestedDiff, ...]:
     """Return the nodes that are below no other; what is in both sides is where the source has it.
 
     Siblings are sorted by branch, in the order of the sides, and by idnumber.
     """
     for side in (*sides[0].values(), *sides[1].values()):
         side.settle()
-    found: dict[Place, Node] = {}
-    tops: list[Node] = []
+    found: dict[ObjectKey, NestedDiff] = {}
+    tops: list[NestedDiff] = []
 
-    def make(place: Place) -> Node:
-        branch, key = place
+    def make(object_key: ObjectKey) -> NestedDiff:
+        branch, key = object_key
         source, dest = (side[branch].objects.get(key) if branch in side else None for side in sides)
-        found[place] = Node(branch, key, source, dest)
-        return found[place]
+        found[object_key] = NestedDiff(branch, key, source, dest)
+        return found[object_key]
 
     for action in actions:
-        place: Place = (action.branch, action.idnumber)
-        node = found.get(place)
-        if node is None:
-            node = make(place)
-            child = node
+        object_key: ObjectKey = (action.branch, action.idnumber)
+        nested = found.get(object_key)
+        if nested is None:
+            nested = make(object_key)
+            child = nested
             while True:
                 above = hierarchies[0 if child.source is not None else 1].parent(child.branch, child.idnumber)
                 if above is None:
                     tops.append(child)
                     break
-                known = found.get(above)
-                child.parent = known or make(above)
+                existing = found.get(above)
+                child.parent = existing or make(above)
                 child.parent.children.append(child)
-                if known is not None:
+                if existing is not None:
                     break
                 child = child.parent
-        node.actions.append(action)
+        nested.actions.append(action)
     ranks = {name: rank for rank, name in enumerate(sides[1])}
 
-    def place_of(node: Node) -> tuple[int, Any]:
-        return ranks.get(node.branch, -1), node.idnumber
+    def sort_key(nested: NestedDiff) -> tuple[int, Any]:
+        return ranks.get(nested.branch, -1), nested.idnumber
 
     for one in found.values():
-        one.children.sort(key=place_of)
-    return tuple(sorted(tops, key=place_of))
+        one.children.sort(key=sort_key)
+    return tuple(sorted(tops, key=sort_key))
 
 
-def in_tree_order(nodes: Sequence[Node], order: Siblings | None = None) -> Iterator[Action]:
+def actions_by_parent(nested: Sequence[NestedDiff], order: SiblingOrder | None = None) -> Iterator[Action]:
     """Yield the actions of all nodes, parent by parent: what is deleted after its children, all else before them."""
-    waiting: list[Node | Action] = list(reversed(_arranged(nodes, order)))
+    waiting: list[NestedDiff | Action] = list(reversed(_arranged(nested, order)))
     while waiting:
         one = waiting.pop()
         if isinstance(one, Action):
@@ -127,10 +127,10 @@ def in_tree_order(nodes: Sequence[Node], order: Siblings | None = None) -> Itera
         waiting += reversed(_arranged(one.children, order))
 
 
-def _arranged(nodes: Sequence[Node], order: Siblings | None) -> list[Node]:
+def _arranged(nested: Sequence[NestedDiff], order: SiblingOrder | None) -> list[NestedDiff]:
     if order is None:
-        return list(nodes)
-    groups: dict[str, list[Node]] = {}
-    for node in nodes:
-        groups.setdefault(node.branch, []).append(node)
-    return [node for branch, group in groups.items() for node in order(branch, group)]
+        return list(nested)
+    groups: dict[str, list[NestedDiff]] = {}
+    for one in nested:
+        groups.setdefault(one.branch, []).append(one)
+    return [one for branch, group in groups.items() for one in order(branch, group)]

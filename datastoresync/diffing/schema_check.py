@@ -1,31 +1,30 @@
-"""Check that two sides can be compared, made before any action exists."""
+"""Checks that two sides can be compared, before any action is computed."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import date, time, timedelta
-from decimal import Decimal
+from datetime import datetime
 from difflib import get_close_matches
 from itertools import islice
 from typing import Any
-from uuid import UUID
 
-from datastoresync.diffing.compare import Block, blocks
+from datastoresync.conversion.scalars import SCALARS
+from datastoresync.diffing.compare import Block, read_blocks
 from datastoresync.diffing.equality import comparable
 from datastoresync.diffing.side import Side
 from datastoresync.errors import DeclarationError, SchemaMismatchError
 
-_PLAIN = frozenset({str, int, bool, float, Decimal, bytes, date, time, timedelta, UUID})
-"""Types whose values can be equal to any other of the same type, which need no closer look."""
-_STRANGERS = 100
-"""How many objects to hold against each other where no two belong together."""
+_PLAIN = frozenset({*SCALARS} - {datetime})
+"""Types of which any two values are comparable."""
+_SAMPLES = 100
+"""The most pairs of objects that are compared where no key is on both sides."""
 
 
 def check_children(tree: str, children: Mapping[str, Mapping[str, str]]) -> None:
-    """Refuse children in branches that are not there; ``children`` has the ``_children`` of each branch's class.
+    """Refuse ``_children`` in branches that do not exist; ``children`` has those of each branch.
 
     Raises:
-        DeclarationError: naming the first, and the nearest branch that is there.
+        DeclarationError: for the first one; suggests the nearest name.
     """
     for name, below in children.items():
         for child in below:
@@ -37,26 +36,26 @@ def check_children(tree: str, children: Mapping[str, Mapping[str, str]]) -> None
 
 
 def check_branches(source: tuple[str, Sequence[str]], dest: tuple[str, Sequence[str]]) -> None:
-    """Refuse two trees, each given by its name and its branches' names, that do not have the same branches.
+    """Refuse two trees with different branches; each is given by its name and the names of its branches.
 
     Raises:
-        SchemaMismatchError: naming each branch that one of them lacks.
+        SchemaMismatchError: with a sentence for each branch that one of them lacks.
     """
     problems = [
         f"{has} has a branch {name!r}, {lacks} does not: declare it there, or call it _{name} if it only feeds others"
-        for (has, names), (lacks, others) in ((source, dest), (dest, source))
-        for name in sorted(set(names) - set(others))
+        for (has, names), (lacks, other_names) in ((source, dest), (dest, source))
+        for name in sorted(set(names) - set(other_names))
     ]
     if problems:
         message = "the two trees cannot be compared:" + "".join(f"\n  - {problem}" for problem in problems)
         raise SchemaMismatchError(message, problems=problems)
 
 
-def refuse(problems: Sequence[str]) -> None:
+def raise_problems(problems: Sequence[str]) -> None:
     """Raise one error for all problems, if there are any.
 
     Raises:
-        SchemaMismatchError: naming each of them.
+        SchemaMismatchError: with a sentence for each of them.
     """
     if problems:
         lines = "".join(f"\n  - {problem}" for problem in problems)
@@ -65,14 +64,15 @@ def refuse(problems: Sequence[str]) -> None:
 
 
 def check_attributes(left: Side, right: Side) -> list[str]:
-    """Return a sentence for each attribute that only one side has, and for keys of different types."""
+    """Return a sentence for each attribute that only one side has, and for keys that cannot be compared."""
     problems = []
     if left.objects and right.objects and not _keys_comparable(*_some_keys(left, right)):
-        one, other = next(iter(left.objects)), next(iter(right.objects))
-        if not _keys_comparable(one, other):
+        left_key, right_key = next(iter(left.objects)), next(iter(right.objects))
+        if not _keys_comparable(left_key, right_key):
             problems.append(
-                f"idnumber: {_type(one)} in {left.name} and {_type(other)} in {right.name} ({one!r} and {other!r}): "
-                f"{_fix('idnumber', left, right, one, other)}"
+                f"idnumber: {_type(left_key)} in {left.name} and {_type(right_key)} in {right.name} "
+                f"({left_key!r} and {right_key!r}): "
+                f"{_fix('idnumber', left, right, left_key, right_key)}"
             )
     if any(side.sparse and not side.objects for side in (left, right)):
         return problems  # an open class without objects has no attributes yet
@@ -88,32 +88,32 @@ def check_attributes(left: Side, right: Side) -> list[str]:
 
 
 def _some_keys(*sides: Side) -> Iterable[Any]:
-    """Return a key of each side, which stands for its others: the first, or one that is known without sorting them."""
+    """Yield a sample key of each side: the first one, or one that takes no sorting."""
     for side in sides:
-        known = getattr(side.objects, "sample_key", None)
-        yield next(iter(side.objects)) if known is None else known
+        sample = getattr(side.objects, "sample_key", None)
+        yield next(iter(side.objects)) if sample is None else sample
 
 
-def _keys_comparable(one: Any, other: Any) -> bool:
-    if not comparable(one, other):
+def _keys_comparable(left_key: Any, right_key: Any) -> bool:
+    if not comparable(left_key, right_key):
         return False
-    if isinstance(one, tuple) and isinstance(other, tuple):
-        return len(one) == len(other) and all(map(comparable, one, other))
+    if isinstance(left_key, tuple) and isinstance(right_key, tuple):
+        return len(left_key) == len(right_key) and all(map(comparable, left_key, right_key))
     return True
 
 
 def check_types(left: Side, right: Side, read: Iterable[Block], *, matched: int) -> list[str]:
-    """Return a sentence for each attribute whose values cannot be equal in some pair, with the first such pair.
+    """Return a sentence for each attribute with values that cannot be equal, with the first such pair.
 
-    Only values that differ need a look: those whose types cannot be equal are never equal. Where no key is on both
-    sides, the values of one are held against those of the other.
+    Only values that differ are checked: those of incomparable types always do. Where no key is on both sides, the
+    first values of one side are checked against those of the other.
     """
     exempt = left.flexible | right.flexible
     names = [name for name in left.attributes if name not in exempt]
     problems: dict[str, str] = {}
-    for block in read if matched else blocks(left, right, _strangers(left, right)):
-        for index, place in block.unlike:
-            name, values, old_values = block.columns[place]
+    for block in read if matched else read_blocks(left, right, _sample_pairs(left, right)):
+        for index, column in block.differing_columns:
+            name, values, old_values = block.columns[column]
             value, old_value = values[index], old_values[index]
             if type(value) is type(old_value) and type(value) in _PLAIN:
                 continue
@@ -136,25 +136,25 @@ def check_types(left: Side, right: Side, read: Iterable[Block], *, matched: int)
 
 
 def _some(side: Side, name: str) -> Any:
-    """Return a value that stands for the others: one that is known without sorting objects, or the first."""
-    known = getattr(side.objects, "sample", {}).get(name)
-    return _first(side, name) if known is None else known
+    """Return a sample value: one that takes no sorting of objects, or the first."""
+    sample = getattr(side.objects, "sample", {}).get(name)
+    return _first(side, name) if sample is None else sample
 
 
 def _first(side: Side, name: str) -> Any:
-    """Return the first value that is there, which stands for those of objects that only one side has."""
-    for key, item in islice(side.objects.items(), _STRANGERS):
+    """Return the first value that is not None."""
+    for key, item in islice(side.objects.items(), _SAMPLES):
         value = side.read(key, item, name)
         if value is not None:
             return value
     return None
 
 
-def _strangers(left: Side, right: Side) -> Iterable[tuple[Any, Any, Any]]:
-    """Pair the first objects of both sides, when no two belong together."""
+def _sample_pairs(left: Side, right: Side) -> Iterable[tuple[Any, Any, Any]]:
+    """Pair the first objects of both sides, where no key is on both."""
     return (
         (key, left.objects[key], right.objects[other])
-        for key, other in islice(zip(left.objects, right.objects, strict=False), _STRANGERS)
+        for key, other in islice(zip(left.objects, right.objects, strict=False), _SAMPLES)
     )
 
 
@@ -168,7 +168,7 @@ def _type(value: Any) -> str:
 
 
 def _fix(name: str, left: Side, right: Side, value: Any, old_value: Any) -> str:
-    """Say what to declare: the richer of the two types, on the side whose values are text."""
+    """Return what to declare: the richer of the two types, on the side whose values are text."""
     if _type(value).startswith("datetime") and _type(old_value).startswith("datetime"):
         return "give both a time zone, or neither"
     if isinstance(value, float) or isinstance(old_value, float):
@@ -178,6 +178,6 @@ def _fix(name: str, left: Side, right: Side, value: Any, old_value: Any) -> str:
     loser, better = (left, old_value) if isinstance(value, str) else (right, value)
     if not isinstance(value, str) and not isinstance(old_value, str):
         loser, better = right, value
-    wanted = (right if loser is left else left).declared.get(name) or _type(better)
+    declared = (right if loser is left else left).declared.get(name) or _type(better)
     owner = f"a class for {loser.name}" if loser.owner == "Object" else loser.owner
-    return f"declare `{name}: {wanted}` in {owner}, so that it is converted when it is imported"
+    return f"declare `{name}: {declared}` in {owner}, so that it is converted when it is imported"

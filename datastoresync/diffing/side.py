@@ -1,4 +1,4 @@
-"""One side of a comparison: objects under their keys, and the names of what is compared."""
+"""One side of a comparison: the objects of a branch by key, and the attributes to compare."""
 
 from __future__ import annotations
 
@@ -18,35 +18,34 @@ def _nothing() -> None:
 
 @attrs.frozen(eq=False)
 class Side:
-    """A branch, as far as a comparison must know it.
+    """A branch as comparisons and safeguards see it.
 
     Args:
         tree: The tree's name, for messages; may be empty.
         branch: The branch's name.
         owner: The name of the objects' class, for messages.
-        objects: The objects under their keys.
-        attributes: The names of what is synced, sorted.
-        flexible: Those among them that may hold values of several types, because they are declared so.
-        declared: The declared types of attributes, as a person writes them.
-        sparse: Whether an object may lack an attribute that others have; it then counts as None.
-        overrides: Values that stand before the objects' own, by key and attribute.
-        references: For attributes that hold idnumbers: the name of the branch they are of.
-        children: For each branch whose objects belong to objects of this one: the field that says which.
-        held: Those among them where it is a field of the parents, which holds idnumbers of children; elsewhere it is
-            one of the children, which holds the parent's.
+        objects: The objects by key.
+        attributes: The names of the synced attributes, sorted.
+        flexible: Those declared to hold values of several types.
+        declared: The declared types of attributes, as source code.
+        sparse: Whether objects may lack an attribute that others have; it then counts as None.
+        overrides: Values that replace those of the objects, by key and attribute.
+        references: The branch that the idnumbers in an attribute refer to, by attribute.
+        children: The field that links parent and child, by the branch of the children.
+        held_children: The branches among them whose children a field of the parent lists; of the others, a field of the
+            child names the parent.
         flagged: Whether an object may have flags of its own.
-        rejected: How many rows were refused when this, or a branch it is derived from, was imported.
-        fold: Takes an action that was carried out into the branch, with the source's values as far as they matter
-            (all of a new object, and the attribute that a member is removed from), and the object that was made of
-            a new one, or None.
-        fold_all: Does so for many actions of one verb at once, with the columns of the source's values of new
-            objects; says False if it did nothing, since they must be taken in one by one.
-        settle: Lets the branch, and those it refers to, take in what was carried out and is only noted so far;
-            ``objects`` and ``referred`` then have it.
-        unread: Whether there is something to import, and it never was.
-        referred: The keys of the branches that ``references`` names, by branch, as far as they are known.
+        rejected: The number of rows refused by the import of this branch, or of one that it is derived from.
+        fold: Folds an action that was carried out into the branch, given the source's values (all of a new object; of
+            a removal the attribute), and the object that the template returned for a new one, or None.
+        fold_all: Folds many actions of one verb, given columns of the source's values of new objects; returns False
+            if it folded none, so that the caller must fold them one by one.
+        settle: Makes the branch, and those it refers to, apply what was folded lazily, so that ``objects`` and
+            ``referenced_keys`` are up to date.
+        not_imported: Whether the branch has an importer, and was never imported.
+        referenced_keys: The keys of the branches that ``references`` names, by branch; of a tree only.
         reason: Why the objects are in memory, if they might have stayed rows somewhere.
-        folded_all: Lets the branch know that actions were carried out that are too many to take in one by one.
+        expire: Marks the branch as out of date, after more actions than can be folded one by one.
     """
 
     tree: str
@@ -60,32 +59,32 @@ class Side:
     overrides: Mapping[Any, Mapping[str, Any]] = attrs.field(factory=dict)
     references: Mapping[str, str] = attrs.field(factory=dict)
     children: Mapping[str, str] = attrs.field(factory=dict)
-    held: frozenset[str] = frozenset()
+    held_children: frozenset[str] = frozenset()
     flagged: bool = False
     rejected: int = 0
     fold: Callable[[Any, Mapping[str, Any], Any], None] | None = None
     fold_all: Callable[[str, Sequence[Any], Mapping[str, Sequence[Any]]], bool] | None = None
     settle: Callable[[], None] = _nothing
-    unread: bool = False
-    referred: Mapping[str, Collection[Any]] = attrs.field(factory=dict)
+    not_imported: bool = False
+    referenced_keys: Mapping[str, Collection[Any]] = attrs.field(factory=dict)
     reason: str = ""
-    folded_all: Callable[[], None] | None = None
+    expire: Callable[[], None] | None = None
 
     @property
-    def holding(self) -> tuple[str, ...]:
-        """The fields that hold children; they are compared through the hierarchy, and are no attributes."""
-        return tuple(field for branch, field in self.children.items() if branch in self.held)
+    def child_fields(self) -> tuple[str, ...]:
+        """The fields that list children; the hierarchy compares them, they are no attributes."""
+        return tuple(field for branch, field in self.children.items() if branch in self.held_children)
 
     @property
     def name(self) -> str:
-        """The branch as a person would name it: ``source.users``."""
+        """The display name: ``source.users``."""
         return f"{self.tree}.{self.branch}" if self.tree else self.branch or self.owner
 
     def read(self, key: Any, item: Any, attribute: str) -> Any:
         """Return the value of an attribute.
 
         Raises:
-            ComparisonError: if a property raises, saying whose and what.
+            ComparisonError: if a property raises.
         """
         if self.overrides and attribute in self.overrides.get(key, ()):
             return self.overrides[key][attribute]
@@ -100,10 +99,10 @@ class Side:
             )
             raise ComparisonError(message) from error
 
-    def reader(self) -> Callable[[Any, Any], Sequence[Any]]:
-        """Return what gives the values of all attributes of an object, given its key and itself.
+    def _row_reader(self) -> Callable[[Any, Any], Sequence[Any]]:
+        """Return a function from key and object to the values of all attributes.
 
-        It costs one call in C an object, where nothing is missing and nothing stands before the object's own values.
+        One call in C an object, unless an attribute is missing or overridden.
         """
         names = self.attributes
 
@@ -123,30 +122,30 @@ class Side:
 
         return quickly
 
-    def together(self, keys: Sequence[Any], items: Sequence[Any]) -> list[Sequence[Any]]:
-        """Return the values of many objects, given their keys and themselves: a column an attribute, in their order.
+    def value_columns(self, keys: Sequence[Any], items: Sequence[Any]) -> list[Sequence[Any]]:
+        """Return a column of values for each attribute, given keys and objects.
 
-        It costs one call in C an object, which is looked at once, as it is mostly in no cache.
+        One call in C an object, which is visited only once, since it is rarely in the processor's cache.
         """
         if self._plain and len(self.attributes) > 1:
             with suppress(Exception):  # an attribute is missing or a property fails: `read` knows which
                 return self._columns_of(map(attrgetter(*self.attributes), items))
-        return self._columns_of(map(self.reader(), keys, items))
+        return self._columns_of(map(self._row_reader(), keys, items))
 
     def _columns_of(self, rows: Iterable[Sequence[Any]]) -> list[Sequence[Any]]:
         return list(zip(*rows, strict=True)) or [()] * len(self.attributes)
 
     @property
     def _plain(self) -> bool:
-        """Whether nothing stands before the objects' own values."""
+        """Whether `attrgetter` reads the attributes: no overrides, and no dots in their names."""
         return not self.overrides and not any("." in name for name in self.attributes)
 
     def columns(self, keys: Sequence[Any], items: Sequence[Any]) -> dict[str, Sequence[Any]]:
-        """Return the values of each attribute of many objects, given their keys and themselves."""
-        return dict(zip(self.attributes, self.together(keys, items), strict=True))
+        """Return the columns of values by attribute, given keys and objects."""
+        return dict(zip(self.attributes, self.value_columns(keys, items), strict=True))
 
     def cells(self, key: Any, item: Any) -> Iterator[Any]:
-        """Yield all that is synced of an object, for somebody to look at: what cannot be read as what is wrong."""
+        """Yield the synced values of an object for display; an error message where a property raises."""
         for attribute in self.attributes:
             try:
                 yield self.read(key, item, attribute)
@@ -154,6 +153,6 @@ class Side:
                 yield str(error)
 
     def values(self, key: Any) -> dict[str, Any]:
-        """Return all that is synced of one object."""
+        """Return the synced values of one object."""
         item = self.objects[key]
         return {attribute: self.read(key, item, attribute) for attribute in self.attributes}

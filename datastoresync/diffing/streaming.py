@@ -1,4 +1,4 @@
-"""Actions made anew on each pass, for diffs that are too large to hold in memory."""
+"""Actions computed again on each pass, for diffs that are too large for the memory."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from heapq import merge
 from itertools import islice
-from typing import Any, TypeVar, overload
+from typing import TypeVar, overload
 
 import attrs
 
 from datastoresync.diffing.action import VERBS, Action
-from datastoresync.diffing.branch_diff import BranchDiff, actions_between, members_in_order, place_of
+from datastoresync.diffing.branch_diff import BranchDiff, action_sort_key, actions_between, additions_first
 from datastoresync.diffing.compare import Candidates
 
 
@@ -21,8 +21,8 @@ class StreamedPart:
 
     Args:
         branch_diff: The branch.
-        candidates: What its engine found; iterating over it, or over its parts, asks the engine again.
-        backwards: Whether the two sides have changed places since.
+        candidates: What its engine found; each pass over it, or its parts, asks the engine again.
+        backwards: Whether this is the inverse: the sides are those of the opposite comparison.
     """
 
     branch_diff: BranchDiff
@@ -30,48 +30,50 @@ class StreamedPart:
     backwards: bool = False
 
     def phases(self) -> list[Iterator[Action]]:
-        """Return the creations, the updates and the deletions, each in the order of the keys."""
+        """Return the creations, the updates and the deletions, each sorted by key."""
         found = actions_between(self.branch_diff, self.candidates)
         if not self.backwards:
             return list(found)
-        return [members_in_order(action.inverse() for action in some) for some in reversed(found)]
+        return [additions_first(action.inverse() for action in actions) for actions in reversed(found)]
 
     def inverse(self) -> StreamedPart:
-        """Return the same with the sides changed."""
+        """Return the same part of the opposite comparison."""
         return attrs.evolve(self, backwards=not self.backwards)
 
 
 class StreamedActions(Sequence[Action]):
     """Actions in the order in which they are carried out, in bounded memory.
 
-    Going through them costs a pass over what differs. Their number and their counts are found in one pass, once; an
-    index costs a pass up to there.
+    An iteration costs a pass over the differences. The length and the counts cost one pass, once; an index costs a
+    pass up to it.
 
     Args:
         parts: The branches that are streamed.
-        others: The actions of all other branches, in order.
-        ranks: Where each branch stands among those that refer to each other; see `actions_in_order`.
+        in_memory: The actions of all other branches, in order.
+        ranks: Where each branch stands among those that refer to each other; see `branch_ranks`.
         conditions: What an action must fulfil.
     """
 
     def __init__(
         self,
         parts: Sequence[StreamedPart],
-        others: Sequence[Action],
+        in_memory: Sequence[Action],
         ranks: dict[str, int],
         conditions: tuple[Callable[[Action], bool], ...] = (),
     ) -> None:
         self._parts = parts
-        self._others = others
+        self._in_memory = in_memory
         self._ranks = ranks
         self._conditions = conditions
         self._counts: Counter[str] | None = None
 
     def __iter__(self) -> Iterator[Action]:
-        streams: list[Iterable[Action]] = [self._others]
+        streams: list[Iterable[Action]] = [self._in_memory]
         for part in self._parts:
             streams += part.phases()
-        found: Iterable[Action] = merge(*streams, key=lambda action: place_of(action.verb, action.branch, self._ranks))
+        found: Iterable[Action] = merge(
+            *streams, key=lambda action: action_sort_key(action.verb, action.branch, self._ranks)
+        )
         for condition in self._conditions:
             found = filter(condition, found)
         return iter(found)
@@ -102,44 +104,40 @@ class StreamedActions(Sequence[Action]):
             if step < 0:
                 return list(self)[index]
             return list(islice(self, start, stop, step))
-        place = index + len(self) if index < 0 else index
-        if 0 <= place < len(self):
-            return next(islice(self, place, None))
+        position = index + len(self) if index < 0 else index
+        if 0 <= position < len(self):
+            return next(islice(self, position, None))
         message = f"there are {len(self):,} actions, and none at {index}"
         raise IndexError(message)
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Sequence):
             return NotImplemented
-        return len(self) == len(other) and all(map(_same, self, other))
+        return len(self) == len(other) and all(left == right for left, right in zip(self, other, strict=True))
 
     __hash__ = None  # type: ignore[assignment]  # a sequence that is compared by its members
 
     def where(self, condition: Callable[[Action], bool]) -> StreamedActions:
-        """Return those that fulfil a condition."""
-        return StreamedActions(self._parts, self._others, self._ranks, (*self._conditions, condition))
+        """Return the actions that satisfy a condition."""
+        return StreamedActions(self._parts, self._in_memory, self._ranks, (*self._conditions, condition))
 
-    def inverse(self, others: Sequence[Action], ranks: dict[str, int]) -> StreamedActions:
+    def inverse(self, in_memory: Sequence[Action], ranks: dict[str, int]) -> StreamedActions:
         """Return the inverse of each, in the order of the opposite comparison.
 
         Args:
-            others: The inverse of the actions that are not streamed, in order.
-            ranks: Of the opposite comparison.
+            in_memory: The inverse of the actions that are not streamed, in order.
+            ranks: The ranks of the branches in the opposite comparison.
         """
         conditions = tuple(_through_inverse(condition) for condition in self._conditions)
-        return StreamedActions([part.inverse() for part in self._parts], others, ranks, conditions)
+        return StreamedActions([part.inverse() for part in self._parts], in_memory, ranks, conditions)
 
     @property
-    def others(self) -> Sequence[Action]:
-        """The actions of the branches that are not streamed, whether or not they fulfil the conditions."""
-        return self._others
+    def in_memory(self) -> Sequence[Action]:
+        """The actions of the branches that are not streamed, whether or not they satisfy the conditions."""
+        return self._in_memory
 
     def __repr__(self) -> str:
         return f"<StreamedActions: {len(self):,}>"
-
-
-def _same(one: Any, other: Any) -> bool:
-    return bool(one == other)
 
 
 def _through_inverse(condition: Callable[[Action], bool]) -> Callable[[Action], bool]:
@@ -150,13 +148,13 @@ T = TypeVar("T")
 
 
 class Streamed(Sequence[T]):
-    """What a function yields, each time anew and in the same order.
+    """A sequence over a function that yields the same items each time it is called.
 
-    Its length costs going through it once, and an index going through it up to there.
+    The length costs one pass, and an index a pass up to it.
 
     Args:
         make: Yields the items.
-        length: How many there are, if that is known.
+        length: How many items there are, if known.
 
     >>> numbers = Streamed(lambda: iter(range(1_000_000)))
     >>> numbers[7], len(numbers)
@@ -186,9 +184,9 @@ class Streamed(Sequence[T]):
     def __getitem__(self, index: slice) -> list[T]: ...
     def __getitem__(self, index: int | slice) -> T | list[T]:
         if isinstance(index, slice):
-            return [self[place] for place in range(*index.indices(len(self)))]
-        place = index if index >= 0 else index + len(self)
-        for item in islice(self, place, place + 1) if place >= 0 else ():
+            return [self[position] for position in range(*index.indices(len(self)))]
+        position = index if index >= 0 else index + len(self)
+        for item in islice(self, position, position + 1) if position >= 0 else ():
             return item
         message = f"there is no item {index} of {len(self)}"
         raise IndexError(message)

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import cached_property
 from itertools import chain, count
 from operator import itemgetter
 from typing import Any
 
 import attrs
 
-from datastoresync.diffing.compare import Block, Candidates, InMemoryEngine, in_blocks
+from datastoresync.diffing.compare import Block, Candidates, InMemoryEngine, read_columns
 from datastoresync.diffing.side import Side
 from datastoresync.engines.duckdb.connection import DuckDB
-from datastoresync.engines.duckdb.relation import LocalRelation
-from datastoresync.engines.duckdb.spool import Spool
-from datastoresync.engines.relation import CannotPushDown, Compared, ComparedApart, Rows, Work
+from datastoresync.engines.duckdb.join import JoinedRelation
+from datastoresync.engines.duckdb.parquet import Spool
+from datastoresync.engines.relation import CannotPushDown, ComparedApart, DifferingRows, Rows, Work
 from datastoresync.engines.table import TableObjects
 from datastoresync.printing.text import counted
 from datastoresync.syncers.records import Columns, Records
@@ -23,31 +24,31 @@ MANY = 300_000
 """Rows that differ, from which on they are not all made objects at once."""
 
 
-def paired(
-    lefts: TableObjects,
-    rights: TableObjects,
-    compared: Compared,
+def candidates_of(
+    left_table: TableObjects,
+    right_table: TableObjects,
+    compared: DifferingRows,
     engine: str,
     *,
     duckdb: DuckDB,
-    many: int | None = None,
+    limit: int | None = None,
 ) -> Candidates:
     """Return the candidates among the rows that an engine named.
 
     Args:
-        lefts: The source's table.
-        rights: The destination's.
+        left_table: The source's table.
+        right_table: The destination's.
         compared: What the engine found.
         engine: Its name.
         duckdb: Keeps what differs in files, if it is too much for the memory.
-        many: How many rows that is; None for the usual number.
+        limit: How many rows that is; None for the usual number.
 
     Raises:
         CannotPushDown: if it is too much, and cannot be kept in files, or if objects were changed by hand.
     """
     few: list[list[Columns]] = []
     rest: list[Rows] = [iter(compared.left), iter(compared.right)]
-    held, most = 0, MANY if many is None else many
+    held, most = 0, MANY if limit is None else limit
     for rows in rest:
         chunks: list[Columns] = []
         few.append(chunks)
@@ -55,114 +56,116 @@ def paired(
             chunks.append(columns)
             held += len(columns[0])
     if held <= most:
-        return _few(lefts, rights, few, compared.why, engine)
-    if lefts.touched or rights.touched:
+        return _materialize_pairs(left_table, right_table, few, compared.reason, engine)
+    if left_table.dirty or right_table.dirty:
         raise CannotPushDown("more differs than fits into memory, beside what was changed by hand")
     parts = [
-        _kept(table, chain(chunks, rows), duckdb)
-        for table, chunks, rows in zip((lefts, rights), few, rest, strict=True)
+        _spooled(table, chain(chunks, rows), duckdb)
+        for table, chunks, rows in zip((left_table, right_table), few, rest, strict=True)
     ]
-    lefts.recent, rights.recent = {}, {}
-    return _streamed(parts[0], parts[1], lefts.relation.count, compared.why, engine)
+    left_table.recent, right_table.recent = {}, {}
+    return _streamed(parts[0], parts[1], left_table.relation.count, compared.reason, engine)
 
 
 # In memory.
 
 
-class _Made:
-    """The objects that were made of one side's rows, and their values as they came: column by column."""
+class _MaterializedRows:
+    """The objects of one side's rows, and the values of their columns."""
 
     def __init__(self, table: TableObjects, chunks: Sequence[Columns]) -> None:
         self.objects: dict[Any, Any] = {}
-        self._places: dict[Any, int] = {}
+        self._indexes: dict[Any, int] = {}
         self._columns: dict[str, list[Any]] = {name: [] for name in table.relation.columns}
         for chunk in chunks:
-            keys, made, converted = table.made(chunk)
-            self._places.update(zip(keys, count(len(self._places)), strict=False))
+            keys, made, converted = table.make_objects(chunk)
+            self._indexes.update(zip(keys, count(len(self._indexes)), strict=False))
             self.objects.update(zip(keys, made, strict=True))
             for known, values in zip(self._columns.values(), converted or (), strict=False):
                 known.extend(values)
 
     def has(self, names: Iterable[str]) -> bool:
-        """Say whether the values of these attributes are known, of all objects."""
+        """Say whether the values of these attributes are known for all objects."""
         whole = all(len(column) == len(self.objects) for column in self._columns.values())
         return whole and self._columns.keys() >= set(names)
 
     def reader(self, names: Sequence[str]) -> Callable[[Sequence[Any], Sequence[Any]], list[list[Any]]]:
-        """Return what gives the values of attributes of objects, which is quicker than to look at these again."""
+        """Return a function from keys to columns of known values, which is quicker than reading the objects."""
 
         def read(keys: Sequence[Any], _: Sequence[Any]) -> list[list[Any]]:
-            places = list(map(self._places.__getitem__, keys))
-            return [list(map(self._columns[name].__getitem__, places)) for name in names]
+            indexes = list(map(self._indexes.__getitem__, keys))
+            return [list(map(self._columns[name].__getitem__, indexes)) for name in names]
 
         return read
 
 
 @attrs.frozen(eq=False)
-class _Found(Candidates):
-    """Candidates whose objects are there already."""
+class _MaterializedCandidates(Candidates):
+    """Candidates whose objects are made already."""
 
-    made: tuple[_Made, _Made] | None = None
+    made: tuple[_MaterializedRows, _MaterializedRows] | None = None
 
     def created(self, left: Side) -> Iterator[tuple[Any, Any]]:
         """Yield the keys and objects of the source alone, sorted."""
-        return super().created(left) if self.made is None else _known(self.new, self.made[0])
+        return super().created(left) if self.made is None else _with_objects(self.new, self.made[0])
 
     def deleted(self, right: Side) -> Iterator[tuple[Any, Any]]:
         """Yield the keys and objects of the destination alone, sorted."""
-        return super().deleted(right) if self.made is None else _known(self.old, self.made[1])
+        return super().deleted(right) if self.made is None else _with_objects(self.old, self.made[1])
 
     def read(self, left: Side, right: Side) -> Iterator[Block]:
         """Yield the pairs with the values of their objects."""
         names = left.attributes
         if self.made is None or left.overrides or right.overrides or not all(made.has(names) for made in self.made):
             return super().read(left, right)
-        return in_blocks(names, self, *(made.reader(names) for made in self.made))
+        return read_columns(names, self, *(made.reader(names) for made in self.made))
 
 
-def _known(keys: Sequence[Any], made: _Made) -> Iterator[tuple[Any, Any]]:
+def _with_objects(keys: Sequence[Any], made: _MaterializedRows) -> Iterator[tuple[Any, Any]]:
     return zip(keys, map(made.objects.__getitem__, keys), strict=True)
 
 
-def _few(
-    lefts: TableObjects, rights: TableObjects, few: Sequence[Sequence[Columns]], why: str, engine: str
+def _materialize_pairs(
+    left_table: TableObjects, right_table: TableObjects, few: Sequence[Sequence[Columns]], reason: str, engine: str
 ) -> Candidates:
-    both_made = (_Made(lefts, few[0]), _Made(rights, few[1]))
-    mine, theirs = (made.objects for made in both_made)
-    new = [key for key in mine if key not in theirs]
-    old = [key for key in theirs if key not in mine]
-    both = lefts.relation.count - len(new)
-    touched = lefts.touched | rights.touched
-    pairs = [(key, item, theirs[key]) for key, item in mine.items() if key in theirs and key not in touched]
-    lefts.recall(mine, absent=old)
-    rights.recall(theirs, absent=new)
-    if touched:
-        both += _touched(lefts, rights, touched, new, old, pairs)
+    materialized = (_MaterializedRows(left_table, few[0]), _MaterializedRows(right_table, few[1]))
+    left, right = (made.objects for made in materialized)
+    new = [key for key in left if key not in right]
+    old = [key for key in right if key not in left]
+    both = left_table.relation.count - len(new)
+    dirty = left_table.dirty | right_table.dirty
+    pairs = [(key, item, right[key]) for key, item in left.items() if key in right and key not in dirty]
+    left_table.remember(left, absent=old)
+    right_table.remember(right, absent=new)
+    if dirty:
+        both += _include_dirty(left_table, right_table, dirty, new, old, pairs)
     pairs.sort(key=itemgetter(0))
-    return _Found(sorted(new), sorted(old), pairs, both, why, engine, None if touched else both_made)
+    return _MaterializedCandidates(
+        sorted(new), sorted(old), pairs, both, reason, engine, None if dirty else materialized
+    )
 
 
-def _touched(
-    lefts: TableObjects,
-    rights: TableObjects,
-    touched: set[Any],
+def _include_dirty(
+    left_table: TableObjects,
+    right_table: TableObjects,
+    dirty: set[Any],
     new: list[Any],
     old: list[Any],
     pairs: list[tuple[Any, Any, Any]],
 ) -> int:
-    """Look at the keys whose objects are not as their tables have them; return how many more keys both sides have."""
-    ones, others = lefts.many(touched), rights.many(touched)
-    before = [table.relation.present(touched) for table in (lefts, rights)]
-    new[:] = [key for key in new if key not in touched] + [key for key in ones if key not in others]
-    old[:] = [key for key in old if key not in touched] + [key for key in others if key not in ones]
-    pairs += [(key, ones[key], others[key]) for key in ones if key in others]
-    return len(ones.keys() & others.keys()) - len(before[0] & before[1])
+    """Add the candidates whose objects are not as their tables have them; return how many more keys both sides have."""
+    left_objects, right_objects = left_table.get_many(dirty), right_table.get_many(dirty)
+    before = [table.relation.present(dirty) for table in (left_table, right_table)]
+    new[:] = [key for key in new if key not in dirty] + [key for key in left_objects if key not in right_objects]
+    old[:] = [key for key in old if key not in dirty] + [key for key in right_objects if key not in left_objects]
+    pairs += [(key, left_objects[key], right_objects[key]) for key in left_objects if key in right_objects]
+    return len(left_objects.keys() & right_objects.keys()) - len(before[0] & before[1])
 
 
 # Streamed.
 
 
-def _kept(table: TableObjects, rows: Rows, duckdb: DuckDB) -> TableObjects | None:
+def _spooled(table: TableObjects, rows: Rows, duckdb: DuckDB) -> TableObjects | None:
     """Return the rows as a table in temporary files; None if there are none."""
     first = next(rows, None)
     if first is None:
@@ -172,12 +175,12 @@ def _kept(table: TableObjects, rows: Rows, duckdb: DuckDB) -> TableObjects | Non
 
     records = Records(table.relation.columns, chain([first], rows), lambda index: f"row {index + 1}")
     relation = ColumnarRelation.of_records(duckdb, records, table.plain_schema)
-    return table.over(relation)
+    return table.subset(relation)
 
 
 @attrs.frozen(eq=False)
-class _Pairs:
-    """The pairs that may differ, made anew by each iteration."""
+class _MergedPairs:
+    """The pairs that may differ, read again by each iteration."""
 
     left: TableObjects | None
     right: TableObjects | None
@@ -188,9 +191,9 @@ class _Pairs:
 
     def __iter__(self) -> Iterator[tuple[Any, Any, Any]]:
         return (
-            (key, one, other)
-            for key, one, other in _merged(self.left, self.right)
-            if not (one is None or other is None)
+            (key, left, right)
+            for key, left, right in _merged(self.left, self.right)
+            if not (left is None or right is None)
         )
 
 
@@ -203,60 +206,60 @@ class _Streamed(Candidates):
         """Yield the keys and objects of the source alone."""
         del left
         pairs: Any = self.pairs
-        return ((key, one) for key, one, other in _merged(pairs.left, pairs.right) if other is None)
+        return ((key, left) for key, left, right in _merged(pairs.left, pairs.right) if right is None)
 
     def deleted(self, right: Side) -> Iterator[tuple[Any, Any]]:
         """Yield the keys and objects of the destination alone."""
         del right
         pairs: Any = self.pairs
-        return ((key, other) for key, one, other in _merged(pairs.left, pairs.right) if one is None)
+        return ((key, right) for key, left, right in _merged(pairs.left, pairs.right) if left is None)
 
 
-def _streamed(left: TableObjects | None, right: TableObjects | None, size: int, why: str, engine: str) -> Candidates:
+def _streamed(left: TableObjects | None, right: TableObjects | None, size: int, reason: str, engine: str) -> Candidates:
     both = 0
     if left is not None and right is not None:
         both = left.relation.common(right.relation)  # type: ignore[attr-defined]  # it is one of ours
     new = (0 if left is None else len(left)) - both
-    pairs: Any = _Pairs(left, right, both)
-    return _Streamed((), (), pairs, size - new, f"{why}; what differs is in temporary files", engine)
+    pairs: Any = _MergedPairs(left, right, both)
+    return _Streamed((), (), pairs, size - new, f"{reason}; what differs is in temporary files", engine)
 
 
 def _merged(left: TableObjects | None, right: TableObjects | None) -> Iterator[tuple[Any, Any, Any]]:
     """Yield keys with the objects of both sides, or None where one has none, in order."""
-    ones = iter(()) if left is None else left.pairs()
-    others = iter(()) if right is None else right.pairs()
-    one, other = next(ones, None), next(others, None)
-    while one is not None or other is not None:
-        if other is None or (one is not None and one[0] < other[0]):
-            yield one[0], one[1], None  # type: ignore[index]  # one of the two is there
-            one = next(ones, None)
-        elif one is None or other[0] < one[0]:
-            yield other[0], None, other[1]
-            other = next(others, None)
+    left_pairs = iter(()) if left is None else left.pairs()
+    right_pairs = iter(()) if right is None else right.pairs()
+    left_pair, right_pair = next(left_pairs, None), next(right_pairs, None)
+    while left_pair is not None or right_pair is not None:
+        if right_pair is None or (left_pair is not None and left_pair[0] < right_pair[0]):
+            yield left_pair[0], left_pair[1], None  # type: ignore[index]  # one of the two is there
+            left_pair = next(left_pairs, None)
+        elif left_pair is None or right_pair[0] < left_pair[0]:
+            yield right_pair[0], None, right_pair[1]
+            right_pair = next(right_pairs, None)
         else:
-            yield one[0], one[1], other[1]
-            one, other = next(ones, None), next(others, None)
+            yield left_pair[0], left_pair[1], right_pair[1]
+            left_pair, right_pair = next(left_pairs, None), next(right_pairs, None)
 
 
 _CHUNK = 65_536
 """Pairs that are looked up together, where they are too many to be kept."""
 
 
-def beside(left: Side, right: Side) -> Candidates:
+def stream_join(left: Side, right: Side) -> Candidates:
     """Return where two sides may differ, of which one is a table and the other one in memory.
 
     Costs an object a row, of which a chunk is in memory at a time. If more rows differ than are to be kept as objects,
-    they are read again by whoever goes through them.
+    each iteration reads them again.
     """
-    passing = _Passing(left, right)
+    passing = _PassingRows(left, right)
     table = passing.table
-    touched = table.touched
+    dirty = table.dirty
     for columns in table.relation.rows():
-        keys, objects, _ = table.made(columns)
-        passing.look({key: item for key, item in zip(keys, objects, strict=True) if key not in touched})
-    if touched:
-        passing.look(table.many(touched))
-    return passing.found()
+        keys, objects, _ = table.make_objects(columns)
+        passing.compare({key: item for key, item in zip(keys, objects, strict=True) if key not in dirty})
+    if dirty:
+        passing.compare(table.get_many(dirty))
+    return passing.candidates()
 
 
 @attrs.frozen(eq=False)
@@ -265,33 +268,33 @@ class _Sides:
 
     Args:
         both: The left and the right one.
-        place: Which of them is the table.
+        table_index: Which of them is the table.
     """
 
     both: tuple[Side, Side]
-    place: int
+    table_index: int
 
     @property
     def table(self) -> TableObjects:
         """The table."""
-        objects: Any = self.both[self.place].objects
-        return objects  # type: ignore[no-any-return]  # it is one, as whoever made this knows
+        table: Any = self.both[self.table_index].objects
+        return table  # type: ignore[no-any-return]  # `table_index` says so
 
     @property
-    def others(self) -> Mapping[Any, Any]:
+    def partners(self) -> Mapping[Any, Any]:
         """The objects in memory."""
-        return self.both[1 - self.place].objects
+        return self.both[1 - self.table_index].objects
 
-    def differing(self, mine: dict[Any, Any], theirs: dict[Any, Any]) -> Sequence[tuple[Any, Any, Any]]:
+    def differing(self, objects: dict[Any, Any], partners: dict[Any, Any]) -> Sequence[tuple[Any, Any, Any]]:
         """Return the pairs that may differ among some objects of the table and their partners."""
         sides = list(self.both)
-        sides[self.place] = attrs.evolve(sides[self.place], objects=mine)
-        sides[1 - self.place] = attrs.evolve(sides[1 - self.place], objects=theirs)
+        sides[self.table_index] = attrs.evolve(sides[self.table_index], objects=objects)
+        sides[1 - self.table_index] = attrs.evolve(sides[1 - self.table_index], objects=partners)
         return InMemoryEngine().candidates(*sides).pairs
 
 
-class _Passing:
-    """The one side, some objects at a time, and what was found of them so far."""
+class _PassingRows:
+    """The rows of the table, compared some at a time, and the candidates among them so far."""
 
     def __init__(self, left: Side, right: Side) -> None:
         self.sides = _Sides((left, right), 0 if isinstance(left.objects, TableObjects) else 1)
@@ -302,12 +305,12 @@ class _Passing:
         self.differing = 0
         self.streamed = False
         # What is carried out of a stream is not taken in one by one: the destination must be able to import it.
-        self._may_stream = right.folded_all is not None and not left.children and not right.children
+        self._may_stream = right.expire is not None and not left.children and not right.children
 
-    def look(self, objects: dict[Any, Any]) -> None:
+    def compare(self, objects: dict[Any, Any]) -> None:
         """Compare some objects of the table with their partners."""
-        others = self.sides.others
-        partners = {key: others[key] for key in objects if key in others}
+        in_memory = self.sides.partners
+        partners = {key: in_memory[key] for key in objects if key in in_memory}
         pairs = self.sides.differing({key: objects[key] for key in partners}, partners)
         self.differing += len(pairs)
         self.seen.update(partners)
@@ -319,37 +322,37 @@ class _Passing:
             self.streamed = True
             self.alone, self.pairs = {}, []
 
-    def found(self) -> Candidates:
-        """Return everything that was found."""
-        others, name = self.sides.others, self.sides.both[1 - self.sides.place].name
-        why = f"{name} is in memory, and the rows of the other side passed by"
-        missing = sorted(key for key in others if key not in self.seen)
+    def candidates(self) -> Candidates:
+        """Return all candidates."""
+        partners, name = self.sides.partners, self.sides.both[1 - self.sides.table_index].name
+        reason = f"{name} is in memory, and the rows of the other side passed by"
+        missing = sorted(key for key in partners if key not in self.seen)
         if self.streamed:
-            self.table.recall({}, absent=missing)
-            both = sorted(key for key in others if key in self.seen)
+            self.table.remember({}, absent=missing)
+            both = sorted(key for key in partners if key in self.seen)
             pairs: Any = _JoinedPairs(self.sides, both, self.differing)
-            why += "; what differs is read again whenever it is asked for"
-            new, old = ((), missing) if self.sides.place == 0 else (missing, ())
-            return _StreamJoin(new, old, pairs, len(self.seen), why, self.table.relation.engine)
+            reason += "; what differs is read again whenever it is asked for"
+            new, old = ((), missing) if self.sides.table_index == 0 else (missing, ())
+            return _StreamJoin(new, old, pairs, len(self.seen), reason, self.table.relation.engine)
         pairs = self._named()
-        there = {pair[0]: pair[1 + self.sides.place] for pair in pairs}
-        self.table.recall({**there, **self.alone}, absent=missing)
-        new, old = (sorted(self.alone), missing) if self.sides.place == 0 else (missing, sorted(self.alone))
-        return Candidates(new, old, pairs, len(self.seen), why, self.table.relation.engine)
+        there = {pair[0]: pair[1 + self.sides.table_index] for pair in pairs}
+        self.table.remember({**there, **self.alone}, absent=missing)
+        new, old = (sorted(self.alone), missing) if self.sides.table_index == 0 else (missing, sorted(self.alone))
+        return Candidates(new, old, pairs, len(self.seen), reason, self.table.relation.engine)
 
     def _named(self) -> list[tuple[Any, Any, Any]]:
         """Return the pairs under the keys of the left side, which may be of another type than those of the table."""
         pairs = sorted(self.pairs, key=itemgetter(0))
-        if self.sides.place == 0 or not pairs:
+        if self.sides.table_index == 0 or not pairs:
             return pairs
         wanted = {pair[0] for pair in pairs}
-        own = {key: key for key in self.sides.others if key in wanted}
-        return [(own[key], one, other) for key, one, other in pairs]
+        own = {key: key for key in self.sides.partners if key in wanted}
+        return [(own[key], left, right) for key, left, right in pairs]
 
 
 @attrs.frozen(eq=False)
 class _JoinedPairs:
-    """The pairs that may differ, looked up anew by each iteration.
+    """The pairs that may differ, looked up again by each iteration.
 
     Args:
         sides: The table and the objects.
@@ -367,8 +370,8 @@ class _JoinedPairs:
     def __iter__(self) -> Iterator[tuple[Any, Any, Any]]:
         for start in range(0, len(self.keys) if self.count else 0, _CHUNK):
             keys = self.keys[start : start + _CHUNK]
-            theirs = {key: self.sides.others[key] for key in keys if key in self.sides.others}
-            yield from self.sides.differing(self.sides.table.many(keys), theirs)
+            partners = {key: self.sides.partners[key] for key in keys if key in self.sides.partners}
+            yield from self.sides.differing(self.sides.table.get_many(keys), partners)
 
 
 class _StreamJoin(Candidates):
@@ -394,9 +397,9 @@ class _StreamJoin(Candidates):
 class TableEngine:
     """Finds the rows that differ where they are, and makes objects of them.
 
-    What is in different places is brought into files that the embedded engine reads. Properties are computed on the
-    way there. Objects in memory meet the rows of a table as these pass by. Where nothing of it can be done faithfully,
-    both sides are brought into memory.
+    Rows in different places are spooled into files that the embedded engine reads, with properties as further columns.
+    Objects in memory are compared with the rows of a table as these stream by. Where no engine compares as Python does,
+    both sides become objects.
 
     Args:
         duckdb: How the embedded engine runs; options of another engine, and None, stand for the usual.
@@ -405,108 +408,118 @@ class TableEngine:
     name = "table"
 
     def __init__(self, duckdb: DuckDB | None = None) -> None:
-        self.bringer = Spool(duckdb if isinstance(duckdb, DuckDB) else DuckDB())
+        self.duckdb = duckdb if isinstance(duckdb, DuckDB) else DuckDB()
+
+    @cached_property
+    def spool(self) -> Spool:
+        """What keeps the rows that come from elsewhere."""
+        return Spool(self.duckdb)
 
     def candidates(self, left: Side, right: Side) -> Candidates:
         """Return where the two sides may differ."""
-        lefts, rights = left.objects, right.objects
-        if not isinstance(lefts, TableObjects) or not isinstance(rights, TableObjects):
-            return beside(left, right)
+        left_table, right_table = left.objects, right.objects
+        if not isinstance(left_table, TableObjects) or not isinstance(right_table, TableObjects):
+            return stream_join(left, right)
         try:
-            return self._found(left, right, lefts, rights)
+            return self._found(left, right, left_table, right_table)
         except CannotPushDown as reason:
-            return _in_memory(left, right, lefts, rights, str(reason))
+            return _in_memory(left, right, left_table, right_table, str(reason))
 
-    def _found(self, left: Side, right: Side, lefts: TableObjects, rights: TableObjects) -> Candidates:
-        work = Work(left.attributes, _converters(lefts), _converters(rights))
+    def _found(self, left: Side, right: Side, left_table: TableObjects, right_table: TableObjects) -> Candidates:
+        work = Work(left.attributes, _converters(left_table), _converters(right_table))
         try:
-            found = self._in_place(lefts, rights, work)
+            found = self._in_place(left_table, right_table, work)
         except CannotPushDown as reason:
-            if isinstance(lefts.relation, LocalRelation) and isinstance(rights.relation, LocalRelation):
+            if isinstance(left_table.relation, JoinedRelation) and isinstance(right_table.relation, JoinedRelation):
                 raise
-            found = self._brought_together(lefts, rights, work, [str(reason)])
-        return _with_overridden(found, left, right, lefts, rights)
+            found = self._in_files(left_table, right_table, work, [str(reason)])
+        return _with_overridden(found, left, right, left_table, right_table)
 
-    def _in_place(self, lefts: TableObjects, rights: TableObjects, work: Work) -> Candidates:
-        mine, theirs = lefts.relation, rights.relation
-        if any(_lacking(table, work) for table in (lefts, rights)):
-            return self._brought_together(lefts, rights, work, [])
-        if mine.place == theirs.place:
-            compared = mine.differing(theirs, work)
-        elif mine.engine == theirs.engine and isinstance(mine, ComparedApart):
-            compared = mine.differing_apart(theirs, work)
+    def _in_place(self, left_table: TableObjects, right_table: TableObjects, work: Work) -> Candidates:
+        left, right = left_table.relation, right_table.relation
+        if any(_lacking(table, work) for table in (left_table, right_table)):
+            return self._in_files(left_table, right_table, work, [])
+        if left.location == right.location:
+            compared = left.differing(right, work)
+        elif left.engine == right.engine and isinstance(left, ComparedApart):
+            compared = left.differing_apart(right, work)
         else:
-            return self._brought_together(lefts, rights, work, [])
-        return paired(lefts, rights, compared, mine.engine, duckdb=self.bringer.duckdb)
+            return self._in_files(left_table, right_table, work, [])
+        return candidates_of(left_table, right_table, compared, left.engine, duckdb=self.duckdb)
 
-    def _brought_together(self, lefts: TableObjects, rights: TableObjects, work: Work, notes: list[str]) -> Candidates:
-        """Compare files that have all rows, with everything that is compared as columns."""
-        from datastoresync.engines.duckdb.properties import check_properties, derived, read_alike  # it needs pyarrow
+    def _in_files(
+        self, left_table: TableObjects, right_table: TableObjects, work: Work, notes: list[str]
+    ) -> Candidates:
+        """Compare all rows in files, with everything that is compared as columns."""
+        from datastoresync.engines.duckdb.properties import follow_columns, with_properties  # it needs pyarrow
 
-        tables = (lefts, rights)
+        tables = (left_table, right_table)
         locals_ = [self._local(table, notes) for table in tables]
         lacking = [_lacking(table, work) for table in tables]
-        read = read_alike(lefts, rights, lacking[0]) if lacking[0] and lacking[0] == lacking[1] else None
-        if read is not None:
-            check_properties(lefts, locals_[0], lacking[0], read)
-            notes += [f"{_computed(name, locals_[0])}, and alike wherever {', '.join(read)} is" for name in lacking[0]]
+        if lacking[0] and lacking[0] == lacking[1] and follow_columns(tables, locals_, lacking[0]):
+            notes += [f"{name}: compared in Python where a column differs" for name in lacking[0]]
             names = [name for name in work.attributes if name not in lacking[0]]
-            work = attrs.evolve(work, attributes=list(dict.fromkeys([*names, *read])))
+            work = attrs.evolve(work, attributes=names, identical=locals_[0].columns)
         else:
-            for place, table in enumerate(tables):
-                if lacking[place]:
-                    notes += [_computed(name, locals_[place]) for name in lacking[place]]
-                    locals_[place] = derived(table, locals_[place], lacking[place])
-        mine, theirs = locals_
-        compared = mine.differing(theirs, work)
+            for side, table in enumerate(tables):
+                if lacking[side]:
+                    rows = counted(locals_[side].count, "row")
+                    notes += [f"{name}: computed in Python for {rows}" for name in lacking[side]]
+                    locals_[side] = with_properties(table, locals_[side], lacking[side])
+        left, right = locals_
+        compared = left.differing(right, work)
         compared = attrs.evolve(
             compared,
-            left=_of_table(lefts, compared.left),
-            right=_of_table(rights, compared.right),
-            why="; ".join([compared.why, *dict.fromkeys(notes)]),
+            left=_of_table(left_table, compared.left),
+            right=_of_table(right_table, compared.right),
+            reason="; ".join([compared.reason, *dict.fromkeys(notes)]),
         )
-        return paired(lefts, rights, compared, mine.engine, duckdb=self.bringer.duckdb)
+        return candidates_of(left_table, right_table, compared, left.engine, duckdb=self.duckdb)
 
-    def _local(self, table: TableObjects, notes: list[str]) -> LocalRelation:
-        bringer = table.engine.bringer if isinstance(table.engine, TableEngine) else self.bringer
-        local = bringer.local(table.relation, table.plain_schema)
+    def _local(self, table: TableObjects, notes: list[str]) -> JoinedRelation:
+        spool = table.engine.spool if isinstance(table.engine, TableEngine) else self.spool
+        local = spool.local(table.relation, table.plain_schema)
         if local is not table.relation:
             notes.append(f"{counted(local.count, 'row')} came from {table.relation.engine}")
         return local
 
 
-def _computed(name: str, relation: LocalRelation) -> str:
-    return f"{name}: computed in Python for {counted(relation.count, 'row')}"
-
-
 def _lacking(table: TableObjects, work: Work) -> list[str]:
-    """Return what is compared and is no column."""
+    """Return the attributes that are compared and are no columns."""
     known = {*table.relation.columns, *getattr(table.relation, "constants", ())}
     return [name for name in work.attributes if name not in known]
 
 
 def _with_overridden(
-    found: Candidates, left: Side, right: Side, lefts: TableObjects, rights: TableObjects
+    found: Candidates, left: Side, right: Side, left_table: TableObjects, right_table: TableObjects
 ) -> Candidates:
-    """Return the candidates with the pairs of which a value stands before the objects' own."""
+    """Return the candidates with the pairs that have an override."""
     keys = left.overrides.keys() | right.overrides.keys()
     if not keys:
         return found
     if found.streamed:
         raise CannotPushDown("more differs than fits into memory, beside what was applied to properties")
     pairs = {pair[0]: pair for pair in found.pairs}
-    ones, others = lefts.many(keys), rights.many(keys)
-    pairs |= {key: (key, ones[key], others[key]) for key in keys if key in ones and key in others}
+    left_objects, right_objects = left_table.get_many(keys), right_table.get_many(keys)
+    pairs |= {
+        key: (key, left_objects[key], right_objects[key])
+        for key in keys
+        if key in left_objects and key in right_objects
+    }
     return attrs.evolve(found, pairs=sorted(pairs.values(), key=itemgetter(0)))
 
 
-def _in_memory(left: Side, right: Side, lefts: TableObjects, rights: TableObjects, reason: str) -> Candidates:
-    """Compare all objects, and keep those that somebody may ask for."""
+def _in_memory(left: Side, right: Side, left_table: TableObjects, right_table: TableObjects, reason: str) -> Candidates:
+    """Compare all objects in memory, and keep those that may be asked for next."""
     memory = InMemoryEngine()
-    ones, others = lefts.objects(), rights.objects()
-    found = memory.candidates(attrs.evolve(left, objects=ones), attrs.evolve(right, objects=others))
-    lefts.recall({key: ones[key] for key in (*found.new, *(pair[0] for pair in found.pairs))}, absent=found.old)
-    rights.recall({key: others[key] for key in (*found.old, *(pair[0] for pair in found.pairs))}, absent=found.new)
+    left_objects, right_objects = left_table.objects(), right_table.objects()
+    found = memory.candidates(attrs.evolve(left, objects=left_objects), attrs.evolve(right, objects=right_objects))
+    left_table.remember(
+        {key: left_objects[key] for key in (*found.new, *(pair[0] for pair in found.pairs))}, absent=found.old
+    )
+    right_table.remember(
+        {key: right_objects[key] for key in (*found.old, *(pair[0] for pair in found.pairs))}, absent=found.new
+    )
     return attrs.evolve(found, reason=f"everything became objects: {reason}", engine=memory.name)
 
 

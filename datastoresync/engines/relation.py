@@ -86,8 +86,8 @@ class Relation(Protocol):
 
     engine: str
     """The name of its engine, as `explain` gives it."""
-    place: Hashable
-    """Relations of equal places can be compared where they are."""
+    location: Hashable
+    """Relations of one location can be compared where they are."""
     columns: tuple[str, ...]
     """The attributes that there are, in the order of the columns of every chunk."""
     count: int
@@ -98,15 +98,15 @@ class Relation(Protocol):
         ...
 
     def find(self, keys: Collection[Any]) -> Iterator[Columns]:
-        """Yield chunks with the rows of these keys, as far as they are there, in any order."""
+        """Yield chunks with the rows of those keys that there are, in any order."""
         ...
 
     def present(self, keys: Collection[Any]) -> set[Any]:
         """Return which of these keys there are."""
         ...
 
-    def differing(self, other: Relation, work: Work) -> Compared:
-        """Compare with a relation of an equal place; what is given back may name too many rows and misses none."""
+    def differing(self, other: Relation, work: Work) -> DifferingRows:
+        """Compare with a relation of an equal location; what is given back may name too many rows and misses none."""
         ...
 
     def close(self) -> None:
@@ -116,10 +116,10 @@ class Relation(Protocol):
 
 @runtime_checkable
 class ComparedApart(Protocol):
-    """A relation that can be compared with one of its engine in another place."""
+    """A relation that can be compared with one of its engine in another location."""
 
-    def differing_apart(self, other: Any, work: Work) -> Compared:
-        """Compare with a relation of the same engine in another place."""
+    def differing_apart(self, other: Any, work: Work) -> DifferingRows:
+        """Compare with a relation of the same engine in another location."""
         ...
 
 
@@ -135,13 +135,13 @@ class SourceEngine:
     example: str = ""
     """How these are written, for messages."""
     sources: tuple[type[Any], ...] = ()
-    """Types of the sources that it takes, or of the origins of records that it takes."""
+    """Types of the sources that it takes, or of the source infos of records that it takes."""
     frames: str = ""
     """The beginning of the names of the modules whose classes called ``DataFrame`` it takes."""
 
     def takes(self, source: Any) -> bool:
         """Say whether the engine is for a source, without importing anything."""
-        if isinstance(source.origin if isinstance(source, Records) else source, self.sources):
+        if isinstance(source.source_info if isinstance(source, Records) else source, self.sources):
             return True
         return bool(self.frames) and any(
             cls.__name__ == "DataFrame" and cls.__module__.startswith(self.frames) for cls in type(source).__mro__
@@ -181,24 +181,26 @@ class Work:
         attributes: The names of the attributes, all of them columns of both relations.
         left: How the source's values are converted, by attribute, with the identifiers: see `importing.convert`.
         right: How the destination's are.
+        identical: Columns of both relations whose values must be the same, not just equal.
     """
 
     attributes: Sequence[str]
     left: Mapping[str, Any]
     right: Mapping[str, Any]
+    identical: Sequence[str] = ()
 
 
 @attrs.frozen(eq=False)
-class Compared:
+class DifferingRows:
     """What an engine found.
 
     Args:
         left: The rows of the source that have no equal in the destination: chunks of all of its columns, in the order
             of their keys.
         right: The rows of the destination that have no equal in the source.
-        why: Why it was done so, in a few words, for `explain`.
+        reason: Why it was done so, in a few words, for `explain`.
     """
 
     left: Rows
     right: Rows
-    why: str
+    reason: str

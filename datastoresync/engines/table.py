@@ -1,4 +1,4 @@
-"""The objects of a branch that is still a table: made on the way, one live object a key, changes tracked."""
+"""The objects of a branch that is still a table: made when asked for, one live object a key, changes tracked."""
 
 from __future__ import annotations
 
@@ -134,13 +134,13 @@ def _stored(item: Any) -> list[str]:
 
 
 _FEW = 16_384
-"""References that are kept before it is looked which of them are dead."""
+"""References from which on dead ones are looked for."""
 
 
 class IdentityMap:
-    """Objects by key, as long as somebody else holds them, and the last ones that were looked up.
+    """The live object of each key, held weakly, and the last objects that were looked up.
 
-    It costs two passes in C a chunk of rows. Dead references go, together, when there are as many of them as of others.
+    It costs two passes in C a chunk of rows. Dead references are removed together, once they are half of all.
     """
 
     def __init__(self) -> None:
@@ -150,20 +150,20 @@ class IdentityMap:
         self._held: deque[Any] = deque(maxlen=1024)
 
     def get(self, key: Any) -> Any:
-        """Return the object of a key; None if nobody has it."""
+        """Return the live object of a key, or None."""
         found = self._references.get(key)
         return None if found is None else found()
 
-    def unite(self, keys: Sequence[Any], objects: list[Any]) -> bool:
-        """Put in the place of each object that was made anew the one of its key that somebody has; say if one had."""
+    def replace_live(self, keys: Sequence[Any], objects: list[Any]) -> bool:
+        """Replace new objects by live ones of the same key; say whether there was one."""
         found = False
         with self._lock:
             if self._references:
                 known = list(map(self._references.get, keys))
-                for place in compress(count(), known):
-                    item = known[place]()  # type: ignore[misc]  # `compress` leaves out those that are None
+                for index in compress(count(), known):
+                    item = known[index]()  # type: ignore[misc]  # `compress` leaves out those that are None
                     if item is not None:
-                        objects[place] = item
+                        objects[index] = item
                         found = True
             self._references.update(zip(keys, map(ref, objects), strict=True))
             if len(self._references) > self._most:
@@ -172,12 +172,12 @@ class IdentityMap:
         return found
 
     def hold(self, objects: Collection[Any]) -> None:
-        """Keep objects that were looked up, until many others were, since they may be looked up once more."""
+        """Keep objects that were looked up alive until many others were: they may be looked up once more."""
         self._held.extend(objects)
 
 
 class ReadAhead:
-    """Says how many rows to read when one is looked up: more than that one if all of them are, in order."""
+    """Decides how many rows to read at a look-up: more than one if keys are looked up in order."""
 
     _FIRST = 128
     _MOST = 65_536
@@ -220,9 +220,9 @@ _FIRST = 128
 class TableObjects(Mapping[Any, Any]):
     """Objects by key, made when they are asked for.
 
-    What was changed, put in or taken out lies over the table: in ``changed`` and ``gone``. Whoever asks for a key gets
-    the object of it that somebody has, if anybody has one. Those that a comparison made are kept until the next one
-    (``recent``; and in ``absent`` what it did not find).
+    What was changed, put in or taken out lies over the table, in ``changed`` and ``deleted``. A key that has a live
+    object gives that one. Objects that a comparison made are kept until the next one, in ``recent``, and the keys that
+    it did not find in ``absent``.
 
     Args:
         relation: The rows.
@@ -239,15 +239,15 @@ class TableObjects(Mapping[Any, Any]):
         self.schema: Schema = self.tracked_schema() if whole is None else whole.schema
         self.engine = engine
         self.changed: SortedDict = SortedDict()
-        self.gone: set[Any] = set()
+        self.deleted: set[Any] = set()
         self.recent: dict[Any, Any] = {}
         self.absent: set[Any] = set()
-        self._there: set[Any] = set()
+        self._overlaid: set[Any] = set()
         self._page: dict[Any, Any] = {}
         self._sample: dict[str, Any] | None = None
         self._branch = branch
         self.identity_map: IdentityMap = IdentityMap() if whole is None else whole.identity_map
-        self._ahead = ReadAhead()
+        self._read_ahead = ReadAhead()
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
         """Return the same rows, which nothing changes, for a copy of the branch."""
@@ -258,8 +258,8 @@ class TableObjects(Mapping[Any, Any]):
             identity_map=IdentityMap(),
             _ahead=ReadAhead(),
             _page={},
-            _there=set(self._there),
-            gone=set(self.gone),
+            _overlaid=set(self._overlaid),
+            deleted=set(self.deleted),
             absent=set(self.absent),
             _branch=copy.deepcopy(self._branch, memo),
             schema=made.tracked_schema(),
@@ -308,13 +308,13 @@ class TableObjects(Mapping[Any, Any]):
         converter = None if fields is None else fields[name].converter
         return column if converter is None or converter.identity else converter.column(column)
 
-    def made(self, columns: Columns) -> tuple[Sequence[Any], list[Any], list[Sequence[Any]] | None]:
-        """Return the keys and objects of a chunk of rows, those that somebody has or new ones, and what is in them.
+    def make_objects(self, columns: Columns) -> tuple[Sequence[Any], list[Any], list[Sequence[Any]] | None]:
+        """Return the keys of a chunk of rows, their objects, live or new, and the values of their columns.
 
-        That is the values of their columns; None if somebody had one, or the class may give others than it got.
+        These are None if an object was live, or if the class may give other values than it got.
         """
         names = self.relation.columns
-        converted = [self._converted(name, column) for name, column in zip(names, columns, strict=True)]
+        converted = self._convert(columns)
         parts = [converted[names.index(name)] for name in self.schema.identifiers]
         keys: Sequence[Any] = parts[0] if len(parts) == 1 else list(zip(*parts, strict=True))
         if self.schema.open:  # of a class whose attributes are set one by one, which others need not be told
@@ -323,8 +323,17 @@ class TableObjects(Mapping[Any, Any]):
         else:
             objects = self.schema.make(names, converted, len(keys))
         self._branch.attach(objects)
-        had = self.identity_map.unite(keys, objects)
+        had = self.identity_map.replace_live(keys, objects)
         return keys, objects, None if had or not self._transparent else converted
+
+    def transient_objects(self, columns: Columns) -> list[Any]:
+        """Return new objects of a chunk of rows, whose changes are not tracked."""
+        objects: list[Any] = self.plain_schema.make(self.relation.columns, self._convert(columns), len(columns[0]))
+        self._branch.attach(objects)
+        return objects
+
+    def _convert(self, columns: Columns) -> list[Sequence[Any]]:
+        return [self._converted(name, column) for name, column in zip(self.relation.columns, columns, strict=True)]
 
     @property
     def _transparent(self) -> bool:
@@ -334,32 +343,32 @@ class TableObjects(Mapping[Any, Any]):
 
     def _of(self, chunks: Iterator[Columns]) -> Iterator[tuple[Any, Any]]:
         for columns in chunks:
-            keys, objects, _ = self.made(columns)
+            keys, objects, _ = self.make_objects(columns)
             yield from zip(keys, objects, strict=True)
 
     # A mapping.
 
     def __len__(self) -> int:
-        new = sum(key not in self._there for key in self.changed)
-        return self.relation.count - len(self.gone) + new
+        new = sum(key not in self._overlaid for key in self.changed)
+        return self.relation.count - len(self.deleted) + new
 
     def __contains__(self, key: object) -> bool:
         if key in self.changed:
             return True
-        if key in self.gone or key in self.absent:
+        if key in self.deleted or key in self.absent:
             return False
         return self._in_table(key)
 
     def __getitem__(self, key: Any) -> Any:
         if key in self.changed:
             return self.changed[key]
-        if key in self.gone or key in self.absent:
+        if key in self.deleted or key in self.absent:
             raise KeyError(key)
         found = self.identity_map.get(key)
         if found is not None:
-            self._ahead.answered += 1
+            self._read_ahead.answered += 1
             return found
-        rows = self._ahead.rows(key)
+        rows = self._read_ahead.rows(key)
         chunks = self.relation.find([key]) if rows == 1 else self.relation.rows(Page(start=key, limit=rows))
         made = dict(self._of(chunks))
         if rows == 1:
@@ -367,15 +376,15 @@ class TableObjects(Mapping[Any, Any]):
         self._page = made if rows > 1 else {}
         return made[key]
 
-    def many(self, keys: Collection[Any]) -> dict[Any, Any]:
-        """Return the objects of several keys, as far as they are there, in one question, under their own keys."""
+    def get_many(self, keys: Collection[Any]) -> dict[Any, Any]:
+        """Return the objects of those keys that there are, in one query, under their own keys."""
         found: dict[Any, Any] = {}
         asked = []
         for key in keys:
             if key in self.changed:
                 own, item = self.changed.peekitem(self.changed.index(key))
                 found[own] = item
-            elif key not in self.gone and key not in self.absent:
+            elif key not in self.deleted and key not in self.absent:
                 item = self.identity_map.get(key)
                 if item is None:
                     asked.append(key)
@@ -388,8 +397,8 @@ class TableObjects(Mapping[Any, Any]):
         return found
 
     def present(self, keys: Collection[Any]) -> set[Any]:
-        """Return which of these keys there are, in one question."""
-        asked = [key for key in keys if not (key in self.changed or key in self.gone or key in self.absent)]
+        """Return which of these keys there are, in one query."""
+        asked = [key for key in keys if not (key in self.changed or key in self.deleted or key in self.absent)]
         known = {key for key in asked if self.identity_map.get(key) is not None}
         asked = [key for key in asked if key not in known]
         known |= {key for key in keys if key in self.changed}
@@ -427,10 +436,10 @@ class TableObjects(Mapping[Any, Any]):
 
     def _now(self, rows: Iterator[tuple[Any, Any]], over: list[Any], *, backwards: bool) -> Iterator[tuple[Any, Any]]:
         """Lay what was changed over the rows; what is changed or taken out while they pass by counts too."""
-        changed, gone, before = self.changed, self.gone, set(over)
+        changed, gone, before = self.changed, self.deleted, set(over)
         if over:
-            mine = ((key, item) for key, item in rows if key not in before)
-            rows = _merged(mine, ((key, None) for key in over), backwards=backwards)
+            unchanged = ((key, item) for key, item in rows if key not in before)
+            rows = _merged(unchanged, ((key, None) for key in over), backwards=backwards)
         return (
             (key, changed.get(key, item)) for key, item in rows if key in changed or not (key in gone or key in before)
         )
@@ -442,15 +451,15 @@ class TableObjects(Mapping[Any, Any]):
 
     def __setitem__(self, key: Any, item: Any) -> None:
         self._check_sortable(key)
-        if key in self.gone:
-            self.gone.discard(key)
-            self._there.add(key)
+        if key in self.deleted:
+            self.deleted.discard(key)
+            self._overlaid.add(key)
         elif key not in self.changed and key not in self.absent and self._in_table(key):
-            self._there.add(key)
+            self._overlaid.add(key)
         self.changed[key] = item
 
     def _check_sortable(self, key: Any) -> None:
-        """Raise `TypeError` unless a key can be sorted among the others, whatever these are."""
+        """Raise `TypeError` unless a key can be sorted among the others."""
         other = self.sample_key if self.relation.count else next(iter(self.changed), key)
         if len(self.schema.identifiers) == 1:
             operator.lt(key, other)
@@ -462,34 +471,34 @@ class TableObjects(Mapping[Any, Any]):
 
     def pop(self, key: Any, default: Any = None) -> Any:
         """Take an object out and return it; the default if it is not there."""
-        found = self.many([key]).get(key, default)
+        found = self.get_many([key]).get(key, default)
         if key in self.changed:
             del self.changed[key]
-            if key in self._there:
-                self._there.discard(key)
-                self.gone.add(key)
+            if key in self._overlaid:
+                self._overlaid.discard(key)
+                self.deleted.add(key)
         elif found is not default:
-            self.gone.add(key)
+            self.deleted.add(key)
         return found
 
     def keep(self, key: Any, item: Any) -> None:
-        """Note that an object that was made of a row is not as the row any more."""
-        if key not in self.changed and key not in self.gone and self.identity_map.get(key) is item:
-            self._there.add(key)
+        """Note that an object differs from its row by now."""
+        if key not in self.changed and key not in self.deleted and self.identity_map.get(key) is item:
+            self._overlaid.add(key)
             self.changed[key] = item
 
-    def recall(self, recent: dict[Any, Any], absent: Collection[Any] = ()) -> None:
-        """Keep objects that a comparison made, and what it found not to be there, until the next one."""
+    def remember(self, recent: dict[Any, Any], absent: Collection[Any] = ()) -> None:
+        """Keep the objects that a comparison made, and the keys that it did not find, until the next one."""
         self.recent, self.absent = recent, set(absent)
 
-    def over(self, relation: Relation) -> TableObjects:
-        """Return some of the rows, which are kept elsewhere, as a table of their own."""
+    def subset(self, relation: Relation) -> TableObjects:
+        """Return some of the rows, which are stored elsewhere, as a table with the same live objects."""
         return TableObjects(relation, self._branch, self.engine, whole=self)
 
     @property
-    def touched(self) -> set[Any]:
-        """The keys that are not as the table has them."""
-        return self.gone | set(self.changed)
+    def dirty(self) -> set[Any]:
+        """The keys whose objects are not as the table has them."""
+        return self.deleted | set(self.changed)
 
     def objects(self) -> SortedDict:
         """Return all objects; from here on, they are in memory."""
@@ -498,8 +507,8 @@ class TableObjects(Mapping[Any, Any]):
     def _check(self) -> None:
         """Assert what must always hold."""
         self.changed._check()
-        assert not self.gone & set(self.changed)
-        assert self._there <= set(self.changed)
+        assert not self.deleted & set(self.changed)
+        assert self._overlaid <= set(self.changed)
 
 
 class _View:
@@ -521,15 +530,15 @@ class _Values(_View):
 
 
 def _merged(
-    one: Iterator[tuple[Any, Any]], other: Iterator[tuple[Any, Any]], *, backwards: bool
+    rows: Iterator[tuple[Any, Any]], overlay: Iterator[tuple[Any, Any]], *, backwards: bool
 ) -> Iterator[tuple[Any, Any]]:
     """Merge two sorted streams without a key in common."""
-    ahead = next(other, None)
-    for pair in one:
-        while ahead is not None and (ahead[0] > pair[0] if backwards else ahead[0] < pair[0]):
-            yield ahead
-            ahead = next(other, None)
+    waiting = next(overlay, None)
+    for pair in rows:
+        while waiting is not None and (waiting[0] > pair[0] if backwards else waiting[0] < pair[0]):
+            yield waiting
+            waiting = next(overlay, None)
         yield pair
-    if ahead is not None:
-        yield ahead
-    yield from other
+    if waiting is not None:
+        yield waiting
+    yield from overlay

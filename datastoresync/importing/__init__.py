@@ -1,1 +1,1 @@
-"""Rows in: importers, and the feed from rows to the objects of a branch."""
+"""Rows in: importers, and the way from rows to the objects of a branch."""

@@ -80,12 +80,12 @@ class Importer:
         description: BranchDescription
 
     def read(self) -> Iterable[Mapping[str, Any]] | Records:
-        """Yield the rows, or return whatever is taken as rows: records, a dataframe, an iterable of mappings."""
+        """Yield the rows, or return what is taken as rows: records, a dataframe, an iterable of mappings."""
         message = f"{type(self).__name__} must define read()"
         raise DeclarationError(message)
 
-    def origin(self) -> Any:
-        """Return where the rows come from, if an engine may read them there by itself: see `syncers.origin`.
+    def source_info(self) -> Any:
+        """Return a description of the rows' source that an engine can read by itself; see `syncers.source_info`.
 
         It is asked before `read`, which is then not called. None for what is only known once it is read.
         """
@@ -202,7 +202,7 @@ class IterableImporter(Importer):
 
 
 def importer_of(source: Any, *, store: Callable[[Any], Importer]) -> Importer:
-    """Return an importer for whatever was given as one.
+    """Return an importer for what was given as one.
 
     Args:
         source: An importer or its class, a syncer, a function, rows, or a dataframe.

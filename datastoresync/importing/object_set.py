@@ -1,4 +1,4 @@
-"""The contents of a branch: what an import replaces, and what applied actions are folded into."""
+"""The objects of a branch: what an import replaces, and what applied actions are folded into."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _IMMUTABLE = frozenset(
 
 
 _SETTLING = RLock()
-"""Held while what was noted is taken in, by whoever looks first. Contents have none of their own: they are copied."""
+"""Held while noted actions are taken in, by the first reader. An object set is copied, so it has no lock of its own."""
 
 _MANY = 16
 """The part of all objects, as one of so many, from which on those that go are not taken out one by one."""
@@ -46,7 +46,7 @@ class _Noted:
 
     Args:
         keys: Of which objects.
-        columns: The source's values of each attribute, which are nobody else's; None for deletions.
+        columns: The source's values of each attribute, copied; None for deletions.
     """
 
     keys: Sequence[Any]
@@ -60,22 +60,35 @@ class ObjectSet:
     without a setter could not take. ``columns`` are those that an open class had and no object has any more.
     ``stale`` says that so much was carried out that the branch must be imported again to know of it.
     ``rejected`` counts the rows that were refused here and in the branches this one is derived from. ``noted`` are
-    creations and deletions that were carried out and that nobody has looked for since; `settle` takes them in.
+    creations and deletions that were carried out and not read since; `settle` takes them in.
 
     Args:
         branch: The branch that has them; the objects are told.
         objects: By key, in any order; or a table of them.
-        why: Why they are in memory, if they might be a table.
+        reason: Why they are in memory, if they might be a table.
 
     Raises:
         TypeError: if the keys cannot be sorted.
     """
 
-    __slots__ = ("branch", "columns", "noted", "objects", "overrides", "rejected", "report", "settling", "stale", "why")
+    __slots__ = (
+        "branch",
+        "columns",
+        "noted",
+        "objects",
+        "overrides",
+        "reason",
+        "rejected",
+        "report",
+        "settling",
+        "stale",
+    )
 
-    def __init__(self, branch: BranchDescription, objects: Mapping[Any, Any] | None = None, *, why: str = "") -> None:
+    def __init__(
+        self, branch: BranchDescription, objects: Mapping[Any, Any] | None = None, *, reason: str = ""
+    ) -> None:
         self.branch = branch
-        self.why = why
+        self.reason = reason
         self.objects: SortedDict | TableObjects = objects if hasattr(objects, "relation") else SortedDict(objects or {})
         self.overrides: dict[Any, dict[str, Any]] = {}
         self.columns: set[str] = set()
@@ -120,7 +133,7 @@ class ObjectSet:
     def explain(self) -> str:
         """Return whether the objects are in memory or still rows somewhere, and why."""
         if isinstance(self.objects, SortedDict):
-            return f"{counted(len(self.objects), 'object')} in memory{self.why and ': '}{self.why}"
+            return f"{counted(len(self.objects), 'object')} in memory{self.reason and ': '}{self.reason}"
         rows = counted(self.objects.relation.count, "row")
         return f"a table of {rows} ({self.objects.relation.engine}); only what is asked for becomes an object"
 
@@ -137,7 +150,7 @@ class ObjectSet:
         Args:
             action: What was done.
             values: The source's values: all for ``new``, the whole membership for ``add`` and ``remove``.
-            made: For ``new``: the object itself, if whoever created it gave it back.
+            made: For ``new``: the object itself, if the code that created it returned it.
         """
         key = action.idnumber
         if action.verb == "old":
@@ -156,8 +169,8 @@ class ObjectSet:
     def fold_all(self, verb: str, actions: Sequence[Action], columns: Mapping[str, Sequence[Any]]) -> bool:
         """Note many actions of one verb, which is no member's, as `fold` does; or say that nothing was noted.
 
-        Creations and deletions may wait until `settle` is called: whoever runs a sync and ends need not wait for them.
-        Objects that somebody may have are updated at once.
+        Creations and deletions may wait until `settle` is called: a run that ends with its sync need not wait for
+        them. Objects are updated at once, since the user may hold some.
 
         Args:
             verb: ``new``, ``update`` or ``old``.
@@ -173,7 +186,7 @@ class ObjectSet:
             return False
         noted = _Noted(keys, {name: _copied(column) for name, column in columns.items()} if verb == "new" else None)
         texts = {*map(type, keys), *map(type, islice(self.objects, 1))} == {str}
-        if texts and not self._calls(noted):  # nothing about it can fail, at whatever time
+        if texts and not self._calls(noted):  # nothing about it can fail later
             self.noted.append(noted)
             return True
         self.settle()
@@ -183,7 +196,7 @@ class ObjectSet:
         return True
 
     def settle(self) -> None:
-        """Take in what was noted; the branch sees to it before anybody looks at what it holds."""
+        """Take in what was noted; the branch calls it before its objects are read."""
         if not self.noted:
             return
         with _SETTLING, uninterrupted():
@@ -219,7 +232,7 @@ class ObjectSet:
     def _sortable(self, keys: Sequence[Any]) -> bool:
         try:
             sorted([*self.objects, *keys])
-        except TypeError:  # whoever puts them in one by one says which it is
+        except TypeError:  # putting them in one by one tells which it is
             return False
         return True
 
@@ -313,16 +326,16 @@ def _with_member(members: Any, verb: str, member: Any, *, once: bool) -> Any:
     if verb == "add":
         changed.append(member)
     elif once:
-        place = next((place for place, one in enumerate(changed) if equal(one, member)), None)
-        if place is not None:
-            del changed[place]
+        index = next((index for index, held in enumerate(changed) if equal(held, member)), None)
+        if index is not None:
+            del changed[index]
     else:
         changed = [one for one in changed if not equal(one, member)]
     return type(members)(changed)
 
 
 def _copied(values: Sequence[Any]) -> Sequence[Any]:
-    """Return values of which no two objects share one that can be changed."""
+    """Return copies of the values that can be changed, so that no two objects share one."""
     return values if set(map(type, values)) <= _IMMUTABLE else list(map(copy.copy, values))
 
 

@@ -93,7 +93,7 @@ class ParquetImporter(Importer):
 
         paths = resolve_files(self.files, newest=self.newest)
         parts = [read_parquet(path, columns=self.columns) for path in paths]
-        if len(parts) == 1 and parts[0].origin is not None and not parts[0].origin.rows:
+        if len(parts) == 1 and parts[0].source_info is not None and not parts[0].source_info.rows:
             message = f"{paths[0]}: the file has columns and no rows"
             warnings.warn(message, DataWarning, stacklevel=2)
         return _joined(parts)
@@ -119,21 +119,21 @@ def _joined(parts: list[Records]) -> Records:
         count = 0
         for part in parts:
             starts.append(count)
-            places = [part.columns.index(name) for name in first.columns]
+            indexes = [part.columns.index(name) for name in first.columns]
             for columns in part.chunks:
                 count += len(columns[0])
-                yield [columns[place] for place in places]
+                yield [columns[index] for index in indexes]
             if count == starts[-1]:
                 message = f"{part.where(0)}: the file has a header and no rows"
                 warnings.warn(message, DataWarning, stacklevel=2)
 
     def where(index: int) -> str:
-        place = max(place for place, start in enumerate(starts) if start <= index)
-        return parts[place].where(index - starts[place])
+        part = max(part for part, start in enumerate(starts) if start <= index)
+        return parts[part].where(index - starts[part])
 
-    files = tuple(file for part in parts if part.origin is not None for file in part.origin.files)
-    origin = None if first.origin is None else attrs.evolve(first.origin, files=files)
-    return Records(first.columns, chunks(), where, origin=origin)
+    files = tuple(file for part in parts if part.source_info is not None for file in part.source_info.files)
+    source_info = None if first.source_info is None else attrs.evolve(first.source_info, files=files)
+    return Records(first.columns, chunks(), where, source_info=source_info)
 
 
 class SQLImporter(Importer):
@@ -165,7 +165,7 @@ class SQLImporter(Importer):
         self.table = table
         self.parameters = parameters
 
-    def origin(self) -> StoredRows | None:
+    def source_info(self) -> StoredRows | None:
         """Return the table or the query, which a large one can be compared in."""
         if type(self).read is not SQLImporter.read:
             return None
@@ -191,7 +191,7 @@ class StoreImporter(Importer):
     def __init__(self, syncer: Any) -> None:
         self.syncer = syncer
 
-    def origin(self) -> StoredRows | None:
+    def source_info(self) -> StoredRows | None:
         """Return the table of a database, which a large one can be compared in."""
         if type(self).read is not StoreImporter.read or not isinstance(self.syncer, SQLSyncer):
             return None

@@ -1,1 +1,1 @@
-"""An outline in; plain text, terminal text and HTML out."""
+"""Outlines, and how they are rendered as plain text, terminal text and HTML."""

@@ -29,11 +29,11 @@ _HEADINGS = frozenset({"datastore", "tree", "branch", "object", "diff", "report"
 def html(outline: Outline, *, rows: int = 50, depth: int = 8) -> str:
     """Return the outline as a fragment of HTML, at most 200 kB in UTF-8.
 
-    It brings its own style for light and dark pages, needs no script, and holds nothing unescaped. What has
-    something below folds. What is left out is counted in it.
+    It has its own style for light and dark pages, needs no script, and escapes all text. Lines with others below fold.
+    Lines left out are counted.
 
     Args:
-        outline: What is to be shown.
+        outline: The outline.
         rows: The most children, and the most rows of a grid, that are shown of any one outline.
         depth: The most levels that are shown below the first.
 
@@ -53,7 +53,7 @@ def _fragment(top: Selected) -> str:
     every = [top]
     for one in every:
         every.extend(one.children)
-    # From the deepest up, so that no depth is too much for the stack.
+    # From the deepest up, without recursion, since outlines may be deep.
     rendered: dict[int, str] = {}
     for one in reversed(every):
         rendered[id(one)] = _node(one, [rendered.pop(id(child)) for child in one.children])
@@ -61,7 +61,7 @@ def _fragment(top: Selected) -> str:
 
 
 def _node(one: Selected, children: Sequence[str]) -> str:
-    """Return an outline's line and what is below it; ``children`` are rendered already."""
+    """Return an outline's line, table and children; ``children`` are rendered already."""
     below = _grid(one) if one.outline.grid is not None else ""
     items = [f"<li>{child}</li>" for child in children]
     if one.more_children:

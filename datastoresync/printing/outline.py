@@ -1,4 +1,4 @@
-"""The neutral outline that everything here describes itself as, and the selection shown where room is short."""
+"""The outline that objects describe themselves as, and the selection of it that fits."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ import attrs
 
 @attrs.frozen
 class Grid:
-    """Rows under named columns, for what is better shown as a table.
+    """A table: rows under named columns.
 
     Args:
         columns: The names over the columns.
-        rows: Called to get the rows; each has a value a column. A renderer takes as many as it shows.
-        total: How many rows there are in all.
+        rows: Returns the rows; each has a value a column. A renderer takes as many as it shows.
+        total: The number of rows.
     """
 
     columns: Sequence[str]
@@ -27,7 +27,7 @@ class Grid:
 
 @attrs.frozen
 class Outline:
-    """A line of text and what is below it.
+    """A line of text, with lines and a table below it.
 
     Args:
         text: One line. Renderers make control characters visible and escape markup; nothing here does.
@@ -35,10 +35,10 @@ class Outline:
             (``new``, ``update``, ``add``, ``remove``, ``old``); a status (``succeeded``, ``failed``, ``skipped``,
             ``conflict``, ``unhandled``, ``pending``); ``stat``, ``warning``, ``refused`` or nothing.
         note: Less important text behind it on the same line.
-        children: Called to get the lines below; a renderer takes as many as it shows.
-        total: How many lines there are directly below, in all.
+        children: Returns the outlines below; a renderer takes as many as it shows.
+        total: The number of outlines directly below.
         grid: A table below the line, before its children.
-        expanded: Whether a renderer that can fold shows what is below at once.
+        expanded: Whether a renderer that can fold shows the lines below at once.
     """
 
     text: str
@@ -59,11 +59,11 @@ _MARKS = frozenset((*_VERBS, *_STATUSES))
 
 @attrs.define(eq=False)
 class Selected:
-    """What is shown of an outline, and how much is not.
+    """The part of an outline that is shown, and counts of the rest.
 
     Args:
         outline: The outline itself; its line is always shown.
-        level: How many outlines it is below.
+        level: The number of outlines above it.
         heading: Whether the grid's columns are shown.
         rows: The rows that are shown of the grid.
         more_rows: How many are left out, to be said on a line of its own.
@@ -83,9 +83,7 @@ class Selected:
 
 
 def share(amount: int, wishes: Sequence[int]) -> list[int]:
-    """Share an amount out: none gets more than it wishes, and none less than others unless it wishes less.
-
-    What cannot be shared evenly goes to those that wish most, and among these to the first.
+    """Divide an amount evenly; none gets more than it wishes. A remainder goes to those that wish most, in order.
 
     >>> share(10, [2, 1_000_000, 1_000_000])
     [2, 4, 4]
@@ -100,13 +98,13 @@ def share(amount: int, wishes: Sequence[int]) -> list[int]:
 
 
 def select(outline: Outline, *, lines: int | None, rows: int | None = None, depth: int | None = None) -> Selected:
-    """Select what is shown: level by level from the top, and evenly among what is on one level.
+    """Select the part of an outline to show: level by level from the top, evenly within a level.
 
-    No more children and rows are asked for than are shown, so a million cost no more than a few.
+    No more children and rows are taken than are shown, so a million cost no more than a few.
 
     Args:
-        outline: What is to be shown.
-        lines: The most lines, those included that say how much is left out; at least 1.
+        outline: The outline.
+        lines: The most lines, including those that count what is left out; at least 1.
         rows: The most children, and the most rows, of any one outline.
         depth: The most levels below the first.
     """
@@ -137,11 +135,11 @@ class _Section:
 
     @property
     def wish(self) -> int:
-        """How many lines would be best."""
+        """The number of lines that shows all."""
         return (self.grid is not None) + self.most + (self.total > self.most)
 
     def fill(self, lines: int) -> int:
-        """Show what fits into these lines, and return how many of them were used."""
+        """Show as much as fits into these lines; return the number of lines used."""
         heading = self.grid is not None and lines > 0
         room = lines - heading
         count = self.most if lines == self.wish else max(0, room - 1)
@@ -175,7 +173,7 @@ def _sections(one: Selected, rows: int | None) -> list[_Section]:
 
 
 def more(count: int, what: str = "") -> str:
-    """Return the words for what is left out.
+    """Return the words for a number of things left out.
 
     >>> more(999_977)
     '… and 999,977 more'
@@ -184,10 +182,10 @@ def more(count: int, what: str = "") -> str:
 
 
 def marked(outline: Outline) -> tuple[str, str, str]:
-    """Return a verb or status, and the text before and after the place where the outline's text says it.
+    """Return the text before the verb or status in an outline's text, the verb or status, and the text after it.
 
-    One that does not, before its first bracket, colon or quote, is all behind it: colour alone must not tell a
-    failure from a success.
+    If it is not there, before the first bracket, colon or quote, it is put first: colour alone must not tell a failure
+    from a success.
 
     >>> marked(Outline("update_name(idnumber='1')", kind="update"))
     ('', 'update', "_name(idnumber='1')")

@@ -1,4 +1,4 @@
-"""Base of objects that show themselves as an outline, in a REPL and in a notebook."""
+"""The base of objects that print themselves in a REPL and in a notebook."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from datastoresync.printing.text import text
 
 
 class Printable:
-    """Has an ``__outline__``, and so can be shown as text, and by a notebook as HTML."""
+    """Renders the ``__outline__`` of a subclass as text, and in a notebook as HTML."""
 
     __slots__ = ()
 
     def __outline__(self) -> Outline:
-        """Describe the thing."""
+        """Describe the object as an outline."""
         raise NotImplementedError
 
     def text(self, *, lines: int | None = 25, columns: int | None = 100, colour: bool = False) -> str:
-        """Return it as an indented text of at most so many lines and columns; None for as many as it takes."""
+        """Return indented text of at most so many lines and columns; None for no limit."""
         return text(self.__outline__(), lines=lines, columns=columns, colour=colour)
 
     def _repr_html_(self) -> str:

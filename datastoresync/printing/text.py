@@ -68,7 +68,7 @@ def _escaped(character: str) -> str:
 
 
 def width(text: str) -> int:
-    """Return how many columns of a terminal the text takes; never less than it really does.
+    """Return an upper bound of the columns that the text takes on a terminal.
 
     >>> width("abc"), width("山田"), width("e\u0301")
     (3, 4, 1)
@@ -77,7 +77,7 @@ def width(text: str) -> int:
 
 
 def clipped(text: str, columns: int) -> str:
-    """Return as much of the text as fits into so many columns of a terminal, with an ellipsis if that is not all.
+    """Return the text clipped to so many columns of a terminal, with an ellipsis if it is longer.
 
     >>> clipped("datastore", 6), clipped("山田太郎", 6)
     ('datas…', '山田…')
@@ -98,7 +98,7 @@ def clipped(text: str, columns: int) -> str:
 
 
 def _widths(text: str) -> Iterator[int]:
-    """Yield the columns that each character adds."""
+    """Yield the width of each character in columns."""
     marks = 0
     wide = 1
     for character in text:
@@ -196,7 +196,7 @@ _GAP = "  "
 _NARROW = 8  # the columns that every column of a grid can have before any is left out
 
 _Parts = Sequence[tuple[str, str]]
-"""Pieces of one line, each with the kind that it is painted by."""
+"""Pieces of one line, each with the kind that determines its colour."""
 
 
 def text(outline: Outline, *, lines: int | None = 25, columns: int | None = 100, colour: bool = False) -> str:
@@ -231,7 +231,7 @@ def write(
     columns: int | None = None,
     colour: bool | None = None,
 ) -> None:
-    """Write the outline to a file, and a newline behind it.
+    """Write the outline and a newline to a file.
 
     What the file's encoding does not have is written as backslash escapes.
 
@@ -251,7 +251,7 @@ def write(
 
 
 def numeric(values: Sequence[Any]) -> bool:
-    """Say whether these are all numbers, and so better aligned at their right.
+    """Say whether all values are numbers, which are aligned right.
 
     >>> numeric([1, 2.5]), numeric([1, "2"]), numeric([True]), numeric([])
     (True, False, False, False)
@@ -278,7 +278,7 @@ def _lines(top: Selected, columns: int | None) -> Iterator[_Parts]:
 
 
 def _indent(level: int, columns: int | None) -> str:
-    """Return the blanks before a line; where it is deep, they leave half of the columns to it."""
+    """Return the indentation of a line, at most half of the columns."""
     return " " * (2 * level if columns is None else min(2 * level, columns // 2))
 
 
@@ -294,7 +294,7 @@ def _own_line(one: Selected, columns: int | None) -> _Parts:
 
 
 def _fitted(indent: str, parts: _Parts, columns: int | None, behind: str = "") -> _Parts:
-    """Make the parts visible and fit for their line; what is behind them is the last to be clipped."""
+    """Return the parts of a line, made visible and clipped to its columns; the last part is clipped last."""
     if columns is None:
         return [(indent, ""), *((visible(words), kind) for words, kind in parts), (behind, "note")]
     behind = clipped(behind, columns - len(indent) - 1)
@@ -330,7 +330,7 @@ def _grid(one: Selected, columns: int | None) -> Iterator[_Parts]:
 
 
 def _layout(natural: Sequence[int], total: int, room: int | None) -> tuple[list[int], str]:
-    """Return the widths of the columns that are shown, and what to say about the others."""
+    """Return the widths of the columns that fit, and the words for the others."""
     if room is None:
         return list(natural), ""
     count, behind = len(natural), ""
@@ -356,7 +356,7 @@ def _aligned(cells: Sequence[str], widths: Sequence[int], right: Sequence[bool])
 
 
 def counted(count: int, noun: str) -> str:
-    """Return a count with its noun, in the plural where it is not one.
+    """Return a count with its noun, in the plural unless the count is one.
 
     >>> counted(1, "object"), counted(28226, "object"), counted(2, "branch")
     ('1 object', '28,226 objects', '2 branches')

@@ -1,4 +1,4 @@
-"""Reads anything that offers an Arrow stream: frames of polars and pandas, tables of pyarrow, relations of DuckDB."""
+"""Records from Arrow streams: frames of polars and pandas, tables of pyarrow, relations of DuckDB."""
 
 from __future__ import annotations
 
@@ -17,35 +17,35 @@ _MISSING = "reading Arrow streams needs pyarrow: pip install 'datastoresync[arro
 
 
 class _Source(Protocol):
-    """A library that reads Arrow: the columns' names, batches of rows that can be sliced, and the values in them."""
+    """A stream read by a library: the names of the columns, batches of rows that can be sliced, and their values."""
 
     names: list[str]
     errors: tuple[type[BaseException], ...]
 
     def batches(self) -> Iterator[Any]: ...
 
-    def values(self, batch: Any, place: int) -> list[Any]: ...
+    def values(self, batch: Any, index: int) -> list[Any]: ...
 
 
 def is_arrow(value: object) -> bool:
-    """Say whether a value offers an Arrow stream: its class has ``__arrow_c_stream__``."""
+    """Return whether a value offers an Arrow stream: its class has ``__arrow_c_stream__``."""
     return hasattr(type(value), "__arrow_c_stream__")
 
 
 def read_arrow(stream: Any, *, columns: Mapping[str, str] | Sequence[str] | None = None, name: str = "") -> Records:
     """Read a frame, a table or a relation, with pyarrow if it is installed, and with polars if not.
 
-    Values are what Arrow says they are: null is None, and text is never read as a number. An index of a pandas frame
+    Values have their Arrow types: null is None, and text is never read as a number. An index of a pandas frame
     that is more than the numbers of its rows is a column, as pandas exports it.
 
     Args:
-        stream: Anything that `is_arrow`.
-        columns: The columns to take, or a mapping from a column's name to the name it is given here. None takes all.
-        name: What it is called in messages; its class's name if that is empty.
+        stream: An object that `is_arrow`.
+        columns: The columns to read, or a mapping from their names to those in the records; None for all.
+        name: The name in messages; that of its class if empty.
 
     Raises:
         MissingDependencyError: if neither pyarrow nor polars is installed.
-        ColumnError: if two columns have one name, if one of ``columns`` is not there, or if it is a single column.
+        ColumnError: if two columns have one name, if one of ``columns`` does not exist, or if it is a single column.
         SyncerError: if the stream cannot be opened, or breaks off while it is read.
         ConversionError: for a value that Python cannot hold, such as one with nanoseconds, while it is read.
 
@@ -54,21 +54,21 @@ def read_arrow(stream: Any, *, columns: Mapping[str, str] | Sequence[str] | None
     [{'idnumber': '007'}, {'idnumber': None}]
     """
     label = name or (stream.name if isinstance(stream, ArrowStream) else type(stream).__name__)
-    source = _opened(stream, label)
+    source = _open(stream, label)
     _check_names(source.names, label)
-    places, renamed = choose_columns(source.names, columns, where=label)
-    return Records(renamed, _chunks(source, places, label), lambda index: _row(index, label))
+    indexes, renamed = choose_columns(source.names, columns, where=label)
+    return Records(renamed, _chunks(source, indexes, label), lambda index: _row(index, label))
 
 
 class ArrowStream:
-    """An Arrow stream that can be looked into without losing what comes first. It needs pyarrow.
+    """An Arrow stream whose first batches can be examined before they are read. It needs pyarrow.
 
     Args:
-        stream: Anything that `is_arrow`.
+        stream: An object that `is_arrow`.
 
     Raises:
         ImportError: if pyarrow is not installed.
-        Exception: whatever the stream raises, if it cannot be opened.
+        Exception: any error of the stream, if it cannot be opened.
 
     >>> import pyarrow
     >>> stream = ArrowStream(pyarrow.table({"idnumber": ["1", "2"]}))
@@ -82,40 +82,40 @@ class ArrowStream:
         self.name = type(stream).__name__
         self._reader = import_module("pyarrow").RecordBatchReader.from_stream(stream)
         self.schema = self._reader.schema
-        self._held: list[Any] = []
+        self._buffer: list[Any] = []
         self._rest: Iterator[Any] = iter(self._reader)
 
     def has(self, rows: int) -> bool:
-        """Say whether there are so many rows at least; those are held until somebody reads them."""
-        known = sum(map(len, self._held))
-        while known < rows:
+        """Return whether there are at least ``rows`` rows; these are buffered until they are read."""
+        count = sum(map(len, self._buffer))
+        while count < rows:
             try:
                 batch = next(self._rest, None)
-            except Exception as error:  # noqa: BLE001 - whoever reads so far will meet it
+            except Exception as error:  # noqa: BLE001 - it is raised when the batch is read
                 self.put_back((), error)
                 return False
             if batch is None:
                 return False
-            self._held.append(batch)
-            known += len(batch)
+            self._buffer.append(batch)
+            count += len(batch)
         return True
 
     def batches(self) -> Iterator[Any]:
-        """Yield the record batches, each once; what the stream raises goes through."""
-        while self._held:
-            yield self._held.pop(0)
-        while (batch := next(self._rest, None)) is not None:  # `yield from` would close it, and others may read on
+        """Yield the record batches, each once; errors of the stream pass through."""
+        while self._buffer:
+            yield self._buffer.pop(0)
+        while (batch := next(self._rest, None)) is not None:  # `yield from` would close it, and reading may go on later
             yield batch
 
     def put_back(self, batches: Iterable[Any], error: BaseException | None = None) -> None:
-        """Let those who read on start with these batches; the values in them are the same for Python.
+        """Return batches to the front of the stream.
 
         Args:
-            batches: What was read already, in other types perhaps.
-            error: What the stream raised, to be raised again behind them.
+            batches: Batches with the same Python values as those that were read, perhaps of other types.
+            error: The error of the stream, to be raised after them.
         """
-        self._rest = chain(batches, self._held, self._rest if error is None else _raising(error))
-        self._held = []
+        self._rest = chain(batches, self._buffer, self._rest if error is None else _raising(error))
+        self._buffer = []
 
     def __arrow_c_stream__(self, requested_schema: Any = None) -> Any:
         """Hand the stream to another library."""
@@ -132,7 +132,7 @@ def _row(index: int, label: str) -> str:
     return f"row {index + 1} of {label}"
 
 
-def _opened(stream: Any, label: str) -> _Source:
+def _open(stream: Any, label: str) -> _Source:
     kind: type[_ByPyarrow | _ByPolars]
     try:
         library = import_module("pyarrow")
@@ -166,7 +166,7 @@ def _check_names(names: Sequence[str], label: str) -> None:
         raise ColumnError(message, where=label, columns=twice)
 
 
-def _chunks(source: _Source, places: Sequence[int], label: str) -> Iterator[Columns]:
+def _chunks(source: _Source, indexes: Sequence[int], label: str) -> Iterator[Columns]:
     done = 0
     batches = source.batches()
     while True:
@@ -179,30 +179,30 @@ def _chunks(source: _Source, places: Sequence[int], label: str) -> Iterator[Colu
             return
         for offset in range(0, len(batch), _ROWS):
             part = batch.slice(offset, _ROWS)
-            yield [_values(source, part, place, done + offset, label) for place in places]
+            yield [_values(source, part, index, done + offset, label) for index in indexes]
         done += len(batch)
 
 
-def _values(source: _Source, part: Any, place: int, start: int, label: str) -> list[Any]:
+def _values(source: _Source, part: Any, index: int, start: int, label: str) -> list[Any]:
     try:
-        return source.values(part, place)
+        return source.values(part, index)
     except source.errors as error:
-        row = next((row for row in range(len(part)) if not _holds(source, part.slice(row, 1), place)), 0)
-        column = source.names[place]
+        row = next((row for row in range(len(part)) if not _holds(source, part.slice(row, 1), index)), 0)
+        column = source.names[index]
         message = f"{column} holds a value that Python cannot: round it, or cast the column ({error})"
         raise ConversionError(message, where=_row(start + row, label), column=column) from error
 
 
-def _holds(source: _Source, part: Any, place: int) -> bool:
+def _holds(source: _Source, part: Any, index: int) -> bool:
     try:
-        source.values(part, place)
+        source.values(part, index)
     except source.errors:
         return False
     return True
 
 
 class _ByPyarrow:
-    """Reads batch by batch, as they come."""
+    """Reads a stream batch by batch."""
 
     def __init__(self, pyarrow: Any, stream: Any) -> None:
         self._pyarrow = pyarrow
@@ -213,8 +213,8 @@ class _ByPyarrow:
     def batches(self) -> Iterator[Any]:
         return self._stream.batches()
 
-    def values(self, batch: Any, place: int) -> list[Any]:
-        column = batch.column(place)
+    def values(self, batch: Any, index: int) -> list[Any]:
+        column = batch.column(index)
         kind, types = column.type, self._pyarrow.types
         if getattr(kind, "unit", "") == "ns":  # pyarrow would give pandas' types, or none; this fails if it loses any
             if types.is_timestamp(kind):
@@ -227,14 +227,14 @@ class _ByPyarrow:
 
 
 class _Exported:
-    """Hands polars the stream and nothing else, so that it reads every kind of frame in the same way."""
+    """A stream without the other members of its frame, so that polars reads every kind of frame the same way."""
 
     def __init__(self, stream: Any) -> None:
         self.__arrow_c_stream__ = stream.__arrow_c_stream__
 
 
 class _ByPolars:
-    """Reads the whole stream at once."""
+    """Reads a whole stream at once."""
 
     def __init__(self, polars: Any, stream: Any) -> None:
         self._polars = polars
@@ -253,15 +253,15 @@ class _ByPolars:
     def batches(self) -> Iterator[Any]:
         return iter(self._frame.iter_slices(_ROWS))
 
-    def values(self, batch: Any, place: int) -> list[Any]:
-        series = batch.to_series(place)
+    def values(self, batch: Any, index: int) -> list[Any]:
+        series = batch.to_series(index)
         if self._loses(series):
             raise ValueError("nanoseconds would be lost")
         values: list[Any] = series.to_list()
         return values
 
     def _loses(self, series: Any) -> bool:
-        """Say whether polars would drop nanoseconds without a word."""
+        """Return whether polars would silently drop nanoseconds."""
         kind, polars = series.dtype, self._polars
         if kind == polars.Time or getattr(kind, "time_unit", "") == "ns":
             return bool((series.to_physical() % 1000 != 0).any())

@@ -1,4 +1,4 @@
-"""What a store is asked to do, in the store's own terms: tables, keys and values."""
+"""Changes to a store, in its own terms: tables, keys and values."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ class Link:
     """A membership attribute that a store keeps in a table of its own, a row a member.
 
     Args:
-        table: The table's name, with its schema if it has one: ``"public.group_members"``.
-        owner: The column that holds the owner's idnumber; several for a composite one.
-        member: The column that holds the member.
+        table: The name of the table, with its schema if it has one: ``"public.group_members"``.
+        owner: The column with the idnumber of the owner; several columns for a composite one.
+        member: The column with the member.
     """
 
     table: str
@@ -25,18 +25,18 @@ class Link:
 
     @property
     def owners(self) -> tuple[str, ...]:
-        """The owner's columns, always as a tuple."""
+        """The columns of the owner, always as a tuple."""
         return (self.owner,) if isinstance(self.owner, str) else tuple(self.owner)
 
 
 @attrs.frozen
 class Table:
-    """Where a store keeps the objects of a branch.
+    """The table in which a store keeps the objects of a branch.
 
     Args:
-        name: The table's name, with its schema if it has one: ``"public.users"``.
-        columns: For attributes whose column has another name: ``{"idnumber": "icao"}``.
-        links: For memberships that have a table of their own.
+        name: The name of the table, with its schema if it has one: ``"public.users"``.
+        columns: The columns of attributes that have another name there: ``{"idnumber": "icao"}``.
+        links: The link tables of memberships, by attribute.
     """
 
     name: str
@@ -54,13 +54,13 @@ class Change:
 
     Args:
         verb: ``insert``, ``update`` and ``delete`` are of the record; ``link`` and ``unlink`` of one member.
-        table: Where the record is.
-        identifiers: The attributes that the key is made of.
+        table: The table of the record.
+        identifiers: The attributes of the key.
         key: Their values, in that order; always a tuple.
-        values: What is to be there, by attribute: all for ``insert``, what changes for ``update``,
-            ``{attribute: member}`` for ``link`` and ``unlink``, nothing for ``delete``.
-        expected: What was there at the import, by attribute: the old values for ``update``, all that
-            are synced for ``delete``. Whatever differs from it now was changed by somebody else.
+        values: The new values by attribute: all for ``insert``, the changed ones for ``update``,
+            ``{attribute: member}`` for ``link`` and ``unlink``, none for ``delete``.
+        expected: The values at the import, by attribute: the old values for ``update``, all synced ones for
+            ``delete``. A value that differs now was changed by another writer.
     """
 
     verb: Literal["insert", "update", "delete", "link", "unlink"]
@@ -73,10 +73,10 @@ class Change:
 
 @attrs.frozen
 class Outcome:
-    """What became of a change: ``done``, or a ``conflict`` or ``failed`` for the reason given.
+    """The outcome of a change: ``done``, or ``conflict`` or ``failed`` for a reason.
 
-    ``failed`` is the change that made the store give up; the whole transaction is then rolled back and every other
-    change comes back as ``undone``.
+    ``failed`` is the change that the store refused; the whole transaction is then rolled back, and every other change
+    is ``undone``.
     """
 
     status: Literal["done", "conflict", "failed", "undone"]
@@ -84,13 +84,13 @@ class Outcome:
 
 
 class Outcomes(Sequence[Outcome]):
-    """Outcomes by the positions of their changes: four bytes each, as almost all of them are the same few.
+    """Outcomes by the positions of their changes, four bytes each, as almost all of them are the same few.
 
     Equal to any sequence of the same outcomes. A slice is a list.
 
     Args:
-        count: How many there are at first.
-        outcome: What each of these is.
+        count: The number of outcomes at first.
+        outcome: Each of these.
 
     >>> outcomes = Outcomes(2, Outcome("done"))
     >>> outcomes[1] = Outcome("conflict", "changed since the import: name")
@@ -98,24 +98,24 @@ class Outcomes(Sequence[Outcome]):
     ['done', 'conflict']
     """
 
-    __slots__ = ("_codes", "_kinds", "_places")
+    __slots__ = ("_codes", "_kinds", "_known_codes")
 
     def __init__(self, count: int = 0, outcome: Outcome | None = None) -> None:
         self._kinds: list[Outcome] = []
-        self._places: dict[Outcome, int] = {}
+        self._known_codes: dict[Outcome, int] = {}
         self._codes = array("I")
         if outcome is not None:
             self.extend(count, outcome)
 
     def extend(self, count: int, outcome: Outcome) -> None:
-        """Add an outcome so many times."""
+        """Append an outcome ``count`` times."""
         self._codes.extend(array("I", [self._code(outcome)]) * count)
 
     def __setitem__(self, position: int, outcome: Outcome) -> None:
         self._codes[position] = self._code(outcome)
 
     def _code(self, outcome: Outcome) -> int:
-        code = self._places.setdefault(outcome, len(self._kinds))
+        code = self._known_codes.setdefault(outcome, len(self._kinds))
         if code == len(self._kinds):
             self._kinds.append(outcome)
         return code
@@ -138,39 +138,39 @@ class Outcomes(Sequence[Outcome]):
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Sequence):
             return NotImplemented
-        return len(self) == len(other) and all(mine == theirs for mine, theirs in zip(self, other, strict=True))
+        return len(self) == len(other) and all(left == right for left, right in zip(self, other, strict=True))
 
     __hash__ = None  # type: ignore[assignment]  # it changes
 
     def __repr__(self) -> str:
         counts = {outcome: self._codes.count(code) for code, outcome in enumerate(self._kinds)}
-        shown = ", ".join(f"{count:,} × {outcome!r}" for outcome, count in counts.items() if count)
-        return f"<Outcomes: {shown or 'none'}>"
+        text = ", ".join(f"{count:,} × {outcome!r}" for outcome, count in counts.items() if count)
+        return f"<Outcomes: {text or 'none'}>"
 
 
 class Same(Protocol):
-    """Says whether a raw value from the store is what was expected, by the one definition of equality.
+    """Compares a raw value of the store with an expected one, by the one definition of equality.
 
-    It may also have ``same_column(change, attribute, raws, expected)``, which says at once whether all the raw values
-    of an attribute are what was expected of it, in the table of this change.
+    It may also have ``same_column(change, attribute, raws, expected)``, which compares all raw values of an attribute
+    with the expected ones at once, in the table of this change.
     """
 
     def __call__(self, change: Change, attribute: str, raw: Any, expected: Any) -> bool:
-        """Return whether ``raw`` is what was ``expected`` of an attribute."""
+        """Return whether the ``raw`` value of an attribute equals the ``expected`` one."""
         ...
 
 
 class AppliesChanges(Protocol):
-    """A syncer that can change single records, all of them in one transaction."""
+    """A syncer that changes single records, all of them in one transaction."""
 
     def apply_changes(self, changes: Sequence[Change], *, same: Same) -> Sequence[Outcome]:
-        """Carry out all changes, in their order, and return an outcome for each.
+        """Apply all changes, in their order, and return an outcome for each.
 
-        There may be too many for the memory: whoever goes through them once, from the first to the last, has one at a
-        time. Any other use of them makes a list.
+        There may be too many for the memory: a single iteration, from the first to the last, has one at a time. Any
+        other use of them makes a list.
 
         Raises:
-            KeyboardInterrupt: Everything was undone; or else, if the exception has ``outcomes``, these are what became
-                of the changes.
+            KeyboardInterrupt: Everything was undone, unless the exception has ``outcomes``: then these are those of
+                the changes.
         """
         ...

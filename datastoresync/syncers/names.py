@@ -12,24 +12,24 @@ from datastoresync.errors import SyncerError
 _LISTED = 20
 """Names in a message, at most."""
 _LONGEST = 255
-"""Bytes in the longest name of a file, on nearly every file system."""
+"""Bytes of the longest name of a file, on nearly every file system."""
 _DEVICES = frozenset(
     {"con", "prn", "aux", "nul", *(f"{kind}{digit}" for kind in ("com", "lpt") for digit in range(10))}
 )
-"""What Windows takes for a device, with any suffix; refused everywhere, so that folders can move."""
+"""Names of devices on Windows, with any suffix; refused everywhere, so that folders can move."""
 _REFUSED = frozenset('/\\<>:"|?*' if os.name == "nt" else "/\\")
 
 
 def check_file_name(identifier: str, file_name: str, store: str) -> None:
-    """Check that a table's name can be that of a file in a folder.
+    """Check that the name of a table can be that of a file in a folder.
 
     Args:
-        identifier: The table's name.
-        file_name: The longest name of a file that is made of it.
-        store: The folder's name, for messages.
+        identifier: The name of the table.
+        file_name: The longest name of a file that is derived from it.
+        store: The name of the folder, for messages.
 
     Raises:
-        SyncerError: It is no text, would leave the folder, is hidden, or cannot be written.
+        SyncerError: The name is not a text, would leave the folder, is hidden, or cannot be that of a file.
     """
     reason = _reason(identifier, file_name)
     if reason:
@@ -44,8 +44,8 @@ def _reason(identifier: str, file_name: str) -> str:
         return "it is empty"
     if identifier.startswith("."):
         return "files whose names begin with a dot are hidden"
-    if found := sorted(_REFUSED & set(identifier)):
-        return f"a name of a file cannot hold {' '.join(found)}, and tables stay within their folder"
+    if refused := sorted(_REFUSED & set(identifier)):
+        return f"a name of a file cannot hold {' '.join(refused)}, and tables stay within their folder"
     if any(unicodedata.category(character) in ("Cc", "Cs") for character in identifier):
         return "it holds a control character, or half of one"
     if identifier.partition(".")[0].strip().casefold() in _DEVICES:
@@ -62,7 +62,7 @@ def clash(name: str, names: Iterable[str]) -> str | None:
     'users'
     """
     folded = _folded(name)
-    return next((other for other in names if other != name and _folded(other) == folded), None)
+    return next((each for each in names if each != name and _folded(each) == folded), None)
 
 
 def _folded(name: str) -> str:
@@ -70,12 +70,12 @@ def _folded(name: str) -> str:
 
 
 def nearest(name: str, names: Iterable[str]) -> str:
-    """Return the end of a message about an unknown name: the existing one that it resembles, or all of them.
+    """Return the end of a message about an unknown name: the existing one that it resembles, or all in their order.
 
     >>> nearest("usres", ["users", "groups"])
     "did you mean 'users'?"
     """
-    existing = sorted(names)
+    existing = list(names)
     if close := get_close_matches(name, existing, n=1):
         return f"did you mean {close[0]!r}?"
     listed = ", ".join(map(repr, existing[:_LISTED])) + (", ..." if len(existing) > _LISTED else "")

@@ -1,4 +1,4 @@
-"""Reads the attributes of a branch out of the columns of a table, and out of its link tables."""
+"""The attributes of a branch, projected from the columns of a table and its link tables."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ _Open = Callable[[str], Records]
 def projected(
     open_table: _Open, table: Table, attributes: Sequence[str] | None, identifiers: Sequence[str] | None
 ) -> Records:
-    """Return a stream of the attributes of a table, in the order in which they are asked for.
+    """Return a stream of attributes of a table, in the requested order.
 
     Args:
-        open_table: Gives the records of a table with all of its columns.
-        table: Where they are. An attribute with a `Link` comes as the set of its members.
+        open_table: Returns the records of a table with all of its columns.
+        table: The table. An attribute with a `Link` comes as the set of its members.
         attributes: The attributes to read; None for all columns and links.
         identifiers: The attributes that a link's owner refers to; None for ``idnumber``.
 
     Raises:
-        SyncerError: A table or column is not there; the nearest one is named.
+        SyncerError: A table or column does not exist; the nearest one is named.
     """
     records = open_table(table.name)
     names = _all_attributes(table, records) if attributes is None else list(attributes)
-    plain = {name: _place(records, table.name, table.column(name)) for name in names if name not in table.links}
+    plain = {name: _index(records, table.name, table.column(name)) for name in names if name not in table.links}
     owners = (
-        [_place(records, table.name, table.column(name)) for name in identifiers or ("idnumber",)]
+        [_index(records, table.name, table.column(name)) for name in identifiers or ("idnumber",)]
         if any(name in table.links for name in names)
         else []
     )
@@ -44,8 +44,8 @@ def _all_attributes(table: Table, records: Records) -> list[str]:
     return list(dict.fromkeys([*(attributes.get(column, column) for column in records.columns), *table.links]))
 
 
-def _place(records: Records, table: str, column: str) -> int:
-    """Return the place of a column; a table without any has no records either, so that any place will do."""
+def _index(records: Records, table: str, column: str) -> int:
+    """Return the index of a column; 0 in a table without columns, which has no records either."""
     if column in records.columns or not records.columns:
         return records.columns.index(column) if records.columns else 0
     message = f"table {table!r} has no column {column!r}: {nearest(column, records.columns)}"
@@ -53,7 +53,7 @@ def _place(records: Records, table: str, column: str) -> int:
 
 
 def _members(open_table: _Open, link: Link, width: int) -> Mapping[tuple[Any, ...], set[Any]]:
-    """Return the members in a link table by owner."""
+    """Return the members of a link table by owner."""
     if len(link.owners) != width:
         message = (
             f"the owner in link table {link.table!r} is {len(link.owners)} column(s), and the key is {width}: name as "
@@ -61,13 +61,13 @@ def _members(open_table: _Open, link: Link, width: int) -> Mapping[tuple[Any, ..
         )
         raise SyncerError(message)
     records = open_table(link.table)
-    owners = [_place(records, link.table, column) for column in link.owners]
-    place = _place(records, link.table, link.member)
-    found: dict[tuple[Any, ...], set[Any]] = {}
+    owners = [_index(records, link.table, column) for column in link.owners]
+    index = _index(records, link.table, link.member)
+    members: dict[tuple[Any, ...], set[Any]] = {}
     for chunk in records.chunks:
-        for owner, member in zip(zip(*(chunk[one] for one in owners), strict=True), chunk[place], strict=True):
-            found.setdefault(owner, set()).add(member)
-    return found
+        for owner, member in zip(zip(*(chunk[each] for each in owners), strict=True), chunk[index], strict=True):
+            members.setdefault(owner, set()).add(member)
+    return members
 
 
 def _chunks(
@@ -78,7 +78,7 @@ def _chunks(
     members: Mapping[str, Mapping[tuple[Any, ...], set[Any]]],
 ) -> Iterator[Columns]:
     for chunk in records.chunks:
-        keys = list(zip(*(chunk[place] for place in owners), strict=True)) if members else []
+        keys = list(zip(*(chunk[index] for index in owners), strict=True)) if members else []
         yield [
             [set(members[name].get(key, ())) for key in keys] if name in members else chunk[plain[name]]
             for name in names

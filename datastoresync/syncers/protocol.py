@@ -1,4 +1,4 @@
-"""What a syncer is: a name, a way to load, a way to dump."""
+"""The protocol of syncers: a name, ``load`` and ``dump``."""
 
 from __future__ import annotations
 
@@ -14,11 +14,10 @@ _MEMBERS: tuple[tuple[str, Mapping[str, object], str], ...] = (
 
 @runtime_checkable
 class Syncer(Protocol):
-    """A store of flat records, known by its members: no base class is needed, and no registration.
+    """A store of flat records: any object with these three members, without a base class or registration.
 
-    Whatever has these three is one, and ``isinstance(x, Syncer)`` says so. A store that can do more says so by further
-    members, which are looked up: ``read``, ``append``, ``upsert``, ``update``, ``delete``, ``tables``,
-    ``apply_changes``, ``normalized``, ``close``.
+    ``isinstance(x, Syncer)`` tells. A store that can do more has further members, which are looked up: ``read``,
+    ``append``, ``upsert``, ``update``, ``delete``, ``tables``, ``apply_changes``, ``normalized``, ``close``.
 
     >>> class Memory:
     ...     def __init__(self):
@@ -33,29 +32,29 @@ class Syncer(Protocol):
 
     @property
     def name(self) -> str:
-        """What messages call it; never with a password in it."""
+        """The name in messages; never with a password in it."""
         ...
 
     def load(self, identifier: str, /) -> Iterable[Mapping[str, Any]]:
         """Return all records of a table, each a mapping from column to value.
 
-        A table that is not there is an error that names it, never an empty result: an empty source asks for deletions.
+        A table that does not exist is an error that names it, never an empty result: an empty source means deletions.
         """
         ...
 
     def dump(self, identifier: str, /, *, data: Any) -> Any:
-        """Replace all records of a table by ``data``, an iterable of mappings; the old ones stand until it is done."""
+        """Replace all records of a table by ``data``, an iterable of mappings; the old ones stay until that is done."""
         ...
 
 
 def fault_of(target: Any) -> str:
-    """Say what keeps a class, or an instance, from loading and dumping; nothing if it can be called as it must be."""
+    """Return the reason that a class, or an instance, cannot load or dump; empty if both can be called."""
     for member, arguments, example in _MEMBERS:
         method = getattr(target, member, None)
         if not callable(method):
             return f"has no method {member}: write def {example}"
         if inspect.iscoroutinefunction(method) or inspect.isasyncgenfunction(method):
-            return f"has an async {member}, which nobody would await: write def {example}"
+            return f"has an async {member}, which is never awaited: write def {example}"
         unbound = isinstance(target, type) and not isinstance(
             inspect.getattr_static(target, member), (staticmethod, classmethod)
         )

@@ -1,4 +1,4 @@
-"""Flat records on their way in or out of a store, and the columns of them that are taken."""
+"""Flat records on their way into or out of a store, and the choice of their columns."""
 
 from __future__ import annotations
 
@@ -14,31 +14,31 @@ Columns = Sequence[Sequence[Any]]
 
 
 class Records:
-    """A stream of flat records: named columns that arrive in chunks and know where each record stands.
+    """A stream of flat records: named columns that arrive in chunks, and the position of each record.
 
-    Chunks are columns rather than rows, so that whatever handles a million values can do so in one call.
+    Chunks are columns rather than rows, so that one call handles a million values.
 
     Args:
         columns: The names, in the order of the columns of every chunk.
         chunks: Yields chunks; each is a sequence of ``len(columns)`` sequences of one length. It is read once.
-        where: Gives the place of a record, counted from 0 over all the chunks, as a person would look it up:
+        where: Returns the position of a record, counted from 0 over all chunks, as a person would look it up:
             ``people.csv:17`` or ``row 17 of table users``.
-        origin: Where they come from, if an engine could read them by itself; see `origin`.
+        source_info: Description of their source, if an engine can read it by itself; see `syncers.source_info`.
 
     >>> records = Records(["idnumber", "name"], [[["1", "2"], ["Ann", "Bob"]]], lambda index: f"row {index + 1}")
     >>> list(records)
     [{'idnumber': '1', 'name': 'Ann'}, {'idnumber': '2', 'name': 'Bob'}]
     """
 
-    __slots__ = ("chunks", "columns", "origin", "where")
+    __slots__ = ("chunks", "columns", "source_info", "where")
 
     def __init__(
-        self, columns: Sequence[str], chunks: Iterable[Columns], where: Callable[[int], str], *, origin: Any = None
+        self, columns: Sequence[str], chunks: Iterable[Columns], where: Callable[[int], str], *, source_info: Any = None
     ) -> None:
         self.columns = tuple(columns)
         self.chunks = chunks
         self.where = where
-        self.origin = origin
+        self.source_info = source_info
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
         """Yield each record as a dictionary; this consumes the stream."""
@@ -53,16 +53,16 @@ class Records:
 def choose_columns(
     names: Sequence[str], columns: Mapping[str, str] | Sequence[str] | None, *, where: str = ""
 ) -> tuple[list[int], list[str]]:
-    """Return the places of the columns that are taken, and their new names.
+    """Return the indexes of the chosen columns, and their new names.
 
     Args:
-        names: All columns there are.
-        columns: The names to take, or a mapping from them to new names; None for all.
-        where: Where the names stand, for messages.
+        names: The names of all columns.
+        columns: The names to choose, or a mapping from them to new names; None for all.
+        where: The position of the names, for messages.
 
     Raises:
         DeclarationError: if ``columns`` is one text, or empty.
-        ColumnError: if a column is not there, or if two would have one name.
+        ColumnError: if a column does not exist, or if two would have one name.
 
     >>> choose_columns(["id", "name", "age"], {"age": "years", "id": "idnumber"})
     ([2, 0], ['years', 'idnumber'])
@@ -73,8 +73,8 @@ def choose_columns(
         message = f"columns must be a list of names, or a mapping from names to new names (got {columns!r})"
         raise DeclarationError(message)
     renamed = columns if isinstance(columns, Mapping) else dict.fromkeys(columns)
-    places = {name: place for place, name in enumerate(names)}
-    unknown = [name for name in renamed if name not in places]
+    indexes = {name: index for index, name in enumerate(names)}
+    unknown = [name for name in renamed if name not in indexes]
     if unknown:
         message = f"there is no column {', '.join(map(repr, unknown))}: {nearest(unknown[0], names)}"
         raise ColumnError(message, where=where, columns=unknown)
@@ -83,4 +83,4 @@ def choose_columns(
     twice = [name for name, count in counts.items() if count > 1]
     if twice:
         raise ColumnError(f"columns names {', '.join(map(repr, twice))} twice", where=where, columns=twice)
-    return [places[name] for name in renamed], chosen
+    return [indexes[name] for name in renamed], chosen

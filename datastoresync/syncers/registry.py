@@ -75,7 +75,7 @@ def open_syncer(url: str | os.PathLike[str], **options: Any) -> Any:
     if address.is_url:
         return SQLSyncer(f"{scheme}:{address.rest}", **options)
     schemes = {_PLUGIN, *formats, *_DATABASES, *(entry.name for entry in entry_points(group=GROUP))}
-    message = f"no store has the scheme {scheme!r}: {nearest(scheme, schemes)}"
+    message = f"no store has the scheme {scheme!r}: {nearest(scheme, sorted(schemes))}"
     raise SyncerError(message)
 
 

@@ -1,9 +1,9 @@
-"""Changes applied to whole tables in memory, for stores that can only write a table as a whole."""
+"""Changes applied to whole tables in memory, for stores that only write whole tables."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, date, datetime, time
 from decimal import Decimal
@@ -14,17 +14,17 @@ from uuid import UUID
 import attrs
 
 from datastoresync.errors import SyncerError
-from datastoresync.syncers.changes import Change, Link, Outcome, Same, Table
+from datastoresync.syncers.changes import Change, Link, Outcome, Same
 from datastoresync.syncers.names import nearest
 
 
 @attrs.define(eq=False)
 class TableContents:
-    """Records, and the columns that they have or may have, in order.
+    """The records of a table and its columns, in order.
 
     Args:
-        columns: The names; a table without any records keeps them.
-        records: By column; one may lack some.
+        columns: The names of the columns; a table without records keeps them.
+        records: By column; a record may lack some.
     """
 
     columns: tuple[str, ...] = ()
@@ -32,10 +32,10 @@ class TableContents:
 
     @classmethod
     def of(cls, data: Iterable[Mapping[str, Any]], table: str) -> TableContents:
-        """Return a copy of some records; their columns are in the order in which they first appear.
+        """Return a copy of records, with their columns in the order in which they first appear.
 
         Raises:
-            SyncerError: One is no mapping, or a column's name is no text.
+            SyncerError: A record is not a mapping, or the name of a column is not a text.
         """
         records: list[dict[str, Any]] = []
         for number, record in enumerate(data, 1):
@@ -44,14 +44,14 @@ class TableContents:
                 raise SyncerError(message)
             records.append(dict(record))
         columns = tuple(dict.fromkeys(column for record in records for column in record))
-        if odd := [column for column in columns if not isinstance(column, str)]:
-            kind = type(odd[0]).__name__
+        if wrong := [column for column in columns if not isinstance(column, str)]:
+            kind = type(wrong[0]).__name__
             message = f"a record for table {table!r} has a column whose name is {kind}: names are str"
             raise SyncerError(message)
         return cls(columns, records)
 
     def extended(self, other: TableContents) -> TableContents:
-        """Return the records of both, this one's first."""
+        """Return the records of both, these first."""
         return TableContents(tuple(dict.fromkeys((*self.columns, *other.columns))), [*self.records, *other.records])
 
 
@@ -59,19 +59,19 @@ Row = dict[str, Any]
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d{1,3})?", re.ASCII)
 _UUID = re.compile(r"(urn:uuid:)?\{?([0-9a-f]{8}-?([0-9a-f]{4}-?){3}[0-9a-f]{12})\}?")
 _MOMENT = re.compile(r"\d{4}-?\d\d|\d\d:\d\d", re.ASCII)
-"""What texts begin with that stand for a date, a datetime or a time."""
+"""The beginning of a text that may be a date, a datetime or a time."""
 _TRUTHS = {"true": True, "false": False}
 _EXACT = 2**53
-"""Up to here a float holds every integer."""
+"""A float holds every integer up to this one."""
 _OVERFLOW = 308
-"""Digits behind the first one, of what may be too large for a float."""
+"""The exponent from which on a number may be too large for a float."""
 
 
 class RowIndex:
-    """A copy of a table's records, numbered in their order; a number is never used twice.
+    """A copy of a table's records, numbered in order; a number is never used twice.
 
     Args:
-        contents: What the table holds; it stays as it is.
+        contents: The contents of the table, which are not changed.
     """
 
     def __init__(self, contents: TableContents) -> None:
@@ -82,16 +82,16 @@ class RowIndex:
         self._indexes: dict[tuple[str, ...], dict[Hashable, dict[int, None]]] = {}
 
     def find(self, columns: tuple[str, ...], values: Sequence[Any]) -> list[int]:
-        """Return the rows that may have these values: all that do, and some that have alike ones."""
+        """Return the rows whose values have the same lookup keys: all with these values, and some with similar ones."""
         index = self._indexes.get(columns)
         if index is None:
             index = self._indexes[columns] = {}
             for number, record in self.records.items():
-                index.setdefault(_key(columns, record), {})[number] = None
-        return list(index.get(tuple(map(loosened, values)), ()))
+                index.setdefault(_lookup_keys(columns, record), {})[number] = None
+        return list(index.get(tuple(map(lookup_key, values)), ()))
 
     def insert(self, record: Row) -> None:
-        """Put a row at the end."""
+        """Append a row."""
         number, self._next = self._next, self._next + 1
         self._put(number, record)
 
@@ -102,14 +102,14 @@ class RowIndex:
         self._put(number, record)
 
     def delete(self, number: int) -> None:
-        """Remove a row."""
+        """Delete a row."""
         record = self.records.pop(number)
         for columns, index in self._indexes.items():
-            del index[_key(columns, record)][number]
+            del index[_lookup_keys(columns, record)][number]
         self.changed = True
 
     def contents(self) -> TableContents:
-        """Return what the table holds now."""
+        """Return the current contents of the table."""
         records = [self.records[number] for number in sorted(self.records)]
         columns = dict.fromkeys((*self.columns, *(column for record in records for column in record)))
         return TableContents(tuple(columns), records)
@@ -117,54 +117,54 @@ class RowIndex:
     def _put(self, number: int, record: Row) -> None:
         self.records[number] = record
         for columns, index in self._indexes.items():
-            index.setdefault(_key(columns, record), {})[number] = None
+            index.setdefault(_lookup_keys(columns, record), {})[number] = None
         self.changed = True
 
 
-def _key(columns: Sequence[str], record: Row) -> Hashable:
-    return tuple(loosened(record.get(column)) for column in columns)
+def _lookup_keys(columns: Sequence[str], record: Row) -> Hashable:
+    return tuple(lookup_key(record.get(column)) for column in columns)
 
 
-def loosened(value: Any) -> Hashable:
-    """Return something that is equal for all the forms in which stores keep one value.
+def lookup_key(value: Any) -> Hashable:
+    """Return a key that is equal for all forms in which stores keep one value.
 
-    >>> loosened(7) == loosened("007") == loosened(Decimal("7.0"))
+    >>> lookup_key(7) == lookup_key("007") == lookup_key(Decimal("7.0"))
     True
-    >>> loosened("Ann") == loosened(" ann ")
+    >>> lookup_key("Ann") == lookup_key(" ann ")
     True
-    >>> loosened(0.1) == loosened("0.1") and loosened(True) == loosened("true")
+    >>> lookup_key(0.1) == lookup_key("0.1") and lookup_key(True) == lookup_key("true")
     True
-    >>> loosened(datetime(2024, 1, 2)) == loosened("2024-01-02 00:00")
+    >>> lookup_key(datetime(2024, 1, 2)) == lookup_key("2024-01-02 00:00")
     True
     """
     if isinstance(value, Enum):
         value = value.value
     if isinstance(value, str):
-        return _of_text(value.strip().casefold())
+        return _key_of_text(value.strip().casefold())
     if isinstance(value, (int, float, Decimal)):
-        return _of_number(value)
+        return _key_of_number(value)
     if isinstance(value, (date, time)):
-        return _of_moment(value)
+        return _key_of_moment(value)
     if isinstance(value, UUID):
-        return _of_text(str(value))
+        return _key_of_text(str(value))
     return value if value is None or isinstance(value, bytes) else str(value).casefold()
 
 
-def _of_text(text: str) -> Hashable:
+def _key_of_text(text: str) -> Hashable:
     if unique := _UUID.fullmatch(text):
         text = unique[2].replace("-", "")
     if _NUMBER.fullmatch(text):
         number = Decimal(text)
         was_float = "e" in text and abs(number) >= _EXACT and number.adjusted() < _OVERFLOW
-        return _of_number(float(text)) if was_float else number
+        return _key_of_number(float(text)) if was_float else number
     if _MOMENT.match(text):
         for kind in (datetime, time):
             with suppress(ValueError):
-                return _of_moment(kind.fromisoformat(text.upper()))
+                return _key_of_moment(kind.fromisoformat(text.upper()))
     return _TRUTHS.get(text, text)
 
 
-def _of_number(value: float | Decimal) -> Hashable:
+def _key_of_number(value: float | Decimal) -> Hashable:
     if value != value or abs(value) == float("inf"):  # noqa: PLR0124 - NaN
         return str(value).casefold()
     if not isinstance(value, float):
@@ -172,8 +172,8 @@ def _of_number(value: float | Decimal) -> Hashable:
     return int(value) if abs(value) >= _EXACT else Decimal(repr(float(value)))
 
 
-def _of_moment(value: date | time) -> Hashable:
-    """Return one form for a moment in all time zones; one for a day, for its midnight, and for its eight digits."""
+def _key_of_moment(value: date | time) -> Hashable:
+    """Return one key for a moment in all time zones, and one for a day, its midnight and its eight digits."""
     if isinstance(value, time):
         return value.isoformat()
     if not isinstance(value, datetime):
@@ -188,23 +188,20 @@ def _of_moment(value: date | time) -> Hashable:
 
 
 _DONE = Outcome("done")
-_GONE = Outcome("conflict", "no longer there: it was deleted since the import")
-_SEVERAL = Outcome("conflict", "its key stands in more than one row, so none of them was touched")
+_DELETED = Outcome("conflict", "no longer there: it was deleted since the import")
+_AMBIGUOUS = Outcome("conflict", "its key is that of more than one row, so none of them was changed")
 _UNDONE = Outcome("undone", "nothing was written, because of a change that failed")
 _LINKS = ("link", "unlink")
 
 
-def names_of_tables(changes: Iterable[Change]) -> list[str]:
-    """Return the tables that changes touch, each once: those of the objects, and their link tables."""
+def table_names(changes: Iterable[Change]) -> list[str]:
+    """Return the names of the tables and link tables of changes, each once."""
     tables = {id(change.table): change.table for change in changes}.values()
-    return list(dict.fromkeys(name for table in tables for name in (table.name, *_link_tables(table))))
+    links = (link.table for table in tables for link in table.links.values())
+    return list(dict.fromkeys([*(table.name for table in tables), *links]))
 
 
-def _link_tables(table: Table) -> Iterator[str]:
-    return (link.table for link in table.links.values())
-
-
-def rewritten(
+def apply_to_tables(
     changes: Sequence[Change],
     *,
     same: Same,
@@ -212,22 +209,22 @@ def rewritten(
     normalized: Callable[[Any], Any],
     fixed: bool,
 ) -> tuple[list[Outcome], dict[str, TableContents]]:
-    """Apply changes to copies of tables; return the outcomes, and the tables that changed.
+    """Apply changes to copies of tables; return the outcomes, and the changed tables.
 
-    Conflicts are those of `SQLSyncer.apply_changes`. A value that the store refuses makes its change ``failed``, all
-    others ``undone``, and no table change.
+    Conflicts are those of `SQLSyncer.apply_changes`. A value that the store refuses makes its change ``failed`` and all
+    others ``undone``; then no table is changed.
 
     Args:
-        changes: Carried out in their order, the updates of one object together.
+        changes: Applied in their order, the updates of one object together.
         same: Compares a stored value with an expected one.
-        load: Gives the contents of a table, which are not changed; it is asked once for each.
-        normalized: Gives what a value is once it is stored; raises `SyncerError` for one that the store refuses.
-        fixed: Whether a table that has columns can have no others.
+        load: Returns the contents of a table, which are not changed; called once for each table.
+        normalized: Returns a value as the store keeps it; raises `SyncerError` for one that the store refuses.
+        fixed: Whether a table that has columns cannot get others.
 
     Raises:
-        SyncerError: A column is not there.
+        SyncerError: A column does not exist.
     """
-    tables = {name: RowIndex(load(name)) for name in names_of_tables(changes)}
+    tables = {name: RowIndex(load(name)) for name in table_names(changes)}
     if fixed:
         _check_columns(changes, tables)
     writer = _Writer(tables, same, normalized)
@@ -246,15 +243,15 @@ def rewritten(
 
 
 def _check_columns(changes: Sequence[Change], tables: Mapping[str, RowIndex]) -> None:
-    wanted: dict[tuple[str, str], None] = {}
+    needed: dict[tuple[str, str], None] = {}
     for change in changes:
         attributes = (*change.identifiers, *change.values, *change.expected)
-        wanted |= {
+        needed |= {
             (change.table.name, change.table.column(name)): None for name in attributes if not _is_link(change, name)
         }
         for link in change.table.links.values():
-            wanted |= {(link.table, column): None for column in (*link.owners, link.member)}
-    for name, column in wanted:
+            needed |= {(link.table, column): None for column in (*link.owners, link.member)}
+    for name, column in needed:
         columns = tables[name].columns
         if columns and column not in columns:
             message = f"table {name!r} has no column {column!r}: {nearest(column, columns)}"
@@ -266,51 +263,51 @@ def _is_link(change: Change, attribute: str) -> bool:
 
 
 def _units(changes: Sequence[Change]) -> list[list[int]]:
-    """Put the updates of one object together, as positions, at the place of the first.
+    """Group the updates of one object, as positions, at the position of the first.
 
-    They are apart if the object is made or removed between them, or if they touch an attribute twice.
+    Updates between which the object is created or deleted, or that change one attribute twice, are not grouped.
     """
-    found: list[list[int]] = []
+    units: list[list[int]] = []
     merging: dict[tuple[str, tuple[Any, ...]], tuple[list[int], set[str]]] = {}
     for position, change in enumerate(changes):
-        place = (change.table.name, change.key)
-        earlier = merging.get(place)
+        target = (change.table.name, change.key)
+        earlier = merging.get(target)
         if change.verb == "update":
             if earlier is not None and earlier[1].isdisjoint(change.values):
                 earlier[0].append(position)
                 earlier[1].update(change.values)
                 continue
-            merging[place] = ([position], set(change.values))
-            found.append(merging[place][0])
+            merging[target] = ([position], set(change.values))
+            units.append(merging[target][0])
             continue
         if earlier is not None and change.verb in _LINKS:
             earlier[1].update(change.values)
         elif earlier is not None:
-            del merging[place]
-        found.append([position])
-    return found
+            del merging[target]
+        units.append([position])
+    return units
 
 
 @attrs.frozen(eq=False)
 class _Writer:
-    """Decides about each change by what its row holds now, and carries out what has no conflict."""
+    """Compares each change with the current row, and applies those without a conflict."""
 
     tables: Mapping[str, RowIndex]
     same: Same
     normalized: Callable[[Any], Any]
 
     def write(self, changes: list[Change]) -> Outcome:
-        """Carry out a change, or the updates of one object."""
+        """Apply a change, or the updates of one object."""
         change = changes[0]
         if change.verb in _LINKS:
             return self._link(change)
         numbers = self._rows(change)
         if len(numbers) > 1:
-            return _SEVERAL
+            return _AMBIGUOUS
         if change.verb == "insert":
-            return self._already_there(change, numbers[0]) if numbers else self._insert(change)
+            return self._check_existing(change, numbers[0]) if numbers else self._insert(change)
         if not numbers:
-            return _DONE if change.verb == "delete" else _GONE
+            return _DONE if change.verb == "delete" else _DELETED
         return self._delete(change, numbers[0]) if change.verb == "delete" else self._update(changes, numbers[0])
 
     def _insert(self, change: Change) -> Outcome:
@@ -320,39 +317,39 @@ class _Writer:
             self._add_members(change, attribute, link, values.get(attribute))
         return _DONE
 
-    def _already_there(self, change: Change, number: int) -> Outcome:
-        different = self._different(change, number, change.values)
-        if not different:
+    def _check_existing(self, change: Change, number: int) -> Outcome:
+        differing = self._differing(change, number, change.values)
+        if not differing:
             return _DONE
-        return Outcome("conflict", f"already there since the import, and different in {', '.join(different)}")
+        return Outcome("conflict", f"already there since the import, and different in {', '.join(differing)}")
 
     def _update(self, changes: list[Change], number: int) -> Outcome:
-        wanted: list[tuple[Change, dict[str, Any]]] = []
+        updates: list[tuple[Change, dict[str, Any]]] = []
         changed: list[str] = []
         for change in changes:
-            values = {name: change.values[name] for name in self._different(change, number, change.values)}
+            values = {name: change.values[name] for name in self._differing(change, number, change.values)}
             expected = {name: change.expected[name] for name in values if name in change.expected}
-            changed += self._different(change, number, expected)
-            wanted.append((change, values))
+            changed += self._differing(change, number, expected)
+            updates.append((change, values))
         if changed:
-            return _changed(changed)
-        for change, values in wanted:
+            return _conflict(changed)
+        for change, values in updates:
             if stored := self._stored(change, values):
                 self.tables[change.table.name].update(number, stored)
             for attribute in change.table.links.keys() & values.keys():
                 link, members = change.table.links[attribute], values[attribute]
-                for place, raw in self._members(change, link).items():
+                for row, raw in self._members(change, link).items():
                     if not any(self._is_member(change, attribute, raw, member) for member in members or ()):
-                        self.tables[link.table].delete(place)
+                        self.tables[link.table].delete(row)
                 self._add_members(change, attribute, link, members)
         return _DONE
 
     def _delete(self, change: Change, number: int) -> Outcome:
-        if different := self._different(change, number, change.expected):
-            return _changed(different)
+        if differing := self._differing(change, number, change.expected):
+            return _conflict(differing)
         for link in change.table.links.values():
-            for place in self._members(change, link):
-                self.tables[link.table].delete(place)
+            for row in self._members(change, link):
+                self.tables[link.table].delete(row)
         self.tables[change.table.name].delete(number)
         return _DONE
 
@@ -366,47 +363,43 @@ class _Writer:
             raise SyncerError(message)
         link = change.table.links[attribute]
         if change.verb == "unlink":
-            for place in self._places(change, attribute, link, member):
-                self.tables[link.table].delete(place)
+            for row in self._member_rows(change, attribute, link, member):
+                self.tables[link.table].delete(row)
             return _DONE
         if not self._rows(change):
-            return _GONE
+            return _DELETED
         self._add_members(change, attribute, link, [member])
         return _DONE
 
-    # What is there.
+    # Reading.
 
     def _rows(self, change: Change) -> list[int]:
         """Return the rows of the object."""
-        columns = tuple(map(change.table.column, change.identifiers))
-        return self._found(change, self.tables[change.table.name], columns)
+        return self._matches(change, change.table.name, tuple(map(change.table.column, change.identifiers)))
 
-    def _found(self, change: Change, rows: RowIndex, columns: tuple[str, ...]) -> list[int]:
-        keys = list(zip(columns, change.identifiers, change.key, strict=True))
+    def _matches(self, change: Change, table: str, columns: tuple[str, ...], *members: Any) -> list[int]:
+        """Return the rows of a table whose columns equal the key; of a link table with a member, perhaps more."""
+        rows = self.tables[table]
+        parts = list(zip(columns, change.identifiers, change.key, strict=False))
         return [
             number
-            for number in rows.find(columns, change.key)
-            if all(self._equal(change, name, rows.records[number].get(column), value) for column, name, value in keys)
+            for number in rows.find(columns, (*change.key, *members))
+            if all(self._equal(change, name, rows.records[number].get(column), value) for column, name, value in parts)
         ]
 
     def _members(self, change: Change, link: Link) -> dict[int, Any]:
-        """Return the members of the object as they are stored, by row."""
-        rows = self.tables[link.table]
-        return {number: rows.records[number].get(link.member) for number in self._found(change, rows, link.owners)}
+        """Return the stored members of the object, by row."""
+        records = self.tables[link.table].records
+        return {number: records[number].get(link.member) for number in self._matches(change, link.table, link.owners)}
 
-    def _places(self, change: Change, attribute: str, link: Link, member: Any) -> list[int]:
-        """Return the rows in which a member is the object's."""
-        rows, columns = self.tables[link.table], (*link.owners, link.member)
-        owners = list(zip(link.owners, change.identifiers, change.key, strict=True))
-        return [
-            number
-            for number in rows.find(columns, (*change.key, member))
-            if all(self._equal(change, name, rows.records[number].get(column), value) for column, name, value in owners)
-            and self._is_member(change, attribute, rows.records[number].get(link.member), member)
-        ]
+    def _member_rows(self, change: Change, attribute: str, link: Link, member: Any) -> list[int]:
+        """Return the rows that hold a member of the object."""
+        records = self.tables[link.table].records
+        matches = self._matches(change, link.table, (*link.owners, link.member), member)
+        return [row for row in matches if self._is_member(change, attribute, records[row].get(link.member), member)]
 
-    def _different(self, change: Change, number: int, values: Mapping[str, Any]) -> list[str]:
-        """Return the attributes that are not as given."""
+    def _differing(self, change: Change, number: int, values: Mapping[str, Any]) -> list[str]:
+        """Return the attributes that differ from their values."""
         return [
             name
             for name, value in values.items()
@@ -425,12 +418,12 @@ class _Writer:
     def _is_member(self, change: Change, attribute: str, raw: Any, member: Any) -> bool:
         if raw == self.normalized(member):
             return True
-        return loosened(raw) == loosened(member) and self.same(change, attribute, {raw}, {member})
+        return lookup_key(raw) == lookup_key(member) and self.same(change, attribute, {raw}, {member})
 
-    # What is written.
+    # Writing.
 
     def _stored(self, change: Change, values: Mapping[str, Any]) -> Row:
-        """Return a row of the values that are not in link tables, as they will be read again."""
+        """Return a row of the values that are not in link tables, as the store keeps them."""
         row: Row = {}
         for attribute, value in values.items():
             if not _is_link(change, attribute):
@@ -444,11 +437,11 @@ class _Writer:
     def _add_members(self, change: Change, attribute: str, link: Link, members: Iterable[Any] | None) -> None:
         owner = {column: self.normalized(value) for column, value in zip(link.owners, change.key, strict=True)}
         for member in members or ():
-            if not self._places(change, attribute, link, member):
+            if not self._member_rows(change, attribute, link, member):
                 self.tables[link.table].insert(owner | {link.member: self.normalized(member)})
 
 
-def _changed(attributes: Iterable[str]) -> Outcome:
+def _conflict(attributes: Iterable[str]) -> Outcome:
     return Outcome("conflict", f"changed since the import: {', '.join(attributes)}")
 
 
@@ -461,12 +454,12 @@ def _columns(key: str | Sequence[str]) -> tuple[str, ...]:
 
 @attrs.frozen(eq=False)
 class RecordKeys:
-    """How the records of a table are told apart.
+    """The key of the records of a table.
 
     Args:
-        columns: The columns that the key is made of; one text stands for one.
-        table: The table's name, for messages.
-        normalized: Gives what a value is once it is stored, so that keys are compared as the store keeps them.
+        columns: The columns of the key; a text is one column.
+        table: The name of the table, for messages.
+        normalized: Returns a value as the store keeps it, so that keys are compared in that form.
 
     Raises:
         SyncerError: There are no columns.
@@ -478,36 +471,36 @@ class RecordKeys:
 
     def __attrs_post_init__(self) -> None:
         if not self.columns:
-            message = "a key has at least one column: name those that tell records apart"
+            message = "a key has at least one column: name those that identify a record"
             raise SyncerError(message)
 
-    def index(self, contents: TableContents, whose: str) -> dict[_Key, int]:
-        """Return where each key stands among the records.
+    def index(self, contents: TableContents, kind: str) -> dict[_Key, int]:
+        """Return the index of each key among the records.
 
         Args:
             contents: The records.
-            whose: What they are called in messages: ``stored``, ``given``.
+            kind: ``stored`` or ``given``, for messages.
 
         Raises:
             SyncerError: A record lacks a column of the key, or has None or NaN in it, or two have the same.
         """
-        places: dict[_Key, int] = {}
-        for place, record in enumerate(contents.records):
-            key = self._of(record, f"{whose} record {place + 1} of table {self.table!r}")
-            if key in places:
+        indexes: dict[_Key, int] = {}
+        for index, record in enumerate(contents.records):
+            key = self._key(record, f"{kind} record {index + 1} of table {self.table!r}")
+            if key in indexes:
                 message = (
-                    f"{whose} records {places[key] + 1} and {place + 1} of table {self.table!r} have the same key, "
-                    f"{self.shown(record)}: leave one out"
+                    f"{kind} records {indexes[key] + 1} and {index + 1} of table {self.table!r} have the same key, "
+                    f"{self.description(record)}: leave one out"
                 )
                 raise SyncerError(message)
-            places[key] = place
-        return places
+            indexes[key] = index
+        return indexes
 
-    def shown(self, record: dict[str, Any]) -> str:
-        """Return the key of a record as a message names it."""
+    def description(self, record: dict[str, Any]) -> str:
+        """Return the key of a record, for messages."""
         return ", ".join(f"{column}={record[column]!r}" for column in self.columns)
 
-    def _of(self, record: dict[str, Any], where: str) -> _Key:
+    def _key(self, record: dict[str, Any], where: str) -> _Key:
         key = []
         for column in self.columns:
             if column not in record:
@@ -524,55 +517,52 @@ class RecordKeys:
         return tuple(key)
 
 
-def upserted(stored: TableContents, given: TableContents, keys: RecordKeys) -> TableContents:
-    """Return the stored records with the given ones put in: over the one with the same key, or at the end.
+def upsert_records(
+    stored: TableContents, given: TableContents, keys: RecordKeys, *, insert: bool = True
+) -> TableContents:
+    """Return the stored records, updated by the given ones of the same keys; the others are appended.
 
     A column that a given record lacks keeps its stored value.
 
+    Args:
+        stored: The contents of the table.
+        given: The records to write.
+        keys: How records are matched.
+        insert: Whether new keys and new columns are added; if not, they are errors.
+
     Raises:
-        SyncerError: A key is missing, or stands in two records.
+        SyncerError: A key is missing, or is that of two records; without ``insert``, a key or column is new.
     """
-    places, new = keys.index(stored, "stored"), keys.index(given, "given")
+    stored_keys, given_keys = keys.index(stored, "stored"), keys.index(given, "given")
+    if not insert:
+        _check_update(stored, given, keys, [index for key, index in given_keys.items() if key not in stored_keys])
     records = list(stored.records)
-    for key, place in new.items():
-        record = given.records[place]
-        if key in places:
-            records[places[key]] = records[places[key]] | _without(record, keys.columns)
+    for key, index in given_keys.items():
+        record = given.records[index]
+        if key in stored_keys:
+            old = records[stored_keys[key]]
+            records[stored_keys[key]] = old | {name: record[name] for name in record if name not in keys.columns}
         else:
             records.append(record)
     return TableContents(stored.extended(given).columns, records)
 
 
-def updated(stored: TableContents, given: TableContents, keys: RecordKeys) -> TableContents:
-    """Return the stored records with the given columns changed.
-
-    Raises:
-        SyncerError: A key or a column is not there, or a key stands in two records.
-    """
-    places, new = keys.index(stored, "stored"), keys.index(given, "given")
-    for key, place in new.items():
-        if key not in places:
-            message = f"table {keys.table!r} has no record {keys.shown(given.records[place])} to update"
-            raise SyncerError(message)
+def _check_update(stored: TableContents, given: TableContents, keys: RecordKeys, new: list[int]) -> None:
+    if new:
+        message = f"table {keys.table!r} has no record {keys.description(given.records[new[0]])} to update"
+        raise SyncerError(message)
     if unknown := [column for column in given.columns if column not in stored.columns]:
         message = f"table {keys.table!r} has no column {unknown[0]!r}: {nearest(unknown[0], stored.columns)}"
         raise SyncerError(message)
-    records = list(stored.records)
-    for key, place in new.items():
-        records[places[key]] = records[places[key]] | _without(given.records[place], keys.columns)
-    return TableContents(stored.columns, records)
 
 
-def deleted(stored: TableContents, given: TableContents, keys: RecordKeys) -> TableContents:
-    """Return the stored records without those whose keys are given; a key that is not there is no error.
+def delete_records(stored: TableContents, given: TableContents, keys: RecordKeys) -> TableContents:
+    """Return the stored records without those of the given keys; a key that is not stored is no error.
 
     Raises:
-        SyncerError: A key is missing, or stands in two records.
+        SyncerError: A key is missing, or is that of two records.
     """
-    places, old = keys.index(stored, "stored"), keys.index(given, "given")
-    gone = {place for key, place in places.items() if key in old}
-    return TableContents(stored.columns, [record for place, record in enumerate(stored.records) if place not in gone])
-
-
-def _without(record: dict[str, Any], columns: Sequence[str]) -> dict[str, Any]:
-    return {column: value for column, value in record.items() if column not in columns}
+    stored_keys, given_keys = keys.index(stored, "stored"), keys.index(given, "given")
+    deleted = {index for key, index in stored_keys.items() if key in given_keys}
+    kept = [record for index, record in enumerate(stored.records) if index not in deleted]
+    return TableContents(stored.columns, kept)

@@ -1,4 +1,4 @@
-"""What a syncer is said to do, as its author says it, and the steps that every check is made of."""
+"""The declarations of a syncer's author, and the steps that the checks share."""
 
 from __future__ import annotations
 
@@ -16,56 +16,25 @@ from datastoresync.testing.strategies import PLAIN_KINDS, RICH_KINDS, difference
 Rows = Sequence[Mapping[str, Any]]
 
 
-class Interruption(Exception):  # noqa: N818 - it is no error, but stands for anything that may happen
-    """Whatever may happen while data are on their way."""
+class Interruption(Exception):  # noqa: N818 - it stands for any error
+    """An error in the middle of the data."""
 
 
 class Claims:
-    """What `SyncerContract` describes: the class attributes, and the steps that its checks share."""
+    """The class attributes that `SyncerContract` describes, and the steps that its checks share."""
 
     kinds: ClassVar[Mapping[str, st.SearchStrategy[Any]] | None] = None
+    # fmt: off
     identifiers: ClassVar[Sequence[str]] = (
-        "Users2",
-        "users",
-        "./users",
-        "a/../users",
-        "../up",
-        "/abs",
-        "",
-        "USERS",
-        "two words",
-        "名前",
-        "é",
-        "e\u0301",
-        "select",
-        "it's",
-        'a"; drop table t;--',
-        "100%",
-        "a:b",
-        "a*b?",
-        "trailing.",
-        " padded ",
-        "con",
-        "-x",
+        "Users2", "users", "./users", "a/../users", "../up", "/abs", "", "USERS", "two words", "名前", "é", "e\u0301",
+        "select", "it's", 'a"; drop table t;--', "100%", "a:b", "a*b?", "trailing.", " padded ", "con", "-x",
         "x" * 60,
     )
     columns: ClassVar[Sequence[str]] = (
-        "Name",
-        "name",
-        "two words",
-        "名前",
-        "select",
-        "it's",
-        'quo"te',
-        "a,b;c|d",
-        "x.y",
-        "%s",
-        ":x",
-        "=x",
-        "x\ny",
-        "{x}",
-        "$x",
+        "Name", "name", "two words", "名前", "select", "it's", 'quo"te', "a,b;c|d", "x.y", "%s", ":x", "=x", "x\ny",
+        "{x}", "$x",
     )
+    # fmt: on
     ordered: ClassVar[bool] = True
     streams: ClassVar[bool] = True
     rows: ClassVar[int] = 100_000
@@ -74,23 +43,23 @@ class Claims:
 
     @pytest.fixture
     def syncer(self) -> Any:
-        """Return an empty syncer; every author writes this one."""
+        """Return an empty syncer; the author overrides this."""
         message = f"{type(self).__name__} must have a fixture called syncer, which returns an empty one"
         raise NotImplementedError(message)
 
-    def reopening(self, syncer: Any) -> str:  # noqa: ARG002 - authors use it
-        """Return Python that assigns ``syncer`` to the same store in another process, or nothing."""
+    def reopening(self, syncer: Any) -> str:  # noqa: ARG002 - for overrides
+        """Return Python code that assigns ``syncer`` to the same store in another process, or ``""``."""
         return ""
 
     # The steps ------------------------------------------------------------------------------------------------------
 
     def kept(self, syncer: Any, value: Any) -> Any:
-        """Return what ``load`` gives for a value that ``dump`` took, as the syncer declares it."""
+        """Return the value that ``load`` gives after a ``dump``, as the syncer declares it."""
         normalized = getattr(syncer, "normalized", None)
         return value if normalized is None else normalized(value)
 
     def takes(self, syncer: Any, value: Any) -> bool:
-        """Say whether a syncer declares that it can keep a value at all."""
+        """Say whether the syncer accepts a value, by its declaration."""
         try:
             self.kept(syncer, value)
         except DatastoreSyncError:
@@ -98,7 +67,7 @@ class Claims:
         return True
 
     def for_all(self, strategy: st.SearchStrategy[Any], law: Callable[[Any], None]) -> None:
-        """Try a law on what a strategy makes up."""
+        """Test a law on the examples of a strategy."""
         suppressed = [HealthCheck.too_slow, HealthCheck.filter_too_much]
         limits = settings(max_examples=self.max_examples, deadline=None, suppress_health_check=suppressed)
 
@@ -110,25 +79,31 @@ class Claims:
         tried()
 
     def tables(self, syncer: Any, *, max_size: int = 5) -> st.SearchStrategy[list[dict[str, Any]]]:
-        """Return a strategy for what this syncer can keep in a table."""
+        """Return a strategy for tables that this syncer can keep."""
         declared = hasattr(syncer, "normalized")
         kinds = self.kinds or (RICH_KINDS if declared else PLAIN_KINDS)
         return records(kinds, takes=lambda value: self.takes(syncer, value), max_size=max_size)
 
     def fresh(self) -> str:
-        """Return an identifier that nobody used yet, so that no table has columns from before."""
+        """Return an unused identifier, so that the table has no older columns."""
         return f"table_{secrets.token_hex(6)}"
 
+    def dump(self, syncer: Any, data: Iterable[Mapping[str, Any]]) -> str:
+        """Dump data into a new table, and return its identifier."""
+        identifier = self.fresh()
+        syncer.dump(identifier, data=self.given(data))
+        return identifier
+
     def given(self, data: Iterable[Mapping[str, Any]]) -> Any:
-        """Return data the way this syncer takes them: as an iterator, which can be read once, or as a list."""
+        """Return data in the form that this syncer takes: an iterator, or a list."""
         return iter(data) if self.streams else list(data)
 
     def loaded(self, syncer: Any, identifier: str) -> list[Mapping[str, Any]]:
-        """Return all that a table holds."""
+        """Return all records of a table."""
         return list(syncer.load(identifier))
 
     def expect(self, syncer: Any, identifier: str, data: Rows, *, what: str, ordered: bool | None = None) -> None:
-        """Check that a table holds these data, up to the declared losses."""
+        """Check that a table has these data, up to the declared losses."""
         expected = [{column: self.kept(syncer, value) for column, value in record.items()} for record in data]
         absent = self.kept(syncer, None) if self.takes(syncer, None) else None
         found = difference(
@@ -140,7 +115,7 @@ class Claims:
         assert not found, f"{what}: {found}"
 
     def expect_refusal(self, call: Callable[[], Any], *, what: str, naming: str = "") -> None:
-        """Check that a call raises an error, and that its message names what it is about."""
+        """Check that a call raises an error whose message has this name in it."""
         try:
             call()
         except self.refusals as error:
@@ -150,7 +125,7 @@ class Claims:
         pytest.fail(f"{what}, but nothing was raised")
 
     def require(self, syncer: Any, *members: str) -> None:
-        """Skip a check of what this syncer does not have, nor need to have."""
+        """Skip a check of optional methods that this syncer does not have."""
         for member in members:
             if not callable(getattr(syncer, member, None)):
                 pytest.skip(f"{type(syncer).__name__} has no {member}")

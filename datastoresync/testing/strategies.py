@@ -11,56 +11,19 @@ from typing import Any, Final
 
 from hypothesis import strategies as st
 
+# fmt: off
 NASTY_TEXTS: Final = (
-    "",
-    " ",
-    " a ",
-    "a\tb",
-    "a\nb",
-    "a\r\nb",
-    "\r",
-    'a,"b"\n|\tc',
-    "'",
-    "''",
-    '"',
-    "\\",
-    "\\N",
-    "%s",
-    ":x",
-    "a; drop table t;--",
-    "00123",
-    "-1",
-    "+1",
-    "1e5",
-    "9007199254740993",
-    "1.10",
-    "NA",
-    "NULL",
-    "null",
-    "None",
-    "nan",
-    "true",
-    "TRUE",
-    "2024-01-02",
-    "=cmd()",
-    "'=cmd()",
-    "@x",
-    "-x",
-    "[red]",
-    "名前",
-    "é",
-    "e\u0301",
-    "\ufeff",
-    "\u2028",
-    "\x85",
-    "👩\u200d🚀",
-    "\u202eabc",
+    "", " ", " a ", "a\tb", "a\nb", "a\r\nb", "\r", 'a,"b"\n|\tc', "'", "''", '"', "\\", "\\N", "%s", ":x",
+    "a; drop table t;--", "00123", "-1", "+1", "1e5", "9007199254740993", "1.10", "NA", "NULL", "null", "None",
+    "nan", "true", "TRUE", "2024-01-02", "=cmd()", "'=cmd()", "@x", "-x", "[red]", "名前", "é", "e\u0301", "\ufeff",
+    "\u2028", "\x85", "👩\u200d🚀", "\u202eabc",
 )
-"""Texts that one store or another is known to have taken for something else."""
+# fmt: on
+"""Texts that some store has misread."""
 
 
 def texts() -> st.SearchStrategy[str]:
-    """Return a strategy for any text that Unicode can write down, with those that stores stumble over among them.
+    """Return a strategy for any text that Unicode can write down, with including `NASTY_TEXTS`.
 
     There is no NUL in it, nor half of a surrogate pair, which few stores can keep.
     """
@@ -152,16 +115,16 @@ def difference(
         if not lost and not gained:
             return ""
         return f"these are missing: {_shown(lost, columns)}; and these were never dumped: {_shown(gained, columns)}"
-    for place, (wanted, got) in enumerate(zip(wanted_rows, found_rows, strict=False)):
+    for index, (wanted, got) in enumerate(zip(wanted_rows, found_rows, strict=False)):
         if wanted != got:
             if Counter(wanted_rows) == Counter(found_rows):
-                return f"the records are in another order, from record {place} on: say ordered = False if none is kept"
+                return f"the records are in another order, from record {index} on: say ordered = False if none is kept"
             parts = [
                 f"{column!r} is {here}, and should be {there}"
                 for column, there, here in zip(columns, wanted, got, strict=True)
                 if there != here
             ]
-            return f"in record {place}, " + "; ".join(parts)
+            return f"in record {index}, " + "; ".join(parts)
     if len(wanted_rows) != len(found_rows):
         return f"there are {len(found_rows)} records, and should be {len(wanted_rows)}"
     return ""

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from datastoresync import Branch, Object, Tree
-from datastoresync.applying.store_template import ChangeFactory, Changes, Stored, Stores
+from datastoresync.applying.store_template import ChangeFactory, ChangeSequence, StoredBranch, StoredValueEquality
 from datastoresync.object import schema_of
 from datastoresync.syncers.change_batch import ChangeBatch
 from datastoresync.syncers.changes import Change, Table
@@ -37,8 +37,8 @@ def tree(users, courses):
 
 
 STORED = {
-    "users": Stored(Table("users"), ("idnumber",), schema_of(User).convert),
-    "courses": Stored(Table("courses"), ("code", "year"), schema_of(Course).convert),
+    "users": StoredBranch(Table("users"), ("idnumber",), schema_of(User).convert),
+    "courses": StoredBranch(Table("courses"), ("code", "year"), schema_of(Course).convert),
 }
 users = st.dictionaries(st.sampled_from("abcdef"), st.tuples(st.sampled_from("xy"), st.none() | st.integers(0, 2)))
 courses = st.dictionaries(st.tuples(st.sampled_from("ab"), st.integers(1, 3)), st.sampled_from("xy"))
@@ -53,10 +53,10 @@ def shown(change):
 def test_columns_hold_what_the_changes_hold(source, dest, size, fewest, streamed):
     diff = source - dest
     making = ChangeFactory(diff, STORED)
-    changes = Changes(diff.actions, making, streamed=streamed)
+    changes = ChangeSequence(diff.actions, making, streamed=streamed)
     expected = [shown(making.change(action)) for action in diff]
     assert [shown(change) for change in changes] == expected
-    parts = [part for segment in changes.parted(size, fewest) for part in segment]
+    parts = [part for segment in changes.segments(size, fewest) for part in segment]
     assert [shown(change) for part in parts for change in part] == expected
     assert len(changes) == len(expected)
     if streamed:
@@ -65,8 +65,8 @@ def test_columns_hold_what_the_changes_hold(source, dest, size, fewest, streamed
 
 def test_many_of_a_kind_are_columns():
     diff = tree(dict.fromkeys("abc", ("x", 1)), {}) - tree({}, {("a", 1): "x", ("a", 2): "y"})
-    changes = Changes(diff.actions, ChangeFactory(diff, STORED), streamed=False)
-    (parts,) = changes.parted(100, 2)
+    changes = ChangeSequence(diff.actions, ChangeFactory(diff, STORED), streamed=False)
+    (parts,) = changes.segments(100, 2)
     assert [(type(part), part.verb, list(part.keys)) for part in parts] == [
         (ChangeBatch, "insert", [("a",), ("b",), ("c",)]),
         (ChangeBatch, "delete", [("a", 1), ("a", 2)]),
@@ -94,14 +94,15 @@ CHANGE = Change("delete", STORED["users"].table, ("idnumber",), ("a",))
 )
 def test_a_column_that_is_the_same_has_values_that_are_the_same(whole, name, pairs):
     convert = schema_of(Values).convert
-    same = Stores({"users": Stored(CHANGE.table, ("idnumber",), convert if whole else convert.__call__)})
+    stored = StoredBranch(CHANGE.table, ("idnumber",), convert if whole else convert.__call__)
+    same = StoredValueEquality({"users": stored})
     raws, expected = [one for one, _ in pairs], [other for _, other in pairs]
     if same.same_column(CHANGE, name, raws, expected):
         assert all(same(CHANGE, name, one, other) for one, other in pairs)
 
 
 def test_a_column_of_its_own_type_is_seen_at_once_to_be_the_same():
-    same = Stores({"users": Stored(CHANGE.table, ("idnumber",), schema_of(Values).convert)})
+    same = StoredValueEquality({"users": StoredBranch(CHANGE.table, ("idnumber",), schema_of(Values).convert)})
     assert same.same_column(CHANGE, "text", ["x", "y"], ["x", "y"])
     assert not same.same_column(CHANGE, "text", ["x", "y"], ["x", "z"])
     assert not same.same_column(CHANGE, "number", ["x"], ["x"]), "an import would have refused it"

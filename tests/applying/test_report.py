@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from datastoresync import Action, Report, Result
-from datastoresync.applying.result import STATUSES
+from datastoresync.applying.report import STATUSES
 
 
 def results(*statuses):

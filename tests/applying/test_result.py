@@ -3,7 +3,7 @@
 import pytest
 
 from datastoresync import Result, failed, skipped, succeeded
-from datastoresync.applying.result import STATUSES, reason_of
+from datastoresync.applying.report import STATUSES, reason_of
 
 
 class DatabaseError(Exception):

@@ -6,8 +6,7 @@ from hypothesis import strategies as st
 
 from datastoresync import Branch, CollectingReporter, Object, Tree
 from datastoresync.applying import store_template as bulk
-from datastoresync.applying.report import Report
-from datastoresync.applying.result import STATUSES, Result, Results, statuses_of
+from datastoresync.applying.report import STATUSES, Report, Result, Results, statuses_of
 from datastoresync.syncers.changes import Outcome
 
 

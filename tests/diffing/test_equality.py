@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from strategies import MEMBERS, NUMBERS, TEXTS, memberships, plain, plain_changes
 
-from datastoresync.diffing.equality import comparable, equal, family, membership_changes
+from datastoresync.diffing.equality import comparable, equal, membership_changes, type_family
 
 NAN = float("nan")
 NOON = datetime.datetime(2024, 1, 1, 12)  # noqa: DTZ001 - without a time zone on purpose
@@ -177,7 +177,7 @@ def test_which_types_can_be_equal(left, right, possible):
 
 def test_families_have_names():
     values = [None, "a", 1, 2j, b"a", NOON.date(), NOON, NOON_UTC, (1,), [1], {}, Colour.RED, object()]
-    assert [family(value) for value in values] == [
+    assert [type_family(value) for value in values] == [
         "None",
         "str",
         "number",

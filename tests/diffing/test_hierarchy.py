@@ -185,7 +185,7 @@ def test_the_top_level_of_one_tree_holds_for_both():
         tree.top_level = ("sites",)
         assert not a - b
     a.top_level = ("devices",)
-    with pytest.raises(DeclarationError, match=r"another top_level each, \('devices',\) and \('sites',\)"):
+    with pytest.raises(DeclarationError, match=r"different top_level, \('devices',\) and \('sites',\)"):
         a - b
 
 
@@ -421,7 +421,7 @@ def test_it_is_printed_as_a_tree_each_parent_with_its_stat(capsys):
     shown = capsys.readouterr().out.splitlines()
     assert shown == [*(line[2:] for line in lines[1:]), "a - b: new=1 update=1 add=0 remove=0 old=1 total=3"]
     (nyc, _) = (a - b).children
-    assert repr(nyc) == "<Node sites 'nyc': new=1 update=1 add=0 remove=0 old=0 total=2>"
+    assert repr(nyc) == "<NestedDiff sites 'nyc': new=1 update=1 add=0 remove=0 old=0 total=2>"
     assert nyc.children[0].text().splitlines()[0] == lines[2].strip()
     assert "devices" in (a - b)._repr_html_()
 

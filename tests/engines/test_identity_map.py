@@ -18,7 +18,7 @@ class Thing:
 def read(objects, keys):
     """Make a chunk of rows objects."""
     made = [Thing(key) for key in keys]
-    objects.unite(keys, made)
+    objects.replace_live(keys, made)
     return made
 
 

@@ -483,7 +483,7 @@ def test_a_file_stays_a_table(name, tmp_path):
     cls, content = STAYS[name]
     half = Half(cls, (File(content, {"encoding": "utf-16"} if "encoding" in name else {}),))
     trees = same(tmp_path, half, half, choice=0)
-    assert [tree.things.contents.why for tree in trees] == ["", ""]
+    assert [tree.things.contents.reason for tree in trees] == ["", ""]
     assert all(isinstance(tree.things.contents.objects, TableObjects) for tree in trees)
 
 

@@ -55,7 +55,7 @@ def test_a_stream_becomes_a_table(source):
 def test_only_a_long_stream_becomes_a_table_by_itself(monkeypatch, rows, table):
     monkeypatch.setattr(limits, "LARGE", rows)
     people = loaded(reader, engine="auto")
-    assert (is_table(people), people.contents.why) == (table, "")
+    assert (is_table(people), people.contents.reason) == (table, "")
     assert list(people) == ["1", "2", "3"]
 
 
@@ -118,7 +118,7 @@ def test_a_single_column_is_refused_as_ever():
 )
 def test_columns_that_are_the_same_nowhere_else_become_objects(table, why):
     people = loaded(table)
-    assert why in people.contents.why
+    assert why in people.contents.reason
     assert len(people) == 1
 
 
@@ -157,7 +157,7 @@ class Grouped(Object):
 )
 def test_what_a_class_does_in_python_makes_objects(cls, why):
     people = loaded(TABLE, cls)
-    assert people.contents.why == why
+    assert people.contents.reason == why
     assert is_table(people) == (not why)
 
 
@@ -207,24 +207,24 @@ class Kept(Importer):
 def test_hooks_in_python_make_objects():
     people = loaded(Kept())
     assert list(people) == ["1", "3"]
-    assert people.contents.why == "keep of Kept is Python"
+    assert people.contents.reason == "keep of Kept is Python"
 
 
 def test_collected_rows_make_objects(tmp_path):
     parquet.write_table(TABLE, tmp_path / "a.parquet")
     people = loaded(ParquetImporter(tmp_path / "a.parquet", on_bad_row="collect"))
-    assert people.contents.why == "rows that are refused are collected"
+    assert people.contents.reason == "rows that are refused are collected"
 
 
 def test_rows_from_python_are_objects():
-    assert loaded(TABLE.to_pylist).contents.why == "its rows come from Python"
+    assert loaded(TABLE.to_pylist).contents.reason == "its rows come from Python"
 
 
 def test_without_duckdb_large_sources_are_objects(monkeypatch):
     monkeypatch.setattr(limits, "LARGE", 1)
     monkeypatch.setattr(DuckDB, "available", staticmethod(lambda: False))
     people = loaded(TABLE, engine="auto")
-    assert "pip install 'datastoresync[duckdb]'" in people.contents.why
+    assert "pip install 'datastoresync[duckdb]'" in people.contents.reason
 
 
 @pytest.mark.parametrize("kind", ["Categorical", "Enum"])

@@ -10,7 +10,7 @@ from profiles import examples
 from strategies import NO_LIMITS
 
 from datastoresync import Branch, CSVImporter, Importer, Object, Template, Tree
-from datastoresync.engines import engine as beside
+from datastoresync.engines import engine as engine_module
 from datastoresync.engines import engine as pairing
 from datastoresync.engines.table import TableObjects
 
@@ -55,7 +55,7 @@ def both(folder, rows, others, *, backwards, engine="duckdb"):
 @pytest.fixture
 def streaming(monkeypatch):
     monkeypatch.setattr(pairing, "MANY", 0)
-    monkeypatch.setattr(beside, "_CHUNK", 3)
+    monkeypatch.setattr(engine_module, "_CHUNK", 3)
 
 
 @pytest.mark.parametrize("backwards", [False, True])
@@ -85,15 +85,15 @@ def test_a_streamed_comparison_gives_what_one_in_memory_gives(streaming, tmp_pat
 def test_of_many_rows_that_differ_only_some_are_objects_at_a_time(tmp_path, monkeypatch, backwards):
     monkeypatch.setattr(pairing, "MANY", 1000)
     held, most = weakref.WeakSet(), []
-    made_before = TableObjects.made
+    made_before = TableObjects.make_objects
 
-    def made(table, columns):
+    def make_objects(table, columns):
         keys, objects, values = made_before(table, columns)
         held.update(objects)
         most.append(len(held))
         return keys, objects, values
 
-    monkeypatch.setattr(TableObjects, "made", made)
+    monkeypatch.setattr(TableObjects, "make_objects", make_objects)
     rows = {f"{number:06d}": "a" for number in range(60_000)}
     source, dest = both(tmp_path, rows, {"x": "b"}, backwards=backwards)
     diff = source - dest

@@ -6,7 +6,7 @@ import pytest
 
 from datastoresync import Branch, ComparisonError, CSVImporter, Object, Template, Tree
 from datastoresync.engines import engine as pairing
-from datastoresync.engines.duckdb.parquet import LocalRelation
+from datastoresync.engines.duckdb.relation import LocalRelation
 
 pytest.importorskip("duckdb")
 pyarrow = pytest.importorskip("pyarrow")
@@ -61,7 +61,7 @@ WAYS = {
     "items": lambda branch: next(iter(branch.items()))[1],
     "prefix": lambda branch: next(branch.prefix("1")),
     "get": lambda branch: branch.get("1"),
-    "many": lambda branch: branch.contents.objects.many(["1"])["1"],
+    "many": lambda branch: branch.contents.objects.get_many(["1"])["1"],
 }
 
 # One object a key ---------------------------------------------------------------------------------------------------
@@ -244,7 +244,7 @@ def test_many_objects_are_given_under_their_own_keys():
     table = branch.contents.objects
     branch[1].name = "by hand"
     held = branch[2]
-    found = table.many([1.0, 2.0, 3.0])
+    found = table.get_many([1.0, 2.0, 3.0])
     assert list(map(type, found)) == [int, int, int]
     assert found[2] is held
 

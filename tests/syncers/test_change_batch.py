@@ -5,7 +5,7 @@ from itertools import chain, groupby, pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from datastoresync.syncers.change_batch import ChangeBatch, parts_of
+from datastoresync.syncers.change_batch import ChangeBatch, segments_of
 from datastoresync.syncers.changes import Change, Link, Table
 
 KEY = ("key",)
@@ -62,7 +62,7 @@ def test_columns_give_back_the_changes_they_were_made_of(changes, data):
     st.integers(1, 3),
 )
 def test_parts_are_all_changes_in_order_and_keep_together_what_belongs_together(changes, size, fewest):
-    segments = list(parts_of(iter(changes), size, fewest))
+    segments = list(segments_of(iter(changes), size, fewest))
     parts = list(chain(*segments))
     assert [shown(change) for part in parts for change in part] == list(map(shown, changes))
     for before, after in pairwise(segments):
@@ -91,7 +91,7 @@ def test_a_segment_ends_with_a_kind_unless_that_is_too_early():
     deletes = [Change("delete", P, KEY, (n,), {}, {"a": n}) for n in range(9, 18)]
     for count, lengths in ((4, [4, 6, 3]), (5, [5, 6]), (2, [6, 4]), (6, [6, 3])):
         changes = [*inserts[:count], *deletes[: sum(lengths) - count]]
-        segments = [list(chain(*segment)) for segment in parts_of(changes, 6, 1)]
+        segments = [list(chain(*segment)) for segment in segments_of(changes, 6, 1)]
         assert [shown(change) for change in chain(*segments)] == list(map(shown, changes))
         assert list(map(len, segments)) == lengths, count
 
@@ -99,11 +99,11 @@ def test_a_segment_ends_with_a_kind_unless_that_is_too_early():
 def test_many_of_a_kind_are_a_part_of_their_own():
     inserts = [Change("insert", P, KEY, (n,), {"a": n}) for n in range(3)]
     updates = [Change("update", P, KEY, (n,), {"a": n}, {"a": 0}) for n in range(3)]
-    (parts,) = parts_of([*inserts, updates[0], *inserts[:1]], 100, 3)
+    (parts,) = segments_of([*inserts, updates[0], *inserts[:1]], 100, 3)
     assert [(type(part), len(part)) for part in parts] == [(ChangeBatch, 3), (list, 2)]
-    (parts,) = parts_of([*updates, *inserts, *updates], 100, 3)
+    (parts,) = segments_of([*updates, *inserts, *updates], 100, 3)
     assert [len(part) for part in parts] == [9], "updates are on both sides of something else"
-    (parts,) = parts_of([*inserts, *updates], 100, 3)
+    (parts,) = segments_of([*inserts, *updates], 100, 3)
     assert [(verb, len(list(some))) for verb, some in groupby(parts, key=lambda part: part.verb)] == [
         ("insert", 1),
         ("update", 1),

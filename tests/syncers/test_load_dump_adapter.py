@@ -17,9 +17,9 @@ from datastoresync.errors import LockedError, SyncerError
 from datastoresync.syncers.changes import Change, Link, Outcome, Table
 from datastoresync.syncers.files.csv import CSVSyncer
 from datastoresync.syncers.files.json import JSONSyncer
-from datastoresync.syncers.plugin.load_dump_adapter import Rewriting
+from datastoresync.syncers.plugin.load_dump_adapter import LoadDumpAdapter
 from datastoresync.syncers.sql.syncer import SQLSyncer
-from datastoresync.syncers.table_rewrite import loosened
+from datastoresync.syncers.table_rewrite import lookup_key
 
 law = settings(deadline=None, max_examples=examples(60), suppress_health_check=[HealthCheck.function_scoped_fixture])
 KEY = ("key",)
@@ -142,7 +142,7 @@ def test_outcomes_and_contents_are_those_of_a_database(oracle, store, asked):
     memory = Memory(things=things(store), members=memberships(store))
     before = copy.deepcopy(memory.held)
     held = dict(memory.held)
-    assert Rewriting(memory).apply_changes(asked, same=same) == oracle.apply_changes(asked, same=same)
+    assert LoadDumpAdapter(memory).apply_changes(asked, same=same) == oracle.apply_changes(asked, same=same)
     expected = state(oracle.load("things"), oracle.load("members"))
     assert state(memory.held["things"], memory.held["members"]) == expected
     assert held == before, "what was loaded is the syncer's own, and must not be changed"
@@ -151,8 +151,8 @@ def test_outcomes_and_contents_are_those_of_a_database(oracle, store, asked):
 
 def test_only_tables_that_change_are_dumped():
     memory = Memory(things=things({1: (0, "x", NONE)}), members=[])
-    rewriting = Rewriting(memory)
-    rewriting.apply_changes([change("update", 1, {"a": 0}), change("unlink", 1, {"members": 5})], same=same)
+    adapter = LoadDumpAdapter(memory)
+    adapter.apply_changes([change("update", 1, {"a": 0}), change("unlink", 1, {"members": 5})], same=same)
     assert memory.calls == [("load", "things"), ("load", "members")]
 
 
@@ -209,7 +209,7 @@ def test_keys_and_members_of_every_kind_are_found_in_text(tmp_path, kind, key, s
 
 def test_a_key_in_several_rows_is_left_alone():
     memory = Memory(things=[{"key": 1, "a": 1, "bee": ""}, {"key": 1, "a": 2, "bee": ""}], members=[])
-    found = Rewriting(memory).apply_changes(
+    found = LoadDumpAdapter(memory).apply_changes(
         [
             change("insert", 1, {"key": 1}),
             change("update", 1, {"a": 5}),
@@ -224,7 +224,7 @@ def test_a_key_in_several_rows_is_left_alone():
 
 def test_reasons_name_the_attributes_and_no_values():
     memory = Memory(things=things({1: (7, "secret", {5}), 2: (7, "secret", NONE)}), members=[])
-    found = Rewriting(memory).apply_changes(
+    found = LoadDumpAdapter(memory).apply_changes(
         [
             change("insert", 1, {"key": 1, "a": 8, "b": "other"}),
             change("update", 2, {"b": "new"}, {"b": "old"}),
@@ -288,7 +288,7 @@ class Colour(Enum):
     ],
 )
 def test_what_is_looked_up_loosely(one, other, alike):
-    assert (loosened(one) == loosened(other)) is alike
+    assert (lookup_key(one) == lookup_key(other)) is alike
 
 
 # --- what is refused --------------------------------------------------------------------------------------------------
@@ -303,7 +303,7 @@ def test_a_value_that_the_store_refuses_fails_its_change_and_undoes_all(tmp_path
         change("update", "2", {"b": ["never"]}),
         change("update", "2", {"a": "6"}),
     ]
-    for applied in (syncer, Rewriting(syncer)):
+    for applied in (syncer, LoadDumpAdapter(syncer)):
         found = applied.apply_changes(asked, same=same)
         assert [outcome.status for outcome in found] == ["undone", "failed", "failed"]
         assert "column 'bee': a list has no text" in found[1].reason
@@ -313,7 +313,7 @@ def test_a_value_that_the_store_refuses_fails_its_change_and_undoes_all(tmp_path
 
 def test_a_membership_without_a_table_of_its_own_fails():
     memory = Memory(things=things({1: (0, "", NONE)}), members=[])
-    (found,) = Rewriting(memory).apply_changes([change("link", 1, {"tags": 1})], same=same)
+    (found,) = LoadDumpAdapter(memory).apply_changes([change("link", 1, {"tags": 1})], same=same)
     assert found.status == "failed"
     assert "declare it in Table(links=...)" in found.reason
 
@@ -330,9 +330,9 @@ def test_what_was_dumped_before_a_failure_is_said():
     with pytest.raises(
         SyncerError, match=r"table 'members' of memory .*\(ConnectionError\); already written: 'things'"
     ):
-        Rewriting(memory).apply_changes(asked, same=same)
+        LoadDumpAdapter(memory).apply_changes(asked, same=same)
     with pytest.raises(SyncerError, match="no other table was written"):
-        Rewriting(memory).apply_changes(asked[1:], same=same)
+        LoadDumpAdapter(memory).apply_changes(asked[1:], same=same)
 
 
 def test_a_lock_on_the_first_table_is_said_as_it_is():
@@ -342,7 +342,7 @@ def test_a_lock_on_the_first_table_is_said_as_it_is():
 
     memory = Locked(things=things({1: (0, "", NONE)}), members=[])
     with pytest.raises(LockedError, match=r"^another run is writing$"):
-        Rewriting(memory).apply_changes([change("update", 1, {"a": 1})], same=same)
+        LoadDumpAdapter(memory).apply_changes([change("update", 1, {"a": 1})], same=same)
 
 
 def test_records_may_lack_columns_and_get_new_ones(tmp_path):
@@ -357,7 +357,7 @@ def test_records_may_lack_columns_and_get_new_ones(tmp_path):
 
 
 def test_it_says_whose_it_is():
-    assert repr(Rewriting(Memory)).startswith("Rewriting(")
-    assert Rewriting(Memory()).name == "memory"
-    assert Rewriting(object()).name == "object"
-    assert Rewriting(Memory()).apply_changes([], same=same) == []
+    assert repr(LoadDumpAdapter(Memory)).startswith("LoadDumpAdapter(")
+    assert LoadDumpAdapter(Memory()).name == "memory"
+    assert LoadDumpAdapter(object()).name == "object"
+    assert LoadDumpAdapter(Memory()).apply_changes([], same=same) == []

@@ -182,7 +182,7 @@ def test_a_format_is_imported_when_it_is_used():
 def test_the_url_of_a_database_goes_through_untouched(url):
     syncer = open_syncer(url, name="mine", pool_size=3)
     assert isinstance(syncer, SQLSyncer)
-    assert (syncer._place, syncer.name, syncer._options) == (url, "mine", {"pool_size": 3})
+    assert (syncer._url_or_engine, syncer.name, syncer._options) == (url, "mine", {"pool_size": 3})
     assert "hunter2" not in repr(syncer)
 
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from datastoresync.errors import SyncerError
 from datastoresync.syncers.changes import Outcome
-from datastoresync.syncers.plugin.load_dump_adapter import Rewriting
+from datastoresync.syncers.plugin.load_dump_adapter import LoadDumpAdapter
 from datastoresync.testing import SyncerContract, texts
 from datastoresync.testing.claims import Interruption
 
@@ -94,7 +94,7 @@ class Good:
             yield {name: record.get(name) for name in attributes or record}
 
     def apply_changes(self, changes, *, same):
-        return Rewriting(self).apply_changes(changes, same=same)
+        return LoadDumpAdapter(self).apply_changes(changes, same=same)
 
     def normalized(self, value):
         if value is None or isinstance(value, (str, int, float)):

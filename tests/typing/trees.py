@@ -103,7 +103,7 @@ assert_type(source - dest | Accounts, Report)
 assert_type(source - dest | Accounts(), Report)
 assert_type(Accounts().apply(source - dest, mock=True), Report)
 assert_type((source >> dest).ok, bool)
-report: Report = (source > dest) | Accounts
+assert_type((source > dest) | Accounts, Report)
 by_name: Report = source - dest | "somewhere.Accounts"
 
 store = Datastore(source=source, dest=dest)

@@ -400,7 +400,7 @@ def test_a_diff_made_by_hand():
     with pytest.raises(ObjectAlreadyExists) as caught:
         diff.add(above)
     assert caught.value.existing_object is above
-    assert str(caught.value) == "the diff has a thing 'b' already"
+    assert str(caught.value) == "the diff already has a thing 'b'"
     assert diff.summary() == {"create": 1, "update": 1, "delete": 0, "no-change": 2, "skip": 0}
     assert (len(diff), len(above), diff.has_diffs(), Diff().has_diffs()) == (4, 2, True, False)
     assert diff.str() == (

@@ -23,7 +23,7 @@ from datastoresync.vocabularies.dsync import (
     ObjectNotUpdated,
     ObjectStoreWrongType,
 )
-from datastoresync.vocabularies.dsync.identity import find, text_of
+from datastoresync.vocabularies.dsync.identity import find_keys, text_of
 
 
 class Pair(DiffSyncModel):
@@ -70,13 +70,13 @@ def test_different_keys_have_different_texts(one, other):
 @given(st.sets(KEYS, max_size=6))
 def test_a_text_finds_its_key_and_no_other(keys):
     for key in keys:
-        assert key in find(text_of(key), keys, ("left", "right"), lambda _, text: text, plain=True)
-        assert key in find("__".join(key), keys, ("left", "right"), lambda _, text: text, plain=True)
+        assert key in find_keys(text_of(key), keys, ("left", "right"), lambda _, text: text, plain=True)
+        assert key in find_keys("__".join(key), keys, ("left", "right"), lambda _, text: text, plain=True)
 
 
 def test_all_ways_to_take_a_text_apart_are_tried():
     keys = [("a", "_b", "c"), ("a_", "b", "c"), ("a", "b", "c")]
-    assert find("a___b__c", keys, ("x", "y", "z"), lambda _, text: text, plain=True) == keys[:2]
+    assert find_keys("a___b__c", keys, ("x", "y", "z"), lambda _, text: text, plain=True) == keys[:2]
 
 
 def test_identifiers_that_join_to_one_text_are_different():
@@ -540,7 +540,7 @@ def test_models_of_another_class_fit_if_they_have_the_same_fields():
     pairs.add(Stubborn(left="a", right="b"))
     with pytest.raises(ObjectStoreWrongType, match="a pair is Pair in Pairs"):
         pairs.add(Odd(name="x"))
-    with pytest.raises(ObjectAlreadyExists, match="is in Pairs already"):
+    with pytest.raises(ObjectAlreadyExists, match="is already in Pairs"):
         pairs.add(Pair(left="a", right="b"))
     with pytest.raises(ObjectNotFound, match="no pair x__y in Pairs"):
         pairs.get("pair", ("x", "y"))

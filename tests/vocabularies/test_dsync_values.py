@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from datastoresync.diffing.action import Action
 from datastoresync.vocabularies import dsync
 from datastoresync.vocabularies.dsync import Adapter, DiffSyncFlags, DiffSyncModel, DSyncModel
-from datastoresync.vocabularies.dsync.values import Listed, listed, plain, same
+from datastoresync.vocabularies.dsync.values import OrderedList, equal_values, with_ordered_lists, with_plain_lists
 
 THEIRS = SimpleNamespace(
     Adapter=diffsync.Adapter,
@@ -59,18 +59,18 @@ CONTENT = st.recursive(
 
 @given(CONTENT, CONTENT)
 def test_values_are_the_same_if_python_says_so(one, other):
-    assert same(one, other) is (one == other)
-    assert (listed(one) == listed(other)) is (one == other)
-    assert plain(listed(one)) == one
+    assert equal_values(one, other) is (one == other)
+    assert (with_ordered_lists(one) == with_ordered_lists(other)) is (one == other)
+    assert with_plain_lists(with_ordered_lists(one)) == one
 
 
 def test_a_list_is_equal_to_a_list_alone():
-    assert Listed([1]) == [1]
-    assert Listed([1]) != (1,)
-    assert same([float("nan")], [float("nan")])
-    assert same(([1, 2],), ([1, 2],))
-    assert not same(([1, 2],), ([2, 1],))
-    assert plain(listed(([1],))) == ([1],)
+    assert OrderedList([1]) == [1]
+    assert OrderedList([1]) != (1,)
+    assert equal_values([float("nan")], [float("nan")])
+    assert equal_values(([1, 2],), ([1, 2],))
+    assert not equal_values(([1, 2],), ([2, 1],))
+    assert with_plain_lists(with_ordered_lists(([1],))) == ([1],)
 
 
 @given(st.lists(st.sampled_from("xyz"), max_size=3), st.lists(st.sampled_from("xyz"), max_size=3))

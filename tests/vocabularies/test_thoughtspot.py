@@ -337,7 +337,7 @@ def test_a_password_that_is_quoted_on_its_own_is_hidden(server):
 
 def test_a_redirect_is_not_followed(server):
     server.faults.extend([None, (302, {"Location": "http://127.0.0.1:1/"})])
-    assert "302 Found: it is somewhere else" in write(server, school(["bob"])).failures[0].reason
+    assert "302 Found: use the URL that it redirects to" in write(server, school(["bob"])).failures[0].reason
 
 
 def test_ctrl_c_ends_with_a_report_of_what_was_done(server):

@@ -178,7 +178,7 @@ def test_what_happens_to_a_duplicate(duplicate, name, mail, shown, password, gro
     everyone.add_user(User("BOB", **BOB_AGAIN), duplicate=duplicate)
     (bob,) = everyone.get_users()
     assert (bob.name, bob.mail, bob.displayName, bob.password, bob.groupNames) == (name, mail, shown, password, groups)
-    with pytest.raises(DuplicateError, match=r"duplicate user 'bob': '(Bob|BOB)' is there already"):
+    with pytest.raises(DuplicateError, match=r"duplicate user 'bob': '(Bob|BOB)' exists already"):
         everyone.add_user(User("bob"))
 
 
@@ -198,9 +198,9 @@ def test_groups_are_treated_the_same():
 
 def test_a_slip_is_refused():
     everyone = UsersAndGroups()
-    with pytest.raises(DeclarationError, match="a User is wanted"):
+    with pytest.raises(DeclarationError, match="a User is needed"):
         everyone.add_user(Group("staff"))
-    with pytest.raises(DeclarationError, match="a Group is wanted"):
+    with pytest.raises(DeclarationError, match="a Group is needed"):
         everyone.add_group("staff")
     with pytest.raises(DeclarationError, match="duplicate is one of RAISE_ERROR_ON_DUPLICATE, OVERWRITE"):
         everyone.add_user(User("Bob"), duplicate="merge")
@@ -294,11 +294,11 @@ def test_an_export_of_thoughtspots_is_read():
 @pytest.mark.parametrize(
     ("text", "error", "why"),
     [
-        ("{", ImporterError, "this is no JSON"),
-        ('{"name": "Bob"}', ImporterError, "a list of users and groups is wanted"),
+        ("{", ImporterError, "this is not JSON"),
+        ('{"name": "Bob"}', ImporterError, "a list of users and groups is needed"),
         ("[1]", ImporterError, "principal 1: a record whose principalTypeEnum"),
-        ('[{"principalTypeEnum": "LDAP_USER"}]', ImporterError, "LOCAL_USER or LOCAL_GROUP is wanted"),
-        ('[{"principalTypeEnum": ["x"]}]', ImporterError, "LOCAL_USER or LOCAL_GROUP is wanted"),
+        ('[{"principalTypeEnum": "LDAP_USER"}]', ImporterError, "LOCAL_USER or LOCAL_GROUP is needed"),
+        ('[{"principalTypeEnum": ["x"]}]', ImporterError, "LOCAL_USER or LOCAL_GROUP is needed"),
         ('[{"principalTypeEnum": "LOCAL_USER"}]', ImporterError, "principal 1: name"),
         (
             '[{"principalTypeEnum": "LOCAL_USER", "name": "x"}, {"principalTypeEnum": "LOCAL_USER", "name": "X"}]',
@@ -466,7 +466,7 @@ def test_an_old_workbook_is_read(tmp_path):
     assert everyone.has_group("staff")
     users["F2"] = "[staff"
     book.save(tmp_path / "old.xlsx")
-    with pytest.raises(ImporterError, match="row 2 of sheet 'Users': Groups is no JSON list"):
+    with pytest.raises(ImporterError, match="row 2 of sheet 'Users': Groups is not a JSON list"):
         TSUGXLSReader().read(argparse.Namespace(filename=f"{tmp_path}/old.xlsx"))
 
 
@@ -528,7 +528,7 @@ def test_a_file_of_another_kind_is_refused_rather_than_made_a_folder(part, name,
     part().add_arguments(parser)
     with pytest.raises(SystemExit):
         parser.parse_args(["--filename", str(tmp_path / name)])
-    assert f"a file that ends in {suffix} is wanted" in capsys.readouterr().err
+    assert f"a file that ends in {suffix} is needed" in capsys.readouterr().err
     good = str(tmp_path / f"X{suffix.upper()}")
     assert parser.parse_args(["--filename", good]).filename == good
     assert not list(tmp_path.iterdir())

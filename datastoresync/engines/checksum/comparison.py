@@ -3,10 +3,10 @@
 Rows are cut into ranges of keys, at the same keys on both servers, and each server sends a checksum of each range: the
 number of its rows, and the sums of both halves of their digests modulo ``2**64``, which no order of the rows changes.
 Ranges that differ are cut further, by the digests of the keys; of what then still differs, keys and digests are
-fetched, and where the digests differ, the rows. `checksum_sql` says what a digest is.
+fetched, and where the digests differ, the rows. `checksum.sql` says what a digest is.
 
 Rows are missed only where checksums are equal by chance. Two different sets of rows have equal ones with a probability
-of ``2**-128``, as long as nobody makes up rows in order that they have.
+of ``2**-128``, unless rows are made up so that they have.
 
 A table is scanned as a whole once, digests and all. Before that, the larger one is scanned for a sample of its keys,
 without digests. After it, what differs is read through an index of the key where that is at most a hundred places, and
@@ -32,15 +32,15 @@ from sqlalchemy.types import TypeEngine
 from datastoresync.engines.checksum.sql import (
     BITS,
     DIALECTS,
+    ColumnText,
     Expression,
-    Side,
-    Written,
+    SideName,
+    column_text,
     digest_of,
     lanes_of,
     part_of,
-    written,
 )
-from datastoresync.engines.relation import CannotPushDown, Compared
+from datastoresync.engines.relation import CannotPushDown, DifferingRows
 from datastoresync.errors import SyncerError
 from datastoresync.syncers.records import Columns
 from datastoresync.syncers.sql.dialects import dialect_of
@@ -58,7 +58,7 @@ class Range:
 
 
 @attrs.frozen(eq=False)
-class Key:
+class RangeKey:
     """What a table is cut by.
 
     Args:
@@ -70,7 +70,7 @@ class Key:
     kinds: Sequence[TypeEngine[Any]]
 
     def number(self, ranges: Sequence[Range]) -> sa.ColumnElement[Any]:
-        """Return the place of the range that a row is in, NULL if it is in none.
+        """Return the index of the range that a row is in, NULL if it is in none.
 
         It takes as many comparisons as the number of ranges has binary digits.
 
@@ -133,8 +133,8 @@ def cut(keys: Iterable[Any], pieces: int) -> list[Range]:
     [Range(start=None, stop=3), Range(start=3, stop=5), Range(start=5, stop=None)]
     """
     known = sorted(set(keys))
-    places = sorted({len(known) * piece // pieces for piece in range(1, pieces)})
-    cuts = [known[place] for place in places if known]
+    indexes = sorted({len(known) * piece // pieces for piece in range(1, pieces)})
+    cuts = [known[index] for index in indexes if known]
     return [Range(start, stop) for start, stop in zip([None, *cuts], [*cuts, None], strict=True)]
 
 
@@ -181,7 +181,7 @@ _Answer = TypeVar("_Answer")
 
 
 @attrs.frozen(eq=False)
-class Served:
+class ServerTable:
     """A table, or the rows of a query, as its server keeps it.
 
     Args:
@@ -192,8 +192,8 @@ class Served:
         kinds: The types of the columns as the catalogue has them, by attribute.
         key: The identifiers; no two rows have equal ones, and none is NULL.
         count: How many rows there are.
-        meant: What is compared in place of a column, by attribute, where converting it makes something else of it; of
-            the type in ``kinds``.
+        converted: By attribute, what is compared in place of a column whose values are converted; of the type in
+            ``kinds``.
     """
 
     connect: Callable[[], AbstractContextManager[sa.Connection]]
@@ -202,10 +202,10 @@ class Served:
     kinds: Mapping[str, TypeEngine[Any]]
     key: Sequence[str]
     count: int
-    meant: Mapping[str, Expression] = attrs.field(factory=dict)
+    converted: Mapping[str, Expression] = attrs.field(factory=dict)
 
 
-def differing_by_ranges(left: Served, right: Served, attributes: Sequence[str]) -> Compared:
+def differing_by_ranges(left: ServerTable, right: ServerTable, attributes: Sequence[str]) -> DifferingRows:
     """Compare two tables of two servers, in two threads. Which rows differ is known on return; they are read later.
 
     Args:
@@ -218,39 +218,39 @@ def differing_by_ranges(left: Served, right: Served, attributes: Sequence[str]) 
         SyncerError: If ``connect`` raises it.
     """
     names = [*left.key, *(name for name in attributes if name not in left.key)]
-    sides = (_Side(left, "left", names), _Side(right, "right", names))
-    for name, one, other in zip(names, *(side.fields for side in sides), strict=True):
-        if one.family != other.family:
-            message = f"{name} is {one.family} in the source and {other.family} in the destination"
+    sides = (_ServerSide(left, "left", names), _ServerSide(right, "right", names))
+    for name, source, destination in zip(names, *(side.fields for side in sides), strict=True):
+        if source.family != destination.family:
+            message = f"{name} is {source.family} in the source and {destination.family} in the destination"
             raise CannotPushDown(message)
-    return _found(*sides)
+    return _compare(*sides)
 
 
-class _Side:
+class _ServerSide:
     """What one of the servers is asked."""
 
-    def __init__(self, served: Served, side: Side, names: Sequence[str]) -> None:
-        self.served = served
-        with served.connect() as connection:
+    def __init__(self, table: ServerTable, side: SideName, names: Sequence[str]) -> None:
+        self.table = table
+        with table.connect() as connection:
             self.dialect = dialect_of(connection.dialect).name
         if self.dialect not in DIALECTS:
             message = f"checksums are proved for {' and '.join(sorted(DIALECTS))} only, not for {self.dialect}"
             raise CannotPushDown(message)
-        self.fields = [self._written(name, side) for name in names]
-        keys = self.fields[: len(served.key)]
+        self.fields = [self._column_text(name, side) for name in names]
+        keys = self.fields[: len(table.key)]
         sorted_by = [field.key for field in keys if field.key is not None]
         if len(sorted_by) != len(keys):
-            message = f"the key of {' and '.join(served.key)} does not sort alike on all servers"
+            message = f"the key of {' and '.join(table.key)} does not sort alike on all servers"
             raise CannotPushDown(message)
-        self.key = Key([column for column, _ in sorted_by], [kind for _, kind in sorted_by])
+        self.key = RangeKey([column for column, _ in sorted_by], [kind for _, kind in sorted_by])
         self._digest = digest_of(self.fields, self.dialect, side)
         self._key_digest = digest_of(keys, self.dialect, "left")
-        self._key_columns = [served.columns[name] for name in served.key]
+        self._key_columns = [table.columns[name] for name in table.key]
 
-    def _written(self, name: str, side: Side) -> Written:
-        column = self.served.meant.get(name, self.served.columns[name])
+    def _column_text(self, name: str, side: SideName) -> ColumnText:
+        column = self.table.converted.get(name, self.table.columns[name])
         try:
-            return written(column, self.served.kinds[name], self.dialect, side)
+            return column_text(column, self.table.kinds[name], self.dialect, side)
         except CannotPushDown as error:
             message = f"{name}: {error}"
             raise CannotPushDown(message) from None
@@ -258,7 +258,7 @@ class _Side:
     def sample(self, size: int) -> list[Any]:
         """Return about so many keys."""
         random = sa.func.random() if self.dialect == "postgresql" else sa.func.rand()
-        chosen = random < sa.literal(size / max(1, self.served.count), sa.Double)
+        chosen = random < sa.literal(size / max(1, self.table.count), sa.Double)
         return [self._key(row) for row in self._run(self._select(*self._key_columns).where(chosen))]
 
     def sums(self, ranges: Sequence[Range], parts: int) -> dict[int, tuple[int, ...]]:
@@ -285,13 +285,13 @@ class _Side:
 
     def rows(self, keys: Sequence[Any]) -> Iterator[Columns]:
         """Yield the rows of these keys, in their order."""
-        columns = self.served.columns
-        places = [list(columns).index(name) for name in self.served.key]
+        columns = self.table.columns
+        indexes = [list(columns).index(name) for name in self.table.key]
         waiting = iter(keys)
         while wanted := list(islice(waiting, _KEYS)):
             # The database may hold more keys to be equal than are.
             found = {
-                self._key([row[place] for place in places]): row
+                self._key([row[index] for index in indexes]): row
                 for row in self._run(self._select(*columns.values()).where(self._is_one_of(wanted)))
             }
             if missing := len(wanted) - sum(key in found for key in wanted):
@@ -311,14 +311,14 @@ class _Side:
         return number * parts + part_of(self._key_digest, parts, self.dialect) if parts > 1 else number
 
     def _select(self, *columns: Expression) -> sa.Select[Any]:
-        return sa.select(*columns).select_from(self.served.source)
+        return sa.select(*columns).select_from(self.table.source)
 
     @staticmethod
     def _key(values: Sequence[Any]) -> Any:
         return values[0] if len(values) == 1 else tuple(values)
 
     def _run(self, statement: sa.Select[Any]) -> Sequence[sa.Row[Any]]:
-        with self.served.connect() as connection:
+        with self.table.connect() as connection:
             savepoint = connection.begin_nested()
             try:
                 if self.dialect == "postgresql":
@@ -329,11 +329,11 @@ class _Side:
                 savepoint.rollback()
 
 
-def _found(left: _Side, right: _Side) -> Compared:
-    count = max(left.served.count, right.served.count)
+def _compare(left: _ServerSide, right: _ServerSide) -> DifferingRows:
+    count = max(left.table.count, right.table.count)
     ranges = _first_ranges(left, right)
     differing = _unequal_sums(left, right, ranges, 1)
-    why = f"checksums of {len(ranges)} ranges of keys, {len(differing)} of which differ"
+    reason = f"checksums of {len(ranges)} ranges of keys, {len(differing)} of which differ"
     ranges = [ranges[number] for number in sorted(differing)]
     parts, numbers, suspects = 1, None, sum(differing.values())
     if suspects > _SUSPECTS and (pieces := min(_PARTS, isqrt(suspects // len(ranges)))) > 1:
@@ -343,31 +343,30 @@ def _found(left: _Side, right: _Side) -> Compared:
         message = f"by their checksums, up to {suspects} of {count} rows differ, which is quicker without any"
         raise CannotPushDown(message)
     if not ranges:
-        return Compared(iter(()), iter(()), why)
-    ours, theirs = _both(*(partial(side.digests, ranges, parts, numbers) for side in (left, right)))
-    return Compared(left.rows(_others(ours, theirs)), right.rows(_others(theirs, ours)), why)
+        return DifferingRows(iter(()), iter(()), reason)
+    digests = _on_both(*(partial(side.digests, ranges, parts, numbers) for side in (left, right)))
+    return DifferingRows(left.rows(_differing_keys(*digests)), right.rows(_differing_keys(*reversed(digests))), reason)
 
 
-def _first_ranges(left: _Side, right: _Side) -> list[Range]:
-    larger = max(left, right, key=lambda side: side.served.count)
-    pieces = min(_RANGES, larger.served.count // _ROWS)
+def _first_ranges(left: _ServerSide, right: _ServerSide) -> list[Range]:
+    larger = max(left, right, key=lambda side: side.table.count)
+    pieces = min(_RANGES, larger.table.count // _ROWS)
     return cut(larger.sample(_SAMPLED * pieces) if pieces > 1 else (), pieces)
 
 
-def _unequal_sums(left: _Side, right: _Side, ranges: Sequence[Range], parts: int) -> dict[int, int]:
+def _unequal_sums(left: _ServerSide, right: _ServerSide, ranges: Sequence[Range], parts: int) -> dict[int, int]:
     """Return how many rows there are, on the side that has more, in the parts of ranges that differ."""
-    ours, theirs = _both(*(partial(side.sums, ranges, parts) for side in (left, right)))
-    nothing = (0,)
-    sums = ((number, ours.get(number, nothing), theirs.get(number, nothing)) for number in ours.keys() | theirs.keys())
-    return {number: max(one[0], other[0]) for number, one, other in sums if one != other}
+    left_sums, right_sums = _on_both(*(partial(side.sums, ranges, parts) for side in (left, right)))
+    pairs = ((number, left_sums.get(number, (0,)), right_sums.get(number, (0,))) for number in left_sums | right_sums)
+    return {number: max(left[0], right[0]) for number, left, right in pairs if left != right}
 
 
-def _others(digests: Mapping[Any, str], others: Mapping[Any, str]) -> list[Any]:
-    return sorted(key for key, digest in digests.items() if others.get(key) != digest)
+def _differing_keys(left: Mapping[Any, str], right: Mapping[Any, str]) -> list[Any]:
+    return sorted(key for key, digest in left.items() if right.get(key) != digest)
 
 
-def _both(left: Callable[[], _Answer], right: Callable[[], _Answer]) -> tuple[_Answer, _Answer]:
+def _on_both(left: Callable[[], _Answer], right: Callable[[], _Answer]) -> tuple[_Answer, _Answer]:
     """Ask both servers at once."""
     with ThreadPoolExecutor(1) as pool:
-        other = pool.submit(right)
-        return left(), other.result()
+        right_answer = pool.submit(right)
+        return left(), right_answer.result()

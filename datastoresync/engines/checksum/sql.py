@@ -24,45 +24,45 @@ from sqlalchemy.types import TypeEngine
 from datastoresync.engines.relation import CannotPushDown
 
 Expression = sa.ColumnElement[Any]
-Side = Literal["left", "right"]
+SideName = Literal["left", "right"]
 
 BITS: Final = 64
 """The width of a lane. Two of them make up a digest, and are summed up apart from one another."""
 _HEX: Final = BITS // 4
-_MOST_ARGUMENTS: Final = 99
+_ARGUMENTS: Final = 99
 """How many arguments PostgreSQL lets a function have, and what concatenates the parts of a longer row."""
 _PARTS: Final = 4
 """The hexadecimal digits of a key's digest that choose its part."""
 
 
 @attrs.frozen(eq=False)
-class Written:
+class ColumnText:
     """The text of a column.
 
     Args:
         family: The name of what can be equal to it: texts of one family are equal only where the values are, and almost
             always where they are.
         text: The text, NULL for NULL.
-        free: Whether there may be a comma in it.
+        length_prefixed: Whether there may be a comma in it, so that its length stands before it.
         key: What the column is sorted by, on all servers alike, and the type of its values; None where it is no good
             as a key.
     """
 
     family: str
     text: Expression
-    free: bool = False
+    length_prefixed: bool = False
     key: tuple[Expression, TypeEngine[Any]] | None = None
 
     def fields(self) -> Iterator[Expression]:
         """Yield what is concatenated for this column."""
-        if self.free:
+        if self.length_prefixed:
             yield sa.func.char_length(self.text)
             yield sa.literal_column("':'")
         yield self.text
         yield sa.literal_column("','")
 
 
-def written(column: Expression, kind: TypeEngine[Any], dialect: str, side: Side) -> Written:
+def column_text(column: Expression, kind: TypeEngine[Any], dialect: str, side: SideName) -> ColumnText:
     """Return how the values of a column are written.
 
     What a driver refuses to read, such as the date ``infinity``, and zero dates are written as ``side``: they differ
@@ -85,44 +85,44 @@ def written(column: Expression, kind: TypeEngine[Any], dialect: str, side: Side)
     return found
 
 
-def _in_postgresql(column: Expression, kind: TypeEngine[Any], odd: Expression) -> Written | None:  # noqa: PLR0911 - one for each type
+def _in_postgresql(column: Expression, kind: TypeEngine[Any], unreadable: Expression) -> ColumnText | None:  # noqa: PLR0911 - one for each type
     text: Expression = sa.cast(column, sa.Text)
     if isinstance(kind, sa.Boolean):
-        return Written("number", sa.cast(sa.cast(column, sa.Integer), sa.Text), key=(column, sa.Boolean()))
+        return ColumnText("number", sa.cast(sa.cast(column, sa.Integer), sa.Text), key=(column, sa.Boolean()))
     if isinstance(kind, sa.Integer):
-        return Written("number", text, key=(column, sa.BigInteger()))
+        return ColumnText("number", text, key=(column, sa.BigInteger()))
     if isinstance(kind, sa.Float):
         return _double_in_postgresql(column) if isinstance(kind, sa.Double) else None
     if isinstance(kind, sa.Numeric):
-        return Written("number", sa.cast(sa.func.trim_scale(column), sa.Text))
+        return ColumnText("number", sa.cast(sa.func.trim_scale(column), sa.Text))
     if isinstance(kind, sa.Date):
         inside = column.between(_constant("date '0001-01-01'"), _constant("date '9999-12-31'"))
-        return Written("date", sa.case((sa.not_(inside), odd), else_=text), key=(column, sa.Date()))
+        return ColumnText("date", sa.case((sa.not_(inside), unreadable), else_=text), key=(column, sa.Date()))
     if isinstance(kind, sa.DateTime):
-        return _moment_in_postgresql(column, odd, aware=kind.timezone)
+        return _moment_in_postgresql(column, unreadable, aware=kind.timezone)
     if isinstance(kind, sa.Uuid):
-        return Written("uuid", text, key=(column, sa.Uuid()))
+        return ColumnText("uuid", text, key=(column, sa.Uuid()))
     if isinstance(kind, sa.LargeBinary):
-        return Written("bytes", sa.func.encode(column, "hex"), free=True)
+        return ColumnText("bytes", sa.func.encode(column, "hex"), length_prefixed=True)
     if isinstance(kind, postgresql.JSONB):
-        return Written("json of postgresql", text, free=True)
+        return ColumnText("json of postgresql", text, length_prefixed=True)
     if isinstance(kind, sa.CHAR):  # a cast would take off the blanks that fill it up, and that the driver delivers
         text = sa.case((column.is_not(None), sa.func.concat(column, type_=sa.Text)))
     if isinstance(kind, sa.String):
-        return Written("text", text, free=True, key=(text.collate("C"), sa.Text()))
+        return ColumnText("text", text, length_prefixed=True, key=(text.collate("C"), sa.Text()))
     return None
 
 
-def _double_in_postgresql(column: Expression) -> Written:
+def _double_in_postgresql(column: Expression) -> ColumnText:
     """Write small numbers without an exponent, as MariaDB does; the zero that is added takes the sign off -0.0."""
     text = sa.cast(column + _constant("0"), sa.Text)
     size = sa.func.abs(column)
     small = sa.and_(size >= _constant("1e-15::float8"), size < _constant("1e-4::float8"))
     plain = sa.cast(sa.cast(text, sa.Numeric), sa.Text)
-    return Written("double", sa.case((small, plain), else_=sa.func.replace(text, "e+", "e")))
+    return ColumnText("double", sa.case((small, plain), else_=sa.func.replace(text, "e+", "e")))
 
 
-def _moment_in_postgresql(column: Expression, odd: Expression, *, aware: bool) -> Written:
+def _moment_in_postgresql(column: Expression, unreadable: Expression, *, aware: bool) -> ColumnText:
     if aware:
         # A day less at either end: there are time zones in which the years 0 and 10000 have already begun.
         inside = column.between(
@@ -136,36 +136,36 @@ def _moment_in_postgresql(column: Expression, odd: Expression, *, aware: bool) -
         text = sa.cast(column, sa.Text)
         family = "moment"
     key = (column, sa.DateTime(timezone=aware))
-    return Written(family, sa.case((sa.not_(inside), odd), else_=text), key=key)
+    return ColumnText(family, sa.case((sa.not_(inside), unreadable), else_=text), key=key)
 
 
-def _in_mariadb(column: Expression, kind: TypeEngine[Any], odd: Expression) -> Written | None:  # noqa: PLR0911 - one for each type
+def _in_mariadb(column: Expression, kind: TypeEngine[Any], unreadable: Expression) -> ColumnText | None:  # noqa: PLR0911 - one for each type
     if getattr(kind, "zerofill", False):
         return None  # zeros in front, which the driver takes off
     if isinstance(kind, (sa.Boolean, sa.Integer)):
-        return Written("number", column, key=(column, sa.BigInteger()))
+        return ColumnText("number", column, key=(column, sa.BigInteger()))
     if isinstance(kind, sa.Float):
         # With a scale, or in single precision, it is not written with all of its digits.
         whole = isinstance(kind, sa.Double) and kind.scale is None
-        return Written("double", sa.func.concat(column + _constant("0e0"))) if whole else None
+        return ColumnText("double", sa.func.concat(column + _constant("0e0"))) if whole else None
     if isinstance(kind, sa.Numeric):
         text: Expression = sa.func.concat(column)
-        return Written("number", sa.case((sa.func.locate(".", text) > 0, _without_zeros(text)), else_=text))
+        return ColumnText("number", sa.case((sa.func.locate(".", text) > 0, _without_zeros(text)), else_=text))
     zero = sa.or_(
         *(function(column) == _constant("0") for function in (sa.func.dayofmonth, sa.func.month, sa.func.year))
     )
     if isinstance(kind, sa.Date):
-        return Written("date", sa.case((zero, odd), else_=sa.func.concat(column)), key=(column, sa.Date()))
+        return ColumnText("date", sa.case((zero, unreadable), else_=sa.func.concat(column)), key=(column, sa.Date()))
     if isinstance(kind, sa.DateTime):
         text = _without_zeros(sa.func.date_format(column, "%Y-%m-%d %H:%i:%s.%f"))
-        return Written("moment", sa.case((zero, odd), else_=text), key=(column, sa.DateTime()))
+        return ColumnText("moment", sa.case((zero, unreadable), else_=text), key=(column, sa.DateTime()))
     if isinstance(kind, _BINARY_IN_MARIADB):
-        return Written("bytes", sa.func.lower(sa.func.hex(column)), free=True)
+        return ColumnText("bytes", sa.func.lower(sa.func.hex(column)), length_prefixed=True)
     text = sa.cast(column, mysql.CHAR(charset="utf8mb4"))
     if isinstance(kind, sa.JSON):
-        return Written("json of mariadb", text, free=True)
+        return ColumnText("json of mariadb", text, length_prefixed=True)
     if isinstance(kind, sa.String) and not isinstance(kind, mysql.SET):
-        return Written("text", text, free=True, key=(text.collate("utf8mb4_nopad_bin"), sa.Text()))
+        return ColumnText("text", text, length_prefixed=True, key=(text.collate("utf8mb4_nopad_bin"), sa.Text()))
     return None
 
 
@@ -176,7 +176,7 @@ def _without_zeros(text: Expression) -> Expression:
     return text
 
 
-def digest_of(fields: Sequence[Written], dialect: str, side: Side) -> Expression:
+def digest_of(fields: Sequence[ColumnText], dialect: str, side: SideName) -> Expression:
     """Return the digest of a row, 32 hexadecimal digits.
 
     MariaDB has no text that is longer than its ``max_allowed_packet``. The digest of such a row is another one for each
@@ -184,8 +184,8 @@ def digest_of(fields: Sequence[Written], dialect: str, side: Side) -> Expression
     """
     parts = [part for field in fields for part in field.fields()]
     if dialect == "postgresql":
-        while len(parts) > _MOST_ARGUMENTS:
-            parts = [sa.func.concat(*block) for block in _blocks(parts, _MOST_ARGUMENTS)]
+        while len(parts) > _ARGUMENTS:
+            parts = [sa.func.concat(*block) for block in _slices(parts, _ARGUMENTS)]
         text: Expression = sa.func.concat(*parts, type_=sa.Text)
         digest = sa.func.encode(sa.func.sha256(sa.func.convert_to(text, "UTF8")), "hex", type_=sa.Text)
         return sa.func.left(digest, 2 * _HEX, type_=sa.Text)
@@ -217,7 +217,7 @@ def _constant(sql: str) -> Expression:
     return sa.literal_column(sql)
 
 
-def _blocks(parts: Sequence[Expression], size: int) -> Iterator[Sequence[Expression]]:
+def _slices(parts: Sequence[Expression], size: int) -> Iterator[Sequence[Expression]]:
     for start in range(0, len(parts), size):
         yield parts[start : start + size]
 
@@ -231,7 +231,7 @@ _BINARY_IN_MARIADB: Final = (
     mysql.LONGBLOB,
 )
 
-DIALECTS: Final[Mapping[str, Callable[[Expression, TypeEngine[Any], Expression], Written | None]]] = MappingProxyType(
-    {"postgresql": _in_postgresql, "mariadb": _in_mariadb}
+DIALECTS: Final[Mapping[str, Callable[[Expression, TypeEngine[Any], Expression], ColumnText | None]]] = (
+    MappingProxyType({"postgresql": _in_postgresql, "mariadb": _in_mariadb})
 )
 """How each kind of database writes its types, None for those that it does not write like the others."""

@@ -27,8 +27,8 @@ class DuckDBEngine(SourceEngine):
         """Say whether objects would cost more than a table."""
         if isinstance(source, ArrowStream):
             return source.has(LARGE)
-        origin = source.origin
-        return bool(origin.rows >= LARGE if isinstance(origin, ParquetFiles) else origin.size >= _BYTES)
+        source_info = source.source_info
+        return bool(source_info.rows >= LARGE if isinstance(source_info, ParquetFiles) else source_info.size >= _BYTES)
 
     def relation(self, source: Any, branch: BranchDescription, options: Any, *, automatic: bool) -> Relation:
         """Return the rows of a source as files that DuckDB reads; see `SourceEngine`."""
@@ -36,24 +36,24 @@ class DuckDBEngine(SourceEngine):
             raise CannotPushDown("DuckDB is not installed: pip install 'datastoresync[duckdb]'")
         duckdb, schema = DuckDB() if options is None else options, branch.schema
         if isinstance(source, ArrowStream):
-            from datastoresync.engines.duckdb.spool import stream_relation  # it needs pyarrow
+            from datastoresync.engines.duckdb.parquet import stream_relation  # it needs pyarrow
 
             check_columns(source.schema.names, schema)
             return stream_relation(duckdb, source, schema)
-        origin = source.origin
-        check_columns(origin.files[0].columns, schema)
-        if isinstance(origin, DelimitedFiles):
+        source_info = source.source_info
+        check_columns(source_info.files[0].columns, schema)
+        if isinstance(source_info, DelimitedFiles):
             from datastoresync.engines.duckdb.csv import DelimitedRelation, Unreadable, reread
 
             try:
-                return DelimitedRelation(duckdb, origin, schema)
+                return DelimitedRelation(duckdb, source_info, schema)
             except Unreadable:
                 from datastoresync.engines.duckdb.parquet import ColumnarRelation  # as above
 
-                return ColumnarRelation.of_records(duckdb, reread(origin), schema)
+                return ColumnarRelation.of_records(duckdb, reread(source_info), schema)
         from datastoresync.engines.duckdb.parquet import ColumnarRelation  # as above
 
-        return ColumnarRelation.of_files(duckdb, origin, schema)
+        return ColumnarRelation.of_files(duckdb, source_info, schema)
 
 
 ENGINE = DuckDBEngine()

@@ -58,7 +58,7 @@ class DuckDB:
         return find_spec("duckdb") is not None
 
     def opened(self) -> Instance:
-        """Return the database, which runs for as long as somebody holds it, and is shared by all with these settings.
+        """Return the database, which runs for as long as it is referred to, and is shared by all with these settings.
 
         Raises:
             MissingDependencyError: if DuckDB is not installed.
@@ -86,7 +86,7 @@ class DuckDB:
             connection.close()
 
     @contextmanager
-    def refusals(self, what: str) -> Iterator[None]:
+    def translated_errors(self, what: str) -> Iterator[None]:
         """Turn what DuckDB refuses into `CannotPushDown`: whether it is an error is for the in-memory engine to say."""
         library = import_module("duckdb")
         try:
@@ -98,7 +98,7 @@ class DuckDB:
 
 
 class Instance:
-    """A database in memory that is gone, with its temporary files, when nobody holds it any more."""
+    """A database in memory that ends, with its temporary files, with the last reference to it."""
 
     def __init__(self, settings: DuckDB) -> None:
         try:

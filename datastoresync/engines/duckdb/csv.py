@@ -12,8 +12,8 @@ from typing import Any
 from uuid import uuid4
 
 from datastoresync.engines.duckdb.connection import DuckDB, literal
-from datastoresync.engines.duckdb.held_file import HeldFile
-from datastoresync.engines.duckdb.relation import LocalRelation
+from datastoresync.engines.duckdb.join import JoinedRelation
+from datastoresync.engines.duckdb.relation import HeldFile
 from datastoresync.engines.relation import CannotPushDown
 from datastoresync.errors import DatastoreSyncError
 from datastoresync.syncers.files.csv_reader import SHORT, read_csv
@@ -32,12 +32,12 @@ class Unreadable(CannotPushDown):
     """A file that DuckDB would read otherwise, or not at all, and our own reader may well."""
 
 
-class DelimitedRelation(LocalRelation):
+class DelimitedRelation(JoinedRelation):
     """The records of CSV or TSV files, one a line.
 
     Args:
         duckdb: How the engine runs.
-        origin: The files, which were looked through by our own reader.
+        source_info: The files, which were looked through by our own reader.
         schema: The class of the objects.
 
     Raises:
@@ -45,10 +45,10 @@ class DelimitedRelation(LocalRelation):
         CannotPushDown: if anything about the values in them is for the in-memory engine to judge.
     """
 
-    def __init__(self, duckdb: DuckDB, origin: DelimitedFiles, schema: Any) -> None:
-        first = origin.files[0]
+    def __init__(self, duckdb: DuckDB, source_info: DelimitedFiles, schema: Any) -> None:
+        first = source_info.files[0]
         super().__init__(duckdb, first.columns, ["text"] * len(first.columns), schema)
-        self.files = origin.files
+        self.files = source_info.files
         for file in self.files:
             _check_file(file)
         self.ascii = not any("\x80" in file.special for file in self.files)
@@ -63,7 +63,7 @@ class DelimitedRelation(LocalRelation):
             raise CannotPushDown("one of the files may have no rows")
         with self.duckdb.connected() as connection:
             try:
-                with self.duckdb.refusals("read the files as strictly"):
+                with self.duckdb.translated_errors("read the files as strictly"):
                     for file, held in zip(self.files, self._held, strict=True):
                         if '"' in file.special:
                             self._check_quotes(connection, file, held)
@@ -90,11 +90,11 @@ class DelimitedRelation(LocalRelation):
         parts = []
         for file, held in zip(self.files, self._held, strict=True):
             taken = []
-            for place, name in enumerate(self.columns):
+            for index, name in enumerate(self.columns):
                 column = f"h{file.indexes[file.columns.index(name)]}"
                 value = column if file.null is None else f"nullif({column}, {literal(file.null)})"
-                taken.append(f"{value} AS c{place}")
-            types = ", ".join(f"h{place}: 'VARCHAR'" for place in range(len(file.header)))
+                taken.append(f"{value} AS c{index}")
+            types = ", ".join(f"h{index}: 'VARCHAR'" for index in range(len(file.header)))
             options = f"columns={{{types}}}, delim={literal(file.delimiter)}, quote='\"', escape='\"'"
             parts.append(f"SELECT {', '.join(taken)} FROM {self._reading(file, held, options)}")  # noqa: S608 - names are ours
         return f"({' UNION ALL '.join(parts)})"
@@ -140,8 +140,8 @@ class DelimitedRelation(LocalRelation):
         else:
             width = len(file.header)
             values = file.delimiter.join(rows).split(file.delimiter)
-            columns = [values[place::width] for place in range(width)]
-        taken = [columns[place] for place in file.indexes]
+            columns = [values[index::width] for index in range(width)]
+        taken = [columns[index] for index in file.indexes]
         if file.null is None:
             return taken
         return [[None if value == file.null else value for value in column] for column in taken]
@@ -188,20 +188,20 @@ def _check_file(file: DelimitedFile) -> None:
         raise Unreadable("its header goes over several lines")
 
 
-def reread(origin: DelimitedFiles) -> Records:
-    """Return the records of files that were looked through before, which warned of what there is to warn of.
+def reread(source_info: DelimitedFiles) -> Records:
+    """Return the records of files that were looked through before, which gave all warnings.
 
     What is wrong with them raises `CannotPushDown` while they are read: the in-memory engine says what it is.
     """
-    columns = origin.files[0].columns
+    columns = source_info.files[0].columns
 
     def chunks() -> Iterator[Columns]:
-        for file in origin.files:
+        for file in source_info.files:
             count = 0
             for chunk in _refused(file):
                 count += len(chunk[0])
                 yield [chunk[file.columns.index(name)] for name in columns]
-            if not count and len(origin.files) > 1:
+            if not count and len(source_info.files) > 1:
                 raise CannotPushDown("one of the files has no rows")
 
     return Records(columns, chunks(), lambda index: f"row {index + 1}")
@@ -215,10 +215,10 @@ def _refused(file: DelimitedFile) -> Iterator[Columns]:
                 file.path,
                 encoding=file.encoding,
                 delimiter=file.delimiter,
-                columns={file.header[place]: name for place, name in zip(file.indexes, file.columns, strict=True)},
+                columns={file.header[index]: name for index, name in zip(file.indexes, file.columns, strict=True)},
                 null=file.null,
             )
-        if records.origin.files[0].state != file.state:
+        if records.source_info.files[0].state != file.state:
             raise CannotPushDown("the file changed while it was read")
         yield from records.chunks
     except DatastoreSyncError as error:

@@ -5,14 +5,16 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from uuid import uuid4
 
 import attrs
 
 from datastoresync.diffing.equality import equal
 from datastoresync.engines.duckdb.connection import interruptible
+from datastoresync.engines.duckdb.relation import LocalRelation
 from datastoresync.engines.duckdb.types import (
+    IDENTICAL,
     canonical_sql,
     classes,
     declared,
@@ -20,12 +22,9 @@ from datastoresync.engines.duckdb.types import (
     same_declaration,
     valid_sql,
 )
-from datastoresync.engines.relation import CHUNK, DISTINCT, CannotPushDown, Compared, Work
+from datastoresync.engines.relation import CHUNK, DISTINCT, CannotPushDown, DifferingRows, Work
 from datastoresync.runtime import finalizer
 from datastoresync.syncers.records import Columns
-
-if TYPE_CHECKING:
-    from datastoresync.engines.duckdb.relation import LocalRelation
 
 
 @attrs.frozen
@@ -70,12 +69,12 @@ class _Column:
         return canonical_sql(self.kind, self.converter, self.raw)
 
     @property
-    def odd(self) -> tuple[Any, ...] | None:
-        """The values that SQL cannot be sure of."""
-        return self.relation.odd.get(self.name, ())
+    def python_only_values(self) -> tuple[Any, ...] | None:
+        """The values that only the converter understands; None if there are many."""
+        return self.relation.python_only_values.get(self.name, ())
 
     def values(self, connection: Any) -> tuple[Any, ...] | None:
-        """Return all different values, or None if they are not few."""
+        """Return the distinct values, or None if there are many."""
         found: list[Any] = []
         for values in self.relation.distinct(connection, self.name):
             found += values
@@ -84,12 +83,12 @@ class _Column:
         return tuple(found)
 
 
-def likeness(connection: Any, place: int, name: str, left: LocalRelation, right: LocalRelation) -> EqualitySQL:
+def equality_sql(connection: Any, index: int, name: str, left: LocalRelation, right: LocalRelation) -> EqualitySQL:
     """Return how an attribute is compared.
 
     Args:
         connection: Where temporary tables are made.
-        place: A number of its own.
+        index: A number of its own.
         name: The attribute.
         left: The rows ``l``.
         right: The rows ``r``.
@@ -97,50 +96,63 @@ def likeness(connection: Any, place: int, name: str, left: LocalRelation, right:
     Raises:
         CannotPushDown: if SQL cannot do it as Python does.
     """
-    one, other = _Column(left, "l.", name), _Column(right, "r.", name)
+    left_column, right_column = _Column(left, "l.", name), _Column(right, "r.", name)
     if name in left.constants or name in right.constants:
-        return _with_constant(connection, place, one, other)
-    ways = []
-    same = one.kind == other.kind and same_declaration(one.converter, other.converter, one.kind)
+        return _constant_equality(connection, index, left_column, right_column)
+    conditions = []
+    same = left_column.kind == right_column.kind and same_declaration(
+        left_column.converter, right_column.converter, left_column.kind
+    )
     if same:
-        ways.append(f"{one.raw} IS NOT DISTINCT FROM {other.raw}")
-    mine, theirs = one.canonical_sql, other.canonical_sql
-    family = next((family for family in mine if family in theirs), "")
-    sure = one.odd == () and other.odd == ()
+        conditions.append(f"{left_column.raw} IS NOT DISTINCT FROM {right_column.raw}")
+    left_sql, right_sql = left_column.canonical_sql, right_column.canonical_sql
+    family = next((family for family in left_sql if family in right_sql), "")
+    all_valid = left_column.python_only_values == () and right_column.python_only_values == ()
     if family == "text" and same:
-        return EqualitySQL(name, ways[0])
+        return EqualitySQL(name, conditions[0])
     if family:
-        alike = f"{mine[family]} IS NOT DISTINCT FROM {theirs[family]}"
-        guards = [] if sure else [f"{_surely(column)} IS TRUE" for column in (one, other)]
-        ways.append(" AND ".join([*guards, alike]))
-    elif sure and never_equal(mine, theirs):
+        equal_sql = f"{left_sql[family]} IS NOT DISTINCT FROM {right_sql[family]}"
+        guards = [] if all_valid else [f"{_valid(column)} IS TRUE" for column in (left_column, right_column)]
+        conditions.append(" AND ".join([*guards, equal_sql]))
+    elif all_valid and never_equal(left_sql, right_sql):
         # What is never equal is for the schema's check to see, and its first example is that of the least key.
-        return EqualitySQL(name, f"({_first(mine)} IS NULL AND {_first(theirs)} IS NULL)")
-    if family and (sure or () in (one.odd, other.odd)):
-        return EqualitySQL(name, _either(ways))
-    few = [column.odd if family else column.values(connection) for column in (one, other)]
-    if few[0] is None or few[1] is None or {one.kind, other.kind} != {"text"}:
-        if not ways:
+        return EqualitySQL(name, f"({_first_sql(left_sql)} IS NULL AND {_first_sql(right_sql)} IS NULL)")
+    if family and (all_valid or () in (left_column.python_only_values, right_column.python_only_values)):
+        return EqualitySQL(name, _either(conditions))
+    few = [column.python_only_values if family else column.values(connection) for column in (left_column, right_column)]
+    if few[0] is None or few[1] is None or {left_column.kind, right_column.kind} != {"text"}:
+        if not conditions:
             reason = f"{name} is of types that SQL compares in another way"
             raise CannotPushDown(reason)
-        return EqualitySQL(name, _either(ways))
-    numbers = classes((one.converter, few[0]), (other.converter, few[1]))
+        return EqualitySQL(name, _either(conditions))
+    numbers = classes((left_column.converter, few[0]), (right_column.converter, few[1]))
     joins = (
-        _joined(connection, f"l{place}", one, few[0], numbers[0]),
-        _joined(connection, f"r{place}", other, few[1], numbers[1]),
+        _class_join(connection, f"l{index}", left_column, few[0], numbers[0]),
+        _class_join(connection, f"r{index}", right_column, few[1], numbers[1]),
     )
-    ways.append(f"l.l{place} = r.r{place}")
-    several = len({*few[0], *few[1]})
-    return EqualitySQL(name, _either(ways), joins, f"{name}: {several:,} distinct values were converted in Python")
+    conditions.append(f"l.l{index} = r.r{index}")
+    count = len({*few[0], *few[1]})
+    return EqualitySQL(name, _either(conditions), joins, f"{name}: {count:,} distinct values were converted in Python")
 
 
-def _with_constant(connection: Any, place: int, one: _Column, other: _Column) -> EqualitySQL:
+def _identity(name: str, left: LocalRelation, right: LocalRelation) -> EqualitySQL:
+    """Return how it is told whether a column has the very same values on both sides."""
+    left_sql, right_sql = (
+        IDENTICAL[relation.kinds[name]].replace("@", f"{table}.{relation.raw(name)}")
+        for table, relation in (("l", left), ("r", right))
+    )
+    return EqualitySQL(name, f"{left_sql} IS NOT DISTINCT FROM {right_sql}")
+
+
+def _constant_equality(connection: Any, index: int, left_column: _Column, right_column: _Column) -> EqualitySQL:
     """Return how an attribute is compared that a side has no column of."""
-    name = one.name
-    if name in one.relation.constants and name in other.relation.constants:
-        same = equal(one.relation.constants[name], other.relation.constants[name])
+    name = left_column.name
+    if name in left_column.relation.constants and name in right_column.relation.constants:
+        same = equal(left_column.relation.constants[name], right_column.relation.constants[name])
         return EqualitySQL(name, "true" if same else "false")
-    column, constant = (other, one) if name in one.relation.constants else (one, other)
+    column, constant = (
+        (right_column, left_column) if name in left_column.relation.constants else (left_column, right_column)
+    )
     values = column.values(connection)
     if values is None or column.kind != "text":
         reason = f"{name} is no column of one of the two"
@@ -149,14 +161,14 @@ def _with_constant(connection: Any, place: int, one: _Column, other: _Column) ->
     converted = values if column.converter is None else [column.converter.one(each) for each in values]
     numbers = [int(equal(each, value)) for each in converted]
     side = column.table[0]
-    join = _joined(connection, f"{side}{place}", column, values, numbers)
+    join = _class_join(connection, f"{side}{index}", column, values, numbers)
     joins = (join, "") if side == "l" else ("", join)
     note = f"{name}: {len(values):,} distinct values were converted in Python"
-    return EqualitySQL(name, f"coalesce({side}.{side}{place} = 1, false)", joins, note)
+    return EqualitySQL(name, f"coalesce({side}.{side}{index} = 1, false)", joins, note)
 
 
-def _joined(connection: Any, table: str, column: _Column, values: Sequence[Any], numbers: Sequence[int]) -> str:
-    """Return what puts the number of its value beside each row, as a column of the name of the table that is made."""
+def _class_join(connection: Any, table: str, column: _Column, values: Sequence[Any], numbers: Sequence[int]) -> str:
+    """Create a temporary table from value to equality class; return the LEFT JOIN that adds the class, as ``table``."""
     connection.execute(
         f"CREATE TEMP TABLE {table}_values AS SELECT unnest(?::VARCHAR[]) AS {table}_value, "
         f"unnest(?::INTEGER[]) AS {table}",
@@ -166,16 +178,16 @@ def _joined(connection: Any, table: str, column: _Column, values: Sequence[Any],
     return f"LEFT JOIN {table}_values ON {raw} IS NOT DISTINCT FROM {table}_value"
 
 
-def _surely(column: _Column) -> str:
+def _valid(column: _Column) -> str:
     return valid_sql(column.kind, column.converter, column.raw) or "false"
 
 
-def _first(found: dict[str, str]) -> str:
+def _first_sql(found: dict[str, str]) -> str:
     return next(iter(found.values()))
 
 
-def _either(ways: Sequence[str]) -> str:
-    return " OR ".join(f"coalesce({way}, false)" for way in ways)
+def _either(conditions: Sequence[str]) -> str:
+    return " OR ".join(f"coalesce({condition}, false)" for condition in conditions)
 
 
 _PASSES = 4
@@ -191,21 +203,24 @@ _LINES = 100_000
 """Lines that may differ before it is worth a look whether their values do: one value may be written in many ways."""
 
 
-def differing(left: LocalRelation, right: LocalRelation, work: Work) -> Compared:
-    """Return the rows of each side that have no equal on the other one.
+class JoinedRelation(LocalRelation):
+    """Rows in files that are compared with others by a full outer join."""
 
-    Raises:
-        CannotPushDown: if an attribute cannot be compared in SQL.
-    """
-    left.unchanged()
-    right.unchanged()
-    lines = _lines(left, right, work)
-    if lines is not None:
-        most = None if _as_written(left, work) else max(_LINES, (left.count + right.count) // 8)
-        found = _by_line(left, right, lines, most)
-        if found is not None:
-            return found
-    return _by_column(left, right, work)
+    def differing(self, other: Any, work: Work) -> DifferingRows:
+        """Return the rows of each side that have no equal on the other one.
+
+        Raises:
+            CannotPushDown: if an attribute cannot be compared in SQL.
+        """
+        self.unchanged()
+        other.unchanged()
+        lines = _lines(self, other, work)
+        if lines is not None:
+            most = None if _as_written(self, work) else max(_LINES, (self.count + other.count) // 8)
+            found = _by_line(self, other, lines, most)
+            if found is not None:
+                return found
+        return _by_column(self, other, work)
 
 
 @attrs.frozen
@@ -213,14 +228,14 @@ class _Lines:
     """Lines of two sides.
 
     Args:
-        mine: A query for those of the source.
-        theirs: A query for those of the destination.
+        left: A query for those of the source.
+        right: A query for those of the destination.
         count: How many there are on the side that has fewer bytes of them.
         size: Those bytes.
     """
 
-    mine: str
-    theirs: str
+    left: str
+    right: str
     count: int
     size: int
 
@@ -239,46 +254,51 @@ class _Lines:
         count = math.ceil(self.needed / memory)
         if not 1 < count <= _PASSES:
             return [""]
-        return [f" AND hash(line) % {count} = {place}" for place in range(count)]
+        return [f" AND hash(line) % {count} = {index}" for index in range(count)]
 
 
 def _lines(left: LocalRelation, right: LocalRelation, work: Work) -> _Lines | None:
     """Return the lines of both sides, if equal lines are equal objects."""
-    mine, theirs = left.whole(), right.whole()
-    if mine is None or theirs is None or mine[0] != theirs[0] or left.schema.identifiers != right.schema.identifiers:
+    left_lines, right_lines = left.whole(), right.whole()
+    if (
+        left_lines is None
+        or right_lines is None
+        or left_lines[0] != right_lines[0]
+        or left.schema.identifiers != right.schema.identifiers
+    ):
         return None
-    for name in (*left.schema.identifiers, *work.attributes):
+    for name in (*left.schema.identifiers, *work.attributes, *work.identical):
         if name in left.constants and name in right.constants:
             if not equal(left.constants[name], right.constants[name]):
                 return None
         elif not same_declaration(left.converter(name), right.converter(name)):
             return None
-    size, count = min((mine[2], left.count), (theirs[2], right.count))
-    return _Lines(mine[1], theirs[1], count, size)
+    size, count = min((left_lines[2], left.count), (right_lines[2], right.count))
+    return _Lines(left_lines[1], right_lines[1], count, size)
 
 
 def _as_written(left: LocalRelation, work: Work) -> bool:
     """Say whether all of a line is compared, and lines that differ are objects that do."""
-    if not set(left.columns) <= {*left.schema.identifiers, *work.attributes}:
+    if not set(left.columns) <= {*left.schema.identifiers, *work.attributes, *work.identical}:
         return False
     return all(declared("text", left.converter(name))[0] == "str" for name in left.columns)
 
 
-class _Unlike:
-    """A table of what differs, which is gone when nobody reads it any more."""
+class _UnmatchedRows:
+    """A temporary table of the rows that have no equal, dropped when its last reader is gone."""
 
     def __init__(self, relation: LocalRelation) -> None:
         self.instance = relation.duckdb.opened()
         self.database = self.instance.connection()
-        self.name = f"unlike_{uuid4().hex}"
+        self.name = f"unmatched_{uuid4().hex}"
         finalizer(self, _drop, self.database, self.name)
 
     def fill(self, query: str) -> None:
-        """Keep what a query gives."""
+        """Create the table from a query."""
         self.database.execute(f"CREATE TABLE {self.name} AS {query}")
 
     def add(self, query: str) -> None:
-        """Keep what a query gives as well."""
+        """Insert the rows of a query."""
         self.database.execute(f"INSERT INTO {self.name} {query}")
 
     def count(self) -> int:
@@ -310,53 +330,65 @@ def _drop(database: Any, name: str) -> None:
     database.close()
 
 
-def _by_line(left: LocalRelation, right: LocalRelation, lines: _Lines, most: int | None) -> Compared | None:
+def _by_line(left: LocalRelation, right: LocalRelation, lines: _Lines, most: int | None) -> DifferingRows | None:
     """Compare whole lines; None if more than ``most`` of them have no equal."""
-    unlike = _Unlike(left)
+    unmatched = _UnmatchedRows(left)
     limit = "" if most is None else f" LIMIT {most + 1}"
-    with left.duckdb.refusals("compare the lines of the two"):
-        for place, part in enumerate(lines.parts(unlike.instance.memory)):
-            with unlike.instance.sparing() if lines.many(unlike.instance.memory) else nullcontext():
-                (unlike.add if place else unlike.fill)(
-                    "SELECT l.line AS mine, r.line AS theirs "  # noqa: S608 - names are ours
-                    f"FROM ({lines.mine}{part}) AS l FULL JOIN ({lines.theirs}{part}) AS r ON l.line = r.line "
+    with left.duckdb.translated_errors("compare the lines of the two"):
+        for index, part in enumerate(lines.parts(unmatched.instance.memory)):
+            with unmatched.instance.sparing() if lines.many(unmatched.instance.memory) else nullcontext():
+                (unmatched.add if index else unmatched.fill)(
+                    "SELECT l.line AS left_line, r.line AS right_line "  # noqa: S608 - names are ours
+                    f"FROM ({lines.left}{part}) AS l FULL JOIN ({lines.right}{part}) AS r ON l.line = r.line "
                     f"WHERE l.line IS NULL OR r.line IS NULL{limit}"
                 )
             left.unchanged()
             right.unchanged()
-            if most is not None and unlike.count() > most:
+            if most is not None and unmatched.count() > most:
                 return None
 
     def rows(relation: LocalRelation, side: str) -> Iterator[Columns]:
-        for chunk in unlike.chunks(side, f"{side} IS NOT NULL", side):
+        for chunk in unmatched.chunks(side, f"{side} IS NOT NULL", side):
             yield relation.unwritten([line for (line,) in chunk])
 
-    why = "both are files written in one way: whole lines were compared"
-    return Compared(rows(left, "mine"), rows(right, "theirs"), why + _asked(left, right))
+    reason = "both are files written in one way: whole lines were compared"
+    return DifferingRows(rows(left, "left_line"), rows(right, "right_line"), reason + _conversion_notes(left, right))
 
 
-def _by_column(left: LocalRelation, right: LocalRelation, work: Work) -> Compared:
+def _by_column(left: LocalRelation, right: LocalRelation, work: Work) -> DifferingRows:
     if len(left.key_parts) != len(right.key_parts) or any(
-        one.family != other.family for one, other in zip(left.key_parts, right.key_parts, strict=True)
+        left_part.family != right_part.family
+        for left_part, right_part in zip(left.key_parts, right.key_parts, strict=True)
     ):
         raise CannotPushDown("the idnumbers are of different types")
-    unlike = _Unlike(left)
+    unmatched = _UnmatchedRows(left)
     sides = (("l", left), ("r", right))
-    with left.duckdb.refusals("compare the two"):
-        alike = [likeness(unlike.database, place, name, left, right) for place, name in enumerate(work.attributes)]
-        on = " AND ".join(f"{one} = {other}" for one, other in zip(left.keys("l."), right.keys("r."), strict=True))
+    with left.duckdb.translated_errors("compare the two"):
+        equalities = [_identity(name, left, right) for name in work.identical]
+        equalities += [
+            equality_sql(unmatched.database, index, name, left, right)
+            for index, name in enumerate(work.attributes)
+            if name not in work.identical
+        ]
+        on = " AND ".join(
+            f"{left_part} = {right_part}"
+            for left_part, right_part in zip(left.keys("l."), right.keys("r."), strict=True)
+        )
         there = [f"{table}.{relation.key_parts[0].column}" for table, relation in sides]
-        conditions = [f"{key} IS NULL" for key in there] + [f"NOT ({one.sql})" for one in alike if one.sql != "true"]
+        conditions = [f"{key} IS NULL" for key in there] + [
+            f"NOT ({equality.sql})" for equality in equalities if equality.sql != "true"
+        ]
         columns = [
             f"{table}.{relation.raw(name)} AS {table}_{relation.raw(name)}"
             for table, relation in sides
             for name in relation.columns
         ]
+        joins = [" ".join(equality.joins[side] for equality in equalities) for side in (0, 1)]
         tables = [
-            f"(SELECT * FROM {relation.scan()} AS t {' '.join(one.joins[side] for one in alike)}) AS {table}"  # noqa: S608 - names are ours
-            for side, (table, relation) in enumerate(sides)
+            f"(SELECT * FROM {relation.scan()} AS t {join}) AS {table}"  # noqa: S608 - names are ours
+            for join, (table, relation) in zip(joins, sides, strict=True)
         ]
-        unlike.fill(
+        unmatched.fill(
             f"SELECT {there[0]} IS NOT NULL AS l, {there[1]} IS NOT NULL AS r, {', '.join(columns)} "  # noqa: S608 - names are ours
             f"FROM {tables[0]} FULL JOIN {tables[1]} ON {on} WHERE {' OR '.join(conditions)}"
         )
@@ -368,26 +400,28 @@ def _by_column(left: LocalRelation, right: LocalRelation, work: Work) -> Compare
             ", ".join(f"{table}_{relation.raw(name)}" for name in some)
             for some in (relation.columns, relation.schema.identifiers)
         )
-        for chunk in unlike.chunks(names, table, keys):
+        for chunk in unmatched.chunks(names, table, keys):
             yield relation.given(list(zip(*chunk, strict=True)))
 
-    notes = [one.note for one in alike if one.note]
-    why = "both are rows in files: keys and columns were compared" + "".join(f"; {note}" for note in notes)
-    return Compared(
-        rows(left, "l"), rows(right, "r"), why + _asked(left, right, [one.name for one in alike if one.note])
+    notes = [equality.note for equality in equalities if equality.note]
+    reason = "both are rows in files: keys and columns were compared" + "".join(f"; {note}" for note in notes)
+    return DifferingRows(
+        rows(left, "l"),
+        rows(right, "r"),
+        reason + _conversion_notes(left, right, [equality.name for equality in equalities if equality.note]),
     )
 
 
-def _asked(left: LocalRelation, right: LocalRelation, noted: Sequence[str] = ()) -> str:
-    """Say of which attributes Python looked at some values when they were imported."""
+def _conversion_notes(left: LocalRelation, right: LocalRelation, noted: Sequence[str] = ()) -> str:
+    """Return notes on the attributes of which Python converted some values at the import."""
     names = [
         name
-        for name in dict.fromkeys((*left.odd, *right.odd))
-        if left.odd.get(name, ()) != () or right.odd.get(name, ()) != ()
+        for name in dict.fromkeys((*left.python_only_values, *right.python_only_values))
+        if left.python_only_values.get(name, ()) != () or right.python_only_values.get(name, ()) != ()
     ]
     said = []
     for name in names:
-        values = [relation.odd.get(name, ()) for relation in (left, right)]
+        values = [relation.python_only_values.get(name, ()) for relation in (left, right)]
         if name in noted:
             continue
         several = "many" if None in values else f"{len({*values[0], *values[1]}):,}"  # type: ignore[misc]  # none of them is None

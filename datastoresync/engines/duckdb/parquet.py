@@ -1,4 +1,4 @@
-"""Parquet files that the embedded engine reads: those of somebody else, and temporary ones of ours."""
+"""Parquet files that the embedded engine reads: those of the user, and temporary ones."""
 
 from __future__ import annotations
 
@@ -6,16 +6,17 @@ from collections.abc import Callable, Collection, Sequence
 from typing import Any, Self
 
 from datastoresync.engines.duckdb.connection import DuckDB, literal
-from datastoresync.engines.duckdb.held_file import HeldFile
+from datastoresync.engines.duckdb.join import JoinedRelation
 from datastoresync.engines.duckdb.parquet_store import ParquetStore, Part, arrow_libraries
-from datastoresync.engines.duckdb.relation import LocalRelation
+from datastoresync.engines.duckdb.relation import HeldFile
 from datastoresync.engines.duckdb.types import Kind, declared, kind_of
 from datastoresync.engines.relation import CannotPushDown, Relation
+from datastoresync.syncers.arrow import ArrowStream
 from datastoresync.syncers.records import Columns, Records
 from datastoresync.syncers.source_info import ParquetFile, ParquetFiles
 
 
-class ColumnarRelation(LocalRelation):
+class ColumnarRelation(JoinedRelation):
     """Rows in Parquet files.
 
     Args:
@@ -24,9 +25,9 @@ class ColumnarRelation(LocalRelation):
         columns: What the columns are called here.
         kinds: What they hold.
         schema: The class of the objects.
-        plain: The columns whose values are taken as they are, whatever the class declares.
-        files: Somebody else's files, which are kept open.
-        store: Ours, which is removed with the relation.
+        plain: The columns whose values are taken as they are, without the converters of the class.
+        files: The user's files, which are kept open.
+        store: Temporary files, which are removed with the relation.
 
     Raises:
         CannotPushDown: if a value, or what a file says of itself, is for the in-memory engine to judge.
@@ -55,24 +56,24 @@ class ColumnarRelation(LocalRelation):
     # Where they come from.
 
     @classmethod
-    def of_files(cls, duckdb: DuckDB, origin: ParquetFiles, schema: Any) -> Self:
+    def of_files(cls, duckdb: DuckDB, source_info: ParquetFiles, schema: Any) -> Self:
         """Return the rows of Parquet files, where they are.
 
         Raises:
             CannotPushDown: if anything about them is for the in-memory engine to judge.
         """
         pyarrow, _ = arrow_libraries()
-        if not all(file.rows for file in origin.files):
+        if not all(file.rows for file in source_info.files):
             raise CannotPushDown("there is a file without rows")
-        files = [HeldFile(file.path, file.state) for file in origin.files]
-        columns = origin.files[0].columns
+        files = [HeldFile(file.path, file.state) for file in source_info.files]
+        columns = source_info.files[0].columns
         for name in columns:
-            found = {file.types[file.columns.index(name)] for file in origin.files}
+            found = {file.types[file.columns.index(name)] for file in source_info.files}
             if len(found) > 1 and any(map(pyarrow.types.is_decimal, found)):
                 message = f"{name} has other digits in some of the files"
                 raise CannotPushDown(message)
-        parts = [_part(pyarrow, held.path, file, columns) for held, file in zip(files, origin.files, strict=True)]
-        kinds = [_common(name, [part.kinds[place] for part in parts]) for place, name in enumerate(columns)]
+        parts = [_part(pyarrow, held.path, file, columns) for held, file in zip(files, source_info.files, strict=True)]
+        kinds = [_common(name, [part.kinds[index] for part in parts]) for index, name in enumerate(columns)]
         relation = cls(duckdb, parts, columns, kinds, schema, files=files)
         relation.open()
         return relation
@@ -118,7 +119,7 @@ class ColumnarRelation(LocalRelation):
             store: The store.
             columns: What its columns are called.
             schema: The class of the objects.
-            known: How many rows there are, if somebody looked through them before.
+            known: How many rows there are, if they were checked before.
 
         Raises:
             CannotPushDown: if something in them is for the in-memory engine to judge.
@@ -149,7 +150,7 @@ class ColumnarRelation(LocalRelation):
         """
         if not self.parts:
             raise CannotPushDown("there are no rows")
-        with self.duckdb.connected() as connection, self.duckdb.refusals("read the rows as strictly"):
+        with self.duckdb.connected() as connection, self.duckdb.translated_errors("read the rows as strictly"):
             self._check_values(connection)
             self.check(connection)
 
@@ -186,16 +187,16 @@ class ColumnarRelation(LocalRelation):
         parts = []
         for part in self.parts:
             taken = [
-                f"{self._read(place, name, kind)} AS c{place}"
-                for place, (name, kind) in enumerate(zip(part.names, part.kinds, strict=True))
+                f"{self._read(index, name, kind)} AS c{index}"
+                for index, (name, kind) in enumerate(zip(part.names, part.kinds, strict=True))
             ]
             parts.append(f"SELECT {', '.join(taken)} FROM {_reading(part)}")  # noqa: S608 - names are quoted
         return f"({' UNION ALL '.join(parts)})"
 
-    def _read(self, place: int, name: str, kind: Kind) -> str:
+    def _read(self, index: int, name: str, kind: Kind) -> str:
         if kind.name != "null":
             return kind.sql.replace("@", _quoted(name))
-        return "CAST(NULL AS VARCHAR)" if self.kinds_given[place].name == "null" else "NULL"
+        return "CAST(NULL AS VARCHAR)" if self.kinds_given[index].name == "null" else "NULL"
 
     def converter(self, name: str) -> Any:
         """Return the converter of an attribute; None where values are taken as they are."""
@@ -218,6 +219,75 @@ class ColumnarRelation(LocalRelation):
             self._store.close()
 
 
+class Spool:
+    """Keeps what was spooled of one table, as long as the table is what it was.
+
+    Args:
+        duckdb: How the embedded engine runs.
+    """
+
+    def __init__(self, duckdb: DuckDB) -> None:
+        self.duckdb = duckdb
+        self._spooled: ColumnarRelation | None = None
+        self._of: Any = None
+
+    def local(self, relation: Relation, schema: Any) -> JoinedRelation:
+        """Return a relation with the same rows that the embedded engine reads: itself, if it is one.
+
+        Raises:
+            CannotPushDown: if a type in it is not the same here.
+            SyncerError: if it cannot be read any more.
+        """
+        if isinstance(relation, JoinedRelation):
+            return relation
+        moment = (relation, getattr(relation, "snapshot", None))
+        if self._spooled is None or self._of != moment:
+            self._spooled = ColumnarRelation.of_relation(self.duckdb, relation, schema)
+            self._of = moment
+        return self._spooled
+
+
+def stream_relation(duckdb: DuckDB, stream: ArrowStream, schema: Any) -> ColumnarRelation:
+    """Return the rows of a stream, which is read to its end.
+
+    Args:
+        duckdb: How the embedded engine runs.
+        stream: The stream; it can be read from its beginning again if this fails.
+        schema: The class of the objects.
+
+    Raises:
+        CannotPushDown: if something in it is for the in-memory engine to judge.
+    """
+    pyarrow, _ = arrow_libraries()
+    names = stream.schema.names
+    for name, kind in zip(names, stream.schema.types, strict=True):
+        kind_of(pyarrow, name, kind)
+    store = ParquetStore(duckdb, names)
+    try:
+        _fill(store, stream)
+        return ColumnarRelation.of_store(duckdb, store, names, schema)
+    except CannotPushDown:
+        stream.put_back(store.batches())
+        raise
+
+
+def _fill(store: ParquetStore, stream: ArrowStream) -> None:
+    batches = stream.batches()
+    while True:
+        try:
+            batch = next(batches, None)
+        except Exception as error:
+            stream.put_back((), error)
+            raise CannotPushDown("it broke off") from error
+        if batch is None:
+            return
+        try:
+            store.write_arrays(batch.columns)
+        except CannotPushDown:
+            stream.put_back([batch])
+            raise
+
+
 def _reading(part: Part) -> str:
     return f"read_parquet({literal(part.path)}, hive_partitioning=false)"
 
@@ -233,8 +303,8 @@ def _part(pyarrow: Any, path: str, file: ParquetFile, columns: Sequence[str]) ->
     if any(mark in path for mark in "*?["):
         raise CannotPushDown("the path has characters in it that DuckDB takes for a pattern")
     places = [file.columns.index(name) for name in columns]
-    names = tuple(file.header[file.indexes[place]] for place in places)
-    kinds = tuple(kind_of(pyarrow, name, file.types[place]) for name, place in zip(columns, places, strict=True))
+    names = tuple(file.header[file.indexes[index]] for index in places)
+    kinds = tuple(kind_of(pyarrow, name, file.types[index]) for name, index in zip(columns, places, strict=True))
     return Part(path, names, kinds)
 
 

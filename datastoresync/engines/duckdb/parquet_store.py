@@ -53,7 +53,7 @@ class Part:
 
 
 class ParquetStore:
-    """A folder that nobody else can look into, which is gone when this is; a column is called ``c0``, ``c1`` and so on.
+    """A private folder that is removed with this object; a column is called ``c0``, ``c1`` and so on.
 
     A column's type is that of its values. As long as all of them are None it has none, and a new file is begun when the
     first one comes.
@@ -84,15 +84,16 @@ class ParquetStore:
         Raises:
             CannotPushDown: if a column is of another type than before, or of one that SQL takes for something else.
         """
-        mine = [self._stored(*pair) for pair in zip(self._names, arrays, strict=True)]
-        wanted = [
-            self._common(*all_) for all_ in zip(self._names, self._types, [array.type for array in mine], strict=True)
+        stored = [self._stored(*pair) for pair in zip(self._names, arrays, strict=True)]
+        types = [
+            self._common(*column)
+            for column in zip(self._names, self._types, [array.type for array in stored], strict=True)
         ]
-        if wanted != self._types:
+        if types != self._types:
             self.done()
-            self._types = wanted
-        mine = list(map(self._typed, mine, wanted))
-        batch = self._pyarrow.record_batch(mine, names=[f"c{place}" for place in range(len(mine))])
+            self._types = types
+        stored = list(map(self._typed, stored, types))
+        batch = self._pyarrow.record_batch(stored, names=[f"c{index}" for index in range(len(stored))])
         self._held.append(batch)
         self.count += batch.num_rows
         if sum(len(one) for one in self._held) >= _ROWS or sum(one.nbytes for one in self._held) >= _BYTES:
@@ -107,24 +108,24 @@ class ParquetStore:
         self.write_arrays(self.arrays(columns))
 
     def arrays(self, columns: Columns, first: int = 0) -> list[Any]:
-        """Return some columns as arrays of Arrow, of which the first stands at this place.
+        """Return some columns as arrays of Arrow, of which the first stands at this index.
 
         Raises:
             CannotPushDown: if they are of no plain type, or of several; see `array_of`.
         """
         found = []
-        for place, column in enumerate(columns, first):
-            array, zone = array_of(self._pyarrow, self._names[place], column)
-            self._note_zone(place, zone)
+        for index, column in enumerate(columns, first):
+            array, zone = array_of(self._pyarrow, self._names[index], column)
+            self._note_zone(index, zone)
             found.append(array)
         return found
 
-    def _note_zone(self, place: int, zone: Any) -> None:
+    def _note_zone(self, index: int, zone: Any) -> None:
         if zone is not None:
-            if self._zones[place] not in (None, zone):
-                message = f"{self._names[place]} holds moments of several time zones"
+            if self._zones[index] not in (None, zone):
+                message = f"{self._names[index]} holds moments of several time zones"
                 raise CannotPushDown(message)
-            self._zones[place] = zone
+            self._zones[index] = zone
 
     def done(self) -> None:
         """Write what is still held; what comes then begins a new file."""

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import math
 import operator
+import os
 import unicodedata
+import weakref
 from collections.abc import Callable, Collection, Hashable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from datetime import date, datetime
 from decimal import Decimal
 from functools import cached_property
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Self
 from uuid import UUID
@@ -17,10 +20,11 @@ from uuid import UUID
 import attrs
 
 from datastoresync.engines.duckdb.connection import DuckDB
-from datastoresync.engines.duckdb.join import differing
 from datastoresync.engines.duckdb.types import canonical_sql, declared, valid_sql
-from datastoresync.engines.relation import CHUNK, DISTINCT, CannotPushDown, Compared, Page, Work
+from datastoresync.engines.relation import CHUNK, DISTINCT, CannotPushDown, Page
+from datastoresync.errors import MalformedFileError
 from datastoresync.syncers.records import Columns
+from datastoresync.syncers.source_info import file_state
 
 _LEAST, _MOST = -(2**63), 2**63 - 1
 _SQL_TYPES: Mapping[str, str] = MappingProxyType(
@@ -62,8 +66,8 @@ class KeyPart:
             return isinstance(value, date) and not isinstance(value, datetime)
         return isinstance(value, UUID)
 
-    def given(self, value: Any) -> Any:
-        """Return a value as SQL is given it."""
+    def parameter(self, value: Any) -> Any:
+        """Return a value as a parameter for SQL."""
         if self.family == "uuid":
             return value.hex
         return int(value) if self.family == "whole" else value
@@ -72,25 +76,25 @@ class KeyPart:
         """Return values that SQL gives as they are in keys."""
         return list(map(UUID, values)) if self.family == "uuid" else values
 
-    def beside(self, symbol: str, value: Any) -> tuple[str, list[Any]]:
+    def compared_sql(self, symbol: str, value: Any) -> tuple[str, list[Any]]:
         """Return a condition that is true where the values are ``>`` or ``<`` another one.
 
         Raises:
             TypeError: if they cannot be sorted together.
         """
         if self.holds(value):
-            return f"{self.sql()} {symbol} ?", [self.given(value)]
+            return f"{self.sql()} {symbol} ?", [self.parameter(value)]
         operator.lt(_SAMPLES[self.family], value)
         if self.family == "text":  # no text of a file is encoded so, or has a NUL
-            return self._beside_odd(symbol, value)
+            return self._compared_with_odd(symbol, value)
         if value != value or math.isinf(value) or not _LEAST <= value <= _MOST:  # noqa: PLR0124 - NaN differs from itself
             return str((symbol == "<") == (value > 0) and value == value).lower(), []  # noqa: PLR0124 - as above
         return f"{self.sql()} {symbol}= ?", [math.ceil(value) if symbol == ">" else math.floor(value)]
 
-    def _beside_odd(self, symbol: str, value: str) -> tuple[str, list[Any]]:
-        """Compare with a text that SQL cannot be given, by what it begins with and the first character that is odd."""
-        place = next(place for place, one in enumerate(value) if one == "\0" or "\ud800" <= one <= "\udfff")
-        begin, odd = value[:place], value[place]
+    def _compared_with_odd(self, symbol: str, value: str) -> tuple[str, list[Any]]:
+        """Compare with a text that SQL cannot be given, by what precedes its first character that SQL does not have."""
+        index = next(index for index, char in enumerate(value) if char == "\0" or "\ud800" <= char <= "\udfff")
+        begin, odd = value[:index], value[index]
         # What begins alike and goes on with a greater character is greater: with any, but for those below the odd one.
         edge = begin + ("\x01" if odd == "\0" else "\ue000")
         if symbol == ">":
@@ -140,19 +144,57 @@ def bounded(parts: Sequence[KeyPart], symbol: str, key: Any) -> tuple[str, list[
     return condition, parameters
 
 
-def _from(parts: Sequence[KeyPart], symbol: str, values: Sequence[Any], place: int) -> tuple[str, list[Any]]:
-    if place == len(values):
-        longer = place < len(parts)
+def _from(parts: Sequence[KeyPart], symbol: str, values: Sequence[Any], index: int) -> tuple[str, list[Any]]:
+    if index == len(values):
+        longer = index < len(parts)
         return ("true" if symbol == ">=" or (longer and symbol == ">") else "false"), []
-    if place == len(parts):
+    if index == len(parts):
         return ("true" if symbol == "<" else "false"), []
-    part, value = parts[place], values[place]
-    condition, parameters = part.beside(symbol[0], value)
+    part, value = parts[index], values[index]
+    condition, parameters = part.compared_sql(symbol[0], value)
     if not part.holds(value):
         return condition, parameters
-    rest, more = _from(parts, symbol, values, place + 1)
-    given = part.given(value)
+    rest, more = _from(parts, symbol, values, index + 1)
+    given = part.parameter(value)
     return f"({condition} OR ({part.sql()} = ? AND {rest}))", [*parameters, given, *more]
+
+
+_OWN = Path("/proc/self/fd")
+
+
+class HeldFile:
+    """A file, and what it was like when it was imported.
+
+    Args:
+        path: The file.
+        state: What changes when the file does; see `source_info.file_state`.
+
+    Raises:
+        CannotPushDown: if it is not that file any more.
+    """
+
+    def __init__(self, path: Path, state: tuple[int, ...]) -> None:
+        self._given = path
+        self._state = state
+        try:
+            self._descriptor = os.open(path, os.O_RDONLY)
+        except OSError as error:
+            raise CannotPushDown("the file cannot be opened again") from error
+        self.close = weakref.finalize(self, os.close, self._descriptor)
+        """Closes it, which the last reference does as well."""
+        if file_state(os.fstat(self._descriptor)) != state:
+            self.close()
+            raise CannotPushDown("the file changed while it was read")
+        own = _OWN / str(self._descriptor)
+        self.path = str(own) if own.exists() else str(path.absolute())
+        """What opens it again."""
+
+    def check(self) -> None:
+        """Raise `MalformedFileError` if it was written to since; one that was replaced is still what it was."""
+        found = os.fstat(self._descriptor) if self.path.startswith(str(_OWN)) else Path(self.path).stat()
+        if file_state(found)[1:] != self._state[1:]:
+            message = "the file changed after it was imported: import it again"
+            raise MalformedFileError(message, where=str(self._given))
 
 
 _BLANKS = "' ' || chr(9) || chr(10) || chr(11) || chr(12) || chr(13) || chr(28) || chr(29) || chr(30) || chr(31)"
@@ -174,7 +216,7 @@ class LocalRelation:
     nullable = True
     """Whether a value may be NULL."""
     engine = "duckdb"
-    place: Hashable = "duckdb"
+    location: Hashable = "duckdb"
 
     def __init__(self, duckdb: DuckDB, columns: Sequence[str], kinds: Sequence[str], schema: Any) -> None:
         self.duckdb = duckdb
@@ -184,7 +226,7 @@ class LocalRelation:
         self.count = 0
         self.ascii = True
         self.constants = _constants(schema, self.columns)
-        self.odd: dict[str, tuple[Any, ...] | None] = {}
+        self.python_only_values: dict[str, tuple[Any, ...] | None] = {}
         self._instance = duckdb.opened()
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
@@ -241,7 +283,7 @@ class LocalRelation:
     # What is in it.
 
     def check(self, connection: Any) -> None:
-        """Look through all rows once; set `count`, and `odd`: which values only their converter understands.
+        """Look through all rows once; set `count`, and `python_only_values`, which only their converter understands.
 
         Raises:
             CannotPushDown: for anything that the in-memory engine might refuse, warn of, or unite.
@@ -273,7 +315,7 @@ class LocalRelation:
         if distinct != self.count or look:
             self._check_keys(connection)
         for (name, condition), count in zip(conditions.items(), odd, strict=True):
-            self.odd[name] = self._odd(connection, name, condition) if count else ()
+            self.python_only_values[name] = self._only_in_python(connection, name, condition) if count else ()
             if count and name in self.schema.identifiers:
                 raise CannotPushDown(f"{name} has values that only its converter understands")
 
@@ -281,8 +323,8 @@ class LocalRelation:
         query = f"SELECT 1 FROM {self.scan()} WHERE {condition} LIMIT 1"  # noqa: S608 - names are ours
         return connection.execute(query).fetchone() is not None
 
-    def _odd(self, connection: Any, name: str, condition: str) -> tuple[Any, ...] | None:
-        """Return the distinct values for which a condition holds, if they are few; the converter looks at all."""
+    def _only_in_python(self, connection: Any, name: str, condition: str) -> tuple[Any, ...] | None:
+        """Return the distinct values for which a condition holds, or None if there are many; all are checked."""
         converter = self.converter(name)
         found: list[Any] = []
         for values in self.distinct(connection, name, condition):
@@ -294,14 +336,14 @@ class LocalRelation:
         return tuple(found) if len(found) <= DISTINCT else None
 
     def distinct(self, connection: Any, name: str, condition: str = "true") -> Iterator[list[Any]]:
-        """Yield the different values of a column, some at a time."""
+        """Yield the distinct values of a column in chunks."""
         query = f"SELECT DISTINCT {self.raw(name)} FROM {self.scan()} WHERE {condition}"  # noqa: S608 - names are ours
         cursor = connection.execute(query)
         while rows := cursor.fetchmany(CHUNK):
             yield [value for (value,) in rows]
 
     def _check_keys(self, connection: Any) -> None:
-        """Look for keys that are twice, and for those that a person takes for one, of which an import warns."""
+        """Look for duplicate keys, and for keys that a person takes for one, of which an import warns."""
         keys = ", ".join(self.keys())
         query = f"SELECT count(*) FROM (SELECT DISTINCT {keys} FROM {self.scan()})"  # noqa: S608 - names are ours
         if connection.execute(query).fetchone()[0] != self.count:
@@ -310,8 +352,8 @@ class LocalRelation:
         longer = [f"strlen({part.sql()}) <> length({part.sql()})" for part in self.key_parts if part.family == "text"]
         beyond = f"({' OR '.join(longer) or 'false'})"
         shapes = [
-            f"f{place} {'VARCHAR' if text else part.type}"
-            for place, (part, text) in enumerate(zip(self.key_parts, texts, strict=True))
+            f"f{index} {'VARCHAR' if text else part.type}"
+            for index, (part, text) in enumerate(zip(self.key_parts, texts, strict=True))
         ]
         connection.execute(f"CREATE TEMP TABLE folded ({', '.join(shapes)})")
         plain = [
@@ -367,10 +409,6 @@ class LocalRelation:
             found.update(taken[0] if len(self.key_parts) == 1 else zip(*taken, strict=True))
         return found
 
-    def differing(self, other: Any, work: Work) -> Compared:
-        """Compare with other rows that the embedded engine reads."""
-        return differing(self, other, work)
-
     def common(self, other: LocalRelation) -> int:
         """Return how many keys two relations have in common."""
         on = " AND ".join(f"{one} = {two}" for one, two in zip(self.keys("l."), other.keys("r."), strict=True))
@@ -387,7 +425,7 @@ class LocalRelation:
         if not rows:
             return
         given = [
-            [part.given(value) for value in column]
+            [part.parameter(value) for value in column]
             for part, column in zip(self.key_parts, zip(*rows, strict=True), strict=True)
         ]
         marks = [f"unnest(?::{part.type}[])" for part in self.key_parts]
@@ -441,5 +479,5 @@ def _constants(schema: Any, columns: Collection[str]) -> dict[str, Any]:
 
 
 def _folded(text: str) -> str:
-    """Return what texts that look alike have in common."""
+    """Return the form that texts that look alike share."""
     return unicodedata.normalize("NFKC", text).strip().casefold()

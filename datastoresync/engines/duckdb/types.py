@@ -134,6 +134,16 @@ def canonical_sql(kind: str, converter: Any, sql: str) -> dict[str, str]:
     return {family: canonical.replace("@", given) for family, canonical in _CANONICAL.get((kind, name), {}).items()}
 
 
+IDENTICAL: Mapping[str, str] = MappingProxyType(
+    {
+        **dict.fromkeys(("text", "int", "bool", "date", "time", "timestamp", "uuid", "bytes"), "@"),
+        "float": "CAST(CAST(@ AS DOUBLE) AS VARCHAR)",  # 0.0 and -0.0 are equal
+        "decimal": "CAST(@ AS VARCHAR)",  # so are 1.0 and 1.00
+    }
+)
+"""By kind of column: the expression that is the same only for values that Python cannot tell apart either."""
+
+
 def never_equal(left: Iterable[str], right: Iterable[str]) -> bool:
     """Say whether no two values of these families are ever equal."""
     comparable = [{_FAMILIES.get(family, family) for family in families} for families in (left, right)]

@@ -5,24 +5,26 @@ Needs SQLAlchemy, and is only imported once an `SQLSyncer` opens its database; p
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from functools import partial
 from importlib import import_module
+from types import MappingProxyType
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import sqlalchemy as sa
 
+from datastoresync.conversion.scalars import SCALARS
 from datastoresync.engines.postgresql.source import SnapshotRelation
-from datastoresync.engines.postgresql.types import StoredColumn
+from datastoresync.engines.postgresql.types import StoredColumn, python_type
 from datastoresync.engines.relation import CannotPushDown
 from datastoresync.errors import MissingDependencyError, SyncerError
-from datastoresync.syncers.sql.errors import without_secrets
+from datastoresync.syncers.sql.translate_errors import without_secrets
 
 _MISSING = "pulling the rows of a table needs pyarrow: pip install 'datastoresync[arrow]'"
 _MOST_DIGITS = 76
 """Of Arrow's widest decimal."""
+_NARROW: Mapping[str, str] = MappingProxyType({"int2": "int16", "int4": "int32"})
 _HINT = "adbc.postgresql.batch_size_hint_bytes"
 _BATCH = str(16 * 2**20)
 
@@ -55,7 +57,7 @@ def to_arrow(relation: SnapshotRelation) -> Any:
     except ImportError as error:
         raise MissingDependencyError(_MISSING) from error
     columns = relation.source.columns.values()
-    zone = _known(relation.snapshot.zone)
+    zone = _python_zone(relation.snapshot.zone)
     schema = pyarrow.schema([(column.attribute, _arrow_type(pyarrow, column, zone)) for column in columns])
     with relation.reading():
         pass  # what has changed is said here, as Arrow's streams wrap errors in their own
@@ -68,7 +70,7 @@ def to_arrow(relation: SnapshotRelation) -> Any:
     return pyarrow.RecordBatchReader.from_batches(schema, batches)
 
 
-def _known(zone: str) -> str:
+def _python_zone(zone: str) -> str:
     """Return the time zone that psycopg gives moments: the server's, or UTC if Python does not know that one."""
     try:
         ZoneInfo(zone)
@@ -80,8 +82,8 @@ def _known(zone: str) -> str:
 def _statement(relation: SnapshotRelation) -> str | None:
     """Return what ADBC is to send, or None if it would not be sent as the same person, or needs parameters."""
     columns = relation.source.columns.values()
-    wanted = [_sent(column).label(f"c{place}") for place, column in enumerate(columns)]
-    statement = sa.select(*wanted).select_from(relation.source.selectable)
+    selected = [_selected(column).label(f"c{index}") for index, column in enumerate(columns)]
+    statement = sa.select(*selected).select_from(relation.source.selectable)
     compiled = statement.compile(relation.snapshot.database.engine)
     if compiled.params or relation.snapshot.role != relation.snapshot.user:
         return None
@@ -95,25 +97,13 @@ def _from_rows(pyarrow: Any, relation: SnapshotRelation, schema: Any) -> Iterato
 
 
 def _arrow_type(pyarrow: Any, column: StoredColumn, zone: str) -> Any:
-    kinds: dict[str, Callable[[], Any]] = {
-        "bool": pyarrow.bool_,
-        "bytea": pyarrow.binary,
-        "int2": pyarrow.int16,
-        "int4": pyarrow.int32,
-        "int8": pyarrow.int64,
-        "text": pyarrow.string,
-        "char": pyarrow.string,
-        "enum": pyarrow.string,
-        "float4": pyarrow.float64,
-        "float8": pyarrow.float64,
-        "date": pyarrow.date32,
-        "time": partial(pyarrow.time64, "us"),
-        "timestamp": partial(pyarrow.timestamp, "us"),
-        "timestamptz": partial(pyarrow.timestamp, "us", zone),
-        "uuid": pyarrow.uuid,
-    }
+    if column.kind == "timestamptz":
+        return pyarrow.timestamp("us", zone)
+    if column.kind == "uuid":
+        return pyarrow.uuid()
     if column.kind != "numeric":
-        return kinds[column.kind]()
+        alias = _NARROW.get(column.kind) or SCALARS[python_type(column.kind)].arrow
+        return pyarrow.type_for_alias(alias)
     if column.precision is None or column.scale is None:
         message = f"{column.attribute} is a numeric without a scale, whose digits Arrow would not keep"
         raise CannotPushDown(message)
@@ -139,12 +129,14 @@ def _cast(column: Any, kind: Any) -> Any:
     return column if column.type == kind else column.cast(kind)  # its own check would import all of Arrow's functions
 
 
-def _through_adbc(pyarrow: Any, relation: SnapshotRelation, schema: Any, sent: tuple[str, str]) -> Iterator[Any]:
-    exported, statement = sent
+def _through_adbc(
+    pyarrow: Any, relation: SnapshotRelation, schema: Any, snapshot_query: tuple[str, str]
+) -> Iterator[Any]:
+    exported, statement = snapshot_query
     source = relation.source
     with relation.reading() as connection:  # until the last row is there, nobody can alter or empty the table
         raw: Any = connection.connection.dbapi_connection
-        with _refusals(relation), _connected(raw) as ask, ExitStack() as stack:
+        with _translated_errors(relation), _connected(raw) as ask, ExitStack() as stack:
             ask("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
             ask(f"SET TRANSACTION SNAPSHOT '{exported}'")
             if source.search_path is not None:
@@ -160,7 +152,7 @@ def _through_adbc(pyarrow: Any, relation: SnapshotRelation, schema: Any, sent: t
                 yield pyarrow.record_batch(columns, schema=schema)
 
 
-def _sent(column: StoredColumn) -> sa.ColumnElement[Any]:
+def _selected(column: StoredColumn) -> sa.ColumnElement[Any]:
     """Return what is asked for instead of a column whose type is another one in ADBC than in psycopg."""
     if column.kind == "float4":
         return column.value
@@ -197,7 +189,7 @@ def _connected(raw: Any) -> Iterator[Callable[..., Any]]:
 
 
 @contextmanager
-def _refusals(relation: SnapshotRelation) -> Iterator[None]:
+def _translated_errors(relation: SnapshotRelation) -> Iterator[None]:
     errors: Any = import_module("adbc_driver_manager")
     try:
         yield

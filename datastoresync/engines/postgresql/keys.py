@@ -1,4 +1,4 @@
-"""Keys of a relation in a database as conditions of a query, and keys that look alike.
+"""KeyColumns of a relation in a database as conditions of a query, and keys that look alike.
 
 Needs SQLAlchemy, and is only imported once an `SQLSyncer` opens its database.
 """
@@ -7,35 +7,22 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from datetime import date, datetime
+from collections.abc import Collection, Iterator, Sequence
+from datetime import datetime
 from decimal import Decimal
 from itertools import islice
 from math import isfinite
-from types import MappingProxyType
 from typing import Any, Final
-from uuid import UUID
 
 import attrs
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import ARRAY
-from sqlalchemy.types import TypeEngine
 
-from datastoresync.engines.postgresql.types import Form
+from datastoresync.engines.postgresql.types import SQL_TYPES, ConvertedColumn, python_type
 from datastoresync.engines.relation import Page
 from datastoresync.syncers.sql.read import chunks_of
 
-KEYS: Final[Mapping[str, tuple[type, TypeEngine[Any]]]] = MappingProxyType(
-    {
-        "bytea": (bytes, sa.LargeBinary()),
-        "date": (date, sa.Date()),
-        "int": (int, sa.BigInteger()),
-        "numeric": (Decimal, sa.Numeric()),
-        "text": (str, sa.Text()),
-        "timestamp": (datetime, sa.DateTime()),
-        "uuid": (UUID, sa.Uuid()),
-    }
-)
+KEY_FAMILIES: Final = frozenset({"bytea", "date", "int", "numeric", "text", "timestamp", "uuid"})
 """The families whose values are keys that the database orders as Python does."""
 
 _BATCH = 10_000
@@ -45,28 +32,28 @@ _FIRST_BEHIND_SURROGATES = "\ue000"
 
 
 @attrs.frozen(eq=False)
-class Keys:
+class KeyColumns:
     """The key of a relation.
 
     Args:
-        forms: How each of its parts is compared.
+        columns: How each of its parts is compared.
         indexed: For parts that are text: the column, which an index may be on, where its equality is no stricter.
     """
 
-    forms: Sequence[Form]
+    columns: Sequence[ConvertedColumn]
     indexed: Sequence[sa.ColumnElement[Any] | None]
 
     @property
     def values(self) -> list[sa.ColumnElement[Any]]:
         """The parts, converted."""
-        return [form.value for form in self.forms]
+        return [column.value for column in self.columns]
 
     def parts(self, key: Any) -> tuple[Any, ...] | None:
         """Return the parts of a key as the database can be asked for them, or None if it cannot be there."""
-        parts = key if isinstance(key, tuple) and len(self.forms) > 1 else (key,)
-        if len(parts) != len(self.forms):
+        parts = key if isinstance(key, tuple) and len(self.columns) > 1 else (key,)
+        if len(parts) != len(self.columns):
             return None
-        found = tuple(_asked(form.family, part) for form, part in zip(self.forms, parts, strict=True))
+        found = tuple(_stored_value(column.family, part) for column, part in zip(self.columns, parts, strict=True))
         return None if None in found else found
 
     def among(self, keys: Collection[Any]) -> Iterator[sa.ColumnElement[bool]]:
@@ -74,15 +61,15 @@ class Keys:
         waiting = iter({parts for parts in map(self.parts, keys) if parts is not None})
         while batch := list(islice(waiting, _BATCH)):
             arrays = [
-                sa.literal(list(column), ARRAY(KEYS[form.family][1]))
-                for form, column in zip(self.forms, zip(*batch, strict=True), strict=True)
+                sa.literal(list(values), ARRAY(SQL_TYPES[column.family]))
+                for column, values in zip(self.columns, zip(*batch, strict=True), strict=True)
             ]
             if len(arrays) == 1:
                 condition = self.values[0] == sa.any_(arrays[0])
                 plain = self.indexed[0]
                 yield condition if plain is None else sa.and_(plain == sa.any_(arrays[0]), condition)
             else:
-                names = [f"part{place}" for place in range(len(arrays))]
+                names = [f"part{index}" for index in range(len(arrays))]
                 wanted = sa.func.unnest(*arrays).table_valued(*names).render_derived()
                 yield sa.tuple_(*self.values).in_(sa.select(*wanted.columns))
 
@@ -100,39 +87,41 @@ class Keys:
                 if below:
                     yield sa.false()
                 continue
-            mine = sa.tuple_(*self.values[: len(values)]) if len(values) > 1 else self.values[0]
-            theirs = sa.tuple_(*values) if len(values) > 1 else values[0]
+            key = sa.tuple_(*self.values[: len(values)]) if len(values) > 1 else self.values[0]
+            limit = sa.tuple_(*values) if len(values) > 1 else values[0]
             if below:
-                yield mine <= theirs if gap > 0 else mine < theirs
+                yield key <= limit if gap > 0 else key < limit
             else:
-                yield mine > theirs if gap > 0 or (strict and gap == 0) else mine >= theirs
+                yield key > limit if gap > 0 or (strict and gap == 0) else key >= limit
 
     def _bound(self, bound: Any) -> tuple[list[sa.ColumnElement[Any]], int]:
         """Return values that a bound is at, and whether it is right behind (1) or before (-1) all keys with them.
 
         It is before those that it is a part of, and next to those that the database's texts can come to it.
         """
-        parts = bound if isinstance(bound, tuple) and len(self.forms) > 1 else (bound,)
+        parts = bound if isinstance(bound, tuple) and len(self.columns) > 1 else (bound,)
         values: list[sa.ColumnElement[Any]] = []
-        for form, part in zip(self.forms, parts, strict=False):
-            kind = KEYS[form.family][1]
+        for column, part in zip(self.columns, parts, strict=False):
+            kind = SQL_TYPES[column.family]
             text, gap = part, 0
-            if form.family == "text" and isinstance(part, str):
+            if column.family == "text" and isinstance(part, str):
                 text, gap = _storable(part)
-            elif form.family in ("int", "numeric") and isinstance(part, (int, float, Decimal)):
+            elif column.family in ("int", "numeric") and isinstance(part, (int, float, Decimal)):
                 text = Decimal(part) if isinstance(part, float) else +part  # a truth value becomes its number
                 if not isinstance(part, int) or not -_LARGEST <= part < _LARGEST:
                     kind = sa.Numeric()
-            elif not isinstance(part, KEYS[form.family][0]) or (form.family == "date" and isinstance(part, datetime)):
-                message = f"idnumbers here are {form.family}, and cannot be compared with {type(part).__name__}"
+            elif not isinstance(part, python_type(column.family)) or (
+                column.family == "date" and isinstance(part, datetime)
+            ):
+                message = f"idnumbers here are {column.family}, and cannot be compared with {type(part).__name__}"
                 raise TypeError(message)
             values.append(sa.literal(text, kind))
             if gap:
                 return values, gap
-        return values, -1 if len(values) < len(self.forms) else 0
+        return values, -1 if len(values) < len(self.columns) else 0
 
 
-def _asked(family: str, part: Any) -> Any:
+def _stored_value(family: str, part: Any) -> Any:
     """Return a part of a key as a value of the database, or None if none can be equal to it."""
     if family == "text":
         return part if isinstance(part, str) and _storable(part)[1] == 0 else None
@@ -146,7 +135,7 @@ def _asked(family: str, part: Any) -> Any:
         return None
     if family == "timestamp" and getattr(part, "tzinfo", None) is not None:
         return None
-    return part if isinstance(part, KEYS[family][0]) else None
+    return part if isinstance(part, python_type(family)) else None
 
 
 def _storable(text: str) -> tuple[str, int]:
@@ -173,11 +162,11 @@ class LookalikeKeys:
     """
 
     selectable: sa.FromClause
-    keys: Keys
+    keys: KeyColumns
 
     @property
     def _texts(self) -> list[sa.ColumnElement[Any]]:
-        return [form.value for form in self.keys.forms if form.family == "text"]
+        return [column.value for column in self.keys.columns if column.family == "text"]
 
     @property
     def plain(self) -> sa.ColumnElement[bool]:
@@ -189,7 +178,7 @@ class LookalikeKeys:
         """
         names = [sa.literal_column("'a'").op("||")(sa.collate(text, "C")) for text in self._texts]
         lengths = [(sa.func.octet_length(sa.func.quote_ident(name)), sa.func.octet_length(name)) for name in names]
-        return sa.func.bool_and(sa.and_(sa.true(), *(one == other for one, other in lengths)))
+        return sa.func.bool_and(sa.and_(sa.true(), *(quoted == plain for quoted, plain in lengths)))
 
     @property
     def _suspicion(self) -> tuple[sa.ColumnElement[bool], sa.ColumnElement[bool]]:
@@ -203,9 +192,9 @@ class LookalikeKeys:
 
     def suspected(self, connection: sa.Connection) -> bool:
         """Say whether there may be some that look alike, where not all are `plain`."""
-        odd, capitals = connection.execute(sa.select(*self._suspicion).select_from(self.selectable)).one()
-        if odd or not capitals:
-            return bool(odd)
+        suspicious, capitals = connection.execute(sa.select(*self._suspicion).select_from(self.selectable)).one()
+        if suspicious or not capitals:
+            return bool(suspicious)
         both = sa.select(self._changed_by(sa.func.upper)).select_from(self.selectable)
         return bool(connection.execute(both).scalar_one())
 
@@ -229,31 +218,32 @@ class LookalikeKeys:
         """
         beyond = sa.true() if everywhere else self._beyond
         folded = [
-            attrs.evolve(form, value=sa.func.lower(sa.func.btrim(form.value, _BLANKS)))
-            if form.family == "text"
-            else form
-            for form in self.keys.forms
+            attrs.evolve(column, value=sa.func.lower(sa.func.btrim(column.value, _BLANKS)))
+            if column.family == "text"
+            else column
+            for column in self.keys.columns
         ]
-        plain = Keys(folded, [None] * len(folded))
+        plain = KeyColumns(folded, [None] * len(folded))
         rows = sa.select(sa.literal(1)).select_from(self.selectable).where(sa.not_(beyond))
         twice = rows.group_by(*plain.values).having(sa.func.count() > 1)
         if connection.execute(twice.limit(1)).first() is not None:
             return True
-        names = [value.label(f"part{place}") for place, value in enumerate(self.keys.values)]
+        names = [value.label(f"part{index}") for index, value in enumerate(self.keys.values)]
         others = sa.select(*names).select_from(self.selectable).where(beyond)
         seen: set[int] = set()  # a number a key, as there may be very many
-        count, plainer = 0, []
+        count, in_ascii = 0, []
         for columns in chunks_of(connection.execute(others, execution_options=_STREAMED)):
             for key in zip(*columns, strict=True):
-                form = tuple(_folded(part) if isinstance(part, str) else part for part in key)
-                seen.add(hash(form))
+                folded_key = tuple(_folded(part) if isinstance(part, str) else part for part in key)
+                seen.add(hash(folded_key))
                 count += 1
-                if all(part.isascii() for part in form if isinstance(part, str)):
-                    plainer.append(form if len(form) > 1 else form[0])
+                if all(part.isascii() for part in folded_key if isinstance(part, str)):
+                    in_ascii.append(folded_key if len(folded_key) > 1 else folded_key[0])
         if len(seen) < count:
             return True
         return any(
-            connection.execute(rows.where(condition).limit(1)).first() is not None for condition in plain.among(plainer)
+            connection.execute(rows.where(condition).limit(1)).first() is not None
+            for condition in plain.among(in_ascii)
         )
 
 

@@ -13,18 +13,18 @@ import attrs
 import sqlalchemy as sa
 
 from datastoresync.engines.postgresql.comparison import (
-    Part,
-    differing_far_apart,
+    ComparedSide,
+    differing_by_checksums,
     differing_rows,
     refuse_other_names,
     side_by_side,
     streamed,
 )
-from datastoresync.engines.postgresql.keys import KEYS, LookalikeKeys
+from datastoresync.engines.postgresql.keys import KEY_FAMILIES, LookalikeKeys
 from datastoresync.engines.postgresql.snapshot import Snapshot, snapshot_of
 from datastoresync.engines.postgresql.source import Source, query_source, table_source
-from datastoresync.engines.postgresql.types import form_of
-from datastoresync.engines.relation import CannotPushDown, Compared, Page, Relation, Work
+from datastoresync.engines.postgresql.types import SQL_TYPES, converted_column, python_type
+from datastoresync.engines.relation import CannotPushDown, DifferingRows, Page, Relation, Work
 from datastoresync.errors import SyncerError
 from datastoresync.syncers.changes import Table
 from datastoresync.syncers.records import Columns
@@ -57,10 +57,10 @@ class StoredRelation:
         self.source = source
         self.columns: tuple[str, ...] = tuple(source.columns)
         self.identifiers = layout.identifiers
-        self._part = Part.of(source, layout.identifiers, _converters_of(source, layout), None)
-        self._doubts = dict(_preconditions_of(source, self._part, layout))
+        self._side = ComparedSide.of(source, layout.identifiers, _converters_of(source, layout), None)
+        self._preconditions = dict(_preconditions_of(source, self._side, layout))
         self.snapshot = snapshot
-        self.place: Hashable = snapshot.place
+        self.location: Hashable = snapshot.place
         self._let_go = snapshot.hold(self)
         try:
             self.count = self._counted(snapshot)
@@ -80,8 +80,8 @@ class StoredRelation:
         """
         statement = sa.select(self.source.selectable)
         if page is not None:
-            order = [value.desc() if page.backwards else value for value in self._part.keys.values]
-            statement = statement.where(*self._part.keys.within(page)).order_by(*order).limit(page.limit)
+            order = [value.desc() if page.backwards else value for value in self._side.keys.values]
+            statement = statement.where(*self._side.keys.within(page)).order_by(*order).limit(page.limit)
         return self._read(statement)
 
     def find(self, keys: Collection[Any]) -> Iterator[Columns]:
@@ -90,7 +90,7 @@ class StoredRelation:
         Raises:
             SyncerError: The table was changed since, or the database ended the snapshot.
         """
-        for condition in self._part.keys.among(keys):
+        for condition in self._side.keys.among(keys):
             yield from self._read(sa.select(self.source.selectable).where(condition))
 
     def present(self, keys: Collection[Any]) -> set[Any]:
@@ -100,13 +100,13 @@ class StoredRelation:
             SyncerError: The table was changed since, or the database ended the snapshot.
         """
         found: set[tuple[Any, ...]] = set()
-        wanted = [value.label(f"part{place}") for place, value in enumerate(self._part.keys.values)]
-        for condition in self._part.keys.among(keys):
+        wanted = [value.label(f"part{index}") for index, value in enumerate(self._side.keys.values)]
+        for condition in self._side.keys.among(keys):
             for columns in self._read(sa.select(*wanted).where(condition)):
                 found.update(zip(*columns, strict=True))
-        return {key for key in keys if self._part.keys.parts(key) in found}
+        return {key for key in keys if self._side.keys.parts(key) in found}
 
-    def differing(self, other: Relation, work: Work) -> Compared:
+    def differing(self, other: Relation, work: Work) -> DifferingRows:
         """Compare with another relation of the database, which does it by itself: only rows that differ are read.
 
         If the two were imported at different moments, and no snapshot shows both as they were, it does as two databases
@@ -116,36 +116,35 @@ class StoredRelation:
             CannotPushDown: The database cannot.
             SyncerError: A table was changed since, or the database ended the snapshot; while rows are read, too.
         """
-        if not isinstance(other, StoredRelation) or self.place != other.place:
+        if not isinstance(other, StoredRelation) or self.location != other.location:
             message = "the other side is elsewhere"
             raise CannotPushDown(message)
         refuse_other_names(self.columns, other.columns, work.attributes)
         if len(self.identifiers) != len(other.identifiers):
             message = "the keys have different numbers of parts"
             raise CannotPushDown(message)
-        paths = {one.source.search_path for one in (self, other)} - {None}
+        paths = {side.source.search_path for side in (self, other)} - {None}
         if len(paths) > 1:
             message = "the queries look for their tables in different schemas"
             raise CannotPushDown(message)
-        left = Part.of(self.source, self.identifiers, work.left, "mine")
-        right = Part.of(other.source, other.identifiers, work.right, "theirs")
+        left = ComparedSide.of(self.source, self.identifiers, work.left, "source")
+        right = ComparedSide.of(other.source, other.identifiers, work.right, "destination")
         statement = differing_rows(left, right, work.attributes)
         common = self._common(other)
         if common is None:
-            found = differing_far_apart(self, other, work)
-            return attrs.evolve(found, why=f"both sides changed in one PostgreSQL between their imports: {found.why}")
+            found = differing_by_checksums(self, other, work)
+            return attrs.evolve(
+                found, reason=f"both sides changed in one PostgreSQL between their imports: {found.reason}"
+            )
         width = len(self.columns)
-        places = (
-            self.columns.index(self.identifiers[0]),
-            width + other.columns.index(other.identifiers[0]),
-        )
-        chunks = _told(common, statement, (self.source, other.source), next(iter(paths), None))
-        rows = side_by_side(chunks, width, places)
-        return Compared(*rows, why="both sides are in one PostgreSQL, which compared them")
+        keys = (self.columns.index(self.identifiers[0]), width + other.columns.index(other.identifiers[0]))
+        chunks = _differing_chunks(common, statement, (self.source, other.source), next(iter(paths), None))
+        rows = side_by_side(chunks, width, keys)
+        return DifferingRows(*rows, reason="both sides are in one PostgreSQL, which compared them")
 
-    def differing_apart(self, other: StoredRelation, work: Work) -> Compared:
-        """Compare with a relation of another database; see `differing_far_apart`."""
-        return differing_far_apart(self, other, work)
+    def differing_apart(self, other: StoredRelation, work: Work) -> DifferingRows:
+        """Compare with a relation of another database; see `differing_by_checksums`."""
+        return differing_by_checksums(self, other, work)
 
     def arrow(self) -> Any:
         """Return a ``pyarrow.RecordBatchReader`` of all rows; see `pulling.pull`, which needs pyarrow."""
@@ -201,25 +200,25 @@ class StoredRelation:
 
     def _counted(self, snapshot: Snapshot) -> int:
         """Return the number of rows, in the one pass that also looks for what only an import can judge."""
-        part, source = self._part, self.source
-        doubtful = sa.func.bool_or(sa.or_(sa.false(), *self._doubts.values()))
-        alike = LookalikeKeys(part.selectable, part.keys)
+        side, source = self._side, self.source
+        violated_sql = sa.func.bool_or(sa.or_(sa.false(), *self._preconditions.values()))
+        lookalikes = LookalikeKeys(side.selectable, side.keys)
         with snapshot.reading(source.search_path) as connection:
             source.check(connection)
-            wanted = sa.select(sa.func.count(), doubtful, alike.plain).select_from(part.selectable)
-            count, doubted, plain = connection.execute(wanted).one()
-            if doubted:
-                for reason, doubt in self._doubts.items():
-                    if _any(connection, sa.select(sa.literal(1)).select_from(part.selectable).where(doubt)):
+            wanted = sa.select(sa.func.count(), violated_sql, lookalikes.plain).select_from(side.selectable)
+            count, violated, plain = connection.execute(wanted).one()
+            if violated:
+                for reason, condition in self._preconditions.items():
+                    if _any(connection, sa.select(sa.literal(1)).select_from(side.selectable).where(condition)):
                         raise CannotPushDown(reason)
             if not any(index <= set(self.identifiers) for index in source.unique):
-                groups = sa.select(sa.literal(1)).select_from(part.selectable).group_by(*part.keys.values)
+                groups = sa.select(sa.literal(1)).select_from(side.selectable).group_by(*side.keys.values)
                 if _any(connection, groups.having(sa.func.count() > 1)):
                     message = "an idnumber is there twice"
                     raise CannotPushDown(message)
             everywhere = snapshot.encoding != "UTF8"
-            suspected = plain is False and (everywhere or alike.suspected(connection))
-            if suspected and alike.found(connection, everywhere=everywhere):
+            suspected = plain is False and (everywhere or lookalikes.suspected(connection))
+            if suspected and lookalikes.found(connection, everywhere=everywhere):
                 message = "some idnumbers may look alike"
                 raise CannotPushDown(message)
         return int(count)
@@ -292,7 +291,7 @@ def _any(connection: sa.Connection, statement: sa.Select[Any]) -> bool:
     return connection.execute(statement.limit(1)).first() is not None
 
 
-def _told(
+def _differing_chunks(
     snapshot: Snapshot, statement: sa.Select[Any], sources: Sequence[Source], search_path: str | None
 ) -> Iterator[Columns]:
     """Yield what a comparison finds.
@@ -300,7 +299,7 @@ def _told(
     Through a connection of its own: a cursor would let others ask meanwhile, but has a query run by one process.
     """
     exported = snapshot.export()
-    way = snapshot.reading(search_path) if exported is None else snapshot.beside(exported, search_path)
+    way = snapshot.reading(search_path) if exported is None else snapshot.sharing(exported, search_path)
     with way as connection:
         for source in sources:
             source.check(connection)
@@ -336,22 +335,24 @@ def _converters_of(source: Source, layout: Any) -> dict[str, Any]:
     return {name: fields[name].converter for name in columns}
 
 
-def _preconditions_of(source: Source, part: Part, layout: Any) -> Iterator[tuple[str, sa.ColumnElement[bool]]]:
+def _preconditions_of(source: Source, side: ComparedSide, layout: Any) -> Iterator[tuple[str, sa.ColumnElement[bool]]]:
     """Yield what would make an import refuse a row, or the driver fail: a reason, and when it is so.
 
     Raises:
         CannotPushDown: That cannot be told of some column.
     """
-    for name, form in zip(layout.identifiers, part.keys.forms, strict=True):
-        if form.family not in KEYS:
-            message = f"{name} is {form.family}, whose order may be another one in the database"
+    for name, key in zip(layout.identifiers, side.keys.columns, strict=True):
+        if key.family not in KEY_FAMILIES:
+            message = f"{name} is {key.family}, whose order may be another one in the database"
             raise CannotPushDown(message)
-        if form.family in ("text", "bytea"):
-            empty = sa.literal("" if form.family == "text" else b"", KEYS[form.family][1])
-            yield f"{name} is empty somewhere", form.value == empty
+        if key.family in ("text", "bytea"):
+            yield (
+                f"{name} is empty somewhere",
+                key.value == sa.literal(python_type(key.family)(), SQL_TYPES[key.family]),
+            )
     for name, column in source.columns.items():
-        converter = part.converters.get(name)
-        form_of(column, converter)
+        converter = side.converters.get(name)
+        converted_column(column, converter)  # raises if there is none
         takes_none = converter is None or converter.identity or type(None) in converter.kinds
         if column.nullable and (name in layout.identifiers or not takes_none):
             yield f"{name} is NULL somewhere", column.column.is_(None)
@@ -368,50 +369,50 @@ _ESTIMATE = sa.text("SELECT reltuples FROM pg_class WHERE oid = CAST(to_regclass
 """How many rows a table had when it was last looked through; -1 if it never was."""
 
 
-def open_large(origin: StoredRows, layout: Any, least: int) -> StoredRelation | None:
+def open_large(source_info: StoredRows, layout: Any, least: int) -> StoredRelation | None:
     """Return the relation over a table or a query; None if it has fewer rows than that.
 
     Args:
-        origin: The table or the query.
+        source_info: The table or the query.
         layout: The class of the objects.
         least: The number of rows from which on it stays where it is; 0 for any number.
 
     Raises:
         CannotPushDown: with the reason why it must be read.
     """
-    database = origin.syncer._database  # noqa: SLF001 - as its other methods, this one is only kept in a file of its own
+    database = source_info.syncer._database  # noqa: SLF001 - as its other methods, this one is only kept in a file of its own
     if database.dialect.name != _SUPPORTED:
         if least:  # nobody asked for it
             return None
         raise CannotPushDown(f"it is in {database.dialect.name}, which is read into memory")
     if least:
         try:
-            with database.reading() as connection, database.refusals("count the rows of"):
-                if not _has(connection, origin, least):
+            with database.reading() as connection, database.translated_errors("count the rows of"):
+                if not _has(connection, source_info, least):
                     return None
         except SyncerError:
             return None  # reading it says what is wrong
     return open_stored(
-        origin.syncer,
-        table=origin.table,
-        query=origin.query,
-        parameters=origin.parameters,
-        attributes=origin.attributes,
+        source_info.syncer,
+        table=source_info.table,
+        query=source_info.query,
+        parameters=source_info.parameters,
+        attributes=source_info.attributes,
         layout=layout,
     )
 
 
-def _has(connection: sa.Connection, origin: StoredRows, least: int) -> bool:
+def _has(connection: sa.Connection, source_info: StoredRows, least: int) -> bool:
     """Say whether there are so many rows, without counting more of them."""
-    if origin.table is None:
-        text = (origin.query or "").strip().rstrip(";")
+    if source_info.table is None:
+        text = (source_info.query or "").strip().rstrip(";")
         some = f"SELECT count(*) FROM (SELECT 1 FROM ({text}) AS rows LIMIT {least}) AS some"  # noqa: S608 - the user's own
-        if origin.parameters is None:
+        if source_info.parameters is None:
             return bool(
                 connection.exec_driver_sql(some, execution_options={"no_parameters": True}).scalar_one() >= least
             )
-        return bool(connection.execute(sa.text(some), dict(origin.parameters)).scalar_one() >= least)
-    schema, _, name = origin.table.name.rpartition(".")
+        return bool(connection.execute(sa.text(some), dict(source_info.parameters)).scalar_one() >= least)
+    schema, _, name = source_info.table.name.rpartition(".")
     table = sa.table(name, schema=schema or None)
     named = {"name": connection.dialect.identifier_preparer.format_table(table)}
     if (connection.execute(_ESTIMATE, named).scalar() or 0) > 2 * least:

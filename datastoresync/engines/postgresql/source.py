@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from sqlalchemy.sql.elements import quoted_name
 
 from datastoresync.engines.postgresql.snapshot import Snapshot
-from datastoresync.engines.postgresql.types import KINDS, StoredColumn
+from datastoresync.engines.postgresql.types import STORED_TYPES, StoredColumn
 from datastoresync.engines.relation import CannotPushDown, Relation
 from datastoresync.errors import SyncerError
 from datastoresync.syncers.changes import Table
@@ -287,10 +287,12 @@ def _described(
     with closing(connection.execute(sa.select(selectable).limit(0))) as result:
         described: list[Any] = list(result.cursor.description)
     numbers = [column.type_code for column in described]
-    enums = set(connection.scalars(sa.text(_ENUMS), {"kinds": [number for number in numbers if number not in KINDS]}))
+    enums = set(
+        connection.scalars(sa.text(_ENUMS), {"kinds": [number for number in numbers if number not in STORED_TYPES]})
+    )
     found = {}
     for name, column, here in zip(names, described, selectable.columns, strict=True):
-        kind = "enum" if column.type_code in enums else KINDS.get(column.type_code)
+        kind = "enum" if column.type_code in enums else STORED_TYPES.get(column.type_code)
         if kind is None or (kind == "char" and column.display_size is None):
             message = f"{name} is of a type without a counterpart"
             raise CannotPushDown(message)

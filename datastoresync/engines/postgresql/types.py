@@ -6,18 +6,18 @@ Needs SQLAlchemy, and is only imported once an `SQLSyncer` opens its database.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from types import MappingProxyType
 from typing import Any, Final
-from uuid import UUID
 
 import attrs
 import sqlalchemy as sa
+from sqlalchemy.types import TypeEngine
 
+from datastoresync.conversion.scalars import KINDS, SCALARS
 from datastoresync.engines.relation import CannotPushDown
 
-KINDS: Final[Mapping[int, str]] = MappingProxyType(
+STORED_TYPES: Final[Mapping[int, str]] = MappingProxyType(
     {
         16: "bool",
         17: "bytea",
@@ -39,30 +39,36 @@ KINDS: Final[Mapping[int, str]] = MappingProxyType(
 )
 """The types that have a counterpart, by their numbers in the catalogue pg_type; an enum is a type of its own."""
 
+_FAMILIES: Final[Mapping[str, str]] = MappingProxyType(
+    dict.fromkeys(("int2", "int4", "int8"), "int")
+    | dict.fromkeys(("float4", "float8"), "float")
+    | dict.fromkeys(("char", "enum"), "text")
+)
+"""The family of a type, where it is not called the same."""
 _PYTHON: Final[Mapping[str, type]] = MappingProxyType(
+    {kind: scalar.cls for kind, scalar in KINDS.items()}
+    | {own: KINDS[kind].cls for own, kind in (("bytea", "bytes"), ("numeric", "decimal"), ("timestamptz", "instant"))}
+)
+"""The types in Python of the values of a family."""
+SQL_TYPES: Final[Mapping[str, TypeEngine[Any]]] = MappingProxyType(
     {
-        "bool": bool,
-        "bytea": bytes,
-        "int2": int,
-        "int4": int,
-        "int8": int,
-        "text": str,
-        "char": str,
-        "enum": str,
-        "float4": float,
-        "float8": float,
-        "date": date,
-        "time": time,
-        "timestamp": datetime,
-        "timestamptz": datetime,
-        "numeric": Decimal,
-        "uuid": UUID,
+        "bool": sa.Boolean(),
+        "bytea": sa.LargeBinary(),
+        "date": sa.Date(),
+        "float": sa.Double(),
+        "int": sa.BigInteger(),
+        "numeric": sa.Numeric(),
+        "text": sa.Text(),
+        "time": sa.Time(),
+        "timestamp": sa.DateTime(),
+        "timestamptz": sa.DateTime(timezone=True),
+        "uuid": sa.Uuid(),
     }
 )
-_INTEGERS = ("int2", "int4", "int8")
+"""The types that values of a family are sent as."""
 _EXACT_IN_FLOAT = ("int2", "int4")
-_SCALARS: Final = frozenset({*_PYTHON.values(), timedelta, type(None)})
-_NAMES: Final = frozenset({"None"} | {kind.__name__ for kind in _SCALARS})
+_SCALARS: Final = frozenset({*SCALARS, type(None)})
+_NAMES: Final = frozenset({"None"} | {scalar.name for scalar in SCALARS.values()})
 # Days and times that Python has, with a day left at both ends for any time zone.
 _DAYS = ("0001-01-02", "9999-12-30")
 
@@ -73,7 +79,7 @@ class StoredColumn:
 
     Args:
         attribute: The attribute that it holds.
-        kind: One of `KINDS`, or ``enum``.
+        kind: One of `STORED_TYPES`, or ``enum``.
         column: Where it is.
         nullable: Whether it may be NULL, as far as that is known.
         length: Of ``char``: how many characters it is filled up to.
@@ -106,8 +112,7 @@ class StoredColumn:
         """When Python has no such value, or cannot say which of two is larger; None for never."""
         column = self.column
         if self.kind in ("date", "timestamp", "timestamptz"):
-            kind = {"date": "date", "timestamp": "timestamp", "timestamptz": "timestamptz"}[self.kind]
-            first, last = (sa.text(f"{kind} '{day}'") for day in _DAYS)
+            first, last = (sa.text(f"{self.kind} '{day}'") for day in _DAYS)
             return sa.not_(column.between(first, last))
         if self.kind == "time":
             return column >= sa.text("time '24:00'")
@@ -116,9 +121,19 @@ class StoredColumn:
         return None
 
 
+def family_of(kind: str) -> str:
+    """Return the family of a type: values of one family can be equal."""
+    return _FAMILIES.get(kind, kind)
+
+
+def python_type(kind: str) -> type:
+    """Return the type in Python of the values of a type or a family."""
+    return _PYTHON[family_of(kind)]
+
+
 @attrs.frozen(eq=False)
-class Form:
-    """How an attribute is compared: a value that stands for it in the database, and of which family that is.
+class ConvertedColumn:
+    """A column as it is compared: the value that stands for its converted one in the database, and its family.
 
     Args:
         family: ``text``, ``int``, ``numeric``, ``float``, ``bool``, ... Values of one family can be equal.
@@ -131,7 +146,7 @@ class Form:
     exact: bool = False
 
 
-def form_of(stored: StoredColumn, converter: Any) -> Form:
+def converted_column(stored: StoredColumn, converter: Any) -> ConvertedColumn:
     """Return how a column is compared once its values are converted.
 
     Args:
@@ -142,23 +157,23 @@ def form_of(stored: StoredColumn, converter: Any) -> Form:
         CannotPushDown: No value in the database is sure to be equal where the converted ones are.
     """
     kind, value = stored.kind, stored.value
-    family = {"char": "text", "enum": "text", "float4": "float", "float8": "float"}.get(kind, kind)
-    if kind in _INTEGERS:
-        family = "int"
-    if converter is None or converter.identity or _PYTHON[kind] in _kinds(converter):
-        return Form(family, value, kind in _EXACT_IN_FLOAT)
+    family = family_of(kind)
+    if converter is None or converter.identity or python_type(kind) in _kinds(converter):
+        return ConvertedColumn(family, value, kind in _EXACT_IN_FLOAT)
     wanted = _kinds(converter) - {type(None)}
-    if wanted == {str} and (kind in _INTEGERS or kind == "uuid"):
-        return Form("text", _bytewise(sa.cast(value, sa.Text)))
-    if wanted == {Decimal} and kind in _INTEGERS:
-        return Form("numeric", sa.cast(value, sa.Numeric))
+    if wanted == {str} and (family == "int" or kind == "uuid"):
+        return ConvertedColumn("text", _bytewise(sa.cast(value, sa.Text)))
+    if wanted == {Decimal} and family == "int":
+        return ConvertedColumn("numeric", sa.cast(value, sa.Numeric))
     if wanted == {float} and kind in _EXACT_IN_FLOAT:
-        return Form("float", sa.cast(value, sa.Double))
+        return ConvertedColumn("float", sa.cast(value, sa.Double))
     message = f"{stored.attribute} is {kind} in the database and declared {converter.describe}"
     raise CannotPushDown(message)
 
 
-def counterpart(name: str, left: Form, right: Form) -> tuple[sa.ColumnElement[Any], sa.ColumnElement[Any]]:
+def counterpart(
+    name: str, left: ConvertedColumn, right: ConvertedColumn
+) -> tuple[sa.ColumnElement[Any], sa.ColumnElement[Any]]:
     """Return the values of both sides in one type.
 
     Raises:
@@ -168,14 +183,14 @@ def counterpart(name: str, left: Form, right: Form) -> tuple[sa.ColumnElement[An
     if len(families) == 1 or families == {"int", "numeric"}:
         return left.value, right.value
     if "bool" in families and families <= {"bool", "int", "numeric", "float"}:
-        one, other = (
-            sa.cast(sa.cast(form.value, sa.Integer), sa.Numeric if "numeric" in families else sa.Integer)
-            if form.family == "bool"
-            else form.value
-            for form in (left, right)
+        left_value, right_value = (
+            sa.cast(sa.cast(side.value, sa.Integer), sa.Numeric if "numeric" in families else sa.Integer)
+            if side.family == "bool"
+            else side.value
+            for side in (left, right)
         )
-        return one, other
-    if families == {"int", "float"} and all(form.exact for form in (left, right) if form.family == "int"):
+        return left_value, right_value
+    if families == {"int", "float"} and all(side.exact for side in (left, right) if side.family == "int"):
         return left.value, right.value
     message = f"{name} is {left.family} on one side and {right.family} on the other"
     raise CannotPushDown(message)

@@ -20,7 +20,7 @@ _MISSING = "rows of Spark come as Arrow batches: pip install 'datastoresync[spar
 
 @attrs.frozen(eq=False)
 class SparkRows:
-    """Where records come from that Spark has: the origin of `Records`.
+    """The source of records that Spark has: the ``source_info`` of `Records`.
 
     Args:
         frame: The DataFrame.
@@ -50,7 +50,9 @@ def read_spark(frame: Any, *, name: str = "DataFrame") -> Records:
     if twice:
         message = f"several columns are called {', '.join(map(repr, twice))}: rename them"
         raise ColumnError(message, where=name, columns=twice)
-    return Records(names, chunks(frame, name=name), lambda index: f"row {index + 1} of {name}", origin=SparkRows(frame))
+    return Records(
+        names, chunks(frame, name=name), lambda index: f"row {index + 1} of {name}", source_info=SparkRows(frame)
+    )
 
 
 def chunks(frame: Any, *, name: str = "DataFrame") -> Iterator[Columns]:

@@ -10,7 +10,7 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from datastoresync.engines.relation import CannotPushDown, Compared, Page, Work
+from datastoresync.engines.relation import CannotPushDown, DifferingRows, Page, Work
 from datastoresync.engines.spark.dataframe import chunks, stopped
 from datastoresync.engines.spark.types import CanonicalSQL, canonical_sql, key_sql, kind_of, same_declaration, valid_sql
 from datastoresync.errors import DataWarning
@@ -171,7 +171,7 @@ class SparkRelation:
     def __init__(self, frame: Any, layout: Any, *, name: str = "") -> None:
         self.columns: tuple[str, ...] = tuple(frame.columns)
         self.layout = layout
-        self.place: Hashable = ("spark", frame.sparkSession)
+        self.location: Hashable = ("spark", frame.sparkSession)
         self._check_names()
         # Names of our own need no quotes.
         self.frame = frame.toDF(*(f"c{index}" for index in range(len(self.columns))))
@@ -257,7 +257,7 @@ class SparkRelation:
                     found.update(wanted[parts])
         return found
 
-    def differing(self, other: Any, work: Work) -> Compared:
+    def differing(self, other: Any, work: Work) -> DifferingRows:
         """Compare with another DataFrame of the same session; only rows that differ leave the executors."""
         self.let_go()
         return _differing(self, other, work, self._held)
@@ -344,7 +344,7 @@ def _key_value(family: str, part: Any) -> Any:
     return None
 
 
-def _differing(left: SparkRelation, right: SparkRelation, work: Work, held: list[Any]) -> Compared:
+def _differing(left: SparkRelation, right: SparkRelation, work: Work, held: list[Any]) -> DifferingRows:
     """Return the rows of each side that have no equal on the other one.
 
     They are kept on the executors, in memory and on disk, until both sides of them were read to their ends.
@@ -385,7 +385,7 @@ def _differing(left: SparkRelation, right: SparkRelation, work: Work, held: list
             held.remove(found)
             found.unpersist()
 
-    return Compared(rows("l", left), rows("r", right), "both sides are DataFrames of one Spark session")
+    return DifferingRows(rows("l", left), rows("r", right), "both sides are DataFrames of one Spark session")
 
 
 def _equal(left: SparkRelation, right: SparkRelation, work: Work, name: str) -> str:

@@ -7,13 +7,11 @@ import io
 import os
 import re
 from collections.abc import Mapping
-from datetime import date, time
-from decimal import Decimal
 from enum import Enum
 from pathlib import Path
 from typing import IO, Any, ClassVar, Literal
-from uuid import UUID
 
+from datastoresync.conversion.scalars import scalar_of
 from datastoresync.errors import DeclarationError, SyncerError
 from datastoresync.syncers.files.base import FileSyncer
 from datastoresync.syncers.files.csv_reader import LONGEST, codec, read_csv
@@ -108,7 +106,7 @@ class CSVSyncer(FileSyncer):
         return escape_formula(text) if self.formulas == "escape" else text
 
     def _open(self, identifier: str) -> Records:
-        path = self._place(identifier)
+        path = self._existing_file(identifier)
         if self._is_blank(path):
             return Records((), (), lambda _: f"{path}:1")
         records = read_csv(path, encoding=self.encoding, delimiter=self.delimiter)
@@ -190,13 +188,10 @@ def _text(value: Any) -> str:
         return ""
     if isinstance(value, Enum):
         return _text(value.value)
-    if isinstance(value, str):
-        return str.__str__(value)
-    if isinstance(value, (date, time)):
-        return value.isoformat()
-    if isinstance(value, (int, float, Decimal, UUID)):
+    scalar = scalar_of(value)
+    if scalar is not None and scalar.to_text is not None:
         try:
-            return str(value)
+            return scalar.to_text(value)
         except ValueError:
             message = "an integer has too many digits to be written: see sys.set_int_max_str_digits"
             raise SyncerError(message) from None

@@ -99,7 +99,7 @@ def read_csv(
     indexes, renamed = choose_columns(names, columns, where=f"{file.name}:{line}")
     lines = _Lines()
     lines.note(0, line + 1)
-    origin = DelimitedFile(
+    delimited_file = DelimitedFile(
         file.path,
         file.encoding,
         delimiter,
@@ -116,7 +116,7 @@ def read_csv(
         renamed,
         ([_with_none(values[index], null) for index in indexes] for values in chunks),
         lambda record: f"{file.name}:{lines.line(record)}",
-        origin=DelimitedFiles((origin,)),
+        source_info=DelimitedFiles((delimited_file,)),
     )
 
 

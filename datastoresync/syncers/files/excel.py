@@ -7,9 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import IO, Any, ClassVar
 
-from datastoresync.errors import SyncerError
+from datastoresync.errors import MissingDependencyError, SyncerError
 from datastoresync.syncers.files.base import FileSyncer
-from datastoresync.syncers.files.excel_workbook import check_kept, openpyxl_module, title_fault, title_of, workbook
 from datastoresync.syncers.names import clash
 from datastoresync.syncers.records import Records
 from datastoresync.syncers.source_info import file_state
@@ -43,7 +42,7 @@ class ExcelSyncer(FileSyncer):
 
     Args:
         path: A workbook, or a folder of workbooks.
-        name: What messages call it.
+        name: The name in messages.
 
     >>> ExcelSyncer("report.xlsx").normalized(10**15)
     '1000000000000000'
@@ -53,56 +52,47 @@ class ExcelSyncer(FileSyncer):
     suffixes: ClassVar[tuple[str, ...]] = (".xlsx",)
 
     def normalized(self, value: Any) -> Any:
-        """Return what `load` gives for a value that `dump` took.
+        """Return the value that `load` returns for one that was dumped.
 
         Raises:
-            SyncerError: No cell can hold it.
+            SyncerError: A cell cannot hold it.
             MissingDependencyError: openpyxl is not installed.
         """
-        openpyxl_module()
-        from datastoresync.syncers.files.excel_cells import kept
-
-        return kept(value)
+        return _library().cell_value(value)
 
     def __init__(self, path: str | os.PathLike[str], *, name: str | None = None) -> None:
         super().__init__(path, name=name)
         self._sheets: tuple[tuple[int, ...], list[str]] = ((), [])
 
-    def _places(self) -> dict[str, Path]:
-        places = super()._places()
-        return dict.fromkeys(self._titles(self.path), self.path) if places and self._single else places
+    def _table_files(self) -> dict[str, Path]:
+        files = super()._table_files()
+        return dict.fromkeys(self._titles(self.path), self.path) if files and self._single else files
 
     def _titles(self, path: Path) -> list[str]:
-        """Return the names of the sheets of a workbook, which take a while to find out."""
+        """Return the titles of the sheets of a workbook; they are cached, as reading them is slow."""
         state = file_state(path.stat())
         if self._sheets[0] != state:
-            with workbook(path, read_only=True) as book:
+            with _library().workbook(path, read_only=True) as book:
                 self._sheets = (state, [sheet.title for sheet in book.worksheets])
         return self._sheets[1]
 
     def _check_single(self, identifier: str) -> None:
-        reason = title_fault(identifier)
-        if not reason and (other := clash(identifier, self._places())):
-            reason = f"there is {other!r}, and Excel ignores case"
+        reason = _library().title_fault(identifier)
+        if not reason and (existing := clash(identifier, self._table_files())):
+            reason = f"there is {existing!r}, and Excel ignores case"
         if reason:
             message = f"{identifier!r} cannot be the name of a sheet in {self.name}: {reason}"
             raise SyncerError(message)
 
     def _open(self, identifier: str) -> Records:
-        openpyxl_module()
-        from datastoresync.syncers.files.excel_workbook import SheetRows
-
-        rows = SheetRows(self._place(identifier), identifier)
+        rows = _library().SheetRows(self._existing_file(identifier), identifier)
         return Records(rows.header(), rows.chunks(), rows.where)
 
     def _columns(self, identifier: str) -> tuple[str, ...]:
         return self._open(identifier).columns
 
     def _stored(self, identifier: str) -> TableContents:
-        openpyxl_module()
-        from datastoresync.syncers.files.excel_workbook import SheetRows
-
-        rows = SheetRows(self._place(identifier), identifier)
+        rows = _library().SheetRows(self._existing_file(identifier), identifier)
         records = Records(rows.header(), rows.chunks(), rows.where)
         contents = TableContents(records.columns, list(records))
         if rows.formula:
@@ -111,32 +101,33 @@ class ExcelSyncer(FileSyncer):
         return contents
 
     def _save(self, file: IO[bytes], tables: Mapping[str, TableContents]) -> None:
-        openpyxl = openpyxl_module()
-        path = self._target(next(iter(tables)))
-        there = self._titles(path) if path.exists() else []
-        # In a folder, the only sheet of a workbook is the table, whatever it is called.
-        titles = {name: there[0] if len(there) == 1 and not self._single else title_of(name) for name in tables}
-        # All of it first: openpyxl leaves files behind if it is given up in the middle of a sheet.
+        library = _library()
+        path = self._target_file(next(iter(tables)))
+        existing = self._titles(path) if path.exists() else []
+        # In a folder, the only sheet of a workbook is the table, under any title.
+        titles = {
+            name: existing[0] if len(existing) == 1 and not self._single else library.title_of(name) for name in tables
+        }
+        # All rows first: openpyxl leaves files behind when it is interrupted in the middle of a sheet.
         sheets = {titles[name]: self._rows(name, contents) for name, contents in tables.items()}
-        if there:
-            check_kept(path)
-        if set(there) <= sheets.keys():
-            book = openpyxl.Workbook(write_only=True)
+        if existing:
+            library.check_rewritable(path)
+        if set(existing) <= sheets.keys():
+            book = library.openpyxl.Workbook(write_only=True)
             for title, rows in sheets.items():
                 _fill(book.create_sheet(title), rows)
             book.save(file)
             return
-        with workbook(path) as book:
+        with library.workbook(path) as book:
             for title, rows in sheets.items():
-                _fill(_emptied(book, title), rows)
-            for title in set(there) - sheets.keys():
-                _keep(book[title], path)
+                _fill(_new_sheet(book, title), rows)
+            for title in set(existing) - sheets.keys():
+                _preserve(book[title], path)
             book.save(file)
 
     def _rows(self, identifier: str, contents: TableContents) -> list[list[Any]]:
-        """Return what the cells of a sheet are to hold, its header first."""
-        from datastoresync.syncers.files.excel_cells import kept
-
+        """Return the values of the cells of a sheet, its header first."""
+        cell_value = _library().cell_value
         if len(contents.records) >= _ROWS or len(contents.columns) > _COLUMNS:
             message = f"table {identifier!r} is larger than a sheet: {_ROWS - 1} records, {_COLUMNS} columns"
             raise SyncerError(message)
@@ -146,22 +137,35 @@ class ExcelSyncer(FileSyncer):
         if any(not column.strip() for column in contents.columns):
             message = f"table {identifier!r} has a column whose name is empty: a sheet cannot hold it"
             raise SyncerError(message)
-        header = list(map(kept, contents.columns))
-        return [header, *self._encoded_rows(identifier, contents, kept)] if header else []
+        header = list(map(cell_value, contents.columns))
+        return [header, *self._encoded_rows(identifier, contents, cell_value)] if header else []
+
+
+def _library() -> Any:
+    """Return the module that needs openpyxl.
+
+    Raises:
+        MissingDependencyError: openpyxl is not installed.
+    """
+    try:
+        from datastoresync.syncers.files import excel_workbook
+    except ImportError as error:
+        message = "Excel workbooks need openpyxl: pip install 'datastoresync[excel]'"
+        raise MissingDependencyError(message) from error
+    return excel_workbook
 
 
 def _fill(sheet: Any, rows: list[list[Any]]) -> None:
-    from datastoresync.syncers.files.excel_cells import cell_of
-
+    make_cell = _library().make_cell
     for values in rows:
-        cells = [cell_of(sheet, value) for value in values]
+        cells = [make_cell(sheet, value) for value in values]
         if all(value is None or value == "" for value in values):
-            cells.append(cell_of(sheet, ""))  # else it would be an empty row
+            cells.append(make_cell(sheet, ""))  # else it would be an empty row
         sheet.append(cells)
 
 
-def _keep(sheet: Any, path: Path) -> None:
-    """Spell the floats of a sheet as they are, which openpyxl would round; refuse formulas, whose results it drops.
+def _preserve(sheet: Any, path: Path) -> None:
+    """Write out the floats of a sheet, which openpyxl would round; refuse formulas, whose results it drops.
 
     Raises:
         SyncerError: The sheet holds a formula.
@@ -179,13 +183,13 @@ def _keep(sheet: Any, path: Path) -> None:
                 cell.data_type = "n"
 
 
-def _emptied(book: Any, title: str) -> Any:
-    """Return a new sheet, in the place of the one of its name or at the end."""
+def _new_sheet(book: Any, title: str) -> Any:
+    """Return a new sheet that replaces the one of its title, or is the last one."""
     if title not in book.sheetnames:
         return book.create_sheet(title)
     old = book[title]
-    place, state = book.index(old), old.sheet_state
+    index, state = book.index(old), old.sheet_state
     book.remove(old)
-    new = book.create_sheet(title, place)
+    new = book.create_sheet(title, index)
     new.sheet_state = state
     return new

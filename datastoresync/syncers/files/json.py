@@ -1,4 +1,4 @@
-"""JSON files, and files of JSON lines, as a store: values come back as what they were."""
+"""JSON files, and files of JSON lines, as a store: values keep their types."""
 
 from __future__ import annotations
 
@@ -8,14 +8,13 @@ import math
 import os
 from abc import abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from datetime import date, datetime, time, timedelta
-from decimal import Decimal
+from datetime import timedelta
 from enum import Enum
 from itertools import islice
 from pathlib import Path
 from typing import IO, Any, ClassVar
-from uuid import UUID
 
+from datastoresync.conversion.scalars import SCALARS, scalar_of
 from datastoresync.errors import MalformedFileError, SyncerError
 from datastoresync.syncers.files.base import FileSyncer
 from datastoresync.syncers.records import Columns, Records
@@ -26,12 +25,12 @@ _PLAIN = (type(None), bool, int, float, str)
 
 
 def json_text(value: Any) -> str:
-    """Return the JSON of a value that `encoded` gave, on one line."""
+    """Return the JSON of a value that `encode` returned, on one line."""
     return json.dumps(value, ensure_ascii=False, allow_nan=False)
 
 
-def encoded(value: Any) -> Any:
-    """Return a value in the terms of JSON: whatever it lacks is an object of one key that begins with a dollar sign.
+def encode(value: Any) -> Any:
+    """Return a value in the types of JSON: one of another type is an object of one key that begins with a dollar sign.
 
     =============================  ===================================================================================
     ``Decimal("1.10")``            ``{"$decimal": "1.10"}``
@@ -46,7 +45,7 @@ def encoded(value: Any) -> Any:
     An enum member becomes its value.
 
     Raises:
-        SyncerError: It is of another type, or holds an integer or a text that cannot be written.
+        SyncerError: The value is of another type, or holds an integer or a text that cannot be written.
     """
     kind = type(value)
     if kind is str:
@@ -55,7 +54,7 @@ def encoded(value: Any) -> Any:
     if value is None or kind is bool:
         return value
     if isinstance(value, Enum):
-        return encoded(value.value)
+        return encode(value.value)
     if isinstance(value, (list, tuple, set, frozenset, Mapping)):
         return _collection(value)
     return _scalar(value)
@@ -63,7 +62,7 @@ def encoded(value: Any) -> Any:
 
 def _scalar(value: Any) -> Any:
     if isinstance(value, str):
-        return encoded(str.__str__(value))
+        return encode(str.__str__(value))
     if isinstance(value, int):
         try:
             str(int(value))
@@ -75,27 +74,29 @@ def _scalar(value: Any) -> Any:
         return float(value) if math.isfinite(value) else {"$float": str(float(value))}
     if isinstance(value, timedelta):
         return {"$timedelta": [value.days, value.seconds, value.microseconds]}
-    for family, tag, text in _AS_TEXT:
-        if isinstance(value, family):
-            return {tag: text(value)}
+    if isinstance(value, bytes):
+        return {"$bytes": base64.b64encode(value).decode()}
+    scalar = scalar_of(value)
+    if scalar is not None and scalar.json_tag and scalar.to_text is not None:
+        return {scalar.json_tag: scalar.to_text(value)}
     message = f"JSON cannot hold a {type(value).__name__}: make it a text, a number, a list or a dictionary first"
     raise SyncerError(message)
 
 
 def _collection(value: Any) -> Any:
     if isinstance(value, list):
-        return [encoded(item) for item in value]
+        return [encode(item) for item in value]
     if isinstance(value, tuple):
-        return {"$tuple": [encoded(item) for item in value]}
+        return {"$tuple": [encode(item) for item in value]}
     if isinstance(value, (set, frozenset)):
         tag = "$set" if isinstance(value, set) else "$frozenset"
-        return {tag: sorted((encoded(item) for item in value), key=json_text)}
-    if odd := [key for key in value if not isinstance(key, str)]:
-        message = f"a dictionary has a key that is {type(odd[0]).__name__}, and those of JSON are text"
+        return {tag: sorted((encode(item) for item in value), key=json_text)}
+    if wrong := [key for key in value if not isinstance(key, str)]:
+        message = f"a dictionary has a key that is {type(wrong[0]).__name__}, and those of JSON are text"
         raise SyncerError(message)
     for key in value:
         _check_text(key)
-    plain = {key: encoded(item) for key, item in value.items()}
+    plain = {key: encode(item) for key, item in value.items()}
     return {"$object": plain} if _is_tagged(plain) else plain
 
 
@@ -108,69 +109,51 @@ def _check_text(text: str) -> None:
         raise SyncerError(message) from None
 
 
-def _is_tagged(found: Mapping[str, Any]) -> bool:
-    """Whether an object has one key, which says what it is."""
-    return len(found) == 1 and next(iter(found)) in _READ
+def _is_tagged(value: Mapping[str, Any]) -> bool:
+    """Whether an object has one key, and that is a tag."""
+    return len(value) == 1 and next(iter(value)) in _DECODERS
 
 
-def decoded(value: Any) -> Any:
-    """Return the value that `encoded` made this of. An object with a tag that is none of those stays as it is.
+def decode(value: Any) -> Any:
+    """Return the value that `encode` was called with. An object with an unknown tag stays as it is.
 
     Raises:
-        ValueError: A tag has a content that cannot be its own.
+        ValueError: The content does not fit the tag.
     """
     kind = type(value)
     if kind is list:
-        return [item if type(item) in _PLAIN else decoded(item) for item in value]
+        return [item if type(item) in _PLAIN else decode(item) for item in value]
     if kind is not dict:
         return value
     if not _is_tagged(value):
-        return {key: item if type(item) in _PLAIN else decoded(item) for key, item in value.items()}
+        return {key: item if type(item) in _PLAIN else decode(item) for key, item in value.items()}
     ((tag, content),) = value.items()
     try:
-        return _READ[tag](content)
+        return _DECODERS[tag](content)
     except (TypeError, ValueError, ArithmeticError, AttributeError):
-        message = f"what {tag!r} holds is not what it says"
+        message = f"the content of {tag!r} is not what the tag says"
         raise ValueError(message) from None
 
 
 def _object(content: Any) -> dict[str, Any]:
-    return {key: decoded(item) for key, item in content.items()}
+    return {key: decode(item) for key, item in content.items()}
 
 
 def _float(content: Any) -> float:
-    found = float(content)
-    if math.isfinite(found) or not isinstance(content, str):
+    number = float(content)
+    if math.isfinite(number) or not isinstance(content, str):
         raise ValueError
-    return found
+    return number
 
 
 def _items(content: Any) -> list[Any]:
     if not isinstance(content, list):
         raise TypeError
-    return [decoded(item) for item in content]
+    return [decode(item) for item in content]
 
 
-def _decimal(content: Any) -> Decimal:
-    if not isinstance(content, str):
-        raise TypeError
-    return Decimal(content)
-
-
-_AS_TEXT: tuple[tuple[type, str, Callable[[Any], str]], ...] = (
-    (datetime, "$datetime", datetime.isoformat),
-    (date, "$date", date.isoformat),
-    (time, "$time", time.isoformat),
-    (Decimal, "$decimal", str),
-    (UUID, "$uuid", str),
-    (bytes, "$bytes", lambda value: base64.b64encode(value).decode()),
-)
-_READ: Mapping[str, Callable[[Any], Any]] = {
-    "$datetime": datetime.fromisoformat,
-    "$date": date.fromisoformat,
-    "$time": time.fromisoformat,
-    "$decimal": _decimal,
-    "$uuid": UUID,
+_DECODERS: Mapping[str, Callable[[Any], Any]] = {
+    **{scalar.json_tag: scalar.from_text for scalar in SCALARS.values() if scalar.json_tag and scalar.from_text},
     "$bytes": lambda content: base64.b64decode(content, validate=True),
     "$timedelta": lambda content: timedelta(*content),
     "$float": _float,
@@ -185,59 +168,55 @@ _CHUNK = 8192
 """Records a chunk."""
 _BLANK = " \t\r\n"
 _Numbered = tuple[int, dict[str, Any]]
-"""A record, and the line that it begins on."""
+"""The line that a record begins on, and the record."""
 
 
 class _JSON(FileSyncer):
-    """What both formats have in common."""
+    """The base of both formats."""
 
     _fixed: ClassVar[bool] = False
 
     def normalized(self, value: Any) -> Any:
-        """Return what `load` gives for a value that `dump` took: the same, but an enum member is its value.
+        """Return the value that `load` returns for one that was dumped: the same, but an enum member is its value.
 
         Raises:
-            SyncerError: It is of a type that is not kept: see `JSONSyncer`.
+            SyncerError: The value is of a type that `JSONSyncer` does not keep.
         """
-        return decoded(encoded(value))
+        return decode(encode(value))
 
     def load(self, identifier: str) -> list[dict[str, Any]]:
-        """Return all records of a table, each with the keys that it has there.
+        """Return all records of a table, each with its own keys.
 
         Raises:
-            SyncerError: The table is not there; the nearest one is named.
+            SyncerError: There is no such table; the nearest one is named.
             MalformedFileError: Its file is not a list of objects, with the line.
         """
-        return [record for _, record in self._numbered(self._place(identifier))]
+        return [record for _, record in self._numbered(self._existing_file(identifier))]
 
     def _open(self, identifier: str) -> Records:
-        path = self._place(identifier)
-        found = list(self._numbered(path))
-        columns = list(dict.fromkeys(column for _, record in found for column in record))
-        lines = [line for line, _ in found]
-
-        def where(index: int) -> str:
-            return f"{path}:{lines[index]}"
-
-        return Records(columns, _chunks((record for _, record in found), columns), where)
+        path = self._existing_file(identifier)
+        numbered = list(self._numbered(path))
+        columns = list(dict.fromkeys(column for _, record in numbered for column in record))
+        chunks = _chunks((record for _, record in numbered), columns)
+        return Records(columns, chunks, lambda index: f"{path}:{numbered[index][0]}")
 
     def _stored(self, identifier: str) -> TableContents:
         return TableContents.of(self.load(identifier), identifier)
 
     @abstractmethod
     def _numbered(self, path: Path) -> Iterator[_Numbered]:
-        """Yield the records of a file."""
+        """Yield the records of a file, with their lines."""
 
     def _texts(self, identifier: str, contents: TableContents) -> Iterator[dict[str, str]]:
-        """Yield each record as the JSON of its keys and values; name the place of a value that is refused."""
+        """Yield the JSON of the keys and values of each record; name the record and column of a refused value."""
         keys: dict[str, str] = {}
         for number, record in enumerate(contents.records, 1):
             texts: dict[str, str] = {}
             for column, value in record.items():
                 try:
                     if column not in keys:
-                        keys[column] = json_text(encoded(column))
-                    texts[keys[column]] = json_text(encoded(value))
+                        keys[column] = json_text(encode(column))
+                    texts[keys[column]] = json_text(encode(value))
                 except (SyncerError, RecursionError) as error:
                     reason = "it is nested too deeply" if isinstance(error, RecursionError) else error
                     message = f"record {number} for table {identifier!r}, column {column!r}: {reason}"
@@ -248,18 +227,17 @@ class _JSON(FileSyncer):
 class JSONSyncer(_JSON):
     """JSON files: ``users.json`` in a folder is the table ``users``, a list of objects, indented, in UTF-8.
 
-    Text, numbers, booleans, None, lists and dictionaries are what they are in JSON; integers may have any size. What
-    JSON has no words for comes back too: a date, a datetime, a time, a timedelta, a Decimal, a UUID, bytes, a tuple, a
-    set, NaN and infinity are written as an object of one key, such as ``{"$decimal": "1.10"}``; a real object that
-    looks like one of these is written as ``{"$object": …}``. An enum member comes back as its value. Anything else
-    is refused.
+    Text, numbers, booleans, None, lists and dictionaries are what they are in JSON; integers may have any size. A date,
+    a datetime, a time, a timedelta, a Decimal, a UUID, bytes, a tuple, a set, NaN and infinity come back, too: they are
+    written as an object of one key, such as ``{"$decimal": "1.10"}``, and a real object that looks like one of these as
+    ``{"$object": …}``. An enum member comes back as its value. All other types are refused.
 
     A file is read into memory as a whole. Two equal keys in an object, ``NaN`` and numbers too large for a float are
     refused, with the line.
 
     Args:
         path: A folder, or one file.
-        name: What messages call it.
+        name: The name in messages.
 
     >>> JSONSyncer("exports").normalized({1, 2})
     {1, 2}
@@ -290,7 +268,7 @@ class JSONLinesSyncer(_JSON):
 
     Args:
         path: A folder, or one file.
-        name: What messages call it.
+        name: The name in messages.
     """
 
     format: ClassVar[str] = "jsonl"
@@ -320,12 +298,12 @@ class JSONLinesSyncer(_JSON):
 
 
 class _Document:
-    """A text in JSON that is read object by object, so that each is known by its line.
+    """A JSON text that is read object by object, each with its line.
 
     Args:
         text: The whole text.
-        path: Where it is from.
-        line: The line that it begins on.
+        path: The file, for messages.
+        line: The line that the text begins on.
     """
 
     def __init__(self, text: str, path: Path, line: int = 1) -> None:
@@ -338,73 +316,74 @@ class _Document:
         )
 
     def records(self) -> Iterator[_Numbered]:
-        """Yield the objects of the list that the text is."""
-        place = self._after(0)
-        if not self._text[place:]:
-            raise self._error("the file is empty: one without records holds []", place)
-        if self._text[place] != "[":
-            raise self._error("the file is no list: it must begin with [ and hold objects", place)
-        place = self._after(place + 1)
-        if self._text[place : place + 1] == "]":
-            self._end(place + 1)
+        """Yield the objects of the list, with their lines."""
+        position = self._after(0)
+        if not self._text[position:]:
+            raise self._error("the file is empty: one without records holds []", position)
+        if self._text[position] != "[":
+            raise self._error("the file is not a list: it must begin with [ and hold objects", position)
+        position = self._after(position + 1)
+        if self._text[position : position + 1] == "]":
+            self._end(position + 1)
             return
         while True:
-            line = self._line_of(place)
-            record, place = self._record(place)
+            line = self._line_of(position)
+            record, position = self._record(position)
             yield line, record
-            place = self._after(place)
-            if self._text[place : place + 1] != ",":
+            position = self._after(position)
+            if self._text[position : position + 1] != ",":
                 break
-            place = self._after(place + 1)
-        if self._text[place : place + 1] != "]":
-            what = "the file ends within the list: it may be cut off" if place == len(self._text) else "no , or ] here"
-            raise self._error(what, place)
-        self._end(place + 1)
+            position = self._after(position + 1)
+        if self._text[position : position + 1] != "]":
+            at_end = position == len(self._text)
+            message = "the file ends within the list: it may be cut off" if at_end else "no , or ] here"
+            raise self._error(message, position)
+        self._end(position + 1)
 
     def only(self) -> dict[str, Any]:
-        """Return the one object that the text is."""
-        record, place = self._record(self._after(0))
-        self._end(place)
+        """Return the only object of the text."""
+        record, position = self._record(self._after(0))
+        self._end(position)
         return record
 
-    def _record(self, place: int) -> tuple[dict[str, Any], int]:
+    def _record(self, position: int) -> tuple[dict[str, Any], int]:
         try:
-            found, end = self._decoder.raw_decode(self._text, place)
-            # A record is never a value that says what it is, whatever its only column is called.
-            record = {key: decoded(item) for key, item in found.items()} if isinstance(found, dict) else None
+            value, end = self._decoder.raw_decode(self._text, position)
+            # A record is never a tagged value, even if its only column has the name of a tag.
+            record = {key: decode(item) for key, item in value.items()} if isinstance(value, dict) else None
         except json.JSONDecodeError as error:
             cut = " (the file may be cut off)" if not self._text[error.pos :].strip(_BLANK) else ""
             reason = error.msg[:1].lower() + error.msg[1:]
             raise self._error(f"not JSON: {reason}{cut}", error.pos) from None
         except RecursionError:
-            raise self._error("the object that begins here is nested too deeply", place) from None
+            raise self._error("the object that begins here is nested too deeply", position) from None
         except ValueError as error:
-            raise self._error(f"in the object that begins here, {error}", place) from None
+            raise self._error(f"in the object that begins here, {error}", position) from None
         if record is None:
-            raise self._error(f"an object must begin here, not a {type(found).__name__}", place)
+            raise self._error(f"an object must begin here, not a {type(value).__name__}", position)
         return record, end
 
-    def _after(self, place: int) -> int:
-        """Return the place of the next character that is not blank."""
+    def _after(self, position: int) -> int:
+        """Return the position of the next character that is not blank."""
         text = self._text
-        while place < len(text) and text[place] in _BLANK:
-            place += 1
-        return place
+        while position < len(text) and text[position] in _BLANK:
+            position += 1
+        return position
 
-    def _end(self, place: int) -> None:
-        place = self._after(place)
-        if place < len(self._text):
-            raise self._error("more behind the end of what should be all", place)
+    def _end(self, position: int) -> None:
+        position = self._after(position)
+        if position < len(self._text):
+            raise self._error("unexpected data after the end", position)
 
-    def _line_of(self, place: int) -> int:
-        """Return the line of a place that is not before the last one asked for."""
-        self._line += self._text.count("\n", self._counted, place)
-        self._counted = place
+    def _line_of(self, position: int) -> int:
+        """Return the line of a position that is not before that of the last call."""
+        self._line += self._text.count("\n", self._counted, position)
+        self._counted = position
         return self._line
 
-    def _error(self, message: str, place: int) -> MalformedFileError:
-        line = self._line + self._text.count("\n", self._counted, place)
-        column = place - self._text.rfind("\n", 0, place)
+    def _error(self, message: str, position: int) -> MalformedFileError:
+        line = self._line + self._text.count("\n", self._counted, position)
+        column = position - self._text.rfind("\n", 0, position)
         return MalformedFileError(message, where=f"{self._path}:{line}:{column}", line=line, column=column)
 
 
@@ -428,13 +407,13 @@ def _decoded_text(raw: bytes, path: Path, line: int) -> str:
 
 
 def _unique_object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
+    record = dict(pairs)
+    if len(record) != len(pairs):
         keys = [key for key, _ in pairs]
-        twice = next(key for key in found if keys.count(key) > 1)
-        message = f"the key {twice!r} stands twice: remove one"
+        twice = next(key for key in record if keys.count(key) > 1)
+        message = f"the key {twice!r} is there twice: remove one"
         raise ValueError(message)
-    return found
+    return record
 
 
 def _no_constant(text: str) -> Any:
@@ -443,14 +422,14 @@ def _no_constant(text: str) -> Any:
 
 
 def _finite(text: str) -> float:
-    found = float(text)
-    if found in (float("inf"), float("-inf")):
+    number = float(text)
+    if math.isinf(number):
         message = f"{text} is too large for a float: write it as a text"
         raise ValueError(message)
-    return found
+    return number
 
 
 def _chunks(records: Iterable[dict[str, Any]], columns: Sequence[str]) -> Iterator[Columns]:
-    waiting = iter(records)
-    while chunk := list(islice(waiting, _CHUNK)):
+    iterator = iter(records)
+    while chunk := list(islice(iterator, _CHUNK)):
         yield [[record.get(column) for record in chunk] for column in columns]

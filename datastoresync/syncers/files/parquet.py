@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, datetime, time, timedelta
 from decimal import Decimal
 from enum import Enum
 from functools import partial
 from pathlib import Path
 from typing import IO, Any, ClassVar
-from uuid import UUID
 
+from datastoresync.conversion.scalars import scalar_of
 from datastoresync.errors import MalformedFileError, MissingDependencyError, SyncerError
 from datastoresync.syncers.arrow import read_arrow
 from datastoresync.syncers.files.base import FileSyncer
@@ -19,8 +19,6 @@ from datastoresync.syncers.records import Records, choose_columns
 from datastoresync.syncers.source_info import ParquetFile, ParquetFiles, file_state
 from datastoresync.syncers.table_rewrite import TableContents
 
-_PLAIN: tuple[type, ...] = (bool, int, float, str, bytes, datetime, date, time, timedelta, Decimal)
-"""The types that a column can have, those first that are derived from others."""
 _INTEGERS = 2**63
 _PRECISION = 76
 """Digits of the longest decimal."""
@@ -40,7 +38,7 @@ class ParquetSyncer(FileSyncer):
 
     Args:
         path: A folder, or one file.
-        name: What messages call it.
+        name: The name in messages.
 
     >>> ParquetSyncer("lake").normalized({2, 1})
     [1, 2]
@@ -50,10 +48,10 @@ class ParquetSyncer(FileSyncer):
     suffixes: ClassVar[tuple[str, ...]] = (".parquet",)
 
     def normalized(self, value: Any) -> Any:
-        """Return what `load` gives for a value that `dump` took, alone in its column.
+        """Return the value that `load` returns for one that was dumped alone in its column.
 
         Raises:
-            SyncerError: No column can hold it.
+            SyncerError: A column cannot hold it.
         """
         if value is None:
             return value
@@ -61,17 +59,18 @@ class ParquetSyncer(FileSyncer):
             return self.normalized(value.value)
         if isinstance(value, (list, tuple, set, frozenset)):
             return _one_type([self.normalized(item) for item in value], ordered=isinstance(value, (list, tuple)))
-        if isinstance(value, UUID):
-            return str(value)
-        if not isinstance(value, _PLAIN):
+        scalar = scalar_of(value)
+        if scalar is not None and not scalar.arrow and scalar.to_text is not None:
+            return scalar.to_text(value)
+        if scalar is None or not scalar.arrow:
             message = f"Parquet cannot hold a {type(value).__name__} here: make it a text, a number or a list first"
             raise SyncerError(message)
-        if reason := _unfit(value):
+        if reason := _fault(value):
             raise SyncerError(reason)
         return value.replace(fold=0) if isinstance(value, (datetime, time)) else value
 
     def _open(self, identifier: str) -> Records:
-        return read_parquet(self._place(identifier))
+        return read_parquet(self._existing_file(identifier))
 
     def _save(self, file: IO[bytes], tables: Mapping[str, TableContents]) -> None:
         pyarrow, parquet = _libraries()
@@ -81,7 +80,7 @@ class ParquetSyncer(FileSyncer):
             raise SyncerError(message)
         rows = list(self._encoded_rows(identifier, contents, self.normalized))
         columns = list(zip(*rows, strict=True)) if rows else [()] * len(contents.columns)
-        old = _schema_of(self._target(identifier))
+        old = _schema_of(self._target_file(identifier))
         arrays, fields = [], []
         for name, values in zip(contents.columns, columns, strict=True):
             before = old.field(name) if name in old.names else None
@@ -97,16 +96,16 @@ class ParquetSyncer(FileSyncer):
 
 
 def read_parquet(path: Path, *, columns: Mapping[str, str] | Sequence[str] | None = None) -> Records:
-    """Read a Parquet file, batch by batch; its origin says where an engine finds it.
+    """Read a Parquet file, batch by batch; its ``source_info`` tells engines where to find it.
 
     Args:
         path: The file.
-        columns: The columns to take, or a mapping from a column's name to the name it is given here. None takes all.
+        columns: The columns to read, or a mapping from their names to those in the records; None for all.
 
     Raises:
         MissingDependencyError: if pyarrow is not installed.
-        MalformedFileError: if it is not there, or is no Parquet file.
-        ColumnError: if two columns have one name, or one of ``columns`` is not there.
+        MalformedFileError: if there is no such file, or it is not a Parquet file.
+        ColumnError: if two columns have one name, or one of ``columns`` does not exist.
         SyncerError: if it breaks off while it is read.
         ConversionError: for a value that Python cannot hold, while it is read.
     """
@@ -132,13 +131,13 @@ def read_parquet(path: Path, *, columns: Mapping[str, str] | Sequence[str] | Non
     indexes, renamed = choose_columns(schema.names, columns, where=name)
     types = tuple(schema.types[index] for index in indexes)
     rows = file.metadata.num_rows
-    origin = ParquetFile(path, tuple(schema.names), tuple(indexes), tuple(renamed), types, rows, state)
-    records.origin = ParquetFiles((origin,))
+    parquet_file = ParquetFile(path, tuple(schema.names), tuple(indexes), tuple(renamed), types, rows, state)
+    records.source_info = ParquetFiles((parquet_file,))
     return records
 
 
-def _unfit(value: Any) -> str:
-    """Return why a value of a plain type cannot be held; empty if it can."""
+def _fault(value: Any) -> str:
+    """Return the reason that a value of a plain type cannot be stored; empty if it can."""
     if isinstance(value, str):
         try:
             value.encode()
@@ -173,14 +172,14 @@ def _has_moment(value: datetime) -> bool:
 
 
 def _check_one_type(identifier: str, column: str, values: Sequence[Any]) -> None:
-    """Refuse a column of several types, which would lose something or be refused without saying where."""
+    """Refuse a column of several types, which pyarrow would change, or refuse without the record."""
     first: dict[str, int] = {}
     for number, value in enumerate(values, 1):
         for kind in _kinds(value):
             first.setdefault(kind, number)
     if len(first) > 1 and not _are_numbers(first):
-        found = " and ".join(f"{kind} (record {number})" for kind, number in list(first.items())[:2])
-        message = f"column {column!r} of table {identifier!r} holds {found}: make them of one type"
+        kinds = " and ".join(f"{kind} (record {number})" for kind, number in list(first.items())[:2])
+        message = f"column {column!r} of table {identifier!r} holds {kinds}: make them of one type"
         raise SyncerError(message)
 
 
@@ -192,11 +191,13 @@ def _kinds(value: Any) -> Iterator[str]:
     elif isinstance(value, datetime):
         yield "datetime" if value.tzinfo is None else "datetime with a time zone"
     else:
-        yield next(kind.__name__ for kind in _PLAIN if isinstance(value, kind))
+        scalar = scalar_of(value)
+        assert scalar is not None  # as `normalized` gave it
+        yield scalar.name
 
 
 def _one_type(items: list[Any], *, ordered: bool) -> list[Any]:
-    """Return the items of a list, or those of a set sorted; refuse those of several types."""
+    """Return the items of a list, or the sorted items of a set; refuse items of several types."""
     kinds = list(dict.fromkeys(kind for item in items for kind in _kinds(item)))
     if len(kinds) > 1:
         message = f"a list of Parquet holds values of one type, not {kinds[0]} and {kinds[1]}"
@@ -215,7 +216,7 @@ def _are_numbers(kinds: Iterable[str]) -> bool:
 
 
 def _schema_of(path: Path) -> Any:
-    """Return the columns that a file has, their types and its metadata; without any if it is not there."""
+    """Return the schema of a file with its metadata; an empty one if there is no file."""
     pyarrow, parquet = _libraries()
     if not path.exists():
         return pyarrow.schema([])
@@ -224,10 +225,10 @@ def _schema_of(path: Path) -> Any:
 
 
 def _in_new_type(identifier: str, column: str, values: Sequence[Any]) -> Any:
-    """Return the array of the type that some values have.
+    """Return an array of the type of the values.
 
     Raises:
-        SyncerError: They have none, or several.
+        SyncerError: They have several types, or one that Parquet lacks.
     """
     pyarrow, _ = _libraries()
     _check_one_type(identifier, column, values)
@@ -239,7 +240,7 @@ def _in_new_type(identifier: str, column: str, values: Sequence[Any]) -> Any:
 
 
 def _in_old_type(values: Sequence[Any], kind: Any) -> Any:
-    """Return the array of the type that a column had; None if a value would not come back from it as it is."""
+    """Return an array of a type; None if one of the values would not come back from it unchanged."""
     pyarrow, _ = _libraries()
     try:
         array = pyarrow.array(values, kind)
@@ -252,15 +253,15 @@ def _in_old_type(values: Sequence[Any], kind: Any) -> Any:
     return array if all(map(partial(_is_same, mixed=mixed), values, back)) else None
 
 
-def _is_same(given: Any, back: Any, *, mixed: bool) -> bool:
-    """Whether a value came back as it was given; where there are floats ``mixed`` in, an integer may be one."""
-    if isinstance(given, list) and isinstance(back, list):
-        return len(given) == len(back) and all(map(partial(_is_same, mixed=mixed), given, back))
-    if isinstance(given, bool) is not isinstance(back, bool):
+def _is_same(value: Any, back: Any, *, mixed: bool) -> bool:
+    """Whether a value came back unchanged; in a column ``mixed`` with floats, an integer may come back as one."""
+    if isinstance(value, list) and isinstance(back, list):
+        return len(value) == len(back) and all(map(partial(_is_same, mixed=mixed), value, back))
+    if isinstance(value, bool) is not isinstance(back, bool):
         return False
-    if not isinstance(given, type(back)) and not (mixed and isinstance(given, int) and isinstance(back, float)):
+    if not isinstance(value, type(back)) and not (mixed and isinstance(value, int) and isinstance(back, float)):
         return False
-    return bool(given == back or (given != given and back != back))  # noqa: PLR0124 - NaN is not equal to itself
+    return bool(value == back or (value != value and back != back))  # noqa: PLR0124 - NaN is not equal to itself
 
 
 def _libraries() -> tuple[Any, Any]:

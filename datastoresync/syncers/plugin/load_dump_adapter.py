@@ -1,4 +1,4 @@
-"""Gives a syncer that can only load and dump the means to take changes."""
+"""An adapter that lets a syncer with only load and dump take changes."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ from typing import Any
 
 from datastoresync.errors import DatastoreSyncError, SyncerError
 from datastoresync.syncers.changes import Change, Outcome, Same
-from datastoresync.syncers.table_rewrite import TableContents, rewritten
+from datastoresync.syncers.table_rewrite import TableContents, apply_to_tables
 
 
-class Rewriting:
+class LoadDumpAdapter:
     """Applies changes to any syncer by loading, changing and dumping whole tables.
 
-    Each table is loaded once, just before, and dumped once if it changed. Between the two nothing keeps other writers
-    out, as a syncer with ``load`` and ``dump`` alone has no locks, and of several tables each is replaced on its own.
+    Each table is loaded once, and dumped once if it changed. A syncer with ``load`` and ``dump`` alone has no locks, so
+    other writers may come between the two; of several tables, each is replaced on its own.
 
     Args:
-        syncer: Has ``load(identifier)`` and ``dump(identifier, *, data)``. If it has
-            ``normalized(value)``, values are compared as it gives them back.
+        syncer: Has ``load(identifier)`` and ``dump(identifier, *, data)``. If it has ``normalized(value)``, values are
+            compared as that returns them.
 
     >>> class Memory:
     ...     name, users = "memory", [{"idnumber": "1", "name": "Ann"}]
@@ -29,7 +29,7 @@ class Rewriting:
     >>> from datastoresync.syncers.changes import Table
     >>> memory = Memory()
     >>> change = Change("update", Table("users"), ("idnumber",), ("1",), {"name": "Bea"}, {"name": "Ann"})
-    >>> Rewriting(memory).apply_changes([change], same=lambda change, attribute, raw, expected: raw == expected)
+    >>> LoadDumpAdapter(memory).apply_changes([change], same=lambda change, attribute, raw, expected: raw == expected)
     [Outcome(status='done', reason='')]
     >>> memory.users
     [{'idnumber': '1', 'name': 'Bea'}]
@@ -40,33 +40,33 @@ class Rewriting:
 
     @property
     def name(self) -> str:
-        """The syncer's name; its class's if it has none."""
+        """The name of the syncer, or of its class if it has none."""
         return str(getattr(self.syncer, "name", type(self.syncer).__name__))
 
     def __repr__(self) -> str:
-        return f"Rewriting({self.syncer!r})"
+        return f"LoadDumpAdapter({self.syncer!r})"
 
     def apply_changes(self, changes: Sequence[Change], *, same: Same) -> list[Outcome]:
         """Apply changes to whole tables, and return their outcomes in the same order.
 
-        What is already so is ``done``. Whatever differs from what was expected is a ``conflict`` and stays as it is;
-        the updates of one object stand or fall together. A value that the syncer refuses makes its change ``failed``,
-        and all others ``undone``; then nothing is written.
+        A change that is there already is ``done``. A row that differs from what was expected is a ``conflict`` and
+        stays as it is; the updates of one object succeed or fail together. A value that the syncer refuses makes its
+        change ``failed``, and all others ``undone``; then nothing is written.
 
         Args:
             changes: Parents first, then updates, then deletions, children first.
             same: Compares a raw value, as the syncer loads it, with an expected one.
 
         Raises:
-            Exception: Whatever the syncer raises for a table that it cannot load; nothing was written.
+            Exception: Any error of the syncer when it loads a table; nothing was written.
             SyncerError: A table could not be written; the message names those that already were.
         """
         normalized = getattr(self.syncer, "normalized", None)
-        outcomes, changed = rewritten(
+        outcomes, changed = apply_to_tables(
             changes,
             same=same,
             load=self._load,
-            normalized=normalized if callable(normalized) else _as_it_is,
+            normalized=normalized if callable(normalized) else _unchanged,
             fixed=False,
         )
         written: list[str] = []
@@ -87,5 +87,5 @@ class Rewriting:
         return TableContents.of(self.syncer.load(name), name)
 
 
-def _as_it_is(value: Any) -> Any:
+def _unchanged(value: Any) -> Any:
     return value

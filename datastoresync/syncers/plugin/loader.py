@@ -1,7 +1,8 @@
 """A syncer of your own: a folder with ``MANIFEST.json`` and ``syncer.py``, imported as a package of its own.
 
-Its name is made of what is in the folder, so that two folders of one name, or one that was edited, never meet. In its
-modules, ``import util`` means the file beside them if there is one; ``sys.path`` stays as it is.
+The name of the package contains a digest of the folder, so that two folders of one name, or two versions of one folder,
+are different packages. ``import util`` in its modules means the file next to them, if there is one; ``sys.path`` stays
+as it is.
 """
 
 from __future__ import annotations
@@ -44,24 +45,24 @@ _PREFIX: Final = "datastoresync_plugin_"
 
 
 def import_code(folder: Path, name: str) -> ModuleType:
-    """Return the module ``syncer`` of a folder; it is run once, and again after a file in the folder changed.
+    """Return the module ``syncer`` of a folder; it runs once, and again after a file in the folder changed.
 
     Args:
-        folder: Where ``syncer.py`` is.
-        name: What the package's name shows of whose it is.
+        folder: The folder of ``syncer.py``.
+        name: The readable part of the name of the package.
 
     Raises:
         ManifestError: A file is a link that leads out of the folder.
-        Exception: Whatever the code raises.
+        Exception: Any error that the code raises.
     """
     if _FINDER not in sys.meta_path:
         sys.meta_path.insert(0, _FINDER)
-    place = folder.resolve()
+    resolved = folder.resolve()
     readable = re.sub(r"\W", "_", name)
-    package = f"{_PREFIX}{readable}_{_digest(place)}"
+    package = f"{_PREFIX}{readable}_{_digest(resolved)}"
     try:
         if package not in sys.modules:
-            _make_package(package, place)
+            _make_package(package, resolved)
         return import_module(f"{package}.syncer")
     except BaseException:
         for each in [each for each in sys.modules if each == package or each.startswith(f"{package}.")]:
@@ -95,10 +96,10 @@ def _make_package(name: str, folder: Path) -> None:
 
 
 class _Loader(SourceFileLoader):
-    """Runs a file with an ``import`` of its own, and writes no bytecode beside it."""
+    """Runs a file with an ``import`` of its own, and writes no bytecode."""
 
     def path_stats(self, path: str) -> Mapping[str, Any]:
-        """Say that bytecode can be neither trusted nor kept."""
+        """Raise, so that bytecode is neither read nor written."""
         raise OSError(path)
 
     def exec_module(self, module: ModuleType) -> None:
@@ -112,7 +113,7 @@ class _Loader(SourceFileLoader):
 
 
 class _Finder(MetaPathFinder):
-    """Finds the modules of these packages, and leaves all others to others."""
+    """Finds the modules of these packages only."""
 
     def find_spec(
         self,
@@ -142,7 +143,7 @@ def _import(
     fromlist: Sequence[str] | None = (),
     level: int = 0,
 ) -> ModuleType:
-    """Import for a module of a package, where the files beside it come before what is installed."""
+    """Import for a module of a package, where the files next to it come before installed packages."""
     first = name.partition(".")[0]
     own = level == 0 and first not in sys.stdlib_module_names and _spec(f"{package}.{first}", str(folder))
     if not own:
@@ -162,20 +163,20 @@ def load_syncer(
     *,
     metadata: sqlalchemy.MetaData | None = None,
 ) -> Any:
-    """Make the syncer that a folder describes.
+    """Create the syncer that a folder describes.
 
-    ``MANIFEST.json`` says its ``name``, its ``syncer_class`` and the ``requirements``, which are checked, never
-    installed. The code in ``syncer.py`` may import the files beside it, as ``import util`` or ``from . import util``;
-    it gets those of its own folder, whatever others are called.
+    ``MANIFEST.json`` has its ``name``, its ``syncer_class`` and the ``requirements``, which are checked, never
+    installed. The code in ``syncer.py`` may import the files next to it, as ``import util`` or ``from . import util``;
+    those of its own folder come first.
 
-    A class with a true ``__is_database__`` has a ``cnxn``, an engine or a connection of SQLAlchemy: before anything is
-    asked of it, the tables in ``metadata`` are made there, and committed. Without ``metadata`` none are.
+    A class with a true ``__is_database__`` has a ``cnxn``, an engine or a connection of SQLAlchemy: before its first
+    use, the tables in ``metadata`` are created there, and committed.
 
     Args:
-        folder: Where it is.
-        configuration: The arguments of the class by name, or the path of a JSON file that holds them. A required
-            ``name`` that is not among them is the manifest's.
-        metadata: The tables that a database is to have; other stores need none.
+        folder: The folder of the syncer.
+        configuration: The arguments of the class by name, or the path of a JSON file with them. A required ``name``
+            that is not among them is that of the manifest.
+        metadata: The tables to create in a database; other stores need none.
 
     Returns:
         An instance of the class, which is a `Syncer`.
@@ -183,7 +184,7 @@ def load_syncer(
     Raises:
         ManifestError: The manifest, the class or the configuration is wrong, a requirement is not met, or the code
             raised; ``path`` is the file to look into.
-        SyncerError: The tables could not be made.
+        SyncerError: The tables could not be created.
     """
     manifest = read_manifest(Path(folder))
     code = manifest.folder / CODE
@@ -227,7 +228,7 @@ def _options(configuration: Mapping[str, Any] | str | os.PathLike[str] | None) -
 
 
 def _run(code: Path, secrets: tuple[str, ...], call: Callable[[], Any]) -> Any:
-    """Call code of the plug-in's; whatever it raises becomes an error that says where."""
+    """Call code of the plug-in; its errors are raised as ones that name the line."""
     try:
         return call()
     except ManifestError:
@@ -256,9 +257,9 @@ def _class_of(manifest: Manifest, secrets: tuple[str, ...]) -> type[Any]:
 
 
 def _require_constructor(code: Path, kind: type[Any]) -> None:
-    """Refuse a class with a method that a decorator would call, and that nothing calls."""
+    """Refuse a class with a hook that a decorator would call, and nothing calls."""
     hook = next((hook for hook in _HOOKS if hasattr(kind, hook)), None)
-    if hook is None or kind.__init__ is not object.__init__:  # whoever writes one calls the hook, or has it called
+    if hook is None or kind.__init__ is not object.__init__:  # a constructor of its own calls the hook
         return
     decorator = "attrs.define" if hook == "__attrs_post_init__" else "dataclass"
     lost = "`cnxn` and whatever else" if getattr(kind, "__is_database__", False) else "whatever"
@@ -270,7 +271,7 @@ def _require_constructor(code: Path, kind: type[Any]) -> None:
 
 
 def _hint(kind: type[Any], options: Mapping[str, Any]) -> str:
-    """Say that fields were declared, but made no constructor."""
+    """Return a hint if fields were declared without a constructor."""
     declared = inspect.get_annotations(kind)
     if kind.__init__ is object.__init__ and not dataclasses.is_dataclass(kind) and set(options) & set(declared):
         return " (it declares fields, but makes no constructor of them: write @dataclass above it)"
@@ -298,15 +299,15 @@ def _make_tables(code: Path, syncer: Any, metadata: Any, secrets: tuple[str, ...
     if url is None:
         raise refused(code, f"the cnxn of a {kind} is a {type(bind).__name__}: it must be an engine or a connection")
     password = getattr(url, "password", None)
-    known = (*secrets, *secrets_in({"password": password, **getattr(url, "query", {})}))
+    secrets = (*secrets, *secrets_in({"password": password, **getattr(url, "query", {})}))
     try:
         metadata.create_all(bind)
         if hasattr(bind, "commit"):
             bind.commit()  # a connection would keep them to itself
     except Exception as error:  # noqa: BLE001 - listeners of the plug-in's own run in it, and may raise anything
-        from datastoresync.syncers.sql.errors import reason_of
+        from datastoresync.syncers.sql.translate_errors import reason_of
 
         if hasattr(bind, "rollback"):
             bind.rollback()
-        message = f"the tables of {syncer.name} could not be made: {without_secrets(reason_of(error), known)}"
+        message = f"the tables of {syncer.name} could not be made: {without_secrets(reason_of(error), secrets)}"
         raise SyncerError(message) from None

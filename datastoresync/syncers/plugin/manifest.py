@@ -30,12 +30,12 @@ _COMPARISONS = {"==": eq, "!=": ne, "<=": le, ">=": ge, "<": lt, ">": gt}
 
 
 def unmet(requirement: str) -> str:
-    """Say why a requirement is not met, or nothing: it is, or its marker says that it is not meant for this machine.
+    """Return the reason that a requirement is not met; empty if it is, or if its marker excludes this machine.
 
-    The requirements of the extras that it names must be met too.
+    The requirements of its extras must be met, too.
 
     Raises:
-        ValueError: It cannot be read, or gives an address instead of a version.
+        ValueError: It cannot be parsed, or has an address instead of a version.
 
     >>> unmet("attrs>=23.1")
     ''
@@ -64,26 +64,26 @@ def _unmet(requirement: Any, seen: set[str]) -> str:
     if requirement.marker is not None and not requirement.marker.evaluate():
         return ""
     try:
-        found = distribution(requirement.name)
+        installed = distribution(requirement.name)
     except PackageNotFoundError:
         return f"{requirement}: it is not installed"
     try:
-        if not requirement.specifier.contains(Version(found.version), prereleases=True):
-            return f"{requirement}: it is {found.version} that is installed"
+        if not requirement.specifier.contains(Version(installed.version), prereleases=True):
+            return f"{requirement}: it is {installed.version} that is installed"
     except InvalidVersion:
-        return f"{requirement}: what is installed calls itself {found.version!r}, which is no version"
-    offered = {_canonical(extra) for extra in found.metadata.get_all("Provides-Extra") or ()}
+        return f"{requirement}: what is installed calls itself {installed.version!r}, which is no version"
+    offered = {_canonical(extra) for extra in installed.metadata.get_all("Provides-Extra") or ()}
     for extra in sorted(requirement.extras):
         if _canonical(extra) not in offered:
-            return f"{requirement}: {requirement.name} {found.version} has no extra {extra!r}"
-        for text in found.requires or ():
+            return f"{requirement}: {requirement.name} {installed.version} has no extra {extra!r}"
+        for text in installed.requires or ():
             part = Requirement(text)
             marker = part.marker
             if marker is None or marker.evaluate({"extra": ""}) or not marker.evaluate({"extra": extra}):
                 continue  # it has nothing to do with the extra
-            if f"{found.name}: {text}" in seen:  # an extra may name itself
+            if f"{installed.name}: {text}" in seen:  # an extra may name itself
                 continue
-            seen.add(f"{found.name}: {text}")
+            seen.add(f"{installed.name}: {text}")
             part.marker = None
             if reason := _unmet(part, seen):
                 return f"{requirement} needs {reason}"
@@ -129,11 +129,11 @@ _EXAMPLE: Final = '{"name": "mine", "syncer_class": "Mine", "requirements": []}'
 
 @attrs.frozen
 class Manifest:
-    """What a manifest says.
+    """The content of a manifest.
 
     Args:
-        folder: Where it is, and ``syncer.py`` with it.
-        name: What the syncer is called.
+        folder: Its folder, which also holds ``syncer.py``.
+        name: The name of the syncer.
         syncer_class: The class in ``syncer.py``.
         requirements: The packages that it needs, as pip takes them.
     """
@@ -145,38 +145,38 @@ class Manifest:
 
 
 def refused(path: Path, reason: str) -> ManifestError:
-    """Return the error that names the file, and says why it is refused."""
+    """Return the error that a file is refused for a reason."""
     return ManifestError(f"{path}: {reason}", path=str(path))
 
 
 def read_manifest(folder: Path) -> Manifest:
-    """Read the manifest of a folder, and check all that it says, short of running any code.
+    """Read and check the manifest of a folder, without running any code.
 
-    Keys other than the three are for people, and left alone, unless one looks like a slip of the pen.
+    Keys other than the three are comments, unless one looks like a misspelling of them.
 
     Raises:
-        ManifestError: There is no such folder, manifest or ``syncer.py``, or what the manifest says cannot be.
+        ManifestError: There is no such folder, manifest or ``syncer.py``, or the manifest is wrong.
     """
     if not folder.is_dir():
         raise refused(folder, f"there is no such folder: it must hold {MANIFEST} and {CODE}")
     path = inside(folder, MANIFEST)
-    said = read_json(path)
-    if not isinstance(said, dict):
-        raise refused(path, f"it holds a {type(said).__name__}, and must be an object: {_EXAMPLE}")
-    for key in said:
+    content = read_json(path)
+    if not isinstance(content, dict):
+        raise refused(path, f"it holds a {type(content).__name__}, and must be an object: {_EXAMPLE}")
+    for key in content:
         near = get_close_matches(key, _KEYS, 1, 0.8)
         if near and key not in _KEYS:
             raise refused(path, f"there is no key {key!r}: did you mean {near[0]!r}?")
-    name = _text(path, said, "name")
+    name = _text(path, content, "name")
     if not _NAME.fullmatch(name):
-        raise refused(path, f"the name {name!r} is no plain name: write letters, digits, - and _, and no path")
-    syncer_class = _text(path, said, "syncer_class")
+        raise refused(path, f"the name {name!r} is not a plain name: write letters, digits, - and _, and no path")
+    syncer_class = _text(path, content, "syncer_class")
     if not syncer_class.isidentifier() or keyword.iskeyword(syncer_class):
         raise refused(
             path,
-            f"the syncer_class {syncer_class!r} is no name of a class: write that of one in {CODE}, without a path",
+            f"the syncer_class {syncer_class!r} is not the name of a class: write that of one in {CODE}, no path",
         )
-    manifest = Manifest(folder, name, syncer_class, _requirements(path, said.get("requirements")))
+    manifest = Manifest(folder, name, syncer_class, _requirements(path, content.get("requirements")))
     inside(folder, CODE)
     return manifest
 
@@ -194,7 +194,7 @@ def inside(folder: Path, name: str) -> Path:
 
 
 def read_json(path: Path) -> Any:
-    """Return what a file of JSON holds.
+    """Return the content of a JSON file.
 
     Raises:
         ManifestError: It cannot be read, is not JSON in UTF-8, or has a key twice in one object.
@@ -222,22 +222,24 @@ def read_json(path: Path) -> Any:
         raise refused(path, "its brackets are too deep to be what it should") from error
 
 
-def _text(path: Path, said: Mapping[str, Any], key: str) -> str:
-    if key not in said:
+def _text(path: Path, content: Mapping[str, Any], key: str) -> str:
+    if key not in content:
         raise refused(path, f"it lacks {key!r}: write it like {_EXAMPLE}")
-    value = said[key]
+    value = content[key]
     if not isinstance(value, str) or not value:
         raise refused(path, f"{key!r} must be a text (it is {value!r}): write it like {_EXAMPLE}")
     return value
 
 
-def _requirements(path: Path, listed: Any) -> tuple[str, ...]:
-    if listed is None:
+def _requirements(path: Path, requirements: Any) -> tuple[str, ...]:
+    if requirements is None:
         return ()
-    if not isinstance(listed, list) or not all(isinstance(each, str) for each in listed):
-        raise refused(path, f"'requirements' must be a list of texts, such as [\"package>=1.2\"] (it is {listed!r})")
+    if not isinstance(requirements, list) or not all(isinstance(each, str) for each in requirements):
+        raise refused(
+            path, f"'requirements' must be a list of texts, such as [\"package>=1.2\"] (it is {requirements!r})"
+        )
     missing = []
-    for each in listed:
+    for each in requirements:
         try:
             reason = unmet(each)
         except ValueError as error:
@@ -248,4 +250,4 @@ def _requirements(path: Path, listed: Any) -> tuple[str, ...]:
         reasons = "; ".join(reason for _, reason in missing)
         command = f"pip install {shlex.join(each for each, _ in missing)}"
         raise refused(path, f"it requires what is not here: {reasons}. Nothing is installed for you: {command}")
-    return tuple(listed)
+    return tuple(requirements)

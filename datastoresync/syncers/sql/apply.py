@@ -1,26 +1,25 @@
-"""Changes applied to the tables of a database: in blocks, in one transaction, and never over another program's change.
-
-Needs SQLAlchemy, and is only imported once an `SQLSyncer` opens its database.
-"""
+"""Changes applied to tables of a database: in blocks, in one transaction, never over a change by another program."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from itertools import chain, groupby
-from typing import Any, Self
+from contextlib import suppress
+from itertools import chain, groupby, islice
+from typing import Any, Generic, TypeVar
 
 import attrs
 
 from datastoresync.errors import SyncerError
-from datastoresync.syncers.change_batch import parts_of
+from datastoresync.syncers.change_batch import segments_of
 from datastoresync.syncers.changes import Change, Outcome, Outcomes, Same
-from datastoresync.syncers.sql.blocks import SEGMENT, Batch, Keyed, Places, Unit, blocks, groups
-from datastoresync.syncers.sql.bulk import FEWEST, Bulk, bulk_for
+from datastoresync.syncers.sql.blocks import SEGMENT, Batch, KeyedTable, TableLookup, Unit, blocks_of, groups
+from datastoresync.syncers.sql.bulk import FEWEST, BulkWriter
 from datastoresync.syncers.sql.catalog import Catalogue, StoredLink
 from datastoresync.syncers.sql.database import CommitInterrupt, Database
-from datastoresync.syncers.sql.pipelining import Ahead, Segment
 from datastoresync.syncers.sql.statements import Key, RefusalError, Row, Statements
+
+T = TypeVar("T")
 
 _DONE = Outcome("done")
 _GONE = Outcome("conflict", "no longer there: it was deleted since the import")
@@ -46,24 +45,24 @@ def apply_changes(database: Database, changes: Iterable[Change], *, same: Same) 
         SyncerError: A table or column is not there, or the store as a whole gave up. Nothing was written.
         CommitInterrupt: Ctrl-C came too late to undo the changes; it has their ``outcomes``.
     """
-    waiting = map(Segment, parts_of(changes, SEGMENT, FEWEST))
-    first = next(waiting, None)
+    segments = map(Segment, segments_of(changes, SEGMENT, FEWEST))
+    first = next(segments, None)
     outcomes = Outcomes()
     if first is None:
         return outcomes
-    ahead = Ahead(
-        chain([first], waiting), lambda segment: segment.prepare(places, writer.bulk, len(outcomes), writer.fewest)
-    )
+    prefetched = Prefetched(chain([first], segments), lambda segment: segment.prepare(lookup, bulk, len(outcomes)))
     try:
         with database.writing() as connection:
-            with database.refusals("cannot apply the changes to"):
-                places = Places(Catalogue(connection, database.name))
-            writer = _Writer.of(Statements(connection, database.secrets, ahead.look), same)
+            with database.translated_errors("cannot apply the changes to"):
+                lookup = TableLookup(Catalogue(connection, database.name))
+            statements = Statements(connection, database.secrets, prefetched.prefetch)
+            bulk = BulkWriter(statements, same) if statements.dialect.copies(connection.dialect) else None
+            writer = _Writer(statements, same, bulk)
             locked: set[str] = set()
-            for segment in ahead:
-                with database.refusals("cannot apply the changes to"):
-                    found = segment.batches(places, len(outcomes), writer.fewest)
-                    names = places.catalogue.names_to_write()
+            for segment in prefetched:
+                with database.translated_errors("cannot apply the changes to"):
+                    found = segment.batches(lookup, bulk, len(outcomes))
+                    names = lookup.catalogue.names_to_write()
                 database.lock(connection, locked.symmetric_difference(names))
                 locked.update(names)
                 outcomes.extend(segment.count, _DONE)
@@ -72,7 +71,7 @@ def apply_changes(database: Database, changes: Iterable[Change], *, same: Same) 
                         outcomes[position] = outcome
                 found.clear()  # before the next ones are made
     except _CulpritError as culprit:
-        return _failed(culprit, len(outcomes) + sum(segment.count for segment in ahead))
+        return _failed(culprit, len(outcomes) + sum(segment.count for segment in prefetched))
     except CommitInterrupt as interrupt:
         interrupt.outcomes = outcomes if interrupt.committed else Outcomes(len(outcomes), _UNKNOWN)
         raise
@@ -80,6 +79,85 @@ def apply_changes(database: Database, changes: Iterable[Change], *, same: Same) 
         message = f"{database.name} gave up, and nothing was written: {refusal.reason}"
         raise (refusal.blames_store or SyncerError)(message) from None
     return outcomes
+
+
+class Prefetched(Generic[T]):
+    """An iterator whose next item may be made before it is asked for. An error made then is raised when it is.
+
+    Args:
+        items: What makes the items.
+        prepare: Does to an item what can be done ahead of its time.
+
+    >>> made = Prefetched(iter("ab"), print)
+    >>> made.prefetch()
+    a
+    >>> list(made)
+    ['a', 'b']
+    """
+
+    def __init__(self, items: Iterable[T], prepare: Callable[[T], object]) -> None:
+        self._items = iter(items)
+        self._prepare = prepare
+        self._made: list[T] = []
+        self._error: Exception | None = None
+
+    def __iter__(self) -> Iterator[T]:
+        return self
+
+    def __next__(self) -> T:
+        if self._error is not None:
+            error, self._error = self._error, None
+            raise error
+        return self._made.pop() if self._made else next(self._items)
+
+    def prefetch(self) -> None:
+        """Make and prepare the next item, unless that was done already. A preparation that fails has no effect."""
+        if self._made or self._error is not None:
+            return
+        try:
+            self._made.extend(islice(self._items, 1))
+        except Exception as error:  # noqa: BLE001 - it is raised when the item is asked for
+            self._error = error
+        for item in self._made:
+            with suppress(Exception):
+                self._prepare(item)
+
+
+@attrs.define(eq=False)
+class Segment:
+    """Changes that are looked at together.
+
+    Args:
+        parts: The changes, as `segments_of` gives them.
+    """
+
+    parts: list[Sequence[Change]]
+    count: int = attrs.field(init=False)
+    _found: list[Batch | list[Unit]] | None = attrs.field(init=False, default=None)
+
+    def __attrs_post_init__(self) -> None:
+        self.count = sum(map(len, self.parts))
+
+    def batches(self, lookup: TableLookup, bulk: BulkWriter | None, first: int) -> list[Batch | list[Unit]]:
+        """Return the changes ready to be written, and let go of them.
+
+        Raises:
+            SyncerError: As for `TableLookup.batches`.
+        """
+        found, self._found = self._found, None
+        if found is None:
+            found = list(lookup.batches(self.parts, first, sys.maxsize if bulk is None else FEWEST))
+        self.parts.clear()
+        return found
+
+    def prepare(self, lookup: TableLookup, bulk: BulkWriter | None, first: int) -> None:
+        """Do what can be done before its turn, and without the database."""
+        if bulk is not None and lookup.knows(self.parts):
+            found = list(lookup.batches(self.parts, first, FEWEST))
+            for batch in found:
+                if isinstance(batch, Batch):
+                    bulk.prepare(batch)
+            self._found = found
 
 
 def _failed(culprit: _CulpritError, count: int) -> Outcomes:
@@ -91,7 +169,7 @@ def _failed(culprit: _CulpritError, count: int) -> Outcomes:
 
 @attrs.frozen(eq=False)
 class _Current:
-    """What the rows of a block hold now.
+    """The rows of a block, as they are now.
 
     Args:
         rows: The rows by key.
@@ -110,67 +188,51 @@ class _Current:
 
 @attrs.frozen(eq=False)
 class _Writer:
-    """Decides about each unit by what its row holds now, and writes what has no conflict."""
+    """Compares each unit with what its row holds now, and writes those without a conflict."""
 
     statements: Statements
     same: Same
-    bulk: Bulk | None
+    bulk: BulkWriter | None
 
-    @classmethod
-    def of(cls, statements: Statements, same: Same) -> Self:
-        """Return what writes through these statements, in bulk where the database can."""
-        return cls(statements, same, bulk_for(statements, same))
-
-    @property
-    def fewest(self) -> int:
-        """Changes below which a batch is not worth it."""
-        return sys.maxsize if self.bulk is None else FEWEST
-
-    def write(self, some: Batch | list[Unit]) -> Iterator[tuple[Unit, Outcome]]:
-        """Apply changes; yield those units of them that were looked at, with what became of them. All others are done.
+    def write(self, changes: Batch | list[Unit]) -> Iterator[tuple[Unit, Outcome]]:
+        """Apply changes; yield the units that were looked at one by one, with their outcomes. All others are done.
 
         Raises:
             _CulpritError: A unit could not be written.
             RefusalError: The store as a whole gave up.
         """
-        left: Iterable[Sequence[Unit]] = groups(some) if isinstance(some, list) else [self._left(some)]
-        for block in chain.from_iterable(map(blocks, left)):
+        left: Iterable[Sequence[Unit]] = groups(changes) if isinstance(changes, list) else [self._left(changes)]
+        for block in chain.from_iterable(map(blocks_of, left)):
             yield from zip(block, self._block(block), strict=True)
 
     def _left(self, batch: Batch) -> list[Unit]:
         return batch.units(range(len(batch.changes)) if self.bulk is None else self.bulk.write(batch))
 
     def _block(self, block: Sequence[Unit]) -> list[Outcome]:
-        """Apply a block; if a statement fails, one unit after the other, to find the one that it failed for."""
-        verbs: dict[str, Callable[[Keyed, Sequence[Unit]], list[Outcome]]] = {
+        """Apply a block; if a statement fails, each half of it, down to the one unit that it fails for."""
+        verbs: dict[str, Callable[[KeyedTable, Sequence[Unit]], list[Outcome]]] = {
             "insert": self._insert,
             "update": self._update,
             "delete": self._delete,
             "link": self._link,
             "unlink": self._unlink,
         }
-        write = verbs[block[0].verb]
         try:
             with self.statements.savepoint():
-                return write(block[0].keyed, block)
+                return verbs[block[0].verb](block[0].keyed, block)
         except RefusalError as refusal:
             if refusal.blames_store:
                 raise
-        outcomes = []
-        for unit in block:
-            try:
-                outcomes += write(unit.keyed, [unit])
-            except RefusalError as refusal:
-                if refusal.blames_store:
-                    raise
-                raise _CulpritError(unit, refusal.reason) from None
-        return outcomes
+            if len(block) == 1:
+                raise _CulpritError(block[0], refusal.reason) from None
+        half = len(block) // 2
+        return self._block(block[:half]) + self._block(block[half:])
 
-    def _insert(self, keyed: Keyed, block: Sequence[Unit]) -> list[Outcome]:
+    def _insert(self, keyed: KeyedTable, block: Sequence[Unit]) -> list[Outcome]:
         current = self._current(keyed, block, [unit.change.values for unit in block])
         outcomes, new = [], []
         for unit in block:
-            outcome = _there(current, unit, _DONE)
+            outcome = _unless_one_row(current, unit, _DONE)
             if outcome is None:
                 different = self._different(current, unit, unit.change, unit.change.values)
                 reason = f"already there since the import, and different in {', '.join(different)}"
@@ -186,16 +248,16 @@ class _Writer:
             self._add_members(keyed.target.links[attribute], current.members[attribute], members)
         return outcomes
 
-    def _update(self, keyed: Keyed, block: Sequence[Unit]) -> list[Outcome]:
+    def _update(self, keyed: KeyedTable, block: Sequence[Unit]) -> list[Outcome]:
         current = self._current(keyed, block, [change.values for unit in block for _, change in unit.changes])
         outcomes = []
         rows: dict[tuple[str, ...], list[tuple[Any, ...]]] = {}
         members: dict[str, list[tuple[Key, Any]]] = {}
         for unit in block:
-            outcome = _there(current, unit, _GONE)
+            outcome = _unless_one_row(current, unit, _GONE)
             values: Row = {}
             if outcome is None:
-                values, changed = self._wanted(current, unit)
+                values, changed = self._missing_values(current, unit)
                 outcome = _changed(changed)
             outcomes.append(outcome)
             if outcome is not _DONE:
@@ -213,12 +275,12 @@ class _Writer:
             self._add_members(link, there, pairs)
         return outcomes
 
-    def _delete(self, keyed: Keyed, block: Sequence[Unit]) -> list[Outcome]:
+    def _delete(self, keyed: KeyedTable, block: Sequence[Unit]) -> list[Outcome]:
         # All link tables are read, expected or not, as the rows of the owner go from each of them.
         current = self._current(keyed, block, [keyed.target.links, *(unit.change.expected for unit in block)])
         outcomes, old = [], []
         for unit in block:
-            outcome = _there(current, unit, _DONE)
+            outcome = _unless_one_row(current, unit, _DONE)
             if outcome is None:
                 outcome = _changed(self._different(current, unit, unit.change, unit.change.expected))
                 if outcome is _DONE:
@@ -230,7 +292,7 @@ class _Writer:
         self.statements.delete(keyed.target.stored, keyed.keys, old)
         return outcomes
 
-    def _link(self, keyed: Keyed, block: Sequence[Unit]) -> list[Outcome]:
+    def _link(self, keyed: KeyedTable, block: Sequence[Unit]) -> list[Outcome]:
         owners = self.statements.rows(keyed, [unit.key for unit in block], ())
         link = keyed.target.links[block[0].member[0]]
         pairs = [unit.member[1:] for unit in block if unit.key in owners]
@@ -239,12 +301,12 @@ class _Writer:
         self.statements.insert(link.stored, columns, [pair for pair in pairs if pair not in there])
         return [_DONE if unit.key in owners else _GONE for unit in block]
 
-    def _unlink(self, keyed: Keyed, block: Sequence[Unit]) -> list[Outcome]:
+    def _unlink(self, keyed: KeyedTable, block: Sequence[Unit]) -> list[Outcome]:
         link = keyed.target.links[block[0].member[0]]
         self.statements.delete(link.stored, (*link.owners, link.member), [unit.member[1:] for unit in block])
         return [_DONE] * len(block)
 
-    def _current(self, keyed: Keyed, block: Sequence[Unit], asked: Iterable[Iterable[str]]) -> _Current:
+    def _current(self, keyed: KeyedTable, block: Sequence[Unit], asked: Iterable[Iterable[str]]) -> _Current:
         attributes = dict.fromkeys(attribute for attributes in asked for attribute in attributes)
         keys = dict.fromkeys(unit.key for unit in block)
         rows = self.statements.rows(keyed, keys, attributes)  # first, as their locks keep new members out
@@ -259,16 +321,16 @@ class _Writer:
             if not self.same(change, attribute, current.value(unit.key, attribute), value)
         ]
 
-    def _wanted(self, current: _Current, unit: Unit) -> tuple[Row, list[str]]:
-        """Return what is still to be written of an update, and the attributes that somebody else has changed."""
-        wanted: Row = {}
+    def _missing_values(self, current: _Current, unit: Unit) -> tuple[Row, list[str]]:
+        """Return the values of an update that are not there yet, and the attributes changed since the import."""
+        missing_values: Row = {}
         changed: list[str] = []
         for _, change in unit.changes:
             values = {name: change.values[name] for name in self._different(current, unit, change, change.values)}
             expected = {name: change.expected[name] for name in values if name in change.expected}
             changed += self._different(current, unit, change, expected)
-            wanted |= values
-        return wanted, changed
+            missing_values |= values
+        return missing_values, changed
 
     def _add_members(self, link: StoredLink, there: Mapping[Key, Any], owners: Iterable[tuple[Key, Any]]) -> None:
         columns = [column.name for column in (*link.owners, link.member)]
@@ -293,8 +355,8 @@ class _Writer:
             return dict.fromkeys(match([member]) for member in members or ())
 
 
-def _there(current: _Current, unit: Unit, missing: Outcome) -> Outcome | None:
-    """Return None if the unit has one row; else what that means."""
+def _unless_one_row(current: _Current, unit: Unit, missing: Outcome) -> Outcome | None:
+    """Return None if the unit has one row; else the outcome."""
     rows = current.rows.get(unit.key)
     if rows is None:
         return missing
@@ -309,7 +371,7 @@ def _new_row(unit: Unit) -> Row:
 
 
 def _changed(attributes: Sequence[str]) -> Outcome:
-    """Return a conflict that names the attributes that somebody else has changed; done, if there are none."""
+    """Return a conflict that names the attributes that were changed since the import; done, if there are none."""
     if not attributes:
         return _DONE
     return Outcome("conflict", f"changed since the import: {', '.join(attributes)}")

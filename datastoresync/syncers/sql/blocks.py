@@ -1,30 +1,30 @@
-"""Cuts changes into groups of one kind and one table, so that each group takes a few statements.
-
-Needs SQLAlchemy, and is only imported once an `SQLSyncer` opens its database.
-"""
+"""Changes cut into groups of one verb and one table, so that each group takes a few statements."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from collections.abc import Set as AbstractSet
-from typing import Any
+from itertools import islice
+from typing import Any, TypeVar
 
 from datastoresync.errors import SyncerError
-from datastoresync.syncers.change_batch import ChangeBatch
+from datastoresync.syncers.change_batch import ChangeBatch, Column
 from datastoresync.syncers.changes import Change, Table
 from datastoresync.syncers.sql.catalog import Catalogue, Target
+
+T = TypeVar("T")
 
 KEYS = 1_000
 """Keys a block: few enough for the parameters that a statement may have, in any database."""
 SEGMENT = 50_000
-"""Changes that are looked at together: few enough for the memory, whatever there is to do."""
+"""Changes that are looked at together: few enough for the memory."""
 
 _LINKS = ("link", "unlink")
 _ORDER = ("update", "unlink", "link")
 
 
-class Keyed:
+class KeyedTable:
     """A table, and the columns that the keys of its changes are in.
 
     Raises:
@@ -49,7 +49,7 @@ class Unit:
         keyed: Where it is.
         verb: The verb of them all.
         key: The key of the object, as the database compares it.
-        position: The place of the first change among all that are applied.
+        position: The position of the first change among all that are applied.
         change: The first change.
         member: The attribute of a link and its member, as the database compares them; else nothing.
     """
@@ -57,7 +57,13 @@ class Unit:
     __slots__ = ("attributes", "change", "changes", "key", "keyed", "member", "verb")
 
     def __init__(
-        self, keyed: Keyed, verb: str, key: tuple[Any, ...], position: int, change: Change, member: tuple[Any, ...] = ()
+        self,
+        keyed: KeyedTable,
+        verb: str,
+        key: tuple[Any, ...],
+        position: int,
+        change: Change,
+        member: tuple[Any, ...] = (),
     ) -> None:
         self.keyed = keyed
         self.verb = verb
@@ -76,31 +82,50 @@ class Batch:
         keyed: Where they are.
         changes: The changes.
         keys: The key of each, as the database compares it.
-        positions: The place of each among all that are applied.
+        positions: The position of each among all that are applied.
 
-    ``ready`` is what was prepared to write it; None if nothing was.
+    ``prepared`` is what was prepared to write it; None if nothing was.
     """
 
-    __slots__ = ("changes", "keyed", "keys", "positions", "ready")
+    __slots__ = ("changes", "keyed", "keys", "positions", "prepared")
 
     def __init__(
-        self, keyed: Keyed, changes: ChangeBatch, keys: Sequence[tuple[Any, ...]], positions: Sequence[int]
+        self, keyed: KeyedTable, changes: ChangeBatch, keys: Sequence[tuple[Any, ...]], positions: Sequence[int]
     ) -> None:
         self.keyed = keyed
         self.changes = changes
         self.keys = keys
         self.positions = positions
-        self.ready: Sequence[Any] | None = None
+        self.prepared: Sequence[Any] | None = None
 
-    def units(self, places: Iterable[int]) -> list[Unit]:
-        """Return units of those of its changes that stand at these places of it."""
+    def at(self, indexes: Sequence[int]) -> Batch:
+        """Return a batch of those of its changes that have these indexes, which are in order."""
+        if len(indexes) == len(self.keys):
+            return self
+        keys, positions = [self.keys[index] for index in indexes], [self.positions[index] for index in indexes]
+        return Batch(self.keyed, self.changes.at(indexes), keys, positions)
+
+    def units(self, indexes: Iterable[int]) -> list[Unit]:
+        """Return units of those of its changes that have these indexes."""
         verb = self.changes.verb
         return [
-            Unit(self.keyed, verb, self.keys[place], self.positions[place], self.changes[place]) for place in places
+            Unit(self.keyed, verb, self.keys[index], self.positions[index], self.changes[index]) for index in indexes
         ]
 
+    def column(self, attribute: str) -> str:
+        """Return the name of the column of an attribute."""
+        return self.keyed.target.column(attribute).name
 
-class Places:
+    @property
+    def expected(self) -> dict[str, Column]:
+        """What is to be compared; an update is not asked about attributes that it does not change."""
+        values, expected = self.changes.values, self.changes.expected
+        if self.changes.verb != "update":
+            return dict(expected)
+        return {name: column.where(values[name]) for name, column in expected.items() if name in values}
+
+
+class TableLookup:
     """Finds the tables of changes, each once.
 
     Args:
@@ -109,26 +134,26 @@ class Places:
 
     def __init__(self, catalogue: Catalogue) -> None:
         self.catalogue = catalogue
-        self._found: dict[tuple[int, tuple[str, ...]], Keyed] = {}
+        self._found: dict[tuple[int, tuple[str, ...]], KeyedTable] = {}
 
-    def _keyed(self, change: Change | ChangeBatch) -> Keyed:
-        place = (id(change.table), change.identifiers)
-        keyed = self._found.get(place)
+    def _keyed(self, change: Change | ChangeBatch) -> KeyedTable:
+        identity = (id(change.table), change.identifiers)
+        keyed = self._found.get(identity)
         if keyed is None:
-            keyed = self._found[place] = Keyed(self.catalogue, change)
+            keyed = self._found[identity] = KeyedTable(self.catalogue, change)
         return keyed
 
-    def know(self, parts: Iterable[Sequence[Change]]) -> bool:
-        """Say whether the tables of parts were found before, so that nobody must be asked."""
+    def knows(self, parts: Iterable[Sequence[Change]]) -> bool:
+        """Say whether the tables of parts were found before, so that the database need not be asked."""
         return all(
             isinstance(part, ChangeBatch) and (id(part.table), part.identifiers) in self._found for part in parts
         )
 
     def batches(self, parts: Iterable[Sequence[Change]], first: int, fewest: int) -> Iterator[Batch | list[Unit]]:
-        """Make batches of parts that are alike, and units of all others.
+        """Return batches, and units of the changes that are in none.
 
         Args:
-            parts: The changes, as `parts_of` gives them.
+            parts: The changes, as `segments_of` gives them.
             first: The position of the first of them.
             fewest: Changes below which there is no batch.
 
@@ -146,29 +171,30 @@ class Places:
         keyed = self._keyed(part)
         keyed.target.check((*part.values, *part.expected))
         keys = keyed.target.stored.matched(keyed.keys, part.keys)
+        whole = Batch(keyed, part, keys, range(first, first + len(part)))
         if len(set(keys)) == len(keys):
-            yield Batch(keyed, part, keys, range(first, first + len(part)))
+            yield whole
             return
         counts = Counter(keys)
-        alone = [place for place, key in enumerate(keys) if counts[key] == 1]
+        alone = [index for index, key in enumerate(keys) if counts[key] == 1]
         if part.verb != "update" or len(alone) < fewest:
             yield self.units(part, range(first, first + len(part)))
             return
-        yield Batch(keyed, part.at(alone), [keys[place] for place in alone], [first + place for place in alone])
-        together = [place for place, key in enumerate(keys) if counts[key] > 1]
-        yield self.units([part[place] for place in together], [first + place for place in together])
+        yield whole.at(alone)
+        together = [index for index, key in enumerate(keys) if counts[key] > 1]
+        yield self.units([part[index] for index in together], [first + index for index in together])
 
     def units(self, changes: Sequence[Change], positions: Iterable[int]) -> list[Unit]:
-        """Put the updates of one object together, at the place of the first.
+        """Put the updates of one object together, where the first is.
 
         Args:
             changes: The changes.
-            positions: The place of each among all that are applied.
+            positions: The position of each among all that are applied.
 
         Raises:
             SyncerError: A table, column or link table is not there; nothing was written for these changes yet.
         """
-        merging: dict[tuple[Keyed, tuple[Any, ...]], Unit] = {}
+        merging: dict[tuple[KeyedTable, tuple[Any, ...]], Unit] = {}
         found: list[Unit] = []
         for position, change in zip(positions, changes, strict=True):
             keyed = self._keyed(change)
@@ -206,12 +232,12 @@ def groups(found: Iterable[Unit]) -> Iterator[list[Unit]]:
     for unit in found:
         if unit.keyed.target.links:
             claims, rivals = _claims(unit)
-            if run and (not _alike(run[0], unit) or not claimed.isdisjoint(rivals)):
+            if run and (not _joins(run[0], unit) or not claimed.isdisjoint(rivals)):
                 yield from _sorted_by_verb(run)
                 run, claimed = [], set()
             claimed |= claims
         else:
-            if run and (unit.key in claimed or not _alike(run[0], unit)):
+            if run and (unit.key in claimed or not _joins(run[0], unit)):
                 yield from _sorted_by_verb(run)
                 run, claimed = [], set()
             claimed.add(unit.key)
@@ -219,13 +245,14 @@ def groups(found: Iterable[Unit]) -> Iterator[list[Unit]]:
     yield from _sorted_by_verb(run)
 
 
-def blocks(group: Sequence[Unit]) -> Iterator[Sequence[Unit]]:
-    """Yield a group in blocks of at most `KEYS`."""
-    for start in range(0, len(group), KEYS):
-        yield group[start : start + KEYS]
+def blocks_of(items: Iterable[T]) -> Iterator[list[T]]:
+    """Yield items in blocks of at most `KEYS`."""
+    waiting = iter(items)
+    while block := list(islice(waiting, KEYS)):
+        yield block
 
 
-def _member(keyed: Keyed, change: Change) -> tuple[Any, ...]:
+def _member(keyed: KeyedTable, change: Change) -> tuple[Any, ...]:
     attribute, member = next(iter(change.values.items()), ("", None))
     if len(change.values) != 1 or attribute not in keyed.target.links:
         message = (
@@ -253,7 +280,7 @@ def _claims(unit: Unit) -> tuple[set[tuple[Any, ...]], set[tuple[Any, ...]]]:
     )
 
 
-def _alike(first: Unit, unit: Unit) -> bool:
+def _joins(first: Unit, unit: Unit) -> bool:
     return first.keyed is unit.keyed and (first.verb == unit.verb or (first.verb in _ORDER and unit.verb in _ORDER))
 
 

@@ -1,7 +1,4 @@
-"""The catalogue of a database: its tables, columns and link tables, and the nearest to a name that it lacks.
-
-Needs SQLAlchemy, and is only imported once an `SQLSyncer` opens its database.
-"""
+"""The catalogue of a database: its tables, columns and link tables, and the nearest to a name that it lacks."""
 
 from __future__ import annotations
 
@@ -21,7 +18,7 @@ from datastoresync.syncers.sql.dialects import dialect_of
 from datastoresync.syncers.sql.values import Encoder, encoded_type, left_alone, without_length
 
 UNFINISHED = "datastoresync_unfinished_"
-"""How the name of a table begins that is still being made, where this cannot be done in a transaction."""
+"""The prefix of the name of a table that is being filled, where tables cannot be made in a transaction."""
 
 _SYSTEM_SCHEMAS = ("information_schema", "performance_schema", "sys")
 
@@ -60,7 +57,7 @@ class StoredTable:
         prefix = "value"
         while any(name.startswith(prefix) for name in self.encoders):
             prefix += "_"
-        return [sa.bindparam(f"{prefix}{place}", type_=self.column(name).type) for place, name in enumerate(names)]
+        return [sa.bindparam(f"{prefix}{number}", type_=self.column(name).type) for number, name in enumerate(names)]
 
     def column(self, name: str) -> sa.Column[Any]:
         """Return a column; raise `SyncerError` naming the nearest one if there is none of this name."""
@@ -182,19 +179,21 @@ class Catalogue:
     def find(self, name: str) -> StoredTable:
         """Return the table of this name, or else ``schema.table``; raise `SyncerError` naming the nearest one."""
         if name not in self._found:
-            place = self.place(name)
-            if place is None:
+            location = self.locate(name)
+            if location is None:
                 near = nearest(name, self._names())
                 message = f"{self.store} has no table {name!r}; {near}"
                 raise SyncerError(message)
-            self._found[name] = self._reflect(name, *place)
+            self._found[name] = self._reflect(name, *location)
         return self._found[name]
 
-    def place(self, name: str) -> tuple[str | None, str] | None:
+    def locate(self, name: str) -> tuple[str | None, str] | None:
         """Return the schema (None: the default one) and the name of an existing table, or None."""
         if self._inspector.has_table(name):
             return None, name
-        return next((place for place in self.splits(name) if self._inspector.has_table(place[1], place[0])), None)
+        return next(
+            (location for location in self.splits(name) if self._inspector.has_table(location[1], location[0])), None
+        )
 
     def splits(self, name: str) -> Iterator[tuple[str, str]]:
         """Yield the ways to read a name as that of an existing schema, a dot, and a table."""
@@ -218,7 +217,7 @@ class Catalogue:
 
     def full_name(self, name: str) -> str:
         """Return the schema and the name that a table of this name has or would have."""
-        schema, table = self.place(name) or next(self.splits(name), (None, name))
+        schema, table = self.locate(name) or next(self.splits(name), (None, name))
         return f"{schema or self._inspector.default_schema_name}.{table}"
 
     def names(self) -> list[str]:
@@ -287,8 +286,8 @@ def _info(kind: TypeEngine[Any]) -> dict[str, Any]:
 
 
 def _has_default(column: Mapping[str, Any]) -> bool:
-    wanted = ("default", "identity", "computed")
-    return any(column.get(name) for name in wanted) or column.get("autoincrement") is True or not column["nullable"]
+    signs = ("default", "identity", "computed")
+    return any(column.get(name) for name in signs) or column.get("autoincrement") is True or not column["nullable"]
 
 
 def _unpadded(encode: Encoder, value: Any) -> Any:

@@ -1,7 +1,4 @@
-"""An opened database: its transactions to read and to write in, and the locks that keep two runs apart.
-
-Needs SQLAlchemy, and is only imported once an `SQLSyncer` opens its database.
-"""
+"""An opened database: its transactions to read and to write in, and the locks that keep two runs apart."""
 
 from __future__ import annotations
 
@@ -17,7 +14,7 @@ import sqlalchemy as sa
 from datastoresync.errors import DatastoreSyncError, LockedError, SyncerError
 from datastoresync.syncers.changes import Outcome
 from datastoresync.syncers.sql.dialects import Dialect, dialect_of
-from datastoresync.syncers.sql.errors import DATABASE_ERRORS, locked, reason_of, refusal_of
+from datastoresync.syncers.sql.translate_errors import DATABASE_ERRORS, locked, reason_of, refusal_of
 
 _PATIENCE = 2
 """Seconds in which a database should have rolled back what a killed run did, and freed its lock."""
@@ -30,7 +27,7 @@ class CommitInterrupt(KeyboardInterrupt):
         committed: Whether the commit was through; if not, it may have taken all the same.
 
     Attributes:
-        outcomes: What became of the changes of the transaction, as far as it is known.
+        outcomes: The outcomes of the changes of the transaction, where they are known.
     """
 
     def __init__(self, *, committed: bool) -> None:
@@ -68,8 +65,8 @@ class Database:
         return isinstance(self.engine.pool, (sa.StaticPool, sa.SingletonThreadPool))
 
     @contextmanager
-    def refusals(self, doing: str) -> Iterator[None]:
-        """Turn whatever the database raises into a `SyncerError` or `LockedError` that says what was being done."""
+    def translated_errors(self, doing: str) -> Iterator[None]:
+        """Raise errors of the database as `SyncerError` or `LockedError`, with what was being done in front."""
         try:
             yield
         except DatastoreSyncError:
@@ -85,7 +82,7 @@ class Database:
             SyncerError: There is no such database, or it cannot be opened.
         """
         with ExitStack() as stack:
-            with self.refusals("cannot open"):
+            with self.translated_errors("cannot open"):
                 self._require_file()
                 connection = stack.enter_context(self.engine.connect())
                 self.dialect.begin_reading(connection, lambda last: stack.callback(self._run_last, connection, last))
@@ -99,12 +96,12 @@ class Database:
             create: Whether SQLite may make a new file.
 
         Raises:
-            LockedError: SQLite is being written to by somebody else.
+            LockedError: Another connection is writing to SQLite.
             SyncerError: The database cannot be opened, or refused the commit.
             CommitInterrupt: Ctrl-C came too late to undo what was done.
         """
         with _told_of_interrupts() as state, ExitStack() as stack:
-            with self.refusals("cannot open"):
+            with self.translated_errors("cannot open"):
                 if not create:
                     self._require_file()
                 connection = stack.enter_context(self.engine.connect())
@@ -135,7 +132,7 @@ class Database:
         return transaction
 
     def lock(self, connection: sa.Connection, tables: Iterable[str]) -> None:
-        """Lock tables against other runs until the transaction ends; nobody waits until another run is done.
+        """Lock tables against other runs until the transaction ends, without waiting until another run is done.
 
         PostgreSQL, MySQL and MariaDB free the locks of a process that dies. SQLite was locked as a whole when the
         transaction began; other databases have locks of rows only.
@@ -148,7 +145,7 @@ class Database:
             free = self.dialect.lock(digest, _PATIENCE)
             if free is None:
                 return
-            with self.refusals("cannot lock a table of"):
+            with self.translated_errors("cannot lock a table of"):
                 locked_now = connection.execute(sa.select(free)).scalar()
             if not locked_now:
                 raise LockedError(self._busy(f"table {table!r} of {self.name}"))
@@ -158,7 +155,7 @@ class Database:
         if connection.invalidated or connection.closed:
             return  # with what is gone, its locks and settings are gone too
         connection.rollback()
-        with self.refusals("cannot take leave of"):
+        with self.translated_errors("cannot take leave of"):
             connection.exec_driver_sql(statement)
             connection.rollback()
 

@@ -1,7 +1,4 @@
-"""Reads tables and queries of a database as streams of records.
-
-Needs SQLAlchemy, and is only imported once an `SQLSyncer` opens its database.
-"""
+"""Reads tables and queries of a database as streams of records."""
 
 from __future__ import annotations
 
@@ -31,7 +28,7 @@ def read_table(
     Raises:
         SyncerError: The table, a column or a link table is not there.
     """
-    with database.reading() as connection, database.refusals(f"cannot read table {table.name!r} of"):
+    with database.reading() as connection, database.translated_errors(f"cannot read table {table.name!r} of"):
         target = Target(Catalogue(connection, database.name, indexes=False), table)
         names = target.attributes() if attributes is None else list(attributes)
         if not names:
@@ -83,13 +80,13 @@ def _table_chunks(database: Database, target: Target, names: list[str], links: l
     plain = [target.column(name) for name in names if name not in target.links]
     owners = list(dict.fromkeys(column for link in links for column in link.owner_columns))
     statement = sa.select(*plain, *owners)
-    with database.reading() as connection, database.refusals(f"cannot read table {target.stored.name!r} of"):
+    with database.reading() as connection, database.translated_errors(f"cannot read table {target.stored.name!r} of"):
         members = {link.attribute: link.members(connection) for link in links}
         for columns in chunks_of(connection.execute(statement, execution_options={"stream_results": True})):
             keys = dict(zip(owners, columns[len(plain) :], strict=True))
-            made = {link.attribute: _memberships(link, members[link.attribute], keys) for link in links}
+            memberships = {link.attribute: _memberships(link, members[link.attribute], keys) for link in links}
             waiting = iter(columns)
-            yield [made[name] if name in made else next(waiting) for name in names]
+            yield [memberships[name] if name in memberships else next(waiting) for name in names]
 
 
 def _memberships(
@@ -106,7 +103,7 @@ def _query_stream(database: Database, sql: str, parameters: Mapping[str, Any] | 
     options = {"stream_results": True, "no_parameters": True}
     with ExitStack() as stack:
         connection = stack.enter_context(database.reading())
-        stack.enter_context(database.refusals("cannot run the query on"))
+        stack.enter_context(database.translated_errors("cannot run the query on"))
         if parameters is None:
             # As it is written: a colon or a percent sign in it need not stand for a parameter.
             result = connection.exec_driver_sql(text, execution_options=options)

@@ -1,23 +1,19 @@
-"""The statements that changes are made of: each for a block of keys, each refusal told apart and cleaned.
-
-Needs SQLAlchemy, and is only imported once an `SQLSyncer` opens its database.
-"""
+"""Statements that read and write rows by key, a block at a time, and the errors that they end in."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from itertools import islice
 from typing import Any
 
 import attrs
 import sqlalchemy as sa
 
 from datastoresync.errors import LockedError, SyncerError
-from datastoresync.syncers.sql.blocks import KEYS, Keyed
+from datastoresync.syncers.sql.blocks import KeyedTable, blocks_of
 from datastoresync.syncers.sql.catalog import StoredLink, StoredTable
 from datastoresync.syncers.sql.dialects import Dialect, dialect_of
-from datastoresync.syncers.sql.errors import (
+from datastoresync.syncers.sql.translate_errors import (
     DATABASE_ERRORS,
     cancelled,
     concerns_store,
@@ -49,7 +45,7 @@ class RefusalError(Exception):
 class Statements:
     """Reads and writes rows by key, within a transaction.
 
-    Whatever the database refuses is raised as `RefusalError`. Keys are as ``Keyed.match`` gives them.
+    What the database refuses is raised as `RefusalError`. Keys are as ``KeyedTable.match`` gives them.
 
     Args:
         connection: Where the transaction is.
@@ -61,7 +57,7 @@ class Statements:
     secrets: tuple[str, ...] = ()
     meanwhile: Callable[[], None] | None = None
 
-    def rows(self, keyed: Keyed, keys: Collection[Key], attributes: Iterable[str]) -> dict[Key, list[Row]]:
+    def rows(self, keyed: KeyedTable, keys: Collection[Key], attributes: Iterable[str]) -> dict[Key, list[Row]]:
         """Return the rows of these keys by key, locked where the database can; there may be several of one key."""
         names = [name for name in dict.fromkeys(attributes) if name not in keyed.target.links]
         columns = [keyed.target.column(name) for name in names]
@@ -72,7 +68,7 @@ class Statements:
             found.setdefault(asked_for(row[:width]), []).append(dict(zip(names, row[width:], strict=True)))
         return found
 
-    def members(self, keyed: Keyed, link: StoredLink, keys: Collection[Key]) -> dict[Key, dict[Key, Any]]:
+    def members(self, keyed: KeyedTable, link: StoredLink, keys: Collection[Key]) -> dict[Key, dict[Key, Any]]:
         """Return the members of these owners by owner: each as it was read, by what the matcher makes of it."""
         asked_for = _asked_for(keys, keyed.match)
         match = link.stored.matcher([link.member])
@@ -106,17 +102,14 @@ class Statements:
 
     def delete(self, stored: StoredTable, columns: Sequence[sa.Column[Any]], keys: Iterable[Key]) -> None:
         """Delete the rows that have one of these keys in these columns."""
-        waiting = iter(keys)
-        while block := list(islice(waiting, KEYS)):
-            with self.guarded():
-                self.connection.execute(sa.delete(stored.table).where(self._among(columns, block)))
+        for block in blocks_of(keys):
+            self.execute(sa.delete(stored.table).where(self._among(columns, block)))
 
     def _select(
         self, keys: Sequence[sa.Column[Any]], columns: Sequence[sa.Column[Any]], among: Collection[Key]
     ) -> list[tuple[Any, ...]]:
         rows: list[tuple[Any, ...]] = []
-        waiting = iter(among)
-        while block := list(islice(waiting, KEYS)):
+        for block in blocks_of(among):
             with self.guarded():
                 statement = sa.select(*keys, *columns).where(self._among(keys, block))
                 if self.dialect.has_row_locks:
@@ -137,10 +130,15 @@ class Statements:
     def _execute_many(
         self, statement: sa.Insert | sa.Update, fields: Sequence[_Field], rows: Iterable[Sequence[Any]]
     ) -> None:
-        waiting = iter(rows)
-        while block := list(islice(waiting, KEYS)):
+        for block in blocks_of(rows):
             with self.guarded():
                 self.connection.execute(statement, _encoded(fields, block))
+
+    def execute(self, statement: sa.Executable) -> Sequence[Any]:
+        """Execute a statement; return its rows, if it gives any."""
+        with self.guarded():
+            result = self.connection.execute(statement)
+            return result.all() if result.returns_rows else ()
 
     @contextmanager
     def savepoint(self) -> Iterator[None]:
@@ -175,7 +173,7 @@ class Statements:
 
     @contextmanager
     def guarded(self) -> Iterator[None]:
-        """Raise whatever the database refuses, or a value that does not fit, as `RefusalError`."""
+        """Raise errors of the database, and values that do not fit, as `RefusalError`."""
         driver: Any = self.connection.dialect.loaded_dbapi  # which COPY is spoken to through, past SQLAlchemy
         try:
             yield

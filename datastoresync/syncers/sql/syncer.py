@@ -44,15 +44,15 @@ class SQLSyncer:
             kind = type(url_or_engine).__name__
             message = f"SQLSyncer takes the URL of a database or an engine of SQLAlchemy, not a {kind}"
             raise DeclarationError(message)
-        self._place = url_or_engine
+        self._url_or_engine = url_or_engine
         self._options = engine_options
-        self._shown = without_password(url_or_engine)
+        self._display_name = without_password(url_or_engine)
         self._opened: Database | None = None
-        self.name = self._shown if name is None else name
+        self.name = self._display_name if name is None else name
 
     def __repr__(self) -> str:
-        name = "" if self.name == self._shown else f", name={self.name!r}"
-        return f"SQLSyncer({self._shown!r}{name})"
+        name = "" if self.name == self._display_name else f", name={self.name!r}"
+        return f"SQLSyncer({self._display_name!r}{name})"
 
     def __enter__(self) -> Self:
         return self
@@ -64,7 +64,7 @@ class SQLSyncer:
 
     def close(self) -> None:
         """Close the connections, unless the engine was given; the next use opens them again."""
-        if self._opened is not None and self._opened.engine is not self._place:
+        if self._opened is not None and self._opened.engine is not self._url_or_engine:
             self._opened.engine.dispose()
         self._opened = None
 
@@ -170,7 +170,7 @@ class SQLSyncer:
 
         if not self._database.exists:
             return []
-        with self._database.reading() as connection, self._database.refusals("cannot read the schema of"):
+        with self._database.reading() as connection, self._database.translated_errors("cannot read the schema of"):
             return Catalogue(connection, self.name).names()
 
     def normalized(self, value: Any) -> Any:
@@ -183,7 +183,7 @@ class SQLSyncer:
         Raises:
             SyncerError: The database cannot hold the value, and `dump` refuses it.
         """
-        from datastoresync.syncers.sql.normalize import normalized
+        from datastoresync.syncers.sql.types import normalized
 
         return normalized(value, self._database)
 
@@ -227,16 +227,16 @@ class SQLSyncer:
         """
         from datastoresync.syncers.sql.catalog import Catalogue, Target
 
-        wanted = list(attributes)
-        with self._database.reading() as connection, self._database.refusals("cannot read the schema of"):
+        names = list(attributes)
+        with self._database.reading() as connection, self._database.translated_errors("cannot read the schema of"):
             catalogue = Catalogue(connection, self.name)
             for table in tables:
-                Target(catalogue, _table(table)).check(wanted)
+                Target(catalogue, _table(table)).check(names)
 
     def apply_changes(self, changes: Sequence[Change], *, same: Same) -> Sequence[Outcome]:
         """Apply changes in one transaction, and return their outcomes in the same order.
 
-        What is already so is ``done``. Whatever differs from what was expected is a ``conflict`` and stays as it is;
+        What is there already is ``done``. What differs from what was expected is a ``conflict`` and stays as it is;
         the updates of one object stand or fall together. If a statement fails, everything is rolled back: its change
         is ``failed``, all others are ``undone``. Changes are made in their order, except that updates, unlinks and
         links that follow each other in one table are done in this order.
@@ -261,7 +261,7 @@ class SQLSyncer:
     @property
     def _database(self) -> Database:
         if self._opened is None:
-            self._opened = open_database(self._place, self.name, self._options)
+            self._opened = open_database(self._url_or_engine, self.name, self._options)
         return self._opened
 
 

@@ -1,22 +1,22 @@
-"""The types of the columns that a new table is given.
-
-Needs SQLAlchemy, and is only imported once an `SQLSyncer` opens its database.
-"""
+"""The types of the columns that a new table is given, and what is loaded of the values that they take."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
-from datetime import date, datetime, time
 from decimal import Decimal
 from enum import Enum
 from typing import Any
-from uuid import UUID
 
+import sqlalchemy as sa
 from sqlalchemy.types import TypeEngine
 
+from datastoresync.conversion.scalars import SCALARS, scalar_of
 from datastoresync.errors import SyncerError
+from datastoresync.syncers.sql.database import Database
 from datastoresync.syncers.sql.dialects import Dialect
-from datastoresync.syncers.sql.values import LARGEST
+from datastoresync.syncers.sql.translate_errors import refusal_of
+from datastoresync.syncers.sql.values import LARGEST, UnfitValueError, encode_json_text
 
 _EXACT = 2.0**53
 
@@ -42,27 +42,41 @@ def column_type(name: str, values: Iterable[Any], dialect: Dialect) -> TypeEngin
         raise SyncerError(message)
     if found is int and any(not -LARGEST <= value < LARGEST for value in present):
         return dialect.large_integer()
-    made = dialect.column_types(aware=True in zones)
-    kind = made.get(found, made[str] if found in (UUID, dict) else None)
+    types_by_value = dialect.column_types(aware=True in zones)
+    as_text = found is dict or (found in SCALARS and SCALARS[found].to_text)
+    kind = types_by_value.get(found, types_by_value[str] if as_text else None)
     if kind is None:
         message = f"column {name!r} would hold {found.__name__}, which has no column type: create the table first"
         raise SyncerError(message)
     return kind
 
 
+def normalized(value: Any, database: Database) -> Any:
+    """Return what is loaded of a value that was dumped, as `SQLSyncer.normalized` describes.
+
+    Raises:
+        SyncerError: The database cannot hold it.
+    """
+    if value is None:
+        return None
+    dialect = database.dialect
+    kind = column_type("value", [value], dialect)
+    try:
+        encoded = dialect.encoder(kind)(value)
+        if isinstance(kind, sa.JSON):
+            text = encode_json_text(value)
+            dialect.check_json(text)
+            return json.loads(text, parse_float=dialect.parse_json_number)
+        if isinstance(encoded, str):
+            dialect.check_text(encoded)
+        return dialect.loaded(kind, encoded, database.engine.dialect)
+    except (UnfitValueError, UnicodeEncodeError, OverflowError) as error:
+        raise refusal_of(error, f"a value cannot be held by {database.name}", database.secrets) from None
+
+
 def _family(value: Any) -> type:
     """Return the type that decides about a new column; a subclass counts as the type above it."""
-    families: tuple[tuple[type, ...], ...] = (
-        (bool,),
-        (int,),
-        (float,),
-        (datetime,),
-        (date,),
-        (dict, set, frozenset, list, tuple),
-        (str,),
-        (Decimal,),
-        (time,),
-        (UUID,),
-        (bytes,),
-    )
-    return next((family[0] for family in families if isinstance(value, family)), type(value))
+    if isinstance(value, (dict, set, frozenset, list, tuple)):
+        return dict
+    scalar = scalar_of(value)
+    return type(value) if scalar is None else scalar.cls

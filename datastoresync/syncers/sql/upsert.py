@@ -1,7 +1,4 @@
-"""Upserts, updates and deletes by key: records staged in a temporary table, then a few statements in one transaction.
-
-Needs SQLAlchemy, and is only imported once an `SQLSyncer` opens its database.
-"""
+"""Upserts, updates and deletes by key: records staged in a temporary table, then a few statements for all of them."""
 
 from __future__ import annotations
 
@@ -13,10 +10,12 @@ import attrs
 import sqlalchemy as sa
 
 from datastoresync.errors import SyncerError
+from datastoresync.syncers.sql.blocks import blocks_of
 from datastoresync.syncers.sql.catalog import StoredTable
 from datastoresync.syncers.sql.database import Database
+from datastoresync.syncers.sql.statements import Statements
 from datastoresync.syncers.sql.values import as_it_is
-from datastoresync.syncers.sql.write import Opened, blocks_of, given_records, make_table, opened_table
+from datastoresync.syncers.sql.write import Opened, given_records, make_table, opened_table
 
 _NO_KEY = (dict, list, set, frozenset, tuple)
 
@@ -63,32 +62,32 @@ class Keys:
         if first != last:
             return (
                 f"records {first} and {last} for table {self.table!r} have the same key, as the store compares keys: "
-                f"{self.shown(key)}"
+                f"{self.text(key)}"
             )
-        return f"table {self.table!r} has several records with the key {self.shown(key)}, so none was touched"
+        return f"table {self.table!r} has several records with the key {self.text(key)}, so none was touched"
 
-    def shown(self, key: Iterable[Any]) -> str:
+    def text(self, key: Iterable[Any]) -> str:
         """Return words for a key."""
         return ", ".join(f"{name}={value!r}" for name, value in zip(self.columns, key, strict=True))
 
 
 @attrs.define(eq=False)
-class Stage:
+class StagingTable:
     """A temporary table of records.
 
     Args:
-        opened: The table that they are for.
-        stored: That table, as it is stored.
+        statements: Where the transaction is.
+        stored: The table that they are for.
         keys: The columns that tell its records apart.
         table: The temporary table: the columns of the other one, and those that follow.
         position: Where a record stood among those that were given, counted from 1.
-        shape: Which columns it has, as a place in ``shapes``.
+        shape: Which columns it has, as a number in ``shapes``.
         known: Whether its key is in the table: 0 or 1.
         shapes: The columns that records have besides their keys.
         count: How many records there are.
     """
 
-    opened: Opened
+    statements: Statements
     stored: StoredTable
     keys: Keys
     table: StoredTable
@@ -127,73 +126,67 @@ class Stage:
                 group = groups.setdefault((*self.keys.columns, *rest), [])
                 group.append((*key, *rest.values(), self.count, shape, 0))
             for columns, rows in groups.items():
-                self.opened.statements.insert(self.table, [*columns, *extra], rows)
+                self.statements.insert(self.table, [*columns, *extra], rows)
 
     def check(self) -> None:
         """Mark the keys that the table has; raise `SyncerError` for one that stands in two records, here or there."""
-        mine = [self.column(name) for name in self.keys.columns]
-        places = (sa.func.min(self.position), sa.func.max(self.position))
-        twice = sa.select(*mine, *places).group_by(*mine).having(sa.func.count() > sa.literal_column("1")).limit(1)
-        theirs = [self.stored.column(name) for name in self.keys.columns]
-        several = (
-            sa.select(*theirs, *places)
-            .where(*self.matching())
-            .group_by(*theirs)
-            .having(sa.func.count() > sa.literal_column("1"))
-            .limit(1)
-        )
-        execute = self.opened.connection.execute
-        with self.opened.statements.guarded():
-            for statement in (twice, several):
-                for *key, first, last in execute(statement):
-                    raise SyncerError(self.keys.ambiguity(key, first, last))
-            execute(sa.update(self.table.table).values({self.known: sa.literal_column("1")}).where(*self.matching()))
+        numbers = (sa.func.min(self.position), sa.func.max(self.position))
+        one: sa.ColumnElement[int] = sa.literal_column("1")
+
+        def repeated(table: StoredTable, *conditions: sa.ColumnElement[bool]) -> sa.Select[Any]:
+            keys = [table.column(name) for name in self.keys.columns]
+            return sa.select(*keys, *numbers).where(*conditions).group_by(*keys).having(sa.func.count() > one).limit(1)
+
+        for statement in (repeated(self.table), repeated(self.stored, *self.matching())):
+            for *key, first, last in self.statements.execute(statement):
+                raise SyncerError(self.keys.ambiguity(key, first, last))
+        self.statements.execute(sa.update(self.table.table).values({self.known: one}).where(*self.matching()))
 
     def number_known(self) -> int:
         """Return how many keys the table has."""
-        statement = sa.select(sa.func.count()).select_from(self.table.table).where(self.known == sa.literal_column("1"))
-        with self.opened.statements.guarded():
-            return int(self.opened.connection.execute(statement).scalar_one())
+        statement = sa.select(sa.func.count()).select_from(self.table.table)
+        return int(self.statements.execute(statement.where(self.known == sa.literal_column("1")))[0][0])
 
     def unknown_shapes(self) -> set[int]:
         """Return the shapes of the records whose keys the table does not have."""
-        statement = sa.select(self.shape).where(self.known == sa.literal_column("0")).distinct()
-        with self.opened.statements.guarded():
-            return set(self.opened.connection.execute(statement).scalars())
+        return {shape for (shape,) in self.statements.execute(sa.select(self.shape).where(self.is_unknown).distinct())}
 
     def unknown(self) -> str | None:
         """Return words for the first key that the table does not have."""
-        statement = sa.select(*(self.column(name) for name in self.keys.columns)).where(
-            self.known == sa.literal_column("0")
-        )
-        with self.opened.statements.guarded():
-            row = self.opened.connection.execute(statement.order_by(self.position).limit(1)).first()
-        return None if row is None else self.keys.shown(row)
+        statement = sa.select(*(self.column(name) for name in self.keys.columns)).where(self.is_unknown)
+        return next(map(self.keys.text, self.statements.execute(statement.order_by(self.position).limit(1))), None)
+
+    @property
+    def is_unknown(self) -> sa.ColumnElement[bool]:
+        """The condition that the table does not have the key of a staged record."""
+        return self.known == sa.literal_column("0")
 
 
 @contextmanager
 def staged(
     opened: Opened, stored: StoredTable, keys: Sequence[str], records: Iterable[Mapping[str, Any]], **options: bool
-) -> Iterator[Stage]:
+) -> Iterator[StagingTable]:
     """Put records into a temporary table, which is gone afterwards, and check their keys.
 
     Raises:
         RefusalError: The database refused a record, or a value does not fit.
         SyncerError: A column is not there; a key is missing, or stands in two records.
     """
-    stage = _made(opened, stored, Keys(opened.name, tuple(keys)))
+    for name in keys:
+        stored.column(name)
+    stage = _create(opened, stored, Keys(opened.name, tuple(keys)))
     stage.fill(records, **options)
     dialect = opened.statements.dialect
     with opened.statements.guarded():
-        _execute(opened.connection, dialect.analyze_staging, stage.table)
+        _execute(opened.statements.connection, dialect.analyze_staging, stage.table)
     stage.check()
     yield stage
     with opened.statements.guarded():
-        _execute(opened.connection, dialect.drop_staging, stage.table)
+        _execute(opened.statements.connection, dialect.drop_staging, stage.table)
 
 
-def _made(opened: Opened, stored: StoredTable, keys: Keys) -> Stage:
-    connection, dialect = opened.connection, opened.statements.dialect
+def _create(opened: Opened, stored: StoredTable, keys: Keys) -> StagingTable:
+    connection, dialect = opened.statements.connection, opened.statements.dialect
     taken = set(stored.encoders)
     added = [_free(name, taken) for name in ("position", "shape", "known")]
     table = sa.Table(
@@ -218,7 +211,7 @@ def _made(opened: Opened, stored: StoredTable, keys: Keys) -> Stage:
         if index is not None:
             index.create(connection)
     position, shape, known = (table.columns[name] for name in added)
-    return Stage(opened, stored, keys, copy, position, shape, known)
+    return StagingTable(opened.statements, stored, keys, copy, position, shape, known)
 
 
 def _empty(table: sa.Table, columns: Sequence[sa.ColumnElement[Any]]) -> sa.Select[Any]:
@@ -247,13 +240,11 @@ def upsert_records(database: Database, name: str, data: Iterable[Mapping[str, An
     keys = _names(name, key)
     records = given_records(database, name, data)
     with opened_table(database, name, create=True) as opened:
-        stored = opened.stored
-        if stored is None:
-            made = list(records)
-            _check_keys(Keys(name, keys), made)
-            return make_table(opened, made)
-        _check_columns(stored, keys)
-        with staged(opened, stored, keys, records) as stage:
+        if opened.stored is None:
+            first = list(records)
+            _check_keys(Keys(name, keys), first)
+            return make_table(opened, first)
+        with staged(opened, opened.stored, keys, records) as stage:
             _update(stage)
             _insert(stage)
             return stage.count
@@ -266,17 +257,12 @@ def update_records(database: Database, name: str, data: Iterable[Mapping[str, An
         LockedError: Another run is writing to the table.
         SyncerError: The table, a column or a key is not there, a key stands twice, or a value does not fit.
     """
-    keys = _names(name, key)
-    records = given_records(database, name, data)
-    with opened_table(database, name) as opened:
-        stored = _there(opened)
-        _check_columns(stored, keys)
-        with staged(opened, stored, keys, records) as stage:
-            if missing := stage.unknown():
-                message = f"table {name!r} of {database.name} has no record with the key {missing} to update"
-                raise SyncerError(message)
-            _update(stage)
-            return stage.count
+    with _staged_for_existing(database, name, data, key) as stage:
+        if missing := stage.unknown():
+            message = f"table {name!r} of {database.name} has no record with the key {missing} to update"
+            raise SyncerError(message)
+        _update(stage)
+        return stage.count
 
 
 def delete_records(database: Database, name: str, data: Iterable[Mapping[str, Any]], key: str | Sequence[str]) -> int:
@@ -286,16 +272,23 @@ def delete_records(database: Database, name: str, data: Iterable[Mapping[str, An
         LockedError: Another run is writing to the table.
         SyncerError: The table or a column is not there, a key stands twice, or a record is still referred to.
     """
+    with _staged_for_existing(database, name, data, key, only_keys=True) as stage:
+        named = sa.exists(sa.literal_column("1")).where(*stage.matching()).correlate(stage.stored.table)
+        stage.statements.execute(sa.delete(stage.stored.table).where(named))
+        return stage.number_known()
+
+
+@contextmanager
+def _staged_for_existing(
+    database: Database, name: str, data: Iterable[Mapping[str, Any]], key: str | Sequence[str], **options: bool
+) -> Iterator[StagingTable]:
+    """Open a table that must be there, and put records into a temporary table beside it."""
     keys = _names(name, key)
     records = given_records(database, name, data)
     with opened_table(database, name) as opened:
-        stored = _there(opened)
-        _check_columns(stored, keys)
-        with staged(opened, stored, keys, records, only_keys=True) as stage:
-            named = sa.exists(sa.literal_column("1")).where(*stage.matching()).correlate(stored.table)
-            with opened.statements.guarded():
-                opened.connection.execute(sa.delete(stored.table).where(named))
-            return stage.number_known()
+        assert opened.stored is not None  # it would have been refused
+        with staged(opened, opened.stored, keys, records, **options) as stage:
+            yield stage
 
 
 def _names(name: str, key: str | Sequence[str]) -> tuple[str, ...]:
@@ -306,37 +299,26 @@ def _names(name: str, key: str | Sequence[str]) -> tuple[str, ...]:
     return keys
 
 
-def _there(opened: Opened) -> StoredTable:
-    assert opened.stored is not None  # it would have been refused
-    return opened.stored
-
-
-def _check_columns(stored: StoredTable, names: Sequence[str]) -> None:
-    for name in names:
-        stored.column(name)
-
-
 def _check_keys(keys: Keys, records: Sequence[Mapping[str, Any]]) -> None:
-    places: dict[tuple[Any, ...], int] = {}
+    numbers: dict[tuple[Any, ...], int] = {}
     for number, record in enumerate(records, start=1):
         key = keys.of(record, number)
-        if key in places:
-            raise SyncerError(keys.ambiguity(key, places[key], number))
-        places[key] = number
+        if key in numbers:
+            raise SyncerError(keys.ambiguity(key, numbers[key], number))
+        numbers[key] = number
 
 
-def _update(stage: Stage) -> None:
+def _update(stage: StagingTable) -> None:
     """Change the records that there are, for each shape those columns that it has."""
     for columns, number in stage.shapes.items():
         if not columns:
             continue
         values = {stage.stored.column(name): stage.column(name) for name in sorted(columns)}
         statement = sa.update(stage.stored.table).values(values)
-        with stage.opened.statements.guarded():
-            stage.opened.connection.execute(statement.where(*stage.matching(), stage.of_shape(number)))
+        stage.statements.execute(statement.where(*stage.matching(), stage.of_shape(number)))
 
 
-def _insert(stage: Stage) -> None:
+def _insert(stage: StagingTable) -> None:
     """Insert the records that are new, those that were given first before the others."""
     new_shapes = stage.unknown_shapes()  # where MySQL has nothing to insert it would still miss the columns left out
     for columns, number in stage.shapes.items():
@@ -344,8 +326,6 @@ def _insert(stage: Stage) -> None:
             continue
         names = [*stage.keys.columns, *sorted(columns)]
         new = sa.select(*(stage.column(name) for name in names))
-        new = new.where(stage.known == sa.literal_column("0"), stage.of_shape(number)).order_by(stage.position)
-        with stage.opened.statements.guarded():
-            table, unique = stage.stored.table, stage.stored.unique
-            statement = stage.opened.statements.dialect.insertion(table, names, new, stage.keys.columns, unique)
-            stage.opened.connection.execute(statement)
+        new = new.where(stage.is_unknown, stage.of_shape(number)).order_by(stage.position)
+        table, unique = stage.stored.table, stage.stored.unique
+        stage.statements.execute(stage.statements.dialect.insertion(table, new, stage.keys.columns, unique))

@@ -13,15 +13,17 @@ if TYPE_CHECKING:
 
     from datastoresync.syncers.sql.database import Database
 
-_PLACE = re.compile(r"(\[[^\]]*\]|[^:/]*)(:\d*)?(/.*)?", re.DOTALL)
+_LOCATION = re.compile(r"(\[[^\]]*\]|[^:/]*)(:\d*)?(/.*)?", re.DOTALL)
 _SECRET = re.compile(r"pass|pwd|secret|token", re.IGNORECASE)
 
 
-def open_database(place: str | sqlalchemy.URL | sqlalchemy.Engine, name: str, options: Mapping[str, Any]) -> Database:
+def open_database(
+    url_or_engine: str | sqlalchemy.URL | sqlalchemy.Engine, name: str, options: Mapping[str, Any]
+) -> Database:
     """Return the database at a URL, or that of an engine; nothing is connected yet.
 
     Args:
-        place: The URL or the engine.
+        url_or_engine: The URL or the engine.
         name: What messages call it.
         options: For ``sqlalchemy.create_engine``.
 
@@ -44,10 +46,10 @@ def open_database(place: str | sqlalchemy.URL | sqlalchemy.Engine, name: str, op
     from datastoresync.syncers.sql.dialects import DIALECTS
 
     known = DIALECTS.values()
-    if isinstance(place, sqlalchemy.Engine):
-        return Database(place, name, _secrets(place.url, {}))
+    if isinstance(url_or_engine, sqlalchemy.Engine):
+        return Database(url_or_engine, name, _secrets(url_or_engine.url, {}))
     try:
-        url = sqlalchemy.make_url(place)
+        url = sqlalchemy.make_url(url_or_engine)
     except (sqlalchemy.exc.ArgumentError, ValueError):
         examples = " or ".join(dialect.example for dialect in known if dialect.example)
         message = (
@@ -66,7 +68,7 @@ def _engine(url: sqlalchemy.URL, name: str, secrets: tuple[str, ...], options: M
     import sqlalchemy
 
     from datastoresync.syncers.sql.dialects import DIALECTS
-    from datastoresync.syncers.sql.errors import refusal_of
+    from datastoresync.syncers.sql.translate_errors import refusal_of
 
     installable = [dialect for dialect in DIALECTS.values() if dialect.extra]
     extra = next((dialect.extra for dialect in installable if url.drivername.startswith(dialect.driver)), None)
@@ -86,10 +88,10 @@ def _engine(url: sqlalchemy.URL, name: str, secrets: tuple[str, ...], options: M
         raise refusal_of(error, f"cannot open {name}", secrets) from None
 
 
-def without_password(place: str | sqlalchemy.URL | sqlalchemy.Engine) -> str:
+def without_password(url_or_engine: str | sqlalchemy.URL | sqlalchemy.Engine) -> str:
     """Return a URL without its password and options; of what is no clear URL, as little as possible."""
-    parsed: Any = getattr(place, "url", place)
-    url = place if isinstance(place, str) else parsed.render_as_string(hide_password=False)
+    parsed: Any = getattr(url_or_engine, "url", url_or_engine)
+    url = url_or_engine if isinstance(url_or_engine, str) else parsed.render_as_string(hide_password=False)
     scheme, separator, rest = url.partition("://")
     if not separator:
         return "the database"
@@ -97,7 +99,7 @@ def without_password(place: str | sqlalchemy.URL | sqlalchemy.Engine) -> str:
     credentials, at, where = body.rpartition("@")
     if body.startswith("/"):
         credentials, at, where = "", "", body
-    if "@" in options or not _PLACE.fullmatch(where):
+    if "@" in options or not _LOCATION.fullmatch(where):
         return f"{scheme}://***"  # a password that is not escaped may hold any of the characters that part a URL
     return f"{scheme}://{credentials.partition(':')[0]}{at}{where}"
 

@@ -1,7 +1,4 @@
-"""Python values on their way into the columns of a database, and back; dialects choose among the ways.
-
-Needs SQLAlchemy, and is only imported once an `SQLSyncer` opens its database.
-"""
+"""Python values on their way into the columns of a database, and back; dialects choose among the ways."""
 
 from __future__ import annotations
 
@@ -16,6 +13,8 @@ from uuid import UUID
 
 import sqlalchemy as sa
 from sqlalchemy.types import TypeEngine, UserDefinedType
+
+from datastoresync.conversion.scalars import scalar_of
 
 Encoder = Callable[[Any], Any]
 """Makes a Python value one that a column takes, or raises `UnfitValueError`. It maps equal keys to equal values."""
@@ -106,9 +105,10 @@ def encode_json(value: Any) -> Any:
         return {str(encode_json(key)): encode_json(item) for key, item in value.items()}
     if isinstance(value, (set, frozenset, list, tuple)):
         return [encode_json(item) for item in _sorted(value)]
-    if isinstance(value, (date, datetime, time)):
-        return value.isoformat()
-    return str(value) if isinstance(value, UUID) else value
+    scalar = scalar_of(value)
+    if scalar is None or scalar.to_text is None or not scalar.json_tag or scalar.family == "number":
+        return value  # JSON has it, or refuses it
+    return scalar.to_text(value)
 
 
 def encode_json_text(value: Any) -> str:
@@ -122,12 +122,8 @@ def encode_json_text(value: Any) -> str:
 
 def encode_text(value: Any) -> Any:
     """Return the text of a value; raise `UnfitValueError` for lists, sets and dictionaries."""
-    if isinstance(value, str):
+    if isinstance(value, (str, bool)):
         return value
-    if isinstance(value, UUID):
-        return str(value)
-    if isinstance(value, (date, time)):
-        return value.isoformat()
     if isinstance(value, (dict, list, tuple, set, frozenset)):
         # PostgreSQL would take it, as the text of an array.
         message = (
@@ -135,7 +131,8 @@ def encode_text(value: Any) -> Any:
             "table of their own, with Table(links=…)"
         )
         raise UnfitValueError(message)
-    return str(value) if isinstance(value, (int, float, Decimal)) and not isinstance(value, bool) else value
+    scalar = scalar_of(value)
+    return value if scalar is None or scalar.to_text is None else scalar.to_text(value)
 
 
 def encode_text_or_json(value: Any) -> Any:
@@ -182,7 +179,7 @@ def encode_decimal(value: Any) -> Any:
 
 
 def encode_scaled(kind: Any, value: Any) -> Any:
-    """Refuse what the database would round, or has no place for."""
+    """Return a number; raise `UnfitValueError` for one that the database would round, or has no digits for."""
     number = encode_decimal(value)
     if not isinstance(number, (int, Decimal)) or kind.precision is None:
         return number

@@ -1,21 +1,18 @@
-"""Writing of whole tables: replacing, appending, and making a table from its first records.
-
-Needs SQLAlchemy, and is only imported once an `SQLSyncer` opens its database.
-"""
+"""Whole tables: replacing and appending records, and making a table for its first ones."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from hashlib import blake2b
-from itertools import groupby, islice
+from itertools import groupby
 from typing import Any
 
 import attrs
 import sqlalchemy as sa
 
 from datastoresync.errors import SyncerError
-from datastoresync.syncers.sql.blocks import KEYS
+from datastoresync.syncers.sql.blocks import blocks_of
 from datastoresync.syncers.sql.catalog import UNFINISHED, Catalogue, StoredTable
 from datastoresync.syncers.sql.database import Database
 from datastoresync.syncers.sql.dialects import dialect_of
@@ -29,14 +26,12 @@ class Opened:
 
     Args:
         database: Where it is.
-        connection: Where the transaction is.
-        statements: What writes rows there.
+        statements: What writes rows there, within the transaction.
         name: The table's name, as it was asked for.
         stored: The table; None if there is none.
     """
 
     database: Database
-    connection: sa.Connection
     statements: Statements
     name: str
     stored: StoredTable | None
@@ -78,15 +73,15 @@ def opened_table(database: Database, name: str, *, create: bool = False) -> Iter
         SyncerError: The table is not there, or what was written is refused. Nothing was written.
     """
     with database.writing(create=create) as connection:
-        with database.refusals(f"cannot write table {name!r} of"):
+        with database.translated_errors(f"cannot write table {name!r} of"):
             catalogue = Catalogue(connection, database.name)
-            stored = None if create and catalogue.place(name) is None else catalogue.find(name)
+            stored = None if create and catalogue.locate(name) is None else catalogue.find(name)
             database.lock(connection, [catalogue.full_name(name)] if stored is None else catalogue.names_to_write())
-            if stored is None:  # somebody may have made it before the lock was ours
+            if stored is None:  # another run may have made it before the lock was ours
                 catalogue = Catalogue(connection, database.name)
-                stored = None if catalogue.place(name) is None else catalogue.find(name)
+                stored = None if catalogue.locate(name) is None else catalogue.find(name)
         try:
-            yield Opened(database, connection, Statements(connection, database.secrets), name, stored)
+            yield Opened(database, Statements(connection, database.secrets), name, stored)
         except RefusalError as refusal:
             message = f"cannot write table {name!r} of {database.name}, which is as it was: {refusal.reason}"
             raise (refusal.blames_store or SyncerError)(message) from None
@@ -116,13 +111,6 @@ def given_records(database: Database, name: str, data: Iterable[Mapping[str, Any
         yield dict(record)
 
 
-def blocks_of(records: Iterable[Mapping[str, Any]]) -> Iterator[Sequence[Mapping[str, Any]]]:
-    """Yield records in blocks of at most `KEYS`."""
-    waiting = iter(records)
-    while block := list(islice(waiting, KEYS)):
-        yield block
-
-
 def make_table(opened: Opened, records: Sequence[dict[str, Any]]) -> int:
     """Make the table that is not there, with columns by the values of the records; return how many these are.
 
@@ -132,7 +120,7 @@ def make_table(opened: Opened, records: Sequence[dict[str, Any]]) -> int:
         RefusalError: The database refused a record, or a value does not fit.
         SyncerError: No records say which columns there are, or those of one column have no type in common.
     """
-    name, connection = opened.name, opened.connection
+    name, connection = opened.name, opened.statements.connection
     catalogue = Catalogue(connection, opened.database.name)
     columns = list(dict.fromkeys(column for record in records for column in record))
     if not columns:
@@ -172,7 +160,7 @@ def _dropped_if_it_fails(opened: Opened, unfinished: sa.Table) -> Iterator[None]
         # If it cannot be dropped now, as the connection is lost, it is when the table is made the next time; until then
         # `tables` leaves it out. What matters to the caller is the error that led here.
         with suppress(sa.exc.SQLAlchemyError):
-            unfinished.drop(opened.connection, checkfirst=True)
+            unfinished.drop(opened.statements.connection, checkfirst=True)
         raise
 
 
@@ -201,8 +189,7 @@ def dump_table(database: Database, name: str, data: Iterable[Mapping[str, Any]])
         if opened.stored is None:
             make_table(opened, list(records))
             return
-        with opened.statements.guarded():
-            opened.connection.execute(sa.delete(opened.stored.table))
+        opened.statements.execute(sa.delete(opened.stored.table))
         opened.insert(opened.stored, records)
 
 

@@ -20,34 +20,33 @@ if TYPE_CHECKING:
     import httpx
 
 Answer = Mapping[str, Mapping[str, Sequence[str]]]
-"""What became of principals: for ``users`` and ``groups`` the names ``added``, ``updated``, ``deleted`` and
+"""The outcomes of a sync: for ``users`` and ``groups`` the names ``added``, ``updated``, ``deleted`` and
 ``unchanged``."""
 
 _API = "/callosum/v1/tspublic/v1"
 _HEADERS = {"X-Requested-By": "ThoughtSpot", "Accept": "application/json"}
-_FATES = ("added", "updated", "deleted", "unchanged")
+_OUTCOMES = ("added", "updated", "deleted", "unchanged")
 _LONGEST_WAIT = 300.0
-"""Seconds; who is told to wait longer gives up and says so."""
+"""Seconds; a longer ``Retry-After`` is an error."""
 
 
 class ThoughtSpotService:
-    """A ThoughtSpot cluster, as one of its administrators sees it.
+    """A session of an administrator of a ThoughtSpot cluster.
 
-    What fails in passing (no connection, no answer in time, 429, 5xx) is tried again: a sync says how things are to
-    be, so that a second one does no harm. The waits double from a second on, are a little random so that several
-    clients do not come back at once, and follow ``Retry-After``.
+    Temporary failures (no connection, no answer in time, 429, 5xx) are retried, since a sync is idempotent. The waits
+    double from a second on, are a little random so that several clients spread, and follow ``Retry-After``.
 
     Args:
-        url: Where the cluster is: ``https://host``.
-        username: Who logs in.
+        url: The URL of the cluster: ``https://host``.
+        username: The administrator's name.
         password: Never shown.
-        verify: Whether the cluster must prove who it is. Without it plain ``http`` is taken too.
+        verify: Whether to verify the certificate. If not, plain ``http`` is accepted, too.
         timeout: Seconds to wait for a connection, and for each part of an answer.
-        retries: How often a call is tried again.
+        retries: The number of further attempts of a call.
         sleep: Waits for a number of seconds.
 
     Raises:
-        DeclarationError: if the URL is none, has a password in it, or would send one in the clear.
+        DeclarationError: if the URL is invalid, has a password in it, or would send one in the clear.
         MissingDependencyError: if httpx is not installed.
     """
 
@@ -85,10 +84,10 @@ class ThoughtSpotService:
         self._client.close()
 
     def log_in(self) -> None:
-        """Begin a session. `sync` begins another one when it has expired.
+        """Begin a session. `sync` begins another one if it has expired.
 
         Raises:
-            SyncerError: if the cluster cannot be reached, or does not let us in.
+            SyncerError: if the cluster cannot be reached, or refuses the login.
         """
         response = self._post("/session/login", data=self._credentials)
         if response.status_code in (self._httpx.codes.UNAUTHORIZED, self._httpx.codes.FORBIDDEN):
@@ -96,7 +95,7 @@ class ThoughtSpotService:
             message = f"{self.host} does not let {user!r} in ({response.status_code}): check the name and the password"
             raise SyncerError(message)
         if not response.is_success:
-            message = f"cannot log in to {self.host}: {self._said(response, ())}"
+            message = f"cannot log in to {self.host}: {self._describe(response, ())}"
             raise SyncerError(message)
 
     def sync(
@@ -107,16 +106,16 @@ class ThoughtSpotService:
         remove_deleted: bool = False,
         password: str | None = None,
     ) -> Answer:
-        """Make users and groups as they are described, and return what that changed.
+        """Make users and groups equal to the principals, and return the changes.
 
         Args:
             principals: The users and groups.
-            apply: Whether to do it; otherwise the answer says what would be done.
-            remove_deleted: Whether every other user and group is deleted.
-            password: The one of new users that bring none.
+            apply: Whether to make the changes; otherwise they are only returned.
+            remove_deleted: Whether to delete all other users and groups.
+            password: The password of new users without one.
 
         Raises:
-            SyncerError: if the cluster cannot be reached, refuses, or answers what is no answer.
+            SyncerError: if the cluster cannot be reached, refuses, or returns an invalid answer.
         """
         fields: dict[str, Any] = {
             "principals": ("principals.json", json.dumps(principals).encode(), "application/json"),
@@ -131,48 +130,48 @@ class ThoughtSpotService:
             self.log_in()
             response = self._post("/user/sync", files=fields)
         if not response.is_success:
-            message = f"{self.host} refuses to sync: {self._said(response, secrets)}"
+            message = f"{self.host} refuses to sync: {self._describe(response, secrets)}"
             raise SyncerError(message)
         return self._answer(response)
 
     def _post(self, path: str, **content: Any) -> httpx.Response:
-        """Send a request, again and again if need be, and return the answer, whatever it says."""
-        why = ""
+        """Send a request, with retries, and return the response of any status."""
+        reason = ""
         for attempt in range(self._retries + 1):
-            wait = 2**attempt * random.uniform(0.5, 1.0)  # noqa: S311 - it spreads requests, and guards nothing
+            wait = 2**attempt * random.uniform(0.5, 1.0)  # noqa: S311 - no cryptography
             try:
                 response = self._client.post(_API + path, **content)
             except self._httpx.TransportError as error:
-                why = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
-                if _unverified(error):
+                reason = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+                if _is_certificate_error(error):
                     message = (
-                        f"{self.host} cannot prove who it is: {why}; have its certificate's issuer trusted here "
+                        f"{self.host} cannot prove who it is: {reason}; have its certificate's issuer trusted here "
                         "(SSL_CERT_FILE), or give --disable-ssl if anybody may answer in its place"
                     )
                     raise SyncerError(message) from None
             else:
                 if response.status_code != self._httpx.codes.TOO_MANY_REQUESTS and not response.is_server_error:
                     return response
-                why = self._said(response, ())
-                wait = max(wait, _told_to_wait(response.headers.get("Retry-After", "")))
+                reason = self._describe(response, ())
+                wait = max(wait, _retry_after(response.headers.get("Retry-After", "")))
                 if wait > _LONGEST_WAIT:
-                    message = f"{self.host} is not to be asked again for {wait:,.0f} s: {why}; run it later"
+                    message = f"{self.host} is not to be asked again for {wait:,.0f} s: {reason}; run it later"
                     raise SyncerError(message)
             if attempt < self._retries:
                 self._sleep(wait)
-        message = f"{self.host} did not answer as it should, in {self._retries + 1} attempts: {why}"
+        message = f"{self.host} did not answer as it should, in {self._retries + 1} attempts: {reason}"
         raise SyncerError(message)
 
-    def _said(self, response: httpx.Response, secrets: Iterable[str | None]) -> str:
-        """Return what an answer says, on one line and without the passwords that were sent."""
+    def _describe(self, response: httpx.Response, secrets: Iterable[str | None]) -> str:
+        """Return the message of a response, on one line and without the passwords of the request."""
         said = f"{response.status_code} {response.reason_phrase}".strip()
         if response.is_redirect:
-            return f"{said}: it is somewhere else, so give that URL"
+            return f"{said}: use the URL that it redirects to"
         try:
             told = response.json()["debug"]
         except (ValueError, TypeError, LookupError):
             return said
-        # Who quotes what was sent may have written it in another way: nothing behind the word is shown.
+        # A quoted password may be escaped in another way, so nothing after the word is shown.
         text = re.split("password", str(told), maxsplit=1, flags=re.IGNORECASE)[0]
         for secret in filter(None, (self._credentials["password"], *secrets)):
             text = text.replace(secret, "***").replace(json.dumps(secret)[1:-1], "***")
@@ -183,7 +182,9 @@ class ThoughtSpotService:
             told = response.json()
         except ValueError:
             told = None
-        names = {(branch, fate): f"{branch}{fate.title()}" for branch in ("users", "groups") for fate in _FATES}
+        names = {
+            (branch, outcome): f"{branch}{outcome.title()}" for branch in ("users", "groups") for outcome in _OUTCOMES
+        }
         lists = {name: told[name] for name in names.values() if name in told} if isinstance(told, dict) else {}
         if not lists or not all(map(_are_names, lists.values())):
             message = (
@@ -191,11 +192,14 @@ class ThoughtSpotService:
                 "whether it was done is not known; is this the URL of ThoughtSpot itself?"
             )
             raise SyncerError(message)
-        return {branch: {fate: lists.get(names[branch, fate], []) for fate in _FATES} for branch in ("users", "groups")}
+        return {
+            branch: {outcome: lists.get(names[branch, outcome], []) for outcome in _OUTCOMES}
+            for branch in ("users", "groups")
+        }
 
 
 def _host_of(url: str, *, verify: bool) -> str:
-    """Return the host of a URL, if a password may be sent there."""
+    """Return the host of a URL that a password may be sent to."""
     try:
         parts = urlsplit(url)
     except ValueError:
@@ -216,13 +220,13 @@ def _are_names(given: object) -> bool:
     return isinstance(given, list) and all(isinstance(name, str) for name in given)
 
 
-def _unverified(error: BaseException | None) -> bool:
+def _is_certificate_error(error: BaseException | None) -> bool:
     while error is not None and not isinstance(error, ssl.SSLCertVerificationError):
         error = error.__cause__ or error.__context__
     return error is not None
 
 
-def _told_to_wait(given: str) -> float:
+def _retry_after(given: str) -> float:
     """Return the seconds that a ``Retry-After`` asks for: it has a number of them, or a date (RFC 9110, 10.2.3)."""
     if given.isascii() and given.isdigit():
         return float(given)

@@ -1,4 +1,4 @@
-"""Adapters: one system each, with its models, that can be compared and made like another."""
+"""Adapters: systems with models, which are compared and synced."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from datastoresync.applying.reporter import LoggingReporter
 from datastoresync.applying.safeguards import Limits
 from datastoresync.errors import SchemaMismatchError
 from datastoresync.runtime import collector_paused
-from datastoresync.vocabularies.dsync.diff import Diff, Elements
+from datastoresync.vocabularies.dsync.diff import Diff, DiffBuilder
 from datastoresync.vocabularies.dsync.exceptions import (
     DiffClassMismatch,
     DiffException,
@@ -22,13 +22,13 @@ from datastoresync.vocabularies.dsync.facade import Facade
 from datastoresync.vocabularies.dsync.flags import DiffSyncFlags, flags_of_run
 from datastoresync.vocabularies.dsync.model import DiffSyncModel
 from datastoresync.vocabularies.dsync.store import LocalStore
-from datastoresync.vocabularies.dsync.template import Listener, ModelTemplate
+from datastoresync.vocabularies.dsync.template import ModelTemplate, ProgressListener
 
-Text = str  # what `str`, `dict` and `type` are in the rest of the class are attributes
+Text = str  # `str`, `dict` and `type` are attributes of the class
 Dictionary = dict
 Class: TypeAlias = type
 Callback = Callable[[str, int, int], Any]
-"""Hears the stage, ``"diff"`` or ``"sync"``, how many are done, and how many there are."""
+"""Takes the stage, ``"diff"`` or ``"sync"``, the number of models done, and that of all."""
 
 DiffClass = type[Diff]
 
@@ -37,20 +37,20 @@ _ANY = 10**18
 
 
 class Adapter(Facade):
-    """One system: its models, kept in a native `Tree` (``tree``), and the ways to compare it with another one.
+    """One system: its models, in a native `Tree` (``tree``), with comparison and sync.
 
-    A subclass names its models' classes under their modelnames, and in ``top_level`` those that a comparison begins
-    with: all of them are compared, and what is below them.
+    A subclass has its models' classes as attributes of their modelnames, and in ``top_level`` the names of those that
+    a comparison begins with; models below them are compared, too.
 
-    There were no safeguards, so that there are none here: a run may delete everything. Give the class ``limits``
-    (``limits = Limits()``) to refuse a run that would change too much.
+    As in diffsync, there are no safeguards by default: a run may delete everything. ``limits = Limits()`` in the class
+    refuses a run that would change too much.
 
     Args:
-        name: What it is called; its ``type`` if None, which is the class's name unless it says otherwise.
-        internal_storage_engine: What keeps the models: `LocalStore` or one of them.
+        name: Its name; its ``type`` if None, by default the class's name.
+        internal_storage_engine: The store of the models: `LocalStore`, or an instance.
 
     Raises:
-        AttributeError: when a class is declared that has a model under another name, or a ``top_level`` without one.
+        AttributeError: on the declaration of a class, if a model has another name, or ``top_level`` names no model.
     """
 
     type: Any = None
@@ -73,7 +73,7 @@ class Adapter(Facade):
                 store.declare(getattr(self, name_of_model))
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
-        """Check the names of the models and of what is at the top."""
+        """Check the names of the models and the top level."""
         super().__init_subclass__(**kwargs)
         for name, value in vars(cls).items():
             if _is_model(value) and value.get_type() != name:
@@ -96,14 +96,14 @@ class Adapter(Facade):
     def __repr__(self) -> Text:
         return f"<{self}>"
 
-    # What it holds.
+    # Content.
 
     def load(self) -> None:
         """Add all models. Override it."""
 
     @classmethod
     def get_tree_traversal(cls, as_dict: bool = False) -> Text | Dictionary[Text, Any]:  # noqa: FBT001, FBT002 - diffsync's order
-        """Return which models are below which, as a drawing or as nested dictionaries."""
+        """Return the hierarchy of models, as a drawing or as nested dictionaries."""
         below = {name: list(getattr(cls, name)._children) for name in cls._models()}
         found = _nested(below, cls.top_level)
         return found if as_dict else _drawn(found, cls.__name__)
@@ -119,13 +119,13 @@ class Adapter(Facade):
         }
 
     def load_from_dict(self, data: Mapping[Text, Mapping[Text, Mapping[Text, Any]]]) -> None:
-        """Add models from what `dict` gives."""
+        """Add models from the result of `dict`."""
         for name in self._models():
             for values in data.get(name, {}).values():
                 self.add(getattr(self, name)(**values))
 
     def str(self, indent: int = 0) -> Text:
-        """Return what is at the top and below it, a line each."""
+        """Return the models from the top level down, a line each."""
         margin = " " * indent
         lines = []
         for name in self.top_level:
@@ -134,7 +134,7 @@ class Adapter(Facade):
             lines += [] if models else [f"{margin}{name}: []"]
         return "\n".join(lines)
 
-    # How it differs from another one.
+    # Comparison and sync.
 
     def diff_from(
         self,
@@ -143,13 +143,13 @@ class Adapter(Facade):
         flags: DiffSyncFlags = DiffSyncFlags.NONE,
         callback: Callback | None = None,
     ) -> Diff:
-        """Return what this adapter must do to become like ``source``.
+        """Return the changes that make this adapter equal to ``source``.
 
         Args:
             source: The other adapter.
-            diff_class: What to make: `Diff` or a subclass.
-            flags: What to leave alone.
-            callback: Called with ``"diff"``, how many models were compared, and how many there are.
+            diff_class: `Diff` or a subclass.
+            flags: The models to skip.
+            callback: Takes ``"diff"``, the number of models compared, and that of all.
 
         Raises:
             SchemaMismatchError: if the models of the two cannot be compared: other attributes, or other types.
@@ -158,14 +158,14 @@ class Adapter(Facade):
         top_level = [name for name in self.top_level if name in source.top_level]
         if not top_level and len(self) and len(source):
             _LOGGER.warning("nothing of %s and %s is compared: top_level has no name in common", source, self)
-        for mine, other in ((self, source), (source, self)):
-            mine.store.borrow(other.store)
-            mine.tree.follow_adapter()
-            mine.tree.top_level = tuple(top_level)
+        for adapter, other in ((self, source), (source, self)):
+            adapter.store.borrow(other.store)
+            adapter.tree.follow_adapter()
+            adapter.tree.top_level = tuple(top_level)
         try:
             native = source.tree.diff(self.tree, flags=flags_of_run(flags), progress=callback)
         finally:
-            for tree in (self.tree, source.tree):  # what both have at the top is of this comparison alone
+            for tree in (self.tree, source.tree):  # the common top level is for this comparison alone
                 tree.follow_adapter()
         for adapter in (self, source):
             lacking = sorted({action.branch for action in native} & adapter.store.borrowed)
@@ -174,7 +174,7 @@ class Adapter(Facade):
                 message = "the two adapters cannot be compared:" + "".join(f"\n  - {problem}" for problem in problems)
                 raise SchemaMismatchError(message, problems=problems)
         with collector_paused():
-            diff = Elements(native, source, self, top_level, diff_class).diff(flags)
+            diff = DiffBuilder(native, source, self, top_level, diff_class).diff(flags)
         if DiffSyncFlags.LOG_UNCHANGED_RECORDS in flags:
             _LOGGER.debug("%s and %s: %d models need no change", source, self, diff.unchanged)
         diff.complete()
@@ -187,7 +187,7 @@ class Adapter(Facade):
         flags: DiffSyncFlags = DiffSyncFlags.NONE,
         callback: Callback | None = None,
     ) -> Diff:
-        """Return what ``target`` must do to become like this adapter; see `diff_from`."""
+        """Return the changes that make ``target`` equal to this adapter; see `diff_from`."""
         return target.diff_from(self, diff_class=diff_class, flags=flags, callback=callback)
 
     def sync_from(
@@ -198,46 +198,47 @@ class Adapter(Facade):
         callback: Callback | None = None,
         diff: Diff | None = None,
     ) -> Diff:
-        """Make this adapter like ``source``, through the methods of its models, and return the diff.
+        """Make this adapter equal to ``source``, by the methods of its models, and return the diff.
 
-        ``diff.report`` says what became of each change; failures are logged, too.
+        ``diff.report`` has the result of each change; failures are logged, too.
 
         Args:
             source: The other adapter.
-            diff_class: What to make: `Diff` or a subclass.
-            flags: What to leave alone, and whether to go on after a failure.
-            callback: Called with ``"diff"`` and ``"sync"``, how many are done, and how many there are.
-            diff: What to do, if it is known already.
+            diff_class: `Diff` or a subclass.
+            flags: The models to skip, and whether to continue after a failure.
+            callback: Takes ``"diff"`` or ``"sync"``, the number done, and that of all.
+            diff: A diff made before.
 
         Raises:
             DiffClassMismatch: if ``diff`` is not of ``diff_class``.
             SafeguardError: if it would do more than ``limits`` allow.
-            Exception: what a model's method raised, after the run; nothing is called after it, unless the flags say
-                that the run is to go on: then only what is no `ObjectCrudException` is raised. What the callback
-                raises ends the run in any case.
+            Exception: that of a model's method, after the run, which it stops; if the flags tell it to continue, only
+                one that is no `ObjectCrudException`. An exception of the callback always stops the run.
         """
         if diff is not None and not isinstance(diff, diff_class):
             message = f"the diff is a {Class(diff).__name__}, and no {diff_class.__name__}: pass diff_class as well"
             raise DiffClassMismatch(message)
         if diff is None:
             diff = self.diff_from(source, diff_class=diff_class, flags=flags, callback=callback)
-        made = diff.made
-        if made is None or made.dest is not self or made.source is not source:
-            message = f"the diff is not one of what {self} must do to become like {source}: make it with diff_from"
+        builder = diff.builder
+        if builder is None or builder.dest is not self or builder.source is not source:
+            message = f"the diff is not one that makes {self} equal to {source}: make it with diff_from"
             raise DiffException(message)
-        go_on = DiffSyncFlags.CONTINUE_ON_FAILURE in flags
-        template = ModelTemplate(self.tree, self.tree.classes(), go_on=go_on)
+        continue_on_failure = DiffSyncFlags.CONTINUE_ON_FAILURE in flags
+        template = ModelTemplate(self.tree, self.tree.classes(), continue_on_failure=continue_on_failure)
         limits = self.limits or Limits(
             deletions=_ANY, updates=_ANY, removals=_ANY, dangling=_ANY, empty=list(self.tree)
         )
-        listener = Listener(callback, template.stop)
-        report: Report = template.apply(made.in_order(), limits=limits, reporters=[LoggingReporter(_LOGGER), listener])
+        listener = ProgressListener(callback, template.stop)
+        report: Report = template.apply(
+            builder.ordered_native(), limits=limits, reporters=[LoggingReporter(_LOGGER), listener]
+        )
         diff.report = report
         if listener.error is not None:
             raise listener.error
         errors = [result.error for result in report.results if result.error is not None]
         for error in errors:
-            if not go_on or not isinstance(error, ObjectCrudException):
+            if not continue_on_failure or not isinstance(error, ObjectCrudException):
                 raise error
         if any(result.status not in ("pending", "unhandled") for result in report.results):
             self.sync_complete(source, diff, flags, _LOGGER)
@@ -251,7 +252,7 @@ class Adapter(Facade):
         callback: Callback | None = None,
         diff: Diff | None = None,
     ) -> Diff:
-        """Make ``target`` like this adapter; see `sync_from`."""
+        """Make ``target`` equal to this adapter; see `sync_from`."""
         return target.sync_from(self, diff_class=diff_class, flags=flags, callback=callback, diff=diff)
 
     def sync_complete(
@@ -261,7 +262,7 @@ class Adapter(Facade):
         flags: DiffSyncFlags = DiffSyncFlags.NONE,
         logger: logging.Logger | None = None,
     ) -> None:
-        """Hear that a sync has changed something. Override it to write everything at once, say."""
+        """Do something after a sync with changes, such as writing everything at once; a hook."""
 
 
 def _is_model(value: Any) -> bool:
@@ -269,11 +270,11 @@ def _is_model(value: Any) -> bool:
 
 
 def _nested(below: Mapping[str, Sequence[str]], tops: Sequence[str]) -> dict[str, Any]:
-    """Return the models as nested dictionaries; one that is below itself is shown there once more.
+    """Return the models as nested dictionaries; one below itself is repeated there once.
 
     Args:
         below: The names of all models, with those of their children.
-        tops: Which of them come first; those that are below no other follow.
+        tops: The names that come first; other models without parents follow.
     """
     seen: set[str] = set()
 
@@ -298,13 +299,13 @@ def _drawn(tree: Mapping[str, Any], title: str) -> str:
 
 def _tree_lines(tree: Mapping[str, Any], margin: str) -> Iterator[str]:
     last = len(tree) - 1
-    for place, (name, below) in enumerate(tree.items()):
-        yield f"{margin}{'├── ' if place < last else '└── '}{name}"
-        yield from _tree_lines(below, margin + ("│   " if place < last else "    "))
+    for index, (name, below) in enumerate(tree.items()):
+        yield f"{margin}{'├── ' if index < last else '└── '}{name}"
+        yield from _tree_lines(below, margin + ("│   " if index < last else "    "))
 
 
 class DSync(Adapter):
-    """The adapter under its first name."""
+    """The adapter of dsync."""
 
 
 DiffSync = DSync

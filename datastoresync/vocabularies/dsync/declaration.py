@@ -1,4 +1,4 @@
-"""What a model's class says, checked when it is declared, and worked out once."""
+"""The declaration of a model's class: its checks, and the plan for making models, computed once."""
 
 from __future__ import annotations
 
@@ -13,41 +13,41 @@ from datastoresync.errors import DeclarationError
 from datastoresync.object import ObjectType, schema_of
 from datastoresync.vocabularies.dsync.flags import DiffSyncModelFlags
 
-_TAKEN = frozenset({"model_flags", "adapter"})
+_RESERVED = frozenset({"model_flags", "adapter"})
 
 Step = tuple[str, Callable[[Any, Any], None], frozenset[type], Callable[[Any], Any], Callable[[], Any] | None]
-"""A field: its name, what sets it, the types whose values need no conversion, the conversion, and the default."""
+"""A field: its name, setter, types that need no conversion, conversion, and default."""
 
 _PLAIN = frozenset({*SCALARS, type(None)} - {Decimal})
-"""Types whose values are taken as they are where they are declared; a Decimal may be infinite, a list is copied."""
+"""Types whose values need no conversion; a Decimal may be infinite, and a list is copied."""
 
 
 class ModelType(ObjectType):
-    """Makes models: closed objects whose values are converted by ``__init__``, and whose settings fit together."""
+    """The metaclass of models: closed objects, whose ``__init__`` converts values and whose settings are checked."""
 
     def __new__(mcs, name: str, bases: tuple[type, ...], namespace: dict[str, Any], **kwargs: Any) -> ModelType:
         """Create a class, and check it.
 
         Raises:
-            AttributeError: if its settings name what is not a field, or one field for two purposes.
-            DeclarationError: if it uses what only pydantic understands.
+            AttributeError: if a setting names no field, or two settings name one.
+            DeclarationError: if it uses pydantic.
         """
-        written = "__init__" in namespace
-        for taken in _TAKEN & set(namespace.get("__annotations__", ())):  # no fields: every model has them
-            del namespace["__annotations__"][taken]
+        has_init = "__init__" in namespace
+        for reserved in _RESERVED & set(namespace.get("__annotations__", ())):  # no fields: every model has them
+            del namespace["__annotations__"][reserved]
         if namespace.get("adapter", "") is None:
             del namespace["adapter"]
         cls: Any = super().__new__(mcs, name, bases, namespace, **kwargs)
-        made = vars(cls).get("__init__")
-        if made is not None and not written and "__attrs_attrs__" in vars(cls):
-            type.__delattr__(cls, "__init__")  # the one of `DiffSyncModel`, which converts, is to be found
-            type.__setattr__(cls, "__generated__", staticmethod(made))
+        generated = vars(cls).get("__init__")
+        if generated is not None and not has_init and "__attrs_attrs__" in vars(cls):
+            type.__delattr__(cls, "__init__")  # so that the one of `DiffSyncModel`, which converts, is inherited
+            type.__setattr__(cls, "__generated__", staticmethod(generated))
         flags = vars(cls).get("model_flags")
         if isinstance(flags, DiffSyncModelFlags):  # given without an annotation
             type.__delattr__(cls, "model_flags")
             type.__setattr__(cls, "_class_flags", flags)
         _check(cls, [field.name for field in getattr(cls, "__attrs_attrs__", ())])
-        return cls  # type: ignore[no-any-return]  # it is handled as Any for its settings
+        return cls  # type: ignore[no-any-return]  # Any for its settings
 
 
 def _check(cls: Any, fields: list[str]) -> None:
@@ -71,23 +71,23 @@ def _check(cls: Any, fields: list[str]) -> None:
     for name, value in {**vars(cls), **given}.items():
         if type(value).__module__.partition(".")[0] == "pydantic":
             message = (
-                f"{cls.__name__}.{name} is pydantic's, which is not at work here: write attrs.field(default=…, "
+                f"{cls.__name__}.{name} is pydantic's, which is not used here: write attrs.field(default=…, "
                 "factory=…, converter=…, validator=…) for a field, and a property for what is computed"
             )
             raise DeclarationError(message)
 
 
 @attrs.frozen(eq=False)
-class Plan:
-    """How a model of one class is made.
+class ModelPlan:
+    """The plan for making models of one class.
 
     Args:
-        steps: What to do for each field, in order.
+        steps: One for each field, in order.
         fields: The names of all fields.
-        attributes: Those that are compared, in the order of their declaration.
-        defaults: What makes the default of each field that has one.
+        attributes: The names of the compared fields, in the order of their declaration.
+        defaults: The factories of defaults, by field.
         strict: Whether other keyword arguments are refused.
-        generated: An ``__init__`` with the user's own validators and converters, to be called as well.
+        generated: An ``__init__`` to call as well, for the user's own validators and converters.
     """
 
     steps: tuple[Step, ...]
@@ -98,7 +98,7 @@ class Plan:
     generated: Callable[..., None] | None
 
     def is_default(self, name: str, value: Any) -> bool:
-        """Say whether a value is what its field has if nothing is given."""
+        """Say whether a value is the default of its field."""
         if name in self.defaults:
             return bool(value == self.defaults[name]())
         return name == "model_flags" and value is DiffSyncModelFlags.NONE
@@ -108,16 +108,16 @@ def _unchanged(value: Any) -> Any:
     return value
 
 
-def plan_of(cls: Any) -> Plan:
-    """Return how a model of a class is made; worked out once a class, when its annotations can be resolved."""
-    found: Plan | None = cls.__dict__.get("__plan__")
+def plan_of(cls: Any) -> ModelPlan:
+    """Return the plan of a class, computed once, when its annotations can be resolved."""
+    found: ModelPlan | None = cls.__dict__.get("__plan__")
     if found is None:
         found = _plan(cls)
         type.__setattr__(cls, "__plan__", found)
     return found
 
 
-def _plan(cls: Any) -> Plan:
+def _plan(cls: Any) -> ModelPlan:
     fields = (schema_of(cls).fields or {}) if cls._identifiers else {}
     steps: list[Step] = []
     for name, field in fields.items():
@@ -127,7 +127,7 @@ def _plan(cls: Any) -> Plan:
         steps.append((name, getattr(cls, name).__set__, kinds, convert, field.default))
     declared = getattr(cls, "__attrs_attrs__", ())
     custom = hasattr(cls, "__attrs_post_init__") or any(one.validator or one.converter for one in declared)
-    return Plan(
+    return ModelPlan(
         tuple(steps),
         tuple(fields),
         tuple(name for name in fields if name in cls._attributes),

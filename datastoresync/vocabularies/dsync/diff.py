@@ -1,4 +1,4 @@
-"""Diffs as diffsync has them: by model and name, nested as the models are."""
+"""Diffs as in diffsync: by model and name, nested like the models."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from datastoresync.diffing.flags import Exclusion
 from datastoresync.vocabularies.dsync.exceptions import ObjectAlreadyExists
 from datastoresync.vocabularies.dsync.flags import DiffSyncActions, DiffSyncFlags
 from datastoresync.vocabularies.dsync.identity import keys_of, unique_id_of
-from datastoresync.vocabularies.dsync.values import same
+from datastoresync.vocabularies.dsync.values import equal_values
 
 if TYPE_CHECKING:
     from datastoresync.applying.report import Report
     from datastoresync.diffing.diff import Diff as Native
-    from datastoresync.diffing.nested import Node
+    from datastoresync.diffing.nested import NestedDiff
     from datastoresync.vocabularies.dsync.model import DiffSyncModel
     from datastoresync.vocabularies.dsync.protocol import Owner
 
@@ -29,18 +29,18 @@ _COUNTED = (DiffSyncActions.CREATE, DiffSyncActions.UPDATE, DiffSyncActions.DELE
 
 
 class Diff:
-    """What a destination must do to become its source, by model and name.
+    """The changes that make a destination equal to its source, by model and name.
 
-    `Adapter.diff_from` makes it. ``native`` is the diff that it is made of, and ``report`` what a sync with it did.
-    Subclass it, with a method ``order_children_<modelname>(self, children)`` that yields the elements of such a
-    mapping, to say in which order things are shown and done; an element that it leaves out is not done.
+    `Adapter.diff_from` makes it. ``native`` is the native diff, and ``report`` that of a sync. A subclass may set the
+    order of elements in output and sync, with a method ``order_children_<modelname>(self, children)`` that yields the
+    elements of such a mapping; an element that it omits is not synced.
     """
 
     def __init__(self) -> None:
         self._elements: Dictionary[Text, Dictionary[Text, DiffElement]] = defaultdict(Dictionary)
-        self.rest: Callable[[], Dictionary[Text, Dictionary[Text, DiffElement]]] | None = None
+        self.load_unchanged: Callable[[], Dictionary[Text, Dictionary[Text, DiffElement]]] | None = None
         self.native: Native | None = None
-        self.made: Elements | None = None
+        self.builder: DiffBuilder | None = None
         self.report: Report | None = None
         self.unchanged = 0
         self.models_processed = 0
@@ -48,29 +48,29 @@ class Diff:
 
     @property
     def children(self) -> Dictionary[Text, Dictionary[Text, DiffElement]]:
-        """The elements by model and name, with those of models that do not differ."""
-        if self.rest is not None:
-            rest, self.rest = self.rest, None
-            self._elements = defaultdict(Dictionary, rest())
+        """The elements by model and name, with those of equal models."""
+        if self.load_unchanged is not None:
+            load, self.load_unchanged = self.load_unchanged, None
+            self._elements = defaultdict(Dictionary, load())
         return self._elements
 
     @property
     def differing(self) -> Dictionary[Text, Dictionary[Text, DiffElement]]:
-        """The elements by model and name, without those that nobody has asked for as yet since nothing differs."""
+        """The elements by model and name, without those of equal models unless `children` has loaded them."""
         return self._elements
 
     def complete(self) -> None:
-        """Hear that the diff is complete. Override it to keep the diff somewhere."""
+        """Do something with the complete diff; a hook."""
 
     def add(self, element: DiffElement) -> None:
-        """Take an element.
+        """Add an element.
 
         Raises:
             ObjectAlreadyExists: if there is one of its type and name.
         """
         group = self._elements[element.type]
         if element.name in group:
-            message = f"the diff has a {element.type} {element.name!r} already"
+            message = f"the diff already has a {element.type} {element.name!r}"
             raise ObjectAlreadyExists(message, element)
         group[element.name] = element
 
@@ -79,22 +79,22 @@ class Diff:
         return list(self.children)
 
     def has_diffs(self) -> bool:
-        """Say whether anything differs."""
+        """Say whether there is any difference."""
         return any(element.has_diffs() for group in self._elements.values() for element in group.values())
 
     def get_children(self) -> Iterator[DiffElement]:
         """Yield the elements, each model's in its order."""
         for group, elements in self.children.items():
-            yield from self.in_order(group, elements)
+            yield from self.ordered(group, elements)
 
-    def in_order(self, group: Text, elements: Dictionary[Text, DiffElement]) -> Iterable[DiffElement]:
-        """Return elements of one model in the order that a subclass gives them."""
+    def ordered(self, group: Text, elements: Dictionary[Text, DiffElement]) -> Iterable[DiffElement]:
+        """Return elements of one model in the order of the subclass."""
         found: Iterable[DiffElement] = getattr(self, f"order_children_{group}", self.order_children_default)(elements)
         return found
 
     @classmethod
     def order_children_default(cls, children: Dictionary[Text, DiffElement]) -> Iterator[DiffElement]:
-        """Yield elements in the order in which their models were added."""
+        """Yield elements in the order of their models' insertion."""
         yield from children.values()
 
     def __len__(self) -> int:
@@ -102,7 +102,7 @@ class Diff:
         return sum(counts[action] for action in _COUNTED)
 
     def summary(self) -> Dictionary[Text, int]:
-        """Return how many models are to be created, updated and deleted, do not differ, and were skipped."""
+        """Return the numbers of models to create, update and delete, and of equal and skipped ones."""
         counts = dict.fromkeys(_COUNTED, 0)
         native = self.native is not None
         for group in (self._elements if native else self.children).values():
@@ -114,7 +114,7 @@ class Diff:
         return {**counts, DiffSyncActions.SKIP: self.skipped}
 
     def str(self, indent: int = 0) -> Text:
-        """Return what differs as text, a line each."""
+        """Return the differences as text, a line each."""
         margin = " " * indent
         lines = []
         for group, elements in self._elements.items():
@@ -123,14 +123,14 @@ class Diff:
         return "\n".join(lines) or "(no diffs)"
 
     def print_detailed(self, indent: int = 0) -> None:
-        """Print what differs."""
-        print(self.str(indent))  # noqa: T201 - that is what it is for
+        """Print the differences."""
+        print(self.str(indent))  # noqa: T201 - its purpose
 
     def dict(self) -> Dictionary[Text, Dictionary[Text, Any]]:
-        """Return what differs as dictionaries, by model and name."""
+        """Return the differences as dictionaries, by model and name."""
         found: Dictionary[Text, Dictionary[Text, Any]] = {}
         for group, elements in self._elements.items():
-            for element in self.in_order(group, elements):
+            for element in self.ordered(group, elements):
                 if element.has_diffs():
                     found.setdefault(group, {})[element.name] = element.dict()
         return found
@@ -142,11 +142,11 @@ class DiffElement:
 
     Args:
         obj_type: The model's name.
-        name: The short name, or whatever names it among its siblings.
+        name: The short name, unique among its siblings.
         keys: Its identifiers and their values.
-        source_name: What the source is called.
-        dest_name: What the destination is called.
-        diff_class: What its children are kept in.
+        source_name: The name of the source.
+        dest_name: The name of the destination.
+        diff_class: The class of the diff of its children.
     """
 
     def __init__(
@@ -171,17 +171,14 @@ class DiffElement:
         self.dest_attrs: Dictionary[Text, Any] | None = None
         self.child_diff = diff_class()
 
-    def _place(self) -> tuple[Text, Text]:
-        return self.type, self.name
-
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, DiffElement):
             return NotImplemented
-        mine, theirs = ((one.keys, one.source_attrs, one.dest_attrs) for one in (self, other))
-        return self._place() == other._place() and mine == theirs
+        left, right = ((one.type, one.name, one.keys, one.source_attrs, one.dest_attrs) for one in (self, other))
+        return left == right
 
     def __lt__(self, other: DiffElement) -> bool:
-        return self._place() < other._place()
+        return (self.type, self.name) < (other.type, other.name)
 
     __hash__ = None  # type: ignore[assignment]  # it changes, and is equal to others
 
@@ -197,7 +194,7 @@ class DiffElement:
 
     @property
     def action(self) -> Text | None:
-        """What is to be done with the model itself: create, update, delete, or None for nothing."""
+        """The action on the model itself: create, update, delete, or None."""
         if self.dest_attrs is None:
             return None if self.source_attrs is None else DiffSyncActions.CREATE
         if self.source_attrs is None:
@@ -206,28 +203,28 @@ class DiffElement:
 
     def _differing(self) -> list[Text]:
         source, dest = self.source_attrs or {}, self.dest_attrs or {}
-        return [name for name in dest if name in source and not same(source[name], dest[name])]
+        return [name for name in dest if name in source and not equal_values(source[name], dest[name])]
 
     def add_attrs(self, source: Dictionary[Text, Any] | None = None, dest: Dictionary[Text, Any] | None = None) -> None:
-        """Take the attributes of the source's or the destination's model, whichever is not None."""
+        """Set the attributes of the source's or the destination's model, if not None."""
         self.source_attrs = self.source_attrs if source is None else source
         self.dest_attrs = self.dest_attrs if dest is None else dest
 
     def get_attrs_keys(self) -> list[Text]:
-        """Return the names of the attributes that both sides have, or the one side that there is."""
+        """Return the names of the attributes of both sides, or of the only side."""
         if self.source_attrs is None or self.dest_attrs is None:
             return list(self.source_attrs or self.dest_attrs or ())
         return [name for name in self.dest_attrs if name in self.source_attrs]
 
     def get_attrs_diffs(self) -> Dictionary[Text, Dictionary[Text, Any]]:
-        """Return the differing attributes: under ``"+"`` as the source has them, under ``"-"`` as the destination."""
+        """Return the differing attributes: ``"+"`` for the source, ``"-"`` for the destination."""
         both = self.source_attrs is not None and self.dest_attrs is not None
         names = self._differing() if both else self.get_attrs_keys()
         sides = (("-", self.dest_attrs), ("+", self.source_attrs))
         return {sign: {name: held[name] for name in names} for sign, held in sides if held is not None}
 
     def add_child(self, element: DiffElement) -> None:
-        """Take an element below this one."""
+        """Add an element below this one."""
         self.child_diff.add(element)
 
     def get_children(self) -> Iterator[DiffElement]:
@@ -239,7 +236,7 @@ class DiffElement:
         return self.action is not None or (include_children and self.child_diff.has_diffs())
 
     def summary(self) -> Dictionary[Text, int]:
-        """Return how many models from here on are to be created, updated and deleted, and do not differ."""
+        """Return the numbers of models from here on to create, update and delete, and of equal ones."""
         counts = dict.fromkeys(_COUNTED, 0)
         counts[self.action or "no-change"] += 1
         for child in self.get_children():
@@ -248,7 +245,7 @@ class DiffElement:
         return counts
 
     def changes(self) -> Dictionary[Text, int]:
-        """Return how many models from here on are to be created, updated and deleted."""
+        """Return the numbers of models from here on to create, update and delete."""
         counts = {self.action: 1} if self.action is not None else {}
         for group in self.child_diff.differing.values():
             for child in group.values():
@@ -257,7 +254,7 @@ class DiffElement:
         return counts
 
     def str(self, indent: int = 0) -> Text:
-        """Return what differs from here on as text, a line each."""
+        """Return the differences from here on as text, a line each."""
         margin = " " * indent
         found = f"{margin}{self.type}: {self.name}"
         if self.source_attrs is None and self.dest_attrs is None:
@@ -271,22 +268,23 @@ class DiffElement:
         return f"{found}\n{self.child_diff.str(indent + 2)}" if self.child_diff.has_diffs() else found
 
     def dict(self) -> Dictionary[Text, Any]:
-        """Return what differs from here on as dictionaries."""
+        """Return the differences from here on as dictionaries."""
         return {**self.get_attrs_diffs(), **self.child_diff.dict()}
 
 
-Place = tuple[str, Any]
+Key = tuple[str, Any]
+"""The name of a model's kind, and its key."""
 
 
-class Elements:
-    """Makes the elements of one diff: at once those that differ, and the others when somebody asks for them.
+class DiffBuilder:
+    """Builds the elements of one diff: those that differ at once, and the others on first use.
 
     Args:
-        native: What differs.
-        source: The adapter that it comes from.
-        dest: The adapter that is to become like it.
+        native: The native diff.
+        source: The adapter to read from.
+        dest: The adapter to make equal to it.
         top_level: The names of the models that both compare.
-        diff_class: What to make.
+        diff_class: The class of the diff.
     """
 
     def __init__(
@@ -301,25 +299,27 @@ class Elements:
             {one.name: one.right for one in native.branch_diffs},
         )
         self.exclusion = native.exclusion or Exclusion(self.sides, native.hierarchies)
-        self.places: dict[Place, DiffElement] = {}
-        self.above: dict[Place, Diff] = {}
+        self.elements: dict[Key, DiffElement] = {}
+        self.parents: dict[Key, Diff] = {}
 
     def diff(self, flags: DiffSyncFlags) -> Diff:
         """Return the whole diff."""
         diff = self.diff_class()
-        diff.native, diff.made = self.native, self
+        diff.native, diff.builder = self.native, self
         nodes = self.native.children
         groups = dict.fromkeys([*self.top_level, *(node.branch for node in nodes)])
         for group in groups:
-            self._take(diff, [node for node in nodes if node.branch == group], self._tops(group))
-        diff.rest = lambda: self._all(diff, None, {group: self._tops(group) for group in groups})
+            self._add_elements(diff, [node for node in nodes if node.branch == group], self._top_keys(group))
+        diff.load_unchanged = lambda: self._with_unchanged(
+            diff, None, {group: self._top_keys(group) for group in groups}
+        )
         self._count(diff, flags)
         return diff
 
-    # What differs.
+    # Differing models.
 
-    def _take(self, diff: Diff, nodes: Sequence[Node], keys: Iterable[Any]) -> None:
-        """Put the elements of siblings of one model into a diff, in the order of these keys."""
+    def _add_elements(self, diff: Diff, nodes: Sequence[NestedDiff], keys: Iterable[Any]) -> None:
+        """Add the elements of siblings of one model to a diff, in the order of these keys."""
         waiting = {node.idnumber: node for node in nodes}
         if len(waiting) > 1:
             ordered = dict.fromkeys(chain(filter(waiting.__contains__, keys), waiting))
@@ -330,9 +330,9 @@ class Elements:
             for action in node.actions:
                 if action.verb in ("add", "remove") and action.attr in _children_of(node).values():
                     _note_move(element, action.attr, action.verb, action.value)
-            for below in _below(node):
+            for below in _child_models(node):
                 siblings = [child for child in node.children if child.branch == below]
-                self._take(element.child_diff, siblings, self._members(node.source, node.dest, below))
+                self._add_elements(element.child_diff, siblings, self._child_keys(node.source, node.dest, below))
 
     def _element(
         self, branch: str, key: Any, source: DiffSyncModel | None, dest: DiffSyncModel | None, above: Diff
@@ -347,63 +347,65 @@ class Elements:
             None if source is None else source.get_attrs(),
             None if dest is None else dest.get_attrs(),
         )
-        element.child_diff.rest = lambda: self._all(
-            element.child_diff, (branch, key), {below: self._members(source, dest, below) for below in model._children}
+        element.child_diff.load_unchanged = lambda: self._with_unchanged(
+            element.child_diff,
+            (branch, key),
+            {below: self._child_keys(source, dest, below) for below in model._children},
         )
-        self.places[branch, key] = element
-        self.above[branch, key] = above
+        self.elements[branch, key] = element
+        self.parents[branch, key] = above
         return element
 
-    def _tops(self, branch: str) -> Iterable[Any]:
-        """Return the keys of a model that are below no other, the source's first, each as they were added."""
+    def _top_keys(self, branch: str) -> Iterable[Any]:
+        """Return the keys of a model's objects without parents, the source's first, each in the order of insertion."""
         found: list[Iterable[Any]] = []
         for side, hierarchy in zip(self.sides, self.native.hierarchies, strict=True):
             objects = side[branch].objects if branch in side else {}
             parents = hierarchy.parents.get(branch)
-            # Past the sorting of a sorted mapping, which knows the order of its keys' arrival.
+            # `dict.keys` of a sorted mapping gives the order of insertion.
             keys = dict.keys(objects) if isinstance(objects, dict) else objects.keys()
             found.append(filterfalse(parents.__contains__, keys) if parents else keys)
         return chain(*found)
 
-    def _members(self, source: DiffSyncModel | None, dest: DiffSyncModel | None, branch: str) -> Iterable[Any]:
+    def _child_keys(self, source: DiffSyncModel | None, dest: DiffSyncModel | None, branch: str) -> Iterable[Any]:
         """Return the keys of the children of a model, the source's first."""
         models = [model for model in (source, dest) if model is not None and branch in model._children]
         return chain(*(keys_of(getattr(model, model._children[branch])) for model in models))
 
-    def in_order(self) -> Native:
-        """Return the native diff in the order of the elements, without what nobody lists any more."""
+    def ordered_native(self) -> Native:
+        """Return the native diff in the order of the elements, without omitted ones."""
 
-        def order(branch: str, nodes: Sequence[Node]) -> Iterator[Node]:
-            waiting = {id(self.places[branch, node.idnumber]): node for node in nodes}
-            above = self.above[branch, nodes[0].idnumber]
-            for element in above.in_order(branch, above.differing.get(branch, {})):
+        def order(branch: str, nodes: Sequence[NestedDiff]) -> Iterator[NestedDiff]:
+            waiting = {id(self.elements[branch, node.idnumber]): node for node in nodes}
+            parent = self.parents[branch, nodes[0].idnumber]
+            for element in parent.ordered(branch, parent.differing.get(branch, {})):
                 if id(element) in waiting:
                     yield waiting.pop(id(element))
 
         return self.native.in_tree_order(order)
 
-    # What does not differ.
+    # Equal models.
 
-    def _all(
-        self, diff: Diff, parent: Place | None, keys: dict[str, Iterable[Any]]
+    def _with_unchanged(
+        self, diff: Diff, parent: Key | None, keys: dict[str, Iterable[Any]]
     ) -> dict[str, dict[str, DiffElement]]:
-        """Return the elements of a diff with those of models that do not differ, in the order of the keys."""
+        """Return the elements of a diff with those of equal models, in the order of the keys."""
         found: dict[str, dict[str, DiffElement]] = {}
         for branch, members in keys.items():
             elements = {}
             for key in dict.fromkeys(members):
-                element = self.places.get((branch, key))
+                element = self.elements.get((branch, key))
                 if element is None:
                     element = self._unchanged(branch, key, parent, diff)
-                if element is not None and self.above[branch, key] is diff:
+                if element is not None and self.parents[branch, key] is diff:
                     elements[element.name] = element
             known = diff.differing.get(branch, {})
             if elements or known:
                 found[branch] = {**elements, **{name: one for name, one in known.items() if name not in elements}}
         return {**found, **{name: known for name, known in diff.differing.items() if name not in found}}
 
-    def _unchanged(self, branch: str, key: Any, parent: Place | None, above: Diff) -> DiffElement | None:
-        """Return the element of a model that does not differ; None if it is no such one, or below another parent."""
+    def _unchanged(self, branch: str, key: Any, parent: Key | None, above: Diff) -> DiffElement | None:
+        """Return the element of an equal model; None if it is not on both sides, excluded, or below another parent."""
         source, dest = (side[branch].objects.get(key) if branch in side else None for side in self.sides)
         elsewhere = self.native.hierarchies[0].parent(branch, key) != parent
         if source is None or dest is None or elsewhere or self.exclusion.covers(branch, key):
@@ -411,9 +413,9 @@ class Elements:
         return self._element(branch, key, source, dest, above)
 
     def _count(self, diff: Diff, flags: DiffSyncFlags) -> None:
-        """Count what does not differ, and what was skipped."""
+        """Count the equal and the skipped models."""
         native = self.native
-        changed = sum(1 for element in self.places.values() if element.action == "update")
+        changed = sum(1 for element in self.elements.values() if element.action == "update")
         pairs = sum(one.pairs for one in native.branch_diffs)
         kinds = {*self.source.top_level, *self.dest.top_level} - set(self.top_level)
         skipped = sum(
@@ -428,7 +430,7 @@ class Elements:
         diff.models_processed = sum(one.sizes[0] + one.sizes[1] for one in native.branch_diffs)
 
     def _skipped(self) -> tuple[int, int]:
-        """Return how many models of both sides flags leave alone, and how many models they do so by themselves."""
+        """Return the number of excluded pairs, and of the models whose own flags exclude them."""
         exclusion = self.exclusion
         covered = roots = 0
         for one in self.native.branch_diffs:
@@ -441,18 +443,18 @@ class Elements:
         return covered, roots
 
 
-def _children_of(node: Node) -> Mapping[str, str]:
+def _children_of(node: NestedDiff) -> Mapping[str, str]:
     model = node.source if node.source is not None else node.dest
     return {} if model is None else model._children
 
 
-def _below(node: Node) -> Iterable[str]:
-    """Return the names of the models below a node, in the order in which its class has them."""
+def _child_models(node: NestedDiff) -> Iterable[str]:
+    """Return the names of the models below a node, in the order of its class."""
     return dict.fromkeys((*_children_of(node), *(child.branch for child in node.children))) if node.children else ()
 
 
 def _note_move(element: DiffElement, field: str, verb: str, key: Any) -> None:
-    """Show that a child comes from another parent, or goes to one."""
+    """Record in the attributes that a child moves from or to another parent."""
     for held, gains in ((element.source_attrs, verb == "add"), (element.dest_attrs, verb == "remove")):
         if held is not None:
             held.setdefault(field, [])

@@ -32,7 +32,7 @@ class Facade:
         self.store.update(obj=obj)
 
     def remove(self, obj: DiffSyncModel, remove_children: bool = False) -> None:  # noqa: FBT001, FBT002 - diffsync's order
-        """Let go of a model, and of those below it; see `LocalStore.remove`."""
+        """Remove a model, and those below it if asked to; see `LocalStore.remove`."""
         self.store.remove(obj=obj, remove_children=remove_children)
 
     def get(self, obj: Kind, identifier: Any) -> Any:
@@ -55,7 +55,7 @@ class Facade:
         """Return models by their unique ids, in that order.
 
         Raises:
-            ObjectNotFound: if one of them is not there.
+            ObjectNotFound: if one of them is missing.
         """
         return self.store.get_by_uids(uids=uids, model=obj)
 
@@ -80,7 +80,7 @@ class Facade:
         return self.store.update_or_add_model_instance(obj=obj)
 
     def count(self, model: Kind | None = None) -> int:
-        """Return how many models there are, of a kind or in all."""
+        """Return the number of models, of a kind or in all."""
         return self.store.count(model=model)
 
     def get_all_model_names(self) -> set[str]:

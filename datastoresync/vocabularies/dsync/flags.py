@@ -9,41 +9,41 @@ from datastoresync.diffing.flags import Flags
 
 
 class DiffSyncModelFlags(enum.Flag):
-    """What is special about a model, as ``model_flags`` of its class or of one object.
+    """Flags of a model, as ``model_flags`` of its class or of one object.
 
-    ``NATURAL_DELETION_ORDER`` asks for what always holds here: children are deleted before their parents.
+    ``NATURAL_DELETION_ORDER`` has no effect: children are always deleted before their parents.
     """
 
     NONE = 0
     IGNORE = 0b1
-    """Neither compare nor change it, nor what is below it."""
+    """Neither compare nor change it, or models below it."""
     SKIP_CHILDREN_ON_DELETE = 0b10
-    """When it is deleted, its children go with it and are not deleted one by one."""
+    """Delete it without deleting its children one by one."""
     SKIP_UNMATCHED_SRC = 0b100
-    """Do not create it where only the source has it."""
+    """Do not create it if only the source has it."""
     SKIP_UNMATCHED_DST = 0b1000
-    """Do not delete it where only the destination has it."""
+    """Do not delete it if only the destination has it."""
     NATURAL_DELETION_ORDER = 0b10000
     SKIP_UNMATCHED_BOTH = SKIP_UNMATCHED_SRC | SKIP_UNMATCHED_DST
 
 
 class DiffSyncFlags(enum.Flag):
-    """What is special about one comparison or one sync."""
+    """Flags of one comparison or one sync."""
 
     NONE = 0
     CONTINUE_ON_FAILURE = 0b1
-    """Go on after a model could not be created, updated or deleted; ``diff.report`` says which ones."""
+    """Continue after a failed creation, update or deletion; ``diff.report`` has the failures."""
     SKIP_UNMATCHED_SRC = 0b10
     """Create nothing."""
     SKIP_UNMATCHED_DST = 0b100
     """Delete nothing."""
     SKIP_UNMATCHED_BOTH = SKIP_UNMATCHED_SRC | SKIP_UNMATCHED_DST
     LOG_UNCHANGED_RECORDS = 0b1000
-    """Log how many models needed no change."""
+    """Log the number of unchanged models."""
 
 
 class DiffSyncStatus(enum.Enum):
-    """How the last creation, update or deletion of a model went."""
+    """The status of a model's last creation, update or deletion."""
 
     UNKNOWN = "unknown"
     SUCCESS = "success"
@@ -52,7 +52,7 @@ class DiffSyncStatus(enum.Enum):
 
 
 class DiffSyncActions:
-    """The names of what is to be done with a model; None where nothing is."""
+    """The names of the actions on a model; None for no change."""
 
     CREATE = "create"
     UPDATE = "update"
@@ -63,7 +63,7 @@ class DiffSyncActions:
 
 @lru_cache(maxsize=64)
 def flags_of_model(flags: DiffSyncModelFlags) -> Flags | None:
-    """Return what a model's flags mean; what they do not ask for is left to the run."""
+    """Return the native flags of a model; None leaves a choice to the run."""
     if not flags:
         return None
     return Flags(
@@ -75,7 +75,7 @@ def flags_of_model(flags: DiffSyncModelFlags) -> Flags | None:
 
 
 def flags_of_run(flags: DiffSyncFlags) -> Flags | None:
-    """Return what the flags of a run mean for the comparison."""
+    """Return the native flags of a run."""
     if not flags & DiffSyncFlags.SKIP_UNMATCHED_BOTH:
         return None
     return Flags(

@@ -1,4 +1,4 @@
-"""Unique ids as text: what diffsync joined with two underscores, but so that different things have different ones."""
+"""Unique ids as text: joined with two underscores as in diffsync, but unambiguous."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from functools import total_ordering
 from itertools import combinations, product
 from typing import Any
 
-_JOINT = "__"
+_SEPARATOR = "__"
 
 
 class UniqueId(str):
-    """The text of a unique id, as a field that holds children has it, which knows the key that it stands for."""
+    """The text of a unique id in a field of children, with the key that it stands for."""
 
     __slots__ = ("key",)
 
@@ -19,7 +19,7 @@ class UniqueId(str):
 
 
 def unique_id_of(key: Any, text: str | None = None) -> str:
-    """Return what a field holds for the child under this key: its text, or the one that somebody has written."""
+    """Return the member of a field for the child with this key: its text, or the given one."""
     if isinstance(key, str):
         return key
     found = UniqueId(text_of(key) if text is None else text)
@@ -28,13 +28,13 @@ def unique_id_of(key: Any, text: str | None = None) -> str:
 
 
 def keys_of(members: Iterable[Any]) -> list[Any]:
-    """Return the keys of children that a field holds; what is no unique id is a key itself."""
+    """Return the keys of the children in a field; a member that is no unique id is a key itself."""
     return [member.key if type(member) is UniqueId else member for member in members]
 
 
 @total_ordering
-class _Absence:
-    """Stands for None in a composite key, so that it can be sorted beside others: before them all."""
+class _SortableNone:
+    """None in a composite key, sorted before all other values."""
 
     def __eq__(self, other: object) -> bool:
         return other is None or other is self
@@ -49,29 +49,29 @@ class _Absence:
         return "None"
 
     def __reduce__(self) -> str:
-        return "_ABSENCE"  # a copy is the same one
+        return "_NONE"  # copies are identical
 
 
-_ABSENCE = _Absence()
+_NONE = _SortableNone()
 
 
-def absence_marked(key: Any) -> Any:
-    """Return a composite key that can be sorted: equal to the one given, whose parts may be None."""
+def sortable_key(key: Any) -> Any:
+    """Return a composite key equal to the given one, sortable even if parts are None."""
     if type(key) is tuple and None in key:
-        return tuple(_ABSENCE if part is None else part for part in key)
+        return tuple(_NONE if part is None else part for part in key)
     return key
 
 
-def without_absence(part: Any) -> Any:
-    """Return an identifier as it was given."""
-    return None if part is _ABSENCE else part
+def original_part(part: Any) -> Any:
+    """Return a part of a key as it was given."""
+    return None if part is _NONE else part
 
 
 def text_of(key: Any) -> str:
     """Return the unique id of a key as text.
 
-    The parts of a composite key are joined with two underscores, unless another key would give the same text: then
-    it is the tuple as Python writes it.
+    The parts of a composite key are joined with two underscores, unless another key has the same text: then it
+    is the repr of the tuple.
 
     >>> text_of("nyc"), text_of(("nyc", 1)), text_of(("u__v", "w")), text_of(("u", "v__w"))
     ('nyc', 'nyc__1', "('u__v', 'w')", "('u', 'v__w')")
@@ -79,21 +79,21 @@ def text_of(key: Any) -> str:
     if not isinstance(key, tuple):
         return str(key)
     parts = [str(part) for part in key]
-    joined = _JOINT.join(parts)
-    return repr(key) if joined.startswith("(") or joined.split(_JOINT) != parts else joined
+    joined = _SEPARATOR.join(parts)
+    return repr(key) if joined.startswith("(") or joined.split(_SEPARATOR) != parts else joined
 
 
-def find(
+def find_keys(
     text: str, keys: Collection[Any], names: tuple[str, ...], convert: Callable[[str, str], Any], *, plain: bool = False
 ) -> list[Any]:
-    """Return the keys that a text may stand for: one, none, or several where old code joined it ambiguously.
+    """Return the keys that a text may stand for: one, none, or several if the text is ambiguous.
 
     Args:
         text: A unique id, as `text_of` or old code writes it.
-        keys: Those there are, to be looked up in.
+        keys: The existing keys.
         names: The names of the identifiers that a key is made of.
         convert: Takes the name of an identifier and a text, and returns its value, or raises ValueError or TypeError.
-        plain: Whether every identifier reads as it is written, so that no key needs to be looked at one by one.
+        plain: Whether the text of every identifier converts back to it, so that no search is needed.
     """
     found: dict[Any, None] = {}
     for parts in _splits(text, len(names)):
@@ -102,7 +102,7 @@ def find(
             key = values if len(values) > 1 else values[0]
             if key in keys and [str(value) for value in values] == parts:
                 found[key] = None
-    # What is left is what reads differently than it is written, such as an Enum, and tuples as Python writes them.
+    # The others are values whose text does not convert back, such as an Enum, and reprs of tuples.
     if found or (plain and not text.startswith("(")):
         return list(found)
     return [key for key in keys if text_of(key) == text]
@@ -118,10 +118,10 @@ def _choices(convert: Callable[[str, str], Any], name: str, part: str) -> list[A
 
 
 def _splits(text: str, count: int) -> Iterator[list[str]]:
-    """Yield every way to take a joined text apart into so many parts."""
-    joints = [place for place in range(len(text)) if text.startswith(_JOINT, place)]
-    for chosen in combinations(joints, count - 1):
-        starts = [0, *(place + len(_JOINT) for place in chosen)]
+    """Yield all splits of a joined text into that number of parts."""
+    separators = [index for index in range(len(text)) if text.startswith(_SEPARATOR, index)]
+    for chosen in combinations(separators, count - 1):
+        starts = [0, *(index + len(_SEPARATOR) for index in chosen)]
         ends = [*chosen, len(text)]
         if all(start <= end for start, end in zip(starts, ends, strict=True)):
             yield [text[start:end] for start, end in zip(starts, ends, strict=True)]

@@ -9,18 +9,18 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 from datastoresync.diffing.flags import Flags
 from datastoresync.errors import ColumnError, ConversionError
 from datastoresync.object import Object
-from datastoresync.vocabularies.dsync.declaration import ModelType, Plan, plan_of
+from datastoresync.vocabularies.dsync.declaration import ModelPlan, ModelType, plan_of
 from datastoresync.vocabularies.dsync.exceptions import ObjectAlreadyExists, ObjectNotFound, ObjectStoreWrongType
 from datastoresync.vocabularies.dsync.flags import DiffSyncModelFlags, DiffSyncStatus, flags_of_model
-from datastoresync.vocabularies.dsync.identity import absence_marked, text_of, unique_id_of
-from datastoresync.vocabularies.dsync.values import as_json, copied
+from datastoresync.vocabularies.dsync.identity import sortable_key, text_of, unique_id_of
+from datastoresync.vocabularies.dsync.values import copy_value, to_json
 
 if TYPE_CHECKING:
     from datastoresync.vocabularies.dsync.protocol import Owner
 
 
 class Crud:
-    """Is created, updated and deleted, and knows how that went. Override ``create``, ``update`` and ``delete``."""
+    """Creation, update and deletion, with a status. Override ``create``, ``update`` and ``delete``."""
 
     __slots__ = ()
 
@@ -28,16 +28,16 @@ class Crud:
 
         def _extra(self, name: str, default: Any) -> Any: ...
 
-        def _note(self, name: str, value: Any) -> None: ...
+        def _set_extra(self, name: str, value: Any) -> None: ...
 
     def get_status(self) -> tuple[DiffSyncStatus, str]:
-        """Return how the last creation, update or deletion went, and what there is to say about it."""
+        """Return the status of the last creation, update or deletion, and a message."""
         status: tuple[DiffSyncStatus, str] = self._extra("status", (DiffSyncStatus.SUCCESS, ""))
         return status
 
     def set_status(self, status: DiffSyncStatus, message: str = "") -> None:
-        """Say how a creation, an update or a deletion went."""
-        self._note("status", (status, message))
+        """Set the status of a creation, update or deletion."""
+        self._set_extra("status", (status, message))
 
     @classmethod
     def create_base(
@@ -49,10 +49,10 @@ class Crud:
         diffsync: Any = None,
         dsync: Any = None,
     ) -> Self:
-        """Return a new model with these identifiers and attributes, and a status that says so."""
+        """Return a new model with these identifiers and attributes, and set its status."""
         given = next((one for one in (adapter, diffsync, dsync) if one is not None), None)  # an empty one is false
-        made: Any = cls
-        model: Self = made(**(ids or {}), **(attrs or {}), adapter=given)
+        constructor: Any = cls
+        model: Self = constructor(**(ids or {}), **(attrs or {}), adapter=given)
         model.set_status(DiffSyncStatus.SUCCESS, "Created successfully")
         return model
 
@@ -66,57 +66,57 @@ class Crud:
         diffsync: Any = None,
         dsync: Any = None,
     ) -> Self | None:
-        """Create the thing where it is kept; override it, and return what ``super().create(…)`` does.
+        """Create the object in its system; override it, and return ``super().create(…)``.
 
-        The first argument may be called ``adapter``, ``diffsync`` or ``dsync``. None says that it failed, and leaves
-        its children alone; so does an `ObjectNotCreated`, which ends the run as well, unless it is to go on.
+        The first argument may be called ``adapter``, ``diffsync`` or ``dsync``. None means failure, and its children
+        are skipped; an `ObjectNotCreated` also ends the run, unless the flags tell it to continue.
         """
         return cls.create_base(adapter, ids, attrs, diffsync=diffsync, dsync=dsync)
 
     def update_base(self, attrs: Mapping[str, Any]) -> Self:
-        """Set attributes, and a status that says so."""
+        """Set attributes, and the status."""
         for name, value in attrs.items():
             setattr(self, name, value)
         self.set_status(DiffSyncStatus.SUCCESS, "Updated successfully")
         return self
 
     def update(self, attrs: Mapping[str, Any]) -> Self | None:
-        """Change the thing where it is kept; override it, and return what ``super().update(attrs)`` does."""
+        """Change the object in its system; override it, and return ``super().update(attrs)``."""
         return self.update_base(attrs)
 
     def delete_base(self) -> Self:
-        """Set a status that says that it is gone."""
+        """Set the status of a deletion."""
         self.set_status(DiffSyncStatus.SUCCESS, "Deleted successfully")
         return self
 
     def delete(self) -> Self | None:
-        """Delete the thing where it is kept; override it, and return what ``super().delete()`` does."""
+        """Delete the object in its system; override it, and return ``super().delete()``."""
         return self.delete_base()
 
-    def move(self, parent: Any) -> Self | None:  # noqa: ARG002 - what an override needs
-        """Put the thing below another parent where it is kept, if that is to be told there; by default it is not.
+    def move(self, parent: Any) -> Self | None:  # noqa: ARG002 - for overrides
+        """Move the object below another parent in its system; by default nothing is done there.
 
-        An attribute that names the parent is changed through `update`, as any other.
+        An attribute that names the parent is changed by `update`.
         """
         return self
 
 
 Text = str  # what `str` is in the rest of the class is a method
 
-_ABSENT: Any = object()
+_MISSING: Any = object()
 _ADAPTERS = ("adapter", "diffsync", "dsync")
 
 
 class DiffSyncModel(Crud, Object, metaclass=ModelType):
-    """One thing that two systems have, as diffsync describes it: a closed `Object`, which has slots.
+    """An object of two systems, as diffsync describes it: a closed `Object`, with slots.
 
-    Class-level settings: ``_modelname``, ``_identifiers``, ``_attributes`` (just these are compared), ``_children``
+    Class-level settings: ``_modelname``, ``_identifiers``, ``_attributes`` (only these are compared), ``_children``
     (``{modelname: field}``; the field is a list of the children's unique ids), ``_shortname`` and ``model_flags``.
-    Annotated fields are converted to their types when a model is made, as an import converts them. Keyword arguments
-    that are no fields are left out, unless the class has ``model_config = {"extra": "forbid"}``.
+    Values are converted to the annotated types, as at an import. Keyword arguments that are no fields are ignored,
+    unless the class has ``model_config = {"extra": "forbid"}``.
 
     Raises:
-        AttributeError: when a class is declared whose settings name what is not a field, or one field twice.
+        AttributeError: on the declaration of a class, if a setting names no field, or two settings name one.
         ConversionError: if a value is refused (a ValueError).
         ColumnError: if a field without a default is missing (a ValueError).
 
@@ -130,13 +130,13 @@ class DiffSyncModel(Crud, Object, metaclass=ModelType):
     {'ports': 8}
     """
 
-    __slots__ = ("__extras__",)  # what few models have: flags of their own, a status, an adapter they are not kept in
+    __slots__ = ("__extras__",)  # rare: flags of its own, a status, an adapter other than that of its store
 
     _modelname: ClassVar[Text] = "diffsyncmodel"
     _identifiers: ClassVar[Sequence[Text]] = ()  # type: ignore[assignment]  # old code writes lists, too
     _attributes: ClassVar[Sequence[Text]] = ()  # type: ignore[assignment]  # old code writes lists, too
     _class_flags: ClassVar[DiffSyncModelFlags] = DiffSyncModelFlags.NONE
-    _none_is_done: ClassVar[bool] = False
+    _none_is_success: ClassVar[bool] = False
 
     if TYPE_CHECKING:
         __extras__: Mapping[Text, Any] | None
@@ -147,8 +147,8 @@ class DiffSyncModel(Crud, Object, metaclass=ModelType):
         self.__extras__ = None
         missing = []
         for name, assign, kinds, convert, default in plan.steps:
-            value = fields.pop(name, _ABSENT)
-            if value is _ABSENT:
+            value = fields.pop(name, _MISSING)
+            if value is _MISSING:
                 if default is None:
                     missing.append(name)
                     continue
@@ -166,10 +166,10 @@ class DiffSyncModel(Crud, Object, metaclass=ModelType):
         if plan.generated is not None:  # validators and converters of the user's
             plan.generated(self, **{name: getattr(self, name) for name in plan.fields})
         if fields:
-            self._settle(plan, fields)
+            self._set_options(plan, fields)
 
-    def _settle(self, plan: Plan, fields: dict[Text, Any]) -> None:
-        """Take what is given beside the fields."""
+    def _set_options(self, plan: ModelPlan, fields: dict[Text, Any]) -> None:
+        """Set the adapter and the flags; refuse unknown names if the class is strict."""
         for name in _ADAPTERS:
             adapter = fields.pop(name, None)
             if adapter is not None:
@@ -185,32 +185,32 @@ class DiffSyncModel(Crud, Object, metaclass=ModelType):
             raise ColumnError(message, columns=list(fields))
 
     def _extra(self, name: Text, default: Any) -> Any:
-        extras = getattr(self, "__extras__", None)  # what is made past __init__ has none
+        extras = getattr(self, "__extras__", None)  # absent if made without __init__
         return default if extras is None else extras.get(name, default)
 
-    def _note(self, name: Text, value: Any) -> None:
+    def _set_extra(self, name: Text, value: Any) -> None:
         self.__extras__ = {**(getattr(self, "__extras__", None) or {}), name: value}
 
     @property
     def model_flags(self) -> DiffSyncModelFlags:
-        """What is special about this model: its own flags, or those of its class."""
+        """The model's own flags, or those of its class."""
         flags: DiffSyncModelFlags = self._extra("model_flags", self._class_flags)
         return flags
 
     @model_flags.setter
     def model_flags(self, flags: DiffSyncModelFlags) -> None:
-        self._note("model_flags", flags)
+        self._set_extra("model_flags", flags)
         adapter = self.adapter
         if adapter is not None:
             adapter.store.flagged = True
 
     @property
-    def _flags(self) -> Flags | None:  # type: ignore[override]  # a property of what is a class's setting elsewhere
+    def _flags(self) -> Flags | None:  # type: ignore[override]  # a setting of the class elsewhere
         return flags_of_model(self.model_flags)
 
     @property
     def adapter(self) -> Owner | None:
-        """The adapter that the model is kept in, or the one that it was given."""
+        """The adapter of the model's store, or the one given."""
         given = self._extra("adapter", None)
         if given is None:
             tree = getattr(getattr(self, "__branch__", None), "tree", None)
@@ -221,21 +221,21 @@ class DiffSyncModel(Crud, Object, metaclass=ModelType):
     @adapter.setter
     def adapter(self, adapter: Owner | None) -> None:
         if adapter is not None or self._extra("adapter", None) is not None:
-            self._note("adapter", adapter)
+            self._set_extra("adapter", adapter)
         if adapter is None and hasattr(self, "__branch__"):
             del self.__branch__
 
     diffsync = dsync = adapter
 
-    # What it is.
+    # Identity and attributes.
 
     @property
     def idnumber(self) -> Any:
-        """The key that the model is kept under: its identifier, or all of them in a tuple."""
+        """The key in the store: the identifier, or a tuple of all identifiers."""
         identifiers = self._identifiers
         if len(identifiers) == 1:
             return getattr(self, identifiers[0])
-        return absence_marked(tuple([getattr(self, name) for name in identifiers]))
+        return sortable_key(tuple([getattr(self, name) for name in identifiers]))
 
     @classmethod
     def get_type(cls) -> Text:
@@ -244,13 +244,13 @@ class DiffSyncModel(Crud, Object, metaclass=ModelType):
 
     @classmethod
     def create_unique_id(cls, **identifiers: Any) -> Text:
-        """Return the unique id that these identifiers make up; see `get_unique_id`."""
+        """Return the unique id of these identifiers; see `get_unique_id`."""
         parts = tuple(identifiers[name] for name in cls._identifiers)
         return text_of(parts if len(parts) > 1 else parts[0])
 
     @classmethod
     def get_children_mapping(cls) -> Mapping[Text, Text]:
-        """Return the names of the child models, with the fields that hold their unique ids."""
+        """Return the names of the child models, with the fields of their unique ids."""
         return cls._children
 
     def get_identifiers(self) -> dict[Text, Any]:
@@ -258,14 +258,13 @@ class DiffSyncModel(Crud, Object, metaclass=ModelType):
         return {name: getattr(self, name) for name in self._identifiers}
 
     def get_attrs(self) -> dict[Text, Any]:
-        """Return the attributes that are compared and their values; containers are copies."""
-        return {name: copied(getattr(self, name)) for name in plan_of(type(self)).attributes}
+        """Return the compared attributes and their values; containers are copies."""
+        return {name: copy_value(getattr(self, name)) for name in plan_of(type(self)).attributes}
 
     def get_unique_id(self) -> Text:
         """Return the identifiers as one text, joined by two underscores.
 
-        Where another model's would be the same text, it is the tuple as Python writes it; the model itself is kept
-        under the identifiers as they are.
+        If another model would have the same text, it is the repr of the tuple.
         """
         return text_of(self.idnumber)
 
@@ -275,30 +274,30 @@ class DiffSyncModel(Crud, Object, metaclass=ModelType):
             return "__".join(str(getattr(self, name)) for name in self._shortname)
         return self.get_unique_id()
 
-    # Its children.
+    # Children.
 
     def add_child(self, child: DiffSyncModel) -> None:
-        """Note that a model is a child of this one, by its identity.
+        """Add a child, by its unique id.
 
         Raises:
             ObjectStoreWrongType: if ``_children`` does not name it.
-            ObjectAlreadyExists: if it is a child already.
+            ObjectAlreadyExists: if it is already a child.
         """
         field, members = self._members(child)
-        if any(name in members for name in _names_of(child)):
-            message = f"{self!r} has {child!r} in {field} already"
+        if any(name in members for name in _child_names(child)):
+            message = f"{self!r} already has {child!r} in {field}"
             raise ObjectAlreadyExists(message, child)
         (members.add if isinstance(members, set) else members.append)(unique_id_of(child.idnumber))
 
     def remove_child(self, child: DiffSyncModel) -> None:
-        """Note that a model is no child of this one any more.
+        """Remove a child.
 
         Raises:
             ObjectStoreWrongType: if ``_children`` does not name it.
             ObjectNotFound: if it is no child.
         """
         field, members = self._members(child)
-        for name in _names_of(child):
+        for name in _child_names(child):
             if name in members:
                 members.remove(name)
                 return
@@ -313,7 +312,7 @@ class DiffSyncModel(Crud, Object, metaclass=ModelType):
             raise ObjectStoreWrongType(message)
         return field, getattr(self, field)
 
-    # How it is shown.
+    # Representation.
 
     def dict(
         self,
@@ -328,7 +327,7 @@ class DiffSyncModel(Crud, Object, metaclass=ModelType):
         found: dict[Text, Any] = {"model_flags": self.model_flags}
         for name in plan.fields:
             value = getattr(self, name)
-            found[name] = type(value)(map(text_of, value)) if name in children and value else copied(value)
+            found[name] = type(value)(map(text_of, value)) if name in children and value else copy_value(value)
         return {
             name: value
             for name, value in found.items()
@@ -337,8 +336,8 @@ class DiffSyncModel(Crud, Object, metaclass=ModelType):
         }
 
     def json(self, *, exclude_defaults: bool = True, **options: Any) -> Text:
-        """Return `dict` as JSON, without what has its default."""
-        return as_json(self.dict(exclude_defaults=exclude_defaults, **options))
+        """Return `dict` as JSON, without default values."""
+        return to_json(self.dict(exclude_defaults=exclude_defaults, **options))
 
     def str(self, include_children: bool = True, indent: int = 0) -> Text:  # noqa: FBT001, FBT002 - diffsync's order
         """Return the model and those below it, a line each."""
@@ -376,18 +375,18 @@ class DiffSyncModel(Crud, Object, metaclass=ModelType):
         return hash((self._modelname, self.idnumber))
 
 
-def _names_of(child: DiffSyncModel) -> Iterable[Any]:
-    """Return what may stand for a child in a field: its key, and its unique id as text."""
+def _child_names(child: DiffSyncModel) -> Iterable[Any]:
+    """Return the possible members of a field for a child: its key, and its unique id as text."""
     key = child.idnumber
     return (key,) if isinstance(key, str) else (key, child.get_unique_id())
 
 
 class DSyncModel(DiffSyncModel):
-    """The model under its first name. What its ``create``, ``update`` and ``delete`` return makes no difference.
+    """The model of dsync. The return values of ``create``, ``update`` and ``delete`` have no meaning.
 
-    They may return nothing, as the first documentation showed it; what raises has failed.
+    They may return nothing, as in the first documentation; an exception means failure.
     """
 
     __slots__ = ()
 
-    _none_is_done: ClassVar[bool] = True
+    _none_is_success: ClassVar[bool] = True

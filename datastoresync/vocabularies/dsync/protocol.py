@@ -14,8 +14,8 @@ class Store(Protocol):
     def find(self, model: Any, identifier: Any) -> Any:
         """Return a model, or None."""
 
-    def settle_children(self) -> None:
-        """Let the unique ids in fields know the keys that they stand for."""
+    def resolve_children(self) -> None:
+        """Give unique ids that are plain texts in fields the keys that they stand for."""
 
 
 class Owner(Protocol):

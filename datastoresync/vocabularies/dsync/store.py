@@ -1,4 +1,4 @@
-"""Where an adapter keeps its models: a tree with a branch for each kind."""
+"""The store of an adapter's models: a tree with a branch for each kind."""
 
 from __future__ import annotations
 
@@ -9,37 +9,37 @@ from typing import TYPE_CHECKING, Any
 from datastoresync.branch import Branch
 from datastoresync.conversion.schema import Schema
 from datastoresync.vocabularies.dsync.exceptions import ObjectAlreadyExists, ObjectNotFound, ObjectStoreWrongType
-from datastoresync.vocabularies.dsync.identity import UniqueId, find, text_of, unique_id_of
+from datastoresync.vocabularies.dsync.identity import UniqueId, find_keys, text_of, unique_id_of
 from datastoresync.vocabularies.dsync.model import DiffSyncModel
-from datastoresync.vocabularies.dsync.tree import ModelBranch, ModelTree, is_text
+from datastoresync.vocabularies.dsync.tree import ModelBranch, ModelTree, has_text_keys
 
 if TYPE_CHECKING:
     from datastoresync.vocabularies.dsync.protocol import Owner
 
 Kind = str | DiffSyncModel | type[DiffSyncModel]
-"""What names a kind of model: its name, its class, or a model of it."""
+"""A kind of model: its name, its class, or a model of it."""
 
-_WRITTEN = frozenset({str, int, type(None)})
-"""Types of identifiers that read as they are written."""
+_ROUND_TRIP_TYPES = frozenset({str, int, type(None)})
+"""Types of identifiers whose text converts back to them."""
 
 
 class LocalStore:
     """Keeps the models of one adapter in memory, in its ``tree``.
 
     Args:
-        adapter: Whose models they are; it says so itself when it is made with the store.
-        name: What messages call the store.
+        adapter: The owner of the models; an adapter that is made with the store sets it.
+        name: The name in messages.
     """
 
     def __init__(self, *, adapter: Owner | None = None, name: str = "") -> None:
         self.name = name or type(self).__name__
         self.tree = ModelTree(adapter=adapter)
-        self.flagged = False  # whether a model may have flags, so that they need not be looked for where none has
+        self.flagged = False  # whether any model may have flags
         self.borrowed: set[str] = set()  # kinds that only the other adapter of a comparison has
 
     @property
     def adapter(self) -> Owner | None:
-        """Whose models they are."""
+        """The owner of the models."""
         return self.tree.adapter
 
     @adapter.setter
@@ -50,7 +50,7 @@ class LocalStore:
         return self.name
 
     def declare(self, cls: type[DiffSyncModel]) -> Branch[Any]:
-        """Make room for models of a class."""
+        """Add a branch for models of a class."""
         name = cls.get_type()
         branch = self.tree.grow(name, ModelBranch(cls))
         self.borrowed.discard(name)
@@ -58,7 +58,7 @@ class LocalStore:
         return branch
 
     def borrow(self, other: LocalStore) -> None:
-        """Make room for the kinds of models that only another store has, so that the two can be compared."""
+        """Add empty branches for the kinds that only another store has, so that the two can be compared."""
         for name, branch in other.tree.items():
             if name not in self.tree:
                 self.declare(branch.object_class)
@@ -79,7 +79,7 @@ class LocalStore:
         branch = self.tree.get(name)
         if branch is None:
             if isinstance(identifier, Mapping) and isinstance(model, str):
-                message = f"{self._shown} has no kind {name!r}, so its identifiers are not known: give a unique id"
+                message = f"{self._display_name} has no kind {name!r}, so its identifiers are unknown: give a unique id"
                 raise ValueError(message)
             raise self._not_found(name, identifier)
         key = self.key(branch, identifier)
@@ -89,7 +89,7 @@ class LocalStore:
         return found
 
     def key(self, branch: Branch[Any], identifier: Any) -> Any:
-        """Return the key that is meant; one that is not there if none of those that are there is.
+        """Return the key that an identifier stands for; it need not exist.
 
         Raises:
             ObjectStoreWrongType: if a text may stand for several.
@@ -111,12 +111,14 @@ class LocalStore:
             return identifier.key
         if not isinstance(identifier, str) or identifier in objects:
             return identifier
-        if is_text(schema):
+        if has_text_keys(schema):
             return identifier
-        keys = find(identifier, _added(objects), schema.identifiers, schema.convert, plain=_is_written(schema))
+        keys = find_keys(
+            identifier, _insertion_order(objects), schema.identifiers, schema.convert, plain=_all_round_trip(schema)
+        )
         if len(keys) > 1:
             message = (
-                f"{identifier!r} may be any of {', '.join(map(repr, keys))} in {self._shown}: "
+                f"{identifier!r} may be any of {', '.join(map(repr, keys))} in {self._display_name}: "
                 "give the identifiers, or the key as a tuple"
             )
             raise ObjectStoreWrongType(message)
@@ -125,13 +127,17 @@ class LocalStore:
     def get_all(self, *, model: Kind) -> list[Any]:
         """Return all models of a kind, in the order in which they were added."""
         branch = self.tree.get(_name(model))
-        return [] if branch is None else [branch.contents.objects[key] for key in _added(branch.contents.objects)]
+        return (
+            []
+            if branch is None
+            else [branch.contents.objects[key] for key in _insertion_order(branch.contents.objects)]
+        )
 
     def get_by_uids(self, *, uids: Iterable[Any], model: Kind) -> list[Any]:
         """Return models by their unique ids, in that order.
 
         Raises:
-            ObjectNotFound: if one of them is not there.
+            ObjectNotFound: if one of them is missing.
         """
         return [self.get(model=model, identifier=uid) for uid in uids]
 
@@ -148,7 +154,7 @@ class LocalStore:
         if existing is obj:
             return
         if existing is not None:
-            message = f"{obj!r} is in {self._shown} already: change that one, or take it out first"
+            message = f"{obj!r} is already in {self._display_name}: change that one, or remove it first"
             raise ObjectAlreadyExists(message, obj)
         branch.contents.put(key, obj)
         self.flagged = self.flagged or bool(obj.model_flags)
@@ -164,46 +170,46 @@ class LocalStore:
         if branch is None or (name in self.borrowed and not len(branch)):
             return self.declare(cls)
         known = branch.object_class
-        if cls is not known and not _alike(cls, known):
+        if cls is not known and not _is_compatible(cls, known):
             message = (
-                f"a {name} is {known.__name__} in {self._shown}, whose identifiers or attributes {cls.__name__} "
+                f"a {name} is {known.__name__} in {self._display_name}, whose identifiers or attributes {cls.__name__} "
                 "does not have"
             )
             raise ObjectStoreWrongType(message)
         return branch
 
     def remove(self, *, obj: DiffSyncModel, remove_children: bool = False) -> None:
-        """Let go of a model.
+        """Remove a model.
 
         Args:
             obj: The model.
-            remove_children: Whether those below it go, too; what is not there is passed over.
+            remove_children: Whether to remove those below it, too; missing ones are ignored.
 
         Raises:
-            ObjectNotFound: if it is not there.
+            ObjectNotFound: if it is missing.
         """
         waiting = [obj]
         while waiting:
             one = waiting.pop()
             if one is not obj and self.find(one, one.idnumber) is None:
-                continue  # two parents had named it
+                continue  # a child of two parents
             self.remove_item(one.get_type(), one.idnumber)
             for name, field in one._children.items() if remove_children else ():
                 found = (self.find(name, member) for member in getattr(one, field))
                 waiting += [child for child in found if child is not None]
 
     def remove_item(self, modelname: str, uid: Any) -> None:
-        """Let go of a model by its name and unique id.
+        """Remove a model by its name and unique id.
 
         Raises:
-            ObjectNotFound: if it is not there.
+            ObjectNotFound: if it is missing.
         """
         found = self.get(model=modelname, identifier=uid)
         self.tree[modelname].contents.drop(found.idnumber)
         found.adapter = None
 
     def count(self, *, model: Kind | None = None) -> int:
-        """Return how many models there are, of a kind or in all."""
+        """Return the number of models, of a kind or in all."""
         if model is None:
             return sum(map(len, self.tree.values()))
         return len(self.tree.get(_name(model), ()))
@@ -211,7 +217,7 @@ class LocalStore:
     def get_or_instantiate(
         self, *, model: type[DiffSyncModel], ids: Mapping[str, Any], attrs: Mapping[str, Any] | None = None
     ) -> tuple[Any, bool]:
-        """Return the model with these identifiers and False, or a new one that is kept from now on and True."""
+        """Return the model with these identifiers and False, or a new one, now kept, and True."""
         found = self.find(model, ids)
         if found is not None:
             return found, False
@@ -220,7 +226,7 @@ class LocalStore:
         return made, True
 
     def get_or_add_model_instance(self, *, obj: DiffSyncModel) -> tuple[Any, bool]:
-        """Return the model with the identifiers of this one and False, or this one, kept from now on, and True."""
+        """Return the model with the identifiers of this one and False, or this one, now kept, and True."""
         found = self.find(obj, obj.idnumber)
         if found is not None:
             return found, False
@@ -233,14 +239,14 @@ class LocalStore:
         """Set attributes of the model with these identifiers, or keep a new one; and say whether it is new."""
         found, made = self.get_or_instantiate(model=model, ids=ids, attrs=attrs)
         if not made:
-            _set(found, attrs)
+            _set_attributes(found, attrs)
         return found, made
 
     def update_or_add_model_instance(self, *, obj: DiffSyncModel) -> tuple[Any, bool]:
         """Give the model with the identifiers of this one its attributes, or keep it; and say whether it is new."""
         found, made = self.get_or_add_model_instance(obj=obj)
         if not made:
-            _set(found, obj.get_attrs())
+            _set_attributes(found, obj.get_attrs())
         return found, made
 
     def find(self, model: Kind, identifier: Any) -> Any:
@@ -250,52 +256,52 @@ class LocalStore:
         except ObjectNotFound:
             return None
 
-    def settle_children(self) -> None:
-        """Let the unique ids that old code has put into fields know the keys that they stand for."""
+    def resolve_children(self) -> None:
+        """Give unique ids that are plain texts in fields the keys that they stand for."""
         for branch in self.tree.values():
             for name, field in branch.object_class._children.items():
                 below = self.tree.get(name)
-                if below is None or not len(below) or is_text(below.schema):
+                if below is None or not len(below) or has_text_keys(below.schema):
                     continue
-                for parent in (branch.contents.objects[key] for key in _added(branch.contents.objects)):
+                for parent in (branch.contents.objects[key] for key in _insertion_order(branch.contents.objects)):
                     members = getattr(parent, field)
                     if any(type(member) is str for member in members):
-                        setattr(parent, field, type(members)(self._settled(below, member) for member in members))
+                        setattr(parent, field, type(members)(self._resolve_child(below, member) for member in members))
 
-    def _settled(self, branch: Branch[Any], member: Any) -> Any:
+    def _resolve_child(self, branch: Branch[Any], member: Any) -> Any:
         if type(member) is not str:
             return member
         key = self.key(branch, member)
         return member if key == member else unique_id_of(key, member)
 
     @property
-    def _shown(self) -> str:
+    def _display_name(self) -> str:
         return str(self if self.adapter is None else self.adapter)
 
     def _not_found(self, name: str, identifier: Any) -> ObjectNotFound:
         shown = dict(identifier) if isinstance(identifier, Mapping) else text_of(identifier)
-        return ObjectNotFound(f"no {name} {shown} in {self._shown}")
+        return ObjectNotFound(f"no {name} {shown} in {self._display_name}")
 
 
 def _name(model: Kind) -> str:
     return model if isinstance(model, str) else model.get_type()
 
 
-def _is_written(schema: Schema) -> bool:
-    """Say whether all identifiers read as they are written, as far as their types are declared."""
+def _all_round_trip(schema: Schema) -> bool:
+    """Say whether the texts of all identifiers convert back to them."""
     converters = [(schema.fields or {})[name].converter for name in schema.identifiers]
-    return all(one is not None and one.kinds and one.kinds <= _WRITTEN for one in converters)
+    return all(one is not None and one.kinds and one.kinds <= _ROUND_TRIP_TYPES for one in converters)
 
 
-def _alike(cls: type[DiffSyncModel], known: type[DiffSyncModel]) -> bool:
+def _is_compatible(cls: type[DiffSyncModel], known: type[DiffSyncModel]) -> bool:
     return tuple(cls._identifiers) == tuple(known._identifiers) and set(cls._attributes) >= set(known._attributes)
 
 
-def _set(model: DiffSyncModel, attributes: Mapping[str, Any]) -> None:
+def _set_attributes(model: DiffSyncModel, attributes: Mapping[str, Any]) -> None:
     for name, value in attributes.items():
         setattr(model, name, copy.copy(value))
 
 
-def _added(objects: Mapping[Any, Any]) -> Collection[Any]:
-    """Keys in the order in which their objects were added, which a sorted dictionary does not tell by itself."""
+def _insertion_order(objects: Mapping[Any, Any]) -> Collection[Any]:
+    """Return the keys in the order of insertion, which a sorted dictionary does not iterate in."""
     return dict.keys(objects) if isinstance(objects, dict) else objects

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
-from datastoresync.applying.object_template import Methods
+from datastoresync.applying.object_template import ObjectMethods
 from datastoresync.branch import Branch
 from datastoresync.conversion.schema import Schema
 from datastoresync.diffing.action import Action
@@ -16,17 +16,17 @@ from datastoresync.diffing.equality import is_membership
 from datastoresync.diffing.side import Side
 from datastoresync.tree import Tree
 from datastoresync.vocabularies.dsync.declaration import plan_of
-from datastoresync.vocabularies.dsync.identity import keys_of, unique_id_of, without_absence
+from datastoresync.vocabularies.dsync.identity import keys_of, original_part, unique_id_of
 from datastoresync.vocabularies.dsync.model import DiffSyncModel
 from datastoresync.vocabularies.dsync.template import ModelTemplate
-from datastoresync.vocabularies.dsync.values import listed, plain
+from datastoresync.vocabularies.dsync.values import with_ordered_lists, with_plain_lists
 
 if TYPE_CHECKING:
     from datastoresync.vocabularies.dsync.protocol import Owner
 
 
-def is_text(schema: Schema) -> bool:
-    """Say whether keys are texts, which are unique ids as they are."""
+def has_text_keys(schema: Schema) -> bool:
+    """Say whether keys are texts, which are their own unique ids."""
     if len(schema.identifiers) > 1 or schema.fields is None:
         return False
     converter = schema.fields[schema.identifiers[0]].converter
@@ -38,19 +38,19 @@ class ModelSide(Side):
     """Models as one side of a comparison: lists are values, and children go by their keys.
 
     Args:
-        ordered: The attributes whose lists are values, whose order counts.
-        named: The fields that hold unique ids of children whose keys are no texts.
+        ordered: The attributes whose lists are ordered values.
+        unique_id_fields: The fields with unique ids of children whose keys are no texts.
     """
 
     ordered: frozenset[str] = frozenset()
-    named: frozenset[str] = frozenset()
+    unique_id_fields: frozenset[str] = frozenset()
 
     def read(self, key: Any, item: Any, attribute: str) -> Any:
         """Return the value of an attribute."""
         value = super().read(key, item, attribute)
-        if attribute in self.named and is_membership(value):
+        if attribute in self.unique_id_fields and is_membership(value):
             return keys_of(value)
-        return listed(value) if attribute in self.ordered else value
+        return with_ordered_lists(value) if attribute in self.ordered else value
 
     @property
     def _plain(self) -> bool:
@@ -58,16 +58,16 @@ class ModelSide(Side):
 
 
 class ModelBranch(Branch[DiffSyncModel]):
-    """Models of one kind. They set their attributes themselves when they are updated."""
+    """Models of one kind, which set their attributes themselves at an update."""
 
     def fold(self, action: Action, values: Mapping[str, Any], made: Any = None) -> None:
-        """Note an action that was carried out, as far as the model did not do that itself."""
+        """Apply an action to the objects in memory, unless the model has done that itself."""
         if not action.attr:
-            super().fold(action, {name: plain(value) for name, value in values.items()}, made)
+            super().fold(action, {name: with_plain_lists(value) for name, value in values.items()}, made)
             if action.verb == "new" and made is None:
                 item = self.contents.objects[action.idnumber]
                 for name in self.identifiers:
-                    setattr(item, name, without_absence(getattr(item, name)))
+                    setattr(item, name, original_part(getattr(item, name)))
             return
         item = self.contents.objects.get(action.idnumber)
         if item is None or action.attr not in type(item)._children.values():
@@ -78,29 +78,29 @@ class ModelBranch(Branch[DiffSyncModel]):
             return
         child = unique_id_of(action.value)
         found = next((name for name in (child, action.value) if name in members), None)
-        if action.verb == "add" and found is None:  # else its own code has put it there
+        if action.verb == "add" and found is None:  # else the model's own code has added it
             (members.add if isinstance(members, set) else members.append)(child)
         elif action.verb == "remove" and found is not None:
             members.remove(found)
 
     def side(self) -> Side:
-        """Return the branch as one side of a comparison, which needs not look for flags where no model has any."""
+        """Return the branch as one side of a comparison, without a search for flags if no model has any."""
         adapter, cls = self.tree.adapter, self.object_class
         side = attrs.evolve(super().side(), flagged=adapter is None or adapter.store.flagged)
         scalar = {name for name, _, kinds, _, _ in plan_of(cls).steps if kinds}
         ordered = frozenset(side.attributes if self.tree.comparing else ()) - scalar
-        named = frozenset(
+        unique_id_fields = frozenset(
             field
             for name, field in cls._children.items()
-            if name not in self.tree or not is_text(self.tree[name].schema)
+            if name not in self.tree or not has_text_keys(self.tree[name].schema)
         )
-        if not ordered and not named:
+        if not ordered and not unique_id_fields:
             return side
-        return ModelSide(**attrs.asdict(side, recurse=False), ordered=ordered, named=named)
+        return ModelSide(**attrs.asdict(side, recurse=False), ordered=ordered, unique_id_fields=unique_id_fields)
 
 
 class ModelTree(Tree):
-    """The models of one adapter. Branches may have any name, since they are no attributes of the tree."""
+    """The models of one adapter. Branches may have any name, since they are no attributes."""
 
     def __init__(self, name: str | None = None, *, adapter: Owner | None = None) -> None:
         super().__init__(name)
@@ -109,16 +109,16 @@ class ModelTree(Tree):
         self.comparing = False
 
     def follow_adapter(self) -> None:
-        """Take the adapter's name, and what it has at the top."""
+        """Copy the adapter's name and top level."""
         if self.adapter is not None:
             self.name, self.top_level = self.adapter.name, tuple(self.adapter.top_level)
 
     def diff(self, other: Tree, **options: Any) -> Diff:
-        """Return what ``other`` must do to become this tree; see `Tree.diff`."""
+        """Return the changes that make ``other`` equal to this tree; see `Tree.diff`."""
         trees = [tree for tree in (self, other) if isinstance(tree, ModelTree)]
         for tree in trees:
             if tree.adapter is not None:
-                tree.adapter.store.settle_children()
+                tree.adapter.store.resolve_children()
             tree.comparing = True
         try:
             return super().diff(other, **options)
@@ -127,15 +127,15 @@ class ModelTree(Tree):
                 tree.comparing = False
 
     def grow(self, name: str, branch: Branch[Any] | None = None) -> Branch[Any]:
-        """Give the tree a branch like the one given; a branch of that name is replaced."""
+        """Add a branch like the one given, or replace the one of that name."""
         bound = (ModelBranch(DiffSyncModel) if branch is None else branch).bound(name, self)
         self._branches[name] = bound
         return bound
 
     def applier(self) -> Any:
-        """Return what carries out changes: the methods of the models."""
+        """Return the template that applies changes by the methods of the models."""
         return ModelTemplate(self, self.classes())
 
-    def classes(self) -> dict[str, Methods]:
+    def classes(self) -> dict[str, ObjectMethods]:
         """Return the classes of the models by name."""
-        return {name: Methods(self[name].object_class, self[name].identifiers) for name in self.branches}
+        return {name: ObjectMethods(self[name].object_class, self[name].identifiers) for name in self.branches}

@@ -1,4 +1,4 @@
-"""The values of a model as copies, text and JSON; lists compared member by member."""
+"""Values of models: lists compared member by member, copies, and JSON."""
 
 from __future__ import annotations
 
@@ -13,54 +13,54 @@ from typing import Any
 from datastoresync.diffing.equality import equal
 
 
-class Listed(UserList[Any]):
+class OrderedList(UserList[Any]):
     """A list whose order counts: equal to another one that has equal members at the same places."""
 
     def __eq__(self, other: object) -> bool:
-        members = other.data if isinstance(other, Listed) else other
+        members = other.data if isinstance(other, OrderedList) else other
         if not isinstance(members, list):
             return NotImplemented
-        return len(self.data) == len(members) and all(map(equal, self.data, map(listed, members)))
+        return len(self.data) == len(members) and all(map(equal, self.data, map(with_ordered_lists, members)))
 
     __hash__ = None  # it changes
 
 
-def listed(value: Any) -> Any:
-    """Return a value with every list in it, however deep, as a `Listed`."""
+def with_ordered_lists(value: Any) -> Any:
+    """Return a value with every list in it, at any depth, as an `OrderedList`."""
     if type(value) is list:
-        return Listed(map(listed, value))
+        return OrderedList(map(with_ordered_lists, value))
     if type(value) is dict:
-        return {name: listed(one) for name, one in value.items()}
-    return tuple(map(listed, value)) if type(value) is tuple else value
+        return {name: with_ordered_lists(one) for name, one in value.items()}
+    return tuple(map(with_ordered_lists, value)) if type(value) is tuple else value
 
 
-def plain(value: Any) -> Any:
-    """Return a value with every `Listed` in it as a list."""
-    if type(value) is Listed:
-        return [plain(member) for member in value.data]
+def with_plain_lists(value: Any) -> Any:
+    """Return a value with every `OrderedList` in it as a list."""
+    if type(value) is OrderedList:
+        return [with_plain_lists(member) for member in value.data]
     if type(value) is dict:
-        return {name: plain(one) for name, one in value.items()}
-    return tuple(map(plain, value)) if type(value) is tuple else value
+        return {name: with_plain_lists(one) for name, one in value.items()}
+    return tuple(map(with_plain_lists, value)) if type(value) is tuple else value
 
 
-def same(left: Any, right: Any) -> bool:
+def equal_values(left: Any, right: Any) -> bool:
     """Say whether two values are equal, lists with their order."""
-    return equal(listed(left), listed(right))
+    return equal(with_ordered_lists(left), with_ordered_lists(right))
 
 
-def copied(value: Any) -> Any:
-    """Return a value that does not change when the model does."""
-    value = plain(value)
+def copy_value(value: Any) -> Any:
+    """Return a copy of a value, if the model could change it."""
+    value = with_plain_lists(value)
     return copy.deepcopy(value) if isinstance(value, (list, set, dict)) else value
 
 
-def as_json(held: dict[str, Any]) -> str:
-    """Return what a model holds as JSON."""
-    return json.dumps(held, default=_plain, ensure_ascii=False, separators=(",", ":"))
+def to_json(values: dict[str, Any]) -> str:
+    """Return the values of a model as JSON."""
+    return json.dumps(values, default=_json_value, ensure_ascii=False, separators=(",", ":"))
 
 
-def _plain(value: Any) -> Any:
-    """Return what stands in JSON for a value that has no JSON of its own: its members, or its text."""
+def _json_value(value: Any) -> Any:
+    """Return the JSON form of a value that JSON does not know: its members, or its text."""
     if isinstance(value, enum.Enum):
         return value.value
     if isinstance(value, (set, frozenset)):

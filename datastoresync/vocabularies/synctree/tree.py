@@ -35,9 +35,8 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from datastoresync.applying.plan import Plan
-from datastoresync.applying.report import Report
+from datastoresync.applying.report import Report, Result
 from datastoresync.applying.reporter import LoggingReporter, Reporter
-from datastoresync.applying.result import Result
 from datastoresync.applying.template import Template
 from datastoresync.branch import Branch
 from datastoresync.datastore import Datastore
@@ -140,7 +139,7 @@ class Action(native.Action):
 
     @classmethod
     def of(cls, action: native.Action) -> Action:
-        """Return an action in these words."""
+        """Return an action of this class."""
         return cls(*attrs.astuple(action, recurse=False))
 
     @property
@@ -154,10 +153,10 @@ class Action(native.Action):
 
 
 class Actions(Iterable[Action]):
-    """What ``source > destination`` gives: what the destination must do to become the source, when it is asked for.
+    """The result of ``source > destination``: the changes that make the destination equal to the source, on demand.
 
-    Every loop over them and every ``|`` compares anew, so that nothing is applied that is no longer so. ``next()``
-    goes through them once, like a generator.
+    Every loop over them and every ``|`` compares again, so that they are never stale. ``next()`` iterates once, like a
+    generator.
 
     Args:
         source: A branch, or a subbranch.
@@ -201,21 +200,21 @@ class Actions(Iterable[Action]):
 
 
 class DefaultTemplate(Template):
-    """Says what a change means. Subclass it, with methods that bear the actions' messages.
+    """Applies changes. Subclass it, with methods named by the actions' messages.
 
     It is a `Template` whose methods get an `Action` in the words of this module. What they return may be
     `successful_result`, `unsuccessful_result` or `dropped_action`, called or not. Failures are logged, unless
-    ``reporters`` names others who hear of them.
+    ``reporters`` has other reporters.
     """
 
     reporters: Sequence[Reporter] = (LoggingReporter(),)
 
     def apply(self, diff: Diff, **options: Any) -> Report:
-        """Carry out a diff, with the options of `Template.apply`."""
-        return _Translated(self).apply(diff, **options)
+        """Apply a diff, with the options of `Template.apply`."""
+        return _TranslatingTemplate(self).apply(diff, **options)
 
 
-class _Translated(Template):
+class _TranslatingTemplate(Template):
     """A template whose methods are those of another one, called with actions in the words of this module."""
 
     def __init__(self, template: DefaultTemplate) -> None:
@@ -225,10 +224,10 @@ class _Translated(Template):
 
     def __getattr__(self, name: str) -> Any:
         method = getattr(self._template, name)
-        return _translated(method) if callable(method) else method
+        return _translate(method) if callable(method) else method
 
 
-def _translated(method: Callable[[Any], Any]) -> Callable[[Any], Any]:
+def _translate(method: Callable[[Any], Any]) -> Callable[[Any], Any]:
     @functools.wraps(method)  # with its mark, if it takes a batch
     def call(given: Any) -> Any:
         return method([Action.of(one) for one in given] if isinstance(given, list) else Action.of(given))
@@ -237,41 +236,41 @@ def _translated(method: Callable[[Any], Any]) -> Callable[[Any], Any]:
 
 
 @attrs.frozen(eq=False)
-class _Said(Result):
-    """A result that may be called, for one that says more."""
+class _CallableResult(Result):
+    """A result that returns a more detailed one when called."""
 
     def __call__(self, method: str = "", info: str = "") -> Result:
-        """Return the result with a reason: what was called, and what came of it."""
+        """Return the result with a reason: the method called, and its outcome."""
         return Result(self.status, ": ".join(str(part) for part in (method, info) if part) or self.reason)
 
 
-successful_result = _Said("succeeded")
-"""The action is done; ``successful_result(method="", info="")`` says more."""
+successful_result = _CallableResult("succeeded")
+"""The action succeeded; ``successful_result(method="", info="")`` says more."""
 
-unsuccessful_result = _Said("failed", "unsuccessful")
-"""The action could not be done; ``unsuccessful_result(method="", info="")`` says why."""
+unsuccessful_result = _CallableResult("failed", "unsuccessful")
+"""The action failed; ``unsuccessful_result(method="", info="")`` gives the reason."""
 
-dropped_action = _Said("skipped", "dropped")
-"""The action was left alone on purpose; ``dropped_action(method="", info="")`` says why."""
+dropped_action = _CallableResult("skipped", "dropped")
+"""The action was skipped; ``dropped_action(method="", info="")`` gives the reason."""
 
 
 class DefaultReporter(Reporter):
-    """Hears what happens, under the names of old. Subclass it, and put one in a template's ``reporters``."""
+    """A reporter with the old names of hooks. Subclass it, and add one to a template's ``reporters``."""
 
     def will_start(self) -> None:
-        """Hear that it begins."""
+        """Called at the start."""
 
     def success(self, action: Action, result: Result) -> None:
-        """Hear of an action that was done."""
+        """Called after an action succeeded."""
 
     def fail(self, action: Action, result: Result) -> None:
-        """Hear of an action that failed, met a conflict, or was not come to."""
+        """Called after an action failed, met a conflict, or was not reached."""
 
     def dropped(self, action: Action, result: Result) -> None:
-        """Hear of an action that was left alone on purpose, or that there is no method for."""
+        """Called after an action was skipped, or has no method."""
 
     def finished(self) -> None:
-        """Hear that it is over."""
+        """Called at the end."""
 
     def start(self, plan: Plan) -> None:  # noqa: ARG002 - a hook
         """Pass the start on."""

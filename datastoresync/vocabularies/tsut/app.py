@@ -15,24 +15,24 @@ from datastoresync.app import App, AppReport, Reader, Writer
 from datastoresync.app.parts import AppPart
 from datastoresync.errors import DeclarationError
 from datastoresync.vocabularies.tsut.model import UsersAndGroups
-from datastoresync.vocabularies.tsut.principal import SHEETS, records_of, rows_of
+from datastoresync.vocabularies.tsut.principal import SHEET_KINDS, sheet_records, sheet_rows
 from datastoresync.vocabularies.tsut.writer import ThoughtSpotWriter
 
 
-def _nearest(part: object, *names: str) -> Any:
-    """Return the method that the nearest class defines under any of some names for it."""
+def _overridden_method(part: object, *names: str) -> Any:
+    """Return the method that the most derived class defines under one of these names."""
     return next(getattr(part, name) for cls in type(part).__mro__ for name in names if name in vars(cls))
 
 
 class _TSUGPart(AppPart):
-    """What readers and writers have in common: required arguments, and options under either old name."""
+    """Required arguments, and options under either old name."""
 
     def __init__(self, required_arguments: Iterable[str] | None = None) -> None:
         super().__init__(required_arguments=required_arguments)
 
     def add_arguments(self, parser: Any) -> None:
         """Add the options by the method that a subclass defines."""
-        _nearest(self, "add_parser_args", "add_parser_arguments")(parser)
+        _overridden_method(self, "add_parser_args", "add_parser_arguments")(parser)
 
     def add_parser_args(self, parser: Any) -> None:
         """Add options, as with `argparse`."""
@@ -60,7 +60,7 @@ class TSUGWriter(_TSUGPart, Writer):
 
     def write(self, args: argparse.Namespace, tree: Any) -> Any:
         """Write the users and groups by the method that a subclass defines."""
-        return _nearest(self, "write_users_and_groups", "write_user_and_groups")(args, tree)
+        return _overridden_method(self, "write_users_and_groups", "write_user_and_groups")(args, tree)
 
     def write_users_and_groups(self, args: argparse.Namespace, ugs: UsersAndGroups) -> Any:  # noqa: ARG002 - a hook
         """Write the users and groups, given the values of the options. To fail, raise."""
@@ -87,8 +87,8 @@ class TSUserGroupSyncApp(App):
         """Run, and return what was done.
 
         Raises:
-            SystemExit: with code 2 if the command line is wrong, naming all that is missing before anything is read;
-                after all writers had their turn, with 1 if something failed, and with 3 if only safeguards refused it.
+            SystemExit: with code 2 if the command line is wrong, naming missing arguments before anything is read;
+                after all writers, with 1 if something failed, and with 3 if only safeguards refused.
         """
         report = super().run(argv)
         if not report.ok:
@@ -96,26 +96,26 @@ class TSUserGroupSyncApp(App):
         return report
 
     def check(self, value: Any) -> None:
-        """Refuse what the reader returned if it is no users and groups."""
+        """Refuse a value other than users and groups."""
         if not isinstance(value, UsersAndGroups):
             message = f"{self.reader.name} must return UsersAndGroups (got {type(value).__name__})"
             raise DeclarationError(message)
 
     def size(self, value: Any) -> int:
-        """Return how many users and groups there are."""
+        """Return the number of users and groups."""
         return super().size(value.tree)
 
     def write(self, writer: Writer, args: argparse.Namespace, value: Any) -> Any:
-        """Let a writer write."""
+        """Write by a writer."""
         return super().write(writer, args, value if isinstance(writer, TSUGWriter) else value.tree)
 
     def preview(self, writer: Writer, args: argparse.Namespace, value: Any) -> Any:
-        """Let a writer show what it would do."""
+        """Show the effect of a writer."""
         return super().preview(writer, args, value if isinstance(writer, TSUGWriter) else value.tree)
 
 
-class _OfAFile(_TSUGPart):
-    """A part with one option: the file."""
+class _FilePart(_TSUGPart):
+    """A part with one option, the file."""
 
     _suffix = ".json"
 
@@ -128,28 +128,28 @@ class _OfAFile(_TSUGPart):
         parser.add_argument("--filename", metavar="FILE", type=self._file, help=f"the file, a *{self._suffix}")
 
     def _file(self, text: str) -> str:
-        """Return the name of a file, since any other is that of a folder to the syncers.
+        """Return the name of a file; syncers take other names for folders.
 
         Raises:
             ArgumentTypeError: if it does not end in the format's suffix.
         """
         if Path(text).suffix.lower() != self._suffix:
-            message = f"a file that ends in {self._suffix} is wanted (got {text!r})"
+            message = f"a file that ends in {self._suffix} is needed (got {text!r})"
             raise argparse.ArgumentTypeError(message)
         return text
 
 
-class TSUGJsonReader(_OfAFile, TSUGReader):
+class TSUGJsonReader(_FilePart, TSUGReader):
     """Reads a JSON file: a list of users and groups, as ThoughtSpot exports them."""
 
     def get_users_and_groups(self, args: argparse.Namespace) -> UsersAndGroups:
-        """Return what the file holds."""
+        """Return the users and groups in the file."""
         read = UsersAndGroups()
         read.add_records(syncers.JSONSyncer(args.filename).load(Path(args.filename).stem))
         return read
 
 
-class TSUGJsonWriter(_OfAFile, TSUGWriter):
+class TSUGJsonWriter(_FilePart, TSUGWriter):
     """Writes a JSON file: a list of users and groups, passwords too."""
 
     def write_users_and_groups(self, args: argparse.Namespace, ugs: UsersAndGroups) -> None:
@@ -157,22 +157,22 @@ class TSUGJsonWriter(_OfAFile, TSUGWriter):
         syncers.JSONSyncer(args.filename).dump(Path(args.filename).stem, data=ugs.records())
 
 
-class TSUGXLSReader(_OfAFile, TSUGReader):
+class TSUGXLSReader(_FilePart, TSUGReader):
     """Reads an Excel workbook with sheets Users and Groups."""
 
     name = "tsug-xls-reader"
     _suffix = ".xlsx"
 
     def get_users_and_groups(self, args: argparse.Namespace) -> UsersAndGroups:
-        """Return what the workbook holds."""
+        """Return the users and groups in the workbook."""
         read = UsersAndGroups()
         workbook = syncers.ExcelSyncer(args.filename)
-        for sheet in SHEETS:
-            read.add_records(records_of(sheet, workbook.load(sheet)))
+        for sheet in SHEET_KINDS:
+            read.add_records(sheet_records(sheet, workbook.load(sheet)))
         return read
 
 
-class TSUGXLSWriter(_OfAFile, TSUGWriter):
+class TSUGXLSWriter(_FilePart, TSUGWriter):
     """Writes an Excel workbook with sheets Users and Groups, passwords too."""
 
     name = "tsug-xls-writer"
@@ -181,8 +181,8 @@ class TSUGXLSWriter(_OfAFile, TSUGWriter):
     def write_users_and_groups(self, args: argparse.Namespace, ugs: UsersAndGroups) -> None:
         """Write the workbook; other sheets in it stay."""
         workbook = syncers.ExcelSyncer(args.filename)
-        workbook.dump("Users", data=rows_of(ugs.get_users()))
-        workbook.dump("Groups", data=rows_of(ugs.get_groups()))
+        workbook.dump("Users", data=sheet_rows(ugs.get_users()))
+        workbook.dump("Groups", data=sheet_rows(ugs.get_groups()))
 
 
 class TSUGStdOutWriter(TSUGWriter):
@@ -205,26 +205,26 @@ class TSUGSyncWriter(TSUGWriter):
         self._native = ThoughtSpotWriter() if native is None else native
 
     def add_parser_args(self, parser: Any) -> None:
-        """Add where ThoughtSpot is, who logs in, and what is done."""
+        """Add the options of the native writer, and ``--validate_only``."""
         super().add_parser_args(parser)
-        renaming: Any = _OldNames(parser)
+        renaming: Any = _RenamingParser(parser)
         self._native.add_arguments(renaming)
-        parser.add_argument("--validate_only", action="store_true", help="ask what would be done, and change nothing")
+        parser.add_argument("--validate_only", action="store_true", help="show the changes without making them")
 
     def write_users_and_groups(self, args: argparse.Namespace, ugs: UsersAndGroups) -> Any:
-        """Write them, or only ask with ``--validate_only``."""
+        """Write them, or preview with ``--validate_only``."""
         return self.preview(args, ugs) if args.validate_only else self._native.write(_native(args), ugs.tree)
 
     def preview(self, args: argparse.Namespace, ugs: UsersAndGroups) -> Any:
-        """Ask ThoughtSpot what would be done."""
+        """Ask ThoughtSpot for the changes, without making them."""
         return self._native.preview(_native(args), ugs.tree)
 
 
 _OLD_NAMES = MappingProxyType({"url": "ts_url", "initial_password": "global_password"})
 
 
-class _OldNames:
-    """A parser that gives the native options the names that tsut has for them."""
+class _RenamingParser:
+    """A parser that adds the native options under tsut's names."""
 
     def __init__(self, parser: Any) -> None:
         self._parser = parser

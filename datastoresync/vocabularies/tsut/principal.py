@@ -14,19 +14,19 @@ from datastoresync.vocabularies.tsut.tree import ThoughtSpotGroup, ThoughtSpotUs
 
 
 class Visibility:
-    """Who sees a user or a group."""
+    """The visibility of a user or a group."""
 
     DEFAULT = "DEFAULT"
     NON_SHARABLE = "NON_SHARABLE"
 
 
 def _alias(name: str) -> Any:
-    """Return a property that is another name of a field."""
+    """Return a property that is an alias of a field."""
     return property(lambda self: getattr(self, name), lambda self, value: setattr(self, name, value))
 
 
 class _Principal:
-    """The old names of what users and groups have in common."""
+    """The old names of the common attributes of users and groups."""
 
     __slots__ = ()
 
@@ -37,7 +37,7 @@ class _Principal:
     groups: list[str]
 
     def add_group(self, name: str) -> None:
-        """Put it into a group, once."""
+        """Add a group, once."""
         if name not in self.groups:
             self.groups.append(name)
 
@@ -47,7 +47,7 @@ class _Principal:
 
 
 def _grouped(fields: dict[str, Any], group_names: Iterable[str] | None) -> dict[str, Any]:
-    """Return the fields with the groups as a list of its own, each group once, whatever name they came under."""
+    """Return the fields with a copy of the groups, each once, from either argument."""
     given = fields.pop("groups", ()) if group_names is None else group_names
     return {**fields, "groups": list(dict.fromkeys([given] if isinstance(given, str) else given))}
 
@@ -107,12 +107,12 @@ def item_of(record: Any) -> Any:
     """Return the user or the group that a record of ThoughtSpot's own JSON describes.
 
     Raises:
-        ImporterError: if it describes none, or has something that is not known or of another type.
+        ImporterError: if it is not one, or has an unknown attribute or a value of another type.
     """
     kind = record.get("principalTypeEnum") if isinstance(record, Mapping) else None
     cls = next((each for each in (User, Group) if each.principalTypeEnum == kind), None)
     if cls is None:
-        message = f"a record whose principalTypeEnum is LOCAL_USER or LOCAL_GROUP is wanted (got {kind!r})"
+        message = f"a record whose principalTypeEnum is LOCAL_USER or LOCAL_GROUP is needed (got {kind!r})"
         raise ImporterError(message)
     given = {FIELDS.get(column, column): value for column, value in record.items() if value is not None}
     row = {"name": None, **given}
@@ -121,8 +121,8 @@ def item_of(record: Any) -> Any:
     return item
 
 
-SHEETS = MappingProxyType({"Users": KINDS["users"], "Groups": KINDS["groups"]})
-"""The worksheets, and what is in them."""
+SHEET_KINDS = MappingProxyType({"Users": KINDS["users"], "Groups": KINDS["groups"]})
+"""The worksheets, with the kinds of their principals."""
 
 _COLUMNS = MappingProxyType(
     {
@@ -140,7 +140,7 @@ _COLUMNS = MappingProxyType(
 )
 
 
-def rows_of(items: Iterable[Any]) -> list[dict[str, Any]]:
+def sheet_rows(items: Iterable[Any]) -> list[dict[str, Any]]:
     """Return users or groups as rows; the groups that each is in are a JSON list in one cell."""
     rows = []
     for item in items:
@@ -150,11 +150,11 @@ def rows_of(items: Iterable[Any]) -> list[dict[str, Any]]:
     return rows
 
 
-def records_of(sheet: str, rows: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+def sheet_records(sheet: str, rows: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """Return the rows of a worksheet as records of ThoughtSpot's own JSON; empty cells are left out.
 
     Raises:
-        ConversionError: if the groups begin like a JSON list, and are none.
+        ConversionError: if the groups begin like a JSON list, but are not one.
     """
     records = []
     for number, row in enumerate(rows, 2):
@@ -166,7 +166,7 @@ def records_of(sheet: str, rows: Iterable[Mapping[str, Any]]) -> list[dict[str, 
             try:
                 record["groupNames"] = json.loads(groups)
             except ValueError as error:
-                message = f'Groups is no JSON list, such as ["staff", "admins"]: {error}'
+                message = f'Groups is not a JSON list such as ["staff", "admins"]: {error}'
                 raise ConversionError(message, where=f"row {number} of sheet {sheet!r}", column="Groups") from None
-        records.append({**record, "principalTypeEnum": SHEETS[sheet]})
+        records.append({**record, "principalTypeEnum": SHEET_KINDS[sheet]})
     return records

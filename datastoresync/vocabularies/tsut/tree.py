@@ -1,4 +1,4 @@
-"""ThoughtSpot's users and groups as objects, and as its user-sync call wants them."""
+"""ThoughtSpot's users and groups as objects of a tree."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Literal
 import attrs
 
 from datastoresync.branch import Branch
-from datastoresync.diffing.hierarchy import in_order
+from datastoresync.diffing.hierarchy import topological_order
 from datastoresync.errors import CircularOrderError, DeclarationError
 from datastoresync.object import Object
 from datastoresync.syncers.thoughtspot.principals import KINDS, caseless, principal_of
@@ -18,7 +18,7 @@ Visibility = Literal["DEFAULT", "NON_SHARABLE"]
 
 
 class _Secret(str):
-    """A text that is not shown."""
+    """A text with a masked repr."""
 
     __slots__ = ()
 
@@ -31,7 +31,7 @@ def _secret(value: str | None) -> _Secret | None:
 
 
 class ThoughtSpotPrincipal(Object):
-    """What users and groups have in common. ``groups`` are the names of those that it is in."""
+    """The common attributes of users and groups. ``groups`` are the names of the groups that it is in."""
 
     _identifiers = ("name",)
     _attributes: ClassVar[tuple[str, ...]] = ("description", "display_name", "groups", "visibility")
@@ -45,7 +45,7 @@ class ThoughtSpotPrincipal(Object):
 
 
 class ThoughtSpotUser(ThoughtSpotPrincipal):
-    """Somebody who logs in. ``password`` is carried along for one who is new, and never compared or shown."""
+    """A user. ``password`` is for new users, and never compared or shown."""
 
     _attributes = ("description", "display_name", "groups", "mail", "visibility")
 
@@ -58,7 +58,7 @@ class ThoughtSpotGroup(ThoughtSpotPrincipal):
 
 
 class ThoughtSpotTree(Tree):
-    """Users and groups as ThoughtSpot has them. Give the branches importers, or take it as a model for a tree."""
+    """Users and groups of ThoughtSpot. Give the branches importers, or copy the declaration."""
 
     users = Branch(ThoughtSpotUser)
     groups = Branch(ThoughtSpotGroup)
@@ -71,8 +71,8 @@ def objects_of(tree: Tree, name: str) -> list[Any]:
     """Return the users or the groups of any tree as objects of ThoughtSpot's, in the order of their names.
 
     Raises:
-        DeclarationError: if the tree has no such branch, or objects whose ``name`` is not what identifies them.
-        ImporterError: if an object has an attribute that ThoughtSpot does not know, or a value of another type.
+        DeclarationError: if the tree has no such branch, or ``name`` does not identify its objects.
+        ImporterError: if an object has an unknown attribute, or a value of another type.
     """
     if name not in tree:
         message = f"{tree.name} has no branch {name!r}: ThoughtSpot takes a tree with branches users and groups"
@@ -92,12 +92,12 @@ def objects_of(tree: Tree, name: str) -> list[Any]:
 
 
 def problems_of(users: list[Any], groups: list[Any], existing: frozenset[str] = frozenset()) -> Iterator[str]:
-    """Yield a sentence for each reason why users and groups do not fit together.
+    """Yield a sentence for each inconsistency of users and groups.
 
     Args:
         users: The users.
         groups: The groups.
-        existing: Names of further groups, which are in ThoughtSpot already.
+        existing: CaselessBranch of further groups, which are in ThoughtSpot already.
     """
     known = {caseless(group.name) for group in groups} | set(map(caseless, existing))
     for kind, items in (("user", users), ("group", groups)):
@@ -117,11 +117,11 @@ def problems_of(users: list[Any], groups: list[Any], existing: frozenset[str] = 
 def _parents_first(groups: list[Any]) -> list[Any]:
     by_name = {caseless(group.name): group for group in groups}
     after = {name: [caseless(parent) for parent in group.groups] for name, group in by_name.items()}
-    return [by_name[name] for name in in_order(by_name, after, what="groups")]
+    return [by_name[name] for name in topological_order(by_name, after, what="groups")]
 
 
 def principals_of(users: list[Any], groups: list[Any]) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """Return users and groups as the user-sync call wants them; of the groups each behind those that it is in."""
+    """Return users and groups as the user-sync call takes them, parent groups first."""
     return [principal_of(user, KINDS["users"]) for user in users], [
         principal_of(group, KINDS["groups"]) for group in _parents_first(groups)
     ]

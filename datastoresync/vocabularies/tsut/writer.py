@@ -12,8 +12,7 @@ from typing import Any, Literal
 
 from datastoresync.app.console import say
 from datastoresync.app.parts import Arguments, Writer
-from datastoresync.applying.report import Report
-from datastoresync.applying.result import Result
+from datastoresync.applying.report import Report, Result
 from datastoresync.applying.safeguards import Limits, violations
 from datastoresync.branch import Branch
 from datastoresync.diffing.action import Action
@@ -31,22 +30,21 @@ _VERBS = {"added": "new", "deleted": "old"}
 
 
 class ThoughtSpotWriter(Writer):
-    """Makes ThoughtSpot's users and groups like those of a tree, through its user-sync call (REST API version 1).
+    """Makes ThoughtSpot's users and groups equal to those of a tree, by its user-sync call (REST API version 1).
 
     The tree has branches ``users`` and ``groups``, of `ThoughtSpotUser` and `ThoughtSpotGroup`, or of objects with the
     same attributes whose idnumbers are the names. Users and groups that are in ThoughtSpot alone stay, unless
     ``--remove-deleted`` is given; ThoughtSpot is then asked first how many these are, and limits hold as for any sync.
 
-    Nothing limits what is changed in users and groups that stay: how many get other values, and how many memberships
-    are lost. The call says beforehand who is changed, and not how. Look at ``--dry-run`` first where a source may be
-    damaged.
+    Updates and lost memberships of users and groups that stay are not limited, since the call tells beforehand which
+    ones change, but not how. Look at ``--dry-run`` first if a source may be damaged.
 
-    It writes in batches, groups before users and parents before children. One that fails is reported with the names in
-    it, and the others go on.
+    It writes in batches, groups before users and parents before children. A failed batch is reported with its
+    names, and the others go on.
 
     Args:
-        required_arguments: Further options that must be given.
-        name: What messages call it; ``thoughtspot`` if None.
+        required_arguments: Further required options.
+        name: The name in messages; ``thoughtspot`` if None.
         sleep: Waits for a number of seconds, between attempts.
     """
 
@@ -61,41 +59,46 @@ class ThoughtSpotWriter(Writer):
         self._sleep = sleep
 
     def add_arguments(self, parser: Arguments) -> None:
-        """Add where ThoughtSpot is, who logs in, and how much is written at once."""
+        """Add the options of the connection and of the writing."""
         add = parser.add_argument
-        add("--url", metavar="URL", help="where ThoughtSpot is: https://host")
-        add("--username", metavar="NAME", help="who logs in; an administrator")
+        add("--url", metavar="URL", help="the URL of ThoughtSpot: https://host")
+        add("--username", metavar="NAME", help="the administrator who logs in")
         add(
             "--password",
             metavar="PASSWORD",
             default="env:THOUGHTSPOT_PASSWORD",
-            help="their password, or env:NAME for that of an environment variable, which others cannot see; "
-            "by default env:THOUGHTSPOT_PASSWORD, and a terminal is asked if there is none",
+            help="their password, or env:NAME for that in an environment variable, hidden from other users; "
+            "by default env:THOUGHTSPOT_PASSWORD, or asked for on a terminal",
         )
-        add("--initial-password", metavar="PASSWORD", help="for new users who bring none; env:NAME as well")
-        add("--existing-group", metavar="NAME", action="append", default=[], help="a group that is there already")
-        add("--remove-deleted", action="store_true", help="delete the users and groups that are in ThoughtSpot alone")
-        add("--allow-deletions", metavar="N", type=int, help="how many of each may be deleted, if more than usual")
-        add("--batch-size", metavar="N", type=_positive, help=f"users or groups written at once; by default {_BATCH}")
+        add("--initial-password", metavar="PASSWORD", help="for new users without one; env:NAME as well")
+        add("--existing-group", metavar="NAME", action="append", default=[], help="a group that exists already")
+        add("--remove-deleted", action="store_true", help="delete users and groups that only ThoughtSpot has")
+        add("--allow-deletions", metavar="N", type=int, help="the number of each to allow, if more than usual")
+        add(
+            "--batch-size",
+            metavar="N",
+            type=_at_least(1),
+            help=f"users or groups written at once; by default {_BATCH}",
+        )
         add("--timeout", metavar="SECONDS", type=float, default=60.0, help="to wait for an answer")
-        add("--retries", metavar="N", type=_natural, default=5, help="further attempts when there is none")
-        add("--disable-ssl", action="store_true", help="talk to whoever answers, without any proof of who it is")
+        add("--retries", metavar="N", type=_at_least(0), default=5, help="further attempts without one")
+        add("--disable-ssl", action="store_true", help="do not verify the certificate")
 
     def write(self, args: argparse.Namespace, tree: Tree) -> Report:
         """Write the tree.
 
         Raises:
-            SafeguardError: if users and groups do not fit together, or too many would be deleted; nothing was changed.
-            SyncerError: if ThoughtSpot cannot be reached, or does not let us in.
-            SyncInterrupted: on Ctrl-C, with the report of what was done.
+            SafeguardError: if users and groups are inconsistent, or too many would be deleted; nothing was changed.
+            SyncerError: if ThoughtSpot cannot be reached, or refuses the login.
+            SyncInterrupted: on Ctrl-C, with the report up to then.
         """
         return self._run(args, tree, apply=True)
 
     def preview(self, args: argparse.Namespace, tree: Tree) -> Report:
-        """Ask ThoughtSpot what `write` would do; what `write` would refuse is refused here.
+        """Ask ThoughtSpot for the changes of `write`, with the same refusals.
 
-        It is asked about everything at once, since a batch may name what another one would have created. The answer is
-        printed: a line for each user and group that would be created, changed or deleted, and how many these are.
+        It is one call, since a batch may name what another one would create. A line is printed for each user and group
+        to create, change or delete, and their numbers.
         """
         report = self._run(args, tree, apply=False)
         for result in report.results:
@@ -109,7 +112,7 @@ class ThoughtSpotWriter(Writer):
         users, groups = objects_of(tree, "users"), objects_of(tree, "groups")
         _refuse(problems_of(users, groups, frozenset(args.existing_group)))
         if args.remove_deleted:
-            _refuse(_undeletable(tree, len(users) + len(groups), args.batch_size))
+            _refuse(_batch_problems(tree, len(users) + len(groups), args.batch_size))
         together = args.remove_deleted or not apply
         batches = _batches(*principals_of(users, groups), size=None if together else args.batch_size or _BATCH)
         if not batches:
@@ -128,45 +131,39 @@ class ThoughtSpotWriter(Writer):
             service.log_in()
             if args.remove_deleted:
                 answer = service.sync(batches[0], apply=False, **options)
-                _refuse(_deletions(answer, batches[0], args.existing_group, args.allow_deletions))
+                _refuse(_deletion_problems(answer, batches[0], args.existing_group, args.allow_deletions))
             results: list[Result] = []
             for number, batch in enumerate(batches):
                 try:
                     results += _results(batch, service.sync(batch, apply=apply, **options))
                 except SyncerError as error:
                     where = f"batch {number + 1} of {len(batches)}: " if len(batches) > 1 else ""
-                    results += _alike(batch, "failed", where + str(error), error)
+                    results += _same_results(batch, "failed", where + str(error), error)
                 except KeyboardInterrupt as error:
-                    results += _alike(batch, "failed", "interrupted; whether it was done is not known", error)
+                    results += _same_results(batch, "failed", "interrupted; whether it was done is not known", error)
                     for rest in batches[number + 1 :]:
-                        results += _alike(rest, "pending", "interrupted before it")
+                        results += _same_results(rest, "pending", "interrupted before it")
                     seconds = time.perf_counter() - started
                     raise SyncInterrupted(Report(tuple(results), seconds, not apply, interrupted=True)) from error
         return Report(tuple(results), time.perf_counter() - started, not apply)
 
 
-def _positive(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        message = f"{number} is not 1 or more"
-        raise argparse.ArgumentTypeError(message)
-    return number
+def _at_least(minimum: int) -> Callable[[str], int]:
+    def number(text: str) -> int:
+        if int(text) < minimum:
+            message = f"{text} is not {minimum} or more"
+            raise argparse.ArgumentTypeError(message)
+        return int(text)
 
-
-def _natural(text: str) -> int:
-    number = int(text)
-    if number < 0:
-        message = f"{number} is not 0 or more"
-        raise argparse.ArgumentTypeError(message)
     return number
 
 
 def _password(given: str | None, what: str = "") -> str:
-    """Return a password that was given, or that of the environment variable that was named.
+    """Return a password, or the value of the environment variable ``env:NAME``.
 
     Args:
         given: The value of an option.
-        what: What a terminal is asked for, if the variable is not there; a password that has a name is needed.
+        what: The prompt on a terminal, if the variable is not set.
     """
     origin, _, name = (given or "").partition(":")
     if origin != "env" or not given:
@@ -196,11 +193,11 @@ def _refuse(problems: Iterable[str]) -> None:
         raise SafeguardError(message, violations=found)
 
 
-def _undeletable(tree: Tree, total: int, size: int | None) -> Iterator[str]:
-    """Yield the reasons why nothing may be deleted that this tree does not have, in batches of this size."""
+def _batch_problems(tree: Tree, total: int, size: int | None) -> Iterator[str]:
+    """Yield the reasons against ``--remove-deleted`` with this tree and this size of batches."""
     if size is not None and total > size:
         yield (
-            f"ThoughtSpot takes whoever is not in a batch for deleted, so that --remove-deleted needs all {total:,} "
+            f"ThoughtSpot deletes users and groups that are not in a batch, so --remove-deleted needs all {total:,} "
             f"users and groups in one: leave --batch-size out, or give {total}"
         )
     if not total:
@@ -214,18 +211,22 @@ def _undeletable(tree: Tree, total: int, size: int | None) -> Iterator[str]:
             )
 
 
-def _deletions(answer: Answer, batch: _Principals, existing: Iterable[str], allowed: int | None) -> Iterator[str]:
-    """Yield the reasons not to delete what ThoughtSpot says it would.
+def _deletion_problems(
+    answer: Answer, batch: _Principals, existing: Iterable[str], allowed: int | None
+) -> Iterator[str]:
+    """Yield the violations of limits by the deletions in ThoughtSpot's answer.
 
-    Its answer is two trees, after and before, whose difference keeps to the limits of every other one.
+    It is checked as the difference of two trees, after and before.
     """
     after, before = Tree("the tree to be written"), Tree("ThoughtSpot")
     for branch in ("users", "groups"):
-        fates = answer[branch]
-        gone = {caseless(name) for name in fates["deleted"]}
-        added = {caseless(name) for name in fates["added"]}
+        outcomes = answer[branch]
+        gone = {caseless(name) for name in outcomes["deleted"]}
+        added = {caseless(name) for name in outcomes["added"]}
         written = {caseless(one["name"]) for one in batch if branch_of(one) == branch}
-        stays = ({caseless(name) for fate in ("updated", "unchanged") for name in fates[fate]} | written) - gone
+        stays = (
+            {caseless(name) for outcome in ("updated", "unchanged") for name in outcomes[outcome]} | written
+        ) - gone
         for tree, names in ((after, stays | added), (before, (stays - added) | gone)):
             rows = [{"idnumber": name} for name in sorted(names)]
             tree.grow(branch, Branch(Object, importer=rows))
@@ -237,30 +238,30 @@ def _deletions(answer: Answer, batch: _Principals, existing: Iterable[str], allo
 
 
 def _results(batch: _Principals, answer: Answer) -> Iterator[Result]:
-    """Yield what became of the principals of a batch, and of those that were deleted for not being in it."""
+    """Yield the results of a batch, and of the deletions outside of it."""
     named = set()
-    for branch, fates in answer.items():
-        for fate, names in fates.items():
+    for branch, outcomes in answer.items():
+        for outcome, names in outcomes.items():
             for name in names:
                 named.add((branch, caseless(name)))
-                if fate in _VERBS:
-                    action = Action(_VERBS[fate], branch, name)
+                if outcome in _VERBS:
+                    action = Action(_VERBS[outcome], branch, name)
                     yield Result("succeeded", "", action, action.method)
-                elif fate == "updated":
+                elif outcome == "updated":
                     yield Result("succeeded", "", None, f"update_{branch}(idnumber={name!r})")
                 else:
                     named.discard((branch, caseless(name)))
-    # Some versions list what they left alone, and some do not.
+    # Some versions of ThoughtSpot list unchanged principals, and some do not.
     rest = [one for one in batch if (branch_of(one), caseless(one["name"])) not in named]
-    yield from _alike(rest, "skipped", "unchanged")
+    yield from _same_results(rest, "skipped", "unchanged")
 
 
-def _alike(
+def _same_results(
     batch: _Principals,
     status: Literal["failed", "skipped", "pending"],
     reason: str,
     error: BaseException | None = None,
 ) -> Iterator[Result]:
-    """Yield one result for all of some principals."""
+    """Yield the same result for each principal."""
     for one in batch:
         yield Result(status, reason, None, f"sync_{branch_of(one)}(idnumber={one['name']!r})", error)

@@ -19,7 +19,7 @@ from profiles import examples
 from sqlalchemy.dialects import mysql
 
 from datastoresync.engines.checksum import comparison as checksums
-from datastoresync.engines.checksum.comparison import Served, differing_by_ranges
+from datastoresync.engines.checksum.comparison import ServerTable, differing_by_ranges
 from datastoresync.engines.relation import CannotPushDown
 from datastoresync.errors import SyncerError
 from datastoresync.syncers.sql.catalog import Catalogue
@@ -65,7 +65,7 @@ def opened():
             kinds = {column["name"]: column["type"] for column in sa.inspect(connection).get_columns(name)}
             count = connection.execute(sa.select(sa.func.count()).select_from(table)).scalar_one()
         connect = options.pop("connect", engine.connect)
-        return Served(connect, table, dict(table.columns), kinds, key, count, **options)
+        return ServerTable(connect, table, dict(table.columns), kinds, key, count, **options)
 
     yield serve
     for engine in engines.values():
@@ -193,7 +193,7 @@ def test_what_travels_follows_the_differences(database, other, opened, execute):
         assert [key for key, *_ in read(compared.left)] == [7, 20_007, 40_007, 60_007, 80_007]
         assert len(read(compared.right)) == 5
         assert total[0] < whole / 50
-    assert compared.why == "checksums of 100 ranges of keys, 5 of which differ"
+    assert compared.reason == "checksums of 100 ranges of keys, 5 of which differ"
 
 
 def test_rows_at_one_end_are_found_by_their_range(database, other, opened, execute):
@@ -220,11 +220,11 @@ def test_too_many_differences_are_better_fetched_without_checksums(database, oth
         differing_by_ranges(opened(database, ["key"]), opened(other, ["key"]), ["name", "n"])
 
 
-def test_what_is_meant_is_compared_and_what_is_there_is_read(database, other, opened, execute):
+def test_what_is_converted_is_compared_and_what_is_there_is_read(database, other, opened, execute):
     numbered(execute, database, 3, "UPDATE t SET name = '' WHERE key < 3")
     numbered(execute, other, 3, "UPDATE t SET name = NULL WHERE key = 1")
     left, right = opened(database, ["key"]), opened(other, ["key"])
-    left.meant["name"] = sa.func.nullif(left.columns["name"], "")
+    left.converted["name"] = sa.func.nullif(left.columns["name"], "")
     compared = differing_by_ranges(left, right, ["name", "n"])
     assert read(compared.left) == [(2, "", 2)]
     assert read(compared.right) == [(2, "name 2", 2)]

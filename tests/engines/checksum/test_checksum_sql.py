@@ -13,7 +13,7 @@ from profiles import examples
 from sqlalchemy.dialects import mysql, postgresql
 
 from datastoresync.diffing.equality import equal
-from datastoresync.engines.checksum.sql import digest_of, lanes_of, part_of, written
+from datastoresync.engines.checksum.sql import column_text, digest_of, lanes_of, part_of
 from datastoresync.engines.relation import CannotPushDown
 
 law = settings(deadline=None, max_examples=examples(20), suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -114,8 +114,8 @@ class Store:
     def __exit__(self, *error):
         self.connection.close()
 
-    def written(self, name, side="left"):
-        return written(self.table.columns[name], self.kinds[name], self.dialect, side)
+    def column_text(self, name, side="left"):
+        return column_text(self.table.columns[name], self.kinds[name], self.dialect, side)
 
     def put(self, rows):
         self.connection.execute(self.table.delete())
@@ -125,7 +125,7 @@ class Store:
         return self.connection.execute(sa.select(*columns).order_by(self.table.c.place)).all()
 
     def digests(self, names=None, side="left"):
-        fields = [self.written(name, side) for name in names or self.kinds]
+        fields = [self.column_text(name, side) for name in names or self.kinds]
         return [found for (found,) in self.ask(digest_of(fields, self.dialect, side))]
 
 
@@ -193,7 +193,7 @@ def check_doubles(url, dialect, numbers):
         for number in numbers:
             kind = sa.Double() if dialect == "postgresql" else mysql.DOUBLE(asdecimal=False)
             value = sa.cast(sa.literal(repr(number), sa.Text), kind)
-            found = connection.execute(sa.select(written(value, kind, dialect, "left").text)).scalar_one()
+            found = connection.execute(sa.select(column_text(value, kind, dialect, "left").text)).scalar_one()
             assert equal(float(found), number)
             assert found[0] != "-" or number < 0
 
@@ -207,7 +207,7 @@ def test_both_write_doubles_alike(database, mariadb):
         with sa.create_engine(url, poolclass=sa.NullPool).connect() as connection:
             kind = sa.Double() if dialect == "postgresql" else mysql.DOUBLE(asdecimal=False)
             texts = [
-                written(sa.cast(sa.literal(repr(number), sa.Text), kind), kind, dialect, "left").text
+                column_text(sa.cast(sa.literal(repr(number), sa.Text), kind), kind, dialect, "left").text
                 for number in numbers
             ]
             found.append([connection.execute(sa.select(one)).scalar_one() for one in texts])
@@ -223,7 +223,7 @@ def test_sums_are_those_of_the_digests_in_any_order(in_postgresql, in_mariadb, r
     for store in (in_postgresql, in_mariadb):
         random.shuffle(rows)
         store.put(rows) if rows else store.connection.execute(store.table.delete())
-        fields = [store.written(name) for name in COMMON]
+        fields = [store.column_text(name) for name in COMMON]
         lanes = lanes_of(digest_of(fields, store.dialect, "left"), store.dialect)
         (found,) = store.connection.execute(sa.select(*lanes)).all()
         assert [int(total or 0) % 2**64 for total in found] == expected
@@ -236,7 +236,7 @@ def test_both_put_a_key_into_one_part(in_postgresql, in_mariadb, names, parts):
     expected = [int(digest({"name": name})[:4], 16) % parts for name in names]
     for store in (in_postgresql, in_mariadb):
         store.put([{"name": name} for name in names])
-        part = part_of(digest_of([store.written("name")], store.dialect, "left"), parts, store.dialect)
+        part = part_of(digest_of([store.column_text("name")], store.dialect, "left"), parts, store.dialect)
         assert [found for (found,) in store.ask(part)] == expected
 
 
@@ -246,14 +246,14 @@ def test_both_put_a_key_into_one_part(in_postgresql, in_mariadb, names, parts):
 def test_both_sort_text_by_code_points(in_postgresql, in_mariadb, names):
     for store in (in_postgresql, in_mariadb):
         store.put([{"name": name} for name in names])
-        key, _ = store.written("name").key
+        key, _ = store.column_text("name").key
         found = store.connection.scalars(sa.select(store.table.c.name).order_by(key)).all()
         assert found == sorted(names)
 
 
 def test_a_row_of_many_columns_has_a_digest(in_postgresql):
     in_postgresql.put([{"name": "Ann"}])
-    field = in_postgresql.written("name")
+    field = in_postgresql.column_text("name")
     (found,) = in_postgresql.ask(digest_of([field] * 120, "postgresql", "left"))[0]
     assert found == sha256(("3:Ann," * 120).encode()).hexdigest()[:32]
 
@@ -273,7 +273,7 @@ def test_a_row_of_many_columns_has_a_digest(in_postgresql):
 def test_what_the_driver_cannot_read_differs_from_everything(database, kind, value):
     column = sa.literal_column(f"{kind} '{value}'")
     kinds = {"date": sa.Date(), "timestamp": sa.DateTime(), "timestamptz": sa.DateTime(timezone=True)}
-    texts = [written(column, kinds[kind], "postgresql", side).text for side in ("left", "right")]
+    texts = [column_text(column, kinds[kind], "postgresql", side).text for side in ("left", "right")]
     with sa.create_engine(database, poolclass=sa.NullPool).connect() as connection:
         assert tuple(connection.execute(sa.select(*texts)).one()) == ("left", "right")
 
@@ -287,7 +287,7 @@ def test_zero_dates_differ_from_everything(mariadb, value, kind):
         connection.exec_driver_sql("CREATE TABLE t (a date, b datetime(6), c date NOT NULL)")
         connection.exec_driver_sql(f"INSERT INTO t VALUES ('{value}', '{value}', '{value}')")
         for name in ("a", "c") if isinstance(kind, sa.Date) else ("b",):
-            texts = [written(sa.column(name), kind, "mariadb", side).text for side in ("left", "right")]
+            texts = [column_text(sa.column(name), kind, "mariadb", side).text for side in ("left", "right")]
             assert tuple(connection.execute(sa.select(*texts).select_from(sa.table("t"))).one()) == ("left", "right")
 
 
@@ -296,7 +296,7 @@ def test_a_row_that_is_too_long_for_the_server_differs_from_everything(in_mariad
     in_mariadb.put([{"name": "Ann"}])
     long = sa.func.repeat(in_mariadb.table.c.name, 5_000_000, type_=sa.Text)
     digests = [
-        digest_of([written(long, sa.Text(), "mariadb", side)] * 2, "mariadb", side) for side in ("left", "right")
+        digest_of([column_text(long, sa.Text(), "mariadb", side)] * 2, "mariadb", side) for side in ("left", "right")
     ]
     (found,) = in_mariadb.ask(*digests)
     assert tuple(found) == ("0" * 32, "f" * 32)
@@ -310,7 +310,7 @@ def test_text_of_any_character_set_is_digested_alike(mariadb, execute):
         "INSERT INTO t VALUES ('é', 'é', 'é')",
     )
     kinds = {"a": sa.VARCHAR(9), "b": sa.CHAR(9), "c": mysql.ENUM("é", "x")}
-    fields = [written(sa.column(name), kind, "mariadb", "left") for name, kind in kinds.items()]
+    fields = [column_text(sa.column(name), kind, "mariadb", "left") for name, kind in kinds.items()]
     with sa.create_engine(mariadb, poolclass=sa.NullPool).connect() as connection:
         found = connection.execute(sa.select(digest_of(fields, "mariadb", "left")).select_from(sa.table("t"))).scalar()
     assert found == sha256(b"1:\xc3\xa9,1:\xc3\xa9,1:\xc3\xa9,").hexdigest()[:32]
@@ -322,7 +322,7 @@ def test_a_domain_an_enum_and_json_are_digested(database):
         "mood": postgresql.ENUM("glad", "sad", name="mood"),
         "facts": postgresql.JSONB(),
     }
-    fields = [written(sa.column(name), kind, "postgresql", "left") for name, kind in kinds.items()]
+    fields = [column_text(sa.column(name), kind, "postgresql", "left") for name, kind in kinds.items()]
     assert [field.family for field in fields] == ["number", "text", "json of postgresql"]
     with sa.create_engine(database, poolclass=sa.NullPool).connect() as connection:
         for statement in (
@@ -358,5 +358,5 @@ def test_a_domain_an_enum_and_json_are_digested(database):
 )
 def test_a_type_without_a_text_is_named(dialect, kind):
     with pytest.raises(CannotPushDown) as caught:
-        written(sa.column("a"), kind, dialect, "left")
+        column_text(sa.column("a"), kind, dialect, "left")
     assert str(caught.value) == f"the checksums have no text for {kind!r}"

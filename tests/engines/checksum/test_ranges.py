@@ -7,7 +7,7 @@ import sqlalchemy as sa
 from hypothesis import given
 from hypothesis import strategies as st
 
-from datastoresync.engines.checksum.comparison import Key, Range, cut, merged
+from datastoresync.engines.checksum.comparison import Range, RangeKey, cut, merged
 
 SQLITE = sa.create_engine("sqlite://")
 keys = st.lists(st.integers(0, 30), min_size=1, max_size=30, unique=True)
@@ -44,7 +44,7 @@ def test_a_row_is_told_its_range_and_whether_it_has_one(known, pieces, data):
     ranges = cut(known, pieces)
     kept = sorted(data.draw(st.sets(st.sampled_from(range(len(ranges))), min_size=1)))
     chosen = [ranges[place] for place in kept]
-    key = Key([sa.column("c0")], [sa.Integer()])
+    key = RangeKey([sa.column("c0")], [sa.Integer()])
     for number, found, within in ask(key, [(row,) for row in range(-1, 32)], key.number(chosen), key.within(chosen)):
         place = bisect_right([wanted.start for wanted in ranges[1:]], number)
         assert found == (kept.index(place) if place in kept else None)
@@ -57,7 +57,7 @@ def test_keys_of_several_parts_are_compared_part_by_part(known, pieces, data):
     chosen = data.draw(
         st.lists(st.sampled_from(ranges), min_size=1, unique=True).map(lambda some: [x for x in ranges if x in some])
     )
-    key = Key([sa.column("c0"), sa.column("c1")], [sa.Integer(), sa.Text()])
+    key = RangeKey([sa.column("c0"), sa.column("c1")], [sa.Integer(), sa.Text()])
     rows = [(first, second) for first in range(5) for second in ("", "a", "b", "é")]
     for first, second, found, within in ask(key, rows, key.number(chosen), key.within(chosen)):
         places = [place for place, wanted in enumerate(chosen) if holds(wanted, (first, second))]
@@ -78,7 +78,7 @@ def test_joined_ranges_hold_the_same_keys_and_have_gaps_between_them(known, piec
 
 def test_many_ranges_are_told_apart_without_naming_each():
     ranges = [Range(number, number + 1) for number in range(0, 400, 2)]
-    key = Key([sa.column("c0")], [sa.Integer()])
+    key = RangeKey([sa.column("c0")], [sa.Integer()])
     rows = ask(key, [(row,) for row in range(-2, 402)], key.number(ranges), key.within(ranges))
     for row, number, within in rows:
         inside = row % 2 == 0 and 0 <= row < 400

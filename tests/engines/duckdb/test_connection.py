@@ -112,13 +112,13 @@ def written_to(path):
 @pytest.mark.parametrize("way", ["_by_line", "_by_column"])
 def test_a_file_that_is_written_to_while_it_is_compared_is_refused(tmp_path, monkeypatch, way):
     left, right = (branch(tmp_path, name, ["1,Ann", "2,Bob"]) for name in ("left", "right"))
-    fill = comparison._Unlike.fill
+    fill = comparison._UnmatchedRows.fill
 
     def filled(self, query):
         written_to(tmp_path / "left.csv")
         fill(self, query)
 
-    monkeypatch.setattr(comparison._Unlike, "fill", filled)
+    monkeypatch.setattr(comparison._UnmatchedRows, "fill", filled)
     if way == "_by_column":
         monkeypatch.setattr(comparison, "_lines", lambda *_: None)
     with pytest.raises(MalformedFileError, match=r"left.csv: the file changed after it was imported"):

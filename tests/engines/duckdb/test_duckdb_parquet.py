@@ -15,9 +15,9 @@ from pyarrow import parquet
 from datastoresync import Branch, MalformedFileError, Object, Tree
 from datastoresync.engines.duckdb import parquet_store
 from datastoresync.engines.duckdb.connection import DuckDB
-from datastoresync.engines.duckdb.held_file import HeldFile
 from datastoresync.engines.duckdb.parquet import ColumnarRelation
 from datastoresync.engines.duckdb.parquet_store import ParquetStore
+from datastoresync.engines.duckdb.relation import HeldFile
 from datastoresync.engines.duckdb.types import array_of, kind_of
 from datastoresync.engines.relation import CannotPushDown, Page
 from datastoresync.engines.table import TableObjects
@@ -256,12 +256,12 @@ def test_a_file_that_changes_before_it_is_opened_again_is_no_table(tmp_path):
 
 
 def test_without_file_descriptors_in_the_file_system_the_path_is_used(tmp_path, monkeypatch):
-    monkeypatch.setattr("datastoresync.engines.duckdb.held_file._OWN", tmp_path / "nowhere")
+    monkeypatch.setattr("datastoresync.engines.duckdb.relation._OWN", tmp_path / "nowhere")
     path = written(tmp_path / "a.parquet", idnumber=["1"], name=["Ann"])
     people = loaded(path)
     assert list(people) == ["1"]
     strange = written(tmp_path / "a[1].parquet", idnumber=["1"])
-    assert "takes for a pattern" in loaded(strange).contents.why
+    assert "takes for a pattern" in loaded(strange).contents.reason
     os.utime(path, ns=(1, 1))
     with pytest.raises(MalformedFileError, match="changed after it was imported"):
         list(people)
@@ -285,33 +285,33 @@ def test_what_duckdb_takes_for_something_else_becomes_objects(tmp_path, columns,
             loaded(path)
         return
     people = loaded(path)
-    assert why in people.contents.why
+    assert why in people.contents.reason
     assert len(people) == 1
 
 
 def test_a_column_that_duckdb_takes_for_something_else_becomes_objects(tmp_path, duckdb, monkeypatch):
     path = written(tmp_path / "a.parquet", idnumber=["1"], value=[1])
-    origin = read_parquet(path).origin
+    source_info = read_parquet(path).source_info
     monkeypatch.setattr(
         "datastoresync.engines.duckdb.parquet.kind_of",
         lambda library, name, kind: kind_of(library, name, pyarrow.string()),
     )
     with pytest.raises(CannotPushDown, match="DuckDB takes value for BIGINT"):
-        ColumnarRelation.of_files(duckdb, origin, schema_of(Person))
+        ColumnarRelation.of_files(duckdb, source_info, schema_of(Person))
 
 
 def test_files_whose_columns_have_different_types_become_objects(tmp_path):
     written(tmp_path / "a.parquet", idnumber=["1"], value=[1])
     written(tmp_path / "b.parquet", idnumber=["2"], value=["1"])
     people = loaded(str(tmp_path / "*.parquet"))
-    assert people.contents.why == "value is of different types in the files"
+    assert people.contents.reason == "value is of different types in the files"
 
 
 def test_files_of_which_one_has_only_none_in_a_column_are_one_table(tmp_path):
     written(tmp_path / "a.parquet", idnumber=["1"], value=[1])
     written(tmp_path / "b.parquet", idnumber=["2"], value=pyarrow.nulls(1))
     people = loaded(str(tmp_path / "*.parquet"))
-    assert not people.contents.why
+    assert not people.contents.reason
     assert [one.value for one in people.values()] == [1, None]
 
 

@@ -69,9 +69,9 @@ def test_a_large_comparison_does_without_the_additional_thread(tmp_path):
     usual = threads(instance)
     used = []
     with pytest.MonkeyPatch.context() as patch:
-        fill = comparison._Unlike.fill
+        fill = comparison._UnmatchedRows.fill
         patch.setattr(
-            comparison._Unlike, "fill", lambda self, query: (used.append(threads(instance)), fill(self, query))
+            comparison._UnmatchedRows, "fill", lambda self, query: (used.append(threads(instance)), fill(self, query))
         )
         branch(tmp_path, "a", ann, engine) - branch(tmp_path, "b", ann, engine)
         patch.setattr(comparison._Lines, "needed", property(lambda _: 2e9))
@@ -93,8 +93,10 @@ def threads(instance):
 def test_few_rows_come_in_order(most, tmp_path, monkeypatch):
     monkeypatch.setattr(comparison, "_SORTED", most)
     asked = []
-    connection = comparison._Unlike.chunks
-    monkeypatch.setattr(comparison._Unlike, "chunks", lambda *a: asked.append(list(connection(*a))) or iter(asked[-1]))
+    connection = comparison._UnmatchedRows.chunks
+    monkeypatch.setattr(
+        comparison._UnmatchedRows, "chunks", lambda *a: asked.append(list(connection(*a))) or iter(asked[-1])
+    )
     people = {str(number * 7 % 40): "Ann" for number in range(40)}
     found = branch(tmp_path, "a", people, DUCKDB) - branch(tmp_path, "b", {"x": "Bob"}, DUCKDB)
     assert [action.idnumber for action in found if action.verb == "new"] == sorted(people)

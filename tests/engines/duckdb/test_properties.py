@@ -1,17 +1,20 @@
-"""Properties of tables: computed in one pass, of as little of the objects as they read, and compared like columns."""
+"""Properties of tables: compared in Python where a column differs, or computed as columns where the classes differ."""
 
 import datetime
-import functools
+from decimal import Decimal
+from typing import ClassVar
+from zoneinfo import ZoneInfo
 
+import pyarrow
 import pytest
 
 from datastoresync import Branch, ComparisonError, CSVImporter, Object, Template, Tree
 from datastoresync.engines import engine as pairing
 from datastoresync.engines.duckdb.connection import DuckDB
-from datastoresync.engines.duckdb.properties import attributes_read, read_alike
 from datastoresync.engines.table import TableObjects
 
 DUCKDB = DuckDB(threads=1)
+NOON = datetime.datetime(2020, 1, 1, 12, tzinfo=datetime.UTC)
 LEFT = "idnumber,email,grade\n1,a@X.org,7\n2,b@x.org,8\n3,c@x.org,9\n"
 RIGHT = "grade,idnumber,email\n7,1,a@x.org\n8,2,b@y.org\n9,4,d@x.org\n"
 
@@ -64,10 +67,10 @@ def both(tmp_path, cls, other, left=LEFT, right=RIGHT):
     return found[1]
 
 
-def test_a_property_that_two_sides_share_is_compared_through_what_it_reads(tmp_path):
+def test_a_property_that_two_sides_share_is_compared_where_a_column_differs(tmp_path):
     diff = both(tmp_path, Person, Person)
     assert ("update", "2", "domain", "x.org", "y.org") in actions(diff)
-    assert "domain: computed in Python for 3 rows, and alike wherever email is" in diff.explain()
+    assert "domain: compared in Python where a column differs" in diff.explain()
     assert "duckdb engine" in diff.explain()
 
 
@@ -235,104 +238,6 @@ def test_a_property_goes_back_to_what_it_computes(tmp_path, monkeypatch, streami
     assert [action[:2] for action in actions(gone - dest)] == [("old", "1"), ("old", "3")]
 
 
-# What is read -------------------------------------------------------------------------------------------------------
-
-
-def watching(get):
-    @functools.wraps(get)
-    def wrapped(*arguments):
-        return get(*arguments)
-
-    return wrapped
-
-
-class Looking:
-    email = ""
-
-    @property
-    def plain(self):
-        return self.email.partition("@")[2]
-
-    @property
-    def twice(self):
-        return self.email != self.grade and self.plain
-
-    @property
-    def itself(self):
-        return repr(self)
-
-    @property
-    def captured(self):
-        return [self.email for _ in range(2)] and (lambda: self.email)()  # noqa: PLC3002 - what must be seen
-
-    @property
-    def changed(self):
-        self.count = 1
-        return self.email
-
-    @property
-    def rebound(self):
-        self = self.email  # noqa: PLW0642 - what must be seen
-        return self  # noqa: RET504
-
-    @property
-    def removed(self):
-        found = self.email
-        del self
-        return found
-
-    @property
-    def hidden(self):
-        return locals()["self"].email
-
-    @property
-    def inherited(self):
-        return super().__str__()
-
-    @property
-    def called(self):
-        return self.method()
-
-    wrapped = property(watching(lambda self: self.email))
-    partial = property(functools.partial(getattr, "email", "upper"))
-    handed = property(lambda self, other=None: self.email)
-
-    def method(self):
-        return self.email
-
-
-@pytest.mark.parametrize(
-    ("name", "read"),
-    [
-        ("plain", {"email"}),
-        ("twice", {"email", "grade"}),
-        *((name, None) for name in ("itself", "captured", "changed", "rebound", "removed", "hidden", "inherited")),
-        *((name, None) for name in ("wrapped", "partial", "handed", "email", "nothing")),
-    ],
-)
-def test_what_a_property_reads_is_known_only_if_it_is_sure(name, read):
-    assert attributes_read(Looking, [name]) == read
-
-
-def test_a_method_is_no_column():
-    assert attributes_read(Looking, ["called"]) in (None, {"method"})  # as the version of Python has it
-
-
-def test_a_class_that_looks_attributes_up_by_itself_hides_what_is_read():
-    class Odd(Looking):
-        def __getattribute__(self, name):
-            return super().__getattribute__(name)
-
-    assert attributes_read(Odd, ["plain"]) is None
-
-
-def test_properties_of_different_classes_are_not_alike(tmp_path):
-    one = tree(tmp_path, "source", LEFT, Person).people.contents.objects
-    other = tree(tmp_path, "dest", RIGHT, Member).people.contents.objects
-    assert read_alike(one, other, ["domain"]) is None
-    assert read_alike(one, one, ["domain"]) == ["email"]
-
-
 class Teacher(Object):
     name: str
 
@@ -357,4 +262,72 @@ def test_a_property_may_read_nothing_of_its_object(tmp_path, other):
     )
     diff = one - two
     assert len(diff) == (0 if other is Teacher else 2)
-    assert "computed in Python for 2 rows" in diff.explain()
+    assert ("computed in Python for 2 rows" in diff.explain()) == (other is Pupil)
+
+
+class Placed(Object):
+    """With a property that no column decides."""
+
+    @property
+    def place(self):
+        return f"{self.__branch__.tree.name} {self.email}"
+
+
+def test_a_property_that_asks_for_its_branch_is_computed_for_all_rows(tmp_path):
+    diff = both(tmp_path, Placed, Placed, right=LEFT)
+    assert [action[1:4] for action in actions(diff)] == [
+        (str(n + 1), "place", f"source {letter}") for n, letter in enumerate(("a@X.org", "b@x.org", "c@x.org"))
+    ]
+    assert "place: computed in Python for 3 rows" in diff.explain()
+
+
+class Counting(Object):
+    calls: ClassVar[list[str]] = []
+
+    @property
+    def domain(self):
+        Counting.calls.append(self.idnumber)
+        return self.email.partition("@")[2]
+
+
+def test_a_property_is_not_computed_where_all_columns_are_the_same(tmp_path):
+    source = tree(tmp_path, "source", LEFT, Counting)
+    dest = tree(tmp_path, "dest", LEFT.replace("b@x", "b@y"), Counting)
+    Counting.calls.clear()
+    assert [action[1:3] for action in actions(source - dest)] == [("2", "domain"), ("2", "email")]
+    assert "3" not in Counting.calls  # but for those of the first row, by which the types are known
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ([0.0], [-0.0]),
+        ([float("nan")], [float("nan")]),
+        ([Decimal("1.0")], [Decimal("1.00")]),
+        ([b"a"], [b"b"]),
+        ([datetime.time(1)], [datetime.time(1, 0, 1)]),
+        (
+            [datetime.datetime(2020, 1, 1, tzinfo=datetime.UTC)],
+            [datetime.datetime(2020, 1, 1, tzinfo=ZoneInfo("Etc/GMT-1"))],
+        ),
+        (pyarrow.array([0.1], pyarrow.float32()), [0.1]),
+        ([1], [1.0]),
+        ([True], [1]),
+        ([None], [0]),
+    ],
+)
+@pytest.mark.parametrize("shared", [True, False])
+def test_a_property_tells_values_apart_that_are_equal(tmp_path, one, other, shared):
+    class Shown(Object):
+        @property
+        def shown(self):
+            return repr(self.value)
+
+    found = []
+    for engine in ("memory", DUCKDB):
+        sides = [
+            +Branch(cls, importer=pyarrow.table({"idnumber": ["1"], "value": values}), engine=engine)
+            for cls, values in ((Shown, one), (Shown if shared else type("Shown", (Shown,), {}), other))
+        ]
+        found.append(actions(sides[0] - sides[1]))
+    assert found[0] == found[1]

@@ -4,8 +4,8 @@ import pytest
 
 from datastoresync import Branch, CSVImporter, Importer, Object, Template, Tree
 from datastoresync.engines.duckdb.connection import DuckDB
+from datastoresync.engines.duckdb.parquet import Spool
 from datastoresync.engines.duckdb.relation import LocalRelation
-from datastoresync.engines.duckdb.spool import Spool
 from datastoresync.engines.engine import TableEngine
 from datastoresync.engines.relation import CannotPushDown
 from datastoresync.engines.table import TableObjects
@@ -49,7 +49,7 @@ class Elsewhere:
     engine = "elsewhere"
 
     def __init__(self, rows, place, columns=("idnumber", "name")):
-        self.rows_there, self.place, self.columns, self.count = rows, place, columns, len(rows)
+        self.rows_there, self.location, self.columns, self.count = rows, place, columns, len(rows)
         self.asked = 0
         self.refuses = True
 
@@ -116,13 +116,13 @@ def test_rows_that_cannot_be_brought_in_become_objects():
 
 def test_another_moment_is_brought_in_anew():
     relation = Elsewhere(rows_of(3), "a")
-    bringer = Spool(DUCKDB)
-    one = bringer.local(relation, schema_of(Person))
+    spool = Spool(DUCKDB)
+    one = spool.local(relation, schema_of(Person))
     assert isinstance(one, LocalRelation)
-    assert bringer.local(relation, schema_of(Person)) is one
-    assert bringer.local(one, schema_of(Person)) is one
+    assert spool.local(relation, schema_of(Person)) is one
+    assert spool.local(one, schema_of(Person)) is one
     relation.snapshot = object()
-    assert bringer.local(relation, schema_of(Person)) is not one
+    assert spool.local(relation, schema_of(Person)) is not one
 
 
 class Shouting(Object):

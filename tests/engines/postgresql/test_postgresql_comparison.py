@@ -16,6 +16,8 @@ from datastoresync.engines.relation import CannotPushDown
 
 pytest.importorskip("psycopg")
 
+pytestmark = pytest.mark.alone
+
 law = settings(max_examples=examples(12), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
@@ -106,7 +108,7 @@ def test_rows_come_in_the_order_of_their_keys_with_all_columns(both):
     series = "lpad(n::text, 6, '0') AS idnumber, n AS value, 'x' AS carried FROM generate_series(1, {}) AS n"
     left, right = both(series.format(25_000), series.format(3))
     found = left.differing(right, work(Anything, Anything, ["value"]))
-    assert found.why == "both sides are in one PostgreSQL, which compared them"
+    assert found.reason == "both sides are in one PostgreSQL, which compared them"
     chunks = list(found.left)
     keys = [key for columns in chunks for key in columns[0]]
     assert (len(chunks), keys) == (3, [f"{number:06}" for number in range(4, 25_001)])
@@ -214,7 +216,7 @@ def test_keys_of_different_lengths_and_columns_that_are_missing(both):
 
 def test_what_is_elsewhere_is_not_compared(both):
     left, right = both("1 AS idnumber", "1 AS idnumber")
-    right.place = "elsewhere"
+    right.location = "elsewhere"
     with pytest.raises(CannotPushDown, match="the other side is elsewhere"):
         compared(left, right, Anything, [])
     with pytest.raises(CannotPushDown, match="the other side is elsewhere"):
@@ -227,7 +229,7 @@ IN_PLACE = "both sides are in one PostgreSQL, which compared them"
 def why_and_keys(left, right, attributes=("value",)):
     found = left.differing(right, work(Anything, Anything, list(attributes)))
     sides = ((left, found.left), (right, found.right))
-    return found.why, [list(converted(side, rows, Anything)) for side, rows in sides]
+    return found.reason, [list(converted(side, rows, Anything)) for side, rows in sides]
 
 
 @pytest.mark.parametrize(

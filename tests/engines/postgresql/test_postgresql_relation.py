@@ -409,7 +409,7 @@ def test_plain_idnumbers_are_those_of_small_letters_digits_and_underscores(conne
     keys = [key.replace("\0", "") for key in keys]
     values = sa.values(sa.column("key", sa.Text), name="keys").data([(key,) for key in keys])
     form = SimpleNamespace(family="text", value=values.c.key)
-    plain = connection.execute(sa.select(LookalikeKeys(values, SimpleNamespace(forms=[form])).plain)).scalar_one()
+    plain = connection.execute(sa.select(LookalikeKeys(values, SimpleNamespace(columns=[form])).plain)).scalar_one()
     small = all(re.fullmatch("[a-z0-9_]*", key) for key in keys)
     assert plain == (small and not RESERVED & {f"a{key}" for key in keys})
 

@@ -148,4 +148,8 @@ def test_what_the_driver_refuses_is_said_without_passwords(database, execute, mo
 
 
 def test_a_time_zone_that_python_does_not_know_is_read_as_utc():
-    assert [pulling._known(zone) for zone in ("Europe/Berlin", "<+02>-02", "../x")] == ["Europe/Berlin", "UTC", "UTC"]
+    assert [pulling._python_zone(zone) for zone in ("Europe/Berlin", "<+02>-02", "../x")] == [
+        "Europe/Berlin",
+        "UTC",
+        "UTC",
+    ]

@@ -8,7 +8,7 @@ import pytest
 from stored_rows import converted, opened, work
 
 from datastoresync import Object, SQLSyncer
-from datastoresync.engines.postgresql.comparison import differing_far_apart
+from datastoresync.engines.postgresql.comparison import differing_by_checksums
 from datastoresync.engines.relation import CannotPushDown
 
 pytest.importorskip("psycopg")
@@ -42,7 +42,7 @@ def both(database, execute):
 
 
 def compared(left, right, cls, attributes):
-    found = differing_far_apart(left, right, work(cls, cls, attributes))
+    found = differing_by_checksums(left, right, work(cls, cls, attributes))
     return [list(converted(side, rows, cls)) for side, rows in ((left, found.left), (right, found.right))]
 
 

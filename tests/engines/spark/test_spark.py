@@ -27,7 +27,7 @@ from datastoresync.engines.spark.dataframe import read_spark
 from datastoresync.engines.spark.relation import SparkRelation
 from datastoresync.errors import ColumnError, DataWarning, MissingDependencyError, SyncerError
 from datastoresync.importing.importer import Importer
-from datastoresync.importing.row_loader import RowLoader
+from datastoresync.importing.load import RowLoader
 from datastoresync.object import schema_of
 
 pytestmark = [
@@ -522,7 +522,7 @@ def test_records_of_a_frame_have_its_values_and_know_it(session):
         "DATE'2024-07-01' AS d, 1.50BD AS m, array('x') AS l, CAST(NULL AS STRING) AS e"
     )
     records = read_spark(frame)
-    assert records.origin.frame is frame
+    assert records.source_info.frame is frame
     assert records.where(6) == "row 7 of DataFrame"
     assert list(records) == [
         {

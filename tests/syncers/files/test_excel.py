@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import builtins
+import sys
 import zipfile
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from profiles import examples
 
 from datastoresync.errors import MalformedFileError, MissingDependencyError, SyncerError
+from datastoresync.syncers import files
 from datastoresync.syncers.changes import Change, Table
 from datastoresync.syncers.files.excel import ExcelSyncer
 
@@ -434,13 +435,10 @@ def test_a_workbook_that_changes_while_it_is_read_is_refused(tmp_path):
 
 
 def test_without_openpyxl_the_command_is_named(tmp_path, monkeypatch):
-    real = builtins.__import__
-
-    def lacking(name, *arguments, **options):
-        if name.partition(".")[0] == "openpyxl":
-            raise ImportError(name)
-        return real(name, *arguments, **options)
-
-    monkeypatch.setattr(builtins, "__import__", lacking)
-    with pytest.raises(MissingDependencyError, match=r"pip install 'datastoresync\[excel\]'"):
-        ExcelSyncer(tmp_path).normalized(1)
+    monkeypatch.setitem(sys.modules, "openpyxl", None)
+    monkeypatch.delitem(sys.modules, "datastoresync.syncers.files.excel_workbook", raising=False)
+    monkeypatch.delattr(files, "excel_workbook", raising=False)
+    syncer = ExcelSyncer(tmp_path)
+    for use in (lambda: syncer.normalized(1), lambda: syncer.dump("users", data=[{"name": "Ann"}])):
+        with pytest.raises(MissingDependencyError, match=r"pip install 'datastoresync\[excel\]'"):
+            use()

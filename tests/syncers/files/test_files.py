@@ -13,7 +13,7 @@ import pytest
 
 from datastoresync.errors import DeclarationError, LockedError, SyncerError
 from datastoresync.syncers.changes import Change, Link, Outcome, Table
-from datastoresync.syncers.files import atomic_write as replacement
+from datastoresync.syncers.files import atomic_write
 from datastoresync.syncers.files.atomic_write import locked
 from datastoresync.syncers.files.csv import CSVSyncer
 from datastoresync.syncers.files.excel import ExcelSyncer
@@ -161,7 +161,7 @@ def test_a_folder_that_cannot_be_read_is_said(tmp_path, monkeypatch):
 def test_the_nearest_name_is_named():
     assert nearest("x", []) == "there are none at all"
     assert nearest("x", ["aaa", "bbb"]) == "there are 'aaa', 'bbb'"
-    assert nearest("zzz", [f"t{number:02}" for number in range(30)]).endswith("'t09', ...")
+    assert nearest("zzz", [f"t{number:02}" for number in range(30)]).endswith("'t19', ...")
 
 
 def test_it_says_what_it_is(tmp_path):
@@ -279,7 +279,7 @@ def test_what_replaces_a_file_is_never_open_to_more_people_than_the_file(tmp_pat
     target.write_text("id\n")
     target.chmod(0o600)
     modes = []
-    replaced = replacement.Replacement(target)
+    replaced = atomic_write.AtomicWrite(target)
     replaced.write(lambda file: modes.append(stat.S_IMODE(os.fstat(file.fileno()).st_mode)))
     replaced.discard()
     assert modes == [0o600]
@@ -290,8 +290,8 @@ def test_what_replaces_a_file_is_made_for_its_owner_alone(tmp_path, monkeypatch)
     target.write_text("id\n")
     target.chmod(0o640)
     modes = []
-    monkeypatch.setattr(replacement.os, "fchmod", lambda handle, _: modes.append(os.fstat(handle).st_mode & 0o777))
-    replaced = replacement.Replacement(target)
+    monkeypatch.setattr(atomic_write.os, "fchmod", lambda handle, _: modes.append(os.fstat(handle).st_mode & 0o777))
+    replaced = atomic_write.AtomicWrite(target)
     replaced.write(lambda file: file.write(b""))
     replaced.discard()
     assert modes == [0o600]
@@ -309,7 +309,7 @@ def test_a_folder_that_cannot_be_synced_is_no_failure(tmp_path, monkeypatch, ref
             raise OSError(22, "Invalid argument")
         return real(place, *flags, **options)
 
-    monkeypatch.setattr(replacement.os, refused, fails)
+    monkeypatch.setattr(atomic_write.os, refused, fails)
     syncer.dump("t", data=ROWS[:1])
     assert syncer.load("t") == ROWS[:1]
 
@@ -327,9 +327,9 @@ def test_an_owner_that_cannot_stay_is_let_go(tmp_path, monkeypatch):
     def refuse(handle, owner, group):
         raise PermissionError(1, "Operation not permitted")
 
-    monkeypatch.setattr(replacement.os, "fstat", elsewhere)
-    monkeypatch.setattr(replacement.os, "fchown", refuse)
-    replaced = replacement.Replacement(tmp_path / "t.csv")
+    monkeypatch.setattr(atomic_write.os, "fstat", elsewhere)
+    monkeypatch.setattr(atomic_write.os, "fchown", refuse)
+    replaced = atomic_write.AtomicWrite(tmp_path / "t.csv")
     replaced.write(lambda file: file.write(b"id\n"))
     replaced.commit()
     assert (tmp_path / "t.csv").read_text() == "id\n"
@@ -352,7 +352,7 @@ def test_a_full_disk_leaves_the_old(tmp_path, monkeypatch):
     def full(handle):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(replacement.os, "fsync", full)
+    monkeypatch.setattr(atomic_write.os, "fsync", full)
     with pytest.raises(SyncerError, match=r"No space left on device.*nothing was written"):
         syncer.dump("t", data=[])
     assert syncer.load("t") == ROWS
@@ -361,7 +361,7 @@ def test_a_full_disk_leaves_the_old(tmp_path, monkeypatch):
 
 def test_a_folder_that_cannot_be_made_is_said(tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(SyncerError, match="cannot make the folder"):
+    with pytest.raises(SyncerError, match="cannot create the folder"):
         CSVSyncer(tmp_path / "file" / "folder").dump("t", data=ROWS)
 
 
@@ -426,14 +426,14 @@ def test_nothing_is_moved_before_all_is_written(tmp_path, monkeypatch):
     syncer.dump("groups", data=[{"id": "g", "title": "G"}])
     syncer.dump("memberships", data=[{"group": "g", "user": "1"}])
     change = Change("delete", GROUPS, ("idnumber",), ("g",), {}, {"title": "G"})
-    real = replacement.Replacement.write
+    real = atomic_write.AtomicWrite.write
 
     def second_fails(self, save):
         if self.target.name == "memberships.csv":
             raise OSError(28, "No space left on device")
         real(self, save)
 
-    monkeypatch.setattr(replacement.Replacement, "write", second_fails)
+    monkeypatch.setattr(atomic_write.AtomicWrite, "write", second_fails)
     with pytest.raises(SyncerError, match="nothing was written"):
         syncer.apply_changes([change], same=same)
     assert len(syncer.load("groups")) == len(syncer.load("memberships")) == 1
@@ -445,14 +445,14 @@ def test_what_was_moved_before_a_failure_is_said(tmp_path, monkeypatch):
     syncer.dump("groups", data=[{"id": "g", "title": "G"}])
     syncer.dump("memberships", data=[{"group": "g", "user": "1"}])
     change = Change("delete", GROUPS, ("idnumber",), ("g",), {}, {"title": "G"})
-    real = replacement.Replacement.commit
+    real = atomic_write.AtomicWrite.commit
 
     def second_fails(self):
         if self.target.name == "memberships.csv":
             raise PermissionError(13, "Permission denied")
         real(self)
 
-    monkeypatch.setattr(replacement.Replacement, "commit", second_fails)
+    monkeypatch.setattr(atomic_write.AtomicWrite, "commit", second_fails)
     with pytest.raises(SyncerError, match=r"Permission denied.*already written: groups\.csv"):
         syncer.apply_changes([change], same=same)
     assert not list(tmp_path.glob(".*"))
@@ -539,12 +539,12 @@ def test_a_lock_that_was_removed_by_its_holder_is_taken_anew(tmp_path, monkeypat
 WRITER = """
     import sys
     from {module} import {kind}
-    from datastoresync.syncers.files import atomic_write as replacement
+    from datastoresync.syncers.files import atomic_write
     syncer = {kind}({folder!r})
     def stop(handle):
         print("written", flush=True)
         sys.stdin.read()
-    replacement.os.fsync = stop
+    atomic_write.os.fsync = stop
     syncer.dump("t", data=[{{"id": str(number), "name": "new"}} for number in range({count})])
 """
 

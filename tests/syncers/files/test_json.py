@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from profiles import examples
 
 from datastoresync.errors import MalformedFileError, SyncerError
-from datastoresync.syncers.files.json import JSONLinesSyncer, JSONSyncer, decoded, encoded
+from datastoresync.syncers.files.json import JSONLinesSyncer, JSONSyncer, decode, encode
 
 law = settings(deadline=None, max_examples=examples(60), suppress_health_check=[HealthCheck.function_scoped_fixture])
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=6)
@@ -75,17 +75,17 @@ def kinds(value):
 @law
 @given(value=values)
 def test_what_is_written_is_strict_json(value):
-    text = json.dumps(encoded(value), allow_nan=False)
-    assert decoded(json.loads(text)) == value
+    text = json.dumps(encode(value), allow_nan=False)
+    assert decode(json.loads(text)) == value
 
 
 @law
 @given(members=st.lists(hashable.filter(lambda one: one is not None), unique_by=repr, max_size=6), data=st.data())
 def test_sets_are_written_in_one_order(members, data):
     shuffled = data.draw(st.permutations(members))
-    assert json.dumps(encoded(frozenset(members))) == json.dumps(encoded(frozenset(shuffled))) or len(
-        set(members)
-    ) < len(members)
+    assert json.dumps(encode(frozenset(members))) == json.dumps(encode(frozenset(shuffled))) or len(set(members)) < len(
+        members
+    )
 
 
 def test_nan_and_infinity_come_back(syncer):
@@ -156,7 +156,7 @@ def test_what_stands_in_a_file(tmp_path):
 
 
 def test_every_tag_is_as_documented():
-    found = encoded(
+    found = encode(
         [Decimal("1.10"), datetime(2024, 1, 2, tzinfo=UTC), time(3), timedelta(1, 2, 3), b"x", UUID(int=5), (1,)]
     )
     assert found == [
@@ -168,8 +168,8 @@ def test_every_tag_is_as_documented():
         {"$uuid": "00000000-0000-0000-0000-000000000005"},
         {"$tuple": [1]},
     ]
-    assert encoded({"$date": 1}) == {"$object": {"$date": 1}}
-    assert encoded({"$a": 1}) == {"$a": 1}
+    assert encode({"$date": 1}) == {"$object": {"$date": 1}}
+    assert encode({"$a": 1}) == {"$a": 1}
 
 
 def test_a_stream_has_the_columns_of_all_records_and_knows_its_lines(syncer):
@@ -199,21 +199,21 @@ def test_unknown_tags_of_others_stay_what_they_are_and_come_back(syncer):
 
 SAME = [
     ("", None, "the file is empty"),
-    ('{"a": 1, "a": 2}', 1, "'a' stands twice"),
+    ('{"a": 1, "a": 2}', 1, "'a' is there twice"),
     ('{"a": NaN}', 1, "NaN is not JSON"),
     ('{"a": 1e999}', 1, "too large for a float"),
     ('{"a": ' + "9" * 5000 + "}", 1, "in the object that begins here"),
-    ('{"a": {"$date": "soon"}}', 1, "'\\$date' holds is not what it says"),
-    ('{"a": {"$decimal": 1.5}}', 1, "is not what it says"),
-    ('{"a": {"$float": 1.5}}', 1, "is not what it says"),
-    ('{"a": {"$set": "ab"}}', 1, "is not what it says"),
-    ('{"a": {"$set": [[]]}}', 1, "is not what it says"),
-    ('{"a": {"$object": 1}}', 1, "is not what it says"),
+    ('{"a": {"$date": "soon"}}', 1, "'\\$date' is not what the tag says"),
+    ('{"a": {"$decimal": 1.5}}', 1, "is not what the tag says"),
+    ('{"a": {"$float": 1.5}}', 1, "is not what the tag says"),
+    ('{"a": {"$set": "ab"}}', 1, "is not what the tag says"),
+    ('{"a": {"$set": [[]]}}', 1, "is not what the tag says"),
+    ('{"a": {"$object": 1}}', 1, "is not what the tag says"),
     ("[1]", 1, "an object must begin here, not a list"),
     ('{"a": ' + "[" * 100_000 + "]" * 100_000 + "}", 1, "nested too deeply"),
     ('{"a" 1}', 1, "not JSON: expecting ':'"),
     ('{"a": "x', 1, "not JSON"),
-    ('{"a": 1}}', 1, "more behind the end|no , or ] here"),
+    ('{"a": 1}}', 1, "unexpected data after the end|no , or ] here"),
 ]
 
 
@@ -230,12 +230,12 @@ def test_what_is_malformed_is_refused_with_its_line(syncer, text, line, says):
 @pytest.mark.parametrize(
     ("text", "place", "says"),
     [
-        ('{"a": 1}', "1:1", "no list"),
+        ('{"a": 1}', "1:1", "not a list"),
         ('[\n{"a": 1}', "2:9", "may be cut off"),
         ('[\n{"a": 1},\n', "3:1", "may be cut off"),
         ('[\n{"a": 1},\n]', "3:1", "not JSON"),
         ('[\n{"a": 1}\n{"a": 2}]', "3:1", "no , or ]"),
-        ("[] x", "1:4", "more behind the end"),
+        ("[] x", "1:4", "unexpected data after the end"),
         ('[\n{"a": 1},\n{"a": "\n"}]', "3:8", "invalid control character"),
         (b'[\n{"a": "\xff"}]', "2:8", "byte 0xff is not utf-8"),
         ("  \n", "2:1", "the file is empty"),

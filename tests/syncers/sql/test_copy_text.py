@@ -11,8 +11,8 @@ import sqlalchemy
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from datastoresync.syncers.sql import copy_text as sql_lines
-from datastoresync.syncers.sql.copy_text import lines_of
+from datastoresync.syncers.sql import copy_staging as sql_lines
+from datastoresync.syncers.sql.copy_staging import lines_of
 
 KINDS = {
     "text": (str, st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=6)),

@@ -14,8 +14,8 @@ from datastoresync.errors import MissingDependencyError
 from datastoresync.syncers import sql
 from datastoresync.syncers.sql import dialects
 from datastoresync.syncers.sql.dialects import DIALECTS, Dialect, dialect_of
-from datastoresync.syncers.sql.errors import concerns_store, locked
 from datastoresync.syncers.sql.syncer import SQLSyncer
+from datastoresync.syncers.sql.translate_errors import concerns_store, locked
 
 NAMES = re.compile(
     "postgres|mysql|mariadb|sqlite|snowflake|mssql|oracle|duckdb|psycopg|pg8000|asyncpg|innodb", re.IGNORECASE

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from datastoresync.syncers.sql.pipelining import Ahead
+from datastoresync.syncers.sql.apply import Prefetched
 
 
 class OutOfItemsError(Exception):
@@ -18,7 +18,7 @@ def some(count, broken):
 
 
 @given(st.integers(0, 5), st.booleans(), st.lists(st.integers(0, 2), max_size=8), st.booleans())
-def test_looking_ahead_changes_nothing(count, broken, looks, refused):
+def test_looking_prefetched_changes_nothing(count, broken, looks, refused):
     prepared = []
 
     def prepare(item):
@@ -26,29 +26,29 @@ def test_looking_ahead_changes_nothing(count, broken, looks, refused):
         if refused:
             raise ValueError
 
-    ahead = Ahead(some(count, broken), prepare)
+    prefetched = Prefetched(some(count, broken), prepare)
     found, ended = [], None
     waiting = iter(looks)
     while ended is None:
         for _ in range(next(waiting, 0)):
-            ahead.look()
+            prefetched.prefetch()
         try:
-            found.append(next(ahead))
+            found.append(next(prefetched))
         except (StopIteration, OutOfItemsError) as end:
             ended = type(end)
     assert found == list(map(str, range(count)))
     assert ended is (OutOfItemsError if broken else StopIteration)
     assert prepared == [item for item, look in zip(found, looks, strict=False) if look]
-    assert list(ahead) == []
+    assert list(prefetched) == []
 
 
-def test_it_looks_one_item_ahead_and_not_further():
+def test_it_looks_one_item_prefetched_and_not_further():
     made = []
-    ahead = Ahead((made.append(number) or number for number in range(3)), lambda _: None)
-    ahead.look()
-    ahead.look()
+    prefetched = Prefetched((made.append(number) or number for number in range(3)), lambda _: None)
+    prefetched.prefetch()
+    prefetched.prefetch()
     assert made == [0]
-    assert next(ahead) == 0
+    assert next(prefetched) == 0
     assert made == [0]
 
 
@@ -57,7 +57,7 @@ def test_ctrl_c_is_heard_at_once():
         yield 1
         raise KeyboardInterrupt
 
-    ahead = Ahead(interrupted(), lambda _: None)
-    assert next(ahead) == 1
+    prefetched = Prefetched(interrupted(), lambda _: None)
+    assert next(prefetched) == 1
     with pytest.raises(KeyboardInterrupt):
-        ahead.look()
+        prefetched.prefetch()

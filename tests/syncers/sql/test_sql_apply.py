@@ -160,7 +160,6 @@ def simulate(now, changes):
 @pytest.mark.parametrize("size", [1, 2, 1_000])
 def test_changes_do_what_they_would_do_to_a_dictionary(syncer, things, monkeypatch, size):
     monkeypatch.setattr(sql_blocks, "KEYS", size)
-    monkeypatch.setattr(sql_statements, "KEYS", size)
 
     @settings(law, max_examples=examples(25))
     @given(before=stores, wanted=stores, edited=st.dictionaries(keys, st.none() | st.tuples(numbers, texts, members)))
@@ -568,7 +567,7 @@ def test_a_row_that_somebody_holds_on_to_blames_no_change(database, execute):
 
 
 def test_a_store_that_gives_up_on_the_second_attempt_blames_no_change(syncer, things, monkeypatch):
-    things({1: (1, "x", [])})
+    things({1: (1, "x", []), 2: (1, "x", [])})
     reasons = iter([None, SyncerError])
 
     def fail(self, *arguments):
@@ -576,7 +575,7 @@ def test_a_store_that_gives_up_on_the_second_attempt_blames_no_change(syncer, th
 
     monkeypatch.setattr(sql_statements.Statements, "update", fail)
     with pytest.raises(SyncerError, match="gave up, and nothing was written: the disk is full"):
-        apply(syncer, update(1, a=(1, 2)))
+        apply(syncer, update(1, a=(1, 2)), update(2, a=(1, 2)))
 
 
 def test_an_interrupted_run_leaves_nothing(syncer, things):
@@ -796,3 +795,24 @@ def test_changes_that_come_object_by_object_are_done_in_blocks(store_url, execut
     assert contents(SQLSyncer(engine)) == {key: (2, "y", {2}) for key in range(100)}
     assert len(seen) < 60
     engine.dispose()
+
+
+def test_the_one_to_blame_is_found_by_halves(tmp_path, execute, monkeypatch):
+    url = f"sqlite:///{tmp_path / 'store.db'}"
+    execute(url, "create table things (key integer primary key, a integer check (a < 5), b text)")
+    execute(url, *(f"insert into things values ({key}, 1, 'x')" for key in range(300)))
+    update_rows, sizes = sql_statements.Statements.update, []
+
+    def counted(self, stored, columns, keys, rows):
+        sizes.append(len(rows))
+        update_rows(self, stored, columns, keys, rows)
+
+    monkeypatch.setattr(sql_statements.Statements, "update", counted)
+    table = Table("things")
+    changes = [Change("update", table, ("key",), (key,), {"a": 5 * (key == 200)}, {"a": 1}) for key in range(300)]
+    with SQLSyncer(url) as opened:
+        found = opened.apply_changes(changes, same=same)
+        assert [place for place, outcome in enumerate(found) if outcome.status == "failed"] == [200]
+        assert {row["a"] for row in opened.load("things")} == {1}
+    assert sizes[:4] == [300, 150, 150, 75]
+    assert len(sizes) < 20

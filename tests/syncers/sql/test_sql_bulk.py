@@ -22,6 +22,7 @@ from datastoresync.syncers.changes import Change, Link, Outcome, Outcomes, Table
 from datastoresync.syncers.sql import apply as sql_changes
 from datastoresync.syncers.sql import bulk as sql_bulk
 from datastoresync.syncers.sql import copy_staging as sql_copied
+from datastoresync.syncers.sql.dialects import DIALECTS
 from datastoresync.syncers.sql.syncer import SQLSyncer
 
 law = settings(deadline=None, max_examples=examples(60), suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -58,7 +59,7 @@ def same(change, attribute, raw, expected):
 def in_bulk(monkeypatch):
     """Lets every change go in bulk that can, and counts the rows that did; a segment is a few changes only."""
     carried = []
-    execute = sql_copied.Copied.execute
+    execute = sql_copied.CopyStaging.execute
 
     def counted(self, statement, **options):
         carried.append(self.size - len(self.unfit))
@@ -66,7 +67,7 @@ def in_bulk(monkeypatch):
 
     monkeypatch.setattr(sql_bulk, "FEWEST", 1)
     monkeypatch.setattr(sql_changes, "FEWEST", 1)
-    monkeypatch.setattr(sql_copied.Copied, "execute", counted)
+    monkeypatch.setattr(sql_copied.CopyStaging, "execute", counted)
     return carried
 
 
@@ -79,7 +80,7 @@ def things(database, execute):
 
 def one_by_one(syncer, changes, **options):
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sql_changes, "bulk_for", lambda *_: None)
+        patch.setattr(DIALECTS["postgresql"].__class__, "copies", lambda *_: False)
         return syncer.apply_changes(changes, same=same, **options)
 
 
@@ -319,14 +320,14 @@ def test_a_failure_counts_the_changes_that_were_not_come_to(people, monkeypatch)
 
 
 def test_a_row_that_somebody_changes_meanwhile_is_a_conflict(people, database, execute, monkeypatch):
-    carried_out = sql_copied.Copied.execute
+    carried_out = sql_copied.CopyStaging.execute
 
     def edited(self, statement, **options):
         if "UPDATE people" in statement:
             execute(database, "update people set a = 0 where key = 'k1'", "delete from people where key = 'k2'")
         return carried_out(self, statement, **options)
 
-    monkeypatch.setattr(sql_copied.Copied, "execute", edited)
+    monkeypatch.setattr(sql_copied.CopyStaging, "execute", edited)
     found = people.apply_changes(mixed(), same=same)
     assert [place for place, outcome in enumerate(found) if outcome.status == "conflict"] == [600, 601]
 

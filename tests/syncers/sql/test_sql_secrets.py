@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 
 from datastoresync.errors import DeclarationError, MissingDependencyError, SyncerError
 from datastoresync.syncers.changes import Change, Table
-from datastoresync.syncers.sql.errors import concerns_store, reason_of, without_secrets
 from datastoresync.syncers.sql.syncer import SQLSyncer
+from datastoresync.syncers.sql.translate_errors import concerns_store, reason_of, without_secrets
 
 NOWHERE = "127.0.0.1:1"
 

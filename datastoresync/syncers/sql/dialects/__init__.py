@@ -1,7 +1,4 @@
-"""Kinds of databases, each in a module of its own; what no module knows is spoken to as `Dialect` says.
-
-Needs SQLAlchemy, and is only imported once an `SQLSyncer` opens its database.
-"""
+"""Kinds of databases, each in a module of its own; what no module knows is spoken to as `Dialect` says."""
 
 from __future__ import annotations
 

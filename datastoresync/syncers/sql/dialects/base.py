@@ -1,9 +1,4 @@
-"""What differs from one kind of database to another, as it is where nothing else is known.
-
-Needs SQLAlchemy, and is only imported once an `SQLSyncer` opens its database.
-"""
-
-# ruff: noqa: ARG002 - one dialect needs an argument of which another has no use
+"""What differs from one kind of database to another, as it is where nothing else is known."""
 
 from __future__ import annotations
 
@@ -25,6 +20,7 @@ from datastoresync.syncers.sql import values
 
 _DIGITS, _SCALE = 38, 18
 """The digits that most databases take, and how many of them we have them keep behind the point."""
+Unique = frozenset[frozenset[str]]
 PADDED_SCALES = (_SCALE, 30)
 """The scales of the columns that we make, whose numbers are filled up with zeros."""
 
@@ -32,7 +28,7 @@ _NEVER = re.compile("(?!)")
 
 
 class Dialect:
-    """A kind of database: what its statements, types and errors are like. Subclasses say what is different in theirs.
+    """A kind of database: its statements, types and errors. A subclass overrides what is different in its kind.
 
     Args:
         name: What SQLAlchemy calls it.
@@ -76,7 +72,7 @@ class Dialect:
     broken = _NEVER
     """The states of errors for which the store as a whole is to blame: locks, the connection, the disk."""
     cancelled = _NEVER
-    """The states of errors that say that a statement was broken off: it took too long, or somebody asked for it."""
+    """The states of errors that say that a statement was broken off: it took too long, or was cancelled."""
     state_attribute = ""
     """The attribute of a driver's error that holds its state."""
     quoted_value: re.Pattern[str] | None = None
@@ -154,26 +150,18 @@ class Dialect:
         """Return an index of staged records by their keys, for a database that would compare each with each."""
         return None
 
-    def insertion(
-        self,
-        table: sa.Table,
-        names: Sequence[str],
-        rows: sa.Select[Any],
-        keys: Sequence[str],
-        unique: frozenset[frozenset[str]],
-    ) -> sa.Insert:
+    def insertion(self, table: sa.Table, rows: sa.Select[Any], keys: Sequence[str], unique: Unique) -> sa.Insert:
         """Return a statement that inserts rows, and updates those that another program has inserted meanwhile.
 
         Without a unique index on the key there is nothing that the two would collide at.
 
         Args:
             table: The table.
-            names: The columns of the rows.
-            rows: The rows.
+            rows: The rows, whose columns have the names of those of the table.
             keys: The columns that tell records apart.
             unique: The columns of each unique index.
         """
-        return sa.insert(table).from_select(names, rows, include_defaults=False)
+        return sa.insert(table).from_select(rows.selected_columns.keys(), rows, include_defaults=False)
 
     def copies(self, dialect: sa.Dialect) -> bool:
         """Say whether rows can be copied into a table of the database, as `copy_staging` does it."""

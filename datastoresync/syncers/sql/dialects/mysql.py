@@ -1,9 +1,4 @@
-"""MySQL and MariaDB.
-
-Needs SQLAlchemy, and is only imported once an `SQLSyncer` opens its database.
-"""
-
-# ruff: noqa: ARG002 - one dialect needs an argument of which another has no use
+"""MySQL and MariaDB."""
 
 from __future__ import annotations
 
@@ -19,7 +14,7 @@ import sqlalchemy as sa
 from sqlalchemy.types import TypeEngine
 
 from datastoresync.syncers.sql import values
-from datastoresync.syncers.sql.dialects.base import Dialect
+from datastoresync.syncers.sql.dialects.base import Dialect, Unique
 
 _DIGITS, _SCALE = 65, 30
 """The digits of a number, and how many of them may be behind the point."""
@@ -61,11 +56,9 @@ class MySQL(Dialect):
     )
 
     def speaks(self, dialect: sa.Dialect) -> bool:
-        """Say whether a dialect of SQLAlchemy is for this kind of database."""
         return super().speaks(dialect) and not getattr(dialect, "is_mariadb", False)
 
     def begin_reading(self, connection: sa.Connection, finally_run: Callable[[str], object]) -> None:
-        """Begin a transaction that sees one state of the database throughout, and can only read."""
         connection.execution_options(isolation_level="REPEATABLE READ")
         # Of the session, as what makes or drops a table would end a transaction that can only read.
         connection.exec_driver_sql("SET SESSION TRANSACTION READ ONLY")
@@ -73,15 +66,13 @@ class MySQL(Dialect):
         connection.exec_driver_sql("START TRANSACTION WITH CONSISTENT SNAPSHOT")
 
     def begin_writing(self, connection: sa.Connection, *, foreign_keys: bool) -> None:
-        """Have a value that does not fit refused and not made to fit, whatever the server is set to."""
+        # Whatever the server is set to, a value that does not fit is refused and not made to fit.
         connection.exec_driver_sql("SET SESSION sql_mode = CONCAT(@@sql_mode, ',STRICT_ALL_TABLES')")
 
     def lock(self, digest: bytes, seconds: int) -> sa.ColumnElement[Any]:
-        """Return an expression that takes a lock of the connection."""
         return sa.func.get_lock(f"datastoresync:{digest.hex()}", seconds)
 
     def staging_index(self, name: str, columns: Sequence[sa.Column[Any]]) -> sa.Index:
-        """Return an index of staged records by the beginnings of their keys."""
         longest = _PREFIX // len(columns)
         texts = [column for column in columns if "length" in column.info]
         beginnings = {column.name: min(column.info["length"] or longest, longest) for column in texts}
@@ -89,28 +80,18 @@ class MySQL(Dialect):
         options: dict[str, Any] = {f"{kin}_length": beginnings for kin in ("mysql", "mariadb") if beginnings}
         return sa.Index(name, *columns, **options)
 
-    def insertion(
-        self,
-        table: sa.Table,
-        names: Sequence[str],
-        rows: sa.Select[Any],
-        keys: Sequence[str],
-        unique: frozenset[frozenset[str]],
-    ) -> sa.Insert:
-        """Return a statement that inserts rows, and updates those that another program has inserted meanwhile."""
-        staged = dict(zip(names, rows.selected_columns, strict=True))
-        rest = {name: column for name, column in staged.items() if name not in keys}
+    def insertion(self, table: sa.Table, rows: sa.Select[Any], keys: Sequence[str], unique: Unique) -> sa.Insert:
+        names = rows.selected_columns.keys()
+        rest = {name: column for name, column in rows.selected_columns.items() if name not in keys}
         if not rest or unique != {frozenset(keys)}:  # any other unique index would be taken for the key, too
-            return super().insertion(table, names, rows, keys, unique)
+            return super().insertion(table, rows, keys, unique)
         insert: sa.Insert = _types().insert(table).from_select(names, rows, include_defaults=False)
         return insert.on_duplicate_key_update(rest)  # type: ignore[attr-defined, no-any-return]  # it is MySQL's own
 
     def column_name(self, name: str) -> str:
-        """Return the name of a column as it is."""
         return name.replace("``", "`")  # SQLAlchemy leaves names as they stand in quotes
 
     def not_transactional(self, inspector: sa.Inspector, table: str, schema: str | None) -> str:
-        """Return what keeps a table and how to mend that, if it has no transactions; else nothing."""
         options = inspector.get_table_options(table, schema)
         engine = str(options.get(f"{inspector.dialect.name}_engine", ""))
         if engine in _TRANSACTIONAL:
@@ -118,7 +99,6 @@ class MySQL(Dialect):
         return f"{engine}, which cannot take back a part of what was written: ALTER TABLE … ENGINE = InnoDB"
 
     def column_types(self, *, aware: bool) -> dict[type, TypeEngine[Any]]:
-        """Return the types of new columns by those of their values."""
         types = _types()
         return super().column_types(aware=aware) | {
             str: types.LONGTEXT(charset="utf8mb4", collation=self.collation),
@@ -130,11 +110,9 @@ class MySQL(Dialect):
         }
 
     def large_integer(self) -> TypeEngine[Any]:
-        """Return the type of a new column for integers of more than 64 bits."""
         return sa.Numeric(_DIGITS, 0)
 
     def stored_type(self, kind: TypeEngine[Any]) -> TypeEngine[Any]:
-        """Return the type to read and write a reflected column by."""
         kind = values.encoded_type(kind)
         if isinstance(kind, _types().TINYINT) and kind.display_width == 1:
             return values.DecodedType(values.encode_boolean)  # it was declared as BOOLEAN
@@ -143,7 +121,6 @@ class MySQL(Dialect):
         return super().stored_type(kind)
 
     def encoders(self, kind: TypeEngine[Any]) -> dict[type[TypeEngine[Any]], values.Encoder]:
-        """Return what makes values fit, by the type of a column."""
         return super().encoders(kind) | {
             sa.String: values.encode_text,
             sa.Float: _encode_finite,
@@ -159,11 +136,9 @@ class MariaDB(MySQL):
     collation = "utf8mb4_nopad_bin"
 
     def speaks(self, dialect: sa.Dialect) -> bool:
-        """Say whether a dialect of SQLAlchemy is for this kind of database."""
         return bool(getattr(dialect, "is_mariadb", False)) or dialect.name == self.name
 
     def json_columns(self, connection: sa.Connection, schema: str | None, table: str) -> set[str]:
-        """Return the columns that were declared as JSON, which are text with a constraint there."""
         rows = connection.execute(
             sa.text(
                 "SELECT constraint_name, check_clause FROM information_schema.check_constraints "

@@ -1,9 +1,4 @@
-"""PostgreSQL.
-
-Needs SQLAlchemy, and is only imported once an `SQLSyncer` opens its database.
-"""
-
-# ruff: noqa: ARG002 - one dialect needs an argument of which another has no use
+"""PostgreSQL."""
 
 from __future__ import annotations
 
@@ -21,7 +16,7 @@ from sqlalchemy.dialects import postgresql
 from sqlalchemy.types import TypeEngine
 
 from datastoresync.syncers.sql import values
-from datastoresync.syncers.sql.dialects.base import Dialect
+from datastoresync.syncers.sql.dialects.base import Dialect, Unique
 
 _NUL = re.compile("\0")
 _NUL_IN_JSON = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")
@@ -66,18 +61,15 @@ class PostgreSQL(Dialect):
     padded_scales = ()
 
     def begin_reading(self, connection: sa.Connection, finally_run: Callable[[str], object]) -> None:
-        """Begin a transaction that sees one state of the database throughout, and can only read."""
         connection.execution_options(isolation_level="REPEATABLE READ")
         # Of this transaction only: the option of SQLAlchemy would leave the next ones to write, whatever the server is
         # set to.
         connection.exec_driver_sql("SET TRANSACTION READ ONLY")
 
     def lock(self, digest: bytes, seconds: int) -> sa.ColumnElement[Any]:
-        """Return an expression that takes a lock until the transaction ends."""
         return sa.func.pg_try_advisory_xact_lock(sa.literal(int.from_bytes(digest, signed=True), sa.BigInteger))
 
     def among(self, column: sa.Column[Any], keys: Sequence[Any]) -> sa.ColumnElement[bool]:
-        """Return the condition that a column has one of these values."""
         if isinstance(column.type, sa.Integer):
             return column == sa.any_(sa.bindparam(None, keys, type_=sa.ARRAY(sa.BigInteger)))
         if type(column.type) in (sa.VARCHAR, sa.TEXT):
@@ -86,20 +78,12 @@ class PostgreSQL(Dialect):
         return super().among(column, keys)
 
     def staging_index(self, name: str, columns: Sequence[sa.Column[Any]]) -> sa.Index:
-        """Return an index of staged records by the first column of their keys."""
         return sa.Index(name, columns[0], postgresql_using="hash")  # any other would refuse long keys
 
-    def insertion(
-        self,
-        table: sa.Table,
-        names: Sequence[str],
-        rows: sa.Select[Any],
-        keys: Sequence[str],
-        unique: frozenset[frozenset[str]],
-    ) -> sa.Insert:
-        """Return a statement that inserts rows, and updates those that another program has inserted meanwhile."""
+    def insertion(self, table: sa.Table, rows: sa.Select[Any], keys: Sequence[str], unique: Unique) -> sa.Insert:
         if frozenset(keys) not in unique:
-            return super().insertion(table, names, rows, keys, unique)
+            return super().insertion(table, rows, keys, unique)
+        names = rows.selected_columns.keys()
         upsert = postgresql.insert(table).from_select(names, rows, include_defaults=False)
         columns = [table.columns[name] for name in keys]
         rest = {name: upsert.excluded[name] for name in names if name not in keys}
@@ -108,33 +92,26 @@ class PostgreSQL(Dialect):
         return upsert.on_conflict_do_update(index_elements=columns, set_=rest)
 
     def copies(self, dialect: sa.Dialect) -> bool:
-        """Say whether rows can be copied into a table of the database."""
         version: tuple[int, ...] = getattr(dialect, "server_version_info", None) or ()
         return dialect.driver == "psycopg" and version >= _OLDEST
 
     def has_pipeline(self) -> bool:
-        """Say whether psycopg can send a statement without waiting for its end."""
         return bool(import_module("psycopg").Pipeline.is_supported())
 
     def column_types(self, *, aware: bool) -> dict[type, TypeEngine[Any]]:
-        """Return the types of new columns by those of their values."""
         own: dict[type, TypeEngine[Any]] = {Decimal: sa.Numeric(), UUID: sa.Uuid(), dict: postgresql.JSONB()}
         return super().column_types(aware=aware) | own
 
     def large_integer(self) -> TypeEngine[Any]:
-        """Return the type of a new column for integers of more than 64 bits."""
         return sa.Numeric()
 
     def encoders(self, kind: TypeEngine[Any]) -> dict[type[TypeEngine[Any]], values.Encoder]:
-        """Return what makes values fit, by the type of a column."""
         return super().encoders(kind) | {sa.String: values.encode_text, sa.Numeric: values.encode_decimal}
 
     def check_text(self, text: str) -> None:
-        """Raise `UnfitValueError` for a text that a column cannot hold."""
         self._check(text, _NUL)
 
     def check_json(self, text: str) -> None:
-        """Raise `UnfitValueError` for JSON that a column cannot hold."""
         self._check(text, _NUL_IN_JSON)
 
     def _check(self, text: str, nul: re.Pattern[str]) -> None:
@@ -145,7 +122,6 @@ class PostgreSQL(Dialect):
 
     @staticmethod
     def parse_json_number(text: str) -> int | float:
-        """Return a number as PostgreSQL writes it, without an exponent: ``1e16`` as an integer."""
         exact = Decimal(text)
         return int(exact) if int(exact.as_tuple().exponent) >= 0 else float(text)
 

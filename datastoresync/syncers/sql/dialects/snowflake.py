@@ -1,9 +1,4 @@
-"""Snowflake.
-
-Needs SQLAlchemy, and is only imported once an `SQLSyncer` opens its database.
-"""
-
-# ruff: noqa: ARG002 - one dialect needs an argument of which another has no use
+"""Snowflake."""
 
 from __future__ import annotations
 
@@ -26,7 +21,6 @@ class Snowflake(Dialect):
     create_staging = "CREATE OR REPLACE TEMPORARY TABLE {name} AS {rows}"
 
     def loaded(self, kind: TypeEngine[Any], value: Any, dialect: sa.Dialect) -> Any:
-        """Return what is read of a value that was written to a column of this type."""
         return value
 
 

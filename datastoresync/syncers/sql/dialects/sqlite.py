@@ -1,9 +1,4 @@
-"""SQLite.
-
-Needs SQLAlchemy, and is only imported once an `SQLSyncer` opens its database.
-"""
-
-# ruff: noqa: ARG002 - one dialect needs an argument of which another has no use
+"""SQLite."""
 
 from __future__ import annotations
 
@@ -50,12 +45,10 @@ class SQLite(Dialect):
     )
 
     def file_of(self, url: sa.URL) -> Path | None:
-        """Return the file that a database is, if it is one."""
         path = url.database
         return Path(str(path)) if path and path != ":memory:" and not path.startswith("file:") else None
 
     def begin_reading(self, connection: sa.Connection, finally_run: Callable[[str], object]) -> None:
-        """Begin a transaction that sees one state of the database throughout."""
         connection.execution_options(isolation_level="AUTOCOMMIT")
         connection.begin()
         # An engine may be set up to begin by itself; all connections to a database in memory are one.
@@ -63,7 +56,6 @@ class SQLite(Dialect):
             connection.exec_driver_sql("BEGIN")
 
     def begin_writing(self, connection: sa.Connection, *, foreign_keys: bool) -> None:
-        """Lock the whole database, without waiting for the lock."""
         if _in_transaction(connection):
             connection.exec_driver_sql("ROLLBACK")  # an engine may be set up to begin by itself, but without the lock
         if foreign_keys:
@@ -76,29 +68,23 @@ class SQLite(Dialect):
             connection.exec_driver_sql(f"PRAGMA busy_timeout = {int(patience or 0)}")
 
     def commit_failed(self, connection: sa.Connection) -> None:
-        """Roll back, or the next user of the connection would commit it."""
         if _in_transaction(connection):
-            connection.connection.rollback()
+            connection.connection.rollback()  # or the next user of the connection would commit it
 
     def staging_index(self, name: str, columns: Sequence[sa.Column[Any]]) -> sa.Index:
-        """Return an index of staged records by their keys."""
         return sa.Index(name, *columns)
 
     def column_types(self, *, aware: bool) -> dict[type, TypeEngine[Any]]:
-        """Return the types of new columns by those of their values."""
         return super().column_types(aware=aware) | {Decimal: sa.Numeric(), dict: sa.JSON()}
 
     def large_integer(self) -> TypeEngine[Any]:
-        """Return the type of a new column for integers of more than 64 bits, which its encoder refuses."""
-        return sa.BigInteger()
+        return sa.BigInteger()  # its encoder refuses what is larger
 
     def stored_type(self, kind: TypeEngine[Any]) -> TypeEngine[Any]:
-        """Return the type to read and write a reflected column by."""
         kind = values.encoded_type(kind)
         return next((values.DecodedType(decode) for family, decode in _DECODERS if isinstance(kind, family)), kind)
 
     def encoders(self, kind: TypeEngine[Any]) -> dict[type[TypeEngine[Any]], values.Encoder]:
-        """Return what makes values fit, by the type of a column."""
         as_hex = isinstance(kind, sa.String) and kind.length == _HEX_LENGTH
         return {
             sa.JSON: values.encode_json_text,
@@ -115,7 +101,6 @@ class SQLite(Dialect):
         }
 
     def loaded(self, kind: TypeEngine[Any], value: Any, dialect: sa.Dialect) -> Any:
-        """Return what is read of a value that was written to a column of this type."""
         decode = self.stored_type(kind).result_processor(dialect, None)
         return value if decode is None else decode(value)
 

@@ -1,7 +1,4 @@
-"""Microsoft SQL Server: not tested against, but for what is known of its transactions.
-
-Needs SQLAlchemy, and is only imported once an `SQLSyncer` opens its database.
-"""
+"""Microsoft SQL Server: not tested against, but for what is known of its transactions."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""What a database says when it refuses, without a password and without the values of a row.
-
-Needs SQLAlchemy, and is only imported once an `SQLSyncer` opens its database.
-"""
+"""Messages of databases, without passwords and without the values of a row."""
 
 from __future__ import annotations
 
@@ -56,12 +53,12 @@ def concerns_store(error: BaseException) -> bool:
 
 
 def cancelled(error: BaseException) -> bool:
-    """Say whether a statement was broken off: it took too long, or somebody asked for it."""
+    """Say whether a statement was broken off: it took too long, or was cancelled."""
     return _stands_for("cancelled", error)
 
 
 def locked(error: BaseException) -> bool:
-    """Say whether somebody else holds a lock that was not waited for."""
+    """Say whether another connection holds a lock that was not waited for."""
     return _stands_for("busy", error)
 
 

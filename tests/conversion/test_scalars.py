@@ -1,0 +1,53 @@
+from datetime import UTC, date, datetime, time
+from decimal import Decimal
+from uuid import UUID
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from datastoresync.conversion.scalars import KINDS, SCALARS, scalar_of
+
+PATTERNS = {cls: scalar for cls, scalar in SCALARS.items() if scalar.text_pattern is not None}
+VALUES = {
+    Decimal: st.decimals(allow_nan=False, allow_infinity=False),
+    datetime: st.datetimes(),
+    date: st.dates(),
+    time: st.times(),
+    UUID: st.uuids(),
+}
+
+
+@pytest.mark.parametrize("cls", PATTERNS, ids=lambda cls: cls.__name__)
+@given(st.data())
+def test_texts_that_are_surely_valid_are_converted(cls, data):
+    text = data.draw(st.from_regex(PATTERNS[cls].pattern(), fullmatch=True))
+    if issubclass(cls, date):
+        text = str(data.draw(st.dates())) + text[10:]  # a pattern does not know the days of a month
+    assert isinstance(PATTERNS[cls].convert(text), cls)
+
+
+@pytest.mark.parametrize(
+    "cls", [cls for cls, scalar in SCALARS.items() if scalar.json_tag], ids=lambda cls: cls.__name__
+)
+@given(st.data())
+def test_values_come_back_from_their_canonical_text(cls, data):
+    value = data.draw(VALUES[cls])
+    assert SCALARS[cls].from_text(SCALARS[cls].to_text(value)) == value
+
+
+def test_tags_and_kinds_are_of_one_type_each():
+    tags = [scalar.json_tag for scalar in SCALARS.values() if scalar.json_tag]
+    assert len(set(tags)) == len(tags)
+    assert len(KINDS) == sum(len(scalar.kinds) for scalar in SCALARS.values())
+
+
+def test_a_value_is_of_the_narrowest_type():
+    class Derived(int):
+        pass
+
+    values = {True: bool, Derived(7): int, 7.5: float, date(2024, 1, 1): date, datetime.now(UTC): datetime, "": str}
+    assert {value: scalar_of(value).cls for value in values} == values
+    order = list(SCALARS)
+    assert all(order.index(derived) < order.index(base) for derived in order for base in derived.__mro__[1:-1])
+    assert scalar_of(object()) is None
