@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, ClassVar, Self, Unpack
 
-from datastoresync.applying.object_template import ObjectMethods, ObjectTemplate
-from datastoresync.applying.options import ApplyKeywords, SyncKeywords
 from datastoresync.applying.preview import Preview
 from datastoresync.applying.report import Report
 from datastoresync.applying.reporter import CallbackReporter
 from datastoresync.applying.safeguards import Limits
 from datastoresync.applying.store_template import StoredBranch, StoreTemplate
+from datastoresync.applying.template import ApplyKeywords, ObjectMethods, ObjectTemplate, SyncKeywords
 from datastoresync.branch import Branch
 from datastoresync.diffing.diff import Diff, DiffKeywords, Progress, template_of
 from datastoresync.diffing.filters import Filter

@@ -9,9 +9,8 @@ from itertools import islice
 from typing import Any
 
 from datastoresync.conversion.scalars import SCALARS
-from datastoresync.diffing.compare import Block, read_blocks
 from datastoresync.diffing.equality import comparable
-from datastoresync.diffing.side import Side
+from datastoresync.diffing.side import Block, Side, read_blocks
 from datastoresync.errors import DeclarationError, SchemaMismatchError
 
 _PLAIN = frozenset({*SCALARS} - {datetime})

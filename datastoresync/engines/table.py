@@ -16,7 +16,7 @@ import attrs
 from sortedcontainers import SortedDict
 
 from datastoresync.conversion.schema import Schema
-from datastoresync.diffing.compare import Engine
+from datastoresync.diffing.side import Engine
 from datastoresync.engines.relation import BranchDescription, CannotPushDown, Page, Relation
 from datastoresync.syncers.records import Columns
 

@@ -18,11 +18,11 @@ import attrs
 import sqlalchemy as sa
 
 from datastoresync.engines.checksum.comparison import ServerTable, differing_by_ranges
-from datastoresync.engines.postgresql.keys import KeyColumns
 from datastoresync.engines.postgresql.source import SnapshotRelation, Source
 from datastoresync.engines.postgresql.types import (
     SQL_TYPES,
     ConvertedColumn,
+    KeyColumns,
     StoredColumn,
     converted_column,
     counterpart,

@@ -11,8 +11,7 @@ from typing import Any, Generic, TypeVar
 import attrs
 
 from datastoresync.errors import SyncerError
-from datastoresync.syncers.change_batch import segments_of
-from datastoresync.syncers.changes import Change, Outcome, Outcomes, Same
+from datastoresync.syncers.changes import Change, Outcome, Outcomes, Same, segments_of
 from datastoresync.syncers.sql.blocks import SEGMENT, Batch, KeyedTable, TableLookup, Unit, blocks_of, groups
 from datastoresync.syncers.sql.bulk import FEWEST, BulkWriter
 from datastoresync.syncers.sql.catalog import Catalogue, StoredLink

@@ -9,8 +9,7 @@ from itertools import islice
 from typing import Any, TypeVar
 
 from datastoresync.errors import SyncerError
-from datastoresync.syncers.change_batch import ChangeBatch, Column
-from datastoresync.syncers.changes import Change, Table
+from datastoresync.syncers.changes import Change, ChangeBatch, Column, Table
 from datastoresync.syncers.sql.catalog import Catalogue, Target
 
 T = TypeVar("T")

@@ -10,8 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 import attrs
 
-from datastoresync.syncers.change_batch import Column
-from datastoresync.syncers.changes import Same
+from datastoresync.syncers.changes import Column, Same
 from datastoresync.syncers.sql.blocks import Batch, KeyedTable
 from datastoresync.syncers.sql.catalog import StoredTable
 from datastoresync.syncers.sql.copy_staging import CopyStaging, ExactColumn, exact_columns, has_column_triggers
