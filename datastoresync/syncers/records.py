@@ -199,3 +199,8 @@ class StoredRows:
     query: str | None = None
     parameters: Mapping[str, Any] | None = None
     attributes: Sequence[str] | None = None
+
+
+def is_arrow(value: object) -> bool:
+    """Return whether a value offers an Arrow stream: its class has ``__arrow_c_stream__``."""
+    return hasattr(type(value), "__arrow_c_stream__")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Any
 
-from datastoresync.conversion.schema import Schema
+from datastoresync.conversion.converters import Schema
 from datastoresync.engines.duckdb.connection import DuckDB
 from datastoresync.engines.relation import BranchDescription, CannotPushDown, Relation, SourceEngine
 from datastoresync.syncers.arrow import ArrowStream

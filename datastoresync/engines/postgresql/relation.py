@@ -146,7 +146,7 @@ class StoredRelation:
 
     def arrow(self) -> Any:
         """Return a ``pyarrow.RecordBatchReader`` of all rows; see `pulling.pull`, which needs pyarrow."""
-        from datastoresync.engines.postgresql.arrow import to_arrow
+        from datastoresync.engines.postgresql.comparison import to_arrow
 
         return to_arrow(self)
 
