@@ -1,6 +1,6 @@
 """Mutation testing: changes one place of the code at a time, and says which changes no test notices.
 
-    python tools/mutate.py datastoresync/diffing datastoresync/importing --sample 150 --tests tests/diffing tests/importing
+    python tools/mutate.py datastoresync/diffing datastoresync/importing --sample 150 --tests tests/diffing
 
 It works on a copy of the tree in a temporary folder. First it runs the tests once, under coverage, to learn which of
 them run which line; then each mutant is judged by the tests that run its line, those of the mirrored folder first.
