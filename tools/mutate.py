@@ -1,6 +1,6 @@
 """Mutation testing: changes one place of the code at a time, and says which changes no test notices.
 
-    python tools/mutate.py datastoresync/diffing --sample 150 --tests tests/diffing tests/test_laws.py
+    make mutate MUTATE_ARGS='datastoresync/diffing --sample 150 --tests tests/diffing tests/test_laws.py'
 
 It works on a copy of the tree in a temporary folder. First it runs the tests once, under coverage, to learn which of
 them run which line; then each mutant is judged by the tests that run its line, those of the mirrored folder first.
@@ -27,7 +27,7 @@ from typing import Any, NamedTuple
 from coverage import CoverageData
 
 ROOT = Path(__file__).resolve().parents[1]
-PYTEST = (sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--hypothesis-profile", "ci")
+PYTEST = (sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--hypothesis-profile", "quick")
 
 OPERATORS: dict[type, type] = {ast.Lt: ast.LtE, ast.Gt: ast.GtE, ast.Eq: ast.NotEq, ast.In: ast.NotIn}
 OPERATORS |= {ast.Is: ast.IsNot, ast.And: ast.Or, ast.Add: ast.Sub, ast.Mult: ast.FloorDiv, ast.BitOr: ast.BitAnd}

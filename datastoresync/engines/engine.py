@@ -10,8 +10,7 @@ from typing import Any
 
 import attrs
 
-from datastoresync.diffing.compare import Block, Candidates, InMemoryEngine, read_columns
-from datastoresync.diffing.side import Side
+from datastoresync.diffing.side import Block, Candidates, InMemoryEngine, Side, read_columns
 from datastoresync.engines.duckdb.connection import DuckDB
 from datastoresync.engines.duckdb.join import JoinedRelation
 from datastoresync.engines.duckdb.parquet import Spool

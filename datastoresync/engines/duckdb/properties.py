@@ -8,8 +8,7 @@ from typing import Any
 import attrs
 
 from datastoresync.engines.duckdb.join import JoinedRelation
-from datastoresync.engines.duckdb.parquet import ColumnarRelation
-from datastoresync.engines.duckdb.parquet_store import ParquetStore, arrow_libraries
+from datastoresync.engines.duckdb.parquet import ColumnarRelation, ParquetStore, arrow_libraries
 from datastoresync.engines.duckdb.types import IDENTICAL, Kind
 from datastoresync.engines.relation import CannotPushDown
 from datastoresync.engines.table import TableObjects

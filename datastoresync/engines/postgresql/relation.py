@@ -20,16 +20,14 @@ from datastoresync.engines.postgresql.comparison import (
     side_by_side,
     streamed,
 )
-from datastoresync.engines.postgresql.keys import KEY_FAMILIES, LookalikeKeys
 from datastoresync.engines.postgresql.snapshot import Snapshot, snapshot_of
 from datastoresync.engines.postgresql.source import Source, query_source, table_source
-from datastoresync.engines.postgresql.types import SQL_TYPES, converted_column, python_type
+from datastoresync.engines.postgresql.types import KEY_FAMILIES, SQL_TYPES, LookalikeKeys, converted_column, python_type
 from datastoresync.engines.relation import CannotPushDown, DifferingRows, Page, Relation, Work
 from datastoresync.errors import SyncerError
 from datastoresync.syncers.changes import Table
-from datastoresync.syncers.records import Columns
-from datastoresync.syncers.source_info import StoredRows
-from datastoresync.syncers.sql.read import chunks_of
+from datastoresync.syncers.records import Columns, StoredRows
+from datastoresync.syncers.sql.catalog import chunks_of
 from datastoresync.syncers.sql.syncer import SQLSyncer
 
 _SAMPLE = 100
@@ -148,7 +146,7 @@ class StoredRelation:
 
     def arrow(self) -> Any:
         """Return a ``pyarrow.RecordBatchReader`` of all rows; see `pulling.pull`, which needs pyarrow."""
-        from datastoresync.engines.postgresql.arrow import to_arrow
+        from datastoresync.engines.postgresql.comparison import to_arrow
 
         return to_arrow(self)
 

@@ -11,13 +11,23 @@ from typing import Any, Generic, TypeVar
 import attrs
 
 from datastoresync.errors import SyncerError
-from datastoresync.syncers.change_batch import segments_of
-from datastoresync.syncers.changes import Change, Outcome, Outcomes, Same
-from datastoresync.syncers.sql.blocks import SEGMENT, Batch, KeyedTable, TableLookup, Unit, blocks_of, groups
+from datastoresync.syncers.changes import Change, Outcome, Outcomes, Same, segments_of
 from datastoresync.syncers.sql.bulk import FEWEST, BulkWriter
 from datastoresync.syncers.sql.catalog import Catalogue, StoredLink
 from datastoresync.syncers.sql.database import CommitInterrupt, Database
-from datastoresync.syncers.sql.statements import Key, RefusalError, Row, Statements
+from datastoresync.syncers.sql.statements import (
+    SEGMENT,
+    Batch,
+    Key,
+    KeyedTable,
+    RefusalError,
+    Row,
+    Statements,
+    TableLookup,
+    Unit,
+    blocks_of,
+    groups,
+)
 
 T = TypeVar("T")
 

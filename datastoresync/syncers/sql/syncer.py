@@ -201,7 +201,7 @@ class SQLSyncer:
         Raises:
             SyncerError: The table, a column or a link table is not there; the nearest one is named.
         """
-        from datastoresync.syncers.sql.read import read_table
+        from datastoresync.syncers.sql.catalog import read_table
 
         return read_table(self._database, _table(table), attributes, identifiers)
 
@@ -215,7 +215,7 @@ class SQLSyncer:
         Raises:
             SyncerError: The query is refused, gives no rows, or has two columns of one name.
         """
-        from datastoresync.syncers.sql.read import read_query
+        from datastoresync.syncers.sql.catalog import read_query
 
         return read_query(self._database, sql, parameters)
 

@@ -12,11 +12,10 @@ import attrs
 import sqlalchemy as sa
 
 from datastoresync.errors import SyncerError
-from datastoresync.syncers.sql.blocks import blocks_of
 from datastoresync.syncers.sql.catalog import UNFINISHED, Catalogue, StoredTable
 from datastoresync.syncers.sql.database import Database
 from datastoresync.syncers.sql.dialects import dialect_of
-from datastoresync.syncers.sql.statements import RefusalError, Statements
+from datastoresync.syncers.sql.statements import RefusalError, Statements, blocks_of
 from datastoresync.syncers.sql.types import column_type
 
 
