@@ -435,3 +435,41 @@ def test_a_copy_of_a_flat_diff_has_a_node_an_object():
     assert not diff.nested
     assert [(node.idnumber, len(node.actions)) for node in diff.children] == [("1", 2), ("2", 1)]
     assert copy.copy(diff) == diff
+
+
+class HoldingSite(Object):
+    _children = {"devices": "site"}
+    site: list
+
+
+class NamedSite(Object):
+    _children = {"devices": "site"}
+    _attributes = ()
+
+
+class HeldDevice(Object):
+    _attributes = ()
+
+
+class PlacedDevice(Object):
+    _attributes = ()
+    site: str
+
+
+def test_a_parent_that_lists_its_children_is_compared_with_children_that_name_theirs():
+    def listed(sites):
+        rows = [{"idnumber": site, "site": devices} for site, devices in sites.items()]
+        devices = [{"idnumber": device} for devices in sites.values() for device in devices]
+        branches = {"sites": Branch(HoldingSite, importer=rows), "devices": Branch(HeldDevice, importer=devices)}
+        return +Tree("source", branches=branches)
+
+    def named(sites):
+        rows = [{"idnumber": site} for site in sites]
+        devices = [{"idnumber": device, "site": site} for site, devices in sites.items() for device in devices]
+        branches = {"sites": Branch(NamedSite, importer=rows), "devices": Branch(PlacedDevice, importer=devices)}
+        return +Tree("dest", branches=branches)
+
+    before = {"a": list(range(20)), "b": [21]}
+    assert not listed(before) - named(before)
+    (action,) = listed({"a": list(range(20)), "b": [20, 21]}) - named({"a": list(range(21)), "b": [21]})
+    assert (action.verb, action.branch, action.idnumber, action.value) == ("add", "sites", "b", 20)

@@ -300,6 +300,17 @@ def test_a_branch_is_derived_from_another_whatever_their_order():
     assert {key: group.members for key, group in source.groups.items()} == {"A": {"1"}, "B": {"2", "3"}}
 
 
+@pytest.mark.parametrize("look", [lambda tree: tree.users, lambda tree: tree["users"]])
+def test_a_branch_sees_no_other_that_it_is_not_after(look):
+    class Hasty(Importer):
+        def read(self):
+            return [{"idnumber": key} for key in look(self.tree)]
+
+    tree = Tree("school", branches={"groups": Branch(importer=Hasty), "users": Branch(importer=ROWS)})
+    with pytest.raises(DeclarationError, match=r"school\.groups is derived from users: write after = \('users',\)"):
+        +tree
+
+
 @pytest.mark.parametrize(
     ("after", "error", "message"),
     [
