@@ -81,9 +81,10 @@ if TYPE_CHECKING:  # `X as X` tells type checkers that a name is public
         SyncInterrupted as SyncInterrupted,
         TemplateError as TemplateError,
     )
-    from datastoresync.importing.importer import Importer as Importer, ImportReport as ImportReport
-    from datastoresync.importing.sources import (
+    from datastoresync.importing.importer import (
         CSVImporter as CSVImporter,
+        Importer as Importer,
+        ImportReport as ImportReport,
         ParquetImporter as ParquetImporter,
         SQLImporter as SQLImporter,
         TSVImporter as TSVImporter,
@@ -114,8 +115,7 @@ else:  # so that type checkers refuse a name that is in no module
                 "MalformedFileError ManifestError MissingDependencyError RowError SafeguardError SchemaMismatchError "
                 "SyncInterrupted SyncerError TemplateError"
             ),
-            "importing.importer": "ImportReport Importer",
-            "importing.sources": "CSVImporter ParquetImporter SQLImporter TSVImporter",
+            "importing.importer": "CSVImporter ImportReport Importer ParquetImporter SQLImporter TSVImporter",
             "object": "Object",
             "syncers.changes": "Link Table",
             "syncers.sql.syncer": "SQLSyncer",

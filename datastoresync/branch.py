@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar, Unpack, overload
 
-from datastoresync.conversion.schema import Schema
+from datastoresync.conversion.converters import Schema
 from datastoresync.diffing.action import Action
 from datastoresync.diffing.diff import Diff, DiffKeywords, Progress
 from datastoresync.diffing.equality import equal
@@ -16,10 +16,9 @@ from datastoresync.diffing.flags import Flags
 from datastoresync.diffing.side import Side
 from datastoresync.engines.relation import BranchDescription
 from datastoresync.errors import ComparisonError, DeclarationError, ImporterError
-from datastoresync.importing.importer import Importer, ImportReport, importer_of
+from datastoresync.importing.importer import Importer, ImportReport, StoreImporter, importer_of
 from datastoresync.importing.load import load_objects, load_rows
 from datastoresync.importing.object_set import ObjectMapping, ObjectSet, settle_all
-from datastoresync.importing.sources import StoreImporter
 from datastoresync.object import Object, schema_of, side_of
 from datastoresync.printing.outline import Grid, Outline
 from datastoresync.printing.show import Printable
@@ -28,10 +27,10 @@ from datastoresync.runtime import collector_paused
 from datastoresync.syncers.changes import Table
 
 if TYPE_CHECKING:
-    from datastoresync.applying.options import ApplyKeywords
     from datastoresync.applying.preview import Preview
     from datastoresync.applying.report import Report
     from datastoresync.applying.safeguards import Limits
+    from datastoresync.applying.template import ApplyKeywords
 
 T = TypeVar("T", bound=Object)
 

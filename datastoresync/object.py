@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self, dataclass_transform, get_
 
 import attrs
 
-from datastoresync.conversion.converters import converter
-from datastoresync.conversion.schema import Field, Schema
+from datastoresync.conversion.converters import Field, Schema, converter
 from datastoresync.diffing.diff import Diff
 from datastoresync.diffing.flags import Flags
 from datastoresync.diffing.side import Side

@@ -5,19 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, ClassVar, Self, Unpack
 
-from datastoresync.applying.object_template import ObjectMethods, ObjectTemplate
-from datastoresync.applying.options import ApplyKeywords, SyncKeywords
 from datastoresync.applying.preview import Preview
 from datastoresync.applying.report import Report
 from datastoresync.applying.reporter import CallbackReporter
 from datastoresync.applying.safeguards import Limits
 from datastoresync.applying.store_template import StoredBranch, StoreTemplate
+from datastoresync.applying.template import ApplyKeywords, ObjectMethods, ObjectTemplate, SyncKeywords
 from datastoresync.branch import Branch
 from datastoresync.diffing.diff import Diff, DiffKeywords, Progress, template_of
+from datastoresync.diffing.equality import check_branches, check_children
 from datastoresync.diffing.filters import Filter
 from datastoresync.diffing.flags import Flags
 from datastoresync.diffing.hierarchy import topological_order
-from datastoresync.diffing.schema_check import check_branches, check_children
 from datastoresync.errors import ComparisonError, DeclarationError
 from datastoresync.printing.outline import Outline
 from datastoresync.printing.show import Printable

@@ -55,9 +55,10 @@ def postgresql(pytestconfig, worker_name):
     """The URL of a database of this process in a real PostgreSQL."""
     import sqlalchemy
 
-    url = database_servers.postgresql(pytestconfig.stash[_FOLDER])
+    folder = pytestconfig.stash[_FOLDER]
+    url = database_servers.postgresql(folder)
     engine = sqlalchemy.create_engine(url, isolation_level="AUTOCOMMIT", poolclass=sqlalchemy.NullPool)
-    with engine.connect() as connection:
+    with database_servers.locked(folder, "postgresql", alone=False), engine.connect() as connection:
         connection.exec_driver_sql(f"CREATE DATABASE tests_{worker_name}")
     return url.set(database=f"tests_{worker_name}").render_as_string(hide_password=False)
 
@@ -69,22 +70,24 @@ def worker_name():
 
 
 @pytest.fixture
-def database(postgresql):
+def database(request, postgresql):
     """The URL of a PostgreSQL database that is empty, and that nobody is connected to."""
     import sqlalchemy
 
+    alone = request.node.get_closest_marker("alone") is not None
     engine = sqlalchemy.create_engine(postgresql, isolation_level="AUTOCOMMIT", poolclass=sqlalchemy.NullPool)
-    with engine.connect() as connection:
-        connection.exec_driver_sql(
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
-            "WHERE datname = current_database() AND pid <> pg_backend_pid()"
-        )
-        for schema in sqlalchemy.inspect(connection).get_schema_names():
-            if schema != "information_schema":
-                quoted = connection.dialect.identifier_preparer.quote(schema)
-                connection.exec_driver_sql(f"DROP SCHEMA {quoted} CASCADE")
-        connection.exec_driver_sql("CREATE SCHEMA public")
-    return postgresql
+    with database_servers.locked(request.config.stash[_FOLDER], "postgresql", alone=alone):
+        with engine.connect() as connection:
+            connection.exec_driver_sql(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+                "WHERE datname = current_database() AND pid <> pg_backend_pid()"
+            )
+            for schema in sqlalchemy.inspect(connection).get_schema_names():
+                if schema != "information_schema":
+                    quoted = connection.dialect.identifier_preparer.quote(schema)
+                    connection.exec_driver_sql(f"DROP SCHEMA {quoted} CASCADE")
+            connection.exec_driver_sql("CREATE SCHEMA public")
+        yield postgresql
 
 
 @pytest.fixture

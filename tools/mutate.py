@@ -1,6 +1,6 @@
 """Mutation testing: changes one place of the code at a time, and says which changes no test notices.
 
-    python tools/mutate.py datastoresync/diffing datastoresync/importing --sample 150 --seed 1
+    python tools/mutate.py datastoresync/diffing datastoresync/importing --sample 150 --tests tests/diffing
 
 It works on a copy of the tree in a temporary folder. First it runs the tests once, under coverage, to learn which of
 them run which line; then each mutant is judged by the tests that run its line, those of the mirrored folder first.
@@ -26,14 +26,20 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from coverage import CoverageData
+
 ROOT = Path(__file__).resolve().parents[1]
 PYTEST = (sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--hypothesis-profile", "ci")
 
-_TWINS: list[tuple[type[ast.AST], type[ast.AST]]] = [
-    *((ast.Lt, ast.LtE), (ast.Gt, ast.GtE), (ast.Eq, ast.NotEq), (ast.Is, ast.IsNot), (ast.In, ast.NotIn)),
-    *((ast.And, ast.Or), (ast.Add, ast.Sub), (ast.Mult, ast.FloorDiv), (ast.BitOr, ast.BitAnd)),
-]
-OPERATORS: dict[type[ast.AST], type[ast.AST]] = {one: other for twins in _TWINS for one, other in (twins, twins[::-1])}
+OPERATORS: dict[type, type] = {
+    ast.Lt: ast.LtE,
+    ast.Gt: ast.GtE,
+    ast.Eq: ast.NotEq,
+    ast.Is: ast.IsNot,
+    ast.In: ast.NotIn,
+}
+OPERATORS |= {ast.And: ast.Or, ast.Add: ast.Sub, ast.Mult: ast.FloorDiv, ast.BitOr: ast.BitAnd}
+OPERATORS |= {other: one for one, other in OPERATORS.items()}
 FUNCTIONS = {"any": "all", "all": "any", "min": "max", "max": "min"}
 
 
@@ -120,7 +126,7 @@ def mutants_of(path: Path) -> list[Mutant]:
             start = starts[place.lineno - 1] + place.col_offset
             stop = starts[place.end_lineno - 1] + place.end_col_offset
             lines = range(place.lineno, place.end_lineno + 1)
-            found.append(Mutant(path.relative_to(ROOT), start, stop, text, lines, source[start:stop].decode()))
+            found.append(Mutant(path, start, stop, text, lines, source[start:stop].decode()))
         for name, value in ast.iter_fields(node):
             if name not in ("annotation", "returns", "exc", "decorator_list"):
                 for child in value if isinstance(value, list) else [value]:
@@ -144,17 +150,15 @@ def sampled(paths: list[Path], size: int, seed: int) -> list[Mutant]:
     return chosen
 
 
-def tests_by_line(copied: Path, tests: list[str]) -> Callable[[Mutant], list[str]]:
+def tests_by_line(tests: list[str]) -> Callable[[Mutant], list[str]]:
     """Run the tests once, and return what gives those of a mutant."""
     options = ["-n", "2", "--dist", "loadfile", "--cov=datastoresync", "--cov-context=test", "--cov-fail-under=0"]
-    subprocess.run([*PYTEST, *options, "--cov-report=", *tests], cwd=copied, env=_environment(copied), check=True)
-    from coverage import CoverageData
-
-    data = CoverageData(str(copied / ".coverage"))
+    subprocess.run([*PYTEST, *options, "--cov-report=", *tests], check=True)
+    data = CoverageData()
     data.read()
 
     def tests_of(mutant: Mutant) -> list[str]:
-        by_line = data.contexts_by_lineno(str(copied / mutant.path))
+        by_line = data.contexts_by_lineno(str(mutant.path.resolve()))
         names = {name for line in mutant.lines for name in by_line.get(line, ())} - {""}
         names = names or {name for some in by_line.values() for name in some} - {""}  # it runs when it is imported
         functions = {name.partition("|")[0].partition("[")[0] for name in names}
@@ -164,23 +168,17 @@ def tests_by_line(copied: Path, tests: list[str]) -> Callable[[Mutant], list[str
     return tests_of
 
 
-def _environment(copied: Path) -> dict[str, str]:
-    return {**os.environ, "PYTHONPATH": str(copied)}
-
-
-def outcome(copied: Path, mutant: Mutant, tests: list[str], timeout: float, place: int) -> str:
+def outcome(mutant: Mutant, tests: list[str], timeout: float, place: int) -> str:
     """Return what became of a mutant: ``killed``, ``survived``, ``timeout`` or ``untested``."""
     if not tests:
         return "untested"
-    file = copied / mutant.path
-    source, times = file.read_bytes(), file.stat()
-    listed = copied / ".tests"
-    listed.write_text("\n".join(tests), encoding="utf-8")
+    source, times = mutant.path.read_bytes(), mutant.path.stat()
+    Path(".tests").write_text("\n".join(tests), encoding="utf-8")
     try:
-        file.write_bytes(source[: mutant.start] + mutant.text.encode() + source[mutant.stop :])
-        os.utime(file, (times.st_atime, times.st_mtime + place + 1))  # or its bytecode might pass for that of another
-        command = [*PYTEST, "-x", f"@{listed}"]
-        with subprocess.Popen(command, cwd=copied, env=_environment(copied), stdout=subprocess.DEVNULL) as running:
+        mutant.path.write_bytes(source[: mutant.start] + mutant.text.encode() + source[mutant.stop :])
+        # Another time for each, or its bytecode might pass for that of the one before.
+        os.utime(mutant.path, (times.st_atime, times.st_mtime + place + 1))
+        with subprocess.Popen([*PYTEST, "-x", "@.tests"], stdout=subprocess.DEVNULL) as running:
             try:
                 return "killed" if running.wait(timeout) else "survived"
             except subprocess.TimeoutExpired:
@@ -190,34 +188,34 @@ def outcome(copied: Path, mutant: Mutant, tests: list[str], timeout: float, plac
                 running.kill()
                 return "timeout"
     finally:
-        file.write_bytes(source)
-        os.utime(file, (times.st_atime, times.st_mtime))
+        mutant.path.write_bytes(source)
+        os.utime(mutant.path, (times.st_atime, times.st_mtime))
 
 
 def main() -> None:
-    """Judge a sample, print each mutant that no test notices, and the share of those that one does."""
+    """Judge a sample, and print what became of each mutant and how many there are of each kind."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("paths", nargs="+", type=Path, help="modules or folders; of each, as many mutants are tried")
     parser.add_argument("--sample", type=int, default=100, help="how many mutants (default: %(default)s)")
     parser.add_argument("--seed", type=int, default=0, help="of the sample (default: %(default)s)")
-    parser.add_argument("--only", default="", help="only mutants whose line of text contains this")
+    parser.add_argument("--only", default="", help="of these, try those whose line of text contains this")
     parser.add_argument("--timeout", type=float, default=120, help="seconds a mutant (default: %(default)s)")
     parser.add_argument("--tests", nargs="+", default=["tests", "datastoresync"], help="tests that may notice")
     asked = parser.parse_args()
-    chosen = sampled([path.resolve() for path in asked.paths], asked.sample, asked.seed)
-    chosen = [mutant for mutant in chosen if asked.only in str(mutant)]
     ignored = shutil.ignore_patterns(".git", ".venv*", ".*_cache", "__pycache__", ".hypothesis", ".coverage*")
     with tempfile.TemporaryDirectory(prefix="mutants-") as folder:
-        copied = Path(folder) / "tree"
-        shutil.copytree(ROOT, copied, ignore=ignored)
-        tests_of = tests_by_line(copied, asked.tests)
+        shutil.copytree(ROOT, folder, ignore=ignored, dirs_exist_ok=True)
+        os.chdir(folder)
+        os.environ["PYTHONPATH"] = folder
+        chosen = [mutant for mutant in sampled(asked.paths, asked.sample, asked.seed) if asked.only in str(mutant)]
+        tests_of = tests_by_line(asked.tests)
         counts: Counter[str] = Counter()
         for place, mutant in enumerate(chosen):
-            found = outcome(copied, mutant, tests_of(mutant), asked.timeout, place)
+            found = outcome(mutant, tests_of(mutant), asked.timeout, place)
             counts[found] += 1
             print(f"{place + 1}/{len(chosen)} {found}: {mutant}", flush=True)
-    noticed = counts["killed"] + counts["timeout"]
-    print(f"{dict(counts)}: {noticed / max(1, len(chosen)):.1%} of {len(chosen)} were noticed")
+        os.chdir(ROOT)
+    print(dict(counts))
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ from typing import Any
 from datastoresync.app.parts import Arguments, Reader
 from datastoresync.branch import Branch
 from datastoresync.errors import ColumnError, SyncerError
-from datastoresync.importing.sources import StoreImporter
+from datastoresync.importing.importer import StoreImporter
 from datastoresync.object import Object
 from datastoresync.syncers import open_syncer
 from datastoresync.syncers.changes import Table

@@ -95,7 +95,7 @@ def _ordered_attributes(side: Side) -> list[str]:
 
 
 @attrs.frozen(eq=False)
-class StoredTable:
+class TableState:
     """The present content of a table.
 
     Args:
@@ -109,7 +109,7 @@ class StoredTable:
     keys: tuple[_Key | None, ...] = ()
 
 
-def stored_table(syncer: Any, table: str, *, key: Sequence[str] = ()) -> StoredTable:
+def table_state(syncer: Any, table: str, *, key: Sequence[str] = ()) -> TableState:
     """Return the content of a table of a store.
 
     Raises:
@@ -125,7 +125,7 @@ def stored_table(syncer: Any, table: str, *, key: Sequence[str] = ()) -> StoredT
         return _read_table(syncer, table, key)
     except Exception as error:
         if _is_missing(error, table, listed):
-            return StoredTable(exists=False)
+            return TableState(exists=False)
         message = (
             f"cannot read {table} of {syncer.name}, so it is unknown what would be lost: {describe(error)}; "
             f"nothing was written there"
@@ -139,33 +139,33 @@ def describe(error: BaseException) -> str:
     return reason.removeprefix(f"{type(error).__name__}: ") if isinstance(error, DatastoreSyncError) else reason
 
 
-def _is_missing(error: Exception, table: str, listed: list[str] | None) -> bool:
+def _is_missing(error: Exception, table: str, tables: list[str] | None) -> bool:
     """Say whether a table cannot be read because it does not exist, and for no other reason."""
-    if listed is not None and table in listed:
+    if tables is not None and table in tables:
         return False
     if not isinstance(error, SyncerError) or isinstance(error, LockedError):
         return isinstance(error, (LookupError, FileNotFoundError))
     # A table may have several names, such as one with its schema, or in another case.
-    name, *others = (name.rpartition(".")[2].casefold() for name in (table, *(listed or ())))
-    if listed is not None and name not in others:
+    name, *others = (name.rpartition(".")[2].casefold() for name in (table, *(tables or ())))
+    if tables is not None and name not in others:
         return True
     pattern = rf"""\b(no|not a) table ["'`]?{re.escape(table)}["'`]?(?!\w)"""
     return bool(re.search(pattern, str(error), re.IGNORECASE))
 
 
-def _read_table(syncer: Any, table: str, key: Sequence[str]) -> StoredTable:
+def _read_table(syncer: Any, table: str, key: Sequence[str]) -> TableState:
     read = getattr(syncer, "read", None)
     records = read(table) if callable(read) else syncer.load(table)
     if not key and isinstance(records, Records) and records.columns:
-        return StoredTable(exists=True, count=sum(len(chunk[0]) for chunk in records.chunks))
+        return TableState(exists=True, count=sum(len(chunk[0]) for chunk in records.chunks))
     keys = tuple(
         tuple(record[column] for column in key) if all(column in record for column in key) else None
         for record in records
     )
-    return StoredTable(exists=True, count=len(keys), keys=keys)
+    return TableState(exists=True, count=len(keys), keys=keys)
 
 
-def check_replacement(writes: Sequence[TableWrite], stored: Sequence[StoredTable], limits: Limits, syncer: Any) -> None:
+def check_replacement(writes: Sequence[TableWrite], stored: Sequence[TableState], limits: Limits, syncer: Any) -> None:
     """Refuse to replace tables by records that lack more of the stored keys than the limits allow to delete.
 
     Args:
@@ -367,7 +367,7 @@ class SyncerWriter(Writer):
             if args.mode == "replace":
                 stored = _check_stored(writes, syncer, limits)
             else:
-                stored = [stored_table(syncer, write.table) for write in writes]
+                stored = [table_state(syncer, write.table) for write in writes]
             for write, old in zip(writes, stored, strict=True):
                 now = f"and there are {old.count:,} now" if old.exists else "and the table is not there yet"
                 say(f"{write.table}: would {args.mode} {counted(write.count, 'record')}, {now}")
@@ -390,7 +390,7 @@ class SyncerWriter(Writer):
         except (SyncerError, LookupError, FileNotFoundError) as error:
             tables = [destination[name].table for name in tree.branches]
             names = [name for table in tables for name in (table.name, *(link.table for link in table.links.values()))]
-            if all(stored_table(syncer, name).exists for name in names):
+            if all(table_state(syncer, name).exists for name in names):
                 raise
             message = f"{describe(error)}: there is nothing to sync with yet, so use --mode replace the first time"
             raise SyncerError(message) from error
@@ -426,14 +426,14 @@ def _labels(tree: Any) -> list[str]:
     return [label for name in tree.branches for label in (name, *(f"{name}.{link}" for link in tree[name].table.links))]
 
 
-def _check_stored(writes: list[TableWrite], syncer: Any, limits: Limits) -> list[StoredTable]:
+def _check_stored(writes: list[TableWrite], syncer: Any, limits: Limits) -> list[TableState]:
     """Return the content to be replaced.
 
     Raises:
         SafeguardError: if more would be deleted than the limits allow.
         SyncerError: if the content is uncertain.
     """
-    stored = [stored_table(syncer, write.table, key=write.identifying) for write in writes]
+    stored = [table_state(syncer, write.table, key=write.identifying) for write in writes]
     _name_options(lambda: check_replacement(writes, stored, limits, syncer))
     return stored
 

@@ -12,10 +12,9 @@ from typing import Any, Unpack
 
 import attrs
 
-from datastoresync.applying.options import ApplyKeywords, ApplyOptions
 from datastoresync.applying.plan import Step
 from datastoresync.applying.report import Report, Result
-from datastoresync.applying.template import ApplyRun, Template
+from datastoresync.applying.template import ApplyKeywords, ApplyOptions, ApplyRun, Template
 from datastoresync.diffing.action import Action
 from datastoresync.diffing.diff import Diff, template_of
 from datastoresync.errors import DeclarationError, MissingDependencyError

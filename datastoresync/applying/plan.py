@@ -13,11 +13,10 @@ import attrs
 
 from datastoresync.applying.report import Result
 from datastoresync.diffing.action import Action
-from datastoresync.diffing.branch_diff import BranchDiff
+from datastoresync.diffing.branch_diff import BranchDiff, Streamed
 from datastoresync.diffing.diff import Diff
 from datastoresync.diffing.equality import equal, members_of, membership_changes
 from datastoresync.diffing.hierarchy import Hierarchy, ObjectKey, topological_order
-from datastoresync.diffing.streaming import Streamed
 
 
 class DependencyTracker:

@@ -120,14 +120,14 @@ class _DistinctCount(set[Any]):
             self._last = key
             self._count += 1
 
-    def update(self, *others: Any) -> None:
+    def update(self, *members: Any) -> None:
         """Count several keys."""
-        for key in chain(*others):
+        for key in chain(*members):
             self.add(key)
 
-    def union(self, *others: Any) -> Any:
+    def union(self, *members: Any) -> Any:
         """Return the same count: actions of a streamed diff that were carried out are not kept either."""
-        del others
+        del members
         return self
 
     __or__ = union

@@ -12,7 +12,6 @@ from typing import Any, Literal, Unpack
 
 import attrs
 
-from datastoresync.applying.options import ApplyKeywords, ApplyOptions
 from datastoresync.applying.plan import (
     Plan,
     Step,
@@ -24,15 +23,24 @@ from datastoresync.applying.plan import (
 )
 from datastoresync.applying.report import Report, Result, Results, Status
 from datastoresync.applying.reporter import Reporter
-from datastoresync.applying.template import ApplyRun
+from datastoresync.applying.template import ApplyKeywords, ApplyOptions, ApplyRun
 from datastoresync.diffing.action import Action
+from datastoresync.diffing.branch_diff import Streamed
 from datastoresync.diffing.diff import Diff
 from datastoresync.diffing.equality import equal, is_membership
 from datastoresync.diffing.side import Side
-from datastoresync.diffing.streaming import Streamed
 from datastoresync.errors import DeclarationError
-from datastoresync.syncers.change_batch import ChangeBatch, Column, segmented
-from datastoresync.syncers.changes import AppliesChanges, Change, Outcome, Outcomes, Same, Table
+from datastoresync.syncers.changes import (
+    AppliesChanges,
+    Change,
+    ChangeBatch,
+    Column,
+    Outcome,
+    Outcomes,
+    Same,
+    Table,
+    segmented,
+)
 
 _VERBS: Mapping[str, Literal["insert", "update", "delete", "link", "unlink"]] = {
     "new": "insert",
@@ -131,7 +139,7 @@ class ChangeSequence(Streamed[Change]):
         return self._all[index]
 
     def segments(self, size: int, fewest: int) -> Iterator[list[Sequence[Change]]]:
-        """Yield all changes once, in segments; see `datastoresync.syncers.change_batch.segmented`."""
+        """Yield all changes once, in segments; see `datastoresync.syncers.changes.segmented`."""
         return segmented(self._actions_to_take(), self._factory, size, fewest)
 
     def again(self, warnings: list[str]) -> Iterator[Action | None]:

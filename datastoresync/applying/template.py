@@ -1,24 +1,101 @@
-"""Templates: classes with a method for each kind of action, and the run that calls them."""
+"""Templates, whose methods say what a change means; objects with methods of their own; the options of an apply."""
 
 from __future__ import annotations
 
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
+from itertools import groupby
 from types import FrameType
-from typing import Any, TypeVar, Unpack
+from typing import Any, Literal, TypedDict, TypeVar, Unpack
 
 import attrs
 
-from datastoresync.applying.options import ApplyKeywords, ApplyOptions, OnError
-from datastoresync.applying.plan import DependencyTracker, Plan, Step
+from datastoresync.applying.plan import (
+    DependencyTracker,
+    Plan,
+    Step,
+    member_changes,
+    membership_update,
+    ordered,
+    split_followers,
+)
 from datastoresync.applying.report import Report, Result, Results, Status, Tally, failed, reason_of, succeeded
 from datastoresync.applying.reporter import Reporter
+from datastoresync.applying.safeguards import Limits, check
 from datastoresync.diffing.action import Action
-from datastoresync.diffing.diff import Diff
+from datastoresync.diffing.branch_diff import Streamed
+from datastoresync.diffing.diff import Diff, Progress
+from datastoresync.diffing.filters import Filter
+from datastoresync.diffing.flags import Flags
 from datastoresync.errors import DeclarationError, SyncInterrupted
+
+OnError = Literal["continue", "stop"]
+
+
+class ApplyKeywords(TypedDict, total=False):
+    """The keywords of every ``apply``, for type checkers and editors; `ApplyOptions` describes them."""
+
+    mock: bool
+    limits: Limits | None
+    only: Filter
+    exclude: Filter
+    on_error: OnError | None
+    reporters: Iterable[Reporter]
+
+
+class SyncKeywords(ApplyKeywords, total=False):
+    """The keywords of every ``sync_to``: those of ``apply``, and those of the comparison before it."""
+
+    flags: Flags | None
+    progress: Progress | None
+
+
+@attrs.frozen(kw_only=True)
+class ApplyOptions:
+    """How one apply is carried out. Built once from the keywords of ``apply``, which must be among these.
+
+    Args:
+        mock: Walk through all actions and call nothing.
+        limits: What this run may change; None for `DEFAULT_LIMITS`.
+        only: The actions to carry out; see `Diff.only`.
+        exclude: The actions to leave out.
+        on_error: Whether to go on after a failure; None for the template's own choice.
+        reporters: Reporters of this run, in addition to the template's own.
+    """
+
+    mock: bool = False
+    limits: Limits | None = None
+    only: Filter = None
+    exclude: Filter = None
+    on_error: OnError | None = None
+    reporters: Iterable[Reporter] = ()
+
+    def checked(self, diff: Diff) -> Diff:
+        """Return the actions of a diff that are to be carried out.
+
+        Raises:
+            SafeguardError: if they are more than the limits allow.
+        """
+        diff = diff.filtered(self.only, self.exclude)
+        check(diff, self.limits)
+        return diff
+
+    def stops(self, default: str) -> bool:
+        """Say whether the run stops at its first failure, given the template's own choice.
+
+        Raises:
+            DeclarationError: if the choice is neither ``"continue"`` nor ``"stop"``.
+        """
+        choice = self.on_error or default
+        if choice not in ("continue", "stop"):
+            message = f"on_error is 'continue' or 'stop' (got {choice!r})"
+            raise DeclarationError(message)
+        return choice == "stop"
+
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -255,3 +332,141 @@ def _results(returned: Any, step: Step) -> list[Result]:
     )
     reasons = "; ".join(result.reason for result in results if result.reason and result.status == worst.status)
     return [attrs.evolve(worst, reason=reasons)]
+
+
+@attrs.frozen(eq=False)
+class ObjectMethods:
+    """The class of a branch's objects, whose methods carry out changes.
+
+    Args:
+        cls: The class.
+        identifiers: The attributes that make up the idnumber.
+    """
+
+    cls: Any
+    identifiers: tuple[str, ...]
+
+    def has(self, name: str) -> bool:
+        """Say whether the class has a method of this name."""
+        return callable(getattr(self.cls, name, None))
+
+
+class ObjectTemplate(Template):
+    """Applies a diff through the methods of the destination's objects, one call an object.
+
+    - ``create(cls, tree, ids, attrs)``, a class method: creates the object in the system. It may return an object of
+      the class, which the tree then holds; otherwise the tree creates one itself.
+    - ``update(self, attrs)``: ``attrs`` has the attributes that change; of a membership, all its new members.
+    - ``delete(self)``.
+    - ``move(self, parent)``: the object goes below another parent, or below none.
+
+    As with any template, a method that returns has succeeded, one that raises has failed, and it may return
+    `succeeded`, `failed` or `skipped`. What a class has no method for is unhandled.
+
+    Args:
+        tree: The destination.
+        classes: The classes of its branches.
+    """
+
+    def __init__(self, tree: Any, classes: Mapping[str, ObjectMethods]) -> None:
+        super().__init__()
+        self.tree = tree
+        self.classes = classes
+
+    # Hooks for subclasses.
+
+    def call_create(self, cls: Any, ids: dict[str, Any], attributes: dict[str, Any]) -> Any:
+        """Create an object."""
+        return cls.create(self.tree, ids, attributes)
+
+    def call_update(self, item: Any, attributes: dict[str, Any]) -> Any:
+        """Change an object."""
+        return item.update(attributes)
+
+    def call_delete(self, item: Any) -> Any:
+        """Delete an object."""
+        return item.delete()
+
+    def call_move(self, item: Any, parent: Any) -> Any:
+        """Move an object below another parent, or below none."""
+        return item.move(parent)
+
+    def outcome(self, verb: str, cls: Any, returned: Any) -> Result:
+        """Return the result for the return value of a method."""
+        if isinstance(returned, Result):
+            return returned
+        if verb == "create" and isinstance(returned, cls):
+            return Result("succeeded", created=returned)
+        return succeeded()
+
+    def plan(self, diff: Diff) -> Plan:
+        """Return one call an object, with all its changes; moves of children are calls of the child."""
+        alone, following = split_followers(ordered(diff), diff)
+
+        def steps() -> Iterator[Step]:
+            for group in _groups(alone, diff):
+                yield from self._steps(group, diff)
+            yield from following
+
+        return Plan(diff, Streamed(steps) if diff.streamed else tuple(steps()))
+
+    def _steps(self, group: Sequence[Action], diff: Diff) -> Iterator[Step]:
+        first = group[0]
+        child = diff.hierarchies[0].child_branch(first.branch, first.attr)
+        child = child or diff.hierarchies[1].child_branch(first.branch, first.attr)
+        branch = child or first.branch
+        verb = "move" if child else {"new": "create", "old": "delete"}.get(first.verb, "update")
+        call: Callable[[Any], Any] | None = None
+        if self.classes[branch].has(verb):
+            call = partial(getattr(self, f"_{verb}"), diff, self.classes[branch], branch)
+        yield Step(f"{verb}_{branch}", call, tuple(group), batch=True)
+
+    def _create(self, diff: Diff, methods: ObjectMethods, _: str, actions: Sequence[Action]) -> Result:
+        key = actions[0].idnumber
+        parts = key if len(methods.identifiers) > 1 else (key,)
+        ids = dict(zip(methods.identifiers, parts, strict=True))
+        returned = self.call_create(methods.cls, ids, diff.values(actions[0]))
+        return self.outcome("create", methods.cls, returned)
+
+    def _update(self, diff: Diff, methods: ObjectMethods, _: str, actions: Sequence[Action]) -> Result:
+        changed = {action.attr: action.value for action in actions if action.verb == "update"}
+        branch_diff = next(branch_diff for branch_diff in diff.branch_diffs if branch_diff.name == actions[0].branch)
+        for (_, _, attr), members in member_changes(actions).items():
+            changed[attr] = membership_update(branch_diff, members).value
+        return self.outcome("update", methods.cls, self.call_update(actions[0].dest, changed))
+
+    def _delete(self, _: Diff, methods: ObjectMethods, __: str, actions: Sequence[Action]) -> Result:
+        return self.outcome("delete", methods.cls, self.call_delete(actions[0].dest))
+
+    def _move(self, diff: Diff, methods: ObjectMethods, branch: str, actions: Sequence[Action]) -> Result:
+        key = actions[0].value
+        parent = diff.hierarchies[0].parent(branch, key)
+        above = None if parent is None else self.tree[parent[0]][parent[1]]
+        return self.outcome("move", methods.cls, self.call_move(self.tree[branch][key], above))
+
+
+def _groups(actions: Sequence[Action], diff: Diff) -> Iterator[list[Action]]:
+    """Yield the actions object by object; the two actions of a move together, in the place of the first."""
+    moves: dict[tuple[str, Any], list[Action]] = {}
+    for action in actions if diff.nested else ():
+        moved = _moved_child(action, diff)
+        if moved is not None:
+            moves.setdefault(moved, []).append(action)
+
+    def group_key(action: Action) -> tuple[Any, ...]:
+        moved = _moved_child(action, diff)
+        return ("moves", *moved) if moved else (action.verb in ("new", "old"), action.branch, action.idnumber)
+
+    for key, group in groupby(actions, key=group_key):
+        if key[0] != "moves":
+            yield list(group)
+        elif key[1:] in moves:
+            yield moves.pop((key[1], key[2]))
+
+
+def _moved_child(action: Action, diff: Diff) -> tuple[str, Any] | None:
+    for hierarchy in diff.hierarchies:
+        child = hierarchy.child_branch(action.branch, action.attr) if action.attr else None
+        if child is not None:
+            return child, action.value
+    return None

@@ -1,4 +1,4 @@
-"""Converters by declared type: what each annotation accepts, and nothing else.
+"""Converters by declared type, and the schema of an object class: its fields and how objects are filled with them.
 
 Text stays text unless a type is declared. A value is taken if nothing of it is lost, and refused with a reason if not.
 
@@ -34,12 +34,13 @@ from __future__ import annotations
 import collections.abc
 import types
 import typing
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from decimal import Decimal
 from enum import Enum
 from itertools import chain, islice, repeat
-from types import MappingProxyType
+from types import MappingProxyType, MemberDescriptorType
 from typing import Any, Final, Literal, TypeVar, Union, get_args, get_origin
 
 import attrs
@@ -418,3 +419,153 @@ def _tuple(annotation: Any, plain: Any) -> Converter:
         return tuple(element.one(item) for element, item in zip(elements, value, strict=True))
 
     return Converter(annotation, describe, one, lambda values: list(map(one, values)), frozenset({tuple}))
+
+
+_exhaust: Callable[[Iterable[Any]], None] = deque[Any](maxlen=0).extend
+"""Runs an iterator to its end in C and keeps nothing."""
+
+
+@attrs.frozen(eq=False)
+class Field:
+    """A declared field: how its values are converted, and what stands in for a column that is not there.
+
+    Args:
+        name: The attribute's name, which is the column's name too.
+        converter: Converts to the declared type; None where the class brings a converter of its own.
+        default: Called for each object without the column; None where the column is required.
+        constant: Whether ``default`` always gives the same, immutable value.
+    """
+
+    name: str
+    converter: Converter | None
+    default: Callable[[], Any] | None
+    constant: bool = False
+
+    def defaults(self, count: int) -> Iterable[Any]:
+        """Yield the default ``count`` times, or None for a required field, which only a folded object lacks."""
+        if self.default is None:
+            return repeat(None, count)
+        if self.constant:
+            return repeat(self.default(), count)
+        return (self.default() for _ in range(count))
+
+
+@attrs.frozen(eq=False)
+class Conversion:
+    """Converts raw values of attributes as an import would: one, or a column of them.
+
+    Args:
+        fields: The declared fields by name; values of all other attributes stay as they are.
+    """
+
+    fields: Mapping[str, Field]
+
+    def __call__(self, name: str, value: Any) -> Any:
+        """Convert one value of an attribute.
+
+        Raises:
+            ValueError: if the declared type cannot take it; TypeError likewise.
+        """
+        converter = self._converter(name)
+        return value if converter is None else converter.one(value)
+
+    def column(self, name: str, values: Sequence[Any]) -> Sequence[Any]:
+        """Convert many values of an attribute.
+
+        Raises:
+            ValueError: if the declared type cannot take one of them; TypeError likewise.
+        """
+        converter = self._converter(name)
+        return values if converter is None else converter.column(values)
+
+    def _converter(self, name: str) -> Converter | None:
+        return self.fields[name].converter if name in self.fields else None
+
+
+@attrs.frozen(eq=False)
+class Schema:
+    """An object class as an import sees it.
+
+    Args:
+        cls: The class that objects are made of.
+        identifiers: The fields that make up the idnumber.
+        fields: The declared fields by name; None for an open class, which takes any column.
+        through_init: Whether objects must go through ``__init__``, because it validates or does more than assign.
+    """
+
+    cls: type
+    identifiers: tuple[str, ...]
+    fields: Mapping[str, Field] | None
+    through_init: bool = False
+
+    @property
+    def open(self) -> bool:
+        """Whether the class takes any columns."""
+        return self.fields is None
+
+    @property
+    def memberships(self) -> frozenset[str]:
+        """The declared fields that are sets or lists."""
+        declared = (self.fields or {}).values()
+        return frozenset(field.name for field in declared if field.converter and field.converter.membership)
+
+    def make(self, names: Sequence[str], columns: Sequence[Sequence[Any]], count: int) -> list[Any]:
+        """Make ``count`` objects from columns of converted values; what ``__init__`` raises goes through.
+
+        Costs one C-level pass a column, unless the class wants its ``__init__`` called.
+        """
+        cls = self.cls
+        if self.through_init:
+            rows = zip(*columns, strict=True) if columns else repeat((), count)
+            return [cls(**dict(zip(names, row, strict=True))) for row in rows]
+        objects: list[Any] = list(map(object.__new__, repeat(cls, count)))
+        if self.fields is None:
+            for name, column in zip(names, columns, strict=True):
+                _exhaust(map(setattr, objects, repeat(name), column))
+            return objects
+        given = dict(zip(names, columns, strict=True))
+        for name, field in self.fields.items():
+            values = given[name] if name in given else field.defaults(count)
+            _exhaust(map(getattr(cls, name).__set__, objects, values))
+        return objects
+
+    def blank(self, values: Mapping[str, Any]) -> Any:
+        """Make one object with these values and the defaults of all the others, past ``__init__`` and validators.
+
+        It is what a destination's object becomes when it is created there: its carried fields are not known yet.
+        """
+        item: Any = object.__new__(self.cls)
+        for name, field in (self.fields or {}).items():
+            if name not in values:
+                object.__setattr__(item, name, None if field.default is None else field.default())
+        for name, value in values.items():
+            object.__setattr__(item, name, value)
+        return item
+
+    def takes(self, name: str) -> bool:
+        """Say whether an attribute is kept as it is given: in a slot, or as any other attribute of an open class."""
+        found = getattr(self.cls, name, None)
+        return type(found) is MemberDescriptorType or (self.open and not hasattr(type(found), "__set__"))
+
+    def blanks(self, columns: Mapping[str, Sequence[Any]], count: int) -> list[Any]:
+        """Make ``count`` objects as `blank` does, out of columns of values that the class `takes`."""
+        objects: list[Any] = list(map(object.__new__, repeat(self.cls, count)))
+        for name, field in (self.fields or {}).items():
+            if name not in columns:
+                self.fill(objects, name, field.defaults(count))
+        for name, values in columns.items():
+            self.fill(objects, name, values)
+        return objects
+
+    def fill(self, objects: Iterable[Any], name: str, values: Iterable[Any]) -> None:
+        """Let each object have a value of its own in an attribute, past validators."""
+        _exhaust(map(object.__setattr__, objects, repeat(name), values))
+
+    def attach(self, objects: Iterable[Any], branch: object) -> None:
+        """Tell objects the branch that they are in."""
+        _exhaust(map(self.cls.__branch__.__set__, objects, repeat(branch)))  # type: ignore[attr-defined]  # a slot of Object
+
+    @property
+    def convert(self) -> Conversion:
+        """What converts raw values of attributes as an import would."""
+        return Conversion(self.fields or {})

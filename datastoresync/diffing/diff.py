@@ -14,20 +14,20 @@ import attrs
 from datastoresync.diffing.action import Action, branch_outline, counts_of, stat_line
 from datastoresync.diffing.branch_diff import (
     BranchDiff,
+    StreamedActions,
+    StreamedPart,
     actions_between,
     branch_ranks,
     materialize_pairs,
     moves_between,
     ordered_actions,
 )
-from datastoresync.diffing.compare import Block, Candidates, Engine, engine_of
+from datastoresync.diffing.equality import check_attributes, check_types, raise_problems
 from datastoresync.diffing.filters import Filter, predicate
 from datastoresync.diffing.flags import Exclusion, Flags
 from datastoresync.diffing.hierarchy import Hierarchy, scope_of
 from datastoresync.diffing.nested import NestedDiff, SiblingOrder, actions_by_parent, nested_diffs
-from datastoresync.diffing.schema_check import check_attributes, check_types, raise_problems
-from datastoresync.diffing.side import Side
-from datastoresync.diffing.streaming import StreamedActions, StreamedPart
+from datastoresync.diffing.side import Block, Candidates, Engine, Side, engine_of
 from datastoresync.errors import ComparisonError, TemplateError
 from datastoresync.printing.outline import Outline
 from datastoresync.printing.show import Printable

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import cached_property
 from itertools import chain, count
 from operator import itemgetter
 from typing import Any
 
 import attrs
 
-from datastoresync.diffing.compare import Block, Candidates, InMemoryEngine, read_columns
-from datastoresync.diffing.side import Side
+from datastoresync.diffing.side import Block, Candidates, InMemoryEngine, Side, read_columns
 from datastoresync.engines.duckdb.connection import DuckDB
 from datastoresync.engines.duckdb.join import JoinedRelation
 from datastoresync.engines.duckdb.parquet import Spool
@@ -407,7 +407,12 @@ class TableEngine:
     name = "table"
 
     def __init__(self, duckdb: DuckDB | None = None) -> None:
-        self.spool = Spool(duckdb if isinstance(duckdb, DuckDB) else DuckDB())
+        self.duckdb = duckdb if isinstance(duckdb, DuckDB) else DuckDB()
+
+    @cached_property
+    def spool(self) -> Spool:
+        """What keeps the rows that come from elsewhere."""
+        return Spool(self.duckdb)
 
     def candidates(self, left: Side, right: Side) -> Candidates:
         """Return where the two sides may differ."""
@@ -439,7 +444,7 @@ class TableEngine:
             compared = left.differing_apart(right, work)
         else:
             return self._in_files(left_table, right_table, work, [])
-        return candidates_of(left_table, right_table, compared, left.engine, duckdb=self.spool.duckdb)
+        return candidates_of(left_table, right_table, compared, left.engine, duckdb=self.duckdb)
 
     def _in_files(
         self, left_table: TableObjects, right_table: TableObjects, work: Work, notes: list[str]
@@ -468,7 +473,7 @@ class TableEngine:
             right=_of_table(right_table, compared.right),
             reason="; ".join([compared.reason, *dict.fromkeys(notes)]),
         )
-        return candidates_of(left_table, right_table, compared, left.engine, duckdb=self.spool.duckdb)
+        return candidates_of(left_table, right_table, compared, left.engine, duckdb=self.duckdb)
 
     def _local(self, table: TableObjects, notes: list[str]) -> JoinedRelation:
         spool = table.engine.spool if isinstance(table.engine, TableEngine) else self.spool

@@ -8,7 +8,7 @@ from typing import Any, Protocol, Self, runtime_checkable
 
 import attrs
 
-from datastoresync.conversion.schema import Schema
+from datastoresync.conversion.converters import Schema
 from datastoresync.syncers.changes import Table
 from datastoresync.syncers.records import Columns, Records
 

@@ -15,8 +15,8 @@ from weakref import ref
 import attrs
 from sortedcontainers import SortedDict
 
-from datastoresync.conversion.schema import Schema
-from datastoresync.diffing.compare import Engine
+from datastoresync.conversion.converters import Schema
+from datastoresync.diffing.side import Engine
 from datastoresync.engines.relation import BranchDescription, CannotPushDown, Page, Relation
 from datastoresync.syncers.records import Columns
 
@@ -247,7 +247,7 @@ class TableObjects(Mapping[Any, Any]):
         self._sample: dict[str, Any] | None = None
         self._branch = branch
         self.identity_map: IdentityMap = IdentityMap() if whole is None else whole.identity_map
-        self._ahead = ReadAhead()
+        self._read_ahead = ReadAhead()
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
         """Return the same rows, which nothing changes, for a copy of the branch."""
@@ -366,9 +366,9 @@ class TableObjects(Mapping[Any, Any]):
             raise KeyError(key)
         found = self.identity_map.get(key)
         if found is not None:
-            self._ahead.answered += 1
+            self._read_ahead.answered += 1
             return found
-        rows = self._ahead.rows(key)
+        rows = self._read_ahead.rows(key)
         chunks = self.relation.find([key]) if rows == 1 else self.relation.rows(Page(start=key, limit=rows))
         made = dict(self._of(chunks))
         if rows == 1:

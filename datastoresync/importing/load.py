@@ -18,7 +18,7 @@ from uuid import UUID
 
 import attrs
 
-from datastoresync.conversion.schema import Schema
+from datastoresync.conversion.converters import Schema
 from datastoresync.diffing.equality import comparable, equal, is_membership
 from datastoresync.engines.relation import CannotPushDown
 from datastoresync.engines.select import engine_of, open_table, options_of
@@ -34,8 +34,8 @@ from datastoresync.errors import (
 from datastoresync.importing.importer import Importer, ImportReport
 from datastoresync.importing.object_set import ObjectSet
 from datastoresync.runtime import collector_paused
-from datastoresync.syncers.arrow import ArrowStream, is_arrow, read_arrow
-from datastoresync.syncers.records import Records
+from datastoresync.syncers.arrow import ArrowStream, read_arrow
+from datastoresync.syncers.records import Records, is_arrow
 
 if TYPE_CHECKING:
     from datastoresync.engines.table import TableObjects

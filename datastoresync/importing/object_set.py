@@ -14,7 +14,7 @@ from uuid import UUID
 import attrs
 from sortedcontainers import SortedDict
 
-from datastoresync.conversion.schema import Schema
+from datastoresync.conversion.converters import Schema
 from datastoresync.diffing.action import Action
 from datastoresync.diffing.equality import equal
 from datastoresync.engines.relation import BranchDescription

@@ -27,11 +27,6 @@ class _Source(Protocol):
     def values(self, batch: Any, index: int) -> list[Any]: ...
 
 
-def is_arrow(value: object) -> bool:
-    """Return whether a value offers an Arrow stream: its class has ``__arrow_c_stream__``."""
-    return hasattr(type(value), "__arrow_c_stream__")
-
-
 def read_arrow(stream: Any, *, columns: Mapping[str, str] | Sequence[str] | None = None, name: str = "") -> Records:
     """Read a frame, a table or a relation, with pyarrow if it is installed, and with polars if not.
 

@@ -1,10 +1,14 @@
-"""Flat records on their way into or out of a store, and the choice of their columns."""
+"""Flat records on their way in or out of a store, the columns that are taken, and where they come from."""
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
+
+import attrs
 
 from datastoresync.errors import ColumnError, DeclarationError
 from datastoresync.syncers.names import nearest
@@ -23,7 +27,7 @@ class Records:
         chunks: Yields chunks; each is a sequence of ``len(columns)`` sequences of one length. It is read once.
         where: Returns the position of a record, counted from 0 over all chunks, as a person would look it up:
             ``people.csv:17`` or ``row 17 of table users``.
-        source_info: Description of their source, if an engine can read it by itself; see `syncers.source_info`.
+        source_info: Description of their source, if an engine can read it by itself; see `syncers.records`.
 
     >>> records = Records(["idnumber", "name"], [[["1", "2"], ["Ann", "Bob"]]], lambda index: f"row {index + 1}")
     >>> list(records)
@@ -84,3 +88,119 @@ def choose_columns(
     if twice:
         raise ColumnError(f"columns names {', '.join(map(repr, twice))} twice", where=where, columns=twice)
     return [indexes[name] for name in renamed], chosen
+
+
+LARGE = 150_000
+"""Rows from which on a table costs less than objects."""
+
+
+def unreadable_reason(path: Path, error: OSError) -> str:
+    """Return the reason that a file cannot be opened or read."""
+    if isinstance(error, FileNotFoundError):
+        return f"there is no such file in {path.absolute().parent}"
+    return f"the file cannot be read: {error.strerror or error}"
+
+
+def file_state(status: os.stat_result) -> tuple[int, ...]:
+    """Return the device, inode, size and time of a file: one of them changes when the file does."""
+    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
+
+
+@attrs.frozen(eq=False)
+class DelimitedFile:
+    """A CSV or TSV file that was scanned, and whose records were not read yet.
+
+    Args:
+        path: The file.
+        encoding: What it is written in.
+        delimiter: What separates its columns.
+        header: The names of all its columns.
+        line: The line of the header.
+        indexes: The indexes of the columns that are read.
+        columns: Their names in the records.
+        null: The text that means None.
+        state: What `file_state` returned for it.
+        special: The marks of what other readers may read differently; see `csv_reader.scan`.
+    """
+
+    path: Path
+    encoding: str
+    delimiter: str
+    header: tuple[str, ...]
+    line: int
+    indexes: tuple[int, ...]
+    columns: tuple[str, ...]
+    null: str | None
+    state: tuple[int, ...]
+    special: frozenset[str]
+
+
+@attrs.frozen(eq=False)
+class DelimitedFiles:
+    """Several delimited files, whose records follow each other."""
+
+    files: tuple[DelimitedFile, ...]
+
+    @property
+    def size(self) -> int:
+        """The bytes of all files."""
+        return sum(file.state[2] for file in self.files)
+
+
+@attrs.frozen(eq=False)
+class ParquetFile:
+    """A Parquet file whose schema was read, and whose records were not read yet.
+
+    Args:
+        path: The file.
+        header: The names of all its columns.
+        indexes: The indexes of the columns that are read.
+        columns: Their names in the records.
+        types: Their Arrow types.
+        rows: The number of its rows.
+        state: What `file_state` returned for it.
+    """
+
+    path: Path
+    header: tuple[str, ...]
+    indexes: tuple[int, ...]
+    columns: tuple[str, ...]
+    types: tuple[Any, ...]
+    rows: int
+    state: tuple[int, ...]
+
+
+@attrs.frozen(eq=False)
+class ParquetFiles:
+    """Several Parquet files with the same columns, whose records follow each other."""
+
+    files: tuple[ParquetFile, ...]
+
+    @property
+    def rows(self) -> int:
+        """The rows of all files."""
+        return sum(file.rows for file in self.files)
+
+
+@attrs.frozen(eq=False)
+class StoredRows:
+    """The rows of a table or a query.
+
+    Args:
+        syncer: The `SQLSyncer` of the database.
+        table: The `Table`; None for a query.
+        query: The query; None for a table.
+        parameters: Of the query.
+        attributes: The attributes to read; None for all columns.
+    """
+
+    syncer: Any
+    table: Any = None
+    query: str | None = None
+    parameters: Mapping[str, Any] | None = None
+    attributes: Sequence[str] | None = None
+
+
+def is_arrow(value: object) -> bool:
+    """Return whether a value offers an Arrow stream: its class has ``__arrow_c_stream__``."""
+    return hasattr(type(value), "__arrow_c_stream__")

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from datastoresync import Branch, CSVImporter, DeclarationError, Limits, Link, Object, SQLSyncer, Table, Tree
 from datastoresync.app import App, Reader, SyncerReader, SyncerWriter
 from datastoresync.app.syncer_reader import branch_names
-from datastoresync.app.syncer_writer import TableWrite, check_replacement, stored_table
+from datastoresync.app.syncer_writer import TableWrite, check_replacement, table_state
 from datastoresync.errors import LockedError, SafeguardError, SyncerError
 from datastoresync.syncers import open_syncer
 
@@ -424,7 +424,7 @@ keys = st.lists(st.sampled_from([0, 1, "0", "1", None]), max_size=8)
 def test_a_replacement_deletes_whatever_the_other_side_lacks(new, old):
     destination = Memory(users=[{"idnumber": key} for key in old])
     planned = [TableWrite("users", "users", (), ("idnumber",), lambda: ({"idnumber": key} for key in new), len(new), 0)]
-    held = [stored_table(destination, "users", key=("idnumber",))]
+    held = [table_state(destination, "users", key=("idnumber",))]
     lost = (Counter(map(str, old)) - Counter(map(str, new))).total()
     assume(new and lost)
     with pytest.raises(SafeguardError):

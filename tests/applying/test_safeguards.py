@@ -127,8 +127,9 @@ def test_removals_at_the_edge(size, limit):
     edge = most(0.5 if limit is None else limit, size)
 
     def smaller(count):
-        source = tree("source", groups=[{"idnumber": "g", "members": set(range(count, size))}])
-        return source - tree("dest", groups=[{"idnumber": "g", "members": set(range(size))}])
+        # The name is no member, and does not count as one.
+        source = tree("source", groups=[{"idnumber": "g", "name": "g", "members": set(range(count, size))}])
+        return source - tree("dest", groups=[{"idnumber": "g", "name": "g", "members": set(range(size))}])
 
     if edge <= size:
         allowed(smaller(edge), limits)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from datastoresync import Branch, CollectingReporter, Diff, Limits, Object, Table, Template, Tree, batch, failed
 from datastoresync.applying import report as reports
 from datastoresync.applying.store_template import StoreTemplate
-from datastoresync.diffing.streaming import Streamed
+from datastoresync.diffing.branch_diff import Streamed
 from datastoresync.syncers.sql import apply as sql_changes
 from datastoresync.syncers.sql.syncer import SQLSyncer
 

@@ -3,7 +3,7 @@
 import pytest
 
 from datastoresync import Branch, ComparisonError, Diff, Object, Template, Tree
-from datastoresync.diffing.compare import InMemoryEngine
+from datastoresync.diffing.side import InMemoryEngine
 
 
 def branch(rows, object_class=Object):

@@ -252,3 +252,13 @@ def test_tuples_are_compared_place_by_place():
     left, right = (Branch(Object, importer=[{"idnumber": "1", "name": value}]) for value in (("7",), (7,)))
     with pytest.raises(SchemaMismatchError, match="name: tuple"):
         +left - +right
+
+
+class Pair(Object):
+    _identifiers = ("code", "year")
+
+
+@pytest.mark.parametrize("row", [{"code": "a", "year": "1"}, {"code": 1, "year": 1}])
+def test_every_part_of_an_idnumber_must_be_comparable(row):
+    with pytest.raises(SchemaMismatchError, match=r"idnumber: tuple\[int \| str\] in source\.users and tuple"):
+        tree("source", [{"code": "a", "year": 1}], Pair) - tree("dest", [row], Pair)

@@ -14,9 +14,9 @@ from strategies import NO_LIMITS, TEMPLATES, worlds
 
 from datastoresync import Branch, Limits, Object, Tree
 from datastoresync.applying.safeguards import violations
-from datastoresync.diffing.compare import Candidates, InMemoryEngine
 from datastoresync.diffing.diff import Diff
 from datastoresync.diffing.flags import Flags
+from datastoresync.diffing.side import Candidates, InMemoryEngine
 
 law = settings(deadline=None, max_examples=examples(60))
 

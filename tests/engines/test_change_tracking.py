@@ -1,12 +1,13 @@
 """Objects of a table are like any others, and their branch hears of what is done to them."""
 
 import copy
+import gc
 import pickle
 
 import attrs
 import pytest
 
-from datastoresync import Branch, CSVImporter, Object
+from datastoresync import Branch, CSVImporter, Object, Template
 from datastoresync.engines.relation import CannotPushDown
 from datastoresync.engines.table import tracked_class
 
@@ -145,3 +146,27 @@ def test_what_was_set_behind_the_back_of_a_held_object_is_what_its_action_says(p
     held = mine["1"]
     object.__setattr__(held, "name", "other")
     assert [(action.source, action.value) for action in mine - theirs] == [(held, "other")]
+
+
+class Accepting(Template):
+    def update(self, action):
+        """Take it."""
+
+
+def test_what_a_template_did_to_an_object_stays_when_the_object_is_gone(tmp_path):
+    def branch(name, file):
+        path = tmp_path / file
+        others = "".join(f"{number},Bob,1\n" for number in range(2, 3000))
+        path.write_text(f"idnumber,name,grade\n1,{name},1\n{others}", encoding="utf-8")
+        return +Branch(Person, importer=CSVImporter(path), engine="duckdb")
+
+    source, dest = branch("Anna", "source.csv"), branch("Ann", "dest.csv")
+    source - dest | Accepting
+    assert [action.old_value for action in branch("Ann", "as_before.csv") - dest] == [
+        "Anna"
+    ]  # and what was compared last is forgotten
+    for number in range(2, 3000):  # as is what was looked up last
+        dest[str(number)]
+    gc.collect()
+    assert dest["1"].name == "Anna"
+    assert not source - dest

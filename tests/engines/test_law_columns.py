@@ -14,7 +14,7 @@ from pyarrow import parquet
 from datastoresync import Branch, CSVImporter, DatastoreSyncError, Object, Tree
 from datastoresync.engines.duckdb.connection import DuckDB
 from datastoresync.engines.table import TableObjects
-from datastoresync.importing.sources import ParquetImporter
+from datastoresync.importing.importer import ParquetImporter
 
 DUCKDB = DuckDB(threads=1)
 BATCH = 7

@@ -8,7 +8,7 @@ import pytest
 from pyarrow import parquet
 
 from datastoresync import Branch, ColumnError, DataWarning, MalformedFileError, Object, Tree
-from datastoresync.importing.sources import ParquetImporter
+from datastoresync.importing.importer import ParquetImporter
 
 
 class User(Object):

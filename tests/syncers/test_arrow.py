@@ -15,7 +15,8 @@ from profiles import examples
 
 from datastoresync.errors import ColumnError, ConversionError, MissingDependencyError, SyncerError
 from datastoresync.syncers import arrow as module
-from datastoresync.syncers.arrow import is_arrow, read_arrow
+from datastoresync.syncers.arrow import read_arrow
+from datastoresync.syncers.records import is_arrow
 
 READERS = ["pyarrow", "polars"]
 ROWS = {

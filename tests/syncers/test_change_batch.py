@@ -5,8 +5,7 @@ from itertools import chain, groupby, pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from datastoresync.syncers.change_batch import ChangeBatch, segments_of
-from datastoresync.syncers.changes import Change, Link, Table
+from datastoresync.syncers.changes import Change, ChangeBatch, Link, Table, segments_of
 
 KEY = ("key",)
 P, Q = Table("p"), Table("q")

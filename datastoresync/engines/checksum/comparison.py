@@ -333,7 +333,7 @@ def _compare(left: _ServerSide, right: _ServerSide) -> DifferingRows:
     count = max(left.table.count, right.table.count)
     ranges = _first_ranges(left, right)
     differing = _unequal_sums(left, right, ranges, 1)
-    why = f"checksums of {len(ranges)} ranges of keys, {len(differing)} of which differ"
+    reason = f"checksums of {len(ranges)} ranges of keys, {len(differing)} of which differ"
     ranges = [ranges[number] for number in sorted(differing)]
     parts, numbers, suspects = 1, None, sum(differing.values())
     if suspects > _SUSPECTS and (pieces := min(_PARTS, isqrt(suspects // len(ranges)))) > 1:
@@ -343,9 +343,9 @@ def _compare(left: _ServerSide, right: _ServerSide) -> DifferingRows:
         message = f"by their checksums, up to {suspects} of {count} rows differ, which is quicker without any"
         raise CannotPushDown(message)
     if not ranges:
-        return DifferingRows(iter(()), iter(()), why)
+        return DifferingRows(iter(()), iter(()), reason)
     digests = _on_both(*(partial(side.digests, ranges, parts, numbers) for side in (left, right)))
-    return DifferingRows(left.rows(_differing_keys(*digests)), right.rows(_differing_keys(*reversed(digests))), why)
+    return DifferingRows(left.rows(_differing_keys(*digests)), right.rows(_differing_keys(*reversed(digests))), reason)
 
 
 def _first_ranges(left: _ServerSide, right: _ServerSide) -> list[Range]:
@@ -361,8 +361,8 @@ def _unequal_sums(left: _ServerSide, right: _ServerSide, ranges: Sequence[Range]
     return {number: max(left[0], right[0]) for number, left, right in pairs if left != right}
 
 
-def _differing_keys(digests: Mapping[Any, str], others: Mapping[Any, str]) -> list[Any]:
-    return sorted(key for key, digest in digests.items() if others.get(key) != digest)
+def _differing_keys(left: Mapping[Any, str], right: Mapping[Any, str]) -> list[Any]:
+    return sorted(key for key, digest in left.items() if right.get(key) != digest)
 
 
 def _on_both(left: Callable[[], _Answer], right: Callable[[], _Answer]) -> tuple[_Answer, _Answer]:

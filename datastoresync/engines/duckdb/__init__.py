@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Any
 
-from datastoresync.conversion.schema import Schema
+from datastoresync.conversion.converters import Schema
 from datastoresync.engines.duckdb.connection import DuckDB
 from datastoresync.engines.relation import BranchDescription, CannotPushDown, Relation, SourceEngine
 from datastoresync.syncers.arrow import ArrowStream
-from datastoresync.syncers.source_info import LARGE, DelimitedFiles, ParquetFiles
+from datastoresync.syncers.records import LARGE, DelimitedFiles, ParquetFiles
 
 _BYTES = 16 * 2**20
 """Bytes of files of text from which on objects would cost more than a table."""

@@ -86,7 +86,7 @@ class DuckDB:
             connection.close()
 
     @contextmanager
-    def refusals(self, what: str) -> Iterator[None]:
+    def translated_errors(self, what: str) -> Iterator[None]:
         """Turn what DuckDB refuses into `CannotPushDown`: whether it is an error is for the in-memory engine to say."""
         library = import_module("duckdb")
         try:

@@ -17,8 +17,7 @@ from datastoresync.engines.duckdb.relation import HeldFile
 from datastoresync.engines.relation import CannotPushDown
 from datastoresync.errors import DatastoreSyncError
 from datastoresync.syncers.files.csv_reader import SHORT, read_csv
-from datastoresync.syncers.records import Columns, Records
-from datastoresync.syncers.source_info import DelimitedFile, DelimitedFiles
+from datastoresync.syncers.records import Columns, DelimitedFile, DelimitedFiles, Records
 
 _SAMPLE = 100
 """Rows whose values stand for all others, where only their types matter."""
@@ -63,7 +62,7 @@ class DelimitedRelation(JoinedRelation):
             raise CannotPushDown("one of the files may have no rows")
         with self.duckdb.connected() as connection:
             try:
-                with self.duckdb.refusals("read the files as strictly"):
+                with self.duckdb.translated_errors("read the files as strictly"):
                     for file, held in zip(self.files, self._held, strict=True):
                         if '"' in file.special:
                             self._check_quotes(connection, file, held)

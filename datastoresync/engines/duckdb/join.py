@@ -334,7 +334,7 @@ def _by_line(left: LocalRelation, right: LocalRelation, lines: _Lines, most: int
     """Compare whole lines; None if more than ``most`` of them have no equal."""
     unmatched = _UnmatchedRows(left)
     limit = "" if most is None else f" LIMIT {most + 1}"
-    with left.duckdb.refusals("compare the lines of the two"):
+    with left.duckdb.translated_errors("compare the lines of the two"):
         for index, part in enumerate(lines.parts(unmatched.instance.memory)):
             with unmatched.instance.sparing() if lines.many(unmatched.instance.memory) else nullcontext():
                 (unmatched.add if index else unmatched.fill)(
@@ -351,8 +351,8 @@ def _by_line(left: LocalRelation, right: LocalRelation, lines: _Lines, most: int
         for chunk in unmatched.chunks(side, f"{side} IS NOT NULL", side):
             yield relation.unwritten([line for (line,) in chunk])
 
-    why = "both are files written in one way: whole lines were compared"
-    return DifferingRows(rows(left, "left_line"), rows(right, "right_line"), why + _conversion_notes(left, right))
+    reason = "both are files written in one way: whole lines were compared"
+    return DifferingRows(rows(left, "left_line"), rows(right, "right_line"), reason + _conversion_notes(left, right))
 
 
 def _by_column(left: LocalRelation, right: LocalRelation, work: Work) -> DifferingRows:
@@ -363,7 +363,7 @@ def _by_column(left: LocalRelation, right: LocalRelation, work: Work) -> Differi
         raise CannotPushDown("the idnumbers are of different types")
     unmatched = _UnmatchedRows(left)
     sides = (("l", left), ("r", right))
-    with left.duckdb.refusals("compare the two"):
+    with left.duckdb.translated_errors("compare the two"):
         equalities = [_identity(name, left, right) for name in work.identical]
         equalities += [
             equality_sql(unmatched.database, index, name, left, right)
@@ -404,11 +404,11 @@ def _by_column(left: LocalRelation, right: LocalRelation, work: Work) -> Differi
             yield relation.given(list(zip(*chunk, strict=True)))
 
     notes = [equality.note for equality in equalities if equality.note]
-    why = "both are rows in files: keys and columns were compared" + "".join(f"; {note}" for note in notes)
+    reason = "both are rows in files: keys and columns were compared" + "".join(f"; {note}" for note in notes)
     return DifferingRows(
         rows(left, "l"),
         rows(right, "r"),
-        why + _conversion_notes(left, right, [equality.name for equality in equalities if equality.note]),
+        reason + _conversion_notes(left, right, [equality.name for equality in equalities if equality.note]),
     )
 
 

@@ -8,8 +8,7 @@ from typing import Any
 import attrs
 
 from datastoresync.engines.duckdb.join import JoinedRelation
-from datastoresync.engines.duckdb.parquet import ColumnarRelation
-from datastoresync.engines.duckdb.parquet_store import ParquetStore, arrow_libraries
+from datastoresync.engines.duckdb.parquet import ColumnarRelation, ParquetStore, arrow_libraries
 from datastoresync.engines.duckdb.types import IDENTICAL, Kind
 from datastoresync.engines.relation import CannotPushDown
 from datastoresync.engines.table import TableObjects
@@ -89,7 +88,7 @@ def _batches(relation: JoinedRelation) -> Iterator[Any]:
     pyarrow, _ = arrow_libraries()
     query = f"SELECT {', '.join(map(relation.raw, relation.columns))} FROM {relation.scan()}"  # noqa: S608 - names are ours
     relation.unchanged()
-    with relation.duckdb.connected() as connection, relation.duckdb.refusals("read the rows"):
+    with relation.duckdb.connected() as connection, relation.duckdb.translated_errors("read the rows"):
         yield from pyarrow.RecordBatchReader.from_stream(connection.sql(query))
     relation.unchanged()
 

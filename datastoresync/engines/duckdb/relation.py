@@ -23,8 +23,7 @@ from datastoresync.engines.duckdb.connection import DuckDB
 from datastoresync.engines.duckdb.types import canonical_sql, declared, valid_sql
 from datastoresync.engines.relation import CHUNK, DISTINCT, CannotPushDown, Page
 from datastoresync.errors import MalformedFileError
-from datastoresync.syncers.records import Columns
-from datastoresync.syncers.source_info import file_state
+from datastoresync.syncers.records import Columns, file_state
 
 _LEAST, _MOST = -(2**63), 2**63 - 1
 _SQL_TYPES: Mapping[str, str] = MappingProxyType(

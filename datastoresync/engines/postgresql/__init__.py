@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from datastoresync.engines.relation import BranchDescription, Relation, SourceEngine
-from datastoresync.syncers.source_info import LARGE, StoredRows
+from datastoresync.syncers.records import LARGE, StoredRows
 
 
 class DatabaseEngine(SourceEngine):

@@ -20,16 +20,14 @@ from datastoresync.engines.postgresql.comparison import (
     side_by_side,
     streamed,
 )
-from datastoresync.engines.postgresql.keys import KEY_FAMILIES, LookalikeKeys
 from datastoresync.engines.postgresql.snapshot import Snapshot, snapshot_of
 from datastoresync.engines.postgresql.source import Source, query_source, table_source
-from datastoresync.engines.postgresql.types import SQL_TYPES, converted_column, python_type
+from datastoresync.engines.postgresql.types import KEY_FAMILIES, SQL_TYPES, LookalikeKeys, converted_column, python_type
 from datastoresync.engines.relation import CannotPushDown, DifferingRows, Page, Relation, Work
 from datastoresync.errors import SyncerError
 from datastoresync.syncers.changes import Table
-from datastoresync.syncers.records import Columns
-from datastoresync.syncers.source_info import StoredRows
-from datastoresync.syncers.sql.read import chunks_of
+from datastoresync.syncers.records import Columns, StoredRows
+from datastoresync.syncers.sql.catalog import chunks_of
 from datastoresync.syncers.sql.syncer import SQLSyncer
 
 _SAMPLE = 100
@@ -148,7 +146,7 @@ class StoredRelation:
 
     def arrow(self) -> Any:
         """Return a ``pyarrow.RecordBatchReader`` of all rows; see `pulling.pull`, which needs pyarrow."""
-        from datastoresync.engines.postgresql.arrow import to_arrow
+        from datastoresync.engines.postgresql.comparison import to_arrow
 
         return to_arrow(self)
 
@@ -299,7 +297,7 @@ def _differing_chunks(
     Through a connection of its own: a cursor would let others ask meanwhile, but has a query run by one process.
     """
     exported = snapshot.export()
-    way = snapshot.reading(search_path) if exported is None else snapshot.beside(exported, search_path)
+    way = snapshot.reading(search_path) if exported is None else snapshot.sharing(exported, search_path)
     with way as connection:
         for source in sources:
             source.check(connection)
@@ -387,7 +385,7 @@ def open_large(source_info: StoredRows, layout: Any, least: int) -> StoredRelati
         raise CannotPushDown(f"it is in {database.dialect.name}, which is read into memory")
     if least:
         try:
-            with database.reading() as connection, database.refusals("count the rows of"):
+            with database.reading() as connection, database.translated_errors("count the rows of"):
                 if not _has(connection, source_info, least):
                     return None
         except SyncerError:

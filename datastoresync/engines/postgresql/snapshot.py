@@ -60,7 +60,7 @@ class Snapshot:
         self._round = 0
         self._exported: str | None = None
         self._connection: sa.Connection | None = None
-        with database.refusals("cannot open"):
+        with database.translated_errors("cannot open"):
             connection = database.engine.connect()
             try:
                 connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
@@ -132,7 +132,7 @@ class Snapshot:
         """
         connection = self._alive()
         if self._exported is None and not self._open_readings:
-            with self._refusals("cannot share what was imported from"):
+            with self._translated_errors("cannot share what was imported from"):
                 connection.exec_driver_sql(f"RELEASE SAVEPOINT {_SAVEPOINT}")  # or it would be refused
                 self._exported = connection.execute(sa.text("SELECT pg_export_snapshot()")).scalar_one()
                 connection.exec_driver_sql(f"SAVEPOINT {_SAVEPOINT}")
@@ -149,7 +149,7 @@ class Snapshot:
             SyncerError: The snapshot has ended, or what is asked for has changed.
         """
         connection = self._alive()
-        with self._refusals("cannot read from"):
+        with self._translated_errors("cannot read from"):
             self._open_readings += 1
             round_ = self._round
             try:
@@ -160,7 +160,7 @@ class Snapshot:
                     self._leave(connection, round_)
 
     @contextmanager
-    def beside(self, exported: str, search_path: str | None = None) -> Iterator[sa.Connection]:
+    def sharing(self, exported: str, search_path: str | None = None) -> Iterator[sa.Connection]:
         """Give another connection that sees the same, for one long answer that keeps it busy.
 
         Args:
@@ -171,7 +171,7 @@ class Snapshot:
             SyncerError: The snapshot has ended, or what is asked for has changed.
         """
         self._alive()
-        with self._refusals("cannot read from"), self.database.reading() as connection:
+        with self._translated_errors("cannot read from"), self.database.reading() as connection:
             connection.exec_driver_sql(f"SET TRANSACTION SNAPSHOT '{exported}'")
             _look_in(connection, search_path)
             yield connection
@@ -196,7 +196,7 @@ class Snapshot:
         return driver.Error
 
     @contextmanager
-    def _refusals(self, doing: str) -> Iterator[None]:
+    def _translated_errors(self, doing: str) -> Iterator[None]:
         try:
             yield
         except DatastoreSyncError:
@@ -232,7 +232,7 @@ def snapshot_of(database: Database) -> Snapshot:
         message = "the engine has a single connection"
         raise CannotPushDown(message)
     if database.snapshots:
-        with database.reading() as connection, database.refusals("cannot read from"):
+        with database.reading() as connection, database.translated_errors("cannot read from"):
             moment = connection.execute(sa.text(_MOMENT)).scalar_one()
         held: list[Snapshot] = list(database.snapshots)
         for snapshot in held:

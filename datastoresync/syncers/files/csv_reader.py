@@ -24,8 +24,15 @@ from typing import IO, Literal
 import attrs
 
 from datastoresync.errors import ColumnError, DataWarning, DeclarationError, MalformedFileError, RowError
-from datastoresync.syncers.records import Columns, Records, choose_columns
-from datastoresync.syncers.source_info import DelimitedFile, DelimitedFiles, file_state, unreadable_reason
+from datastoresync.syncers.records import (
+    Columns,
+    DelimitedFile,
+    DelimitedFiles,
+    Records,
+    choose_columns,
+    file_state,
+    unreadable_reason,
+)
 
 _BLOCK = 2**18
 """Bytes that are scanned at a time."""

@@ -10,8 +10,7 @@ from typing import IO, Any, ClassVar
 from datastoresync.errors import MissingDependencyError, SyncerError
 from datastoresync.syncers.files.base import FileSyncer
 from datastoresync.syncers.names import clash
-from datastoresync.syncers.records import Records
-from datastoresync.syncers.source_info import file_state
+from datastoresync.syncers.records import Records, file_state
 from datastoresync.syncers.table_rewrite import TableContents
 
 _ROWS, _COLUMNS = 2**20, 2**14

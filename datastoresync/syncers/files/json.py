@@ -17,8 +17,7 @@ from typing import IO, Any, ClassVar
 from datastoresync.conversion.scalars import SCALARS, scalar_of
 from datastoresync.errors import MalformedFileError, SyncerError
 from datastoresync.syncers.files.base import FileSyncer
-from datastoresync.syncers.records import Columns, Records
-from datastoresync.syncers.source_info import unreadable_reason
+from datastoresync.syncers.records import Columns, Records, unreadable_reason
 from datastoresync.syncers.table_rewrite import TableContents
 
 _PLAIN = (type(None), bool, int, float, str)

@@ -15,8 +15,7 @@ from datastoresync.conversion.scalars import scalar_of
 from datastoresync.errors import MalformedFileError, MissingDependencyError, SyncerError
 from datastoresync.syncers.arrow import read_arrow
 from datastoresync.syncers.files.base import FileSyncer
-from datastoresync.syncers.records import Records, choose_columns
-from datastoresync.syncers.source_info import ParquetFile, ParquetFiles, file_state
+from datastoresync.syncers.records import ParquetFile, ParquetFiles, Records, choose_columns, file_state
 from datastoresync.syncers.table_rewrite import TableContents
 
 _INTEGERS = 2**63

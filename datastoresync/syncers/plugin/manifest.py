@@ -231,13 +231,15 @@ def _text(path: Path, content: Mapping[str, Any], key: str) -> str:
     return value
 
 
-def _requirements(path: Path, listed: Any) -> tuple[str, ...]:
-    if listed is None:
+def _requirements(path: Path, requirements: Any) -> tuple[str, ...]:
+    if requirements is None:
         return ()
-    if not isinstance(listed, list) or not all(isinstance(each, str) for each in listed):
-        raise refused(path, f"'requirements' must be a list of texts, such as [\"package>=1.2\"] (it is {listed!r})")
+    if not isinstance(requirements, list) or not all(isinstance(each, str) for each in requirements):
+        raise refused(
+            path, f"'requirements' must be a list of texts, such as [\"package>=1.2\"] (it is {requirements!r})"
+        )
     missing = []
-    for each in listed:
+    for each in requirements:
         try:
             reason = unmet(each)
         except ValueError as error:
@@ -248,4 +250,4 @@ def _requirements(path: Path, listed: Any) -> tuple[str, ...]:
         reasons = "; ".join(reason for _, reason in missing)
         command = f"pip install {shlex.join(each for each, _ in missing)}"
         raise refused(path, f"it requires what is not here: {reasons}. Nothing is installed for you: {command}")
-    return tuple(listed)
+    return tuple(requirements)

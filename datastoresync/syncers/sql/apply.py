@@ -11,13 +11,23 @@ from typing import Any, Generic, TypeVar
 import attrs
 
 from datastoresync.errors import SyncerError
-from datastoresync.syncers.change_batch import segments_of
-from datastoresync.syncers.changes import Change, Outcome, Outcomes, Same
-from datastoresync.syncers.sql.blocks import SEGMENT, Batch, KeyedTable, TableLookup, Unit, blocks_of, groups
+from datastoresync.syncers.changes import Change, Outcome, Outcomes, Same, segments_of
 from datastoresync.syncers.sql.bulk import FEWEST, BulkWriter
 from datastoresync.syncers.sql.catalog import Catalogue, StoredLink
 from datastoresync.syncers.sql.database import CommitInterrupt, Database
-from datastoresync.syncers.sql.statements import Key, RefusalError, Row, Statements
+from datastoresync.syncers.sql.statements import (
+    SEGMENT,
+    Batch,
+    Key,
+    KeyedTable,
+    RefusalError,
+    Row,
+    Statements,
+    TableLookup,
+    Unit,
+    blocks_of,
+    groups,
+)
 
 T = TypeVar("T")
 
@@ -53,14 +63,14 @@ def apply_changes(database: Database, changes: Iterable[Change], *, same: Same) 
     prefetched = Prefetched(chain([first], segments), lambda segment: segment.prepare(lookup, bulk, len(outcomes)))
     try:
         with database.writing() as connection:
-            with database.refusals("cannot apply the changes to"):
+            with database.translated_errors("cannot apply the changes to"):
                 lookup = TableLookup(Catalogue(connection, database.name))
             statements = Statements(connection, database.secrets, prefetched.prefetch)
             bulk = BulkWriter(statements, same) if statements.dialect.copies(connection.dialect) else None
             writer = _Writer(statements, same, bulk)
             locked: set[str] = set()
             for segment in prefetched:
-                with database.refusals("cannot apply the changes to"):
+                with database.translated_errors("cannot apply the changes to"):
                     found = segment.batches(lookup, bulk, len(outcomes))
                     names = lookup.catalogue.names_to_write()
                 database.lock(connection, locked.symmetric_difference(names))

@@ -10,12 +10,10 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 import attrs
 
-from datastoresync.syncers.change_batch import Column
-from datastoresync.syncers.changes import Same
-from datastoresync.syncers.sql.blocks import Batch, KeyedTable
+from datastoresync.syncers.changes import Column, Same
 from datastoresync.syncers.sql.catalog import StoredTable
 from datastoresync.syncers.sql.copy_staging import CopyStaging, ExactColumn, exact_columns, has_column_triggers
-from datastoresync.syncers.sql.statements import RefusalError, Statements
+from datastoresync.syncers.sql.statements import Batch, KeyedTable, RefusalError, Statements
 
 FEWEST = 500
 """Changes below which a temporary table costs more than it saves."""

@@ -228,7 +228,7 @@ class CopyStaging:
         self.names.append(f"s.{name}")
         return self.names[-1]
 
-    def where(self, flags: Sequence[bool] | None, flagged: str, others: str) -> str:
+    def where(self, flags: Sequence[bool] | None, flagged: str, unflagged: str) -> str:
         """Return an expression for the rows with a flag, and for those without; all have it if there are no flags."""
         if flags is None:
             return flagged
@@ -236,7 +236,7 @@ class CopyStaging:
         if name is None:  # one for all expressions with the same flags
             name = self._added(FLAG, flags, flags)
             self._flags.append((flags, name))
-        return f"CASE WHEN {name} THEN {flagged} ELSE {others} END"
+        return f"CASE WHEN {name} THEN {flagged} ELSE {unflagged} END"
 
     @contextmanager
     def filled(self) -> Iterator[None]:
@@ -393,7 +393,7 @@ def _truths(values: Sequence[Any]) -> Sequence[str]:
     return [_NULL if value is None else "t" if value else "f" for value in values]
 
 
-def _others(values: Sequence[Any]) -> Sequence[str]:
+def _plain_texts(values: Sequence[Any]) -> Sequence[str]:
     if None in values:
         return [_NULL if value is None else str(value) for value in values]
     return list(map(str, values))
@@ -403,9 +403,9 @@ _FORMS: Final[Mapping[frozenset[type], Callable[[Sequence[Any]], Sequence[str]]]
     {
         frozenset({str}): _texts,
         frozenset({bool}): _truths,
-        frozenset({int}): _others,
-        frozenset({date}): _others,
-        frozenset({UUID}): _others,
+        frozenset({int}): _plain_texts,
+        frozenset({date}): _plain_texts,
+        frozenset({UUID}): _plain_texts,
     }
 )
 """How values of these types are written, so that the database reads just them, however it is set."""

@@ -65,7 +65,7 @@ class Database:
         return isinstance(self.engine.pool, (sa.StaticPool, sa.SingletonThreadPool))
 
     @contextmanager
-    def refusals(self, doing: str) -> Iterator[None]:
+    def translated_errors(self, doing: str) -> Iterator[None]:
         """Raise errors of the database as `SyncerError` or `LockedError`, with what was being done in front."""
         try:
             yield
@@ -82,7 +82,7 @@ class Database:
             SyncerError: There is no such database, or it cannot be opened.
         """
         with ExitStack() as stack:
-            with self.refusals("cannot open"):
+            with self.translated_errors("cannot open"):
                 self._require_file()
                 connection = stack.enter_context(self.engine.connect())
                 self.dialect.begin_reading(connection, lambda last: stack.callback(self._run_last, connection, last))
@@ -101,7 +101,7 @@ class Database:
             CommitInterrupt: Ctrl-C came too late to undo what was done.
         """
         with _told_of_interrupts() as state, ExitStack() as stack:
-            with self.refusals("cannot open"):
+            with self.translated_errors("cannot open"):
                 if not create:
                     self._require_file()
                 connection = stack.enter_context(self.engine.connect())
@@ -145,7 +145,7 @@ class Database:
             free = self.dialect.lock(digest, _PATIENCE)
             if free is None:
                 return
-            with self.refusals("cannot lock a table of"):
+            with self.translated_errors("cannot lock a table of"):
                 locked_now = connection.execute(sa.select(free)).scalar()
             if not locked_now:
                 raise LockedError(self._busy(f"table {table!r} of {self.name}"))
@@ -155,7 +155,7 @@ class Database:
         if connection.invalidated or connection.closed:
             return  # with what is gone, its locks and settings are gone too
         connection.rollback()
-        with self.refusals("cannot take leave of"):
+        with self.translated_errors("cannot take leave of"):
             connection.exec_driver_sql(statement)
             connection.rollback()
 

@@ -1,17 +1,20 @@
-"""Statements that read and write rows by key, a block at a time, and the errors that they end in."""
+"""The statements that changes are made of, for blocks of one kind and one table; refusals told apart and cleaned."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Set as AbstractSet
 from contextlib import contextmanager
-from typing import Any
+from itertools import islice
+from typing import Any, TypeVar
 
 import attrs
 import sqlalchemy as sa
 
 from datastoresync.errors import LockedError, SyncerError
-from datastoresync.syncers.sql.blocks import KeyedTable, blocks_of
-from datastoresync.syncers.sql.catalog import StoredLink, StoredTable
+from datastoresync.syncers.changes import Change, ChangeBatch, Column, Table
+from datastoresync.syncers.sql.catalog import Catalogue, StoredLink, StoredTable, Target
 from datastoresync.syncers.sql.dialects import Dialect, dialect_of
 from datastoresync.syncers.sql.translate_errors import (
     DATABASE_ERRORS,
@@ -21,6 +24,285 @@ from datastoresync.syncers.sql.translate_errors import (
     reason_of,
 )
 from datastoresync.syncers.sql.values import Encoder, UnfitValueError
+
+T = TypeVar("T")
+
+KEYS = 1_000
+"""Keys a block: few enough for the parameters that a statement may have, in any database."""
+SEGMENT = 50_000
+"""Changes that are looked at together: few enough for the memory."""
+
+_LINKS = ("link", "unlink")
+_ORDER = ("update", "unlink", "link")
+
+
+class KeyedTable:
+    """A table, and the columns that the keys of its changes are in.
+
+    Raises:
+        SyncerError: A table or column is not there, or a link table has another number of owner columns.
+    """
+
+    def __init__(self, catalogue: Catalogue, change: Change | ChangeBatch) -> None:
+        self.table: Table = change.table
+        self.target = Target(catalogue, change.table)
+        self.keys = tuple(self.target.column(attribute) for attribute in change.identifiers)
+        self.match = self.target.stored.matcher(self.keys)
+        for link in self.target.links.values():
+            self.target.owner_columns(link, change.identifiers)
+
+
+class Unit:
+    """Changes that stand or fall together: the updates of one object, or a single change of another kind.
+
+    There is one for almost every change, so it has no more to it than it needs.
+
+    Args:
+        keyed: Where it is.
+        verb: The verb of them all.
+        key: The key of the object, as the database compares it.
+        position: The position of the first change among all that are applied.
+        change: The first change.
+        member: The attribute of a link and its member, as the database compares them; else nothing.
+    """
+
+    __slots__ = ("attributes", "change", "changes", "key", "keyed", "member", "verb")
+
+    def __init__(
+        self,
+        keyed: KeyedTable,
+        verb: str,
+        key: tuple[Any, ...],
+        position: int,
+        change: Change,
+        member: tuple[Any, ...] = (),
+    ) -> None:
+        self.keyed = keyed
+        self.verb = verb
+        self.key = key
+        self.change = change
+        self.changes = [(position, change)]
+        self.member = member
+        self.attributes: AbstractSet[str] = change.values.keys()
+        """Of an update, the attributes that nothing more may be merged for."""
+
+
+class Batch:
+    """Many changes of one verb to one table without link tables, no two of them for one object.
+
+    Args:
+        keyed: Where they are.
+        changes: The changes.
+        keys: The key of each, as the database compares it.
+        positions: The position of each among all that are applied.
+
+    ``prepared`` is what was prepared to write it; None if nothing was.
+    """
+
+    __slots__ = ("changes", "keyed", "keys", "positions", "prepared")
+
+    def __init__(
+        self, keyed: KeyedTable, changes: ChangeBatch, keys: Sequence[tuple[Any, ...]], positions: Sequence[int]
+    ) -> None:
+        self.keyed = keyed
+        self.changes = changes
+        self.keys = keys
+        self.positions = positions
+        self.prepared: Sequence[Any] | None = None
+
+    def at(self, indexes: Sequence[int]) -> Batch:
+        """Return a batch of those of its changes that have these indexes, which are in order."""
+        if len(indexes) == len(self.keys):
+            return self
+        keys, positions = [self.keys[index] for index in indexes], [self.positions[index] for index in indexes]
+        return Batch(self.keyed, self.changes.at(indexes), keys, positions)
+
+    def units(self, indexes: Iterable[int]) -> list[Unit]:
+        """Return units of those of its changes that have these indexes."""
+        verb = self.changes.verb
+        return [
+            Unit(self.keyed, verb, self.keys[index], self.positions[index], self.changes[index]) for index in indexes
+        ]
+
+    def column(self, attribute: str) -> str:
+        """Return the name of the column of an attribute."""
+        return self.keyed.target.column(attribute).name
+
+    @property
+    def expected(self) -> dict[str, Column]:
+        """What is to be compared; an update is not asked about attributes that it does not change."""
+        values, expected = self.changes.values, self.changes.expected
+        if self.changes.verb != "update":
+            return dict(expected)
+        return {name: column.where(values[name]) for name, column in expected.items() if name in values}
+
+
+class TableLookup:
+    """Finds the tables of changes, each once.
+
+    Args:
+        catalogue: What to look them up in.
+    """
+
+    def __init__(self, catalogue: Catalogue) -> None:
+        self.catalogue = catalogue
+        self._found: dict[tuple[int, tuple[str, ...]], KeyedTable] = {}
+
+    def _keyed(self, change: Change | ChangeBatch) -> KeyedTable:
+        identity = (id(change.table), change.identifiers)
+        keyed = self._found.get(identity)
+        if keyed is None:
+            keyed = self._found[identity] = KeyedTable(self.catalogue, change)
+        return keyed
+
+    def knows(self, parts: Iterable[Sequence[Change]]) -> bool:
+        """Say whether the tables of parts were found before, so that the database need not be asked."""
+        return all(
+            isinstance(part, ChangeBatch) and (id(part.table), part.identifiers) in self._found for part in parts
+        )
+
+    def batches(self, parts: Iterable[Sequence[Change]], first: int, fewest: int) -> Iterator[Batch | list[Unit]]:
+        """Return batches, and units of the changes that are in none.
+
+        Args:
+            parts: The changes, as `segments_of` gives them.
+            first: The position of the first of them.
+            fewest: Changes below which there is no batch.
+
+        Raises:
+            SyncerError: As for `units`.
+        """
+        for part in parts:
+            if isinstance(part, ChangeBatch) and len(part) >= fewest:
+                yield from self._batch(part, first, fewest)
+            else:
+                yield self.units(part, range(first, first + len(part)))
+            first += len(part)
+
+    def _batch(self, part: ChangeBatch, first: int, fewest: int) -> Iterator[Batch | list[Unit]]:
+        keyed = self._keyed(part)
+        keyed.target.check((*part.values, *part.expected))
+        keys = keyed.target.stored.matched(keyed.keys, part.keys)
+        whole = Batch(keyed, part, keys, range(first, first + len(part)))
+        if len(set(keys)) == len(keys):
+            yield whole
+            return
+        counts = Counter(keys)
+        alone = [index for index, key in enumerate(keys) if counts[key] == 1]
+        if part.verb != "update" or len(alone) < fewest:
+            yield self.units(part, range(first, first + len(part)))
+            return
+        yield whole.at(alone)
+        together = [index for index, key in enumerate(keys) if counts[key] > 1]
+        yield self.units([part[index] for index in together], [first + index for index in together])
+
+    def units(self, changes: Sequence[Change], positions: Iterable[int]) -> list[Unit]:
+        """Put the updates of one object together, where the first is.
+
+        Args:
+            changes: The changes.
+            positions: The position of each among all that are applied.
+
+        Raises:
+            SyncerError: A table, column or link table is not there; nothing was written for these changes yet.
+        """
+        merging: dict[tuple[KeyedTable, tuple[Any, ...]], Unit] = {}
+        found: list[Unit] = []
+        for position, change in zip(positions, changes, strict=True):
+            keyed = self._keyed(change)
+            verb, values, target = change.verb, change.values, keyed.target
+            target.check(values)
+            if change.expected:
+                target.check(change.expected)
+            member = _member(keyed, change) if verb in _LINKS else ()
+            unit = Unit(keyed, verb, keyed.match(change.key), position, change, member)
+            if merging or verb == "update":
+                own = (keyed, unit.key)
+                earlier = merging.get(own)
+                if verb == "update":
+                    if earlier is not None and earlier.attributes.isdisjoint(unit.attributes):
+                        earlier.changes.append((position, change))
+                        earlier.attributes = earlier.attributes | unit.attributes
+                        continue
+                    merging[own] = unit
+                elif earlier is not None and verb in _LINKS:
+                    earlier.attributes = earlier.attributes | unit.attributes
+                elif earlier is not None:
+                    del merging[own]
+            found.append(unit)
+        return found
+
+
+def groups(found: Iterable[Unit]) -> Iterator[list[Unit]]:
+    """Yield units in groups of one verb and table, no key twice in one.
+
+    Updates, links and unlinks that follow each other in one table are sorted by verb, as no two of them touch the
+    same thing; otherwise changes that come object by object would make a group each.
+    """
+    run: list[Unit] = []
+    claimed: set[tuple[Any, ...]] = set()
+    for unit in found:
+        if unit.keyed.target.links:
+            claims, rivals = _claims(unit)
+            if run and (not _joins(run[0], unit) or not claimed.isdisjoint(rivals)):
+                yield from _sorted_by_verb(run)
+                run, claimed = [], set()
+            claimed |= claims
+        else:
+            if run and (unit.key in claimed or not _joins(run[0], unit)):
+                yield from _sorted_by_verb(run)
+                run, claimed = [], set()
+            claimed.add(unit.key)
+        run.append(unit)
+    yield from _sorted_by_verb(run)
+
+
+def blocks_of(items: Iterable[T]) -> Iterator[list[T]]:
+    """Yield items in blocks of at most `KEYS`."""
+    waiting = iter(items)
+    while block := list(islice(waiting, KEYS)):
+        yield block
+
+
+def _member(keyed: KeyedTable, change: Change) -> tuple[Any, ...]:
+    attribute, member = next(iter(change.values.items()), ("", None))
+    if len(change.values) != 1 or attribute not in keyed.target.links:
+        message = (
+            f"a {change.verb} in table {keyed.target.stored.name!r} names {', '.join(change.values) or 'nothing'}, "
+            "which is not one attribute with a link table: declare it in Table(links=...)"
+        )
+        raise SyncerError(message)
+    link = keyed.target.links[attribute]
+    match = link.stored.matcher((*link.owners, link.member))
+    return (attribute, *match((*keyed.match(change.key), member)))
+
+
+def _claims(unit: Unit) -> tuple[set[tuple[Any, ...]], set[tuple[Any, ...]]]:
+    """Return what a unit touches, and what no other unit of its run may have touched before."""
+    if unit.verb in _LINKS:
+        attribute = unit.member[0]
+        member = ("member", unit.key, *unit.member)
+        return {member, ("members", unit.key, attribute)}, {member, ("whole", unit.key, attribute)}
+    row = ("row", unit.key)
+    links = unit.keyed.target.links
+    whole = [name for _, change in unit.changes for name in change.values if name in links] if links else []
+    return (
+        {row, *(("whole", unit.key, attribute) for attribute in whole)},
+        {row, *(("members", unit.key, attribute) for attribute in whole)},
+    )
+
+
+def _joins(first: Unit, unit: Unit) -> bool:
+    return first.keyed is unit.keyed and (first.verb == unit.verb or (first.verb in _ORDER and unit.verb in _ORDER))
+
+
+def _sorted_by_verb(run: list[Unit]) -> Iterator[list[Unit]]:
+    found: dict[tuple[str, str], list[Unit]] = {}
+    for unit in run:
+        found.setdefault((unit.verb, unit.member[0] if unit.member else ""), []).append(unit)
+    for kind in sorted(found, key=lambda kind: _ORDER.index(kind[0]) if kind[0] in _ORDER else 0):
+        yield found[kind]
+
 
 Key = tuple[Any, ...]
 Row = dict[str, Any]

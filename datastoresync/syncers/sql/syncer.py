@@ -170,7 +170,7 @@ class SQLSyncer:
 
         if not self._database.exists:
             return []
-        with self._database.reading() as connection, self._database.refusals("cannot read the schema of"):
+        with self._database.reading() as connection, self._database.translated_errors("cannot read the schema of"):
             return Catalogue(connection, self.name).names()
 
     def normalized(self, value: Any) -> Any:
@@ -201,7 +201,7 @@ class SQLSyncer:
         Raises:
             SyncerError: The table, a column or a link table is not there; the nearest one is named.
         """
-        from datastoresync.syncers.sql.read import read_table
+        from datastoresync.syncers.sql.catalog import read_table
 
         return read_table(self._database, _table(table), attributes, identifiers)
 
@@ -215,7 +215,7 @@ class SQLSyncer:
         Raises:
             SyncerError: The query is refused, gives no rows, or has two columns of one name.
         """
-        from datastoresync.syncers.sql.read import read_query
+        from datastoresync.syncers.sql.catalog import read_query
 
         return read_query(self._database, sql, parameters)
 
@@ -228,7 +228,7 @@ class SQLSyncer:
         from datastoresync.syncers.sql.catalog import Catalogue, Target
 
         names = list(attributes)
-        with self._database.reading() as connection, self._database.refusals("cannot read the schema of"):
+        with self._database.reading() as connection, self._database.translated_errors("cannot read the schema of"):
             catalogue = Catalogue(connection, self.name)
             for table in tables:
                 Target(catalogue, _table(table)).check(names)

@@ -12,11 +12,10 @@ import attrs
 import sqlalchemy as sa
 
 from datastoresync.errors import SyncerError
-from datastoresync.syncers.sql.blocks import blocks_of
 from datastoresync.syncers.sql.catalog import UNFINISHED, Catalogue, StoredTable
 from datastoresync.syncers.sql.database import Database
 from datastoresync.syncers.sql.dialects import dialect_of
-from datastoresync.syncers.sql.statements import RefusalError, Statements
+from datastoresync.syncers.sql.statements import RefusalError, Statements, blocks_of
 from datastoresync.syncers.sql.types import column_type
 
 
@@ -73,7 +72,7 @@ def opened_table(database: Database, name: str, *, create: bool = False) -> Iter
         SyncerError: The table is not there, or what was written is refused. Nothing was written.
     """
     with database.writing(create=create) as connection:
-        with database.refusals(f"cannot write table {name!r} of"):
+        with database.translated_errors(f"cannot write table {name!r} of"):
             catalogue = Catalogue(connection, database.name)
             stored = None if create and catalogue.locate(name) is None else catalogue.find(name)
             database.lock(connection, [catalogue.full_name(name)] if stored is None else catalogue.names_to_write())

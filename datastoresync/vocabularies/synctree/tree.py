@@ -43,8 +43,7 @@ from datastoresync.datastore import Datastore
 from datastoresync.diffing import action as native
 from datastoresync.diffing.diff import Diff
 from datastoresync.errors import DeclarationError, TemplateError
-from datastoresync.importing.importer import Importer, importer_of
-from datastoresync.importing.sources import StoreImporter
+from datastoresync.importing.importer import Importer, StoreImporter, importer_of
 from datastoresync.object import Object
 from datastoresync.tree import Tree
 

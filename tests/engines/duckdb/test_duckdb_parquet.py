@@ -13,19 +13,17 @@ import pytest
 from pyarrow import parquet
 
 from datastoresync import Branch, MalformedFileError, Object, Tree
-from datastoresync.engines.duckdb import parquet_store
+from datastoresync.engines.duckdb import parquet as parquet_store
 from datastoresync.engines.duckdb.connection import DuckDB
-from datastoresync.engines.duckdb.parquet import ColumnarRelation
-from datastoresync.engines.duckdb.parquet_store import ParquetStore
+from datastoresync.engines.duckdb.parquet import ColumnarRelation, ParquetStore
 from datastoresync.engines.duckdb.relation import HeldFile
 from datastoresync.engines.duckdb.types import array_of, kind_of
 from datastoresync.engines.relation import CannotPushDown, Page
 from datastoresync.engines.table import TableObjects
-from datastoresync.importing.sources import ParquetImporter
+from datastoresync.importing.importer import ParquetImporter
 from datastoresync.object import schema_of
 from datastoresync.syncers.files.parquet import read_parquet
-from datastoresync.syncers.records import Records
-from datastoresync.syncers.source_info import file_state
+from datastoresync.syncers.records import Records, file_state
 
 
 class Person(Object):

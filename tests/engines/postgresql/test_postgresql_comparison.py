@@ -16,6 +16,8 @@ from datastoresync.engines.relation import CannotPushDown
 
 pytest.importorskip("psycopg")
 
+pytestmark = pytest.mark.alone
+
 law = settings(max_examples=examples(12), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 

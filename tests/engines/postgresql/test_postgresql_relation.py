@@ -19,8 +19,8 @@ from profiles import examples
 from stored_rows import KEYS, layout_of, opened
 
 from datastoresync import Link, Object, SQLSyncer, SyncerError
-from datastoresync.engines.postgresql.keys import LookalikeKeys
 from datastoresync.engines.postgresql.relation import open_stored
+from datastoresync.engines.postgresql.types import LookalikeKeys
 from datastoresync.engines.relation import CannotPushDown, Page
 from datastoresync.syncers.changes import Table
 

@@ -14,6 +14,8 @@ from datastoresync.engines.relation import CannotPushDown
 
 pytest.importorskip("psycopg")
 
+pytestmark = pytest.mark.alone
+
 
 class User(Object):
     idnumber: str

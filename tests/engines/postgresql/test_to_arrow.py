@@ -11,8 +11,8 @@ from stored_rows import COLUMNS, fill, layout_of, made, opened, sides
 
 from datastoresync import MissingDependencyError, Object, SQLSyncer, SyncerError
 from datastoresync.diffing.equality import equal
-from datastoresync.engines.postgresql import arrow as pulling
-from datastoresync.engines.postgresql.arrow import to_arrow
+from datastoresync.engines.postgresql import comparison as pulling
+from datastoresync.engines.postgresql.comparison import to_arrow
 from datastoresync.engines.postgresql.relation import open_stored
 from datastoresync.engines.relation import CannotPushDown
 from datastoresync.syncers.arrow import read_arrow

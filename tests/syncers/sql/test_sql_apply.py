@@ -15,7 +15,7 @@ from profiles import examples
 
 from datastoresync.errors import LockedError, SyncerError
 from datastoresync.syncers.changes import Change, Link, Outcome, Table
-from datastoresync.syncers.sql import blocks as sql_blocks
+from datastoresync.syncers.sql import statements as sql_blocks
 from datastoresync.syncers.sql import statements as sql_statements
 from datastoresync.syncers.sql.syncer import SQLSyncer
 

@@ -10,7 +10,7 @@ import sqlalchemy
 
 from datastoresync.errors import SyncerError
 from datastoresync.syncers.changes import Link, Table
-from datastoresync.syncers.sql import read as sql_reading
+from datastoresync.syncers.sql import catalog as sql_reading
 from datastoresync.syncers.sql.syncer import SQLSyncer
 
 USERS = (

@@ -10,7 +10,7 @@ from enum import Enum
 from functools import partial
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -274,3 +274,12 @@ class Dialect:
     def loaded(self, kind: TypeEngine[Any], value: Any, dialect: sa.Dialect) -> Any:
         """Return what is read of a value that was written to a column of this type."""
         return Decimal(value) if isinstance(kind, sa.Numeric) and not isinstance(kind, sa.Float) else value
+
+
+DIALECTS: Final[dict[str, Dialect]] = {}
+"""The known kinds of databases by their names. A new one is a module with ``DIALECTS``, named in ``dialects``."""
+
+
+def dialect_of(dialect: sa.Dialect) -> Dialect:
+    """Return what is known of the database that SQLAlchemy speaks to like this."""
+    return next((known for known in DIALECTS.values() if known.speaks(dialect)), Dialect(dialect.name))
