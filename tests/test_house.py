@@ -19,6 +19,7 @@ from typing import NamedTuple
 import pytest
 
 import datastoresync
+import datastoresync.syncers
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "datastoresync"

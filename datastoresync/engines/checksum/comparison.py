@@ -31,7 +31,7 @@ from sqlalchemy.types import TypeEngine
 
 from datastoresync.engines.checksum.sql import (
     BITS,
-    DIALECTS,
+    CHECKSUM_DIALECTS,
     ColumnText,
     Expression,
     SideName,
@@ -233,8 +233,8 @@ class _ServerSide:
         self.table = table
         with table.connect() as connection:
             self.dialect = dialect_of(connection.dialect).name
-        if self.dialect not in DIALECTS:
-            message = f"checksums are proved for {' and '.join(sorted(DIALECTS))} only, not for {self.dialect}"
+        if self.dialect not in CHECKSUM_DIALECTS:
+            message = f"checksums are proved for {' and '.join(sorted(CHECKSUM_DIALECTS))} only, not for {self.dialect}"
             raise CannotPushDown(message)
         self.fields = [self._column_text(name, side) for name in names]
         keys = self.fields[: len(table.key)]
