@@ -240,7 +240,7 @@ class _ServerSide:
         keys = self.fields[: len(table.key)]
         sorted_by = [field.key for field in keys if field.key is not None]
         if len(sorted_by) != len(keys):
-            message = f"the key of {' and '.join(table.key)} does not sort alike on all servers"
+            message = f"the key of {' and '.join(table.key)} does not sort in the same order on all servers"
             raise CannotPushDown(message)
         self.key = RangeKey([column for column, _ in sorted_by], [kind for _, kind in sorted_by])
         self._digest = digest_of(self.fields, self.dialect, side)

@@ -198,7 +198,7 @@ def test_the_connection_is_closed_with_the_relation(syncer, users, execute):
     relation.close()
     relation.close()
     assert others(execute, users) == []
-    with pytest.raises(SyncerError, match="was let go of: import it again"):
+    with pytest.raises(SyncerError, match="was closed: import it again"):
         names(relation)
 
 
