@@ -4,6 +4,7 @@
 PYTHON ?= python3
 VENV ?= .venv
 PYTEST_ARGS ?=
+MUTATE_ARGS ?= datastoresync/diffing --tests tests/diffing tests/test_laws.py
 
 BIN := $(VENV)/bin
 PYTEST := $(BIN)/python -m pytest -q -n auto --maxprocesses 4 --dist worksteal
@@ -17,7 +18,7 @@ PIP_INSTALL := $(BIN)/python -m pip install -qq --disable-pip-version-check --no
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test slow check lint types layers bench docs format clean
+.PHONY: help demo test slow mutate check lint types layers bench docs format clean
 
 help: ## list these targets
 	@echo "usage: make TARGET"
@@ -32,6 +33,9 @@ test: check ## check, then run the quick tests
 
 slow: $(VENV)/.installed-test ## run every test, slow ones and more examples too, with coverage
 	@$(PYTEST) --hypothesis-profile ci --cov $(PYTEST_ARGS)
+
+mutate: $(VENV)/.installed-test ## change one place of the code after the other, and say which changes no test notices
+	@$(BIN)/python tools/mutate.py $(MUTATE_ARGS)
 
 check: lint types layers ## lint, types and layers, without running a test
 

@@ -269,11 +269,9 @@ def _some_keys(*sides: Side) -> Iterable[Any]:
 
 
 def _keys_comparable(left_key: Any, right_key: Any) -> bool:
-    if not comparable(left_key, right_key):
+    if isinstance(left_key, tuple) and isinstance(right_key, tuple) and len(left_key) != len(right_key):
         return False
-    if isinstance(left_key, tuple) and isinstance(right_key, tuple):
-        return len(left_key) == len(right_key) and all(map(comparable, left_key, right_key))
-    return True
+    return comparable(left_key, right_key)
 
 
 def check_types(left: Side, right: Side, read: Iterable[Block], *, matched: int) -> list[str]:

@@ -420,3 +420,12 @@ def test_a_member_that_the_destination_will_not_have_is_dangling():
     assert violations(source - dest) == ()
     (sentence,) = violations(source.groups - dest.groups)
     assert "groups.members refers to users that the destination will not have: 'b' of 'g'" in sentence
+
+
+@pytest.mark.parametrize("size", [1, 9, 100])
+def test_all_may_be_deleted_only_if_all_is_said(size):
+    def emptied():
+        return tree("source", users=[]) - tree("dest", users=users(size))
+
+    allowed(emptied(), Limits(empty="users", deletions=1.0))
+    refused(emptied(), Limits(empty="users", deletions=0.99), match=r"dest\.users: [\d,]+ deletions?, over the limit")

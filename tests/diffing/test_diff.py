@@ -232,3 +232,11 @@ def test_a_member_that_a_list_holds_twice_is_removed_once_for_a_list():
     diff = source - dest
     diff.fold(diff[0])
     assert dest.groups["1"].members == [7]
+
+
+@pytest.mark.parametrize(("count", "lines"), [(12, 12), (13, 2)])
+def test_few_actions_are_outlined_as_they_come_and_more_by_verb(count, lines):
+    users = [{"idnumber": str(number), "name": "x"} for number in range(count - 1)]
+    diff = tree(users=users) - tree(users=[{"idnumber": "old", "name": "x"}])
+    (branch,) = diff.__outline__().children()
+    assert (branch.total, len(list(branch.children()))) == (lines, lines)
