@@ -1,6 +1,6 @@
 """What goes wrong on the way out, a row of the list of hazards each, over real databases where one is meant.
 
-Ctrl-C is in ``applying/test_template.py``, conflicts and foreign keys in detail are in ``applying/test_bulk.py``.
+Ctrl-C is in ``applying/test_template.py``; conflicts and foreign keys in detail in ``applying/test_store_template.py``.
 """
 
 import logging

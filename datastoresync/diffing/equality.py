@@ -148,7 +148,7 @@ def _plain_changes(left: list[Any], right: list[Any], *, as_sets: bool) -> tuple
 def type_family(value: Any) -> str:
     """Return the family of a value's type: only values of one family can be equal.
 
-    >>> family(1) == family(1.0), family(1) == family("1")
+    >>> type_family(1) == type_family(1.0), type_family(1) == type_family("1")
     (True, False)
     """
     if value is None:

@@ -179,7 +179,7 @@ class Work:
 
     Args:
         attributes: The names of the attributes, all of them columns of both relations.
-        left: How the source's values are converted, by attribute, with the identifiers: see `importing.convert`.
+        left: How the source's values are converted, by attribute, with the identifiers: see `conversion.converters`.
         right: How the destination's are.
         identical: Columns of both relations whose values must be the same, not just equal.
     """

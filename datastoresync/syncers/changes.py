@@ -312,14 +312,6 @@ class BatchRules(Protocol[T_contra]):
         ...
 
 
-class GivesSegments(Protocol):
-    """Changes that can be had in segments, as batches."""
-
-    def segments(self, size: int, fewest: int) -> Iterator[list[Sequence[Change]]]:
-        """Yield all changes once, as `segmented` does."""
-        ...
-
-
 def segmented(items: Iterable[T], rules: BatchRules[T], size: int, fewest: int) -> Iterator[list[Sequence[Change]]]:
     """Yield changes in segments of about one size, as they come; each in parts: a `ChangeBatch`, or any changes.
 

@@ -1,4 +1,4 @@
-"""A stand-in for Snowflake, for tests of syncers."""
+"""Databases for tests of syncers: each that can be had here, and a stand-in for Snowflake."""
 
 from __future__ import annotations
 

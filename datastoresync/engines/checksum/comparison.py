@@ -31,7 +31,7 @@ from sqlalchemy.types import TypeEngine
 
 from datastoresync.engines.checksum.sql import (
     BITS,
-    DIALECTS,
+    CHECKSUM_DIALECTS,
     ColumnText,
     Expression,
     SideName,
@@ -233,14 +233,14 @@ class _ServerSide:
         self.table = table
         with table.connect() as connection:
             self.dialect = dialect_of(connection.dialect).name
-        if self.dialect not in DIALECTS:
-            message = f"checksums are proved for {' and '.join(sorted(DIALECTS))} only, not for {self.dialect}"
+        if self.dialect not in CHECKSUM_DIALECTS:
+            message = f"checksums are proved for {' and '.join(sorted(CHECKSUM_DIALECTS))} only, not for {self.dialect}"
             raise CannotPushDown(message)
         self.fields = [self._column_text(name, side) for name in names]
         keys = self.fields[: len(table.key)]
         sorted_by = [field.key for field in keys if field.key is not None]
         if len(sorted_by) != len(keys):
-            message = f"the key of {' and '.join(table.key)} does not sort alike on all servers"
+            message = f"the key of {' and '.join(table.key)} does not sort in the same order on all servers"
             raise CannotPushDown(message)
         self.key = RangeKey([column for column, _ in sorted_by], [kind for _, kind in sorted_by])
         self._digest = digest_of(self.fields, self.dialect, side)

@@ -71,14 +71,14 @@ def column_text(column: Expression, kind: TypeEngine[Any], dialect: str, side: S
     Args:
         column: The column.
         kind: Its type, as the catalogue of the database has it.
-        dialect: A key of `DIALECTS`.
+        dialect: A key of `CHECKSUM_DIALECTS`.
         side: Which of the two tables it is of.
 
     Raises:
         CannotPushDown: for types that are not written alike, or not exactly.
     """
     kind = getattr(kind, "data_type", None) or kind  # a domain is written like the type below it
-    found = DIALECTS[dialect](column, kind, sa.literal_column(f"'{side}'"))
+    found = CHECKSUM_DIALECTS[dialect](column, kind, sa.literal_column(f"'{side}'"))
     if found is None:
         message = f"the checksums have no text for {kind!r}"
         raise CannotPushDown(message)
@@ -231,7 +231,7 @@ _BINARY_IN_MARIADB: Final = (
     mysql.LONGBLOB,
 )
 
-DIALECTS: Final[Mapping[str, Callable[[Expression, TypeEngine[Any], Expression], ColumnText | None]]] = (
+CHECKSUM_DIALECTS: Final[Mapping[str, Callable[[Expression, TypeEngine[Any], Expression], ColumnText | None]]] = (
     MappingProxyType({"postgresql": _in_postgresql, "mariadb": _in_mariadb})
 )
 """How each kind of database writes its types, None for those that it does not write like the others."""

@@ -207,7 +207,7 @@ def _is_plain(column: StoredColumn, converted: ConvertedColumn) -> bool:
     return plain and family_of(column.kind) == converted.family
 
 
-_MISSING = "pulling the rows of a table needs pyarrow: pip install 'datastoresync[arrow]'"
+_MISSING = "reading the rows of a table as Arrow needs pyarrow: pip install 'datastoresync[arrow]'"
 _MOST_DIGITS = 76
 """Of Arrow's widest decimal."""
 _NARROW: Mapping[str, str] = MappingProxyType({"int2": "int16", "int4": "int32"})

@@ -145,7 +145,7 @@ class StoredRelation:
         return differing_by_checksums(self, other, work)
 
     def arrow(self) -> Any:
-        """Return a ``pyarrow.RecordBatchReader`` of all rows; see `pulling.pull`, which needs pyarrow."""
+        """Return a ``pyarrow.RecordBatchReader`` of all rows; see `comparison.to_arrow`, which needs pyarrow."""
         from datastoresync.engines.postgresql.comparison import to_arrow
 
         return to_arrow(self)

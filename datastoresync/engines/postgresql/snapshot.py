@@ -186,7 +186,7 @@ class Snapshot:
 
     def _alive(self) -> sa.Connection:
         if self._connection is None:
-            message = f"what was imported from {self.database.name} was let go of: import it again"
+            message = f"the snapshot of {self.database.name} was closed: import it again"
             raise SyncerError(message)
         return self._connection
 

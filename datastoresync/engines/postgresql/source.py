@@ -170,7 +170,7 @@ class Source:
         origins = _origins(connection, self.selectable)  # this locks the tables
         files, hidden = _files(connection, list(self.files))
         if hidden or files != self.files or origins != self.origins or _scanned(connection, self)[0] != self.tables:
-            message = f"{self.shown} was altered, emptied or made anew since it was imported: import it again"
+            message = f"{self.shown} was altered, emptied or recreated since it was imported: import it again"
             raise SyncerError(message)
 
     def written(self, connection: sa.Connection, first: int, behind: int) -> list[tuple[int, int]] | None:

@@ -60,6 +60,9 @@ def encode(value: Any) -> Any:
 
 
 def _scalar(value: Any) -> Any:
+    scalar = scalar_of(value)
+    if scalar is not None and scalar.json_tag and scalar.to_text is not None:
+        return {scalar.json_tag: scalar.to_text(value)}
     if isinstance(value, str):
         return encode(str.__str__(value))
     if isinstance(value, int):
@@ -75,9 +78,6 @@ def _scalar(value: Any) -> Any:
         return {"$timedelta": [value.days, value.seconds, value.microseconds]}
     if isinstance(value, bytes):
         return {"$bytes": base64.b64encode(value).decode()}
-    scalar = scalar_of(value)
-    if scalar is not None and scalar.json_tag and scalar.to_text is not None:
-        return {scalar.json_tag: scalar.to_text(value)}
     message = f"JSON cannot hold a {type(value).__name__}: make it a text, a number, a list or a dictionary first"
     raise SyncerError(message)
 

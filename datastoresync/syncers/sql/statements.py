@@ -437,7 +437,8 @@ class Statements:
         with self.guarded():
             savepoint = self.connection.begin_nested()
         try:
-            yield
+            with self.dialect.quiet():
+                yield
         except RefusalError as refusal:
             try:
                 with self.guarded():

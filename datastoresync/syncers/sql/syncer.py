@@ -88,7 +88,7 @@ class SQLSyncer:
             LockedError: Another run is writing to the table.
             SyncerError: A column is not there, or a value does not fit it; the table is as it was.
         """
-        from datastoresync.syncers.sql.write import dump_table
+        from datastoresync.syncers.sql.dump import dump_table
 
         dump_table(self._database, identifier, data)
 
@@ -99,7 +99,7 @@ class SQLSyncer:
             LockedError: Another run is writing to the table.
             SyncerError: A column is not there, or a value does not fit it; the table is as it was.
         """
-        from datastoresync.syncers.sql.write import append_records
+        from datastoresync.syncers.sql.dump import append_records
 
         return append_records(self._database, identifier, data)
 

@@ -12,9 +12,9 @@ import sqlalchemy as sa
 from datastoresync.errors import SyncerError
 from datastoresync.syncers.sql.catalog import StoredTable
 from datastoresync.syncers.sql.database import Database
+from datastoresync.syncers.sql.dump import Opened, given_records, make_table, opened_table
 from datastoresync.syncers.sql.statements import Statements, blocks_of
 from datastoresync.syncers.sql.values import as_it_is
-from datastoresync.syncers.sql.write import Opened, given_records, make_table, opened_table
 
 _NO_KEY = (dict, list, set, frozenset, tuple)
 

@@ -270,7 +270,7 @@ def test_neither_settings_nor_locks_are_left_behind(database, other, opened, exe
 def test_both_servers_are_asked_at_once():
     barrier = threading.Barrier(2, timeout=30)
     wait = partial(barrier.wait)
-    assert sorted(checksums._both(wait, wait)) == [0, 1]
+    assert sorted(checksums._on_both(wait, wait)) == [0, 1]
 
 
 def test_types_that_cannot_be_equal_are_left_to_the_reference(database, other, opened, execute):
@@ -286,7 +286,7 @@ def test_types_that_cannot_be_equal_are_left_to_the_reference(database, other, o
 def test_a_key_must_sort_alike(database, other, opened, execute):
     for url in (database, other):
         execute(url, "CREATE TABLE t (key double precision, n integer)")
-    with pytest.raises(CannotPushDown, match=r"^the key of key does not sort alike on all servers$"):
+    with pytest.raises(CannotPushDown, match=r"^the key of key does not sort in the same order on all servers$"):
         differing_by_ranges(opened(database, ["key"]), opened(other, ["key"]), ["n"])
 
 

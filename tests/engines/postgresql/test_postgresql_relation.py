@@ -333,7 +333,7 @@ def test_a_materialized_view_is_a_table(database, execute, syncer):
     relation = opened(syncer, Text, "things")
     assert list(relation.rows()) == [[("1",)]]
     execute(database, "REFRESH MATERIALIZED VIEW things")
-    with pytest.raises(SyncerError, match="was altered, emptied or made anew"):
+    with pytest.raises(SyncerError, match="was altered, emptied or recreated"):
         list(relation.rows())
 
 

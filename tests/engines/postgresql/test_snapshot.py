@@ -92,7 +92,7 @@ def test_a_table_that_is_half_read_cannot_be_dropped(syncer, users, execute):
 def test_what_a_snapshot_cannot_keep_is_refused(statements, syncer, users, execute):
     relation = opened(syncer, User, "users")
     execute(users, *statements)
-    with pytest.raises(SyncerError, match=r"table 'users' of .* was altered, emptied or made anew .*: import it again"):
+    with pytest.raises(SyncerError, match=r"table 'users' of .* was altered, emptied or recreated .*: import it again"):
         names(relation)
 
 
@@ -198,7 +198,7 @@ def test_the_connection_is_closed_with_the_relation(syncer, users, execute):
     relation.close()
     relation.close()
     assert others(execute, users) == []
-    with pytest.raises(SyncerError, match="was let go of: import it again"):
+    with pytest.raises(SyncerError, match="was closed: import it again"):
         names(relation)
 
 

@@ -98,7 +98,7 @@ def test_what_was_changed_since_is_refused(way, database, execute, syncer):
     execute(database, "CREATE TABLE users AS SELECT 'a' AS idnumber")
     relation = opened(syncer, Anything, "users")
     execute(database, "TRUNCATE users")
-    with pytest.raises(SyncerError, match=r"table 'users' of .* was altered, emptied or made anew"):
+    with pytest.raises(SyncerError, match=r"table 'users' of .* was altered, emptied or recreated"):
         to_arrow(relation)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from datetime import date, datetime, time
 from decimal import Decimal
 from enum import Enum
@@ -98,6 +99,10 @@ class Dialect:
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.name!r})"
+
+    def quiet(self) -> AbstractContextManager[None]:
+        """Return a context in which the driver logs nothing about statements that failed: their errors are raised."""
+        return nullcontext()
 
     def speaks(self, dialect: sa.Dialect) -> bool:
         """Say whether a dialect of SQLAlchemy is for this kind of database."""

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import date, datetime, time
 from decimal import Decimal
 from importlib import import_module
@@ -59,6 +61,16 @@ class PostgreSQL(Dialect):
         }
     )
     padded_scales = ()
+
+    @contextmanager
+    def quiet(self) -> Iterator[None]:
+        """Keep psycopg from logging, for each statement that failed, that its pipeline ended with an error."""
+        logger = logging.getLogger("psycopg")
+        logger.addFilter(_tells_more)
+        try:
+            yield
+        finally:
+            logger.removeFilter(_tells_more)
 
     def begin_reading(self, connection: sa.Connection, finally_run: Callable[[str], object]) -> None:
         connection.execution_options(isolation_level="REPEATABLE READ")
@@ -124,6 +136,10 @@ class PostgreSQL(Dialect):
     def parse_json_number(text: str) -> int | float:
         exact = Decimal(text)
         return int(exact) if int(exact.as_tuple().exponent) >= 0 else float(text)
+
+
+def _tells_more(record: logging.LogRecord) -> bool:
+    return not str(record.msg).startswith("error ignored terminating")
 
 
 DIALECTS = (PostgreSQL("postgresql"),)
