@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections import Counter
 from decimal import Decimal
 
@@ -404,3 +405,11 @@ def test_tables_of_other_schemas_are_named_with_them(database, execute):
         assert syncer.tables() == ["pupils", "school.users"]
         assert syncer.upsert("school.users", data=[{"id": 1}], key="id") == 1
         assert syncer.load("school.users") == [{"id": 1}]
+
+
+def test_a_key_may_be_longer_than_what_an_index_holds(store_url):
+    key = random.Random(0).randbytes(9_000).hex()  # which cannot be compressed much
+    with SQLSyncer(store_url) as syncer:
+        syncer.dump("users", data=[{"id": key, "age": 1}, {"id": key[:-1], "age": 1}])
+        assert syncer.update("users", data=[{"id": key, "age": 2}], key="id") == 1
+        assert {record["id"]: record["age"] for record in syncer.load("users")} == {key: 2, key[:-1]: 1}
