@@ -5,8 +5,10 @@ import copy
 import pytest
 
 from datastoresync import Branch, ComparisonError, CSVImporter, Object, Template, Tree
+from datastoresync.applying.safeguards import violations
 from datastoresync.engines import engine as pairing
 from datastoresync.engines.duckdb.relation import LocalRelation
+from datastoresync.engines.table import TableObjects
 
 pytest.importorskip("duckdb")
 pyarrow = pytest.importorskip("pyarrow")
@@ -275,3 +277,27 @@ def test_what_is_there_is_known_without_its_objects(tmp_path):
     branch.remove("5")
     assert list(branch) == list(branch)[:4] == ["1", "2", "3", "4"]
     assert list(reversed(branch)) == ["4", "3", "2", "1"]
+
+
+class Group(Object):
+    _references = {"members": "people"}
+    members: set[str]
+
+
+def test_references_to_a_table_are_looked_up_together(tmp_path, monkeypatch):
+    rows = "".join(f"{number},name\n" for number in range(1, 9))
+    (tmp_path / "people.csv").write_text(f"idnumber,name\n{rows}")
+
+    def tree(name, members):
+        people = Branch(Person, importer=CSVImporter(tmp_path / "people.csv"), engine="duckdb")
+        groups = Branch(Group, importer=[{"idnumber": "g", "members": members}])
+        return Tree(name, branches={"people": people, "groups": groups})
+
+    source, dest = +tree("source", {"1", "2", "3", "9"}), +tree("dest", {"1"})
+    diff = source - dest
+    asked = []
+    present = TableObjects.present
+    monkeypatch.setattr(TableObjects, "present", lambda self, keys: asked.append(set(keys)) or present(self, keys))
+    (sentence,) = violations(diff)
+    assert "refers to people that the source does not have: '9' of 'g'" in sentence
+    assert asked == [{"2", "3", "9"}] * 2
