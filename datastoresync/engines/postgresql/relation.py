@@ -35,7 +35,7 @@ _STREAMED = {"stream_results": True}
 
 
 class StoredRelation:
-    """A table or query of a PostgreSQL, as it was when it was imported; the database is asked for whatever is needed.
+    """A table or query of a PostgreSQL, as it was when it was imported; the database is asked on demand.
 
     It holds a `Snapshot`, which ends once it is closed or forgotten. Rows come as `SQLSyncer.read` gives them.
 
@@ -83,7 +83,7 @@ class StoredRelation:
         return self._read(statement)
 
     def find(self, keys: Collection[Any]) -> Iterator[Columns]:
-        """Yield chunks with the rows of these keys, as far as they are there, in any order.
+        """Yield chunks with the existing rows of these keys, in any order.
 
         Raises:
             SyncerError: The table was changed since, or the database ended the snapshot.

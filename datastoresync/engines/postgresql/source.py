@@ -53,7 +53,7 @@ WHERE o.oid >= 16384 AND p.provolatile <> 'i'
 
 
 def check_query(connection: sa.Connection, text: str) -> None:
-    """Raise `CannotPushDown` if a query may give other rows each time, as far as that is not because of the tables."""
+    """Raise `CannotPushDown` if a query may give other rows each time although its tables are the same."""
     if fickle := _MOMENT.search(text):
         message = f"a query with {fickle[1].lower()!r} may give other rows each time"
         raise CannotPushDown(message)

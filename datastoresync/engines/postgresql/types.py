@@ -349,7 +349,7 @@ _STREAMED: Final = {"stream_results": True}
 
 @attrs.frozen(eq=False)
 class LookalikeKeys:
-    """The keys of a relation, as far as they are texts.
+    """The text keys of a relation.
 
     Args:
         selectable: Where they are.

@@ -154,7 +154,7 @@ _KEYS: Mapping[tuple[str, str], tuple[str, str]] = MappingProxyType(
 
 
 def kind_of(spark_type: Any) -> str | None:
-    """Return what a column of one of Spark's types holds, as far as its values can be compared; None if they cannot.
+    """Return the kind of a column of one of Spark's types; None if its values cannot be compared.
 
     >>> from types import SimpleNamespace
     >>> kind_of(SimpleNamespace(simpleString=lambda: "decimal(10,2)"))
