@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
-import os
 import shutil
 import signal
 import subprocess
@@ -13,18 +12,27 @@ import time
 import warnings
 from pathlib import Path
 
+import psutil
 import pytest
 
 _PROGRAMS = ("mariadb-install-db", "mariadbd")
 _USER = "--user=root"  # or it refuses to run for root; for anybody else it means nothing
 _STARTED = []  # a process that is forgotten while it runs is warned of
+_HELD = []  # the lock of a session ends with its process
 
 
 def new_folder():
-    """Make the folder that the servers of a session live in."""
+    """Make the folder that the servers of a session live in; stop what sessions that were killed have left running."""
+    for left in Path(tempfile.gettempdir()).glob("datastoresync-tests-*"):
+        with contextlib.suppress(OSError), (left / "session.lock").open() as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            stop(left)
     # Not below pytest's folders: a server may run as another user, who cannot enter those, and the path of a socket
     # has 107 characters at most.
-    return Path(tempfile.mkdtemp(prefix="datastoresync-tests-"))
+    folder = Path(tempfile.mkdtemp(prefix="datastoresync-tests-"))
+    _HELD.append((folder / "session.lock").open("w"))
+    fcntl.flock(_HELD[-1], fcntl.LOCK_EX)
+    return folder
 
 
 @contextlib.contextmanager
@@ -107,12 +115,10 @@ def stop(folder):
         folder / "postgresql" / "postmaster.pid": signal.SIGINT,  # which breaks off all transactions
     }
     for file, number in signals.items():
-        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
-            process = int(file.read_text().split()[0])
-            os.kill(process, number)
-            for _ in range(600):
-                for server in _STARTED:
-                    server.poll()  # where there are no workers it is a child of this process, and has to be collected
-                os.kill(process, 0)
-                time.sleep(0.05)
+        if file.exists():
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process = psutil.Process(int(file.read_text().split()[0]))
+                if str(folder) in " ".join(process.cmdline()):  # the number may be that of another process by now
+                    process.send_signal(number)
+                    process.wait(60)
     shutil.rmtree(folder, ignore_errors=True)

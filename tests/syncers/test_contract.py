@@ -41,9 +41,10 @@ class FileContract(SyncerContract):
 class Reopened(FileContract):
     @pytest.fixture
     def syncer(self, url):
-        syncer = open_syncer(url)
         self.url_of_syncer = url
-        return syncer
+        syncer = open_syncer(url)
+        yield syncer
+        syncer.close()
 
     def reopening(self, syncer):
         return f"from datastoresync.syncers import open_syncer\nsyncer = open_syncer({self.url_of_syncer!r})"
@@ -106,13 +107,6 @@ class TestPostgreSQL(Reopened):
     @pytest.fixture
     def url(self, database):
         return database
-
-    @pytest.fixture
-    def syncer(self, url):
-        self.url_of_syncer = url
-        syncer = open_syncer(url)
-        yield syncer
-        syncer.close()
 
 
 LEDGER = """
