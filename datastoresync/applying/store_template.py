@@ -252,6 +252,7 @@ _STATUSES: Mapping[str, Status] = {
     "done": "succeeded",
     "conflict": "conflict",
     "failed": "failed",
+    "skipped": "skipped",
     "undone": "pending",
 }
 

@@ -73,16 +73,75 @@ class Change:
     expected: Mapping[str, Any] = attrs.field(factory=dict)
 
 
-@attrs.frozen
-class Outcome:
-    """The outcome of a change: ``done``, or ``conflict`` or ``failed`` for a reason.
+@attrs.frozen(eq=False)
+class Held:
+    """The raw values that a store holds after a change, of the attributes that it holds otherwise than it was asked.
 
-    ``failed`` is the change that the store refused; the whole transaction is then rolled back, and every other change
-    is ``undone``.
+    Args:
+        values: The values by attribute, as the store gives them.
     """
 
-    status: Literal["done", "conflict", "failed", "undone"]
+    values: Mapping[str, Any]
+
+
+@attrs.frozen
+class Outcome:
+    """The outcome of a change.
+
+    ``done`` says that the store holds what the change says, but for the values in ``held``. ``conflict`` and ``failed``
+    were left alone or refused, and ``skipped`` depends on one that was. ``undone`` was rolled back together with a
+    change that failed, or not come to.
+
+    Args:
+        status: One of these.
+        reason: Why; of one that is done, what else is to be said of it.
+        held: What the store holds instead of what it was asked to hold; None if there is no such thing.
+    """
+
+    status: Literal["done", "conflict", "failed", "skipped", "undone"]
     reason: str = ""
+    held: Held | None = attrs.field(default=None, repr=False)
+
+
+class Dependencies(Protocol):
+    """Knows which changes depend on which, so that what depends on a failure is left out."""
+
+    @property
+    def active(self) -> bool:
+        """Whether any change may be blocked; until then no change is asked about."""
+        ...
+
+    def note(self, change: Change, outcome: Outcome) -> None:
+        """Take note of a change that was not done."""
+        ...
+
+    def blocked(self, change: Change) -> str:
+        """Return the reason why a change has to be left out; empty if it can be made."""
+        ...
+
+
+def _no_table(table: Table) -> bool:  # noqa: ARG001 - the signature of the option
+    return False
+
+
+@attrs.frozen(kw_only=True, eq=False)
+class WriteOptions:
+    """How a store applies changes.
+
+    Args:
+        on_error: ``"stop"`` rolls everything back if a change fails, and names all that fail; ``"continue"`` leaves
+            those out and keeps the rest.
+        rehearse: Whether everything is rolled back at the end, with the outcomes of a real run.
+        whole: Says whether an import read all rows of a table, so that a row that is not in the import is newer.
+        tables: The tables of all branches of the destination, those without changes too.
+        dependencies: Which changes depend on which; None if none do.
+    """
+
+    on_error: Literal["stop", "continue"] = "stop"
+    rehearse: bool = False
+    whole: Callable[[Table], bool] = _no_table
+    tables: Sequence[Table] = ()
+    dependencies: Dependencies | None = None
 
 
 class Outcomes(Sequence[Outcome]):
@@ -100,9 +159,11 @@ class Outcomes(Sequence[Outcome]):
     ['done', 'conflict']
     """
 
-    __slots__ = ("_codes", "_kinds", "_known_codes")
+    __slots__ = ("_codes", "_kinds", "_known_codes", "warnings")
 
     def __init__(self, count: int = 0, outcome: Outcome | None = None) -> None:
+        self.warnings: list[str] = []
+        """What the store did besides, a sentence each."""
         self._kinds: list[Outcome] = []
         self._known_codes: dict[Outcome, int] = {}
         self._codes = array("I")
@@ -165,8 +226,12 @@ class Same(Protocol):
 class AppliesChanges(Protocol):
     """A syncer that changes single records, all of them in one transaction."""
 
-    def apply_changes(self, changes: Sequence[Change], *, same: Same) -> Sequence[Outcome]:
+    def apply_changes(
+        self, changes: Sequence[Change], *, same: Same, options: WriteOptions | None = None
+    ) -> Sequence[Outcome]:
         """Apply all changes, in their order, and return an outcome for each.
+
+        A store without the parameter ``options`` is called without it, and stops at a failure.
 
         There may be too many for the memory: a single iteration, from the first to the last, has one at a time. Any
         other use of them makes a list.

@@ -8,7 +8,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from datastoresync.errors import DeclarationError
-from datastoresync.syncers.changes import Change, Outcome, Same, Table
+from datastoresync.syncers.changes import Change, Outcome, Same, Table, WriteOptions
 from datastoresync.syncers.records import Records
 from datastoresync.syncers.sql.url import open_database, without_password
 
@@ -233,7 +233,9 @@ class SQLSyncer:
             for table in tables:
                 Target(catalogue, _table(table)).check(names)
 
-    def apply_changes(self, changes: Sequence[Change], *, same: Same) -> Sequence[Outcome]:
+    def apply_changes(
+        self, changes: Sequence[Change], *, same: Same, options: WriteOptions | None = None
+    ) -> Sequence[Outcome]:
         """Apply changes in one transaction, and return their outcomes in the same order.
 
         What is there already is ``done``. What differs from what was expected is a ``conflict`` and stays as it is;
@@ -248,6 +250,7 @@ class SQLSyncer:
         Args:
             changes: Parents first, then updates, then deletions, children first.
             same: Compares a raw value, as `read` gives it, with an expected one.
+            options: What is done about a failure, and more; None for the usual ones.
 
         Raises:
             LockedError: Another run is writing to one of the tables.
@@ -256,7 +259,7 @@ class SQLSyncer:
         """
         from datastoresync.syncers.sql.apply import apply_changes
 
-        return apply_changes(self._database, changes, same=same) if changes else []
+        return apply_changes(self._database, changes, same=same, options=options) if changes else []
 
     @property
     def _database(self) -> Database:
