@@ -272,7 +272,7 @@ class Tree(Printable, Mapping[str, Branch[Any]]):
             stored = {}
             for name in self.branches:
                 schema = self[name].schema
-                stored[name] = StoredBranch(self[name].table, schema.identifiers, schema.convert)
+                stored[name] = StoredBranch(self[name].stored_table, schema.identifiers, schema.convert)
             return StoreTemplate(writer, stored)
         message = (
             f"{self.name} has no template, no syncer, and no objects with create, update or delete: declare "
