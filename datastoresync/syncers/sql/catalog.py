@@ -179,6 +179,8 @@ class Target:
         width = len(link.owners)
         if identifiers is not None:
             found = tuple(self.column(attribute) for attribute in identifiers)
+        elif self._names.name in self._names.keys:
+            found = tuple(map(self.stored.column, self._names.keys[self._names.name]))
         elif width == 1 and self._names.column("idnumber") in self.stored.table.columns:
             found = (self.column("idnumber"),)
         else:
