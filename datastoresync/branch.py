@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from datastoresync.applying.preview import Preview
     from datastoresync.applying.report import Report
     from datastoresync.applying.safeguards import Limits
-    from datastoresync.applying.template import ApplyKeywords
+    from datastoresync.applying.template import ApplyKeywords, SyncKeywords
 
 T = TypeVar("T", bound=Object)
 
@@ -235,6 +235,11 @@ class Branch(Printable, ObjectMapping[T], Generic[T]):
             return StoreImporter(self.tree.syncer)
         return self.importer
 
+    def holds_all_of(self, syncer: Any) -> bool:
+        """Say whether every row of the branch's table in a syncer was imported, so that a row it lacks is newer."""
+        source, report = self._source(), self._contents.report
+        return report is not None and report.ok and isinstance(source, StoreImporter) and source.reads_all_of(syncer)
+
     @property
     def schema(self) -> Schema:
         """The schema of the objects."""
@@ -292,6 +297,11 @@ class Branch(Printable, ObjectMapping[T], Generic[T]):
             keywords["reporters"] = [*keywords.get("reporters", ()), CallbackReporter(progress)]
         applied: Report = other.tree.apply(self.diff(other, flags=flags, progress=progress), **keywords)
         return applied
+
+    def rehearse(self, other: Branch[Any], **keywords: Unpack[SyncKeywords]) -> Report:
+        """Carry out in the store of ``other`` what `sync_to` would, and undo it, as `Tree.rehearse` does."""
+        keywords["rehearse"] = True
+        return self.sync_to(other, **keywords)
 
     def __pos__(self) -> Self:
         return self.load()

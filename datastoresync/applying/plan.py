@@ -36,7 +36,7 @@ class DependencyTracker:
     def note(self, result: Result) -> None:
         """Record a result."""
         action = result.action
-        if action is None or result.status in ("succeeded", "unhandled"):
+        if action is None or result.status in ("succeeded", "planned", "unhandled"):
             return
         object_key = (action.branch, action.idnumber)
         if action.verb == "new" and result.status in ("failed", "skipped"):

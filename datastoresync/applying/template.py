@@ -40,6 +40,7 @@ class ApplyKeywords(TypedDict, total=False):
     """The keywords of every ``apply``, for type checkers and editors; `ApplyOptions` describes them."""
 
     mock: bool
+    rehearse: bool
     limits: Limits | None
     only: Filter
     exclude: Filter
@@ -59,7 +60,8 @@ class ApplyOptions:
     """How one apply is carried out. Built once from the keywords of ``apply``, which must be among these.
 
     Args:
-        mock: Walk through all actions and call nothing.
+        mock: Walk through all actions and call nothing; their results are ``planned``.
+        rehearse: Carry everything out and undo it at the end, where a store can; the report is that of a real run.
         limits: What this run may change; None for `DEFAULT_LIMITS`.
         only: The actions to carry out; see `Diff.only`.
         exclude: The actions to leave out.
@@ -68,11 +70,17 @@ class ApplyOptions:
     """
 
     mock: bool = False
+    rehearse: bool = False
     limits: Limits | None = None
     only: Filter = None
     exclude: Filter = None
     on_error: OnError | None = None
     reporters: Iterable[Reporter] = ()
+
+    def __attrs_post_init__(self) -> None:
+        if self.mock and self.rehearse:
+            message = "mock calls nothing and rehearse carries everything out and undoes it: give one of them"
+            raise DeclarationError(message)
 
     def checked(self, diff: Diff) -> Diff:
         """Return the actions of a diff that are to be carried out.
@@ -95,6 +103,19 @@ class ApplyOptions:
             message = f"on_error is 'continue' or 'stop' (got {choice!r})"
             raise DeclarationError(message)
         return choice == "stop"
+
+
+def refuse_rehearsal(applier: object) -> None:
+    """Refuse to rehearse through what cannot undo what it did.
+
+    Raises:
+        DeclarationError: always.
+    """
+    message = (
+        f"{type(applier).__name__} cannot undo what it did, so nothing can be rehearsed, as it can in a store with "
+        "transactions: mock=True walks through the actions without a call"
+    )
+    raise DeclarationError(message)
 
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -147,9 +168,12 @@ class Template:
 
         Raises:
             SafeguardError: if the diff exceeds the limits; nothing was changed.
+            DeclarationError: if it is to be rehearsed; what the methods do cannot be undone.
             SyncInterrupted: on Ctrl-C, after the action in flight; it carries the report.
         """
         options = ApplyOptions(**keywords)
+        if options.rehearse:
+            refuse_rehearsal(self)
         diff, stop = options.checked(diff), options.stops(self.on_error)
         run = ApplyRun(diff, [*self.reporters, *options.reporters], mock=options.mock)
         return run.carry_out(self.plan(diff), stop=stop)
@@ -162,10 +186,11 @@ class Template:
 class ApplyRun:
     """One apply: executes the plan, collects the results, tells the reporters, folds the actions that succeeded."""
 
-    def __init__(self, diff: Diff, reporters: Sequence[Reporter], *, mock: bool) -> None:
+    def __init__(self, diff: Diff, reporters: Sequence[Reporter], *, mock: bool, rehearse: bool = False) -> None:
         self.diff = diff
         self.reporters = reporters
         self.mock = mock
+        self.rehearse = rehearse
         self.tally = Tally(streamed=diff.streamed)
         self.warnings: list[str] = []
         self.interrupted = False
@@ -194,7 +219,9 @@ class ApplyRun:
         seconds = time.perf_counter() - started
         tally = self.tally if self.tally.streamed else None
         results = tuple(self.tally.results) if self.value_columns is None else self.value_columns
-        report = Report(results, seconds, self.mock, self.interrupted, tuple(self.warnings), tally)
+        report = Report(
+            results, seconds, self.mock, self.interrupted, tuple(self.warnings), tally, rehearsed=self.rehearse
+        )
         self.tell("end", report)
         if len(self.warnings) > len(report.warnings):
             report = attrs.evolve(report, warnings=tuple(self.warnings))
@@ -217,12 +244,24 @@ class ApplyRun:
         """Whether no result is needed one by one: there are no reporters, and no parents and children."""
         return not (self.reporters or self.mock or self.tally.streamed or self.dependents)
 
-    def note_together(self, results: Results, done: Iterable[Action]) -> None:
-        """Keep the results of a whole run that is `unobserved`, and fold the actions that were carried out."""
+    def note_together(
+        self, results: Results, done: Iterable[Action], held: Iterable[tuple[Action, Mapping[str, Any]]] = ()
+    ) -> None:
+        """Keep the results of a whole run that is `unobserved`, and fold the actions that were carried out.
+
+        Args:
+            results: The results.
+            done: The actions that were carried out.
+            held: Those of them that the store holds otherwise, with the values that it holds.
+        """
         self.value_columns = results
+        if self.rehearse:
+            return
         try:
             for action in self.diff.fold_all(done):
-                self._fold(action, None)
+                self._fold(action)
+            for action, values in held:
+                self.diff.fold_held(action, values)
         except Exception as error:  # noqa: BLE001 - as in `_fold`
             self.warnings.append(f"all is done, but not all of it is in memory: {reason_of(error)}; import again")
             for one in self.diff.branch_diffs:
@@ -234,17 +273,19 @@ class ApplyRun:
         for result in results:
             if self.dependents is not None:
                 self.dependents.note(result)
-                if result.status == "succeeded" and result.action is not None and result.action.verb == "old":
+                done = result.status in ("succeeded", "planned")
+                if done and result.action is not None and result.action.verb == "old":
                     self.deleted.add((result.action.branch, result.action.idnumber))
-            if result.status == "succeeded" and result.action is not None and not self.mock:
-                self._fold(result.action, result.created)
+            if result.status == "succeeded" and result.action is not None and not self.rehearse:
+                self._fold(result.action, result.created, result.held)
             self.tally.add(result)
             if self.reporters:
                 self.tell("result", result)
 
-    def _fold(self, action: Action, created: Any) -> None:
+    def _fold(self, action: Action, created: Any = None, held: Mapping[str, Any] | None = None) -> None:
         try:
             self.diff.fold(action, created)
+            self.diff.fold_held(action, held or {})
         except Exception as error:  # noqa: BLE001 - the action is done, so the report has both that and the warning
             self.warnings.append(f"{action.message} is done, but not in memory: {reason_of(error)}; import again")
 
@@ -265,7 +306,7 @@ class ApplyRun:
         if step.call is None:
             return [Result("unhandled", "no method", action, step.method) for action in step.actions]
         if self.mock:
-            return [Result("succeeded", "mock", action, step.method) for action in step.actions]
+            return [Result("planned", "mock", action, step.method) for action in step.actions]
         try:
             returned = step.call(list(step.actions) if step.batch else step.actions[0])
             results = _results(returned, step)
@@ -276,7 +317,14 @@ class ApplyRun:
             results = [Result("failed", reason_of(error), error=error) for _ in step.actions]
         return [
             Result(
-                result.status, result.reason, action, step.method, result.error, result.skip_children, result.created
+                result.status,
+                result.reason,
+                action,
+                step.method,
+                result.error,
+                result.skip_children,
+                result.created,
+                result.held,
             )
             for result, action in zip(results, step.actions, strict=True)
         ]
@@ -285,8 +333,10 @@ class ApplyRun:
         """Return the results of a step whose objects are deleted along with an ancestor."""
         branch, idnumber = step.follows or ("", None)
         deleted = step.follows in self.deleted
-        status: Status = "succeeded" if deleted else "skipped"
-        reason = f"went with {branch} {idnumber!r}" if deleted else f"{branch} {idnumber!r} was not deleted"
+        done: Status = "planned" if self.mock else "succeeded"
+        status: Status = done if deleted else "skipped"
+        went = "goes" if self.mock else "went"
+        reason = f"{went} with {branch} {idnumber!r}" if deleted else f"{branch} {idnumber!r} was not deleted"
         return [Result(status, reason, action, step.method) for action in step.actions]
 
     @contextmanager

@@ -377,6 +377,19 @@ class Diff(Printable):
         if action.verb in ("new", "old"):
             self._fold_into_parent(action)
 
+    def fold_held(self, action: Action, values: Mapping[str, Any]) -> None:
+        """Record in the destination's branch, in memory, values that it holds otherwise than a folded action says.
+
+        Args:
+            action: The action.
+            values: The values by attribute.
+        """
+        right = self._branch_diff(action).right
+        if right.fold is None or self.streamed:
+            return
+        for name, value in values.items():
+            right.fold(Action("update", action.branch, action.idnumber, name, value), {}, None)
+
     def fold_all(self, actions: Iterable[Action]) -> Iterator[Action]:
         """Record that actions were carried out, many at once; yield those that the caller must `fold` one by one.
 

@@ -476,6 +476,11 @@ class StoreImporter(Importer):
         attributes = {column: attribute for attribute, column in table.columns.items()}
         return ({attributes.get(name, name): value for name, value in record.items()} for record in records)
 
+    def reads_all_of(self, syncer: Any) -> bool:
+        """Say whether it reads every row of a table in a syncer, and drops none."""
+        plain = type(self).read is StoreImporter.read and not (self.overrides("keep") or self.overrides("prepare"))
+        return plain and self.syncer is syncer
+
     def _opened(self, name: str) -> Records:
         """Load a table as a stream of all of its columns."""
         contents = TableContents.of(self.syncer.load(name), name)
