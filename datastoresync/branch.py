@@ -385,8 +385,14 @@ class Branch(Printable, ObjectMapping[T], Generic[T]):
 
 
 def _related(source: Branch[Any], dest: Branch[Any]) -> list[tuple[Side, Side]]:
-    """Return the sides of all branches of two trees, if objects of some of them are children of others."""
+    """Return the sides of other branches of two trees: all, if objects of some are children of others.
+
+    Otherwise those that refer to this one, since what stays of them keeps what it refers to.
+    """
     trees = [branch.tree for branch in (source, dest)]
-    if None in trees or not any(branch.object_class._children for tree in trees for branch in tree.values()):
+    if None in trees:
         return []
-    return [(trees[0][name].side(), trees[1][name].side()) for name in trees[0].branches if name in trees[1]]
+    names = [name for name in trees[0].branches if name in trees[1]]
+    if not any(branch.object_class._children for tree in trees for branch in tree.values()):
+        names = [name for name in names if dest.name in trees[1][name].object_class._references.values()]
+    return [(trees[0][name].side(), trees[1][name].side()) for name in names]

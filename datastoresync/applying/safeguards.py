@@ -11,6 +11,7 @@ from typing import Any
 
 import attrs
 
+from datastoresync.applying.dependents import existing, references_of
 from datastoresync.diffing.action import Action
 from datastoresync.diffing.branch_diff import BranchDiff
 from datastoresync.diffing.diff import Diff
@@ -224,41 +225,37 @@ def _count_members(side: Side) -> int:
 
 
 def dangling(diff: Diff, allowed: int) -> Iterator[str]:
-    """Yield a sentence for each attribute whose references would lead to objects that a side does not have.
+    """Yield a sentence for each attribute whose references would lead to objects that the source does not have.
+
+    What the destination will not have, since the run leaves it out, holds back what refers to it; see `dependents`.
 
     Args:
         diff: The diff to apply.
         allowed: How many references of one attribute may dangle.
     """
-    created: defaultdict[str, set[Any]] = defaultdict(set)
     branches = {one.name: one for one in diff.branch_diffs}
-    references = {name: _references(one, diff) for name, one in branches.items()}
+    related = references_of(diff)
+    references = {name: related.get(name, {}) for name in branches}
     if not any(references.values()):
         return
-    missing: defaultdict[tuple[str, str, str], _DanglingReferences] = defaultdict(_DanglingReferences)
+    missing: defaultdict[tuple[str, str], _DanglingReferences] = defaultdict(_DanglingReferences)
     for actions in _batches(diff):
-        for action in actions:
-            if action.verb == "new" and not diff.streamed:
-                created[action.branch].add(action.idnumber)
         for branch, attr, written in _written_references(actions, branches, references):
-            target = references[branch][attr]
-            sides = zip(branches[branch].both, diff.hierarchies, strict=True)
-            both_keys = [_keys_of(side, target, hierarchy) for side, hierarchy in sides]
-            members = {member for _, member in written if member is not None}
-            source, dest = (keys if keys is None else _existing(keys, members) for keys in both_keys)
-            # The creations of a streamed diff are not remembered: all that the source has will be there.
-            new = created[target] if not diff.streamed or source is None else source
+            keys = _source_keys(branches[branch].left, references[branch][attr], diff.hierarchies[0])
+            if keys is None:
+                continue
+            there = existing(keys, {member for _, member in written if member is not None})
             for idnumber, member in written:
-                reason = _missing_from(member, target, source, dest, new)
-                if reason:
-                    missing[branch, attr, reason].note(idnumber, member)
-    for (branch, attr, reason), references_lost in missing.items():
+                if member is not None and member not in there:
+                    missing[branch, attr].note(idnumber, member)
+    for (branch, attr), references_lost in missing.items():
         count, first = references_lost.count, references_lost.first
         if count > allowed:
             examples = ", ".join(f"{member!r} of {idnumber!r}" for idnumber, member in first)
             more = f" and {count - len(first):,} more" if count > len(first) else ""
+            target = references[branch][attr]
             yield (
-                f"{branch}.{attr} refers to {reason}: {examples}{more}: "
+                f"{branch}.{attr} refers to {target} that the source does not have: {examples}{more}: "
                 f"mend the data, or allow it with limits=Limits(dangling={count})"
             )
 
@@ -304,31 +301,7 @@ def _written_references(
         yield branch, attr, found[branch, attr]
 
 
-def _existing(keys: Collection[Any], members: set[Any]) -> Collection[Any]:
-    """Return a collection that has those of the members that exist; a table looks them up in one query."""
-    look_up = getattr(keys, "present", None)
-    return keys if look_up is None else look_up(members)
-
-
-def _references(branch_diff: BranchDiff, diff: Diff) -> dict[str, str]:
-    """Return the branch that each attribute with references refers to; fields that name a parent are among them."""
-    parents = (hierarchy.references(branch_diff.name) for hierarchy in diff.hierarchies)
-    declared = (branch_diff.right.references, branch_diff.left.references)
-    return {attr: branch for references in (*parents, *declared) for attr, branch in references.items()}
-
-
-def _keys_of(side: Side, target: str, hierarchy: Hierarchy) -> Collection[Any] | None:
-    """Return the keys of a branch on one side; None if the side does not know them."""
+def _source_keys(side: Side, target: str, hierarchy: Hierarchy) -> Collection[Any] | None:
+    """Return the keys of a branch of the source; None if it does not know them."""
     keys = side.referenced_keys.get(target)
     return hierarchy.sides[target].objects if keys is None and target in hierarchy.sides else keys
-
-
-def _missing_from(member: Any, target: str, source: Any, dest: Any, created: Collection[Any]) -> str:
-    """Return which side lacks the object that a reference names, or ``""``; a side whose keys are unknown has all."""
-    if member is None:
-        return ""
-    if source is not None and member not in source:
-        return f"{target} that the source does not have"
-    if dest is not None and member not in dest and member not in created:
-        return f"{target} that the destination will not have"
-    return ""

@@ -14,6 +14,7 @@ from typing import Any, Literal, Unpack
 
 import attrs
 
+from datastoresync.applying.dependents import DependencyTracker
 from datastoresync.applying.plan import (
     Plan,
     Step,
@@ -52,6 +53,7 @@ _VERBS: Mapping[str, Literal["insert", "update", "delete", "link", "unlink"]] = 
     "remove": "unlink",
     "old": "delete",
 }
+_ACTIONS = {kind: verb for verb, kind in _VERBS.items()}
 _CHANGED_SINCE = (
     "the differences are others since the store was changed, so not all that was done is in memory: import again; "
     "the counts are right"
@@ -114,6 +116,51 @@ class StoredValueEquality:
             return all(map(is_, found, expected))  # almost always a value converts to itself
         except (ValueError, TypeError):
             return False
+
+
+class StoredDependencies:
+    """Tells a store which of its changes depend on others that were not made; see `syncers.changes.Dependencies`.
+
+    Args:
+        tracker: Knows it of actions.
+        stored: The tables of the branches, by branch.
+    """
+
+    def __init__(self, tracker: DependencyTracker, stored: Mapping[str, StoredBranch]) -> None:
+        self._tracker = tracker
+        self._branches = {id(one.table): branch for branch, one in stored.items()}
+
+    @property
+    def active(self) -> bool:
+        """Whether any change may be blocked."""
+        return self._tracker.active
+
+    def note(self, change: Change, outcome: Outcome) -> None:
+        """Take note of a change that was not made."""
+        values = _object_values(change)
+        for action in self._actions(change):
+            self._tracker.note(action, outcome.status, values=values)
+
+    def blocked(self, change: Change) -> str:
+        """Return why a change has to be left out; empty if it can be made."""
+        values = _object_values(change)
+        return next(filter(None, (self._tracker.blocked(action, values) for action in self._actions(change))), "")
+
+    def _actions(self, change: Change) -> Iterator[Action]:
+        """Yield what the change is made of, without the objects."""
+        verb, branch = _ACTIONS[change.verb], self._branches[id(change.table)]
+        key = change.key if len(change.identifiers) > 1 else change.key[0]
+        if verb in ("new", "old"):
+            yield Action(verb, branch, key)
+            return
+        for name, value in change.values.items():
+            yield Action(verb, branch, key, name, value, change.expected.get(name))
+
+
+def _object_values(change: Change) -> dict[str, Any]:
+    """Return the values of the object of a change: those to come, or for a deletion those that there were."""
+    values = change.expected if change.verb == "delete" else change.values
+    return {**dict(zip(change.identifiers, change.key, strict=True)), **values}
 
 
 class ChangeSequence(Streamed[Change]):
@@ -320,25 +367,30 @@ class StoreTemplate:
                 "through the actions without a change"
             )
             raise DeclarationError(message)
-        write_options = WriteOptions(
-            on_error="stop" if stop else "continue",
-            rehearse=options.rehearse,
-            whole=self._whole,
-            tables=[one.table for one in self.stored.values()],
-        )
         diff = options.checked(diff)
         started = time.perf_counter()
         alone, following = split_followers(ordered(diff), diff)
         actions = self._united(alone, diff)
         reporters = [*self.reporters, *options.reporters]
         run = ApplyRun(diff, reporters, mock=options.mock, rehearse=options.rehearse)
+        write_options = WriteOptions(
+            on_error="stop" if stop else "continue",
+            rehearse=options.rehearse,
+            whole=self._whole,
+            tables=[one.table for one in self.stored.values()],
+            dependencies=None if run.dependents is None else StoredDependencies(run.dependents, self.stored),
+        )
         run.tell("start", Plan(diff, Streamed(lambda: chain(map(self._step, actions), following))))
-        if run.unobserved:
+        blocked: list[Result] = []
+        if run.dependents is not None:
+            actions, blocked = run.dependents.settle(actions)
+        if run.unobserved and not blocked:
             self._write_together(run, actions, write_options)
         else:
             results = self._results(run, actions, write_options)
             with run.interruptible():  # all is written by now, so that memory must have it too
                 run.note(results)
+            run.note(blocked)
         for step in following:
             run.note(run.followed(step))
         return run.finish(started)

@@ -14,8 +14,8 @@ from typing import Any, Literal, TypedDict, TypeVar, Unpack
 
 import attrs
 
+from datastoresync.applying.dependents import DependencyTracker
 from datastoresync.applying.plan import (
-    DependencyTracker,
     Plan,
     Step,
     member_changes,
@@ -194,7 +194,7 @@ class ApplyRun:
         self.tally = Tally(streamed=diff.streamed)
         self.warnings: list[str] = []
         self.interrupted = False
-        self.dependents = DependencyTracker(diff) if diff.nested else None
+        self.dependents = DependencyTracker.of(diff)
         self.deleted: set[tuple[str, Any]] = set()
         self.value_columns: Results | None = None
 
@@ -242,7 +242,7 @@ class ApplyRun:
     @property
     def unobserved(self) -> bool:
         """Whether no result is needed one by one: there are no reporters, and no parents and children."""
-        return not (self.reporters or self.mock or self.tally.streamed or self.dependents)
+        return not (self.reporters or self.mock or self.tally.streamed or self.diff.nested)
 
     def note_together(
         self, results: Results, done: Iterable[Action], held: Iterable[tuple[Action, Mapping[str, Any]]] = ()
@@ -271,10 +271,10 @@ class ApplyRun:
     def note(self, results: Iterable[Result]) -> None:
         """Collect results, fold the actions that succeeded, and tell the reporters."""
         for result in results:
-            if self.dependents is not None:
-                self.dependents.note(result)
+            if self.dependents is not None and result.action is not None:
+                self.dependents.note(result.action, result.status, skip_children=result.skip_children)
                 done = result.status in ("succeeded", "planned")
-                if done and result.action is not None and result.action.verb == "old":
+                if done and result.action.verb == "old":
                     self.deleted.add((result.action.branch, result.action.idnumber))
             if result.status == "succeeded" and result.action is not None and not self.rehearse:
                 self._fold(result.action, result.created, result.held)
@@ -291,7 +291,7 @@ class ApplyRun:
 
     def _call(self, step: Step) -> list[Result]:
         """Call a step for those of its actions that are not blocked by earlier failures."""
-        if self.dependents is None:
+        if self.dependents is None or not self.dependents.active:
             return self._called(step)
         left = [self.dependents.left(action, step.method) for action in step.actions]
         doable = tuple(action for action, result in zip(step.actions, left, strict=True) if result is None)
