@@ -277,7 +277,9 @@ class Branch(Printable, ObjectMapping[T], Generic[T]):
         """Print what ``other`` must do, with the keywords of `diff`; the same as ``self > other``."""
         from datastoresync.applying.preview import Preview  # not all who look for differences apply them
 
-        return Preview.of(self.diff(other, **keywords), limits=limits).show()
+        diff = self.diff(other, **keywords)
+        side_effects = () if other.tree is None else other.tree.side_effects(diff)
+        return Preview.of(diff, limits=limits, side_effects=side_effects).show()
 
     def sync_to(
         self,

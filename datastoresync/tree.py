@@ -9,6 +9,7 @@ from datastoresync.applying.preview import Preview
 from datastoresync.applying.report import Report
 from datastoresync.applying.reporter import CallbackReporter
 from datastoresync.applying.safeguards import Limits
+from datastoresync.applying.side_effects import SideEffect
 from datastoresync.applying.store_template import StoredBranch, StoreTemplate
 from datastoresync.applying.template import (
     ApplyKeywords,
@@ -222,7 +223,8 @@ class Tree(Printable, Mapping[str, Branch[Any]]):
 
     def preview(self, other: Tree, *, limits: Limits | None = None, **keywords: Unpack[DiffKeywords]) -> Preview:
         """Print what ``other`` must do, with the keywords of `diff`; the same as ``self > other``."""
-        return Preview.of(self.diff(other, **keywords), limits=limits).show()
+        diff = self.diff(other, **keywords)
+        return Preview.of(diff, limits=limits, side_effects=other.side_effects(diff)).show()
 
     def sync_to(
         self,
@@ -279,6 +281,12 @@ class Tree(Printable, Mapping[str, Branch[Any]]):
                 return applier.apply(diff, **keywords)
         report: Report = applier.apply(diff, **keywords)
         return report
+
+    def side_effects(self, diff: Diff) -> Sequence[SideEffect]:
+        """Return what the store would do to other rows when a diff is applied; asks it, if anything is deleted."""
+        if self.template is not None or not callable(getattr(self.syncer, "cascades", None)):
+            return ()
+        return getattr(self.applier(), "side_effects", lambda _: ())(diff)
 
     def applier(self) -> Any:
         """Return the template of this tree, or one that calls its objects' methods or its syncer."""

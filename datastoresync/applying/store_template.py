@@ -26,6 +26,7 @@ from datastoresync.applying.plan import (
 )
 from datastoresync.applying.report import Report, Result, Results, Status
 from datastoresync.applying.reporter import Reporter
+from datastoresync.applying.side_effects import SideEffect
 from datastoresync.applying.template import ApplyKeywords, ApplyOptions, ApplyRun
 from datastoresync.diffing.action import Action
 from datastoresync.diffing.branch_diff import Streamed
@@ -367,7 +368,7 @@ class StoreTemplate:
                 "through the actions without a change"
             )
             raise DeclarationError(message)
-        diff = options.checked(diff)
+        diff = options.checked(diff, self.side_effects)
         started = time.perf_counter()
         alone, following = split_followers(ordered(diff), diff)
         actions = self._united(alone, diff)
@@ -394,6 +395,20 @@ class StoreTemplate:
         for step in following:
             run.note(run.followed(step))
         return run.finish(started)
+
+    def side_effects(self, diff: Diff) -> Sequence[SideEffect]:
+        """Return what the store would do to other rows when a diff is applied, if it can tell; see `Cascades`."""
+        ask = getattr(self.syncer, "cascades", None)
+        if not callable(ask) or not diff.counts["old"]:
+            return ()
+        actions: Sequence[Action] = diff.actions
+        tracker = DependencyTracker.of(diff)
+        if tracker is not None:
+            actions, _ = tracker.settle(actions)
+        deletions = Streamed(lambda: (action for action in actions if action.verb == "old"))
+        changes = ChangeSequence(deletions, ChangeFactory(diff, self.stored), streamed=diff.streamed)
+        tables = {branch: one.table for branch, one in self.stored.items()}
+        return [SideEffect.of(one, tables) for one in ask(changes, list(tables.values()))]
 
     @property
     def _name(self) -> str:

@@ -26,6 +26,7 @@ from datastoresync.applying.plan import (
 from datastoresync.applying.report import Report, Result, Results, Status, Tally, failed, reason_of, succeeded
 from datastoresync.applying.reporter import Reporter
 from datastoresync.applying.safeguards import Limits, check
+from datastoresync.applying.side_effects import SideEffect
 from datastoresync.diffing.action import Action
 from datastoresync.diffing.branch_diff import Streamed
 from datastoresync.diffing.diff import Diff, Progress
@@ -82,14 +83,18 @@ class ApplyOptions:
             message = "mock calls nothing and rehearse carries everything out and undoes it: give one of them"
             raise DeclarationError(message)
 
-    def checked(self, diff: Diff) -> Diff:
+    def checked(self, diff: Diff, side_effects: Callable[[Diff], Sequence[SideEffect]] | None = None) -> Diff:
         """Return the actions of a diff that are to be carried out.
+
+        Args:
+            diff: The diff.
+            side_effects: Returns what the store would do to other rows; None if it does nothing.
 
         Raises:
             SafeguardError: if they are more than the limits allow.
         """
         diff = diff.filtered(self.only, self.exclude)
-        check(diff, self.limits)
+        check(diff, self.limits, () if side_effects is None else side_effects(diff))
         return diff
 
     def stops(self, default: str) -> bool:
