@@ -19,6 +19,7 @@ from datastoresync.syncers.sql.dialects import Dialect, dialect_of
 from datastoresync.syncers.sql.translate_errors import (
     DATABASE_ERRORS,
     cancelled,
+    concerns_constraint,
     concerns_store,
     locked,
     reason_of,
@@ -313,14 +314,23 @@ class RefusalError(Exception):
     """A statement was refused, for this reason.
 
     ``blames_store`` is the error to raise if no change is to blame for it: a lock, the connection, the disk.
-    ``cancelled`` says that the statement was broken off, by a limit to its time, say.
+    ``cancelled`` says that the statement was broken off, by a limit to its time, say; ``may_pass`` that it may be taken
+    once other rows are changed.
     """
 
-    def __init__(self, reason: str, blames_store: type[SyncerError] | None, *, cancelled: bool = False) -> None:
+    def __init__(
+        self,
+        reason: str,
+        blames_store: type[SyncerError] | None,
+        *,
+        cancelled: bool = False,
+        may_pass: bool = False,
+    ) -> None:
         super().__init__(reason)
         self.reason = reason
         self.blames_store = blames_store
         self.cancelled = cancelled
+        self.may_pass = may_pass
 
 
 @attrs.frozen(eq=False)
@@ -349,6 +359,18 @@ class Statements:
         for row in self._select(keyed.keys, columns, keys):
             found.setdefault(asked_for(row[:width]), []).append(dict(zip(names, row[width:], strict=True)))
         return found
+
+    def current(
+        self, keyed: KeyedTable, keys: Collection[Key], columns: Sequence[sa.Column[Any]]
+    ) -> dict[Key, dict[str, Any]]:
+        """Return some columns of the rows of these keys by key, locked as above; of several, one."""
+        width = len(keyed.keys)
+        asked_for = _asked_for(keys, keyed.match)
+        names = [column.name for column in columns]
+        return {
+            asked_for(row[:width]): dict(zip(names, row[width:], strict=True))
+            for row in self._select(keyed.keys, columns, keys)
+        }
 
     def members(self, keyed: KeyedTable, link: StoredLink, keys: Collection[Key]) -> dict[Key, dict[Key, Any]]:
         """Return the members of these owners by owner: each as it was read, by what the matcher makes of it."""
@@ -462,7 +484,8 @@ class Statements:
             yield
         except (*DATABASE_ERRORS, driver.Error) as error:
             store = (LockedError if locked(error) else SyncerError) if concerns_store(error) else None
-            raise RefusalError(reason_of(error, self.secrets), store, cancelled=cancelled(error)) from None
+            reason = reason_of(error, self.secrets)
+            raise RefusalError(reason, store, cancelled=cancelled(error), may_pass=concerns_constraint(error)) from None
 
 
 def _asked_for(keys: Collection[Key], match: Callable[[Iterable[Any]], Key]) -> Callable[[Iterable[Any]], Key]:
