@@ -12,9 +12,8 @@ from typing import Any
 from datastoresync.errors import DeclarationError
 
 _LOCKS = Path("/proc/locks")
-_INODE = 5
-"""The field of a line of /proc/locks that ends in the inode; the one before the last but two is the process."""
-_PROCESS = 4
+_MODE, _PROCESS, _INODE = 3, 4, 5
+"""The fields of a line of /proc/locks; the last of these ends in the inode."""
 _LONGEST_WAIT = 1e6
 """Seconds; no system waits for infinity."""
 _LONGEST = 200
@@ -42,20 +41,30 @@ def kernel_tells() -> bool:
     return os.access(_LOCKS, os.R_OK)
 
 
-def lock_holders(path: Path) -> list[int]:
-    """Return the processes that hold a lock of a file, without opening it, which might free the locks of this one."""
-    try:
-        inode = str(path.stat().st_ino)
-        lines = _LOCKS.read_text(encoding="ascii", errors="replace").splitlines()
-    except OSError:
-        return []
-    found: dict[int, None] = {}
-    for fields in map(str.split, lines):
-        # 1: FLOCK ADVISORY WRITE 1234 fe:00:2154515 0 EOF; one that waits has an arrow behind the number
-        if len(fields) > _INODE and fields[1] != "->" and fields[_INODE].rpartition(":")[2] == inode:
-            with suppress(ValueError):
-                found[int(fields[_PROCESS])] = None
-    return [process for process in found if process > 0]
+def lock_holders(*paths: Path) -> list[int]:
+    """Return the processes that hold locks of files, without opening them, which might free the locks of this one.
+
+    Others come before this one, and those that write before those that read: only the first kind is returned.
+    """
+    found: dict[int, bool] = {}
+    for path in paths:
+        try:
+            inode = str(path.stat().st_ino)
+            lines = _LOCKS.read_text(encoding="ascii", errors="replace").splitlines()
+        except OSError:
+            continue
+        for fields in map(str.split, lines):
+            # 1: FLOCK ADVISORY WRITE 1234 fe:00:2154515 0 EOF; one that waits has an arrow behind the number
+            if len(fields) > _INODE and fields[1] != "->" and fields[_INODE].rpartition(":")[2] == inode:
+                with suppress(ValueError):
+                    process = int(fields[_PROCESS])
+                    found[process] = found.get(process, False) or fields[_MODE] == "WRITE"
+    kinds = (
+        [process for process, writes in found.items() if is_other is (process != os.getpid()) and writes is writing]
+        for is_other in (True, False)
+        for writing in (True, False)
+    )
+    return [process for process in next(filter(None, kinds), []) if process > 0]
 
 
 def process_text(process: int) -> str:
