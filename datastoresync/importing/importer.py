@@ -19,8 +19,8 @@ from datastoresync.syncers.changes import Table
 from datastoresync.syncers.files.csv_reader import read_csv, resolve_files
 from datastoresync.syncers.projection import projected
 from datastoresync.syncers.records import Columns, Records, StoredRows
+from datastoresync.syncers.row_index import TableContents
 from datastoresync.syncers.sql.syncer import SQLSyncer
-from datastoresync.syncers.table_rewrite import TableContents
 
 
 class ImportedBranch(Protocol):
