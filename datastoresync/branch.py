@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from datastoresync.applying.preview import Preview
     from datastoresync.applying.report import Report
     from datastoresync.applying.safeguards import Limits
-    from datastoresync.applying.template import ApplyKeywords
+    from datastoresync.applying.template import ApplyKeywords, SyncKeywords
 
 T = TypeVar("T", bound=Object)
 
@@ -257,6 +257,11 @@ class Branch(Printable, ObjectMapping[T], Generic[T]):
             return StoreImporter(self.tree.syncer)
         return self.importer
 
+    def holds_all_of(self, syncer: Any) -> bool:
+        """Say whether every row of the branch's table in a syncer was imported, so that a row it lacks is newer."""
+        source, report = self._source(), self._contents.report
+        return report is not None and report.ok and isinstance(source, StoreImporter) and source.reads_all_of(syncer)
+
     @property
     def schema(self) -> Schema:
         """The schema of the objects."""
@@ -294,7 +299,9 @@ class Branch(Printable, ObjectMapping[T], Generic[T]):
         """Print what ``other`` must do, with the keywords of `diff`; the same as ``self > other``."""
         from datastoresync.applying.preview import Preview  # not all who look for differences apply them
 
-        return Preview.of(self.diff(other, **keywords), limits=limits).show()
+        diff = self.diff(other, **keywords)
+        side_effects = () if other.tree is None else other.tree.side_effects(diff)
+        return Preview.of(diff, limits=limits, side_effects=side_effects).show()
 
     def sync_to(
         self,
@@ -314,6 +321,11 @@ class Branch(Printable, ObjectMapping[T], Generic[T]):
             keywords["reporters"] = [*keywords.get("reporters", ()), CallbackReporter(progress)]
         applied: Report = other.tree.apply(self.diff(other, flags=flags, progress=progress), **keywords)
         return applied
+
+    def rehearse(self, other: Branch[Any], **keywords: Unpack[SyncKeywords]) -> Report:
+        """Carry out in the store of ``other`` what `sync_to` would, and undo it, as `Tree.rehearse` does."""
+        keywords["rehearse"] = True
+        return self.sync_to(other, **keywords)
 
     def __pos__(self) -> Self:
         return self.load()
@@ -397,8 +409,14 @@ class Branch(Printable, ObjectMapping[T], Generic[T]):
 
 
 def _related(source: Branch[Any], dest: Branch[Any]) -> list[tuple[Side, Side]]:
-    """Return the sides of all branches of two trees, if objects of some of them are children of others."""
+    """Return the sides of other branches of two trees: all, if objects of some are children of others.
+
+    Otherwise those that refer to this one, since what stays of them keeps what it refers to.
+    """
     trees = [branch.tree for branch in (source, dest)]
-    if None in trees or not any(branch.object_class._children for tree in trees for branch in tree.values()):
+    if None in trees:
         return []
-    return [(trees[0][name].side(), trees[1][name].side()) for name in trees[0].branches if name in trees[1]]
+    names = [name for name in trees[0].branches if name in trees[1]]
+    if not any(branch.object_class._children for tree in trees for branch in tree.values()):
+        names = [name for name in names if dest.name in trees[1][name].object_class._references.values()]
+    return [(trees[0][name].side(), trees[1][name].side()) for name in names]

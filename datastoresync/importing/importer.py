@@ -19,8 +19,8 @@ from datastoresync.syncers.changes import Table
 from datastoresync.syncers.files.csv_reader import read_csv, resolve_files
 from datastoresync.syncers.projection import projected
 from datastoresync.syncers.records import Columns, Records, StoredRows
+from datastoresync.syncers.row_index import TableContents
 from datastoresync.syncers.sql.syncer import SQLSyncer
-from datastoresync.syncers.table_rewrite import TableContents
 
 
 class ImportedBranch(Protocol):
@@ -484,6 +484,11 @@ class StoreImporter(Importer):
         table.check_unreferenced(f"{type(self.syncer).__name__}, which has no method read,")
         attributes = table.attributes
         return ({attributes.get(name, name): value for name, value in record.items()} for record in records)
+
+    def reads_all_of(self, syncer: Any) -> bool:
+        """Say whether it reads every row of a table in a syncer, and drops none."""
+        plain = type(self).read is StoreImporter.read and not (self.overrides("keep") or self.overrides("prepare"))
+        return plain and self.syncer is syncer
 
     def _opened(self, name: str) -> Records:
         """Load a table as a stream of all of its columns."""

@@ -21,6 +21,7 @@ from datastoresync.syncers.sql.references import Joins, followed_of
 from datastoresync.syncers.sql.translate_errors import (
     DATABASE_ERRORS,
     cancelled,
+    concerns_constraint,
     concerns_store,
     locked,
     reason_of,
@@ -361,6 +362,18 @@ class Statements:
             found.setdefault(asked_for(row[:width]), []).append(dict(zip(names, row[width:], strict=True)))
         return found
 
+    def current(
+        self, keyed: KeyedTable, keys: Collection[Key], columns: Sequence[sa.Column[Any]]
+    ) -> dict[Key, dict[str, Any]]:
+        """Return some columns of the rows of these keys by key, locked as above; of several, one."""
+        width = len(keyed.keys)
+        asked_for = _asked_for(keys, keyed.match)
+        names = [column.name for column in columns]
+        return {
+            asked_for(row[:width]): dict(zip(names, row[width:], strict=True))
+            for row in self._select(keyed.keys, columns, keys)
+        }
+
     def members(self, keyed: KeyedTable, link: StoredLink, keys: Collection[Key]) -> dict[Key, dict[Key, Any]]:
         """Return the members of these owners by owner: each as it was read, by what the matcher makes of it."""
         asked_for = _asked_for(keys, keyed.match)
@@ -491,7 +504,8 @@ class Statements:
             yield
         except (*DATABASE_ERRORS, driver.Error) as error:
             store = (LockedError if locked(error) else SyncerError) if concerns_store(error) else None
-            raise RefusalError(reason_of(error, self.secrets), store, cancelled=cancelled(error)) from None
+            reason = reason_of(error, self.secrets)
+            raise RefusalError(reason, store, cancelled=cancelled(error), may_pass=concerns_constraint(error)) from None
 
 
 def _asked_for(keys: Collection[Key], match: Callable[[Iterable[Any]], Key]) -> Callable[[Iterable[Any]], Key]:
