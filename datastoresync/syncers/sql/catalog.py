@@ -18,7 +18,7 @@ from datastoresync.syncers.names import nearest
 from datastoresync.syncers.records import Columns, Records
 from datastoresync.syncers.sql.database import Database
 from datastoresync.syncers.sql.dialects import dialect_of
-from datastoresync.syncers.sql.references import ForeignKey, Joins, References, meaning_of
+from datastoresync.syncers.sql.references import Joins, Reference, References, meaning_of
 from datastoresync.syncers.sql.values import Encoder, encoded_type, left_alone, without_length
 
 UNFINISHED = "datastoresync_unfinished_"
@@ -242,12 +242,12 @@ class Catalogue:
         """The schema of names without one."""
         return self._inspector.default_schema_name
 
-    def foreign_keys(self, location: tuple[str | None, str]) -> list[ForeignKey]:
+    def foreign_keys(self, location: tuple[str | None, str]) -> list[Reference]:
         """Return the foreign keys of a table, given its schema and its name."""
         schema, name = location
         column = self.dialect.column_name
         return [
-            ForeignKey(
+            Reference(
                 tuple(map(column, found["constrained_columns"])),
                 found["referred_schema"],
                 found["referred_table"],

@@ -42,7 +42,7 @@ class AnyCatalogue(Protocol):
         """Return where a table is, or None."""
         ...
 
-    def foreign_keys(self, location: Location) -> Sequence[ForeignKey]:
+    def foreign_keys(self, location: Location) -> Sequence[Reference]:
         """Return the foreign keys of a table."""
         ...
 
@@ -142,7 +142,7 @@ class Joins:
 
 
 @attrs.frozen
-class ForeignKey:
+class Reference:
     """A foreign key.
 
     Args:
@@ -369,7 +369,7 @@ def _with_followed(stored: AnyTable, followed: Mapping[str, Followed]) -> AnyTab
     return attrs.evolve(stored, table=table)
 
 
-def _not_to_follow(location: Location, name: str, foreign_key: ForeignKey, idnumber: Sequence[str]) -> str:
+def _not_to_follow(location: Location, name: str, foreign_key: Reference, idnumber: Sequence[str]) -> str:
     to = foreign_key.pairs()[name]
     several = "together with other columns" if len(foreign_key.columns) > 1 else f"by {to!r}"
     return (
@@ -379,7 +379,7 @@ def _not_to_follow(location: Location, name: str, foreign_key: ForeignKey, idnum
     )
 
 
-def _unknown(location: Location, name: str, foreign_key: ForeignKey) -> str:
+def _unknown(location: Location, name: str, foreign_key: Reference) -> str:
     table, to = foreign_key.table, foreign_key.pairs()[name]
     return (
         f"column {name!r} of link table {location[1]!r} has ids that the database gives to rows of table {table!r}, "

@@ -126,11 +126,15 @@ class _Settlement:
         if len(components) > 1 and len(stuck) <= _TOGETHER and self._group(stuck):
             return True
         for component in components:
-            if len(component) > 1 and self._group(component):
+            if (len(component) > 1 or self._needs_itself(component[0])) and self._group(component):
                 progress = True
             else:
                 self.writer.put_off(component)
         return progress
+
+    def _needs_itself(self, unit: Unit) -> bool:
+        """Say whether a unit refers to its own row, by an id that the row has only once it is there."""
+        return any(not set(row.needs()).isdisjoint(row.gives()) for row in self.rows.of([unit])[0])
 
     def _group(self, units: list[Unit]) -> bool:
         """Write units together, or not at all; say whether they are done with, but for those that wait."""

@@ -522,3 +522,11 @@ def test_any_memberships_become_any_others(store_url, execute, before, after):
     assert report.ok, report
     assert execute(store_url, MEMBERSHIPS) == sorted((name, one) for name, members in after.items() for one in members)
     assert {name for (name,) in execute(store_url, "select name from auth_group")} == set(after)
+
+
+def test_a_circle_of_new_people_is_closed(url, execute):
+    execute(url, *people(url))
+    managers = {"1": "2", "2": None, "3": "4", "4": "5", "5": "3", "6": "6"}
+    report = wanted_people(managers).sync_to(+staff(url), limits=WIDE)
+    assert report.ok, report
+    assert dict(execute(url, MANAGERS)) == managers
