@@ -271,8 +271,8 @@ class Tree(Printable, Mapping[str, Branch[Any]]):
             writer: Any = self.syncer if takes_changes else LoadDumpAdapter(self.syncer)
             stored = {}
             for name in self.branches:
-                schema = self[name].schema
-                stored[name] = StoredBranch(self[name].table, schema.identifiers, schema.convert)
+                branch = self[name]
+                stored[name] = StoredBranch(branch.table, branch.identifiers, branch.conversion)
             return StoreTemplate(writer, stored)
         message = (
             f"{self.name} has no template, no syncer, and no objects with create, update or delete: declare "
