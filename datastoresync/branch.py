@@ -147,6 +147,26 @@ class Branch(Printable, ObjectMapping[T], Generic[T]):
         return self._table if isinstance(self._table, Table) else Table(self._table)
 
     @property
+    def stored_table(self) -> Table:
+        """The table, with what is known of those of the tree's other branches: where foreign keys to them lead."""
+        table = self.table
+        if self.tree is None:
+            return table
+        keys: dict[str, tuple[str, ...]] = {}
+        for branch in self.tree.values():
+            other = branch.table
+            key = tuple(map(other.column, branch.object_class._identifiers))
+            # What two branches know under different idnumbers, has none of which a reference could be to one.
+            keys[other.name] = key if keys.get(other.name, key) == key else ()
+        keys[table.name] = tuple(map(table.column, self.identifiers))
+        references = {
+            name: self.tree[branch].table.name
+            for name, branch in self.object_class._references.items()
+            if branch in self.tree
+        }
+        return attrs.evolve(table, keys=keys, references=references)
+
+    @property
     def imported(self) -> ImportReport | None:
         """The report of the last import; None before the first."""
         return self.contents.report
@@ -253,7 +273,7 @@ class Branch(Printable, ObjectMapping[T], Generic[T]):
         importer = self._source()
         if importer is not None:
             sources = [self.tree[name] for name in importer.after] if self.tree is not None else []
-            description = self.description(self._wanted_engine())
+            description = attrs.evolve(self.description(self._wanted_engine()), table=self.stored_table)
             contents = load_objects(importer.bound(description, tree=self.tree, branch=self))
             contents.column_forms = self._column_forms(importer, contents)
             contents.rejected += sum(branch.contents.rejected for branch in sources)

@@ -302,7 +302,7 @@ class Tree(Printable, Mapping[str, Branch[Any]]):
             for name in self.branches:
                 branch = self[name]
                 whole = branch.holds_all_of(self.syncer)
-                stored[name] = StoredBranch(branch.table, branch.identifiers, branch.conversion, whole)
+                stored[name] = StoredBranch(branch.stored_table, branch.identifiers, branch.conversion, whole)
             return StoreTemplate(writer, stored)
         message = (
             f"{self.name} has no template, no syncer, and no objects with create, update or delete: declare "

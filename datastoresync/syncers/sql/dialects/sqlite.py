@@ -36,6 +36,7 @@ class SQLite(Dialect):
     example = "sqlite:///file.db"
     makes_tables_in_transactions = True
     pads_characters = False
+    numbers_keys = True
     # The driver begins transactions late and without savepoints; in this mode it leaves them to us.
     writing_isolation = "AUTOCOMMIT"
     drop_staging = "DROP TABLE IF EXISTS temp.{name}"
