@@ -124,21 +124,22 @@ class Joins:
 
     def __init__(self, table: sa.Table) -> None:
         self.source: sa.FromClause = table
-        self._found: dict[str, sa.ColumnElement[Any]] = {}
+        self._table = table
+        self._found: dict[tuple[str, Followed], sa.ColumnElement[Any]] = {}
 
     def column(self, column: sa.Column[Any]) -> sa.ColumnElement[Any]:
-        """Return what to select in the place of a column."""
+        """Return what to select in the place of a column, which may be of the same table as another object."""
         followed = followed_of(column)
+        value: sa.ColumnElement[Any] = self._table.columns[column.name]
         if followed is None:
-            return column
-        if column.name not in self._found:
-            value: sa.ColumnElement[Any] = column
+            return value
+        if (column.name, followed) not in self._found:
             for step in followed.steps:
                 table = step.stored.table.alias()
                 self.source = self.source.outerjoin(table, table.columns[step.to.name] == value)
                 value = table.columns[step.key.name]
-            self._found[column.name] = value
-        return self._found[column.name]
+            self._found[column.name, followed] = value
+        return self._found[column.name, followed]
 
 
 @attrs.frozen

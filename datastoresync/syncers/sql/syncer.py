@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Self
 import attrs
 
 from datastoresync.errors import DeclarationError
-from datastoresync.syncers.changes import Change, Outcome, Same, Table, WriteOptions
+from datastoresync.syncers.changes import Cascade, Change, Outcome, Same, Table, WriteOptions
 from datastoresync.syncers.lock_holders import seconds_of
 from datastoresync.syncers.records import Records
 from datastoresync.syncers.sql.url import open_database, without_password
@@ -245,6 +245,23 @@ class SQLSyncer:
             catalogue = Catalogue(connection, self.name)
             for table in tables:
                 Target(catalogue, _table(table)).check(names)
+
+    def cascades(self, changes: Iterable[Change], tables: Iterable[Table | str] = ()) -> list[Cascade]:
+        """Return what ON DELETE would do to other rows if changes were applied, in the tree and outside of it.
+
+        Rows are not counted that the changes delete themselves, members that they remove, and references that they
+        set to something else; nor are the members of deleted owners.
+
+        Args:
+            changes: The deletions, and what else is done before them.
+            tables: The tables of the tree.
+
+        Raises:
+            SyncerError: A table is not there, or the schema cannot be read.
+        """
+        from datastoresync.syncers.sql.cascades import foreseen
+
+        return foreseen(self._database, changes, map(_table, tables))
 
     def apply_changes(
         self, changes: Sequence[Change], *, same: Same, options: WriteOptions | None = None

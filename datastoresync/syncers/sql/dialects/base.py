@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from datetime import date, datetime, time
 from decimal import Decimal
@@ -50,6 +50,8 @@ class Dialect:
     has_savepoints = True
     has_other_schemas = True
     """Whether a database has several schemas; elsewhere these are other databases."""
+    folds_names = False
+    """Whether names are the same in capitals and small letters."""
     numbers_keys = False
     """Whether an integer that is the primary key is a number that the database gives."""
     reads_indexes = False
@@ -195,6 +197,26 @@ class Dialect:
     def column_name(self, name: str) -> str:
         """Return the name of a column as it is, of one that SQLAlchemy has read."""
         return name
+
+    def heeds_foreign_keys(self, connection: sa.Connection) -> bool:
+        """Say whether foreign keys are more than words on this connection."""
+        return True
+
+    def foreign_keys(self, connection: sa.Connection) -> Iterator[tuple[str, Sequence[str], str, Sequence[str], str]]:
+        """Yield the foreign keys of a database: table and columns, those referred to, and what ON DELETE says.
+
+        The tables come with their schema.
+        """
+        inspector = sa.inspect(connection)
+        default = inspector.default_schema_name
+        for (schema, table), found in inspector.get_multi_foreign_keys().items():
+            for key in found:
+                columns = list(map(self.column_name, key["constrained_columns"]))
+                to = list(map(self.column_name, key["referred_columns"]))
+                if len(columns) == len(to):
+                    referred = f"{key['referred_schema'] or schema or default}.{key['referred_table']}"
+                    rule = str(key.get("options", {}).get("ondelete") or "")
+                    yield f"{schema or default}.{table}", columns, referred, to, rule
 
     def json_columns(self, connection: sa.Connection, schema: str | None, table: str) -> set[str]:
         """Return the columns that were declared as JSON, where they are read as something else."""

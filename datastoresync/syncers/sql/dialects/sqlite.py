@@ -36,6 +36,7 @@ class SQLite(Dialect):
     example = "sqlite:///file.db"
     makes_tables_in_transactions = True
     pads_characters = False
+    folds_names = True
     numbers_keys = True
     # The driver begins transactions late and without savepoints; in this mode it leaves them to us.
     writing_isolation = "AUTOCOMMIT"
@@ -49,6 +50,9 @@ class SQLite(Dialect):
     plain: Mapping[type[TypeEngine[Any]], frozenset[type]] = MappingProxyType(
         {sa.String: frozenset({str}), sa.LargeBinary: frozenset({bytes})}
     )
+
+    def heeds_foreign_keys(self, connection: sa.Connection) -> bool:
+        return bool(connection.exec_driver_sql("PRAGMA foreign_keys").scalar())
 
     def file_of(self, url: sa.URL) -> Path | None:
         path = url.database
