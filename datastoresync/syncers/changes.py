@@ -143,12 +143,14 @@ class Cascade:
         effect: What becomes of the rows, or of their references.
         rows: How many rows.
         parent: The table of the rows that they refer to.
+        total: How many rows the table has, where they are not too many to be counted; None if that is not known.
     """
 
     table: str
     effect: Literal["deleted", "set to NULL", "set to its default"]
     rows: int
     parent: str
+    total: int | None = None
 
 
 @attrs.frozen(eq=False)

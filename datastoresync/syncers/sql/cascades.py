@@ -29,6 +29,8 @@ _EFFECTS: Mapping[str, Effect] = {
 }
 _ROWS = 1_000
 """Rows whose followers are looked for at a time."""
+_MOST = 1_000_000
+"""Rows of a table that are counted."""
 
 
 @attrs.frozen
@@ -148,6 +150,12 @@ class CascadeWalk:
     def shown(self, full_name: str) -> str:
         """Return the name of a table as users write it."""
         return full_name.removeprefix(f"{self._catalogue.default_schema}.")
+
+    def total(self, full_name: str) -> int:
+        """Return how many rows a table has, up to a number from which on counting takes long."""
+        some = sa.select(sa.literal(1)).select_from(self._catalogue.find(full_name).table).limit(_MOST).subquery()
+        [(count,)] = self._execute(sa.select(sa.func.count()).select_from(some))
+        return int(count)
 
     def _plain(self, name: str) -> str:
         return name.casefold() if self._dialect.folds_names else name
@@ -298,9 +306,13 @@ def foreseen(database: Database, changes: Iterable[Change], tables: Iterable[Tab
             for one in found.run(stored, columns, keys, plan.spares):
                 identity = (one.by.table, one.by.effect, one.key)
                 if one.known is None or identity not in seen:
-                    counts[found.shown(one.by.table), one.by.effect, found.shown(one.by.parent)] += one.rows
+                    counts[one.by.table, one.by.effect, one.by.parent] += one.rows
                     seen.add(identity)
-        return [Cascade(table, effect, rows, parent) for (table, effect, parent), rows in sorted(counts.items())]
+        totals = {table: found.total(table) for table, _, _ in counts}
+        return [
+            Cascade(found.shown(table), effect, rows, found.shown(parent), max(rows, totals[table]))
+            for (table, effect, parent), rows in sorted(counts.items())
+        ]
 
 
 class _Plan:

@@ -138,9 +138,9 @@ def test_what_goes_outside_of_the_tree_is_foreseen_and_said(url, syncer, execute
     source, db = trees(syncer, ["s1", "s2", "s3"], {"d1": "s1"})
     deletions = [Change("delete", DEVICES, KEY, (key,)) for key in ("d2", "d3")]
     assert syncer.cascades(deletions, [SITES, DEVICES]) == [
-        Cascade("notes", "set to NULL", 6, "orders"),
-        Cascade("order_lines", "deleted", 12, "orders"),
-        Cascade("orders", "deleted", 6, "devices"),
+        Cascade("notes", "set to NULL", 6, "orders", 9),
+        Cascade("order_lines", "deleted", 12, "orders", 18),
+        Cascade("orders", "deleted", 6, "devices", 9),
     ]
     report = source.sync_to(db, limits=Limits(deletions=10, updates=10, cascades=100))
     assert report.ok, report
@@ -159,12 +159,12 @@ def test_what_is_in_the_tree_is_foreseen_unless_the_run_deletes_or_changes_it(ur
     execute(url, *inventory("on delete cascade"))
     sites = [Change("delete", SITES, KEY, (key,)) for key in ("s2", "s3")]
     tables = [SITES, DEVICES]
-    assert syncer.cascades(sites, tables) == [Cascade("devices", "deleted", 3, "sites")]
+    assert syncer.cascades(sites, tables) == [Cascade("devices", "deleted", 3, "sites", 4)]
     devices = [Change("delete", DEVICES, KEY, ("d2",)), Change("update", DEVICES, KEY, ("d3",), {"site": "s1"})]
-    assert syncer.cascades([*devices, *sites], tables) == [Cascade("devices", "deleted", 1, "sites")]
+    assert syncer.cascades([*devices, *sites], tables) == [Cascade("devices", "deleted", 1, "sites", 4)]
     renamed = Change("update", DEVICES, KEY, ("by-hand",), {"manual": False})
-    assert syncer.cascades([renamed, *devices, *sites], tables) == [Cascade("devices", "deleted", 1, "sites")]
-    assert syncer.cascades(sites) == [Cascade("devices", "deleted", 3, "sites")]
+    assert syncer.cascades([renamed, *devices, *sites], tables) == [Cascade("devices", "deleted", 1, "sites", 4)]
+    assert syncer.cascades(sites) == [Cascade("devices", "deleted", 3, "sites", 4)]
     assert syncer.cascades([], tables) == []
 
 
@@ -229,7 +229,7 @@ def test_members_of_what_is_left_alone_are_kept(url, syncer, execute):
         Change("delete", db.team.stored_table, ("name",), ("old",)),
     ]
     tables = [db.users.stored_table, db.team.stored_table]
-    assert syncer.cascades([*old, *users], tables) == [Cascade("memberships", "deleted", 3, "users")]
+    assert syncer.cascades([*old, *users], tables) == [Cascade("memberships", "deleted", 3, "users", 9)]
     report = source.sync_to(db, limits=WIDE)
     conflicts = messages(report, "conflict")
     assert len(conflicts) == 2
@@ -324,10 +324,10 @@ def test_other_schemas_are_seen(database, execute):
     )
     with SQLSyncer(database) as syncer:
         assert syncer.cascades([Change("delete", SITES, KEY, ("s3",))], [SITES]) == [
-            Cascade("devices", "deleted", 2, "sites"),
-            Cascade("shop.orders", "deleted", 1, "sites"),
-            Cascade("shop.orders", "set to its default", 1, "sites"),
-            Cascade("shop.parted", "deleted", 1, "sites"),
+            Cascade("devices", "deleted", 2, "sites", 4),
+            Cascade("shop.orders", "deleted", 1, "sites", 2),
+            Cascade("shop.orders", "set to its default", 1, "sites", 2),
+            Cascade("shop.parted", "deleted", 1, "sites", 1),
         ]
 
 
