@@ -276,13 +276,14 @@ class ApplyRun:
     def note(self, results: Iterable[Result]) -> None:
         """Collect results, fold the actions that succeeded, and tell the reporters."""
         for result in results:
-            if self.dependents is not None and result.action is not None:
-                self.dependents.note(result.action, result.status, skip_children=result.skip_children)
-                done = result.status in ("succeeded", "planned")
-                if done and result.action.verb == "old":
-                    self.deleted.add((result.action.branch, result.action.idnumber))
-            if result.status == "succeeded" and result.action is not None and not self.rehearse:
-                self._fold(result.action, result.created, result.held)
+            action = result.action
+            if self.dependents is not None and action is not None:
+                if result.status not in ("succeeded", "planned"):
+                    self.dependents.note(action, result.status, skip_children=result.skip_children)
+                elif action.verb == "old":
+                    self.deleted.add((action.branch, action.idnumber))
+            if result.status == "succeeded" and action is not None and not self.rehearse:
+                self._fold(action, result.created, result.held)
             self.tally.add(result)
             if self.reporters:
                 self.tell("result", result)
