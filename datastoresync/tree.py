@@ -300,9 +300,9 @@ class Tree(Printable, Mapping[str, Branch[Any]]):
             writer: Any = self.syncer if takes_changes else LoadDumpAdapter(self.syncer)
             stored = {}
             for name in self.branches:
-                schema = self[name].schema
-                whole = self[name].holds_all_of(self.syncer)
-                stored[name] = StoredBranch(self[name].table, schema.identifiers, schema.convert, whole)
+                branch = self[name]
+                whole = branch.holds_all_of(self.syncer)
+                stored[name] = StoredBranch(branch.stored_table, branch.identifiers, branch.conversion, whole)
             return StoreTemplate(writer, stored)
         message = (
             f"{self.name} has no template, no syncer, and no objects with create, update or delete: declare "

@@ -28,8 +28,10 @@ from datastoresync.applying.report import Report, Result, Results, Status
 from datastoresync.applying.reporter import Reporter
 from datastoresync.applying.side_effects import SideEffect
 from datastoresync.applying.template import ApplyKeywords, ApplyOptions, ApplyRun
+from datastoresync.conversion.forms import formed
 from datastoresync.diffing.action import Action
 from datastoresync.diffing.branch_diff import Streamed
+from datastoresync.diffing.common_form import spellings
 from datastoresync.diffing.diff import Diff
 from datastoresync.diffing.equality import equal, is_membership
 from datastoresync.diffing.side import Side
@@ -100,10 +102,14 @@ class StoredValueEquality:
 
     def __call__(self, change: Change, attribute: str, raw: Any, expected: Any) -> bool:
         """Say whether the raw value of an attribute equals the expected one."""
+        convert = self._convert[id(change.table)]
         try:
-            found = self._convert[id(change.table)](attribute, raw)
+            found = convert(attribute, raw)
         except (ValueError, TypeError):
-            return False  # a value that cannot be converted was never imported
+            found = raw  # which the user's own code may have made another value of
+        form: Callable[[str, Any], Any] | None = getattr(convert, "formed", None)
+        if form is not None:
+            expected = form(attribute, expected)
         if found is None and is_membership(expected):
             found = type(expected)()
         return equal(found, expected)
@@ -236,26 +242,50 @@ class ChangeFactory:
     def __init__(self, diff: Diff, stored: Mapping[str, StoredBranch]) -> None:
         self._stored = stored
         self._sides = {one.name: one.both for one in diff.branch_diffs}
+        self._spellings = spellings(self._sides)
 
     def change(self, action: Action) -> Change:
         """Build one change."""
         kept = self._stored[action.branch]
         values: dict[str, Any] = {}
         expected: dict[str, Any] = {}
-        if action.verb == "new":
-            values = self._values(0, action, action.source)
-        elif action.verb == "old":
-            expected = self._values(1, action, action.dest)
+        left, right = self._sides[action.branch]
+        key, verb = action.idnumber, action.verb
+        if verb == "new":
+            values = {name: left.read(key, action.source, name) for name in left.attributes}
+        elif verb == "old":
+            expected = {name: right.expected(key, action.dest, name) for name in right.attributes}
+        elif verb == "remove":
+            written = self._spelled(action, action.attr, action.value)
+            values = {action.attr: right.member_spelling(key, action.attr, action.value, written)}
         else:
             values = {action.attr: action.value}
-            if action.verb == "update":
-                expected = {action.attr: action.old_value}
-        key = (action.idnumber,) if len(kept.identifiers) == 1 else action.idnumber
-        return Change(_VERBS[action.verb], kept.table, kept.identifiers, key, values, expected)
+            if verb == "update":
+                expected = {action.attr: self._expected(action)}
+        if verb != "remove" and self._spellings:
+            values = {name: self._spelled(action, name, value) for name, value in values.items()}
+        return Change(_VERBS[verb], kept.table, kept.identifiers, self._key(action), values, expected)
 
-    def _values(self, which: int, action: Action, item: Any) -> dict[str, Any]:
-        side = self._sides[action.branch][which]
-        return {name: side.read(action.idnumber, item, name) for name in side.attributes}
+    def _key(self, action: Action) -> tuple[Any, ...]:
+        """Return the key of an action's row as the store spells it."""
+        identifiers, right = self._stored[action.branch].identifiers, self._sides[action.branch][1]
+        key = action.idnumber if action.verb == "new" else right.spelling(action.idnumber)
+        parts: tuple[Any, ...] = (key,) if len(identifiers) == 1 else key
+        if action.verb == "new" and self._spellings:
+            return tuple(self._spelled(action, *pair) for pair in zip(identifiers, parts, strict=True))
+        return parts
+
+    def _spelled(self, action: Action, attribute: str, value: Any) -> Any:
+        """Return a value with the objects that it names as the store spells them."""
+        spelling = self._spellings.get(action.branch, {}).get(attribute)
+        return value if spelling is None else formed(spelling, value)
+
+    def _expected(self, action: Action) -> Any:
+        """Return what an update expects in the store."""
+        right = self._sides[action.branch][1]
+        if right.as_stored or action.attr not in right.attributes:
+            return action.old_value
+        return right.expected(action.idnumber, action.dest, action.attr)
 
     @property
     def kind(self) -> Callable[[Action], tuple[Any, ...]]:
@@ -278,6 +308,8 @@ class ChangeFactory:
         """Build columns from actions of one kind, with one pass in C a column."""
         verb, branch = actions[0].verb, actions[0].branch
         kept, sides = self._stored[branch], self._sides[branch]
+        if not sides[1].as_stored or branch in self._spellings:
+            return ChangeBatch.of(self.changes(actions))
         keys = [action.idnumber for action in actions]
         values: dict[str, Column] = {}
         expected: dict[str, Column] = {}

@@ -22,6 +22,7 @@ from datastoresync.diffing.branch_diff import (
     moves_between,
     ordered_actions,
 )
+from datastoresync.diffing.common_form import in_common_forms, warn_of_lookalikes
 from datastoresync.diffing.equality import check_attributes, check_types, raise_problems
 from datastoresync.diffing.filters import Filter, predicate
 from datastoresync.diffing.flags import Exclusion, Flags
@@ -171,18 +172,19 @@ class Diff(Printable):
             ComparisonError: if a property raises.
             HierarchyError: if an object has several parents, or is below itself.
         """
-        pairs = list(sides)
+        pairs, related = in_common_forms(sides), in_common_forms(around)
         problems = [problem for left, right in pairs for problem in check_attributes(left, right)]
         raise_problems(problems)
-        by_name = _by_name([*around, *pairs])
+        by_name = _by_name([*related, *pairs])
         hierarchies = (Hierarchy(by_name[0]), Hierarchy(by_name[1]))
         pairs = scope_of(pairs, hierarchies, top_level)
-        by_name = _by_name([*around, *pairs])
+        by_name = _by_name([*related, *pairs])
         found: list[tuple[BranchDiff, Candidates, list[Block] | None]] = []
         done, total = 0, sum(len(side.objects) for pair in pairs for side in pair)
         for left, right in pairs:
             chosen = engine or engine_of(left, right)
             candidates = chosen.candidates(left, right)
+            warn_of_lookalikes(left, right, candidates.new, candidates.old)
             read = materialize_pairs(left, right, candidates)
             problems += check_types(left, right, read or candidates.read(left, right), matched=candidates.matched)
             sizes = (len(left.objects), len(right.objects))
@@ -378,7 +380,7 @@ class Diff(Printable):
         if child is not None:  # children that could not be created do not exist
             there = self.hierarchies[1].sides[child].objects
             action = attrs.evolve(action, value=[member for member in action.value or () if member in there])
-        branch_diff.right.fold(action, values, created)
+        branch_diff.right.take_in(action, values, created)
         if action.verb in ("new", "old"):
             self._fold_into_parent(action)
 
@@ -414,8 +416,8 @@ class Diff(Printable):
             branch, parent, field = holder
             right = self.hierarchies[1].sides[branch]
             computed = isinstance(getattr(type(right.objects.get(parent)), field, None), property)
-            if right.fold is not None and not computed:
-                right.fold(Action(verb, branch, parent, field, action.idnumber), {}, None)
+            if not computed:
+                right.take_in(Action(verb, branch, parent, field, action.idnumber), {})
 
     def _branch_diff(self, action: Action) -> BranchDiff:
         return self._by_name[action.branch]
@@ -461,7 +463,9 @@ _STREAMED = 1000
 def _fold_columns(branch_diff: BranchDiff, verb: str, actions: Sequence[Action]) -> bool:
     """Record actions of one verb in one branch, column by column; return False if nothing was recorded."""
     left, fold_all = branch_diff.left, branch_diff.right.fold_all
-    if fold_all is None or verb not in ("new", "update", "old") or left.child_fields:
+    if fold_all is None or branch_diff.right.own is not None:
+        return False
+    if verb not in ("new", "update", "old") or left.child_fields:
         return False
     columns: Mapping[str, Sequence[Any]] = {}
     keys = [action.idnumber for action in actions]
