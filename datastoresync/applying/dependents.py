@@ -102,7 +102,9 @@ class DependencyTracker:
     def _note_left_out(self, diff: Diff) -> None:
         """Note what will be missing, and what stays and refers to what is to be deleted."""
         named: defaultdict[str, set[Any]] = defaultdict(set)
-        created: set[ObjectKey] = set()
+        # Of earlier parts of the same diff, too: not all sides show what was done since they were made.
+        created = {(one.name, key) for one in diff.branch_diffs for key in one.carried_out["new"]}
+        gone = {(one.name, key) for one in diff.branch_diffs for key in one.carried_out["old"]}
         deleted: defaultdict[str, set[Any]] = defaultdict(set)
         changed: set[tuple[Any, ...]] = set()
         for action in diff:
@@ -125,6 +127,8 @@ class DependencyTracker:
                     self._missing[target, member] = "is not created in this run"
         if deleted:
             for object_key, referrer in self._referrers(deleted, changed):
+                if referrer in gone:
+                    continue
                 self._kept.setdefault(object_key, f"{_display_name(referrer)} refers to it, and stays")
 
     def _existing(self, which: int, target: str, members: set[Any]) -> Collection[Any]:
