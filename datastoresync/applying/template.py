@@ -160,6 +160,8 @@ class Template:
 
     on_error: OnError = "continue"
     reporters: Sequence[Reporter] = ()
+    waits_for_left_out: bool = True
+    """Whether what depends on what flags and filters leave out is left out, too; on failures it always waits."""
 
     def __init__(self) -> None:
         """Create a template; subclasses may take arguments."""
@@ -180,7 +182,8 @@ class Template:
         if options.rehearse:
             refuse_rehearsal(self)
         diff, stop = options.checked(diff), options.stops(self.on_error)
-        run = ApplyRun(diff, [*self.reporters, *options.reporters], mock=options.mock)
+        reporters = [*self.reporters, *options.reporters]
+        run = ApplyRun(diff, reporters, mock=options.mock, waits=self.waits_for_left_out)
         return run.carry_out(self.plan(diff), stop=stop)
 
     def plan(self, diff: Diff) -> Plan:
@@ -191,7 +194,9 @@ class Template:
 class ApplyRun:
     """One apply: executes the plan, collects the results, tells the reporters, folds the actions that succeeded."""
 
-    def __init__(self, diff: Diff, reporters: Sequence[Reporter], *, mock: bool, rehearse: bool = False) -> None:
+    def __init__(
+        self, diff: Diff, reporters: Sequence[Reporter], *, mock: bool, rehearse: bool = False, waits: bool = True
+    ) -> None:
         self.diff = diff
         self.reporters = reporters
         self.mock = mock
@@ -199,7 +204,7 @@ class ApplyRun:
         self.tally = Tally(streamed=diff.streamed)
         self.warnings: list[str] = []
         self.interrupted = False
-        self.dependents = DependencyTracker.of(diff)
+        self.dependents = DependencyTracker.of(diff, left_out=waits)
         self.deleted: set[tuple[str, Any]] = set()
         self.value_columns: Results | None = None
 
