@@ -126,11 +126,20 @@ class _Settlement:
         if len(components) > 1 and len(stuck) <= _TOGETHER and self._group(stuck):
             return True
         for component in components:
-            if len(component) > 1 and self._group(component):
+            if self._is_ring(component) and self._group(component):
                 progress = True
             else:
                 self.writer.put_off(component)
         return progress
+
+    def _is_ring(self, units: list[Unit]) -> bool:
+        """Say whether units may be in each other's way: several are, or one that refers to itself."""
+        if len(units) > 1:
+            return True
+        (own,) = self.rows.of(units)
+        return not {token for row in own for token in row.needs()}.isdisjoint(
+            token for row in own for token in row.gives()
+        )
 
     def _group(self, units: list[Unit]) -> bool:
         """Write units together, or not at all; say whether they are done with, but for those that wait."""
@@ -175,18 +184,22 @@ class _Settlement:
         statements = self.writer.statements
         with statements.guarded():
             statements.dialect.begin_deferring(statements.connection)
-        outcomes = _written(self.writer, units)
+        outcomes = _written(self.writer, self.rows, units)
         with statements.guarded():
             statements.dialect.end_deferring(statements.connection)
         return outcomes
 
 
-def _written(writer: UnitWriter, units: Sequence[Unit], completions: Sequence[Unit] = ()) -> list[Outcome]:
-    """Write units, each kind in turn, and what completes them; return the outcomes of all, in order."""
+def _written(
+    writer: UnitWriter, rows: RowChanges, units: Sequence[Unit], completions: Sequence[Unit] = ()
+) -> list[Outcome]:
+    """Write units, each kind in turn and in order, and what completes them; return the outcomes of all."""
     outcomes: dict[int, Outcome] = {}
     every = [*units, *completions]
     for verb in _ORDER:
-        for run in runs_of([unit] for unit in every if unit.verb == verb):
+        some = [unit for unit in every if unit.verb == verb]
+        ordered = [unit for group in ordered_groups(some, rows.of(some)) for unit in group]
+        for run in runs_of([unit] for unit in ordered):
             outcomes.update(zip(map(id, run), writer.blocks.write(run), strict=True))
     return [outcomes[id(unit)] for unit in every]
 
@@ -345,7 +358,7 @@ class Parking:
         try:
             for (keyed, column), some in parked.items():
                 self.writer.statements.update(keyed.target.stored, (column,), keyed.keys, some)
-            outcomes = _written(self.writer, [unit for unit, _ in pairs], completions)
+            outcomes = _written(self.writer, self.rows, [unit for unit, _ in pairs], completions)
         finally:
             blocks.parked.clear()
         completed = iter(outcomes[len(pairs) :])
