@@ -147,8 +147,9 @@ class _Settlement:
         if not self.writer.statements.dialect.has_savepoints:
             return False
         parking = Parking(self.writer, self.rows)
-        attempts: list[Callable[[], list[Outcome]]] = [lambda: self._deferred(units)]
-        attempts += [partial(parking.write, units, style) for style in range(_STYLES)]
+        attempts: list[Callable[[], list[Outcome]]] = [partial(parking.write, units, style) for style in range(_STYLES)]
+        last = self.writer.statements.dialect.looks_for_violations
+        attempts.insert(len(attempts) if last else 0, partial(self._deferred, units))
         outcomes = next(filter(None, map(self._outcomes, attempts)), None)
         if outcomes is None:
             return False
@@ -182,11 +183,12 @@ class _Settlement:
     def _deferred(self, units: Sequence[Unit]) -> list[Outcome]:
         """Write units with all constraints deferred that can be."""
         statements = self.writer.statements
+        if not self.writer.checked:
+            self.writer.tolerate()
         with statements.guarded():
             statements.dialect.begin_deferring(statements.connection)
         outcomes = _written(self.writer, self.rows, units)
-        with statements.guarded():
-            statements.dialect.end_deferring(statements.connection)
+        self.writer.check()
         return outcomes
 
 
