@@ -14,6 +14,7 @@ import attrs
 from datastoresync.syncers.changes import Column, Same
 from datastoresync.syncers.sql.catalog import StoredTable
 from datastoresync.syncers.sql.copy_staging import CopyStaging, ExactColumn, exact_columns, has_column_triggers
+from datastoresync.syncers.sql.references import followed_of
 from datastoresync.syncers.sql.statements import Batch, KeyedTable, RefusalError, Statements
 
 FEWEST = 500
@@ -160,7 +161,11 @@ class BulkWriter:
         if stored not in self._columns:
             with self.statements.guarded():
                 self._triggers[stored] = has_column_triggers(self.statements.connection, stored)
-                self._columns[stored] = exact_columns(self.statements.connection, stored)
+                self._columns[stored] = {
+                    name: exact
+                    for name, exact in exact_columns(self.statements.connection, stored).items()
+                    if followed_of(stored.column(name)) is None  # the ids are looked up block by block
+                }
         return self._columns[stored]
 
     def _refused(self, part: _Part, written: Written) -> RefusalError | None:

@@ -53,6 +53,8 @@ class Dialect:
     """Whether constraints whose check was put off are checked by a look at all rows, which takes its time."""
     has_other_schemas = True
     """Whether a database has several schemas; elsewhere these are other databases."""
+    numbers_keys = False
+    """Whether an integer that is the primary key is a number that the database gives."""
     reads_indexes = False
     """Whether unique indexes are asked for when a table is looked up."""
     pads_characters = True
@@ -165,7 +167,7 @@ class Dialect:
 
     # --- statements ---------------------------------------------------------------------------------------------
 
-    def among(self, column: sa.Column[Any], keys: Sequence[Any]) -> sa.ColumnElement[bool]:
+    def among(self, column: sa.ColumnElement[Any], keys: Sequence[Any]) -> sa.ColumnElement[bool]:
         """Return the condition that a column has one of these values."""
         # The parameter has a name of ours, as one made of the column's might not be fit for it.
         return column.in_(sa.bindparam("keys", keys, expanding=True, type_=column.type))

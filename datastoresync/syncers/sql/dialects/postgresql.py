@@ -101,7 +101,7 @@ class PostgreSQL(Dialect):
     def lock(self, digest: bytes, seconds: int) -> sa.ColumnElement[Any]:
         return sa.func.pg_try_advisory_xact_lock(sa.literal(int.from_bytes(digest, signed=True), sa.BigInteger))
 
-    def among(self, column: sa.Column[Any], keys: Sequence[Any]) -> sa.ColumnElement[bool]:
+    def among(self, column: sa.ColumnElement[Any], keys: Sequence[Any]) -> sa.ColumnElement[bool]:
         if isinstance(column.type, sa.Integer):
             return column == sa.any_(sa.bindparam(None, keys, type_=sa.ARRAY(sa.BigInteger)))
         if type(column.type) in (sa.VARCHAR, sa.TEXT):

@@ -12,6 +12,7 @@ from decimal import Decimal
 from functools import partial
 from math import isnan
 from pathlib import Path
+from time import monotonic, sleep
 from types import MappingProxyType
 from typing import Any
 from uuid import UUID
@@ -23,6 +24,8 @@ from datastoresync.syncers.sql import values
 from datastoresync.syncers.sql.dialects.base import Dialect
 
 _HEX_LENGTH = 32
+_STEP = 0.01
+"""Seconds between two attempts to begin."""
 
 
 class SQLite(Dialect):
@@ -36,6 +39,7 @@ class SQLite(Dialect):
     looks_for_violations = True
     makes_tables_in_transactions = True
     pads_characters = False
+    numbers_keys = True
     # The driver begins transactions late and without savepoints; in this mode it leaves them to us.
     writing_isolation = "AUTOCOMMIT"
     drop_staging = "DROP TABLE IF EXISTS temp.{name}"
@@ -65,12 +69,24 @@ class SQLite(Dialect):
             connection.exec_driver_sql("ROLLBACK")  # an engine may be set up to begin by itself, but without the lock
         if foreign_keys:
             connection.exec_driver_sql("PRAGMA foreign_keys = ON")
-        patience = connection.exec_driver_sql("PRAGMA busy_timeout").scalar()
+        patience = int(connection.exec_driver_sql("PRAGMA busy_timeout").scalar() or 0)
+        until = monotonic() + patience / 1000
         connection.exec_driver_sql("PRAGMA busy_timeout = 0")
         try:
-            connection.exec_driver_sql("BEGIN IMMEDIATE")
+            while not self._began(connection, until):  # not in the driver, so that Ctrl-C comes through
+                sleep(_STEP)
         finally:
-            connection.exec_driver_sql(f"PRAGMA busy_timeout = {int(patience or 0)}")
+            connection.exec_driver_sql(f"PRAGMA busy_timeout = {patience}")
+
+    def _began(self, connection: sa.Connection, until: float) -> bool:
+        try:
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
+        except sa.exc.OperationalError as error:
+            state = getattr(error.orig, self.state_attribute, "")
+            if not self.busy.fullmatch(state) or monotonic() >= until:
+                raise
+            return False
+        return True
 
     def has_deferred(self, connection: sa.Connection) -> bool:
         statement = "SELECT EXISTS (SELECT * FROM sqlite_master WHERE sql LIKE '%INITIALLY DEFERRED%')"
