@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from datastoresync.applying.preview import Preview
     from datastoresync.applying.report import Report
     from datastoresync.applying.safeguards import Limits
-    from datastoresync.applying.template import ApplyKeywords
+    from datastoresync.applying.template import ApplyKeywords, SyncKeywords
 
 T = TypeVar("T", bound=Object)
 
@@ -149,6 +149,26 @@ class Branch(Printable, ObjectMapping[T], Generic[T]):
         return self._table if isinstance(self._table, Table) else Table(self._table)
 
     @property
+    def stored_table(self) -> Table:
+        """The table, with what is known of those of the tree's other branches: where foreign keys to them lead."""
+        table = self.table
+        if self.tree is None:
+            return table
+        keys: dict[str, tuple[str, ...]] = {}
+        for branch in self.tree.values():
+            other = branch.table
+            key = tuple(map(other.column, branch.object_class._identifiers))
+            # What two branches know under different idnumbers, has none of which a reference could be to one.
+            keys[other.name] = key if keys.get(other.name, key) == key else ()
+        keys[table.name] = tuple(map(table.column, self.identifiers))
+        references = {
+            name: self.tree[branch].table.name
+            for name, branch in self.object_class._references.items()
+            if branch in self.tree
+        }
+        return attrs.evolve(table, keys=keys, references=references)
+
+    @property
     def imported(self) -> ImportReport | None:
         """The report of the last import; None before the first."""
         return self.contents.report
@@ -255,7 +275,7 @@ class Branch(Printable, ObjectMapping[T], Generic[T]):
         importer = self._source()
         if importer is not None:
             sources = [self.tree[name] for name in importer.after] if self.tree is not None else []
-            description = self.description(self._wanted_engine())
+            description = attrs.evolve(self.description(self._wanted_engine()), table=self.stored_table)
             contents = load_objects(importer.bound(description, tree=self.tree, branch=self))
             contents.column_forms = self._column_forms(importer, contents)
             contents.rejected += sum(branch.contents.rejected for branch in sources)
@@ -284,6 +304,11 @@ class Branch(Printable, ObjectMapping[T], Generic[T]):
         if self.importer is None and getattr(self.tree, "syncer", None) is not None:
             return StoreImporter(self.tree.syncer)
         return self.importer
+
+    def holds_all_of(self, syncer: Any) -> bool:
+        """Say whether every row of the branch's table in a syncer was imported, so that a row it lacks is newer."""
+        source, report = self._source(), self._contents.report
+        return report is not None and report.ok and isinstance(source, StoreImporter) and source.reads_all_of(syncer)
 
     @property
     def schema(self) -> Schema:
@@ -322,7 +347,9 @@ class Branch(Printable, ObjectMapping[T], Generic[T]):
         """Print what ``other`` must do, with the keywords of `diff`; the same as ``self > other``."""
         from datastoresync.applying.preview import Preview  # not all who look for differences apply them
 
-        return Preview.of(self.diff(other, **keywords), limits=limits).show()
+        diff = self.diff(other, **keywords)
+        side_effects = () if other.tree is None else other.tree.side_effects(diff)
+        return Preview.of(diff, limits=limits, side_effects=side_effects).show()
 
     def sync_to(
         self,
@@ -342,6 +369,11 @@ class Branch(Printable, ObjectMapping[T], Generic[T]):
             keywords["reporters"] = [*keywords.get("reporters", ()), CallbackReporter(progress)]
         applied: Report = other.tree.apply(self.diff(other, flags=flags, progress=progress), **keywords)
         return applied
+
+    def rehearse(self, other: Branch[Any], **keywords: Unpack[SyncKeywords]) -> Report:
+        """Carry out in the store of ``other`` what `sync_to` would, and undo it, as `Tree.rehearse` does."""
+        keywords["rehearse"] = True
+        return self.sync_to(other, **keywords)
 
     def __pos__(self) -> Self:
         return self.load()
@@ -460,8 +492,14 @@ class Branch(Printable, ObjectMapping[T], Generic[T]):
 
 
 def _related(source: Branch[Any], dest: Branch[Any]) -> list[tuple[Side, Side]]:
-    """Return the sides of all branches of two trees, if objects of some of them are children of others."""
+    """Return the sides of other branches of two trees: all, if objects of some are children of others.
+
+    Otherwise those that refer to this one, since what stays of them keeps what it refers to.
+    """
     trees = [branch.tree for branch in (source, dest)]
-    if None in trees or not any(branch.object_class._children for tree in trees for branch in tree.values()):
+    if None in trees:
         return []
-    return [(trees[0][name].side(), trees[1][name].side()) for name in trees[0].branches if name in trees[1]]
+    names = [name for name in trees[0].branches if name in trees[1]]
+    if not any(branch.object_class._children for tree in trees for branch in tree.values()):
+        names = [name for name in names if dest.name in trees[1][name].object_class._references.values()]
+    return [(trees[0][name].side(), trees[1][name].side()) for name in names]

@@ -6,12 +6,15 @@ import time
 from array import array
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import cached_property
+from inspect import Parameter, signature
 from itertools import chain, compress, repeat
 from operator import attrgetter, is_
 from typing import Any, Literal, Unpack
 
 import attrs
 
+from datastoresync.applying.dependents import DependencyTracker
 from datastoresync.applying.plan import (
     Plan,
     Step,
@@ -23,6 +26,7 @@ from datastoresync.applying.plan import (
 )
 from datastoresync.applying.report import Report, Result, Results, Status
 from datastoresync.applying.reporter import Reporter
+from datastoresync.applying.side_effects import SideEffect
 from datastoresync.applying.template import ApplyKeywords, ApplyOptions, ApplyRun
 from datastoresync.conversion.forms import formed
 from datastoresync.diffing.action import Action
@@ -41,6 +45,7 @@ from datastoresync.syncers.changes import (
     Outcomes,
     Same,
     Table,
+    WriteOptions,
     segmented,
 )
 
@@ -51,6 +56,7 @@ _VERBS: Mapping[str, Literal["insert", "update", "delete", "link", "unlink"]] = 
     "remove": "unlink",
     "old": "delete",
 }
+_ACTIONS = {kind: verb for verb, kind in _VERBS.items()}
 _CHANGED_SINCE = (
     "the differences are others since the store was changed, so not all that was done is in memory: import again; "
     "the counts are right"
@@ -65,11 +71,23 @@ class StoredBranch:
         table: The table.
         identifiers: The attributes that make up the key.
         convert: Converts a raw value of an attribute as an import would; its ``column``, if any, converts many.
+        whole: Whether all rows of the table were imported, so that a row that is not in the import is newer.
     """
 
     table: Table
     identifiers: tuple[str, ...]
     convert: Callable[[str, Any], Any]
+    whole: bool = False
+
+    def converted(self, values: Mapping[str, Any]) -> dict[str, Any]:
+        """Return raw values of attributes as an import would have them; one that it would refuse stays as it is."""
+        found = {}
+        for name, raw in values.items():
+            try:
+                found[name] = self.convert(name, raw)
+            except (ValueError, TypeError):
+                found[name] = raw
+        return found
 
 
 class StoredValueEquality:
@@ -105,6 +123,51 @@ class StoredValueEquality:
             return all(map(is_, found, expected))  # almost always a value converts to itself
         except (ValueError, TypeError):
             return False
+
+
+class StoredDependencies:
+    """Tells a store which of its changes depend on others that were not made; see `syncers.changes.Dependencies`.
+
+    Args:
+        tracker: Knows it of actions.
+        stored: The tables of the branches, by branch.
+    """
+
+    def __init__(self, tracker: DependencyTracker, stored: Mapping[str, StoredBranch]) -> None:
+        self._tracker = tracker
+        self._branches = {id(one.table): branch for branch, one in stored.items()}
+
+    @property
+    def active(self) -> bool:
+        """Whether any change may be blocked."""
+        return self._tracker.active
+
+    def note(self, change: Change, outcome: Outcome) -> None:
+        """Take note of a change that was not made."""
+        values = _object_values(change)
+        for action in self._actions(change):
+            self._tracker.note(action, outcome.status, values=values)
+
+    def blocked(self, change: Change) -> str:
+        """Return why a change has to be left out; empty if it can be made."""
+        values = _object_values(change)
+        return next(filter(None, (self._tracker.blocked(action, values) for action in self._actions(change))), "")
+
+    def _actions(self, change: Change) -> Iterator[Action]:
+        """Yield what the change is made of, without the objects."""
+        verb, branch = _ACTIONS[change.verb], self._branches[id(change.table)]
+        key = change.key if len(change.identifiers) > 1 else change.key[0]
+        if verb in ("new", "old"):
+            yield Action(verb, branch, key)
+            return
+        for name, value in change.values.items():
+            yield Action(verb, branch, key, name, value, change.expected.get(name))
+
+
+def _object_values(change: Change) -> dict[str, Any]:
+    """Return the values of the object of a change: those to come, or for a deletion those that there were."""
+    values = change.expected if change.verb == "delete" else change.values
+    return {**dict(zip(change.identifiers, change.key, strict=True)), **values}
 
 
 class ChangeSequence(Streamed[Change]):
@@ -296,8 +359,9 @@ class StoreTemplate:
     """Applies changes to a syncer with ``apply_changes``: parents first, and all of them or none.
 
     An object that was changed in the store since the import is a conflict: it is left as it is, and the others are
-    written. If a statement fails, everything is rolled back. The actions of a streamed diff are iterated twice: for
-    the changes, and for their results.
+    written. If a change fails, everything is rolled back, or with ``on_error="continue"`` that change alone, in stores
+    that can do that. What the store holds otherwise than it was asked to is in the results, and in memory. The actions
+    of a streamed diff are iterated twice: for the changes, and for their results.
 
     Args:
         syncer: The store.
@@ -317,74 +381,142 @@ class StoreTemplate:
 
         Raises:
             SafeguardError: if the diff exceeds the limits.
+            DeclarationError: if the store can neither go on after a failure nor be rehearsed, and was told to.
             LockedError: if another run is writing to the same tables.
             SyncerError: if the store does not exist, or lacks a table or a column.
             SyncInterrupted: on Ctrl-C, with everything as it was; if it came too late for that, the report says so.
         """
         options = ApplyOptions(**keywords)
-        if options.on_error not in (None, "stop"):
-            got = repr(options.on_error)
-            message = f"a store takes all changes in one transaction, so on_error can only be 'stop' (got {got})"
+        stop = options.stops("stop")
+        if not (stop or self._takes_options):
+            message = (
+                f"{self._name} takes all changes or none, as its apply_changes has no parameter 'options', so on_error "
+                "can only be 'stop'"
+            )
             raise DeclarationError(message)
-        diff = options.checked(diff)
+        if options.rehearse and not self._takes_options:
+            message = (
+                f"{self._name} cannot be rehearsed, as its apply_changes has no parameter 'options': mock=True walks "
+                "through the actions without a change"
+            )
+            raise DeclarationError(message)
+        diff = options.checked(diff, self.side_effects)
         started = time.perf_counter()
         alone, following = split_followers(ordered(diff), diff)
         actions = self._united(alone, diff)
-        run = ApplyRun(diff, [*self.reporters, *options.reporters], mock=options.mock)
+        reporters = [*self.reporters, *options.reporters]
+        run = ApplyRun(diff, reporters, mock=options.mock, rehearse=options.rehearse)
+        write_options = WriteOptions(
+            on_error="stop" if stop else "continue",
+            rehearse=options.rehearse,
+            whole=self._whole,
+            tables=[one.table for one in self.stored.values()],
+            dependencies=None if run.dependents is None else StoredDependencies(run.dependents, self.stored),
+        )
         run.tell("start", Plan(diff, Streamed(lambda: chain(map(self._step, actions), following))))
-        if run.unobserved:
-            self._write_together(run, actions)
+        blocked: list[Result] = []
+        if run.dependents is not None:
+            actions, blocked = run.dependents.settle(actions)
+        if run.unobserved and not blocked:
+            self._write_together(run, actions, write_options)
         else:
-            results = self._results(run, actions)
+            results = self._results(run, actions, write_options)
             with run.interruptible():  # all is written by now, so that memory must have it too
                 run.note(results)
+            run.note(blocked)
         for step in following:
             run.note(run.followed(step))
         return run.finish(started)
 
+    def side_effects(self, diff: Diff) -> Sequence[SideEffect]:
+        """Return what the store would do to other rows when a diff is applied, if it can tell; see `Cascades`."""
+        ask = getattr(self.syncer, "cascades", None)
+        if not callable(ask) or not diff.counts["old"]:
+            return ()
+        actions: Sequence[Action] = diff.actions
+        tracker = DependencyTracker.of(diff)
+        if tracker is not None:
+            actions, _ = tracker.settle(actions)
+        deletions = Streamed(lambda: (action for action in actions if action.verb == "old"))
+        changes = ChangeSequence(deletions, ChangeFactory(diff, self.stored), streamed=diff.streamed)
+        tables = {branch: one.table for branch, one in self.stored.items()}
+        return [SideEffect.of(one, tables) for one in ask(changes, list(tables.values()))]
+
+    @property
+    def _name(self) -> str:
+        return str(getattr(self.syncer, "name", type(self.syncer).__name__))
+
+    @cached_property
+    def _takes_options(self) -> bool:
+        """Whether the store takes options, with which it can go on after a failure, and be rehearsed."""
+        try:
+            parameters = signature(self.syncer.apply_changes).parameters.values()
+        except (TypeError, ValueError):
+            return False
+        return any(one.name == "options" or one.kind is Parameter.VAR_KEYWORD for one in parameters)
+
+    def _whole(self, table: Table) -> bool:
+        return any(one.whole for one in self.stored.values() if one.table is table)
+
     def _step(self, action: Action) -> Step:
         return Step(action.method, self.apply, (action,))
 
-    def _results(self, run: ApplyRun, actions: Sequence[Action]) -> Iterator[Result]:
+    def _results(self, run: ApplyRun, actions: Sequence[Action], options: WriteOptions) -> Iterator[Result]:
         """Write the changes; return the result of each action."""
         if run.mock or not actions:
-            return (Result("succeeded", "mock", action, action.method) for action in actions)
+            return (Result("planned", "mock", action, action.method) for action in actions)
         streamed = run.diff.streamed
         changes = ChangeSequence(actions, ChangeFactory(run.diff, self.stored), streamed=streamed)
-        outcomes = self._outcomes(run, actions, changes)
+        outcomes = self._outcomes(run, actions, changes, options)
         told: Iterable[Action | None] = changes.again(run.warnings) if streamed else actions
-        return (
-            Result(_STATUSES[outcome.status], outcome.reason, one, "" if one is None else one.method)
-            for one, outcome in zip(told, outcomes, strict=True)
-        )
+        return (self._result(one, outcome) for one, outcome in zip(told, outcomes, strict=True))
 
-    def _write_together(self, run: ApplyRun, actions: Sequence[Action]) -> None:
+    def _result(self, action: Action | None, outcome: Outcome) -> Result:
+        method = "" if action is None else action.method
+        held = self._held(action, outcome)
+        return Result(_STATUSES[outcome.status], outcome.reason, action, method, held=held)
+
+    def _held(self, action: Action | None, outcome: Outcome) -> dict[str, Any] | None:
+        """Return what the store holds instead of what it was asked to, as an import would have it."""
+        if outcome.held is None or action is None:
+            return None
+        return self.stored[action.branch].converted(outcome.held.values)
+
+    def _write_together(self, run: ApplyRun, actions: Sequence[Action], options: WriteOptions) -> None:
         """Write the changes; their results are built only if the report is asked for them."""
         changes = ChangeSequence(actions, ChangeFactory(run.diff, self.stored), streamed=False)
-        outcomes = self._outcomes(run, actions, changes) if actions else []
+        outcomes = self._outcomes(run, actions, changes, options) if actions else []
 
         def results() -> Iterator[Result]:
-            for action, outcome in zip(actions, outcomes, strict=True):
-                yield Result(_STATUSES[outcome.status], outcome.reason, action, action.method)
+            return (self._result(action, outcome) for action, outcome in zip(actions, outcomes, strict=True))
 
         statuses = Counter(map(attrgetter("status"), outcomes))
         done = actions
         if statuses != Counter(done=len(actions)):
             done = [action for action, outcome in zip(actions, outcomes, strict=True) if outcome.status == "done"]
+        held: list[tuple[Action, Mapping[str, Any]]] = []
+        if any(map(attrgetter("held"), outcomes)):
+            pairs = zip(actions, outcomes, strict=True)
+            held = [(action, values) for action, outcome in pairs if (values := self._held(action, outcome))]
+        counts = {_STATUSES[one]: count for one, count in statuses.items()}
         with run.interruptible():  # as above
-            run.note_together(Results({_STATUSES[one]: count for one, count in statuses.items()}, results), done)
+            run.note_together(Results(counts, results, len(held)), done, held)
 
-    def _outcomes(self, run: ApplyRun, actions: Sequence[Action], changes: Sequence[Change]) -> Sequence[Outcome]:
+    def _outcomes(
+        self, run: ApplyRun, actions: Sequence[Action], changes: Sequence[Change], options: WriteOptions
+    ) -> Sequence[Outcome]:
+        keywords: dict[str, Any] = {"options": options} if self._takes_options else {}
         try:
-            outcomes = self.syncer.apply_changes(changes, same=self._same(actions, changes))
+            outcomes = self.syncer.apply_changes(changes, same=self._same(actions, changes), **keywords)
             # The report may be asked for them much later.
-            return outcomes if isinstance(outcomes, Outcomes) else list(outcomes)
+            found = outcomes if isinstance(outcomes, Outcomes) else list(outcomes)
         except KeyboardInterrupt as interrupt:
             run.interrupted = True
-            outcomes = list(getattr(interrupt, "outcomes", ()))
-            if outcomes:  # the interrupt came with the commit, or after it: nothing can be undone
-                return outcomes
-            return Outcomes(len(actions), Outcome("undone", "interrupted, and everything rolled back"))
+            undone = Outcome("undone", "interrupted, and everything rolled back")
+            # If it has outcomes, it came with the commit, or after it: nothing can be undone.
+            found = getattr(interrupt, "outcomes", None) or Outcomes(len(actions), undone)
+        run.warnings += getattr(found, "warnings", ())
+        return found
 
     def _same(self, actions: Sequence[Action], changes: Sequence[Change]) -> Same:  # noqa: ARG002 - for subclasses
         return StoredValueEquality(self.stored)

@@ -130,6 +130,7 @@ class Diff(Printable):
         hierarchies: The parents of the objects of the source, and of the destination.
         exclusion: The actions that flags leave out.
         arranged: Whether the caller chose the order of the actions, so that a plan must keep it.
+        partial: Whether actions of the comparison may have been left out by a filter.
     """
 
     actions: Sequence[Action]
@@ -137,6 +138,7 @@ class Diff(Printable):
     hierarchies: tuple[Hierarchy, Hierarchy] = attrs.field(default=(Hierarchy({}), Hierarchy({})))
     exclusion: Exclusion | None = None
     arranged: bool = False
+    partial: bool = False
     _by_name: dict[str, BranchDiff] = attrs.field(init=False)
 
     @_by_name.default
@@ -231,12 +233,13 @@ class Diff(Printable):
 
     def _of(self, actions: Iterable[Action]) -> Diff:
         """Return the same comparison with other actions."""
-        return attrs.evolve(self, actions=tuple(actions))
+        found = tuple(actions)
+        return attrs.evolve(self, actions=found, partial=self.partial or len(found) < len(self.actions))
 
     def _where(self, condition: Callable[[Action], bool]) -> Diff:
         """Return the same comparison with the actions that satisfy a condition."""
         if isinstance(self.actions, StreamedActions):
-            return attrs.evolve(self, actions=self.actions.where(condition))
+            return attrs.evolve(self, actions=self.actions.where(condition), partial=True)
         return self._of(filter(condition, self.actions))
 
     def __eq__(self, other: object) -> bool:
@@ -249,13 +252,15 @@ class Diff(Printable):
         """Return the diff that undoes this one; the same as ``-diff``, and equal to ``dest - source``."""
         branch_diffs = tuple(one.inverse() for one in self.branch_diffs)
         hierarchies = self.hierarchies[::-1]
+        partial = self.partial or bool(self.left_out.total())
         if isinstance(self.actions, StreamedActions):
             in_memory = ordered_actions(
                 (action.inverse() for action in self.actions.in_memory), branch_diffs, hierarchies
             )
-            return Diff(self.actions.inverse(in_memory, branch_ranks(branch_diffs)), branch_diffs, hierarchies)
+            streamed = self.actions.inverse(in_memory, branch_ranks(branch_diffs))
+            return Diff(streamed, branch_diffs, hierarchies, partial=partial)
         actions = ordered_actions((action.inverse() for action in self.actions), branch_diffs, hierarchies)
-        return Diff(actions, branch_diffs, hierarchies)
+        return Diff(actions, branch_diffs, hierarchies, partial=partial)
 
     def __neg__(self) -> Diff:
         return self.inverse()
@@ -378,6 +383,19 @@ class Diff(Printable):
         branch_diff.right.take_in(action, values, created)
         if action.verb in ("new", "old"):
             self._fold_into_parent(action)
+
+    def fold_held(self, action: Action, values: Mapping[str, Any]) -> None:
+        """Record in the destination's branch, in memory, values that it holds otherwise than a folded action says.
+
+        Args:
+            action: The action.
+            values: The values by attribute.
+        """
+        right = self._branch_diff(action).right
+        if right.fold is None or self.streamed:
+            return
+        for name, value in values.items():
+            right.fold(Action("update", action.branch, action.idnumber, name, value), {}, None)
 
     def fold_all(self, actions: Iterable[Action]) -> Iterator[Action]:
         """Record that actions were carried out, many at once; yield those that the caller must `fold` one by one.
