@@ -10,7 +10,15 @@ from typing import Any
 
 import attrs
 
-from datastoresync.conversion.forms import Form, Forms, chained, changes_nothing, formed_column, formed_keys
+from datastoresync.conversion.forms import (
+    ChainedForm,
+    Form,
+    Forms,
+    chained,
+    changes_nothing,
+    formed_column,
+    formed_keys,
+)
 from datastoresync.conversion.lookalikes import form_that_unites, lookalike_keys, shown_pairs
 from datastoresync.diffing.equality import comparable
 from datastoresync.diffing.side import Side, may_differ
@@ -25,19 +33,60 @@ def in_common_forms(pairs: Iterable[Pair]) -> list[Pair]:
     Raises:
         ComparisonError: if two keys of a side have one form, or a form refuses a key.
     """
-    formed = [in_common_form(left, right) for left, right in pairs]
-    renamed = [{side.branch: side for side in sides if side.own is not None} for sides in zip(*formed, strict=True)]
-    if not any(renamed):
-        return formed
-    return [(_with_references(left, renamed[0]), _with_references(right, renamed[1])) for left, right in formed]
+    given = list(pairs)
+    found = [in_common_form(left, right) for left, right in given]
+    if all(one is other for pairs in zip(given, found, strict=True) for one, other in zip(*pairs, strict=True)):
+        return found
+    compared = [{side.branch: side for side in sides} for sides in zip(*found, strict=True)]
+    return [
+        (
+            _with_references(left, before[0], {**right.references, **left.references}, compared[0]),
+            _with_references(right, before[1], {**left.references, **right.references}, compared[1]),
+        )
+        for (left, right), before in zip(found, given, strict=True)
+    ]
 
 
-def _with_references(side: Side, renamed: Mapping[str, Side]) -> Side:
-    found = renamed.keys() & side.referenced_keys.keys()
-    if not found:
-        return side
-    keys: Mapping[str, Collection[Any]] = {name: renamed[name].objects for name in found}
-    return attrs.evolve(side, referenced_keys={**side.referenced_keys, **keys})
+def _with_references(side: Side, before: Side, references: Mapping[str, str], compared: Mapping[str, Side]) -> Side:
+    """Return a side that knows the keys of the branches that it refers to in the form that its values have.
+
+    Args:
+        side: The side in the form.
+        before: The side as its branch has it.
+        references: The branch that an attribute refers to.
+        compared: The sides of the branches that are compared, in the form.
+    """
+    keys: dict[str, Collection[Any]] = {}
+    spelled: dict[str, Form] = {}
+    for attribute, target in references.items():
+        form, known = side.forms.attributes.get(attribute), side.referenced_keys.get(target)
+        if target in compared:
+            if compared[target].own is not None:
+                keys[target] = compared[target].objects
+        elif known is not None and form is not None and form != before.forms.attributes.get(attribute):
+            own_keys = list(known)
+            own = dict(zip(formed_keys(form, own_keys), own_keys, strict=True))
+            keys[target] = own.keys()
+            spelled[target] = ChainedForm((_Spelling(own), side.referenced_spellings.get(target, _Spelling({}))))
+    return attrs.evolve(
+        side,
+        referenced_keys={**side.referenced_keys, **keys},
+        referenced_spellings={**side.referenced_spellings, **spelled},
+    )
+
+
+@attrs.frozen(eq=False)
+class _Spelling:
+    """Returns keys as they are spelled elsewhere.
+
+    Args:
+        own: Those by their forms.
+    """
+
+    own: Mapping[Any, Any]
+
+    def __call__(self, key: Any) -> Any:
+        return self.own.get(key, key)
 
 
 def in_common_form(left: Side, right: Side) -> Pair:

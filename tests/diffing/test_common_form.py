@@ -22,6 +22,8 @@ from datastoresync import (
     Table,
     Tree,
 )
+from datastoresync.applying.safeguards import violations
+from datastoresync.diffing.common_form import spellings
 from datastoresync.syncers.sql.syncer import SQLSyncer
 
 
@@ -70,6 +72,20 @@ def test_a_form_that_one_side_declares_counts_for_both(classes):
     assert not left.users - right.users
 
 
+def test_a_branch_alone_is_held_against_the_keys_of_the_others_in_their_form():
+    left = tree("left", rows("ANN"), [{"idnumber": "g", "members": {"ann"}}])
+
+    class Circle(Object):
+        _references = {"members": "users"}
+        members: set[str] = set()
+
+    right = tree("right", rows("aNN"), [{"idnumber": "g", "members": set()}], (Account, Circle))
+    diff = left.groups - right.groups
+    assert [action.value for action in diff] == ["ann"]
+    assert violations(diff) == ()
+    assert spellings({"groups": diff.branch_diffs[0].both})["groups"]["members"]("ann") == "aNN"
+
+
 def test_objects_are_looked_up_in_any_spelling():
     users = tree("source", rows("Ann@X.edu")).users
     assert users["ANN@x.edu"] is users["ann@x.edu"]
@@ -87,7 +103,7 @@ def test_objects_are_looked_up_in_any_spelling():
 def test_two_rows_of_one_form_are_a_duplicate_that_names_both():
     with pytest.raises(DuplicateError, match="row 2: idnumber 'ann' is already at row 1"):
         tree("source", rows("ann", "ANN", name="x"))
-    with pytest.raises(ComparisonError, match=r"right\.users: 'ann' and 'ANN' are one key in left\.users"):
+    with pytest.raises(ComparisonError, match=r"right\.users: 'ANN' and 'ann' are one key in left\.users"):
         _ = tree("left", rows("Ann")) - tree("right", rows("ann", "ANN"), classes=(Account, Team))
 
 
