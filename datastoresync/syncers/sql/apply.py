@@ -16,6 +16,7 @@ from datastoresync.syncers.sql.block_writer import DONE, BlockWriter
 from datastoresync.syncers.sql.bulk import FEWEST, BulkWriter
 from datastoresync.syncers.sql.catalog import Catalogue
 from datastoresync.syncers.sql.database import CommitInterrupt, Database
+from datastoresync.syncers.sql.forms import Mode
 from datastoresync.syncers.sql.statements import (
     SEGMENT,
     Batch,
@@ -61,8 +62,9 @@ def apply_changes(
     try:
         with database.writing() as connection:
             with database.translated_errors("cannot apply the changes to"):
-                lookup = TableLookup(Catalogue(connection, database.name))
-            statements = Statements(connection, database.secrets, prefetched.prefetch)
+                mode: Mode = "fitted" if database.normalize else "kept"
+                lookup = TableLookup(Catalogue(connection, database.name, mode=mode))
+            statements = Statements(connection, database.secrets, prefetched.prefetch, shows_values=True)
             bulk = BulkWriter(statements, same) if statements.dialect.copies(connection.dialect) else None
             writer = _Writer(statements, BlockWriter(statements, same, options or WriteOptions()), bulk)
             locked: set[str] = set()
@@ -77,6 +79,7 @@ def apply_changes(
                     for position, _ in unit.changes:
                         outcomes[position] = outcome
                 found.clear()  # before the next ones are made
+            outcomes.warnings += statements.advance_sequences()
     except _CulpritError as culprit:
         return _failed(culprit, len(outcomes) + sum(segment.count for segment in prefetched))
     except CommitInterrupt as interrupt:
