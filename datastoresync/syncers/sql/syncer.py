@@ -7,8 +7,11 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
+import attrs
+
 from datastoresync.errors import DeclarationError
 from datastoresync.syncers.changes import Change, Outcome, Same, Table, WriteOptions
+from datastoresync.syncers.lock_holders import seconds_of
 from datastoresync.syncers.records import Records
 from datastoresync.syncers.sql.url import open_database, without_password
 
@@ -27,6 +30,8 @@ class SQLSyncer:
         name: What messages call it; by default the URL without its password and options.
         normalize: Whether a value that a column cannot hold as it is, such as 1.5 in one of integers, is compared and
             written as the column would hold it, rather than refused. ``?normalize=true`` in the URL says the same.
+        timeout: Seconds to wait for what others have locked, 30 by default; also ``?timeout=30`` in the URL. Another
+            run of ours is only waited for if this is given; in SQLite the two cannot be told apart, and it is, too.
         engine_options: For ``sqlalchemy.create_engine``. In SQLite, foreign keys are checked when this opens it.
 
     Raises:
@@ -42,6 +47,7 @@ class SQLSyncer:
         *,
         name: str | None = None,
         normalize: bool = False,
+        timeout: float | None = None,
         **engine_options: Any,
     ) -> None:
         module = sys.modules.get("sqlalchemy")
@@ -54,6 +60,9 @@ class SQLSyncer:
         self._url_or_engine = url_or_engine
         self._options = engine_options
         self._normalize = normalize
+        self._timeout = timeout
+        if timeout is not None:
+            seconds_of(timeout, 0)  # refuses what is no number of seconds
         self._display_name = without_password(url_or_engine)
         self._opened: Database | None = None
         self.name = self._display_name if name is None else name
@@ -294,7 +303,12 @@ class SQLSyncer:
     @property
     def _database(self) -> Database:
         if self._opened is None:
-            self._opened = open_database(self._url_or_engine, self.name, self._options, normalize=self._normalize)
+            from datastoresync.syncers.sql.lock_waits import waiting
+
+            location, options, waits = waiting(self._url_or_engine, self._options, self._timeout)
+            self._opened = attrs.evolve(
+                open_database(location, self.name, options, normalize=self._normalize), waits=waits
+            )
         return self._opened
 
 

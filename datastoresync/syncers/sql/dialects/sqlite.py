@@ -10,6 +10,7 @@ from decimal import Decimal
 from functools import partial
 from math import isfinite, isnan
 from pathlib import Path
+from time import monotonic, sleep
 from typing import Any
 from uuid import UUID
 
@@ -23,6 +24,8 @@ from datastoresync.syncers.sql.forms import ColumnForm
 
 _DIGITS = 400
 """Digits of a text that are surely more than an integer has."""
+_STEP = 0.01
+"""Seconds between two attempts to begin."""
 
 
 class SQLite(Dialect):
@@ -35,12 +38,15 @@ class SQLite(Dialect):
     example = "sqlite:///file.db"
     makes_tables_in_transactions = True
     pads_characters = False
+    numbers_keys = True
     # The driver begins transactions late and without savepoints; in this mode it leaves them to us.
     writing_isolation = "AUTOCOMMIT"
     drop_staging = "DROP TABLE IF EXISTS temp.{name}"
     # https://www.sqlite.org/rescode.html
     busy = re.compile(r"SQLITE_(BUSY|LOCKED).*")
     broken = re.compile(r"SQLITE_(BUSY|LOCKED|CANTOPEN|CORRUPT|FULL|IOERR|NOMEM|NOTADB|READONLY).*")
+    # ON DELETE RESTRICT is a trigger of SQLite's own.
+    constraint = re.compile("SQLITE_CONSTRAINT_(UNIQUE|PRIMARYKEY|ROWID|FOREIGNKEY|TRIGGER)")
     state_attribute = "sqlite_errorname"
     writes_json_text = True
 
@@ -60,12 +66,24 @@ class SQLite(Dialect):
             connection.exec_driver_sql("ROLLBACK")  # an engine may be set up to begin by itself, but without the lock
         if foreign_keys:
             connection.exec_driver_sql("PRAGMA foreign_keys = ON")
-        patience = connection.exec_driver_sql("PRAGMA busy_timeout").scalar()
+        patience = int(connection.exec_driver_sql("PRAGMA busy_timeout").scalar() or 0)
+        until = monotonic() + patience / 1000
         connection.exec_driver_sql("PRAGMA busy_timeout = 0")
         try:
-            connection.exec_driver_sql("BEGIN IMMEDIATE")
+            while not self._began(connection, until):  # not in the driver, so that Ctrl-C comes through
+                sleep(_STEP)
         finally:
-            connection.exec_driver_sql(f"PRAGMA busy_timeout = {int(patience or 0)}")
+            connection.exec_driver_sql(f"PRAGMA busy_timeout = {patience}")
+
+    def _began(self, connection: sa.Connection, until: float) -> bool:
+        try:
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
+        except sa.exc.OperationalError as error:
+            state = getattr(error.orig, self.state_attribute, "")
+            if not self.busy.fullmatch(state) or monotonic() >= until:
+                raise
+            return False
+        return True
 
     def commit_failed(self, connection: sa.Connection) -> None:
         if _in_transaction(connection):
@@ -73,6 +91,12 @@ class SQLite(Dialect):
 
     def staging_index(self, name: str, columns: Sequence[sa.Column[Any]]) -> sa.Index:
         return sa.Index(name, *columns)
+
+    def unique_expressions(self, connection: sa.Connection, schema: str | None, table: str) -> Sequence[str]:
+        preparer = connection.dialect.identifier_preparer
+        master = f"{preparer.quote(schema)}.sqlite_master" if schema else "sqlite_master"
+        statement = f"SELECT sql FROM {master} WHERE type = 'index' AND tbl_name = :name AND sql LIKE 'CREATE UNIQUE%'"  # noqa: S608 - the name is quoted
+        return list(connection.scalars(sa.text(statement), {"name": table}))
 
     def column_types(self, *, aware: bool) -> dict[type, TypeEngine[Any]]:
         return super().column_types(aware=aware) | {Decimal: sa.Numeric(), dict: sa.JSON()}
