@@ -69,7 +69,7 @@ def apply_changes(
                 lookup = TableLookup(Catalogue(connection, database.name, mode=mode))
             statements = Statements(connection, database.secrets, prefetched.prefetch, shows_values=True)
             bulk = BulkWriter(statements, same) if statements.dialect.copies(connection.dialect) else None
-            guard = CascadeGuard(connection, database.name, statements.execute, list(options.tables))
+            guard = CascadeGuard(connection, database.name, statements.execute, list(options.tables), options.along)
             writer = UnitWriter(statements, BlockWriter(statements, same, options), bulk, options, guard, outcomes)
             run = _Run(writer)
             locked: set[str] = set()

@@ -151,6 +151,15 @@ class CascadeWalk:
         """Return the name of a table as users write it."""
         return full_name.removeprefix(f"{self._catalogue.default_schema}.")
 
+    def objects(self, changes: Iterable[Change]) -> Iterator[tuple[str, Key]]:
+        """Yield the table and the key of what changes are about."""
+        found: dict[tuple[int, tuple[str, ...]], KeyedTable] = {}
+        for change in changes:
+            identity = (id(change.table), change.identifiers)
+            if identity not in found:
+                found[identity] = KeyedTable(self._catalogue, change)
+            yield found[identity].target.stored.full_name, found[identity].match(change.key)
+
     def total(self, full_name: str) -> int:
         """Return how many rows a table has, up to a number from which on counting takes long."""
         some = sa.select(sa.literal(1)).select_from(self._catalogue.find(full_name).table).limit(_MOST).subquery()
@@ -379,13 +388,16 @@ class CascadeGuard:
         store: The store's name, for messages.
         execute: Runs a statement there, and returns its rows.
         tables: The tables of the tree; those that something is deleted from are, too.
+        along: Deletions that the database is left to make.
     """
 
     connection: sa.Connection
     store: str
     execute: Execute
     tables: list[Table]
+    along: Sequence[Change] = ()
     _found: CascadeWalk | None = attrs.field(init=False, default=None)
+    _along: frozenset[tuple[str, Key]] = attrs.field(init=False, default=frozenset())
     _counts: dict[tuple[str, Key], Counter[CascadingKey]] = attrs.field(init=False, factory=dict)
 
     def kept(
@@ -403,6 +415,7 @@ class CascadeGuard:
             self._found = None
         if self._found is None:
             self._found = CascadeWalk(self.connection, self.store, self.execute, self.tables)
+            self._along = frozenset(self._found.objects(self.along))
         stored = keyed.target.stored
         if not self._found.concerns(stored.full_name):
             return {}
@@ -415,6 +428,8 @@ class CascadeGuard:
         kept: dict[Key, str] = {}
         counts: dict[tuple[str, Key], Counter[CascadingKey]] = {}
         for one in self._found.run(stored, keyed.keys, keys, spared):
+            if one.known is not None and (one.known.owner, one.known.owner_of(one.key)) in self._along:
+                continue
             if one.known is None:
                 counts.setdefault((stored.full_name, one.root), Counter())[one.by] += one.rows
             elif one.root not in kept:
