@@ -250,6 +250,19 @@ class SQLSyncer:
             for table in tables:
                 Target(catalogue, _table(table)).check(names)
 
+    def columns_with_ids(self, table: Table | str) -> list[str]:
+        """Return the columns of a table and its link tables that have ids of the database's own, by which it refers.
+
+        `read` and `apply_changes` have idnumbers in their place, if the tree or a `Ref` says where they lead; `load`,
+        `dump` and whatever else knows a table by its name alone have the ids.
+
+        Raises:
+            SyncerError: A column or a link table is not there, or cannot be followed.
+        """
+        from datastoresync.syncers.sql.catalog import columns_with_ids
+
+        return columns_with_ids(self._database, _table(table)) if self._database.exists else []
+
     def cascades(self, changes: Iterable[Change], tables: Iterable[Table | str] = ()) -> list[Cascade]:
         """Return what ON DELETE would do to other rows if changes were applied, in the tree and outside of it.
 
