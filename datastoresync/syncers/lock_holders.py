@@ -50,7 +50,7 @@ def lock_holders(*paths: Path) -> list[int]:
     for path in paths:
         try:
             inode = str(path.stat().st_ino)
-            lines = _LOCKS.read_text(encoding="ascii", errors="replace").splitlines()
+            lines = _LOCKS.read_text(encoding="utf-8", errors="replace").splitlines()
         except OSError:
             continue
         for fields in map(str.split, lines):
