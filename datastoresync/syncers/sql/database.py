@@ -14,7 +14,9 @@ import sqlalchemy as sa
 
 from datastoresync.errors import DatastoreSyncError, LockedError, SyncerError
 from datastoresync.syncers.changes import Outcome
+from datastoresync.syncers.lock_holders import marked_run
 from datastoresync.syncers.sql.dialects import Dialect, dialect_of
+from datastoresync.syncers.sql.dialects.base import WAITS_FOR_RUNS
 from datastoresync.syncers.sql.lock_waits import LockWaits
 from datastoresync.syncers.sql.translate_errors import DATABASE_ERRORS, locked, reason_of, refusal_of
 
@@ -135,6 +137,7 @@ class Database:
         if dialect.after_writing:
             stack.callback(self._run_last, connection, dialect.after_writing)
         connection.info.pop(_TABLES, None)
+        connection.info[WAITS_FOR_RUNS] = self.waits.timeout is not None
         transaction = stack.enter_context(connection.begin())
         try:
             self.waits.limit(connection)
@@ -143,6 +146,8 @@ class Database:
             if not locked(error):
                 raise
             raise LockedError(self._busy(self.name, self._holders(connection))) from None
+        if (file := dialect.file_of(self.engine.url)) is not None:
+            stack.enter_context(marked_run(file))
         return transaction
 
     def lock(self, connection: sa.Connection, tables: Iterable[str]) -> None:

@@ -29,7 +29,7 @@ class SQLSyncer:
             driver), ``sqlite:///file.db``, any other URL of SQLAlchemy, or an engine, which then stays yours.
         name: What messages call it; by default the URL without its password and options.
         timeout: Seconds to wait for what others have locked, 30 by default; also ``?timeout=30`` in the URL. Another
-            run of ours is only waited for if this is given; in SQLite the two cannot be told apart, and it is, too.
+            run of ours, where it can be told apart, is waited for only if this is given, and refuses this one if not.
         engine_options: For ``sqlalchemy.create_engine``. In SQLite, foreign keys are checked when this opens it.
 
     Raises:

@@ -130,6 +130,40 @@ def test_waiting_for_sqlite_can_be_broken_off(path, hold, ctrl_c):
     assert time.monotonic() - started < 10
 
 
+RUN = """
+import sys
+from datastoresync.syncers.changes import Change, Table
+from datastoresync.syncers.sql.syncer import SQLSyncer
+
+def same(change, attribute, raw, expected):
+    print("held", flush=True)
+    sys.stdin.readline()
+    return raw == expected
+
+change = Change("update", Table("t"), ("id",), (1,), {"x": 3}, {"x": 1})
+SQLSyncer(sys.argv[1]).apply_changes([change], same=same)
+"""
+
+
+def test_another_run_of_ours_in_sqlite_is_refused_at_once_or_waited_for(path):
+    url = f"sqlite:///{path}"
+    with subprocess.Popen(
+        [sys.executable, "-c", RUN, url], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout.readline() == "held\n"
+        with SQLSyncer(url) as syncer:
+            assert f"held by process {process.pid} (python" in refused(lambda: apply(syncer), limit=5)
+
+        def go_on():
+            process.stdin.write("\n" * 9)
+            process.stdin.flush()
+
+        threading.Timer(0.3, go_on).start()
+        with SQLSyncer(url, timeout=25) as syncer:
+            change = Change("update", Table("t"), ("id",), (1,), {"x": 4}, {"x": 3})
+            assert [outcome.status for outcome in syncer.apply_changes([change], same=same)] == ["done"]
+
+
 def test_an_engine_gets_the_timeout_that_is_given(path, hold):
     hold()
     engine = sqlalchemy.create_engine(f"sqlite:///{path}", connect_args={"timeout": 60})

@@ -26,6 +26,8 @@ PADDED_SCALES = (_SCALE, 30)
 """The scales of the columns that we make, whose numbers are filled up with zeros."""
 
 _NEVER = re.compile("(?!)")
+WAITS_FOR_RUNS: Final = "datastoresync_waits_for_runs"
+"""Under this name a connection keeps whether it waits for other runs of ours as for other programs."""
 
 
 class Dialect:

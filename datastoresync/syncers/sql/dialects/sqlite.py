@@ -18,8 +18,9 @@ from uuid import UUID
 import sqlalchemy as sa
 from sqlalchemy.types import TypeEngine
 
+from datastoresync.syncers.lock_holders import is_marked
 from datastoresync.syncers.sql import values
-from datastoresync.syncers.sql.dialects.base import Dialect
+from datastoresync.syncers.sql.dialects.base import WAITS_FOR_RUNS, Dialect
 
 _HEX_LENGTH = 32
 _STEP = 0.01
@@ -78,6 +79,9 @@ class SQLite(Dialect):
         except sa.exc.OperationalError as error:
             state = getattr(error.orig, self.state_attribute, "")
             if not self.busy.fullmatch(state) or monotonic() >= until:
+                raise
+            file = self.file_of(connection.engine.url)
+            if file is not None and not connection.info.get(WAITS_FOR_RUNS) and is_marked(file):
                 raise
             return False
         return True
