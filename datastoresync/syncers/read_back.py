@@ -114,7 +114,7 @@ class _Check:
             return Outcome("failed", f"the store did not keep it: {', '.join(attributes)} is as it was before")
         for name in attributes:
             link = change.table.links.get(name)
-            place = (change.table.name, change.table.column(name)) if link is None else (link.table, link.member)
+            place = (change.table.name, change.table.column(name)) if link is None else (link.table, link.member_column)
             self._changed.setdefault(place, []).append(_shown_key(change))
         holds = ", ".join(f"{name} {shown(raw)}" for name, raw in raws.items())
         return Outcome("done", f"the store changed it on the way: it holds {holds}", Held(raws))
@@ -156,7 +156,7 @@ def _key_columns(changes: Iterable[Change]) -> dict[str, tuple[str, ...]]:
     for change in {id(change.table): change for change in changes}.values():
         columns[change.table.name] = tuple(map(change.table.column, change.identifiers))
         for link in change.table.links.values():
-            columns.setdefault(link.table, (*link.owners, link.member))
+            columns.setdefault(link.table, (*link.owners, link.member_column))
     return columns
 
 

@@ -83,6 +83,8 @@ def apply_to_tables(
         SyncerError: A column does not exist.
     """
     options = options or WriteOptions(whole=lambda _: True)
+    for table in {id(change.table): change.table for change in changes}.values():
+        table.check_unreferenced("a store without foreign keys")
     tables = {name: RowIndex(load(name)) for name in table_names(changes)}
     if fixed:
         _check_columns(changes, tables)
@@ -178,7 +180,7 @@ def _check_columns(changes: Sequence[Change], tables: Mapping[str, RowIndex]) ->
             (change.table.name, change.table.column(name)): None for name in attributes if not _is_link(change, name)
         }
         for link in change.table.links.values():
-            needed |= {(link.table, column): None for column in (*link.owners, link.member)}
+            needed |= {(link.table, column): None for column in link.columns}
     for name, column in needed:
         columns = tables[name].columns
         if columns and column not in columns:
@@ -381,13 +383,15 @@ class TableWriter:
     def members(self, change: Change, link: Link) -> dict[int, Any]:
         """Return the stored members of the object, by row."""
         records = self.tables[link.table].records
-        return {number: records[number].get(link.member) for number in self._matches(change, link.table, link.owners)}
+        column = link.member_column
+        return {number: records[number].get(column) for number in self._matches(change, link.table, link.owners)}
 
     def member_rows(self, change: Change, attribute: str, link: Link, member: Any) -> list[int]:
         """Return the rows that hold a member of the object."""
         records = self.tables[link.table].records
-        matches = self._matches(change, link.table, (*link.owners, link.member), member)
-        return [row for row in matches if self._is_member(change, attribute, records[row].get(link.member), member)]
+        matches = self._matches(change, link.table, link.columns, member)
+        column = link.member_column
+        return [row for row in matches if self._is_member(change, attribute, records[row].get(column), member)]
 
     def differing(self, change: Change, number: int, values: Mapping[str, Any]) -> list[str]:
         """Return the attributes that differ from their values."""
@@ -424,7 +428,7 @@ class TableWriter:
         owner = {column: self.normalized(value) for column, value in zip(link.owners, change.key, strict=True)}
         for member in members or ():
             if not self.member_rows(change, attribute, link, member):
-                self.tables[link.table].insert(owner | {link.member: self.normalized(member)})
+                self.tables[link.table].insert(owner | {link.member_column: self.normalized(member)})
 
 
 def _conflict(attributes: Iterable[str]) -> Outcome:

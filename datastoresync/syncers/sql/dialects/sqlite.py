@@ -37,12 +37,15 @@ class SQLite(Dialect):
     example = "sqlite:///file.db"
     makes_tables_in_transactions = True
     pads_characters = False
+    numbers_keys = True
     # The driver begins transactions late and without savepoints; in this mode it leaves them to us.
     writing_isolation = "AUTOCOMMIT"
     drop_staging = "DROP TABLE IF EXISTS temp.{name}"
     # https://www.sqlite.org/rescode.html
     busy = re.compile(r"SQLITE_(BUSY|LOCKED).*")
     broken = re.compile(r"SQLITE_(BUSY|LOCKED|CANTOPEN|CORRUPT|FULL|IOERR|NOMEM|NOTADB|READONLY).*")
+    # ON DELETE RESTRICT is a trigger of SQLite's own.
+    constraint = re.compile("SQLITE_CONSTRAINT_(UNIQUE|PRIMARYKEY|ROWID|FOREIGNKEY|TRIGGER)")
     state_attribute = "sqlite_errorname"
     plain: Mapping[type[TypeEngine[Any]], frozenset[type]] = MappingProxyType(
         {sa.String: frozenset({str}), sa.LargeBinary: frozenset({bytes})}
@@ -92,6 +95,12 @@ class SQLite(Dialect):
 
     def staging_index(self, name: str, columns: Sequence[sa.Column[Any]]) -> sa.Index:
         return sa.Index(name, *columns)
+
+    def unique_expressions(self, connection: sa.Connection, schema: str | None, table: str) -> Sequence[str]:
+        preparer = connection.dialect.identifier_preparer
+        master = f"{preparer.quote(schema)}.sqlite_master" if schema else "sqlite_master"
+        statement = f"SELECT sql FROM {master} WHERE type = 'index' AND tbl_name = :name AND sql LIKE 'CREATE UNIQUE%'"  # noqa: S608 - the name is quoted
+        return list(connection.scalars(sa.text(statement), {"name": table}))
 
     def column_types(self, *, aware: bool) -> dict[type, TypeEngine[Any]]:
         return super().column_types(aware=aware) | {Decimal: sa.Numeric(), dict: sa.JSON()}
