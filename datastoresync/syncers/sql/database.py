@@ -17,7 +17,7 @@ from datastoresync.syncers.changes import Outcome
 from datastoresync.syncers.lock_holders import marked_run
 from datastoresync.syncers.sql.dialects import Dialect, dialect_of
 from datastoresync.syncers.sql.dialects.base import WAITS_FOR_RUNS
-from datastoresync.syncers.sql.lock_waits import LockWaits
+from datastoresync.syncers.sql.lock_waits import LockWaits, holder_of, holders_of
 from datastoresync.syncers.sql.translate_errors import DATABASE_ERRORS, locked, reason_of, refusal_of
 
 _STEP = 0.1
@@ -54,6 +54,7 @@ class Database:
         name: What messages call it.
         secrets: What messages must not hold.
         foreign_keys: Whether SQLite is told to check foreign keys, which it does not do by itself.
+        normalize: Whether what a column would change is written, and compared, as the column would hold it.
         snapshots: The states of it that are held open.
         waits: How long others are waited for.
     """
@@ -62,6 +63,7 @@ class Database:
     name: str
     secrets: tuple[str, ...] = ()
     foreign_keys: bool = False
+    normalize: bool = False
     snapshots: WeakSet[Any] = attrs.field(factory=WeakSet, repr=False)
     waits: LockWaits = attrs.field(factory=LockWaits, repr=False)
 
@@ -172,7 +174,7 @@ class Database:
                 if locked_now:
                     break
                 if time.monotonic() >= until:
-                    holder = self.waits.holder(connection, digest)
+                    holder = holder_of(connection, digest)
                     raise LockedError(self._busy(f"table {table!r} of {self.name}", holder))
                 time.sleep(_STEP)
 
@@ -192,9 +194,7 @@ class Database:
             raise
 
     def _holders(self, connection: sa.Connection) -> str:
-        tables: Iterable[str] = connection.info.get(_TABLES, ())
-        own = None if connection.closed or connection.invalidated else connection.connection.dbapi_connection
-        return self.waits.holders(self.engine, own, tables, self.dialect.file_of(self.engine.url))
+        return holders_of(self.engine, connection, connection.info.get(_TABLES, ()))
 
     def _run_last(self, connection: sa.Connection, statement: str) -> None:
         """Run a statement outside of any transaction, before a connection goes back to its pool."""

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
-
-import attrs
 
 from datastoresync.errors import DeclarationError
 from datastoresync.syncers.changes import Change, Outcome, Same, Table, WriteOptions
@@ -28,6 +26,8 @@ class SQLSyncer:
         url_or_engine: ``postgresql://user:password@host/database`` (through psycopg 3, unless the URL names a
             driver), ``sqlite:///file.db``, any other URL of SQLAlchemy, or an engine, which then stays yours.
         name: What messages call it; by default the URL without its password and options.
+        normalize: Whether a value that a column cannot hold as it is, such as 1.5 in one of integers, is compared and
+            written as the column would hold it, rather than refused. ``?normalize=true`` in the URL says the same.
         timeout: Seconds to wait for what others have locked, 30 by default; also ``?timeout=30`` in the URL. Another
             run of ours, where it can be told apart, is waited for only if this is given, and refuses this one if not.
         engine_options: For ``sqlalchemy.create_engine``. In SQLite, foreign keys are checked when this opens it.
@@ -44,6 +44,7 @@ class SQLSyncer:
         url_or_engine: str | sqlalchemy.URL | sqlalchemy.Engine,
         *,
         name: str | None = None,
+        normalize: bool = False,
         timeout: float | None = None,
         **engine_options: Any,
     ) -> None:
@@ -56,9 +57,8 @@ class SQLSyncer:
             raise DeclarationError(message)
         self._url_or_engine = url_or_engine
         self._options = engine_options
-        self._timeout = timeout
-        if timeout is not None:
-            seconds_of(timeout, 0)  # refuses what is no number of seconds
+        self._normalize = normalize
+        self._timeout = None if timeout is None else seconds_of(timeout, 0)
         self._display_name = without_password(url_or_engine)
         self._opened: Database | None = None
         self.name = self._display_name if name is None else name
@@ -246,6 +246,28 @@ class SQLSyncer:
             for table in tables:
                 Target(catalogue, _table(table)).check(names)
 
+    def canonical(
+        self, table: Table | str, attributes: Iterable[str], identifiers: Sequence[str]
+    ) -> Mapping[str, Callable[[Any], Any]]:
+        """Return, for attributes whose columns have one form for several values, what makes that form of a value.
+
+        It is in the value's own type: in a column of integers the text ``"007"`` becomes ``"7"``. Keys and the members
+        of link tables have such forms whenever a type says so: a number, a date, a UUID, or text that is filled up with
+        blanks. Other attributes have them with ``normalize`` alone, and then everything is in it that the column would
+        round or cut. A value that does not fit stays as it is, and is refused when it is written.
+
+        Args:
+            table: Where they are.
+            attributes: The attributes.
+            identifiers: Those of the key, or that refer to one.
+
+        Raises:
+            SyncerError: The table, a column or a link table is not there.
+        """
+        from datastoresync.syncers.sql.catalog import canonical_forms
+
+        return canonical_forms(self._database, _table(table), attributes, identifiers)
+
     def apply_changes(
         self, changes: Sequence[Change], *, same: Same, options: WriteOptions | None = None
     ) -> Sequence[Outcome]:
@@ -277,10 +299,9 @@ class SQLSyncer:
     @property
     def _database(self) -> Database:
         if self._opened is None:
-            from datastoresync.syncers.sql.lock_waits import waiting
-
-            location, options, waits = waiting(self._url_or_engine, self._options, self._timeout)
-            self._opened = attrs.evolve(open_database(location, self.name, options), waits=waits)
+            self._opened = open_database(
+                self._url_or_engine, self.name, self._options, normalize=self._normalize, timeout=self._timeout
+            )
         return self._opened
 
 

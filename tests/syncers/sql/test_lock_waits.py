@@ -16,8 +16,8 @@ import sqlalchemy
 from datastoresync.errors import DeclarationError, LockedError
 from datastoresync.syncers.changes import Change, Table
 from datastoresync.syncers.registry import open_syncer
-from datastoresync.syncers.sql.lock_waits import waiting
 from datastoresync.syncers.sql.syncer import SQLSyncer
+from datastoresync.syncers.sql.url import open_database
 
 ROWS = [{"id": 1, "x": 1}, {"id": 2, "x": 1}]
 UPDATE = Change("update", Table("t"), ("id",), (1,), {"x": 3}, {"x": 1})
@@ -306,24 +306,25 @@ def test_what_is_no_time_is_refused(timeout, tmp_path):
         SQLSyncer("sqlite://", timeout=timeout)
     with pytest.raises(DeclarationError, match="timeout is the number of seconds to wait"):
         open_syncer(f"csv:{tmp_path}?timeout={timeout}").load("t")
+    with pytest.raises(DeclarationError, match="timeout is the number of seconds to wait"):
+        open_syncer(f"sqlite:///{tmp_path}/t.db?timeout={timeout}").load("t")
 
 
 @pytest.mark.parametrize(
     ("url", "left", "seconds"),
     [
-        ("postgresql://host/db", "postgresql://host/db", 30),
-        ("postgresql://host/db?timeout=5", "postgresql://host/db", 5),
-        ("postgresql://host/db?a=b&timeout=5&c=d", "postgresql://host/db?a=b&c=d", 5),
+        ("postgresql://host/db", "postgresql+psycopg://host/db", 30),
+        ("postgresql://host/db?timeout=5", "postgresql+psycopg://host/db", 5),
+        ("postgres://host/db?a=b&timeout=5&c=d", "postgresql+psycopg://host/db?a=b&c=d", 5),
         ("mariadb+pymysql://host/db?timeout=0", "mariadb+pymysql://host/db", 0),
         ("sqlite:///file.db?timeout=1.5", "sqlite:///file.db", 1.5),
-        ("mssql://host/db?timeout=5", "mssql://host/db?timeout=5", 30),
     ],
 )
 def test_the_url_says_how_long_to_wait(url, left, seconds):
-    assert waiting(url, {}, None)[0] == left
-    found, _, waits = waiting(sqlalchemy.make_url(url), {}, None)
-    assert (found, waits.seconds) == (sqlalchemy.make_url(left), seconds)
-    assert waiting(url, {}, 7)[2].seconds == 7
+    for location in (url, sqlalchemy.make_url(url)):
+        database = open_database(location, "it", {})
+        assert (str(database.engine.url), database.waits.seconds) == (left, seconds)
+        assert open_database(location, "it", {}, timeout=7).waits.seconds == 7
 
 
 def test_this_process_is_called_by_its_name(path):
