@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from datastoresync.errors import LockedError, SyncerError
+from datastoresync.errors import DataWarning, LockedError, SyncerError
 from datastoresync.syncers.changes import Change, Link, Table
 from datastoresync.syncers.files.atomic_write import locked
 from datastoresync.syncers.files.csv import CSVSyncer
@@ -227,6 +227,14 @@ def test_members_that_an_older_group_left_behind_do_not_come_back(kind, tmp_path
     assert "the first: 'g'" in outcomes.warnings[0]
 
 
+def test_members_without_an_owner_are_reported_when_they_are_read(tmp_path):
+    write(tmp_path)
+    assert len(list(CSVSyncer(tmp_path).read(GROUPS))) == 2
+    (tmp_path / "groups.csv").write_text("idnumber,title\na,A\n")
+    with pytest.warns(DataWarning, match=r"table 'memberships' has members of 1 owners that are not in table 'groups'"):
+        assert len(list(CSVSyncer(tmp_path).read(GROUPS))) == 1
+
+
 def test_both_sides_of_a_link_table_may_be_written_in_one_run(tmp_path):
     syncer = CSVSyncer(tmp_path)
     users = Table("users", links={"groups": Link("memberships", "user", "group")})
@@ -249,7 +257,7 @@ def test_both_sides_of_a_link_table_may_be_written_in_one_run(tmp_path):
 AS_NOBODY = """
 import os, sys, tempfile
 sys.path[:] = {path!r}
-from datastoresync.errors import LockedError, SyncerError
+from datastoresync.errors import DataWarning, LockedError, SyncerError
 from datastoresync.syncers.files.csv import CSVSyncer
 with tempfile.TemporaryDirectory() as folder:
     CSVSyncer(folder).dump("t", data=[{{"id": "all modules are imported"}}])
