@@ -17,6 +17,7 @@ from datastoresync.syncers.sql.block_writer import DONE, BlockWriter
 from datastoresync.syncers.sql.bulk import FEWEST, BulkWriter
 from datastoresync.syncers.sql.catalog import Catalogue
 from datastoresync.syncers.sql.database import CommitInterrupt, Database
+from datastoresync.syncers.sql.forms import Mode
 from datastoresync.syncers.sql.settling import settle
 from datastoresync.syncers.sql.statements import SEGMENT, Batch, RefusalError, Statements, TableLookup, Unit
 from datastoresync.syncers.sql.unit_writer import UnitWriter
@@ -63,8 +64,9 @@ def apply_changes(
     try:
         with database.writing() as connection:
             with database.translated_errors("cannot apply the changes to"):
-                lookup = TableLookup(Catalogue(connection, database.name))
-            statements = Statements(connection, database.secrets, prefetched.prefetch)
+                mode: Mode = "fitted" if database.normalize else "kept"
+                lookup = TableLookup(Catalogue(connection, database.name, mode=mode))
+            statements = Statements(connection, database.secrets, prefetched.prefetch, shows_values=True)
             bulk = BulkWriter(statements, same) if statements.dialect.copies(connection.dialect) else None
             writer = UnitWriter(statements, BlockWriter(statements, same, options), bulk, options, outcomes)
             run = _Run(writer)
@@ -87,6 +89,7 @@ def apply_changes(
                 raise _RollbackError(_rolled_back(writer))
             if options.rehearse:
                 raise _RollbackError(outcomes)
+            outcomes.warnings += statements.advance_sequences()
     except _RollbackError as rollback:
         return rollback.outcomes
     except CommitInterrupt as interrupt:

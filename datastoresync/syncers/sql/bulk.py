@@ -238,6 +238,7 @@ class BulkWriter:
         names, values = ", ".join(exact[name].name for name in columns), ", ".join(columns.values())
 
         def write() -> set[int]:
+            self.statements.note_written(batch.keyed.target.stored, columns)
             known = f"DELETE FROM {rows.name} s USING {rows.target} t WHERE {' AND '.join(matching)}"  # noqa: S608 - names are quoted, and it has no values
             there = rows.execute(f"{known} RETURNING s.ordinal")
             new = f"SELECT {values} FROM {rows.name} s ORDER BY s.ordinal"  # noqa: S608 - names are quoted, and it has no values

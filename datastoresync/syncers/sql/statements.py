@@ -16,6 +16,7 @@ from datastoresync.errors import LockedError, SyncerError
 from datastoresync.syncers.changes import Change, ChangeBatch, Column, Table
 from datastoresync.syncers.sql.catalog import Catalogue, StoredLink, StoredTable, Target
 from datastoresync.syncers.sql.dialects import Dialect, dialect_of
+from datastoresync.syncers.sql.forms import ColumnForm, shown
 from datastoresync.syncers.sql.id_lookup import MissingIdError, with_ids, with_known_ids
 from datastoresync.syncers.sql.references import Joins, followed_of
 from datastoresync.syncers.sql.translate_errors import (
@@ -27,7 +28,7 @@ from datastoresync.syncers.sql.translate_errors import (
     locked,
     reason_of,
 )
-from datastoresync.syncers.sql.values import Encoder, UnfitValueError
+from datastoresync.syncers.sql.values import UnfitValueError
 
 T = TypeVar("T")
 
@@ -51,6 +52,8 @@ class KeyedTable:
         self.table: Table = change.table
         self.target = Target(catalogue, change.table, change.identifiers)
         self.keys = tuple(self.target.column(attribute) for attribute in change.identifiers)
+        own = (*(column.name for column in self.keys), *map(change.table.column, change.table.references))
+        self.target.stored = self.target.stored.keyed(own)
         self.match = self.target.stored.matcher(self.keys)
         for link in self.target.links.values():
             self.target.owner_columns(link, change.identifiers)
@@ -310,7 +313,7 @@ def _sorted_by_verb(run: list[Unit]) -> Iterator[list[Unit]]:
 
 Key = tuple[Any, ...]
 Row = dict[str, Any]
-_Field = tuple[str, str, Encoder]
+_Field = tuple[str, str, ColumnForm]
 
 
 class RefusalError(Exception):
@@ -348,11 +351,14 @@ class Statements:
         connection: Where the transaction is.
         secrets: What reasons must not hold.
         meanwhile: Is called while the database is at work for long; it must not ask the database anything.
+        shows_values: Whether reasons say which value does not fit a column.
     """
 
     connection: sa.Connection
     secrets: tuple[str, ...] = ()
     meanwhile: Callable[[], None] | None = None
+    shows_values: bool = False
+    _written: dict[tuple[str, str], StoredTable] = attrs.field(init=False, factory=dict)
 
     def rows(self, keyed: KeyedTable, keys: Collection[Key], attributes: Iterable[str]) -> dict[Key, list[Row]]:
         """Return the rows of these keys by key, locked where the database can; there may be several of one key."""
@@ -393,7 +399,11 @@ class Statements:
         return {asked_for(row) for row in self._select(columns, [], pairs)}
 
     def insert(self, stored: StoredTable, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
-        """Insert rows of values for these columns, in their order."""
+        """Insert rows of values for these columns, in their order; those that follow from others are left out."""
+        if computed := stored.computed.intersection(columns):
+            places = [place for place, name in enumerate(columns) if name not in computed]
+            columns, rows = [columns[place] for place in places], [[row[place] for place in places] for row in rows]
+        self.note_written(stored, columns)
         bound = stored.parameters(columns)
         statement = sa.insert(stored.table).values(dict(zip(columns, bound, strict=True)))
         for some in self._with_ids(stored, columns, rows):
@@ -410,6 +420,31 @@ class Statements:
         statement = sa.update(stored.table).where(*conditions).values(values)
         for some in self._with_ids(stored, names, rows):
             self._execute_many(statement, _fields(stored, names, bound), some)
+
+    def note_written(self, stored: StoredTable, columns: Iterable[str]) -> None:
+        """Take note of columns that were given values in new rows, of which their sequences know nothing."""
+        for name in stored.sequences.keys() & columns:
+            self._written[stored.full_name, name] = stored
+
+    def advance_sequences(self) -> list[str]:
+        """Move the sequences behind columns that were written on, so that they give none of these values again.
+
+        Return a sentence for each that could not be moved.
+        """
+        warnings = []
+        for (table, name), stored in self._written.items():
+            try:
+                with self.savepoint(), self.guarded():
+                    self.dialect.advance(self.connection, stored.table, name, stored.sequences[name])
+            except RefusalError as refusal:
+                if refusal.blames_store:
+                    raise
+                warnings.append(
+                    f"the sequence behind column {name!r} of table {table!r} could not be moved on, and may give keys "
+                    f"that are there already: {refusal.reason}"
+                )
+        self._written.clear()
+        return warnings
 
     def delete(self, stored: StoredTable, columns: Sequence[sa.Column[Any]], keys: Iterable[Key]) -> None:
         """Delete the rows that have one of these keys in these columns."""
@@ -459,7 +494,7 @@ class Statements:
     ) -> None:
         for block in blocks_of(rows):
             with self.guarded():
-                self.connection.execute(statement, _encoded(fields, block))
+                self.connection.execute(statement, self._encoded(fields, block))
 
     def execute(self, statement: sa.Executable) -> Sequence[Any]:
         """Execute a statement; return its rows, if it gives any."""
@@ -498,6 +533,19 @@ class Statements:
             raise
         with self.guarded():
             savepoint.commit()
+
+    def _encoded(self, fields: Sequence[_Field], rows: Sequence[Sequence[Any]]) -> list[Row]:
+        encoded: list[Sequence[Any]] = []
+        for (_, name, form), values in zip(fields, zip(*rows, strict=True), strict=True):
+            try:
+                encoded.append(form.column(values))
+            except UnfitValueError as error:
+                value = next(value for value in values if form.refuses(value))
+                what = f"column {name!r} cannot hold {shown(value)}" if self.shows_values else f"column {name!r}"
+                message = f"{what}: {error}"
+                raise UnfitValueError(message) from None
+        parameters = [parameter for parameter, _, _ in fields]
+        return [dict(zip(parameters, row, strict=True)) for row in zip(*encoded, strict=True)]
 
     @contextmanager
     def guarded(self) -> Iterator[None]:
@@ -538,15 +586,3 @@ def _loosened(key: Key) -> Key:
 
 def _fields(stored: StoredTable, names: Sequence[str], bound: Sequence[sa.BindParameter[Any]]) -> list[_Field]:
     return [(parameter.key, name, stored.encoders[name]) for name, parameter in zip(names, bound, strict=True)]
-
-
-def _encoded(fields: Sequence[_Field], rows: Sequence[Sequence[Any]]) -> list[Row]:
-    encoded: list[Sequence[Any]] = []
-    for (_, name, encode), values in zip(fields, zip(*rows, strict=True), strict=True):
-        try:
-            encoded.append([encode(value) for value in values])
-        except UnfitValueError as error:
-            message = f"column {name!r}: {error}"
-            raise UnfitValueError(message) from None
-    parameters = [parameter for parameter, _, _ in fields]
-    return [dict(zip(parameters, row, strict=True)) for row in zip(*encoded, strict=True)]
