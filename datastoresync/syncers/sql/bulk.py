@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import chain
+from typing import Any
 
 import attrs
 
@@ -112,9 +113,8 @@ class BulkWriter:
         It shows the values as they are stored, or the whole row, cut off; so this is no more than a good guess.
         """
         changes = batch.changes
-        by_column = {
-            column.name: values for column, values in zip(batch.keyed.keys, zip(*batch.keys, strict=True), strict=True)
-        }
+        of_keys = zip(batch.keyed.keys, zip(*batch.keys, strict=True), strict=True)
+        by_column: dict[str, Sequence[Any]] = {column.name: values for column, values in of_keys}
         if key := _KEY.search(detail):
             by_column |= {batch.column(name): column.values for name, column in changes.values.items()}
             names, value = key[1].split(", "), key[2]
