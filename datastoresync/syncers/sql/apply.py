@@ -12,10 +12,11 @@ import attrs
 
 from datastoresync.errors import SyncerError
 from datastoresync.syncers.changes import Change, Outcome, Outcomes, Same, WriteOptions, segments_of
-from datastoresync.syncers.sql.block_writer import DONE, BlockWriter
+from datastoresync.syncers.sql.block_writer import BlockWriter
 from datastoresync.syncers.sql.bulk import FEWEST, BulkWriter
 from datastoresync.syncers.sql.catalog import Catalogue
 from datastoresync.syncers.sql.database import CommitInterrupt, Database
+from datastoresync.syncers.sql.effects import DONE, Effects, outcomes_of
 from datastoresync.syncers.sql.statements import (
     SEGMENT,
     Batch,
@@ -64,7 +65,9 @@ def apply_changes(
                 lookup = TableLookup(Catalogue(connection, database.name))
             statements = Statements(connection, database.secrets, prefetched.prefetch)
             bulk = BulkWriter(statements, same) if statements.dialect.copies(connection.dialect) else None
-            writer = _Writer(statements, BlockWriter(statements, same, options or WriteOptions()), bulk)
+            options = options or WriteOptions()
+            effects = Effects(statements, same, options.attributes)
+            writer = _Writer(statements, BlockWriter(statements, same, options, effects), bulk)
             locked: set[str] = set()
             for segment in prefetched:
                 with database.translated_errors("cannot apply the changes to"):
@@ -74,9 +77,11 @@ def apply_changes(
                 locked.update(names)
                 outcomes.extend(segment.count, DONE)
                 for unit, outcome in chain.from_iterable(map(writer.write, found)):
-                    for position, _ in unit.changes:
-                        outcomes[position] = outcome
+                    effects.note(unit, outcome)
+                    for position, one in outcomes_of(unit, outcome):
+                        outcomes[position] = one
                 found.clear()  # before the next ones are made
+            outcomes.warnings += effects.warnings()
     except _CulpritError as culprit:
         return _failed(culprit, len(outcomes) + sum(segment.count for segment in prefetched))
     except CommitInterrupt as interrupt:

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from collections.abc import Set as AbstractSet
 from contextlib import contextmanager
-from itertools import islice
+from itertools import compress, islice
 from typing import Any, TypeVar
 
 import attrs
@@ -16,6 +16,7 @@ from datastoresync.errors import LockedError, SyncerError
 from datastoresync.syncers.changes import Change, ChangeBatch, Column, Table
 from datastoresync.syncers.sql.catalog import Catalogue, StoredLink, StoredTable, Target
 from datastoresync.syncers.sql.dialects import Dialect, dialect_of
+from datastoresync.syncers.sql.spellings import Found, Key, comparisons, found_for
 from datastoresync.syncers.sql.translate_errors import (
     DATABASE_ERRORS,
     cancelled,
@@ -63,10 +64,10 @@ class Unit:
         key: The key of the object, as the database compares it.
         position: The position of the first change among all that are applied.
         change: The first change.
-        member: The attribute of a link and its member, as the database compares them; else nothing.
+        member: The attribute of a link, with its owner and member as the database compares them; else nothing.
     """
 
-    __slots__ = ("attributes", "change", "changes", "key", "keyed", "member", "verb")
+    __slots__ = ("attributes", "change", "changes", "key", "keyed", "member", "rivals", "verb")
 
     def __init__(
         self,
@@ -85,6 +86,13 @@ class Unit:
         self.member = member
         self.attributes: AbstractSet[str] = change.values.keys()
         """Of an update, the attributes that nothing more may be merged for."""
+        self.rivals: Sequence[tuple[Any, ...]] = ()
+        """Of an unlink, the members that come to the same attribute after it, each with its owner."""
+
+    @property
+    def asked(self) -> set[str]:
+        """The attributes that the changes write."""
+        return {name for _, change in self.changes for name in change.values}
 
 
 class Batch:
@@ -300,11 +308,16 @@ def _sorted_by_verb(run: list[Unit]) -> Iterator[list[Unit]]:
     found: dict[tuple[str, str], list[Unit]] = {}
     for unit in run:
         found.setdefault((unit.verb, unit.member[0] if unit.member else ""), []).append(unit)
+    for attribute in [attribute for verb, attribute in found if verb == "unlink" and ("link", attribute) in found]:
+        coming: dict[Any, list[tuple[Any, ...]]] = {}
+        for unit in found["link", attribute]:
+            coming.setdefault(unit.key, []).append(unit.member[1:])
+        for unit in found["unlink", attribute]:
+            unit.rivals = coming.get(unit.key, ())
     for kind in sorted(found, key=lambda kind: _ORDER.index(kind[0]) if kind[0] in _ORDER else 0):
         yield found[kind]
 
 
-Key = tuple[Any, ...]
 Row = dict[str, Any]
 _Field = tuple[str, str, Encoder]
 
@@ -339,31 +352,48 @@ class Statements:
     secrets: tuple[str, ...] = ()
     meanwhile: Callable[[], None] | None = None
 
-    def rows(self, keyed: KeyedTable, keys: Collection[Key], attributes: Iterable[str]) -> dict[Key, list[Row]]:
-        """Return the rows of these keys by key, locked where the database can; there may be several of one key."""
+    def rows(
+        self, keyed: KeyedTable, keys: Collection[Key], attributes: Iterable[str], *, lock: bool = True
+    ) -> Found[Row]:
+        """Return the rows of these keys, locked where the database can; there may be several of one key."""
         names = [name for name in dict.fromkeys(attributes) if name not in keyed.target.links]
         columns = [keyed.target.column(name) for name in names]
         width = len(keyed.keys)
-        asked_for = _asked_for(keys, keyed.match)
-        found: dict[Key, list[Row]] = {}
-        for row in self._select(keyed.keys, columns, keys):
-            found.setdefault(asked_for(row[:width]), []).append(dict(zip(names, row[width:], strict=True)))
-        return found
+        rows = self._select(keyed.keys, columns, keys, lock=lock and not keyed.target.stored.is_view)
+        by_key = ((row[:width], dict(zip(names, row[width:], strict=True))) for row in rows)
+        return found_for(keys, keyed.match, by_key, lambda: self._compared(keyed.keys, keys))
 
     def members(self, keyed: KeyedTable, link: StoredLink, keys: Collection[Key]) -> dict[Key, dict[Key, Any]]:
         """Return the members of these owners by owner: each as it was read, by what the matcher makes of it."""
-        asked_for = _asked_for(keys, keyed.match)
         match = link.stored.matcher([link.member])
-        found: dict[Key, dict[Key, Any]] = {}
-        for *owner, member in self._select(link.owners, [link.member], keys):
-            found.setdefault(asked_for(owner), {})[match([member])] = member
+        rows = ((tuple(owner), member) for *owner, member in self._select(link.owners, [link.member], keys))
+        owned = found_for(keys, keyed.match, rows, lambda: self._compared(link.owners, keys))
+        found = {key: {match([member]): member for member in members} for key, members in owned.exact.items()}
+        for key, others in owned.spelled.items():
+            for other in map(keyed.match, others):
+                found[key] = found.get(key, {}) | found.get(other, {})
         return found
 
-    def linked(self, link: StoredLink, pairs: Collection[Key]) -> set[Key]:
+    def linked(self, link: StoredLink, pairs: Collection[Key]) -> Found[Key]:
         """Return which of these are in a link table: each an owner's key and a member, as its matcher gives them."""
         columns = (*link.owners, link.member)
-        asked_for = _asked_for(pairs, link.stored.matcher(columns))
-        return {asked_for(row) for row in self._select(columns, [], pairs)}
+        rows = ((row, row) for row in self._select(columns, [], pairs))
+        return found_for(pairs, link.stored.matcher(columns), rows, lambda: self._compared(columns, pairs))
+
+    def refuse_doubles(self, columns: Sequence[sa.Column[Any]], keys: Collection[Key]) -> None:
+        """Raise `RefusalError` if the database takes two rows of these keys for those of one."""
+        for block in blocks_of(keys):
+            several = sa.select(*columns).where(self._among(columns, block)).group_by(*columns)
+            if self.execute(several.having(sa.func.count() > 1).limit(1)):
+                message = "its key stands in more than one row"
+                raise RefusalError(message, None)
+
+    def _compared(self, columns: Sequence[sa.Column[Any]], keys: Collection[Key]) -> Iterator[tuple[Key, Key]]:
+        """Yield each of the keys with every key in the table, as it is read, that the database takes for the same."""
+        for some, statement in comparisons(columns, self._among, keys):
+            for row in self.execute(statement):
+                raw, flags = tuple(row)[: len(columns)], tuple(row)[len(columns) :]
+                yield from ((key, raw) for key in compress(some, flags))
 
     def insert(self, stored: StoredTable, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
         """Insert rows of values for these columns, in their order."""
@@ -374,7 +404,11 @@ class Statements:
     def update(
         self, stored: StoredTable, columns: Sequence[str], keys: Sequence[sa.Column[Any]], rows: Iterable[Sequence[Any]]
     ) -> None:
-        """Update rows; each is given as the values of these columns, followed by its key."""
+        """Update rows; each is given as the values of these columns, followed by its key.
+
+        Raises:
+            RefusalError: The database refused it, or it was done to more rows than were given.
+        """
         names = [*columns, *(column.name for column in keys)]
         bound = stored.parameters(names)
         values = dict(zip(columns, bound[: len(columns)], strict=True))
@@ -388,13 +422,18 @@ class Statements:
             self.execute(sa.delete(stored.table).where(self._among(columns, block)))
 
     def _select(
-        self, keys: Sequence[sa.Column[Any]], columns: Sequence[sa.Column[Any]], among: Collection[Key]
+        self,
+        keys: Sequence[sa.Column[Any]],
+        columns: Sequence[sa.Column[Any]],
+        among: Collection[Key],
+        *,
+        lock: bool = True,
     ) -> list[tuple[Any, ...]]:
         rows: list[tuple[Any, ...]] = []
         for block in blocks_of(among):
             with self.guarded():
                 statement = sa.select(*keys, *columns).where(self._among(keys, block))
-                if self.dialect.has_row_locks:
+                if lock and self.dialect.has_row_locks:
                     statement = statement.with_for_update()
                 rows += map(tuple, self.connection.execute(statement))
         return rows
@@ -414,7 +453,11 @@ class Statements:
     ) -> None:
         for block in blocks_of(rows):
             with self.guarded():
-                self.connection.execute(statement, _encoded(fields, block))
+                result = self.connection.execute(statement, _encoded(fields, block))
+            # Two keys that the database takes for one, say: the same statement would write to the rows of both.
+            if self.connection.dialect.supports_sane_multi_rowcount and result.rowcount > len(block):
+                message = f"it was done to {result.rowcount} rows instead of {len(block)}"
+                raise RefusalError(message, None)
 
     def execute(self, statement: sa.Executable) -> Sequence[Any]:
         """Execute a statement; return its rows, if it gives any."""
@@ -463,29 +506,6 @@ class Statements:
         except (*DATABASE_ERRORS, driver.Error) as error:
             store = (LockedError if locked(error) else SyncerError) if concerns_store(error) else None
             raise RefusalError(reason_of(error, self.secrets), store, cancelled=cancelled(error)) from None
-
-
-def _asked_for(keys: Collection[Key], match: Callable[[Iterable[Any]], Key]) -> Callable[[Iterable[Any]], Key]:
-    """Return what finds the key that was asked for in the row that it was answered with.
-
-    A database may hold keys to be equal that Python does not, by a collation that ignores case, say.
-    """
-    exactly = set(keys)
-    loosely: dict[Key, Key] = {}
-
-    def find(raw: Iterable[Any]) -> Key:
-        key = match(raw)
-        if key in exactly:
-            return key
-        if not loosely:
-            loosely.update((_loosened(key), key) for key in exactly)
-        return loosely.get(_loosened(key), key)
-
-    return find
-
-
-def _loosened(key: Key) -> Key:
-    return tuple(value.rstrip().casefold() if isinstance(value, str) else value for value in key)
 
 
 def _fields(stored: StoredTable, names: Sequence[str], bound: Sequence[sa.BindParameter[Any]]) -> list[_Field]:
