@@ -64,9 +64,9 @@ def apply_changes(
             with database.translated_errors("cannot apply the changes to"):
                 lookup = TableLookup(Catalogue(connection, database.name))
             statements = Statements(connection, database.secrets, prefetched.prefetch)
-            bulk = BulkWriter(statements, same) if statements.dialect.copies(connection.dialect) else None
             options = options or WriteOptions()
             effects = Effects(statements, same, options.attributes)
+            bulk = BulkWriter(statements, same, effects) if statements.dialect.copies(connection.dialect) else None
             writer = _Writer(statements, BlockWriter(statements, same, options, effects), bulk)
             locked: set[str] = set()
             for segment in prefetched:
@@ -203,6 +203,9 @@ class _Writer:
         left: Iterable[Sequence[Unit]] = groups(changes) if isinstance(changes, list) else [self._left(changes)]
         for block in chain.from_iterable(map(blocks_of, left)):
             yield from zip(block, self._block(block), strict=True)
+        if self.bulk is not None:
+            yield from self.bulk.told
+            self.bulk.told.clear()
 
     def _left(self, batch: Batch) -> list[Unit]:
         return batch.units(range(len(batch.changes)) if self.bulk is None else self.bulk.write(batch))

@@ -10,16 +10,17 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 import attrs
 
-from datastoresync.syncers.changes import Column, Same
+from datastoresync.syncers.changes import Column, Outcome, Same
 from datastoresync.syncers.sql.catalog import StoredTable
 from datastoresync.syncers.sql.copy_staging import CopyStaging, ExactColumn, exact_columns, has_column_triggers
-from datastoresync.syncers.sql.statements import Batch, KeyedTable, RefusalError, Statements
+from datastoresync.syncers.sql.effects import DONE, EffectError, Effects
+from datastoresync.syncers.sql.statements import Batch, KeyedTable, RefusalError, Statements, Unit
 
 FEWEST = 500
 """Changes below which a temporary table costs more than it saves."""
 
 Columns = Mapping[str, ExactColumn]
-Write = Callable[[], set[int]]
+Write = Callable[[], tuple[set[int], set[int]]]
 
 
 @attrs.define(eq=False)
@@ -29,10 +30,14 @@ class BulkWriter:
     Args:
         statements: Where the transaction is.
         same: Compares raw values with expected ones.
+        effects: Reads what was written.
+        told: Units that were written, and what is to be said of them.
     """
 
     statements: Statements
     same: Same
+    effects: Effects
+    told: list[tuple[Unit, Outcome]] = attrs.field(init=False, factory=list)
     _columns: dict[StoredTable, Columns] = attrs.field(init=False, factory=dict)
     _triggers: dict[StoredTable, bool] = attrs.field(init=False, factory=dict)
 
@@ -44,7 +49,8 @@ class BulkWriter:
     def write(self, batch: Batch) -> Iterable[int]:
         """Write what it can of a batch, in order; return the indexes of the changes that were left alone.
 
-        All others are done. A statement that is refused leaves its changes alone, as if it had not been.
+        All others are done; ``told`` has what is to be said of them. A statement that is refused leaves its changes
+        alone, as if it had not been, and so does one without effect.
 
         Raises:
             RefusalError: The store as a whole gave up.
@@ -65,7 +71,8 @@ class BulkWriter:
         writers = {"insert": self._insert, "update": self._update, "delete": self._delete}
         for indexes in self._parts(batch):
             if len(indexes) >= FEWEST:
-                yield _Part(indexes, *writers[batch.changes.verb](batch.at(indexes)))
+                part = batch.at(indexes)
+                yield _Part(indexes, part, *writers[part.changes.verb](part))
 
     def _parts(self, batch: Batch) -> Iterator[Sequence[int]]:
         """Yield the indexes of the changes that one statement can make.
@@ -115,7 +122,10 @@ class BulkWriter:
         """Write a part; return the indexes of the changes that were left alone: all, if a statement is refused."""
         try:
             with self.statements.savepoint(), part.staging.filled():
-                return part.staging.unfit | part.write()
+                left, otherwise = part.write()
+                told = self._told(part.batch, otherwise)
+            self.told += told
+            return part.staging.unfit | left
         except RefusalError as refusal:
             if refusal.blames_store and not (refusal.cancelled and self._limits_time()):
                 raise
@@ -126,6 +136,25 @@ class BulkWriter:
         with self.statements.guarded():
             return self.statements.connection.exec_driver_sql("SHOW statement_timeout").scalar() != "0"
 
+    def _told(self, batch: Batch, otherwise: set[int]) -> list[tuple[Unit, Outcome]]:
+        """Return what is to be said of changes that were made otherwise than they were asked for.
+
+        Raises:
+            EffectError: Some of them were not made at all.
+        """
+        if not otherwise:
+            return []
+        units = batch.units(sorted(otherwise))
+        read = {"insert": self.effects.inserted, "update": self.effects.updated, "delete": self.effects.deleted}
+        found = list(zip(units, read[batch.changes.verb](batch.keyed, units), strict=True))
+        if failed := [(unit, outcome) for unit, outcome in found if outcome.status == "failed"]:
+            raise EffectError(failed)
+        return [(unit, outcome) for unit, outcome in found if outcome is not DONE]
+
+    def _believes(self, batch: Batch) -> bool:
+        """Say whether rows stay as a statement says that it leaves them: there is nothing else that comes after it."""
+        return not self.effects.interventions(batch.keyed.target.stored, batch.changes.verb)
+
     def _insert(self, batch: Batch) -> tuple[CopyStaging, Write]:
         """Return what inserts the rows whose keys are not there yet, and gives the indexes of the others."""
         rows, matching = self._staging(batch)
@@ -134,34 +163,81 @@ class BulkWriter:
             columns[batch.column(attribute)] = rows.add(self._column(batch, attribute), column.values)
         exact = self._exact(batch.keyed)
         names, values = ", ".join(exact[name].name for name in columns), ", ".join(columns.values())
+        same = [*matching, *(f"t.{exact[name].name} IS NOT DISTINCT FROM {value}" for name, value in columns.items())]
 
-        def write() -> set[int]:
+        def write() -> tuple[set[int], set[int]]:
             known = f"DELETE FROM {rows.name} s USING {rows.target} t WHERE {' AND '.join(matching)}"  # noqa: S608 - names are quoted, and it has no values
             there = rows.execute(f"{known} RETURNING s.ordinal")
             new = f"SELECT {values} FROM {rows.name} s ORDER BY s.ordinal"  # noqa: S608 - names are quoted, and it has no values
-            rows.execute(f"INSERT INTO {rows.target} ({names}) {new}", long=True)
-            return there
+            insert = f"INSERT INTO {rows.target} ({names}) {new}"
+            if self._believes(batch):
+                done = f"WITH written AS ({insert} RETURNING {names})"
+                return there, rows.execute(f"{done} {rows.without('written', same)}", long=True)
+            rows.execute(insert, long=True)
+            return there, rows.execute(rows.without(rows.target, same))
 
         return rows, write
 
     def _update(self, batch: Batch) -> tuple[CopyStaging, Write]:
         """Return what updates the rows that surely are as expected, and gives the indexes of the others."""
         rows, matching = self._staging(batch)
-        values = []
+        values, same = [], []
         for attribute, column in batch.changes.values.items():
             exact = self._column(batch, attribute)
             value = rows.add(exact, column.values, column.concerns)
             values.append(f"{exact.name} = {rows.where(column.concerns, value, f't.{exact.name}')}")
-        conditions = " AND ".join([*matching, *self._unchanged(rows, batch)])
-        changed = f"UPDATE {rows.target} t SET {', '.join(values)} FROM {rows.name} s"  # noqa: S608 - names are quoted, and it has no values
-        return rows, lambda: rows.not_done(f"{changed} WHERE {conditions} RETURNING s.ordinal")
+            same.append(rows.where(column.concerns, f"t.{exact.name} IS NOT DISTINCT FROM {value}", "true"))
+        conditions = [*matching, *self._unchanged(rows, batch)]
+        changed = f"UPDATE {rows.target} t SET {', '.join(values)} FROM {rows.name} s WHERE {' AND '.join(conditions)}"  # noqa: S608 - names are quoted, and it has no values
+
+        def write() -> tuple[set[int], set[int]]:
+            if self._believes(batch):
+                return rows.not_done(changed, " AND ".join(same))
+            able = rows.execute(rows.within(rows.target, conditions))
+            besides = self._besides(rows, batch, matching)
+            left, _ = rows.not_done(changed)
+            otherwise = rows.execute(rows.without(rows.target, [*matching, *same])) - left
+            if besides is not None and rows.execute(besides) - left:
+                message = "something else changes with it"
+                raise RefusalError(message, None)
+            return left, otherwise | (left & able)
+
+        return rows, write
 
     def _delete(self, batch: Batch) -> tuple[CopyStaging, Write]:
         """Return what deletes the rows that surely are as expected, and gives the indexes of the others."""
         rows, matching = self._staging(batch)
-        conditions = " AND ".join([*matching, *self._unchanged(rows, batch)])
-        gone = f"DELETE FROM {rows.target} t USING {rows.name} s WHERE {conditions}"  # noqa: S608 - names are quoted, and it has no values
-        return rows, lambda: rows.not_done(f"{gone} RETURNING s.ordinal")
+        conditions = [*matching, *self._unchanged(rows, batch)]
+        gone = f"DELETE FROM {rows.target} t USING {rows.name} s WHERE {' AND '.join(conditions)}"  # noqa: S608 - names are quoted, and it has no values
+
+        def write() -> tuple[set[int], set[int]]:
+            if self._believes(batch):
+                return rows.not_done(gone)
+            able = rows.execute(rows.within(rows.target, conditions))
+            left, _ = rows.not_done(gone)
+            still = rows.execute(rows.within(rows.target, matching)) - left
+            return left, still | (left & able)
+
+        return rows, write
+
+    def _besides(self, rows: CopyStaging, batch: Batch, matching: Sequence[str]) -> str | None:
+        """Keep what an update does not ask for; return what gives the indexes of rows that then have something else."""
+        quote = self.statements.connection.dialect.identifier_preparer.quote
+        values = batch.changes.values
+        names = {
+            name: f"t.{quote(batch.column(name))}::text"
+            for name in self.effects.others(batch.keyed)
+            if name not in values or values[name].concerns is not None
+        }
+        if not names:
+            return None
+        same = [
+            f"b.w{number} IS NOT DISTINCT FROM {column}"
+            if name not in values
+            else rows.where(values[name].concerns, "true", f"b.w{number} IS NOT DISTINCT FROM {column}")
+            for number, (name, column) in enumerate(names.items())
+        ]
+        return rows.keeping([f"{column} AS w{number}" for number, column in enumerate(names.values())], matching, same)
 
     def _column(self, batch: Batch, attribute: str) -> ExactColumn:
         return self._exact(batch.keyed)[batch.column(attribute)]
@@ -202,10 +278,13 @@ class _Part:
 
     Args:
         indexes: Which changes of a batch they are.
+        batch: These changes.
         staging: What is to be copied into a temporary table.
-        write: Writes them once that is there; gives the indexes of those that were left alone.
+        write: Writes them once that is there; gives the indexes of those that were left alone, and of those that are
+            not as they were to be.
     """
 
     indexes: Sequence[int]
+    batch: Batch
     staging: CopyStaging
     write: Write
