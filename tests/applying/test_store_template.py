@@ -173,7 +173,7 @@ def test_what_was_applied_is_what_is_read_again(tmp_path_factory, states):
 def test_a_mock_run_writes_nothing_and_folds_nothing(engine, dest):
     source = source_of()
     report = source.sync_to(dest, mock=True)
-    assert (report.mock, report.succeeded) == (True, 12)
+    assert (report.mock, report.succeeded, report.counts["planned"]) == (True, 0, 12)
     assert table(engine, "users") == []
     assert len(source - dest) == 12
 
@@ -253,8 +253,8 @@ def test_what_was_changed_meanwhile_is_kept_and_the_rest_goes_on(engine, dest):
     assert "11" not in there
     assert there["0"][1:3] == ("NAME 0", 100)
     assert {action.idnumber for action in source - dest} == conflicts, "only what was done is folded"
-    for result in report.failures:
-        assert "by hand" not in result.reason, "the reason names no value"
+    reasons = {result.action.idnumber: result.reason for result in report.failures}
+    assert "name is 'by hand' (asked: 'from the file')" in reasons["new"], "what is there is shown"
 
 
 def test_what_is_there_already_is_done(engine, dest):

@@ -29,12 +29,14 @@ class BlockWriter:
         same: Compares raw values with expected ones.
         options: How the changes are applied.
         effects: Reads what was written.
+        parked: The values in whose place this run has put others for the time being, by table and key.
     """
 
     statements: Statements
     same: Same
     options: WriteOptions
     effects: Effects
+    parked: dict[StoredTable, dict[Key, Row]] = attrs.field(init=False, factory=dict)
     _met: dict[tuple[StoredTable, Key], Key] = attrs.field(init=False, factory=dict)
     """The keys that the store takes for one that was to be written, which stands beside it; they are let be."""
     _own: set[tuple[StoredTable, Key]] = attrs.field(init=False, factory=set)
@@ -122,7 +124,7 @@ class BlockWriter:
         for unit in block:
             outcome = self._unless_one_row(current, unit, DONE)
             if outcome is None:
-                outcome = _changed(self._different(current, unit, unit.change, unit.change.expected))
+                outcome = _changed(self._different_before(current, unit, unit.change, unit.change.expected))
                 if outcome is DONE:
                     old.append(unit)
             outcomes[unit] = outcome
@@ -251,6 +253,20 @@ class BlockWriter:
             if not self.same(change, attribute, current.value(unit.key, attribute), value)
         ]
 
+    def _different_before(self, current: Current, unit: Unit, change: Change, expected: Mapping[str, Any]) -> list[str]:
+        """Return the attributes that were not as expected before this run."""
+        parked = self.parked.get(unit.keyed.target.stored, {}).get(unit.key, {})
+        return [
+            attribute
+            for attribute, value in expected.items()
+            if not self.same(
+                change,
+                attribute,
+                parked[attribute] if attribute in parked else current.value(unit.key, attribute),
+                value,
+            )
+        ]
+
     def _missing_values(self, current: Current, unit: Unit) -> tuple[Row, list[str]]:
         """Return the values of an update that are not there yet, and the attributes changed since the import."""
         missing_values: Row = {}
@@ -258,7 +274,7 @@ class BlockWriter:
         for _, change in unit.changes:
             values = {name: change.values[name] for name in self._different(current, unit, change, change.values)}
             expected = {name: change.expected[name] for name in values if name in change.expected}
-            changed += self._different(current, unit, change, expected)
+            changed += self._different_before(current, unit, change, expected)
             missing_values |= values
         return missing_values, changed
 

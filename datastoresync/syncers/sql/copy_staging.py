@@ -145,11 +145,10 @@ class ExactColumn:
 def exact_columns(connection: sa.Connection, stored: StoredTable) -> dict[str, ExactColumn]:
     """Return the exact columns of a table; none if the table is not written to directly."""
     preparer = connection.dialect.identifier_preparer
-    quote: Callable[[str], str] = preparer.quote
-    rows = connection.execute(_COLUMNS, {"name": preparer.format_table(stored.table)})
+    rows = connection.execute(_COLUMNS, {"name": _name_of(connection, stored.table)})
     return {
         name: ExactColumn(
-            quote(name),
+            _without_parameters(preparer.quote(name)),
             exact.sql,
             f"{exact.sql} COLLATE {collation}" if collation else exact.sql,
             exact.types | {_NONE},
@@ -164,8 +163,16 @@ def exact_columns(connection: sa.Connection, stored: StoredTable) -> dict[str, E
 
 def has_column_triggers(connection: sa.Connection, stored: StoredTable) -> bool:
     """Say whether something is to happen where certain columns are updated, with their own value, too."""
-    name = connection.dialect.identifier_preparer.format_table(stored.table)
-    return bool(connection.execute(_TRIGGERS, {"name": name}).scalar())
+    return bool(connection.execute(_TRIGGERS, {"name": _name_of(connection, stored.table)}).scalar())
+
+
+def _name_of(connection: sa.Connection, table: sa.Table) -> str:
+    return _without_parameters(connection.dialect.identifier_preparer.format_table(table))
+
+
+def _without_parameters(name: str) -> str:
+    """Return a name as a statement without parameters has it: SQLAlchemy doubles what would stand for one."""
+    return name.replace("%%", "%")
 
 
 FLAG = ExactColumn("", "bool", "bool", frozenset({bool}), None, as_it_is, widens=False)
@@ -371,7 +378,7 @@ class CopyStaging:
     @property
     def target(self) -> str:
         """What statements call the table that the rows are for."""
-        return self.statements.connection.dialect.identifier_preparer.format_table(self.table)
+        return _name_of(self.statements.connection, self.table)
 
     def _cursor(self) -> Any:
         return self.statements.connection.connection.cursor()

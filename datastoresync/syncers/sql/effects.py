@@ -58,11 +58,9 @@ class SharedOutcome(Outcome):
     parts: tuple[Outcome, ...] = ()
 
 
-def outcomes_of(unit: Unit, outcome: Outcome) -> Iterator[tuple[int, Outcome]]:
-    """Yield the position of each change of a unit, with its outcome."""
-    parts = outcome.parts if isinstance(outcome, SharedOutcome) else [outcome] * len(unit.changes)
-    for (position, _), part in zip(unit.changes, parts, strict=True):
-        yield position, part
+def outcomes_of(unit: Unit, outcome: Outcome) -> Sequence[Outcome]:
+    """Return the outcome of each change of a unit."""
+    return outcome.parts if isinstance(outcome, SharedOutcome) else [outcome] * len(unit.changes)
 
 
 @attrs.define(eq=False)
@@ -79,7 +77,8 @@ class Effects:
     same: Same
     attributes: Callable[[Any], Iterable[str]] = lambda _: ()
     _interventions: dict[StoredTable, Sequence[Intervention]] = attrs.field(init=False, factory=dict)
-    _held: Counter[tuple[str, str, str]] = attrs.field(init=False, factory=Counter)
+    _noted: dict[int, tuple[str, str]] = attrs.field(init=False, factory=dict)
+    """The tables of changes that were done otherwise, with the likely reason, by position."""
 
     def interventions(self, stored: StoredTable, verb: str) -> list[Intervention]:
         """Return what may do something else when rows of a table are written; asked for once a table."""
@@ -271,16 +270,19 @@ class Effects:
         return SharedOutcome("done", parts=tuple(parts))
 
     def note(self, unit: Unit, outcome: Outcome) -> None:
-        """Count what a change that stays did otherwise, for `warnings`."""
-        for _, part in outcomes_of(unit, outcome) if isinstance(outcome, SharedOutcome) else [(0, outcome)]:
-            if part.held is not None:
+        """Remember what a change did otherwise, for `warnings`."""
+        for (position, _), one in zip(unit.changes, outcomes_of(unit, outcome), strict=True):
+            if one.held is not None:
                 stored = unit.keyed.target.stored
-                for name in part.held.values:
-                    self._held[stored.name, name, self._probably(stored, unit.verb)] += 1
+                self._noted[position] = (stored.name, self._probably(stored, unit.verb))
 
-    def warnings(self) -> Iterator[str]:
-        """Yield a sentence for each column that holds something else than was asked."""
-        for (table, name, probably), count in self._held.items():
+    def warnings(self, outcomes: Sequence[Outcome]) -> Iterator[str]:
+        """Yield a sentence for each column that holds something else than was asked, by the outcomes in the end."""
+        counts: Counter[tuple[str, str, str]] = Counter()
+        for position, (table, probably) in self._noted.items():
+            held = outcomes[position].held
+            counts.update((table, name, probably) for name in (held.values if held else ()))
+        for (table, name, probably), count in counts.items():
             values = "1 value is" if count == 1 else f"{count:,} values are"
             yield f"table {table!r}: {values} stored otherwise than asked in {name}{probably}"
 

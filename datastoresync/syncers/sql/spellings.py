@@ -58,8 +58,8 @@ def found_for(
 
 
 def comparisons(
-    columns: Sequence[sa.Column[Any]],
-    among: Callable[[Sequence[sa.Column[Any]], Sequence[Key]], sa.ColumnElement[bool]],
+    columns: Sequence[sa.ColumnElement[Any]],
+    among: Callable[[Sequence[sa.ColumnElement[Any]], Sequence[Key]], sa.ColumnElement[bool]],
     keys: Collection[Key],
 ) -> Iterator[tuple[Sequence[Key], sa.Select[Any]]]:
     """Yield some of the keys at a time, and what selects the keys in the table, and for each of these if it is one."""
@@ -70,7 +70,7 @@ def comparisons(
         yield some, sa.select(*columns, *flags).where(among(columns, some))
 
 
-def _equals(columns: Sequence[sa.Column[Any]], key: Key) -> sa.ColumnElement[bool]:
+def _equals(columns: Sequence[sa.ColumnElement[Any]], key: Key) -> sa.ColumnElement[bool]:
     return sa.and_(
         *(column == sa.bindparam(None, value, type_=column.type) for column, value in zip(columns, key, strict=True))
     )

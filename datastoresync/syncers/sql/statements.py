@@ -16,10 +16,13 @@ from datastoresync.errors import LockedError, SyncerError
 from datastoresync.syncers.changes import Change, ChangeBatch, Column, Table
 from datastoresync.syncers.sql.catalog import Catalogue, StoredLink, StoredTable, Target
 from datastoresync.syncers.sql.dialects import Dialect, dialect_of
+from datastoresync.syncers.sql.id_lookup import MissingIdError, with_ids, with_known_ids
+from datastoresync.syncers.sql.references import Joins, followed_of
 from datastoresync.syncers.sql.spellings import Found, Key, comparisons, found_for
 from datastoresync.syncers.sql.translate_errors import (
     DATABASE_ERRORS,
     cancelled,
+    concerns_constraint,
     concerns_store,
     locked,
     reason_of,
@@ -46,7 +49,7 @@ class KeyedTable:
 
     def __init__(self, catalogue: Catalogue, change: Change | ChangeBatch) -> None:
         self.table: Table = change.table
-        self.target = Target(catalogue, change.table)
+        self.target = Target(catalogue, change.table, change.identifiers)
         self.keys = tuple(self.target.column(attribute) for attribute in change.identifiers)
         self.match = self.target.stored.matcher(self.keys)
         for link in self.target.links.values():
@@ -326,14 +329,23 @@ class RefusalError(Exception):
     """A statement was refused, for this reason.
 
     ``blames_store`` is the error to raise if no change is to blame for it: a lock, the connection, the disk.
-    ``cancelled`` says that the statement was broken off, by a limit to its time, say.
+    ``cancelled`` says that the statement was broken off, by a limit to its time, say; ``may_pass`` that it may be taken
+    once other rows are changed.
     """
 
-    def __init__(self, reason: str, blames_store: type[SyncerError] | None, *, cancelled: bool = False) -> None:
+    def __init__(
+        self,
+        reason: str,
+        blames_store: type[SyncerError] | None,
+        *,
+        cancelled: bool = False,
+        may_pass: bool = False,
+    ) -> None:
         super().__init__(reason)
         self.reason = reason
         self.blames_store = blames_store
         self.cancelled = cancelled
+        self.may_pass = may_pass
 
 
 @attrs.frozen(eq=False)
@@ -363,6 +375,17 @@ class Statements:
         by_key = ((row[:width], dict(zip(names, row[width:], strict=True))) for row in rows)
         return found_for(keys, keyed.match, by_key, lambda: self._compared(keyed.keys, keys))
 
+    def current(
+        self, keyed: KeyedTable, keys: Collection[Key], columns: Sequence[sa.Column[Any]]
+    ) -> dict[Key, dict[str, Any]]:
+        """Return some columns of the rows of these keys by key, locked as above; of several, one."""
+        width = len(keyed.keys)
+        names = [column.name for column in columns]
+        return {
+            keyed.match(row[:width]): dict(zip(names, row[width:], strict=True))
+            for row in self._select(keyed.keys, columns, keys)
+        }
+
     def members(self, keyed: KeyedTable, link: StoredLink, keys: Collection[Key]) -> dict[Key, dict[Key, Any]]:
         """Return the members of these owners by owner: each as it was read, by what the matcher makes of it."""
         match = link.stored.matcher([link.member])
@@ -383,15 +406,19 @@ class Statements:
     def refuse_doubles(self, columns: Sequence[sa.Column[Any]], keys: Collection[Key]) -> None:
         """Raise `RefusalError` if the database takes two rows of these keys for those of one."""
         for block in blocks_of(keys):
-            several = sa.select(*columns).where(self._among(columns, block)).group_by(*columns)
+            joins = Joins(columns[0].table)
+            found = list(map(joins.column, columns))
+            several = sa.select(*found).select_from(joins.source).where(self._among(found, block)).group_by(*found)
             if self.execute(several.having(sa.func.count() > 1).limit(1)):
                 message = "its key stands in more than one row"
                 raise RefusalError(message, None)
 
     def _compared(self, columns: Sequence[sa.Column[Any]], keys: Collection[Key]) -> Iterator[tuple[Key, Key]]:
         """Yield each of the keys with every key in the table, as it is read, that the database takes for the same."""
-        for some, statement in comparisons(columns, self._among, keys):
-            for row in self.execute(statement):
+        joins = Joins(columns[0].table)
+        found = list(map(joins.column, columns))
+        for some, statement in comparisons(found, self._among, keys):
+            for row in self.execute(statement.select_from(joins.source)):
                 raw, flags = tuple(row)[: len(columns)], tuple(row)[len(columns) :]
                 yield from ((key, raw) for key in compress(some, flags))
 
@@ -399,7 +426,8 @@ class Statements:
         """Insert rows of values for these columns, in their order."""
         bound = stored.parameters(columns)
         statement = sa.insert(stored.table).values(dict(zip(columns, bound, strict=True)))
-        self._execute_many(statement, _fields(stored, columns, bound), rows)
+        for some in self._with_ids(stored, columns, rows):
+            self._execute_many(statement, _fields(stored, columns, bound), some)
 
     def update(
         self, stored: StoredTable, columns: Sequence[str], keys: Sequence[sa.Column[Any]], rows: Iterable[Sequence[Any]]
@@ -414,12 +442,27 @@ class Statements:
         values = dict(zip(columns, bound[: len(columns)], strict=True))
         conditions = [column == value for column, value in zip(keys, bound[len(columns) :], strict=True)]
         statement = sa.update(stored.table).where(*conditions).values(values)
-        self._execute_many(statement, _fields(stored, names, bound), rows)
+        for some in self._with_ids(stored, names, rows):
+            self._execute_many(statement, _fields(stored, names, bound), some)
 
     def delete(self, stored: StoredTable, columns: Sequence[sa.Column[Any]], keys: Iterable[Key]) -> None:
         """Delete the rows that have one of these keys in these columns."""
         for block in blocks_of(keys):
-            self.execute(sa.delete(stored.table).where(self._among(columns, block)))
+            if found := with_known_ids(self, columns, block):
+                self.execute(sa.delete(stored.table).where(self._among(columns, found)))
+
+    def _with_ids(
+        self, stored: StoredTable, names: Sequence[str], rows: Iterable[Sequence[Any]]
+    ) -> Iterator[Iterable[Sequence[Any]]]:
+        """Yield rows with ids in the place of idnumbers; those that refer to others of them come later."""
+        if all(followed_of(stored.column(name)) is None for name in names):
+            yield rows
+            return
+        try:
+            for block in blocks_of(rows):
+                yield from with_ids(self, stored, names, block)
+        except MissingIdError as error:
+            raise RefusalError(str(error), None, may_pass=error.may_come) from None
 
     def _select(
         self,
@@ -432,13 +475,15 @@ class Statements:
         rows: list[tuple[Any, ...]] = []
         for block in blocks_of(among):
             with self.guarded():
-                statement = sa.select(*keys, *columns).where(self._among(keys, block))
+                joins = Joins(keys[0].table)
+                statement = sa.select(*map(joins.column, (*keys, *columns)))
+                statement = statement.select_from(joins.source).where(self._among(list(map(joins.column, keys)), block))
                 if lock and self.dialect.has_row_locks:
-                    statement = statement.with_for_update()
+                    statement = statement.with_for_update(of=None if joins.source is keys[0].table else keys[0].table)
                 rows += map(tuple, self.connection.execute(statement))
         return rows
 
-    def _among(self, columns: Sequence[sa.Column[Any]], keys: Sequence[Key]) -> sa.ColumnElement[bool]:
+    def _among(self, columns: Sequence[sa.ColumnElement[Any]], keys: Sequence[Key]) -> sa.ColumnElement[bool]:
         if len(columns) > 1:
             return sa.tuple_(*columns).in_(sa.bindparam("keys", keys, expanding=True))
         return self.dialect.among(columns[0], [key[0] for key in keys])
@@ -505,7 +550,8 @@ class Statements:
             yield
         except (*DATABASE_ERRORS, driver.Error) as error:
             store = (LockedError if locked(error) else SyncerError) if concerns_store(error) else None
-            raise RefusalError(reason_of(error, self.secrets), store, cancelled=cancelled(error)) from None
+            reason = reason_of(error, self.secrets)
+            raise RefusalError(reason, store, cancelled=cancelled(error), may_pass=concerns_constraint(error)) from None
 
 
 def _fields(stored: StoredTable, names: Sequence[str], bound: Sequence[sa.BindParameter[Any]]) -> list[_Field]:

@@ -7,8 +7,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
+import attrs
+
 from datastoresync.errors import DeclarationError
 from datastoresync.syncers.changes import Change, Outcome, Same, Table, WriteOptions
+from datastoresync.syncers.lock_holders import seconds_of
 from datastoresync.syncers.records import Records
 from datastoresync.syncers.sql.url import open_database, without_password
 
@@ -25,6 +28,8 @@ class SQLSyncer:
         url_or_engine: ``postgresql://user:password@host/database`` (through psycopg 3, unless the URL names a
             driver), ``sqlite:///file.db``, any other URL of SQLAlchemy, or an engine, which then stays yours.
         name: What messages call it; by default the URL without its password and options.
+        timeout: Seconds to wait for what others have locked, 30 by default; also ``?timeout=30`` in the URL. Another
+            run of ours is only waited for if this is given; in SQLite the two cannot be told apart, and it is, too.
         engine_options: For ``sqlalchemy.create_engine``. In SQLite, foreign keys are checked when this opens it.
 
     Raises:
@@ -35,7 +40,12 @@ class SQLSyncer:
     """
 
     def __init__(
-        self, url_or_engine: str | sqlalchemy.URL | sqlalchemy.Engine, *, name: str | None = None, **engine_options: Any
+        self,
+        url_or_engine: str | sqlalchemy.URL | sqlalchemy.Engine,
+        *,
+        name: str | None = None,
+        timeout: float | None = None,
+        **engine_options: Any,
     ) -> None:
         module = sys.modules.get("sqlalchemy")
         if not isinstance(url_or_engine, str) and not (
@@ -46,6 +56,9 @@ class SQLSyncer:
             raise DeclarationError(message)
         self._url_or_engine = url_or_engine
         self._options = engine_options
+        self._timeout = timeout
+        if timeout is not None:
+            seconds_of(timeout, 0)  # refuses what is no number of seconds
         self._display_name = without_password(url_or_engine)
         self._opened: Database | None = None
         self.name = self._display_name if name is None else name
@@ -264,7 +277,10 @@ class SQLSyncer:
     @property
     def _database(self) -> Database:
         if self._opened is None:
-            self._opened = open_database(self._url_or_engine, self.name, self._options)
+            from datastoresync.syncers.sql.lock_waits import waiting
+
+            location, options, waits = waiting(self._url_or_engine, self._options, self._timeout)
+            self._opened = attrs.evolve(open_database(location, self.name, options), waits=waits)
         return self._opened
 
 

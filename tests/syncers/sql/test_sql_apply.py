@@ -370,12 +370,10 @@ def test_a_failing_change_in_the_middle_leaves_nothing(store_url, execute):
         changes = [insert(key, table, a=key) for key in range(1, 150)]
         changes += [update(0, table, a=(1, 2)), delete(-1, table, a=7)]
         found = apply(syncer, *changes)
-        (place,) = [place for place, outcome in enumerate(found) if outcome.status == "failed"]
-        assert changes[place].key == (100,)
-        assert "small" in found[place].reason
-        assert set(found[:place] + found[place + 1 :]) == {
-            Outcome("undone", "rolled back together with a change that failed")
-        }
+        failed = [place for place, outcome in enumerate(found) if outcome.status == "failed"]
+        assert failed == list(range(99, 149)), "all that fail are named"
+        assert all("small" in found[place].reason for place in failed)
+        assert set(found[:99] + found[149:]) == {Outcome("undone", "rolled back together with a change that failed")}
         assert sorted(record["key"] for record in syncer.load("things")) == [-1, 0]
         del changes[99:149]
         assert statuses(apply(syncer, *changes)) == ["done"] * 100 + ["conflict"]
@@ -451,8 +449,9 @@ def test_a_constraint_that_is_checked_at_the_commit_leaves_nothing(store_url, ex
         "deferrable initially deferred)",
     )
     with SQLSyncer(store_url) as syncer:
-        with pytest.raises(SyncerError, match=r"refused the commit, and nothing was written: .*(?i:foreign key)"):
-            apply(syncer, insert(1, Table("children"), parent=9))
+        found = apply(syncer, insert(1, Table("children"), parent=9), insert(2, Table("children"), parent=None))
+        assert statuses(found) == ["failed", "undone"]
+        assert "foreign key" in found[0].reason.lower()
         assert syncer.load("children") == []
         found = apply(syncer, insert(1, Table("children"), parent=9), insert(9, Table("parents")))
         assert statuses(found) == ["done", "done"]
@@ -769,7 +768,7 @@ def test_changes_that_come_object_by_object_are_done_in_blocks(store_url, execut
         changes += [update(key, a=(1, 2)), link(key, 2), unlink(key, 1), update(key, b=("x", "y"))]
     assert set(apply(SQLSyncer(engine), *changes)) == {Outcome("done")}
     assert contents(SQLSyncer(engine)) == {key: (2, "y", {2}) for key in range(100)}
-    assert len(seen) < 60
+    assert len(seen) < 80
     engine.dispose()
 
 

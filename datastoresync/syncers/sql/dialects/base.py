@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from datetime import date, datetime, time
@@ -65,8 +66,12 @@ class Dialect:
 
     has_row_locks = True
     has_savepoints = True
+    looks_for_violations = False
+    """Whether constraints whose check was put off are checked by a look at all rows, which takes its time."""
     has_other_schemas = True
     """Whether a database has several schemas; elsewhere these are other databases."""
+    numbers_keys = False
+    """Whether an integer that is the primary key is a number that the database gives."""
     reads_indexes = False
     """Whether unique indexes are asked for when a table is looked up."""
     pads_characters = True
@@ -91,6 +96,8 @@ class Dialect:
     """The states of errors for which the store as a whole is to blame: locks, the connection, the disk."""
     cancelled = _NEVER
     """The states of errors that say that a statement was broken off: it took too long, or was cancelled."""
+    constraint = _NEVER
+    """The states of errors that may pass once other rows are changed: of unique values and of foreign keys."""
     state_attribute = ""
     """The attribute of a driver's error that holds its state."""
     quoted_value: re.Pattern[str] | None = None
@@ -150,6 +157,20 @@ class Dialect:
     def commit_failed(self, connection: sa.Connection) -> None:
         """Take back what a refused commit leaves open."""
 
+    def has_deferred(self, connection: sa.Connection) -> bool:
+        """Say whether constraints are checked only when a transaction ends."""
+        return False
+
+    def begin_deferring(self, connection: sa.Connection) -> None:
+        """Put off the checks of all constraints that can be deferred."""
+
+    def end_deferring(self, connection: sa.Connection) -> None:
+        """Check all constraints whose check was put off, and go on as the schema says."""
+
+    def violations(self, connection: sa.Connection) -> Counter[Any]:
+        """Return what violates constraints now, if only a look at all rows tells; `end_deferring` does elsewhere."""
+        return Counter()
+
     def lock(self, digest: bytes, seconds: int) -> sa.ColumnElement[Any] | None:
         """Return an expression that takes a lock until the transaction ends, and is false where another run has it.
 
@@ -163,7 +184,7 @@ class Dialect:
 
     # --- statements ---------------------------------------------------------------------------------------------
 
-    def among(self, column: sa.Column[Any], keys: Sequence[Any]) -> sa.ColumnElement[bool]:
+    def among(self, column: sa.ColumnElement[Any], keys: Sequence[Any]) -> sa.ColumnElement[bool]:
         """Return the condition that a column has one of these values."""
         # The parameter has a name of ours, as one made of the column's might not be fit for it.
         return column.in_(sa.bindparam("keys", keys, expanding=True, type_=column.type))
@@ -202,6 +223,10 @@ class Dialect:
     def json_columns(self, connection: sa.Connection, schema: str | None, table: str) -> set[str]:
         """Return the columns that were declared as JSON, where they are read as something else."""
         return set()
+
+    def unique_expressions(self, connection: sa.Connection, schema: str | None, table: str) -> Sequence[str]:
+        """Return the statements that made the unique indexes of a table, where those of expressions are not read."""
+        return ()
 
     def not_transactional(self, inspector: sa.Inspector, table: str, schema: str | None) -> str:
         """Return what keeps a table and how to mend that, if it has no transactions; else nothing."""

@@ -49,6 +49,7 @@ class MySQL(Dialect):
         r"error (1205|3572|1021|1037|1038|1040|1041|1053|1114|1180|1213|1290|1317|1836|1927|1969|3024"
         r"|2002|2003|2006|2013|2055)"
     )
+    constraint = re.compile(r"error (1022|1062|1169|1586|1216|1217|1451|1452|1557|1761|1762)")
     # In single quotes, which a value may itself hold.
     quoted_value = re.compile(
         r"(?<=\bentry )'.*'(?= for key)|(?<=\bvalue: )'.*'(?= for (?:column|function))|(?<=\bvalue: )'.*'",

@@ -26,6 +26,11 @@ _NUL_IN_JSON = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")
 _OLDEST = (12,)
 """The first with collations that hold different texts to be equal, and that says which they are."""
 
+_DEFERRED = sa.text(
+    "SELECT DISTINCT quote_ident(n.nspname) || '.' || quote_ident(c.conname) "
+    "FROM pg_constraint c JOIN pg_namespace n ON n.oid = c.connamespace WHERE c.condeferred"
+)
+
 
 # Those of partitions, too. Some triggers and rules are there for replication only.
 _INTERVENTIONS = sa.text(
@@ -62,6 +67,7 @@ class PostgreSQL(Dialect):
     broken = re.compile(r"(08|40|53|55|57|58|XX)...")
     busy = re.compile("55P03")
     cancelled = re.compile("57014")
+    constraint = re.compile("23(505|503|P01|001)")
     state_attribute = "pgcode"
     plain: Mapping[type[TypeEngine[Any]], frozenset[type]] = MappingProxyType(
         {
@@ -95,10 +101,24 @@ class PostgreSQL(Dialect):
         # set to.
         connection.exec_driver_sql("SET TRANSACTION READ ONLY")
 
+    def has_deferred(self, connection: sa.Connection) -> bool:
+        return connection.scalar(_DEFERRED) is not None
+
+    def begin_deferring(self, connection: sa.Connection) -> None:
+        connection.exec_driver_sql("SET CONSTRAINTS ALL DEFERRED")
+
+    def end_deferring(self, connection: sa.Connection) -> None:
+        connection.exec_driver_sql("SET CONSTRAINTS ALL IMMEDIATE")
+        # There is no way back to what the schema says but by name.
+        if names := list(connection.scalars(_DEFERRED)):
+            connection.exec_driver_sql(
+                f"SET CONSTRAINTS {', '.join(names)} DEFERRED", execution_options={"no_parameters": True}
+            )
+
     def lock(self, digest: bytes, seconds: int) -> sa.ColumnElement[Any]:
         return sa.func.pg_try_advisory_xact_lock(sa.literal(int.from_bytes(digest, signed=True), sa.BigInteger))
 
-    def among(self, column: sa.Column[Any], keys: Sequence[Any]) -> sa.ColumnElement[bool]:
+    def among(self, column: sa.ColumnElement[Any], keys: Sequence[Any]) -> sa.ColumnElement[bool]:
         if isinstance(column.type, sa.Integer):
             return column == sa.any_(sa.bindparam(None, keys, type_=sa.ARRAY(sa.BigInteger)))
         if type(column.type) in (sa.VARCHAR, sa.TEXT):

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from datetime import date, datetime, time
 from decimal import Decimal
 from functools import partial
 from math import isnan
 from pathlib import Path
+from time import monotonic, sleep
 from types import MappingProxyType
 from typing import Any
 from uuid import UUID
@@ -23,6 +26,8 @@ from datastoresync.syncers.sql.dialects.base import VERBS, Dialect, Intervention
 _HEX_LENGTH = 32
 _HEADER = re.compile(r"\b(?:INSERT|DELETE|UPDATE)\b(?=.*?\bON\b)", re.IGNORECASE | re.DOTALL)
 """The first such word in the text of a trigger that does not bear it as its name."""
+_STEP = 0.01
+"""Seconds between two attempts to begin."""
 
 
 class SQLite(Dialect):
@@ -33,14 +38,18 @@ class SQLite(Dialect):
     """
 
     example = "sqlite:///file.db"
+    looks_for_violations = True
     makes_tables_in_transactions = True
     pads_characters = False
+    numbers_keys = True
     # The driver begins transactions late and without savepoints; in this mode it leaves them to us.
     writing_isolation = "AUTOCOMMIT"
     drop_staging = "DROP TABLE IF EXISTS temp.{name}"
     # https://www.sqlite.org/rescode.html
     busy = re.compile(r"SQLITE_(BUSY|LOCKED).*")
     broken = re.compile(r"SQLITE_(BUSY|LOCKED|CANTOPEN|CORRUPT|FULL|IOERR|NOMEM|NOTADB|READONLY).*")
+    # ON DELETE RESTRICT is a trigger of SQLite's own.
+    constraint = re.compile("SQLITE_CONSTRAINT_(UNIQUE|PRIMARYKEY|ROWID|FOREIGNKEY|TRIGGER)")
     state_attribute = "sqlite_errorname"
     plain: Mapping[type[TypeEngine[Any]], frozenset[type]] = MappingProxyType(
         {sa.String: frozenset({str}), sa.LargeBinary: frozenset({bytes})}
@@ -62,12 +71,44 @@ class SQLite(Dialect):
             connection.exec_driver_sql("ROLLBACK")  # an engine may be set up to begin by itself, but without the lock
         if foreign_keys:
             connection.exec_driver_sql("PRAGMA foreign_keys = ON")
-        patience = connection.exec_driver_sql("PRAGMA busy_timeout").scalar()
+        patience = int(connection.exec_driver_sql("PRAGMA busy_timeout").scalar() or 0)
+        until = monotonic() + patience / 1000
         connection.exec_driver_sql("PRAGMA busy_timeout = 0")
         try:
-            connection.exec_driver_sql("BEGIN IMMEDIATE")
+            while not self._began(connection, until):  # not in the driver, so that Ctrl-C comes through
+                sleep(_STEP)
         finally:
-            connection.exec_driver_sql(f"PRAGMA busy_timeout = {int(patience or 0)}")
+            connection.exec_driver_sql(f"PRAGMA busy_timeout = {patience}")
+
+    def _began(self, connection: sa.Connection, until: float) -> bool:
+        try:
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
+        except sa.exc.OperationalError as error:
+            state = getattr(error.orig, self.state_attribute, "")
+            if not self.busy.fullmatch(state) or monotonic() >= until:
+                raise
+            return False
+        return True
+
+    def has_deferred(self, connection: sa.Connection) -> bool:
+        statement = "SELECT EXISTS (SELECT * FROM sqlite_master WHERE sql LIKE '%INITIALLY DEFERRED%')"
+        return self._checks_foreign_keys(connection) and bool(connection.scalar(sa.text(statement)))
+
+    def begin_deferring(self, connection: sa.Connection) -> None:
+        connection.exec_driver_sql("PRAGMA defer_foreign_keys = ON")
+
+    def end_deferring(self, connection: sa.Connection) -> None:
+        connection.exec_driver_sql("PRAGMA defer_foreign_keys = OFF")
+
+    def violations(self, connection: sa.Connection) -> Counter[Any]:
+        if not self._checks_foreign_keys(connection):
+            return Counter()
+        with suppress(sa.exc.OperationalError):  # of a foreign key to what is no key
+            return Counter(map(tuple, connection.exec_driver_sql("PRAGMA foreign_key_check")))
+        return Counter()
+
+    def _checks_foreign_keys(self, connection: sa.Connection) -> bool:
+        return bool(connection.exec_driver_sql("PRAGMA foreign_keys").scalar())
 
     def commit_failed(self, connection: sa.Connection) -> None:
         if _in_transaction(connection):
@@ -83,6 +124,12 @@ class SQLite(Dialect):
         )
         rows = connection.exec_driver_sql(statement, (table.name,))
         return [Intervention(f"trigger {name}", _verbs(name, sql)) for name, sql in rows]
+
+    def unique_expressions(self, connection: sa.Connection, schema: str | None, table: str) -> Sequence[str]:
+        preparer = connection.dialect.identifier_preparer
+        master = f"{preparer.quote(schema)}.sqlite_master" if schema else "sqlite_master"
+        statement = f"SELECT sql FROM {master} WHERE type = 'index' AND tbl_name = :name AND sql LIKE 'CREATE UNIQUE%'"  # noqa: S608 - the name is quoted
+        return list(connection.scalars(sa.text(statement), {"name": table}))
 
     def column_types(self, *, aware: bool) -> dict[type, TypeEngine[Any]]:
         return super().column_types(aware=aware) | {Decimal: sa.Numeric(), dict: sa.JSON()}
