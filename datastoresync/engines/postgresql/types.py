@@ -109,9 +109,7 @@ class StoredColumn:
     def value(self) -> sa.ColumnElement[Any]:
         """What Python is given, as a value whose equality in the database is Python's, or is stricter."""
         column = self.column
-        if self.kind == "char":  # as text it would lose the blanks that the driver delivers
-            return _bytewise(sa.func.rpad(sa.cast(column, sa.Text), self.length))
-        if self.kind in ("text", "enum"):
+        if self.kind in ("text", "enum", "char"):  # as text it loses the blanks that it is filled up with
             return _bytewise(sa.cast(column, sa.Text))
         if self.kind == "float4":  # the driver delivers its shortest text, which is another double than the one it is
             return sa.cast(sa.cast(column, sa.Text), sa.Double)

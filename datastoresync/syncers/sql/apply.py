@@ -18,6 +18,7 @@ from datastoresync.syncers.sql.bulk import FEWEST, BulkWriter
 from datastoresync.syncers.sql.catalog import Catalogue
 from datastoresync.syncers.sql.database import CommitInterrupt, Database
 from datastoresync.syncers.sql.effects import DONE, Effects
+from datastoresync.syncers.sql.forms import Mode
 from datastoresync.syncers.sql.settling import settle
 from datastoresync.syncers.sql.statements import SEGMENT, Batch, RefusalError, Statements, TableLookup, Unit
 from datastoresync.syncers.sql.unit_writer import UnitWriter
@@ -64,8 +65,9 @@ def apply_changes(
     try:
         with database.writing() as connection:
             with database.translated_errors("cannot apply the changes to"):
-                lookup = TableLookup(Catalogue(connection, database.name))
-            statements = Statements(connection, database.secrets, prefetched.prefetch)
+                mode: Mode = "fitted" if database.normalize else "kept"
+                lookup = TableLookup(Catalogue(connection, database.name, mode=mode))
+            statements = Statements(connection, database.secrets, prefetched.prefetch, shows_values=True)
             effects = Effects(statements, same, options.attributes)
             bulk = BulkWriter(statements, same, effects) if statements.dialect.copies(connection.dialect) else None
             blocks = BlockWriter(statements, same, options, effects)
@@ -91,6 +93,7 @@ def apply_changes(
                 raise _RollbackError(_rolled_back(writer))
             if options.rehearse:
                 raise _RollbackError(outcomes)
+            outcomes.warnings += statements.advance_sequences()
     except _RollbackError as rollback:
         return rollback.outcomes
     except CommitInterrupt as interrupt:

@@ -87,7 +87,7 @@ class BlockWriter:
 
     def _update(self, keyed: KeyedTable, block: Sequence[Unit]) -> list[Outcome]:
         asked = [change.values for unit in block for _, change in unit.changes]
-        current = self._current(keyed, block, [*asked, self.effects.others(keyed)])
+        current = self._current(keyed, block, [*asked, self.effects.besides(keyed)])
         outcomes = {}
         changed: dict[Unit, Row] = {}
         members: dict[str, list[tuple[Unit, Any]]] = {}
@@ -105,9 +105,9 @@ class BlockWriter:
         rows: dict[tuple[str, ...], list[tuple[Any, ...]]] = {}
         written = [unit for unit in changed if outcomes[unit] is DONE]
         for unit in written:
-            if values := changed[unit]:
-                columns = tuple(keyed.target.column(attribute).name for attribute in values)
-                rows.setdefault(columns, []).append((*values.values(), *unit.key))
+            by_column = {keyed.target.column(attribute).name: value for attribute, value in changed[unit].items()}
+            if given := {name: value for name, value in by_column.items() if name not in keyed.target.stored.computed}:
+                rows.setdefault(tuple(given), []).append((*given.values(), *unit.key))
         for columns, table_rows in rows.items():
             self.statements.update(keyed.target.stored, columns, keyed.keys, table_rows)
         for attribute, pairs in members.items():

@@ -177,7 +177,8 @@ class BulkWriter:
                 self._columns[stored] = {
                     name: exact
                     for name, exact in exact_columns(self.statements.connection, stored).items()
-                    if followed_of(stored.column(name)) is None  # the ids are looked up block by block
+                    # The ids are looked up block by block, where columns that follow from others are left out, too.
+                    if followed_of(stored.column(name)) is None and name not in stored.computed
                 }
         return self._columns[stored]
 
@@ -232,6 +233,7 @@ class BulkWriter:
         same = [*matching, *(f"t.{exact[name].name} IS NOT DISTINCT FROM {value}" for name, value in columns.items())]
 
         def write() -> tuple[set[int], set[int]]:
+            self.statements.note_written(batch.keyed.target.stored, columns)
             known = f"DELETE FROM {rows.name} s USING {rows.target} t WHERE {' AND '.join(matching)}"  # noqa: S608 - names are quoted, and it has no values
             there = rows.execute(f"{known} RETURNING s.ordinal")
             new = f"SELECT {values} FROM {rows.name} s ORDER BY s.ordinal"  # noqa: S608 - names are quoted, and it has no values
@@ -292,7 +294,7 @@ class BulkWriter:
         values = batch.changes.values
         names = {
             name: f"t.{quote(batch.column(name))}::text"
-            for name in self.effects.others(batch.keyed)
+            for name in self.effects.besides(batch.keyed)
             if name not in values or values[name].concerns is not None
         }
         if not names:

@@ -18,11 +18,15 @@ from datastoresync.syncers.names import nearest
 from datastoresync.syncers.records import Columns, Records
 from datastoresync.syncers.sql.database import Database
 from datastoresync.syncers.sql.dialects import dialect_of
+from datastoresync.syncers.sql.forms import ColumnForm, Mode
 from datastoresync.syncers.sql.references import ForeignKey, Joins, References, meaning_of
-from datastoresync.syncers.sql.values import Encoder, encoded_type, left_alone, without_length
+from datastoresync.syncers.sql.values import encoded_type, left_alone, without_blanks
 
 UNFINISHED = "datastoresync_unfinished_"
 """The prefix of the name of a table that is being filled, where tables cannot be made in a transaction."""
+
+COMPUTED = "computed"
+"""What the database gives by itself: the values of columns that follow from others, or those of an identity."""
 
 _SYSTEM_SCHEMAS = ("information_schema", "performance_schema", "sys")
 
@@ -36,6 +40,8 @@ class StoredTable:
         full_name: Its schema and name, the same however it was asked for.
         table: What statements are made of.
         encoders: What makes values fit, by column.
+        generated: What the database gives itself, by column: the word for it.
+        sequences: The sequences that columns get their values from, by column.
         padded: The columns that the database fills up with blanks, which it then ignores.
         primary_key: The names of the columns of its primary key.
         unique: The columns of each unique index over all rows, the primary key's among them, where the dialect reads
@@ -49,7 +55,9 @@ class StoredTable:
     name: str
     full_name: str
     table: sa.Table
-    encoders: dict[str, Encoder]
+    encoders: dict[str, ColumnForm]
+    generated: dict[str, str]
+    sequences: dict[str, str]
     padded: frozenset[str]
     primary_key: tuple[str, ...]
     unique: frozenset[frozenset[str]]
@@ -65,6 +73,16 @@ class StoredTable:
             prefix += "_"
         return [sa.bindparam(f"{prefix}{number}", type_=self.column(name).type) for number, name in enumerate(names)]
 
+    @property
+    def computed(self) -> frozenset[str]:
+        """The columns that follow from others."""
+        return frozenset(name for name, word in self.generated.items() if word == COMPUTED)
+
+    def keyed(self, names: Iterable[str]) -> StoredTable:
+        """Return the table with these columns as those of keys, which are compared in the form that they have there."""
+        own = {name: attrs.evolve(self.encoders[name], mode="exact") for name in names if name in self.encoders}
+        return attrs.evolve(self, encoders=self.encoders | own)
+
     def column(self, name: str) -> sa.Column[Any]:
         """Return a column; raise `SyncerError` naming the nearest one if there is none of this name."""
         column: sa.Column[Any] | None = self.table.columns.get(name)
@@ -79,7 +97,7 @@ class StoredTable:
         steps = []
         for column in columns:
             stored, meant = meaning_of(self, column)
-            encode = stored.encoders[meant.name]
+            encode = stored.encoders[meant.name].matched
             steps.append(partial(_unpadded, encode) if meant.name in stored.padded else encode)
         if len(steps) == 1:
             encode = steps[0]  # almost every key is one column
@@ -130,7 +148,9 @@ class Target:
         self._columns = {attribute: self.stored.column(table.column(attribute)) for attribute in table.columns}
         self._checked: set[str] = set()
         self.links = {
-            attribute: StoredLink(*references.of_link(attribute, link, catalogue.find(link.table), self.stored))
+            attribute: StoredLink(
+                *references.of_link(attribute, link, catalogue.find(link.table).keyed(link.columns), self.stored)
+            )
             for attribute, link in table.links.items()
         }
 
@@ -203,14 +223,16 @@ class Catalogue:
         connection: What to look through; only while it is open.
         store: The store's name, for messages.
         indexes: Whether unique indexes are looked for, which only those need that write.
+        mode: What becomes of values that columns would change; see `ColumnForm`.
     """
 
-    def __init__(self, connection: sa.Connection, store: str, *, indexes: bool = True) -> None:
+    def __init__(self, connection: sa.Connection, store: str, *, indexes: bool = True, mode: Mode = "exact") -> None:
         self.dialect = dialect_of(connection.dialect)
         self._connection = connection
         self._inspector = sa.inspect(connection)
         self.store = store
         self._indexes = indexes
+        self._mode = mode
         self._found: dict[str, StoredTable] = {}
 
     def find(self, name: str) -> StoredTable:
@@ -304,10 +326,14 @@ class Catalogue:
         for column in columns:
             column["name"] = self.dialect.column_name(column["name"])
         in_json = self.dialect.json_columns(self._connection, schema, table_name)
-        encoder = self.dialect.encoder
         kinds: dict[str, TypeEngine[Any]] = {
             column["name"]: sa.JSON() if column["name"] in in_json else column["type"] for column in columns
         }
+        stored_kinds = {column: encoded_type(kind) for column, kind in kinds.items()}
+        aware = any(getattr(kind, "timezone", False) for kind in stored_kinds.values())
+        zone = self.dialect.zone_of(self._connection) if aware else None
+        forms = {column: self.dialect.encoder(kind, zone) for column, kind in stored_kinds.items()}
+        sequences = {column["name"]: self.dialect.sequence_of(column) for column in columns}
         table = sa.Table(
             table_name,
             sa.MetaData(),
@@ -320,7 +346,9 @@ class Catalogue:
             name=name,
             full_name=f"{schema or self._inspector.default_schema_name}.{table_name}",
             table=table,
-            encoders={column: encoder(without_length(encoded_type(kind))) for column, kind in kinds.items()},
+            encoders={column: attrs.evolve(form, mode=self._mode) for column, form in forms.items()},
+            generated={column["name"]: word for column in columns if (word := _generated(column))},
+            sequences={column: sequence for column, sequence in sequences.items() if sequence},
             padded=frozenset(padded if self.dialect.pads_characters else ()),
             primary_key=tuple(primary_key),
             unique=frozenset(self._unique(table_name, schema, primary_key)),
@@ -353,7 +381,14 @@ def _has_default(column: Mapping[str, Any]) -> bool:
     return any(column.get(name) for name in signs) or column.get("autoincrement") is True or not column["nullable"]
 
 
-def _unpadded(encode: Encoder, value: Any) -> Any:
+def _generated(column: Mapping[str, Any]) -> str:
+    """Return the word for a value that the database gives itself and nobody else may; empty if there is none."""
+    if column.get("computed"):
+        return COMPUTED
+    return "identity" if (column.get("identity") or {}).get("always") else ""
+
+
+def _unpadded(encode: Callable[[Any], Any], value: Any) -> Any:
     encoded = encode(value)
     return encoded.rstrip(" ") if isinstance(encoded, str) else encoded
 
@@ -380,6 +415,33 @@ def read_table(
         links = [_LinkColumn.of(target, name, identifiers) for name in names if name in target.links]
     chunks = _table_chunks(database, target, names, links)
     return Records(names, chunks, lambda index: f"row {index + 1} of table {table.name}")
+
+
+def canonical_forms(
+    database: Database, table: Table, attributes: Iterable[str], identifiers: Sequence[str]
+) -> dict[str, Callable[[Any], Any]]:
+    """Return what makes the forms of values, as `SQLSyncer.canonical` describes.
+
+    Raises:
+        SyncerError: The table, a column or a link table is not there.
+    """
+    mode: Mode = "fitted" if database.normalize else "kept"
+    with database.reading() as connection, database.translated_errors(f"cannot read table {table.name!r} of"):
+        target = Target(Catalogue(connection, database.name, indexes=False, mode=mode), table)
+        found: dict[str, Callable[[Any], Any]] = {}
+        keys = {*identifiers, *table.references}
+        for name in dict.fromkeys((*identifiers, *attributes)):
+            if name in target.links:
+                link = target.links[name]
+                form = link.stored.encoders[link.member.name]
+                make: Callable[[Any], Any] = form.canonical_members
+            else:
+                form = target.stored.encoders[target.column(name).name]
+                form = attrs.evolve(form, mode="exact") if name in keys else form
+                make = form.canonical
+            if form.mode == "fitted" or (form.mode == "exact" and not form.trivial):
+                found[name] = make
+    return found
 
 
 def read_query(database: Database, sql: str, parameters: Mapping[str, Any] | None = None) -> Records:
@@ -470,8 +532,15 @@ def _query_stream(database: Database, sql: str, parameters: Mapping[str, Any] | 
 
 
 def chunks_of(result: sa.CursorResult[Any]) -> Iterator[list[tuple[Any, ...]]]:
-    """Yield the rows column by column, in chunks whose size depends on the width of a row."""
+    """Yield the rows column by column, in chunks whose size depends on the width of a row.
+
+    Blanks that fill up texts to the length of their column are left out.
+    """
+    padded = dialect_of(result.dialect).padded_results(result)
     rows = max(1, min(_ROWS, _VALUES // max(1, len(result.keys()))))
     with closing(result):
         for partition in result.yield_per(rows).partitions():
-            yield list(zip(*partition, strict=True))
+            chunk = list(zip(*partition, strict=True))
+            for place in padded:
+                chunk[place] = tuple(map(without_blanks, chunk[place]))
+            yield chunk

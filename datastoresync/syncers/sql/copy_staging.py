@@ -15,8 +15,9 @@ import attrs
 import sqlalchemy as sa
 
 from datastoresync.syncers.sql.catalog import StoredTable
+from datastoresync.syncers.sql.forms import FREE, ColumnForm
 from datastoresync.syncers.sql.statements import Statements
-from datastoresync.syncers.sql.values import Encoder, UnfitValueError, as_it_is
+from datastoresync.syncers.sql.values import UnfitValueError
 
 # --- the columns that COPY carries, and a query compares, exactly ------------------------------------------------
 
@@ -110,7 +111,7 @@ class ExactColumn:
     kind: str
     types: frozenset[type]
     zoned: bool | None
-    encode: Encoder
+    encode: ColumnForm
     widens: bool
 
     def encoded(self, values: Sequence[Any], unfit: set[int], flags: Sequence[bool] | None = None) -> Sequence[Any]:
@@ -118,15 +119,16 @@ class ExactColumn:
 
         Those without a flag are None, if there are flags.
         """
-        asked = values if flags is None else compress(values, flags)
-        if set(map(type, asked)) <= self.types and self.zoned is None:
+        asked = values if flags is None else list(compress(values, flags))
+        if self.encode.leaves(asked) and set(map(type, asked)) <= self.types:
             return values
         encoded = []
         for index, value in enumerate(values):
             try:
                 made = self.encode(value)
             except UnfitValueError:
-                made = value
+                unfit.add(index)
+                made = None
             if type(made) not in self.types or not self._in_zone(made):
                 unfit.add(index)
             encoded.append(made)
@@ -157,7 +159,7 @@ def exact_columns(connection: sa.Connection, stored: StoredTable) -> dict[str, E
             widens=number == _NUMERIC,
         )
         for name, number, collation in rows
-        if name in stored.encoders and (exact := _TYPES.get(number)) is not None
+        if name in stored.encoders and name not in stored.generated and (exact := _TYPES.get(number)) is not None
     }
 
 
@@ -175,7 +177,7 @@ def _without_parameters(name: str) -> str:
     return name.replace("%%", "%")
 
 
-FLAG = ExactColumn("", "bool", "bool", frozenset({bool}), None, as_it_is, widens=False)
+FLAG = ExactColumn("", "bool", "bool", frozenset({bool}), None, FREE, widens=False)
 """A column that says something about each row, and is in no other table."""
 
 

@@ -52,6 +52,7 @@ class Database:
         name: What messages call it.
         secrets: What messages must not hold.
         foreign_keys: Whether SQLite is told to check foreign keys, which it does not do by itself.
+        normalize: Whether what a column would change is written, and compared, as the column would hold it.
         snapshots: The states of it that are held open.
         waits: How long others are waited for.
     """
@@ -60,6 +61,7 @@ class Database:
     name: str
     secrets: tuple[str, ...] = ()
     foreign_keys: bool = False
+    normalize: bool = False
     snapshots: WeakSet[Any] = attrs.field(factory=WeakSet, repr=False)
     waits: LockWaits = attrs.field(factory=LockWaits, repr=False)
 

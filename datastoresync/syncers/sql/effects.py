@@ -108,7 +108,7 @@ class Effects:
         links = {name: link for name, link in keyed.target.links.items() if name in asked}
         return Current(found, {name: self.statements.members(keyed, link, keys) for name, link in links.items()})
 
-    def others(self, keyed: KeyedTable) -> list[str]:
+    def besides(self, keyed: KeyedTable) -> list[str]:
         """Return the attributes that may change together with those that are updated."""
         names = list(self.attributes(keyed.table))
         if not names or not any(one.changes_rows for one in self.interventions(keyed.target.stored, "update")):
@@ -182,8 +182,8 @@ class Effects:
     def _written(self, keyed: KeyedTable, units: Sequence[Unit], before: Current | None) -> list[Outcome]:
         verb = units[0].verb
         asked = dict.fromkeys(name for unit in units for _, change in unit.changes for name in change.values)
-        others = [] if before is None else self.others(keyed)
-        now = self.current(keyed, units, [*asked, *others], lock=False)
+        unasked = [] if before is None else self.besides(keyed)
+        now = self.current(keyed, units, [*asked, *unasked], lock=False)
         otherwise = self._otherwise(now, units)
         found = []
         for index, unit in enumerate(units):
@@ -198,7 +198,7 @@ class Effects:
                 message = f"not changed by the update: {', '.join(still)}"
                 found.append(self.failed(self._stored(keyed, still[0]), verb, message))
                 continue
-            besides = [name for name in others if name not in unit.asked and _differs(now, before, unit.key, name)]
+            besides = [name for name in unasked if name not in unit.asked and _differs(now, before, unit.key, name)]
             found.append(self._held_outcome(now, unit, wrong, besides) if wrong or besides else DONE)
         return found
 

@@ -16,6 +16,7 @@ from datastoresync.errors import LockedError, SyncerError
 from datastoresync.syncers.changes import Change, ChangeBatch, Column, Table
 from datastoresync.syncers.sql.catalog import Catalogue, StoredLink, StoredTable, Target
 from datastoresync.syncers.sql.dialects import Dialect, dialect_of
+from datastoresync.syncers.sql.forms import ColumnForm, shown
 from datastoresync.syncers.sql.id_lookup import MissingIdError, with_ids, with_known_ids
 from datastoresync.syncers.sql.references import Joins, followed_of
 from datastoresync.syncers.sql.spellings import Found, Key, comparisons, found_for
@@ -27,7 +28,7 @@ from datastoresync.syncers.sql.translate_errors import (
     locked,
     reason_of,
 )
-from datastoresync.syncers.sql.values import Encoder, UnfitValueError
+from datastoresync.syncers.sql.values import UnfitValueError
 
 T = TypeVar("T")
 
@@ -36,8 +37,8 @@ KEYS = 1_000
 SEGMENT = 50_000
 """Changes that are looked at together: few enough for the memory."""
 
-_LINKS = ("link", "unlink")
-_ORDER = ("update", "unlink", "link")
+LINKS = ("link", "unlink")
+"""The verbs of changes of one member."""
 
 
 class KeyedTable:
@@ -51,6 +52,8 @@ class KeyedTable:
         self.table: Table = change.table
         self.target = Target(catalogue, change.table, change.identifiers)
         self.keys = tuple(self.target.column(attribute) for attribute in change.identifiers)
+        own = (*(column.name for column in self.keys), *map(change.table.column, change.table.references))
+        self.target.stored = self.target.stored.keyed(own)
         self.match = self.target.stored.matcher(self.keys)
         for link in self.target.links.values():
             self.target.owner_columns(link, change.identifiers)
@@ -225,7 +228,7 @@ class TableLookup:
             target.check(values)
             if change.expected:
                 target.check(change.expected)
-            member = _member(keyed, change) if verb in _LINKS else ()
+            member = _member(keyed, change) if verb in LINKS else ()
             unit = Unit(keyed, verb, keyed.match(change.key), position, change, member)
             if merging or verb == "update":
                 own = (keyed, unit.key)
@@ -236,36 +239,12 @@ class TableLookup:
                         earlier.attributes = earlier.attributes | unit.attributes
                         continue
                     merging[own] = unit
-                elif earlier is not None and verb in _LINKS:
+                elif earlier is not None and verb in LINKS:
                     earlier.attributes = earlier.attributes | unit.attributes
                 elif earlier is not None:
                     del merging[own]
             found.append(unit)
         return found
-
-
-def groups(found: Iterable[Unit]) -> Iterator[list[Unit]]:
-    """Yield units in groups of one verb and table, no key twice in one.
-
-    Updates, links and unlinks that follow each other in one table are sorted by verb, as no two of them touch the
-    same thing; otherwise changes that come object by object would make a group each.
-    """
-    run: list[Unit] = []
-    claimed: set[tuple[Any, ...]] = set()
-    for unit in found:
-        if unit.keyed.target.links:
-            claims, rivals = _claims(unit)
-            if run and (not _joins(run[0], unit) or not claimed.isdisjoint(rivals)):
-                yield from _sorted_by_verb(run)
-                run, claimed = [], set()
-            claimed |= claims
-        else:
-            if run and (unit.key in claimed or not _joins(run[0], unit)):
-                yield from _sorted_by_verb(run)
-                run, claimed = [], set()
-            claimed.add(unit.key)
-        run.append(unit)
-    yield from _sorted_by_verb(run)
 
 
 def blocks_of(items: Iterable[T]) -> Iterator[list[T]]:
@@ -288,41 +267,8 @@ def _member(keyed: KeyedTable, change: Change) -> tuple[Any, ...]:
     return (attribute, *match((*keyed.match(change.key), member)))
 
 
-def _claims(unit: Unit) -> tuple[set[tuple[Any, ...]], set[tuple[Any, ...]]]:
-    """Return what a unit touches, and what no other unit of its run may have touched before."""
-    if unit.verb in _LINKS:
-        attribute = unit.member[0]
-        member = ("member", unit.key, *unit.member)
-        return {member, ("members", unit.key, attribute)}, {member, ("whole", unit.key, attribute)}
-    row = ("row", unit.key)
-    links = unit.keyed.target.links
-    whole = [name for _, change in unit.changes for name in change.values if name in links] if links else []
-    return (
-        {row, *(("whole", unit.key, attribute) for attribute in whole)},
-        {row, *(("members", unit.key, attribute) for attribute in whole)},
-    )
-
-
-def _joins(first: Unit, unit: Unit) -> bool:
-    return first.keyed is unit.keyed and (first.verb == unit.verb or (first.verb in _ORDER and unit.verb in _ORDER))
-
-
-def _sorted_by_verb(run: list[Unit]) -> Iterator[list[Unit]]:
-    found: dict[tuple[str, str], list[Unit]] = {}
-    for unit in run:
-        found.setdefault((unit.verb, unit.member[0] if unit.member else ""), []).append(unit)
-    for attribute in [attribute for verb, attribute in found if verb == "unlink" and ("link", attribute) in found]:
-        coming: dict[Any, list[tuple[Any, ...]]] = {}
-        for unit in found["link", attribute]:
-            coming.setdefault(unit.key, []).append(unit.member[1:])
-        for unit in found["unlink", attribute]:
-            unit.rivals = coming.get(unit.key, ())
-    for kind in sorted(found, key=lambda kind: _ORDER.index(kind[0]) if kind[0] in _ORDER else 0):
-        yield found[kind]
-
-
 Row = dict[str, Any]
-_Field = tuple[str, str, Encoder]
+_Field = tuple[str, str, ColumnForm]
 
 
 class RefusalError(Exception):
@@ -358,11 +304,14 @@ class Statements:
         connection: Where the transaction is.
         secrets: What reasons must not hold.
         meanwhile: Is called while the database is at work for long; it must not ask the database anything.
+        shows_values: Whether reasons say which value does not fit a column.
     """
 
     connection: sa.Connection
     secrets: tuple[str, ...] = ()
     meanwhile: Callable[[], None] | None = None
+    shows_values: bool = False
+    _written: dict[tuple[str, str], StoredTable] = attrs.field(init=False, factory=dict)
 
     def rows(
         self, keyed: KeyedTable, keys: Collection[Key], attributes: Iterable[str], *, lock: bool = True
@@ -423,7 +372,11 @@ class Statements:
                 yield from ((key, raw) for key in compress(some, flags))
 
     def insert(self, stored: StoredTable, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
-        """Insert rows of values for these columns, in their order."""
+        """Insert rows of values for these columns, in their order; those that follow from others are left out."""
+        if computed := stored.computed.intersection(columns):
+            places = [place for place, name in enumerate(columns) if name not in computed]
+            columns, rows = [columns[place] for place in places], [[row[place] for place in places] for row in rows]
+        self.note_written(stored, columns)
         bound = stored.parameters(columns)
         statement = sa.insert(stored.table).values(dict(zip(columns, bound, strict=True)))
         for some in self._with_ids(stored, columns, rows):
@@ -444,6 +397,31 @@ class Statements:
         statement = sa.update(stored.table).where(*conditions).values(values)
         for some in self._with_ids(stored, names, rows):
             self._execute_many(statement, _fields(stored, names, bound), some)
+
+    def note_written(self, stored: StoredTable, columns: Iterable[str]) -> None:
+        """Take note of columns that were given values in new rows, of which their sequences know nothing."""
+        for name in stored.sequences.keys() & columns:
+            self._written[stored.full_name, name] = stored
+
+    def advance_sequences(self) -> list[str]:
+        """Move the sequences behind columns that were written on, so that they give none of these values again.
+
+        Return a sentence for each that could not be moved.
+        """
+        warnings = []
+        for (table, name), stored in self._written.items():
+            try:
+                with self.savepoint(), self.guarded():
+                    self.dialect.advance(self.connection, stored.table, name, stored.sequences[name])
+            except RefusalError as refusal:
+                if refusal.blames_store:
+                    raise
+                warnings.append(
+                    f"the sequence behind column {name!r} of table {table!r} could not be moved on, and may give keys "
+                    f"that are there already: {refusal.reason}"
+                )
+        self._written.clear()
+        return warnings
 
     def delete(self, stored: StoredTable, columns: Sequence[sa.Column[Any]], keys: Iterable[Key]) -> None:
         """Delete the rows that have one of these keys in these columns."""
@@ -498,7 +476,7 @@ class Statements:
     ) -> None:
         for block in blocks_of(rows):
             with self.guarded():
-                result = self.connection.execute(statement, _encoded(fields, block))
+                result = self.connection.execute(statement, self._encoded(fields, block))
             # Two keys that the database takes for one, say: the same statement would write to the rows of both.
             if self.connection.dialect.supports_sane_multi_rowcount and result.rowcount > len(block):
                 message = f"it was done to {result.rowcount} rows instead of {len(block)}"
@@ -542,6 +520,19 @@ class Statements:
         with self.guarded():
             savepoint.commit()
 
+    def _encoded(self, fields: Sequence[_Field], rows: Sequence[Sequence[Any]]) -> list[Row]:
+        encoded: list[Sequence[Any]] = []
+        for (_, name, form), values in zip(fields, zip(*rows, strict=True), strict=True):
+            try:
+                encoded.append(form.column(values))
+            except UnfitValueError as error:
+                value = next(value for value in values if form.refuses(value))
+                what = f"column {name!r} cannot hold {shown(value)}" if self.shows_values else f"column {name!r}"
+                message = f"{what}: {error}"
+                raise UnfitValueError(message) from None
+        parameters = [parameter for parameter, _, _ in fields]
+        return [dict(zip(parameters, row, strict=True)) for row in zip(*encoded, strict=True)]
+
     @contextmanager
     def guarded(self) -> Iterator[None]:
         """Raise errors of the database, and values that do not fit, as `RefusalError`."""
@@ -556,15 +547,3 @@ class Statements:
 
 def _fields(stored: StoredTable, names: Sequence[str], bound: Sequence[sa.BindParameter[Any]]) -> list[_Field]:
     return [(parameter.key, name, stored.encoders[name]) for name, parameter in zip(names, bound, strict=True)]
-
-
-def _encoded(fields: Sequence[_Field], rows: Sequence[Sequence[Any]]) -> list[Row]:
-    encoded: list[Sequence[Any]] = []
-    for (_, name, encode), values in zip(fields, zip(*rows, strict=True), strict=True):
-        try:
-            encoded.append([encode(value) for value in values])
-        except UnfitValueError as error:
-            message = f"column {name!r}: {error}"
-            raise UnfitValueError(message) from None
-    parameters = [parameter for parameter, _, _ in fields]
-    return [dict(zip(parameters, row, strict=True)) for row in zip(*encoded, strict=True)]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
@@ -28,6 +28,8 @@ class SQLSyncer:
         url_or_engine: ``postgresql://user:password@host/database`` (through psycopg 3, unless the URL names a
             driver), ``sqlite:///file.db``, any other URL of SQLAlchemy, or an engine, which then stays yours.
         name: What messages call it; by default the URL without its password and options.
+        normalize: Whether a value that a column cannot hold as it is, such as 1.5 in one of integers, is compared and
+            written as the column would hold it, rather than refused. ``?normalize=true`` in the URL says the same.
         timeout: Seconds to wait for what others have locked, 30 by default; also ``?timeout=30`` in the URL. Another
             run of ours is only waited for if this is given; in SQLite the two cannot be told apart, and it is, too.
         engine_options: For ``sqlalchemy.create_engine``. In SQLite, foreign keys are checked when this opens it.
@@ -44,6 +46,7 @@ class SQLSyncer:
         url_or_engine: str | sqlalchemy.URL | sqlalchemy.Engine,
         *,
         name: str | None = None,
+        normalize: bool = False,
         timeout: float | None = None,
         **engine_options: Any,
     ) -> None:
@@ -56,6 +59,7 @@ class SQLSyncer:
             raise DeclarationError(message)
         self._url_or_engine = url_or_engine
         self._options = engine_options
+        self._normalize = normalize
         self._timeout = timeout
         if timeout is not None:
             seconds_of(timeout, 0)  # refuses what is no number of seconds
@@ -246,6 +250,28 @@ class SQLSyncer:
             for table in tables:
                 Target(catalogue, _table(table)).check(names)
 
+    def canonical(
+        self, table: Table | str, attributes: Iterable[str], identifiers: Sequence[str]
+    ) -> Mapping[str, Callable[[Any], Any]]:
+        """Return, for attributes whose columns have one form for several values, what makes that form of a value.
+
+        It is in the value's own type: in a column of integers the text ``"007"`` becomes ``"7"``. Keys and the members
+        of link tables have such forms whenever a type says so: a number, a date, a UUID, or text that is filled up with
+        blanks. Other attributes have them with ``normalize`` alone, and then everything is in it that the column would
+        round or cut. A value that does not fit stays as it is, and is refused when it is written.
+
+        Args:
+            table: Where they are.
+            attributes: The attributes.
+            identifiers: Those of the key, or that refer to one.
+
+        Raises:
+            SyncerError: The table, a column or a link table is not there.
+        """
+        from datastoresync.syncers.sql.catalog import canonical_forms
+
+        return canonical_forms(self._database, _table(table), attributes, identifiers)
+
     def apply_changes(
         self, changes: Sequence[Change], *, same: Same, options: WriteOptions | None = None
     ) -> Sequence[Outcome]:
@@ -280,7 +306,9 @@ class SQLSyncer:
             from datastoresync.syncers.sql.lock_waits import waiting
 
             location, options, waits = waiting(self._url_or_engine, self._options, self._timeout)
-            self._opened = attrs.evolve(open_database(location, self.name, options), waits=waits)
+            self._opened = attrs.evolve(
+                open_database(location, self.name, options, normalize=self._normalize), waits=waits
+            )
         return self._opened
 
 

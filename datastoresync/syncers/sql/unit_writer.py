@@ -13,6 +13,7 @@ from datastoresync.syncers.changes import Outcome, Outcomes, WriteOptions
 from datastoresync.syncers.sql.block_writer import BlockWriter
 from datastoresync.syncers.sql.bulk import BulkWriter
 from datastoresync.syncers.sql.effects import DONE, EffectError, outcomes_of
+from datastoresync.syncers.sql.groups import groups
 from datastoresync.syncers.sql.spellings import Key
 from datastoresync.syncers.sql.statements import (
     Batch,
@@ -20,7 +21,6 @@ from datastoresync.syncers.sql.statements import (
     Statements,
     Unit,
     blocks_of,
-    groups,
 )
 
 MOST_FAILURES = 100
