@@ -13,11 +13,12 @@ from typing import Any
 
 import attrs
 
-from datastoresync.syncers.changes import Column, Same
+from datastoresync.syncers.changes import Column, Outcome, Same
 from datastoresync.syncers.sql.catalog import StoredTable
 from datastoresync.syncers.sql.copy_staging import CopyStaging, ExactColumn, exact_columns, has_column_triggers
+from datastoresync.syncers.sql.effects import DONE, EffectError, Effects
 from datastoresync.syncers.sql.references import followed_of
-from datastoresync.syncers.sql.statements import Batch, KeyedTable, RefusalError, Statements
+from datastoresync.syncers.sql.statements import Batch, KeyedTable, RefusalError, Statements, Unit
 
 FEWEST = 500
 """Changes below which a temporary table costs more than it saves."""
@@ -31,7 +32,7 @@ _SUSPECTS = 20
 _KEY = re.compile(r"\((.*?)\)=\((.*?)\) ")
 
 Columns = Mapping[str, ExactColumn]
-Write = Callable[[], set[int]]
+Write = Callable[[], tuple[set[int], set[int]]]
 
 
 @attrs.define(eq=False)
@@ -41,10 +42,12 @@ class Written:
     Args:
         left: What has to be looked at one by one.
         put_off: What may be taken once other rows are changed.
+        told: What was written, but not just as it was asked for, with what is to be said of it.
     """
 
     left: list[int] = attrs.field(factory=list)
     put_off: list[int] = attrs.field(factory=list)
+    told: list[tuple[Unit, Outcome]] = attrs.field(factory=list)
 
 
 @attrs.define(eq=False)
@@ -54,11 +57,13 @@ class BulkWriter:
     Args:
         statements: Where the transaction is.
         same: Compares raw values with expected ones.
+        effects: Reads what was written.
         check: Is called after each statement, and raises what is then to be taken as its refusal.
     """
 
     statements: Statements
     same: Same
+    effects: Effects
     check: Callable[[], None] | None = attrs.field(init=False, default=None)
     _columns: dict[StoredTable, Columns] = attrs.field(init=False, factory=dict)
     _triggers: dict[StoredTable, bool] = attrs.field(init=False, factory=dict)
@@ -133,6 +138,13 @@ class BulkWriter:
         if refusal.may_pass and not again:
             written.put_off += indexes
             return
+        if isinstance(refusal, EffectError):
+            without = {unit.changes[0][0] for unit, _ in refusal.failed}
+            written.left += (index for index in indexes if batch.positions[index] in without)
+            indexes = [index for index in indexes if batch.positions[index] not in without]
+            if len(indexes) < FEWEST or self._refused(self._part(batch, indexes), written) is not None:
+                written.left += indexes
+            return
         size = max(FEWEST, -(-len(indexes) // _PIECES))
         if size >= len(indexes):
             written.left += indexes
@@ -159,7 +171,8 @@ class BulkWriter:
 
     def _part(self, batch: Batch, indexes: Sequence[int]) -> _Part:
         writers = {"insert": self._insert, "update": self._update, "delete": self._delete}
-        return _Part(indexes, *writers[batch.changes.verb](batch.at(indexes)))
+        part = batch.at(indexes)
+        return _Part(indexes, part, *writers[part.changes.verb](part))
 
     def _parts(self, batch: Batch) -> Iterator[Sequence[int]]:
         """Yield the indexes of the changes that one statement can make.
@@ -205,7 +218,8 @@ class BulkWriter:
                 self._columns[stored] = {
                     name: exact
                     for name, exact in exact_columns(self.statements.connection, stored).items()
-                    if followed_of(stored.column(name)) is None  # the ids are looked up block by block
+                    # The ids are looked up block by block, where columns that follow from others are left out, too.
+                    if followed_of(stored.column(name)) is None and name not in stored.computed
                 }
         return self._columns[stored]
 
@@ -213,20 +227,41 @@ class BulkWriter:
         """Write a part, and note which of its changes were left alone; return the refusal if there was one."""
         try:
             with self.statements.savepoint(), part.staging.filled():
-                left = part.staging.unfit | part.write()
+                left, otherwise = part.write()
+                told = self._told(part.batch, otherwise)
                 if self.check is not None:
                     self.check()
         except RefusalError as refusal:
             if refusal.blames_store and not (refusal.cancelled and self._limits_time()):
                 raise
             return refusal
-        written.left += (part.indexes[index] for index in left)
+        written.left += (part.indexes[index] for index in part.staging.unfit | left)
+        written.told += told
         return None
 
     def _limits_time(self) -> bool:
         """Say whether statements are broken off that take long: those for a few rows each may still be in time."""
         with self.statements.guarded():
             return self.statements.connection.exec_driver_sql("SHOW statement_timeout").scalar() != "0"
+
+    def _told(self, batch: Batch, otherwise: set[int]) -> list[tuple[Unit, Outcome]]:
+        """Return what is to be said of changes that were made otherwise than they were asked for.
+
+        Raises:
+            EffectError: Some of them were not made at all.
+        """
+        if not otherwise:
+            return []
+        units = batch.units(sorted(otherwise))
+        read = {"insert": self.effects.inserted, "update": self.effects.updated, "delete": self.effects.deleted}
+        found = list(zip(units, read[batch.changes.verb](batch.keyed, units), strict=True))
+        if failed := [(unit, outcome) for unit, outcome in found if outcome.status == "failed"]:
+            raise EffectError(failed)
+        return [(unit, outcome) for unit, outcome in found if outcome is not DONE]
+
+    def _believes(self, batch: Batch) -> bool:
+        """Say whether rows stay as a statement says that it leaves them: there is nothing else that comes after it."""
+        return not self.effects.interventions(batch.keyed.target.stored, batch.changes.verb)
 
     def _insert(self, batch: Batch) -> tuple[CopyStaging, Write]:
         """Return what inserts the rows whose keys are not there yet, and gives the indexes of the others."""
@@ -236,35 +271,82 @@ class BulkWriter:
             columns[batch.column(attribute)] = rows.add(self._column(batch, attribute), column.values)
         exact = self._exact(batch.keyed)
         names, values = ", ".join(exact[name].name for name in columns), ", ".join(columns.values())
+        same = [*matching, *(f"t.{exact[name].name} IS NOT DISTINCT FROM {value}" for name, value in columns.items())]
 
-        def write() -> set[int]:
+        def write() -> tuple[set[int], set[int]]:
             self.statements.note_written(batch.keyed.target.stored, columns)
             known = f"DELETE FROM {rows.name} s USING {rows.target} t WHERE {' AND '.join(matching)}"  # noqa: S608 - names are quoted, and it has no values
             there = rows.execute(f"{known} RETURNING s.ordinal")
             new = f"SELECT {values} FROM {rows.name} s ORDER BY s.ordinal"  # noqa: S608 - names are quoted, and it has no values
-            rows.execute(f"INSERT INTO {rows.target} ({names}) {new}", long=True)
-            return there
+            insert = f"INSERT INTO {rows.target} ({names}) {new}"
+            if self._believes(batch):
+                done = f"WITH written AS ({insert} RETURNING {names})"
+                return there, rows.execute(f"{done} {rows.without('written', same)}", long=True)
+            rows.execute(insert, long=True)
+            return there, rows.execute(rows.without(rows.target, same))
 
         return rows, write
 
     def _update(self, batch: Batch) -> tuple[CopyStaging, Write]:
         """Return what updates the rows that surely are as expected, and gives the indexes of the others."""
         rows, matching = self._staging(batch)
-        values = []
+        values, same = [], []
         for attribute, column in batch.changes.values.items():
             exact = self._column(batch, attribute)
             value = rows.add(exact, column.values, column.concerns)
             values.append(f"{exact.name} = {rows.where(column.concerns, value, f't.{exact.name}')}")
-        conditions = " AND ".join([*matching, *self._unchanged(rows, batch)])
-        changed = f"UPDATE {rows.target} t SET {', '.join(values)} FROM {rows.name} s"  # noqa: S608 - names are quoted, and it has no values
-        return rows, lambda: rows.not_done(f"{changed} WHERE {conditions} RETURNING s.ordinal")
+            same.append(rows.where(column.concerns, f"t.{exact.name} IS NOT DISTINCT FROM {value}", "true"))
+        conditions = [*matching, *self._unchanged(rows, batch)]
+        changed = f"UPDATE {rows.target} t SET {', '.join(values)} FROM {rows.name} s WHERE {' AND '.join(conditions)}"  # noqa: S608 - names are quoted, and it has no values
+
+        def write() -> tuple[set[int], set[int]]:
+            if self._believes(batch):
+                return rows.not_done(changed, " AND ".join(same))
+            able = rows.execute(rows.within(rows.target, conditions))
+            besides = self._besides(rows, batch, matching)
+            left, _ = rows.not_done(changed)
+            otherwise = rows.execute(rows.without(rows.target, [*matching, *same])) - left
+            if besides is not None and rows.execute(besides) - left:
+                message = "something else changes with it"
+                raise RefusalError(message, None)
+            return left, otherwise | (left & able)
+
+        return rows, write
 
     def _delete(self, batch: Batch) -> tuple[CopyStaging, Write]:
         """Return what deletes the rows that surely are as expected, and gives the indexes of the others."""
         rows, matching = self._staging(batch)
-        conditions = " AND ".join([*matching, *self._unchanged(rows, batch)])
-        gone = f"DELETE FROM {rows.target} t USING {rows.name} s WHERE {conditions}"  # noqa: S608 - names are quoted, and it has no values
-        return rows, lambda: rows.not_done(f"{gone} RETURNING s.ordinal")
+        conditions = [*matching, *self._unchanged(rows, batch)]
+        gone = f"DELETE FROM {rows.target} t USING {rows.name} s WHERE {' AND '.join(conditions)}"  # noqa: S608 - names are quoted, and it has no values
+
+        def write() -> tuple[set[int], set[int]]:
+            if self._believes(batch):
+                return rows.not_done(gone)
+            able = rows.execute(rows.within(rows.target, conditions))
+            left, _ = rows.not_done(gone)
+            still = rows.execute(rows.within(rows.target, matching)) - left
+            return left, still | (left & able)
+
+        return rows, write
+
+    def _besides(self, rows: CopyStaging, batch: Batch, matching: Sequence[str]) -> str | None:
+        """Keep what an update does not ask for; return what gives the indexes of rows that then have something else."""
+        quote = self.statements.connection.dialect.identifier_preparer.quote
+        values = batch.changes.values
+        names = {
+            name: f"t.{quote(batch.column(name))}::text"
+            for name in self.effects.besides(batch.keyed)
+            if name not in values or values[name].concerns is not None
+        }
+        if not names:
+            return None
+        same = [
+            f"b.w{number} IS NOT DISTINCT FROM {column}"
+            if name not in values
+            else rows.where(values[name].concerns, "true", f"b.w{number} IS NOT DISTINCT FROM {column}")
+            for number, (name, column) in enumerate(names.items())
+        ]
+        return rows.keeping([f"{column} AS w{number}" for number, column in enumerate(names.values())], matching, same)
 
     def _column(self, batch: Batch, attribute: str) -> ExactColumn:
         return self._exact(batch.keyed)[batch.column(attribute)]
@@ -305,10 +387,13 @@ class _Part:
 
     Args:
         indexes: Which changes of a batch they are.
+        batch: These changes.
         staging: What is to be copied into a temporary table.
-        write: Writes them once that is there; gives the indexes of those that were left alone.
+        write: Writes them once that is there; gives the indexes of those that were left alone, and of those that are
+            not as they were to be.
     """
 
     indexes: Sequence[int]
+    batch: Batch
     staging: CopyStaging
     write: Write
