@@ -19,6 +19,7 @@ from datastoresync.syncers.sql.catalog import Catalogue
 from datastoresync.syncers.sql.database import CommitInterrupt, Database
 from datastoresync.syncers.sql.effects import DONE, Effects
 from datastoresync.syncers.sql.forms import Mode
+from datastoresync.syncers.sql.row_counts import Mark
 from datastoresync.syncers.sql.settling import settle
 from datastoresync.syncers.sql.statements import SEGMENT, Batch, RefusalError, Statements, TableLookup, Unit
 from datastoresync.syncers.sql.unit_writer import UnitWriter
@@ -88,9 +89,9 @@ def apply_changes(
                 run.write(found)
                 found.clear()  # before the next ones are made
             run.end()
-            outcomes.warnings += effects.warnings(outcomes)
             if writer.failures and options.on_error == "stop":
                 raise _RollbackError(_rolled_back(writer))
+            outcomes.warnings += [*effects.warnings(outcomes), *statements.counts.warnings()]
             if options.rehearse:
                 raise _RollbackError(outcomes)
             outcomes.warnings += statements.advance_sequences()
@@ -132,6 +133,7 @@ class _Run:
 
     writer: UnitWriter
     _savepoint: sa.NestedTransaction | None = attrs.field(init=False, default=None)
+    _mark: Mark | None = attrs.field(init=False, default=None)
     _written: list[Batch | list[Unit]] = attrs.field(init=False, factory=list)
     _failures: frozenset[int] = attrs.field(init=False, default=frozenset())
     _deferring: bool = attrs.field(init=False, default=False)
@@ -197,6 +199,7 @@ class _Run:
 
     def _begin(self) -> None:
         if self.writer.statements.dialect.has_savepoints:
+            self._mark = self.writer.statements.counts.mark()
             with self.writer.statements.guarded():
                 self._savepoint = self.writer.statements.connection.begin_nested()
             self._failures = frozenset(self.writer.failures)
@@ -211,6 +214,7 @@ class _Run:
             return
         with self.writer.statements.guarded():
             self._savepoint.rollback()
+        self.writer.statements.counts.undo(self._mark)
         self._begin()
         if checked:
             self.writer.tolerate()

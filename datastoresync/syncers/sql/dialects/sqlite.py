@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import date, datetime, time, tzinfo
 from decimal import Decimal
@@ -130,6 +130,9 @@ class SQLite(Dialect):
         master = f"{preparer.quote(schema)}.sqlite_master" if schema else "sqlite_master"
         statement = f"SELECT sql FROM {master} WHERE type = 'index' AND tbl_name = :name AND sql LIKE 'CREATE UNIQUE%'"  # noqa: S608 - the name is quoted
         return list(connection.scalars(sa.text(statement), {"name": table}))
+
+    def written_rows(self, connection: sa.Connection) -> Mapping[tuple[str, str], int]:
+        return {("", ""): connection.exec_driver_sql("SELECT total_changes()").scalar_one()}
 
     def column_types(self, *, aware: bool) -> dict[type, TypeEngine[Any]]:
         return super().column_types(aware=aware) | {Decimal: sa.Numeric(), dict: sa.JSON()}
