@@ -143,12 +143,14 @@ class Cascade:
         effect: What becomes of the rows, or of their references.
         rows: How many rows.
         parent: The table of the rows that they refer to.
+        total: How many rows the table has, where they are not too many to be counted; None if that is not known.
     """
 
     table: str
     effect: Literal["deleted", "set to NULL", "set to its default"]
     rows: int
     parent: str
+    total: int | None = None
 
 
 @attrs.frozen(eq=False)
@@ -241,6 +243,7 @@ class WriteOptions:
         tables: The tables of all branches of the destination, those without changes too.
         attributes: Gives the attributes of a table that are synced, so that it is seen if others change with one.
         dependencies: Which changes depend on which; None if none do.
+        along: Deletions that are not among the changes, as the store makes them itself with those of the parents.
     """
 
     on_error: Literal["stop", "continue"] = "stop"
@@ -249,6 +252,7 @@ class WriteOptions:
     tables: Sequence[Table] = ()
     attributes: Callable[[Table], Sequence[str]] = _no_attributes
     dependencies: Dependencies | None = None
+    along: Sequence[Change] = ()
 
 
 class Outcomes(Sequence[Outcome]):

@@ -147,7 +147,7 @@ def _check_fit(
     """Note which values of an attribute would be refused by the store, or not come back from it as they are."""
     table = changes[positions[0]].table
     link = table.links.get(attribute)
-    column = table.column(attribute) if link is None else link.member
+    column = table.column(attribute) if link is None else link.member_column
     fit: list[tuple[int, Any, Any]] = []
     for position, value in zip(positions, values, strict=True):
         try:

@@ -15,6 +15,7 @@ from datastoresync.errors import SyncerError
 from datastoresync.syncers.changes import Change, Outcome, Outcomes, Same, WriteOptions, segments_of
 from datastoresync.syncers.sql.block_writer import BlockWriter
 from datastoresync.syncers.sql.bulk import FEWEST, BulkWriter
+from datastoresync.syncers.sql.cascades import CascadeGuard
 from datastoresync.syncers.sql.catalog import Catalogue
 from datastoresync.syncers.sql.database import CommitInterrupt, Database
 from datastoresync.syncers.sql.effects import DONE, Effects
@@ -72,7 +73,8 @@ def apply_changes(
             effects = Effects(statements, same, options.attributes)
             bulk = BulkWriter(statements, same, effects) if statements.dialect.copies(connection.dialect) else None
             blocks = BlockWriter(statements, same, options, effects)
-            writer = UnitWriter(statements, blocks, bulk, options, outcomes)
+            guard = CascadeGuard(connection, database.name, statements.execute, list(options.tables), options.along)
+            writer = UnitWriter(statements, blocks, bulk, options, guard, outcomes)
             run = _Run(writer)
             locked: set[str] = set()
             for segment in prefetched:
@@ -91,7 +93,7 @@ def apply_changes(
             run.end()
             if writer.failures and options.on_error == "stop":
                 raise _RollbackError(_rolled_back(writer))
-            outcomes.warnings += [*effects.warnings(outcomes), *statements.counts.warnings()]
+            outcomes.warnings += [*effects.warnings(outcomes), *statements.counts.warnings(), *guard.warnings()]
             if options.rehearse:
                 raise _RollbackError(outcomes)
             outcomes.warnings += statements.advance_sequences()
