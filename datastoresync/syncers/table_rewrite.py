@@ -168,7 +168,7 @@ def _check_fit(
             unfit.setdefault(
                 position,
                 f"column {column!r} of table {table.name!r} cannot hold {shown(value)} for {attribute}: it would come "
-                f"back as {shown(stored)}, so it would differ again in the next run: convert it first",
+                f"back as {shown(stored)}, and differ again in every run: give {shown(stored)} in the source",
             )
 
 

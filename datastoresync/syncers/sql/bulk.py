@@ -6,8 +6,10 @@ anything else, and changes with what cannot be carried exactly, are left to be l
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import chain
+from typing import Any
 
 import attrs
 
@@ -23,6 +25,11 @@ FEWEST = 500
 
 _PIECES = 8
 """Parts that a refused statement is tried in: less is written twice for one bad row than by halves."""
+
+_HINTS = 2
+"""Times that a statement is tried without the rows that the database seems to refuse."""
+_SUSPECTS = 20
+_KEY = re.compile(r"\((.*?)\)=\((.*?)\) ")
 
 Columns = Mapping[str, ExactColumn]
 Write = Callable[[], tuple[set[int], set[int]]]
@@ -83,13 +90,47 @@ class BulkWriter:
         written = Written()
         taken: list[Sequence[int]] = []
         for part in self._prepared(batch) if batch.prepared is None else batch.prepared:
-            refusal = self._refused(part, written)
-            if refusal is not None:
-                self._write_pieces(batch, part.indexes, refusal, written, again=again)
+            self._write_part(batch, part, written, again=again)
             taken.append(part.indexes)
         if sum(map(len, taken)) < len(batch.changes):
             written.left += set(range(len(batch.changes))).difference(*taken)
         return written
+
+    def _write_part(self, batch: Batch, part: _Part, written: Written, *, again: bool) -> None:
+        refusal = self._refused(part, written)
+        for _ in range(_HINTS):
+            suspects = set() if refusal is None else self._suspects(batch, part.indexes, refusal.detail)
+            if refusal is None or not suspects:
+                break
+            (written.put_off if refusal.may_pass else written.left).extend(suspects)
+            rest = [index for index in part.indexes if index not in suspects]
+            if len(rest) < FEWEST:
+                written.left += rest
+                return
+            part = self._part(batch, rest)
+            refusal = self._refused(part, written)
+        if refusal is not None:
+            self._write_pieces(batch, part.indexes, refusal, written, again=again)
+
+    def _suspects(self, batch: Batch, indexes: Sequence[int], detail: str) -> set[int]:
+        """Return the changes that what the database says of a row may be about; none, if these are too many.
+
+        It shows the values as they are stored, or the whole row, cut off; so this is no more than a good guess.
+        """
+        changes = batch.changes
+        of_keys = zip(batch.keyed.keys, zip(*batch.keys, strict=True), strict=True)
+        by_column: dict[str, Sequence[Any]] = {column.name: values for column, values in of_keys}
+        if key := _KEY.search(detail):
+            by_column |= {batch.column(name): column.values for name, column in changes.values.items()}
+            names, value = key[1].split(", "), key[2]
+            if not by_column.keys() >= set(names):
+                return set()
+            columns = [by_column[name] for name in names]
+            found = {index for index in indexes if ", ".join(str(column[index]) for column in columns) == value}
+        else:
+            shown = set(detail.partition("(")[2].removesuffix(").").split(", "))
+            found = {index for index in indexes if all(str(column[index]) in shown for column in by_column.values())}
+        return found if len(found) <= _SUSPECTS else set()
 
     def _write_pieces(
         self, batch: Batch, indexes: Sequence[int], refusal: RefusalError, written: Written, *, again: bool

@@ -26,6 +26,7 @@ from datastoresync.syncers.sql.translate_errors import (
     cancelled,
     concerns_constraint,
     concerns_store,
+    detail_of,
     locked,
     reason_of,
 )
@@ -277,7 +278,7 @@ class RefusalError(Exception):
 
     ``blames_store`` is the error to raise if no change is to blame for it: a lock, the connection, the disk.
     ``cancelled`` says that the statement was broken off, by a limit to its time, say; ``may_pass`` that it may be taken
-    once other rows are changed.
+    once other rows are changed; ``detail`` what the database says of the row, which is for no message.
     """
 
     def __init__(
@@ -287,12 +288,14 @@ class RefusalError(Exception):
         *,
         cancelled: bool = False,
         may_pass: bool = False,
+        detail: str = "",
     ) -> None:
         super().__init__(reason)
         self.reason = reason
         self.blames_store = blames_store
         self.cancelled = cancelled
         self.may_pass = may_pass
+        self.detail = detail
 
 
 @attrs.frozen(eq=False)
@@ -566,7 +569,9 @@ class Statements:
         except (*DATABASE_ERRORS, driver.Error) as error:
             store = (LockedError if locked(error) else SyncerError) if concerns_store(error) else None
             reason = reason_of(error, self.secrets)
-            raise RefusalError(reason, store, cancelled=cancelled(error), may_pass=concerns_constraint(error)) from None
+            if store is not None:
+                raise RefusalError(reason, store, cancelled=cancelled(error)) from None
+            raise RefusalError(reason, None, may_pass=concerns_constraint(error), detail=detail_of(error)) from None
 
 
 def _fields(stored: StoredTable, names: Sequence[str], bound: Sequence[sa.BindParameter[Any]]) -> list[_Field]:

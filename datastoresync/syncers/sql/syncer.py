@@ -7,8 +7,6 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
-import attrs
-
 from datastoresync.errors import DeclarationError
 from datastoresync.syncers.changes import Cascade, Change, Outcome, Same, Table, WriteOptions
 from datastoresync.syncers.lock_holders import seconds_of
@@ -31,7 +29,7 @@ class SQLSyncer:
         normalize: Whether a value that a column cannot hold as it is, such as 1.5 in one of integers, is compared and
             written as the column would hold it, rather than refused. ``?normalize=true`` in the URL says the same.
         timeout: Seconds to wait for what others have locked, 30 by default; also ``?timeout=30`` in the URL. Another
-            run of ours is only waited for if this is given; in SQLite the two cannot be told apart, and it is, too.
+            run of ours, where it can be told apart, is waited for only if this is given, and refuses this one if not.
         engine_options: For ``sqlalchemy.create_engine``. In SQLite, foreign keys are checked when this opens it.
 
     Raises:
@@ -60,9 +58,7 @@ class SQLSyncer:
         self._url_or_engine = url_or_engine
         self._options = engine_options
         self._normalize = normalize
-        self._timeout = timeout
-        if timeout is not None:
-            seconds_of(timeout, 0)  # refuses what is no number of seconds
+        self._timeout = None if timeout is None else seconds_of(timeout, 0)
         self._display_name = without_password(url_or_engine)
         self._opened: Database | None = None
         self.name = self._display_name if name is None else name
@@ -333,11 +329,8 @@ class SQLSyncer:
     @property
     def _database(self) -> Database:
         if self._opened is None:
-            from datastoresync.syncers.sql.lock_waits import waiting
-
-            location, options, waits = waiting(self._url_or_engine, self._options, self._timeout)
-            self._opened = attrs.evolve(
-                open_database(location, self.name, options, normalize=self._normalize), waits=waits
+            self._opened = open_database(
+                self._url_or_engine, self.name, self._options, normalize=self._normalize, timeout=self._timeout
             )
         return self._opened
 

@@ -32,6 +32,8 @@ PADDED_SCALES = (_SCALE, 30)
 """The scales of the columns that we make, whose numbers are filled up with zeros."""
 
 _NEVER = re.compile("(?!)")
+WAITS_FOR_RUNS: Final = "datastoresync_waits_for_runs"
+"""Under this name a connection keeps whether it waits for other runs of ours as for other programs."""
 _MOMENTS = (sa.DateTime, sa.Time, sa.Interval)
 
 
@@ -96,6 +98,8 @@ class Dialect:
     staging_columns_need_nulls = False
     """Whether a temporary copy of a table refuses to be without a value where the table does."""
 
+    takes_timeout = False
+    """Whether the option ``timeout`` of a URL is ours: how long to wait for locks, where waiting can be limited."""
     busy = _NEVER
     """The states of errors that say that another connection holds a lock: SQLSTATE, or what the driver has instead."""
     broken = _NEVER
@@ -152,6 +156,36 @@ class Dialect:
             connection: Where it was begun.
             foreign_keys: Whether to have foreign keys checked where this is not done anyway.
         """
+
+    def limit_waits(self, connection: sa.Connection, seconds: float, *, given: bool) -> None:
+        """Limit how long a connection waits for locks, at the beginning of a transaction.
+
+        Args:
+            connection: The connection.
+            seconds: How long.
+            given: Whether that was said, and counts more than what the connection was opened with.
+        """
+
+    def engine_options(self, options: Mapping[str, Any], seconds: float) -> Mapping[str, Any]:
+        """Return options for ``create_engine`` with which a connection waits so long, where that is done there."""
+        return options
+
+    def session_of(self, connection: Any) -> int:
+        """Return the number by which the server knows a driver's connection; 0 if there is none."""
+        return 0
+
+    def sessions_that_lock(self, session: int, tables: Sequence[str]) -> tuple[str, tuple[Any, ...]] | None:
+        """Return a query with its parameters for the sessions that hold locks: number, user, program, state, since.
+
+        Args:
+            session: The session that waited, which is not meant.
+            tables: The full names of the tables that it was about; none, if they are not known.
+        """
+        return None
+
+    def session_that_runs(self, digest: bytes) -> tuple[str, tuple[Any, ...]] | None:
+        """Return such a query for the session that holds a lock of `lock`."""
+        return None
 
     def commit_failed(self, connection: sa.Connection) -> None:
         """Take back what a refused commit leaves open."""

@@ -63,6 +63,19 @@ _DEFERRED = sa.text(
 )
 
 
+_SESSIONS_THAT_LOCK = """
+select a.pid, a.usename, a.application_name, a.state, date_trunc('second', a.xact_start) from pg_stat_activity a
+where a.pid <> %s and a.pid in (
+    select l.pid from pg_locks l join pg_class c on c.oid = l.relation join pg_namespace n on n.oid = c.relnamespace
+    where l.granted and l.database = (select oid from pg_database where datname = current_database())
+    and l.mode <> 'AccessShareLock' and n.nspname not in ('pg_catalog', 'pg_toast')
+    and (%s or n.nspname || '.' || c.relname = any(%s))
+) order by a.xact_start
+"""
+_SESSION_THAT_RUNS = """
+select a.pid, a.usename, a.application_name, a.state, date_trunc('second', a.xact_start) from pg_stat_activity a
+where a.pid in (select pid from pg_locks where granted and locktype = 'advisory' and classid = %s and objid = %s)
+"""
 # Those of partitions, too. Some triggers and rules are there for replication only.
 _INTERVENTIONS = sa.text(
     """
@@ -101,6 +114,7 @@ class PostgreSQL(Dialect):
     create_staging = "CREATE TEMPORARY TABLE {name} ON COMMIT DROP AS {rows}"
     analyze_staging = "ANALYZE {name}"  # it would take the table to be small, and look records up one by one
     drop_staging = ""  # gone with the transaction
+    takes_timeout = True
     # https://www.postgresql.org/docs/current/errcodes-appendix.html: the connection, a transaction that lost against
     # another one, resources, locks, an operator's intervention, the system.
     broken = re.compile(r"(08|40|53|55|57|58|XX)...")
@@ -140,6 +154,22 @@ class PostgreSQL(Dialect):
             connection.exec_driver_sql(
                 f"SET CONSTRAINTS {', '.join(names)} DEFERRED", execution_options={"no_parameters": True}
             )
+
+    def limit_waits(self, connection: sa.Connection, seconds: float, *, given: bool) -> None:
+        limit = f"{max(1, round(seconds * 1000))}ms"
+        value = sa.literal(limit)
+        set_before = sa.func.nullif(sa.func.current_setting("lock_timeout"), "0")
+        chosen = value if given else sa.func.coalesce(set_before, value)
+        connection.execute(sa.select(sa.func.set_config("lock_timeout", chosen, True)))  # noqa: FBT003 - SQL's own
+
+    def session_of(self, connection: Any) -> int:
+        return int(getattr(getattr(connection, "info", None), "backend_pid", None) or 0)
+
+    def sessions_that_lock(self, session: int, tables: Sequence[str]) -> tuple[str, tuple[Any, ...]]:
+        return _SESSIONS_THAT_LOCK, (session, not tables, list(tables))
+
+    def session_that_runs(self, digest: bytes) -> tuple[str, tuple[Any, ...]]:
+        return _SESSION_THAT_RUNS, (int.from_bytes(digest[:4]), int.from_bytes(digest[4:]))
 
     def lock(self, digest: bytes, seconds: int) -> sa.ColumnElement[Any]:
         return sa.func.pg_try_advisory_xact_lock(sa.literal(int.from_bytes(digest, signed=True), sa.BigInteger))

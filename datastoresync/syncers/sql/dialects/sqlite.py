@@ -20,8 +20,9 @@ import attrs
 import sqlalchemy as sa
 from sqlalchemy.types import TypeEngine
 
+from datastoresync.syncers.lock_holders import is_marked
 from datastoresync.syncers.sql import values
-from datastoresync.syncers.sql.dialects.base import VERBS, Dialect, Intervention, Limits
+from datastoresync.syncers.sql.dialects.base import VERBS, WAITS_FOR_RUNS, Dialect, Intervention, Limits
 from datastoresync.syncers.sql.forms import ColumnForm
 
 _DIGITS = 400
@@ -48,6 +49,7 @@ class SQLite(Dialect):
     # The driver begins transactions late and without savepoints; in this mode it leaves them to us.
     writing_isolation = "AUTOCOMMIT"
     drop_staging = "DROP TABLE IF EXISTS temp.{name}"
+    takes_timeout = True
     # https://www.sqlite.org/rescode.html
     busy = re.compile(r"SQLITE_(BUSY|LOCKED).*")
     broken = re.compile(r"SQLITE_(BUSY|LOCKED|CANTOPEN|CORRUPT|FULL|IOERR|NOMEM|NOTADB|READONLY).*")
@@ -91,6 +93,9 @@ class SQLite(Dialect):
             state = getattr(error.orig, self.state_attribute, "")
             if not self.busy.fullmatch(state) or monotonic() >= until:
                 raise
+            file = self.file_of(connection.engine.url)
+            if file is not None and not connection.info.get(WAITS_FOR_RUNS) and is_marked(file):
+                raise
             return False
         return True
 
@@ -113,6 +118,13 @@ class SQLite(Dialect):
 
     def _checks_foreign_keys(self, connection: sa.Connection) -> bool:
         return bool(connection.exec_driver_sql("PRAGMA foreign_keys").scalar())
+
+    def limit_waits(self, connection: sa.Connection, seconds: float, *, given: bool) -> None:
+        if given:
+            connection.exec_driver_sql(f"PRAGMA busy_timeout = {round(seconds * 1000)}")
+
+    def engine_options(self, options: Mapping[str, Any], seconds: float) -> Mapping[str, Any]:
+        return {**options, "connect_args": {"timeout": seconds, **options.get("connect_args", {})}}
 
     def commit_failed(self, connection: sa.Connection) -> None:
         if _in_transaction(connection):
