@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
 from typing import Any
 
@@ -11,8 +11,8 @@ import attrs
 from datastoresync.syncers.changes import Change, Outcome, Same, WriteOptions
 from datastoresync.syncers.sql.catalog import StoredLink, StoredTable
 from datastoresync.syncers.sql.effects import DONE, Current, EffectError, Effects, brief
-from datastoresync.syncers.sql.spellings import Key, shown
-from datastoresync.syncers.sql.statements import KeyedTable, Row, Statements, Unit
+from datastoresync.syncers.sql.spellings import Key, form_of, shown
+from datastoresync.syncers.sql.statements import LINKS, KeyedTable, Row, Statements, Unit
 
 _GONE = Outcome("conflict", "no longer there: it was deleted since the import")
 _SEVERAL = Outcome("conflict", "its key stands in more than one row, so none of them was touched")
@@ -56,6 +56,8 @@ class BlockWriter:
             "link": self._link,
             "unlink": self._unlink,
         }
+        for stored, verb in _written_by(block[0]):
+            self.effects.expect(stored, verb)
         outcomes = verbs[block[0].verb](block[0].keyed, block)
         failed = [(unit, one) for unit, one in zip(block, outcomes, strict=True) if one.status == "failed"]
         if failed:
@@ -296,22 +298,30 @@ class BlockWriter:
         self.statements.delete(link.stored, (*link.owners, link.member), keys)
 
 
+def _written_by(unit: Unit) -> Iterator[tuple[StoredTable, str]]:
+    """Yield the tables that are written for units of a kind, and how."""
+    if unit.verb not in LINKS:
+        yield unit.keyed.target.stored, unit.verb
+    for name, link in unit.keyed.target.links.items():
+        if unit.verb not in LINKS or name == unit.member[0]:
+            yield from ((link.stored, verb) for verb in ("insert", "delete"))
+
+
 def _other_key(key: Key, other: Key) -> Outcome:
     """Return the conflict of two keys of which the store thinks that they are one."""
     return Outcome(
         "conflict",
         f"the store takes {shown(key)} for {shown(other)}, which is there, so nothing was done to either: declare the "
-        "one form of keys in the class, as in _key = str.casefold",
+        f"one form of keys in their class, as in _key = {form_of(key, other)}",
     )
 
 
 def _other_member(attribute: str, pair: Key, other: Key) -> Outcome:
-    same_owner = pair[:-1] == other[:-1]
-    member, there = (pair[-1:], other[-1:]) if same_owner else (pair, other)
+    member, there = (pair[-1:], other[-1:]) if pair[:-1] == other[:-1] else (pair, other)
     return Outcome(
         "conflict",
         f"the store takes {shown(member)} for {shown(there)}, which is in {attribute}, so nothing was done to either: "
-        "give members the one form of keys, as in _key = str.casefold in their class",
+        f"declare the one form of keys in the class of members, as in _key = {form_of(member, there)}",
     )
 
 

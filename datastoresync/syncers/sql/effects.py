@@ -88,6 +88,11 @@ class Effects:
             self._interventions[stored] = found
         return [one for one in self._interventions[stored] if verb in one.verbs]
 
+    def expect(self, stored: StoredTable, verb: str) -> None:
+        """Count what is written from now on, if something may happen besides when rows of a table are written."""
+        if not stored.is_view and any(one.changes_rows for one in self.interventions(stored, verb)):
+            self.statements.counts.begin()
+
     def current(self, keyed: KeyedTable, units: Iterable[Unit], attributes: Iterable[str], *, lock: bool) -> Current:
         """Read the rows of units, with these attributes.
 
@@ -110,8 +115,9 @@ class Effects:
 
     def besides(self, keyed: KeyedTable) -> list[str]:
         """Return the attributes that may change together with those that are updated."""
-        names = list(self.attributes(keyed.table))
-        if not names or not any(one.changes_rows for one in self.interventions(keyed.target.stored, "update")):
+        stored = keyed.target.stored
+        names = [name for name in self.attributes(keyed.table) if keyed.table.column(name) in stored.encoders]
+        if not names or not any(one.changes_rows for one in self.interventions(stored, "update")):
             return []
         return [name for name in names if name not in keyed.target.links]
 

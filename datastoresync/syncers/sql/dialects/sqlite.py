@@ -167,6 +167,9 @@ class SQLite(Dialect):
         statement = f"SELECT sql FROM {master} WHERE type = 'index' AND tbl_name = :name AND sql LIKE 'CREATE UNIQUE%'"  # noqa: S608 - the name is quoted
         return list(connection.scalars(sa.text(statement), {"name": table}))
 
+    def written_rows(self, connection: sa.Connection) -> Mapping[tuple[str, str], int]:
+        return {("", ""): connection.exec_driver_sql("SELECT total_changes()").scalar_one()}
+
     def column_types(self, *, aware: bool) -> dict[type, TypeEngine[Any]]:
         return super().column_types(aware=aware) | {Decimal: sa.Numeric(), dict: sa.JSON()}
 
