@@ -219,6 +219,7 @@ class FileSyncer(ABC):
             SyncerError: A table or column does not exist, or a file could not be written; nothing was written, unless
                 the message says so.
         """
+        changes = list(changes)  # each iteration would build them anew
         if not changes:
             return []
 
