@@ -143,12 +143,14 @@ class Cascade:
         effect: What becomes of the rows, or of their references.
         rows: How many rows.
         parent: The table of the rows that they refer to.
+        total: How many rows the table has, where they are not too many to be counted; None if that is not known.
     """
 
     table: str
     effect: Literal["deleted", "set to NULL", "set to its default"]
     rows: int
     parent: str
+    total: int | None = None
 
 
 @attrs.frozen(eq=False)
@@ -236,6 +238,7 @@ class WriteOptions:
         whole: Says whether an import read all rows of a table, so that a row that is not in the import is newer.
         tables: The tables of all branches of the destination, those without changes too.
         dependencies: Which changes depend on which; None if none do.
+        along: Deletions that are not among the changes, as the store makes them itself with those of the parents.
     """
 
     on_error: Literal["stop", "continue"] = "stop"
@@ -243,6 +246,7 @@ class WriteOptions:
     whole: Callable[[Table], bool] = _no_table
     tables: Sequence[Table] = ()
     dependencies: Dependencies | None = None
+    along: Sequence[Change] = ()
 
 
 class Outcomes(Sequence[Outcome]):

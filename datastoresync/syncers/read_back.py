@@ -156,7 +156,7 @@ def _key_columns(changes: Iterable[Change]) -> dict[str, tuple[str, ...]]:
     for change in {id(change.table): change for change in changes}.values():
         columns[change.table.name] = tuple(map(change.table.column, change.identifiers))
         for link in change.table.links.values():
-            columns.setdefault(link.table, (*link.owners, link.member_column))
+            columns.setdefault(link.table, link.columns)
     return columns
 
 

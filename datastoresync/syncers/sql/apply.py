@@ -15,6 +15,7 @@ from datastoresync.errors import SyncerError
 from datastoresync.syncers.changes import Change, Outcome, Outcomes, Same, WriteOptions, segments_of
 from datastoresync.syncers.sql.block_writer import DONE, BlockWriter
 from datastoresync.syncers.sql.bulk import FEWEST, BulkWriter
+from datastoresync.syncers.sql.cascades import CascadeGuard
 from datastoresync.syncers.sql.catalog import Catalogue
 from datastoresync.syncers.sql.database import CommitInterrupt, Database
 from datastoresync.syncers.sql.forms import Mode
@@ -68,7 +69,8 @@ def apply_changes(
                 lookup = TableLookup(Catalogue(connection, database.name, mode=mode))
             statements = Statements(connection, database.secrets, prefetched.prefetch, shows_values=True)
             bulk = BulkWriter(statements, same) if statements.dialect.copies(connection.dialect) else None
-            writer = UnitWriter(statements, BlockWriter(statements, same, options), bulk, options, outcomes)
+            guard = CascadeGuard(connection, database.name, statements.execute, list(options.tables), options.along)
+            writer = UnitWriter(statements, BlockWriter(statements, same, options), bulk, options, guard, outcomes)
             run = _Run(writer)
             locked: set[str] = set()
             for segment in prefetched:
@@ -87,6 +89,7 @@ def apply_changes(
             run.end()
             if writer.failures and options.on_error == "stop":
                 raise _RollbackError(_rolled_back(writer))
+            outcomes.warnings += guard.warnings()
             if options.rehearse:
                 raise _RollbackError(outcomes)
             outcomes.warnings += statements.advance_sequences()

@@ -19,7 +19,7 @@ from datastoresync.syncers.records import Columns, Records
 from datastoresync.syncers.sql.database import Database
 from datastoresync.syncers.sql.dialects import dialect_of
 from datastoresync.syncers.sql.forms import ColumnForm, Mode
-from datastoresync.syncers.sql.references import ForeignKey, Joins, References, meaning_of
+from datastoresync.syncers.sql.references import Joins, Reference, References, followed_of, meaning_of
 from datastoresync.syncers.sql.values import encoded_type, left_alone, without_blanks
 
 UNFINISHED = "datastoresync_unfinished_"
@@ -264,12 +264,12 @@ class Catalogue:
         """The schema of names without one."""
         return self._inspector.default_schema_name
 
-    def foreign_keys(self, location: tuple[str | None, str]) -> list[ForeignKey]:
+    def foreign_keys(self, location: tuple[str | None, str]) -> list[Reference]:
         """Return the foreign keys of a table, given its schema and its name."""
         schema, name = location
         column = self.dialect.column_name
         return [
-            ForeignKey(
+            Reference(
                 tuple(map(column, found["constrained_columns"])),
                 found["referred_schema"],
                 found["referred_table"],
@@ -439,6 +439,17 @@ def canonical_forms(
             if form.mode == "fitted" or (form.mode == "exact" and not form.trivial):
                 found[name] = make
     return found
+
+
+def columns_with_ids(database: Database, table: Table) -> list[str]:
+    """Return the columns with ids, as `SQLSyncer.columns_with_ids` describes it; none of a table that is not there."""
+    with database.reading() as connection, database.translated_errors("cannot read the schema of"):
+        catalogue = Catalogue(connection, database.name, indexes=False)
+        if any(catalogue.locate(name) is None for name in (table.name, *(one.table for one in table.links.values()))):
+            return []
+        target = Target(catalogue, table)
+        tables = [target.stored.table, *(link.stored.table for link in target.links.values())]
+        return [f"{one.name}.{column.name}" for one in tables for column in one.columns if followed_of(column)]
 
 
 def read_query(database: Database, sql: str, parameters: Mapping[str, Any] | None = None) -> Records:

@@ -8,7 +8,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from datastoresync.errors import DeclarationError
-from datastoresync.syncers.changes import Change, Outcome, Same, Table, WriteOptions
+from datastoresync.syncers.changes import Cascade, Change, Outcome, Same, Table, WriteOptions
 from datastoresync.syncers.lock_holders import seconds_of
 from datastoresync.syncers.records import Records
 from datastoresync.syncers.sql.url import open_database, without_password
@@ -245,6 +245,36 @@ class SQLSyncer:
             catalogue = Catalogue(connection, self.name)
             for table in tables:
                 Target(catalogue, _table(table)).check(names)
+
+    def columns_with_ids(self, table: Table | str) -> list[str]:
+        """Return the columns of a table and its link tables that have ids of the database's own, by which it refers.
+
+        `read` and `apply_changes` have idnumbers in their place, if the tree or a `Ref` says where they lead; `load`,
+        `dump` and whatever else knows a table by its name alone have the ids.
+
+        Raises:
+            SyncerError: A column or a link table is not there, or cannot be followed.
+        """
+        from datastoresync.syncers.sql.catalog import columns_with_ids
+
+        return columns_with_ids(self._database, _table(table)) if self._database.exists else []
+
+    def cascades(self, changes: Iterable[Change], tables: Iterable[Table | str] = ()) -> list[Cascade]:
+        """Return what ON DELETE would do to other rows if changes were applied, in the tree and outside of it.
+
+        Rows are not counted that the changes delete themselves, members that they remove, and references that they
+        set to something else; nor are the members of deleted owners.
+
+        Args:
+            changes: The deletions, and what else is done before them.
+            tables: The tables of the tree.
+
+        Raises:
+            SyncerError: A table is not there, or the schema cannot be read.
+        """
+        from datastoresync.syncers.sql.cascades import foreseen
+
+        return foreseen(self._database, changes, map(_table, tables))
 
     def canonical(
         self, table: Table | str, attributes: Iterable[str], identifiers: Sequence[str]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from datetime import date, datetime, time, tzinfo
 from decimal import Decimal
@@ -60,6 +60,8 @@ class Dialect:
     """Whether constraints whose check was put off are checked by a look at all rows, which takes its time."""
     has_other_schemas = True
     """Whether a database has several schemas; elsewhere these are other databases."""
+    folds_names = False
+    """Whether names are the same in capitals and small letters."""
     numbers_keys = False
     """Whether an integer that is the primary key is a number that the database gives."""
     reads_indexes = False
@@ -234,6 +236,26 @@ class Dialect:
     def column_name(self, name: str) -> str:
         """Return the name of a column as it is, of one that SQLAlchemy has read."""
         return name
+
+    def heeds_foreign_keys(self, connection: sa.Connection) -> bool:
+        """Say whether foreign keys are more than words on this connection."""
+        return True
+
+    def foreign_keys(self, connection: sa.Connection) -> Iterator[tuple[str, Sequence[str], str, Sequence[str], str]]:
+        """Yield the foreign keys of a database: table and columns, those referred to, and what ON DELETE says.
+
+        The tables come with their schema.
+        """
+        inspector = sa.inspect(connection)
+        default = inspector.default_schema_name
+        for (schema, table), found in inspector.get_multi_foreign_keys().items():
+            for key in found:
+                columns = list(map(self.column_name, key["constrained_columns"]))
+                to = list(map(self.column_name, key["referred_columns"]))
+                if len(columns) == len(to):
+                    referred = f"{key['referred_schema'] or schema or default}.{key['referred_table']}"
+                    rule = str(key.get("options", {}).get("ondelete") or "")
+                    yield f"{schema or default}.{table}", columns, referred, to, rule
 
     def padded_results(self, result: sa.CursorResult[Any]) -> Sequence[int]:
         """Return the places of the columns of a query that are filled up with blanks."""

@@ -23,6 +23,21 @@ from datastoresync.syncers.sql.dialects.base import Dialect, Limits, Unique
 
 _NUL = re.compile("\0")
 _NUL_IN_JSON = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")
+# Of all schemas, but for the constraints that partitions have from the table that they are of.
+_FOREIGN_KEYS = """
+SELECT n.nspname || '.' || c.relname, ARRAY(
+    SELECT a.attname::text FROM unnest(k.conkey) WITH ORDINALITY AS u (number, place)
+    JOIN pg_attribute a ON a.attrelid = k.conrelid AND a.attnum = u.number ORDER BY u.place
+), pn.nspname || '.' || p.relname, ARRAY(
+    SELECT a.attname::text FROM unnest(k.confkey) WITH ORDINALITY AS u (number, place)
+    JOIN pg_attribute a ON a.attrelid = k.confrelid AND a.attnum = u.number ORDER BY u.place
+), CASE k.confdeltype WHEN 'c' THEN 'CASCADE' WHEN 'n' THEN 'SET NULL' WHEN 'd' THEN 'SET DEFAULT' ELSE '' END
+FROM pg_constraint k
+JOIN pg_class c ON c.oid = k.conrelid JOIN pg_namespace n ON n.oid = c.relnamespace
+JOIN pg_class p ON p.oid = k.confrelid JOIN pg_namespace pn ON pn.oid = p.relnamespace
+WHERE k.contype = 'f' AND k.conparentid = 0 AND k.confdeltype IN ('c', 'n', 'd')
+    AND has_table_privilege(c.oid, 'SELECT')
+"""
 _IDENTITY = "identity"
 _NEXT = re.compile(r"nextval\('((?:[^']|'')+)'::regclass\)")
 # Up for a sequence that counts up, down for one that counts down; it stays within its limits.
@@ -157,6 +172,9 @@ class PostgreSQL(Dialect):
         if not rest:
             return upsert.on_conflict_do_nothing(index_elements=columns)
         return upsert.on_conflict_do_update(index_elements=columns, set_=rest)
+
+    def foreign_keys(self, connection: sa.Connection) -> Iterator[tuple[str, Sequence[str], str, Sequence[str], str]]:
+        yield from (tuple(row) for row in connection.exec_driver_sql(_FOREIGN_KEYS))
 
     def copies(self, dialect: sa.Dialect) -> bool:
         version: tuple[int, ...] = getattr(dialect, "server_version_info", None) or ()

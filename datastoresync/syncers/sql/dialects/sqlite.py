@@ -42,6 +42,7 @@ class SQLite(Dialect):
     looks_for_violations = True
     makes_tables_in_transactions = True
     pads_characters = False
+    folds_names = True
     numbers_keys = True
     # The driver begins transactions late and without savepoints; in this mode it leaves them to us.
     writing_isolation = "AUTOCOMMIT"
@@ -54,6 +55,9 @@ class SQLite(Dialect):
     constraint = re.compile("SQLITE_CONSTRAINT_(UNIQUE|PRIMARYKEY|ROWID|FOREIGNKEY|TRIGGER)")
     state_attribute = "sqlite_errorname"
     writes_json_text = True
+
+    def heeds_foreign_keys(self, connection: sa.Connection) -> bool:
+        return bool(connection.exec_driver_sql("PRAGMA foreign_keys").scalar())
 
     def file_of(self, url: sa.URL) -> Path | None:
         path = url.database
