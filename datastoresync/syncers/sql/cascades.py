@@ -17,7 +17,8 @@ from datastoresync.syncers.sql.catalog import Catalogue, StoredTable, Target
 from datastoresync.syncers.sql.database import Database
 from datastoresync.syncers.sql.dialects import dialect_of
 from datastoresync.syncers.sql.references import Joins
-from datastoresync.syncers.sql.statements import Key, KeyedTable
+from datastoresync.syncers.sql.spellings import Key
+from datastoresync.syncers.sql.statements import KeyedTable
 
 Execute = Callable[[sa.Executable], Sequence[Any]]
 Effect = Literal["deleted", "set to NULL", "set to its default"]

@@ -49,6 +49,7 @@ class StoredTable:
         defaults: The columns that are not simply NULL if nothing is inserted into them.
         not_transactional: What keeps it and how to mend that, if it has no transactions; else nothing.
         store: The name of the store that it is in.
+        is_view: Whether it is a view, whose rows cannot be locked.
     """
 
     name: str
@@ -63,6 +64,7 @@ class StoredTable:
     defaults: frozenset[str]
     not_transactional: str
     store: str
+    is_view: bool = False
 
     def parameters(self, names: Sequence[str]) -> list[sa.BindParameter[Any]]:
         """Return a parameter for each of these columns; none is called like a column, which SQLAlchemy reserves."""
@@ -353,6 +355,7 @@ class Catalogue:
             defaults=frozenset(column["name"] for column in columns if _has_default(column)),
             not_transactional=self.dialect.not_transactional(self._inspector, table_name, schema),
             store=self.store,
+            is_view=table_name in self._inspector.get_view_names(schema),
         )
 
     def _unique(self, table_name: str, schema: str | None, primary_key: Sequence[str]) -> Iterator[frozenset[str]]:

@@ -142,10 +142,16 @@ class RowChange:
                 yield order, old, new
 
     def _foreign(self) -> Iterator[tuple[ForeignKey, Token, Token]]:
-        for key in self.constraints.foreign:
+        for key in map(self._followed, self.constraints.foreign):
             old, new = _values(self.before, key.columns), _values(self.after, key.columns)
             if old != new:
                 yield key, old, new
+
+    def _followed(self, key: ForeignKey) -> ForeignKey:
+        """Return a foreign key over the database's own ids as one to the idnumbers that stand for them here."""
+        if len(key.columns) > 1 or (followed := followed_of(self.stored.column(key.columns[0]))) is None:
+            return key
+        return ForeignKey(key.columns, followed.stored.full_name, (followed.key.name,))
 
 
 def _sorted(columns: Sequence[str], values: Token) -> tuple[tuple[str, ...], Token]:
@@ -218,7 +224,11 @@ class RowChanges:
             for _, change in unit.changes:
                 names = (name for name in change.values if name not in target.links)
                 after |= {target.column(name).name: change.values[name] for name in names}
-        yield self._row(target.stored, row, after)
+        own = tuple(column.name for column in unit.keyed.keys)  # others may refer to it without a constraint
+        constraints = self.constraints(target.stored)
+        if own not in constraints.unique:
+            constraints = attrs.evolve(constraints, unique=constraints.unique | {own})
+        yield attrs.evolve(self._row(target.stored, row, after), constraints=constraints)
         for attribute, link in target.links.items():
             there = unit.change.expected if unit.verb == "delete" else unit.change.values
             for member in there.get(attribute) or ():

@@ -22,10 +22,11 @@ import attrs
 import sqlalchemy as sa
 
 from datastoresync.syncers.changes import Held, Outcome
-from datastoresync.syncers.sql.block_writer import DONE
 from datastoresync.syncers.sql.catalog import StoredTable
 from datastoresync.syncers.sql.constraints import RowChange, RowChanges, Token
-from datastoresync.syncers.sql.statements import KEYS, Batch, Key, KeyedTable, RefusalError, Row, Statements, Unit
+from datastoresync.syncers.sql.effects import DONE
+from datastoresync.syncers.sql.spellings import Key
+from datastoresync.syncers.sql.statements import KEYS, Batch, KeyedTable, RefusalError, Row, Statements, Unit
 from datastoresync.syncers.sql.unit_writer import UnitWriter, object_of
 
 _TOGETHER = 10_000

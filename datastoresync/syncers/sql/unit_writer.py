@@ -10,17 +10,18 @@ from typing import Any
 import attrs
 
 from datastoresync.syncers.changes import Outcome, Outcomes, WriteOptions
-from datastoresync.syncers.sql.block_writer import DONE, BlockWriter
+from datastoresync.syncers.sql.block_writer import BlockWriter
 from datastoresync.syncers.sql.bulk import BulkWriter
 from datastoresync.syncers.sql.cascades import CascadeGuard
+from datastoresync.syncers.sql.effects import DONE, EffectError, outcomes_of
+from datastoresync.syncers.sql.groups import groups
+from datastoresync.syncers.sql.spellings import Key
 from datastoresync.syncers.sql.statements import (
     Batch,
-    Key,
     RefusalError,
     Statements,
     Unit,
     blocks_of,
-    groups,
 )
 
 MOST_FAILURES = 100
@@ -127,7 +128,12 @@ class UnitWriter:
         alone = len(block) == 1
         if alone:
             self.reasons.setdefault(block[0].changes[0][0], Outcome("failed", refusal.reason))
-        if refusal.may_pass and (alone or not again):
+        if isinstance(refusal, EffectError):
+            failed = dict(refusal.failed)
+            for unit, outcome in failed.items():
+                self.tell(unit, outcome)
+            self.write_block([unit for unit in block if unit not in failed], again=again)
+        elif refusal.may_pass and (alone or not again):
             self.put_off(block)
         elif alone:
             self.tell(block[0], Outcome("failed", refusal.reason))
@@ -165,8 +171,9 @@ class UnitWriter:
             self.guard.forget(*object_of(unit))
         if outcome.status == "failed":
             self.failures.add(unit.changes[0][0])
-        for position, change in unit.changes:
-            self.outcomes[position] = outcome
+        self.blocks.effects.note(unit, outcome)
+        for (position, change), one in zip(unit.changes, outcomes_of(unit, outcome), strict=True):
+            self.outcomes[position] = one
             if outcome.status != "done" and self.options.dependencies is not None:
                 self.options.dependencies.note(change, outcome)
 
@@ -199,6 +206,8 @@ class UnitWriter:
             return batch.units(range(len(batch.keys)))
         self.bulk.check = self.check if self.checked else None
         written = self.bulk.write(batch, again=again)
+        for unit, outcome in written.told:
+            self.tell(unit, outcome)
         if again:
             return batch.units(sorted(written.left + written.put_off))
         if written.put_off:

@@ -27,6 +27,7 @@ Limits = tuple[frozenset[type], Callable[[Sequence[Any]], bool] | None]
 _DIGITS, _SCALE = 38, 18
 """The digits that most databases take, and how many of them we have them keep behind the point."""
 Unique = frozenset[frozenset[str]]
+VERBS = ("insert", "update", "delete")
 PADDED_SCALES = (_SCALE, 30)
 """The scales of the columns that we make, whose numbers are filled up with zeros."""
 
@@ -34,6 +35,21 @@ _NEVER = re.compile("(?!)")
 WAITS_FOR_RUNS: Final = "datastoresync_waits_for_runs"
 """Under this name a connection keeps whether it waits for other runs of ours as for other programs."""
 _MOMENTS = (sa.DateTime, sa.Time, sa.Interval)
+
+
+@attrs.frozen
+class Intervention:
+    """What may do something else, or more, when rows of a table are written.
+
+    Args:
+        name: What messages call it.
+        verbs: When it may do so: at an ``insert``, ``update`` or ``delete``.
+        changes_rows: Whether it may change what is written, and other rows; if not, it only hides rows or lets them be.
+    """
+
+    name: str
+    verbs: frozenset[str]
+    changes_rows: bool = True
 
 
 class Dialect:
@@ -283,6 +299,10 @@ class Dialect:
     def not_transactional(self, inspector: sa.Inspector, table: str, schema: str | None) -> str:
         """Return what keeps a table and how to mend that, if it has no transactions; else nothing."""
         return ""
+
+    def interventions(self, connection: sa.Connection, table: sa.Table) -> list[Intervention]:
+        """Return what may do something else, or more, when rows of a table are written: triggers and the like."""
+        return []
 
     # --- types and values ---------------------------------------------------------------------------------------
 

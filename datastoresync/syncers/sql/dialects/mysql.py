@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from sqlalchemy.types import TypeEngine
 
 from datastoresync.syncers.sql import values
-from datastoresync.syncers.sql.dialects.base import Dialect, Limits, Unique
+from datastoresync.syncers.sql.dialects.base import Dialect, Intervention, Limits, Unique
 
 _DIGITS, _SCALE = 65, 30
 """The digits of a number, and how many of them may be behind the point."""
@@ -131,6 +131,16 @@ class MySQL(Dialect):
         if engine in _TRANSACTIONAL:
             return ""
         return f"{engine}, which cannot take back a part of what was written: ALTER TABLE … ENGINE = InnoDB"
+
+    def interventions(self, connection: sa.Connection, table: sa.Table) -> list[Intervention]:
+        rows = connection.execute(
+            sa.text(
+                "SELECT trigger_name, event_manipulation FROM information_schema.triggers "
+                "WHERE event_object_schema = coalesce(:schema, database()) AND event_object_table = :name"
+            ),
+            {"schema": table.schema, "name": table.name},
+        )
+        return [Intervention(f"trigger {name}", frozenset([verb.lower()])) for name, verb in rows]
 
     def column_types(self, *, aware: bool) -> dict[type, TypeEngine[Any]]:
         types = _types()

@@ -10,6 +10,7 @@ from datetime import tzinfo
 from decimal import Decimal
 from functools import partial
 from importlib import import_module
+from itertools import compress
 from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
@@ -19,7 +20,7 @@ from sqlalchemy.dialects import postgresql
 from sqlalchemy.types import TypeEngine
 
 from datastoresync.syncers.sql import forms, values
-from datastoresync.syncers.sql.dialects.base import Dialect, Limits, Unique
+from datastoresync.syncers.sql.dialects.base import VERBS, Dialect, Intervention, Limits, Unique
 
 _NUL = re.compile("\0")
 _NUL_IN_JSON = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")
@@ -75,6 +76,20 @@ _SESSION_THAT_RUNS = """
 select a.pid, a.usename, a.application_name, a.state, date_trunc('second', a.xact_start) from pg_stat_activity a
 where a.pid in (select pid from pg_locks where granted and locktype = 'advisory' and classid = %s and objid = %s)
 """
+# Those of partitions, too. Some triggers and rules are there for replication only.
+_INTERVENTIONS = sa.text(
+    """
+    WITH tables AS (
+        SELECT to_regclass(:name) AS relid UNION SELECT relid FROM pg_partition_tree(to_regclass(:name))
+    )
+    SELECT DISTINCT 'trigger ' || tgname, tgtype & 4 <> 0, tgtype & 16 <> 0, tgtype & 8 <> 0, true
+        FROM pg_trigger JOIN tables ON relid = tgrelid WHERE NOT tgisinternal AND tgenabled IN ('O', 'A')
+    UNION ALL SELECT DISTINCT 'rule ' || rulename, ev_type = '3', ev_type = '2', ev_type = '4', true
+        FROM pg_rewrite JOIN tables ON relid = ev_class WHERE ev_type <> '1' AND ev_enabled IN ('O', 'A')
+    UNION ALL SELECT 'row-level security', true, true, true, false
+        FROM pg_class WHERE oid = to_regclass(:name) AND row_security_active(oid)
+    """
+)
 
 
 class PostgreSQL(Dialect):
@@ -182,6 +197,13 @@ class PostgreSQL(Dialect):
 
     def has_pipeline(self) -> bool:
         return bool(import_module("psycopg").Pipeline.is_supported())
+
+    def interventions(self, connection: sa.Connection, table: sa.Table) -> list[Intervention]:
+        name = connection.dialect.identifier_preparer.format_table(table)
+        rows = connection.execute(_INTERVENTIONS, {"name": name})
+        return [
+            Intervention(name, frozenset(compress(VERBS, flags)), changes_rows) for name, *flags, changes_rows in rows
+        ]
 
     def column_types(self, *, aware: bool) -> dict[type, TypeEngine[Any]]:
         own: dict[type, TypeEngine[Any]] = {Decimal: sa.Numeric(), UUID: sa.Uuid(), dict: postgresql.JSONB()}

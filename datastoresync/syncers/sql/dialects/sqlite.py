@@ -22,11 +22,13 @@ from sqlalchemy.types import TypeEngine
 
 from datastoresync.syncers.lock_holders import is_marked
 from datastoresync.syncers.sql import values
-from datastoresync.syncers.sql.dialects.base import WAITS_FOR_RUNS, Dialect, Limits
+from datastoresync.syncers.sql.dialects.base import VERBS, WAITS_FOR_RUNS, Dialect, Intervention, Limits
 from datastoresync.syncers.sql.forms import ColumnForm
 
 _DIGITS = 400
 """Digits of a text that are surely more than an integer has."""
+_HEADER = re.compile(r"\b(?:INSERT|DELETE|UPDATE)\b(?=.*?\bON\b)", re.IGNORECASE | re.DOTALL)
+"""The first such word in the text of a trigger that does not bear it as its name."""
 _STEP = 0.01
 """Seconds between two attempts to begin."""
 
@@ -131,6 +133,14 @@ class SQLite(Dialect):
     def staging_index(self, name: str, columns: Sequence[sa.Column[Any]]) -> sa.Index:
         return sa.Index(name, *columns)
 
+    def interventions(self, connection: sa.Connection, table: sa.Table) -> list[Intervention]:
+        schema = connection.dialect.identifier_preparer.quote(table.schema or "main")
+        statement = (
+            f"SELECT name, sql FROM {schema}.sqlite_master WHERE type = 'trigger' AND lower(tbl_name) = lower(?)"  # noqa: S608 - the name is quoted
+        )
+        rows = connection.exec_driver_sql(statement, (table.name,))
+        return [Intervention(f"trigger {name}", _verbs(name, sql)) for name, sql in rows]
+
     def unique_expressions(self, connection: sa.Connection, schema: str | None, table: str) -> Sequence[str]:
         preparer = connection.dialect.identifier_preparer
         master = f"{preparer.quote(schema)}.sqlite_master" if schema else "sqlite_master"
@@ -187,6 +197,12 @@ class SQLite(Dialect):
     def loaded(self, kind: TypeEngine[Any], value: Any, dialect: sa.Dialect) -> Any:
         decode = self.stored_type(kind).result_processor(dialect, None)
         return value if decode is None else decode(value)
+
+
+def _verbs(name: str, sql: str) -> frozenset[str]:
+    """Return when a trigger runs, by its text; always, if that is not clear."""
+    found = _HEADER.search(sql.replace(name, "", 1))
+    return frozenset(VERBS if found is None else [found[0].lower()])
 
 
 def _in_transaction(connection: sa.Connection) -> bool:
