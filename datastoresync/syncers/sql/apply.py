@@ -91,9 +91,9 @@ def apply_changes(
                 run.write(found)
                 found.clear()  # before the next ones are made
             run.end()
-            outcomes.warnings += effects.warnings(outcomes)
             if writer.failures and options.on_error == "stop":
                 raise _RollbackError(_rolled_back(writer))
+            outcomes.warnings += effects.warnings(outcomes)
             outcomes.warnings += guard.warnings()
             if options.rehearse:
                 raise _RollbackError(outcomes)
