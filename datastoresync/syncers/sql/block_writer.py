@@ -39,6 +39,8 @@ class BlockWriter:
     parked: dict[StoredTable, dict[Key, Row]] = attrs.field(init=False, factory=dict)
     _met: dict[tuple[StoredTable, Key], Key] = attrs.field(init=False, factory=dict)
     """The keys that the store takes for one that was to be written, which stands beside it; they are let be."""
+    _sides: dict[StoredTable, tuple[str, ...]] = attrs.field(init=False, factory=dict)
+    """The columns of the owners in link tables, of the side that this run has written first."""
     _own: set[tuple[StoredTable, Key]] = attrs.field(init=False, factory=set)
     """What was inserted and cannot be undone alone, so that it is met again."""
 
@@ -82,7 +84,11 @@ class BlockWriter:
             self.statements.insert(keyed.target.stored, columns, [tuple(row.values()) for row in rows])
         for attribute, pairs in members.items():
             owners = [(unit.key, value) for unit, value in pairs if outcomes[unit] is DONE]
-            self._add_members(keyed.target.links[attribute], current.members[attribute], owners)
+            link, there = keyed.target.links[attribute], current.members[attribute]
+            owner_names = _names(link.owners)
+            if there and self._sides.get(link.stored, owner_names) == owner_names:  # else the other side wrote some
+                self._remove_orphans(keyed, link, there, [pair for pair in pairs if outcomes[pair[0]] is DONE])
+            self._add_members(link, there, owners)
         if not self.statements.dialect.has_savepoints:
             self._own.update((keyed.target.stored, unit.key) for unit in new)
         return self._with(outcomes, new, lambda: self.effects.inserted(keyed, new))
@@ -145,6 +151,7 @@ class BlockWriter:
         outcomes |= self._met_pairs(link, found.spelled, ((unit, unit.member) for unit in block))
         new = [unit for unit in block if outcomes[unit] is DONE and unit.member[1:] not in found.exact]
         columns = [column.name for column in (*link.owners, link.member)]
+        self._sides.setdefault(link.stored, _names(link.owners))
         self.statements.insert(link.stored, columns, [unit.member[1:] for unit in new])
         return self._with(outcomes, new, lambda: self.effects.linked(link, new))
 
@@ -280,6 +287,16 @@ class BlockWriter:
             missing_values |= values
         return missing_values, changed
 
+    def _remove_orphans(
+        self, keyed: KeyedTable, link: StoredLink, there: Mapping[Key, Any], new: Iterable[tuple[Unit, Any]]
+    ) -> None:
+        """Remove the members that earlier owners of the keys of new ones have left behind."""
+        for unit, value in new:
+            kept = self.effects.matched(link, value)
+            if old := [(*unit.key, *member) for member in there.get(unit.key, ()) if member not in kept]:
+                self.statements.delete(link.stored, (*link.owners, link.member), old)
+                self.effects.note_orphans(unit, link.stored, keyed.target.stored, len(old))
+
     def _add_members(self, link: StoredLink, there: Mapping[Key, Any], owners: Iterable[tuple[Key, Any]]) -> None:
         columns = [column.name for column in (*link.owners, link.member)]
         rows = [
@@ -288,6 +305,7 @@ class BlockWriter:
             for member in self.effects.matched(link, members)
             if member not in there.get(key, ())
         ]
+        self._sides.setdefault(link.stored, _names(link.owners))
         self.statements.insert(link.stored, columns, rows)
 
     def _remove_members(self, link: StoredLink, there: Mapping[Key, Any], owners: Iterable[tuple[Key, Any]]) -> None:
@@ -305,6 +323,10 @@ def _written_by(unit: Unit) -> Iterator[tuple[StoredTable, str]]:
     for name, link in unit.keyed.target.links.items():
         if unit.verb not in LINKS or name == unit.member[0]:
             yield from ((link.stored, verb) for verb in ("insert", "delete"))
+
+
+def _names(columns: Iterable[Any]) -> tuple[str, ...]:
+    return tuple(column.name for column in columns)
 
 
 def _other_key(key: Key, other: Key) -> Outcome:
