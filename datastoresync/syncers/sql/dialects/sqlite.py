@@ -161,19 +161,6 @@ class SQLite(Dialect):
         rows = connection.exec_driver_sql(statement, (table.name,))
         return [Intervention(f"trigger {name}", _verbs(name, sql)) for name, sql in rows]
 
-    def foreign_keys(self, connection: sa.Connection) -> Iterator[tuple[str, Sequence[str], str, Sequence[str], str]]:
-        # SQLAlchemy reads ON DELETE in the text that made a table, but not where it stands beside a column.
-        statement = (
-            'SELECT m.name, k.id, k."from", k.on_delete FROM sqlite_master m JOIN pragma_foreign_key_list(m.name) k '
-            "WHERE m.type = 'table' ORDER BY m.name, k.id, k.seq"
-        )
-        rules = {}
-        for (table, _), rows in groupby(connection.execute(sa.text(statement)), key=lambda row: (row[0], row[1])):
-            found = list(rows)
-            rules[table, tuple(column for _, _, column, _ in found)] = str(found[0][3])
-        for table, columns, referred, to, rule in super().foreign_keys(connection):
-            yield table, columns, referred, to, rules.get((table.partition(".")[2], tuple(columns)), rule)
-
     def unique_expressions(self, connection: sa.Connection, schema: str | None, table: str) -> Sequence[str]:
         preparer = connection.dialect.identifier_preparer
         master = f"{preparer.quote(schema)}.sqlite_master" if schema else "sqlite_master"
