@@ -448,8 +448,7 @@ class StoreTemplate:
         started = time.perf_counter()
         alone, following = split_followers(ordered(diff), diff)
         actions = self._united(alone, diff)
-        reporters = [*self.reporters, *options.reporters]
-        run = ApplyRun(diff, reporters, mock=options.mock, rehearse=options.rehearse)
+        run = ApplyRun(diff, [*self.reporters, *options.reporters], mock=options.mock, rehearse=options.rehearse)
         write_options = WriteOptions(
             on_error="stop" if stop else "continue",
             rehearse=options.rehearse,

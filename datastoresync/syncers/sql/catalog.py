@@ -249,10 +249,17 @@ class Catalogue:
     def locate(self, name: str) -> tuple[str | None, str] | None:
         """Return the schema (None: the default one) and the name of an existing table, or None."""
         if self._inspector.has_table(name):
-            return None, name
+            return None, self._exact_name(name)
         return next(
             (location for location in self.splits(name) if self._inspector.has_table(location[1], location[0])), None
         )
+
+    def _exact_name(self, name: str) -> str:
+        """Return the name of an existing table as its schema has it."""
+        if not self.dialect.folds_names:
+            return name
+        names = [*self._inspector.get_table_names(), *self._inspector.get_view_names()]
+        return next((own for own in names if own.casefold() == name.casefold()), name)
 
     def splits(self, name: str) -> Iterator[tuple[str, str]]:
         """Yield the ways to read a name as that of an existing schema, a dot, and a table."""
@@ -260,6 +267,11 @@ class Catalogue:
         for position, character in enumerate(name):
             if character == "." and name[:position] in schemas:
                 yield name[:position], name[position + 1 :]
+
+    @property
+    def folds_names(self) -> bool:
+        """Whether names are the same in capitals and small letters."""
+        return self.dialect.folds_names
 
     @property
     def default_schema(self) -> str | None:
@@ -270,16 +282,19 @@ class Catalogue:
         """Return the foreign keys of a table, given its schema and its name."""
         schema, name = location
         column = self.dialect.column_name
-        return [
-            Reference(
-                tuple(map(column, found["constrained_columns"])),
-                found["referred_schema"],
-                found["referred_table"],
-                tuple(map(column, found["referred_columns"])),
-            )
-            for found in self._inspector.get_foreign_keys(name, schema)
-            if len(found["constrained_columns"]) == len(found["referred_columns"])
-        ]
+        found = []
+        for key in self._inspector.get_foreign_keys(name, schema):
+            other = key["referred_schema"], self._exact_name(key["referred_table"])
+            to = key["referred_columns"] or self._primary_key(other)
+            if len(to) == len(key["constrained_columns"]):
+                found.append(Reference(tuple(map(column, key["constrained_columns"])), *other, tuple(map(column, to))))
+        return found
+
+    def _primary_key(self, location: tuple[str | None, str]) -> Sequence[str]:
+        schema, name = location
+        if not self._inspector.has_table(name, schema):
+            return ()
+        return self._inspector.get_pk_constraint(name, schema)["constrained_columns"]
 
     def is_made(self, location: tuple[str | None, str], name: str) -> bool:
         """Say whether the database makes the values of a column, as it does with ids of its own."""
