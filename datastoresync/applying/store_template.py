@@ -282,6 +282,7 @@ class ChangeFactory:
         self._spellings = spellings(self._sides)
         self.compared: dict[Row, dict[str, Any]] = {}
         """What was compared, by row and attribute, where the store had something else; of the changes built so far."""
+        self._streamed = diff.streamed  # there may be too many to remember what was compared
 
     def change(self, action: Action) -> Change:
         """Build one change."""
@@ -326,7 +327,7 @@ class ChangeFactory:
         if right.as_stored or attribute not in right.attributes:
             return value
         held = right.expected(action.idnumber, action.dest, attribute)
-        if not equal(held, value):
+        if not self._streamed and not equal(held, value):
             row = _row(self._stored[action.branch].table, self._key(action))
             self.compared.setdefault(row, {})[attribute] = value
         return held
