@@ -456,6 +456,7 @@ class StoreTemplate:
             rehearse=options.rehearse,
             whole=self._whole,
             tables=[one.table for one in self.stored.values()],
+            attributes=self._synced(diff),
             along=list(map(ChangeFactory(diff, self.stored).change, (step.actions[0] for step in following))),
             dependencies=None if run.dependents is None else StoredDependencies(run.dependents, diff, self.stored),
         )
@@ -507,6 +508,15 @@ class StoreTemplate:
 
     def _whole(self, table: Table) -> bool:
         return any(one.whole for one in self.stored.values() if one.table is table)
+
+    def _synced(self, diff: Diff) -> Callable[[Table], Sequence[str]]:
+        """Return what gives the attributes of a table that are synced."""
+        synced = {
+            id(self.stored[one.name].table): tuple(one.both[1].attributes)
+            for one in diff.branch_diffs
+            if one.name in self.stored
+        }
+        return lambda table: synced.get(id(table), ())
 
     def _step(self, action: Action) -> Step:
         return Step(action.method, self.apply, (action,))
