@@ -108,7 +108,7 @@ class StoredValueEquality:
         """Say whether the raw value of an attribute equals the expected one."""
         if self._equal(change, attribute, raw, expected):
             return True
-        compared = self._compared.get(_row(change.table, change.key), {}) if self._compared else {}
+        compared = self._compared.get((id(change.table), change.key), {}) if self._compared else {}
         before = change.expected.get(attribute) is expected and change.values.get(attribute) is not expected
         return before and attribute in compared and self._equal(change, attribute, raw, compared[attribute])
 
@@ -260,10 +260,6 @@ Row = tuple[int, tuple[Any, ...]]
 """A table and the key of a row."""
 
 
-def _row(table: Table, key: tuple[Any, ...]) -> Row:
-    return id(table), key
-
-
 def _mark(action: Action) -> int:
     return hash((action.verb, action.branch, action.idnumber, action.attr))
 
@@ -282,6 +278,7 @@ class ChangeFactory:
         self._spellings = spellings(self._sides)
         self.compared: dict[Row, dict[str, Any]] = {}
         """What was compared, by row and attribute, where the store had something else; of the changes built so far."""
+        self._streamed = diff.streamed  # there may be too many to remember what was compared
 
     def change(self, action: Action) -> Change:
         """Build one change."""
@@ -326,8 +323,8 @@ class ChangeFactory:
         if right.as_stored or attribute not in right.attributes:
             return value
         held = right.expected(action.idnumber, action.dest, attribute)
-        if not equal(held, value):
-            row = _row(self._stored[action.branch].table, self._key(action))
+        if not self._streamed and not equal(held, value):
+            row = (id(self._stored[action.branch].table), self._key(action))
             self.compared.setdefault(row, {})[attribute] = value
         return held
 

@@ -102,7 +102,10 @@ class Importer:
         return True
 
     def prepare(self, row: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Return the row as it should be taken: renamed, split, completed."""
+        """Return the row as it should be taken: renamed, split, completed.
+
+        Where changes are written to the store that was read, it is still expected to hold what stood in the row.
+        """
         return row
 
     def resolve_duplicate(self, existing: Mapping[str, Any], row: Mapping[str, Any]) -> Mapping[str, Any] | None:  # noqa: ARG002 - a hook

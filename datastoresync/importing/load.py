@@ -19,6 +19,7 @@ from datastoresync.conversion.converters import Schema
 from datastoresync.conversion.forms import Forms, formed, formed_column
 from datastoresync.conversion.lookalikes import lookalike_keys, shown_pairs
 from datastoresync.diffing.equality import comparable, equal, is_membership
+from datastoresync.diffing.side import spelling
 from datastoresync.engines.relation import CannotPushDown
 from datastoresync.engines.select import engine_of, open_table, options_of
 from datastoresync.errors import (
@@ -440,6 +441,9 @@ class RowLoader:
                 return
         first = self._where(self._indexes[list(self.objects).index(key)])
         differs = f", and they differ in {', '.join(sorted(differing))}" if differing else ""
+        written = [spelling({key: one}, self.schema.identifiers, key) for one in (self.stored.get(key, {}), read)]
+        if written[0] != written[1]:
+            differs = f" as {written[0]!r}, and {written[1]!r} here{differs}"
         message = (
             f"idnumber {key!r} is already at {first}{differs}: remove one of them, "
             "or write resolve_duplicate(existing, row) in the importer"
