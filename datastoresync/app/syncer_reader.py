@@ -16,6 +16,7 @@ from datastoresync.importing.importer import StoreImporter
 from datastoresync.object import Object
 from datastoresync.syncers import open_syncer
 from datastoresync.syncers.changes import Table
+from datastoresync.syncers.loading import records_in
 from datastoresync.syncers.records import Records
 from datastoresync.tree import Tree
 
@@ -33,7 +34,7 @@ class RecordImporter(StoreImporter):
         Raises:
             ColumnError: if a column of the key is missing.
         """
-        found = super().read()
+        found = records_in(super().read(), self.syncer, self.branch.table.name)
         rows = found if isinstance(found, Records) else [dict(row) for row in found]
         columns = (
             rows.columns if isinstance(rows, Records) else tuple(dict.fromkeys(name for row in rows for name in row))

@@ -32,6 +32,7 @@ from datastoresync.errors import (
 from datastoresync.object import Object, attributes_of, side_of
 from datastoresync.printing.text import counted
 from datastoresync.syncers.changes import Link, Table
+from datastoresync.syncers.loading import given_records, load_records
 from datastoresync.syncers.records import Records
 from datastoresync.tree import Tree
 
@@ -155,7 +156,7 @@ def _is_missing(error: Exception, table: str, tables: list[str] | None) -> bool:
 
 def _read_table(syncer: Any, table: str, key: Sequence[str]) -> TableState:
     read = getattr(syncer, "read", None)
-    records = read(table) if callable(read) else syncer.load(table)
+    records = read(table) if callable(read) else load_records(syncer, table)
     if not key and isinstance(records, Records) and records.columns:
         return TableState(exists=True, count=sum(len(chunk[0]) for chunk in records.chunks))
     keys = tuple(
@@ -449,8 +450,8 @@ def _write_method(mode: str, syncer: Any) -> Callable[[TableWrite], object]:
         message = f"{syncer.name} cannot {mode}: use --mode replace or --mode sync, or another store"
         raise SyncerError(message)
     if mode == "upsert":
-        return lambda write: method(write.table, data=write.records(), key=write.key)
-    return lambda write: method(write.table, data=write.records())
+        return lambda write: method(write.table, data=given_records(syncer, write.records()), key=write.key)
+    return lambda write: method(write.table, data=given_records(syncer, write.records()))
 
 
 def _write_tables(

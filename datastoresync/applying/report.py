@@ -10,6 +10,7 @@ from typing import Any, Literal, overload
 import attrs
 
 from datastoresync.diffing.action import Action
+from datastoresync.masking import masked
 from datastoresync.printing.outline import Outline
 from datastoresync.printing.show import Printable
 from datastoresync.printing.text import counted, text
@@ -73,22 +74,15 @@ def skipped(reason: str) -> Result:
     return Result("skipped", reason)
 
 
-_PASSWORD = re.compile(
-    r"(?P<before>://[^/\s:@]*:)\S+(?P<after>@)"
-    r"|(?P<query>(?:password|passwd|pwd)\s*=\s*)(?:'[^']*'|\"[^\"]*\"|[^&;\s'\"]+)",
-    re.IGNORECASE,
-)
-
-
 def reason_of(error: BaseException) -> str:
-    """Return what an exception says, without the passwords and row values that database errors like to quote."""
+    """Return what an exception says, without secrets and without the row values that database errors like to quote."""
     original = getattr(error, "orig", None) or error
     primary = getattr(getattr(original, "diag", None), "message_primary", None)
     said: Any = primary or str(original)
     if str(getattr(original, "sqlstate", "")).startswith("22"):  # a value that the database cannot take is in quotes
         said = re.sub(r"""(["']).*\1""", '"…"', said, flags=re.DOTALL)
-    hidden = _PASSWORD.sub(lambda found: f"{found['before'] or found['query']}***{found['after'] or ''}", str(said))
-    return f"{type(original).__name__}: {hidden}" if hidden else type(original).__name__
+    shown = masked(str(said))
+    return f"{type(original).__name__}: {shown}" if shown else type(original).__name__
 
 
 _REPR_LIMIT = 10

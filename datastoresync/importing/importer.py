@@ -17,8 +17,9 @@ from datastoresync.printing.outline import Outline
 from datastoresync.printing.show import Printable
 from datastoresync.syncers.changes import Table
 from datastoresync.syncers.files.csv_reader import read_csv, resolve_files
+from datastoresync.syncers.loading import load_records, records_in
 from datastoresync.syncers.projection import projected
-from datastoresync.syncers.records import Columns, Records, StoredRows
+from datastoresync.syncers.records import Columns, Records, StoredRows, is_arrow
 from datastoresync.syncers.sql.syncer import SQLSyncer
 from datastoresync.syncers.table_rewrite import TableContents
 
@@ -448,8 +449,9 @@ class StoreImporter(Importer):
     """Reads the branch from a syncer: through its ``read`` if it has one, and its ``load`` otherwise.
 
     Args:
-        syncer: Anything with ``load(identifier)``; with ``read(table, attributes, identifiers=…)`` it is asked for what
-            the branch's class declares, and streams it. Without, memberships in link tables are loaded, too.
+        syncer: Anything with ``load(identifier)``, which gives records, a frame or an Arrow table; with
+            ``read(table, attributes, identifiers=…)`` it is asked for what the branch's class declares, and streams
+            it. Without, memberships in link tables are loaded, too.
     """
 
     def __init__(self, syncer: Any) -> None:
@@ -470,15 +472,21 @@ class StoreImporter(Importer):
             return read(table, wanted, identifiers=identifiers)
         if table.links:
             return projected(self._opened, table, wanted, identifiers)
-        records = self.syncer.load(table.name)
-        if not table.columns:
-            return records
+        loaded = self.syncer.load(table.name)
+        if not table.columns and (is_arrow(loaded) or engine_of(loaded) is not None):
+            return loaded  # a large frame stays a table
+        records = records_in(loaded, self.syncer, table.name)
         attributes = {column: attribute for attribute, column in table.columns.items()}
+        if isinstance(records, Records):
+            names = [attributes.get(name, name) for name in records.columns]
+            return Records(names, records.chunks, records.where)
+        if not attributes:
+            return records
         return ({attributes.get(name, name): value for name, value in record.items()} for record in records)
 
     def _opened(self, name: str) -> Records:
         """Load a table as a stream of all of its columns."""
-        contents = TableContents.of(self.syncer.load(name), name)
+        contents = TableContents.of(load_records(self.syncer, name), name)
         chunk = [[record.get(column) for record in contents.records] for column in contents.columns]
         chunks = [chunk] if chunk else []
         return Records(contents.columns, chunks, lambda index: f"record {index + 1} of table {name!r}")

@@ -7,6 +7,7 @@ from typing import Any
 
 from datastoresync.errors import DatastoreSyncError, SyncerError
 from datastoresync.syncers.changes import Change, Outcome, Same
+from datastoresync.syncers.loading import load_records
 from datastoresync.syncers.table_rewrite import TableContents, apply_to_tables
 
 
@@ -84,7 +85,7 @@ class LoadDumpAdapter:
         return outcomes
 
     def _load(self, name: str) -> TableContents:
-        return TableContents.of(self.syncer.load(name), name)
+        return TableContents.of(load_records(self.syncer, name), name)
 
 
 def _unchanged(value: Any) -> Any:

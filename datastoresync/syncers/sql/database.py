@@ -12,6 +12,7 @@ import attrs
 import sqlalchemy as sa
 
 from datastoresync.errors import DatastoreSyncError, LockedError, SyncerError
+from datastoresync.masking import Secrets
 from datastoresync.syncers.changes import Outcome
 from datastoresync.syncers.sql.dialects import Dialect, dialect_of
 from datastoresync.syncers.sql.translate_errors import DATABASE_ERRORS, locked, reason_of, refusal_of
@@ -48,9 +49,9 @@ class Database:
         snapshots: The states of it that are held open.
     """
 
-    engine: sa.Engine
+    engine: sa.Engine = attrs.field(repr=False)
     name: str
-    secrets: tuple[str, ...] = ()
+    secrets: Secrets = attrs.field(default=Secrets(), repr=False)
     foreign_keys: bool = False
     snapshots: WeakSet[Any] = attrs.field(factory=WeakSet, repr=False)
 

@@ -336,7 +336,7 @@ class Statements:
     """
 
     connection: sa.Connection
-    secrets: tuple[str, ...] = ()
+    secrets: tuple[str, ...] = attrs.field(default=(), repr=False)
     meanwhile: Callable[[], None] | None = None
 
     def rows(self, keyed: KeyedTable, keys: Collection[Key], attributes: Iterable[str]) -> dict[Key, list[Row]]:

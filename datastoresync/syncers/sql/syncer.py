@@ -5,9 +5,10 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
-from datastoresync.errors import DeclarationError
+from datastoresync.errors import DatastoreSyncError, DeclarationError
+from datastoresync.masking import hidden, without_frames
 from datastoresync.syncers.changes import Change, Outcome, Same, Table, WriteOptions
 from datastoresync.syncers.records import Records
 from datastoresync.syncers.sql.url import open_database, without_password
@@ -34,9 +35,13 @@ class SQLSyncer:
     SQLSyncer('postgresql://ann@example.org/school')
     """
 
+    streams: ClassVar[bool] = True
+    """Whether data may be any iterable, which is read once."""
+
     def __init__(
         self, url_or_engine: str | sqlalchemy.URL | sqlalchemy.Engine, *, name: str | None = None, **engine_options: Any
     ) -> None:
+        url_or_engine, engine_options = hidden(url_or_engine), hidden(engine_options)
         module = sys.modules.get("sqlalchemy")
         if not isinstance(url_or_engine, str) and not (
             module is not None and isinstance(url_or_engine, (module.URL, module.Engine))
@@ -264,7 +269,10 @@ class SQLSyncer:
     @property
     def _database(self) -> Database:
         if self._opened is None:
-            self._opened = open_database(self._url_or_engine, self.name, self._options)
+            try:
+                self._opened = open_database(self._url_or_engine, self.name, self._options)
+            except DatastoreSyncError as error:
+                raise without_frames(error)  # noqa: B904 - its own cause, without the frames that hold the URL
         return self._opened
 
 

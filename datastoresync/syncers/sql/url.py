@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from datastoresync.errors import MissingDependencyError, SyncerError
+from datastoresync.masking import MASK, Secrets, is_token, secrets_in
 
 if TYPE_CHECKING:
     import sqlalchemy
@@ -14,7 +15,6 @@ if TYPE_CHECKING:
     from datastoresync.syncers.sql.database import Database
 
 _LOCATION = re.compile(r"(\[[^\]]*\]|[^:/]*)(:\d*)?(/.*)?", re.DOTALL)
-_SECRET = re.compile(r"pass|pwd|secret|token", re.IGNORECASE)
 
 
 def open_database(
@@ -64,7 +64,7 @@ def open_database(
     return Database(_engine(url, name, secrets, options), name, secrets, foreign_keys=True)
 
 
-def _engine(url: sqlalchemy.URL, name: str, secrets: tuple[str, ...], options: Mapping[str, Any]) -> sqlalchemy.Engine:
+def _engine(url: sqlalchemy.URL, name: str, secrets: Secrets, options: Mapping[str, Any]) -> sqlalchemy.Engine:
     import sqlalchemy
 
     from datastoresync.syncers.sql.dialects import DIALECTS
@@ -101,16 +101,11 @@ def without_password(url_or_engine: str | sqlalchemy.URL | sqlalchemy.Engine) ->
         credentials, at, where = "", "", body
     if "@" in options or not _LOCATION.fullmatch(where):
         return f"{scheme}://***"  # a password that is not escaped may hold any of the characters that part a URL
-    return f"{scheme}://{credentials.partition(':')[0]}{at}{where}"
+    user = credentials.partition(":")[0]
+    return f"{scheme}://{MASK if is_token(user) else user}{at}{where}"
 
 
-def _secrets(url: sqlalchemy.URL, arguments: Mapping[str, Any]) -> tuple[str, ...]:
+def _secrets(url: sqlalchemy.URL, arguments: Mapping[str, Any]) -> Secrets:
     """Return what no message may hold, as it is and as it stands in the URL."""
-    from urllib.parse import quote, quote_plus
-
-    found = [
-        url.password,
-        *(value for options in (url.query, arguments) for name, value in options.items() if _SECRET.search(name)),
-    ]
-    texts = [text for item in found for text in ([item] if isinstance(item, str) else item or ())]
-    return tuple(dict.fromkeys(form for text in texts for form in (text, quote(text, safe=""), quote_plus(text))))
+    token = url.username if url.username and is_token(url.username) else None
+    return secrets_in({"password": [url.password, token], "query": url.query, "arguments": arguments})
