@@ -17,7 +17,7 @@ class ArchiveSyncer:
 
     def load(self, identifier: str) -> list[dict[str, object]]:
         """Return the records of a table."""
-        return list(map(json.loads, gzip.decompress(Path(self.path, f"{identifier}.jsonl.gz").read_bytes()).splitlines()))
+        return [*map(json.loads, gzip.decompress(Path(self.path, f"{identifier}.jsonl.gz").read_bytes()).splitlines())]
 
     def dump(self, identifier: str, *, data: Iterable[Mapping[str, object]]) -> None:
         """Replace the records of a table; a crash leaves the old ones or the new, never half of them."""
