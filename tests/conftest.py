@@ -35,7 +35,7 @@ def pytest_unconfigure(config):
 def pytest_collection_modifyitems(items):
     """Mark as slow what needs a program that takes its time."""
     for item in items:
-        if any(item.get_closest_marker(name) for name in ("browser", "mariadb", "spark")):
+        if any(item.get_closest_marker(name) for name in ("browser", "full_postgresql", "mariadb", "spark")):
             item.add_marker("slow")
 
 
@@ -125,6 +125,19 @@ def execute():
             return [tuple(row) for row in results[-1]] if results[-1].returns_rows else []
 
     return run
+
+
+@pytest.fixture
+def full_postgresql(pytestconfig, worker_name):
+    """The URL of a database of this process in a PostgreSQL with all extensions and collations, which is empty."""
+    import sqlalchemy
+
+    url, name = database_servers.full_postgresql(pytestconfig.stash[_FOLDER]), f"full_{worker_name}"
+    engine = sqlalchemy.create_engine(url, isolation_level="AUTOCOMMIT", poolclass=sqlalchemy.NullPool)
+    with engine.connect() as connection:
+        connection.exec_driver_sql(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+        connection.exec_driver_sql(f"CREATE DATABASE {name}")
+    return url.set(database=name).render_as_string(hide_password=False)
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import os
 import shutil
 import signal
 import subprocess
@@ -57,6 +58,49 @@ def postgresql(folder):
         connection.exec_driver_sql("ALTER SYSTEM SET fsync = off")  # only processes are killed here, no machines
         connection.exec_driver_sql("SELECT pg_reload_conf()")
     return url
+
+
+def full_postgresql(folder):
+    """Return the URL of a PostgreSQL with all extensions and collations, which the packaged one has not."""
+    sqlalchemy = pytest.importorskip("sqlalchemy")
+    pytest.importorskip("psycopg")
+    programs = max(Path("/usr/lib/postgresql").glob("*/bin/initdb"), default=None)
+    if programs is None:
+        pytest.skip("there is no PostgreSQL with its extensions: apt-get install postgresql")
+    data, port = folder / "full_postgresql", 5432  # the port only gives the socket its name
+    with locked(folder, "start"):
+        if not (data / "postmaster.pid").exists():
+            _start_postgresql(data, programs.parent, port)
+    url = sqlalchemy.URL.create("postgresql+psycopg", "postgres", database="postgres")
+    return url.update_query_dict({"host": str(data.parent / "sockets"), "port": str(port)})
+
+
+def _start_postgresql(data, programs, port):
+    sockets = data.parent / "sockets"
+    root = os.geteuid() == 0  # for whom it refuses to run
+    for path in (data, sockets):
+        path.mkdir()
+        if root:
+            shutil.chown(path, "postgres")
+    if root:
+        data.parent.chmod(0o755)
+    options = f"-p {port} -k {sockets} -c listen_addresses= -c fsync=off"
+    for command in (
+        [programs / "initdb", "-D", data, "-U", "postgres", "--auth=trust", "--encoding=UTF8", "--locale=C.UTF-8"],
+        [programs / "pg_ctl", "-D", data, "-w", "-o", options, "start"],
+    ):
+        with (data.parent / "full_postgresql.log").open("a") as log:  # not a pipe, which the server would keep open
+            done = subprocess.run(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                check=False,
+                cwd="/",
+                user="postgres" if root else None,
+                start_new_session=True,
+            )
+        assert done.returncode == 0, Path(log.name).read_text()
 
 
 def mariadb(folder):
@@ -113,6 +157,7 @@ def stop(folder):
     signals = {
         folder / "mariadb.pid": signal.SIGTERM,
         folder / "postgresql" / "postmaster.pid": signal.SIGINT,  # which breaks off all transactions
+        folder / "full_postgresql" / "postmaster.pid": signal.SIGINT,
     }
     for file, number in signals.items():
         if file.exists():

@@ -206,7 +206,9 @@ def ordered_actions(
     """Return creations, parents first, then updates, then deletions, children first."""
     ranks = branch_ranks(branch_diffs)
     sort_key = cache(lambda verb, branch: action_sort_key(verb, branch, ranks))
-    ordered = sorted(actions, key=lambda action: sort_key(action.verb, action.branch))
+    # Actions of one kind come together, mostly, and a run of them costs as little as one.
+    runs = [(kind, list(run)) for kind, run in groupby(actions, key=attrgetter("verb", "branch"))]
+    ordered = [action for _, run in sorted(runs, key=lambda run: sort_key(*run[0])) for action in run]
     if not _OF_MEMBERS.isdisjoint(map(attrgetter("verb"), ordered)):
         ordered = list(additions_first(ordered))
     if hierarchies is not None and any(one.recursive for one in hierarchies):

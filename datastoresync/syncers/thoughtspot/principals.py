@@ -14,6 +14,7 @@ FIELDS: Final[Mapping[str, str]] = MappingProxyType(
         "mail": "mail",
         "password": "password",
         "groupNames": "groups",
+        "privileges": "privileges",
         "visibility": "visibility",
         "created": "created",
         "modified": "modified",

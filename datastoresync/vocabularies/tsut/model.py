@@ -12,7 +12,7 @@ from datastoresync.errors import DeclarationError, DuplicateError, ImporterError
 from datastoresync.object import Object
 from datastoresync.syncers.thoughtspot.principals import FIELDS, caseless, record_of
 from datastoresync.tree import Tree
-from datastoresync.vocabularies.tsut.principal import Group, User, item_of
+from datastoresync.vocabularies.tsut.principal import Group, User, compact_json, item_of
 from datastoresync.vocabularies.tsut.tree import problems_of
 
 T = TypeVar("T", bound=Object)
@@ -55,20 +55,21 @@ class CaselessBranch(Branch[T]):
         self._index = None
         super().fold(*arguments)
 
-    def add_or_resolve(self, item: T, duplicate: str) -> None:
+    def add_or_resolve(self, item: T, duplicate: int | str) -> None:
         """Add an object, or resolve a duplicate of its name as asked for.
 
         Raises:
             DuplicateError: if an error is asked for.
             DeclarationError: if ``duplicate`` is unknown.
         """
-        if duplicate not in ON_DUPLICATE:
-            message = f"duplicate is one of {', '.join(ON_DUPLICATE)} (got {duplicate!r})"
+        names = list(ON_DUPLICATE)
+        if duplicate not in (*names, *range(len(names))) or isinstance(duplicate, bool):
+            message = f"duplicate is one of {', '.join(names)} of UsersAndGroups (got {duplicate!r})"
             raise DeclarationError(message)
         if self.spelling(item.name) is None:
             self.add(item)
         else:
-            ON_DUPLICATE[duplicate](self, item)
+            ON_DUPLICATE[names[duplicate] if isinstance(duplicate, int) else duplicate](self, item)
 
     def check_new(self, item: T) -> None:
         """Refuse an object whose name exists already.
@@ -115,7 +116,7 @@ ON_DUPLICATE: Mapping[str, Callable[[CaselessBranch[Any], Any], None]] = Mapping
         "IGNORE_ON_DUPLICATE": _ignore,
     }
 )
-"""The resolutions of duplicates."""
+"""The resolutions of duplicates, in the order of their numbers."""
 
 
 class UsersAndGroupsTree(Tree):
@@ -151,15 +152,15 @@ class UsersAndGroups:
     (True, ["user 'Bob' is in group 'staff', which does not exist"])
     """
 
-    RAISE_ERROR_ON_DUPLICATE = "RAISE_ERROR_ON_DUPLICATE"
-    OVERWRITE_ON_DUPLICATE = "OVERWRITE_ON_DUPLICATE"
-    UPDATE_ON_DUPLICATE = "UPDATE_ON_DUPLICATE"
-    IGNORE_ON_DUPLICATE = "IGNORE_ON_DUPLICATE"
+    DO_NOT_ADD = RAISE_ERROR_ON_DUPLICATE = 0
+    OVERWRITE_ON_DUPLICATE = 1
+    UPDATE_ON_DUPLICATE = 2
+    IGNORE_ON_DUPLICATE = 3
 
     def __init__(self) -> None:
         self.tree = UsersAndGroupsTree()
 
-    def add_user(self, user: User, duplicate: str = RAISE_ERROR_ON_DUPLICATE) -> None:
+    def add_user(self, user: User, duplicate: int | str = RAISE_ERROR_ON_DUPLICATE) -> None:
         """Add a user.
 
         Args:
@@ -172,7 +173,7 @@ class UsersAndGroups:
         """
         self.tree.users.add_or_resolve(_checked(user, User), duplicate)
 
-    def add_group(self, group: Group, duplicate: str = RAISE_ERROR_ON_DUPLICATE) -> None:
+    def add_group(self, group: Group, duplicate: int | str = RAISE_ERROR_ON_DUPLICATE) -> None:
         """Add a group; see `add_user`."""
         self.tree.groups.add_or_resolve(_checked(group, Group), duplicate)
 
@@ -200,21 +201,30 @@ class UsersAndGroups:
         """Return all groups."""
         return list(self.tree.groups.values())
 
-    def remove_user(self, name: str) -> None:
-        """Remove a user.
+    @property
+    def users(self) -> CaselessBranch[User]:
+        """The users by name."""
+        return self.tree.users
 
-        Raises:
-            KeyError: if there is none of that name.
-        """
-        self.tree.users.remove(self.tree.users.spelling(name) or name)
+    @property
+    def groups(self) -> CaselessBranch[Group]:
+        """The groups by name."""
+        return self.tree.groups
 
-    def remove_group(self, name: str) -> None:
-        """Remove a group; its members stay, and still name it.
+    def get_all_users_in_group(self, group_name: str) -> list[User]:
+        """Return the users that are in a group themselves, in the order of their names."""
+        wanted = caseless(group_name)
+        return [user for user in self.get_users() if wanted in map(caseless, user.groups)]
 
-        Raises:
-            KeyError: if there is none of that name.
-        """
-        self.tree.groups.remove(self.tree.groups.spelling(name) or name)
+    def remove_user(self, name: str) -> User | None:
+        """Remove a user and return it; None if there is none of that name."""
+        spelling = self.tree.users.spelling(name)
+        return None if spelling is None else self.tree.users.remove(spelling)
+
+    def remove_group(self, name: str) -> Group | None:
+        """Remove a group and return it; its members stay, and still name it. None if there is none of that name."""
+        spelling = self.tree.groups.spelling(name)
+        return None if spelling is None else self.tree.groups.remove(spelling)
 
     def number_users(self) -> int:
         """Return the number of users."""
@@ -231,7 +241,7 @@ class UsersAndGroups:
 
     def to_json(self) -> str:
         """Return all as JSON, users first, with passwords."""
-        return json.dumps(self.records(), ensure_ascii=False, indent=2)
+        return compact_json(self.records())
 
     def load_from_json(self, json_str: str) -> None:
         """Add users and groups from JSON, in the format of `to_json` and of ThoughtSpot's own exports.

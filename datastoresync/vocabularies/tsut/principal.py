@@ -18,6 +18,8 @@ class Visibility:
 
     DEFAULT = "DEFAULT"
     NON_SHARABLE = "NON_SHARABLE"
+    NON_SHAREABLE = NON_SHARABLE
+    """The older spelling, which files may have too."""
 
 
 def _alias(name: str) -> Any:
@@ -43,7 +45,17 @@ class _Principal:
 
     def to_json(self) -> str:
         """Return it as JSON."""
-        return json.dumps(record_of(self, self.principalTypeEnum), ensure_ascii=False)
+        return compact_json(record_of(self, self.principalTypeEnum))
+
+
+def compact_json(value: Any) -> str:
+    """Return JSON without blanks."""
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+
+
+def _spelled(visibility: str) -> str:
+    """Return a visibility as ThoughtSpot spells it; tsut has spelled it otherwise, in files too."""
+    return Visibility.NON_SHARABLE if visibility == "NON_SHAREABLE" else visibility
 
 
 def _grouped(fields: dict[str, Any], group_names: Iterable[str] | None) -> dict[str, Any]:
@@ -53,7 +65,7 @@ def _grouped(fields: dict[str, Any], group_names: Iterable[str] | None) -> dict[
 
 
 class User(_Principal, ThoughtSpotUser):
-    """A user. ``groupNames``, ``group_names`` and ``groups`` are one list, in the order given."""
+    """A user, whose password is the second argument. ``groupNames``, ``group_names`` and ``groups`` are one list."""
 
     principalTypeEnum = KINDS["users"]  # noqa: N815 - the old name
 
@@ -65,16 +77,17 @@ class User(_Principal, ThoughtSpotUser):
     def __init__(
         self,
         name: str,
+        password: str | None = None,
         mail: str | None = None,
         display_name: str | None = None,
-        password: str | None = None,
         group_names: Iterable[str] | None = None,
         visibility: str = Visibility.DEFAULT,
         created: int | str | None = None,
+        id: str | None = None,  # noqa: A002 - the old name
         **fields: Any,
     ) -> None:
         fields |= {"name": name, "mail": mail, "display_name": display_name or "", "password": password}
-        fields |= {"visibility": visibility, "created": created}
+        fields |= {"visibility": _spelled(visibility), "created": created, "id": id}
         self.__attrs_init__(**_grouped(fields, group_names))
 
 
@@ -84,6 +97,7 @@ class Group(_Principal, ThoughtSpotGroup):
     principalTypeEnum = KINDS["groups"]  # noqa: N815 - the old name
 
     groups: list[str] = []  # type: ignore[assignment]  # noqa: RUF012 - the old one is a list; each object gets its own
+    privileges: list[str] = []  # noqa: RUF012 - as above
     created: int | str | None = None
     modified: int | str | None = None
     id: str | None = None
@@ -95,11 +109,18 @@ class Group(_Principal, ThoughtSpotGroup):
         description: str | None = None,
         group_names: Iterable[str] | None = None,
         visibility: str = Visibility.DEFAULT,
+        privileges: Iterable[str] | None = None,
         created: int | str | None = None,
+        id: str | None = None,  # noqa: A002 - the old name
         **fields: Any,
     ) -> None:
         fields |= {"name": name, "display_name": display_name or "", "description": description}
-        fields |= {"visibility": visibility, "created": created}
+        fields |= {
+            "visibility": _spelled(visibility),
+            "created": created,
+            "id": id,
+            "privileges": list(privileges or ()),
+        }
         self.__attrs_init__(**_grouped(fields, group_names))
 
 
@@ -116,6 +137,8 @@ def item_of(record: Any) -> Any:
         raise ImporterError(message)
     given = {FIELDS.get(column, column): value for column, value in record.items() if value is not None}
     row = {"name": None, **given}
+    if "visibility" in row:
+        row["visibility"] = _spelled(row["visibility"])
     del row["principalTypeEnum"]
     (item,) = Branch(cls, importer=[row]).load().values()
     return item
@@ -132,6 +155,7 @@ _COLUMNS = MappingProxyType(
         "Email": "mail",
         "Description": "description",
         "Groups": "groupNames",
+        "Privileges": "privileges",
         "Visibility": "visibility",
         "Created": "created",
         "Modified": "modified",
@@ -139,13 +163,17 @@ _COLUMNS = MappingProxyType(
     }
 )
 
+_LISTS = MappingProxyType({"groupNames": "Groups", "privileges": "Privileges"})
+"""The columns whose cells are JSON lists, with their titles."""
+
 
 def sheet_rows(items: Iterable[Any]) -> list[dict[str, Any]]:
     """Return users or groups as rows; the groups that each is in are a JSON list in one cell."""
     rows = []
     for item in items:
         record = record_of(item, item.principalTypeEnum)
-        record["groupNames"] = json.dumps(record["groupNames"], ensure_ascii=False)
+        for column in _LISTS.keys() & record.keys():
+            record[column] = json.dumps(record[column], ensure_ascii=False)
         rows.append({title: record.get(column) for title, column in _COLUMNS.items()})
     return rows
 
@@ -161,12 +189,13 @@ def sheet_records(sheet: str, rows: Iterable[Mapping[str, Any]]) -> list[dict[st
         record = {
             _COLUMNS.get(title, title): value for title, value in row.items() if value is not None and value != ""
         }
-        groups = record.get("groupNames")
-        if isinstance(groups, str) and groups.startswith("["):
-            try:
-                record["groupNames"] = json.loads(groups)
-            except ValueError as error:
-                message = f'Groups is not a JSON list such as ["staff", "admins"]: {error}'
-                raise ConversionError(message, where=f"row {number} of sheet {sheet!r}", column="Groups") from None
+        for column, title in _LISTS.items():
+            cell = record.get(column)
+            if isinstance(cell, str) and cell.startswith("["):
+                try:
+                    record[column] = json.loads(cell)
+                except ValueError as error:
+                    message = f'{title} is not a JSON list such as ["staff", "admins"]: {error}'
+                    raise ConversionError(message, where=f"row {number} of sheet {sheet!r}", column=title) from None
         records.append({**record, "principalTypeEnum": SHEET_KINDS[sheet]})
     return records
