@@ -15,6 +15,9 @@ _SECRET_NAME = re.compile(_NAME, re.IGNORECASE)
 _QUERY_NAME = r"key|code|auth|authorization|jwt|sig|session|sid|pin"
 """Names that are secrets among the options of a URL, and elsewhere are words like any other."""
 _QUOTED = r"""(?:'(?:[^'\\]|\\.|'')*'|"(?:[^"\\]|\\.)*")"""
+_QUOTED_TEXT = re.compile(_QUOTED)
+_SHORTEST = 3
+"""Characters of a value that is looked for without its quotes: shorter ones are parts of words."""
 _VALUE = r"""[^&;\s'"]+"""
 _PREFIXES = r"gh[a-z]_|github_pat_|glpat-|xox[a-z]-|sk[-_]|dapi|AKIA|eyJ"
 _TOKEN = re.compile(
@@ -117,6 +120,26 @@ def secrets_within(text: str) -> Iterator[str]:
             yield found["secret"]
             yield found["secret"].strip("'\"")
     yield from (found["user"] for found in _USER.finditer(text) if MASK in _masked_user(found))
+
+
+def without_values(text: str, values: Iterable[Any], names: Iterable[str] = ()) -> str:
+    """Return a text without these values, and without what is in quotes behind one of the names of attributes.
+
+    >>> without_values("name 'Ann', pin 1234: 1234 is taken; pin was '99'", [1234], ["pin"])
+    "name 'Ann', pin ***: *** is taken; pin was ***"
+    """
+    waiting, forms = list(values), set[str]()
+    while waiting:
+        value = waiting.pop()
+        if isinstance(value, (set, frozenset, list, tuple)):
+            waiting.extend(value)
+        elif value is not None and not isinstance(value, bool) and value != "":
+            forms |= {repr(value), str(value)} if len(str(value)) >= _SHORTEST else {repr(value)}
+    for form in sorted(forms, key=len, reverse=True):
+        text = re.sub(rf"(?<!\w){re.escape(form)}(?!\w)", MASK, text)
+    for name in names:
+        text = re.sub(rf"(?<!\w){re.escape(name)}(?!\w)[^;]*", lambda found: _QUOTED_TEXT.sub(MASK, found[0]), text)
+    return text
 
 
 class Secrets(tuple[str, ...]):

@@ -10,7 +10,7 @@ from typing import Any, Literal, overload
 import attrs
 
 from datastoresync.diffing.action import Action
-from datastoresync.masking import masked
+from datastoresync.masking import masked, without_values
 from datastoresync.printing.outline import Outline
 from datastoresync.printing.show import Printable
 from datastoresync.printing.text import counted, text
@@ -42,6 +42,10 @@ class Result:
     error: BaseException | None = attrs.field(default=None, repr=False)
     skip_children: bool = attrs.field(default=False, repr=False)
     created: Any = attrs.field(default=None, repr=False)
+
+    def __attrs_post_init__(self) -> None:
+        if self.reason and self.action is not None and (names := self.action.sensitive):
+            object.__setattr__(self, "reason", without_values(self.reason, self.action.sensitive_values, names))
 
     @property
     def message(self) -> str:

@@ -33,6 +33,7 @@ from datastoresync.errors import (
 )
 from datastoresync.importing.importer import Importer, ImportReport
 from datastoresync.importing.object_set import ObjectSet
+from datastoresync.masking import MASK, without_values
 from datastoresync.runtime import collector_paused
 from datastoresync.syncers.arrow import ArrowStream, read_arrow
 from datastoresync.syncers.records import Records, is_arrow
@@ -351,7 +352,8 @@ class RowLoader:
                 try:
                     value = converter.one(value)  # noqa: PLW2901 - the same value, converted
                 except (ValueError, TypeError) as error:
-                    message = f"{name}: {error} (declared: {converter.describe})"
+                    said = MASK if name in getattr(self.schema.cls, "_sensitive", ()) else str(error)
+                    message = f"{name}: {said} (declared: {converter.describe})"
                     raise ConversionError(message, column=name, value=value) from None
             values.append((value,))
         try:
@@ -359,7 +361,9 @@ class RowLoader:
         except RowError:
             raise
         except Exception as error:  # what a validator or an __init__ of the user's raises
-            message = f"{type(error).__name__}: {error}"
+            sensitive = getattr(self.schema.cls, "_sensitive", ())
+            said = without_values(str(error), [row.get(name) for name in sensitive], sensitive)
+            message = f"{type(error).__name__}: {said}"
             raise RowError(message) from error
 
     def _check_names(self, names: tuple[str, ...]) -> None:
