@@ -36,6 +36,7 @@ from datastoresync.importing.object_set import ObjectSet
 from datastoresync.masking import MASK, without_values
 from datastoresync.runtime import collector_paused
 from datastoresync.syncers.arrow import ArrowStream, read_arrow
+from datastoresync.syncers.names import likely_delimiter
 from datastoresync.syncers.records import Records, is_arrow
 
 if TYPE_CHECKING:
@@ -386,6 +387,8 @@ class RowLoader:
         if missing:
             listed = ", ".join(map(repr, missing))
             problems.append(f"no column {listed}, which {cls} needs; there are {', '.join(map(repr, names))}")
+        if delimiter := likely_delimiter(names, self.schema.identifiers) if len(names) == 1 else "":
+            problems = [f"the only column is {names[0]!r}: it looks as if {delimiter!r} separates its columns"]
         raise ColumnError("; ".join(problems), columns=[*unknown, *missing])
 
     def _check_key(self, key: Any) -> None:

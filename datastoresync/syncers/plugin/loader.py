@@ -328,11 +328,14 @@ def _make_tables(code: Path, syncer: Any, metadata: Any, secrets: Secrets) -> No
         raise refused(code, f"the cnxn of a {kind} is a {type(bind).__name__}: it must be an engine or a connection")
     password = getattr(url, "password", None)
     secrets = Secrets((*secrets, *secrets_in({"password": password, **getattr(url, "query", {})})))
+    from datastoresync.syncers.sql.dump import COMPLETED
+
     try:
         if metadata is None:
             metadata = _no_tables()
-        if not metadata.tables:
-            metadata.reflect(bind)  # so that what listens to the making of tables is told of those that are there
+        if not metadata.tables or getattr(metadata, "info", {}).get(COMPLETED):
+            # So that what listens to the making of tables is told of those that are there, with all their columns.
+            metadata.reflect(bind, extend_existing=True)
         metadata.create_all(bind)
         if hasattr(bind, "commit"):
             bind.commit()  # a connection would keep them to itself

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
@@ -177,6 +178,22 @@ class SQLSyncer:
             return []
         with self._database.reading() as connection, self._database.translated_errors("cannot read the schema of"):
             return Catalogue(connection, self.name).names()
+
+    def column_types(self, table: str) -> dict[str, type]:
+        """Return the types of the values of a table's columns, those that Python has a type for.
+
+        Raises:
+            SyncerError: The table is not there; the nearest one is named.
+        """
+        from datastoresync.syncers.sql.catalog import Catalogue
+
+        with self._database.reading() as connection, self._database.translated_errors("cannot read the schema of"):
+            columns = Catalogue(connection, self.name).find(table).table.columns
+        found: dict[str, type] = {}
+        for column in columns:
+            with suppress(NotImplementedError):
+                found[column.name] = column.type.python_type
+        return found
 
     def normalized(self, value: Any) -> Any:
         """Return what `load` gives for a value that `dump` put into a column of its own type.
