@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from functools import partial
+from itertools import islice
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar, Unpack, overload
 
-from datastoresync.conversion.converters import Schema
+import attrs
+
+from datastoresync.conversion.converters import Conversion, Schema
+from datastoresync.conversion.forms import Form, Forms, StoredForm, chained
 from datastoresync.diffing.action import Action
 from datastoresync.diffing.diff import Diff, DiffKeywords, Progress
 from datastoresync.diffing.equality import equal
@@ -15,11 +20,11 @@ from datastoresync.diffing.filters import Filter
 from datastoresync.diffing.flags import Flags
 from datastoresync.diffing.side import Side
 from datastoresync.engines.relation import BranchDescription
-from datastoresync.errors import ComparisonError, DeclarationError, ImporterError
+from datastoresync.errors import ComparisonError, DeclarationError, ImporterError, SyncerError
 from datastoresync.importing.importer import Importer, ImportReport, StoreImporter, importer_of
 from datastoresync.importing.load import load_objects, load_rows
 from datastoresync.importing.object_set import ObjectMapping, ObjectSet, settle_all
-from datastoresync.object import Object, schema_of, side_of
+from datastoresync.object import Object, forms_of, schema_of, side_of, synced
 from datastoresync.printing.outline import Grid, Outline
 from datastoresync.printing.show import Printable
 from datastoresync.printing.text import counted
@@ -30,7 +35,7 @@ if TYPE_CHECKING:
     from datastoresync.applying.preview import Preview
     from datastoresync.applying.report import Report
     from datastoresync.applying.safeguards import Limits
-    from datastoresync.applying.template import ApplyKeywords
+    from datastoresync.applying.template import ApplyKeywords, SyncKeywords
 
 T = TypeVar("T", bound=Object)
 
@@ -94,7 +99,22 @@ class Branch(Printable, ObjectMapping[T], Generic[T]):
         Args:
             engine: Which engine is wanted.
         """
-        return BranchDescription(self.full_name, self.object_class, schema_of, self._attach, self.table, engine)
+        return BranchDescription(
+            self.full_name,
+            self.object_class,
+            schema_of,
+            self._attach,
+            self.table,
+            engine,
+            self._forms,
+            written=getattr(self.tree, "syncer", None) is not None,
+        )
+
+    def _forms(self) -> Forms:
+        """Return the forms of the keys, and of the attributes that name objects of classes with such a form."""
+        return forms_of(
+            self.object_class, self.name, {name: one.object_class for name, one in (self.tree or {}).items()}
+        )
 
     def _attach(self, objects: Iterable[Any]) -> None:
         self.schema.attach(objects, self)
@@ -129,6 +149,26 @@ class Branch(Printable, ObjectMapping[T], Generic[T]):
         return self._table if isinstance(self._table, Table) else Table(self._table)
 
     @property
+    def stored_table(self) -> Table:
+        """The table, with what is known of those of the tree's other branches: where foreign keys to them lead."""
+        table = self.table
+        if self.tree is None:
+            return table
+        keys: dict[str, tuple[str, ...]] = {}
+        for branch in self.tree.values():
+            other = branch.table
+            key = tuple(map(other.column, branch.object_class._identifiers))
+            # What two branches know under different idnumbers, has none of which a reference could be to one.
+            keys[other.name] = key if keys.get(other.name, key) == key else ()
+        keys[table.name] = tuple(map(table.column, self.identifiers))
+        references = {
+            name: self.tree[branch].table.name
+            for name, branch in self.object_class._references.items()
+            if branch in self.tree
+        }
+        return attrs.evolve(table, keys=keys, references=references)
+
+    @property
     def imported(self) -> ImportReport | None:
         """The report of the last import; None before the first."""
         return self.contents.report
@@ -142,7 +182,8 @@ class Branch(Printable, ObjectMapping[T], Generic[T]):
 
     def __getitem__(self, idnumber: Any) -> T:
         try:
-            found: T = self.contents.objects[idnumber]
+            contents = self.contents
+            found: T = contents.objects[contents.key(idnumber)]
         except KeyError:
             message = f"no {idnumber!r} in {self.full_name}"
             raise KeyError(message) from None
@@ -207,8 +248,19 @@ class Branch(Printable, ObjectMapping[T], Generic[T]):
             KeyError: if there is none under the idnumber.
         """
         found = self[idnumber]
-        self.contents.drop(idnumber)
+        self.contents.drop(self.contents.key(idnumber))
         return found
+
+    def spelling(self, idnumber: Any) -> Any:
+        """Return an idnumber as the store spelled it at the import; another only if ``_key`` gives it one form.
+
+        >>> class User(Object):
+        ...     _key = str.casefold
+        >>> users = +Branch(User, importer=[{"idnumber": "Ann@x.edu"}])
+        >>> users.spelling("ANN@X.edu"), users["ANN@X.edu"]
+        ('Ann@x.edu', User(idnumber='ann@x.edu'))
+        """
+        return self.contents.spelling(self.contents.key(idnumber))
 
     # The operators.
 
@@ -223,17 +275,40 @@ class Branch(Printable, ObjectMapping[T], Generic[T]):
         importer = self._source()
         if importer is not None:
             sources = [self.tree[name] for name in importer.after] if self.tree is not None else []
-            description = self.description(self._wanted_engine())
+            description = attrs.evolve(self.description(self._wanted_engine()), table=self.stored_table)
             contents = load_objects(importer.bound(description, tree=self.tree, branch=self))
+            contents.column_forms = self._column_forms(importer, contents)
             contents.rejected += sum(branch.contents.rejected for branch in sources)
             self.contents = contents
         return self
+
+    def _column_forms(self, importer: Any, contents: ObjectSet) -> Mapping[str, Form]:
+        """Return the forms that the columns give to values, of the store that is written to or else read from."""
+        syncer = getattr(self.tree, "syncer", None) or getattr(importer, "syncer", None)
+        canonical = getattr(syncer, "canonical", None)
+        if not callable(canonical) or getattr(importer, "query", None) is not None:
+            return {}
+        table = getattr(importer, "table", None) or self.table
+        columns = set(getattr(contents.objects, "columns", ()))
+        if self.schema.open and isinstance(contents.objects, dict):
+            columns.update(*map(vars, islice(contents.objects.values(), 1)))
+        naming = [*self.identifiers, *self.object_class._references]
+        for attributes in (synced(self.object_class, columns), ()):
+            with suppress(SyncerError):  # one that no column has may be computed here alone
+                found = canonical(table, [*naming, *attributes], naming)
+                return {name: StoredForm(form) for name, form in found.items()}
+        return {}
 
     def _source(self) -> Importer | None:
         """Return the importer of the branch: its own, or one of its tree's syncer."""
         if self.importer is None and getattr(self.tree, "syncer", None) is not None:
             return StoreImporter(self.tree.syncer)
         return self.importer
+
+    def holds_all_of(self, syncer: Any) -> bool:
+        """Say whether every row of the branch's table in a syncer was imported, so that a row it lacks is newer."""
+        source, report = self._source(), self._contents.report
+        return report is not None and report.ok and isinstance(source, StoreImporter) and source.reads_all_of(syncer)
 
     @property
     def schema(self) -> Schema:
@@ -272,7 +347,9 @@ class Branch(Printable, ObjectMapping[T], Generic[T]):
         """Print what ``other`` must do, with the keywords of `diff`; the same as ``self > other``."""
         from datastoresync.applying.preview import Preview  # not all who look for differences apply them
 
-        return Preview.of(self.diff(other, **keywords), limits=limits).show()
+        diff = self.diff(other, **keywords)
+        side_effects = () if other.tree is None else other.tree.side_effects(diff)
+        return Preview.of(diff, limits=limits, side_effects=side_effects).show()
 
     def sync_to(
         self,
@@ -292,6 +369,11 @@ class Branch(Printable, ObjectMapping[T], Generic[T]):
             keywords["reporters"] = [*keywords.get("reporters", ()), CallbackReporter(progress)]
         applied: Report = other.tree.apply(self.diff(other, flags=flags, progress=progress), **keywords)
         return applied
+
+    def rehearse(self, other: Branch[Any], **keywords: Unpack[SyncKeywords]) -> Report:
+        """Carry out in the store of ``other`` what `sync_to` would, and undo it, as `Tree.rehearse` does."""
+        keywords["rehearse"] = True
+        return self.sync_to(other, **keywords)
 
     def __pos__(self) -> Self:
         return self.load()
@@ -321,6 +403,11 @@ class Branch(Printable, ObjectMapping[T], Generic[T]):
         return side_of(
             self.object_class,
             contents.objects,
+            forms=self._forms(),
+            **self._stored_forms(contents),
+            stored=contents.stored,
+            stored_fields=self._stored_fields(),
+            referenced_spellings={name: one.spelling for name, one in referred.items() if one.stored},
             tree=self.tree.name if self.tree is not None else "",
             branch=self.name,
             columns=contents.columns,
@@ -334,6 +421,36 @@ class Branch(Printable, ObjectMapping[T], Generic[T]):
             expire=None if self._source() is None else self._contents.expire,
             referenced_keys={name: one.objects for name, one in referred.items()},
         )
+
+    def _stored_forms(self, contents: ObjectSet) -> dict[str, Any]:
+        """Return the forms of keys, of values that name objects and of others that the columns of a store have."""
+        cls, forms = self.object_class, contents.column_forms
+        keys: dict[str, Form | None] = {}
+        for name in set(cls._references.values()) & set(self.tree or ()):
+            branch = self.tree[name]
+            keys[name] = Forms(tuple(map(branch.contents.column_forms.get, branch.identifiers))).key
+        naming = {*cls._references, *self.table.links, *cls._children.values()}
+        target_forms = {name: chained(forms.get(name), keys.get(cls._references.get(name, ""))) for name in naming}
+        return {
+            "column_forms": Forms(
+                tuple(map(forms.get, self.identifiers)),
+                {name: form for name, form in target_forms.items() if form is not None},
+            ),
+            "normalized": {
+                name: form for name, form in forms.items() if name not in naming and name not in self.identifiers
+            },
+        }
+
+    def _stored_fields(self) -> dict[str, str]:
+        """Return the fields that are read from the columns that properties are written to."""
+        table, schema = self.table, self.schema
+        columns = {table.column(name): name for name in table.columns if name in (schema.fields or table.columns)}
+        return {name: columns[table.column(name)] for name in schema.properties if table.column(name) in columns}
+
+    @property
+    def conversion(self) -> Conversion:
+        """What converts raw values of attributes as an import would."""
+        return attrs.evolve(self.schema.convert, forms=self._forms().attributes)
 
     def fold(self, action: Action, values: Mapping[str, Any], made: Any = None) -> None:
         """Record an action that was carried out, without asking a store; see `ObjectSet.fold`."""
@@ -375,8 +492,14 @@ class Branch(Printable, ObjectMapping[T], Generic[T]):
 
 
 def _related(source: Branch[Any], dest: Branch[Any]) -> list[tuple[Side, Side]]:
-    """Return the sides of all branches of two trees, if objects of some of them are children of others."""
+    """Return the sides of other branches of two trees: all, if objects of some are children of others.
+
+    Otherwise those that refer to this one, since what stays of them keeps what it refers to.
+    """
     trees = [branch.tree for branch in (source, dest)]
-    if None in trees or not any(branch.object_class._children for tree in trees for branch in tree.values()):
+    if None in trees:
         return []
-    return [(trees[0][name].side(), trees[1][name].side()) for name in trees[0].branches if name in trees[1]]
+    names = [name for name in trees[0].branches if name in trees[1]]
+    if not any(branch.object_class._children for tree in trees for branch in tree.values()):
+        names = [name for name in names if dest.name in trees[1][name].object_class._references.values()]
+    return [(trees[0][name].side(), trees[1][name].side()) for name in names]

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self, dataclass_transform, get_
 import attrs
 
 from datastoresync.conversion.converters import Field, Schema, converter
+from datastoresync.conversion.forms import Form, Forms, chained, form_of
+from datastoresync.diffing.common_form import in_common_form
 from datastoresync.diffing.diff import Diff
 from datastoresync.diffing.flags import Flags
 from datastoresync.diffing.side import Side
@@ -24,6 +26,8 @@ if TYPE_CHECKING:
 
 
 _SETTINGS = frozenset({"_identifiers", "_attributes", "_shortname", "_children", "_references", "_sensitive"})
+_WITH_VALUE = frozenset({"_key"})
+"""Settings only where the class gives them a value: an annotation alone declares a field."""
 
 
 def _own_annotations(namespace: Mapping[str, Any]) -> dict[str, Any]:
@@ -66,7 +70,10 @@ class ObjectType(type):
         declared = [
             field
             for field, annotation in _own_annotations(namespace).items()
-            if not _is_class_variable(annotation) and field not in _SETTINGS and not field.startswith("__")
+            if not _is_class_variable(annotation)
+            and field not in _SETTINGS
+            and not field.startswith("__")
+            and not (field in _WITH_VALUE and field in namespace)
         ]
         cached = [field for field, value in namespace.items() if isinstance(value, cached_property)]
         if cached:
@@ -111,7 +118,14 @@ class Object(metaclass=ObjectType):
     Class-level settings: ``_identifiers`` (the fields that make up the idnumber), ``_attributes`` (just these are
     synced), ``_shortname``, ``_references`` (``{"members": "users"}``: the branch that an attribute's values are
     idnumbers of), ``_flags`` (a `Flags`: what is left alone; an object may have its own), ``_sensitive`` (attributes
-    whose values are masked wherever they are shown, and are compared and written as they are) and ``_children``.
+    whose values are masked wherever they are shown, and are compared and written as they are), ``_key`` and
+    ``_children``.
+
+    ``_key = str.casefold`` says that idnumbers are the same in whatever case they are written: they are imported,
+    compared and looked up as the function returns them, and so are the references to these objects. Any function of
+    one value does; where several fields make up the idnumber, it is called with each text of them, and a mapping
+    (``{"login": str.casefold}``) gives a part a function of its own. A store is asked for its rows in the spelling
+    that it has; new ones are written in the one form.
 
     ``_children`` makes a hierarchy: ``{"devices": "members"}`` says that the objects of the branch ``devices`` that an
     object's ``members`` names are its children; if this class has no such field, it is the children's, and names the
@@ -136,6 +150,7 @@ class Object(metaclass=ObjectType):
     _references: ClassVar[Mapping[str, str]] = {}
     _flags: ClassVar[Flags | None] = None
     _sensitive: ClassVar[tuple[str, ...]] = ()
+    _key: ClassVar[Form | Mapping[str, Form] | None] = None
 
     if TYPE_CHECKING:
         idnumber: Any = attrs.field(default=None)
@@ -185,13 +200,14 @@ class Object(metaclass=ObjectType):
             ComparisonError: if the two have different idnumbers.
             SchemaMismatchError: if they do not have the same synced attributes.
         """
-        left_key, right_key = _key(self), _key(other)
-        if left_key != right_key:
+        sides = in_common_form(_side_of_one(self, other), _side_of_one(other, self))
+        if list(sides[0].objects) != list(sides[1].objects):
             message = (
-                f"{left_key!r} and {right_key!r} are different things: only objects with one idnumber can be compared"
+                f"{_key(self)!r} and {_key(other)!r} are different things: "
+                "only objects with one idnumber can be compared"
             )
             raise ComparisonError(message)
-        return Diff.between([(_side_of_one(self, other), _side_of_one(other, self))])
+        return Diff.between([sides])
 
     def preview(self, other: Object) -> Preview:
         """Print what ``other`` must change to become this object; the same as ``self > other``."""
@@ -312,7 +328,7 @@ def _schema(cls: type[Object]) -> Schema:
     declared = getattr(cls, "__attrs_attrs__", None)
     if declared is None:
         _check_sensitive(cls, cls._sensitive)
-        return Schema(cls, identifiers, None)
+        return Schema(cls, identifiers, None, forms=_key_forms(cls, identifiers), properties=tuple(_properties(cls)))
     try:
         hints = get_type_hints(cls, include_extras=True)
     except NameError as error:
@@ -345,7 +361,52 @@ def _schema(cls: type[Object]) -> Schema:
         or _own_init(cls)
         or not all(type(getattr(cls, name)).__name__ == "member_descriptor" for name in fields)
     )
-    return Schema(cls, identifiers, fields, through_init=custom)
+    return Schema(
+        cls,
+        identifiers,
+        fields,
+        through_init=custom,
+        forms=() if "_key" in fields else _key_forms(cls, identifiers),
+        properties=tuple(_properties(cls)),
+    )
+
+
+def _key_forms(cls: type[Object], identifiers: tuple[str, ...]) -> tuple[Form | None, ...]:
+    if cls._key is None:
+        return ()
+    try:
+        return form_of(cls._key, identifiers)
+    except ValueError as error:
+        message = f"{cls.__name__}._key {error}"
+        raise DeclarationError(message) from None
+
+
+def forms_of(cls: type[Object], branch: str, classes: Mapping[str, type[Object]]) -> Forms:
+    """Return the forms of the keys of a branch, and of the attributes that name objects whose keys have one.
+
+    Args:
+        cls: The class of its objects.
+        branch: Its name.
+        classes: The classes of all branches of its tree, by name.
+    """
+    if all(getattr(one, "_key", None) is None for one in (cls, *classes.values())):
+        return Forms()
+    schema = schema_of(cls)
+    named = dict(cls._references)
+    for child, field in cls._children.items():
+        if schema.open or hasattr(cls, field):
+            named.setdefault(field, child)
+    for name, other in classes.items():
+        field = other._children.get(branch, "")
+        if not hasattr(other, field) and (hasattr(cls, field) or not schema_of(other).open):
+            named.setdefault(field, name)
+    keys = {name: Forms(schema_of(one).forms).key for name, one in classes.items()}
+    target_forms = {field: form for field, name in named.items() if (form := keys.get(name)) is not None}
+    own = schema.forms or (None,) * len(schema.identifiers)
+    parts = tuple(
+        chained(part, target_forms.pop(name, None)) for name, part in zip(schema.identifiers, own, strict=True)
+    )
+    return Forms(parts, target_forms)
 
 
 def _check_sensitive(cls: type[Object], names: Iterable[str]) -> None:
@@ -396,6 +457,7 @@ def side_of(
     branch: str = "",
     columns: Iterable[str] = (),
     overrides: Mapping[Any, Mapping[str, Any]] | None = None,
+    forms: Forms | None = None,
     **facts: Any,
 ) -> Side:
     """Describe objects of one class as one side of a comparison. ``facts`` are further arguments of `Side`.
@@ -430,6 +492,9 @@ def side_of(
         ),
         sensitive=frozenset(cls._sensitive),
         flagged="_flags" in column_names or getattr(cls, "_flags", None) is not None,
+        identifiers=schema.identifiers,
+        forms=Forms(schema.forms) if forms is None else forms,
+        computed=frozenset(schema.properties),
         **facts,
     )
 
@@ -438,6 +503,8 @@ def _side_of_one(item: Object, other: Object) -> Side:
     branch = getattr(item, "__branch__", None)
     if branch is not None:
         side: Side = branch.side()
-        return attrs.evolve(side, objects={item.idnumber: item})
-    name = getattr(getattr(other, "__branch__", None), "name", "")
-    return side_of(type(item), {item.idnumber: item}, branch=name)
+    else:
+        name = getattr(getattr(other, "__branch__", None), "name", "")
+        side = side_of(type(item), {item.idnumber: item}, branch=name)
+    form = side.forms.key  # what was made by hand may be written otherwise
+    return attrs.evolve(side, objects={item.idnumber if form is None else form(item.idnumber): item})

@@ -9,8 +9,16 @@ from datastoresync.applying.preview import Preview
 from datastoresync.applying.report import Report
 from datastoresync.applying.reporter import CallbackReporter
 from datastoresync.applying.safeguards import Limits
+from datastoresync.applying.side_effects import SideEffect
 from datastoresync.applying.store_template import StoredBranch, StoreTemplate
-from datastoresync.applying.template import ApplyKeywords, ObjectMethods, ObjectTemplate, SyncKeywords
+from datastoresync.applying.template import (
+    ApplyKeywords,
+    ObjectMethods,
+    ObjectTemplate,
+    SyncKeywords,
+    Template,
+    refuse_rehearsal,
+)
 from datastoresync.branch import Branch
 from datastoresync.diffing.diff import Diff, DiffKeywords, Progress, template_of
 from datastoresync.diffing.equality import check_branches, check_children
@@ -215,7 +223,8 @@ class Tree(Printable, Mapping[str, Branch[Any]]):
 
     def preview(self, other: Tree, *, limits: Limits | None = None, **keywords: Unpack[DiffKeywords]) -> Preview:
         """Print what ``other`` must do, with the keywords of `diff`; the same as ``self > other``."""
-        return Preview.of(self.diff(other, **keywords), limits=limits).show()
+        diff = self.diff(other, **keywords)
+        return Preview.of(diff, limits=limits, side_effects=other.side_effects(diff)).show()
 
     def sync_to(
         self,
@@ -231,7 +240,8 @@ class Tree(Printable, Mapping[str, Branch[Any]]):
             other: The destination. What succeeds is folded into it.
             flags: What is left alone, where neither a class nor an object says otherwise.
             progress: Called with ``"diff"`` and then ``"sync"``, how many are done and how many there are.
-            keywords: ``mock``, ``limits``, ``only``, ``exclude``, ``on_error`` and ``reporters``; see `ApplyOptions`.
+            keywords: ``mock``, ``rehearse``, ``limits``, ``only``, ``exclude``, ``on_error`` and ``reporters``; see
+                `ApplyOptions`.
 
         Raises:
             SchemaMismatchError: if the trees cannot be compared.
@@ -241,6 +251,17 @@ class Tree(Printable, Mapping[str, Branch[Any]]):
         if progress is not None:
             keywords["reporters"] = [*keywords.get("reporters", ()), CallbackReporter(progress)]
         return other.apply(self.diff(other, flags=flags, progress=progress), **keywords)
+
+    def rehearse(self, other: Tree, **keywords: Unpack[SyncKeywords]) -> Report:
+        """Carry out in the store of ``other`` what `sync_to` would, and undo it; return the report of a real run.
+
+        Nothing is changed, in the store or in memory. The keywords are those of `sync_to`.
+
+        Raises:
+            DeclarationError: if the destination has a template or a store that cannot undo what it did.
+        """
+        keywords["rehearse"] = True
+        return self.sync_to(other, **keywords)
 
     def sync_from(self, other: Tree, **keywords: Unpack[SyncKeywords]) -> Report:
         """Make this tree like ``other``, with the keywords of `sync_to`; the same as ``other >> self``."""
@@ -253,11 +274,19 @@ class Tree(Printable, Mapping[str, Branch[Any]]):
                 message = f"the diff changes {one.right.name}, which is not in this tree: apply it there"
                 raise ComparisonError(message)
         applier = self.applier()
+        if keywords.get("rehearse") and not isinstance(applier, (StoreTemplate, Template)):
+            refuse_rehearsal(applier)  # it may ignore what it does not know, and change everything
         if isinstance(applier, StoreTemplate):  # no code of the user's runs meanwhile, so nothing else piles up
             with collector_paused():
                 return applier.apply(diff, **keywords)
         report: Report = applier.apply(diff, **keywords)
         return report
+
+    def side_effects(self, diff: Diff) -> Sequence[SideEffect]:
+        """Return what the store would do to other rows when a diff is applied; asks it, if anything is deleted."""
+        if self.template is not None or not callable(getattr(self.syncer, "cascades", None)):
+            return ()
+        return getattr(self.applier(), "side_effects", lambda _: ())(diff)
 
     def applier(self) -> Any:
         """Return the template of this tree, or one that calls its objects' methods or its syncer."""
@@ -271,8 +300,9 @@ class Tree(Printable, Mapping[str, Branch[Any]]):
             writer: Any = self.syncer if takes_changes else LoadDumpAdapter(self.syncer)
             stored = {}
             for name in self.branches:
-                schema = self[name].schema
-                stored[name] = StoredBranch(self[name].table, schema.identifiers, schema.convert)
+                branch = self[name]
+                whole = branch.holds_all_of(self.syncer)
+                stored[name] = StoredBranch(branch.stored_table, branch.identifiers, branch.conversion, whole)
             return StoreTemplate(writer, stored)
         message = (
             f"{self.name} has no template, no syncer, and no objects with create, update or delete: declare "

@@ -147,7 +147,7 @@ def _declared_types(syncer: Any, branch: Branch[Any]) -> Mapping[str, type]:
     if not callable(column_types):
         return {}
     found = column_types(branch.table.name)
-    attributes = {column: attribute for attribute, column in branch.table.columns.items()}
+    attributes = branch.table.attributes
     return {attributes.get(column, column): kind for column, kind in found.items() if kind in SCALARS}
 
 

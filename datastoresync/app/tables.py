@@ -69,10 +69,10 @@ def table_writes(branch: Branch[Any], table: Table) -> Iterator[TableWrite]:
             for idnumber, item in side.objects.items():
                 owner = dict(zip(link.owners, idnumber if len(link.owners) > 1 else (idnumber,), strict=True))
                 for member in side.read(idnumber, item, name) or ():
-                    yield {**owner, link.member: member}
+                    yield {**owner, link.member_column: member}
 
         count = sum(1 for _ in members())
-        columns = (*link.owners, link.member)
+        columns = link.columns
         yield TableWrite(f"{branch.name}.{name}", link.table, (), columns, members, count, side.rejected, columns)
 
 

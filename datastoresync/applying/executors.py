@@ -14,7 +14,7 @@ import attrs
 
 from datastoresync.applying.plan import Step
 from datastoresync.applying.report import Report, Result
-from datastoresync.applying.template import ApplyKeywords, ApplyOptions, ApplyRun, Template
+from datastoresync.applying.template import ApplyKeywords, ApplyOptions, ApplyRun, Template, refuse_rehearsal
 from datastoresync.diffing.action import Action
 from datastoresync.diffing.diff import Diff, template_of
 from datastoresync.errors import DeclarationError, MissingDependencyError
@@ -76,6 +76,8 @@ class OnExecutors:
             message = f"a Template can be sent to executors, not a {type(template).__name__}"
             raise DeclarationError(message)
         options = ApplyOptions(**keywords)
+        if options.rehearse:
+            refuse_rehearsal(template)
         stop, diff = options.stops(template.on_error), options.checked(diff)
         context = None if options.mock else self._context()
         run = _SparkRun(diff, [*template.reporters, *options.reporters], mock=options.mock)

@@ -1,4 +1,4 @@
-"""The plan of an apply: the methods to call, in order, and the actions that depend on others."""
+"""The plan of an apply: the methods to call, in order."""
 
 from __future__ import annotations
 
@@ -11,94 +11,11 @@ from typing import Any
 
 import attrs
 
-from datastoresync.applying.report import Result
 from datastoresync.diffing.action import Action
 from datastoresync.diffing.branch_diff import BranchDiff, Streamed
 from datastoresync.diffing.diff import Diff
 from datastoresync.diffing.equality import equal, members_of, membership_changes
-from datastoresync.diffing.hierarchy import Hierarchy, ObjectKey, topological_order
-
-
-class DependencyTracker:
-    """Tracks the results of one run, and which actions they block.
-
-    Objects below one that could not be created are not created either, and an object is kept if one below it could not
-    be deleted.
-    """
-
-    def __init__(self, diff: Diff) -> None:
-        self._left, self._right = diff.hierarchies
-        self._missing: dict[ObjectKey, str] = {}
-        self._closed: dict[ObjectKey, str] = {}
-        self._kept: dict[ObjectKey, str] = {}
-        self._stuck: dict[ObjectKey, str] = {}
-
-    def note(self, result: Result) -> None:
-        """Record a result."""
-        action = result.action
-        if action is None or result.status in ("succeeded", "unhandled"):
-            return
-        object_key = (action.branch, action.idnumber)
-        if action.verb == "new" and result.status in ("failed", "skipped"):
-            self._missing[object_key] = "created"
-        elif result.status in ("failed", "conflict"):
-            self._keep_parent(action)
-        if result.status == "failed" and result.skip_children:
-            self._closed[object_key] = {"new": "created", "old": "deleted"}.get(action.verb, "updated")
-
-    def left(self, action: Action, method: str) -> Result | None:
-        """Return the result of an action that is blocked; None if it is not."""
-        if not (self._missing or self._closed or self._kept):
-            return None
-        object_key = (action.branch, action.idnumber)
-        reason = ""
-        child = self._child(action)
-        if action.verb == "old":
-            reason = self._kept.get(object_key, "") or self._above(self._right, object_key, (self._closed,))
-        else:
-            # Below an object that did not move, this one might come to be below itself.
-            stuck = () if child is None else (self._stuck,)
-            reason = self._above(self._left, child or object_key, (*stuck, self._missing, self._closed))
-        if not reason:
-            return None
-        if action.verb == "new":
-            self._missing[object_key] = "created"
-        self._keep_parent(action)
-        return Result("skipped", reason, action, method)
-
-    def _above(self, hierarchy: Hierarchy, object_key: ObjectKey, closed: Sequence[Mapping[ObjectKey, str]]) -> str:
-        """Return why an ancestor blocks an action, or ``""``."""
-        ancestors = hierarchy.ancestors(*object_key)
-        found = ((parent, verbs[parent]) for parent in ancestors for verbs in closed if parent in verbs)
-        parent, verb = next(found, (None, ""))
-        return "" if parent is None else f"its parent {_display_name(parent)} could not be {verb}"
-
-    def _child(self, action: Action) -> ObjectKey | None:
-        """Return the child that an action adds to a parent, or removes from one."""
-        if action.verb not in ("add", "remove"):
-            return None
-        branches = (hierarchy.child_branch(action.branch, action.attr) for hierarchy in (self._left, self._right))
-        branch = next(filter(None, branches), None)
-        return None if branch is None else (branch, action.value)
-
-    def _keep_parent(self, action: Action) -> None:
-        """Record that the ancestors of an object that could not be deleted or moved must be kept."""
-        object_key = (action.branch, action.idnumber)
-        child = self._child(action)
-        if child is not None:
-            self._stuck[child] = "moved"
-        if action.verb == "old":
-            parent = self._right.parent(*object_key)
-            if parent is not None:
-                self._kept[parent] = f"its child {_display_name(object_key)} could not be deleted"
-        elif child is not None:
-            self._kept[object_key] = f"its child {_display_name(child)} could not be moved"
-        elif self._right.child_branch(action.branch, action.attr):
-            self._kept[object_key] = "its children could not be moved"
-
-
-def _display_name(object_key: ObjectKey) -> str:
-    return f"{object_key[0]} {object_key[1]!r}"
+from datastoresync.diffing.hierarchy import ObjectKey, topological_order
 
 
 def deleted_with_parent(diff: Diff) -> dict[ObjectKey, ObjectKey]:

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from typing import Self, TextIO
 
 import attrs
 
+from datastoresync.applying.dependents import DependencyTracker
+from datastoresync.applying.report import Result
 from datastoresync.applying.safeguards import Limits, violations
+from datastoresync.applying.side_effects import SideEffect
 from datastoresync.diffing.diff import Applies, Diff, R_co, template_of
 from datastoresync.printing.outline import Outline
 from datastoresync.printing.show import Printable
@@ -22,16 +26,22 @@ class Preview(Printable):
         diff: The diff.
         refused: A sentence for each violation of the limits.
         limits: The limits.
+        left_out: The results of the actions that would be skipped, since they depend on others that the run leaves out.
+        side_effects: What the store would do to other rows.
     """
 
     diff: Diff
     refused: tuple[str, ...] = ()
     limits: Limits | None = None
+    left_out: Sequence[Result] = ()
+    side_effects: Sequence[SideEffect] = ()
 
     @classmethod
-    def of(cls, diff: Diff, *, limits: Limits | None = None) -> Self:
+    def of(cls, diff: Diff, *, limits: Limits | None = None, side_effects: Sequence[SideEffect] = ()) -> Self:
         """Return the preview of a diff, under these limits or the usual ones."""
-        return cls(diff, violations(diff, limits), limits)
+        tracker = DependencyTracker.of(diff)
+        left_out = [] if tracker is None else tracker.settle(diff.actions)[1]
+        return cls(diff, violations(diff, limits, side_effects), limits, left_out, side_effects)
 
     @property
     def stat(self) -> str:
@@ -39,7 +49,7 @@ class Preview(Printable):
         return self.diff.stat
 
     def show(self, file: TextIO | None = None, *, colour: bool | None = None) -> Self:
-        """Print each message, the stat line, and the violations; return the preview.
+        """Print each message, the stat line, what else would happen, and the violations; return the preview.
 
         Args:
             file: The file; standard output if None.
@@ -54,9 +64,17 @@ class Preview(Printable):
             for action in self.diff:
                 write(Outline(action.message, action.verb), file, colour=painted)
         write(Outline(f"{self.diff.title}: {self.stat}", "stat"), file, colour=painted)
-        for sentence in self.refused:
-            write(Outline(f"would be refused: {sentence}", "refused"), file, colour=painted)
+        for line in self._remarks():
+            write(line, file, colour=painted)
         return self
+
+    def _remarks(self) -> list[Outline]:
+        """Return what would be left out, what the store would do besides, and what would be refused."""
+        return [
+            *(Outline(f"would be left out: {one.message.partition(': ')[2]}", "skipped") for one in self.left_out),
+            *(Outline(one.sentence, "warning") for one in self.side_effects),
+            *(Outline(f"would be refused: {sentence}", "refused") for sentence in self.refused),
+        ]
 
     def __or__(self, template: Applies[R_co] | type[Applies[R_co]] | str) -> R_co:
         applied: R_co = template_of(template).apply(self.diff, limits=self.limits)
@@ -75,7 +93,7 @@ class Preview(Printable):
     def __outline__(self) -> Outline:
         """Describe the preview: the diff, below what would be refused."""
         inner = self.diff.__outline__()
-        lines = [Outline(f"would be refused: {sentence}", "refused") for sentence in self.refused]
+        lines = self._remarks()
         return Outline(
             f"preview of {self.diff.title}",
             "diff",

@@ -15,10 +15,13 @@ from datastoresync.printing.outline import Outline
 from datastoresync.printing.show import Printable
 from datastoresync.printing.text import counted, text
 
-Status = Literal["succeeded", "failed", "skipped", "conflict", "unhandled", "pending"]
+Status = Literal["succeeded", "failed", "skipped", "conflict", "unhandled", "pending", "planned"]
 
-STATUSES: tuple[Status, ...] = ("succeeded", "failed", "skipped", "conflict", "unhandled", "pending")
-"""All statuses, in the order in which they are counted: ``pending`` is what was planned and not done."""
+STATUSES: tuple[Status, ...] = ("succeeded", "failed", "skipped", "conflict", "unhandled", "pending", "planned")
+"""All statuses, in the order in which they are counted.
+
+``pending`` is what was not come to, or undone, and ``planned`` what a mock run would do.
+"""
 
 
 @attrs.frozen(eq=False)
@@ -27,12 +30,14 @@ class Result:
 
     Args:
         status: See `STATUSES`.
-        reason: Why, for everything but success.
+        reason: Why, for everything but success; of a success, what else is to be said of it.
         action: The action; filled in if a method returns a result without one.
         method: The method that was called, or would have been.
         error: The exception, if one was raised.
         skip_children: Whether a failure, of any verb, blocks the actions of objects below this one.
         created: The object that a creation returned, if any; the destination then holds it as it is.
+        held: Of a success, the values that the store holds instead of those it was asked to hold, by attribute; None if
+            there are none.
     """
 
     status: Status
@@ -42,6 +47,7 @@ class Result:
     error: BaseException | None = attrs.field(default=None, repr=False)
     skip_children: bool = attrs.field(default=False, repr=False)
     created: Any = attrs.field(default=None, repr=False)
+    held: Mapping[str, Any] | None = attrs.field(default=None, repr=False)
 
     def __attrs_post_init__(self) -> None:
         if self.reason and self.action is not None and (names := self.action.sensitive):
@@ -49,9 +55,11 @@ class Result:
 
     @property
     def message(self) -> str:
-        """Status, message of the action, and reason, on one line."""
+        """Status, message of the action, reason, and what the store holds instead, on one line."""
         what = self.action.message if self.action is not None else self.method
-        return f"{self.status}: {what}{': ' if self.reason else ''}{self.reason}"
+        held = ", ".join(f"{name}={value!r}" for name, value in (self.held or {}).items())
+        said = "; ".join(filter(None, (self.reason, held and f"the store holds {held}")))
+        return f"{self.status}: {what}{': ' if said else ''}{said}"
 
     def __outline__(self) -> Outline:
         """Describe the result."""
@@ -100,15 +108,17 @@ class Results(Sequence[Result]):
     Args:
         counts: The number of results of each status.
         make: Yields the results, in order.
+        changed: The number of results of which the store holds something else than it was asked to.
 
     >>> results = Results({"succeeded": 2}, lambda: [Result("succeeded"), Result("succeeded")])
     >>> len(results), results[-1]
     (2, Result(status='succeeded', reason='', action=None, method=''))
     """
 
-    __slots__ = ("_counts", "_make", "_results")
+    __slots__ = ("_counts", "_make", "_results", "changed")
 
-    def __init__(self, counts: Mapping[Status, int], make: Callable[[], Iterable[Result]]) -> None:
+    def __init__(self, counts: Mapping[Status, int], make: Callable[[], Iterable[Result]], changed: int = 0) -> None:
+        self.changed = changed
         self._counts: Counter[str] = Counter(counts)
         self._make = make
         self._results: tuple[Result, ...] | None = None
@@ -161,6 +171,8 @@ KEPT = 1_000
 """The most results of each status that a streamed run keeps, of statuses that need no attention."""
 
 _ATTENTION = ("failed", "conflict", "skipped")
+_FEW = 12
+"""The most changed results that are listed at once."""
 
 
 class Tally:
@@ -175,12 +187,18 @@ class Tally:
         self.results: list[Result] = []
         self.counts: Counter[str] = Counter()
         self.unhandled: Counter[str] = Counter()
+        self.changed = 0
 
     def add(self, result: Result) -> None:
         """Count a result; keep it, unless it is one of many of a streamed run."""
         if self.streamed:
             status = result.status
             self.counts[status] += 1
+            if result.held:
+                self.changed += 1
+                if self.changed <= KEPT:
+                    self.results.append(result)
+                return
             if status == "unhandled":
                 self.unhandled[result.method] += 1
             if self.counts[status] > KEPT and status not in _ATTENTION:
@@ -192,17 +210,21 @@ class Tally:
 class Report(Printable):
     """The results of an apply: one for each planned action.
 
+    ``succeeded`` means that the destination holds what the action says, but for the values in a result's ``held``,
+    which a store changed on the way. Then the report is not `ok`, as the next comparison will differ.
+
     Of a streamed run, whose actions may be too many for the memory, the counts are of all results, and ``results`` has
-    those that failed, conflicted or were skipped, and the first thousand of each other status. Then `complete` is
-    false, unless that was all.
+    those that failed, conflicted or were skipped, and the first thousand of each other status, and of those that the
+    store holds otherwise. Then `complete` is false, unless that was all.
 
     Args:
         results: The results, in the order of the plan; they may be built on first access.
         seconds: How long it took.
         mock: Whether nothing was called.
         interrupted: Whether Ctrl-C ended it.
-        warnings: Exceptions of reporters, and actions that are done but not in memory.
+        warnings: What the store did besides, exceptions of reporters, and actions that are done but not in memory.
         tally: The counts of a streamed run.
+        rehearsed: Whether all was undone at the end.
     """
 
     results: Sequence[Result]
@@ -211,6 +233,7 @@ class Report(Printable):
     interrupted: bool = False
     warnings: tuple[str, ...] = ()
     tally: Tally | None = None
+    rehearsed: bool = False
 
     @property
     def complete(self) -> bool:
@@ -259,6 +282,15 @@ class Report(Printable):
         return self.counts["pending"]
 
     @property
+    def changed(self) -> int:
+        """How many actions were done of which the store holds something else than it was asked to."""
+        if self.tally is not None:
+            return self.tally.changed
+        if isinstance(self.results, Results):
+            return self.results.changed
+        return sum(bool(result.held) for result in self.results)
+
+    @property
     def unhandled_methods(self) -> Counter[str]:
         """The methods that a template would need for the unhandled actions, with how often each."""
         if self.tally is not None:
@@ -277,13 +309,18 @@ class Report(Printable):
     @property
     def deleted(self) -> tuple[Any, ...]:
         """The objects that were deleted, as the destination had them; of a streamed run, those it keeps."""
-        done = (result.action for result in self.results if result.status == "succeeded" and not self.mock)
+        if self.rehearsed:
+            return ()
+        done = (result.action for result in self.results if result.status == "succeeded")
         return tuple(action.dest for action in done if action is not None and action.verb == "old")
 
     @property
     def ok(self) -> bool:
-        """Whether nothing failed, conflicted or was left pending. What a template does not handle is its own choice."""
-        return not (self.interrupted or self.failed or self.conflicts or self.pending)
+        """Whether nothing failed, conflicted, was left pending, or is held by the store otherwise than it was asked to.
+
+        What a template does not handle, or skips, is its own choice.
+        """
+        return not (self.interrupted or self.failed or self.conflicts or self.pending or self.changed)
 
     @property
     def exit_code(self) -> int:
@@ -292,9 +329,14 @@ class Report(Printable):
 
     @property
     def stat(self) -> str:
-        """One line to search logs for: every status with its count, always in this order."""
-        parts = [*(f"{status}={count}" for status, count in self.counts.items()), f"total={self.planned}"]
-        parts += ["mock"] * self.mock + ["interrupted"] * self.interrupted
+        """One line to search logs for: every status with its count, always in this order.
+
+        ``planned`` and ``changed`` are there only if there are any.
+        """
+        counts = {status: count for status, count in self.counts.items() if count or status != "planned"}
+        parts = [*(f"{status}={count}" for status, count in counts.items()), f"total={self.planned}"]
+        parts += [f"changed={self.changed}"] * bool(self.changed)
+        parts += ["mock"] * self.mock + ["rehearsed"] * self.rehearsed + ["interrupted"] * self.interrupted
         return " ".join(parts)
 
     def __str__(self) -> str:
@@ -304,18 +346,24 @@ class Report(Printable):
         return text(self.__outline__(), lines=25, columns=100)
 
     def __outline__(self) -> Outline:
-        """Describe the report: its counts, what went wrong, and the methods that are missing."""
-        missing = self.unhandled_methods
+        """Describe the report: its counts, what went wrong or was changed on the way, and missing methods."""
+        missing, changed = self.unhandled_methods, self.changed
+
+        def held() -> Iterator[Outline]:
+            return (result.__outline__() for result in self.results if result.held)
 
         def lines() -> Iterator[Outline]:
             for method, count in missing.items():
                 yield Outline(f"unhandled: {method}", "unhandled", f"{counted(count, 'action')}, and no method")
             for result in self.failures:
                 yield result.__outline__()
+            if changed:
+                what = f"the store holds other values than it was asked to of {counted(changed, 'action')}"
+                yield Outline(what, "warning", "", held, min(changed, len(self.results)), expanded=changed <= _FEW)
             for warning in self.warnings:
                 yield Outline(warning, "warning")
 
-        total = len(missing) + len(self.failures) + len(self.warnings)
+        total = len(missing) + len(self.failures) + bool(changed) + len(self.warnings)
         note = f"in {self.seconds:.1f} s"
         if not self.complete:
             note += f", with {len(self.results):,} of the {self.planned:,} results"

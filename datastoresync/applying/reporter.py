@@ -75,6 +75,7 @@ _LEVELS = {
     "succeeded": logging.DEBUG,
     "skipped": logging.INFO,
     "pending": logging.DEBUG,
+    "planned": logging.DEBUG,
     "conflict": logging.WARNING,
     "unhandled": logging.DEBUG,
     "failed": logging.ERROR,
@@ -82,7 +83,9 @@ _LEVELS = {
 
 
 class LoggingReporter(Reporter):
-    """Writes to a logger of the standard library: failures as errors, conflicts as warnings, successes for debugging.
+    """Writes to a logger of the standard library.
+
+    Failures are errors, conflicts and what the store holds otherwise are warnings, successes are for debugging.
 
     Args:
         logger: The logger; ``datastoresync`` if None.
@@ -99,11 +102,12 @@ class LoggingReporter(Reporter):
 
     def result(self, result: Result) -> None:
         """Log one result."""
-        self.logger.log(_LEVELS[result.status], "%s", visible(result.message))
+        level = logging.WARNING if result.held else _LEVELS[result.status]
+        self.logger.log(level, "%s", visible(result.message))
 
     def end(self, report: Report) -> None:
         """Log the stat line."""
-        done = "would apply" if report.mock else "applied"
+        done = "would apply" if report.mock or report.rehearsed else "applied"
         self.logger.log(
             logging.INFO if report.ok else logging.ERROR, "%s: %s in %.1f s", done, report.stat, report.seconds
         )

@@ -11,6 +11,8 @@ from typing import Any
 
 import attrs
 
+from datastoresync.applying.dependents import existing, references_of
+from datastoresync.applying.side_effects import SideEffect, outside, rows_by_branch
 from datastoresync.diffing.action import Action
 from datastoresync.diffing.branch_diff import BranchDiff
 from datastoresync.diffing.diff import Diff
@@ -59,6 +61,8 @@ class Limits:
         deletions: Objects deleted.
         updates: Objects changed.
         removals: Members removed; as a share, of all members that the destination's objects of the branch have.
+        cascades: Rows of a table outside of the tree that a database deletes or changes along with deleted ones; as a
+            share, of its rows. Those inside count as deletions, updates and removals.
         dangling: Values of ``_references`` that are written and name nothing in the source.
         empty: The branches that may be empty in the source and still delete what the destination has.
     """
@@ -66,6 +70,7 @@ class Limits:
     deletions: float = attrs.field(default=0.2, validator=_limit)
     updates: float = attrs.field(default=0.5, validator=_limit)
     removals: float = attrs.field(default=0.5, validator=_limit)
+    cascades: float = attrs.field(default=0.2, validator=_limit)
     dangling: int = attrs.field(default=0, validator=_count)
     empty: Collection[str] = attrs.field(default=(), converter=_names)
 
@@ -73,8 +78,14 @@ class Limits:
 DEFAULT_LIMITS = Limits()
 
 
-def violations(diff: Diff, limits: Limits | None = None) -> tuple[str, ...]:
-    """Return a sentence for each violation of the limits and each dangling reference."""
+def violations(diff: Diff, limits: Limits | None = None, side_effects: Sequence[SideEffect] = ()) -> tuple[str, ...]:
+    """Return a sentence for each violation of the limits and each dangling reference.
+
+    Args:
+        diff: The actions.
+        limits: The limits; None for the usual ones.
+        side_effects: What the store would do to other rows.
+    """
     limits = limits or DEFAULT_LIMITS
     related = (side for hierarchy in diff.hierarchies for side in hierarchy.sides.values())
     # A part of the diff may have been applied before.
@@ -99,9 +110,16 @@ def violations(diff: Diff, limits: Limits | None = None) -> tuple[str, ...]:
                     removed[branch] += sum(map(_removals, block))
     unknown = branches - {branch_diff.name for branch_diff in diff.branch_diffs}
     found = [f"{name}: its actions come from no comparison: use a - b" for name in sorted(unknown)]
+    along = rows_by_branch(side_effects)
     for branch_diff in diff.branch_diffs:
         name = branch_diff.name
-        found += _branch_violations(branch_diff, limits, created[name], removed[name], deleted[name], updated[name])
+        counts = (created[name], removed[name], deleted[name], updated[name], along.get(name, Counter()))
+        found += _branch_violations(branch_diff, limits, *counts)
+    for table, (rows, size) in outside(side_effects).items():
+        what = f"{counted(rows, 'row')} deleted or changed along with others"
+        found += _excess(
+            rows, "cascades", limits.cascades, _allowed_deletions(limits.cascades, size), size, table, what
+        )
     found.extend(dangling(diff, limits.dangling))
     return tuple(found)
 
@@ -144,9 +162,25 @@ def _removals(action: Action) -> int:
 
 
 def _branch_violations(
-    branch_diff: BranchDiff, limits: Limits, created: int, removed: int, deleted: set[Any], updated: set[Any]
+    branch_diff: BranchDiff,
+    limits: Limits,
+    created: int,
+    removed: int,
+    deleted: set[Any],
+    updated: set[Any],
+    along: Counter[str],
 ) -> Iterator[str]:
-    """Yield the violations in one branch; what parts of the same diff did before counts as well."""
+    """Yield the violations in one branch; what parts of the same diff did before counts as well.
+
+    Args:
+        branch_diff: The branch.
+        limits: The limits.
+        created: How many objects are created.
+        removed: How many members are removed.
+        deleted: The idnumbers of the objects that are deleted.
+        updated: The idnumbers of the objects that are updated.
+        along: How many more the store deletes, updates and removes.
+    """
     left, right, name = branch_diff.left, branch_diff.right, branch_diff.name
     (source_size, size), done = branch_diff.sizes, branch_diff.carried_out
     display_name = right.name or name
@@ -157,14 +191,16 @@ def _branch_violations(
             f"{left.name} is empty, and {counted(deletions, 'object')} of {display_name} would be deleted: "
             f"import the source first, or allow it with limits=Limits(empty=[{name!r}], deletions={deletions})"
         )
-    elif deleted:
-        most = _allowed_deletions(limits.deletions, size)
-        yield from _excess(deletions, "deletion", limits.deletions, most, size, display_name)
-    yield from _excess(updates, "update", limits.updates, _allowed(limits.updates, size), size, display_name)
+    elif deleted or along["deleted"]:
+        most, count = _allowed_deletions(limits.deletions, size), deletions + along["deleted"]
+        yield from _excess(count, "deletions", limits.deletions, most, size, display_name)
+    updates += along["updated"]
+    removed += along["removed"]
+    yield from _excess(updates, "updates", limits.updates, _allowed(limits.updates, size), size, display_name)
     if removed > _allowed(limits.removals, 0):  # the members are counted only where that can matter
         members = _count_members(right)
         most = _allowed(limits.removals, members)
-        yield from _excess(removed, "removal", limits.removals, most, members, display_name)
+        yield from _excess(removed, "removals", limits.removals, most, members, display_name)
     if left.rejected and (deleted or removed):
         yield (
             f"{display_name}: nothing may be deleted, since {counted(left.rejected, 'row')} of {left.name} could "
@@ -179,13 +215,13 @@ def _branch_violations(
         yield f"{display_name} was never imported, so all that it holds would be created again: import it first, with +"
 
 
-def check(diff: Diff, limits: Limits | None = None) -> None:
+def check(diff: Diff, limits: Limits | None = None, side_effects: Sequence[SideEffect] = ()) -> None:
     """Refuse a diff that exceeds the limits.
 
     Raises:
         SafeguardError: with a sentence for each violation; nothing was changed.
     """
-    found = violations(diff, limits)
+    found = violations(diff, limits, side_effects)
     if found:
         lines = "".join(f"\n  - {sentence}" for sentence in found)
         message = f"refused, and nothing was changed:{lines}"
@@ -203,13 +239,26 @@ def _allowed_deletions(limit: float, size: int) -> int:
     return min(max(min(_FLOOR, size // 2), math.ceil(limit * size)), size - 1)
 
 
-def _excess(count: int, what: str, limit: float, most: int, size: int, display_name: str) -> Iterator[str]:
-    """Yield a violation if a count is over the most that a limit allows."""
+def _excess(
+    count: int, name: str, limit: float, most: int, size: int, display_name: str, what: str = ""
+) -> Iterator[str]:
+    """Yield a violation if a count is over the most that a limit allows.
+
+    Args:
+        count: The count.
+        name: The name of the limit.
+        limit: The limit.
+        most: What it allows.
+        size: How many objects, members or rows there are.
+        display_name: The branch or table.
+        what: The count in words; empty for the limit's own.
+    """
     if count > most:
         allowed = f"{limit:,}" if isinstance(limit, int) else f"{limit:.0%} of {size:,}, which is {most:,}"
+        what = what or counted(count, name[:-1])
         yield (
-            f"{display_name}: {counted(count, what)}, over the limit of {allowed}: if that is meant, raise it for this "
-            f"run with limits=Limits({what}s={count})"
+            f"{display_name}: {what}, over the limit of {allowed}: if that is meant, raise it for this run with "
+            f"limits=Limits({name}={count})"
         )
 
 
@@ -224,41 +273,37 @@ def _count_members(side: Side) -> int:
 
 
 def dangling(diff: Diff, allowed: int) -> Iterator[str]:
-    """Yield a sentence for each attribute whose references would lead to objects that a side does not have.
+    """Yield a sentence for each attribute whose references would lead to objects that the source does not have.
+
+    What the destination will not have, since the run leaves it out, holds back what refers to it; see `dependents`.
 
     Args:
         diff: The diff to apply.
         allowed: How many references of one attribute may dangle.
     """
-    created: defaultdict[str, set[Any]] = defaultdict(set)
     branches = {one.name: one for one in diff.branch_diffs}
-    references = {name: _references(one, diff) for name, one in branches.items()}
+    related = references_of(diff)
+    references = {name: related.get(name, {}) for name in branches}
     if not any(references.values()):
         return
-    missing: defaultdict[tuple[str, str, str], _DanglingReferences] = defaultdict(_DanglingReferences)
+    missing: defaultdict[tuple[str, str], _DanglingReferences] = defaultdict(_DanglingReferences)
     for actions in _batches(diff):
-        for action in actions:
-            if action.verb == "new" and not diff.streamed:
-                created[action.branch].add(action.idnumber)
         for branch, attr, written in _written_references(actions, branches, references):
-            target = references[branch][attr]
-            sides = zip(branches[branch].both, diff.hierarchies, strict=True)
-            both_keys = [_keys_of(side, target, hierarchy) for side, hierarchy in sides]
-            members = {member for _, member in written if member is not None}
-            source, dest = (keys if keys is None else _existing(keys, members) for keys in both_keys)
-            # The creations of a streamed diff are not remembered: all that the source has will be there.
-            new = created[target] if not diff.streamed or source is None else source
+            keys = _source_keys(branches[branch].left, references[branch][attr], diff.hierarchies[0])
+            if keys is None:
+                continue
+            there = existing(keys, {member for _, member in written if member is not None})
             for idnumber, member in written:
-                reason = _missing_from(member, target, source, dest, new)
-                if reason:
-                    missing[branch, attr, reason].note(idnumber, member)
-    for (branch, attr, reason), references_lost in missing.items():
+                if member is not None and member not in there:
+                    missing[branch, attr].note(idnumber, member)
+    for (branch, attr), references_lost in missing.items():
         count, first = references_lost.count, references_lost.first
         if count > allowed:
             examples = ", ".join(f"{member!r} of {idnumber!r}" for idnumber, member in first)
             more = f" and {count - len(first):,} more" if count > len(first) else ""
+            target = references[branch][attr]
             yield (
-                f"{branch}.{attr} refers to {reason}: {examples}{more}: "
+                f"{branch}.{attr} refers to {target} that the source does not have: {examples}{more}: "
                 f"mend the data, or allow it with limits=Limits(dangling={count})"
             )
 
@@ -304,31 +349,7 @@ def _written_references(
         yield branch, attr, found[branch, attr]
 
 
-def _existing(keys: Collection[Any], members: set[Any]) -> Collection[Any]:
-    """Return a collection that has those of the members that exist; a table looks them up in one query."""
-    look_up = getattr(keys, "present", None)
-    return keys if look_up is None else look_up(members)
-
-
-def _references(branch_diff: BranchDiff, diff: Diff) -> dict[str, str]:
-    """Return the branch that each attribute with references refers to; fields that name a parent are among them."""
-    parents = (hierarchy.references(branch_diff.name) for hierarchy in diff.hierarchies)
-    declared = (branch_diff.right.references, branch_diff.left.references)
-    return {attr: branch for references in (*parents, *declared) for attr, branch in references.items()}
-
-
-def _keys_of(side: Side, target: str, hierarchy: Hierarchy) -> Collection[Any] | None:
-    """Return the keys of a branch on one side; None if the side does not know them."""
+def _source_keys(side: Side, target: str, hierarchy: Hierarchy) -> Collection[Any] | None:
+    """Return the keys of a branch of the source; None if it does not know them."""
     keys = side.referenced_keys.get(target)
     return hierarchy.sides[target].objects if keys is None and target in hierarchy.sides else keys
-
-
-def _missing_from(member: Any, target: str, source: Any, dest: Any, created: Collection[Any]) -> str:
-    """Return which side lacks the object that a reference names, or ``""``; a side whose keys are unknown has all."""
-    if member is None:
-        return ""
-    if source is not None and member not in source:
-        return f"{target} that the source does not have"
-    if dest is not None and member not in dest and member not in created:
-        return f"{target} that the destination will not have"
-    return ""

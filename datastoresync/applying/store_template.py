@@ -6,12 +6,15 @@ import time
 from array import array
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import cached_property
+from inspect import Parameter, signature
 from itertools import chain, compress, repeat
 from operator import attrgetter, is_
 from typing import Any, Literal, Unpack
 
 import attrs
 
+from datastoresync.applying.dependents import DependencyTracker
 from datastoresync.applying.plan import (
     Plan,
     Step,
@@ -23,9 +26,12 @@ from datastoresync.applying.plan import (
 )
 from datastoresync.applying.report import Report, Result, Results, Status
 from datastoresync.applying.reporter import Reporter
+from datastoresync.applying.side_effects import SideEffect
 from datastoresync.applying.template import ApplyKeywords, ApplyOptions, ApplyRun
+from datastoresync.conversion.forms import formed
 from datastoresync.diffing.action import Action
 from datastoresync.diffing.branch_diff import Streamed
+from datastoresync.diffing.common_form import spellings
 from datastoresync.diffing.diff import Diff
 from datastoresync.diffing.equality import equal, is_membership
 from datastoresync.diffing.side import Side
@@ -39,6 +45,7 @@ from datastoresync.syncers.changes import (
     Outcomes,
     Same,
     Table,
+    WriteOptions,
     segmented,
 )
 
@@ -49,6 +56,7 @@ _VERBS: Mapping[str, Literal["insert", "update", "delete", "link", "unlink"]] = 
     "remove": "unlink",
     "old": "delete",
 }
+_ACTIONS = {kind: verb for verb, kind in _VERBS.items()}
 _CHANGED_SINCE = (
     "the differences are others since the store was changed, so not all that was done is in memory: import again; "
     "the counts are right"
@@ -63,11 +71,23 @@ class StoredBranch:
         table: The table.
         identifiers: The attributes that make up the key.
         convert: Converts a raw value of an attribute as an import would; its ``column``, if any, converts many.
+        whole: Whether all rows of the table were imported, so that a row that is not in the import is newer.
     """
 
     table: Table
     identifiers: tuple[str, ...]
     convert: Callable[[str, Any], Any]
+    whole: bool = False
+
+    def converted(self, values: Mapping[str, Any]) -> dict[str, Any]:
+        """Return raw values of attributes as an import would have them; one that it would refuse stays as it is."""
+        found = {}
+        for name, raw in values.items():
+            try:
+                found[name] = self.convert(name, raw)
+            except (ValueError, TypeError):
+                found[name] = raw
+        return found
 
 
 class StoredValueEquality:
@@ -82,10 +102,14 @@ class StoredValueEquality:
 
     def __call__(self, change: Change, attribute: str, raw: Any, expected: Any) -> bool:
         """Say whether the raw value of an attribute equals the expected one."""
+        convert = self._convert[id(change.table)]
         try:
-            found = self._convert[id(change.table)](attribute, raw)
+            found = convert(attribute, raw)
         except (ValueError, TypeError):
-            return False  # a value that cannot be converted was never imported
+            found = raw  # which the user's own code may have made another value of
+        form: Callable[[str, Any], Any] | None = getattr(convert, "formed", None)
+        if form is not None:
+            expected = form(attribute, expected)
         if found is None and is_membership(expected):
             found = type(expected)()
         return equal(found, expected)
@@ -99,6 +123,51 @@ class StoredValueEquality:
             return all(map(is_, found, expected))  # almost always a value converts to itself
         except (ValueError, TypeError):
             return False
+
+
+class StoredDependencies:
+    """Tells a store which of its changes depend on others that were not made; see `syncers.changes.Dependencies`.
+
+    Args:
+        tracker: Knows it of actions.
+        stored: The tables of the branches, by branch.
+    """
+
+    def __init__(self, tracker: DependencyTracker, stored: Mapping[str, StoredBranch]) -> None:
+        self._tracker = tracker
+        self._branches = {id(one.table): branch for branch, one in stored.items()}
+
+    @property
+    def active(self) -> bool:
+        """Whether any change may be blocked."""
+        return self._tracker.active
+
+    def note(self, change: Change, outcome: Outcome) -> None:
+        """Take note of a change that was not made."""
+        values = _object_values(change)
+        for action in self._actions(change):
+            self._tracker.note(action, outcome.status, values=values)
+
+    def blocked(self, change: Change) -> str:
+        """Return why a change has to be left out; empty if it can be made."""
+        values = _object_values(change)
+        return next(filter(None, (self._tracker.blocked(action, values) for action in self._actions(change))), "")
+
+    def _actions(self, change: Change) -> Iterator[Action]:
+        """Yield what the change is made of, without the objects."""
+        verb, branch = _ACTIONS[change.verb], self._branches[id(change.table)]
+        key = change.key if len(change.identifiers) > 1 else change.key[0]
+        if verb in ("new", "old"):
+            yield Action(verb, branch, key)
+            return
+        for name, value in change.values.items():
+            yield Action(verb, branch, key, name, value, change.expected.get(name))
+
+
+def _object_values(change: Change) -> dict[str, Any]:
+    """Return the values of the object of a change: those to come, or for a deletion those that there were."""
+    values = change.expected if change.verb == "delete" else change.values
+    return {**dict(zip(change.identifiers, change.key, strict=True)), **values}
 
 
 class ChangeSequence(Streamed[Change]):
@@ -173,26 +242,50 @@ class ChangeFactory:
     def __init__(self, diff: Diff, stored: Mapping[str, StoredBranch]) -> None:
         self._stored = stored
         self._sides = {one.name: one.both for one in diff.branch_diffs}
+        self._spellings = spellings(self._sides)
 
     def change(self, action: Action) -> Change:
         """Build one change."""
         kept = self._stored[action.branch]
         values: dict[str, Any] = {}
         expected: dict[str, Any] = {}
-        if action.verb == "new":
-            values = self._values(0, action, action.source)
-        elif action.verb == "old":
-            expected = self._values(1, action, action.dest)
+        left, right = self._sides[action.branch]
+        key, verb = action.idnumber, action.verb
+        if verb == "new":
+            values = {name: left.read(key, action.source, name) for name in left.attributes}
+        elif verb == "old":
+            expected = {name: right.expected(key, action.dest, name) for name in right.attributes}
+        elif verb == "remove":
+            written = self._spelled(action, action.attr, action.value)
+            values = {action.attr: right.member_spelling(key, action.attr, action.value, written)}
         else:
             values = {action.attr: action.value}
-            if action.verb == "update":
-                expected = {action.attr: action.old_value}
-        key = (action.idnumber,) if len(kept.identifiers) == 1 else action.idnumber
-        return Change(_VERBS[action.verb], kept.table, kept.identifiers, key, values, expected)
+            if verb == "update":
+                expected = {action.attr: self._expected(action)}
+        if verb != "remove" and self._spellings:
+            values = {name: self._spelled(action, name, value) for name, value in values.items()}
+        return Change(_VERBS[verb], kept.table, kept.identifiers, self._key(action), values, expected)
 
-    def _values(self, which: int, action: Action, item: Any) -> dict[str, Any]:
-        side = self._sides[action.branch][which]
-        return {name: side.read(action.idnumber, item, name) for name in side.attributes}
+    def _key(self, action: Action) -> tuple[Any, ...]:
+        """Return the key of an action's row as the store spells it."""
+        identifiers, right = self._stored[action.branch].identifiers, self._sides[action.branch][1]
+        key = action.idnumber if action.verb == "new" else right.spelling(action.idnumber)
+        parts: tuple[Any, ...] = (key,) if len(identifiers) == 1 else key
+        if action.verb == "new" and self._spellings:
+            return tuple(self._spelled(action, *pair) for pair in zip(identifiers, parts, strict=True))
+        return parts
+
+    def _spelled(self, action: Action, attribute: str, value: Any) -> Any:
+        """Return a value with the objects that it names as the store spells them."""
+        spelling = self._spellings.get(action.branch, {}).get(attribute)
+        return value if spelling is None else formed(spelling, value)
+
+    def _expected(self, action: Action) -> Any:
+        """Return what an update expects in the store."""
+        right = self._sides[action.branch][1]
+        if right.as_stored or action.attr not in right.attributes:
+            return action.old_value
+        return right.expected(action.idnumber, action.dest, action.attr)
 
     @property
     def kind(self) -> Callable[[Action], tuple[Any, ...]]:
@@ -215,6 +308,8 @@ class ChangeFactory:
         """Build columns from actions of one kind, with one pass in C a column."""
         verb, branch = actions[0].verb, actions[0].branch
         kept, sides = self._stored[branch], self._sides[branch]
+        if not sides[1].as_stored or branch in self._spellings:
+            return ChangeBatch.of(self.changes(actions))
         keys = [action.idnumber for action in actions]
         values: dict[str, Column] = {}
         expected: dict[str, Column] = {}
@@ -264,8 +359,9 @@ class StoreTemplate:
     """Applies changes to a syncer with ``apply_changes``: parents first, and all of them or none.
 
     An object that was changed in the store since the import is a conflict: it is left as it is, and the others are
-    written. If a statement fails, everything is rolled back. The actions of a streamed diff are iterated twice: for
-    the changes, and for their results.
+    written. If a change fails, everything is rolled back, or with ``on_error="continue"`` that change alone, in stores
+    that can do that. What the store holds otherwise than it was asked to is in the results, and in memory. The actions
+    of a streamed diff are iterated twice: for the changes, and for their results.
 
     Args:
         syncer: The store.
@@ -285,74 +381,142 @@ class StoreTemplate:
 
         Raises:
             SafeguardError: if the diff exceeds the limits.
+            DeclarationError: if the store can neither go on after a failure nor be rehearsed, and was told to.
             LockedError: if another run is writing to the same tables.
             SyncerError: if the store does not exist, or lacks a table or a column.
             SyncInterrupted: on Ctrl-C, with everything as it was; if it came too late for that, the report says so.
         """
         options = ApplyOptions(**keywords)
-        if options.on_error not in (None, "stop"):
-            got = repr(options.on_error)
-            message = f"a store takes all changes in one transaction, so on_error can only be 'stop' (got {got})"
+        stop = options.stops("stop")
+        if not (stop or self._takes_options):
+            message = (
+                f"{self._name} takes all changes or none, as its apply_changes has no parameter 'options', so on_error "
+                "can only be 'stop'"
+            )
             raise DeclarationError(message)
-        diff = options.checked(diff)
+        if options.rehearse and not self._takes_options:
+            message = (
+                f"{self._name} cannot be rehearsed, as its apply_changes has no parameter 'options': mock=True walks "
+                "through the actions without a change"
+            )
+            raise DeclarationError(message)
+        diff = options.checked(diff, self.side_effects)
         started = time.perf_counter()
         alone, following = split_followers(ordered(diff), diff)
         actions = self._united(alone, diff)
-        run = ApplyRun(diff, [*self.reporters, *options.reporters], mock=options.mock)
+        reporters = [*self.reporters, *options.reporters]
+        run = ApplyRun(diff, reporters, mock=options.mock, rehearse=options.rehearse)
+        write_options = WriteOptions(
+            on_error="stop" if stop else "continue",
+            rehearse=options.rehearse,
+            whole=self._whole,
+            tables=[one.table for one in self.stored.values()],
+            dependencies=None if run.dependents is None else StoredDependencies(run.dependents, self.stored),
+        )
         run.tell("start", Plan(diff, Streamed(lambda: chain(map(self._step, actions), following))))
-        if run.unobserved:
-            self._write_together(run, actions)
+        blocked: list[Result] = []
+        if run.dependents is not None:
+            actions, blocked = run.dependents.settle(actions)
+        if run.unobserved and not blocked:
+            self._write_together(run, actions, write_options)
         else:
-            results = self._results(run, actions)
+            results = self._results(run, actions, write_options)
             with run.interruptible():  # all is written by now, so that memory must have it too
                 run.note(results)
+            run.note(blocked)
         for step in following:
             run.note(run.followed(step))
         return run.finish(started)
 
+    def side_effects(self, diff: Diff) -> Sequence[SideEffect]:
+        """Return what the store would do to other rows when a diff is applied, if it can tell; see `Cascades`."""
+        ask = getattr(self.syncer, "cascades", None)
+        if not callable(ask) or not diff.counts["old"]:
+            return ()
+        actions: Sequence[Action] = diff.actions
+        tracker = DependencyTracker.of(diff)
+        if tracker is not None:
+            actions, _ = tracker.settle(actions)
+        deletions = Streamed(lambda: (action for action in actions if action.verb == "old"))
+        changes = ChangeSequence(deletions, ChangeFactory(diff, self.stored), streamed=diff.streamed)
+        tables = {branch: one.table for branch, one in self.stored.items()}
+        return [SideEffect.of(one, tables) for one in ask(changes, list(tables.values()))]
+
+    @property
+    def _name(self) -> str:
+        return str(getattr(self.syncer, "name", type(self.syncer).__name__))
+
+    @cached_property
+    def _takes_options(self) -> bool:
+        """Whether the store takes options, with which it can go on after a failure, and be rehearsed."""
+        try:
+            parameters = signature(self.syncer.apply_changes).parameters.values()
+        except (TypeError, ValueError):
+            return False
+        return any(one.name == "options" or one.kind is Parameter.VAR_KEYWORD for one in parameters)
+
+    def _whole(self, table: Table) -> bool:
+        return any(one.whole for one in self.stored.values() if one.table is table)
+
     def _step(self, action: Action) -> Step:
         return Step(action.method, self.apply, (action,))
 
-    def _results(self, run: ApplyRun, actions: Sequence[Action]) -> Iterator[Result]:
+    def _results(self, run: ApplyRun, actions: Sequence[Action], options: WriteOptions) -> Iterator[Result]:
         """Write the changes; return the result of each action."""
         if run.mock or not actions:
-            return (Result("succeeded", "mock", action, action.method) for action in actions)
+            return (Result("planned", "mock", action, action.method) for action in actions)
         streamed = run.diff.streamed
         changes = ChangeSequence(actions, ChangeFactory(run.diff, self.stored), streamed=streamed)
-        outcomes = self._outcomes(run, actions, changes)
+        outcomes = self._outcomes(run, actions, changes, options)
         told: Iterable[Action | None] = changes.again(run.warnings) if streamed else actions
-        return (
-            Result(_STATUSES[outcome.status], outcome.reason, one, "" if one is None else one.method)
-            for one, outcome in zip(told, outcomes, strict=True)
-        )
+        return (self._result(one, outcome) for one, outcome in zip(told, outcomes, strict=True))
 
-    def _write_together(self, run: ApplyRun, actions: Sequence[Action]) -> None:
+    def _result(self, action: Action | None, outcome: Outcome) -> Result:
+        method = "" if action is None else action.method
+        held = self._held(action, outcome)
+        return Result(_STATUSES[outcome.status], outcome.reason, action, method, held=held)
+
+    def _held(self, action: Action | None, outcome: Outcome) -> dict[str, Any] | None:
+        """Return what the store holds instead of what it was asked to, as an import would have it."""
+        if outcome.held is None or action is None:
+            return None
+        return self.stored[action.branch].converted(outcome.held.values)
+
+    def _write_together(self, run: ApplyRun, actions: Sequence[Action], options: WriteOptions) -> None:
         """Write the changes; their results are built only if the report is asked for them."""
         changes = ChangeSequence(actions, ChangeFactory(run.diff, self.stored), streamed=False)
-        outcomes = self._outcomes(run, actions, changes) if actions else []
+        outcomes = self._outcomes(run, actions, changes, options) if actions else []
 
         def results() -> Iterator[Result]:
-            for action, outcome in zip(actions, outcomes, strict=True):
-                yield Result(_STATUSES[outcome.status], outcome.reason, action, action.method)
+            return (self._result(action, outcome) for action, outcome in zip(actions, outcomes, strict=True))
 
         statuses = Counter(map(attrgetter("status"), outcomes))
         done = actions
         if statuses != Counter(done=len(actions)):
             done = [action for action, outcome in zip(actions, outcomes, strict=True) if outcome.status == "done"]
+        held: list[tuple[Action, Mapping[str, Any]]] = []
+        if any(map(attrgetter("held"), outcomes)):
+            pairs = zip(actions, outcomes, strict=True)
+            held = [(action, values) for action, outcome in pairs if (values := self._held(action, outcome))]
+        counts = {_STATUSES[one]: count for one, count in statuses.items()}
         with run.interruptible():  # as above
-            run.note_together(Results({_STATUSES[one]: count for one, count in statuses.items()}, results), done)
+            run.note_together(Results(counts, results, len(held)), done, held)
 
-    def _outcomes(self, run: ApplyRun, actions: Sequence[Action], changes: Sequence[Change]) -> Sequence[Outcome]:
+    def _outcomes(
+        self, run: ApplyRun, actions: Sequence[Action], changes: Sequence[Change], options: WriteOptions
+    ) -> Sequence[Outcome]:
+        keywords: dict[str, Any] = {"options": options} if self._takes_options else {}
         try:
-            outcomes = self.syncer.apply_changes(changes, same=self._same(actions, changes))
+            outcomes = self.syncer.apply_changes(changes, same=self._same(actions, changes), **keywords)
             # The report may be asked for them much later.
-            return outcomes if isinstance(outcomes, Outcomes) else list(outcomes)
+            found = outcomes if isinstance(outcomes, Outcomes) else list(outcomes)
         except KeyboardInterrupt as interrupt:
             run.interrupted = True
-            outcomes = list(getattr(interrupt, "outcomes", ()))
-            if outcomes:  # the interrupt came with the commit, or after it: nothing can be undone
-                return outcomes
-            return Outcomes(len(actions), Outcome("undone", "interrupted, and everything rolled back"))
+            undone = Outcome("undone", "interrupted, and everything rolled back")
+            # If it has outcomes, it came with the commit, or after it: nothing can be undone.
+            found = getattr(interrupt, "outcomes", None) or Outcomes(len(actions), undone)
+        run.warnings += getattr(found, "warnings", ())
+        return found
 
     def _same(self, actions: Sequence[Action], changes: Sequence[Change]) -> Same:  # noqa: ARG002 - for subclasses
         return StoredValueEquality(self.stored)

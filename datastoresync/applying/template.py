@@ -14,8 +14,8 @@ from typing import Any, Literal, TypedDict, TypeVar, Unpack
 
 import attrs
 
+from datastoresync.applying.dependents import DependencyTracker
 from datastoresync.applying.plan import (
-    DependencyTracker,
     Plan,
     Step,
     member_changes,
@@ -26,6 +26,7 @@ from datastoresync.applying.plan import (
 from datastoresync.applying.report import Report, Result, Results, Status, Tally, failed, reason_of, succeeded
 from datastoresync.applying.reporter import Reporter
 from datastoresync.applying.safeguards import Limits, check
+from datastoresync.applying.side_effects import SideEffect
 from datastoresync.diffing.action import Action
 from datastoresync.diffing.branch_diff import Streamed
 from datastoresync.diffing.diff import Diff, Progress
@@ -40,6 +41,7 @@ class ApplyKeywords(TypedDict, total=False):
     """The keywords of every ``apply``, for type checkers and editors; `ApplyOptions` describes them."""
 
     mock: bool
+    rehearse: bool
     limits: Limits | None
     only: Filter
     exclude: Filter
@@ -59,7 +61,8 @@ class ApplyOptions:
     """How one apply is carried out. Built once from the keywords of ``apply``, which must be among these.
 
     Args:
-        mock: Walk through all actions and call nothing.
+        mock: Walk through all actions and call nothing; their results are ``planned``.
+        rehearse: Carry everything out and undo it at the end, where a store can; the report is that of a real run.
         limits: What this run may change; None for `DEFAULT_LIMITS`.
         only: The actions to carry out; see `Diff.only`.
         exclude: The actions to leave out.
@@ -68,20 +71,30 @@ class ApplyOptions:
     """
 
     mock: bool = False
+    rehearse: bool = False
     limits: Limits | None = None
     only: Filter = None
     exclude: Filter = None
     on_error: OnError | None = None
     reporters: Iterable[Reporter] = ()
 
-    def checked(self, diff: Diff) -> Diff:
+    def __attrs_post_init__(self) -> None:
+        if self.mock and self.rehearse:
+            message = "mock calls nothing and rehearse carries everything out and undoes it: give one of them"
+            raise DeclarationError(message)
+
+    def checked(self, diff: Diff, side_effects: Callable[[Diff], Sequence[SideEffect]] | None = None) -> Diff:
         """Return the actions of a diff that are to be carried out.
+
+        Args:
+            diff: The diff.
+            side_effects: Returns what the store would do to other rows; None if it does nothing.
 
         Raises:
             SafeguardError: if they are more than the limits allow.
         """
         diff = diff.filtered(self.only, self.exclude)
-        check(diff, self.limits)
+        check(diff, self.limits, () if side_effects is None else side_effects(diff))
         return diff
 
     def stops(self, default: str) -> bool:
@@ -95,6 +108,19 @@ class ApplyOptions:
             message = f"on_error is 'continue' or 'stop' (got {choice!r})"
             raise DeclarationError(message)
         return choice == "stop"
+
+
+def refuse_rehearsal(applier: object) -> None:
+    """Refuse to rehearse through what cannot undo what it did.
+
+    Raises:
+        DeclarationError: always.
+    """
+    message = (
+        f"{type(applier).__name__} cannot undo what it did, so nothing can be rehearsed, as it can in a store with "
+        "transactions: mock=True walks through the actions without a call"
+    )
+    raise DeclarationError(message)
 
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -147,9 +173,12 @@ class Template:
 
         Raises:
             SafeguardError: if the diff exceeds the limits; nothing was changed.
+            DeclarationError: if it is to be rehearsed; what the methods do cannot be undone.
             SyncInterrupted: on Ctrl-C, after the action in flight; it carries the report.
         """
         options = ApplyOptions(**keywords)
+        if options.rehearse:
+            refuse_rehearsal(self)
         diff, stop = options.checked(diff), options.stops(self.on_error)
         run = ApplyRun(diff, [*self.reporters, *options.reporters], mock=options.mock)
         return run.carry_out(self.plan(diff), stop=stop)
@@ -162,14 +191,15 @@ class Template:
 class ApplyRun:
     """One apply: executes the plan, collects the results, tells the reporters, folds the actions that succeeded."""
 
-    def __init__(self, diff: Diff, reporters: Sequence[Reporter], *, mock: bool) -> None:
+    def __init__(self, diff: Diff, reporters: Sequence[Reporter], *, mock: bool, rehearse: bool = False) -> None:
         self.diff = diff
         self.reporters = reporters
         self.mock = mock
+        self.rehearse = rehearse
         self.tally = Tally(streamed=diff.streamed)
         self.warnings: list[str] = []
         self.interrupted = False
-        self.dependents = DependencyTracker(diff) if diff.nested else None
+        self.dependents = DependencyTracker.of(diff)
         self.deleted: set[tuple[str, Any]] = set()
         self.value_columns: Results | None = None
 
@@ -194,7 +224,9 @@ class ApplyRun:
         seconds = time.perf_counter() - started
         tally = self.tally if self.tally.streamed else None
         results = tuple(self.tally.results) if self.value_columns is None else self.value_columns
-        report = Report(results, seconds, self.mock, self.interrupted, tuple(self.warnings), tally)
+        report = Report(
+            results, seconds, self.mock, self.interrupted, tuple(self.warnings), tally, rehearsed=self.rehearse
+        )
         self.tell("end", report)
         if len(self.warnings) > len(report.warnings):
             report = attrs.evolve(report, warnings=tuple(self.warnings))
@@ -215,14 +247,26 @@ class ApplyRun:
     @property
     def unobserved(self) -> bool:
         """Whether no result is needed one by one: there are no reporters, and no parents and children."""
-        return not (self.reporters or self.mock or self.tally.streamed or self.dependents)
+        return not (self.reporters or self.mock or self.tally.streamed or self.diff.nested)
 
-    def note_together(self, results: Results, done: Iterable[Action]) -> None:
-        """Keep the results of a whole run that is `unobserved`, and fold the actions that were carried out."""
+    def note_together(
+        self, results: Results, done: Iterable[Action], held: Iterable[tuple[Action, Mapping[str, Any]]] = ()
+    ) -> None:
+        """Keep the results of a whole run that is `unobserved`, and fold the actions that were carried out.
+
+        Args:
+            results: The results.
+            done: The actions that were carried out.
+            held: Those of them that the store holds otherwise, with the values that it holds.
+        """
         self.value_columns = results
+        if self.rehearse:
+            return
         try:
             for action in self.diff.fold_all(done):
-                self._fold(action, None)
+                self._fold(action)
+            for action, values in held:
+                self.diff.fold_held(action, values)
         except Exception as error:  # noqa: BLE001 - as in `_fold`
             self.warnings.append(f"all is done, but not all of it is in memory: {reason_of(error)}; import again")
             for one in self.diff.branch_diffs:
@@ -232,25 +276,27 @@ class ApplyRun:
     def note(self, results: Iterable[Result]) -> None:
         """Collect results, fold the actions that succeeded, and tell the reporters."""
         for result in results:
-            if self.dependents is not None:
-                self.dependents.note(result)
-                if result.status == "succeeded" and result.action is not None and result.action.verb == "old":
+            if self.dependents is not None and result.action is not None:
+                self.dependents.note(result.action, result.status, skip_children=result.skip_children)
+                done = result.status in ("succeeded", "planned")
+                if done and result.action.verb == "old":
                     self.deleted.add((result.action.branch, result.action.idnumber))
-            if result.status == "succeeded" and result.action is not None and not self.mock:
-                self._fold(result.action, result.created)
+            if result.status == "succeeded" and result.action is not None and not self.rehearse:
+                self._fold(result.action, result.created, result.held)
             self.tally.add(result)
             if self.reporters:
                 self.tell("result", result)
 
-    def _fold(self, action: Action, created: Any) -> None:
+    def _fold(self, action: Action, created: Any = None, held: Mapping[str, Any] | None = None) -> None:
         try:
             self.diff.fold(action, created)
+            self.diff.fold_held(action, held or {})
         except Exception as error:  # noqa: BLE001 - the action is done, so the report has both that and the warning
             self.warnings.append(f"{action.message} is done, but not in memory: {reason_of(error)}; import again")
 
     def _call(self, step: Step) -> list[Result]:
         """Call a step for those of its actions that are not blocked by earlier failures."""
-        if self.dependents is None:
+        if self.dependents is None or not self.dependents.active:
             return self._called(step)
         left = [self.dependents.left(action, step.method) for action in step.actions]
         doable = tuple(action for action, result in zip(step.actions, left, strict=True) if result is None)
@@ -265,7 +311,7 @@ class ApplyRun:
         if step.call is None:
             return [Result("unhandled", "no method", action, step.method) for action in step.actions]
         if self.mock:
-            return [Result("succeeded", "mock", action, step.method) for action in step.actions]
+            return [Result("planned", "mock", action, step.method) for action in step.actions]
         try:
             returned = step.call(list(step.actions) if step.batch else step.actions[0])
             results = _results(returned, step)
@@ -276,7 +322,14 @@ class ApplyRun:
             results = [Result("failed", reason_of(error), error=error) for _ in step.actions]
         return [
             Result(
-                result.status, result.reason, action, step.method, result.error, result.skip_children, result.created
+                result.status,
+                result.reason,
+                action,
+                step.method,
+                result.error,
+                result.skip_children,
+                result.created,
+                result.held,
             )
             for result, action in zip(results, step.actions, strict=True)
         ]
@@ -285,8 +338,10 @@ class ApplyRun:
         """Return the results of a step whose objects are deleted along with an ancestor."""
         branch, idnumber = step.follows or ("", None)
         deleted = step.follows in self.deleted
-        status: Status = "succeeded" if deleted else "skipped"
-        reason = f"went with {branch} {idnumber!r}" if deleted else f"{branch} {idnumber!r} was not deleted"
+        done: Status = "planned" if self.mock else "succeeded"
+        status: Status = done if deleted else "skipped"
+        went = "goes" if self.mock else "went"
+        reason = f"{went} with {branch} {idnumber!r}" if deleted else f"{branch} {idnumber!r} was not deleted"
         return [Result(status, reason, action, step.method) for action in step.actions]
 
     @contextmanager

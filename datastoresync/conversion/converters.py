@@ -45,6 +45,7 @@ from typing import Any, Final, Literal, TypeVar, Union, get_args, get_origin
 
 import attrs
 
+from datastoresync.conversion.forms import Form, formed, formed_column
 from datastoresync.conversion.scalars import SCALARS, Column, One, refused
 from datastoresync.errors import DeclarationError
 
@@ -456,9 +457,11 @@ class Conversion:
 
     Args:
         fields: The declared fields by name; values of all other attributes stay as they are.
+        forms: The one form of the values of those attributes that have one.
     """
 
     fields: Mapping[str, Field]
+    forms: Mapping[str, Form] = attrs.field(factory=dict)
 
     def __call__(self, name: str, value: Any) -> Any:
         """Convert one value of an attribute.
@@ -467,7 +470,7 @@ class Conversion:
             ValueError: if the declared type cannot take it; TypeError likewise.
         """
         converter = self._converter(name)
-        return value if converter is None else converter.one(value)
+        return self.formed(name, value if converter is None else converter.one(value))
 
     def column(self, name: str, values: Sequence[Any]) -> Sequence[Any]:
         """Convert many values of an attribute.
@@ -476,7 +479,12 @@ class Conversion:
             ValueError: if the declared type cannot take one of them; TypeError likewise.
         """
         converter = self._converter(name)
-        return values if converter is None else converter.column(values)
+        converted = values if converter is None else converter.column(values)
+        return formed_column(self.forms[name], converted) if name in self.forms else converted
+
+    def formed(self, name: str, value: Any) -> Any:
+        """Return a converted value of an attribute in its one form."""
+        return formed(self.forms[name], value) if name in self.forms else value
 
     def _converter(self, name: str) -> Converter | None:
         return self.fields[name].converter if name in self.fields else None
@@ -491,12 +499,16 @@ class Schema:
         identifiers: The fields that make up the idnumber.
         fields: The declared fields by name; None for an open class, which takes any column.
         through_init: Whether objects must go through ``__init__``, because it validates or does more than assign.
+        forms: The one form of each part of a key, None for one without; empty if no part has one.
+        properties: The names of the public properties.
     """
 
     cls: type
     identifiers: tuple[str, ...]
     fields: Mapping[str, Field] | None
     through_init: bool = False
+    forms: tuple[Form | None, ...] = ()
+    properties: tuple[str, ...] = ()
 
     @property
     def open(self) -> bool:

@@ -22,6 +22,7 @@ from datastoresync.diffing.branch_diff import (
     moves_between,
     ordered_actions,
 )
+from datastoresync.diffing.common_form import in_common_forms, warn_of_lookalikes
 from datastoresync.diffing.equality import check_attributes, check_types, raise_problems
 from datastoresync.diffing.filters import Filter, predicate
 from datastoresync.diffing.flags import Exclusion, Flags
@@ -129,6 +130,7 @@ class Diff(Printable):
         hierarchies: The parents of the objects of the source, and of the destination.
         exclusion: The actions that flags leave out.
         arranged: Whether the caller chose the order of the actions, so that a plan must keep it.
+        partial: Whether actions of the comparison may have been left out by a filter.
     """
 
     actions: Sequence[Action]
@@ -136,6 +138,7 @@ class Diff(Printable):
     hierarchies: tuple[Hierarchy, Hierarchy] = attrs.field(default=(Hierarchy({}), Hierarchy({})))
     exclusion: Exclusion | None = None
     arranged: bool = False
+    partial: bool = False
     _by_name: dict[str, BranchDiff] = attrs.field(init=False)
 
     @_by_name.default
@@ -169,18 +172,19 @@ class Diff(Printable):
             ComparisonError: if a property raises.
             HierarchyError: if an object has several parents, or is below itself.
         """
-        pairs = list(sides)
+        pairs, related = in_common_forms(sides), in_common_forms(around)
         problems = [problem for left, right in pairs for problem in check_attributes(left, right)]
         raise_problems(problems)
-        by_name = _by_name([*around, *pairs])
+        by_name = _by_name([*related, *pairs])
         hierarchies = (Hierarchy(by_name[0]), Hierarchy(by_name[1]))
         pairs = scope_of(pairs, hierarchies, top_level)
-        by_name = _by_name([*around, *pairs])
+        by_name = _by_name([*related, *pairs])
         found: list[tuple[BranchDiff, Candidates, list[Block] | None]] = []
         done, total = 0, sum(len(side.objects) for pair in pairs for side in pair)
         for left, right in pairs:
             chosen = engine or engine_of(left, right)
             candidates = chosen.candidates(left, right)
+            warn_of_lookalikes(left, right, candidates.new, candidates.old)
             read = materialize_pairs(left, right, candidates)
             problems += check_types(left, right, read or candidates.read(left, right), matched=candidates.matched)
             sizes = (len(left.objects), len(right.objects))
@@ -229,12 +233,13 @@ class Diff(Printable):
 
     def _of(self, actions: Iterable[Action]) -> Diff:
         """Return the same comparison with other actions."""
-        return attrs.evolve(self, actions=tuple(actions))
+        found = tuple(actions)
+        return attrs.evolve(self, actions=found, partial=self.partial or len(found) < len(self.actions))
 
     def _where(self, condition: Callable[[Action], bool]) -> Diff:
         """Return the same comparison with the actions that satisfy a condition."""
         if isinstance(self.actions, StreamedActions):
-            return attrs.evolve(self, actions=self.actions.where(condition))
+            return attrs.evolve(self, actions=self.actions.where(condition), partial=True)
         return self._of(filter(condition, self.actions))
 
     def __eq__(self, other: object) -> bool:
@@ -247,13 +252,15 @@ class Diff(Printable):
         """Return the diff that undoes this one; the same as ``-diff``, and equal to ``dest - source``."""
         branch_diffs = tuple(one.inverse() for one in self.branch_diffs)
         hierarchies = self.hierarchies[::-1]
+        partial = self.partial or bool(self.left_out.total())
         if isinstance(self.actions, StreamedActions):
             in_memory = ordered_actions(
                 (action.inverse() for action in self.actions.in_memory), branch_diffs, hierarchies
             )
-            return Diff(self.actions.inverse(in_memory, branch_ranks(branch_diffs)), branch_diffs, hierarchies)
+            streamed = self.actions.inverse(in_memory, branch_ranks(branch_diffs))
+            return Diff(streamed, branch_diffs, hierarchies, partial=partial)
         actions = ordered_actions((action.inverse() for action in self.actions), branch_diffs, hierarchies)
-        return Diff(actions, branch_diffs, hierarchies)
+        return Diff(actions, branch_diffs, hierarchies, partial=partial)
 
     def __neg__(self) -> Diff:
         return self.inverse()
@@ -373,9 +380,22 @@ class Diff(Printable):
         if child is not None:  # children that could not be created do not exist
             there = self.hierarchies[1].sides[child].objects
             action = attrs.evolve(action, value=[member for member in action.value or () if member in there])
-        branch_diff.right.fold(action, values, created)
+        branch_diff.right.take_in(action, values, created)
         if action.verb in ("new", "old"):
             self._fold_into_parent(action)
+
+    def fold_held(self, action: Action, values: Mapping[str, Any]) -> None:
+        """Record in the destination's branch, in memory, values that it holds otherwise than a folded action says.
+
+        Args:
+            action: The action.
+            values: The values by attribute.
+        """
+        right = self._branch_diff(action).right
+        if right.fold is None or self.streamed:
+            return
+        for name, value in values.items():
+            right.fold(Action("update", action.branch, action.idnumber, name, value), {}, None)
 
     def fold_all(self, actions: Iterable[Action]) -> Iterator[Action]:
         """Record that actions were carried out, many at once; yield those that the caller must `fold` one by one.
@@ -396,8 +416,8 @@ class Diff(Printable):
             branch, parent, field = holder
             right = self.hierarchies[1].sides[branch]
             computed = isinstance(getattr(type(right.objects.get(parent)), field, None), property)
-            if right.fold is not None and not computed:
-                right.fold(Action(verb, branch, parent, field, action.idnumber), {}, None)
+            if not computed:
+                right.take_in(Action(verb, branch, parent, field, action.idnumber), {})
 
     def _branch_diff(self, action: Action) -> BranchDiff:
         return self._by_name[action.branch]
@@ -443,7 +463,9 @@ _STREAMED = 1000
 def _fold_columns(branch_diff: BranchDiff, verb: str, actions: Sequence[Action]) -> bool:
     """Record actions of one verb in one branch, column by column; return False if nothing was recorded."""
     left, fold_all = branch_diff.left, branch_diff.right.fold_all
-    if fold_all is None or verb not in ("new", "update", "old") or left.child_fields:
+    if fold_all is None or branch_diff.right.own is not None:
+        return False
+    if verb not in ("new", "update", "old") or left.child_fields:
         return False
     columns: Mapping[str, Sequence[Any]] = {}
     keys = [action.idnumber for action in actions]

@@ -10,6 +10,8 @@ from typing import Any, Protocol
 
 import attrs
 
+from datastoresync.conversion.forms import Forms
+from datastoresync.conversion.lookalikes import lookalike_form
 from datastoresync.errors import ComparisonError
 from datastoresync.masking import MASK
 
@@ -49,6 +51,18 @@ class Side:
         referenced_keys: The keys of the branches that ``references`` names, by branch; of a tree only.
         reason: Why the objects are in memory, if they might have stayed rows somewhere.
         expire: Marks the branch as out of date, after more actions than can be folded one by one.
+        identifiers: The fields that make up the key.
+        forms: The one form of keys, and of values that name objects, as classes declare it; the keys, and the values
+            that are not ``computed``, have it already.
+        column_forms: The one form of both, as the columns of the branch's store have it.
+        normalized: What those columns make of other values.
+        computed: The names of properties.
+        stored: What the store has, by key and attribute, where that is not what the object has, with the fields of the
+            key: another spelling, or a value that code of the user's made another of.
+        stored_fields: The field that holds what the store has, by property.
+        referenced_spellings: Returns a key as the store spells it, by branch; of a tree only.
+        own: The side as its branch has it, if keys or values were brought into a form that it does not declare.
+        own_keys: The keys that it has instead of these.
     """
 
     tree: str
@@ -73,6 +87,16 @@ class Side:
     referenced_keys: Mapping[str, Collection[Any]] = attrs.field(factory=dict)
     reason: str = ""
     expire: Callable[[], None] | None = None
+    identifiers: tuple[str, ...] = ("idnumber",)
+    forms: Forms = attrs.field(factory=Forms)
+    column_forms: Forms = attrs.field(factory=Forms)
+    normalized: Mapping[str, Callable[[Any], Any]] = attrs.field(factory=dict)
+    computed: frozenset[str] = frozenset()
+    stored: Mapping[Any, Mapping[str, Any]] = attrs.field(factory=dict)
+    stored_fields: Mapping[str, str] = attrs.field(factory=dict)
+    referenced_spellings: Mapping[str, Callable[[Any], Any]] = attrs.field(factory=dict)
+    own: Side | None = None
+    own_keys: Mapping[Any, Any] = attrs.field(factory=dict)
 
     @property
     def child_fields(self) -> tuple[str, ...]:
@@ -167,6 +191,73 @@ class Side:
         """Return the synced values of one object."""
         item = self.objects[key]
         return {attribute: self.read(key, item, attribute) for attribute in self.attributes}
+
+    # What the store has.
+
+    def spelling(self, key: Any) -> Any:
+        """Return a key as the store spells it."""
+        return spelling(self.stored, self.identifiers, key)
+
+    def member_spelling(self, key: Any, attribute: str, member: Any, written: Any) -> Any:
+        """Return a member of a membership as the store spells it; as it is ``written``, if that was done since."""
+        members = self.stored.get(key, {}).get(attribute)
+        if not isinstance(members, (set, frozenset, list)) or member in members:
+            return member
+        form = self.forms.attributes.get(attribute, _lookalike)  # code of the user's may do much as that does
+        return next((one for one in members if form(one) == form(member)), written)
+
+    @property
+    def as_stored(self) -> bool:
+        """Whether the store has just what the objects have."""
+        return not self.stored and not self.stored_fields
+
+    def expected(self, key: Any, item: Any, attribute: str) -> Any:
+        """Return what the store had in an attribute when it was imported, of the declared type.
+
+        Raises:
+            ComparisonError: if a property raises.
+        """
+        held = self.stored.get(key, {})
+        if attribute in held:
+            return held[attribute]
+        field = self.stored_fields.get(attribute)
+        if field is None or attribute in self.overrides.get(key, ()):
+            return self.read(key, item, attribute)
+        return held[field] if field in held else getattr(item, field, None)
+
+    # What was carried out.
+
+    def take_in(self, action: Any, values: Mapping[str, Any], created: Any = None) -> None:
+        """Fold an action into the branch, under its own key there; see ``fold``."""
+        if self.fold is None:
+            return
+        if self.own is None:
+            self.fold(action, values, created)
+            return
+        key = action.idnumber
+        value = action.value
+        if action.verb == "remove":
+            value = self.member_spelling(key, action.attr, value, value)
+        self.fold(attrs.evolve(action, idnumber=self.own_keys.get(key, key), value=value), values, created)
+        objects: Any = self.objects
+        if action.verb == "old":
+            objects.pop(key, None)
+        elif action.verb == "new" and key in self.own.objects:
+            objects[key] = self.own.objects[key]
+
+
+def _lookalike(member: Any) -> Any:
+    return lookalike_form(member) if isinstance(member, str) else member
+
+
+def spelling(stored: Mapping[Any, Mapping[str, Any]], identifiers: Sequence[str], key: Any) -> Any:
+    """Return a key as a store spells it; see ``stored`` of `Side`."""
+    held = stored.get(key)
+    if not held:
+        return key
+    if len(identifiers) == 1:
+        return held.get(identifiers[0], key)
+    return tuple(held.get(name, part) for name, part in zip(identifiers, key, strict=True))
 
 
 BLOCK_SIZE = 1024

@@ -9,6 +9,7 @@ from typing import Any, Protocol, Self, runtime_checkable
 import attrs
 
 from datastoresync.conversion.converters import Schema
+from datastoresync.conversion.forms import Forms
 from datastoresync.syncers.changes import Table
 from datastoresync.syncers.records import Columns, Records
 
@@ -33,6 +34,8 @@ class BranchDescription:
         attach: Tells objects that they are in the branch.
         table: Where a syncer keeps the objects.
         engine: Which engine is wanted; see `engines.select`.
+        forms_of: Returns the forms of its keys and of its values that name objects; asked as late as the schema.
+        written: Whether changes are written to the store it is read from, so that what that held must be known.
     """
 
     name: str
@@ -41,10 +44,13 @@ class BranchDescription:
     attach: Callable[[Iterable[Any]], None]
     table: Table
     engine: Any = "auto"
+    forms_of: Callable[[], Forms] = Forms
+    written: bool = False
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
         """Return the description of the copy of the branch."""
-        return attrs.evolve(self, attach=copy.deepcopy(self.attach, memo))
+        attach, forms_of = copy.deepcopy((self.attach, self.forms_of), memo)
+        return attrs.evolve(self, attach=attach, forms_of=forms_of)
 
     @property
     def schema(self) -> Schema:

@@ -60,6 +60,8 @@ def open_table(source: Any, branch: BranchDescription) -> TableObjects | None:
 
     options = options_of(branch.engine)
     check_schema(branch.schema)
+    if branch.forms_of():
+        raise CannotPushDown("a _key, which gives keys their one form, is Python")
     engine = engine_of(source)
     if engine is None:
         raise CannotPushDown("its rows come from Python")

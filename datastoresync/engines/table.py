@@ -332,6 +332,15 @@ class TableObjects(Mapping[Any, Any]):
         self._branch.attach(objects)
         return objects
 
+    def passing(self) -> Iterator[tuple[Sequence[Any], Sequence[Any]]]:
+        """Yield keys and objects in chunks, in any order; those of rows are new, and their changes not tracked."""
+        dirty = self.dirty
+        for columns in self.relation.rows():
+            objects = self.transient_objects(columns)
+            pairs = [(key, item) for item in objects if (key := key_of(item)) not in dirty]
+            yield [key for key, _ in pairs], [item for _, item in pairs]
+        yield list(self.changed), list(self.changed.values())
+
     def _convert(self, columns: Columns) -> list[Sequence[Any]]:
         return [self._converted(name, column) for name, column in zip(self.relation.columns, columns, strict=True)]
 

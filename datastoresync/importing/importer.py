@@ -20,8 +20,8 @@ from datastoresync.syncers.files.csv_reader import read_csv, resolve_files
 from datastoresync.syncers.loading import load_records, records_in
 from datastoresync.syncers.projection import projected
 from datastoresync.syncers.records import Columns, Records, StoredRows, is_arrow
+from datastoresync.syncers.row_index import TableContents
 from datastoresync.syncers.sql.syncer import SQLSyncer
-from datastoresync.syncers.table_rewrite import TableContents
 
 
 class ImportedBranch(Protocol):
@@ -434,14 +434,22 @@ class SQLImporter(Importer):
         """Return the table or the query, which a large one can be compared in."""
         if type(self).read is not SQLImporter.read:
             return None
-        return StoredRows(
-            self.syncer, Table(self.table) if isinstance(self.table, str) else self.table, self.query, self.parameters
-        )
+        return StoredRows(self.syncer, self._stored_table(), self.query, self.parameters)
+
+    def _stored_table(self) -> Table | None:
+        """Return the table, with what the tree knows of its other tables."""
+        table = Table(self.table) if isinstance(self.table, str) else self.table
+        description = getattr(self, "description", None)
+        if description is None or table is None or table.keys:
+            return table
+        known = description.table
+        return attrs.evolve(table, keys=known.keys, references=known.references)
 
     def read(self) -> Records:
         """Return the rows as a stream."""
-        if self.table is not None:
-            return self.syncer.read(self.table)
+        table = self._stored_table()
+        if table is not None:
+            return self.syncer.read(table)
         return self.syncer.query(self.query or "", self.parameters)
 
 
@@ -476,13 +484,19 @@ class StoreImporter(Importer):
         if not table.columns and (is_arrow(loaded) or engine_of(loaded) is not None):
             return loaded  # a large frame stays a table
         records = records_in(loaded, self.syncer, table.name)
-        attributes = {column: attribute for attribute, column in table.columns.items()}
+        if not table.columns:
+            return records
+        table.check_unreferenced(f"{type(self.syncer).__name__}, which has no method read,")
+        attributes = table.attributes
         if isinstance(records, Records):
             names = [attributes.get(name, name) for name in records.columns]
             return Records(names, records.chunks, records.where)
-        if not attributes:
-            return records
         return ({attributes.get(name, name): value for name, value in record.items()} for record in records)
+
+    def reads_all_of(self, syncer: Any) -> bool:
+        """Say whether it reads every row of a table in a syncer, and drops none."""
+        plain = type(self).read is StoreImporter.read and not (self.overrides("keep") or self.overrides("prepare"))
+        return plain and self.syncer is syncer
 
     def _opened(self, name: str) -> Records:
         """Load a table as a stream of all of its columns."""

@@ -4,21 +4,20 @@ from __future__ import annotations
 
 import copy
 import time
-import unicodedata
 import warnings
 from array import array
-from collections.abc import Callable, Generator, Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from datetime import date, datetime
 from difflib import get_close_matches
-from itertools import groupby, islice
-from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 import attrs
 
 from datastoresync.conversion.converters import Schema
+from datastoresync.conversion.forms import Forms, formed, formed_column
+from datastoresync.conversion.lookalikes import lookalike_keys, shown_pairs
 from datastoresync.diffing.equality import comparable, equal, is_membership
 from datastoresync.engines.relation import CannotPushDown
 from datastoresync.engines.select import engine_of, open_table, options_of
@@ -33,11 +32,12 @@ from datastoresync.errors import (
 )
 from datastoresync.importing.importer import Importer, ImportReport
 from datastoresync.importing.object_set import ObjectSet
+from datastoresync.importing.rows import Chunk, Rows
 from datastoresync.masking import MASK, without_values
 from datastoresync.runtime import collector_paused
-from datastoresync.syncers.arrow import ArrowStream, read_arrow
+from datastoresync.syncers.arrow import ArrowStream
 from datastoresync.syncers.names import likely_delimiter
-from datastoresync.syncers.records import Records, is_arrow
+from datastoresync.syncers.records import is_arrow
 
 if TYPE_CHECKING:
     from datastoresync.engines.table import TableObjects
@@ -95,7 +95,7 @@ def load_objects(importer: Importer) -> ObjectSet:
         except TypeError as error:
             message = f"{branch.name}: the idnumbers cannot be sorted: {error}"
             raise ImporterError(message) from error
-    contents.rejected = len(loaded.bad_rows)
+    contents.rejected, contents.stored = len(loaded.bad_rows), loaded.stored
     seconds = time.perf_counter() - started
     contents.report = ImportReport(branch.name, loaded.rows, len(loaded.objects), loaded.bad_rows, seconds)
     return contents
@@ -122,141 +122,41 @@ def load_rows(importer: Importer) -> LoadedRows:
         raise
 
 
-_CHUNK = 4096
-"""Rows a chunk: enough to spread the cost of a call, and few enough to stay in the processor's cache."""
-
-
-@attrs.frozen(eq=False)
-class Chunk:
-    """Rows with the same columns.
-
-    Args:
-        names: The columns' names.
-        columns: Their values.
-        indexes: Where each row stands among all that were read, from 0.
-    """
-
-    names: tuple[str, ...]
-    columns: Sequence[Sequence[Any]]
-    indexes: Sequence[int]
-
-
-class Rows:
-    """What an importer reads, as chunks, after its ``keep`` and ``prepare``.
-
-    ``count`` is how many rows were read so far.
-    """
-
-    def __init__(self, importer: Importer, source: Any = None) -> None:
-        self.importer = importer
-        self.count = 0
-        if source is None:
-            source = importer.read()
-        engine = engine_of(source)
-        if engine is not None:
-            source = engine.records(source)
-        if is_arrow(source):
-            source = read_arrow(source)
-        if isinstance(source, (str, bytes, Mapping)) or not isinstance(source, Iterable):
-            message = f"an importer must give rows, each a mapping from column to value (got {_brief(source)})"
-            raise ImporterError(message)
-        self.source: Records | Iterable[Any] = source
-        self.uniform = isinstance(source, Records)
-        self.where: Callable[[int], str] = (
-            source.where if isinstance(source, Records) else lambda index: f"row {index + 1}"
-        )
-
-    def chunks(self) -> Iterator[Chunk]:
-        """Yield the rows in chunks; within one, all have the same columns."""
-        hooked = self.importer.overrides("keep") or self.importer.overrides("prepare")
-        if isinstance(self.source, Records) and not hooked:
-            for columns in self.source.chunks:
-                start, self.count = self.count, self.count + (len(columns[0]) if columns else 0)
-                if self.count > start:
-                    yield Chunk(self.source.columns, columns, range(start, self.count))
-            return
-        rows = iter(self.source)
-        while batch := list(islice(rows, _CHUNK)):
-            start, self.count = self.count, self.count + len(batch)
-            if hooked:
-                yield from self._hooked(batch, start)
-            else:
-                yield from self._shaped(batch, range(start, self.count))
-
-    def close(self) -> None:
-        """Let go of the file or the connection that a source half read still holds."""
-        reading = self.source.chunks if isinstance(self.source, Records) else self.source
-        if isinstance(reading, Generator):
-            reading.close()
-
-    def _hooked(self, batch: list[Any], start: int) -> Iterator[Chunk]:
-        rows, indexes = [], []
-        for index, row in enumerate(batch, start):
-            try:
-                if not self.importer.keep(row):
-                    continue
-                prepared = self.importer.prepare(row)
-            except Exception as error:  # noqa: BLE001 - a row that a hook cannot take is a bad row, however it failed
-                refused = error if isinstance(error, RowError) else RowError(_reason(error), row=row)
-                refused.where = refused.where or self.where(index)
-                refused.__cause__ = None if refused is error else error
-                self.importer.reject(refused)
-                continue
-            rows.append(prepared)
-            indexes.append(index)
-        yield from self._shaped(rows, indexes)
-
-    def _shaped(self, rows: list[Any], indexes: Sequence[int]) -> Iterator[Chunk]:
-        if not rows:
-            return
-        try:
-            names = tuple(rows[0].keys())
-            if names and set(map(len, rows)) == {len(names)}:
-                values = map(itemgetter(*names), rows)
-                columns = list(zip(*values, strict=True)) if len(names) > 1 else [tuple(values)]
-                yield Chunk(names, columns, indexes)
-                return
-        except (KeyError, AttributeError, TypeError):
-            pass  # some row is shaped otherwise, or is no mapping: group them
-        for names, group in groupby(zip(rows, indexes, strict=True), key=lambda pair: self._names(*pair)):
-            if names:
-                members = list(group)
-                columns = [tuple(row[name] for row, _ in members) for name in names]
-                yield Chunk(names, columns, [index for _, index in members])
-
-    def _names(self, row: Any, index: int) -> tuple[str, ...]:
-        """Return a row's columns, in the order that it has them; none for what is no row, which is then refused."""
-        if isinstance(row, Mapping) and row and all(isinstance(name, str) for name in row):
-            return tuple(row)
-        message = f"a row must be a mapping from column name to value (got {_brief(row)})"
-        self.importer.reject(RowError(message, where=self.where(index), row=row))
-        return ()
-
-
-def _reason(error: Exception) -> str:
-    return f"{type(error).__name__}: {error}"
-
-
-def _brief(value: object) -> str:
-    shown = repr(value)
-    return shown if len(shown) <= 80 else f"{shown[:79]}…"
-
-
 @attrs.frozen(eq=False)
 class LoadedRows:
     """What was loaded: objects by key, in the order of their rows, and how many rows that took.
 
-    ``reason`` is the reason why they are objects, if they might have been a table.
+    ``reason`` is the reason why they are objects, if they might have been a table. ``stored`` is what was read, by key
+    and attribute, where the objects have something else.
     """
 
     objects: Mapping[Any, Any]
     rows: int
     bad_rows: tuple[RowError, ...]
     reason: str = ""
+    stored: dict[Any, dict[str, Any]] = attrs.field(factory=dict)
 
 
 _NEVER_NAN = frozenset({str, int, bool, bytes, date, datetime, UUID})
 """Types of which every value is equal to itself."""
+
+
+_MISSING: Any = object()
+
+
+@attrs.frozen(eq=False)
+class _Converted:
+    """The objects that rows became.
+
+    Args:
+        keys: Their keys.
+        objects: The objects.
+        stored: What was read, by index and attribute, where they have something else.
+    """
+
+    keys: Sequence[Any]
+    objects: list[Any]
+    stored: Mapping[int, dict[str, Any]]
 
 
 class RowLoader:
@@ -279,6 +179,10 @@ class RowLoader:
         self._sample: Any = None
         self._uniform = False
         self._where: Any = None
+        self.stored: dict[Any, dict[str, Any]] = {}
+        self._forms = Forms() if importer.description is None else importer.description.forms_of()
+        own = zip(schema.identifiers, self._forms.parts, strict=False)
+        self._form_of = {**self._forms.attributes, **{name: form for name, form in own if form is not None}}
 
     def run(self, source: Any = None) -> LoadedRows:
         """Read all rows and return the objects.
@@ -302,29 +206,34 @@ class RowLoader:
             rows.close()
         self.importer.finished()
         self._warn_of_look_alikes()
-        return LoadedRows(self.objects, rows.count, tuple(self.importer.bad_rows))
+        return LoadedRows(self.objects, rows.count, tuple(self.importer.bad_rows), stored=self.stored)
 
     def _take(self, chunk: Chunk) -> None:
         try:
-            keys, objects = self._convert(chunk.names, chunk.columns)
+            converted = self._convert(chunk.names, chunk.columns, chunk.rows)
         except Exception:  # noqa: BLE001 - it happens again for the row to blame, which has an index
             self._take_apart(chunk)
             return
-        self._store(keys, objects, chunk.indexes, chunk.names)
+        self._store(converted, chunk.indexes, chunk.names)
 
     def _take_apart(self, chunk: Chunk) -> None:
-        for index, *values in zip(chunk.indexes, *chunk.columns, strict=True):
+        for position, (index, *values) in enumerate(zip(chunk.indexes, *chunk.columns, strict=True)):
             row = dict(zip(chunk.names, values, strict=True))
             try:
-                keys, objects = self._convert_row(row)
+                converted = self._convert_row(row, None if chunk.rows is None else chunk.rows[position])
             except RowError as error:
                 error.where = error.where or self._where(index)
                 error.row = row
                 self.importer.reject(error)
             else:
-                self._store(keys, objects, [index], chunk.names)
+                self._store(converted, [index], chunk.names)
 
-    def _convert(self, names: tuple[str, ...], columns: Sequence[Sequence[Any]]) -> tuple[Sequence[Any], list[Any]]:
+    def _convert(
+        self,
+        names: tuple[str, ...],
+        columns: Sequence[Sequence[Any]],
+        rows: Sequence[Mapping[str, Any]] | None = None,
+    ) -> _Converted:
         """Return the keys and the objects of a chunk, or raise if any of its rows is bad."""
         fields = self.schema.fields
         self._check_names(names)
@@ -332,6 +241,12 @@ class RowLoader:
         for index, name in enumerate(names):
             converter = None if fields is None else fields[name].converter
             converted[index] = _own(columns[index]) if converter is None else converter.column(columns[index])
+        read = converted
+        if self._form_of:
+            converted = [
+                formed_column(self._form_of[name], column) if name in self._form_of else column
+                for name, column in zip(names, converted, strict=True)
+            ]
         parts = [converted[names.index(name)] for name in self.schema.identifiers]
         keys: Sequence[Any] = parts[0] if len(parts) == 1 else list(zip(*parts, strict=True))
         if self._sample is None:
@@ -342,9 +257,61 @@ class RowLoader:
                 for key in keys:
                     self._check_key(key)
                 break
-        return keys, self.schema.make(names, converted, len(keys))
+        objects = self.schema.make(names, converted, len(keys))
+        if self.schema.through_init:
+            keys = self._keys_made(objects)
+        return _Converted(keys, objects, self._read_otherwise(dict(zip(names, read, strict=True)), objects, rows))
 
-    def _convert_row(self, row: dict[str, Any]) -> tuple[Sequence[Any], list[Any]]:
+    def _keys_made(self, objects: Sequence[Any]) -> list[Any]:
+        """Return the keys of objects that their class may have given another one, and check these."""
+        for name, form in self._form_of.items():
+            for item in objects:
+                with suppress(AttributeError):  # a property
+                    object.__setattr__(item, name, formed(form, getattr(item, name)))
+        keys = [item.idnumber for item in objects]
+        for key in keys:
+            self._check_key(key)
+        return keys
+
+    def _read_otherwise(
+        self, read: Mapping[str, Sequence[Any]], objects: Sequence[Any], rows: Sequence[Mapping[str, Any]] | None
+    ) -> dict[int, dict[str, Any]]:
+        """Return what was read, of the declared types, where objects have something else: by index and attribute."""
+        description = self.importer.description
+        columns = {name: read[name] for name in self._form_of.keys() & read.keys()}
+        if description is not None and description.written and self.schema.through_init:
+            columns = dict(read)
+        if rows is not None and description is not None:
+            for name in (*read, *self.schema.properties):
+                column = description.table.column(name)
+                raw = [row.get(column, row.get(name, _MISSING)) for row in rows]
+                if name in read:
+                    raw = [there if one is _MISSING else one for one, there in zip(raw, read[name], strict=True)]
+                columns[name] = self._of_declared_type(name, raw)
+        found: dict[int, dict[str, Any]] = {}
+        for name, values in columns.items():
+            with suppress(Exception):  # a property that fails is reported when it is compared
+                made = [getattr(item, name) for item in objects]
+                if made != list(values):
+                    for index, (one, own) in enumerate(zip(values, made, strict=True)):
+                        if one is not _MISSING and not equal(one, own):
+                            found.setdefault(index, {})[name] = one
+        return found
+
+    def _of_declared_type(self, name: str, values: Sequence[Any]) -> Sequence[Any]:
+        """Return raw values converted; those that the type refuses, and only ``prepare`` could read, as they are."""
+        field = (self.schema.fields or {}).get(name)
+        if field is None or field.converter is None:
+            return values
+        found = []
+        for value in values:
+            try:
+                found.append(value if value is _MISSING else field.converter.one(value))
+            except (ValueError, TypeError):
+                found.append(value)
+        return found
+
+    def _convert_row(self, row: dict[str, Any], as_read: Mapping[str, Any] | None = None) -> _Converted:
         self._check_names(tuple(row))
         values = []
         for name, value in row.items():
@@ -356,9 +323,15 @@ class RowLoader:
                     said = MASK if name in getattr(self.schema.cls, "_sensitive", ()) else str(error)
                     message = f"{name}: {said} (declared: {converter.describe})"
                     raise ConversionError(message, column=name, value=value) from None
+            if name in self._form_of:
+                try:
+                    formed(self._form_of[name], value)
+                except Exception as error:
+                    message = f"{name}: the form of its key has no place for {value!r}: {type(error).__name__}: {error}"
+                    raise IdnumberError(message) from error
             values.append((value,))
         try:
-            return self._convert(tuple(row), values)
+            return self._convert(tuple(row), values, None if as_read is None else [as_read])
         except RowError:
             raise
         except Exception as error:  # what a validator or an __init__ of the user's raises
@@ -412,23 +385,29 @@ class RowLoader:
                 )
                 raise IdnumberError(message)
 
-    def _store(self, keys: Sequence[Any], objects: list[Any], indexes: Sequence[int], names: tuple[str, ...]) -> None:
+    def _store(self, converted: _Converted, indexes: Sequence[int], names: tuple[str, ...]) -> None:
+        keys, objects, stored = converted.keys, converted.objects, converted.stored
         before = len(self.objects)
         held = list(map(self.objects.setdefault, keys, objects))
         if len(self.objects) == before + len(objects):
             self._indexes.extend(indexes)
+            self.stored.update({keys[position]: read for position, read in stored.items()})
             return
-        for key, item, there, index in zip(keys, objects, held, indexes, strict=True):
+        for position, (key, item, there, index) in enumerate(zip(keys, objects, held, indexes, strict=True)):
             if there is item:
                 self._indexes.append(index)
+                if position in stored:
+                    self.stored[key] = stored[position]
                 continue
             try:
-                self._unite(key, self.objects[key], item, index, names)
+                self._unite(key, self.objects[key], item, index, names, stored.get(position, {}))
             except RowError as error:
                 error.where = error.where or self._where(index)
                 self.importer.reject(error)
 
-    def _unite(self, key: Any, existing: Any, item: Any, index: int, names: tuple[str, ...]) -> None:
+    def _unite(
+        self, key: Any, existing: Any, item: Any, index: int, names: tuple[str, ...], read: Mapping[str, Any]
+    ) -> None:
         """Make one object of two rows with one idnumber.
 
         Which of them came first makes no difference: what a row of an open class does not say, the other one may.
@@ -440,6 +419,7 @@ class RowLoader:
             if not (is_membership(held[name]) and is_membership(given[name])) and not equal(held[name], given[name])
         ]
         if not differing and any(map(is_membership, [*held.values(), *given.values()])):
+            self._unite_read(key, held, given, read)
             for name, value in given.items():
                 if name not in held:
                     setattr(existing, name, value)
@@ -456,11 +436,14 @@ class RowLoader:
                 message = f"{type(error).__name__}: {error}"
                 raise RowError(message, row=row) from error
             if chosen is not None:
-                keys, objects = self._convert_row(dict(chosen))
-                if keys[0] != key:
-                    message = f"resolve_duplicate gave {keys[0]!r} for two rows of {key!r}"
+                converted = self._convert_row(dict(chosen))
+                if converted.keys[0] != key:
+                    message = f"resolve_duplicate gave {converted.keys[0]!r} for two rows of {key!r}"
                     raise IdnumberError(message, row=row)
-                self.objects[key] = objects[0]
+                self.objects[key] = converted.objects[0]
+                read = self.stored.pop(key, {})
+                if spelled := {name: read[name] for name in self.schema.identifiers if name in read}:
+                    self.stored[key] = spelled
                 return
         first = self._where(self._indexes[list(self.objects).index(key)])
         differs = f", and they differ in {', '.join(sorted(differing))}" if differing else ""
@@ -470,14 +453,20 @@ class RowLoader:
         )
         raise DuplicateError(message, where=self._where(index), idnumber=key, first=first)
 
+    def _unite_read(self, key: Any, held: Mapping[str, Any], given: Mapping[str, Any], read: Mapping[str, Any]) -> None:
+        """Keep the members of two rows with one idnumber as they were read."""
+        earlier = self.stored.get(key, {})
+        for name in (earlier.keys() | read.keys()) & held.keys() & given.keys():
+            parts = (earlier.get(name, held[name]), read.get(name, given[name]))
+            if all(map(is_membership, parts)):
+                self.stored.setdefault(key, {})[name] = [*parts[0], *parts[1]]
+
     def _warn_of_look_alikes(self) -> None:
-        pairs = _look_alikes(self.objects)
+        pairs = lookalike_keys(self.objects)
         if pairs:
-            shown = ", ".join(f"{one!r} and {other!r}" for one, other in pairs[:5])
-            more = f", and {len(pairs) - 5} more pairs" if len(pairs) > 5 else ""
             message = (
                 f"{self.name}: idnumbers that differ only in case, Unicode form or blanks at their ends are "
-                f"different: {shown}{more}"
+                f"different: {shown_pairs(pairs)}"
             )
             warnings.warn(message, DataWarning, stacklevel=2)
 
@@ -506,36 +495,3 @@ def _merge(existing: Any, name: str, members: Any) -> None:
 def _as_row(schema: Schema, item: Any) -> Mapping[str, Any]:
     names: Iterable[str] = schema.fields if schema.fields is not None else vars(item)
     return {name: getattr(item, name) for name in names}
-
-
-def _look_alikes(keys: Iterable[Any]) -> list[tuple[Any, Any]]:
-    """Return pairs of text keys that a person would take for one."""
-    texts = list(keys)
-    if not texts or not isinstance(texts[0], (str, tuple)):
-        return []
-    if isinstance(texts[0], str):
-        if _plain("".join(texts)):
-            return []
-        plain = map(str.casefold, map(str.strip, texts))
-        folded = list(plain if all(map(str.isascii, texts)) else map(_folded, texts))
-    else:
-        folded = [tuple(_folded(part) if isinstance(part, str) else part for part in key) for key in texts]  # type: ignore[misc]  # tuples of texts fold to tuples
-    if len(set(folded)) == len(texts):
-        return []
-    seen: dict[Any, Any] = {}
-    pairs = []
-    for key, form in zip(texts, folded, strict=True):
-        if form in seen:
-            pairs.append((seen[form], key))
-        else:
-            seen[form] = key
-    return pairs
-
-
-def _plain(joined: str) -> bool:
-    """Say whether different texts that add up to this one cannot look alike: ASCII, of one case, and without blanks."""
-    return joined.isascii() and joined in (joined.lower(), joined.upper()) and joined.split(None, 1) == [joined]
-
-
-def _folded(value: str) -> str:
-    return unicodedata.normalize("NFKC", value).strip().casefold()

@@ -15,8 +15,10 @@ import attrs
 from sortedcontainers import SortedDict
 
 from datastoresync.conversion.converters import Schema
+from datastoresync.conversion.forms import Form
 from datastoresync.diffing.action import Action
-from datastoresync.diffing.equality import equal
+from datastoresync.diffing.equality import equal, is_membership
+from datastoresync.diffing.side import spelling
 from datastoresync.engines.relation import BranchDescription
 from datastoresync.errors import ComparisonError
 from datastoresync.importing.importer import ImportReport
@@ -59,6 +61,7 @@ class ObjectSet:
     ``overrides`` are values that stand before the objects' own, by key and attribute: what an action set and a property
     without a setter could not take. ``columns`` are those that an open class had and no object has any more.
     ``stale`` says that so much was carried out that the branch must be imported again to know of it.
+    ``stored`` is what the store has, by key and attribute, where the objects have something else; see `Side`.
     ``rejected`` counts the rows that were refused here and in the branches this one is derived from. ``noted`` are
     creations and deletions that were carried out and not read since; `settle` takes them in.
 
@@ -73,6 +76,7 @@ class ObjectSet:
 
     __slots__ = (
         "branch",
+        "column_forms",
         "columns",
         "noted",
         "objects",
@@ -82,6 +86,7 @@ class ObjectSet:
         "report",
         "settling",
         "stale",
+        "stored",
     )
 
     def __init__(
@@ -91,6 +96,8 @@ class ObjectSet:
         self.reason = reason
         self.objects: SortedDict | TableObjects = objects if hasattr(objects, "relation") else SortedDict(objects or {})
         self.overrides: dict[Any, dict[str, Any]] = {}
+        self.stored: dict[Any, dict[str, Any]] = {}
+        self.column_forms: Mapping[str, Form] = {}
         self.columns: set[str] = set()
         self.noted: list[_Noted] = []
         self.settling = False
@@ -105,6 +112,20 @@ class ObjectSet:
         """The class of the objects, as it is filled."""
         return self.branch.schema
 
+    def key(self, idnumber: Any) -> Any:
+        """Return an idnumber in the one form in which objects are kept here; any other value as it is."""
+        form = self.branch.forms_of().key
+        if form is None:
+            return idnumber
+        try:
+            return form(idnumber)
+        except Exception:  # noqa: BLE001 - what has no form is no idnumber of this branch
+            return idnumber
+
+    def spelling(self, key: Any) -> Any:
+        """Return a key as the store spells it."""
+        return spelling(self.stored, self.schema.identifiers, key)
+
     def put(self, key: Any, item: Any) -> None:
         """Put an object under its key; costs a look-up.
 
@@ -118,6 +139,7 @@ class ObjectSet:
             raise ComparisonError(message) from None
         self.branch.attach((item,))
         self.overrides.pop(key, None)
+        self.stored.pop(key, None)
 
     def between(self, start: Any = None, stop: Any = None) -> Iterator[tuple[Any, Any]]:
         """Yield keys and objects from a key up to another one, in order."""
@@ -141,6 +163,7 @@ class ObjectSet:
         """Take an object out, if it is there."""
         item = self.objects.pop(key, None)
         self.overrides.pop(key, None)
+        self.stored.pop(key, None)
         # An open class still has the columns of its last object that had them.
         self.columns.update(getattr(item, "__dict__", ()))
 
@@ -163,6 +186,7 @@ class ObjectSet:
             for name, value in values.items():
                 self._set(key, name, copy.copy(value))
         elif key in self.objects:
+            self._note_written(action)
             held = self.overrides.get(key, {})
             self._set(key, action.attr, _folded(action, self.objects[key], held, values))
 
@@ -184,6 +208,8 @@ class ObjectSet:
             return self._update_all(keys, actions)
         if verb == "new" and not all(map(self.schema.takes, (*self.schema.identifiers, *columns))):
             return False
+        for key in keys if self.stored else ():
+            self.stored.pop(key, None)
         noted = _Noted(keys, {name: _copied(column) for name, column in columns.items()} if verb == "new" else None)
         texts = {*map(type, keys), *map(type, islice(self.objects, 1))} == {str}
         if texts and not self._calls(noted):  # nothing about it can fail later
@@ -243,11 +269,23 @@ class ObjectSet:
         attributes = [action.attr for action in actions]
         if not all(map(self.schema.takes, set(attributes))):
             return False
+        for action in actions if self.stored else ():
+            self._note_written(action)
         values = _copied([action.value for action in actions])
         for item, name, value in zip(map(objects.get, keys), attributes, values, strict=True):
             if item is not None:
                 object.__setattr__(item, name, value)
         return True
+
+    def _note_written(self, action: Action) -> None:
+        """Forget what the store had before a change."""
+        held = self.stored.get(action.idnumber, {})
+        if action.verb == "update":
+            held.pop(action.attr, None)
+        elif action.verb == "remove" and action.attr in held and is_membership(held[action.attr]):
+            form = self.branch.forms_of().attributes.get(action.attr, _same)
+            kept = [member for member in held[action.attr] if form(member) != action.value]
+            held[action.attr] = type(held[action.attr])(kept)
 
     def _set(self, key: Any, name: str, value: Any) -> None:
         try:
@@ -339,6 +377,10 @@ def _copied(values: Sequence[Any]) -> Sequence[Any]:
     return values if set(map(type, values)) <= _IMMUTABLE else list(map(copy.copy, values))
 
 
+def _same(value: Any) -> Any:
+    return value
+
+
 T = TypeVar("T")
 
 
@@ -357,7 +399,8 @@ class ObjectMapping(Mapping[Any, T], Generic[T]):
         return len(self.contents.objects)
 
     def __contains__(self, idnumber: object) -> bool:
-        return idnumber in self.contents.objects
+        contents = self.contents
+        return contents.key(idnumber) in contents.objects
 
     def items(self) -> ItemsView[Any, T]:
         """Return a view of the idnumbers with their objects."""

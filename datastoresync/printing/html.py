@@ -20,7 +20,7 @@ _COLOURS: Mapping[str, str] = MappingProxyType(
     dict.fromkeys(("new", "add", "succeeded"), "green")
     | dict.fromkeys(("update", "unhandled", "warning"), "yellow")
     | dict.fromkeys(("old", "remove", "failed", "refused"), "red")
-    | dict.fromkeys(("skipped", "pending"), "muted")
+    | dict.fromkeys(("skipped", "pending", "planned"), "muted")
     | {"conflict": "purple"}
 )
 _HEADINGS = frozenset({"datastore", "tree", "branch", "object", "diff", "report", "stat"})

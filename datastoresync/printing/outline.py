@@ -33,7 +33,7 @@ class Outline:
         text: One line. Renderers make control characters visible and escape markup; nothing here does.
         kind: A word that a renderer may colour by: ``datastore``, ``tree``, ``branch``, ``object``; a verb
             (``new``, ``update``, ``add``, ``remove``, ``old``); a status (``succeeded``, ``failed``, ``skipped``,
-            ``conflict``, ``unhandled``, ``pending``); ``stat``, ``warning``, ``refused`` or nothing.
+            ``conflict``, ``unhandled``, ``pending``, ``planned``); ``stat``, ``warning``, ``refused`` or nothing.
         note: Less important text behind it on the same line.
         children: Returns the outlines below; a renderer takes as many as it shows.
         total: The number of outlines directly below.
@@ -53,7 +53,7 @@ class Outline:
 T = TypeVar("T")
 
 _VERBS = ("new", "update", "add", "remove", "old")
-_STATUSES = ("succeeded", "failed", "skipped", "conflict", "unhandled", "pending", "warning", "refused")
+_STATUSES = ("succeeded", "failed", "skipped", "conflict", "unhandled", "pending", "planned", "warning", "refused")
 _MARKS = frozenset((*_VERBS, *_STATUSES))
 
 

@@ -184,7 +184,7 @@ def _code(kind: str) -> str:
             return _RED
         case "conflict":
             return _MAGENTA
-        case "note" | "skipped" | "pending":
+        case "note" | "skipped" | "pending" | "planned":
             return _DIM
         case "datastore" | "tree" | "branch" | "object" | "diff" | "report" | "stat" | "heading":
             return _BOLD

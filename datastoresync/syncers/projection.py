@@ -26,7 +26,9 @@ def projected(
 
     Raises:
         SyncerError: A table or column does not exist; the nearest one is named.
+        DeclarationError: A column is a `Ref`.
     """
+    table.check_unreferenced("a store without foreign keys")
     records = open_table(table.name)
     names = _all_attributes(table, records) if attributes is None else list(attributes)
     plain = {name: _index(records, table.name, table.column(name)) for name in names if name not in table.links}
@@ -40,7 +42,7 @@ def projected(
 
 
 def _all_attributes(table: Table, records: Records) -> list[str]:
-    attributes = {column: attribute for attribute, column in table.columns.items()}
+    attributes = table.attributes
     return list(dict.fromkeys([*(attributes.get(column, column) for column in records.columns), *table.links]))
 
 
@@ -62,7 +64,7 @@ def _members(open_table: _Open, link: Link, width: int) -> Mapping[tuple[Any, ..
         raise SyncerError(message)
     records = open_table(link.table)
     owners = [_index(records, link.table, column) for column in link.owners]
-    index = _index(records, link.table, link.member)
+    index = _index(records, link.table, link.member_column)
     members: dict[tuple[Any, ...], set[Any]] = {}
     for chunk in records.chunks:
         for owner, member in zip(zip(*(chunk[each] for each in owners), strict=True), chunk[index], strict=True):

@@ -2,196 +2,30 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
-from contextlib import suppress
-from datetime import UTC, date, datetime, time
-from decimal import Decimal
-from enum import Enum
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
-from uuid import UUID
 
 import attrs
 
 from datastoresync.errors import SyncerError
-from datastoresync.syncers.changes import Change, Link, Outcome, Same
+from datastoresync.syncers.changes import Change, Link, Outcome, Outcomes, Same, WriteOptions
 from datastoresync.syncers.names import nearest
-
-
-@attrs.define(eq=False)
-class TableContents:
-    """The records of a table and its columns, in order.
-
-    Args:
-        columns: The names of the columns; a table without records keeps them.
-        records: By column; a record may lack some.
-    """
-
-    columns: tuple[str, ...] = ()
-    records: list[dict[str, Any]] = attrs.field(factory=list)
-
-    @classmethod
-    def of(cls, data: Iterable[Mapping[str, Any]], table: str) -> TableContents:
-        """Return a copy of records, with their columns in the order in which they first appear.
-
-        Raises:
-            SyncerError: A record is not a mapping, or the name of a column is not a text.
-        """
-        records: list[dict[str, Any]] = []
-        for number, record in enumerate(data, 1):
-            if not isinstance(record, Mapping):
-                message = f"record {number} for table {table!r} is {type(record).__name__}: it must be a mapping"
-                raise SyncerError(message)
-            records.append(dict(record))
-        columns = tuple(dict.fromkeys(column for record in records for column in record))
-        if wrong := [column for column in columns if not isinstance(column, str)]:
-            kind = type(wrong[0]).__name__
-            message = f"a record for table {table!r} has a column whose name is {kind}: names are str"
-            raise SyncerError(message)
-        return cls(columns, records)
-
-    def extended(self, other: TableContents) -> TableContents:
-        """Return the records of both, these first."""
-        return TableContents(tuple(dict.fromkeys((*self.columns, *other.columns))), [*self.records, *other.records])
-
-
-Row = dict[str, Any]
-_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d{1,3})?", re.ASCII)
-_UUID = re.compile(r"(urn:uuid:)?\{?([0-9a-f]{8}-?([0-9a-f]{4}-?){3}[0-9a-f]{12})\}?")
-_MOMENT = re.compile(r"\d{4}-?\d\d|\d\d:\d\d", re.ASCII)
-"""The beginning of a text that may be a date, a datetime or a time."""
-_TRUTHS = {"true": True, "false": False}
-_EXACT = 2**53
-"""A float holds every integer up to this one."""
-_OVERFLOW = 308
-"""The exponent from which on a number may be too large for a float."""
-
-
-class RowIndex:
-    """A copy of a table's records, numbered in order; a number is never used twice.
-
-    Args:
-        contents: The contents of the table, which are not changed.
-    """
-
-    def __init__(self, contents: TableContents) -> None:
-        self.columns = contents.columns
-        self.records: dict[int, Row] = dict(enumerate(contents.records))
-        self.changed = False
-        self._next = len(self.records)
-        self._indexes: dict[tuple[str, ...], dict[Hashable, dict[int, None]]] = {}
-
-    def find(self, columns: tuple[str, ...], values: Sequence[Any]) -> list[int]:
-        """Return the rows whose values have the same lookup keys: all with these values, and some with similar ones."""
-        index = self._indexes.get(columns)
-        if index is None:
-            index = self._indexes[columns] = {}
-            for number, record in self.records.items():
-                index.setdefault(_lookup_keys(columns, record), {})[number] = None
-        return list(index.get(tuple(map(lookup_key, values)), ()))
-
-    def insert(self, record: Row) -> None:
-        """Append a row."""
-        number, self._next = self._next, self._next + 1
-        self._put(number, record)
-
-    def update(self, number: int, values: Row) -> None:
-        """Change some columns of a row."""
-        record = self.records[number] | values
-        self.delete(number)
-        self._put(number, record)
-
-    def delete(self, number: int) -> None:
-        """Delete a row."""
-        record = self.records.pop(number)
-        for columns, index in self._indexes.items():
-            del index[_lookup_keys(columns, record)][number]
-        self.changed = True
-
-    def contents(self) -> TableContents:
-        """Return the current contents of the table."""
-        records = [self.records[number] for number in sorted(self.records)]
-        columns = dict.fromkeys((*self.columns, *(column for record in records for column in record)))
-        return TableContents(tuple(columns), records)
-
-    def _put(self, number: int, record: Row) -> None:
-        self.records[number] = record
-        for columns, index in self._indexes.items():
-            index.setdefault(_lookup_keys(columns, record), {})[number] = None
-        self.changed = True
-
-
-def _lookup_keys(columns: Sequence[str], record: Row) -> Hashable:
-    return tuple(lookup_key(record.get(column)) for column in columns)
-
-
-def lookup_key(value: Any) -> Hashable:
-    """Return a key that is equal for all forms in which stores keep one value.
-
-    >>> lookup_key(7) == lookup_key("007") == lookup_key(Decimal("7.0"))
-    True
-    >>> lookup_key("Ann") == lookup_key(" ann ")
-    True
-    >>> lookup_key(0.1) == lookup_key("0.1") and lookup_key(True) == lookup_key("true")
-    True
-    >>> lookup_key(datetime(2024, 1, 2)) == lookup_key("2024-01-02 00:00")
-    True
-    """
-    if isinstance(value, Enum):
-        value = value.value
-    if isinstance(value, str):
-        return _key_of_text(value.strip().casefold())
-    if isinstance(value, (int, float, Decimal)):
-        return _key_of_number(value)
-    if isinstance(value, (date, time)):
-        return _key_of_moment(value)
-    if isinstance(value, UUID):
-        return _key_of_text(str(value))
-    return value if value is None or isinstance(value, bytes) else str(value).casefold()
-
-
-def _key_of_text(text: str) -> Hashable:
-    if unique := _UUID.fullmatch(text):
-        text = unique[2].replace("-", "")
-    if _NUMBER.fullmatch(text):
-        number = Decimal(text)
-        was_float = "e" in text and abs(number) >= _EXACT and number.adjusted() < _OVERFLOW
-        return _key_of_number(float(text)) if was_float else number
-    if _MOMENT.match(text):
-        for kind in (datetime, time):
-            with suppress(ValueError):
-                return _key_of_moment(kind.fromisoformat(text.upper()))
-    return _TRUTHS.get(text, text)
-
-
-def _key_of_number(value: float | Decimal) -> Hashable:
-    if value != value or abs(value) == float("inf"):  # noqa: PLR0124 - NaN
-        return str(value).casefold()
-    if not isinstance(value, float):
-        return value
-    return int(value) if abs(value) >= _EXACT else Decimal(repr(float(value)))
-
-
-def _key_of_moment(value: date | time) -> Hashable:
-    """Return one key for a moment in all time zones, and one for a day, its midnight and its eight digits."""
-    if isinstance(value, time):
-        return value.isoformat()
-    if not isinstance(value, datetime):
-        value = datetime(value.year, value.month, value.day)  # noqa: DTZ001 - a day has no time zone
-    if value.tzinfo is not None:
-        with suppress(OverflowError):
-            value = value.astimezone(UTC)
-        value = value.replace(tzinfo=None)
-    if value.time() == time():
-        return value.year * 10000 + value.month * 100 + value.day
-    return value.replace(fold=0).isoformat()
-
+from datastoresync.syncers.row_index import Row, RowIndex, TableContents, lookup_key
 
 _DONE = Outcome("done")
 _DELETED = Outcome("conflict", "no longer there: it was deleted since the import")
 _AMBIGUOUS = Outcome("conflict", "its key is that of more than one row, so none of them was changed")
 _UNDONE = Outcome("undone", "nothing was written, because of a change that failed")
+_THERE = Outcome("conflict", "already there just as it is to be, though the import does not have it")
 _LINKS = ("link", "unlink")
+_SHOWN = 60
+"""Characters of a value in a message."""
+
+
+def shown(value: Any) -> str:
+    """Return a value for a message, shortened if it is long."""
+    text = repr(value)
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
 
 
 def table_names(changes: Iterable[Change]) -> list[str]:
@@ -201,45 +35,141 @@ def table_names(changes: Iterable[Change]) -> list[str]:
     return list(dict.fromkeys([*(table.name for table in tables), *links]))
 
 
+@attrs.frozen(eq=False)
+class Rewrite:
+    """What changes make of tables.
+
+    Args:
+        outcomes: Of each change, with warnings.
+        writer: Has the tables as they are to be.
+        units: The positions of changes that were looked at together.
+    """
+
+    outcomes: Outcomes
+    writer: TableWriter
+    units: Sequence[Sequence[int]]
+
+    @property
+    def tables(self) -> dict[str, TableContents]:
+        """The contents of the tables that changed; none, if a change failed that all depend on."""
+        return {name: rows.contents() for name, rows in self.writer.tables.items() if rows.changed}
+
+
 def apply_to_tables(
     changes: Sequence[Change],
     *,
     same: Same,
     load: Callable[[str], TableContents],
-    normalized: Callable[[Any], Any],
+    normalized: Callable[[Any], Any] | None,
     fixed: bool,
-) -> tuple[list[Outcome], dict[str, TableContents]]:
-    """Apply changes to copies of tables; return the outcomes, and the changed tables.
+    options: WriteOptions | None = None,
+) -> Rewrite:
+    """Apply changes to copies of tables.
 
-    Conflicts are those of `SQLSyncer.apply_changes`. A value that the store refuses makes its change ``failed`` and all
-    others ``undone``; then no table is changed.
+    Conflicts are those of `SQLSyncer.apply_changes`. A value that the store refuses, or that would not come back from
+    it as it is, makes its change ``failed``: all such changes are found. With ``on_error="stop"`` all others are
+    ``undone`` then, and no table is changed.
 
     Args:
         changes: Applied in their order, the updates of one object together.
         same: Compares a stored value with an expected one.
         load: Returns the contents of a table, which are not changed; called once for each table.
-        normalized: Returns a value as the store keeps it; raises `SyncerError` for one that the store refuses.
+        normalized: Returns a value as the store keeps it; raises `SyncerError` for one that the store refuses. None if
+            that is not known.
         fixed: Whether a table that has columns cannot get others.
+        options: How changes are applied; None for the usual ones, with which what is there already is done.
 
     Raises:
         SyncerError: A column does not exist.
     """
+    options = options or WriteOptions(whole=lambda _: True)
+    for table in {id(change.table): change.table for change in changes}.values():
+        table.check_unreferenced("a store without foreign keys")
     tables = {name: RowIndex(load(name)) for name in table_names(changes)}
     if fixed:
         _check_columns(changes, tables)
-    writer = _Writer(tables, same, normalized)
-    outcomes = [_UNDONE] * len(changes)
-    for unit in _units(changes):
-        try:
-            outcome = writer.write([changes[position] for position in unit])
-        except SyncerError as error:
-            outcomes = [_UNDONE] * len(changes)
-            for position in unit:
-                outcomes[position] = Outcome("failed", str(error))
-            return outcomes, {}
+    writer = TableWriter(tables, same, normalized or _unchanged, options)
+    unfit = {} if normalized is None else _unfit_values(changes, same, normalized)
+    outcomes = Outcomes(len(changes), _DONE)
+    failed = False
+    units = _units(changes)
+    for unit in units:
+        outcome = writer.outcome([changes[position] for position in unit], _reason(unfit, unit))
+        if outcome is _DONE:
+            continue
+        failed = failed or outcome.status == "failed"
         for position in unit:
             outcomes[position] = outcome
-    return outcomes, {name: rows.contents() for name, rows in tables.items() if rows.changed}
+    if failed and options.on_error == "stop":
+        for position, outcome in enumerate(outcomes):
+            if outcome.status != "failed":
+                outcomes[position] = _UNDONE
+        tables.clear()
+        return Rewrite(outcomes, writer, units)
+    outcomes.warnings += writer.warnings()
+    return Rewrite(outcomes, writer, units)
+
+
+def _reason(unfit: Mapping[int, str], unit: Sequence[int]) -> str:
+    return next((unfit[position] for position in unit if position in unfit), "") if unfit else ""
+
+
+def _unchanged(value: Any) -> Any:
+    return value
+
+
+def _unfit_values(changes: Sequence[Change], same: Same, normalized: Callable[[Any], Any]) -> dict[int, str]:
+    """Return the changes with a value that the store cannot hold as it is, as positions, each with the reason."""
+    columns: dict[tuple[int, str], tuple[list[int], list[Any]]] = {}
+    for position, change in enumerate(changes):
+        values: Mapping[str, Any] = change.values
+        if change.verb == "insert":
+            values = dict(zip(change.identifiers, change.key, strict=True)) | dict(values)
+        for attribute, value in values.items():
+            positions, column = columns.setdefault((id(change.table), attribute), ([], []))
+            positions.append(position)
+            column.append({value} if change.verb in _LINKS else value)
+    unfit: dict[int, str] = {}
+    for (_, attribute), (positions, column) in columns.items():
+        _check_fit(changes, attribute, positions, column, same, normalized, unfit)
+    return unfit
+
+
+def _check_fit(
+    changes: Sequence[Change],
+    attribute: str,
+    positions: Sequence[int],
+    values: Sequence[Any],
+    same: Same,
+    normalized: Callable[[Any], Any],
+    unfit: dict[int, str],
+) -> None:
+    """Note which values of an attribute would be refused by the store, or not come back from it as they are."""
+    table = changes[positions[0]].table
+    link = table.links.get(attribute)
+    column = table.column(attribute) if link is None else link.member
+    fit: list[tuple[int, Any, Any]] = []
+    for position, value in zip(positions, values, strict=True):
+        try:
+            stored = normalized(value) if link is None else {normalized(member) for member in value or ()}
+        except SyncerError as error:
+            unfit.setdefault(position, f"column {column!r}: {error}")
+            continue
+        fit.append((position, stored, value))
+    if not fit:
+        return
+    same_column: Callable[..., bool] | None = getattr(same, "same_column", None)
+    if same_column is not None:
+        _, raws, expected = zip(*fit, strict=True)
+        if same_column(changes[fit[0][0]], attribute, raws, expected):
+            return
+    for position, stored, value in fit:
+        if not same(changes[position], attribute, stored, value):
+            unfit.setdefault(
+                position,
+                f"column {column!r} of table {table.name!r} cannot hold {shown(value)} for {attribute}: it would come "
+                f"back as {shown(stored)}, so it would differ again in the next run: convert it first",
+            )
 
 
 def _check_columns(changes: Sequence[Change], tables: Mapping[str, RowIndex]) -> None:
@@ -250,7 +180,7 @@ def _check_columns(changes: Sequence[Change], tables: Mapping[str, RowIndex]) ->
             (change.table.name, change.table.column(name)): None for name in attributes if not _is_link(change, name)
         }
         for link in change.table.links.values():
-            needed |= {(link.table, column): None for column in (*link.owners, link.member)}
+            needed |= {(link.table, column): None for column in link.columns}
     for name, column in needed:
         columns = tables[name].columns
         if columns and column not in columns:
@@ -288,20 +218,68 @@ def _units(changes: Sequence[Change]) -> list[list[int]]:
     return units
 
 
-@attrs.frozen(eq=False)
-class _Writer:
-    """Compares each change with the current row, and applies those without a conflict."""
+class TableWriter:
+    """Compares each change with the current row, and applies those without a conflict.
 
-    tables: Mapping[str, RowIndex]
-    same: Same
-    normalized: Callable[[Any], Any]
+    Args:
+        tables: The tables, which are changed.
+        same: Compares a stored value with an expected one.
+        normalized: Returns a value as the store keeps it.
+        options: How changes are applied.
+    """
 
-    def write(self, changes: list[Change]) -> Outcome:
-        """Apply a change, or the updates of one object."""
+    def __init__(
+        self, tables: dict[str, RowIndex], same: Same, normalized: Callable[[Any], Any], options: WriteOptions
+    ) -> None:
+        self.tables = tables
+        self.same = same
+        self.normalized = normalized
+        self._options = options
+        self._orphans: dict[tuple[str, str], list[Any]] = {}
+
+    def with_tables(self, tables: Mapping[str, RowIndex]) -> TableWriter:
+        """Return one that reads other tables in the same way."""
+        return TableWriter(dict(tables), self.same, self.normalized, self._options)
+
+    def outcome(self, changes: list[Change], unfit: str) -> Outcome:
+        """Apply a change, or the updates of one object; return the outcome.
+
+        Args:
+            changes: The changes.
+            unfit: The reason why a value of theirs cannot be held, if there is one.
+        """
+        dependencies = self._options.dependencies
+        if dependencies is not None and dependencies.active:
+            blocked = next(filter(None, map(dependencies.blocked, changes)), "")
+            outcome = Outcome("skipped", blocked) if blocked else self._attempt(changes, unfit)
+        else:
+            outcome = self._attempt(changes, unfit)
+        if dependencies is not None and outcome is not _DONE:
+            for change in changes:
+                dependencies.note(change, outcome)
+        return outcome
+
+    def warnings(self) -> list[str]:
+        """Return what was done besides, a sentence for each link table."""
+        return [
+            f"table {table!r}: {len(keys)} rows had no owner in {owners!r} any more, and were removed when it was made "
+            f"again (the first: {shown(keys[0])}), so that it does not get the members of an older one"
+            for (table, owners), keys in self._orphans.items()
+        ]
+
+    def _attempt(self, changes: list[Change], unfit: str) -> Outcome:
+        if unfit:
+            return Outcome("failed", unfit)
+        try:
+            return self._write(changes)
+        except SyncerError as error:
+            return Outcome("failed", str(error))
+
+    def _write(self, changes: list[Change]) -> Outcome:
         change = changes[0]
         if change.verb in _LINKS:
             return self._link(change)
-        numbers = self._rows(change)
+        numbers = self.rows(change)
         if len(numbers) > 1:
             return _AMBIGUOUS
         if change.verb == "insert":
@@ -314,22 +292,37 @@ class _Writer:
         values = dict(zip(change.identifiers, change.key, strict=True)) | dict(change.values)
         self.tables[change.table.name].insert(self._stored(change, values))
         for attribute, link in change.table.links.items():
+            self._remove_orphans(change, attribute, link, values.get(attribute))
             self._add_members(change, attribute, link, values.get(attribute))
         return _DONE
 
+    def _remove_orphans(self, change: Change, attribute: str, link: Link, members: Iterable[Any] | None) -> None:
+        """Remove the members that an earlier owner of this key left behind."""
+        rows, wanted = self.tables[link.table], list(members or ())
+        for number, raw in self.members(change, link).items():
+            # What this run has written may have come from the other side of the same table.
+            if number < rows.first_new and not any(self._is_member(change, attribute, raw, each) for each in wanted):
+                rows.delete(number)
+                key = change.key[0] if len(change.key) == 1 else change.key
+                self._orphans.setdefault((link.table, change.table.name), []).append(key)
+
     def _check_existing(self, change: Change, number: int) -> Outcome:
-        differing = self._differing(change, number, change.values)
+        differing = self.differing(change, number, change.values)
         if not differing:
-            return _DONE
-        return Outcome("conflict", f"already there since the import, and different in {', '.join(differing)}")
+            return _DONE if self._options.whole(change.table) else _THERE
+        record = self.tables[change.table.name].records[number]
+        there = {name: record.get(change.table.column(name)) for name in change.identifiers}
+        there |= {name: self.raw(change, number, name) for name in differing}
+        holds = ", ".join(f"{name} {shown(value)}" for name, value in there.items())
+        return Outcome("conflict", f"already there, though the import did not have it, and different: it holds {holds}")
 
     def _update(self, changes: list[Change], number: int) -> Outcome:
         updates: list[tuple[Change, dict[str, Any]]] = []
         changed: list[str] = []
         for change in changes:
-            values = {name: change.values[name] for name in self._differing(change, number, change.values)}
+            values = {name: change.values[name] for name in self.differing(change, number, change.values)}
             expected = {name: change.expected[name] for name in values if name in change.expected}
-            changed += self._differing(change, number, expected)
+            changed += self.differing(change, number, expected)
             updates.append((change, values))
         if changed:
             return _conflict(changed)
@@ -338,17 +331,17 @@ class _Writer:
                 self.tables[change.table.name].update(number, stored)
             for attribute in change.table.links.keys() & values.keys():
                 link, members = change.table.links[attribute], values[attribute]
-                for row, raw in self._members(change, link).items():
+                for row, raw in self.members(change, link).items():
                     if not any(self._is_member(change, attribute, raw, member) for member in members or ()):
                         self.tables[link.table].delete(row)
                 self._add_members(change, attribute, link, members)
         return _DONE
 
     def _delete(self, change: Change, number: int) -> Outcome:
-        if differing := self._differing(change, number, change.expected):
+        if differing := self.differing(change, number, change.expected):
             return _conflict(differing)
         for link in change.table.links.values():
-            for row in self._members(change, link):
+            for row in self.members(change, link):
                 self.tables[link.table].delete(row)
         self.tables[change.table.name].delete(number)
         return _DONE
@@ -363,17 +356,17 @@ class _Writer:
             raise SyncerError(message)
         link = change.table.links[attribute]
         if change.verb == "unlink":
-            for row in self._member_rows(change, attribute, link, member):
+            for row in self.member_rows(change, attribute, link, member):
                 self.tables[link.table].delete(row)
             return _DONE
-        if not self._rows(change):
+        if not self.rows(change):
             return _DELETED
         self._add_members(change, attribute, link, [member])
         return _DONE
 
     # Reading.
 
-    def _rows(self, change: Change) -> list[int]:
+    def rows(self, change: Change) -> list[int]:
         """Return the rows of the object."""
         return self._matches(change, change.table.name, tuple(map(change.table.column, change.identifiers)))
 
@@ -387,29 +380,30 @@ class _Writer:
             if all(self._equal(change, name, rows.records[number].get(column), value) for column, name, value in parts)
         ]
 
-    def _members(self, change: Change, link: Link) -> dict[int, Any]:
+    def members(self, change: Change, link: Link) -> dict[int, Any]:
         """Return the stored members of the object, by row."""
         records = self.tables[link.table].records
-        return {number: records[number].get(link.member) for number in self._matches(change, link.table, link.owners)}
+        column = link.member_column
+        return {number: records[number].get(column) for number in self._matches(change, link.table, link.owners)}
 
-    def _member_rows(self, change: Change, attribute: str, link: Link, member: Any) -> list[int]:
+    def member_rows(self, change: Change, attribute: str, link: Link, member: Any) -> list[int]:
         """Return the rows that hold a member of the object."""
         records = self.tables[link.table].records
-        matches = self._matches(change, link.table, (*link.owners, link.member), member)
-        return [row for row in matches if self._is_member(change, attribute, records[row].get(link.member), member)]
+        matches = self._matches(change, link.table, link.columns, member)
+        column = link.member_column
+        return [row for row in matches if self._is_member(change, attribute, records[row].get(column), member)]
 
-    def _differing(self, change: Change, number: int, values: Mapping[str, Any]) -> list[str]:
+    def differing(self, change: Change, number: int, values: Mapping[str, Any]) -> list[str]:
         """Return the attributes that differ from their values."""
         return [
-            name
-            for name, value in values.items()
-            if not self.same(change, name, self._raw(change, number, name), value)
+            name for name, value in values.items() if not self.same(change, name, self.raw(change, number, name), value)
         ]
 
-    def _raw(self, change: Change, number: int, attribute: str) -> Any:
+    def raw(self, change: Change, number: int, attribute: str) -> Any:
+        """Return what a row holds of an attribute."""
         link = change.table.links.get(attribute)
         if link is not None:
-            return set(self._members(change, link).values())
+            return set(self.members(change, link).values())
         return self.tables[change.table.name].records[number].get(change.table.column(attribute))
 
     def _equal(self, change: Change, attribute: str, raw: Any, value: Any) -> bool:
@@ -424,145 +418,18 @@ class _Writer:
 
     def _stored(self, change: Change, values: Mapping[str, Any]) -> Row:
         """Return a row of the values that are not in link tables, as the store keeps them."""
-        row: Row = {}
-        for attribute, value in values.items():
-            if not _is_link(change, attribute):
-                try:
-                    row[change.table.column(attribute)] = self.normalized(value)
-                except SyncerError as error:
-                    message = f"column {change.table.column(attribute)!r}: {error}"
-                    raise SyncerError(message) from error
-        return row
+        return {
+            change.table.column(attribute): self.normalized(value)
+            for attribute, value in values.items()
+            if not _is_link(change, attribute)
+        }
 
     def _add_members(self, change: Change, attribute: str, link: Link, members: Iterable[Any] | None) -> None:
         owner = {column: self.normalized(value) for column, value in zip(link.owners, change.key, strict=True)}
         for member in members or ():
-            if not self._member_rows(change, attribute, link, member):
-                self.tables[link.table].insert(owner | {link.member: self.normalized(member)})
+            if not self.member_rows(change, attribute, link, member):
+                self.tables[link.table].insert(owner | {link.member_column: self.normalized(member)})
 
 
 def _conflict(attributes: Iterable[str]) -> Outcome:
     return Outcome("conflict", f"changed since the import: {', '.join(attributes)}")
-
-
-_Key = tuple[Hashable, ...]
-
-
-def _columns(key: str | Sequence[str]) -> tuple[str, ...]:
-    return (key,) if isinstance(key, str) else tuple(key)
-
-
-@attrs.frozen(eq=False)
-class RecordKeys:
-    """The key of the records of a table.
-
-    Args:
-        columns: The columns of the key; a text is one column.
-        table: The name of the table, for messages.
-        normalized: Returns a value as the store keeps it, so that keys are compared in that form.
-
-    Raises:
-        SyncerError: There are no columns.
-    """
-
-    columns: tuple[str, ...] = attrs.field(converter=_columns)
-    table: str
-    normalized: Callable[[Any], Any]
-
-    def __attrs_post_init__(self) -> None:
-        if not self.columns:
-            message = "a key has at least one column: name those that identify a record"
-            raise SyncerError(message)
-
-    def index(self, contents: TableContents, kind: str) -> dict[_Key, int]:
-        """Return the index of each key among the records.
-
-        Args:
-            contents: The records.
-            kind: ``stored`` or ``given``, for messages.
-
-        Raises:
-            SyncerError: A record lacks a column of the key, or has None or NaN in it, or two have the same.
-        """
-        indexes: dict[_Key, int] = {}
-        for index, record in enumerate(contents.records):
-            key = self._key(record, f"{kind} record {index + 1} of table {self.table!r}")
-            if key in indexes:
-                message = (
-                    f"{kind} records {indexes[key] + 1} and {index + 1} of table {self.table!r} have the same key, "
-                    f"{self.description(record)}: leave one out"
-                )
-                raise SyncerError(message)
-            indexes[key] = index
-        return indexes
-
-    def description(self, record: dict[str, Any]) -> str:
-        """Return the key of a record, for messages."""
-        return ", ".join(f"{column}={record[column]!r}" for column in self.columns)
-
-    def _key(self, record: dict[str, Any], where: str) -> _Key:
-        key = []
-        for column in self.columns:
-            if column not in record:
-                message = f"{where} has no column {column!r}, which is part of the key: {nearest(column, record)}"
-                raise SyncerError(message)
-            value = self.normalized(record[column])
-            if record[column] is None or value is None or value != value:  # noqa: PLR0124 - NaN is not equal to itself
-                message = f"{where} has no value in {column!r}, which is part of the key: give it one"
-                raise SyncerError(message)
-            if not isinstance(value, Hashable):
-                message = f"{where} has a {type(value).__name__} in {column!r}, which cannot be part of a key"
-                raise SyncerError(message)
-            key.append((bool, value) if isinstance(value, bool) else value)  # True == 1, but is another key
-        return tuple(key)
-
-
-def upsert_records(
-    stored: TableContents, given: TableContents, keys: RecordKeys, *, insert: bool = True
-) -> TableContents:
-    """Return the stored records, updated by the given ones of the same keys; the others are appended.
-
-    A column that a given record lacks keeps its stored value.
-
-    Args:
-        stored: The contents of the table.
-        given: The records to write.
-        keys: How records are matched.
-        insert: Whether new keys and new columns are added; if not, they are errors.
-
-    Raises:
-        SyncerError: A key is missing, or is that of two records; without ``insert``, a key or column is new.
-    """
-    stored_keys, given_keys = keys.index(stored, "stored"), keys.index(given, "given")
-    if not insert:
-        _check_update(stored, given, keys, [index for key, index in given_keys.items() if key not in stored_keys])
-    records = list(stored.records)
-    for key, index in given_keys.items():
-        record = given.records[index]
-        if key in stored_keys:
-            old = records[stored_keys[key]]
-            records[stored_keys[key]] = old | {name: record[name] for name in record if name not in keys.columns}
-        else:
-            records.append(record)
-    return TableContents(stored.extended(given).columns, records)
-
-
-def _check_update(stored: TableContents, given: TableContents, keys: RecordKeys, new: list[int]) -> None:
-    if new:
-        message = f"table {keys.table!r} has no record {keys.description(given.records[new[0]])} to update"
-        raise SyncerError(message)
-    if unknown := [column for column in given.columns if column not in stored.columns]:
-        message = f"table {keys.table!r} has no column {unknown[0]!r}: {nearest(unknown[0], stored.columns)}"
-        raise SyncerError(message)
-
-
-def delete_records(stored: TableContents, given: TableContents, keys: RecordKeys) -> TableContents:
-    """Return the stored records without those of the given keys; a key that is not stored is no error.
-
-    Raises:
-        SyncerError: A key is missing, or is that of two records.
-    """
-    stored_keys, given_keys = keys.index(stored, "stored"), keys.index(given, "given")
-    deleted = {index for key, index in stored_keys.items() if key in given_keys}
-    kept = [record for index, record in enumerate(stored.records) if index not in deleted]
-    return TableContents(stored.columns, kept)

@@ -20,6 +20,7 @@ def results(*statuses):
 def test_counts_add_up_and_decide_the_exit_code(statuses, interrupted):
     report = Report(results(*statuses), interrupted=interrupted)
     named = (report.succeeded, report.failed, report.skipped, report.conflicts, report.unhandled, report.pending)
+    named += (report.counts["planned"],)
     assert sum(named) == report.planned == len(statuses)
     assert named == tuple(statuses.count(status) for status in STATUSES)
     assert list(report.counts) == list(STATUSES)
@@ -29,12 +30,28 @@ def test_counts_add_up_and_decide_the_exit_code(statuses, interrupted):
     assert f"total={len(statuses)}" in report.stat
     assert report.stat.endswith("interrupted") == interrupted
     for name, count in zip(STATUSES, named, strict=True):
-        assert f"{name}={count} " in report.stat
+        assert (f"{name}={count} " in report.stat) == (count > 0 or name != "planned")
 
 
 def test_the_stat_line_always_has_every_status_in_one_order():
     assert Report(()).stat == "succeeded=0 failed=0 skipped=0 conflict=0 unhandled=0 pending=0 total=0"
     assert Report((), mock=True, interrupted=True).stat.endswith("total=0 mock interrupted")
+    assert Report((), rehearsed=True).stat.endswith("total=0 rehearsed")
+
+
+@pytest.mark.parametrize("count", [1, 40])
+def test_what_the_store_holds_otherwise_is_counted_shown_and_not_well(count):
+    done = [
+        Result("succeeded", "", Action("update", "users", number, "mark", "1.5"), held={"mark": 2})
+        for number in range(count)
+    ]
+    report = Report((*results("succeeded", "failed"), *done))
+    assert (report.changed, report.succeeded) == (count, count + 1)
+    assert report.stat.endswith(f" changed={count}")
+    assert not Report(tuple(done)).ok
+    assert Report(results("succeeded")).changed == 0
+    assert "succeeded: update_mark(idnumber=0, attr='mark', value='1.5'): the store holds mark=2" in str(report)
+    assert f"asked to of {count} action" in repr(report)
 
 
 def test_text_names_failures_conflicts_missing_methods_and_warnings_but_no_success():

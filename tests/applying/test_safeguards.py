@@ -405,23 +405,6 @@ def test_actions_of_no_comparison_are_refused_before_any_call():
         Diff(tuple(diff)) | Deaf
 
 
-def test_a_member_that_the_destination_will_not_have_is_dangling():
-    class Group(Object):
-        _references = {"members": "users"}
-        members: set[str]
-
-    def school(name, ids, members):
-        groups = Branch(Group, importer=[{"idnumber": "g", "members": members}])
-        return +Tree(
-            name, branches={"users": Branch(Object, importer=[{"idnumber": key} for key in ids]), "groups": groups}
-        )
-
-    source, dest = school("source", "ab", {"a", "b"}), school("dest", "a", {"a"})
-    assert violations(source - dest) == ()
-    (sentence,) = violations(source.groups - dest.groups)
-    assert "groups.members refers to users that the destination will not have: 'b' of 'g'" in sentence
-
-
 @pytest.mark.parametrize("size", [1, 9, 100])
 def test_all_may_be_deleted_only_if_all_is_said(size):
     def emptied():

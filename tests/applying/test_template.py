@@ -301,8 +301,8 @@ def test_a_mock_run_calls_nothing_folds_nothing_and_says_so():
     assert source - dest == before
     assert len(dest.users) == 0
     assert report.mock
-    assert report.succeeded == 3
-    assert report.stat.endswith(" mock")
+    assert (report.succeeded, report.counts["planned"], report.ok) == (0, 3, True)
+    assert report.stat.endswith("pending=0 planned=3 total=3 mock")
     assert heard.report is report
     assert {result.reason for result in report.results} == {"mock"}
 

@@ -25,7 +25,7 @@ from datastoresync import (
     RowError,
     Tree,
 )
-from datastoresync.importing import load as rows_module
+from datastoresync.importing import rows as rows_module
 from datastoresync.syncers.records import Records
 
 

@@ -237,6 +237,7 @@ def test_a_grid_too_wide_counts_its_columns():
         ("failed", "red"),
         ("conflict", "purple"),
         ("pending", "muted"),
+        ("planned", "muted"),
     ],
 )
 def test_verbs_and_statuses_are_coloured_words(kind, colour):

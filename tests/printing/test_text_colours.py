@@ -62,7 +62,7 @@ def test_what_can_only_write_gets_no_colours():
         (("update", "warning", "unhandled"), "33"),
         (("old", "remove", "failed", "refused"), "31"),
         (("conflict",), "35"),
-        (("note", "skipped", "pending"), "2"),
+        (("note", "skipped", "pending", "planned"), "2"),
         (("datastore", "tree", "branch", "object", "diff", "report", "stat", "heading"), "1"),
     ],
 )

@@ -193,7 +193,7 @@ def test_a_tree_without_anybody_asks_nobody(server):
 
 def test_a_preview_asks_about_everything_at_once_and_changes_nothing(server):
     report = preview(server, school([("bob", ["staff"])], ["staff"]), "--batch-size", "1")
-    assert (statuses(report), report.mock) == ({"succeeded": 2}, True)
+    assert (statuses(report), report.mock) == ({"planned": 2}, True)
     assert [sync["applyChanges"] for sync in server.syncs] == ["false"]
     assert server.users == server.groups == {}
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import operator
 import os
-import unicodedata
 import weakref
 from collections.abc import Callable, Collection, Hashable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
@@ -19,6 +18,7 @@ from uuid import UUID
 
 import attrs
 
+from datastoresync.conversion.lookalikes import lookalike_form
 from datastoresync.engines.duckdb.connection import DuckDB
 from datastoresync.engines.duckdb.types import canonical_sql, declared, valid_sql
 from datastoresync.engines.relation import CHUNK, DISTINCT, CannotPushDown, Page
@@ -367,7 +367,7 @@ class LocalRelation:
             marks = ", ".join(f"unnest(?::{part.type}[])" for part in self.key_parts)
             while rows := reading.fetchmany(CHUNK):
                 columns = [
-                    [_folded(value) for value in column] if text else list(column)
+                    [lookalike_form(value) for value in column] if text else list(column)
                     for column, text in zip(zip(*rows, strict=True), texts, strict=True)
                 ]
                 connection.execute(f"INSERT INTO folded SELECT {marks}", columns)
@@ -475,8 +475,3 @@ def _constants(schema: Any, columns: Collection[str]) -> dict[str, Any]:
                 raise CannotPushDown(f"there is no column {name!r}")
             found[name] = field.default()
     return found
-
-
-def _folded(text: str) -> str:
-    """Return the form that texts that look alike share."""
-    return unicodedata.normalize("NFKC", text).strip().casefold()

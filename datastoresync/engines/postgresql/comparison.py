@@ -342,7 +342,7 @@ def _selected(column: StoredColumn) -> sa.ColumnElement[Any]:
     """Return what is asked for instead of a column whose type is another one in ADBC than in psycopg."""
     if column.kind == "float4":
         return column.value
-    if column.kind == "enum":
+    if column.kind in ("char", "enum"):
         return sa.cast(column.column, sa.Text)
     return sa.func.uuid_send(column.column) if column.kind == "uuid" else column.column
 

@@ -20,6 +20,7 @@ from datastoresync.engines.relation import CannotPushDown, Relation
 from datastoresync.errors import SyncerError
 from datastoresync.syncers.changes import Table
 from datastoresync.syncers.sql.catalog import Catalogue, Target
+from datastoresync.syncers.sql.references import followed_of
 
 _FICKLE = re.compile(
     r"\b(limit|offset|fetch|tablesample|distinct\s+on|over|array_agg|string_agg|\w+_agg"
@@ -214,6 +215,9 @@ def table_source(snapshot: Snapshot, table: Table, attributes: Sequence[str] | N
         target.check(names)
         if linked := next((name for name in names if name in target.links), None):
             message = f"{linked} is a membership"
+            raise CannotPushDown(message)
+        if followed := next((name for name in names if followed_of(target.column(name)) is not None), None):
+            message = f"{followed} is read through a foreign key"
             raise CannotPushDown(message)
         named = {"name": connection.dialect.identifier_preparer.format_table(target.stored.table)}
         facts = connection.execute(sa.text(_OF_TABLE), named).one()

@@ -9,7 +9,6 @@ Needs SQLAlchemy, and is only imported once an `SQLSyncer` opens its database.
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
@@ -23,6 +22,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.types import TypeEngine
 
+from datastoresync.conversion.lookalikes import lookalike_form
 from datastoresync.conversion.scalars import KINDS, SCALARS
 from datastoresync.engines.relation import CannotPushDown, Page
 from datastoresync.syncers.sql.catalog import chunks_of
@@ -109,9 +109,7 @@ class StoredColumn:
     def value(self) -> sa.ColumnElement[Any]:
         """What Python is given, as a value whose equality in the database is Python's, or is stricter."""
         column = self.column
-        if self.kind == "char":  # as text it would lose the blanks that the driver delivers
-            return _bytewise(sa.func.rpad(sa.cast(column, sa.Text), self.length))
-        if self.kind in ("text", "enum"):
+        if self.kind in ("text", "enum", "char"):  # as text it loses the blanks that it is filled up with
             return _bytewise(sa.cast(column, sa.Text))
         if self.kind == "float4":  # the driver delivers its shortest text, which is another double than the one it is
             return sa.cast(sa.cast(column, sa.Text), sa.Double)
@@ -429,7 +427,7 @@ class LookalikeKeys:
         count, in_ascii = 0, []
         for columns in chunks_of(connection.execute(others, execution_options=_STREAMED)):
             for key in zip(*columns, strict=True):
-                folded_key = tuple(_folded(part) if isinstance(part, str) else part for part in key)
+                folded_key = tuple(lookalike_form(part) if isinstance(part, str) else part for part in key)
                 seen.add(hash(folded_key))
                 count += 1
                 if all(part.isascii() for part in folded_key if isinstance(part, str)):
@@ -440,8 +438,3 @@ class LookalikeKeys:
             connection.execute(rows.where(condition).limit(1)).first() is not None
             for condition in plain.among(in_ascii)
         )
-
-
-def _folded(text: str) -> str:
-    """Return what texts that look alike have in common."""
-    return unicodedata.normalize("NFKC", text).strip().casefold()

@@ -5,12 +5,14 @@ from __future__ import annotations
 import errno
 import os
 import sys
+import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
 from datastoresync.errors import LockedError, SyncerError
+from datastoresync.syncers.lock_holders import kernel_tells, lock_holders, own_text, printable, process_text
 
 
 class AtomicWrite:
@@ -24,7 +26,8 @@ class AtomicWrite:
 
     def __init__(self, target: Path) -> None:
         self.target = target
-        self._temporary = target.with_name(f".{target.name}.tmp")
+        self.temporary = target.with_name(f".{target.name}.tmp")
+        """What is written; it is there until it is moved, or discarded."""
 
     def write(self, save: Callable[[IO[bytes]], None]) -> None:
         """Write the temporary file next to the target, and flush it to the disk.
@@ -32,11 +35,11 @@ class AtomicWrite:
         Raises:
             OSError: The file cannot be written; the target is as it was.
         """
-        self._temporary.unlink(missing_ok=True)
+        self.temporary.unlink(missing_ok=True)
         flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
         # Users who may not read the target may not read this either, not even while it is written.
         mode = 0o600 if self.target.exists() else 0o666
-        with os.fdopen(os.open(self._temporary, flags, mode), "w+b") as file:
+        with os.fdopen(os.open(self.temporary, flags, mode), "w+b") as file:
             self._keep_mode(file.fileno())
             save(file)
             file.flush()
@@ -48,18 +51,12 @@ class AtomicWrite:
         Raises:
             OSError: The file cannot be moved; the target is as it was.
         """
-        self._temporary.replace(self.target)
-        if os.name == "posix":  # pragma: no branch - elsewhere a folder cannot be opened
-            with suppress(OSError):  # the file is replaced, even if its folder cannot be read or synced
-                folder = os.open(self.target.parent, os.O_RDONLY)
-                try:
-                    os.fsync(folder)
-                finally:
-                    os.close(folder)
+        self.temporary.replace(self.target)
+        sync_folder(self.target.parent)
 
     def discard(self) -> None:
         """Remove the temporary file."""
-        self._temporary.unlink(missing_ok=True)
+        self.temporary.unlink(missing_ok=True)
 
     def _keep_mode(self, handle: int) -> None:
         if not self.target.exists() or os.name != "posix":
@@ -71,23 +68,49 @@ class AtomicWrite:
         os.fchmod(handle, old.st_mode & 0o7777)
 
 
-_LOCK_ERRORS = (errno.EAGAIN, errno.EACCES, errno.EDEADLK)
+def sync_folder(folder: Path) -> None:
+    """Flush what was moved in a folder to the disk, where a folder can be read and synced."""
+    if os.name != "posix":  # pragma: no cover - elsewhere it cannot be opened
+        return
+    with suppress(OSError):
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+
+_STEP = 0.02
+"""Seconds between two attempts to lock."""
+
+
+class _HeldError(Exception):
+    """Another process holds a lock. ``holder`` says which, as far as it is known."""
+
+    def __init__(self, holder: str) -> None:
+        super().__init__(holder)
+        self.holder = holder
 
 
 @contextmanager
-def locked(paths: Iterable[Path]) -> Iterator[None]:
+def locked(paths: Iterable[Path], *, timeout: float = 0) -> Iterator[None]:
     """Lock files against other writers, in this process or another one; readers need no lock.
 
-    The lock of ``users.csv`` is on the empty file ``.users.csv.lock`` beside it, which exists while it is held. A file
-    that a killed process left behind is not locked.
+    The lock of ``users.csv`` is on the file ``.users.csv.lock`` beside it, which says who holds it and exists while it
+    is held. A file that a killed process left behind is not locked, whoever owns it.
+
+    Args:
+        paths: The files.
+        timeout: Seconds to wait for other writers.
 
     Raises:
-        LockedError: Another writer holds the lock of a file.
+        LockedError: Another writer holds the lock of a file, and is still at work after that time.
         SyncerError: The folder cannot be written to, or its file system has no locks.
     """
+    until = time.monotonic() + timeout
     with ExitStack() as stack:
         for path in sorted(set(paths)):
-            stack.enter_context(_locked(path))
+            stack.enter_context(_locked(path, until))
         yield
 
 
@@ -97,34 +120,115 @@ def lock_path(path: Path) -> Path:
 
 
 @contextmanager
-def _locked(path: Path) -> Iterator[None]:
+def _locked(path: Path, until: float) -> Iterator[None]:
     lock = lock_path(path)
     try:
-        handle = _acquire(lock)
+        handle = _acquired(lock, until)
+    except _HeldError as held:
+        who = f" ({held.holder})" if held.holder else ""
+        message = f"another run is writing to {path}{who}: wait for it to end, its lock ends with it, even if killed"
+        raise LockedError(message) from None
     except OSError as error:
-        if error.errno in _LOCK_ERRORS and lock.exists() and os.access(lock, os.W_OK):
-            message = f"another run is writing to {path}: wait for it to end, its lock ends with it"
-            raise LockedError(message) from None
         message = f"cannot lock {path}: {error.strerror or error}"
         raise SyncerError(message) from error
     try:
         yield
     finally:
-        _release(handle, lock)
+        with suppress(PermissionError):  # in a folder in which only owners remove files
+            _release(handle, lock)
 
 
-def _acquire(lock: Path) -> int:
+def _acquired(lock: Path, until: float) -> int:
+    """Return the handle of a lock file, locked and signed."""
     while True:
-        handle = os.open(lock, os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), 0o666)
+        with suppress(FileExistsError):  # another run was quicker
+            try:
+                handle = _opened(lock)
+                if _is_locked(handle, lock):
+                    return handle
+                os.close(handle)
+            except _HeldError:
+                if time.monotonic() >= until:
+                    raise
+                time.sleep(_STEP)
+
+
+def _is_locked(handle: int, lock: Path) -> bool:
+    """Lock an open file; say whether that is the lock file still. Else its holder has removed it meanwhile."""
+    try:
         try:
             _lock(handle)
-            # If the previous holder has removed the file meanwhile, this lock keeps no writer out.
-            if lock.exists() and os.path.samestat(os.fstat(handle), lock.stat()):
-                return handle
-        except BaseException:
-            os.close(handle)
-            raise
+        except OSError as error:
+            if error.errno not in (errno.EAGAIN, errno.EACCES, errno.EDEADLK):
+                raise
+            raise _HeldError(_holder(lock)) from None
+        if not _is_file_of(handle, lock):
+            return False
+        with suppress(OSError):  # one that can only be read is locked all the same
+            os.ftruncate(handle, 0)
+            os.write(handle, f"{own_text()}\n".encode())
+    except BaseException:
         os.close(handle)
+        raise
+    return True
+
+
+def _is_file_of(handle: int, lock: Path) -> bool:
+    try:
+        return os.path.samestat(os.fstat(handle), lock.stat())
+    except FileNotFoundError:
+        return False
+
+
+def _holder(lock: Path) -> str:
+    """Return who holds a lock: what its file says, unless the kernel knows that it is another process."""
+    with suppress(OSError):
+        text = printable(lock.read_text(encoding="utf-8", errors="replace"))
+        processes = lock_holders(lock)
+        if text and (not processes or any(f"process {process} " in text for process in processes)):
+            return text
+        return ", ".join(map(process_text, processes))
+    return ", ".join(map(process_text, lock_holders(lock)))
+
+
+def _opened(lock: Path) -> int:
+    """Open a lock file, or make it; one that a dead run of another user left locked away is replaced."""
+    no_links = getattr(os, "O_NOFOLLOW", 0)
+    for flags in (os.O_RDWR, os.O_RDONLY):
+        try:
+            return os.open(lock, flags | no_links)
+        except FileNotFoundError:
+            break
+        except PermissionError:
+            continue
+    else:
+        _remove_abandoned(lock)
+    handle = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_EXCL | no_links, 0o666)
+    if os.name == "posix":
+        os.fchmod(handle, 0o666)  # whoever may write to the folder must be able to see that it is free again
+    return handle
+
+
+def _remove_abandoned(lock: Path) -> None:
+    """Remove a lock file that cannot be opened, if nobody holds it.
+
+    Raises:
+        _HeldError: A process holds it.
+        PermissionError: That is not known, or it cannot be removed.
+    """
+    if processes := lock_holders(lock):
+        raise _HeldError(", ".join(map(process_text, processes)))
+    if not kernel_tells():
+        raise PermissionError(errno.EACCES, f"{lock.name} is another user's, and cannot be opened to see if it is free")
+    moved = lock.with_name(f"{lock.name}.{os.getpid()}")
+    try:
+        lock.rename(moved)
+    except FileNotFoundError:
+        return  # its holder did it, or another run
+    if processes := lock_holders(moved):  # it was locked at the last moment
+        moved.rename(lock)
+        raise _HeldError(", ".join(map(process_text, processes)))
+    moved.unlink()
 
 
 if sys.platform == "win32":  # pragma: no cover - where the tests run, files are locked as below

@@ -9,24 +9,34 @@ from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Any, ClassVar, Self
+from typing import IO, Any, ClassVar, Self, TypeVar
 
-from datastoresync.errors import DeclarationError, SyncerError
-from datastoresync.syncers.changes import Change, Outcome, Same, Table
+from datastoresync.errors import DeclarationError, ImporterError, LockedError, SyncerError
+from datastoresync.syncers.changes import Change, Outcome, Outcomes, Same, Table, WriteOptions
 from datastoresync.syncers.files.atomic_write import AtomicWrite, lock_path, locked
+from datastoresync.syncers.files.intent import Intent, intents_of
+from datastoresync.syncers.files.pending_rewrite import (
+    PendingRewrite,
+    SavedMeanwhileError,
+    difference,
+    saved_again_and_again,
+)
+from datastoresync.syncers.keyed_records import RecordKeys, delete_records, upsert_records
+from datastoresync.syncers.lock_holders import seconds_of
 from datastoresync.syncers.names import check_file_name, clash, nearest
 from datastoresync.syncers.projection import projected
 from datastoresync.syncers.records import Records
-from datastoresync.syncers.table_rewrite import (
-    RecordKeys,
-    TableContents,
-    apply_to_tables,
-    delete_records,
-    table_names,
-    upsert_records,
-)
+from datastoresync.syncers.row_index import TableContents
+from datastoresync.syncers.table_rewrite import apply_to_tables, table_names
 
+T = TypeVar("T")
 _Change = Callable[[TableContents, TableContents, RecordKeys], TableContents]
+_Load = Callable[..., TableContents]
+_Compute = Callable[[_Load], tuple[T, Mapping[str, TableContents]]]
+_TRIES = 5
+"""How often tables are read again because another program has saved one of them meanwhile."""
+_PATIENCE = 30.0
+"""Seconds to wait until another run has moved its files into place."""
 
 
 class FileSyncer(ABC):
@@ -36,15 +46,18 @@ class FileSyncer(ABC):
     is that of its file without the suffix; one that differs from another only in case or Unicode form is refused, and
     so is one that would leave the folder or be hidden in it. Files that begin with a dot are not tables.
 
-    A file is replaced atomically: readers, and runs after a kill, see the old one or the new one. A second writer is
-    refused with `LockedError`; readers never wait.
+    A file is written beside the old one, read back, and then replaces it atomically: readers, and runs after a kill,
+    see the old one or the new one. Several files are replaced together: what a killed run has not moved yet is moved
+    by whoever reads or writes there next. A second writer is refused with `LockedError`; readers wait for no more than
+    such a move. What another program saves while a table is rewritten is not lost: the table is read again then.
 
     Args:
         path: The folder or the file.
         name: The name in messages; by default the format and the path.
+        timeout: Seconds to wait for another run that is writing to the same tables; by default it is not waited for.
 
     Raises:
-        DeclarationError: The path is empty.
+        DeclarationError: The path is empty, or the timeout is no number of seconds.
     """
 
     format: ClassVar[str]
@@ -56,13 +69,14 @@ class FileSyncer(ABC):
     _fixed: ClassVar[bool] = True
     """Whether all records of a table have the same columns."""
 
-    def __init__(self, path: str | os.PathLike[str], *, name: str | None = None) -> None:
+    def __init__(self, path: str | os.PathLike[str], *, name: str | None = None, timeout: float | None = None) -> None:
         text = os.fspath(path)
         if not text:
             message = f"{type(self).__name__} takes the path of a folder or of a file, not an empty text"
             raise DeclarationError(message)
         self.path = Path(text)
         self.name = f"{self.format}:{text}" if name is None else name
+        self.timeout = seconds_of(timeout, 0)
         self._ends_as_folder = text.endswith(("/", os.sep))
 
     def __repr__(self) -> str:
@@ -128,10 +142,13 @@ class FileSyncer(ABC):
             SyncerError: A value or a name cannot be written; the table is as it was.
         """
         new = TableContents.of(data, identifier)
-        with self._locked_tables([identifier]):
-            if not new.columns and identifier in self._table_files():
-                new = TableContents(self._columns(identifier), new.records)
-            self._replace({identifier: new})
+
+        def compute(_: _Load) -> tuple[None, dict[str, TableContents]]:
+            if new.columns or identifier not in self._table_files():
+                return None, {identifier: new}
+            return None, {identifier: TableContents(self._columns(identifier), new.records)}
+
+        self._rewrite([identifier], compute)
 
     def append(self, identifier: str, *, data: Iterable[Mapping[str, Any]]) -> int:
         """Append records to a table, or create it; return their number.
@@ -141,13 +158,13 @@ class FileSyncer(ABC):
             SyncerError: A value or a name cannot be written; the table is as it was.
         """
         new = TableContents.of(data, identifier)
-        with self._locked_tables([identifier]):
-            stored = self._contents(identifier)
-            try:
-                self._replace({identifier: stored.extended(new)})
-            except SyncerError:
-                self._check_records(identifier, new)
-                raise
+        try:
+            self._rewrite(
+                [identifier], lambda load: (None, {identifier: load(identifier, may_be_new=True).extended(new)})
+            )
+        except SyncerError:
+            self._check_records(identifier, new)
+            raise
         return len(new.records)
 
     def upsert(self, identifier: str, *, data: Iterable[Mapping[str, Any]], key: str | Sequence[str]) -> int:
@@ -159,7 +176,7 @@ class FileSyncer(ABC):
             LockedError: Another run is writing to the table.
             SyncerError: A key is missing or given twice, or a value cannot be written; the table is as it was.
         """
-        return self._change_by_key(identifier, data, key, upsert_records, load=self._contents)[0]
+        return self._change_by_key(identifier, data, key, upsert_records, may_be_new=True)[0]
 
     def update(self, identifier: str, *, data: Iterable[Mapping[str, Any]], key: str | Sequence[str]) -> int:
         """Update the given columns of the records with these keys; return their number.
@@ -169,7 +186,7 @@ class FileSyncer(ABC):
             SyncerError: The table, a key or a column does not exist, a key is given twice, or a value is refused;
                 the table is as it was.
         """
-        return self._change_by_key(identifier, data, key, partial(upsert_records, insert=False), load=self._stored)[0]
+        return self._change_by_key(identifier, data, key, partial(upsert_records, insert=False))[0]
 
     def delete(self, identifier: str, *, data: Iterable[Mapping[str, Any]], key: str | Sequence[str]) -> int:
         """Delete the records with these keys; return the number of deleted records.
@@ -178,21 +195,26 @@ class FileSyncer(ABC):
             LockedError: Another run is writing to the table.
             SyncerError: The table does not exist, or a key is missing or given twice; the table is as it was.
         """
-        return -self._change_by_key(identifier, data, key, delete_records, load=self._stored)[1]
+        return -self._change_by_key(identifier, data, key, delete_records)[1]
 
-    def apply_changes(self, changes: Sequence[Change], *, same: Same) -> list[Outcome]:
+    def apply_changes(
+        self, changes: Sequence[Change], *, same: Same, options: WriteOptions | None = None
+    ) -> Sequence[Outcome]:
         """Apply changes, and return their outcomes in the same order.
 
-        A change that is there already is ``done``. A row that differs from what was expected is a ``conflict`` and
-        stays as it is; the updates of one object succeed or fail together. A value that the format cannot hold makes
-        its change ``failed``, and all others ``undone``.
+        A row that differs from what was expected, or that is there already, is a ``conflict`` and stays as it is; the
+        updates of one object succeed or fail together. A value that the format cannot hold, or not as it is, makes its
+        change ``failed``, and with ``on_error="stop"`` all others ``undone``. What another program saves in the
+        meantime is compared, too.
 
-        All files are written before the first is moved into place; a kill between two moves leaves some tables new and
-        some old, each of them whole.
+        All files are written and read back before the first is moved into place, and a run that is killed between two
+        moves is completed by the next one. Link rows that an owner of the same key has left behind are removed when it
+        is made again. A rehearsal does everything but move the files.
 
         Args:
             changes: Parents first, then updates, then deletions, children first.
             same: Compares a raw value, as `load` returns it, with an expected one.
+            options: How changes are applied; None for the usual ones.
 
         Raises:
             LockedError: Another run is writing to one of the tables.
@@ -201,12 +223,14 @@ class FileSyncer(ABC):
         """
         if not changes:
             return []
-        with self._locked_tables(table_names(changes)):
-            outcomes, changed = apply_to_tables(
-                changes, same=same, load=self._stored, normalized=self.normalized, fixed=self._fixed
+
+        def compute(load: _Load) -> tuple[Outcomes, dict[str, TableContents]]:
+            rewrite = apply_to_tables(
+                changes, same=same, load=load, normalized=self.normalized, fixed=self._fixed, options=options
             )
-            self._replace(changed)
-        return outcomes
+            return rewrite.outcomes, rewrite.tables
+
+        return self._rewrite(table_names(changes), compute, rehearse=options is not None and options.rehearse)
 
     # The file of each table.
 
@@ -218,8 +242,11 @@ class FileSyncer(ABC):
         return not self._ends_as_folder and self.path.suffix.lower() in self.suffixes
 
     def _table_files(self) -> dict[str, Path]:
-        """Return the file of each table that exists."""
+        """Return the file of each table that exists; before, complete what a killed run has left half done."""
         try:
+            folder = self.path.parent if self._single else self.path
+            for intent in intents_of(folder):
+                self._complete(intent)
             if self._single:
                 return {self.path.stem: self.path} if self.path.exists() else {}
             entries = sorted(self.path.iterdir()) if self.path.is_dir() else []
@@ -234,6 +261,24 @@ class FileSyncer(ABC):
             files[path.stem] = path
         return files
 
+    def _complete(self, intent: Intent) -> None:
+        """Carry out what a killed run has written down, or wait until the run that has is done with it."""
+        try:
+            with locked(intent.targets, timeout=max(self.timeout, _PATIENCE)):
+                if intent.path.exists():
+                    intent.carry_out()
+        except LockedError:
+            if intent.path.exists():
+                raise
+        except (SyncerError, OSError) as error:
+            if not intent.path.exists():
+                return
+            message = (
+                f"a run was killed while it replaced {', '.join(intent.names)} of {self.name}, so some are new and "
+                f"some old: whoever may write there completes that by reading them ({error})"
+            )
+            raise SyncerError(message) from error
+
     def _is_table_file(self, path: Path) -> bool:
         return path.suffix.lower() in self.suffixes and not path.name.startswith((".", "~$")) and path.is_file()
 
@@ -247,18 +292,22 @@ class FileSyncer(ABC):
 
     def _target_file(self, identifier: str) -> Path:
         """Return the file to write a table to, with symbolic links resolved."""
+        return Path(os.path.realpath(self._entry(identifier)))
+
+    def _entry(self, identifier: str) -> Path:
+        """Return the file to write a table to, as it is called in the folder."""
         files = self._table_files()
         if identifier in files:
-            return Path(os.path.realpath(files[identifier]))
+            return files[identifier]
         if self._single:
             self._check_single(identifier)
-            return Path(os.path.realpath(self.path))
+            return self.path
         path = self.path / f"{identifier}{self.suffixes[0]}"
         check_file_name(identifier, lock_path(Path(f"{identifier}{self.suffixes[0]}")).name, self.name)
         if existing := clash(identifier, files):
             message = f"{self.name} has a table {existing!r}, whose file many systems take for that of {identifier!r}"
             raise SyncerError(message)
-        return Path(os.path.realpath(path))
+        return path
 
     def _check_single(self, identifier: str) -> None:
         if identifier != self.path.stem:
@@ -268,50 +317,121 @@ class FileSyncer(ABC):
     @contextmanager
     def _locked_tables(self, identifiers: Iterable[str]) -> Iterator[None]:
         """Lock the files of tables against other writers; create the folder if it does not exist."""
-        targets = [self._target_file(identifier) for identifier in identifiers]
+        entries = [self._entry(identifier) for identifier in identifiers]
+        targets = {Path(os.path.realpath(entry)) for entry in entries}
         try:
             for folder in {target.parent for target in targets}:
                 folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             message = f"cannot create the folder of {self.name}: {error.strerror or error}"
             raise SyncerError(message) from error
-        with locked(targets):
-            yield
+        while True:
+            with locked(targets, timeout=self.timeout):
+                killed = [one for one in intents_of(entries[0].parent) if not targets.isdisjoint(one.targets)]
+                if not killed:
+                    yield
+                    return
+            for intent in killed:  # a run was killed since the files were listed
+                self._complete(intent)
 
-    def _replace(self, tables: Mapping[str, TableContents]) -> None:
-        """Write all tables, then move each into place."""
+    def _rewrite(self, identifiers: Sequence[str], compute: _Compute[T], *, rehearse: bool = False) -> T:
+        """Replace tables by what is computed of them, under their locks; return the result of the computation."""
+        with self._locked_tables(identifiers):
+            rewrite = PendingRewrite(self.name, self._target_file, self._read_for_rewrite, compute, rehearse=rehearse)
+            self._replace(rewrite)
+            return rewrite.result
+
+    def _replace(self, rewrite: PendingRewrite[Any]) -> None:
+        """Write all tables and move them into place, unless another program has saved one since it was read."""
+        for _ in range(_TRIES):
+            try:
+                self._write(rewrite)
+            except SavedMeanwhileError:
+                rewrite.compute()
+            else:
+                return
+        raise LockedError(saved_again_and_again(self.name))
+
+    def _write(self, rewrite: PendingRewrite[Any]) -> None:
+        """Write all tables and read them back, then move each into place, all or none."""
         files: dict[Path, dict[str, TableContents]] = {}
-        for identifier, contents in tables.items():
-            files.setdefault(self._target_file(identifier), {})[identifier] = contents
+        entries: dict[Path, str] = {}
+        folder = self.path
+        for identifier, contents in rewrite.tables.items():
+            entry = self._entry(identifier)
+            folder, target = entry.parent, Path(os.path.realpath(entry))
+            files.setdefault(target, {})[identifier] = contents
+            entries[target] = entry.name
+            rewrite.expect(target)
         writes = [AtomicWrite(path) for path in files]
-        committed: list[str] = []
+        intent = Intent.of(folder, entries.values()) if len(writes) > 1 else None
+        begun = False
         try:
             for write in writes:
                 write.write(partial(self._save, tables=files[write.target]))
-            for write in writes:
-                write.commit()
-                committed.append(write.target.name)
+                self._check_written(write.temporary, files[write.target])
+            rewrite.check_unchanged()
+            if rewrite.rehearse:
+                return
+            if intent is not None:
+                intent.write()
+            begun = True
+            if intent is not None:
+                intent.carry_out()
+            elif writes:
+                writes[0].commit()
         except OSError as error:
-            done = f"already written: {', '.join(committed)}" if committed else "nothing was written"
+            if begun and intent is not None:
+                moved = [entries[write.target] for write in writes if not write.temporary.exists()]
+                done = f"already written: {', '.join(moved) or 'nothing'}; the rest is as soon as that can be done"
+            else:
+                done = "nothing was written"
             message = f"cannot write to {self.name} ({error.strerror or error}); {done}"
             raise SyncerError(message) from error
         finally:
-            for write in writes[len(committed) :]:
-                write.discard()
+            if not begun or intent is None:  # else they are still to be moved, by the next run if not by this one
+                for write in writes:
+                    write.discard()
+
+    def _check_written(self, path: Path, tables: Mapping[str, TableContents]) -> None:
+        """Read a file that was just written, and hold it against what it should hold.
+
+        Raises:
+            SyncerError: It cannot be read, or holds something else.
+        """
+        for identifier, contents in tables.items():
+            try:
+                fault = self._difference(path, identifier, contents)
+            except ImporterError as error:
+                fault = str(error)
+            if fault:
+                message = (
+                    f"{self.name}: table {identifier!r} would not be read as it was written, so it is not: {fault}"
+                )
+                raise SyncerError(message)
+
+    def _read_for_rewrite(self, identifier: str, *, may_be_new: bool = False) -> TableContents:
+        """Return the contents of a table; empty ones for a new table, where there may be one."""
+        is_new = may_be_new and identifier not in self._table_files()
+        return TableContents() if is_new else self._stored(identifier)
 
     # The hooks of a format, and helpers for them.
 
-    @abstractmethod
     def _open(self, identifier: str) -> Records:
         """Return the records of a table, with all of its columns."""
+        return self._open_file(self._existing_file(identifier), identifier)
+
+    @abstractmethod
+    def _open_file(self, path: Path, identifier: str) -> Records:
+        """Return the records of a table in a file, with all of its columns."""
 
     @abstractmethod
     def _save(self, file: IO[bytes], tables: Mapping[str, TableContents]) -> None:
         """Write these tables to a file, while its old version is still in place."""
 
-    def _contents(self, identifier: str) -> TableContents:
-        """Return the contents of a table, empty if it does not exist yet."""
-        return self._stored(identifier) if identifier in self._table_files() else TableContents()
+    def _difference(self, path: Path, identifier: str, contents: TableContents) -> str:
+        """Return how a table in a file differs from what was written there; nothing if it does not."""
+        return difference(self._open_file(path, identifier), contents, self.normalized)
 
     def _columns(self, identifier: str) -> tuple[str, ...]:
         """Return the columns of a table that is to be emptied."""
@@ -347,16 +467,18 @@ class FileSyncer(ABC):
         key: str | Sequence[str],
         change: _Change,
         *,
-        load: Callable[[str], TableContents],
+        may_be_new: bool = False,
     ) -> tuple[int, int]:
         """Change a table by key; return the number of given records, and by how many the table grew."""
         given = TableContents.of(data, identifier)
-        with self._locked_tables([identifier]):
-            stored = load(identifier)
+
+        def compute(load: _Load) -> tuple[int, dict[str, TableContents]]:
+            stored = load(identifier, may_be_new=may_be_new)
             contents = change(stored, given, RecordKeys(key, identifier, self.normalized))
-            if given.records:
-                self._replace({identifier: contents})
-        return len(given.records), len(contents.records) - len(stored.records)
+            growth = len(contents.records) - len(stored.records)
+            return growth, {identifier: contents} if given.records else {}
+
+        return len(given.records), self._rewrite([identifier], compute)
 
 
 def _is_refused(encode: Callable[[Any], Any], value: Any) -> bool:

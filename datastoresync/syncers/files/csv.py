@@ -16,7 +16,7 @@ from datastoresync.errors import DeclarationError, SyncerError
 from datastoresync.syncers.files.base import FileSyncer
 from datastoresync.syncers.files.csv_reader import LONGEST, codec, read_csv
 from datastoresync.syncers.records import Records
-from datastoresync.syncers.table_rewrite import TableContents
+from datastoresync.syncers.row_index import TableContents
 
 _DELIMITERS: Mapping[str, str] = {"tab": "\t", "\\t": "\t"}
 """Delimiters that are hard to write in a URL or a shell."""
@@ -44,6 +44,7 @@ class CSVSyncer(FileSyncer):
         formulas: ``"escape"`` writes an apostrophe in front of text that a spreadsheet would take for a formula, and
             removes it when it reads. ``"keep"`` does neither.
         name: The name in messages.
+        timeout: Seconds to wait for another run that is writing; by default it is not waited for.
 
     Raises:
         DeclarationError: An option has a value that it cannot have.
@@ -63,8 +64,9 @@ class CSVSyncer(FileSyncer):
         encoding: str = "utf-8",
         formulas: Literal["escape", "keep"] = "escape",
         name: str | None = None,
+        timeout: float | None = None,
     ) -> None:
-        super().__init__(path, name=name)
+        super().__init__(path, name=name, timeout=timeout)
         self.delimiter = _DELIMITERS.get(delimiter, delimiter)
         if len(self.delimiter) != 1 or self.delimiter in '"\r\n':
             message = f"a delimiter is one character, and neither a quote nor a newline (got {delimiter!r})"
@@ -105,8 +107,7 @@ class CSVSyncer(FileSyncer):
         text = self.normalized(value)
         return escape_formula(text) if self.formulas == "escape" else text
 
-    def _open(self, identifier: str) -> Records:
-        path = self._existing_file(identifier)
+    def _open_file(self, path: Path, identifier: str) -> Records:  # noqa: ARG002 - one file is one table
         if self._is_blank(path):
             return Records((), (), lambda _: f"{path}:1")
         records = read_csv(path, encoding=self.encoding, delimiter=self.delimiter)
@@ -177,8 +178,9 @@ class TSVSyncer(CSVSyncer):
         encoding: str = "utf-8",
         formulas: Literal["escape", "keep"] = "escape",
         name: str | None = None,
+        timeout: float | None = None,
     ) -> None:
-        super().__init__(path, delimiter="\t", encoding=encoding, formulas=formulas, name=name)
+        super().__init__(path, delimiter="\t", encoding=encoding, formulas=formulas, name=name, timeout=timeout)
 
 
 def _text(value: Any) -> str:

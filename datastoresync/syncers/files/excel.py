@@ -11,7 +11,7 @@ from datastoresync.errors import MissingDependencyError, SyncerError
 from datastoresync.syncers.files.base import FileSyncer
 from datastoresync.syncers.names import clash
 from datastoresync.syncers.records import Records, file_state
-from datastoresync.syncers.table_rewrite import TableContents
+from datastoresync.syncers.row_index import TableContents
 
 _ROWS, _COLUMNS = 2**20, 2**14
 """The size of a sheet."""
@@ -42,6 +42,7 @@ class ExcelSyncer(FileSyncer):
     Args:
         path: A workbook, or a folder of workbooks.
         name: The name in messages.
+        timeout: Seconds to wait for another run that is writing; by default it is not waited for.
 
     >>> ExcelSyncer("report.xlsx").normalized(10**15)
     '1000000000000000'
@@ -59,8 +60,8 @@ class ExcelSyncer(FileSyncer):
         """
         return _library().cell_value(value)
 
-    def __init__(self, path: str | os.PathLike[str], *, name: str | None = None) -> None:
-        super().__init__(path, name=name)
+    def __init__(self, path: str | os.PathLike[str], *, name: str | None = None, timeout: float | None = None) -> None:
+        super().__init__(path, name=name, timeout=timeout)
         self._sheets: tuple[tuple[int, ...], list[str]] = ((), [])
 
     def _table_files(self) -> dict[str, Path]:
@@ -83,8 +84,8 @@ class ExcelSyncer(FileSyncer):
             message = f"{identifier!r} cannot be the name of a sheet in {self.name}: {reason}"
             raise SyncerError(message)
 
-    def _open(self, identifier: str) -> Records:
-        rows = _library().SheetRows(self._existing_file(identifier), identifier)
+    def _open_file(self, path: Path, identifier: str) -> Records:
+        rows = _library().SheetRows(path, identifier)
         return Records(rows.header(), rows.chunks(), rows.where)
 
     def _columns(self, identifier: str) -> tuple[str, ...]:

@@ -10,7 +10,7 @@ from abc import abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import timedelta
 from enum import Enum
-from itertools import islice
+from itertools import islice, zip_longest
 from pathlib import Path
 from typing import IO, Any, ClassVar
 
@@ -18,7 +18,8 @@ from datastoresync.conversion.scalars import SCALARS, scalar_of
 from datastoresync.errors import MalformedFileError, SyncerError
 from datastoresync.syncers.files.base import FileSyncer
 from datastoresync.syncers.records import Columns, Records, unreadable_reason
-from datastoresync.syncers.table_rewrite import TableContents
+from datastoresync.syncers.row_index import TableContents
+from datastoresync.syncers.table_rewrite import shown
 
 _PLAIN = (type(None), bool, int, float, str)
 
@@ -192,8 +193,7 @@ class _JSON(FileSyncer):
         """
         return [record for _, record in self._numbered(self._existing_file(identifier))]
 
-    def _open(self, identifier: str) -> Records:
-        path = self._existing_file(identifier)
+    def _open_file(self, path: Path, identifier: str) -> Records:  # noqa: ARG002 - one file is one table
         numbered = list(self._numbered(path))
         columns = list(dict.fromkeys(column for _, record in numbered for column in record))
         chunks = _chunks((record for _, record in numbered), columns)
@@ -201,6 +201,16 @@ class _JSON(FileSyncer):
 
     def _stored(self, identifier: str) -> TableContents:
         return TableContents.of(self.load(identifier), identifier)
+
+    def _difference(self, path: Path, identifier: str, contents: TableContents) -> str:  # noqa: ARG002 - as above
+        found = (record for _, record in self._numbered(path))
+        for number, (record, wanted) in enumerate(zip_longest(found, contents.records), 1):
+            if record is None or wanted is None:
+                return f"it holds {'more' if wanted is None else 'fewer'} than {len(contents.records):,} records"
+            # NaN is not equal to itself, but has the same text.
+            if record != wanted and repr(record) != repr(kept := self.normalized(wanted)) and record != kept:
+                return f"record {number} would come back as {shown(record)}"
+        return ""
 
     @abstractmethod
     def _numbered(self, path: Path) -> Iterator[_Numbered]:
@@ -237,6 +247,7 @@ class JSONSyncer(_JSON):
     Args:
         path: A folder, or one file.
         name: The name in messages.
+        timeout: Seconds to wait for another run that is writing; by default it is not waited for.
 
     >>> JSONSyncer("exports").normalized({1, 2})
     {1, 2}
@@ -268,6 +279,7 @@ class JSONLinesSyncer(_JSON):
     Args:
         path: A folder, or one file.
         name: The name in messages.
+        timeout: Seconds to wait for another run that is writing; by default it is not waited for.
     """
 
     format: ClassVar[str] = "jsonl"

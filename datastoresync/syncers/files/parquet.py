@@ -16,7 +16,7 @@ from datastoresync.errors import MalformedFileError, MissingDependencyError, Syn
 from datastoresync.syncers.arrow import read_arrow
 from datastoresync.syncers.files.base import FileSyncer
 from datastoresync.syncers.records import ParquetFile, ParquetFiles, Records, choose_columns, file_state
-from datastoresync.syncers.table_rewrite import TableContents
+from datastoresync.syncers.row_index import TableContents
 
 _INTEGERS = 2**63
 _PRECISION = 76
@@ -38,6 +38,7 @@ class ParquetSyncer(FileSyncer):
     Args:
         path: A folder, or one file.
         name: The name in messages.
+        timeout: Seconds to wait for another run that is writing; by default it is not waited for.
 
     >>> ParquetSyncer("lake").normalized({2, 1})
     [1, 2]
@@ -68,8 +69,8 @@ class ParquetSyncer(FileSyncer):
             raise SyncerError(reason)
         return value.replace(fold=0) if isinstance(value, (datetime, time)) else value
 
-    def _open(self, identifier: str) -> Records:
-        return read_parquet(self._existing_file(identifier))
+    def _open_file(self, path: Path, identifier: str) -> Records:  # noqa: ARG002 - one file is one table
+        return read_parquet(path)
 
     def _save(self, file: IO[bytes], tables: Mapping[str, TableContents]) -> None:
         pyarrow, parquet = _libraries()

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from datastoresync.errors import DatastoreSyncError, SyncerError
-from datastoresync.syncers.changes import Change, Outcome, Same
+from datastoresync.errors import DatastoreSyncError, DeclarationError, SyncerError
+from datastoresync.syncers.changes import Change, Outcome, Same, WriteOptions
 from datastoresync.syncers.loading import load_records
-from datastoresync.syncers.table_rewrite import TableContents, apply_to_tables
+from datastoresync.syncers.read_back import read_back
+from datastoresync.syncers.row_index import TableContents
+from datastoresync.syncers.table_rewrite import apply_to_tables
 
 
 class LoadDumpAdapter:
     """Applies changes to any syncer by loading, changing and dumping whole tables.
 
-    Each table is loaded once, and dumped once if it changed. A syncer with ``load`` and ``dump`` alone has no locks, so
-    other writers may come between the two; of several tables, each is replaced on its own.
+    Each table is loaded once; if it changed, it is dumped once, and loaded again to see what is there. A syncer with
+    ``load`` and ``dump`` alone has no locks, so other writers may come between the two; of several tables, each is
+    replaced on its own.
 
     Args:
         syncer: Has ``load(identifier)`` and ``dump(identifier, *, data)``. If it has ``normalized(value)``, values are
@@ -31,7 +34,7 @@ class LoadDumpAdapter:
     >>> memory = Memory()
     >>> change = Change("update", Table("users"), ("idnumber",), ("1",), {"name": "Bea"}, {"name": "Ann"})
     >>> LoadDumpAdapter(memory).apply_changes([change], same=lambda change, attribute, raw, expected: raw == expected)
-    [Outcome(status='done', reason='')]
+    <Outcomes: 1 × Outcome(status='done', reason='')>
     >>> memory.users
     [{'idnumber': '1', 'name': 'Bea'}]
     """
@@ -47,46 +50,83 @@ class LoadDumpAdapter:
     def __repr__(self) -> str:
         return f"LoadDumpAdapter({self.syncer!r})"
 
-    def apply_changes(self, changes: Sequence[Change], *, same: Same) -> list[Outcome]:
+    def apply_changes(
+        self, changes: Sequence[Change], *, same: Same, options: WriteOptions | None = None
+    ) -> Sequence[Outcome]:
         """Apply changes to whole tables, and return their outcomes in the same order.
 
-        A change that is there already is ``done``. A row that differs from what was expected is a ``conflict`` and
-        stays as it is; the updates of one object succeed or fail together. A value that the syncer refuses makes its
-        change ``failed``, and all others ``undone``; then nothing is written.
+        A row that differs from what was expected, or that is there already, is a ``conflict`` and stays as it is; the
+        updates of one object succeed or fail together. A value that the syncer refuses makes its change ``failed``, and
+        with ``on_error="stop"`` all others ``undone``; then nothing is written.
+
+        Each table that was written is loaded again: a change that the store did not do is ``failed`` then, and one that
+        it changed on the way is ``done`` with what it holds. There is no transaction, so all others stay written. What
+        else is not as it was is in the ``warnings`` of the outcomes.
 
         Args:
             changes: Parents first, then updates, then deletions, children first.
             same: Compares a raw value, as the syncer loads it, with an expected one.
+            options: How changes are applied; None for the usual ones.
 
         Raises:
             Exception: Any error of the syncer when it loads a table; nothing was written.
-            SyncerError: A table could not be written; the message names those that already were.
+            DeclarationError: A rehearsal is asked for.
+            SyncerError: A table could not be written, or not be loaded again; the message says what was written.
         """
+        if options is not None and options.rehearse:
+            message = (
+                f"{self.name} has load and dump alone, which cannot be undone, so nothing can be rehearsed there: "
+                "preview the differences instead, or rehearse with a store that has transactions"
+            )
+            raise DeclarationError(message)
+        changes = list(changes)
         normalized = getattr(self.syncer, "normalized", None)
-        outcomes, changed = apply_to_tables(
+        before: dict[str, TableContents] = {}
+
+        def load(name: str) -> TableContents:
+            before[name] = TableContents.of(load_records(self.syncer, name), name)
+            return before[name]
+
+        rewrite = apply_to_tables(
             changes,
             same=same,
-            load=self._load,
-            normalized=normalized if callable(normalized) else _unchanged,
+            load=load,
+            normalized=normalized if callable(normalized) else None,
             fixed=False,
+            options=options,
         )
+        if tables := rewrite.tables:
+            self._dump(tables)
+            read_back(changes, rewrite, before, self._load_again(tables))
+        return rewrite.outcomes
+
+    def _dump(self, tables: Mapping[str, TableContents]) -> None:
         written: list[str] = []
-        for name, contents in changed.items():
+        for name, contents in tables.items():
             try:
-                self.syncer.dump(name, data=contents.records)
+                # Copies, as the syncer may change what it is given.
+                self.syncer.dump(name, data=list(map(dict, contents.records)))
             except Exception as error:
                 if isinstance(error, SyncerError) and not written:
                     raise
-                reason = str(error) if isinstance(error, DatastoreSyncError) else type(error).__name__
                 done = f"already written: {', '.join(map(repr, written))}" if written else "no other table was written"
-                message = f"table {name!r} of {self.name} could not be written ({reason}); {done}"
+                message = f"table {name!r} of {self.name} could not be written ({_text(error)}); {done}"
                 raise SyncerError(message) from error
             written.append(name)
-        return outcomes
 
-    def _load(self, name: str) -> TableContents:
-        return TableContents.of(load_records(self.syncer, name), name)
+    def _load_again(self, tables: Iterable[str]) -> dict[str, TableContents]:
+        after: dict[str, TableContents] = {}
+        for name in tables:
+            try:
+                after[name] = TableContents.of(load_records(self.syncer, name), name)
+            except Exception as error:
+                message = (
+                    f"{self.name} took {', '.join(map(repr, tables))}, but table {name!r} cannot be loaded again "
+                    f"({_text(error)}), so what it holds is not known: look at it before the next run"
+                )
+                raise SyncerError(message) from error
+        return after
 
 
-def _unchanged(value: Any) -> Any:
-    return value
+def _text(error: Exception) -> str:
+    return str(error) if isinstance(error, DatastoreSyncError) else type(error).__name__

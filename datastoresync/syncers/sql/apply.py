@@ -9,6 +9,7 @@ from itertools import chain, islice
 from typing import Generic, TypeVar
 
 import attrs
+import sqlalchemy as sa
 
 from datastoresync.errors import SyncerError
 from datastoresync.syncers.changes import Change, Outcome, Outcomes, Same, WriteOptions, segments_of
@@ -16,30 +17,25 @@ from datastoresync.syncers.sql.block_writer import DONE, BlockWriter
 from datastoresync.syncers.sql.bulk import FEWEST, BulkWriter
 from datastoresync.syncers.sql.catalog import Catalogue
 from datastoresync.syncers.sql.database import CommitInterrupt, Database
-from datastoresync.syncers.sql.statements import (
-    SEGMENT,
-    Batch,
-    RefusalError,
-    Statements,
-    TableLookup,
-    Unit,
-    blocks_of,
-    groups,
-)
+from datastoresync.syncers.sql.forms import Mode
+from datastoresync.syncers.sql.settling import settle
+from datastoresync.syncers.sql.statements import SEGMENT, Batch, RefusalError, Statements, TableLookup, Unit
+from datastoresync.syncers.sql.unit_writer import UnitWriter
 
 T = TypeVar("T")
 
 _UNDONE = Outcome("undone", "rolled back together with a change that failed")
 _UNKNOWN = Outcome("failed", "interrupted during the commit: it may be done all the same, so import again")
+_REPLAYS = 20
+"""Times that changes are written again because something that was done depends on what was not."""
 
 
-class _CulpritError(Exception):
-    """The change for which everything is rolled back."""
+class _RollbackError(Exception):
+    """All is to be rolled back, and these are the outcomes."""
 
-    def __init__(self, unit: Unit, reason: str) -> None:
-        super().__init__(reason)
-        self.unit = unit
-        self.reason = reason
+    def __init__(self, outcomes: Outcomes) -> None:
+        super().__init__("to be rolled back")
+        self.outcomes = outcomes
 
 
 def apply_changes(
@@ -49,9 +45,16 @@ def apply_changes(
 
     Raises:
         LockedError: Another run is writing to one of the tables.
-        SyncerError: A table or column is not there, or the store as a whole gave up. Nothing was written.
+        SyncerError: A table or column is not there, the store as a whole gave up, or it cannot go on after a failure
+            as the options ask. Nothing was written.
         CommitInterrupt: Ctrl-C came too late to undo the changes; it has their ``outcomes``.
     """
+    options = options or WriteOptions()
+    if options.on_error == "continue" and not database.dialect.has_savepoints:
+        message = (
+            f"{database.name} has no savepoints, so a change that fails cannot be undone alone: use on_error='stop'"
+        )
+        raise SyncerError(message)
     segments = map(Segment, segments_of(changes, SEGMENT, FEWEST))
     first = next(segments, None)
     outcomes = Outcomes()
@@ -61,24 +64,34 @@ def apply_changes(
     try:
         with database.writing() as connection:
             with database.translated_errors("cannot apply the changes to"):
-                lookup = TableLookup(Catalogue(connection, database.name))
-            statements = Statements(connection, database.secrets, prefetched.prefetch)
+                mode: Mode = "fitted" if database.normalize else "kept"
+                lookup = TableLookup(Catalogue(connection, database.name, mode=mode))
+            statements = Statements(connection, database.secrets, prefetched.prefetch, shows_values=True)
             bulk = BulkWriter(statements, same) if statements.dialect.copies(connection.dialect) else None
-            writer = _Writer(statements, BlockWriter(statements, same, options or WriteOptions()), bulk)
+            writer = UnitWriter(statements, BlockWriter(statements, same, options), bulk, options, outcomes)
+            run = _Run(writer)
             locked: set[str] = set()
             for segment in prefetched:
+                outcomes.extend(segment.count, DONE)
+                if writer.is_full:
+                    writer.unseen += segment.count
+                    segment.parts.clear()
+                    continue
                 with database.translated_errors("cannot apply the changes to"):
-                    found = segment.batches(lookup, bulk, len(outcomes))
+                    found = segment.batches(lookup, bulk, len(outcomes) - segment.count)
                     names = lookup.catalogue.names_to_write()
                 database.lock(connection, locked.symmetric_difference(names))
                 locked.update(names)
-                outcomes.extend(segment.count, DONE)
-                for unit, outcome in chain.from_iterable(map(writer.write, found)):
-                    for position, _ in unit.changes:
-                        outcomes[position] = outcome
+                run.write(found)
                 found.clear()  # before the next ones are made
-    except _CulpritError as culprit:
-        return _failed(culprit, len(outcomes) + sum(segment.count for segment in prefetched))
+            run.end()
+            if writer.failures and options.on_error == "stop":
+                raise _RollbackError(_rolled_back(writer))
+            if options.rehearse:
+                raise _RollbackError(outcomes)
+            outcomes.warnings += statements.advance_sequences()
+    except _RollbackError as rollback:
+        return rollback.outcomes
     except CommitInterrupt as interrupt:
         interrupt.outcomes = outcomes if interrupt.committed else Outcomes(len(outcomes), _UNKNOWN)
         raise
@@ -86,6 +99,121 @@ def apply_changes(
         message = f"{database.name} gave up, and nothing was written: {refusal.reason}"
         raise (refusal.blames_store or SyncerError)(message) from None
     return outcomes
+
+
+def _rolled_back(writer: UnitWriter) -> Outcomes:
+    """Return the outcomes after all was rolled back: what failed is named, and all the rest is undone."""
+    outcomes = Outcomes(len(writer.outcomes), _UNDONE)
+    outcomes.warnings += writer.outcomes.warnings
+    for position, outcome in enumerate(writer.outcomes):
+        if outcome.status == "failed":
+            outcomes[position] = outcome
+    if writer.unseen:
+        outcomes.warnings.append(
+            f"{len(writer.failures)} objects could not be written; {writer.unseen:,} changes were not tried any more"
+        )
+    return outcomes
+
+
+@attrs.define(eq=False)
+class _Run:
+    """Writes segments, so that they can be written again as long as it may turn out that they have to be.
+
+    That is, if something was done that depends on what was not, or if a constraint that is checked at the end of the
+    transaction is violated.
+
+    Args:
+        writer: Writes changes.
+    """
+
+    writer: UnitWriter
+    _savepoint: sa.NestedTransaction | None = attrs.field(init=False, default=None)
+    _written: list[Batch | list[Unit]] = attrs.field(init=False, factory=list)
+    _failures: frozenset[int] = attrs.field(init=False, default=frozenset())
+    _deferring: bool = attrs.field(init=False, default=False)
+
+    def write(self, found: Iterable[Batch | list[Unit]]) -> None:
+        """Write a segment.
+
+        Raises:
+            RefusalError: The store as a whole gave up.
+        """
+        found = list(found)
+        statements = self.writer.statements
+        if not self._deferring:
+            with statements.guarded():
+                self._deferring = statements.dialect.has_deferred(statements.connection)
+        if self._savepoint is None and (self._deferring or self.writer.options.dependencies is not None):
+            self._begin()
+        if self._savepoint is not None:
+            self._written += found
+        for changes in found:
+            self.writer.write(changes)
+            if isinstance(changes, Batch):
+                changes.prepared = None  # which takes the memory of the values once more
+        if self._savepoint is not None and not self.writer.waiting and not self._deferring:
+            self._settle()
+            with statements.guarded():
+                self._savepoint.commit()
+            self._savepoint = None
+            self._written.clear()
+
+    def end(self) -> None:
+        """Write what is still waiting, and check what is left to check.
+
+        Raises:
+            RefusalError: The store as a whole gave up.
+        """
+        self._settle()
+        try:
+            with self.writer.statements.savepoint():
+                self._check()
+        except RefusalError as refusal:
+            if refusal.blames_store or self._savepoint is None:
+                raise
+            self._replay(checked=True)
+            self._settle()
+
+    def _check(self) -> None:
+        """Check what the end of the transaction would check."""
+        statements = self.writer.statements
+        if self._deferring:
+            self.writer.check()
+        else:
+            with statements.guarded():
+                statements.dialect.end_deferring(statements.connection)
+
+    def _settle(self) -> None:
+        settle(self.writer)
+        for _ in range(_REPLAYS):
+            if self._savepoint is None or not self.writer.blocked(self._written):
+                return
+            self._replay()
+            settle(self.writer)
+
+    def _begin(self) -> None:
+        if self.writer.statements.dialect.has_savepoints:
+            with self.writer.statements.guarded():
+                self._savepoint = self.writer.statements.connection.begin_nested()
+            self._failures = frozenset(self.writer.failures)
+
+    def _replay(self, *, checked: bool = False) -> None:
+        """Undo what was written since the savepoint, and write it again, with what is known now.
+
+        Args:
+            checked: Whether it turned out that something violates a constraint whose check was put off.
+        """
+        if self._savepoint is None:
+            return
+        with self.writer.statements.guarded():
+            self._savepoint.rollback()
+        self._begin()
+        if checked:
+            self.writer.tolerate()
+            self.writer.checked = True
+        self.writer.reset(self._written, self._failures)
+        for changes in self._written:
+            self.writer.write(changes)
 
 
 class Prefetched(Generic[T]):
@@ -165,52 +293,3 @@ class Segment:
                 if isinstance(batch, Batch):
                     bulk.prepare(batch)
             self._found = found
-
-
-def _failed(culprit: _CulpritError, count: int) -> Outcomes:
-    outcomes = Outcomes(count, _UNDONE)
-    for position, _ in culprit.unit.changes:
-        outcomes[position] = Outcome("failed", culprit.reason)
-    return outcomes
-
-
-@attrs.frozen(eq=False)
-class _Writer:
-    """Writes changes: many at once where it can, the others block by block.
-
-    Args:
-        statements: The statements, with their transaction.
-        blocks: Writes blocks.
-        bulk: Writes batches; None where nothing is copied.
-    """
-
-    statements: Statements
-    blocks: BlockWriter
-    bulk: BulkWriter | None
-
-    def write(self, changes: Batch | list[Unit]) -> Iterator[tuple[Unit, Outcome]]:
-        """Apply changes; yield the units that were looked at one by one, with their outcomes. All others are done.
-
-        Raises:
-            _CulpritError: A unit could not be written.
-            RefusalError: The store as a whole gave up.
-        """
-        left: Iterable[Sequence[Unit]] = groups(changes) if isinstance(changes, list) else [self._left(changes)]
-        for block in chain.from_iterable(map(blocks_of, left)):
-            yield from zip(block, self._block(block), strict=True)
-
-    def _left(self, batch: Batch) -> list[Unit]:
-        return batch.units(range(len(batch.changes)) if self.bulk is None else self.bulk.write(batch))
-
-    def _block(self, block: Sequence[Unit]) -> list[Outcome]:
-        """Apply a block; if a statement fails, each half of it, down to the one unit that it fails for."""
-        try:
-            with self.statements.savepoint():
-                return self.blocks.write(block)
-        except RefusalError as refusal:
-            if refusal.blames_store:
-                raise
-            if len(block) == 1:
-                raise _CulpritError(block[0], refusal.reason) from None
-        half = len(block) // 2
-        return self._block(block[:half]) + self._block(block[half:])

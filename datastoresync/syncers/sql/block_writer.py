@@ -9,7 +9,7 @@ from typing import Any
 import attrs
 
 from datastoresync.syncers.changes import Change, Outcome, Same, WriteOptions
-from datastoresync.syncers.sql.catalog import StoredLink
+from datastoresync.syncers.sql.catalog import StoredLink, StoredTable
 from datastoresync.syncers.sql.statements import Key, KeyedTable, Row, Statements, Unit
 
 DONE = Outcome("done")
@@ -24,16 +24,23 @@ class _Current:
     Args:
         rows: The rows by key.
         members: The members of the link tables that were asked for: by attribute and key.
+        parked: The values in whose place this run has put others for the time being, by key.
     """
 
     rows: Mapping[Key, list[Row]]
     members: Mapping[str, Mapping[Key, Mapping[Key, Any]]]
+    parked: Mapping[Key, Row]
 
     def value(self, key: Key, attribute: str) -> Any:
         """Return the raw value of an attribute of the one row of a key."""
         if attribute in self.members:
             return set(self.members[attribute].get(key, {}).values())
         return self.rows[key][0][attribute]
+
+    def value_before(self, key: Key, attribute: str) -> Any:
+        """Return the raw value that it had before this run."""
+        parked = self.parked.get(key, {})
+        return parked[attribute] if attribute in parked else self.value(key, attribute)
 
 
 @attrs.frozen(eq=False)
@@ -44,11 +51,13 @@ class BlockWriter:
         statements: The statements, with their transaction.
         same: Compares raw values with expected ones.
         options: How the changes are applied.
+        parked: The values in whose place this run has put others for the time being, by table and key.
     """
 
     statements: Statements
     same: Same
     options: WriteOptions
+    parked: dict[StoredTable, dict[Key, Row]] = attrs.field(init=False, factory=dict)
 
     def write(self, block: Sequence[Unit]) -> list[Outcome]:
         """Write a block; return an outcome for each unit.
@@ -119,7 +128,7 @@ class BlockWriter:
         for unit in block:
             outcome = _unless_one_row(current, unit, DONE)
             if outcome is None:
-                outcome = _changed(self._different(current, unit, unit.change, unit.change.expected))
+                outcome = _changed(self._different_before(current, unit, unit.change, unit.change.expected))
                 if outcome is DONE:
                     old.append(unit.key)
             outcomes.append(outcome)
@@ -148,7 +157,8 @@ class BlockWriter:
         keys = dict.fromkeys(unit.key for unit in block)
         rows = self.statements.rows(keyed, keys, attributes)  # first, as their locks keep new members out
         links = {name: link for name, link in keyed.target.links.items() if name in attributes}
-        return _Current(rows, {name: self.statements.members(keyed, link, keys) for name, link in links.items()})
+        members = {name: self.statements.members(keyed, link, keys) for name, link in links.items()}
+        return _Current(rows, members, self.parked.get(keyed.target.stored, {}))
 
     def _different(self, current: _Current, unit: Unit, change: Change, values: Mapping[str, Any]) -> list[str]:
         """Return the attributes that are not as given."""
@@ -158,6 +168,16 @@ class BlockWriter:
             if not self.same(change, attribute, current.value(unit.key, attribute), value)
         ]
 
+    def _different_before(
+        self, current: _Current, unit: Unit, change: Change, expected: Mapping[str, Any]
+    ) -> list[str]:
+        """Return the attributes that were not as expected before this run."""
+        return [
+            attribute
+            for attribute, value in expected.items()
+            if not self.same(change, attribute, current.value_before(unit.key, attribute), value)
+        ]
+
     def _missing_values(self, current: _Current, unit: Unit) -> tuple[Row, list[str]]:
         """Return the values of an update that are not there yet, and the attributes changed since the import."""
         missing_values: Row = {}
@@ -165,7 +185,7 @@ class BlockWriter:
         for _, change in unit.changes:
             values = {name: change.values[name] for name in self._different(current, unit, change, change.values)}
             expected = {name: change.expected[name] for name in values if name in change.expected}
-            changed += self._different(current, unit, change, expected)
+            changed += self._different_before(current, unit, change, expected)
             missing_values |= values
         return missing_values, changed
 

@@ -6,20 +6,38 @@ anything else, and changes with what cannot be carried exactly, are left to be l
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import chain
 
 import attrs
 
 from datastoresync.syncers.changes import Column, Same
 from datastoresync.syncers.sql.catalog import StoredTable
 from datastoresync.syncers.sql.copy_staging import CopyStaging, ExactColumn, exact_columns, has_column_triggers
+from datastoresync.syncers.sql.references import followed_of
 from datastoresync.syncers.sql.statements import Batch, KeyedTable, RefusalError, Statements
 
 FEWEST = 500
 """Changes below which a temporary table costs more than it saves."""
 
+_PIECES = 8
+"""Parts that a refused statement is tried in: less is written twice for one bad row than by halves."""
+
 Columns = Mapping[str, ExactColumn]
 Write = Callable[[], set[int]]
+
+
+@attrs.define(eq=False)
+class Written:
+    """What was not written of a batch, by index.
+
+    Args:
+        left: What has to be looked at one by one.
+        put_off: What may be taken once other rows are changed.
+    """
+
+    left: list[int] = attrs.field(factory=list)
+    put_off: list[int] = attrs.field(factory=list)
 
 
 @attrs.define(eq=False)
@@ -29,10 +47,12 @@ class BulkWriter:
     Args:
         statements: Where the transaction is.
         same: Compares raw values with expected ones.
+        check: Is called after each statement, and raises what is then to be taken as its refusal.
     """
 
     statements: Statements
     same: Same
+    check: Callable[[], None] | None = attrs.field(init=False, default=None)
     _columns: dict[StoredTable, Columns] = attrs.field(init=False, factory=dict)
     _triggers: dict[StoredTable, bool] = attrs.field(init=False, factory=dict)
 
@@ -41,31 +61,64 @@ class BulkWriter:
         if batch.keyed.target.stored in self._columns:
             batch.prepared = list(self._prepared(batch))
 
-    def write(self, batch: Batch) -> Iterable[int]:
-        """Write what it can of a batch, in order; return the indexes of the changes that were left alone.
+    def write(self, batch: Batch, *, again: bool = False) -> Written:
+        """Write what it can of a batch, in order.
 
-        All others are done. A statement that is refused leaves its changes alone, as if it had not been.
+        A statement that is refused is tried in smaller and smaller pieces, unless it may be taken once other rows are
+        changed: then all of its changes are put off. Small pieces are left alone, as if they had not been tried.
+
+        Args:
+            batch: The changes.
+            again: Whether they were put off before; then pieces of what is still refused are tried, too, unless most
+                of them are refused.
 
         Raises:
             RefusalError: The store as a whole gave up.
         """
-        left: list[int] = []
+        written = Written()
         taken: list[Sequence[int]] = []
         for part in self._prepared(batch) if batch.prepared is None else batch.prepared:
-            left += (part.indexes[index] for index in self._written(part))
+            refusal = self._refused(part, written)
+            if refusal is not None:
+                self._write_pieces(batch, part.indexes, refusal, written, again=again)
             taken.append(part.indexes)
         if sum(map(len, taken)) < len(batch.changes):
-            left += set(range(len(batch.changes))).difference(*taken)
-        return sorted(left)
+            written.left += set(range(len(batch.changes))).difference(*taken)
+        return written
+
+    def _write_pieces(
+        self, batch: Batch, indexes: Sequence[int], refusal: RefusalError, written: Written, *, again: bool
+    ) -> None:
+        if refusal.may_pass and not again:
+            written.put_off += indexes
+            return
+        size = max(FEWEST, -(-len(indexes) // _PIECES))
+        if size >= len(indexes):
+            written.left += indexes
+            return
+        starts = range(0, len(indexes), size)
+        refused: list[tuple[Sequence[int], RefusalError]] = []
+        for piece in (indexes[start : start + size] for start in starts):
+            found = self._refused(self._part(batch, piece), written)
+            if found is not None:
+                refused.append((piece, found))
+        if again and refusal.may_pass and len(refused) > len(starts) // 2:
+            written.put_off += chain.from_iterable(piece for piece, _ in refused)
+            return
+        for piece, found in refused:
+            self._write_pieces(batch, piece, found, written, again=again)
 
     def _prepared(self, batch: Batch) -> Iterator[_Part]:
         """Yield what is to be written, one statement each; nothing of what must be written otherwise."""
         if len(batch.changes) < FEWEST or not self._has_exact_key(batch.keyed):
             return
-        writers = {"insert": self._insert, "update": self._update, "delete": self._delete}
         for indexes in self._parts(batch):
             if len(indexes) >= FEWEST:
-                yield _Part(indexes, *writers[batch.changes.verb](batch.at(indexes)))
+                yield self._part(batch, indexes)
+
+    def _part(self, batch: Batch, indexes: Sequence[int]) -> _Part:
+        writers = {"insert": self._insert, "update": self._update, "delete": self._delete}
+        return _Part(indexes, *writers[batch.changes.verb](batch.at(indexes)))
 
     def _parts(self, batch: Batch) -> Iterator[Sequence[int]]:
         """Yield the indexes of the changes that one statement can make.
@@ -108,18 +161,26 @@ class BulkWriter:
         if stored not in self._columns:
             with self.statements.guarded():
                 self._triggers[stored] = has_column_triggers(self.statements.connection, stored)
-                self._columns[stored] = exact_columns(self.statements.connection, stored)
+                self._columns[stored] = {
+                    name: exact
+                    for name, exact in exact_columns(self.statements.connection, stored).items()
+                    if followed_of(stored.column(name)) is None  # the ids are looked up block by block
+                }
         return self._columns[stored]
 
-    def _written(self, part: _Part) -> Iterable[int]:
-        """Write a part; return the indexes of the changes that were left alone: all, if a statement is refused."""
+    def _refused(self, part: _Part, written: Written) -> RefusalError | None:
+        """Write a part, and note which of its changes were left alone; return the refusal if there was one."""
         try:
             with self.statements.savepoint(), part.staging.filled():
-                return part.staging.unfit | part.write()
+                left = part.staging.unfit | part.write()
+                if self.check is not None:
+                    self.check()
         except RefusalError as refusal:
             if refusal.blames_store and not (refusal.cancelled and self._limits_time()):
                 raise
-            return range(len(part.indexes))
+            return refusal
+        written.left += (part.indexes[index] for index in left)
+        return None
 
     def _limits_time(self) -> bool:
         """Say whether statements are broken off that take long: those for a few rows each may still be in time."""
@@ -136,6 +197,7 @@ class BulkWriter:
         names, values = ", ".join(exact[name].name for name in columns), ", ".join(columns.values())
 
         def write() -> set[int]:
+            self.statements.note_written(batch.keyed.target.stored, columns)
             known = f"DELETE FROM {rows.name} s USING {rows.target} t WHERE {' AND '.join(matching)}"  # noqa: S608 - names are quoted, and it has no values
             there = rows.execute(f"{known} RETURNING s.ordinal")
             new = f"SELECT {values} FROM {rows.name} s ORDER BY s.ordinal"  # noqa: S608 - names are quoted, and it has no values

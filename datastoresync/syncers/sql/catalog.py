@@ -13,15 +13,20 @@ import sqlalchemy as sa
 from sqlalchemy.types import TypeEngine
 
 from datastoresync.errors import SyncerError
-from datastoresync.syncers.changes import Link, Table
+from datastoresync.syncers.changes import Table
 from datastoresync.syncers.names import nearest
 from datastoresync.syncers.records import Columns, Records
 from datastoresync.syncers.sql.database import Database
 from datastoresync.syncers.sql.dialects import dialect_of
-from datastoresync.syncers.sql.values import Encoder, encoded_type, left_alone, without_length
+from datastoresync.syncers.sql.forms import ColumnForm, Mode
+from datastoresync.syncers.sql.references import ForeignKey, Joins, References, meaning_of
+from datastoresync.syncers.sql.values import encoded_type, left_alone, without_blanks
 
 UNFINISHED = "datastoresync_unfinished_"
 """The prefix of the name of a table that is being filled, where tables cannot be made in a transaction."""
+
+COMPUTED = "computed"
+"""What the database gives by itself: the values of columns that follow from others, or those of an identity."""
 
 _SYSTEM_SCHEMAS = ("information_schema", "performance_schema", "sys")
 
@@ -35,6 +40,8 @@ class StoredTable:
         full_name: Its schema and name, the same however it was asked for.
         table: What statements are made of.
         encoders: What makes values fit, by column.
+        generated: What the database gives itself, by column: the word for it.
+        sequences: The sequences that columns get their values from, by column.
         padded: The columns that the database fills up with blanks, which it then ignores.
         primary_key: The names of the columns of its primary key.
         unique: The columns of each unique index over all rows, the primary key's among them, where the dialect reads
@@ -47,7 +54,9 @@ class StoredTable:
     name: str
     full_name: str
     table: sa.Table
-    encoders: dict[str, Encoder]
+    encoders: dict[str, ColumnForm]
+    generated: dict[str, str]
+    sequences: dict[str, str]
     padded: frozenset[str]
     primary_key: tuple[str, ...]
     unique: frozenset[frozenset[str]]
@@ -62,6 +71,16 @@ class StoredTable:
             prefix += "_"
         return [sa.bindparam(f"{prefix}{number}", type_=self.column(name).type) for number, name in enumerate(names)]
 
+    @property
+    def computed(self) -> frozenset[str]:
+        """The columns that follow from others."""
+        return frozenset(name for name, word in self.generated.items() if word == COMPUTED)
+
+    def keyed(self, names: Iterable[str]) -> StoredTable:
+        """Return the table with these columns as those of keys, which are compared in the form that they have there."""
+        own = {name: attrs.evolve(self.encoders[name], mode="exact") for name in names if name in self.encoders}
+        return attrs.evolve(self, encoders=self.encoders | own)
+
     def column(self, name: str) -> sa.Column[Any]:
         """Return a column; raise `SyncerError` naming the nearest one if there is none of this name."""
         column: sa.Column[Any] | None = self.table.columns.get(name)
@@ -73,10 +92,11 @@ class StoredTable:
 
     def matcher(self, columns: Sequence[sa.Column[Any]]) -> Callable[[Iterable[Any]], tuple[Any, ...]]:
         """Return what maps keys that the database holds to be equal, as given or as read, to one tuple."""
-        steps = [
-            partial(_unpadded, self.encoders[column.name]) if column.name in self.padded else self.encoders[column.name]
-            for column in columns
-        ]
+        steps = []
+        for column in columns:
+            stored, meant = meaning_of(self, column)
+            encode = stored.encoders[meant.name].matched
+            steps.append(partial(_unpadded, encode) if meant.name in stored.padded else encode)
         if len(steps) == 1:
             encode = steps[0]  # almost every key is one column
             return lambda key: (encode(*key),)
@@ -84,16 +104,20 @@ class StoredTable:
 
     def matched(self, columns: Sequence[sa.Column[Any]], keys: Sequence[tuple[Any, ...]]) -> Sequence[tuple[Any, ...]]:
         """Return what `matcher` gives for many keys."""
-        if len(columns) == 1 and columns[0].name not in self.padded:
+        stored, meant = meaning_of(self, columns[0])
+        if len(columns) == 1 and meant.name not in stored.padded:
             types = {type(value) for (value,) in keys}
-            if types <= left_alone(self.encoders[columns[0].name]):
+            if types <= left_alone(stored.encoders[meant.name]):
                 return keys
         return list(map(self.matcher(columns), keys))
 
 
 @attrs.frozen(eq=False)
 class StoredLink:
-    """A link table: the columns of the owner's key, in the order of the key, and the column of the member."""
+    """A link table: the columns of the owner's key, in the order of the key, and the column of the member.
+
+    Those with ids of the database's own know where these lead; see `references`.
+    """
 
     stored: StoredTable
     owners: tuple[sa.Column[Any], ...]
@@ -103,22 +127,48 @@ class StoredLink:
 class Target:
     """Where the attributes of a `Table` are: in its columns, or in link tables.
 
+    Args:
+        catalogue: Where to look them up.
+        table: The table.
+        identifiers: The attributes of the key; None if the tree or the table itself say it.
+
     Raises:
-        SyncerError: The table, or a column or link table that it names, is not there.
+        SyncerError: The table, or a column or link table that it names, is not there, or a
+            reference cannot be followed.
     """
 
-    def __init__(self, catalogue: Catalogue, table: Table) -> None:
-        self.stored = catalogue.find(table.name)
+    def __init__(self, catalogue: Catalogue, table: Table, identifiers: Sequence[str] | None = None) -> None:
         self._names = table
-        self._columns = {attribute: self.stored.column(name) for attribute, name in table.columns.items()}
+        found = catalogue.find(table.name)
+        references = References(catalogue, table, self._key(found, identifiers))
+        self.stored: StoredTable = references.of_table(found)
+        self._refused = references.refused
+        self._columns = {attribute: self.stored.column(table.column(attribute)) for attribute in table.columns}
         self._checked: set[str] = set()
-        self.links = {attribute: catalogue.link(link) for attribute, link in table.links.items()}
+        self.links = {
+            attribute: StoredLink(
+                *references.of_link(attribute, link, catalogue.find(link.table).keyed(link.columns), self.stored)
+            )
+            for attribute, link in table.links.items()
+        }
+
+    def _key(self, stored: StoredTable, identifiers: Sequence[str] | None) -> Sequence[str]:
+        """Return the columns of the idnumber."""
+        if identifiers is not None:
+            return [self._names.column(attribute) for attribute in identifiers]
+        if self._names.name in self._names.keys:
+            return self._names.keys[self._names.name]
+        idnumber = self._names.column("idnumber")
+        return [idnumber] if idnumber in stored.table.columns else stored.primary_key
 
     def column(self, attribute: str) -> sa.Column[Any]:
-        """Return the column of an attribute; raise `SyncerError` if there is none."""
+        """Return the column of an attribute; raise `SyncerError` if there is none, or it cannot be followed."""
         if attribute not in self._columns:
             self._columns[attribute] = self.stored.column(self._names.column(attribute))
-        return self._columns[attribute]
+        column: sa.Column[Any] = self._columns[attribute]
+        if column.name in self._refused:
+            raise SyncerError(self._refused[column.name])
+        return column
 
     def check(self, attributes: Collection[str]) -> None:
         """Raise `SyncerError` unless every attribute has a column or a link table."""
@@ -132,8 +182,8 @@ class Target:
     def attributes(self) -> list[str]:
         """Return the attributes of all columns and links; raise `SyncerError` if two would have one name."""
         renamed: dict[str, list[str]] = {}
-        for attribute, column in self._names.columns.items():
-            renamed.setdefault(column, []).append(attribute)
+        for attribute in self._names.columns:
+            renamed.setdefault(self._names.column(attribute), []).append(attribute)
         names = [name for column in self.stored.encoders for name in renamed.get(column, [column])]
         names += self.links
         if twice := next((name for name, count in Counter(names).items() if count > 1), None):
@@ -149,6 +199,8 @@ class Target:
         width = len(link.owners)
         if identifiers is not None:
             found = tuple(self.column(attribute) for attribute in identifiers)
+        elif self._names.name in self._names.keys:
+            found = tuple(map(self.stored.column, self._names.keys[self._names.name]))
         elif width == 1 and self._names.column("idnumber") in self.stored.table.columns:
             found = (self.column("idnumber"),)
         else:
@@ -169,14 +221,16 @@ class Catalogue:
         connection: What to look through; only while it is open.
         store: The store's name, for messages.
         indexes: Whether unique indexes are looked for, which only those need that write.
+        mode: What becomes of values that columns would change; see `ColumnForm`.
     """
 
-    def __init__(self, connection: sa.Connection, store: str, *, indexes: bool = True) -> None:
+    def __init__(self, connection: sa.Connection, store: str, *, indexes: bool = True, mode: Mode = "exact") -> None:
         self.dialect = dialect_of(connection.dialect)
         self._connection = connection
         self._inspector = sa.inspect(connection)
         self.store = store
         self._indexes = indexes
+        self._mode = mode
         self._found: dict[str, StoredTable] = {}
 
     def find(self, name: str) -> StoredTable:
@@ -205,10 +259,35 @@ class Catalogue:
             if character == "." and name[:position] in schemas:
                 yield name[:position], name[position + 1 :]
 
-    def link(self, link: Link) -> StoredLink:
-        """Return a link table; raise `SyncerError` if it, or one of its columns, is not there."""
-        stored = self.find(link.table)
-        return StoredLink(stored, tuple(stored.column(name) for name in link.owners), stored.column(link.member))
+    @property
+    def default_schema(self) -> str | None:
+        """The schema of names without one."""
+        return self._inspector.default_schema_name
+
+    def foreign_keys(self, location: tuple[str | None, str]) -> list[ForeignKey]:
+        """Return the foreign keys of a table, given its schema and its name."""
+        schema, name = location
+        column = self.dialect.column_name
+        return [
+            ForeignKey(
+                tuple(map(column, found["constrained_columns"])),
+                found["referred_schema"],
+                found["referred_table"],
+                tuple(map(column, found["referred_columns"])),
+            )
+            for found in self._inspector.get_foreign_keys(name, schema)
+            if len(found["constrained_columns"]) == len(found["referred_columns"])
+        ]
+
+    def is_made(self, location: tuple[str | None, str], name: str) -> bool:
+        """Say whether the database makes the values of a column, as it does with ids of its own."""
+        schema, table = location
+        column = next((one for one in self._inspector.get_columns(table, schema) if one["name"] == name), None)
+        if column is None:
+            return False
+        made = column.get("identity") or "nextval(" in str(column.get("default")) or column.get("autoincrement") is True
+        alone = self._inspector.get_pk_constraint(table, schema)["constrained_columns"] == [name]
+        return bool(made) or (self.dialect.numbers_keys and alone and isinstance(column["type"], sa.Integer))
 
     def names_to_write(self) -> list[str]:
         """Return the full name of every table that was looked up; raise `SyncerError` if one has no transactions."""
@@ -245,10 +324,14 @@ class Catalogue:
         for column in columns:
             column["name"] = self.dialect.column_name(column["name"])
         in_json = self.dialect.json_columns(self._connection, schema, table_name)
-        encoder = self.dialect.encoder
         kinds: dict[str, TypeEngine[Any]] = {
             column["name"]: sa.JSON() if column["name"] in in_json else column["type"] for column in columns
         }
+        stored_kinds = {column: encoded_type(kind) for column, kind in kinds.items()}
+        aware = any(getattr(kind, "timezone", False) for kind in stored_kinds.values())
+        zone = self.dialect.zone_of(self._connection) if aware else None
+        forms = {column: self.dialect.encoder(kind, zone) for column, kind in stored_kinds.items()}
+        sequences = {column["name"]: self.dialect.sequence_of(column) for column in columns}
         table = sa.Table(
             table_name,
             sa.MetaData(),
@@ -261,7 +344,9 @@ class Catalogue:
             name=name,
             full_name=f"{schema or self._inspector.default_schema_name}.{table_name}",
             table=table,
-            encoders={column: encoder(without_length(encoded_type(kind))) for column, kind in kinds.items()},
+            encoders={column: attrs.evolve(form, mode=self._mode) for column, form in forms.items()},
+            generated={column["name"]: word for column in columns if (word := _generated(column))},
+            sequences={column: sequence for column, sequence in sequences.items() if sequence},
             padded=frozenset(padded if self.dialect.pads_characters else ()),
             primary_key=tuple(primary_key),
             unique=frozenset(self._unique(table_name, schema, primary_key)),
@@ -293,7 +378,14 @@ def _has_default(column: Mapping[str, Any]) -> bool:
     return any(column.get(name) for name in signs) or column.get("autoincrement") is True or not column["nullable"]
 
 
-def _unpadded(encode: Encoder, value: Any) -> Any:
+def _generated(column: Mapping[str, Any]) -> str:
+    """Return the word for a value that the database gives itself and nobody else may; empty if there is none."""
+    if column.get("computed"):
+        return COMPUTED
+    return "identity" if (column.get("identity") or {}).get("always") else ""
+
+
+def _unpadded(encode: Callable[[Any], Any], value: Any) -> Any:
     encoded = encode(value)
     return encoded.rstrip(" ") if isinstance(encoded, str) else encoded
 
@@ -311,7 +403,7 @@ def read_table(
         SyncerError: The table, a column or a link table is not there.
     """
     with database.reading() as connection, database.translated_errors(f"cannot read table {table.name!r} of"):
-        target = Target(Catalogue(connection, database.name, indexes=False), table)
+        target = Target(Catalogue(connection, database.name, indexes=False), table, identifiers)
         names = target.attributes() if attributes is None else list(attributes)
         if not names:
             message = f"no attributes to read from table {table.name!r} of {database.name}: name at least one"
@@ -320,6 +412,33 @@ def read_table(
         links = [_LinkColumn.of(target, name, identifiers) for name in names if name in target.links]
     chunks = _table_chunks(database, target, names, links)
     return Records(names, chunks, lambda index: f"row {index + 1} of table {table.name}")
+
+
+def canonical_forms(
+    database: Database, table: Table, attributes: Iterable[str], identifiers: Sequence[str]
+) -> dict[str, Callable[[Any], Any]]:
+    """Return what makes the forms of values, as `SQLSyncer.canonical` describes.
+
+    Raises:
+        SyncerError: The table, a column or a link table is not there.
+    """
+    mode: Mode = "fitted" if database.normalize else "kept"
+    with database.reading() as connection, database.translated_errors(f"cannot read table {table.name!r} of"):
+        target = Target(Catalogue(connection, database.name, indexes=False, mode=mode), table)
+        found: dict[str, Callable[[Any], Any]] = {}
+        keys = {*identifiers, *table.references}
+        for name in dict.fromkeys((*identifiers, *attributes)):
+            if name in target.links:
+                link = target.links[name]
+                form = link.stored.encoders[link.member.name]
+                make: Callable[[Any], Any] = form.canonical_members
+            else:
+                form = target.stored.encoders[target.column(name).name]
+                form = attrs.evolve(form, mode="exact") if name in keys else form
+                make = form.canonical
+            if form.mode == "fitted" or (form.mode == "exact" and not form.trivial):
+                found[name] = make
+    return found
 
 
 def read_query(database: Database, sql: str, parameters: Mapping[str, Any] | None = None) -> Records:
@@ -352,8 +471,13 @@ class _LinkColumn:
     def members(self, connection: sa.Connection) -> dict[tuple[Any, ...], set[Any]]:
         """Read the whole link table; return the members by owner."""
         found: dict[tuple[Any, ...], set[Any]] = {}
-        statement = sa.select(*self.link.owners, self.link.member)
+        joins = Joins(self.link.stored.table)
+        columns = [joins.column(column) for column in (*self.link.owners, self.link.member)]
+        statement = sa.select(*columns).select_from(joins.source)
+        followed = columns[-1] is not self.link.member
         for *owner, member in connection.execute(statement, execution_options={"yield_per": _ROWS}):
+            if member is None and followed:  # an id that no row has
+                continue
             found.setdefault(self.match(owner), set()).add(member)
         return found
 
@@ -361,7 +485,8 @@ class _LinkColumn:
 def _table_chunks(database: Database, target: Target, names: list[str], links: list[_LinkColumn]) -> Iterator[Columns]:
     plain = [target.column(name) for name in names if name not in target.links]
     owners = list(dict.fromkeys(column for link in links for column in link.owner_columns))
-    statement = sa.select(*plain, *owners)
+    joins = Joins(target.stored.table)
+    statement = sa.select(*map(joins.column, (*plain, *owners))).select_from(joins.source)
     with database.reading() as connection, database.translated_errors(f"cannot read table {target.stored.name!r} of"):
         members = {link.attribute: link.members(connection) for link in links}
         for columns in chunks_of(connection.execute(statement, execution_options={"stream_results": True})):
@@ -404,8 +529,15 @@ def _query_stream(database: Database, sql: str, parameters: Mapping[str, Any] | 
 
 
 def chunks_of(result: sa.CursorResult[Any]) -> Iterator[list[tuple[Any, ...]]]:
-    """Yield the rows column by column, in chunks whose size depends on the width of a row."""
+    """Yield the rows column by column, in chunks whose size depends on the width of a row.
+
+    Blanks that fill up texts to the length of their column are left out.
+    """
+    padded = dialect_of(result.dialect).padded_results(result)
     rows = max(1, min(_ROWS, _VALUES // max(1, len(result.keys()))))
     with closing(result):
         for partition in result.yield_per(rows).partitions():
-            yield list(zip(*partition, strict=True))
+            chunk = list(zip(*partition, strict=True))
+            for place in padded:
+                chunk[place] = tuple(map(without_blanks, chunk[place]))
+            yield chunk

@@ -15,8 +15,9 @@ import attrs
 import sqlalchemy as sa
 
 from datastoresync.syncers.sql.catalog import StoredTable
+from datastoresync.syncers.sql.forms import FREE, ColumnForm
 from datastoresync.syncers.sql.statements import Statements
-from datastoresync.syncers.sql.values import Encoder, UnfitValueError, as_it_is
+from datastoresync.syncers.sql.values import UnfitValueError
 
 # --- the columns that COPY carries, and a query compares, exactly ------------------------------------------------
 
@@ -110,7 +111,7 @@ class ExactColumn:
     kind: str
     types: frozenset[type]
     zoned: bool | None
-    encode: Encoder
+    encode: ColumnForm
     widens: bool
 
     def encoded(self, values: Sequence[Any], unfit: set[int], flags: Sequence[bool] | None = None) -> Sequence[Any]:
@@ -118,15 +119,16 @@ class ExactColumn:
 
         Those without a flag are None, if there are flags.
         """
-        asked = values if flags is None else compress(values, flags)
-        if set(map(type, asked)) <= self.types and self.zoned is None:
+        asked = values if flags is None else list(compress(values, flags))
+        if self.encode.leaves(asked) and set(map(type, asked)) <= self.types:
             return values
         encoded = []
         for index, value in enumerate(values):
             try:
                 made = self.encode(value)
             except UnfitValueError:
-                made = value
+                unfit.add(index)
+                made = None
             if type(made) not in self.types or not self._in_zone(made):
                 unfit.add(index)
             encoded.append(made)
@@ -145,11 +147,10 @@ class ExactColumn:
 def exact_columns(connection: sa.Connection, stored: StoredTable) -> dict[str, ExactColumn]:
     """Return the exact columns of a table; none if the table is not written to directly."""
     preparer = connection.dialect.identifier_preparer
-    quote: Callable[[str], str] = preparer.quote
-    rows = connection.execute(_COLUMNS, {"name": preparer.format_table(stored.table)})
+    rows = connection.execute(_COLUMNS, {"name": _name_of(connection, stored.table)})
     return {
         name: ExactColumn(
-            quote(name),
+            _without_parameters(preparer.quote(name)),
             exact.sql,
             f"{exact.sql} COLLATE {collation}" if collation else exact.sql,
             exact.types | {_NONE},
@@ -158,17 +159,25 @@ def exact_columns(connection: sa.Connection, stored: StoredTable) -> dict[str, E
             widens=number == _NUMERIC,
         )
         for name, number, collation in rows
-        if name in stored.encoders and (exact := _TYPES.get(number)) is not None
+        if name in stored.encoders and name not in stored.generated and (exact := _TYPES.get(number)) is not None
     }
 
 
 def has_column_triggers(connection: sa.Connection, stored: StoredTable) -> bool:
     """Say whether something is to happen where certain columns are updated, with their own value, too."""
-    name = connection.dialect.identifier_preparer.format_table(stored.table)
-    return bool(connection.execute(_TRIGGERS, {"name": name}).scalar())
+    return bool(connection.execute(_TRIGGERS, {"name": _name_of(connection, stored.table)}).scalar())
 
 
-FLAG = ExactColumn("", "bool", "bool", frozenset({bool}), None, as_it_is, widens=False)
+def _name_of(connection: sa.Connection, table: sa.Table) -> str:
+    return _without_parameters(connection.dialect.identifier_preparer.format_table(table))
+
+
+def _without_parameters(name: str) -> str:
+    """Return a name as a statement without parameters has it: SQLAlchemy doubles what would stand for one."""
+    return name.replace("%%", "%")
+
+
+FLAG = ExactColumn("", "bool", "bool", frozenset({bool}), None, FREE, widens=False)
 """A column that says something about each row, and is in no other table."""
 
 
@@ -333,7 +342,7 @@ class CopyStaging:
     @property
     def target(self) -> str:
         """What statements call the table that the rows are for."""
-        return self.statements.connection.dialect.identifier_preparer.format_table(self.table)
+        return _name_of(self.statements.connection, self.table)
 
     def _cursor(self) -> Any:
         return self.statements.connection.connection.cursor()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from hashlib import blake2b
@@ -15,8 +16,14 @@ from datastoresync.errors import DatastoreSyncError, LockedError, SyncerError
 from datastoresync.masking import Secrets
 from datastoresync.syncers.changes import Outcome
 from datastoresync.syncers.sql.dialects import Dialect, dialect_of
+from datastoresync.syncers.sql.lock_waits import LockWaits
 from datastoresync.syncers.sql.translate_errors import DATABASE_ERRORS, locked, reason_of, refusal_of
 
+_STEP = 0.1
+"""Seconds between two attempts to lock a table against other runs."""
+_TABLES = "datastoresync_tables"
+"""Under this name a connection keeps the tables that are written to."""
+_HELD = "held by"
 _PATIENCE = 2
 """Seconds in which a database should have rolled back what a killed run did, and freed its lock."""
 
@@ -46,14 +53,18 @@ class Database:
         name: What messages call it.
         secrets: What messages must not hold.
         foreign_keys: Whether SQLite is told to check foreign keys, which it does not do by itself.
+        normalize: Whether what a column would change is written, and compared, as the column would hold it.
         snapshots: The states of it that are held open.
+        waits: How long others are waited for.
     """
 
     engine: sa.Engine = attrs.field(repr=False)
     name: str
     secrets: Secrets = attrs.field(default=Secrets(), repr=False)
     foreign_keys: bool = False
+    normalize: bool = False
     snapshots: WeakSet[Any] = attrs.field(factory=WeakSet, repr=False)
+    waits: LockWaits = attrs.field(factory=LockWaits, repr=False)
 
     @property
     def dialect(self) -> Dialect:
@@ -87,7 +98,9 @@ class Database:
                 self._require_file()
                 connection = stack.enter_context(self.engine.connect())
                 self.dialect.begin_reading(connection, lambda last: stack.callback(self._run_last, connection, last))
-            yield connection
+                self.waits.limit(connection)
+            with self._holders_named(connection):
+                yield connection
 
     @contextmanager
     def writing(self, *, create: bool = False) -> Iterator[sa.Connection]:
@@ -107,13 +120,14 @@ class Database:
                     self._require_file()
                 connection = stack.enter_context(self.engine.connect())
                 transaction = self._begun(connection, stack)
-            yield connection
+            with self._holders_named(connection):
+                yield connection
             state.append("committing")
             try:
                 transaction.commit()
             except self._errors as error:
                 self.dialect.commit_failed(connection)
-                raise self._uncommitted(error) from None
+                raise self._uncommitted(error, connection) from None
             state.append("committed")
 
     def _begun(self, connection: sa.Connection, stack: ExitStack) -> sa.Transaction:
@@ -123,17 +137,19 @@ class Database:
             connection.execution_options(isolation_level=dialect.writing_isolation)
         if dialect.after_writing:
             stack.callback(self._run_last, connection, dialect.after_writing)
+        connection.info.pop(_TABLES, None)
         transaction = stack.enter_context(connection.begin())
         try:
+            self.waits.limit(connection)
             dialect.begin_writing(connection, foreign_keys=self.foreign_keys)
         except DATABASE_ERRORS as error:
             if not locked(error):
                 raise
-            raise LockedError(self._busy(self.name)) from None
+            raise LockedError(self._busy(self.name, self._holders(connection))) from None
         return transaction
 
     def lock(self, connection: sa.Connection, tables: Iterable[str]) -> None:
-        """Lock tables against other runs until the transaction ends, without waiting until another run is done.
+        """Lock tables against other runs until the transaction ends; another run is waited for only if that was said.
 
         PostgreSQL, MySQL and MariaDB free the locks of a process that dies. SQLite was locked as a whole when the
         transaction began; other databases have locks of rows only.
@@ -141,15 +157,42 @@ class Database:
         Raises:
             LockedError: Another run holds one of the locks.
         """
+        until = time.monotonic() + self.waits.seconds_for_runs
         for table in sorted(set(tables)):
+            connection.info.setdefault(_TABLES, set()).add(table)
             digest = blake2b(f"datastoresync:{table}".encode(), digest_size=8).digest()
-            free = self.dialect.lock(digest, _PATIENCE)
+            free = self.dialect.lock(digest, max(_PATIENCE, round(self.waits.seconds_for_runs)))
             if free is None:
                 return
-            with self.translated_errors("cannot lock a table of"):
-                locked_now = connection.execute(sa.select(free)).scalar()
-            if not locked_now:
-                raise LockedError(self._busy(f"table {table!r} of {self.name}"))
+            while True:
+                with self.translated_errors("cannot lock a table of"):
+                    locked_now = connection.execute(sa.select(free)).scalar()
+                if locked_now:
+                    break
+                if time.monotonic() >= until:
+                    holder = self.waits.holder(connection, digest)
+                    raise LockedError(self._busy(f"table {table!r} of {self.name}", holder))
+                time.sleep(_STEP)
+
+    @contextmanager
+    def _holders_named(self, connection: sa.Connection) -> Iterator[None]:
+        """Add to errors about locks who holds them."""
+        try:
+            yield
+        except LockedError as error:
+            if _HELD in str(error) or not (holders := self._holders(connection)):
+                raise
+            raise LockedError(f"{error}; {_HELD} {holders}") from None
+        except Exception as error:
+            refusal: Any = error  # a statement's: it is raised as a `LockedError` further up
+            if getattr(error, "blames_store", None) is LockedError and (holders := self._holders(connection)):
+                refusal.reason = f"{refusal.reason}; {_HELD} {holders}"
+            raise
+
+    def _holders(self, connection: sa.Connection) -> str:
+        tables: Iterable[str] = connection.info.get(_TABLES, ())
+        own = None if connection.closed or connection.invalidated else connection.connection.dbapi_connection
+        return self.waits.holders(self.engine, own, tables, self.dialect.file_of(self.engine.url))
 
     def _run_last(self, connection: sa.Connection, statement: str) -> None:
         """Run a statement outside of any transaction, before a connection goes back to its pool."""
@@ -160,18 +203,22 @@ class Database:
             connection.exec_driver_sql(statement)
             connection.rollback()
 
-    def _busy(self, what: str) -> str:
+    def _busy(self, what: str, holders: str) -> str:
+        held = f" ({_HELD} {holders})" if holders else ""
         return (
-            f"another run or program is writing to {what}; its lock ends with it, even if it is killed: "
+            f"another run or program is writing to {what}{held}; its lock ends with it, even if it is killed: "
             "wait until it is done, and run again"
         )
 
-    def _uncommitted(self, error: BaseException) -> SyncerError:
+    def _uncommitted(self, error: BaseException, connection: sa.Connection) -> SyncerError:
         reason = reason_of(error, self.secrets)
         if getattr(error, "connection_invalidated", False):
             return SyncerError(f"{self.name} was lost during the commit, so import again to see if it took: {reason}")
-        kind = LockedError if locked(error) else SyncerError
-        return kind(f"{self.name} refused the commit, and nothing was written: {reason}")
+        message = f"{self.name} refused the commit, and nothing was written: {reason}"
+        if not locked(error):
+            return SyncerError(message)
+        holders = self._holders(connection)
+        return LockedError(f"{message}; {_HELD} {holders}" if holders else message)
 
     @property
     def exists(self) -> bool:

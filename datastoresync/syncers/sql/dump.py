@@ -15,6 +15,7 @@ from datastoresync.errors import SyncerError
 from datastoresync.syncers.sql.catalog import UNFINISHED, Catalogue, StoredTable
 from datastoresync.syncers.sql.database import Database
 from datastoresync.syncers.sql.dialects import Dialect, dialect_of
+from datastoresync.syncers.sql.forms import Mode
 from datastoresync.syncers.sql.statements import RefusalError, Statements, blocks_of
 from datastoresync.syncers.sql.types import column_type
 
@@ -76,14 +77,17 @@ def opened_table(database: Database, name: str, *, create: bool = False) -> Iter
     """
     with database.writing(create=create) as connection:
         with database.translated_errors(f"cannot write table {name!r} of"):
-            catalogue = Catalogue(connection, database.name)
+            mode: Mode = "fitted" if database.normalize else "exact"
+            catalogue = Catalogue(connection, database.name, mode=mode)
             stored = None if create and catalogue.locate(name) is None else catalogue.find(name)
             database.lock(connection, [catalogue.full_name(name)] if stored is None else catalogue.names_to_write())
             if stored is None:  # another run may have made it before the lock was ours
-                catalogue = Catalogue(connection, database.name)
+                catalogue = Catalogue(connection, database.name, mode=mode)
                 stored = None if catalogue.locate(name) is None else catalogue.find(name)
         try:
-            yield Opened(database, Statements(connection, database.secrets), name, stored)
+            statements = Statements(connection, database.secrets)
+            yield Opened(database, statements, name, stored)
+            statements.advance_sequences()
         except RefusalError as refusal:
             message = f"cannot write table {name!r} of {database.name}, which is as it was: {refusal.reason}"
             raise (refusal.blames_store or SyncerError)(message) from None

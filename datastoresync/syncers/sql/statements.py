@@ -16,14 +16,18 @@ from datastoresync.errors import LockedError, SyncerError
 from datastoresync.syncers.changes import Change, ChangeBatch, Column, Table
 from datastoresync.syncers.sql.catalog import Catalogue, StoredLink, StoredTable, Target
 from datastoresync.syncers.sql.dialects import Dialect, dialect_of
+from datastoresync.syncers.sql.forms import ColumnForm, shown
+from datastoresync.syncers.sql.id_lookup import MissingIdError, with_ids, with_known_ids
+from datastoresync.syncers.sql.references import Joins, followed_of
 from datastoresync.syncers.sql.translate_errors import (
     DATABASE_ERRORS,
     cancelled,
+    concerns_constraint,
     concerns_store,
     locked,
     reason_of,
 )
-from datastoresync.syncers.sql.values import Encoder, UnfitValueError
+from datastoresync.syncers.sql.values import UnfitValueError
 
 T = TypeVar("T")
 
@@ -45,8 +49,10 @@ class KeyedTable:
 
     def __init__(self, catalogue: Catalogue, change: Change | ChangeBatch) -> None:
         self.table: Table = change.table
-        self.target = Target(catalogue, change.table)
+        self.target = Target(catalogue, change.table, change.identifiers)
         self.keys = tuple(self.target.column(attribute) for attribute in change.identifiers)
+        own = (*(column.name for column in self.keys), *map(change.table.column, change.table.references))
+        self.target.stored = self.target.stored.keyed(own)
         self.match = self.target.stored.matcher(self.keys)
         for link in self.target.links.values():
             self.target.owner_columns(link, change.identifiers)
@@ -306,21 +312,30 @@ def _sorted_by_verb(run: list[Unit]) -> Iterator[list[Unit]]:
 
 Key = tuple[Any, ...]
 Row = dict[str, Any]
-_Field = tuple[str, str, Encoder]
+_Field = tuple[str, str, ColumnForm]
 
 
 class RefusalError(Exception):
     """A statement was refused, for this reason.
 
     ``blames_store`` is the error to raise if no change is to blame for it: a lock, the connection, the disk.
-    ``cancelled`` says that the statement was broken off, by a limit to its time, say.
+    ``cancelled`` says that the statement was broken off, by a limit to its time, say; ``may_pass`` that it may be taken
+    once other rows are changed.
     """
 
-    def __init__(self, reason: str, blames_store: type[SyncerError] | None, *, cancelled: bool = False) -> None:
+    def __init__(
+        self,
+        reason: str,
+        blames_store: type[SyncerError] | None,
+        *,
+        cancelled: bool = False,
+        may_pass: bool = False,
+    ) -> None:
         super().__init__(reason)
         self.reason = reason
         self.blames_store = blames_store
         self.cancelled = cancelled
+        self.may_pass = may_pass
 
 
 @attrs.frozen(eq=False)
@@ -333,11 +348,14 @@ class Statements:
         connection: Where the transaction is.
         secrets: What reasons must not hold.
         meanwhile: Is called while the database is at work for long; it must not ask the database anything.
+        shows_values: Whether reasons say which value does not fit a column.
     """
 
     connection: sa.Connection
     secrets: tuple[str, ...] = attrs.field(default=(), repr=False)
     meanwhile: Callable[[], None] | None = None
+    shows_values: bool = False
+    _written: dict[tuple[str, str], StoredTable] = attrs.field(init=False, factory=dict)
 
     def rows(self, keyed: KeyedTable, keys: Collection[Key], attributes: Iterable[str]) -> dict[Key, list[Row]]:
         """Return the rows of these keys by key, locked where the database can; there may be several of one key."""
@@ -349,6 +367,18 @@ class Statements:
         for row in self._select(keyed.keys, columns, keys):
             found.setdefault(asked_for(row[:width]), []).append(dict(zip(names, row[width:], strict=True)))
         return found
+
+    def current(
+        self, keyed: KeyedTable, keys: Collection[Key], columns: Sequence[sa.Column[Any]]
+    ) -> dict[Key, dict[str, Any]]:
+        """Return some columns of the rows of these keys by key, locked as above; of several, one."""
+        width = len(keyed.keys)
+        asked_for = _asked_for(keys, keyed.match)
+        names = [column.name for column in columns]
+        return {
+            asked_for(row[:width]): dict(zip(names, row[width:], strict=True))
+            for row in self._select(keyed.keys, columns, keys)
+        }
 
     def members(self, keyed: KeyedTable, link: StoredLink, keys: Collection[Key]) -> dict[Key, dict[Key, Any]]:
         """Return the members of these owners by owner: each as it was read, by what the matcher makes of it."""
@@ -366,10 +396,15 @@ class Statements:
         return {asked_for(row) for row in self._select(columns, [], pairs)}
 
     def insert(self, stored: StoredTable, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
-        """Insert rows of values for these columns, in their order."""
+        """Insert rows of values for these columns, in their order; those that follow from others are left out."""
+        if computed := stored.computed.intersection(columns):
+            places = [place for place, name in enumerate(columns) if name not in computed]
+            columns, rows = [columns[place] for place in places], [[row[place] for place in places] for row in rows]
+        self.note_written(stored, columns)
         bound = stored.parameters(columns)
         statement = sa.insert(stored.table).values(dict(zip(columns, bound, strict=True)))
-        self._execute_many(statement, _fields(stored, columns, bound), rows)
+        for some in self._with_ids(stored, columns, rows):
+            self._execute_many(statement, _fields(stored, columns, bound), some)
 
     def update(
         self, stored: StoredTable, columns: Sequence[str], keys: Sequence[sa.Column[Any]], rows: Iterable[Sequence[Any]]
@@ -380,12 +415,52 @@ class Statements:
         values = dict(zip(columns, bound[: len(columns)], strict=True))
         conditions = [column == value for column, value in zip(keys, bound[len(columns) :], strict=True)]
         statement = sa.update(stored.table).where(*conditions).values(values)
-        self._execute_many(statement, _fields(stored, names, bound), rows)
+        for some in self._with_ids(stored, names, rows):
+            self._execute_many(statement, _fields(stored, names, bound), some)
+
+    def note_written(self, stored: StoredTable, columns: Iterable[str]) -> None:
+        """Take note of columns that were given values in new rows, of which their sequences know nothing."""
+        for name in stored.sequences.keys() & columns:
+            self._written[stored.full_name, name] = stored
+
+    def advance_sequences(self) -> list[str]:
+        """Move the sequences behind columns that were written on, so that they give none of these values again.
+
+        Return a sentence for each that could not be moved.
+        """
+        warnings = []
+        for (table, name), stored in self._written.items():
+            try:
+                with self.savepoint(), self.guarded():
+                    self.dialect.advance(self.connection, stored.table, name, stored.sequences[name])
+            except RefusalError as refusal:
+                if refusal.blames_store:
+                    raise
+                warnings.append(
+                    f"the sequence behind column {name!r} of table {table!r} could not be moved on, and may give keys "
+                    f"that are there already: {refusal.reason}"
+                )
+        self._written.clear()
+        return warnings
 
     def delete(self, stored: StoredTable, columns: Sequence[sa.Column[Any]], keys: Iterable[Key]) -> None:
         """Delete the rows that have one of these keys in these columns."""
         for block in blocks_of(keys):
-            self.execute(sa.delete(stored.table).where(self._among(columns, block)))
+            if found := with_known_ids(self, columns, block):
+                self.execute(sa.delete(stored.table).where(self._among(columns, found)))
+
+    def _with_ids(
+        self, stored: StoredTable, names: Sequence[str], rows: Iterable[Sequence[Any]]
+    ) -> Iterator[Iterable[Sequence[Any]]]:
+        """Yield rows with ids in the place of idnumbers; those that refer to others of them come later."""
+        if all(followed_of(stored.column(name)) is None for name in names):
+            yield rows
+            return
+        try:
+            for block in blocks_of(rows):
+                yield from with_ids(self, stored, names, block)
+        except MissingIdError as error:
+            raise RefusalError(str(error), None, may_pass=error.may_come) from None
 
     def _select(
         self, keys: Sequence[sa.Column[Any]], columns: Sequence[sa.Column[Any]], among: Collection[Key]
@@ -393,13 +468,15 @@ class Statements:
         rows: list[tuple[Any, ...]] = []
         for block in blocks_of(among):
             with self.guarded():
-                statement = sa.select(*keys, *columns).where(self._among(keys, block))
+                joins = Joins(keys[0].table)
+                statement = sa.select(*map(joins.column, (*keys, *columns)))
+                statement = statement.select_from(joins.source).where(self._among(list(map(joins.column, keys)), block))
                 if self.dialect.has_row_locks:
-                    statement = statement.with_for_update()
+                    statement = statement.with_for_update(of=None if joins.source is keys[0].table else keys[0].table)
                 rows += map(tuple, self.connection.execute(statement))
         return rows
 
-    def _among(self, columns: Sequence[sa.Column[Any]], keys: Sequence[Key]) -> sa.ColumnElement[bool]:
+    def _among(self, columns: Sequence[sa.ColumnElement[Any]], keys: Sequence[Key]) -> sa.ColumnElement[bool]:
         if len(columns) > 1:
             return sa.tuple_(*columns).in_(sa.bindparam("keys", keys, expanding=True))
         return self.dialect.among(columns[0], [key[0] for key in keys])
@@ -414,7 +491,7 @@ class Statements:
     ) -> None:
         for block in blocks_of(rows):
             with self.guarded():
-                self.connection.execute(statement, _encoded(fields, block))
+                self.connection.execute(statement, self._encoded(fields, block))
 
     def execute(self, statement: sa.Executable) -> Sequence[Any]:
         """Execute a statement; return its rows, if it gives any."""
@@ -454,6 +531,19 @@ class Statements:
         with self.guarded():
             savepoint.commit()
 
+    def _encoded(self, fields: Sequence[_Field], rows: Sequence[Sequence[Any]]) -> list[Row]:
+        encoded: list[Sequence[Any]] = []
+        for (_, name, form), values in zip(fields, zip(*rows, strict=True), strict=True):
+            try:
+                encoded.append(form.column(values))
+            except UnfitValueError as error:
+                value = next(value for value in values if form.refuses(value))
+                what = f"column {name!r} cannot hold {shown(value)}" if self.shows_values else f"column {name!r}"
+                message = f"{what}: {error}"
+                raise UnfitValueError(message) from None
+        parameters = [parameter for parameter, _, _ in fields]
+        return [dict(zip(parameters, row, strict=True)) for row in zip(*encoded, strict=True)]
+
     @contextmanager
     def guarded(self) -> Iterator[None]:
         """Raise errors of the database, and values that do not fit, as `RefusalError`."""
@@ -462,7 +552,8 @@ class Statements:
             yield
         except (*DATABASE_ERRORS, driver.Error) as error:
             store = (LockedError if locked(error) else SyncerError) if concerns_store(error) else None
-            raise RefusalError(reason_of(error, self.secrets), store, cancelled=cancelled(error)) from None
+            reason = reason_of(error, self.secrets)
+            raise RefusalError(reason, store, cancelled=cancelled(error), may_pass=concerns_constraint(error)) from None
 
 
 def _asked_for(keys: Collection[Key], match: Callable[[Iterable[Any]], Key]) -> Callable[[Iterable[Any]], Key]:
@@ -490,15 +581,3 @@ def _loosened(key: Key) -> Key:
 
 def _fields(stored: StoredTable, names: Sequence[str], bound: Sequence[sa.BindParameter[Any]]) -> list[_Field]:
     return [(parameter.key, name, stored.encoders[name]) for name, parameter in zip(names, bound, strict=True)]
-
-
-def _encoded(fields: Sequence[_Field], rows: Sequence[Sequence[Any]]) -> list[Row]:
-    encoded: list[Sequence[Any]] = []
-    for (_, name, encode), values in zip(fields, zip(*rows, strict=True), strict=True):
-        try:
-            encoded.append([encode(value) for value in values])
-        except UnfitValueError as error:
-            message = f"column {name!r}: {error}"
-            raise UnfitValueError(message) from None
-    parameters = [parameter for parameter, _, _ in fields]
-    return [dict(zip(parameters, row, strict=True)) for row in zip(*encoded, strict=True)]

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
+import attrs
+
 from datastoresync.errors import DatastoreSyncError, DeclarationError
 from datastoresync.masking import hidden, without_frames
 from datastoresync.syncers.changes import Change, Outcome, Same, Table, WriteOptions
+from datastoresync.syncers.lock_holders import seconds_of
 from datastoresync.syncers.records import Records
 from datastoresync.syncers.sql.url import open_database, without_password
 
@@ -27,6 +30,10 @@ class SQLSyncer:
         url_or_engine: ``postgresql://user:password@host/database`` (through psycopg 3, unless the URL names a
             driver), ``sqlite:///file.db``, any other URL of SQLAlchemy, or an engine, which then stays yours.
         name: What messages call it; by default the URL without its password and options.
+        normalize: Whether a value that a column cannot hold as it is, such as 1.5 in one of integers, is compared and
+            written as the column would hold it, rather than refused. ``?normalize=true`` in the URL says the same.
+        timeout: Seconds to wait for what others have locked, 30 by default; also ``?timeout=30`` in the URL. Another
+            run of ours is only waited for if this is given; in SQLite the two cannot be told apart, and it is, too.
         engine_options: For ``sqlalchemy.create_engine``. In SQLite, foreign keys are checked when this opens it.
 
     Raises:
@@ -40,7 +47,13 @@ class SQLSyncer:
     """Whether data may be any iterable, which is read once."""
 
     def __init__(
-        self, url_or_engine: str | sqlalchemy.URL | sqlalchemy.Engine, *, name: str | None = None, **engine_options: Any
+        self,
+        url_or_engine: str | sqlalchemy.URL | sqlalchemy.Engine,
+        *,
+        name: str | None = None,
+        normalize: bool = False,
+        timeout: float | None = None,
+        **engine_options: Any,
     ) -> None:
         url_or_engine, engine_options = hidden(url_or_engine), hidden(engine_options)
         module = sys.modules.get("sqlalchemy")
@@ -52,6 +65,10 @@ class SQLSyncer:
             raise DeclarationError(message)
         self._url_or_engine = url_or_engine
         self._options = engine_options
+        self._normalize = normalize
+        self._timeout = timeout
+        if timeout is not None:
+            seconds_of(timeout, 0)  # refuses what is no number of seconds
         self._display_name = without_password(url_or_engine)
         self._opened: Database | None = None
         self.name = self._display_name if name is None else name
@@ -255,6 +272,28 @@ class SQLSyncer:
             for table in tables:
                 Target(catalogue, _table(table)).check(names)
 
+    def canonical(
+        self, table: Table | str, attributes: Iterable[str], identifiers: Sequence[str]
+    ) -> Mapping[str, Callable[[Any], Any]]:
+        """Return, for attributes whose columns have one form for several values, what makes that form of a value.
+
+        It is in the value's own type: in a column of integers the text ``"007"`` becomes ``"7"``. Keys and the members
+        of link tables have such forms whenever a type says so: a number, a date, a UUID, or text that is filled up with
+        blanks. Other attributes have them with ``normalize`` alone, and then everything is in it that the column would
+        round or cut. A value that does not fit stays as it is, and is refused when it is written.
+
+        Args:
+            table: Where they are.
+            attributes: The attributes.
+            identifiers: Those of the key, or that refer to one.
+
+        Raises:
+            SyncerError: The table, a column or a link table is not there.
+        """
+        from datastoresync.syncers.sql.catalog import canonical_forms
+
+        return canonical_forms(self._database, _table(table), attributes, identifiers)
+
     def apply_changes(
         self, changes: Sequence[Change], *, same: Same, options: WriteOptions | None = None
     ) -> Sequence[Outcome]:
@@ -286,10 +325,15 @@ class SQLSyncer:
     @property
     def _database(self) -> Database:
         if self._opened is None:
+            from datastoresync.syncers.sql.lock_waits import waiting
+
+            location, options, waits = waiting(self._url_or_engine, self._options, self._timeout)
+            location, options = hidden(location), hidden(options)
             try:
-                self._opened = open_database(self._url_or_engine, self.name, self._options)
+                opened = open_database(location, self.name, options, normalize=self._normalize)
             except DatastoreSyncError as error:
                 raise without_frames(error)  # noqa: B904 - its own cause, without the frames that hold the URL
+            self._opened = attrs.evolve(opened, waits=waits)
         return self._opened
 
 

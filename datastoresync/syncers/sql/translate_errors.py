@@ -58,6 +58,11 @@ def cancelled(error: BaseException) -> bool:
     return _stands_for("cancelled", error)
 
 
+def concerns_constraint(error: BaseException) -> bool:
+    """Say whether a statement may pass once other rows are changed: a unique value is taken, or a row missing."""
+    return _stands_for("constraint", error)
+
+
 def locked(error: BaseException) -> bool:
     """Say whether another connection holds a lock that was not waited for."""
     return _stands_for("busy", error)

@@ -13,8 +13,8 @@ from datastoresync.errors import SyncerError
 from datastoresync.syncers.sql.catalog import StoredTable
 from datastoresync.syncers.sql.database import Database
 from datastoresync.syncers.sql.dump import Opened, given_records, make_table, opened_table
+from datastoresync.syncers.sql.forms import FREE
 from datastoresync.syncers.sql.statements import Statements, blocks_of
-from datastoresync.syncers.sql.values import as_it_is
 
 _NO_KEY = (dict, list, set, frozenset, tuple)
 
@@ -110,13 +110,14 @@ class StagingTable:
 
     def fill(self, records: Iterable[Mapping[str, Any]], *, only_keys: bool = False) -> None:
         """Put records in; raise `SyncerError` for a column that is not there, and for a key that is none."""
+        left_out = {*self.keys.columns, *self.stored.computed}
         extra = [column.name for column in (self.position, self.shape, self.known)]
         for block in blocks_of(records):
             groups: dict[tuple[str, ...], list[tuple[Any, ...]]] = {}
             for record in block:
                 self.count += 1
                 key = self.keys.of(record, self.count)
-                rest = {name: value for name, value in record.items() if name not in self.keys.columns}
+                rest = {name: value for name, value in record.items() if name not in left_out}
                 for name in rest:
                     self.stored.column(name)
                 if only_keys:
@@ -195,7 +196,7 @@ def _create(opened: Opened, stored: StoredTable, keys: Keys) -> StagingTable:
         *(sa.Column(name, sa.BigInteger()) for name in added),
         schema=None if connection.dialect.default_schema_name else stored.table.schema,
     )
-    encoders = stored.encoders | dict.fromkeys(added, as_it_is)
+    encoders = stored.encoders | dict.fromkeys(added, FREE)
     copy = attrs.evolve(stored, table=table, encoders=encoders)
     number = sa.cast(sa.literal_column("0"), sa.BigInteger())
     columns = [*stored.table.columns, *(number.label(name) for name in added)]
@@ -327,4 +328,5 @@ def _insert(stage: StagingTable) -> None:
         new = sa.select(*(stage.column(name) for name in names))
         new = new.where(stage.is_unknown, stage.of_shape(number)).order_by(stage.position)
         table, unique = stage.stored.table, stage.stored.unique
+        stage.statements.note_written(stage.stored, names)
         stage.statements.execute(stage.statements.dialect.insertion(table, new, stage.keys.columns, unique))

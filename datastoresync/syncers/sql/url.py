@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from datastoresync.conversion.scalars import BOOLEAN_TEXTS
 from datastoresync.errors import MissingDependencyError, SyncerError
 from datastoresync.masking import MASK, Secrets, is_token, secrets_in
 
@@ -15,10 +16,16 @@ if TYPE_CHECKING:
     from datastoresync.syncers.sql.database import Database
 
 _LOCATION = re.compile(r"(\[[^\]]*\]|[^:/]*)(:\d*)?(/.*)?", re.DOTALL)
+_NORMALIZE = "normalize"
+"""The option of a URL that is ours, and not the driver's."""
 
 
 def open_database(
-    url_or_engine: str | sqlalchemy.URL | sqlalchemy.Engine, name: str, options: Mapping[str, Any]
+    url_or_engine: str | sqlalchemy.URL | sqlalchemy.Engine,
+    name: str,
+    options: Mapping[str, Any],
+    *,
+    normalize: bool = False,
 ) -> Database:
     """Return the database at a URL, or that of an engine; nothing is connected yet.
 
@@ -26,6 +33,7 @@ def open_database(
         url_or_engine: The URL or the engine.
         name: What messages call it.
         options: For ``sqlalchemy.create_engine``.
+        normalize: Whether what a column would change is made to fit; ``?normalize=true`` in the URL says so, too.
 
     Raises:
         MissingDependencyError: SQLAlchemy, a dialect or a driver is not installed.
@@ -47,7 +55,7 @@ def open_database(
 
     known = DIALECTS.values()
     if isinstance(url_or_engine, sqlalchemy.Engine):
-        return Database(url_or_engine, name, _secrets(url_or_engine.url, {}))
+        return Database(url_or_engine, name, _secrets(url_or_engine.url, {}), normalize=normalize)
     try:
         url = sqlalchemy.make_url(url_or_engine)
     except (sqlalchemy.exc.ArgumentError, ValueError):
@@ -57,11 +65,22 @@ def open_database(
             "as %40 for @"
         )
         raise SyncerError(message) from None
+    if _NORMALIZE in url.query:
+        normalize = _truth(_NORMALIZE, url.query[_NORMALIZE], name)
+        url = url.difference_update_query([_NORMALIZE])
     scheme = url.drivername
     drivers = (dialect.driver for dialect in known if scheme in (dialect.name, *dialect.schemes) and dialect.driver)
     url = url.set(drivername=next(drivers, scheme))
     secrets = _secrets(url, options.get("connect_args", {}))
-    return Database(_engine(url, name, secrets, options), name, secrets, foreign_keys=True)
+    return Database(_engine(url, name, secrets, options), name, secrets, foreign_keys=True, normalize=normalize)
+
+
+def _truth(option: str, text: str | tuple[str, ...], name: str) -> bool:
+    truth = BOOLEAN_TEXTS.get(text.lower()) if isinstance(text, str) else None
+    if truth is None:
+        message = f"{name}: the option {option!r} of the URL is not true or false: write ?{option}=true"
+        raise SyncerError(message)
+    return truth
 
 
 def _engine(url: sqlalchemy.URL, name: str, secrets: Secrets, options: Mapping[str, Any]) -> sqlalchemy.Engine:

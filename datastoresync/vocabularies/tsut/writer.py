@@ -102,7 +102,7 @@ class ThoughtSpotWriter(Writer):
         """
         report = self._run(args, tree, apply=False)
         for result in report.results:
-            if result.status == "succeeded":
+            if result.status == "planned":
                 say(result.action.message if result.action is not None else result.method)
         say(f"{self.name}: {report.stat}")
         return report
@@ -135,7 +135,9 @@ class ThoughtSpotWriter(Writer):
             results: list[Result] = []
             for number, batch in enumerate(batches):
                 try:
-                    results += _results(batch, service.sync(batch, apply=apply, **options))
+                    results += _results(
+                        batch, service.sync(batch, apply=apply, **options), "succeeded" if apply else "planned"
+                    )
                 except SyncerError as error:
                     where = f"batch {number + 1} of {len(batches)}: " if len(batches) > 1 else ""
                     results += _same_results(batch, "failed", where + str(error), error)
@@ -237,7 +239,7 @@ def _deletion_problems(
         yield f"{sentence}; on the command line that is --allow-deletions"
 
 
-def _results(batch: _Principals, answer: Answer) -> Iterator[Result]:
+def _results(batch: _Principals, answer: Answer, done: Literal["succeeded", "planned"]) -> Iterator[Result]:
     """Yield the results of a batch, and of the deletions outside of it."""
     named = set()
     for branch, outcomes in answer.items():
@@ -246,9 +248,9 @@ def _results(batch: _Principals, answer: Answer) -> Iterator[Result]:
                 named.add((branch, caseless(name)))
                 if outcome in _VERBS:
                     action = Action(_VERBS[outcome], branch, name)
-                    yield Result("succeeded", "", action, action.method)
+                    yield Result(done, "", action, action.method)
                 elif outcome == "updated":
-                    yield Result("succeeded", "", None, f"update_{branch}(idnumber={name!r})")
+                    yield Result(done, "", None, f"update_{branch}(idnumber={name!r})")
                 else:
                     named.discard((branch, caseless(name)))
     # Some versions of ThoughtSpot list unchanged principals, and some do not.

@@ -129,10 +129,10 @@ def test_texts_are_found_and_ordered_by_code_point(database, execute, syncer):
     assert relation.present([1, None, ("a",), "a"]) == {"a"}
 
 
-def test_padded_texts_are_what_the_driver_gives(database, execute, syncer):
+def test_padded_texts_have_no_blanks_at_their_end(database, execute, syncer):
     table(execute, database, "idnumber char(3) PRIMARY KEY", [("a",), ("ab ",), ("abc",)])
     relation = opened(syncer, Text, "things")
-    answers_like(["a  ", "ab ", "abc"], relation, st.sampled_from(["a", "a  ", "ab ", "abc"]))
+    answers_like(["a", "ab", "abc"], relation, st.sampled_from(["a", "a  ", "ab ", "abc"]))
 
 
 def test_numbers_are_found_by_whatever_is_equal_to_them(database, execute, syncer):

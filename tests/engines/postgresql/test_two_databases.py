@@ -58,8 +58,8 @@ def test_converted_values_are_compared(both):
     assert compared(left, right, Named, ["value"]) == [[], []]
 
 
-def test_padded_texts_are_compared_as_they_come(both):
-    left, right = both("1 AS idnumber, 'a'::char(3) AS value", "1 AS idnumber, 'a  ' AS value")
+def test_padded_texts_are_compared_without_the_blanks(both):
+    left, right = both("1 AS idnumber, 'a'::char(3) AS value", "1 AS idnumber, 'a' AS value")
     assert compared(left, right, Anything, ["value"]) == [[], []]
 
 

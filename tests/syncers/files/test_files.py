@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from datastoresync.errors import DeclarationError, LockedError, SyncerError
-from datastoresync.syncers.changes import Change, Link, Outcome, Table
+from datastoresync.syncers.changes import Change, Link, Outcome, Table, WriteOptions
 from datastoresync.syncers.files import atomic_write
 from datastoresync.syncers.files.atomic_write import locked
 from datastoresync.syncers.files.csv import CSVSyncer
@@ -23,6 +23,8 @@ from datastoresync.syncers.names import nearest
 
 ALL = [CSVSyncer, JSONSyncer, JSONLinesSyncer, ParquetSyncer, ExcelSyncer]
 ROWS = [{"id": "1", "name": "Ann"}, {"id": "2", "name": "Bob"}]
+WHOLE = WriteOptions(whole=lambda _: True)
+"""What the import does not have is newer."""
 ODD = ["two words", "v1.2", "名前", "e\u0301", "it's", "a,b;c", "-x", "100%", "{x}", " padded ", "x.csv", "trailing."]
 
 
@@ -412,7 +414,7 @@ def test_changes_are_written_to_every_table(groups):
         change("delete", "h", (), {"title": "H", "members": set()}),
     ]
     for _ in range(2):
-        assert groups.apply_changes(changes, same=same) == [Outcome("done")] * 5
+        assert groups.apply_changes(changes, same=same, options=WHOLE) == [Outcome("done")] * 5
         found = {record["idnumber"]: record for record in groups.read(GROUPS)}
         assert found == {
             "g": {"idnumber": "g", "title": "GG", "members": {"2", "3"}},
@@ -453,8 +455,12 @@ def test_what_was_moved_before_a_failure_is_said(tmp_path, monkeypatch):
         real(self)
 
     monkeypatch.setattr(atomic_write.AtomicWrite, "commit", second_fails)
-    with pytest.raises(SyncerError, match=r"Permission denied.*already written: groups\.csv"):
+    with pytest.raises(SyncerError, match=r"Permission denied.*already written: groups\.csv; the rest is as soon as"):
         syncer.apply_changes([change], same=same)
+    with pytest.raises(SyncerError, match=r"a run was killed while it replaced groups\.csv, memberships\.csv"):
+        syncer.load("memberships")
+    monkeypatch.undo()
+    assert syncer.load("memberships") == [], "it is completed as soon as that can be done"
     assert not list(tmp_path.glob(".*"))
 
 

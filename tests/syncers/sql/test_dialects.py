@@ -107,7 +107,8 @@ class Shouting(DIALECTS["sqlite"].__class__):
     def encoders(self, kind):
         return super().encoders(kind) | {sa.String: lambda value: str(value).upper()}
 
-    plain = {}
+    def limits(self, kind):
+        return frozenset(), None
 
 
 def test_a_dialect_is_added_in_one_place(register, tmp_path):

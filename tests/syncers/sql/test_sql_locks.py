@@ -54,7 +54,7 @@ def updates(count=COUNT):
 
 @pytest.fixture
 def syncer(store_url):
-    with SQLSyncer(store_url) as opened:
+    with SQLSyncer(store_url, timeout=0) as opened:
         opened.dump("users", data=[{"idnumber": key, "name": "old"} for key in range(COUNT)])
         yield opened
 
@@ -227,7 +227,7 @@ def test_an_engine_that_begins_by_itself_is_locked_too(tmp_path):
     url = f"sqlite:///{tmp_path / 'store.db'}"
     engine = sqlalchemy.create_engine(url)
     sqlalchemy.event.listen(engine, "begin", lambda connection: connection.exec_driver_sql("BEGIN"))
-    with SQLSyncer(engine) as syncer, SQLSyncer(url) as other:
+    with SQLSyncer(engine) as syncer, SQLSyncer(url, timeout=0) as other:
         other.dump("users", data=[{"id": 1, "x": 1}])
         change = Change("update", Table("users"), ("id",), (1,), {"x": 3}, {"x": 1})
         raised = while_changing(syncer, Table("users"), lambda: other.apply_changes([change], same=same))
@@ -251,23 +251,20 @@ def failing(change, attribute, raw, expected):
     raise KeyError(attribute)
 
 
-def test_a_run_does_not_wait_for_another_one_in_sqlite_but_its_engine_does(tmp_path, execute):
+def test_a_run_waits_for_another_program_in_sqlite_as_long_as_its_engine_does(tmp_path):
     url = f"sqlite:///{tmp_path / 'store.db'}"
     engine = sqlalchemy.create_engine(url, connect_args={"timeout": 60}, pool_size=1, max_overflow=0)
     with SQLSyncer(engine) as syncer:
         syncer.dump("users", data=[{"id": 1, "x": 1}])
-        with engine.connect() as connection:
-            assert connection.exec_driver_sql("pragma busy_timeout").scalar() == 60_000
-        other = sqlalchemy.create_engine(url)
+        other = sqlalchemy.create_engine(url, connect_args={"check_same_thread": False})
         with other.connect() as connection:
             connection.exec_driver_sql("begin immediate")
-            free = threading.Timer(20, connection.connection.rollback)  # a run that waits would find it free in the end
+            free = threading.Timer(0.3, connection.connection.rollback)
             free.start()
-            with pytest.raises(LockedError):
-                syncer.dump("users", data=[])
-            free.cancel()
+            syncer.dump("users", data=[])
+            free.join()
         with engine.connect() as connection:
             assert connection.exec_driver_sql("pragma busy_timeout").scalar() == 60_000
-        assert syncer.load("users") == [{"id": 1, "x": 1}]
+        assert syncer.load("users") == []
         other.dispose()
     engine.dispose()

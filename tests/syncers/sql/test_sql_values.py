@@ -22,6 +22,7 @@ from datastoresync.syncers.sql.values import UnfitValueError
 NOON = datetime(2024, 1, 2, 12)  # noqa: DTZ001 - without a time zone, as most databases hold them
 MIDNIGHT = datetime(2024, 1, 2)  # noqa: DTZ001 - as above
 ONE = UUID(int=1)
+UNFIT = object()
 
 
 class Mood(Enum):
@@ -38,46 +39,46 @@ CASES = [
     (sa.Text(), "a", "a", "a"),
     (sa.Text(), Mood.GLAD, "glad", "glad"),
     (sa.Text(), ONE, str(ONE), str(ONE)),
-    (sa.CHAR(32), ONE, str(ONE), ONE.hex),
+    (sa.CHAR(32), ONE, ONE.hex, ONE.hex),
     (sa.Text(), date(2024, 1, 2), "2024-01-02", "2024-01-02"),
     (sa.Text(), time(1, 2), "01:02:00", "01:02:00"),
     (sa.Text(), 7, "7", "7"),
     (sa.Text(), Decimal("1.50"), "1.50", "1.50"),
-    (sa.Text(), True, True, True),
+    (sa.Text(), True, UNFIT, UNFIT),
     (sa.Boolean(), 1, True, True),
-    (sa.Boolean(), 7, 7, 7),
-    (sa.Boolean(), "yes", "yes", "yes"),
+    (sa.Boolean(), 7, UNFIT, UNFIT),
+    (sa.Boolean(), "yes", True, True),
     (sa.Integer(), Level.LOW, 1, 1),
     (sa.Integer(), True, 1, 1),
     (sa.Integer(), "7", 7, 7),
-    (sa.Integer(), "seven", "seven", "seven"),
+    (sa.Integer(), "seven", UNFIT, "seven"),
     (sa.Integer(), 7.0, 7, 7),
     (sa.Integer(), Decimal(7), 7, 7),
-    (sa.Integer(), 7.5, 7.5, 7.5),
-    (sa.Integer(), float("inf"), float("inf"), float("inf")),
-    (sa.Float(), 7, 7.0, 7),
+    (sa.Integer(), 7.5, UNFIT, 7.5),
+    (sa.Integer(), float("inf"), UNFIT, float("inf")),
+    (sa.Float(), 7, 7.0, 7.0),
     (sa.Float(), Decimal("7.5"), 7.5, 7.5),
-    (sa.Float(), "much", "much", "much"),
+    (sa.Float(), "much", UNFIT, "much"),
     (sa.Numeric(), 0.1, Decimal("0.1"), 0.1),
     (sa.Numeric(), "0.1", Decimal("0.1"), 0.1),
-    (sa.Numeric(), "many", "many", "many"),
+    (sa.Numeric(), "many", UNFIT, "many"),
     (sa.Numeric(), Decimal("1E+3"), Decimal(1000), 1000),
     (sa.Numeric(), True, 1, 1),
-    (sa.Numeric(), ONE, ONE, str(ONE)),
-    (sa.Numeric(), NOON, NOON, "2024-01-02T12:00:00"),
+    (sa.Numeric(), ONE, UNFIT, str(ONE)),
+    (sa.Numeric(), NOON, UNFIT, "2024-01-02T12:00:00"),
     (sa.DateTime(), NOON, NOON, "2024-01-02 12:00:00.000000"),
     (sa.DateTime(), "2024-01-02T12:00", NOON, "2024-01-02 12:00:00.000000"),
-    (sa.DateTime(), "noon", "noon", "noon"),
+    (sa.DateTime(), "noon", UNFIT, "noon"),
     (sa.DateTime(), date(2024, 1, 2), MIDNIGHT, "2024-01-02 00:00:00.000000"),
-    (sa.DateTime(), NOON.replace(tzinfo=UTC), NOON.replace(tzinfo=UTC), "2024-01-02 12:00:00.000000+00:00"),
+    (sa.DateTime(), NOON.replace(tzinfo=UTC), UNFIT, "2024-01-02 12:00:00.000000+00:00"),
     (sa.Date(), date(2024, 1, 2), date(2024, 1, 2), "2024-01-02"),
     (sa.Date(), "2024-01-02", date(2024, 1, 2), "2024-01-02"),
-    (sa.Date(), "soon", "soon", "soon"),
+    (sa.Date(), "soon", UNFIT, "soon"),
     (sa.Date(), MIDNIGHT, date(2024, 1, 2), "2024-01-02"),
     (sa.Time(), time(1, 2), time(1, 2), "01:02:00.000000"),
-    (sa.Time(), "noon", "noon", "noon"),
-    (sa.Uuid(), str(ONE), ONE, ONE),
-    (sa.Uuid(), "one", "one", "one"),
+    (sa.Time(), "noon", UNFIT, "noon"),
+    (sa.Uuid(), str(ONE), ONE, str(ONE)),
+    (sa.Uuid(), "one", UNFIT, "one"),
     (sa.LargeBinary(), b"x", b"x", b"x"),
     (sa.JSON(), {Mood.SAD: (ONE, {2, 1})}, {"sad": [str(ONE), [1, 2]]}, f'{{"sad": ["{ONE}", [1, 2]]}}'),
     (sa.JSON(), [NOON, time(1)], ["2024-01-02T12:00:00", "01:00:00"], '["2024-01-02T12:00:00", "01:00:00"]'),
@@ -86,7 +87,7 @@ CASES = [
     (sa.Enum("glad", "SAD"), Mood.GLAD, "glad", "glad"),
     (sa.Enum("glad", "SAD"), Mood.SAD, "SAD", "SAD"),
     (sa.Enum("glad", "SAD"), "glad", "glad", "glad"),
-    (sa.Enum("glad", "SAD"), 7, 7, 7),
+    (sa.Enum("glad", "SAD"), 7, UNFIT, UNFIT),
     (sa.types.NullType(), ONE, ONE, str(ONE)),
     (sa.types.NullType(), Decimal("1.5"), Decimal("1.5"), "1.5"),
     (sa.types.NullType(), time(1), time(1), "01:00:00"),
@@ -97,7 +98,10 @@ CASES = [
 @pytest.mark.parametrize(("kind", "value", "elsewhere", "in_sqlite"), CASES)
 def test_values_are_made_to_fit(kind, value, elsewhere, in_sqlite):
     for dialect, expected in (("postgresql", elsewhere), ("sqlite", in_sqlite)):
-        encoded = DIALECTS[dialect].encoder(kind)(value)
+        try:
+            encoded = DIALECTS[dialect].encoder(kind)(value)
+        except UnfitValueError:
+            encoded = UNFIT
         assert (
             type(encoded),
             sorted(encoded, key=str) if isinstance(kind, sa.ARRAY) and value != "text" else encoded,

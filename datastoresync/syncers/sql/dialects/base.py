@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+import json
 import re
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from datetime import date, datetime, time
+from datetime import date, datetime, time, tzinfo
 from decimal import Decimal
-from enum import Enum
 from functools import partial
 from pathlib import Path
-from types import MappingProxyType
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 from uuid import UUID
 
+import attrs
 import sqlalchemy as sa
 from sqlalchemy.types import TypeEngine
 
-from datastoresync.syncers.sql import values
+from datastoresync.syncers.sql import forms, values
+from datastoresync.syncers.sql.forms import ColumnForm
+
+_T = TypeVar("_T")
+Limits = tuple[frozenset[type], Callable[[Sequence[Any]], bool] | None]
 
 _DIGITS, _SCALE = 38, 18
 """The digits that most databases take, and how many of them we have them keep behind the point."""
@@ -26,6 +31,7 @@ PADDED_SCALES = (_SCALE, 30)
 """The scales of the columns that we make, whose numbers are filled up with zeros."""
 
 _NEVER = re.compile("(?!)")
+_MOMENTS = (sa.DateTime, sa.Time, sa.Interval)
 
 
 class Dialect:
@@ -48,8 +54,12 @@ class Dialect:
 
     has_row_locks = True
     has_savepoints = True
+    looks_for_violations = False
+    """Whether constraints whose check was put off are checked by a look at all rows, which takes its time."""
     has_other_schemas = True
     """Whether a database has several schemas; elsewhere these are other databases."""
+    numbers_keys = False
+    """Whether an integer that is the primary key is a number that the database gives."""
     reads_indexes = False
     """Whether unique indexes are asked for when a table is looked up."""
     pads_characters = True
@@ -74,22 +84,17 @@ class Dialect:
     """The states of errors for which the store as a whole is to blame: locks, the connection, the disk."""
     cancelled = _NEVER
     """The states of errors that say that a statement was broken off: it took too long, or was cancelled."""
+    constraint = _NEVER
+    """The states of errors that may pass once other rows are changed: of unique values and of foreign keys."""
     state_attribute = ""
     """The attribute of a driver's error that holds its state."""
     quoted_value: re.Pattern[str] | None = None
     """Where messages of errors repeat a value."""
 
-    plain: Mapping[type[TypeEngine[Any]], frozenset[type]] = MappingProxyType(
-        {
-            sa.String: frozenset({str}),
-            sa.LargeBinary: frozenset({bytes}),
-            sa.Boolean: frozenset({bool}),
-            sa.Integer: frozenset({int}),
-            sa.Date: frozenset({date}),
-            sa.Uuid: frozenset({UUID}),
-        }
-    )
-    """The types of Python values that columns take just as they are, by the type of the column."""
+    encode_text: values.Encoder = staticmethod(values.encode_text_or_json)
+    """What makes values fit for a text column without a length."""
+    writes_json_text = False
+    """Whether JSON is handed over as its text."""
     padded_scales: tuple[int, ...] = PADDED_SCALES
     """The scales of numeric columns whose numbers are filled up with zeros, which are taken off."""
     parse_json_number: Callable[[str], float] = float
@@ -133,6 +138,20 @@ class Dialect:
     def commit_failed(self, connection: sa.Connection) -> None:
         """Take back what a refused commit leaves open."""
 
+    def has_deferred(self, connection: sa.Connection) -> bool:
+        """Say whether constraints are checked only when a transaction ends."""
+        return False
+
+    def begin_deferring(self, connection: sa.Connection) -> None:
+        """Put off the checks of all constraints that can be deferred."""
+
+    def end_deferring(self, connection: sa.Connection) -> None:
+        """Check all constraints whose check was put off, and go on as the schema says."""
+
+    def violations(self, connection: sa.Connection) -> Counter[Any]:
+        """Return what violates constraints now, if only a look at all rows tells; `end_deferring` does elsewhere."""
+        return Counter()
+
     def lock(self, digest: bytes, seconds: int) -> sa.ColumnElement[Any] | None:
         """Return an expression that takes a lock until the transaction ends, and is false where another run has it.
 
@@ -146,7 +165,7 @@ class Dialect:
 
     # --- statements ---------------------------------------------------------------------------------------------
 
-    def among(self, column: sa.Column[Any], keys: Sequence[Any]) -> sa.ColumnElement[bool]:
+    def among(self, column: sa.ColumnElement[Any], keys: Sequence[Any]) -> sa.ColumnElement[bool]:
         """Return the condition that a column has one of these values."""
         # The parameter has a name of ours, as one made of the column's might not be fit for it.
         return column.in_(sa.bindparam("keys", keys, expanding=True, type_=column.type))
@@ -182,9 +201,28 @@ class Dialect:
         """Return the name of a column as it is, of one that SQLAlchemy has read."""
         return name
 
+    def padded_results(self, result: sa.CursorResult[Any]) -> Sequence[int]:
+        """Return the places of the columns of a query that are filled up with blanks."""
+        return ()
+
     def json_columns(self, connection: sa.Connection, schema: str | None, table: str) -> set[str]:
         """Return the columns that were declared as JSON, where they are read as something else."""
         return set()
+
+    def sequence_of(self, column: Mapping[str, Any]) -> str:
+        """Return the sequence that a column gets its values from, as `advance` takes it, if writing leaves it behind.
+
+        Args:
+            column: The column, as SQLAlchemy has read it.
+        """
+        return ""
+
+    def advance(self, connection: sa.Connection, table: sa.Table, column: str, sequence: str) -> None:
+        """Move a sequence on to the last of the values of a column, unless it is there or further on already."""
+
+    def unique_expressions(self, connection: sa.Connection, schema: str | None, table: str) -> Sequence[str]:
+        """Return the statements that made the unique indexes of a table, where those of expressions are not read."""
+        return ()
 
     def not_transactional(self, inspector: sa.Inspector, table: str, schema: str | None) -> str:
         """Return what keeps a table and how to mend that, if it has no transactions; else nothing."""
@@ -221,52 +259,167 @@ class Dialect:
             return values.DecodedType(values.decode_padded)
         return values.without_length(kind)
 
-    def encoder(self, kind: TypeEngine[Any]) -> values.Encoder:
-        """Return what makes Python values fit for a column of this type.
+    def encoder(self, kind: TypeEngine[Any], zone: tzinfo | None = None) -> ColumnForm:
+        """Return what makes Python values fit for a column of this type, and says what the column makes of them.
 
         An enum member becomes its value, or the label of an enum column; a set becomes a sorted list, for array and
         JSON columns.
+
+        Args:
+            kind: The type.
+            zone: The time zone that moments with one are read in.
         """
-        encode_value = self._encode_value(kind)
-        labels = isinstance(kind, sa.Enum)
-        # Almost all values are of these types, and need no more than this look at them.
-        family = next((family for family in self.plain if isinstance(kind, family)), None)
-        plain = frozenset({type(None)} | (self.plain[family] if family else frozenset()))
-
-        def encode(value: Any) -> Any:
-            if type(value) in plain:
-                return value
-            return encode_value(value.value if isinstance(value, Enum) and not labels else value)
-
-        vars(encode)["plain"] = plain
-        return encode
-
-    def _encode_value(self, kind: TypeEngine[Any]) -> values.Encoder:
-        if isinstance(kind, sa.Enum):
-            return partial(values.encode_label, frozenset(kind.enums))
         if isinstance(kind, sa.ARRAY):
-            return partial(values.encode_array, self.encoder(kind.item_type))
-        encoders = self.encoders(kind).items()
-        return next((encode for family, encode in encoders if isinstance(kind, family)), values.as_it_is)
+            item = self.encoder(values.encoded_type(kind.item_type), zone)
+            return ColumnForm(
+                exact=partial(values.encode_array, item),
+                fitted=partial(values.encode_array, attrs.evolve(item, mode="fitted")),
+                read=partial(_read_array, item.read),
+                plain=frozenset({type(None)}),
+            )
+        exact = self._first(self.encoders(kind), kind, values.as_it_is)
+        if isinstance(kind, sa.Enum):
+            exact = partial(values.encode_label, frozenset(kind.enums))
+        # Almost all values are of these types, and need no more than this look at them.
+        plain, within = self.limits(kind)
+        return ColumnForm(
+            exact=exact,
+            fitted=self._first(self.fitters(kind), kind, exact),
+            read=self._first(self.readers(kind, zone), kind, values.as_it_is),
+            plain=plain | {type(None)},
+            within=within,
+            trivial=isinstance(kind, (sa.String, sa.LargeBinary, sa.JSON)) and str in plain | {bytes},
+            labels=isinstance(kind, sa.Enum),
+        )
+
+    @staticmethod
+    def _first(ways: Mapping[type[TypeEngine[Any]], _T], kind: TypeEngine[Any], otherwise: _T) -> _T:
+        return next((way for family, way in ways.items() if isinstance(kind, family)), otherwise)
 
     def encoders(self, kind: TypeEngine[Any]) -> dict[type[TypeEngine[Any]], values.Encoder]:
-        """Return what makes values fit, by the type of a column; the first that fits is taken.
+        """Return what makes values fit that lose nothing by it, by the type of a column; the first that fits is taken.
 
         Args:
             kind: The type itself, for what depends on its length or precision.
         """
+        integer: values.Encoder = values.encode_integer
+        if bounds := self.integer_bounds(kind):
+            integer = partial(values.encode_integer_within, bounds)
+        aware, digits = bool(getattr(kind, "timezone", False)), self.second_digits(kind)
+        with_digits = values.with_digits
         return {
-            sa.JSON: values.encode_json,
-            sa.String: values.encode_text_or_json,
+            sa.JSON: values.encode_json_value,
+            sa.Enum: values.as_it_is,
+            sa.String: self._text_encoder(kind),
+            sa.LargeBinary: values.encode_bytes,
             sa.Boolean: values.encode_boolean,
-            sa.Integer: values.encode_integer,
+            sa.Integer: integer,
             sa.Float: values.encode_float,  # before Numeric, of which it is a kind up to SQLAlchemy 2.0
             sa.Numeric: partial(values.encode_scaled, kind),
-            sa.DateTime: values.encode_datetime,
+            sa.DateTime: partial(with_digits, partial(values.in_zone, values.encode_datetime, aware), digits),
             sa.Date: values.encode_date,
-            sa.Time: values.as_it_is,
+            sa.Time: partial(with_digits, partial(values.in_zone, values.encode_time, aware), digits),
+            sa.Interval: partial(with_digits, values.encode_timedelta, digits),
             sa.Uuid: values.encode_uuid,
         }
+
+    def fitters(self, kind: TypeEngine[Any]) -> dict[type[TypeEngine[Any]], values.Encoder]:
+        """Return what makes values fit as the database would: rounded, or cut; by the type of a column.
+
+        Where nothing is said of a type, what would lose something is refused.
+        """
+        encoders = self.encoders(kind)
+        length = getattr(kind, "length", None)
+        aware, digits = bool(getattr(kind, "timezone", False)), self.second_digits(kind)
+        moment = values.encode_datetime if aware else partial(values.without_zone, values.encode_datetime)
+        found: dict[type[TypeEngine[Any]], values.Encoder] = {
+            sa.Enum: encoders[sa.Enum],
+            sa.Integer: partial(values.round_integer, encoders[sa.Integer]),
+            sa.Float: encoders[sa.Float],
+            sa.Numeric: partial(values.round_scaled, kind),
+            sa.DateTime: partial(values.cut_digits, moment, digits),
+            sa.Date: values.cut_date,
+            sa.Time: partial(values.cut_digits, partial(values.in_zone, values.encode_time, aware), digits),
+            sa.Interval: partial(values.cut_digits, values.encode_timedelta, digits),
+        }
+        if length is not None:
+            found[sa.String] = partial(values.cut_text, length, encoders[sa.String])
+        return found
+
+    def readers(self, kind: TypeEngine[Any], zone: tzinfo | None) -> dict[type[TypeEngine[Any]], values.Encoder]:
+        """Return what makes values that are held what is read of them, by the type of a column."""
+        aware = bool(getattr(kind, "timezone", False))
+        scaled: values.Encoder = partial(values.scaled, kind)
+        padded = isinstance(kind, sa.Numeric) and kind.scale in self.padded_scales
+        found: dict[type[TypeEngine[Any]], values.Encoder] = {
+            sa.JSON: self._read_json,
+            sa.Float: values.as_it_is,
+            sa.Numeric: partial(values.read_padded, scaled) if padded else scaled,
+            sa.DateTime: partial(values.read_moment, zone) if aware else values.as_it_is,
+            sa.Time: partial(values.read_aware, aware),
+        }
+        return found
+
+    def limits(self, kind: TypeEngine[Any]) -> Limits:
+        """Return the types of Python values that a column holds and gives back just as they are, and its limits.
+
+        The limits say of many such values whether it does; None if there are none.
+        """
+        if isinstance(kind, sa.CHAR) and self.pads_characters:
+            return frozenset(), None
+        length, bounds = getattr(kind, "length", None), self.integer_bounds(kind)
+        step = 10 ** (values.MICROSECONDS - self.second_digits(kind))
+        short = None if length is None else forms.within_length(length)
+        moments = forms.in_zone(bool(getattr(kind, "timezone", False)), step)
+        found: dict[type[TypeEngine[Any]], Limits] = {
+            sa.Enum: (frozenset(), None),
+            sa.String: (frozenset({str}), short),
+            sa.LargeBinary: (frozenset({bytes}), short),
+            sa.Boolean: (frozenset({bool}), None),
+            sa.Integer: (frozenset({int}), None if bounds is None else forms.within_bounds(*bounds)),
+            sa.Float: (self.float_types(kind), None),
+            sa.Numeric: self.decimal_limits(kind),
+            sa.DateTime: (frozenset({datetime}), moments),
+            sa.Time: (frozenset({time}), moments),
+            sa.Date: (frozenset({date}), None),
+            sa.Uuid: (frozenset({UUID}), None),
+        }
+        return self._first(found, kind, (frozenset(), None))
+
+    def decimal_limits(self, kind: TypeEngine[Any]) -> Limits:
+        """Return the limits of a column of decimals."""
+        precision, scale = getattr(kind, "precision", None), getattr(kind, "scale", None)
+        if precision is None or scale in self.padded_scales:
+            return frozenset(), None
+        return frozenset({Decimal}), forms.within_scale(precision, scale or 0)
+
+    def integer_bounds(self, kind: TypeEngine[Any]) -> tuple[int, int] | None:
+        """Return the least and the largest integer that a column holds, if that is known."""
+        return None
+
+    def float_types(self, kind: TypeEngine[Any]) -> frozenset[type]:
+        """Return the types of values that a column of floats holds just as they are."""
+        return frozenset({float})
+
+    def second_digits(self, kind: TypeEngine[Any]) -> int:
+        """Return how many digits of a second a column keeps."""
+        digits = getattr(kind, "precision", None) if isinstance(kind, _MOMENTS) else None
+        return values.MICROSECONDS if digits is None else min(digits, values.MICROSECONDS)
+
+    def zone_of(self, connection: sa.Connection) -> tzinfo | None:
+        """Return the time zone that moments with one are read in."""
+        return None
+
+    def _text_encoder(self, kind: TypeEngine[Any]) -> values.Encoder:
+        length = getattr(kind, "length", None)
+        if length is None:
+            return self.encode_text
+        limited = values.encode_padded if isinstance(kind, sa.CHAR) and self.pads_characters else values.encode_limited
+        return partial(limited, length, self.encode_text)
+
+    def _read_json(self, value: Any) -> Any:
+        text = value if isinstance(value, str) and self.writes_json_text else values.encode_json_text(value)
+        return json.loads(text, parse_float=self.parse_json_number)
 
     def check_text(self, text: str) -> None:
         """Raise `UnfitValueError` for a text that a column cannot hold."""
@@ -279,6 +432,13 @@ class Dialect:
     def loaded(self, kind: TypeEngine[Any], value: Any, dialect: sa.Dialect) -> Any:
         """Return what is read of a value that was written to a column of this type."""
         return Decimal(value) if isinstance(kind, sa.Numeric) and not isinstance(kind, sa.Float) else value
+
+
+def _read_array(read: values.Encoder, value: Any) -> Any:
+    if not isinstance(value, list):
+        return value if value is None else read(value)
+    found = [_read_array(read, member) for member in value]
+    return [] if all(member == [] for member in found) else found
 
 
 DIALECTS: Final[dict[str, Dialect]] = {}

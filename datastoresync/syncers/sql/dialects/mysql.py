@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime, time
+from datetime import datetime, time, tzinfo
 from decimal import Decimal
+from functools import partial
 from importlib import import_module
 from math import isfinite
 from typing import Any
@@ -14,12 +15,15 @@ import sqlalchemy as sa
 from sqlalchemy.types import TypeEngine
 
 from datastoresync.syncers.sql import values
-from datastoresync.syncers.sql.dialects.base import Dialect, Unique
+from datastoresync.syncers.sql.dialects.base import Dialect, Limits, Unique
 
 _DIGITS, _SCALE = 65, 30
 """The digits of a number, and how many of them may be behind the point."""
 _PREFIX = 768
 """Characters that a key may have; longer ones are found by their beginnings."""
+_YEARS = (1901, 2155)
+_SINGLE_BITS, _SINGLE_DIGITS = 24, 6
+"""The bits of a number in four bytes, and the digits that are given back of it."""
 _TRANSACTIONAL = ("", "InnoDB", "RocksDB", "TokuDB")
 
 
@@ -30,6 +34,7 @@ class MySQL(Dialect):
     """
 
     driver = "mysql+pymysql"
+    encode_text = staticmethod(values.encode_text)
     extra = "mysql"
     misread = ("\r\n", "\r\n")
     collation = "utf8mb4_0900_bin"
@@ -49,6 +54,7 @@ class MySQL(Dialect):
         r"error (1205|3572|1021|1037|1038|1040|1041|1053|1114|1180|1213|1290|1317|1836|1927|1969|3024"
         r"|2002|2003|2006|2013|2055)"
     )
+    constraint = re.compile(r"error (1022|1062|1169|1586|1216|1217|1451|1452|1557|1761|1762)")
     # In single quotes, which a value may itself hold.
     quoted_value = re.compile(
         r"(?<=\bentry )'.*'(?= for key)|(?<=\bvalue: )'.*'(?= for (?:column|function))|(?<=\bvalue: )'.*'",
@@ -114,19 +120,66 @@ class MySQL(Dialect):
 
     def stored_type(self, kind: TypeEngine[Any]) -> TypeEngine[Any]:
         kind = values.encoded_type(kind)
-        if isinstance(kind, _types().TINYINT) and kind.display_width == 1:
-            return values.DecodedType(values.encode_boolean)  # it was declared as BOOLEAN
+        if _is_boolean(kind):
+            return values.DecodedType(values.decode_boolean)  # it was declared as BOOLEAN
         if isinstance(kind, sa.Float):
             return values.DecodedType(values.as_it_is)  # SQLAlchemy would make it a decimal of ten digits
         return super().stored_type(kind)
 
     def encoders(self, kind: TypeEngine[Any]) -> dict[type[TypeEngine[Any]], values.Encoder]:
-        return super().encoders(kind) | {
-            sa.String: values.encode_text,
-            sa.Float: _encode_finite,
-            sa.DateTime: _encode_datetime_without_zone,
-            sa.Time: _encode_time_without_zone,
+        own: dict[type[TypeEngine[Any]], values.Encoder] = {
+            _types().YEAR: _encode_year,
+            _types().BINARY: partial(_encode_binary, getattr(kind, "length", None) or 1),
         }
+        digits = self.second_digits(kind)
+        moment = partial(values.without_zone, values.encode_datetime)
+        return (
+            own
+            | super().encoders(kind)
+            | {
+                sa.Float: partial(_encode_real, kind),
+                sa.DateTime: partial(values.with_digits, moment, digits),
+                sa.Time: partial(_encode_time_without_zone, digits),
+            }
+        )
+
+    def fitters(self, kind: TypeEngine[Any]) -> dict[type[TypeEngine[Any]], values.Encoder]:
+        own: dict[type[TypeEngine[Any]], values.Encoder] = {_types().YEAR: _encode_year}
+        cut = values.cut_digits
+        return (
+            own
+            | super().fitters(kind)
+            | {
+                sa.Float: partial(_fit_real, kind),
+                sa.DateTime: partial(
+                    cut, partial(values.without_zone, values.encode_datetime), self.second_digits(kind)
+                ),
+                sa.Time: partial(
+                    cut, partial(_encode_time_without_zone, values.MICROSECONDS), self.second_digits(kind)
+                ),
+            }
+        )
+
+    def readers(self, kind: TypeEngine[Any], zone: tzinfo | None) -> dict[type[TypeEngine[Any]], values.Encoder]:
+        return super().readers(kind, zone) | {sa.Float: partial(_read_real, kind)}
+
+    def limits(self, kind: TypeEngine[Any]) -> Limits:
+        types = _types()
+        if isinstance(kind, (types.YEAR, types.BINARY, types.SET, types.BIT)) or _is_boolean(kind):
+            return frozenset(), None
+        return super().limits(kind)
+
+    def integer_bounds(self, kind: TypeEngine[Any]) -> tuple[int, int] | None:
+        types = _types()
+        sizes = ((types.TINYINT, 8), (sa.SmallInteger, 16), (types.MEDIUMINT, 24), (sa.BigInteger, 64))
+        bits = next((bits for family, bits in sizes if isinstance(kind, family)), 32)
+        return (0, 2**bits - 1) if getattr(kind, "unsigned", False) else (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1)
+
+    def float_types(self, kind: TypeEngine[Any]) -> frozenset[type]:
+        return frozenset()
+
+    def second_digits(self, kind: TypeEngine[Any]) -> int:
+        return getattr(kind, "fsp", values.MICROSECONDS) or 0
 
 
 class MariaDB(MySQL):
@@ -154,26 +207,66 @@ def _types() -> Any:
     return import_module("sqlalchemy.dialects.mysql")
 
 
-def _encode_finite(value: Any) -> Any:
-    number = values.encode_float(value)
-    if isinstance(number, float) and not isfinite(number):
-        message = "MySQL and MariaDB hold finite numbers only: make the column text"
+def _is_boolean(kind: TypeEngine[Any]) -> bool:
+    """Say whether a column was declared as BOOLEAN."""
+    return isinstance(kind, _types().TINYINT) and kind.display_width == 1
+
+
+def _encode_year(value: Any) -> Any:
+    number = values.encode_integer(value)
+    if number != 0 and not _YEARS[0] <= number <= _YEARS[1]:
+        message = f"the column holds years from {_YEARS[0]} to {_YEARS[1]}"
         raise values.UnfitValueError(message)
     return number
 
 
-def _encode_datetime_without_zone(value: Any) -> Any:
-    moment = values.encode_datetime(value)
-    if isinstance(moment, datetime) and moment.tzinfo is not None:
-        return moment.astimezone(UTC).replace(tzinfo=None)
-    return moment
+def _encode_binary(length: int, value: Any) -> Any:
+    found = values.encode_bytes(value)
+    if len(found) > length:
+        message = f"it has {len(found)} bytes, and the column holds {length}"
+        raise values.UnfitValueError(message)
+    return found.ljust(length, b"\0")
 
 
-def _encode_time_without_zone(value: Any) -> Any:
-    if isinstance(value, time) and value.tzinfo is not None:
+def _encode_real(kind: Any, value: Any) -> Any:
+    number = _fit_real(kind, value)
+    given = values.encode_float(value)
+    if _read_real(kind, number) != given:
+        message = "the column keeps fewer digits, and would round it"
+        raise values.UnfitValueError(message)
+    return number
+
+
+def _fit_real(kind: Any, value: Any) -> Any:
+    number = values.encode_float(value)
+    if not isfinite(number):
+        message = "MySQL and MariaDB hold finite numbers only: make the column text"
+        raise values.UnfitValueError(message)
+    if kind.scale is not None:
+        number = float(values.round_scaled(kind, number))
+    if _is_single(kind):
+        values.single(number)
+    return number
+
+
+def _read_real(kind: Any, value: Any) -> Any:
+    if not _is_single(kind) or kind.scale is not None:
+        return value
+    return float(f"{values.single(value):.{_SINGLE_DIGITS}g}")
+
+
+def _is_single(kind: Any) -> bool:
+    """Say whether a number has four bytes; of these no more than six digits are given back."""
+    digits = None if kind.scale is not None else kind.precision
+    return isinstance(kind, _types().FLOAT) and (digits is None or digits <= _SINGLE_BITS)
+
+
+def _encode_time_without_zone(digits: int, value: Any) -> Any:
+    moment = values.with_digits(values.encode_time, digits, value)
+    if moment.tzinfo is not None:
         message = "MySQL and MariaDB have no time of day with a time zone: make the column text"
         raise values.UnfitValueError(message)
-    return value
+    return moment
 
 
 DIALECTS = (MySQL("mysql"), MariaDB("mariadb"))

@@ -6,24 +6,45 @@ import logging
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import date, datetime, time
+from datetime import tzinfo
 from decimal import Decimal
+from functools import partial
 from importlib import import_module
-from types import MappingProxyType
 from typing import Any
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.types import TypeEngine
 
-from datastoresync.syncers.sql import values
-from datastoresync.syncers.sql.dialects.base import Dialect, Unique
+from datastoresync.syncers.sql import forms, values
+from datastoresync.syncers.sql.dialects.base import Dialect, Limits, Unique
 
 _NUL = re.compile("\0")
 _NUL_IN_JSON = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")
+_IDENTITY = "identity"
+_NEXT = re.compile(r"nextval\('((?:[^']|'')+)'::regclass\)")
+# Up for a sequence that counts up, down for one that counts down; it stays within its limits.
+_ADVANCE = """
+    SELECT setval(p.seqrelid, greatest(least(t.furthest, p.seqmax), p.seqmin))
+    FROM {sequence} s, pg_sequence p, LATERAL (
+        SELECT CAST(CASE WHEN p.seqincrement > 0 THEN max({column}) ELSE min({column}) END AS bigint) AS furthest
+        FROM {table}
+    ) t
+    WHERE p.seqrelid = {literal}::regclass AND (t.furthest - s.last_value) * sign(p.seqincrement) >= 0
+"""
+_PADDED = 1042
+"""The number of the type char(n)."""
+_SINGLE_BITS = 24
+"""The bits of a number in four bytes."""
 _OLDEST = (12,)
 """The first with collations that hold different texts to be equal, and that says which they are."""
+
+_DEFERRED = sa.text(
+    "SELECT DISTINCT quote_ident(n.nspname) || '.' || quote_ident(c.conname) "
+    "FROM pg_constraint c JOIN pg_namespace n ON n.oid = c.connamespace WHERE c.condeferred"
+)
 
 
 class PostgreSQL(Dialect):
@@ -45,21 +66,9 @@ class PostgreSQL(Dialect):
     broken = re.compile(r"(08|40|53|55|57|58|XX)...")
     busy = re.compile("55P03")
     cancelled = re.compile("57014")
+    constraint = re.compile("23(505|503|P01|001)")
     state_attribute = "pgcode"
-    plain: Mapping[type[TypeEngine[Any]], frozenset[type]] = MappingProxyType(
-        {
-            sa.String: frozenset({str}),
-            sa.LargeBinary: frozenset({bytes}),
-            sa.Boolean: frozenset({bool}),
-            sa.Integer: frozenset({int}),
-            sa.Float: frozenset({float}),  # before Numeric, of which it is a kind up to SQLAlchemy 2.0
-            sa.Numeric: frozenset({Decimal, int}),
-            sa.DateTime: frozenset({datetime}),
-            sa.Date: frozenset({date}),
-            sa.Time: frozenset({time}),
-            sa.Uuid: frozenset({UUID}),
-        }
-    )
+    encode_text = staticmethod(values.encode_text)
     padded_scales = ()
 
     @contextmanager
@@ -78,10 +87,24 @@ class PostgreSQL(Dialect):
         # set to.
         connection.exec_driver_sql("SET TRANSACTION READ ONLY")
 
+    def has_deferred(self, connection: sa.Connection) -> bool:
+        return connection.scalar(_DEFERRED) is not None
+
+    def begin_deferring(self, connection: sa.Connection) -> None:
+        connection.exec_driver_sql("SET CONSTRAINTS ALL DEFERRED")
+
+    def end_deferring(self, connection: sa.Connection) -> None:
+        connection.exec_driver_sql("SET CONSTRAINTS ALL IMMEDIATE")
+        # There is no way back to what the schema says but by name.
+        if names := list(connection.scalars(_DEFERRED)):
+            connection.exec_driver_sql(
+                f"SET CONSTRAINTS {', '.join(names)} DEFERRED", execution_options={"no_parameters": True}
+            )
+
     def lock(self, digest: bytes, seconds: int) -> sa.ColumnElement[Any]:
         return sa.func.pg_try_advisory_xact_lock(sa.literal(int.from_bytes(digest, signed=True), sa.BigInteger))
 
-    def among(self, column: sa.Column[Any], keys: Sequence[Any]) -> sa.ColumnElement[bool]:
+    def among(self, column: sa.ColumnElement[Any], keys: Sequence[Any]) -> sa.ColumnElement[bool]:
         if isinstance(column.type, sa.Integer):
             return column == sa.any_(sa.bindparam(None, keys, type_=sa.ARRAY(sa.BigInteger)))
         if type(column.type) in (sa.VARCHAR, sa.TEXT):
@@ -118,7 +141,60 @@ class PostgreSQL(Dialect):
         return sa.Numeric()
 
     def encoders(self, kind: TypeEngine[Any]) -> dict[type[TypeEngine[Any]], values.Encoder]:
-        return super().encoders(kind) | {sa.String: values.encode_text, sa.Numeric: values.encode_decimal}
+        return super().encoders(kind) | {sa.Float: partial(_encode_float, kind)}
+
+    def fitters(self, kind: TypeEngine[Any]) -> dict[type[TypeEngine[Any]], values.Encoder]:
+        return super().fitters(kind) | {sa.Float: values.encode_float}
+
+    def readers(self, kind: TypeEngine[Any], zone: tzinfo | None) -> dict[type[TypeEngine[Any]], values.Encoder]:
+        read = values.single if _is_single(kind) else values.as_it_is
+        return super().readers(kind, zone) | {sa.Float: read}
+
+    def decimal_limits(self, kind: TypeEngine[Any]) -> Limits:
+        if getattr(kind, "precision", None) is None:
+            return frozenset({Decimal, int}), forms.all_finite
+        return super().decimal_limits(kind)
+
+    def integer_bounds(self, kind: TypeEngine[Any]) -> tuple[int, int]:
+        bits = 16 if isinstance(kind, sa.SmallInteger) else 64 if isinstance(kind, sa.BigInteger) else 32
+        return -(2 ** (bits - 1)), 2 ** (bits - 1) - 1
+
+    def float_types(self, kind: TypeEngine[Any]) -> frozenset[type]:
+        return frozenset() if _is_single(kind) else super().float_types(kind)
+
+    def zone_of(self, connection: sa.Connection) -> tzinfo | None:
+        name = str(connection.exec_driver_sql("SHOW timezone").scalar())
+        try:
+            return ZoneInfo(name)
+        except (ValueError, OSError):  # a name that only the server knows
+            return None
+
+    def padded_results(self, result: sa.CursorResult[Any]) -> Sequence[int]:
+        described = () if result.cursor is None else result.cursor.description or ()
+        return [place for place, column in enumerate(described) if column[1] == _PADDED]
+
+    def sequence_of(self, column: Mapping[str, Any]) -> str:
+        if not isinstance(column["type"], (sa.Integer, sa.Numeric)):
+            return ""
+        if column.get("identity"):
+            return _IDENTITY
+        found = _NEXT.match(column.get("default") or "")
+        return found[1].replace("''", "'") if found else ""
+
+    def advance(self, connection: sa.Connection, table: sa.Table, column: str, sequence: str) -> None:
+        preparer = connection.dialect.identifier_preparer
+        name = preparer.format_table(table)
+        of_column = sa.func.pg_get_serial_sequence(name, column) if sequence == _IDENTITY else sa.literal(sequence)
+        found = connection.scalar(sa.select(sa.cast(sa.cast(of_column, sa.Text), postgresql.REGCLASS)))
+        if found is not None:
+            literal = "'" + found.replace("'", "''") + "'"
+            statement = _ADVANCE.format(column=preparer.quote(column), table=name, sequence=found, literal=literal)
+            connection.exec_driver_sql(statement, execution_options={"no_parameters": True})
+
+    def stored_type(self, kind: TypeEngine[Any]) -> TypeEngine[Any]:
+        if isinstance(values.encoded_type(kind), sa.CHAR):
+            return _Padded()
+        return super().stored_type(kind)
 
     def check_text(self, text: str) -> None:
         self._check(text, _NUL)
@@ -136,6 +212,28 @@ class PostgreSQL(Dialect):
     def parse_json_number(text: str) -> int | float:
         exact = Decimal(text)
         return int(exact) if int(exact.as_tuple().exponent) >= 0 else float(text)
+
+
+class _Padded(sa.types.TypeDecorator[Any]):
+    """A text that is filled up with blanks, which have no meaning."""
+
+    impl = sa.String
+    cache_ok = True
+
+    def process_result_value(self, value: Any, dialect: sa.Dialect) -> Any:
+        return values.without_blanks(value)
+
+
+def _encode_float(kind: Any, value: Any) -> Any:
+    number = values.encode_float(value)
+    if _is_single(kind) and number == number and values.single(number) != number:  # noqa: PLR0124 - NaN is not
+        message = "the column keeps some seven digits, and would round it"
+        raise values.UnfitValueError(message)
+    return number
+
+
+def _is_single(kind: TypeEngine[Any]) -> bool:
+    return isinstance(kind, sa.REAL) or (isinstance(kind, sa.Float) and 0 < (kind.precision or 0) <= _SINGLE_BITS)
 
 
 def _tells_more(record: logging.LogRecord) -> bool:

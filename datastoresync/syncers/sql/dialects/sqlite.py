@@ -4,23 +4,30 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Mapping, Sequence
-from datetime import date, datetime, time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from datetime import date, datetime, time, tzinfo
 from decimal import Decimal
 from functools import partial
-from math import isnan
+from math import isfinite, isnan
 from pathlib import Path
-from types import MappingProxyType
+from time import monotonic, sleep
 from typing import Any
 from uuid import UUID
 
+import attrs
 import sqlalchemy as sa
 from sqlalchemy.types import TypeEngine
 
 from datastoresync.syncers.sql import values
-from datastoresync.syncers.sql.dialects.base import Dialect
+from datastoresync.syncers.sql.dialects.base import Dialect, Limits
+from datastoresync.syncers.sql.forms import ColumnForm
 
-_HEX_LENGTH = 32
+_DIGITS = 400
+"""Digits of a text that are surely more than an integer has."""
+_STEP = 0.01
+"""Seconds between two attempts to begin."""
 
 
 class SQLite(Dialect):
@@ -31,18 +38,20 @@ class SQLite(Dialect):
     """
 
     example = "sqlite:///file.db"
+    looks_for_violations = True
     makes_tables_in_transactions = True
     pads_characters = False
+    numbers_keys = True
     # The driver begins transactions late and without savepoints; in this mode it leaves them to us.
     writing_isolation = "AUTOCOMMIT"
     drop_staging = "DROP TABLE IF EXISTS temp.{name}"
     # https://www.sqlite.org/rescode.html
     busy = re.compile(r"SQLITE_(BUSY|LOCKED).*")
     broken = re.compile(r"SQLITE_(BUSY|LOCKED|CANTOPEN|CORRUPT|FULL|IOERR|NOMEM|NOTADB|READONLY).*")
+    # ON DELETE RESTRICT is a trigger of SQLite's own.
+    constraint = re.compile("SQLITE_CONSTRAINT_(UNIQUE|PRIMARYKEY|ROWID|FOREIGNKEY|TRIGGER)")
     state_attribute = "sqlite_errorname"
-    plain: Mapping[type[TypeEngine[Any]], frozenset[type]] = MappingProxyType(
-        {sa.String: frozenset({str}), sa.LargeBinary: frozenset({bytes})}
-    )
+    writes_json_text = True
 
     def file_of(self, url: sa.URL) -> Path | None:
         path = url.database
@@ -60,12 +69,44 @@ class SQLite(Dialect):
             connection.exec_driver_sql("ROLLBACK")  # an engine may be set up to begin by itself, but without the lock
         if foreign_keys:
             connection.exec_driver_sql("PRAGMA foreign_keys = ON")
-        patience = connection.exec_driver_sql("PRAGMA busy_timeout").scalar()
+        patience = int(connection.exec_driver_sql("PRAGMA busy_timeout").scalar() or 0)
+        until = monotonic() + patience / 1000
         connection.exec_driver_sql("PRAGMA busy_timeout = 0")
         try:
-            connection.exec_driver_sql("BEGIN IMMEDIATE")
+            while not self._began(connection, until):  # not in the driver, so that Ctrl-C comes through
+                sleep(_STEP)
         finally:
-            connection.exec_driver_sql(f"PRAGMA busy_timeout = {int(patience or 0)}")
+            connection.exec_driver_sql(f"PRAGMA busy_timeout = {patience}")
+
+    def _began(self, connection: sa.Connection, until: float) -> bool:
+        try:
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
+        except sa.exc.OperationalError as error:
+            state = getattr(error.orig, self.state_attribute, "")
+            if not self.busy.fullmatch(state) or monotonic() >= until:
+                raise
+            return False
+        return True
+
+    def has_deferred(self, connection: sa.Connection) -> bool:
+        statement = "SELECT EXISTS (SELECT * FROM sqlite_master WHERE sql LIKE '%INITIALLY DEFERRED%')"
+        return self._checks_foreign_keys(connection) and bool(connection.scalar(sa.text(statement)))
+
+    def begin_deferring(self, connection: sa.Connection) -> None:
+        connection.exec_driver_sql("PRAGMA defer_foreign_keys = ON")
+
+    def end_deferring(self, connection: sa.Connection) -> None:
+        connection.exec_driver_sql("PRAGMA defer_foreign_keys = OFF")
+
+    def violations(self, connection: sa.Connection) -> Counter[Any]:
+        if not self._checks_foreign_keys(connection):
+            return Counter()
+        with suppress(sa.exc.OperationalError):  # of a foreign key to what is no key
+            return Counter(map(tuple, connection.exec_driver_sql("PRAGMA foreign_key_check")))
+        return Counter()
+
+    def _checks_foreign_keys(self, connection: sa.Connection) -> bool:
+        return bool(connection.exec_driver_sql("PRAGMA foreign_keys").scalar())
 
     def commit_failed(self, connection: sa.Connection) -> None:
         if _in_transaction(connection):
@@ -73,6 +114,12 @@ class SQLite(Dialect):
 
     def staging_index(self, name: str, columns: Sequence[sa.Column[Any]]) -> sa.Index:
         return sa.Index(name, *columns)
+
+    def unique_expressions(self, connection: sa.Connection, schema: str | None, table: str) -> Sequence[str]:
+        preparer = connection.dialect.identifier_preparer
+        master = f"{preparer.quote(schema)}.sqlite_master" if schema else "sqlite_master"
+        statement = f"SELECT sql FROM {master} WHERE type = 'index' AND tbl_name = :name AND sql LIKE 'CREATE UNIQUE%'"  # noqa: S608 - the name is quoted
+        return list(connection.scalars(sa.text(statement), {"name": table}))
 
     def column_types(self, *, aware: bool) -> dict[type, TypeEngine[Any]]:
         return super().column_types(aware=aware) | {Decimal: sa.Numeric(), dict: sa.JSON()}
@@ -84,21 +131,42 @@ class SQLite(Dialect):
         kind = values.encoded_type(kind)
         return next((values.DecodedType(decode) for family, decode in _DECODERS if isinstance(kind, family)), kind)
 
+    def encoder(self, kind: TypeEngine[Any], zone: tzinfo | None = None) -> ColumnForm:
+        form = super().encoder(kind, zone)
+        affinity = next((change for family, change in _AFFINITIES if isinstance(kind, family)), values.as_it_is)
+        exact, fitted = (partial(_stored, affinity, encode) for encode in (form.exact, form.fitted))
+        return attrs.evolve(form, exact=exact, fitted=fitted)
+
     def encoders(self, kind: TypeEngine[Any]) -> dict[type[TypeEngine[Any]], values.Encoder]:
-        as_hex = isinstance(kind, sa.String) and kind.length == _HEX_LENGTH
+        as_hex = isinstance(kind, sa.String) and kind.length == values.HEX_LENGTH
         return {
             sa.JSON: values.encode_json_text,
-            sa.String: _encode_hex if as_hex else values.encode_text,
+            sa.String: _encode_hex if as_hex else _encode_text,
             sa.Boolean: values.encode_boolean,
             sa.Integer: _encode_integer,
-            sa.Float: _encode_number,  # before Numeric, of which it is a kind up to SQLAlchemy 2.0
+            sa.Float: _encode_float,  # before Numeric, of which it is a kind up to SQLAlchemy 2.0
             sa.Numeric: _encode_decimal,
             sa.DateTime: _encode_datetime,
             sa.Date: _encode_date,
             sa.Time: _encode_time,
-            sa.Uuid: values.encode_uuid,
             TypeEngine: _encode_untyped,
         }
+
+    def fitters(self, kind: TypeEngine[Any]) -> dict[type[TypeEngine[Any]], values.Encoder]:
+        return {sa.Float: _fit_float, sa.Numeric: _fit_decimal, sa.Date: _fit_date}
+
+    def readers(self, kind: TypeEngine[Any], zone: tzinfo | None) -> dict[type[TypeEngine[Any]], values.Encoder]:
+        return dict(_DECODERS)
+
+    def limits(self, kind: TypeEngine[Any]) -> Limits:
+        if isinstance(kind, (sa.String, sa.LargeBinary)):
+            return frozenset({str if isinstance(kind, sa.String) else bytes}), None  # of any length
+        if isinstance(kind, sa.Integer):
+            return super().limits(kind)
+        return frozenset(), None
+
+    def integer_bounds(self, kind: TypeEngine[Any]) -> tuple[int, int]:
+        return -values.LARGEST, values.LARGEST - 1
 
     def loaded(self, kind: TypeEngine[Any], value: Any, dialect: sa.Dialect) -> Any:
         decode = self.stored_type(kind).result_processor(dialect, None)
@@ -109,24 +177,63 @@ def _in_transaction(connection: sa.Connection) -> bool:
     return bool(getattr(connection.connection.dbapi_connection, "in_transaction", False))
 
 
+def _stored(affinity: values.Encoder, encode: values.Encoder, value: Any) -> Any:
+    """Return what is stored: a text that does not say what its column is for is stored as the text that it is."""
+    try:
+        return affinity(encode(value))
+    except _UnreadableTextError:
+        return affinity(value)
+
+
+class _UnreadableTextError(values.UnfitValueError):
+    pass
+
+
+def _converted(encode: values.Encoder, value: Any) -> Any:
+    try:
+        return encode(value)
+    except values.UnfitValueError as error:
+        if isinstance(value, str):
+            raise _UnreadableTextError(*error.args) from None
+        raise
+
+
+def _encode_text(value: Any) -> Any:
+    return value if isinstance(value, bytes) else values.encode_text(value)
+
+
 def _encode_hex(value: Any) -> Any:
-    return value.hex if isinstance(value, UUID) else values.encode_text(value)
+    return value.hex if isinstance(value, UUID) else _encode_text(value)
 
 
 def _encode_integer(value: Any) -> Any:
-    number = values.encode_integer(value)
+    if not isinstance(value, (str, int, float, Decimal)):
+        return _encode_untyped(value)
+    whole = not isinstance(value, (float, Decimal)) or (isfinite(value) and value == int(value))
+    number = _converted(values.encode_integer, value) if whole else value
     if isinstance(number, int) and not -values.LARGEST <= number < values.LARGEST:
         message = "an integer of SQLite has 64 bits: make the column TEXT"
         raise values.UnfitValueError(message)
-    return _encode_number(number)
+    return _encode_float(number) if isinstance(number, Decimal) else _encode_untyped(number)
 
 
-def _encode_number(value: Any) -> Any:
-    return float(value) if isinstance(value, Decimal) else _encode_untyped(value)
+def _encode_float(value: Any) -> Any:
+    if isinstance(value, Decimal):
+        if value.is_finite() and Decimal(repr(float(value))) == value:
+            return float(value)
+        message = "a number of SQLite has some 15 digits: make the column TEXT"
+        raise values.UnfitValueError(message)
+    return _encode_untyped(_converted(values.encode_float, value) if isinstance(value, (int, str)) else value)
+
+
+def _fit_float(value: Any) -> Any:
+    return _encode_untyped(_converted(values.encode_float, value) if isinstance(value, (int, str, Decimal)) else value)
 
 
 def _encode_decimal(value: Any) -> Any:
-    number = values.encode_decimal(value)
+    if not isinstance(value, (str, int, float, Decimal)):
+        return _encode_untyped(value)
+    number = _converted(values.encode_decimal, value)
     if not isinstance(number, Decimal):
         return _encode_integer(number)
     if number.is_finite() and number == number.to_integral_value() and abs(number) < values.LARGEST:
@@ -137,27 +244,67 @@ def _encode_decimal(value: Any) -> Any:
     raise values.UnfitValueError(message)
 
 
+def _fit_decimal(value: Any) -> Any:
+    try:
+        return _encode_decimal(value)
+    except _UnreadableTextError:
+        raise
+    except values.UnfitValueError:
+        return _fit_float(value)
+
+
 def _encode_datetime(value: Any) -> Any:
-    moment = values.encode_datetime(value)
+    moment = _converted(values.encode_datetime, value)
     return moment.isoformat(" ", "microseconds") if isinstance(moment, datetime) else moment
 
 
 def _encode_date(value: Any) -> Any:
-    day = values.encode_date(value)
-    return day.isoformat() if isinstance(day, date) else day
+    return _converted(values.encode_date, value).isoformat()
+
+
+def _fit_date(value: Any) -> Any:
+    return _converted(values.cut_date, value).isoformat()
 
 
 def _encode_time(value: Any) -> Any:
-    return value.isoformat("microseconds") if isinstance(value, time) else value
+    return _converted(values.encode_time, value).isoformat("microseconds")
 
 
 def _encode_untyped(value: Any) -> Any:
     if isinstance(value, float) and isnan(value):
         message = "SQLite cannot hold NaN, and would store NULL in its place"
         raise values.UnfitValueError(message)
+    if isinstance(value, int) and not -values.LARGEST <= value < values.LARGEST:
+        message = "an integer of SQLite has 64 bits: make the column TEXT"
+        raise values.UnfitValueError(message)
+    if isinstance(value, (str, int, float, bytes)):
+        return value
     if isinstance(value, (UUID, Decimal)):
         return str(value)
-    return value.isoformat() if isinstance(value, (date, time)) else value
+    if isinstance(value, (date, time)):
+        return value.isoformat()
+    return values.encode_bytes(value)
+
+
+# --- what SQLite makes of a value for the sake of its column: https://www.sqlite.org/datatype3.html ----------------
+
+_NUMBER = re.compile(r"[ \t\n\v\f\r]*([+-]?(?:\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?)[ \t\n\v\f\r]*", re.ASCII)
+
+
+def _as_number(value: Any) -> Any:
+    if isinstance(value, str) and (found := _NUMBER.fullmatch(value)):
+        integer = found[1].lstrip("+-").isdigit()
+        value = int(found[1]) if integer and len(found[1]) < _DIGITS else float(found[1])
+        if isinstance(value, int) and not -values.LARGEST <= value < values.LARGEST:
+            value = float(value)
+    if isinstance(value, float) and abs(value) < values.LARGEST and value.is_integer():
+        return int(value)
+    return value
+
+
+def _as_real(value: Any) -> Any:
+    number = _as_number(value)
+    return float(number) if isinstance(number, int) else number
 
 
 def _decode_text(parse: Callable[[str], Any], value: Any) -> Any:
@@ -171,7 +318,7 @@ def _decode_number(value: Any) -> Any:
 
 
 _DECODERS: tuple[tuple[type[TypeEngine[Any]], Callable[[Any], Any]], ...] = (
-    (sa.Boolean, values.encode_boolean),
+    (sa.Boolean, values.decode_boolean),
     (sa.DateTime, partial(_decode_text, datetime.fromisoformat)),
     (sa.Date, partial(_decode_text, date.fromisoformat)),
     (sa.Time, partial(_decode_text, time.fromisoformat)),
@@ -179,6 +326,14 @@ _DECODERS: tuple[tuple[type[TypeEngine[Any]], Callable[[Any], Any]], ...] = (
     (sa.LargeBinary, values.as_it_is),
     (sa.Float, values.as_it_is),  # before Numeric, of which it is a kind up to SQLAlchemy 2.0
     (sa.Numeric, _decode_number),
+)
+
+_AFFINITIES: tuple[tuple[type[TypeEngine[Any]], values.Encoder], ...] = (
+    (sa.String, values.as_it_is),
+    (sa.LargeBinary, values.as_it_is),
+    (sa.types.NullType, values.as_it_is),
+    (sa.Float, _as_real),
+    (TypeEngine, _as_number),
 )
 
 DIALECTS = (SQLite("sqlite"),)

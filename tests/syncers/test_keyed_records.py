@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from datastoresync.errors import SyncerError
-from datastoresync.syncers.table_rewrite import RecordKeys, TableContents, delete_records, upsert_records
+from datastoresync.syncers.keyed_records import RecordKeys, delete_records, upsert_records
+from datastoresync.syncers.row_index import TableContents
 
 update_records = partial(upsert_records, insert=False)
 

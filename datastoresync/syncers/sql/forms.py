@@ -1,0 +1,191 @@
+"""What a column makes of values: which it holds as they are, which it would change, and what it gives back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from decimal import Decimal
+from enum import Enum
+from reprlib import Repr
+from typing import Any, Literal
+
+import attrs
+
+from datastoresync.conversion.scalars import scalar_of
+from datastoresync.syncers.sql.values import Encoder, UnfitValueError, as_it_is
+
+Mode = Literal["exact", "kept", "fitted"]
+_NONE = type(None)
+_CONTAINERS = (set, frozenset, tuple, list)
+
+
+@attrs.frozen(eq=False, kw_only=True)
+class ColumnForm:
+    """What a column makes of values. It is called with one, and returns what is written.
+
+    Args:
+        exact: Makes a value what the column holds if nothing of it is lost; else raises `UnfitValueError`.
+        fitted: The same, but rounds, cuts or fills up as the database does.
+        read: Makes a value that is held what is read of it.
+        plain: The types of the values that are held, and given back, just as they are.
+        within: Says whether all of many values of these types, and None, are within the limits of the column; None if
+            there are no limits.
+        trivial: Whether each value is its own form.
+        labels: Whether the members of enums have labels of their own.
+        mode: ``exact``, ``fitted``, or ``kept``, which refuses what would not be given back as it was.
+    """
+
+    exact: Encoder
+    fitted: Encoder
+    read: Encoder
+    plain: frozenset[type]
+    within: Callable[[Sequence[Any]], bool] | None = None
+    trivial: bool = False
+    labels: bool = False
+    mode: Mode = "exact"
+
+    def __call__(self, value: Any) -> Any:
+        """Return what is written for a value; raise `UnfitValueError` if the column cannot take it."""
+        if type(value) in self.plain and (self.within is None or self.within((value,))):
+            return value
+        if value is None:
+            return None
+        plain = value.value if isinstance(value, Enum) and not self.labels else value
+        if self.mode != "kept":
+            return (self.exact if self.mode == "exact" else self.fitted)(plain)
+        held = self.exact(plain)
+        if not _alike(given := self._given(plain, held), plain):
+            message = f"the column would give back {shown(given)}"
+            raise UnfitValueError(message)
+        return held
+
+    def column(self, values: Sequence[Any]) -> Sequence[Any]:
+        """Return what is written for many values; raise `UnfitValueError` for the first that the column cannot take."""
+        return values if self.leaves(values) else list(map(self, values))
+
+    def leaves(self, values: Sequence[Any]) -> bool:
+        """Say whether all of these values surely are written, and given back, as they are."""
+        return set(map(type, values)) <= self.plain and (self.within is None or self.within(values))
+
+    def canonical(self, value: Any) -> Any:
+        """Return a value as the column would give it back, in its own type; one that does not fit as it is."""
+        if value is None or (type(value) in self.plain and (self.within is None or self.within((value,)))):
+            return value
+        plain = value.value if isinstance(value, Enum) and not self.labels else value
+        try:
+            held = (self.fitted if self.mode == "fitted" else self.exact)(plain)
+            found = self._given(plain, held)
+        except UnfitValueError:
+            return value
+        return value if plain is not value and found == plain else found
+
+    def canonical_members(self, members: Any) -> Any:
+        """Return a membership with each member as the column would give it back."""
+        if not isinstance(members, (set, frozenset, list, tuple)):
+            return self.canonical(members)
+        return type(members)(map(self.canonical, members))
+
+    def matched(self, value: Any) -> Any:
+        """Return what is equal for keys that the column holds to be equal, whether given or read."""
+        if type(value) in self.plain or value is None:
+            return value
+        try:
+            return self.exact(value.value if isinstance(value, Enum) and not self.labels else value)
+        except UnfitValueError:
+            return value
+
+    def refuses(self, value: Any) -> bool:
+        """Say whether the column cannot take a value."""
+        try:
+            self(value)
+        except UnfitValueError:
+            return True
+        return False
+
+    def _given(self, value: Any, held: Any) -> Any:
+        """Return what is read of a value that is held, as its declared type has it."""
+        raw = self.read(held)
+        try:
+            return _declared(value, raw)
+        except (ValueError, TypeError):
+            message = f"the column would give back {shown(raw)}, which is no {type(value).__name__}"
+            raise UnfitValueError(message) from None
+
+
+def _declared(value: Any, raw: Any) -> Any:
+    """Return a raw value as one of the type that a value has."""
+    if isinstance(value, Enum):
+        return value  # its label, its value or its name: the converter takes them all
+    if isinstance(value, _CONTAINERS) and isinstance(raw, list):
+        samples = {type(member): member for member in value if member is not None}
+        if len(samples) != 1:
+            return type(value)(raw)
+        ((kind, sample),) = samples.items()
+        if issubclass(kind, Enum):
+            return value
+        return type(value)(member if member is None else _declared(sample, member) for member in raw)
+    scalar = scalar_of(value)
+    return raw if scalar is None else scalar.convert(raw)
+
+
+def shown(value: Any) -> str:
+    """Return a short repr of any value at all."""
+    short = Repr()
+    short.maxstring = short.maxother = 60
+    try:
+        return short.repr(value)
+    except ValueError:  # the digits of a very long int
+        return f"a very long {type(value).__name__}"
+
+
+def _alike(value: Any, other: Any) -> bool:
+    return bool(value == other) or (value != value and other != other)  # noqa: PLR0124 - NaN is like itself
+
+
+# --- the limits of columns, over many values at once --------------------------------------------------------------
+
+
+def within_length(length: int) -> Callable[[Sequence[Any]], bool]:
+    """Return what says whether texts are no longer than this."""
+    return lambda values: max(map(len, filter(None, values)), default=0) <= length
+
+
+def within_bounds(low: int, high: int) -> Callable[[Sequence[Any]], bool]:
+    """Return what says whether integers are within these bounds."""
+
+    def within(values: Sequence[Any]) -> bool:
+        there: Iterable[int] = [value for value in values if value is not None] if None in values else values
+        return not there or (low <= min(there) and max(there) <= high)
+
+    return within
+
+
+def in_zone(aware: bool, step: int) -> Callable[[Sequence[Any]], bool]:  # noqa: FBT001 - says what the column is
+    """Return what says whether moments have a time zone, or have none, and no more digits than in this step."""
+
+    def within(values: Sequence[Any]) -> bool:
+        return all(
+            value is None or ((value.tzinfo is not None) is aware and not value.microsecond % step) for value in values
+        )
+
+    return within
+
+
+def within_scale(precision: int, scale: int) -> Callable[[Sequence[Any]], bool]:
+    """Return what says whether decimals have just so many digits behind the point, and no more before it."""
+    limit, exponent = 10 ** (precision - scale), -scale
+
+    def within(values: Sequence[Any]) -> bool:
+        return all(
+            value is None or (value.as_tuple()[2] == exponent and -limit < value < limit and value) for value in values
+        )
+
+    return within
+
+
+def all_finite(values: Sequence[Any]) -> bool:
+    """Say whether all numbers, integers or decimals, are finite."""
+    return all(type(value) is not Decimal or value.is_finite() for value in values)
+
+
+FREE = ColumnForm(exact=as_it_is, fitted=as_it_is, read=as_it_is, plain=frozenset({int, bool, _NONE}))
+"""That of a column of our own."""
