@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any, Final, Self, TypeVar
 from urllib.parse import quote, quote_plus, unquote
 
@@ -15,7 +15,7 @@ _SECRET_NAME = re.compile(_NAME, re.IGNORECASE)
 _QUERY_NAME = r"key|code|auth|authorization|jwt|sig|session|sid|pin"
 """Names that are secrets among the options of a URL, and elsewhere are words like any other."""
 _QUOTED = r"""(?:'(?:[^'\\]|\\.|'')*'|"(?:[^"\\]|\\.)*")"""
-_QUOTED_TEXT = re.compile(_QUOTED)
+_VALUE_IN_TEXT = re.compile(rf"{_QUOTED}|(?<![\w'])-?\d[\w.:+-]*")
 _SHORTEST = 3
 """Characters of a value that is looked for without its quotes: shorter ones are parts of words."""
 _VALUE = r"""[^&;\s'"]+"""
@@ -122,11 +122,11 @@ def secrets_within(text: str) -> Iterator[str]:
     yield from (found["user"] for found in _USER.finditer(text) if MASK in _masked_user(found))
 
 
-def without_values(text: str, values: Iterable[Any], names: Iterable[str] = ()) -> str:
-    """Return a text without these values, and without what is in quotes behind one of the names of attributes.
+def without_values(text: str, values: Iterable[Any], names: Collection[str] = ()) -> str:
+    """Return a text without these values, and without what looks like a value where it speaks of one of the attributes.
 
-    >>> without_values("name 'Ann', pin 1234: 1234 is taken; pin was '99'", [1234], ["pin"])
-    "name 'Ann', pin ***: *** is taken; pin was ***"
+    >>> without_values("name is 'Ann'; 1234 is taken; 'pin' is stored as 99, not '98'", [1234], ["pin"])
+    "name is 'Ann'; *** is taken; 'pin' is stored as ***, not ***"
     """
     waiting, forms = list(values), set[str]()
     while waiting:
@@ -137,9 +137,13 @@ def without_values(text: str, values: Iterable[Any], names: Iterable[str] = ()) 
             forms |= {repr(value), str(value)} if len(str(value)) >= _SHORTEST else {repr(value)}
     for form in sorted(forms, key=len, reverse=True):
         text = re.sub(rf"(?<!\w){re.escape(form)}(?!\w)", MASK, text)
-    for name in names:
-        text = re.sub(rf"(?<!\w){re.escape(name)}(?!\w)[^;]*", lambda found: _QUOTED_TEXT.sub(MASK, found[0]), text)
-    return text
+    own = {f"{quotation}{name}{quotation}" for name in names for quotation in "'\""}
+    named = re.compile(rf"(?<!\w)(?:{'|'.join(map(re.escape, names))})(?!\w)") if own else None
+    clauses = text.split(";")
+    for index, clause in enumerate(clauses):
+        if named is not None and named.search(clause):
+            clauses[index] = _VALUE_IN_TEXT.sub(lambda found: found[0] if found[0] in own else MASK, clause)
+    return ";".join(clauses)
 
 
 class Secrets(tuple[str, ...]):

@@ -137,6 +137,32 @@ def test_a_conflict_does_not_show_it(kind, tmp_path):
     assert not secret_in(shown(report, *report.results))
 
 
+def test_what_a_store_holds_instead_is_not_shown(tmp_path):
+    url = f"sqlite:///{tmp_path}/x.db"
+    with sqlite3.connect(tmp_path / "x.db") as connection:
+        connection.execute("create table users (idnumber text primary key, name text, password text, pin integer)")
+        connection.execute(
+            "create trigger t after insert on users begin update users set password = new.password || 'x', pin = 98765 "
+            "where idnumber = new.idnumber; end"
+        )
+    connection.close()
+
+    class Account(Object):
+        _sensitive = ("password", "pin")
+        name: str
+        password: str
+        pin: int
+
+    importer = [{"idnumber": "1", "name": "Ann", "password": NEW, "pin": 12345}]
+    source = +Tree("s", branches={"users": Branch(Account, importer=importer)})
+    dest = +Tree("d", syncer=open_syncer(url), branches={"users": Branch(Account)})
+    report = source >> dest
+    said = shown(report, *report.results, *report.warnings)
+    assert not secret_in(said)
+    assert "98765" not in said
+    assert "12345" not in said
+
+
 class Checked(Object):
     _sensitive = ("password", "pin")
     password: str = attrs.field(default="")

@@ -10,7 +10,7 @@ from typing import Any, Literal, overload
 import attrs
 
 from datastoresync.diffing.action import Action
-from datastoresync.masking import masked, without_values
+from datastoresync.masking import MASK, masked, without_values
 from datastoresync.printing.outline import Outline
 from datastoresync.printing.show import Printable
 from datastoresync.printing.text import counted, text
@@ -51,13 +51,20 @@ class Result:
 
     def __attrs_post_init__(self) -> None:
         if self.reason and self.action is not None and (names := self.action.sensitive):
-            object.__setattr__(self, "reason", without_values(self.reason, self.action.sensitive_values, names))
+            values = [
+                *self.action.sensitive_values,
+                *(value for name, value in (self.held or {}).items() if name in names),
+            ]
+            object.__setattr__(self, "reason", without_values(self.reason, values, names))
 
     @property
     def message(self) -> str:
         """Status, message of the action, reason, and what the store holds instead, on one line."""
         what = self.action.message if self.action is not None else self.method
-        held = ", ".join(f"{name}={value!r}" for name, value in (self.held or {}).items())
+        sensitive = () if self.action is None or not self.held else self.action.sensitive
+        held = ", ".join(
+            f"{name}={MASK if name in sensitive else repr(value)}" for name, value in (self.held or {}).items()
+        )
         said = "; ".join(filter(None, (self.reason, held and f"the store holds {held}")))
         return f"{self.status}: {what}{': ' if said else ''}{said}"
 
