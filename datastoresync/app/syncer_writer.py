@@ -42,7 +42,8 @@ from datastoresync.syncers.loading import given_records
 from datastoresync.tree import Tree
 
 Mode = Literal["replace", "append", "upsert", "sync"]
-_OPTIONS = "the options are --allow-deletions, --allow-updates, --allow-removals, --allow-empty"
+_LIMITS = ("deletions", "updates", "removals", "cascades")
+_OPTIONS = f"the options are {', '.join(f'--allow-{what}' for what in _LIMITS)}, --allow-dangling, --allow-empty"
 _MODES: tuple[Mode, ...] = get_args(Mode)
 
 
@@ -129,13 +130,21 @@ class SyncerWriter(Writer):
             help="sync: write only what differs; upsert by key, append, or replace all that is there; "
             "default: %(default)s",
         )
-        for what in ("deletions", "updates", "removals"):
+        parser.add_argument(
+            "--on-error",
+            choices=("stop", "continue"),
+            help="with --mode sync: write nothing if anything fails, or all that does not fail; default: nothing",
+        )
+        for what in _LIMITS:
             parser.add_argument(
                 f"--allow-{what}",
                 metavar="N",
                 type=_limit,
                 help=f"allow that number of {what}: 500, or a share such as 30%%",
             )
+        parser.add_argument(
+            "--allow-dangling", metavar="N", type=int, help="allow that number of references that lead to nothing"
+        )
         parser.add_argument("--allow-empty", metavar="BRANCH", action="append", help="allow a branch to become empty")
         parser.add_argument(
             "--allow-loss",
@@ -157,6 +166,25 @@ class SyncerWriter(Writer):
                 return self._sync(args, tree, syncer, limits)
             job = self._checked(args, tree, syncer, limits)
             return WriteReport(_write_tables(job, _write_method(args.mode, syncer), syncer, args.mode))
+
+    def rehearse(self, args: argparse.Namespace, tree: Any) -> Any:
+        """Sync, and undo it; the report is that of a real run.
+
+        Raises:
+            SafeguardError: if it would be refused.
+            SyncerError: if the mode is another one, or it could not be done.
+            DeclarationError: if the store cannot undo what it did.
+        """
+        if args.mode != "sync":
+            message = f"only --mode sync can be rehearsed: --dry-run says what --mode {args.mode} would do"
+            raise SyncerError(message)
+        with self._opened(args, tree, create=False) as syncer:
+            limits = self._limits(args, tree)
+            if missing := self._missing(tree, syncer):
+                names = ", ".join(write.table for write in missing)
+                message = f"{syncer.name} has no {names} yet, and to make a table cannot be rehearsed: use --dry-run"
+                raise SyncerError(message)
+            return self._sync_sides(args, *self._sides(tree, syncer, ()), limits, rehearse=True)
 
     def preview(self, args: argparse.Namespace, tree: Any) -> Preview | None:
         """Print the effect of `write`.
@@ -211,7 +239,7 @@ class SyncerWriter(Writer):
         check_names(writes, stored, syncer)
         if args.mode == "replace":
             _name_options(lambda: check_replacement(writes, stored, limits, syncer))
-            check_columns(writes, stored, args.allow_loss or ())
+            check_columns(writes, stored, getattr(args, "allow_loss", None) or ())
         return list(zip(writes, stored, strict=True))
 
     def _table_writes(self, args: argparse.Namespace, tree: Any, syncer: Any) -> list[TableWrite]:
@@ -234,14 +262,22 @@ class SyncerWriter(Writer):
         missing = self._missing(tree, syncer)
         if missing:
             source, destination = self._sides(tree, syncer, missing)
-            _name_options(lambda: check(source.diff(destination), limits))
+            diff = source.diff(destination)
+            _name_options(lambda: check(diff, limits, destination.side_effects(diff)))
             job = [(write, TableState(exists=False)) for write in missing]
             made = _write_tables(job, _write_method("replace", syncer), syncer, "write")
             if not self._others(tree, syncer, missing):
                 return WriteReport(made)
-        source, destination = self._sides(tree, syncer, ())
-        report: Report = _name_options(lambda: source.sync_to(destination, limits=limits, reporters=_reporters(args)))
+        report = self._sync_sides(args, *self._sides(tree, syncer, ()), limits)
         return [WriteReport(made), report] if made else report
+
+    def _sync_sides(
+        self, args: argparse.Namespace, source: Tree, destination: Tree, limits: Limits, *, rehearse: bool = False
+    ) -> Report:
+        on_error = getattr(args, "on_error", None)
+        keywords: Any = {"limits": limits, "reporters": _reporters(args), "rehearse": rehearse, "on_error": on_error}
+        report: Report = _name_options(lambda: source.sync_to(destination, **keywords))
+        return report
 
     def _preview_sync(self, tree: Any, syncer: Any, limits: Limits) -> Preview:
         missing = self._missing(tree, syncer)
@@ -314,8 +350,8 @@ class SyncerWriter(Writer):
                 f"--allow-empty names {', '.join(unknown)}, which is not written: there is {', '.join(_labels(tree))}"
             )
             raise DeclarationError(message)
-        options = ("deletions", "updates", "removals", "empty")
-        given = {name: getattr(args, f"allow_{name}") for name in options if getattr(args, f"allow_{name}") is not None}
+        options = {name: getattr(args, f"allow_{name}", None) for name in (*_LIMITS, "dangling", "empty")}
+        given = {name: value for name, value in options.items() if value is not None}
         return attrs.evolve(self.limits or Limits(), **given)
 
 

@@ -387,3 +387,49 @@ def test_no_refusal_recommends_to_replace(argv, tmp_path):
         report = run(source, f"sqlite:///{tmp_path}/x.db", *argv)
         assert not report.ok
         assert "replace" not in str(report)
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "csv"])
+def test_a_rehearsal_says_what_a_run_would_and_changes_nothing(kind, tmp_path):
+    place = f"sqlite:///{tmp_path}/x.db" if kind == "sqlite" else f"csv:{tmp_path}/out"
+    open_syncer(place).dump("users", data=PEOPLE[:1])
+    source = Store(users=PEOPLE)
+    report = run(source, place, "--rehearse")
+    assert report.ok, reasons(report)
+    assert report.reports[0].returned.rehearsed
+    assert report.reports[0].returned.succeeded == 1
+    assert len(list(open_syncer(place).load("users"))) == 1
+    assert "only --mode sync can be rehearsed" in reasons(run(source, place, "--rehearse", "--mode", "replace"))
+    source.held["groups"] = PEOPLE
+    assert "has no groups yet, and to make a table cannot be rehearsed" in reasons(run(source, place, "--rehearse"))
+    assert open_syncer(place).tables() == ["users"]
+
+
+def test_what_does_not_fail_is_written_if_that_is_asked_for(tmp_path):
+    sql(tmp_path / "x.db", "create table users (idnumber text primary key, name text check (name <> 'Bob'))")
+    source, place = Store(users=[*PEOPLE, {"idnumber": "3", "name": "Cid"}]), f"sqlite:///{tmp_path}/x.db"
+    assert run(source, place).exit_code == 1
+    assert sql(tmp_path / "x.db", "select * from users") == []
+    report = run(source, place, "--on-error", "continue")
+    assert report.exit_code == 1
+    assert report.reports[0].returned.failed == 1
+    assert sql(tmp_path / "x.db", "select name from users order by name") == [("Ann",), ("Cid",)]
+
+
+def test_references_that_lead_to_nothing_are_allowed_by_an_option():
+    class Pupil(Object):
+        _references = {"home": "groups"}
+        home: str
+
+    class Pupils(Reader):
+        def read(self, args):
+            groups = Branch(Object, importer=[{"idnumber": "a"}])
+            return Tree(
+                branches={"groups": groups, "users": Branch(Pupil, importer=[{"idnumber": "1", "home": "x"}])}
+            ).load()
+
+    for argv, code in (([], 3), (["--allow-dangling", "1"], 0)):
+        destination = Store(groups=[], users=[])
+        report = App(Pupils(), SyncerWriter(destination)).run(argv)
+        assert report.exit_code == code, reasons(report)
+        assert ("--allow-dangling" in reasons(report)) == (code == 3)
