@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
+from types import MappingProxyType
 from typing import Any, Final, Self, TypeVar
 from urllib.parse import quote, quote_plus, unquote
 
@@ -172,11 +173,27 @@ def without_frames(error: E) -> E:
     return error
 
 
+class SecretText(str):
+    """A text that is a secret as a whole, such as a password."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return repr(MASK)
+
+
 class _Text(str):
     __slots__ = ()
 
     def __repr__(self) -> str:
         return repr(masked(str(self)))
+
+
+class _Bytes(bytes):
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return masked(super().__repr__())
 
 
 class _Options(dict[str, Any]):
@@ -190,6 +207,21 @@ class _List(list[Any]):
         return masked(super().__repr__())
 
 
+class _Tuple(tuple[Any, ...]):
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return masked(super().__repr__())
+
+
+_HIDDEN: Final[Mapping[type, type]] = MappingProxyType(
+    {str: _Text, bytes: _Bytes, list: _List, tuple: _Tuple, dict: _Options}
+)
+_PLAIN: Final[Mapping[type, type]] = MappingProxyType(
+    {SecretText: str, **{kind: plain_kind for plain_kind, kind in _HIDDEN.items()}}
+)
+
+
 def hidden(value: Any) -> Any:
     """Return a text, a mapping or a sequence that is the same, and whose repr shows no secret.
 
@@ -198,10 +230,23 @@ def hidden(value: Any) -> Any:
     >>> hidden("sqlite:///x?password=hunter2"), hidden({"password": "hunter2", "path": "x"})
     ('sqlite:///x?password=***', {'password': '***', 'path': 'x'})
     """
-    if type(value) is str:
-        return _Text(value)
-    if type(value) is dict:
-        return _Options({name: hidden(one) for name, one in value.items()})
-    if type(value) in (list, tuple):
-        return _List(map(hidden, value))
-    return value
+    kind = _HIDDEN.get(type(value))
+    if kind is None:
+        return value
+    if kind is _Options:
+        return _Options({name: _hidden_option(name, one) for name, one in value.items()})
+    return kind(value) if kind in (_Text, _Bytes) else kind(map(hidden, value))
+
+
+def _hidden_option(name: str, value: Any) -> Any:
+    return SecretText(value) if isinstance(value, str) and names_secret(name) else hidden(value)
+
+
+def plain(value: Any) -> Any:
+    """Return what `hidden` was called with, for code that is not ours."""
+    kind = _PLAIN.get(type(value))
+    if kind is None:
+        return value
+    if kind is dict:
+        return {name: plain(one) for name, one in value.items()}
+    return kind(value) if kind in (str, bytes) else kind(map(plain, value))

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from datastoresync import Branch, Object, Tree
-from datastoresync.masking import MASK, Secrets, hidden, masked, names_secret, secrets_in, without_frames
+from datastoresync.masking import MASK, Secrets, hidden, masked, names_secret, plain, secrets_in, without_frames
 from datastoresync.syncers import open_syncer
 
 SECRET = "Zq9" + "sEcReT7"
@@ -109,6 +109,17 @@ def test_options_show_no_secret():
         "url": f"x://a:{SECRET}@h",
         "more": [f"?token={SECRET}", {"api_key": SECRET}],
     }
+
+
+def test_what_is_hidden_is_the_same_and_plain_again():
+    options = {"password": SECRET, "rest": [SECRET, (f"?token={SECRET}",)], "bytes": b"x", "number": 7, "none": None}
+    found = hidden(options)
+    assert found == options
+    assert SECRET not in repr(found["password"]) + repr(found["rest"][1]) + repr(hidden(f"?token={SECRET}".encode()))
+    back = plain(found)
+    assert repr(back) == repr(options)
+    assert type(back["password"]) is str
+    assert type(back["rest"][1]) is tuple
 
 
 def test_an_error_without_frames_keeps_its_causes():

@@ -14,6 +14,7 @@ from datastoresync.app.parts import Arguments, Reader
 from datastoresync.branch import Branch
 from datastoresync.errors import ColumnError, SyncerError
 from datastoresync.importing.importer import StoreImporter
+from datastoresync.masking import hidden
 from datastoresync.object import Object
 from datastoresync.syncers import open_syncer
 from datastoresync.syncers.changes import Table
@@ -108,7 +109,7 @@ def url(text: str) -> str:
     if not found:
         message = f"the environment variable {name!r} is not set" if text else "the URL is empty"
         raise argparse.ArgumentTypeError(message)
-    return found
+    return hidden(found)  # type: ignore[no-any-return]  # a text like the one it was
 
 
 @contextmanager

@@ -12,7 +12,7 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from datastoresync.errors import DatastoreSyncError, DataWarning, DeclarationError, SyncerError
-from datastoresync.masking import hidden, masked, secrets_in
+from datastoresync.masking import hidden, masked, plain, secrets_in
 from datastoresync.syncers import files
 from datastoresync.syncers.names import nearest
 from datastoresync.syncers.options import (
@@ -161,7 +161,7 @@ def _open(address: Address, opener: Callable[..., Any], path: str, options: Mapp
     arguments = hidden([path] if path else [])
     try:
         given = _checked_options(opener, options_in_url, options, description, positional=len(arguments))
-        syncer = opener(*arguments, **given)
+        syncer = opener(*plain(arguments), **plain(given))
     except DatastoreSyncError:
         raise
     except Exception as error:  # noqa: BLE001 - it is raised again as another

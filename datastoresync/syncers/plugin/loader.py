@@ -25,7 +25,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any, Final
 
 from datastoresync.errors import DatastoreSyncError, DeclarationError, ManifestError, SyncerError
-from datastoresync.masking import Secrets, hidden, masked, secrets_in, without_frames
+from datastoresync.masking import Secrets, hidden, masked, plain, secrets_in, without_frames
 from datastoresync.syncers.names import nearest
 from datastoresync.syncers.options import (
     cause_without_secrets,
@@ -237,7 +237,7 @@ def _load(manifest: Manifest, texts: Mapping[str, str], options: dict[str, Any],
     except ValueError as error:
         raise refused(code, f"the class {kind.__name__} {error}") from None
     options = hidden(options)
-    syncer = _run(code, secrets, lambda: call_hooks(kind(**options)))
+    syncer = _run(code, secrets, lambda: call_hooks(kind(**plain(options))))
     if not isinstance(syncer, Syncer) or not isinstance(syncer.name, str) or not syncer.name:
         raise refused(code, f"a {kind.__name__} has no name: write name = {manifest.name!r} in the class")
     if getattr(syncer, "__is_database__", False):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from datastoresync.conversion.scalars import BOOLEAN_TEXTS
 from datastoresync.errors import MissingDependencyError, SyncerError
-from datastoresync.masking import MASK, Secrets, is_token, secrets_in
+from datastoresync.masking import MASK, Secrets, is_token, plain, secrets_in
 
 if TYPE_CHECKING:
     import sqlalchemy
@@ -57,7 +57,7 @@ def open_database(
     if isinstance(url_or_engine, sqlalchemy.Engine):
         return Database(url_or_engine, name, _secrets(url_or_engine.url, {}), normalize=normalize)
     try:
-        url = sqlalchemy.make_url(url_or_engine)
+        url = sqlalchemy.make_url(plain(url_or_engine))
     except (sqlalchemy.exc.ArgumentError, ValueError):
         examples = " or ".join(dialect.example for dialect in known if dialect.example)
         message = (
@@ -92,7 +92,7 @@ def _engine(url: sqlalchemy.URL, name: str, secrets: Secrets, options: Mapping[s
     installable = [dialect for dialect in DIALECTS.values() if dialect.extra]
     extra = next((dialect.extra for dialect in installable if url.drivername.startswith(dialect.driver)), None)
     try:
-        return sqlalchemy.create_engine(url, **{"hide_parameters": True, **options})
+        return sqlalchemy.create_engine(url, **{"hide_parameters": True, **plain(options)})
     except sqlalchemy.exc.NoSuchModuleError as error:
         if extra is not None:
             message = f"the dialect for {name} is not installed: pip install 'datastoresync[{extra}]'"
