@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from datastoresync import Branch, Object, Tree
+from datastoresync import Branch, CSVImporter, Object, SQLImporter, Tree
+from datastoresync.app import App, SyncerReader, SyncerWriter
 from datastoresync.masking import MASK, Secrets, hidden, masked, names_secret, plain, secrets_in, without_frames
 from datastoresync.syncers import open_syncer
 
@@ -168,3 +169,25 @@ def test_no_error_shows_what_an_engine_is_opened_with():
         syncer.load("users")
     told = traceback.TracebackException.from_exception(caught.value, capture_locals=True)
     assert SECRET not in "".join(told.format())
+
+
+@pytest.mark.parametrize("url", [*URLS, "https://{}@example.org/people.csv"])
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        lambda url: Branch(Object, importer=url),
+        lambda url: CSVImporter(url).read(),
+        lambda url: SQLImporter(url, "select 1").read(),
+        lambda url: App(SyncerReader(url, tables=["users"]), SyncerWriter(url)).run(["--quiet"]).parts[0].error,
+    ],
+    ids=["branch", "file", "query", "app"],
+)
+def test_a_url_in_the_wrong_place_is_not_shown(wrong, url, capsys):
+    try:
+        found = wrong(url.format(SECRET))
+    except Exception as error:  # noqa: BLE001 - whichever it is
+        found = error
+    trace = found.__traceback__ and found.__traceback__.tb_next
+    trace = trace and trace.tb_next  # behind the frames of this test
+    told = traceback.TracebackException(type(found), found, trace, capture_locals=True)
+    assert SECRET not in "".join(told.format()) + repr(CSVImporter(url.format(SECRET))) + "".join(capsys.readouterr())

@@ -13,6 +13,7 @@ import attrs
 from datastoresync.engines.relation import BranchDescription
 from datastoresync.engines.select import engine_of
 from datastoresync.errors import ColumnError, DataWarning, DeclarationError, ImporterError, RowError
+from datastoresync.masking import hidden, masked
 from datastoresync.printing.outline import Outline
 from datastoresync.printing.show import Printable
 from datastoresync.syncers.changes import Table
@@ -236,7 +237,7 @@ def importer_of(source: Any, *, store: Callable[[Any], Importer]) -> Importer:
         if isinstance(source, Iterable) and not isinstance(source, (str, bytes, Mapping)):
             return IterableImporter(source)
     hint = f"; for a file write CSVImporter({source!r})" if isinstance(source, str) else ""
-    message = f"an importer, a function, a syncer, a dataframe or rows are wanted (got {source!r}){hint}"
+    message = f"an importer, a function, a syncer, a dataframe or rows are wanted (got {masked(repr(source))}){hint}"
     raise DeclarationError(message)
 
 
@@ -302,7 +303,7 @@ class CSVImporter(Importer):
         on_bad_row: ``"stop"`` or ``"collect"``; see `Importer`.
     """
 
-    files: str | Path | Sequence[str | Path]
+    files: str | Path | Sequence[str | Path] = attrs.field(converter=hidden)
     encoding: str = attrs.field(default="utf-8", kw_only=True)
     delimiter: str = attrs.field(default=",", kw_only=True)
     columns: Mapping[str, str] | Sequence[str] | None = attrs.field(default=None, kw_only=True)
@@ -347,7 +348,7 @@ class ParquetImporter(Importer):
         on_bad_row: ``"stop"`` or ``"collect"``; see `Importer`.
     """
 
-    files: str | Path | Sequence[str | Path]
+    files: str | Path | Sequence[str | Path] = attrs.field(converter=hidden)
     columns: Mapping[str, str] | Sequence[str] | None = attrs.field(default=None, kw_only=True)
     newest: Literal["modified", "name"] | None = attrs.field(default=None, kw_only=True)
     on_bad_row: Literal["stop", "collect"] = attrs.field(default="stop", kw_only=True)
