@@ -36,6 +36,10 @@ class DestinationImporter(StoreImporter):
         self.attributes = attributes
         self.absent = absent
 
+    def reads_all_of(self, syncer: Any) -> bool:
+        """Say whether it reads every row of a table in a syncer, and drops none."""
+        return self.syncer is syncer
+
     def read(self) -> Records:
         """Return the records.
 

@@ -26,6 +26,7 @@ from datastoresync.app.tables import (
     describe,
     lost_columns,
     ordered_attributes,
+    owned_members,
     table_state,
     table_writes,
 )
@@ -245,6 +246,15 @@ class SyncerWriter(Writer):
     def _table_writes(self, args: argparse.Namespace, tree: Any, syncer: Any) -> list[TableWrite]:
         """Return the writes, in tables that allow the mode."""
         writes = self._all_writes(tree, syncer)
+        declared = tree if self.tree is None else self.tree(syncer=syncer)
+        ask: Any = getattr(syncer, "columns_with_ids", None)
+        for name in tree.branches if callable(ask) else ():
+            if columns := ask(declared[name].stored_table):
+                message = (
+                    f"{name}: {syncer.name} refers to other rows by ids of its own, in {', '.join(columns)}, and only "
+                    "--mode sync looks them up"
+                )
+                raise SyncerError(message)
         if args.mode == "upsert" and not all(write.key for write in writes):
             message = "memberships in a table of their own have no key to upsert by: use --mode sync"
             raise SyncerError(message)
@@ -264,12 +274,28 @@ class SyncerWriter(Writer):
             source, destination = self._sides(tree, syncer, missing)
             diff = source.diff(destination)
             _name_options(lambda: check(diff, limits, destination.side_effects(diff)))
-            job = [(write, TableState(exists=False)) for write in missing]
-            made = _write_tables(job, _write_method("replace", syncer), syncer, "write")
-            if not self._others(tree, syncer, missing):
+            made = self._make(source, destination, {write.label for write in missing}, syncer)
+            if len(missing) == len(self._all_writes(tree, syncer)):
                 return WriteReport(made)
         report = self._sync_sides(args, *self._sides(tree, syncer, ()), limits)
         return [WriteReport(made), report] if made else report
+
+    def _make(self, source: Tree, destination: Tree, labels: set[str], syncer: Any) -> dict[str, int]:
+        """Make tables that are not there; return the number of records in each.
+
+        Members whose owners are yet to be made follow with them.
+        """
+        write_table = _write_method("replace", syncer)
+        job = []
+        for write in self._all_writes(source, syncer):
+            branch = write.label.partition(".")[0]
+            if write.label not in labels:
+                continue
+            owned = write if write.key or branch in labels else owned_members(write, destination[branch])
+            if write.count and not owned.count:
+                write_table(write)  # its records tell the columns
+            job.append((owned, TableState(exists=False)))
+        return _write_tables(job, write_table, syncer, "write")
 
     def _sync_sides(
         self, args: argparse.Namespace, source: Tree, destination: Tree, limits: Limits, *, rehearse: bool = False
@@ -301,10 +327,6 @@ class SyncerWriter(Writer):
         except Exception:  # noqa: BLE001 - it is raised again when the state of the table is asked for
             listed = set()
         return [each for each in writes if each.table not in listed and not table_state(syncer, each.table).exists]
-
-    def _others(self, tree: Any, syncer: Any, missing: Sequence[TableWrite]) -> bool:
-        """Say whether there are tables besides those that were missing."""
-        return len(self._all_writes(tree, syncer)) > len(missing)
 
     def _sides(self, tree: Any, syncer: Any, missing: Sequence[TableWrite]) -> tuple[Tree, Tree]:
         """Return the source, in the types of the destination, and the content of the store; missing tables are empty.

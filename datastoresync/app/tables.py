@@ -83,6 +83,19 @@ def ordered_attributes(side: Side) -> list[str]:
     return sorted((*side.attributes, *side.child_fields), key=lambda name: order.get(name, len(order)))
 
 
+def owned_members(write: TableWrite, owners: Collection[Any]) -> TableWrite:
+    """Return a write of those memberships alone whose owners are among these idnumbers."""
+    columns = write.identifying[:-1]
+
+    def records() -> Iterator[dict[str, Any]]:
+        for record in write.records():
+            owner = tuple(record[column] for column in columns)
+            if (owner if len(columns) > 1 else owner[0]) in owners:
+                yield record
+
+    return attrs.evolve(write, records=records, count=sum(1 for _ in records()))
+
+
 @attrs.frozen(eq=False)
 class TableState:
     """The present content of a table.

@@ -335,6 +335,23 @@ class School(Tree):
     )
 
 
+@pytest.mark.parametrize("known", ["", "x", "1"])
+def test_members_follow_their_owners_into_a_database_without_their_table(known, tmp_path):
+    sql(tmp_path / "x.db", "create table people (id text primary key, name text)")
+    sql(tmp_path / "x.db", f"insert into people select '{known}', 'Ann' where '{known}' <> ''")
+    members = [{"person": "1", "group": "a"}, {"person": "2", "group": "b"}]
+    source = Store(
+        people=[{"id": number, "name": "Ann"} for number in ("1", "2", *(known if known == "x" else ""))],
+        members=members,
+    )
+    app = App(SyncerReader(source, tree=School), SyncerWriter(f"sqlite:///{tmp_path}/x.db"))
+    assert app.run(["--dry-run"]).ok
+    report = app.run([])
+    assert report.ok, reasons(report)
+    assert sorted(sql(tmp_path / "x.db", "select * from members")) == [("1", "a"), ("2", "b")]
+    assert app.run([]).reports[0].returned.planned == 0
+
+
 @pytest.mark.parametrize("there", [[], ["people"], ["members"], ["people", "members"]])
 def test_tables_of_memberships_are_made_where_they_are_missing(there):
     tables = {"people": [{"id": "1", "name": "Ann"}], "members": [{"person": "1", "group": "a"}]}
@@ -433,3 +450,27 @@ def test_references_that_lead_to_nothing_are_allowed_by_an_option():
         report = App(Pupils(), SyncerWriter(destination)).run(argv)
         assert report.exit_code == code, reasons(report)
         assert ("--allow-dangling" in reasons(report)) == (code == 3)
+
+
+def test_text_is_synced_into_typed_columns_of_every_database(store_url, execute, tmp_path):
+    execute(
+        store_url,
+        "CREATE TABLE people (idnumber integer PRIMARY KEY, grade smallint, born date, seen timestamp, "
+        "paid numeric(8,2), active boolean, rate double precision, name varchar(20), "
+        "kept text NOT NULL DEFAULT 'stays')",
+        "INSERT INTO people VALUES (1, 7, '2010-05-06', '2024-01-02 03:04:05', 1.5, true, 0.25, 'Ann', 'stays')",
+    )
+    header = "idnumber,grade,born,seen,paid,active,rate,name\n"
+    source = write_csv(
+        tmp_path / "people.csv", header + "1,8,2010-05-07,2024-01-02T03:04:05,1.50,f,.25,Anna\n02,,,,,,,Bob\n"
+    )
+    report = run(str(source), store_url)
+    assert report.ok, reasons(report)
+    assert report.reports[0].returned.stat.startswith("succeeded=5 ")
+    found = execute(store_url, "SELECT idnumber, grade, name, kept FROM people ORDER BY idnumber")
+    assert found == [(1, 8, "Anna", "stays"), (2, None, "Bob", "stays")]
+    assert run(str(source), store_url).reports[0].returned.planned == 0
+    write_csv(source, header + "1,8,2010-05-07,2024-01-02T03:04:05,1.50,f,.25,Anna\nx,,,,,,,Bob\n")
+    for argv in ([], ["--dry-run"]):
+        report = run(str(source), store_url, *argv)
+        assert "cannot hold people 'x': idnumber: 'x' is not an int" in reasons(report)

@@ -19,7 +19,7 @@ from datastoresync.syncers.records import Columns, Records
 from datastoresync.syncers.sql.database import Database
 from datastoresync.syncers.sql.dialects import dialect_of
 from datastoresync.syncers.sql.forms import ColumnForm, Mode
-from datastoresync.syncers.sql.references import ForeignKey, Joins, References, meaning_of
+from datastoresync.syncers.sql.references import Joins, Reference, References, followed_of, meaning_of
 from datastoresync.syncers.sql.values import encoded_type, left_alone, without_blanks
 
 UNFINISHED = "datastoresync_unfinished_"
@@ -49,6 +49,7 @@ class StoredTable:
         defaults: The columns that are not simply NULL if nothing is inserted into them.
         not_transactional: What keeps it and how to mend that, if it has no transactions; else nothing.
         store: The name of the store that it is in.
+        is_view: Whether it is a view, whose rows cannot be locked.
     """
 
     name: str
@@ -63,6 +64,7 @@ class StoredTable:
     defaults: frozenset[str]
     not_transactional: str
     store: str
+    is_view: bool = False
 
     def parameters(self, names: Sequence[str]) -> list[sa.BindParameter[Any]]:
         """Return a parameter for each of these columns; none is called like a column, which SQLAlchemy reserves."""
@@ -264,12 +266,12 @@ class Catalogue:
         """The schema of names without one."""
         return self._inspector.default_schema_name
 
-    def foreign_keys(self, location: tuple[str | None, str]) -> list[ForeignKey]:
+    def foreign_keys(self, location: tuple[str | None, str]) -> list[Reference]:
         """Return the foreign keys of a table, given its schema and its name."""
         schema, name = location
         column = self.dialect.column_name
         return [
-            ForeignKey(
+            Reference(
                 tuple(map(column, found["constrained_columns"])),
                 found["referred_schema"],
                 found["referred_table"],
@@ -353,6 +355,7 @@ class Catalogue:
             defaults=frozenset(column["name"] for column in columns if _has_default(column)),
             not_transactional=self.dialect.not_transactional(self._inspector, table_name, schema),
             store=self.store,
+            is_view=table_name in self._inspector.get_view_names(schema),
         )
 
     def _unique(self, table_name: str, schema: str | None, primary_key: Sequence[str]) -> Iterator[frozenset[str]]:
@@ -439,6 +442,17 @@ def canonical_forms(
             if form.mode == "fitted" or (form.mode == "exact" and not form.trivial):
                 found[name] = make
     return found
+
+
+def columns_with_ids(database: Database, table: Table) -> list[str]:
+    """Return the columns with ids, as `SQLSyncer.columns_with_ids` describes it; none of a table that is not there."""
+    with database.reading() as connection, database.translated_errors("cannot read the schema of"):
+        catalogue = Catalogue(connection, database.name, indexes=False)
+        if any(catalogue.locate(name) is None for name in (table.name, *(one.table for one in table.links.values()))):
+            return []
+        target = Target(catalogue, table)
+        tables = [target.stored.table, *(link.stored.table for link in target.links.values())]
+        return [f"{one.name}.{column.name}" for one in tables for column in one.columns if followed_of(column)]
 
 
 def read_query(database: Database, sql: str, parameters: Mapping[str, Any] | None = None) -> Records:
