@@ -24,6 +24,7 @@ from datastoresync.errors import ComparisonError, DeclarationError, ImporterErro
 from datastoresync.importing.importer import Importer, ImportReport, StoreImporter, importer_of
 from datastoresync.importing.load import load_objects, load_rows
 from datastoresync.importing.object_set import ObjectMapping, ObjectSet, settle_all
+from datastoresync.masking import hidden
 from datastoresync.object import Object, forms_of, schema_of, side_of, synced
 from datastoresync.printing.outline import Grid, Outline
 from datastoresync.printing.show import Printable
@@ -82,9 +83,11 @@ class Branch(Printable, ObjectMapping[T], Generic[T]):
         self.name = ""
         self.engine = engine
         self._table = table
-        self.importer: Importer | None = None if importer is None else importer_of(importer, store=StoreImporter)
+        self.importer: Importer | None = None
         self.tree: Any = None
         self._contents = ObjectSet(self.description())
+        importer = hidden(importer) if isinstance(importer, str) else importer  # a URL, perhaps, in the wrong place
+        self.importer = None if importer is None else importer_of(importer, store=StoreImporter)
 
     def bound(self, name: str, tree: Any) -> Branch[T]:
         """Return an empty branch like this one, for a tree of its own."""

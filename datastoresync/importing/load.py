@@ -34,8 +34,10 @@ from datastoresync.errors import (
 from datastoresync.importing.importer import Importer, ImportReport
 from datastoresync.importing.object_set import ObjectSet
 from datastoresync.importing.rows import Chunk, Rows
+from datastoresync.masking import MASK, without_values
 from datastoresync.runtime import collector_paused
 from datastoresync.syncers.arrow import ArrowStream
+from datastoresync.syncers.names import likely_delimiter
 from datastoresync.syncers.records import is_arrow
 
 if TYPE_CHECKING:
@@ -319,7 +321,8 @@ class RowLoader:
                 try:
                     value = converter.one(value)  # noqa: PLW2901 - the same value, converted
                 except (ValueError, TypeError) as error:
-                    message = f"{name}: {error} (declared: {converter.describe})"
+                    said = MASK if name in getattr(self.schema.cls, "_sensitive", ()) else str(error)
+                    message = f"{name}: {said} (declared: {converter.describe})"
                     raise ConversionError(message, column=name, value=value) from None
             if name in self._form_of:
                 try:
@@ -333,7 +336,9 @@ class RowLoader:
         except RowError:
             raise
         except Exception as error:  # what a validator or an __init__ of the user's raises
-            message = f"{type(error).__name__}: {error}"
+            sensitive = getattr(self.schema.cls, "_sensitive", ())
+            said = without_values(str(error), [row.get(name) for name in sensitive], sensitive)
+            message = f"{type(error).__name__}: {said}"
             raise RowError(message) from error
 
     def _check_names(self, names: tuple[str, ...]) -> None:
@@ -356,6 +361,8 @@ class RowLoader:
         if missing:
             listed = ", ".join(map(repr, missing))
             problems.append(f"no column {listed}, which {cls} needs; there are {', '.join(map(repr, names))}")
+        if delimiter := likely_delimiter(names, self.schema.identifiers) if len(names) == 1 else "":
+            problems = [f"the only column is {names[0]!r}: it looks as if {delimiter!r} separates its columns"]
         raise ColumnError("; ".join(problems), columns=[*unknown, *missing])
 
     def _check_key(self, key: Any) -> None:

@@ -312,7 +312,7 @@ class Statements:
     """
 
     connection: sa.Connection
-    secrets: tuple[str, ...] = ()
+    secrets: tuple[str, ...] = attrs.field(default=(), repr=False)
     meanwhile: Callable[[], None] | None = None
     shows_values: bool = False
     counts: RowCounts = attrs.field(init=False)
