@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import date, datetime, time, tzinfo
 from decimal import Decimal
@@ -31,6 +31,12 @@ _HEADER = re.compile(r"\b(?:INSERT|DELETE|UPDATE)\b(?=.*?\bON\b)", re.IGNORECASE
 """The first such word in the text of a trigger that does not bear it as its name."""
 _STEP = 0.01
 """Seconds between two attempts to begin."""
+_FOREIGN_KEYS = """
+SELECT child.name AS child, key.id, key."table" AS parent, key."from" AS referring, key."to" AS referred, key.on_delete
+FROM sqlite_master AS child, pragma_foreign_key_list(child.name) AS key
+WHERE child.type = 'table' ORDER BY child.name, key.id, key.seq
+"""
+_PRIMARY_KEY = "SELECT name FROM pragma_table_info(?) WHERE pk > 0 ORDER BY pk"
 
 
 class SQLite(Dialect):
@@ -60,6 +66,19 @@ class SQLite(Dialect):
 
     def heeds_foreign_keys(self, connection: sa.Connection) -> bool:
         return bool(connection.exec_driver_sql("PRAGMA foreign_keys").scalar())
+
+    def foreign_keys(self, connection: sa.Connection) -> Iterator[tuple[str, Sequence[str], str, Sequence[str], str]]:
+        # SQLAlchemy reads what ON DELETE says out of the statement, and only behind FOREIGN KEY.
+        found: dict[tuple[str, int], list[sa.Row[Any]]] = {}
+        for row in connection.exec_driver_sql(_FOREIGN_KEYS):
+            found.setdefault((row.child, row.id), []).append(row)
+        for (child, _), rows in found.items():
+            parent = rows[0].parent
+            to = [row.referred for row in rows]
+            if None in to:
+                to = [row[0] for row in connection.exec_driver_sql(_PRIMARY_KEY, (parent,))]
+            if len(to) == len(rows):
+                yield f"main.{child}", [row.referring for row in rows], f"main.{parent}", to, rows[0].on_delete
 
     def file_of(self, url: sa.URL) -> Path | None:
         path = url.database
