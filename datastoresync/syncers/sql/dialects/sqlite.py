@@ -10,7 +10,9 @@ from contextlib import suppress
 from datetime import date, datetime, time, tzinfo
 from decimal import Decimal
 from functools import partial
+from itertools import groupby
 from math import isfinite, isnan
+from operator import itemgetter
 from pathlib import Path
 from time import monotonic, sleep
 from typing import Any
@@ -31,12 +33,16 @@ _HEADER = re.compile(r"\b(?:INSERT|DELETE|UPDATE)\b(?=.*?\bON\b)", re.IGNORECASE
 """The first such word in the text of a trigger that does not bear it as its name."""
 _STEP = 0.01
 """Seconds between two attempts to begin."""
+
+
+# What a foreign key refers to is the primary key, if it names nothing.
 _FOREIGN_KEYS = """
-SELECT child.name AS child, key.id, key."table" AS parent, key."from" AS referring, key."to" AS referred, key.on_delete
-FROM sqlite_master AS child, pragma_foreign_key_list(child.name) AS key
-WHERE child.type = 'table' ORDER BY child.name, key.id, key.seq
+SELECT t.name, f.id, p.name, f.on_delete, f."from", coalesce(f."to", k.name)
+FROM sqlite_master t JOIN pragma_foreign_key_list(t.name) f
+JOIN sqlite_master p ON p.type = 'table' AND lower(p.name) = lower(f."table")
+LEFT JOIN pragma_table_info(p.name) k ON k.pk = f.seq + 1
+WHERE t.type = 'table' ORDER BY t.name, f.id, f.seq
 """
-_PRIMARY_KEY = "SELECT name FROM pragma_table_info(?) WHERE pk > 0 ORDER BY pk"
 
 
 class SQLite(Dialect):
@@ -68,17 +74,12 @@ class SQLite(Dialect):
         return bool(connection.exec_driver_sql("PRAGMA foreign_keys").scalar())
 
     def foreign_keys(self, connection: sa.Connection) -> Iterator[tuple[str, Sequence[str], str, Sequence[str], str]]:
-        # SQLAlchemy reads what ON DELETE says out of the statement, and only behind FOREIGN KEY.
-        found: dict[tuple[str, int], list[sa.Row[Any]]] = {}
-        for row in connection.exec_driver_sql(_FOREIGN_KEYS):
-            found.setdefault((row.child, row.id), []).append(row)
-        for (child, _), rows in found.items():
-            parent = rows[0].parent
-            to = [row.referred for row in rows]
-            if None in to:
-                to = [row[0] for row in connection.exec_driver_sql(_PRIMARY_KEY, (parent,))]
-            if len(to) == len(rows):
-                yield f"main.{child}", [row.referring for row in rows], f"main.{parent}", to, rows[0].on_delete
+        # Asked for one by one: from a declaration without columns, SQLAlchemy does not read what ON DELETE says.
+        rows = connection.exec_driver_sql(_FOREIGN_KEYS).all()
+        for (table, _, parent, rule), parts in groupby(rows, key=itemgetter(0, 1, 2, 3)):
+            own, referred = zip(*map(itemgetter(4, 5), parts), strict=True)
+            if None not in referred:
+                yield f"main.{table}", own, f"main.{parent}", referred, rule
 
     def file_of(self, url: sa.URL) -> Path | None:
         path = url.database
@@ -165,6 +166,9 @@ class SQLite(Dialect):
         master = f"{preparer.quote(schema)}.sqlite_master" if schema else "sqlite_master"
         statement = f"SELECT sql FROM {master} WHERE type = 'index' AND tbl_name = :name AND sql LIKE 'CREATE UNIQUE%'"  # noqa: S608 - the name is quoted
         return list(connection.scalars(sa.text(statement), {"name": table}))
+
+    def written_rows(self, connection: sa.Connection) -> Mapping[tuple[str, str], int]:
+        return {("", ""): connection.exec_driver_sql("SELECT total_changes()").scalar_one()}
 
     def column_types(self, *, aware: bool) -> dict[type, TypeEngine[Any]]:
         return super().column_types(aware=aware) | {Decimal: sa.Numeric(), dict: sa.JSON()}
