@@ -153,6 +153,11 @@ class CascadeWalk:
             self._keys.setdefault(self._plain(key.parent), []).append(key)
         self._known: dict[str, list[KnownTable]] | None = None
 
+    @property
+    def follows_nothing(self) -> bool:
+        """Whether no foreign key does anything on deletion."""
+        return not self._keys
+
     def concerns(self, full_name: str) -> bool:
         """Say whether deleting rows of a table can do anything to others."""
         return self._plain(full_name) in self._keys
@@ -329,6 +334,8 @@ def foreseen(database: Database, changes: Iterable[Change], tables: Iterable[Tab
             return connection.execute(statement).all()
 
         found = CascadeWalk(connection, database.name, execute, tables, heeded=database.foreign_keys, by_root=False)
+        if found.follows_nothing:  # before the changes are made, since there may be many
+            return []
         plan = _Plan(Catalogue(connection, database.name, indexes=False), changes)
         counts: Counter[tuple[str, Effect, str]] = Counter()
         seen: set[tuple[str, Effect, Key]] = set()
