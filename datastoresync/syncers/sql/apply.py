@@ -64,7 +64,7 @@ def apply_changes(
     try:
         with database.writing() as connection:
             with database.translated_errors("cannot apply the changes to"):
-                mode: Mode = "fitted" if database.normalize else "kept"
+                mode: Mode = "normalized" if database.normalize else "kept"
                 lookup = TableLookup(Catalogue(connection, database.name, mode=mode))
             statements = Statements(connection, database.secrets, prefetched.prefetch, shows_values=True)
             bulk = BulkWriter(statements, same) if statements.dialect.copies(connection.dialect) else None

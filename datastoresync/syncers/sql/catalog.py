@@ -422,7 +422,7 @@ def canonical_forms(
     Raises:
         SyncerError: The table, a column or a link table is not there.
     """
-    mode: Mode = "fitted" if database.normalize else "kept"
+    mode: Mode = "normalized" if database.normalize else "kept"
     with database.reading() as connection, database.translated_errors(f"cannot read table {table.name!r} of"):
         target = Target(Catalogue(connection, database.name, indexes=False, mode=mode), table)
         found: dict[str, Callable[[Any], Any]] = {}
@@ -436,7 +436,7 @@ def canonical_forms(
                 form = target.stored.encoders[target.column(name).name]
                 form = attrs.evolve(form, mode="exact") if name in keys else form
                 make = form.canonical
-            if form.mode == "fitted" or (form.mode == "exact" and not form.trivial):
+            if form.mode == "normalized" or (form.mode == "exact" and not form.trivial):
                 found[name] = make
     return found
 
