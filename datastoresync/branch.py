@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from functools import partial
+from itertools import islice
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar, Unpack, overload
 
 import attrs
 
 from datastoresync.conversion.converters import Conversion, Schema
-from datastoresync.conversion.forms import ColumnForm, Form, Forms
+from datastoresync.conversion.forms import Form, Forms, StoredForm, chained
 from datastoresync.diffing.action import Action
 from datastoresync.diffing.diff import Diff, DiffKeywords, Progress
 from datastoresync.diffing.equality import equal
@@ -284,18 +286,18 @@ class Branch(Printable, ObjectMapping[T], Generic[T]):
         """Return the forms that the columns give to values, of the store that is written to or else read from."""
         syncer = getattr(self.tree, "syncer", None) or getattr(importer, "syncer", None)
         canonical = getattr(syncer, "canonical", None)
-        table = self.table if getattr(importer, "table", None) is None else importer.table
         if not callable(canonical) or getattr(importer, "query", None) is not None:
             return {}
-        columns = set(vars(next(iter(contents.objects.values())))) if self.schema.open and contents.objects else set()
-        names = [*self.identifiers, *synced(self.object_class, columns)]
-        try:
-            found: Mapping[str, Form] = canonical(
-                Table(table) if isinstance(table, str) else table, names, self.identifiers
-            )
-        except SyncerError:  # what is not there is written to later, or never
-            return {}
-        return {name: ColumnForm(form) for name, form in found.items()}
+        table = getattr(importer, "table", None) or self.table
+        columns = set(getattr(contents.objects, "columns", ()))
+        if self.schema.open and isinstance(contents.objects, dict):
+            columns.update(*map(vars, islice(contents.objects.values(), 1)))
+        naming = [*self.identifiers, *self.object_class._references]
+        for attributes in (synced(self.object_class, columns), ()):
+            with suppress(SyncerError):  # one that no column has may be computed here alone
+                found = canonical(table, [*naming, *attributes], naming)
+                return {name: StoredForm(form) for name, form in found.items()}
+        return {}
 
     def _source(self) -> Importer | None:
         """Return the importer of the branch: its own, or one of its tree's syncer."""
@@ -402,8 +404,7 @@ class Branch(Printable, ObjectMapping[T], Generic[T]):
             self.object_class,
             contents.objects,
             forms=self._forms(),
-            column_forms=Forms(tuple(map(contents.column_forms.get, self.identifiers)), self._referred_forms()),
-            normalized={name: form for name, form in contents.column_forms.items() if name not in self.identifiers},
+            **self._stored_forms(contents),
             stored=contents.stored,
             stored_fields=self._stored_fields(),
             referenced_spellings={name: one.spelling for name, one in referred.items() if one.stored},
@@ -421,17 +422,24 @@ class Branch(Printable, ObjectMapping[T], Generic[T]):
             referenced_keys={name: one.objects for name, one in referred.items()},
         )
 
-    def _referred_forms(self) -> dict[str, Form]:
-        """Return the forms that the columns of their keys give to values that name objects."""
-        found = {}
-        for attribute, name in self.object_class._references.items():
-            if name not in (self.tree or ()):
-                continue
+    def _stored_forms(self, contents: ObjectSet) -> dict[str, Any]:
+        """Return the forms of keys, of values that name objects and of others that the columns of a store have."""
+        cls, forms = self.object_class, contents.column_forms
+        keys: dict[str, Form | None] = {}
+        for name in set(cls._references.values()) & set(self.tree or ()):
             branch = self.tree[name]
-            form = Forms(tuple(map(branch.contents.column_forms.get, branch.identifiers))).key
-            if form is not None:
-                found[attribute] = form
-        return found
+            keys[name] = Forms(tuple(map(branch.contents.column_forms.get, branch.identifiers))).key
+        naming = {*cls._references, *self.table.links, *cls._children.values()}
+        target_forms = {name: chained(forms.get(name), keys.get(cls._references.get(name, ""))) for name in naming}
+        return {
+            "column_forms": Forms(
+                tuple(map(forms.get, self.identifiers)),
+                {name: form for name, form in target_forms.items() if form is not None},
+            ),
+            "normalized": {
+                name: form for name, form in forms.items() if name not in naming and name not in self.identifiers
+            },
+        }
 
     def _stored_fields(self) -> dict[str, str]:
         """Return the fields that are read from the columns that properties are written to."""

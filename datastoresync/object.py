@@ -397,7 +397,7 @@ def forms_of(cls: type[Object], branch: str, classes: Mapping[str, type[Object]]
     parts = tuple(
         chained(part, target_forms.pop(name, None)) for name, part in zip(schema.identifiers, own, strict=True)
     )
-    return Forms(parts if any(parts) else (), target_forms)
+    return Forms(parts, target_forms)
 
 
 def _own_init(cls: Any) -> bool:

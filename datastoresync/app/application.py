@@ -214,6 +214,8 @@ class App:
                 raise read.error
             # own.dry_run, since args.dry_run may be an option of the writer
             activity, method = ("previewing", self.preview) if own.dry_run else ("writing", self.write)
+            if own.rehearse:
+                activity, method = "rehearsing", self.rehearse
             for index, (writer, args) in enumerate(zip(self.writers, writer_args, strict=True), 1):
                 if read.ok:
                     run.attempt(index, activity, partial(method, writer, args, read.returned))
@@ -274,6 +276,18 @@ class App:
             return preview(args, value)
         say(f"{writer.name}: would write {counted(self.size(value), 'object')}")
         return skipped("it has no preview")
+
+    def rehearse(self, writer: Writer, args: argparse.Namespace, value: Any) -> Any:
+        """Let a writer do its work and undo it.
+
+        Raises:
+            DeclarationError: if it has no ``rehearse``; it is not called.
+        """
+        rehearse = getattr(writer, "rehearse", None)
+        if not callable(rehearse):
+            message = f"{writer.name} cannot be rehearsed, as it has no rehearse(args, tree): use --dry-run"
+            raise DeclarationError(message)
+        return rehearse(args, value)
 
     def size(self, value: Any) -> int:
         """Return the number of objects read."""

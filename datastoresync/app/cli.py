@@ -162,8 +162,10 @@ class CommandLine:
 
     def _add_own(self, parser: argparse.ArgumentParser) -> list[str]:
         """Add the application's own options, and return their flags."""
+        trials = parser.add_mutually_exclusive_group()
         actions = [
-            parser.add_argument("--dry-run", action="store_true", help="show the changes without making them"),
+            trials.add_argument("--dry-run", action="store_true", help="show the changes without making them"),
+            trials.add_argument("--rehearse", action="store_true", help="make the changes, report, and undo them"),
             parser.add_argument("-v", "--verbose", action="store_true", help="show progress and all details"),
             parser.add_argument("-q", "--quiet", action="store_true", help="show nothing but failures"),
         ]

@@ -167,7 +167,8 @@ class Reader(AppPart):
         """Return the tree, imported.
 
         Args:
-            args: The values of this reader's options under its own names, and ``dry_run``, ``verbose`` and ``quiet``.
+            args: The values of this reader's options under its own names, and ``dry_run``,
+                ``rehearse``, ``verbose`` and ``quiet``.
         """
         message = f"{type(self).__name__} must define read(args)"
         raise DeclarationError(message)
@@ -177,7 +178,8 @@ class Writer(AppPart):
     """Writes an application's tree. Subclass it, and write `write`.
 
     It may also define ``preview(args, tree)``, which shows the effect of `write`: with ``--dry-run`` that is called
-    instead. A writer without it is not called then.
+    instead. A writer without it is not called then. Likewise ``rehearse(args, tree)``, which does what `write` would
+    and undoes it, is called with ``--rehearse``; a writer without it fails then, without being called.
 
     >>> class NamesWriter(Writer):
     ...     def write(self, args, tree):
@@ -189,7 +191,8 @@ class Writer(AppPart):
         """Write the tree, without changes to it, since other writers follow.
 
         Args:
-            args: The values of this writer's options under its own names, and ``dry_run``, ``verbose`` and ``quiet``.
+            args: The values of this writer's options under its own names, and ``dry_run``,
+                ``rehearse``, ``verbose`` and ``quiet``.
             tree: The tree of the reader.
 
         Returns:

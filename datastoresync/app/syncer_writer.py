@@ -230,7 +230,7 @@ def _token(value: Any, typed: bool) -> Any:  # noqa: FBT001 - mapped over column
 
 
 Mode = Literal["replace", "append", "upsert", "sync"]
-_OPTIONS = "the options are --allow-deletions, --allow-updates, --allow-removals, --allow-empty"
+_OPTIONS = "the options are --allow-deletions, --allow-updates, --allow-removals, --allow-cascades, --allow-empty"
 _MODES: tuple[Mode, ...] = get_args(Mode)
 
 
@@ -315,7 +315,7 @@ class SyncerWriter(Writer):
             help="replace what is there, append to it, upsert by key, or sync: write only what differs; "
             "default: %(default)s",
         )
-        for what in ("deletions", "updates", "removals"):
+        for what in ("deletions", "updates", "removals", "cascades"):
             parser.add_argument(
                 f"--allow-{what}",
                 metavar="N",
@@ -334,16 +334,34 @@ class SyncerWriter(Writer):
         with open_store(args.store) as syncer:
             limits = self._limits(args, tree)
             if args.mode == "sync":
-                destination = self._load_destination(tree, syncer)
-                report: Report = _name_options(
-                    lambda: tree.sync_to(destination, limits=limits, reporters=_reporters(args))
-                )
-                return report
+                return self._sync(args, tree, syncer, limits)
             writes = self._table_writes(args, tree, syncer)
             write_table = _write_method(args.mode, syncer)
             if args.mode == "replace":
                 _check_stored(writes, syncer, limits)
             return WriteReport(_write_tables(writes, write_table, args.mode))
+
+    def rehearse(self, args: argparse.Namespace, tree: Any) -> Report:
+        """Sync, and undo it; the report is that of a real run.
+
+        Raises:
+            SafeguardError: if it would be refused.
+            SyncerError: if the mode is another one, or it could not be done.
+            DeclarationError: if the store cannot undo what it did.
+        """
+        if args.mode != "sync":
+            message = f"only --mode sync can be rehearsed: --dry-run says what --mode {args.mode} would do"
+            raise SyncerError(message)
+        with open_store(args.store) as syncer:
+            return self._sync(args, tree, syncer, self._limits(args, tree), rehearse=True)
+
+    def _sync(
+        self, args: argparse.Namespace, tree: Any, syncer: Any, limits: Limits, *, rehearse: bool = False
+    ) -> Report:
+        destination = self._load_destination(tree, syncer)
+        keywords = {"limits": limits, "reporters": _reporters(args), "rehearse": rehearse}
+        report: Report = _name_options(lambda: tree.sync_to(destination, **keywords))
+        return report
 
     def preview(self, args: argparse.Namespace, tree: Any) -> Preview | None:
         """Print the effect of `write`.
@@ -416,7 +434,7 @@ class SyncerWriter(Writer):
                 f"--allow-empty names {', '.join(unknown)}, which is not written: there is {', '.join(_labels(tree))}"
             )
             raise DeclarationError(message)
-        options = ("deletions", "updates", "removals", "empty")
+        options = ("deletions", "updates", "removals", "cascades", "empty")
         given = {name: getattr(args, f"allow_{name}") for name in options if getattr(args, f"allow_{name}") is not None}
         return attrs.evolve(self.limits or Limits(), **given)
 

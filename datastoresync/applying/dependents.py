@@ -62,9 +62,10 @@ class DependencyTracker:
 
     Args:
         diff: The actions of the run.
+        left_out: Whether what the run leaves out is looked for, too.
     """
 
-    def __init__(self, diff: Diff) -> None:
+    def __init__(self, diff: Diff, *, left_out: bool = True) -> None:
         self._left, self._right = diff.hierarchies
         self._sides = sides_of(diff)
         self._references = references_of(diff)
@@ -73,13 +74,13 @@ class DependencyTracker:
         self._closed: dict[ObjectKey, str] = {}
         self._kept: dict[ObjectKey, str] = {}
         self._stuck: dict[ObjectKey, str] = {}
-        if not diff.streamed and self._leaves_out(diff):
+        if left_out and not diff.streamed and self._leaves_out(diff):
             self._note_left_out(diff)
 
     @classmethod
-    def of(cls, diff: Diff) -> Self | None:
+    def of(cls, diff: Diff, *, left_out: bool = True) -> Self | None:
         """Return a tracker for a diff; None if nothing in it depends on anything."""
-        return cls(diff) if diff.nested or references_of(diff) else None
+        return cls(diff, left_out=left_out) if diff.nested or references_of(diff) else None
 
     @property
     def active(self) -> bool:
@@ -102,7 +103,9 @@ class DependencyTracker:
     def _note_left_out(self, diff: Diff) -> None:
         """Note what will be missing, and what stays and refers to what is to be deleted."""
         named: defaultdict[str, set[Any]] = defaultdict(set)
-        created: set[ObjectKey] = set()
+        # Of earlier parts of the same diff, too: not all sides show what was done since they were made.
+        created = {(one.name, key) for one in diff.branch_diffs for key in one.carried_out["new"]}
+        gone = {(one.name, key) for one in diff.branch_diffs for key in one.carried_out["old"]}
         deleted: defaultdict[str, set[Any]] = defaultdict(set)
         changed: set[tuple[Any, ...]] = set()
         for action in diff:
@@ -125,6 +128,8 @@ class DependencyTracker:
                     self._missing[target, member] = "is not created in this run"
         if deleted:
             for object_key, referrer in self._referrers(deleted, changed):
+                if referrer in gone:
+                    continue
                 self._kept.setdefault(object_key, f"{_display_name(referrer)} refers to it, and stays")
 
     def _existing(self, which: int, target: str, members: set[Any]) -> Collection[Any]:

@@ -80,7 +80,8 @@ class OnExecutors:
             refuse_rehearsal(template)
         stop, diff = options.stops(template.on_error), options.checked(diff)
         context = None if options.mock else self._context()
-        run = _SparkRun(diff, [*template.reporters, *options.reporters], mock=options.mock)
+        reporters = [*template.reporters, *options.reporters]
+        run = _SparkRun(diff, reporters, mock=options.mock, waits=template.waits_for_left_out)
         started = time.perf_counter()
         plan = template.plan(diff)
         run.tell("start", plan)

@@ -39,9 +39,10 @@ class Preview(Printable):
     @classmethod
     def of(cls, diff: Diff, *, limits: Limits | None = None, side_effects: Sequence[SideEffect] = ()) -> Self:
         """Return the preview of a diff, under these limits or the usual ones."""
+        refused = violations(diff, limits, side_effects)
         tracker = DependencyTracker.of(diff)
         left_out = [] if tracker is None else tracker.settle(diff.actions)[1]
-        return cls(diff, violations(diff, limits, side_effects), limits, left_out, side_effects)
+        return cls(diff, refused, limits, left_out, side_effects)
 
     @property
     def stat(self) -> str:

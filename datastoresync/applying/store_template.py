@@ -128,14 +128,18 @@ class StoredValueEquality:
 class StoredDependencies:
     """Tells a store which of its changes depend on others that were not made; see `syncers.changes.Dependencies`.
 
+    Keys and what refers to them are written as the store spells them, and tracked in the form of the comparison.
+
     Args:
         tracker: Knows it of actions.
+        diff: The diff.
         stored: The tables of the branches, by branch.
     """
 
-    def __init__(self, tracker: DependencyTracker, stored: Mapping[str, StoredBranch]) -> None:
+    def __init__(self, tracker: DependencyTracker, diff: Diff, stored: Mapping[str, StoredBranch]) -> None:
         self._tracker = tracker
         self._branches = {id(one.table): branch for branch, one in stored.items()}
+        self._forms = {one.name: one.right.forms for one in diff.branch_diffs}
 
     @property
     def active(self) -> bool:
@@ -144,30 +148,43 @@ class StoredDependencies:
 
     def note(self, change: Change, outcome: Outcome) -> None:
         """Take note of a change that was not made."""
-        values = _object_values(change)
+        values = self._values(change)
         for action in self._actions(change):
             self._tracker.note(action, outcome.status, values=values)
 
     def blocked(self, change: Change) -> str:
         """Return why a change has to be left out; empty if it can be made."""
-        values = _object_values(change)
+        values = self._values(change)
         return next(filter(None, (self._tracker.blocked(action, values) for action in self._actions(change))), "")
 
     def _actions(self, change: Change) -> Iterator[Action]:
         """Yield what the change is made of, without the objects."""
-        verb, branch = _ACTIONS[change.verb], self._branches[id(change.table)]
-        key = change.key if len(change.identifiers) > 1 else change.key[0]
+        verb, branch, key = _ACTIONS[change.verb], self._branches[id(change.table)], self._key(change)
         if verb in ("new", "old"):
             yield Action(verb, branch, key)
             return
-        for name, value in change.values.items():
-            yield Action(verb, branch, key, name, value, change.expected.get(name))
+        expected = self._formed(branch, change.expected)
+        for name, value in self._formed(branch, change.values).items():
+            yield Action(verb, branch, key, name, value, expected.get(name))
 
+    def _key(self, change: Change) -> Any:
+        key = change.key if len(change.identifiers) > 1 else change.key[0]
+        form = self._forms[self._branches[id(change.table)]].key
+        return key if form is None else form(key)
 
-def _object_values(change: Change) -> dict[str, Any]:
-    """Return the values of the object of a change: those to come, or for a deletion those that there were."""
-    values = change.expected if change.verb == "delete" else change.values
-    return {**dict(zip(change.identifiers, change.key, strict=True)), **values}
+    def _formed(self, branch: str, values: Mapping[str, Any]) -> Mapping[str, Any]:
+        forms = self._forms[branch].attributes
+        if forms.keys().isdisjoint(values):
+            return values
+        return {name: formed(forms[name], value) if name in forms else value for name, value in values.items()}
+
+    def _values(self, change: Change) -> dict[str, Any]:
+        """Return the values of the object of a change: those to come, or for a deletion those that there were."""
+        key = self._key(change)
+        parts = key if len(change.identifiers) > 1 else (key,)
+        values = change.expected if change.verb == "delete" else change.values
+        own = dict(zip(change.identifiers, parts, strict=True))
+        return {**own, **self._formed(self._branches[id(change.table)], values)}
 
 
 class ChangeSequence(Streamed[Change]):
@@ -411,7 +428,7 @@ class StoreTemplate:
             rehearse=options.rehearse,
             whole=self._whole,
             tables=[one.table for one in self.stored.values()],
-            dependencies=None if run.dependents is None else StoredDependencies(run.dependents, self.stored),
+            dependencies=None if run.dependents is None else StoredDependencies(run.dependents, diff, self.stored),
         )
         run.tell("start", Plan(diff, Streamed(lambda: chain(map(self._step, actions), following))))
         blocked: list[Result] = []
@@ -429,16 +446,20 @@ class StoreTemplate:
         return run.finish(started)
 
     def side_effects(self, diff: Diff) -> Sequence[SideEffect]:
-        """Return what the store would do to other rows when a diff is applied, if it can tell; see `Cascades`."""
+        """Return what the store would do to other rows when a diff is applied; asks it only if something is deleted.
+
+        A store can tell if it has a method ``cascades``; see `datastoresync.syncers.SQLSyncer.cascades`. It is given
+        the deletions, and the updates and removals, after which some rows may refer to something else.
+        """
         ask = getattr(self.syncer, "cascades", None)
         if not callable(ask) or not diff.counts["old"]:
             return ()
-        actions: Sequence[Action] = diff.actions
+        actions = self._united(ordered(diff), diff)
         tracker = DependencyTracker.of(diff)
         if tracker is not None:
             actions, _ = tracker.settle(actions)
-        deletions = Streamed(lambda: (action for action in actions if action.verb == "old"))
-        changes = ChangeSequence(deletions, ChangeFactory(diff, self.stored), streamed=diff.streamed)
+        some = Streamed(lambda: (action for action in actions if action.verb in ("update", "remove", "old")))
+        changes = ChangeSequence(some, ChangeFactory(diff, self.stored), streamed=True)
         tables = {branch: one.table for branch, one in self.stored.items()}
         return [SideEffect.of(one, tables) for one in ask(changes, list(tables.values()))]
 

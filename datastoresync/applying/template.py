@@ -160,6 +160,8 @@ class Template:
 
     on_error: OnError = "continue"
     reporters: Sequence[Reporter] = ()
+    waits_for_left_out: bool = True
+    """Whether what depends on what flags and filters leave out is left out, too; on failures it always waits."""
 
     def __init__(self) -> None:
         """Create a template; subclasses may take arguments."""
@@ -180,7 +182,8 @@ class Template:
         if options.rehearse:
             refuse_rehearsal(self)
         diff, stop = options.checked(diff), options.stops(self.on_error)
-        run = ApplyRun(diff, [*self.reporters, *options.reporters], mock=options.mock)
+        reporters = [*self.reporters, *options.reporters]
+        run = ApplyRun(diff, reporters, mock=options.mock, waits=self.waits_for_left_out)
         return run.carry_out(self.plan(diff), stop=stop)
 
     def plan(self, diff: Diff) -> Plan:
@@ -191,7 +194,9 @@ class Template:
 class ApplyRun:
     """One apply: executes the plan, collects the results, tells the reporters, folds the actions that succeeded."""
 
-    def __init__(self, diff: Diff, reporters: Sequence[Reporter], *, mock: bool, rehearse: bool = False) -> None:
+    def __init__(
+        self, diff: Diff, reporters: Sequence[Reporter], *, mock: bool, rehearse: bool = False, waits: bool = True
+    ) -> None:
         self.diff = diff
         self.reporters = reporters
         self.mock = mock
@@ -199,7 +204,7 @@ class ApplyRun:
         self.tally = Tally(streamed=diff.streamed)
         self.warnings: list[str] = []
         self.interrupted = False
-        self.dependents = DependencyTracker.of(diff)
+        self.dependents = DependencyTracker.of(diff, left_out=waits)
         self.deleted: set[tuple[str, Any]] = set()
         self.value_columns: Results | None = None
 
@@ -276,13 +281,14 @@ class ApplyRun:
     def note(self, results: Iterable[Result]) -> None:
         """Collect results, fold the actions that succeeded, and tell the reporters."""
         for result in results:
-            if self.dependents is not None and result.action is not None:
-                self.dependents.note(result.action, result.status, skip_children=result.skip_children)
-                done = result.status in ("succeeded", "planned")
-                if done and result.action.verb == "old":
-                    self.deleted.add((result.action.branch, result.action.idnumber))
-            if result.status == "succeeded" and result.action is not None and not self.rehearse:
-                self._fold(result.action, result.created, result.held)
+            action = result.action
+            if self.dependents is not None and action is not None:
+                if result.status not in ("succeeded", "planned"):
+                    self.dependents.note(action, result.status, skip_children=result.skip_children)
+                elif action.verb == "old":
+                    self.deleted.add((action.branch, action.idnumber))
+            if result.status == "succeeded" and action is not None and not self.rehearse:
+                self._fold(action, result.created, result.held)
             self.tally.add(result)
             if self.reporters:
                 self.tell("result", result)

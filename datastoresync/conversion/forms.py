@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from datetime import date
 from typing import Any
 from uuid import UUID
 
@@ -12,7 +13,7 @@ Form = Callable[[Any], Any]
 """Returns the one form of a value, which is its own form."""
 
 _MEMBERSHIPS = (set, frozenset, list)
-_ONE_SPELLING = frozenset({int, bool, UUID, type(None)})
+_ONE_SPELLING = frozenset({int, bool, date, UUID, type(None)})
 """Types of which equal values are always written alike, so that a column has no other form for them."""
 
 
@@ -44,12 +45,12 @@ class Forms:
     attributes: Mapping[str, Form] = attrs.field(factory=dict)
 
     def __bool__(self) -> bool:
-        return bool(self.parts or self.attributes)
+        return self.key is not None or bool(self.attributes)
 
     @property
     def key(self) -> Form | None:
         """The form of a whole key, a tuple if it has several parts; None if there is none."""
-        if not any(self.parts):
+        if all(part is None for part in self.parts):
             return None
         return self.parts[0] if len(self.parts) == 1 else CompositeForm(self.parts)
 
@@ -70,8 +71,8 @@ class CompositeForm:
 
 
 @attrs.frozen
-class ColumnForm:
-    """The form that a column gives to values which it may be written with in several ways.
+class StoredForm:
+    """The form that a column of a store has for several values.
 
     Args:
         form: The form of such a value.
@@ -120,11 +121,33 @@ def formed(form: Form, value: Any) -> Any:
     return None if value is None else form(value)
 
 
-def formed_column(form: Form, values: Sequence[Any]) -> list[Any]:
+def formed_column(form: Form, values: Sequence[Any]) -> Sequence[Any]:
     """Return the forms of many values; see `formed`."""
-    if set(map(type, values)) == {str}:
-        return list(map(form, values))
-    return [formed(form, value) for value in values]
+    if isinstance(form, ChainedForm):
+        for one in form.forms:
+            values = formed_column(one, values)
+        return values
+    kinds = set(map(type, values))
+    if isinstance(form, StoredForm) and kinds <= _ONE_SPELLING:
+        return values
+    return list(map(form, values)) if kinds == {str} else [formed(form, value) for value in values]
+
+
+def formed_keys(form: Form, keys: Sequence[Any]) -> Sequence[Any]:
+    """Return the forms of many keys."""
+    if not isinstance(form, CompositeForm) or not keys:
+        return formed_column(form, keys)
+    parts = zip(form.parts, zip(*keys, strict=True), strict=True)
+    return list(zip(*(part if one is None else formed_column(one, part) for one, part in parts), strict=True))
+
+
+def changes_nothing(form: Form | None, sample: Any) -> bool:
+    """Say whether a form of columns changes no value of the type that a sample has, or no such key."""
+    if isinstance(form, CompositeForm):
+        return all(map(changes_nothing, form.parts, sample))
+    if isinstance(form, ChainedForm):
+        return all(changes_nothing(one, sample) for one in form.forms)
+    return form is None or (isinstance(form, StoredForm) and type(sample) in _ONE_SPELLING)
 
 
 def form_of(declared: Any, identifiers: Sequence[str]) -> tuple[Form | None, ...]:

@@ -4,11 +4,21 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from itertools import islice
 from typing import Any
 
 import attrs
 
-from datastoresync.conversion.forms import Form, Forms, chained, formed_column
+from datastoresync.conversion.forms import (
+    ChainedForm,
+    Form,
+    Forms,
+    chained,
+    changes_nothing,
+    formed_column,
+    formed_keys,
+)
 from datastoresync.conversion.lookalikes import form_that_unites, lookalike_keys, shown_pairs
 from datastoresync.diffing.equality import comparable
 from datastoresync.diffing.side import Side, may_differ
@@ -23,19 +33,60 @@ def in_common_forms(pairs: Iterable[Pair]) -> list[Pair]:
     Raises:
         ComparisonError: if two keys of a side have one form, or a form refuses a key.
     """
-    formed = [in_common_form(left, right) for left, right in pairs]
-    renamed = [{side.branch: side for side in sides if side.own is not None} for sides in zip(*formed, strict=True)]
-    if not any(renamed):
-        return formed
-    return [(_with_references(left, renamed[0]), _with_references(right, renamed[1])) for left, right in formed]
+    given = list(pairs)
+    found = [in_common_form(left, right) for left, right in given]
+    if all(one is other for pairs in zip(given, found, strict=True) for one, other in zip(*pairs, strict=True)):
+        return found
+    compared = [{side.branch: side for side in sides} for sides in zip(*found, strict=True)]
+    return [
+        (
+            _with_references(left, before[0], {**right.references, **left.references}, compared[0]),
+            _with_references(right, before[1], {**left.references, **right.references}, compared[1]),
+        )
+        for (left, right), before in zip(found, given, strict=True)
+    ]
 
 
-def _with_references(side: Side, renamed: Mapping[str, Side]) -> Side:
-    found = renamed.keys() & side.referenced_keys.keys()
-    if not found:
-        return side
-    keys: Mapping[str, Collection[Any]] = {name: renamed[name].objects for name in found}
-    return attrs.evolve(side, referenced_keys={**side.referenced_keys, **keys})
+def _with_references(side: Side, before: Side, references: Mapping[str, str], compared: Mapping[str, Side]) -> Side:
+    """Return a side that knows the keys of the branches that it refers to in the form that its values have.
+
+    Args:
+        side: The side in the form.
+        before: The side as its branch has it.
+        references: The branch that an attribute refers to.
+        compared: The sides of the branches that are compared, in the form.
+    """
+    keys: dict[str, Collection[Any]] = {}
+    spelled: dict[str, Form] = {}
+    for attribute, target in references.items():
+        form, known = side.forms.attributes.get(attribute), side.referenced_keys.get(target)
+        if target in compared:
+            if compared[target].own is not None:
+                keys[target] = compared[target].objects
+        elif known is not None and form is not None and form != before.forms.attributes.get(attribute):
+            own_keys = list(known)
+            own = dict(zip(formed_keys(form, own_keys), own_keys, strict=True))
+            keys[target] = own.keys()
+            spelled[target] = ChainedForm((_Spelling(own), side.referenced_spellings.get(target, _Spelling({}))))
+    return attrs.evolve(
+        side,
+        referenced_keys={**side.referenced_keys, **keys},
+        referenced_spellings={**side.referenced_spellings, **spelled},
+    )
+
+
+@attrs.frozen(eq=False)
+class _Spelling:
+    """Returns keys as they are spelled elsewhere.
+
+    Args:
+        own: Those by their forms.
+    """
+
+    own: Mapping[Any, Any]
+
+    def __call__(self, key: Any) -> Any:
+        return self.own.get(key, key)
 
 
 def in_common_form(left: Side, right: Side) -> Pair:
@@ -60,7 +111,7 @@ def _common(left: Side, right: Side) -> Forms:
     parts = [one.parts or (None,) * width for one in every if len(one.parts) in (0, width)]
     names = dict.fromkeys(name for one in every for name in one.attributes)
     return Forms(
-        tuple(chained(*forms) for forms in zip(*parts, strict=True)) if any(map(any, parts)) else (),
+        tuple(chained(*forms) for forms in zip(*parts, strict=True)),
         {name: form for name in names if (form := chained(*(one.attributes.get(name) for one in every))) is not None},
     )
 
@@ -69,9 +120,9 @@ def _formed(side: Side, other: Side, forms: Forms, normalized: Mapping[str, Form
     """Return a side in the given forms, unless it has other keys altogether, which is for a later check to say."""
     if len(side.identifiers) != len(other.identifiers):
         return side
-    in_table = hasattr(side.objects, "relation")
+    table: Any = side.objects if hasattr(side.objects, "relation") else None
     # The rows of a table have the form of their own columns.
-    held = side.column_forms if in_table else Forms()
+    held = side.column_forms if table is not None else Forms()
     key_form = _unless_known(forms.key, side.forms.key, held.key)
     readable = {*side.attributes, *side.child_fields}
     value_forms: dict[str, Form] = {}
@@ -85,11 +136,13 @@ def _formed(side: Side, other: Side, forms: Forms, normalized: Mapping[str, Form
     if key_form is None and not value_forms:
         return applied
     work = _Work(side, other, key_form, value_forms)
-    if in_table:
-        if not any(work.changes(keys, items) for keys, items in side.objects.passing()):  # type: ignore[attr-defined]
+    if table is not None:
+        if not value_forms and changes_nothing(key_form, table.sample_key):
+            return applied
+        if not any(work.changes(keys, items) for keys, items in table.passing()):
             return applied
         reason = f"its keys or values are written otherwise than those of {other.name}"
-        applied = attrs.evolve(applied, reason=reason, objects=side.objects.objects())  # type: ignore[attr-defined]  # a table
+        applied = attrs.evolve(applied, reason=reason, objects=table.objects())
     return work.renamed(applied)
 
 
@@ -120,16 +173,17 @@ class _Work:
     def _keys(self, keys: Sequence[Any]) -> list[Any]:
         if self.key_form is None:
             return list(keys)
-        found = []
+        with suppress(Exception):  # one by one they show which it is
+            return list(formed_keys(self.key_form, keys))
         for key in keys:
             try:
-                found.append(self.key_form(key))
+                self.key_form(key)
             except Exception as error:
-                if not all(comparable(key, one) for one in list(self.other.objects)[:1]):
-                    return list(keys)  # keys of another type, which are refused with what to declare
+                if not all(comparable(key, one) for one in islice(self.other.objects, 1)):
+                    break  # keys of another type, which are refused with what to declare
                 message = f"{self.side.name}[{key!r}]: the form of the keys of {self.other.name} refuses it: {error}"
                 raise ComparisonError(message) from error
-        return found
+        return list(keys)
 
     def _values(self, keys: Sequence[Any], items: Sequence[Any]) -> Iterator[tuple[int, str, Any, Any]]:
         """Yield the index, attribute, value and form of each value that has another form."""

@@ -350,6 +350,8 @@ def _fix(name: str, left: Side, right: Side, value: Any, old_value: Any) -> str:
     loser, better = (left, old_value) if isinstance(value, str) else (right, value)
     if not isinstance(value, str) and not isinstance(old_value, str):
         loser, better = right, value
-    declared = (right if loser is left else left).declared.get(name) or _type(better)
+    declared = (right if loser is left else left).declared.get(name)
+    if declared in (None, "Any"):
+        declared = _type(better)
     owner = f"a class for {loser.name}" if loser.owner == "Object" else loser.owner
     return f"declare `{name}: {declared}` in {owner}, so that it is converted when it is imported"

@@ -11,6 +11,7 @@ from typing import Any, Protocol
 import attrs
 
 from datastoresync.conversion.forms import Forms
+from datastoresync.conversion.lookalikes import lookalike_form
 from datastoresync.errors import ComparisonError
 
 
@@ -190,10 +191,10 @@ class Side:
     def member_spelling(self, key: Any, attribute: str, member: Any, written: Any) -> Any:
         """Return a member of a membership as the store spells it; as it is ``written``, if that was done since."""
         members = self.stored.get(key, {}).get(attribute)
-        form = self.forms.attributes.get(attribute)
-        if form is None or not isinstance(members, (set, frozenset, list)):
+        if not isinstance(members, (set, frozenset, list)) or member in members:
             return member
-        return next((one for one in members if form(one) == member), written)
+        form = self.forms.attributes.get(attribute, _lookalike)  # code of the user's may do much as that does
+        return next((one for one in members if form(one) == form(member)), written)
 
     @property
     def as_stored(self) -> bool:
@@ -233,6 +234,10 @@ class Side:
             objects.pop(key, None)
         elif action.verb == "new" and key in self.own.objects:
             objects[key] = self.own.objects[key]
+
+
+def _lookalike(member: Any) -> Any:
+    return lookalike_form(member) if isinstance(member, str) else member
 
 
 def spelling(stored: Mapping[Any, Mapping[str, Any]], identifiers: Sequence[str], key: Any) -> Any:

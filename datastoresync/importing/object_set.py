@@ -114,7 +114,7 @@ class ObjectSet:
 
     def key(self, idnumber: Any) -> Any:
         """Return an idnumber in the one form in which objects are kept here; any other value as it is."""
-        form = self.branch.forms_of().key if any(self.schema.forms) else None
+        form = self.branch.forms_of().key
         if form is None:
             return idnumber
         try:

@@ -196,6 +196,22 @@ def test_main_ends_the_process_with_the_exit_code():
         assert stopped.value.code == code
 
 
+def test_a_rehearsal_calls_only_what_can_be_rehearsed(capsys):
+    class Rehearsing(Recording):
+        def rehearse(self, args, tree):
+            sys.stdout.write(f"rehearsing {len(tree.users)}: {args.rehearse}\n")
+
+    plain, rehearsing = Recording(), Rehearsing()
+    report = App(PeopleReader(), plain, rehearsing).run(["--rehearse"])
+    assert plain.seen == rehearsing.seen == []
+    assert (statuses(report), report.exit_code) == (["succeeded", "failed", "succeeded"], 1)
+    said = capsys.readouterr()
+    assert said.out == "rehearsing 2: True\n"
+    assert "recording cannot be rehearsed" in said.err
+    with pytest.raises(SystemExit):
+        App(PeopleReader(), plain).run(["--rehearse", "--dry-run"])
+
+
 def test_a_dry_run_calls_only_what_can_preview(capsys):
     class Previewing(Recording):
         def preview(self, args, tree):

@@ -15,7 +15,7 @@ from datastoresync import DeclarationError
 from datastoresync.app.cli import CommandLine, Section, unique
 from datastoresync.app.parts import Arguments
 
-OWN = {"dry_run", "verbose", "quiet"}
+OWN = {"dry_run", "rehearse", "verbose", "quiet"}
 FLAGS = ["--file", "--no-file", "--out", "--a-file", "--b-c", "--c", "--a-b-c", "--dry-run", "--help", "--verbose"]
 SHORT = ["-f", "-v", "-q", "-h", "-o"]
 KINDS = {
@@ -107,7 +107,7 @@ def test_each_part_gets_back_its_own_values_whatever_the_others_declare(drawn):
         named, placed = argv_of(section, kept, lambda argument: argument.flags)
         expected.append(vars(alone.parse_args([*named, "--", *placed] if placed else named)))
     own, found = line.parse([*together, "--", *behind] if behind else together)
-    assert vars(own) == {"dry_run": False, "verbose": False, "quiet": False}
+    assert vars(own) == {"dry_run": False, "rehearse": False, "verbose": False, "quiet": False}
     for values, wanted in zip(found, expected, strict=True):
         assert {name: value for name, value in vars(values).items() if name not in OWN - wanted.keys()} == wanted
 
@@ -118,7 +118,7 @@ def test_no_two_parts_share_an_option_and_what_does_not_clash_keeps_its_name(dra
     line = CommandLine(sections, name="app")
     arguments = [argument for section in sections for argument in section.parser.arguments]
     strings = [string for argument in arguments for string in argument.option_strings(line._flags[argument])]
-    own = ["-h", "--help", "--dry-run", "-v", "--verbose", "-q", "--quiet"]
+    own = ["-h", "--help", "--dry-run", "--rehearse", "-v", "--verbose", "-q", "--quiet"]
     assert len({*strings, *own}) == len([*strings, *own])
     # A boolean called both --x and --no-x clashes with itself: argparse derives the second from the first.
     assume(all(len({*each.action.option_strings}) == len(each.action.option_strings) for each in arguments))

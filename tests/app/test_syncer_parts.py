@@ -17,6 +17,7 @@ from datastoresync.app.syncer_reader import branch_names
 from datastoresync.app.syncer_writer import TableWrite, check_replacement, table_state
 from datastoresync.errors import LockedError, SafeguardError, SyncerError
 from datastoresync.syncers import open_syncer
+from datastoresync.syncers.changes import Outcome
 
 
 class Memory:
@@ -740,6 +741,33 @@ def test_a_table_with_its_schema_is_known_to_be_there(database, execute):
 
     assert App(Few(), SyncerWriter(database)).run([]).exit_code == 3
     assert execute(database, "SELECT count(*) FROM users") == [(100,)]
+
+
+class Rehearsed(Memory):
+    """Remembers whether it was rehearsed, and writes nothing."""
+
+    rehearsed = None
+
+    def apply_changes(self, changes, *, same, options=None):
+        self.rehearsed = options.rehearse
+        return [Outcome("failed" if change.key == ("0",) else "done") for change in changes]
+
+
+def test_a_rehearsal_has_the_report_of_a_run(capsys):
+    store = Rehearsed(users=people(1, start=3))
+    report = copy(Listing(users=people(4)), store, "--mode", "sync", "--rehearse")
+    assert store.rehearsed
+    assert report.exit_code == 1
+    assert "failed: new_users" in capsys.readouterr().err
+    assert report.reports[0].returned.stat.endswith("total=3 rehearsed")
+
+
+@pytest.mark.parametrize("mode", ["replace", "append", "upsert"])
+def test_other_modes_cannot_be_rehearsed(mode, capsys):
+    store = Memory(users=people(3))
+    assert copy(Listing(users=people(2)), store, "--mode", mode, "--rehearse").exit_code == 1
+    assert "only --mode sync can be rehearsed" in capsys.readouterr().err
+    assert len(store.held["users"]) == 3
 
 
 def test_a_dry_run_of_a_database_changes_nothing(store_url, execute, tmp_path):

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from profiles import examples
 
 from datastoresync import Branch, Flags, Limits, Object, Template, Tree, failed, skipped
+from datastoresync.applying.dependents import DependencyTracker
 from datastoresync.syncers.changes import Outcome, Outcomes
 
 ANYTHING = Limits(deletions=10_000, updates=10_000, removals=10_000, empty=["users", "groups", "devices"])
@@ -273,6 +274,28 @@ def test_what_the_source_wants_as_it_is_keeps_nothing(kind):
     dest, _ = target(kind, there)
     report = tree("source", wanted).sync_to(dest, limits=ANYTHING, exclude=".name")
     assert (report.succeeded, report.skipped) == (1, 0)
+
+
+@both
+@pytest.mark.parametrize("size", [1, 2, 5])
+def test_parts_of_a_diff_depend_on_those_before(kind, size):
+    there = rows(["zoe"], [("old", ["zoe"], None)])
+    wanted = rows(["ann", "bob"], [("staff", ["ann", "bob"], "bob")], [("pc", "bob")])
+    wanted["users"]["bob"]["manager"] = "ann"
+    dest, _ = target(kind, there)
+    source = tree("source", wanted)
+    diff = source - dest
+    for start in range(0, len(diff), size):
+        report = dest.apply(diff[start : start + size], limits=ANYTHING)
+        assert report.succeeded == report.planned
+    assert not source - dest
+
+
+@both
+def test_a_run_without_failures_asks_about_nothing(kind, monkeypatch):
+    monkeypatch.setattr(DependencyTracker, "blocked", None)
+    dest, _ = target(kind, rows(["zoe"], [("old", ["zoe"], None)]))
+    assert tree("source", rows(["ann"], [("staff", ["ann"], "ann")])).sync_to(dest, limits=ANYTHING).ok
 
 
 # Parents and children -------------------------------------------------------------------------------------------------

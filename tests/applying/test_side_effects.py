@@ -57,7 +57,7 @@ class Store:
         self.asked.append(([(change.verb, change.table.name, change.key) for change in changes], tables))
         return list(self.found)
 
-    def apply_changes(self, changes, *, same):
+    def apply_changes(self, changes, *, same, options=None):
         self.applied += 1
         return [Outcome("done") for _ in changes]
 
@@ -161,6 +161,21 @@ def test_what_is_kept_takes_nothing_along():
     preview = source.preview(dest, exclude="groups")
     assert store.asked[0][0] == [("delete", "users", ("18",))]
     assert [one.action.idnumber for one in preview.left_out] == ["19"]
+
+
+def test_the_store_hears_of_what_refers_to_something_else_by_then():
+    store = Store(groups=[{"idnumber": "g", "owner": "19", "members": {"18", "01"}}, {"idnumber": "h"}])
+    source, dest = trees(store, 18)
+    source.groups["g"].owner = "01"
+    source.groups["g"].members = {"01", "02"}
+    source.groups.new("new")
+    assert source.preview(dest).side_effects == []
+    assert sorted(store.asked[0][0]) == [
+        ("delete", "users", ("18",)),
+        ("delete", "users", ("19",)),
+        ("unlink", "public.groups", ("g",)),
+        ("update", "public.groups", ("g",)),
+    ]
 
 
 def test_a_preview_says_what_would_be_left_out(capsys):

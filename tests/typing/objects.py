@@ -25,6 +25,7 @@ class Seat(Object):
     """Has two fields for an idnumber."""
 
     _identifiers = ("room", "number")
+    _key = {"room": str.casefold}
 
     room: str
     number: int
@@ -32,6 +33,17 @@ class Seat(Object):
 
 class User(Object):
     """Declares no field: it takes whatever comes."""
+
+    _key = str.casefold
+
+
+def without_blanks(text: str) -> str:
+    return text.strip()
+
+
+class Guest(Object):
+    _key = without_blanks
+    badge: int
 
 
 class SourceUser(User):

@@ -149,6 +149,8 @@ class _Run:
             self._written += found
         for changes in found:
             self.writer.write(changes)
+            if isinstance(changes, Batch):
+                changes.prepared = None  # which takes the memory of the values once more
         if self._savepoint is not None and not self.writer.waiting and not self._deferring:
             self._settle()
             with statements.guarded():
@@ -163,16 +165,23 @@ class _Run:
             RefusalError: The store as a whole gave up.
         """
         self._settle()
-        statements = self.writer.statements
         try:
-            with statements.savepoint(), statements.guarded():
-                statements.dialect.end_deferring(statements.connection)
+            with self.writer.statements.savepoint():
+                self._check()
         except RefusalError as refusal:
-            if refusal.blames_store or self._savepoint is None or self.writer.checked:
+            if refusal.blames_store or self._savepoint is None:
                 raise
-            self.writer.checked = True
-            self._replay()
+            self._replay(checked=True)
             self._settle()
+
+    def _check(self) -> None:
+        """Check what the end of the transaction would check."""
+        statements = self.writer.statements
+        if self._deferring:
+            self.writer.check()
+        else:
+            with statements.guarded():
+                statements.dialect.end_deferring(statements.connection)
 
     def _settle(self) -> None:
         settle(self.writer)
@@ -188,17 +197,22 @@ class _Run:
                 self._savepoint = self.writer.statements.connection.begin_nested()
             self._failures = frozenset(self.writer.failures)
 
-    def _replay(self) -> None:
-        """Undo what was written since the savepoint, and write it again, with what is known now."""
+    def _replay(self, *, checked: bool = False) -> None:
+        """Undo what was written since the savepoint, and write it again, with what is known now.
+
+        Args:
+            checked: Whether it turned out that something violates a constraint whose check was put off.
+        """
         if self._savepoint is None:
             return
         with self.writer.statements.guarded():
             self._savepoint.rollback()
         self._begin()
+        if checked:
+            self.writer.tolerate()
+            self.writer.checked = True
         self.writer.reset(self._written, self._failures)
         for changes in self._written:
-            if isinstance(changes, Batch):
-                changes.prepared = None
             self.writer.write(changes)
 
 

@@ -47,10 +47,12 @@ class BulkWriter:
     Args:
         statements: Where the transaction is.
         same: Compares raw values with expected ones.
+        check: Is called after each statement, and raises what is then to be taken as its refusal.
     """
 
     statements: Statements
     same: Same
+    check: Callable[[], None] | None = attrs.field(init=False, default=None)
     _columns: dict[StoredTable, Columns] = attrs.field(init=False, factory=dict)
     _triggers: dict[StoredTable, bool] = attrs.field(init=False, factory=dict)
 
@@ -171,6 +173,8 @@ class BulkWriter:
         try:
             with self.statements.savepoint(), part.staging.filled():
                 left = part.staging.unfit | part.write()
+                if self.check is not None:
+                    self.check()
         except RefusalError as refusal:
             if refusal.blames_store and not (refusal.cancelled and self._limits_time()):
                 raise

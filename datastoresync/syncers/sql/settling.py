@@ -126,11 +126,20 @@ class _Settlement:
         if len(components) > 1 and len(stuck) <= _TOGETHER and self._group(stuck):
             return True
         for component in components:
-            if len(component) > 1 and self._group(component):
+            if self._is_ring(component) and self._group(component):
                 progress = True
             else:
                 self.writer.put_off(component)
         return progress
+
+    def _is_ring(self, units: list[Unit]) -> bool:
+        """Say whether units may be in each other's way: several are, or one that refers to itself."""
+        if len(units) > 1:
+            return True
+        (own,) = self.rows.of(units)
+        return not {token for row in own for token in row.needs()}.isdisjoint(
+            token for row in own for token in row.gives()
+        )
 
     def _group(self, units: list[Unit]) -> bool:
         """Write units together, or not at all; say whether they are done with, but for those that wait."""
@@ -138,8 +147,9 @@ class _Settlement:
         if not self.writer.statements.dialect.has_savepoints:
             return False
         parking = Parking(self.writer, self.rows)
-        attempts: list[Callable[[], list[Outcome]]] = [lambda: self._deferred(units)]
-        attempts += [partial(parking.write, units, style) for style in range(_STYLES)]
+        attempts: list[Callable[[], list[Outcome]]] = [partial(parking.write, units, style) for style in range(_STYLES)]
+        last = self.writer.statements.dialect.looks_for_violations
+        attempts.insert(len(attempts) if last else 0, partial(self._deferred, units))
         outcomes = next(filter(None, map(self._outcomes, attempts)), None)
         if outcomes is None:
             return False
@@ -173,20 +183,25 @@ class _Settlement:
     def _deferred(self, units: Sequence[Unit]) -> list[Outcome]:
         """Write units with all constraints deferred that can be."""
         statements = self.writer.statements
+        if not self.writer.checked:
+            self.writer.tolerate()
         with statements.guarded():
             statements.dialect.begin_deferring(statements.connection)
-        outcomes = _written(self.writer, units)
-        with statements.guarded():
-            statements.dialect.end_deferring(statements.connection)
+        outcomes = _written(self.writer, self.rows, units)
+        self.writer.check()
         return outcomes
 
 
-def _written(writer: UnitWriter, units: Sequence[Unit], completions: Sequence[Unit] = ()) -> list[Outcome]:
-    """Write units, each kind in turn, and what completes them; return the outcomes of all, in order."""
+def _written(
+    writer: UnitWriter, rows: RowChanges, units: Sequence[Unit], completions: Sequence[Unit] = ()
+) -> list[Outcome]:
+    """Write units, each kind in turn and in order, and what completes them; return the outcomes of all."""
     outcomes: dict[int, Outcome] = {}
     every = [*units, *completions]
     for verb in _ORDER:
-        for run in runs_of([unit] for unit in every if unit.verb == verb):
+        some = [unit for unit in every if unit.verb == verb]
+        ordered = [unit for group in ordered_groups(some, rows.of(some)) for unit in group]
+        for run in runs_of([unit] for unit in ordered):
             outcomes.update(zip(map(id, run), writer.blocks.write(run), strict=True))
     return [outcomes[id(unit)] for unit in every]
 
@@ -345,7 +360,7 @@ class Parking:
         try:
             for (keyed, column), some in parked.items():
                 self.writer.statements.update(keyed.target.stored, (column,), keyed.keys, some)
-            outcomes = _written(self.writer, [unit for unit, _ in pairs], completions)
+            outcomes = _written(self.writer, self.rows, [unit for unit, _ in pairs], completions)
         finally:
             blocks.parked.clear()
         completed = iter(outcomes[len(pairs) :])

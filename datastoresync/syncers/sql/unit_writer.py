@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
 from typing import Any
@@ -39,6 +40,7 @@ class UnitWriter:
         waiting: What is put off until other rows are changed, in order.
         reasons: Why units were refused when they were tried alone, by the position of their first change.
         unseen: How many changes were not tried because so much had failed.
+        tolerated: What violated constraints before.
         checked: Whether constraints that are checked at the end of the transaction are checked after each block.
     """
 
@@ -50,6 +52,7 @@ class UnitWriter:
     failures: set[int] = attrs.field(init=False, factory=set)
     waiting: list[Batch | list[Unit]] = attrs.field(init=False, factory=list)
     reasons: dict[int, str] = attrs.field(init=False, factory=dict)
+    tolerated: Counter[Any] = attrs.field(init=False, factory=Counter)
     unseen: int = attrs.field(init=False, default=0)
     checked: bool = attrs.field(init=False, default=False)
     _keys: set[tuple[str, Key]] = attrs.field(init=False, factory=set)
@@ -120,13 +123,27 @@ class UnitWriter:
             self.write_block(block[half:], again=again)
 
     def check(self) -> None:
-        """Check the constraints that were put off; what they refuse may be taken later, whatever they are."""
+        """Check the constraints whose check was put off; what they refuse may be taken later, whatever they are.
+
+        Raises:
+            RefusalError: One of them is violated, as it was not before.
+        """
+        statements = self.statements
         try:
-            with self.statements.guarded():
-                self.statements.dialect.end_deferring(self.statements.connection)
+            with statements.guarded():
+                statements.dialect.end_deferring(statements.connection)
+                violated = statements.dialect.violations(statements.connection) - self.tolerated
         except RefusalError as refusal:
             refusal.may_pass = True
             raise
+        if violated:
+            message = "FOREIGN KEY constraint failed"
+            raise RefusalError(message, None, may_pass=True)
+
+    def tolerate(self) -> None:
+        """Hold what violates constraints now against nobody."""
+        with self.statements.guarded():
+            self.tolerated = self.statements.dialect.violations(self.statements.connection)
 
     def tell(self, unit: Unit, outcome: Outcome) -> None:
         """Note the outcome of a unit that is not simply done."""
@@ -158,8 +175,9 @@ class UnitWriter:
             self.unseen += len(batch.keys)
             return []
         batch = self._free_of(batch)
-        if self.bulk is None or self.checked or not batch.keys:
+        if self.bulk is None or not batch.keys:
             return batch.units(range(len(batch.keys)))
+        self.bulk.check = self.check if self.checked else None
         written = self.bulk.write(batch, again=again)
         if again:
             return batch.units(sorted(written.left + written.put_off))

@@ -37,6 +37,8 @@ class ModelTemplate(ObjectTemplate):
         continue_on_failure: Whether to continue after an exception.
     """
 
+    waits_for_left_out = False  # a parent goes though a child is left alone
+
     def __init__(self, tree: Any, classes: Mapping[str, ObjectMethods], *, continue_on_failure: bool = True) -> None:
         super().__init__(tree, classes)
         self.continue_on_failure = continue_on_failure

@@ -475,13 +475,9 @@ def test_a_constraint_that_is_checked_at_the_commit_leaves_nothing(store_url, ex
         "deferrable initially deferred)",
     )
     with SQLSyncer(store_url) as syncer:
-        if store_url.startswith("sqlite"):
-            with pytest.raises(SyncerError, match=r"refused the commit, and nothing was written: .*FOREIGN KEY"):
-                apply(syncer, insert(1, Table("children"), parent=9))
-        else:
-            found = apply(syncer, insert(1, Table("children"), parent=9), insert(2, Table("children"), parent=None))
-            assert statuses(found) == ["failed", "undone"]
-            assert "children_parent_fkey" in found[0].reason
+        found = apply(syncer, insert(1, Table("children"), parent=9), insert(2, Table("children"), parent=None))
+        assert statuses(found) == ["failed", "undone"]
+        assert "foreign key" in found[0].reason.lower()
         assert syncer.load("children") == []
         found = apply(syncer, insert(1, Table("children"), parent=9), insert(9, Table("parents")))
         assert statuses(found) == ["done", "done"]

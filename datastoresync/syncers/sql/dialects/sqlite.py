@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from datetime import date, datetime, time, tzinfo
 from decimal import Decimal
 from functools import partial
@@ -36,6 +38,7 @@ class SQLite(Dialect):
     """
 
     example = "sqlite:///file.db"
+    looks_for_violations = True
     makes_tables_in_transactions = True
     pads_characters = False
     numbers_keys = True
@@ -84,6 +87,26 @@ class SQLite(Dialect):
                 raise
             return False
         return True
+
+    def has_deferred(self, connection: sa.Connection) -> bool:
+        statement = "SELECT EXISTS (SELECT * FROM sqlite_master WHERE sql LIKE '%INITIALLY DEFERRED%')"
+        return self._checks_foreign_keys(connection) and bool(connection.scalar(sa.text(statement)))
+
+    def begin_deferring(self, connection: sa.Connection) -> None:
+        connection.exec_driver_sql("PRAGMA defer_foreign_keys = ON")
+
+    def end_deferring(self, connection: sa.Connection) -> None:
+        connection.exec_driver_sql("PRAGMA defer_foreign_keys = OFF")
+
+    def violations(self, connection: sa.Connection) -> Counter[Any]:
+        if not self._checks_foreign_keys(connection):
+            return Counter()
+        with suppress(sa.exc.OperationalError):  # of a foreign key to what is no key
+            return Counter(map(tuple, connection.exec_driver_sql("PRAGMA foreign_key_check")))
+        return Counter()
+
+    def _checks_foreign_keys(self, connection: sa.Connection) -> bool:
+        return bool(connection.exec_driver_sql("PRAGMA foreign_keys").scalar())
 
     def commit_failed(self, connection: sa.Connection) -> None:
         if _in_transaction(connection):
