@@ -31,6 +31,7 @@ PADDED_SCALES = (_SCALE, 30)
 """The scales of the columns that we make, whose numbers are filled up with zeros."""
 
 _NEVER = re.compile("(?!)")
+_BINARY: tuple[type[TypeEngine[Any]], ...] = (sa.LargeBinary, sa.VARBINARY, sa.BINARY)
 _MOMENTS = (sa.DateTime, sa.Time, sa.Interval)
 
 
@@ -288,7 +289,7 @@ class Dialect:
             read=self._first(self.readers(kind, zone), kind, values.as_it_is),
             plain=plain | {type(None)},
             within=within,
-            trivial=isinstance(kind, (sa.String, sa.LargeBinary, sa.JSON)) and str in plain | {bytes},
+            trivial=isinstance(kind, (sa.String, sa.JSON, *_BINARY)) and str in plain | {bytes},
             labels=isinstance(kind, sa.Enum),
         )
 
@@ -311,7 +312,7 @@ class Dialect:
             sa.JSON: values.encode_json_value,
             sa.Enum: values.as_it_is,
             sa.String: self._text_encoder(kind),
-            sa.LargeBinary: values.encode_bytes,
+            **dict.fromkeys(_BINARY, values.encode_bytes),
             sa.Boolean: values.encode_boolean,
             sa.Integer: integer,
             sa.Float: values.encode_float,  # before Numeric, of which it is a kind up to SQLAlchemy 2.0
@@ -374,7 +375,7 @@ class Dialect:
         found: dict[type[TypeEngine[Any]], Limits] = {
             sa.Enum: (frozenset(), None),
             sa.String: (frozenset({str}), short),
-            sa.LargeBinary: (frozenset({bytes}), short),
+            **dict.fromkeys(_BINARY, (frozenset({bytes}), short)),
             sa.Boolean: (frozenset({bool}), None),
             sa.Integer: (frozenset({int}), None if bounds is None else forms.within_bounds(*bounds)),
             sa.Float: (self.float_types(kind), None),
