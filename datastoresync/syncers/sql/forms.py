@@ -31,6 +31,8 @@ class ColumnForm:
             there are no limits.
         trivial: Whether each value is its own form.
         labels: Whether the members of enums have labels of their own.
+        printed: The type of a column that takes text and gives it back as the database prints it, which only the
+            database knows; None for any other.
         mode: ``exact`` or ``fitted``; or ``kept``, which is exact and refuses what would not be given back as it was;
             or ``normalized``, which is fitted and refuses what would be given back as no value of its type.
     """
@@ -42,6 +44,7 @@ class ColumnForm:
     within: Callable[[Sequence[Any]], bool] | None = None
     trivial: bool = False
     labels: bool = False
+    printed: Any = None
     mode: Mode = "exact"
 
     def __call__(self, value: Any) -> Any:
@@ -55,7 +58,7 @@ class ColumnForm:
         if self.mode in ("kept", "normalized"):
             given = self._given(plain, held)
             if self.mode == "kept" and not _alike(given, plain):
-                message = f"the column would give back {shown(given)}"
+                message = would_give_back(given)
                 raise UnfitValueError(message)
         return held
 
@@ -128,6 +131,11 @@ def _declared(value: Any, raw: Any) -> Any:
         return type(value)(member if member is None else _declared(sample, member) for member in raw)
     scalar = scalar_of(value)
     return raw if scalar is None else scalar.convert(raw)
+
+
+def would_give_back(value: Any) -> str:
+    """Return words for a value that would not be given back as it was."""
+    return f"the column would give back {shown(value)}: deliver it like that, or open the store with normalize=True"
 
 
 def shown(value: Any) -> str:

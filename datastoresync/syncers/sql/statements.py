@@ -16,7 +16,7 @@ from datastoresync.errors import LockedError, SyncerError
 from datastoresync.syncers.changes import Change, ChangeBatch, Column, Table
 from datastoresync.syncers.sql.catalog import Catalogue, StoredLink, StoredTable, Target
 from datastoresync.syncers.sql.dialects import Dialect, dialect_of
-from datastoresync.syncers.sql.forms import ColumnForm, shown
+from datastoresync.syncers.sql.forms import ColumnForm, shown, would_give_back
 from datastoresync.syncers.sql.id_lookup import MissingIdError, with_ids, with_known_ids
 from datastoresync.syncers.sql.references import Joins, followed_of
 from datastoresync.syncers.sql.translate_errors import (
@@ -396,10 +396,12 @@ class Statements:
         return {asked_for(row) for row in self._select(columns, [], pairs)}
 
     def insert(self, stored: StoredTable, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
-        """Insert rows of values for these columns, in their order; those that follow from others are left out."""
-        if computed := stored.computed.intersection(columns):
-            places = [place for place, name in enumerate(columns) if name not in computed]
-            columns, rows = [columns[place] for place in places], [[row[place] for place in places] for row in rows]
+        """Insert rows of values for these columns, in their order; what the database gives itself is left out."""
+        with self.guarded():
+            given = stored.given(columns)
+        if len(given) < len(columns):
+            places = [place for place, name in enumerate(columns) if name in given]
+            columns, rows = given, [[row[place] for place in places] for row in rows]
         self.note_written(stored, columns)
         bound = stored.parameters(columns)
         statement = sa.insert(stored.table).values(dict(zip(columns, bound, strict=True)))
@@ -541,8 +543,28 @@ class Statements:
                 what = f"column {name!r} cannot hold {shown(value)}" if self.shows_values else f"column {name!r}"
                 message = f"{what}: {error}"
                 raise UnfitValueError(message) from None
+            if form.printed is not None:
+                encoded[-1] = self._printed(name, form, encoded[-1])
         parameters = [parameter for parameter, _, _ in fields]
         return [dict(zip(parameters, row, strict=True)) for row in zip(*encoded, strict=True)]
+
+    def _printed(self, name: str, form: ColumnForm, values: Sequence[Any]) -> Sequence[Any]:
+        """Return texts as the database prints them; raise `UnfitValueError` if that is another text."""
+        asked = {value for value in values if value is not None}
+        if form.mode not in ("kept", "normalized") or not asked:
+            return values
+        try:
+            found = self.dialect.printed(self.connection, form.printed, list(asked))
+        except DATABASE_ERRORS as error:
+            if concerns_store(error) or len(asked) > 1:
+                raise
+            message = f"column {name!r} cannot hold {shown(*asked)}: {reason_of(error, self.secrets)}"
+            raise UnfitValueError(message) from None
+        other = next((value for value in values if found.get(value, value) != value), None)
+        if other is not None and form.mode == "kept":
+            message = f"column {name!r} cannot hold {shown(other)}: {would_give_back(found[other])}"
+            raise UnfitValueError(message)
+        return [found.get(value, value) for value in values]
 
     @contextmanager
     def guarded(self) -> Iterator[None]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from datetime import date, datetime, time, tzinfo
 from decimal import Decimal
@@ -224,6 +224,16 @@ class Dialect:
     def unique_expressions(self, connection: sa.Connection, schema: str | None, table: str) -> Sequence[str]:
         """Return the statements that made the unique indexes of a table, where those of expressions are not read."""
         return ()
+
+    def printed_types(
+        self, connection: sa.Connection, table: sa.Table, columns: Iterable[str]
+    ) -> dict[str, TypeEngine[Any]]:
+        """Return, for those of these columns whose values are no text to Python, types that they are text in."""
+        return {}
+
+    def printed(self, connection: sa.Connection, kind: TypeEngine[Any], texts: Sequence[str]) -> dict[str, str]:
+        """Return what the database prints of texts in a column of such a type."""
+        return {}
 
     def not_transactional(self, inspector: sa.Inspector, table: str, schema: str | None) -> str:
         """Return what keeps a table and how to mend that, if it has no transactions; else nothing."""
