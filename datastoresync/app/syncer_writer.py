@@ -395,6 +395,14 @@ class SyncerWriter(Writer):
         """Return the writes, in tables that allow the mode."""
         declared = tree if self.tree is None else self.tree(syncer=syncer)
         writes = [write for name in tree.branches for write in table_writes(tree[name], declared[name].table)]
+        ask: Any = getattr(syncer, "columns_with_ids", None)
+        for name in tree.branches if callable(ask) else ():
+            if columns := ask(declared[name].stored_table):
+                message = (
+                    f"{name}: {syncer.name} refers to other rows by ids of its own, in {', '.join(columns)}, and only "
+                    "--mode sync looks them up"
+                )
+                raise SyncerError(message)
         if args.mode == "upsert" and not all(write.key for write in writes):
             message = "memberships in a table of their own have no key to upsert by: use --mode sync"
             raise SyncerError(message)

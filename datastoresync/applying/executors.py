@@ -40,7 +40,7 @@ class OnExecutors:
 
     Executors need this library, the template's module and that of the objects. A class or an import string is
     instantiated once a task; an instance is sent as it is. An action's objects have no branch there, and are plain
-    namespaces if their class is `Object` itself; what a method returns as ``created`` stays there.
+    namespaces if their class is `Object` itself; what a method returns as ``created`` or ``held`` stays there.
 
     Args:
         template: A template, its class, or its import string.

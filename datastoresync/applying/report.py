@@ -61,9 +61,14 @@ class Result:
         return Outline(self.message, self.status)
 
 
-def succeeded(reason: str = "") -> Result:
-    """Say in a template's method that the action is done."""
-    return Result("succeeded", reason)
+def succeeded(reason: str = "", *, held: Mapping[str, Any] | None = None) -> Result:
+    """Say in a template's method that the action is done.
+
+    Args:
+        reason: What else is to be said of it.
+        held: The values that the system holds instead of those of the action, by attribute.
+    """
+    return Result("succeeded", reason, held=held)
 
 
 def failed(reason: str, *, skip_children: bool = False) -> Result:

@@ -428,6 +428,7 @@ class StoreTemplate:
             rehearse=options.rehearse,
             whole=self._whole,
             tables=[one.table for one in self.stored.values()],
+            along=list(map(ChangeFactory(diff, self.stored).change, (step.actions[0] for step in following))),
             dependencies=None if run.dependents is None else StoredDependencies(run.dependents, diff, self.stored),
         )
         run.tell("start", Plan(diff, Streamed(lambda: chain(map(self._step, actions), following))))

@@ -146,12 +146,14 @@ class Cascade:
         effect: What becomes of the rows, or of their references.
         rows: How many rows.
         parent: The table of the rows that they refer to.
+        total: How many rows the table has, where they are not too many to be counted; None if that is not known.
     """
 
     table: str
     effect: Literal["deleted", "set to NULL", "set to its default"]
     rows: int
     parent: str
+    total: int | None = None
 
 
 @attrs.frozen(eq=False)
@@ -228,6 +230,10 @@ def _no_table(table: Table) -> bool:  # noqa: ARG001 - the signature of the opti
     return False
 
 
+def _no_attributes(table: Table) -> Sequence[str]:  # noqa: ARG001 - as above
+    return ()
+
+
 @attrs.frozen(kw_only=True, eq=False)
 class WriteOptions:
     """How a store applies changes.
@@ -238,14 +244,18 @@ class WriteOptions:
         rehearse: Whether everything is rolled back at the end, with the outcomes of a real run.
         whole: Says whether an import read all rows of a table, so that a row that is not in the import is newer.
         tables: The tables of all branches of the destination, those without changes too.
+        attributes: Gives the attributes of a table that are synced, so that it is seen if others change with one.
         dependencies: Which changes depend on which; None if none do.
+        along: Deletions that are not among the changes, as the store makes them itself with those of the parents.
     """
 
     on_error: Literal["stop", "continue"] = "stop"
     rehearse: bool = False
     whole: Callable[[Table], bool] = _no_table
     tables: Sequence[Table] = ()
+    attributes: Callable[[Table], Sequence[str]] = _no_attributes
     dependencies: Dependencies | None = None
+    along: Sequence[Change] = ()
 
 
 class Outcomes(Sequence[Outcome]):

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import platform
-from contextlib import suppress
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -50,7 +52,7 @@ def lock_holders(*paths: Path) -> list[int]:
     for path in paths:
         try:
             inode = str(path.stat().st_ino)
-            lines = _LOCKS.read_text(encoding="ascii", errors="replace").splitlines()
+            lines = _LOCKS.read_text(encoding="utf-8", errors="replace").splitlines()
         except OSError:
             continue
         for fields in map(str.split, lines):
@@ -65,6 +67,36 @@ def lock_holders(*paths: Path) -> list[int]:
         for writing in (True, False)
     )
     return [process for process in next(filter(None, kinds), []) if process > 0]
+
+
+@contextmanager
+def marked_run(path: Path) -> Iterator[None]:
+    """Let other runs on this machine see that one of ours writes to a file; a process that dies takes its mark along.
+
+    In Linux the mark is a name in the kernel; elsewhere there is none.
+    """
+    with ExitStack() as stack:
+        with suppress(OSError):
+            _mark(stack, path, "bind")
+        yield
+
+
+def is_marked(path: Path) -> bool:
+    """Say whether a run of ours is known to be writing to a file."""
+    with ExitStack() as stack, suppress(OSError):
+        return _mark(stack, path, "connect")
+    return False
+
+
+def _mark(stack: ExitStack, path: Path, verb: str) -> bool:
+    if sys.platform != "linux":  # pragma: no cover - no other system has such names
+        return False
+    import socket
+
+    status = path.stat()
+    mark = stack.enter_context(socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM))
+    getattr(mark, verb)(f"\0datastoresync:{status.st_dev}:{status.st_ino}")
+    return True
 
 
 def process_text(process: int) -> str:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-from datastoresync.errors import SyncerError
+from datastoresync.errors import DataWarning, SyncerError
 from datastoresync.syncers.changes import Link, Table
 from datastoresync.syncers.names import nearest
 from datastoresync.syncers.records import Columns, Records
@@ -38,7 +39,7 @@ def projected(
         else []
     )
     members = {name: _members(open_table, link, len(owners)) for name, link in table.links.items() if name in names}
-    return Records(names, _chunks(records, names, plain, owners, members), records.where)
+    return Records(names, _chunks(records, names, plain, owners, members, table), records.where)
 
 
 def _all_attributes(table: Table, records: Records) -> list[str]:
@@ -78,10 +79,22 @@ def _chunks(
     plain: Mapping[str, int],
     owners: Sequence[int],
     members: Mapping[str, Mapping[tuple[Any, ...], set[Any]]],
+    table: Table,
 ) -> Iterator[Columns]:
+    seen: set[tuple[Any, ...]] = set()
     for chunk in records.chunks:
         keys = list(zip(*(chunk[index] for index in owners), strict=True)) if members else []
+        seen.update(keys)
         yield [
             [set(members[name].get(key, ())) for key in keys] if name in members else chunk[plain[name]]
             for name in names
         ]
+    for name, owned in members.items():
+        if orphans := owned.keys() - seen:
+            key = min(orphans, key=repr)
+            message = (
+                f"table {table.links[name].table!r} has members of {len(orphans):,} owners that are not in table "
+                f"{table.name!r} (such as {key[0] if len(key) == 1 else key!r}): they belong to nothing, and are "
+                "removed by a run that makes such an owner"
+            )
+            warnings.warn(message, DataWarning, stacklevel=2)

@@ -95,7 +95,7 @@ class _Check:
         else:
             self._settled.update((*row, name) for name in values)
         if len(numbers) != 1:
-            return Outcome("failed", _TWICE if numbers else _ABSENT)
+            return Outcome("failed", _TWICE if numbers else self._absence(change))
         differing = self.held.differing(change, numbers[0], values)
         return self._differing(change, numbers[0], differing) if differing else None
 
@@ -118,6 +118,15 @@ class _Check:
             self._changed.setdefault(place, []).append(_shown_key(change))
         holds = ", ".join(f"{name} {shown(raw)}" for name, raw in raws.items())
         return Outcome("done", f"the store changed it on the way: it holds {holds}", Held(raws))
+
+    def _absence(self, change: Change) -> str:
+        """Return the reason that a row is not there, with the key under which the store may have put it."""
+        columns = tuple(map(change.table.column, change.identifiers))
+        rows = self.held.tables[change.table.name]
+        for number in rows.find(columns, change.key):
+            found = ", ".join(f"{name} {shown(rows.records[number].get(name))}" for name in columns)
+            return f"{_ABSENT}, but one with {found} is"
+        return _ABSENT
 
     def _member(self, change: Change, row: tuple[Hashable, ...]) -> Outcome | None:
         ((attribute, member),) = change.values.items()
@@ -147,7 +156,7 @@ def _key_columns(changes: Iterable[Change]) -> dict[str, tuple[str, ...]]:
     for change in {id(change.table): change for change in changes}.values():
         columns[change.table.name] = tuple(map(change.table.column, change.identifiers))
         for link in change.table.links.values():
-            columns.setdefault(link.table, (*link.owners, link.member_column))
+            columns.setdefault(link.table, link.columns)
     return columns
 
 

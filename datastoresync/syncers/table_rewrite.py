@@ -147,7 +147,7 @@ def _check_fit(
     """Note which values of an attribute would be refused by the store, or not come back from it as they are."""
     table = changes[positions[0]].table
     link = table.links.get(attribute)
-    column = table.column(attribute) if link is None else link.member
+    column = table.column(attribute) if link is None else link.member_column
     fit: list[tuple[int, Any, Any]] = []
     for position, value in zip(positions, values, strict=True):
         try:
@@ -168,7 +168,7 @@ def _check_fit(
             unfit.setdefault(
                 position,
                 f"column {column!r} of table {table.name!r} cannot hold {shown(value)} for {attribute}: it would come "
-                f"back as {shown(stored)}, so it would differ again in the next run: convert it first",
+                f"back as {shown(stored)}, and differ again in every run: give {shown(stored)} in the source",
             )
 
 

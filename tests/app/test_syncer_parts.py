@@ -775,3 +775,34 @@ def test_a_dry_run_of_a_database_changes_nothing(store_url, execute, tmp_path):
     for mode in ("replace", "sync"):
         assert copy(Listing(users=people(3)), store_url, "--dry-run", "--mode", mode).ok
     assert execute(store_url, "SELECT * FROM users") == []
+
+
+class Employee(Object):
+    _references = {"manager": "people"}
+    idnumber: str
+    manager: str | None = None
+
+
+def test_ids_of_a_database_are_looked_up_in_a_sync_and_never_replaced(tmp_path, execute):
+    url = f"sqlite:///{tmp_path / 'staff.db'}"
+    execute(
+        url,
+        "create table people (id integer primary key, idnumber text unique, manager integer references people (id))",
+        "insert into people values (1, '2', null), (2, '1', 1)",
+    )
+
+    class Staff(Tree):
+        people = Branch(Employee)
+
+    rows = [{"idnumber": "1", "manager": None}, {"idnumber": "2", "manager": "1"}]
+
+    class Given(Reader):
+        def read(self, args):
+            return +Tree("source", branches={"people": Branch(Employee, importer=rows)})
+
+    for mode in ("replace", "append", "upsert"):
+        report = App(Given(), SyncerWriter(url, tree=Staff)).run(["--mode", mode, "--allow-deletions", "9"])
+        assert not report.ok
+        assert "ids of its own, in people.manager, and only --mode sync looks them up" in str(reasons(report))
+    assert App(Given(), SyncerWriter(url, tree=Staff)).run(["--mode", "sync", "--allow-updates", "9"]).ok
+    assert execute(url, "select idnumber, manager from people order by 1") == [("1", None), ("2", 2)]

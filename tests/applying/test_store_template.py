@@ -253,8 +253,8 @@ def test_what_was_changed_meanwhile_is_kept_and_the_rest_goes_on(engine, dest):
     assert "11" not in there
     assert there["0"][1:3] == ("NAME 0", 100)
     assert {action.idnumber for action in source - dest} == conflicts, "only what was done is folded"
-    for result in report.failures:
-        assert "by hand" not in result.reason, "the reason names no value"
+    reasons = {result.action.idnumber: result.reason for result in report.failures}
+    assert "name is 'by hand' (asked: 'from the file')" in reasons["new"], "what is there is shown"
 
 
 def test_what_is_there_already_is_done(engine, dest):

@@ -289,6 +289,18 @@ def test_a_misspelt_keyword_of_a_sync_or_a_preview_is_a_type_error(left_and_righ
     assert template.calls == []
 
 
+def test_a_method_may_say_what_the_system_holds_instead():
+    class Shouting(Template):
+        def update(self, action):
+            return succeeded(held={"name": action.value.upper()})
+
+    source, dest = pair(3, name="new")
+    report = source - dest | Shouting()
+    assert (report.succeeded, report.changed, report.ok) == (3, 3, False)
+    assert {item.name for item in dest.users.values()} == {"NEW"}
+    assert {action.old_value for action in source - dest} == {"NEW"}
+
+
 # Mock runs and filters ----------------------------------------------------------------------------------------------
 
 

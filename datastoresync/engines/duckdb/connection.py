@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
-import tempfile
 import threading
 import weakref
 from collections.abc import Iterator
@@ -20,6 +18,7 @@ import attrs
 from datastoresync.engines.relation import CannotPushDown
 from datastoresync.errors import DeclarationError, MissingDependencyError
 from datastoresync.runtime import finalizer
+from datastoresync.scratch import ScratchFolder
 
 _FOUND = "SELECT current_setting('memory_limit'), current_setting('threads')"
 _SIZE = re.compile(r"\s*([0-9.]+)\s*([KMGT]?)(i?)B\s*", re.IGNORECASE)
@@ -106,7 +105,7 @@ class Instance:
         except ImportError as error:
             raise MissingDependencyError(_MISSING) from error
         try:
-            folder = tempfile.mkdtemp(prefix="datastoresync-", dir=settings.folder)
+            scratch = ScratchFolder(settings.folder)
         except OSError as error:
             message = f"{settings!r}: temporary files cannot go there ({error.strerror}): give a folder that is there"
             raise DeclarationError(message) from error
@@ -115,7 +114,7 @@ class Instance:
             self.database = library.connect(
                 config={
                     "memory_limit": settings.memory_limit,
-                    "temp_directory": folder,
+                    "temp_directory": str(scratch.path),
                     "preserve_insertion_order": False,
                     "allocator_background_threads": True,  # what is free again goes back at once
                     "autoinstall_known_extensions": False,
@@ -124,14 +123,14 @@ class Instance:
                 }
             )
         except library.Error as error:
-            shutil.rmtree(folder)
+            scratch.remove()
             reason = str(error).splitlines()[0]
             message = f"{settings!r} is refused by DuckDB: {reason}"
             raise DeclarationError(message) from error
         except BaseException:
-            shutil.rmtree(folder)
+            scratch.remove()
             raise
-        finalizer(self, _end, self.database, folder)
+        finalizer(self, _end, self.database, scratch)
         limit, self._processors = self.database.execute(_FOUND).fetchone()
         self.memory = _bytes(settings.memory_limit) or _bytes(limit)
         """Bytes that it may hold in memory."""
@@ -171,9 +170,9 @@ def _bytes(size: str) -> float:
     return float(number) * (1024.0 if binary else 1000.0) ** ("KMGT".index(unit.upper()) + 1 if unit else 0)
 
 
-def _end(database: Any, folder: str) -> None:
+def _end(database: Any, scratch: ScratchFolder) -> None:
     database.close()
-    shutil.rmtree(folder, ignore_errors=True)
+    scratch.remove()
 
 
 @contextmanager

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from importlib import import_module
-from pathlib import Path
 from typing import Any, Self
 
 import attrs
@@ -19,6 +16,7 @@ from datastoresync.engines.duckdb.relation import HeldFile
 from datastoresync.engines.duckdb.types import Kind, array_of, declared, kind_of
 from datastoresync.engines.relation import CannotPushDown, Relation
 from datastoresync.runtime import finalizer
+from datastoresync.scratch import ScratchFolder
 from datastoresync.syncers.arrow import ArrowStream
 from datastoresync.syncers.records import Columns, ParquetFile, ParquetFiles, Records
 
@@ -69,10 +67,11 @@ class ParquetStore:
     def __init__(self, duckdb: DuckDB, names: Sequence[str]) -> None:
         self._pyarrow, self._parquet = arrow_libraries()
         self._names = tuple(names)
-        self._folder = Path(tempfile.mkdtemp(prefix="datastoresync-", dir=duckdb.folder))
+        scratch = ScratchFolder(duckdb.folder)
+        self._folder = scratch.path
         self._behind = ThreadPoolExecutor(1, "datastoresync-parquet")
         self._written: Future[None] | None = None
-        self.close = finalizer(self, _end, self._behind, self._folder)
+        self.close = finalizer(self, _end, self._behind, scratch)
         """Removes the files."""
         self.parts: list[Part] = []
         self.count = 0
@@ -207,9 +206,9 @@ class ParquetStore:
             written.result()
 
 
-def _end(behind: ThreadPoolExecutor, folder: Path) -> None:
+def _end(behind: ThreadPoolExecutor, scratch: ScratchFolder) -> None:
     behind.shutdown()  # what is still being written would be written beside the folder's end
-    shutil.rmtree(folder, ignore_errors=True)
+    scratch.remove()
 
 
 class ColumnarRelation(JoinedRelation):

@@ -13,10 +13,12 @@ import sqlalchemy as sa
 
 from datastoresync.errors import SyncerError
 from datastoresync.syncers.changes import Change, Outcome, Outcomes, Same, WriteOptions, segments_of
-from datastoresync.syncers.sql.block_writer import DONE, BlockWriter
+from datastoresync.syncers.sql.block_writer import BlockWriter
 from datastoresync.syncers.sql.bulk import FEWEST, BulkWriter
+from datastoresync.syncers.sql.cascades import CascadeGuard
 from datastoresync.syncers.sql.catalog import Catalogue
 from datastoresync.syncers.sql.database import CommitInterrupt, Database
+from datastoresync.syncers.sql.effects import DONE, Effects
 from datastoresync.syncers.sql.forms import Mode
 from datastoresync.syncers.sql.settling import settle
 from datastoresync.syncers.sql.statements import SEGMENT, Batch, RefusalError, Statements, TableLookup, Unit
@@ -67,8 +69,12 @@ def apply_changes(
                 mode: Mode = "normalized" if database.normalize else "kept"
                 lookup = TableLookup(Catalogue(connection, database.name, mode=mode))
             statements = Statements(connection, database.secrets, prefetched.prefetch, shows_values=True)
-            bulk = BulkWriter(statements, same) if statements.dialect.copies(connection.dialect) else None
-            writer = UnitWriter(statements, BlockWriter(statements, same, options), bulk, options, outcomes)
+            effects = Effects(statements, same, options.attributes)
+            bulk = BulkWriter(statements, same, effects) if statements.dialect.copies(connection.dialect) else None
+            guard = CascadeGuard(connection, database.name, statements.execute, list(options.tables), options.along)
+            writer = UnitWriter(
+                statements, BlockWriter(statements, same, options, effects), bulk, options, guard, outcomes
+            )
             run = _Run(writer)
             locked: set[str] = set()
             for segment in prefetched:
@@ -85,8 +91,10 @@ def apply_changes(
                 run.write(found)
                 found.clear()  # before the next ones are made
             run.end()
+            outcomes.warnings += effects.warnings(outcomes)
             if writer.failures and options.on_error == "stop":
                 raise _RollbackError(_rolled_back(writer))
+            outcomes.warnings += guard.warnings()
             if options.rehearse:
                 raise _RollbackError(outcomes)
             outcomes.warnings += statements.advance_sequences()

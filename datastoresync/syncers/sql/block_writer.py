@@ -10,40 +10,17 @@ import attrs
 
 from datastoresync.syncers.changes import Change, Outcome, Same, WriteOptions
 from datastoresync.syncers.sql.catalog import StoredLink, StoredTable
-from datastoresync.syncers.sql.statements import Key, KeyedTable, Row, Statements, Unit
+from datastoresync.syncers.sql.effects import DONE, Current, EffectError, Effects, brief
+from datastoresync.syncers.sql.spellings import Key, shown
+from datastoresync.syncers.sql.statements import KeyedTable, Row, Statements, Unit
 
-DONE = Outcome("done")
 _GONE = Outcome("conflict", "no longer there: it was deleted since the import")
 _SEVERAL = Outcome("conflict", "its key stands in more than one row, so none of them was touched")
+_SHOWN = 5
+"""Attributes whose values a reason shows."""
 
 
-@attrs.frozen(eq=False)
-class _Current:
-    """The rows of a block, as they are now.
-
-    Args:
-        rows: The rows by key.
-        members: The members of the link tables that were asked for: by attribute and key.
-        parked: The values in whose place this run has put others for the time being, by key.
-    """
-
-    rows: Mapping[Key, list[Row]]
-    members: Mapping[str, Mapping[Key, Mapping[Key, Any]]]
-    parked: Mapping[Key, Row]
-
-    def value(self, key: Key, attribute: str) -> Any:
-        """Return the raw value of an attribute of the one row of a key."""
-        if attribute in self.members:
-            return set(self.members[attribute].get(key, {}).values())
-        return self.rows[key][0][attribute]
-
-    def value_before(self, key: Key, attribute: str) -> Any:
-        """Return the raw value that it had before this run."""
-        parked = self.parked.get(key, {})
-        return parked[attribute] if attribute in parked else self.value(key, attribute)
-
-
-@attrs.frozen(eq=False)
+@attrs.define(eq=False)
 class BlockWriter:
     """Writes blocks of units of one verb and one table, those without a conflict.
 
@@ -51,18 +28,25 @@ class BlockWriter:
         statements: The statements, with their transaction.
         same: Compares raw values with expected ones.
         options: How the changes are applied.
+        effects: Reads what was written.
         parked: The values in whose place this run has put others for the time being, by table and key.
     """
 
     statements: Statements
     same: Same
     options: WriteOptions
+    effects: Effects
     parked: dict[StoredTable, dict[Key, Row]] = attrs.field(init=False, factory=dict)
+    _met: dict[tuple[StoredTable, Key], Key] = attrs.field(init=False, factory=dict)
+    """The keys that the store takes for one that was to be written, which stands beside it; they are let be."""
+    _own: set[tuple[StoredTable, Key]] = attrs.field(init=False, factory=set)
+    """What was inserted and cannot be undone alone, so that it is met again."""
 
     def write(self, block: Sequence[Unit]) -> list[Outcome]:
         """Write a block; return an outcome for each unit.
 
         Raises:
+            EffectError: Some of it had no effect.
             RefusalError: The database refused a statement; what was written before it is the caller's to undo.
         """
         verbs: dict[str, Callable[[KeyedTable, Sequence[Unit]], list[Outcome]]] = {
@@ -72,95 +56,196 @@ class BlockWriter:
             "link": self._link,
             "unlink": self._unlink,
         }
-        return verbs[block[0].verb](block[0].keyed, block)
+        outcomes = verbs[block[0].verb](block[0].keyed, block)
+        failed = [(unit, one) for unit, one in zip(block, outcomes, strict=True) if one.status == "failed"]
+        if failed:
+            raise EffectError(failed)
+        return outcomes
 
     def _insert(self, keyed: KeyedTable, block: Sequence[Unit]) -> list[Outcome]:
         current = self._current(keyed, block, [unit.change.values for unit in block])
-        outcomes, new = [], []
+        outcomes = {}
         for unit in block:
-            outcome = _unless_one_row(current, unit, DONE)
-            if outcome is None:
-                different = self._different(current, unit, unit.change, unit.change.values)
-                reason = f"already there since the import, and different in {', '.join(different)}"
-                outcome = Outcome("conflict", reason) if different else DONE
-            elif outcome is DONE:
-                new.append(unit)
-            outcomes.append(outcome)
+            outcome = self._unless_one_row(current, unit, DONE)
+            outcomes[unit] = self._already_there(current, unit) if outcome is None else outcome
+        new = [unit for unit in block if outcomes[unit] is DONE and unit.key not in current.found.exact]
+        members: dict[str, list[tuple[Unit, Any]]] = {
+            name: [(unit, unit.change.values[name]) for unit in new if name in unit.change.values]
+            for name in current.members
+        }
+        outcomes |= self._met_members(keyed, current, members)
+        new = [unit for unit in new if outcomes[unit] is DONE]
         # Rows with the same columns go together only as long as they follow each other: parents must stay first.
         for columns, rows in groupby((_new_row(unit) for unit in new), key=tuple):
             self.statements.insert(keyed.target.stored, columns, [tuple(row.values()) for row in rows])
-        for attribute in current.members:
-            members = [(unit.key, unit.change.values[attribute]) for unit in new if attribute in unit.change.values]
-            self._add_members(keyed.target.links[attribute], current.members[attribute], members)
-        return outcomes
+        for attribute, pairs in members.items():
+            owners = [(unit.key, value) for unit, value in pairs if outcomes[unit] is DONE]
+            self._add_members(keyed.target.links[attribute], current.members[attribute], owners)
+        if not self.statements.dialect.has_savepoints:
+            self._own.update((keyed.target.stored, unit.key) for unit in new)
+        return self._with(outcomes, new, lambda: self.effects.inserted(keyed, new))
 
     def _update(self, keyed: KeyedTable, block: Sequence[Unit]) -> list[Outcome]:
-        current = self._current(keyed, block, [change.values for unit in block for _, change in unit.changes])
-        outcomes = []
-        rows: dict[tuple[str, ...], list[tuple[Any, ...]]] = {}
-        members: dict[str, list[tuple[Key, Any]]] = {}
+        asked = [change.values for unit in block for _, change in unit.changes]
+        current = self._current(keyed, block, [*asked, self.effects.besides(keyed)])
+        outcomes = {}
+        changed: dict[Unit, Row] = {}
+        members: dict[str, list[tuple[Unit, Any]]] = {}
         for unit in block:
-            outcome = _unless_one_row(current, unit, _GONE)
-            values: Row = {}
+            outcome = self._unless_one_row(current, unit, _GONE)
             if outcome is None:
-                values, changed = self._missing_values(current, unit)
-                outcome = _changed(changed)
-            outcomes.append(outcome)
-            if outcome is not DONE:
-                continue
-            for attribute in keyed.target.links.keys() & values.keys():
-                members.setdefault(attribute, []).append((unit.key, values.pop(attribute)))
-            if values:
-                columns = tuple(keyed.target.column(attribute).name for attribute in values)
-                rows.setdefault(columns, []).append((*values.values(), *unit.key))
+                values, other = self._missing_values(current, unit)
+                outcome = _changed(other)
+                if outcome is DONE and values:
+                    changed[unit] = values
+                    for attribute in keyed.target.links.keys() & values.keys():
+                        members.setdefault(attribute, []).append((unit, values.pop(attribute)))
+            outcomes[unit] = outcome
+        outcomes |= self._met_members(keyed, current, members)
+        rows: dict[tuple[str, ...], list[tuple[Any, ...]]] = {}
+        written = [unit for unit in changed if outcomes[unit] is DONE]
+        for unit in written:
+            by_column = {keyed.target.column(attribute).name: value for attribute, value in changed[unit].items()}
+            if given := {name: value for name, value in by_column.items() if name not in keyed.target.stored.computed}:
+                rows.setdefault(tuple(given), []).append((*given.values(), *unit.key))
         for columns, table_rows in rows.items():
             self.statements.update(keyed.target.stored, columns, keyed.keys, table_rows)
         for attribute, pairs in members.items():
             link, there = keyed.target.links[attribute], current.members[attribute]
-            self._remove_members(link, there, pairs)
-            self._add_members(link, there, pairs)
-        return outcomes
+            owners = [(unit.key, value) for unit, value in pairs if outcomes[unit] is DONE]
+            self._remove_members(link, there, owners)
+            self._add_members(link, there, owners)
+        return self._with(outcomes, written, lambda: self.effects.updated(keyed, written, current))
 
     def _delete(self, keyed: KeyedTable, block: Sequence[Unit]) -> list[Outcome]:
         # All link tables are read, expected or not, as the rows of the owner go from each of them.
         current = self._current(keyed, block, [keyed.target.links, *(unit.change.expected for unit in block)])
-        outcomes, old = [], []
+        outcomes, old = {}, []
         for unit in block:
-            outcome = _unless_one_row(current, unit, DONE)
+            outcome = self._unless_one_row(current, unit, DONE)
             if outcome is None:
                 outcome = _changed(self._different_before(current, unit, unit.change, unit.change.expected))
                 if outcome is DONE:
-                    old.append(unit.key)
-            outcomes.append(outcome)
+                    old.append(unit)
+            outcomes[unit] = outcome
         for attribute, link in keyed.target.links.items():
-            owners = [key for key in old if key in current.members[attribute]]
+            owners = [unit.key for unit in old if unit.key in current.members[attribute]]
             self.statements.delete(link.stored, link.owners, owners)
-        self.statements.delete(keyed.target.stored, keyed.keys, old)
-        return outcomes
+        self.statements.delete(keyed.target.stored, keyed.keys, [unit.key for unit in old])
+        return self._with(outcomes, old, lambda: self.effects.deleted(keyed, old))
 
     def _link(self, keyed: KeyedTable, block: Sequence[Unit]) -> list[Outcome]:
-        owners = self.statements.rows(keyed, [unit.key for unit in block], ())
-        link = keyed.target.links[block[0].member[0]]
-        pairs = [unit.member[1:] for unit in block if unit.key in owners]
-        there = self.statements.linked(link, pairs)
+        current = self._current(keyed, block, ())
+        outcomes = {unit: self._unless_one_row(current, unit, _GONE) or DONE for unit in block}
+        attribute = block[0].member[0]
+        link = keyed.target.links[attribute]
+        found = self.statements.linked(link, [unit.member[1:] for unit in block if outcomes[unit] is DONE])
+        outcomes |= self._met_pairs(link, found.spelled, ((unit, unit.member) for unit in block))
+        new = [unit for unit in block if outcomes[unit] is DONE and unit.member[1:] not in found.exact]
         columns = [column.name for column in (*link.owners, link.member)]
-        self.statements.insert(link.stored, columns, [pair for pair in pairs if pair not in there])
-        return [DONE if unit.key in owners else _GONE for unit in block]
+        self.statements.insert(link.stored, columns, [unit.member[1:] for unit in new])
+        return self._with(outcomes, new, lambda: self.effects.linked(link, new))
 
     def _unlink(self, keyed: KeyedTable, block: Sequence[Unit]) -> list[Outcome]:
-        link = keyed.target.links[block[0].member[0]]
-        self.statements.delete(link.stored, (*link.owners, link.member), [unit.member[1:] for unit in block])
-        return [DONE] * len(block)
+        attribute = block[0].member[0]
+        link = keyed.target.links[attribute]
+        # Members that come in another spelling are looked for first: those that they meet stay.
+        rivals = dict.fromkeys(pair for unit in block for pair in unit.rivals)
+        if rivals:
+            coming = self.statements.linked(link, rivals)
+            self._met_pairs(link, coming.spelled, ((None, (attribute, *pair)) for pair in rivals))
+        found = self.statements.linked(link, [unit.member[1:] for unit in block])
+        outcomes = {}
+        for unit in block:
+            pair = unit.member[1:]
+            met = self._met.get((link.stored, pair))
+            if met is not None:
+                outcomes[unit] = _other_member(attribute, met, pair)
+            elif pair in found.spelled:
+                outcomes[unit] = _other_member(attribute, pair, found.spelled[pair][0])
+            else:
+                outcomes[unit] = DONE
+        old = [unit for unit in block if outcomes[unit] is DONE and unit.member[1:] in found.exact]
+        self.statements.delete(link.stored, (*link.owners, link.member), [unit.member[1:] for unit in old])
+        return self._with(outcomes, old, lambda: self.effects.unlinked(link, old))
 
-    def _current(self, keyed: KeyedTable, block: Sequence[Unit], asked: Iterable[Iterable[str]]) -> _Current:
+    def _with(
+        self, outcomes: dict[Unit, Outcome], written: Sequence[Unit], effects: Callable[[], list[Outcome]]
+    ) -> list[Outcome]:
+        """Return outcomes, those of what was written as they were found afterwards."""
+        if written:
+            outcomes |= dict(zip(written, effects(), strict=True))
+        return list(outcomes.values())
+
+    def _current(self, keyed: KeyedTable, block: Sequence[Unit], asked: Iterable[Iterable[str]]) -> Current:
         attributes = dict.fromkeys(attribute for attributes in asked for attribute in attributes)
-        keys = dict.fromkeys(unit.key for unit in block)
-        rows = self.statements.rows(keyed, keys, attributes)  # first, as their locks keep new members out
-        links = {name: link for name, link in keyed.target.links.items() if name in attributes}
-        members = {name: self.statements.members(keyed, link, keys) for name, link in links.items()}
-        return _Current(rows, members, self.parked.get(keyed.target.stored, {}))
+        return self.effects.current(keyed, block, attributes, lock=True)
 
-    def _different(self, current: _Current, unit: Unit, change: Change, values: Mapping[str, Any]) -> list[str]:
+    def _unless_one_row(self, current: Current, unit: Unit, missing: Outcome) -> Outcome | None:
+        """Return None if the unit has one row, and no other one that the store takes for it; else the outcome."""
+        stored = unit.keyed.target.stored
+        others = current.found.spelled.get(unit.key)
+        if others:
+            if unit.verb == "insert":
+                self._met.update(((stored, unit.keyed.match(raw)), unit.key) for raw in others)
+            return _other_key(unit.key, others[0])
+        if self._met and unit.verb != "insert" and (stored, unit.key) in self._met:
+            return _other_key(self._met[stored, unit.key], unit.key)
+        rows = current.found.exact.get(unit.key)
+        if rows is None:
+            return missing
+        return _SEVERAL if len(rows) > 1 else None
+
+    def _already_there(self, current: Current, unit: Unit) -> Outcome:
+        """Return the outcome of an insertion that meets its own row."""
+        change = unit.change
+        whole = self.options.whole(change.table)
+        reason = f"already there{' since the import' if whole else ', although the import did not have it'}"
+        different = self._different(current, unit, change, change.values)
+        if different:
+            there = [
+                f"{name} is {brief(current.value(unit.key, name))} (asked: {brief(change.values[name])})"
+                for name in different[:_SHOWN]
+            ]
+            more = f", and {len(different) - _SHOWN} more" if len(different) > _SHOWN else ""
+            return Outcome("conflict", f"{reason}: {', '.join(there)}{more}")
+        if whole or (unit.keyed.target.stored, unit.key) in self._own:
+            return DONE
+        return Outcome("conflict", f"{reason}: as it was to be")
+
+    def _met_members(
+        self, keyed: KeyedTable, current: Current, members: Mapping[str, Sequence[tuple[Unit, Any]]]
+    ) -> dict[Unit, Outcome]:
+        """Return a conflict for each owner of members that are there under another spelling."""
+        outcomes: dict[Unit, Outcome] = {}
+        for attribute, owners in members.items():
+            link, there = keyed.target.links[attribute], current.members[attribute]
+            pairs = [
+                (unit, (attribute, *unit.key, *member))
+                for unit, value in owners
+                if there.get(unit.key)
+                for member in self.effects.matched(link, value)
+                if member not in there[unit.key]
+            ]
+            if pairs:
+                found = self.statements.linked(link, [pair[1:] for _, pair in pairs])
+                outcomes |= self._met_pairs(link, found.spelled, pairs)
+        return outcomes
+
+    def _met_pairs(
+        self, link: StoredLink, spelled: Mapping[Key, list[Key]], pairs: Iterable[tuple[Any, Key]]
+    ) -> dict[Any, Outcome]:
+        """Remember the members that are there under another spelling; return a conflict for each that was to come."""
+        match = link.stored.matcher((*link.owners, link.member))
+        outcomes = {}
+        for unit, (attribute, *pair) in pairs if spelled else ():
+            others = spelled.get(tuple(pair))
+            if others:
+                self._met.update(((link.stored, match(raw)), tuple(pair)) for raw in others)
+                outcomes[unit] = _other_member(attribute, tuple(pair), others[0])
+        return outcomes
+
+    def _different(self, current: Current, unit: Unit, change: Change, values: Mapping[str, Any]) -> list[str]:
         """Return the attributes that are not as given."""
         return [
             attribute
@@ -168,17 +253,21 @@ class BlockWriter:
             if not self.same(change, attribute, current.value(unit.key, attribute), value)
         ]
 
-    def _different_before(
-        self, current: _Current, unit: Unit, change: Change, expected: Mapping[str, Any]
-    ) -> list[str]:
+    def _different_before(self, current: Current, unit: Unit, change: Change, expected: Mapping[str, Any]) -> list[str]:
         """Return the attributes that were not as expected before this run."""
+        parked = self.parked.get(unit.keyed.target.stored, {}).get(unit.key, {})
         return [
             attribute
             for attribute, value in expected.items()
-            if not self.same(change, attribute, current.value_before(unit.key, attribute), value)
+            if not self.same(
+                change,
+                attribute,
+                parked[attribute] if attribute in parked else current.value(unit.key, attribute),
+                value,
+            )
         ]
 
-    def _missing_values(self, current: _Current, unit: Unit) -> tuple[Row, list[str]]:
+    def _missing_values(self, current: Current, unit: Unit) -> tuple[Row, list[str]]:
         """Return the values of an update that are not there yet, and the attributes changed since the import."""
         missing_values: Row = {}
         changed: list[str] = []
@@ -194,7 +283,7 @@ class BlockWriter:
         rows = [
             (*key, *member)
             for key, members in owners
-            for member in self._matched(link, members)
+            for member in self.effects.matched(link, members)
             if member not in there.get(key, ())
         ]
         self.statements.insert(link.stored, columns, rows)
@@ -202,22 +291,28 @@ class BlockWriter:
     def _remove_members(self, link: StoredLink, there: Mapping[Key, Any], owners: Iterable[tuple[Key, Any]]) -> None:
         keys = []
         for key, members in owners:
-            kept = self._matched(link, members)
+            kept = self.effects.matched(link, members)
             keys += [(*key, *member) for member in there.get(key, ()) if member not in kept]
         self.statements.delete(link.stored, (*link.owners, link.member), keys)
 
-    def _matched(self, link: StoredLink, members: Iterable[Any] | None) -> dict[Key, None]:
-        match = link.stored.matcher([link.member])
-        with self.statements.guarded():
-            return dict.fromkeys(match([member]) for member in members or ())
+
+def _other_key(key: Key, other: Key) -> Outcome:
+    """Return the conflict of two keys of which the store thinks that they are one."""
+    return Outcome(
+        "conflict",
+        f"the store takes {shown(key)} for {shown(other)}, which is there, so nothing was done to either: declare the "
+        "one form of keys in the class, as in _key = str.casefold",
+    )
 
 
-def _unless_one_row(current: _Current, unit: Unit, missing: Outcome) -> Outcome | None:
-    """Return None if the unit has one row; else the outcome."""
-    rows = current.rows.get(unit.key)
-    if rows is None:
-        return missing
-    return _SEVERAL if len(rows) > 1 else None
+def _other_member(attribute: str, pair: Key, other: Key) -> Outcome:
+    same_owner = pair[:-1] == other[:-1]
+    member, there = (pair[-1:], other[-1:]) if same_owner else (pair, other)
+    return Outcome(
+        "conflict",
+        f"the store takes {shown(member)} for {shown(there)}, which is in {attribute}, so nothing was done to either: "
+        "give members the one form of keys, as in _key = str.casefold in their class",
+    )
 
 
 def _new_row(unit: Unit) -> Row:

@@ -6,16 +6,19 @@ anything else, and changes with what cannot be carried exactly, are left to be l
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import chain
+from typing import Any
 
 import attrs
 
-from datastoresync.syncers.changes import Column, Same
+from datastoresync.syncers.changes import Column, Outcome, Same
 from datastoresync.syncers.sql.catalog import StoredTable
 from datastoresync.syncers.sql.copy_staging import CopyStaging, ExactColumn, exact_columns, has_column_triggers
+from datastoresync.syncers.sql.effects import DONE, EffectError, Effects
 from datastoresync.syncers.sql.references import followed_of
-from datastoresync.syncers.sql.statements import Batch, KeyedTable, RefusalError, Statements
+from datastoresync.syncers.sql.statements import Batch, KeyedTable, RefusalError, Statements, Unit
 
 FEWEST = 500
 """Changes below which a temporary table costs more than it saves."""
@@ -23,8 +26,13 @@ FEWEST = 500
 _PIECES = 8
 """Parts that a refused statement is tried in: less is written twice for one bad row than by halves."""
 
+_HINTS = 2
+"""Times that a statement is tried without the rows that the database seems to refuse."""
+_SUSPECTS = 20
+_KEY = re.compile(r"\((.*?)\)=\((.*?)\) ")
+
 Columns = Mapping[str, ExactColumn]
-Write = Callable[[], set[int]]
+Write = Callable[[], tuple[set[int], set[int]]]
 
 
 @attrs.define(eq=False)
@@ -34,10 +42,12 @@ class Written:
     Args:
         left: What has to be looked at one by one.
         put_off: What may be taken once other rows are changed.
+        told: What was written, but not just as it was asked for, with what is to be said of it.
     """
 
     left: list[int] = attrs.field(factory=list)
     put_off: list[int] = attrs.field(factory=list)
+    told: list[tuple[Unit, Outcome]] = attrs.field(factory=list)
 
 
 @attrs.define(eq=False)
@@ -47,11 +57,13 @@ class BulkWriter:
     Args:
         statements: Where the transaction is.
         same: Compares raw values with expected ones.
+        effects: Reads what was written.
         check: Is called after each statement, and raises what is then to be taken as its refusal.
     """
 
     statements: Statements
     same: Same
+    effects: Effects
     check: Callable[[], None] | None = attrs.field(init=False, default=None)
     _columns: dict[StoredTable, Columns] = attrs.field(init=False, factory=dict)
     _triggers: dict[StoredTable, bool] = attrs.field(init=False, factory=dict)
@@ -78,19 +90,60 @@ class BulkWriter:
         written = Written()
         taken: list[Sequence[int]] = []
         for part in self._prepared(batch) if batch.prepared is None else batch.prepared:
-            refusal = self._refused(part, written)
-            if refusal is not None:
-                self._write_pieces(batch, part.indexes, refusal, written, again=again)
+            self._write_part(batch, part, written, again=again)
             taken.append(part.indexes)
         if sum(map(len, taken)) < len(batch.changes):
             written.left += set(range(len(batch.changes))).difference(*taken)
         return written
+
+    def _write_part(self, batch: Batch, part: _Part, written: Written, *, again: bool) -> None:
+        refusal = self._refused(part, written)
+        for _ in range(_HINTS):
+            suspects = set() if refusal is None else self._suspects(batch, part.indexes, refusal.detail)
+            if refusal is None or not suspects:
+                break
+            (written.put_off if refusal.may_pass else written.left).extend(suspects)
+            rest = [index for index in part.indexes if index not in suspects]
+            if len(rest) < FEWEST:
+                written.left += rest
+                return
+            part = self._part(batch, rest)
+            refusal = self._refused(part, written)
+        if refusal is not None:
+            self._write_pieces(batch, part.indexes, refusal, written, again=again)
+
+    def _suspects(self, batch: Batch, indexes: Sequence[int], detail: str) -> set[int]:
+        """Return the changes that what the database says of a row may be about; none, if these are too many.
+
+        It shows the values as they are stored, or the whole row, cut off; so this is no more than a good guess.
+        """
+        changes = batch.changes
+        of_keys = zip(batch.keyed.keys, zip(*batch.keys, strict=True), strict=True)
+        by_column: dict[str, Sequence[Any]] = {column.name: values for column, values in of_keys}
+        if key := _KEY.search(detail):
+            by_column |= {batch.column(name): column.values for name, column in changes.values.items()}
+            names, value = key[1].split(", "), key[2]
+            if not by_column.keys() >= set(names):
+                return set()
+            columns = [by_column[name] for name in names]
+            found = {index for index in indexes if ", ".join(str(column[index]) for column in columns) == value}
+        else:
+            shown = set(detail.partition("(")[2].removesuffix(").").split(", "))
+            found = {index for index in indexes if all(str(column[index]) in shown for column in by_column.values())}
+        return found if len(found) <= _SUSPECTS else set()
 
     def _write_pieces(
         self, batch: Batch, indexes: Sequence[int], refusal: RefusalError, written: Written, *, again: bool
     ) -> None:
         if refusal.may_pass and not again:
             written.put_off += indexes
+            return
+        if isinstance(refusal, EffectError):
+            without = {unit.changes[0][0] for unit, _ in refusal.failed}
+            written.left += (index for index in indexes if batch.positions[index] in without)
+            indexes = [index for index in indexes if batch.positions[index] not in without]
+            if len(indexes) < FEWEST or self._refused(self._part(batch, indexes), written) is not None:
+                written.left += indexes
             return
         size = max(FEWEST, -(-len(indexes) // _PIECES))
         if size >= len(indexes):
@@ -118,7 +171,8 @@ class BulkWriter:
 
     def _part(self, batch: Batch, indexes: Sequence[int]) -> _Part:
         writers = {"insert": self._insert, "update": self._update, "delete": self._delete}
-        return _Part(indexes, *writers[batch.changes.verb](batch.at(indexes)))
+        part = batch.at(indexes)
+        return _Part(indexes, part, *writers[part.changes.verb](part))
 
     def _parts(self, batch: Batch) -> Iterator[Sequence[int]]:
         """Yield the indexes of the changes that one statement can make.
@@ -164,7 +218,8 @@ class BulkWriter:
                 self._columns[stored] = {
                     name: exact
                     for name, exact in exact_columns(self.statements.connection, stored).items()
-                    if followed_of(stored.column(name)) is None  # the ids are looked up block by block
+                    # The ids are looked up block by block, where columns that follow from others are left out, too.
+                    if followed_of(stored.column(name)) is None and name not in stored.computed
                 }
         return self._columns[stored]
 
@@ -172,20 +227,41 @@ class BulkWriter:
         """Write a part, and note which of its changes were left alone; return the refusal if there was one."""
         try:
             with self.statements.savepoint(), part.staging.filled():
-                left = part.staging.unfit | part.write()
+                left, otherwise = part.write()
+                told = self._told(part.batch, otherwise)
                 if self.check is not None:
                     self.check()
         except RefusalError as refusal:
             if refusal.blames_store and not (refusal.cancelled and self._limits_time()):
                 raise
             return refusal
-        written.left += (part.indexes[index] for index in left)
+        written.left += (part.indexes[index] for index in part.staging.unfit | left)
+        written.told += told
         return None
 
     def _limits_time(self) -> bool:
         """Say whether statements are broken off that take long: those for a few rows each may still be in time."""
         with self.statements.guarded():
             return self.statements.connection.exec_driver_sql("SHOW statement_timeout").scalar() != "0"
+
+    def _told(self, batch: Batch, otherwise: set[int]) -> list[tuple[Unit, Outcome]]:
+        """Return what is to be said of changes that were made otherwise than they were asked for.
+
+        Raises:
+            EffectError: Some of them were not made at all.
+        """
+        if not otherwise:
+            return []
+        units = batch.units(sorted(otherwise))
+        read = {"insert": self.effects.inserted, "update": self.effects.updated, "delete": self.effects.deleted}
+        found = list(zip(units, read[batch.changes.verb](batch.keyed, units), strict=True))
+        if failed := [(unit, outcome) for unit, outcome in found if outcome.status == "failed"]:
+            raise EffectError(failed)
+        return [(unit, outcome) for unit, outcome in found if outcome is not DONE]
+
+    def _believes(self, batch: Batch) -> bool:
+        """Say whether rows stay as a statement says that it leaves them: there is nothing else that comes after it."""
+        return not self.effects.interventions(batch.keyed.target.stored, batch.changes.verb)
 
     def _insert(self, batch: Batch) -> tuple[CopyStaging, Write]:
         """Return what inserts the rows whose keys are not there yet, and gives the indexes of the others."""
@@ -195,35 +271,82 @@ class BulkWriter:
             columns[batch.column(attribute)] = rows.add(self._column(batch, attribute), column.values)
         exact = self._exact(batch.keyed)
         names, values = ", ".join(exact[name].name for name in columns), ", ".join(columns.values())
+        same = [*matching, *(f"t.{exact[name].name} IS NOT DISTINCT FROM {value}" for name, value in columns.items())]
 
-        def write() -> set[int]:
+        def write() -> tuple[set[int], set[int]]:
             self.statements.note_written(batch.keyed.target.stored, columns)
             known = f"DELETE FROM {rows.name} s USING {rows.target} t WHERE {' AND '.join(matching)}"  # noqa: S608 - names are quoted, and it has no values
             there = rows.execute(f"{known} RETURNING s.ordinal")
             new = f"SELECT {values} FROM {rows.name} s ORDER BY s.ordinal"  # noqa: S608 - names are quoted, and it has no values
-            rows.execute(f"INSERT INTO {rows.target} ({names}) {new}", long=True)
-            return there
+            insert = f"INSERT INTO {rows.target} ({names}) {new}"
+            if self._believes(batch):
+                done = f"WITH written AS ({insert} RETURNING {names})"
+                return there, rows.execute(f"{done} {rows.without('written', same)}", long=True)
+            rows.execute(insert, long=True)
+            return there, rows.execute(rows.without(rows.target, same))
 
         return rows, write
 
     def _update(self, batch: Batch) -> tuple[CopyStaging, Write]:
         """Return what updates the rows that surely are as expected, and gives the indexes of the others."""
         rows, matching = self._staging(batch)
-        values = []
+        values, same = [], []
         for attribute, column in batch.changes.values.items():
             exact = self._column(batch, attribute)
             value = rows.add(exact, column.values, column.concerns)
             values.append(f"{exact.name} = {rows.where(column.concerns, value, f't.{exact.name}')}")
-        conditions = " AND ".join([*matching, *self._unchanged(rows, batch)])
-        changed = f"UPDATE {rows.target} t SET {', '.join(values)} FROM {rows.name} s"  # noqa: S608 - names are quoted, and it has no values
-        return rows, lambda: rows.not_done(f"{changed} WHERE {conditions} RETURNING s.ordinal")
+            same.append(rows.where(column.concerns, f"t.{exact.name} IS NOT DISTINCT FROM {value}", "true"))
+        conditions = [*matching, *self._unchanged(rows, batch)]
+        changed = f"UPDATE {rows.target} t SET {', '.join(values)} FROM {rows.name} s WHERE {' AND '.join(conditions)}"  # noqa: S608 - names are quoted, and it has no values
+
+        def write() -> tuple[set[int], set[int]]:
+            if self._believes(batch):
+                return rows.not_done(changed, " AND ".join(same))
+            able = rows.execute(rows.within(rows.target, conditions))
+            besides = self._besides(rows, batch, matching)
+            left, _ = rows.not_done(changed)
+            otherwise = rows.execute(rows.without(rows.target, [*matching, *same])) - left
+            if besides is not None and rows.execute(besides) - left:
+                message = "something else changes with it"
+                raise RefusalError(message, None)
+            return left, otherwise | (left & able)
+
+        return rows, write
 
     def _delete(self, batch: Batch) -> tuple[CopyStaging, Write]:
         """Return what deletes the rows that surely are as expected, and gives the indexes of the others."""
         rows, matching = self._staging(batch)
-        conditions = " AND ".join([*matching, *self._unchanged(rows, batch)])
-        gone = f"DELETE FROM {rows.target} t USING {rows.name} s WHERE {conditions}"  # noqa: S608 - names are quoted, and it has no values
-        return rows, lambda: rows.not_done(f"{gone} RETURNING s.ordinal")
+        conditions = [*matching, *self._unchanged(rows, batch)]
+        gone = f"DELETE FROM {rows.target} t USING {rows.name} s WHERE {' AND '.join(conditions)}"  # noqa: S608 - names are quoted, and it has no values
+
+        def write() -> tuple[set[int], set[int]]:
+            if self._believes(batch):
+                return rows.not_done(gone)
+            able = rows.execute(rows.within(rows.target, conditions))
+            left, _ = rows.not_done(gone)
+            still = rows.execute(rows.within(rows.target, matching)) - left
+            return left, still | (left & able)
+
+        return rows, write
+
+    def _besides(self, rows: CopyStaging, batch: Batch, matching: Sequence[str]) -> str | None:
+        """Keep what an update does not ask for; return what gives the indexes of rows that then have something else."""
+        quote = self.statements.connection.dialect.identifier_preparer.quote
+        values = batch.changes.values
+        names = {
+            name: f"t.{quote(batch.column(name))}::text"
+            for name in self.effects.besides(batch.keyed)
+            if name not in values or values[name].concerns is not None
+        }
+        if not names:
+            return None
+        same = [
+            f"b.w{number} IS NOT DISTINCT FROM {column}"
+            if name not in values
+            else rows.where(values[name].concerns, "true", f"b.w{number} IS NOT DISTINCT FROM {column}")
+            for number, (name, column) in enumerate(names.items())
+        ]
+        return rows.keeping([f"{column} AS w{number}" for number, column in enumerate(names.values())], matching, same)
 
     def _column(self, batch: Batch, attribute: str) -> ExactColumn:
         return self._exact(batch.keyed)[batch.column(attribute)]
@@ -264,10 +387,13 @@ class _Part:
 
     Args:
         indexes: Which changes of a batch they are.
+        batch: These changes.
         staging: What is to be copied into a temporary table.
-        write: Writes them once that is there; gives the indexes of those that were left alone.
+        write: Writes them once that is there; gives the indexes of those that were left alone, and of those that are
+            not as they were to be.
     """
 
     indexes: Sequence[int]
+    batch: Batch
     staging: CopyStaging
     write: Write

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing
-from functools import lru_cache, partial
+from functools import partial
 from typing import Any
 
 import attrs
@@ -19,7 +19,7 @@ from datastoresync.syncers.records import Columns, Records
 from datastoresync.syncers.sql.database import Database
 from datastoresync.syncers.sql.dialects import dialect_of
 from datastoresync.syncers.sql.forms import FREE, ColumnForm, Mode
-from datastoresync.syncers.sql.references import ForeignKey, Joins, References, meaning_of
+from datastoresync.syncers.sql.references import Joins, Reference, References, followed_of, meaning_of
 from datastoresync.syncers.sql.values import UnfitValueError, encoded_type, left_alone, without_blanks
 
 UNFINISHED = "datastoresync_unfinished_"
@@ -49,6 +49,7 @@ class StoredTable:
         defaults: The columns that are not simply NULL if nothing is inserted into them.
         not_transactional: What keeps it and how to mend that, if it has no transactions; else nothing.
         store: The name of the store that it is in.
+        is_view: Whether it is a view, whose rows cannot be locked.
         keys: The columns whose values are those of keys.
     """
 
@@ -64,6 +65,7 @@ class StoredTable:
     defaults: frozenset[str]
     not_transactional: str
     store: str
+    is_view: bool = False
     keys: frozenset[str] = frozenset()
 
     def given(self, columns: Sequence[str]) -> Sequence[str]:
@@ -299,12 +301,12 @@ class Catalogue:
         """The schema of names without one."""
         return self._inspector.default_schema_name
 
-    def foreign_keys(self, location: tuple[str | None, str]) -> list[ForeignKey]:
+    def foreign_keys(self, location: tuple[str | None, str]) -> list[Reference]:
         """Return the foreign keys of a table, given its schema and its name."""
         schema, name = location
         column = self.dialect.column_name
         return [
-            ForeignKey(
+            Reference(
                 tuple(map(column, found["constrained_columns"])),
                 found["referred_schema"],
                 found["referred_table"],
@@ -388,6 +390,7 @@ class Catalogue:
             defaults=frozenset(column["name"] for column in columns if _has_default(column)),
             not_transactional=self.dialect.not_transactional(self._inspector, table_name, schema),
             store=self.store,
+            is_view=table_name in self._inspector.get_view_names(schema),
         )
 
     def _unique(self, table_name: str, schema: str | None, primary_key: Sequence[str]) -> Iterator[frozenset[str]]:
@@ -449,49 +452,15 @@ def read_table(
     return Records(names, chunks, lambda index: f"row {index + 1} of table {table.name}")
 
 
-def canonical_forms(
-    database: Database, table: Table, attributes: Iterable[str], identifiers: Sequence[str]
-) -> dict[str, Callable[[Any], Any]]:
-    """Return what makes the forms of values, as `SQLSyncer.canonical` describes.
-
-    Raises:
-        SyncerError: The table, a column or a link table is not there.
-    """
-    mode: Mode = "normalized" if database.normalize else "kept"
-    with database.reading() as connection, database.translated_errors(f"cannot read table {table.name!r} of"):
-        target = Target(Catalogue(connection, database.name, indexes=False, mode=mode), table)
-        found: dict[str, Callable[[Any], Any]] = {}
-        keys = {*identifiers, *table.references}
-        for name in dict.fromkeys((*identifiers, *attributes)):
-            if name in target.links:
-                link = target.links[name]
-                form = link.stored.encoders[link.member.name]
-                make: Callable[[Any], Any] = form.canonical_members
-            else:
-                form = target.stored.encoders[target.column(name).name]
-                form = attrs.evolve(form, mode="exact") if name in keys else form
-                make = form.canonical
-            if form.printed is not None:
-                make = _printing(database, form.printed)
-            if form.mode == "normalized" or (form.mode == "exact" and not form.trivial):
-                found[name] = make
-    return found
-
-
-def _printing(database: Database, kind: TypeEngine[Any]) -> Callable[[Any], Any]:
-    """Return what makes of a text what the database prints of it in a column; one that it refuses stays as it is."""
-
-    @lru_cache(_ROWS)
-    def make(value: Any) -> Any:
-        if not isinstance(value, str):
-            return value
-        try:
-            with database.reading() as connection, database.translated_errors("cannot ask"):
-                return database.dialect.printed(connection, kind, [value])[value]
-        except SyncerError:
-            return value
-
-    return make
+def columns_with_ids(database: Database, table: Table) -> list[str]:
+    """Return the columns with ids, as `SQLSyncer.columns_with_ids` describes it; none of a table that is not there."""
+    with database.reading() as connection, database.translated_errors("cannot read the schema of"):
+        catalogue = Catalogue(connection, database.name, indexes=False)
+        if any(catalogue.locate(name) is None for name in (table.name, *(one.table for one in table.links.values()))):
+            return []
+        target = Target(catalogue, table)
+        tables = [target.stored.table, *(link.stored.table for link in target.links.values())]
+        return [f"{one.name}.{column.name}" for one in tables for column in one.columns if followed_of(column)]
 
 
 def read_query(database: Database, sql: str, parameters: Mapping[str, Any] | None = None) -> Records:

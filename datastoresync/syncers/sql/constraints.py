@@ -12,6 +12,7 @@ import sqlalchemy as sa
 
 from datastoresync.syncers.sql.catalog import StoredTable
 from datastoresync.syncers.sql.dialects import dialect_of
+from datastoresync.syncers.sql.references import followed_of, meaning_of
 from datastoresync.syncers.sql.statements import Statements, Unit
 
 Token = tuple[Any, ...]
@@ -50,7 +51,10 @@ class Constraints:
 
 
 def read_constraints(connection: sa.Connection, stored: StoredTable) -> Constraints:
-    """Read the constraints of a table from the schema."""
+    """Read the constraints of a table from the schema.
+
+    A column with ids that are followed refers to the idnumbers, as these are what it has outside.
+    """
     inspector = sa.inspect(connection)
     name, schema = stored.table.name, stored.table.schema
     own = stored.full_name.removesuffix(f".{name}")
@@ -64,6 +68,7 @@ def read_constraints(connection: sa.Connection, stored: StoredTable) -> Constrai
     expressions += dialect_of(connection.dialect).unique_expressions(connection, schema, name)
     words = [set(re.findall(r"\w+", expression)) for expression in expressions]
     unique += [[column for column in stored.encoders if column in some] for some in words]
+    followed = {column.name: to for column in stored.table.columns if (to := followed_of(column)) is not None}
     foreign = tuple(
         ForeignKey(
             tuple(key["constrained_columns"]),
@@ -71,8 +76,9 @@ def read_constraints(connection: sa.Connection, stored: StoredTable) -> Constrai
             tuple(key["referred_columns"]),
         )
         for key in inspector.get_foreign_keys(name, schema)
-        if key["constrained_columns"]
+        if key["constrained_columns"] and followed.keys().isdisjoint(key["constrained_columns"])
     )
+    foreign += tuple(ForeignKey((column,), to.stored.full_name, (to.key.name,)) for column, to in followed.items())
     nullable = frozenset(column["name"] for column in inspector.get_columns(name, schema) if column["nullable"])
     return Constraints(frozenset(tuple(columns) for columns in unique if columns), foreign, nullable)
 
@@ -136,10 +142,16 @@ class RowChange:
                 yield order, old, new
 
     def _foreign(self) -> Iterator[tuple[ForeignKey, Token, Token]]:
-        for key in self.constraints.foreign:
+        for key in map(self._followed, self.constraints.foreign):
             old, new = _values(self.before, key.columns), _values(self.after, key.columns)
             if old != new:
                 yield key, old, new
+
+    def _followed(self, key: ForeignKey) -> ForeignKey:
+        """Return a foreign key over the database's own ids as one to the idnumbers that stand for them here."""
+        if len(key.columns) > 1 or (followed := followed_of(self.stored.column(key.columns[0]))) is None:
+            return key
+        return ForeignKey(key.columns, followed.stored.full_name, (followed.key.name,))
 
 
 def _sorted(columns: Sequence[str], values: Token) -> tuple[tuple[str, ...], Token]:
@@ -212,7 +224,11 @@ class RowChanges:
             for _, change in unit.changes:
                 names = (name for name in change.values if name not in target.links)
                 after |= {target.column(name).name: change.values[name] for name in names}
-        yield self._row(target.stored, row, after)
+        own = tuple(column.name for column in unit.keyed.keys)  # others may refer to it without a constraint
+        constraints = self.constraints(target.stored)
+        if own not in constraints.unique:
+            constraints = attrs.evolve(constraints, unique=constraints.unique | {own})
+        yield attrs.evolve(self._row(target.stored, row, after), constraints=constraints)
         for attribute, link in target.links.items():
             there = unit.change.expected if unit.verb == "delete" else unit.change.values
             for member in there.get(attribute) or ():
@@ -229,7 +245,8 @@ def _encoded(stored: StoredTable, row: Values) -> Values:
     found = {}
     for name, value in row.items():
         try:
-            found[name] = stored.encoders[name](value)
+            holder, column = meaning_of(stored, stored.column(name))
+            found[name] = holder.encoders[column.name](value)
         except (ValueError, TypeError):
             found[name] = value  # it will be refused
     return found

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import date, datetime, time
 from decimal import Decimal
@@ -216,6 +216,7 @@ class CopyStaging:
     _holds: list[frozenset[type]] = attrs.field(init=False, factory=list)
     _asks: list[Sequence[bool] | None] = attrs.field(init=False, factory=list)
     _flags: list[tuple[Sequence[bool], str]] = attrs.field(init=False, factory=list)
+    _kept: list[str] = attrs.field(init=False, factory=list)
 
     def add(self, column: ExactColumn, values: Sequence[Any], flags: Sequence[bool] | None = None) -> str:
         """Add a column with these values, one a row; return what statements call it.
@@ -263,7 +264,7 @@ class CopyStaging:
             self._analyze_keys()
         yield
         with self.statements.guarded():
-            self._run(f"DROP TABLE {self.name}")
+            self._run(f"DROP TABLE {', '.join([self.name, *self._kept])}")
 
     def _analyze_keys(self) -> None:
         """Tell the database that the keys are all different, so that it joins the larger table to the smaller one."""
@@ -328,11 +329,48 @@ class CopyStaging:
                     raise
             return {index for (index,) in cursor} if cursor.description else set()
 
-    def not_done(self, statement: str) -> set[int]:
-        """Run a statement that gives the indexes of the rows it is done for; return those of all others."""
-        indexes = f"SELECT s.ordinal FROM {self.name} s"  # noqa: S608 - the name is ours
-        left = f"{indexes} WHERE NOT EXISTS (SELECT FROM done d WHERE d.ordinal = s.ordinal)"
-        return self.execute(f"WITH done AS ({statement}) {left}", long=True)
+    def not_done(self, statement: str, same: str = "true") -> tuple[set[int], set[int]]:
+        """Run a statement; return the indexes of the rows that it was not done for, and of those that differ after it.
+
+        Args:
+            statement: The statement, in which ``t`` is the row of the table, and ``s`` that of the temporary one.
+            same: The condition that a row is as it was to be.
+        """
+        done = f"WITH done AS ({statement} RETURNING s.ordinal, {same} AS same)"
+        index = "CASE WHEN d.same IS NULL THEN s.ordinal ELSE -1 - s.ordinal END"
+        left = f"SELECT {index} FROM {self.name} s LEFT JOIN done d ON d.ordinal = s.ordinal WHERE d.same IS NOT TRUE"  # noqa: S608 - the names are ours
+        found = self.execute(f"{done} {left}", long=True)
+        return {index for index in found if index >= 0}, {-1 - index for index in found if index < 0}
+
+    def within(self, table: str, conditions: Iterable[str]) -> str:
+        """Return what gives the indexes of rows that a table, as ``t``, has a row for with all these conditions."""
+        return f"SELECT s.ordinal FROM {self.name} s WHERE EXISTS ({self._row(table, conditions)})"  # noqa: S608 - the names are quoted
+
+    def without(self, table: str, conditions: Iterable[str]) -> str:
+        """Return what gives the indexes of all other rows."""
+        return f"SELECT s.ordinal FROM {self.name} s WHERE NOT EXISTS ({self._row(table, conditions)})"  # noqa: S608 - the names are quoted
+
+    def _row(self, table: str, conditions: Iterable[str]) -> str:
+        return f"SELECT FROM {table} t WHERE {' AND '.join(conditions)}"
+
+    def keeping(self, columns: Iterable[str], matching: Iterable[str], same: Iterable[str]) -> str:
+        """Keep these columns of the table as they are; return what gives the indexes of rows that are not the same.
+
+        Args:
+            columns: The columns of ``t``, with the names that they have in ``b``.
+            matching: The conditions that a row of the table is the one of a row here.
+            same: The conditions that it is as it was.
+        """
+        kept = f"{self.name}_before"
+        where = " AND ".join(matching)
+        with self.statements.guarded():
+            self._run(
+                f"CREATE TEMPORARY TABLE {kept} ON COMMIT DROP AS SELECT s.ordinal, {', '.join(columns)} "  # noqa: S608 - the names are quoted
+                f"FROM {self.name} s JOIN {self.target} t ON {where}"
+            )
+        self._kept.append(kept)
+        join = f"JOIN {kept} b ON b.ordinal = s.ordinal JOIN {self.target} t ON {where}"
+        return f"SELECT s.ordinal FROM {self.name} s {join} WHERE NOT ({' AND '.join(same)})"  # noqa: S608 - the names are quoted
 
     @property
     def name(self) -> str:

@@ -14,8 +14,10 @@ import sqlalchemy as sa
 
 from datastoresync.errors import DatastoreSyncError, LockedError, SyncerError
 from datastoresync.syncers.changes import Outcome
+from datastoresync.syncers.lock_holders import marked_run
 from datastoresync.syncers.sql.dialects import Dialect, dialect_of
-from datastoresync.syncers.sql.lock_waits import LockWaits
+from datastoresync.syncers.sql.dialects.base import WAITS_FOR_RUNS
+from datastoresync.syncers.sql.lock_waits import LockWaits, holder_of, holders_of
 from datastoresync.syncers.sql.translate_errors import DATABASE_ERRORS, locked, reason_of, refusal_of
 
 _STEP = 0.1
@@ -137,6 +139,7 @@ class Database:
         if dialect.after_writing:
             stack.callback(self._run_last, connection, dialect.after_writing)
         connection.info.pop(_TABLES, None)
+        connection.info[WAITS_FOR_RUNS] = self.waits.timeout is not None
         transaction = stack.enter_context(connection.begin())
         try:
             self.waits.limit(connection)
@@ -145,6 +148,8 @@ class Database:
             if not locked(error):
                 raise
             raise LockedError(self._busy(self.name, self._holders(connection))) from None
+        if (file := dialect.file_of(self.engine.url)) is not None:
+            stack.enter_context(marked_run(file))
         return transaction
 
     def lock(self, connection: sa.Connection, tables: Iterable[str]) -> None:
@@ -169,7 +174,7 @@ class Database:
                 if locked_now:
                     break
                 if time.monotonic() >= until:
-                    holder = self.waits.holder(connection, digest)
+                    holder = holder_of(connection, digest)
                     raise LockedError(self._busy(f"table {table!r} of {self.name}", holder))
                 time.sleep(_STEP)
 
@@ -189,9 +194,7 @@ class Database:
             raise
 
     def _holders(self, connection: sa.Connection) -> str:
-        tables: Iterable[str] = connection.info.get(_TABLES, ())
-        own = None if connection.closed or connection.invalidated else connection.connection.dbapi_connection
-        return self.waits.holders(self.engine, own, tables, self.dialect.file_of(self.engine.url))
+        return holders_of(self.engine, connection, connection.info.get(_TABLES, ()))
 
     def _run_last(self, connection: sa.Connection, statement: str) -> None:
         """Run a statement outside of any transaction, before a connection goes back to its pool."""

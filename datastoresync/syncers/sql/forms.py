@@ -57,7 +57,7 @@ class ColumnForm:
         held = self._held(plain)
         if self.mode in ("kept", "normalized"):
             given = self._given(plain, held)
-            if self.mode == "kept" and not _alike(given, plain):
+            if self.mode == "kept" and not _equal(given, plain):
                 message = would_give_back(given)
                 raise UnfitValueError(message)
         return held
@@ -148,7 +148,7 @@ def shown(value: Any) -> str:
         return f"a very long {type(value).__name__}"
 
 
-def _alike(value: Any, other: Any) -> bool:
+def _equal(value: Any, other: Any) -> bool:
     return bool(value == other) or (value != value and other != other)  # noqa: PLR0124 - NaN is like itself
 
 

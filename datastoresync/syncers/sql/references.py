@@ -42,7 +42,7 @@ class AnyCatalogue(Protocol):
         """Return where a table is, or None."""
         ...
 
-    def foreign_keys(self, location: Location) -> Sequence[ForeignKey]:
+    def foreign_keys(self, location: Location) -> Sequence[Reference]:
         """Return the foreign keys of a table."""
         ...
 
@@ -124,25 +124,26 @@ class Joins:
 
     def __init__(self, table: sa.Table) -> None:
         self.source: sa.FromClause = table
-        self._found: dict[str, sa.ColumnElement[Any]] = {}
+        self._table = table
+        self._found: dict[tuple[str, Followed], sa.ColumnElement[Any]] = {}
 
     def column(self, column: sa.Column[Any]) -> sa.ColumnElement[Any]:
-        """Return what to select in the place of a column."""
+        """Return what to select in the place of a column, which may be of the same table as another object."""
         followed = followed_of(column)
+        value: sa.ColumnElement[Any] = self._table.columns[column.name]
         if followed is None:
-            return column
-        if column.name not in self._found:
-            value: sa.ColumnElement[Any] = column
+            return value
+        if (column.name, followed) not in self._found:
             for step in followed.steps:
                 table = step.stored.table.alias()
                 self.source = self.source.outerjoin(table, table.columns[step.to.name] == value)
                 value = table.columns[step.key.name]
-            self._found[column.name] = value
-        return self._found[column.name]
+            self._found[column.name, followed] = value
+        return self._found[column.name, followed]
 
 
 @attrs.frozen
-class ForeignKey:
+class Reference:
     """A foreign key.
 
     Args:
@@ -369,7 +370,7 @@ def _with_followed(stored: AnyTable, followed: Mapping[str, Followed]) -> AnyTab
     return attrs.evolve(stored, table=table)
 
 
-def _not_to_follow(location: Location, name: str, foreign_key: ForeignKey, idnumber: Sequence[str]) -> str:
+def _not_to_follow(location: Location, name: str, foreign_key: Reference, idnumber: Sequence[str]) -> str:
     to = foreign_key.pairs()[name]
     several = "together with other columns" if len(foreign_key.columns) > 1 else f"by {to!r}"
     return (
@@ -379,7 +380,7 @@ def _not_to_follow(location: Location, name: str, foreign_key: ForeignKey, idnum
     )
 
 
-def _unknown(location: Location, name: str, foreign_key: ForeignKey) -> str:
+def _unknown(location: Location, name: str, foreign_key: Reference) -> str:
     table, to = foreign_key.table, foreign_key.pairs()[name]
     return (
         f"column {name!r} of link table {location[1]!r} has ids that the database gives to rows of table {table!r}, "

@@ -22,10 +22,11 @@ import attrs
 import sqlalchemy as sa
 
 from datastoresync.syncers.changes import Held, Outcome
-from datastoresync.syncers.sql.block_writer import DONE
 from datastoresync.syncers.sql.catalog import StoredTable
 from datastoresync.syncers.sql.constraints import RowChange, RowChanges, Token
-from datastoresync.syncers.sql.statements import KEYS, Batch, Key, KeyedTable, RefusalError, Row, Statements, Unit
+from datastoresync.syncers.sql.effects import DONE
+from datastoresync.syncers.sql.spellings import Key
+from datastoresync.syncers.sql.statements import KEYS, Batch, KeyedTable, RefusalError, Row, Statements, Unit
 from datastoresync.syncers.sql.unit_writer import UnitWriter, object_of
 
 _TOGETHER = 10_000
@@ -84,8 +85,8 @@ class _Settlement:
             if self.writer.is_full:
                 self.writer.unseen += len(unit.changes)
                 continue
-            reason = self.writer.reasons.get(unit.changes[0][0], "it was refused together with others")
-            self.writer.tell(unit, Outcome("failed", reason))
+            together = Outcome("failed", "it was refused together with others")
+            self.writer.tell(unit, self.writer.reasons.get(unit.changes[0][0], together))
 
     def _waiting(self) -> list[Unit]:
         return [
@@ -198,11 +199,15 @@ def _written(
     """Write units, each kind in turn and in order, and what completes them; return the outcomes of all."""
     outcomes: dict[int, Outcome] = {}
     every = [*units, *completions]
+    deleted = {object_of(unit) for unit in units if unit.verb == "delete"}
     for verb in _ORDER:
         some = [unit for unit in every if unit.verb == verb]
         ordered = [unit for group in ordered_groups(some, rows.of(some)) for unit in group]
         for run in runs_of([unit] for unit in ordered):
-            outcomes.update(zip(map(id, run), writer.blocks.write(run), strict=True))
+            kept = writer.guard.kept(run[0].keyed, [unit.key for unit in run], deleted) if verb == "delete" else {}
+            outcomes |= {id(unit): Outcome("conflict", kept[unit.key]) for unit in run if unit.key in kept}
+            if free := [unit for unit in run if unit.key not in kept]:
+                outcomes.update(zip(map(id, free), writer.blocks.write(free), strict=True))
     return [outcomes[id(unit)] for unit in every]
 
 

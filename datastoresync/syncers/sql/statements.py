@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from collections.abc import Set as AbstractSet
 from contextlib import contextmanager
-from itertools import islice
+from itertools import compress, islice
 from typing import Any, TypeVar
 
 import attrs
@@ -19,11 +19,13 @@ from datastoresync.syncers.sql.dialects import Dialect, dialect_of
 from datastoresync.syncers.sql.forms import ColumnForm, shown, would_give_back
 from datastoresync.syncers.sql.id_lookup import MissingIdError, with_ids, with_known_ids
 from datastoresync.syncers.sql.references import Joins, followed_of
+from datastoresync.syncers.sql.spellings import Found, Key, comparisons, found_for
 from datastoresync.syncers.sql.translate_errors import (
     DATABASE_ERRORS,
     cancelled,
     concerns_constraint,
     concerns_store,
+    detail_of,
     locked,
     reason_of,
 )
@@ -36,8 +38,8 @@ KEYS = 1_000
 SEGMENT = 50_000
 """Changes that are looked at together: few enough for the memory."""
 
-_LINKS = ("link", "unlink")
-_ORDER = ("update", "unlink", "link")
+LINKS = ("link", "unlink")
+"""The verbs of changes of one member."""
 
 
 class KeyedTable:
@@ -69,10 +71,10 @@ class Unit:
         key: The key of the object, as the database compares it.
         position: The position of the first change among all that are applied.
         change: The first change.
-        member: The attribute of a link and its member, as the database compares them; else nothing.
+        member: The attribute of a link, with its owner and member as the database compares them; else nothing.
     """
 
-    __slots__ = ("attributes", "change", "changes", "key", "keyed", "member", "verb")
+    __slots__ = ("attributes", "change", "changes", "key", "keyed", "member", "rivals", "verb")
 
     def __init__(
         self,
@@ -91,6 +93,13 @@ class Unit:
         self.member = member
         self.attributes: AbstractSet[str] = change.values.keys()
         """Of an update, the attributes that nothing more may be merged for."""
+        self.rivals: Sequence[tuple[Any, ...]] = ()
+        """Of an unlink, the members that come to the same attribute after it, each with its owner."""
+
+    @property
+    def asked(self) -> set[str]:
+        """The attributes that the changes write."""
+        return {name for _, change in self.changes for name in change.values}
 
 
 class Batch:
@@ -220,7 +229,7 @@ class TableLookup:
             target.check(values)
             if change.expected:
                 target.check(change.expected)
-            member = _member(keyed, change) if verb in _LINKS else ()
+            member = _member(keyed, change) if verb in LINKS else ()
             unit = Unit(keyed, verb, keyed.match(change.key), position, change, member)
             if merging or verb == "update":
                 own = (keyed, unit.key)
@@ -231,36 +240,12 @@ class TableLookup:
                         earlier.attributes = earlier.attributes | unit.attributes
                         continue
                     merging[own] = unit
-                elif earlier is not None and verb in _LINKS:
+                elif earlier is not None and verb in LINKS:
                     earlier.attributes = earlier.attributes | unit.attributes
                 elif earlier is not None:
                     del merging[own]
             found.append(unit)
         return found
-
-
-def groups(found: Iterable[Unit]) -> Iterator[list[Unit]]:
-    """Yield units in groups of one verb and table, no key twice in one.
-
-    Updates, links and unlinks that follow each other in one table are sorted by verb, as no two of them touch the
-    same thing; otherwise changes that come object by object would make a group each.
-    """
-    run: list[Unit] = []
-    claimed: set[tuple[Any, ...]] = set()
-    for unit in found:
-        if unit.keyed.target.links:
-            claims, rivals = _claims(unit)
-            if run and (not _joins(run[0], unit) or not claimed.isdisjoint(rivals)):
-                yield from _sorted_by_verb(run)
-                run, claimed = [], set()
-            claimed |= claims
-        else:
-            if run and (unit.key in claimed or not _joins(run[0], unit)):
-                yield from _sorted_by_verb(run)
-                run, claimed = [], set()
-            claimed.add(unit.key)
-        run.append(unit)
-    yield from _sorted_by_verb(run)
 
 
 def blocks_of(items: Iterable[T]) -> Iterator[list[T]]:
@@ -283,34 +268,6 @@ def _member(keyed: KeyedTable, change: Change) -> tuple[Any, ...]:
     return (attribute, *match((*keyed.match(change.key), member)))
 
 
-def _claims(unit: Unit) -> tuple[set[tuple[Any, ...]], set[tuple[Any, ...]]]:
-    """Return what a unit touches, and what no other unit of its run may have touched before."""
-    if unit.verb in _LINKS:
-        attribute = unit.member[0]
-        member = ("member", unit.key, *unit.member)
-        return {member, ("members", unit.key, attribute)}, {member, ("whole", unit.key, attribute)}
-    row = ("row", unit.key)
-    links = unit.keyed.target.links
-    whole = [name for _, change in unit.changes for name in change.values if name in links] if links else []
-    return (
-        {row, *(("whole", unit.key, attribute) for attribute in whole)},
-        {row, *(("members", unit.key, attribute) for attribute in whole)},
-    )
-
-
-def _joins(first: Unit, unit: Unit) -> bool:
-    return first.keyed is unit.keyed and (first.verb == unit.verb or (first.verb in _ORDER and unit.verb in _ORDER))
-
-
-def _sorted_by_verb(run: list[Unit]) -> Iterator[list[Unit]]:
-    found: dict[tuple[str, str], list[Unit]] = {}
-    for unit in run:
-        found.setdefault((unit.verb, unit.member[0] if unit.member else ""), []).append(unit)
-    for kind in sorted(found, key=lambda kind: _ORDER.index(kind[0]) if kind[0] in _ORDER else 0):
-        yield found[kind]
-
-
-Key = tuple[Any, ...]
 Row = dict[str, Any]
 _Field = tuple[str, str, ColumnForm]
 
@@ -320,7 +277,7 @@ class RefusalError(Exception):
 
     ``blames_store`` is the error to raise if no change is to blame for it: a lock, the connection, the disk.
     ``cancelled`` says that the statement was broken off, by a limit to its time, say; ``may_pass`` that it may be taken
-    once other rows are changed.
+    once other rows are changed; ``detail`` what the database says of the row, which is for no message.
     """
 
     def __init__(
@@ -330,12 +287,14 @@ class RefusalError(Exception):
         *,
         cancelled: bool = False,
         may_pass: bool = False,
+        detail: str = "",
     ) -> None:
         super().__init__(reason)
         self.reason = reason
         self.blames_store = blames_store
         self.cancelled = cancelled
         self.may_pass = may_pass
+        self.detail = detail
 
 
 @attrs.frozen(eq=False)
@@ -357,43 +316,63 @@ class Statements:
     shows_values: bool = False
     _written: dict[tuple[str, str], StoredTable] = attrs.field(init=False, factory=dict)
 
-    def rows(self, keyed: KeyedTable, keys: Collection[Key], attributes: Iterable[str]) -> dict[Key, list[Row]]:
-        """Return the rows of these keys by key, locked where the database can; there may be several of one key."""
+    def rows(
+        self, keyed: KeyedTable, keys: Collection[Key], attributes: Iterable[str], *, lock: bool = True
+    ) -> Found[Row]:
+        """Return the rows of these keys, locked where the database can; there may be several of one key."""
         names = [name for name in dict.fromkeys(attributes) if name not in keyed.target.links]
         columns = [keyed.target.column(name) for name in names]
         width = len(keyed.keys)
-        asked_for = _asked_for(keys, keyed.match)
-        found: dict[Key, list[Row]] = {}
-        for row in self._select(keyed.keys, columns, keys):
-            found.setdefault(asked_for(row[:width]), []).append(dict(zip(names, row[width:], strict=True)))
-        return found
+        rows = self._select(keyed.keys, columns, keys, lock=lock and not keyed.target.stored.is_view)
+        by_key = ((row[:width], dict(zip(names, row[width:], strict=True))) for row in rows)
+        return found_for(keys, keyed.match, by_key, lambda: self._compared(keyed.keys, keys))
 
     def current(
         self, keyed: KeyedTable, keys: Collection[Key], columns: Sequence[sa.Column[Any]]
     ) -> dict[Key, dict[str, Any]]:
         """Return some columns of the rows of these keys by key, locked as above; of several, one."""
         width = len(keyed.keys)
-        asked_for = _asked_for(keys, keyed.match)
         names = [column.name for column in columns]
         return {
-            asked_for(row[:width]): dict(zip(names, row[width:], strict=True))
+            keyed.match(row[:width]): dict(zip(names, row[width:], strict=True))
             for row in self._select(keyed.keys, columns, keys)
         }
 
     def members(self, keyed: KeyedTable, link: StoredLink, keys: Collection[Key]) -> dict[Key, dict[Key, Any]]:
         """Return the members of these owners by owner: each as it was read, by what the matcher makes of it."""
-        asked_for = _asked_for(keys, keyed.match)
         match = link.stored.matcher([link.member])
-        found: dict[Key, dict[Key, Any]] = {}
-        for *owner, member in self._select(link.owners, [link.member], keys):
-            found.setdefault(asked_for(owner), {})[match([member])] = member
+        rows = ((tuple(owner), member) for *owner, member in self._select(link.owners, [link.member], keys))
+        owned = found_for(keys, keyed.match, rows, lambda: self._compared(link.owners, keys))
+        found = {key: {match([member]): member for member in members} for key, members in owned.exact.items()}
+        for key, others in owned.spelled.items():
+            for other in map(keyed.match, others):
+                found[key] = found.get(key, {}) | found.get(other, {})
         return found
 
-    def linked(self, link: StoredLink, pairs: Collection[Key]) -> set[Key]:
+    def linked(self, link: StoredLink, pairs: Collection[Key]) -> Found[Key]:
         """Return which of these are in a link table: each an owner's key and a member, as its matcher gives them."""
         columns = (*link.owners, link.member)
-        asked_for = _asked_for(pairs, link.stored.matcher(columns))
-        return {asked_for(row) for row in self._select(columns, [], pairs)}
+        rows = ((row, row) for row in self._select(columns, [], pairs))
+        return found_for(pairs, link.stored.matcher(columns), rows, lambda: self._compared(columns, pairs))
+
+    def refuse_doubles(self, columns: Sequence[sa.Column[Any]], keys: Collection[Key]) -> None:
+        """Raise `RefusalError` if the database takes two rows of these keys for those of one."""
+        for block in blocks_of(keys):
+            joins = Joins(columns[0].table)
+            found = list(map(joins.column, columns))
+            several = sa.select(*found).select_from(joins.source).where(self._among(found, block)).group_by(*found)
+            if self.execute(several.having(sa.func.count() > 1).limit(1)):
+                message = "its key stands in more than one row"
+                raise RefusalError(message, None)
+
+    def _compared(self, columns: Sequence[sa.Column[Any]], keys: Collection[Key]) -> Iterator[tuple[Key, Key]]:
+        """Yield each of the keys with every key in the table, as it is read, that the database takes for the same."""
+        joins = Joins(columns[0].table)
+        found = list(map(joins.column, columns))
+        for some, statement in comparisons(found, self._among, keys):
+            for row in self.execute(statement.select_from(joins.source)):
+                raw, flags = tuple(row)[: len(columns)], tuple(row)[len(columns) :]
+                yield from ((key, raw) for key in compress(some, flags))
 
     def insert(self, stored: StoredTable, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
         """Insert rows of values for these columns, in their order; what the database gives itself is left out."""
@@ -411,7 +390,11 @@ class Statements:
     def update(
         self, stored: StoredTable, columns: Sequence[str], keys: Sequence[sa.Column[Any]], rows: Iterable[Sequence[Any]]
     ) -> None:
-        """Update rows; each is given as the values of these columns, followed by its key."""
+        """Update rows; each is given as the values of these columns, followed by its key.
+
+        Raises:
+            RefusalError: The database refused it, or it was done to more rows than were given.
+        """
         names = [*columns, *(column.name for column in keys)]
         bound = stored.parameters(names)
         values = dict(zip(columns, bound[: len(columns)], strict=True))
@@ -465,7 +448,12 @@ class Statements:
             raise RefusalError(str(error), None, may_pass=error.may_come) from None
 
     def _select(
-        self, keys: Sequence[sa.Column[Any]], columns: Sequence[sa.Column[Any]], among: Collection[Key]
+        self,
+        keys: Sequence[sa.Column[Any]],
+        columns: Sequence[sa.Column[Any]],
+        among: Collection[Key],
+        *,
+        lock: bool = True,
     ) -> list[tuple[Any, ...]]:
         rows: list[tuple[Any, ...]] = []
         for block in blocks_of(among):
@@ -473,7 +461,7 @@ class Statements:
                 joins = Joins(keys[0].table)
                 statement = sa.select(*map(joins.column, (*keys, *columns)))
                 statement = statement.select_from(joins.source).where(self._among(list(map(joins.column, keys)), block))
-                if self.dialect.has_row_locks:
+                if lock and self.dialect.has_row_locks:
                     statement = statement.with_for_update(of=None if joins.source is keys[0].table else keys[0].table)
                 rows += map(tuple, self.connection.execute(statement))
         return rows
@@ -493,7 +481,11 @@ class Statements:
     ) -> None:
         for block in blocks_of(rows):
             with self.guarded():
-                self.connection.execute(statement, self._encoded(fields, block))
+                result = self.connection.execute(statement, self._encoded(fields, block))
+            # Two keys that the database takes for one, say: the same statement would write to the rows of both.
+            if self.connection.dialect.supports_sane_multi_rowcount and result.rowcount > len(block):
+                message = f"it was done to {result.rowcount} rows instead of {len(block)}"
+                raise RefusalError(message, None)
 
     def execute(self, statement: sa.Executable) -> Sequence[Any]:
         """Execute a statement; return its rows, if it gives any."""
@@ -575,30 +567,9 @@ class Statements:
         except (*DATABASE_ERRORS, driver.Error) as error:
             store = (LockedError if locked(error) else SyncerError) if concerns_store(error) else None
             reason = reason_of(error, self.secrets)
-            raise RefusalError(reason, store, cancelled=cancelled(error), may_pass=concerns_constraint(error)) from None
-
-
-def _asked_for(keys: Collection[Key], match: Callable[[Iterable[Any]], Key]) -> Callable[[Iterable[Any]], Key]:
-    """Return what finds the key that was asked for in the row that it was answered with.
-
-    A database may hold keys to be equal that Python does not, by a collation that ignores case, say.
-    """
-    exactly = set(keys)
-    loosely: dict[Key, Key] = {}
-
-    def find(raw: Iterable[Any]) -> Key:
-        key = match(raw)
-        if key in exactly:
-            return key
-        if not loosely:
-            loosely.update((_loosened(key), key) for key in exactly)
-        return loosely.get(_loosened(key), key)
-
-    return find
-
-
-def _loosened(key: Key) -> Key:
-    return tuple(value.rstrip().casefold() if isinstance(value, str) else value for value in key)
+            if store is not None:
+                raise RefusalError(reason, store, cancelled=cancelled(error)) from None
+            raise RefusalError(reason, None, may_pass=concerns_constraint(error), detail=detail_of(error)) from None
 
 
 def _fields(stored: StoredTable, names: Sequence[str], bound: Sequence[sa.BindParameter[Any]]) -> list[_Field]:

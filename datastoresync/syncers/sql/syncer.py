@@ -7,10 +7,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
-import attrs
-
 from datastoresync.errors import DeclarationError
-from datastoresync.syncers.changes import Change, Outcome, Same, Table, WriteOptions
+from datastoresync.syncers.changes import Cascade, Change, Outcome, Same, Table, WriteOptions
 from datastoresync.syncers.lock_holders import seconds_of
 from datastoresync.syncers.records import Records
 from datastoresync.syncers.sql.url import open_database, without_password
@@ -31,7 +29,7 @@ class SQLSyncer:
         normalize: Whether a value that a column cannot hold as it is, such as 1.5 in one of integers, is compared and
             written as the column would hold it, rather than refused. ``?normalize=true`` in the URL says the same.
         timeout: Seconds to wait for what others have locked, 30 by default; also ``?timeout=30`` in the URL. Another
-            run of ours is only waited for if this is given; in SQLite the two cannot be told apart, and it is, too.
+            run of ours, where it can be told apart, is waited for only if this is given, and refuses this one if not.
         engine_options: For ``sqlalchemy.create_engine``. In SQLite, foreign keys are checked when this opens it.
 
     Raises:
@@ -60,9 +58,7 @@ class SQLSyncer:
         self._url_or_engine = url_or_engine
         self._options = engine_options
         self._normalize = normalize
-        self._timeout = timeout
-        if timeout is not None:
-            seconds_of(timeout, 0)  # refuses what is no number of seconds
+        self._timeout = None if timeout is None else seconds_of(timeout, 0)
         self._display_name = without_password(url_or_engine)
         self._opened: Database | None = None
         self.name = self._display_name if name is None else name
@@ -250,6 +246,36 @@ class SQLSyncer:
             for table in tables:
                 Target(catalogue, _table(table)).check(names)
 
+    def columns_with_ids(self, table: Table | str) -> list[str]:
+        """Return the columns of a table and its link tables that have ids of the database's own, by which it refers.
+
+        `read` and `apply_changes` have idnumbers in their place, if the tree or a `Ref` says where they lead; `load`,
+        `dump` and whatever else knows a table by its name alone have the ids.
+
+        Raises:
+            SyncerError: A column or a link table is not there, or cannot be followed.
+        """
+        from datastoresync.syncers.sql.catalog import columns_with_ids
+
+        return columns_with_ids(self._database, _table(table)) if self._database.exists else []
+
+    def cascades(self, changes: Iterable[Change], tables: Iterable[Table | str] = ()) -> list[Cascade]:
+        """Return what ON DELETE would do to other rows if changes were applied, in the tree and outside of it.
+
+        Rows are not counted that the changes delete themselves, members that they remove, and references that they
+        set to something else; nor are the members of deleted owners.
+
+        Args:
+            changes: The deletions, and what else is done before them.
+            tables: The tables of the tree.
+
+        Raises:
+            SyncerError: A table is not there, or the schema cannot be read.
+        """
+        from datastoresync.syncers.sql.cascades import foreseen
+
+        return foreseen(self._database, changes, map(_table, tables))
+
     def canonical(
         self, table: Table | str, attributes: Iterable[str], identifiers: Sequence[str]
     ) -> Mapping[str, Callable[[Any], Any]]:
@@ -268,7 +294,7 @@ class SQLSyncer:
         Raises:
             SyncerError: The table, a column or a link table is not there.
         """
-        from datastoresync.syncers.sql.catalog import canonical_forms
+        from datastoresync.syncers.sql.canonical import canonical_forms
 
         return canonical_forms(self._database, _table(table), attributes, identifiers)
 
@@ -303,11 +329,8 @@ class SQLSyncer:
     @property
     def _database(self) -> Database:
         if self._opened is None:
-            from datastoresync.syncers.sql.lock_waits import waiting
-
-            location, options, waits = waiting(self._url_or_engine, self._options, self._timeout)
-            self._opened = attrs.evolve(
-                open_database(location, self.name, options, normalize=self._normalize), waits=waits
+            self._opened = open_database(
+                self._url_or_engine, self.name, self._options, normalize=self._normalize, timeout=self._timeout
             )
         return self._opened
 

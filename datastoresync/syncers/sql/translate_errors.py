@@ -47,6 +47,12 @@ def reason_of(error: BaseException, secrets: Iterable[str] = ()) -> str:
     return without_secrets(f"{message} ({known})" if known else message, secrets)
 
 
+def detail_of(error: BaseException) -> str:
+    """Return what the database says of the row, with its values, if it tells that apart from its message."""
+    diagnosis = getattr(_original(error), "diag", None)
+    return str(getattr(diagnosis, "message_detail", None) or "")
+
+
 def concerns_store(error: BaseException) -> bool:
     """Say whether the store as a whole gave up (connection, lock, disk), so that no single change is to blame."""
     return _stands_for("broken", error) or bool(getattr(error, "connection_invalidated", False))

@@ -10,16 +10,18 @@ from typing import Any
 import attrs
 
 from datastoresync.syncers.changes import Outcome, Outcomes, WriteOptions
-from datastoresync.syncers.sql.block_writer import DONE, BlockWriter
+from datastoresync.syncers.sql.block_writer import BlockWriter
 from datastoresync.syncers.sql.bulk import BulkWriter
+from datastoresync.syncers.sql.cascades import CascadeGuard
+from datastoresync.syncers.sql.effects import DONE, EffectError, outcomes_of
+from datastoresync.syncers.sql.groups import groups
+from datastoresync.syncers.sql.spellings import Key
 from datastoresync.syncers.sql.statements import (
     Batch,
-    Key,
     RefusalError,
     Statements,
     Unit,
     blocks_of,
-    groups,
 )
 
 MOST_FAILURES = 100
@@ -35,10 +37,11 @@ class UnitWriter:
         blocks: Writes blocks.
         bulk: Writes batches; None where nothing is copied.
         options: How the changes are applied.
+        guard: Keeps deletions from taking along what is to stay.
         outcomes: The outcomes of all changes so far, done unless something else is told.
         failures: The positions of the first change of each unit that failed.
         waiting: What is put off until other rows are changed, in order.
-        reasons: Why units were refused when they were tried alone, by the position of their first change.
+        reasons: What becomes of units that are never written, by the position of their first change.
         unseen: How many changes were not tried because so much had failed.
         tolerated: What violated constraints before.
         checked: Whether constraints that are checked at the end of the transaction are checked after each block.
@@ -48,10 +51,11 @@ class UnitWriter:
     blocks: BlockWriter
     bulk: BulkWriter | None
     options: WriteOptions
+    guard: CascadeGuard
     outcomes: Outcomes = attrs.field(factory=Outcomes)
     failures: set[int] = attrs.field(init=False, factory=set)
     waiting: list[Batch | list[Unit]] = attrs.field(init=False, factory=list)
-    reasons: dict[int, str] = attrs.field(init=False, factory=dict)
+    reasons: dict[int, Outcome] = attrs.field(init=False, factory=dict)
     tolerated: Counter[Any] = attrs.field(init=False, factory=Counter)
     unseen: int = attrs.field(init=False, default=0)
     checked: bool = attrs.field(init=False, default=False)
@@ -92,7 +96,7 @@ class UnitWriter:
         if self.is_full:
             self.unseen += sum(len(unit.changes) for unit in block)
             return
-        block = self.free(block)
+        block = self._without_kept(self.free(block))
         if not block:
             return
         try:
@@ -109,11 +113,27 @@ class UnitWriter:
             if outcome is not DONE:
                 self.tell(unit, outcome)
 
+    def _without_kept(self, units: Sequence[Unit]) -> Sequence[Unit]:
+        """Return the units without the deletions that would take along what is there; these are put off."""
+        if not units or units[0].verb != "delete":
+            return units
+        kept = self.guard.kept(units[0].keyed, [unit.key for unit in units])
+        for unit in units if kept else ():
+            if unit.key in kept:
+                self.reasons[unit.changes[0][0]] = Outcome("conflict", kept[unit.key])
+                self.put_off([unit])
+        return [unit for unit in units if unit.key not in kept]
+
     def _refused(self, block: Sequence[Unit], refusal: RefusalError, *, again: bool) -> None:
         alone = len(block) == 1
         if alone:
-            self.reasons.setdefault(block[0].changes[0][0], refusal.reason)
-        if refusal.may_pass and (alone or not again):
+            self.reasons.setdefault(block[0].changes[0][0], Outcome("failed", refusal.reason))
+        if isinstance(refusal, EffectError):
+            failed = dict(refusal.failed)
+            for unit, outcome in failed.items():
+                self.tell(unit, outcome)
+            self.write_block([unit for unit in block if unit not in failed], again=again)
+        elif refusal.may_pass and (alone or not again):
             self.put_off(block)
         elif alone:
             self.tell(block[0], Outcome("failed", refusal.reason))
@@ -147,10 +167,13 @@ class UnitWriter:
 
     def tell(self, unit: Unit, outcome: Outcome) -> None:
         """Note the outcome of a unit that is not simply done."""
+        if unit.verb == "delete" and outcome.status != "done":
+            self.guard.forget(*object_of(unit))
         if outcome.status == "failed":
             self.failures.add(unit.changes[0][0])
-        for position, change in unit.changes:
-            self.outcomes[position] = outcome
+        self.blocks.effects.note(unit, outcome)
+        for (position, change), one in zip(unit.changes, outcomes_of(unit, outcome), strict=True):
+            self.outcomes[position] = one
             if outcome.status != "done" and self.options.dependencies is not None:
                 self.options.dependencies.note(change, outcome)
 
@@ -175,10 +198,16 @@ class UnitWriter:
             self.unseen += len(batch.keys)
             return []
         batch = self._free_of(batch)
+        if batch.changes.verb == "delete" and (kept := self.guard.kept(batch.keyed, batch.keys)):
+            indexes = range(len(batch.keys))
+            self._without_kept(batch.units([index for index in indexes if batch.keys[index] in kept]))
+            batch = batch.at([index for index in indexes if batch.keys[index] not in kept])
         if self.bulk is None or not batch.keys:
             return batch.units(range(len(batch.keys)))
         self.bulk.check = self.check if self.checked else None
         written = self.bulk.write(batch, again=again)
+        for unit, outcome in written.told:
+            self.tell(unit, outcome)
         if again:
             return batch.units(sorted(written.left + written.put_off))
         if written.put_off:

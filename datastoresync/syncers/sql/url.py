@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from datastoresync.conversion.scalars import BOOLEAN_TEXTS
 from datastoresync.errors import MissingDependencyError, SyncerError
+from datastoresync.syncers.lock_holders import seconds_of
 
 if TYPE_CHECKING:
     import sqlalchemy
@@ -15,8 +16,8 @@ if TYPE_CHECKING:
     from datastoresync.syncers.sql.database import Database
 
 _LOCATION = re.compile(r"(\[[^\]]*\]|[^:/]*)(:\d*)?(/.*)?", re.DOTALL)
-_NORMALIZE = "normalize"
-"""The option of a URL that is ours, and not the driver's."""
+_NORMALIZE, _TIMEOUT = "normalize", "timeout"
+"""The options of a URL that are ours, and not the driver's."""
 _SECRET = re.compile(r"pass|pwd|secret|token", re.IGNORECASE)
 
 
@@ -26,6 +27,7 @@ def open_database(
     options: Mapping[str, Any],
     *,
     normalize: bool = False,
+    timeout: float | None = None,
 ) -> Database:
     """Return the database at a URL, or that of an engine; nothing is connected yet.
 
@@ -34,8 +36,10 @@ def open_database(
         name: What messages call it.
         options: For ``sqlalchemy.create_engine``.
         normalize: Whether what a column would change is made to fit; ``?normalize=true`` in the URL says so, too.
+        timeout: Seconds to wait for locks, which ``?timeout=30`` in the URL says, too; None if nothing is said here.
 
     Raises:
+        DeclarationError: The timeout is no number of seconds.
         MissingDependencyError: SQLAlchemy, a dialect or a driver is not installed.
         SyncerError: The URL is none, or names a kind of database that is not known.
     """
@@ -52,10 +56,12 @@ def open_database(
         raise MissingDependencyError(message)
     from datastoresync.syncers.sql.database import Database
     from datastoresync.syncers.sql.dialects import DIALECTS
+    from datastoresync.syncers.sql.lock_waits import PATIENCE, LockWaits
 
     known = DIALECTS.values()
     if isinstance(url_or_engine, sqlalchemy.Engine):
-        return Database(url_or_engine, name, _secrets(url_or_engine.url, {}), normalize=normalize)
+        waits = LockWaits(timeout)
+        return Database(url_or_engine, name, _secrets(url_or_engine.url, {}), normalize=normalize, waits=waits)
     try:
         url = sqlalchemy.make_url(url_or_engine)
     except (sqlalchemy.exc.ArgumentError, ValueError):
@@ -68,11 +74,20 @@ def open_database(
     if _NORMALIZE in url.query:
         normalize = _truth(_NORMALIZE, url.query[_NORMALIZE], name)
         url = url.difference_update_query([_NORMALIZE])
+    dialect = next((one for one in known if url.get_backend_name() in (one.name, *one.schemes)), None)
+    if dialect is not None and dialect.takes_timeout:
+        given = url.query.get(_TIMEOUT, options.get("connect_args", {}).get(_TIMEOUT))
+        timeout = given if timeout is None else timeout
+        url = url.difference_update_query([_TIMEOUT])
+    waits = LockWaits(None if timeout is None else seconds_of(timeout, PATIENCE))
+    if dialect is not None:
+        options = dialect.engine_options(options, waits.seconds)
     scheme = url.drivername
     drivers = (dialect.driver for dialect in known if scheme in (dialect.name, *dialect.schemes) and dialect.driver)
     url = url.set(drivername=next(drivers, scheme))
     secrets = _secrets(url, options.get("connect_args", {}))
-    return Database(_engine(url, name, secrets, options), name, secrets, foreign_keys=True, normalize=normalize)
+    engine = _engine(url, name, secrets, options)
+    return Database(engine, name, secrets, foreign_keys=True, normalize=normalize, waits=waits)
 
 
 def _truth(option: str, text: str | tuple[str, ...], name: str) -> bool:

@@ -16,8 +16,8 @@ import sqlalchemy
 from datastoresync.errors import DeclarationError, LockedError
 from datastoresync.syncers.changes import Change, Table
 from datastoresync.syncers.registry import open_syncer
-from datastoresync.syncers.sql.lock_waits import waiting
 from datastoresync.syncers.sql.syncer import SQLSyncer
+from datastoresync.syncers.sql.url import open_database
 
 ROWS = [{"id": 1, "x": 1}, {"id": 2, "x": 1}]
 UPDATE = Change("update", Table("t"), ("id",), (1,), {"x": 3}, {"x": 1})
@@ -128,6 +128,40 @@ def test_waiting_for_sqlite_can_be_broken_off(path, hold, ctrl_c):
     with SQLSyncer(f"sqlite:///{path}") as syncer, pytest.raises(KeyboardInterrupt):
         apply(syncer)
     assert time.monotonic() - started < 10
+
+
+RUN = """
+import sys
+from datastoresync.syncers.changes import Change, Table
+from datastoresync.syncers.sql.syncer import SQLSyncer
+
+def same(change, attribute, raw, expected):
+    print("held", flush=True)
+    sys.stdin.readline()
+    return raw == expected
+
+change = Change("update", Table("t"), ("id",), (1,), {"x": 3}, {"x": 1})
+SQLSyncer(sys.argv[1]).apply_changes([change], same=same)
+"""
+
+
+def test_another_run_of_ours_in_sqlite_is_refused_at_once_or_waited_for(path):
+    url = f"sqlite:///{path}"
+    with subprocess.Popen(
+        [sys.executable, "-c", RUN, url], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout.readline() == "held\n"
+        with SQLSyncer(url) as syncer:
+            assert f"held by process {process.pid} (python" in refused(lambda: apply(syncer), limit=5)
+
+        def go_on():
+            process.stdin.write("\n" * 9)
+            process.stdin.flush()
+
+        threading.Timer(0.3, go_on).start()
+        with SQLSyncer(url, timeout=25) as syncer:
+            change = Change("update", Table("t"), ("id",), (1,), {"x": 4}, {"x": 3})
+            assert [outcome.status for outcome in syncer.apply_changes([change], same=same)] == ["done"]
 
 
 def test_an_engine_gets_the_timeout_that_is_given(path, hold):
@@ -272,24 +306,25 @@ def test_what_is_no_time_is_refused(timeout, tmp_path):
         SQLSyncer("sqlite://", timeout=timeout)
     with pytest.raises(DeclarationError, match="timeout is the number of seconds to wait"):
         open_syncer(f"csv:{tmp_path}?timeout={timeout}").load("t")
+    with pytest.raises(DeclarationError, match="timeout is the number of seconds to wait"):
+        open_syncer(f"sqlite:///{tmp_path}/t.db?timeout={timeout}").load("t")
 
 
 @pytest.mark.parametrize(
     ("url", "left", "seconds"),
     [
-        ("postgresql://host/db", "postgresql://host/db", 30),
-        ("postgresql://host/db?timeout=5", "postgresql://host/db", 5),
-        ("postgresql://host/db?a=b&timeout=5&c=d", "postgresql://host/db?a=b&c=d", 5),
+        ("postgresql://host/db", "postgresql+psycopg://host/db", 30),
+        ("postgresql://host/db?timeout=5", "postgresql+psycopg://host/db", 5),
+        ("postgres://host/db?a=b&timeout=5&c=d", "postgresql+psycopg://host/db?a=b&c=d", 5),
         ("mariadb+pymysql://host/db?timeout=0", "mariadb+pymysql://host/db", 0),
         ("sqlite:///file.db?timeout=1.5", "sqlite:///file.db", 1.5),
-        ("mssql://host/db?timeout=5", "mssql://host/db?timeout=5", 30),
     ],
 )
 def test_the_url_says_how_long_to_wait(url, left, seconds):
-    assert waiting(url, {}, None)[0] == left
-    found, _, waits = waiting(sqlalchemy.make_url(url), {}, None)
-    assert (found, waits.seconds) == (sqlalchemy.make_url(left), seconds)
-    assert waiting(url, {}, 7)[2].seconds == 7
+    for location in (url, sqlalchemy.make_url(url)):
+        database = open_database(location, "it", {})
+        assert (str(database.engine.url), database.waits.seconds) == (left, seconds)
+        assert open_database(location, "it", {}, timeout=7).waits.seconds == 7
 
 
 def test_this_process_is_called_by_its_name(path):

@@ -54,7 +54,7 @@ def updates(count=COUNT):
 
 @pytest.fixture
 def syncer(store_url):
-    with SQLSyncer(store_url, timeout=0) as opened:
+    with SQLSyncer(store_url) as opened:
         opened.dump("users", data=[{"idnumber": key, "name": "old"} for key in range(COUNT)])
         yield opened
 
@@ -227,7 +227,7 @@ def test_an_engine_that_begins_by_itself_is_locked_too(tmp_path):
     url = f"sqlite:///{tmp_path / 'store.db'}"
     engine = sqlalchemy.create_engine(url)
     sqlalchemy.event.listen(engine, "begin", lambda connection: connection.exec_driver_sql("BEGIN"))
-    with SQLSyncer(engine) as syncer, SQLSyncer(url, timeout=0) as other:
+    with SQLSyncer(engine) as syncer, SQLSyncer(url) as other:
         other.dump("users", data=[{"id": 1, "x": 1}])
         change = Change("update", Table("users"), ("id",), (1,), {"x": 3}, {"x": 1})
         raised = while_changing(syncer, Table("users"), lambda: other.apply_changes([change], same=same))

@@ -53,7 +53,7 @@ def _closed():
 IDS = {
     "sqlite": "integer primary key autoincrement",
     "postgresql": "integer generated always as identity primary key",
-    "mysql": "integer auto_increment primary key",
+    "mariadb": "integer auto_increment primary key",
 }
 
 
@@ -152,7 +152,7 @@ def test_what_was_changed_since_the_import_is_a_conflict(url, execute):
     app = +application(url)
     execute(url, "insert into auth_user_groups (user_id, group_id) values (1, 1)")
     report = source(["1", "2"], {"other": {"1"}}).sync_to(app, limits=WIDE)
-    assert sorted(one.status for one in report.results) == ["conflict", "succeeded"], report
+    assert [one.status for one in report.results].count("conflict") == 1, report
     assert execute(url, MEMBERSHIPS) == [("other", "1"), ("staff", "1"), ("staff", "2")]
 
 
@@ -522,3 +522,11 @@ def test_any_memberships_become_any_others(store_url, execute, before, after):
     assert report.ok, report
     assert execute(store_url, MEMBERSHIPS) == sorted((name, one) for name, members in after.items() for one in members)
     assert {name for (name,) in execute(store_url, "select name from auth_group")} == set(after)
+
+
+def test_a_circle_of_new_people_is_closed(url, execute):
+    execute(url, *people(url))
+    managers = {"1": "2", "2": None, "3": "4", "4": "5", "5": "3", "6": "6"}
+    report = wanted_people(managers).sync_to(+staff(url), limits=WIDE)
+    assert report.ok, report
+    assert dict(execute(url, MANAGERS)) == managers

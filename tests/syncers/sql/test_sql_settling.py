@@ -369,6 +369,30 @@ def test_only_the_links_of_a_failed_object_fail_with_it(store):
     assert store.rows("select * from members order by 1") == [(1, 4), (4, 1)]
 
 
+@pytest.mark.parametrize("order", [1, -1])
+def test_circles_over_the_ids_of_the_database_are_closed_and_opened(store, order):
+    made = "integer primary key" if is_sqlite(store) else "serial primary key"
+    store.make(
+        f"create table users (id {made}, login varchar(20) not null unique, boss_id bigint)"
+        if is_mariadb(store)
+        else f"create table users (id {made}, login varchar(20) not null unique, boss_id integer references users (id))"
+    )
+    if is_mariadb(store):
+        store.make(
+            "alter table users modify id bigint not null auto_increment",
+            "alter table users add foreign key (boss_id) references users (id)",
+        )
+    table, key = Table("users", {"boss": "boss_id"}), ("login",)
+    bosses = {"ann": "bob", "bob": "cid", "cid": "ann", "dan": "ann", "eve": "eve"}
+    new = [Change("insert", table, key, (login,), {"login": login, "boss": boss}) for login, boss in bosses.items()]
+    assert store.apply(*new[::order]) == [DONE] * 5
+    query = "select u.login, b.login from users u join users b on b.id = u.boss_id"
+    assert dict(store.rows(query)) == bosses
+    old = [Change("delete", table, key, (login,), {}, {"boss": boss}) for login, boss in bosses.items()]
+    assert store.apply(*old[::order]) == [DONE] * 5
+    assert store.rows("select * from users") == []
+
+
 # --- many --------------------------------------------------------------------------------------------------------
 
 

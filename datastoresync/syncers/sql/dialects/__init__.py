@@ -2,9 +2,9 @@
 
 from importlib import import_module
 
-from datastoresync.syncers.sql.dialects.base import DIALECTS, Dialect, dialect_of
+from datastoresync.syncers.sql.dialects.base import DIALECTS, Dialect, Intervention, dialect_of
 
-__all__ = ["DIALECTS", "Dialect", "dialect_of"]
+__all__ = ["DIALECTS", "Dialect", "Intervention", "dialect_of"]
 
 _MODULES = ("postgresql", "sqlite", "mysql", "snowflake", "sqlserver")
 for _module in _MODULES:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from datetime import date, datetime, time, tzinfo
 from decimal import Decimal
@@ -27,12 +27,29 @@ Limits = tuple[frozenset[type], Callable[[Sequence[Any]], bool] | None]
 _DIGITS, _SCALE = 38, 18
 """The digits that most databases take, and how many of them we have them keep behind the point."""
 Unique = frozenset[frozenset[str]]
+VERBS = ("insert", "update", "delete")
 PADDED_SCALES = (_SCALE, 30)
 """The scales of the columns that we make, whose numbers are filled up with zeros."""
 
 _NEVER = re.compile("(?!)")
+WAITS_FOR_RUNS: Final = "datastoresync_waits_for_runs"
+"""Under this name a connection keeps whether it waits for other runs of ours as for other programs."""
 _BINARY: tuple[type[TypeEngine[Any]], ...] = (sa.LargeBinary, sa.VARBINARY, sa.BINARY)
-_MOMENTS = (sa.DateTime, sa.Time, sa.Interval)
+
+
+@attrs.frozen
+class Intervention:
+    """What may do something else, or more, when rows of a table are written.
+
+    Args:
+        name: What messages call it.
+        verbs: When it may do so: at an ``insert``, ``update`` or ``delete``.
+        changes_rows: Whether it may change what is written, and other rows; if not, it only hides rows or lets them be.
+    """
+
+    name: str
+    verbs: frozenset[str]
+    changes_rows: bool = True
 
 
 class Dialect:
@@ -59,6 +76,8 @@ class Dialect:
     """Whether constraints whose check was put off are checked by a look at all rows, which takes its time."""
     has_other_schemas = True
     """Whether a database has several schemas; elsewhere these are other databases."""
+    folds_names = False
+    """Whether names are the same in capitals and small letters."""
     numbers_keys = False
     """Whether an integer that is the primary key is a number that the database gives."""
     reads_indexes = False
@@ -79,6 +98,8 @@ class Dialect:
     staging_columns_need_nulls = False
     """Whether a temporary copy of a table refuses to be without a value where the table does."""
 
+    takes_timeout = False
+    """Whether the option ``timeout`` of a URL is ours: how long to wait for locks, where waiting can be limited."""
     busy = _NEVER
     """The states of errors that say that another connection holds a lock: SQLSTATE, or what the driver has instead."""
     broken = _NEVER
@@ -135,6 +156,36 @@ class Dialect:
             connection: Where it was begun.
             foreign_keys: Whether to have foreign keys checked where this is not done anyway.
         """
+
+    def limit_waits(self, connection: sa.Connection, seconds: float, *, given: bool) -> None:
+        """Limit how long a connection waits for locks, at the beginning of a transaction.
+
+        Args:
+            connection: The connection.
+            seconds: How long.
+            given: Whether that was said, and counts more than what the connection was opened with.
+        """
+
+    def engine_options(self, options: Mapping[str, Any], seconds: float) -> Mapping[str, Any]:
+        """Return options for ``create_engine`` with which a connection waits so long, where that is done there."""
+        return options
+
+    def session_of(self, connection: Any) -> int:
+        """Return the number by which the server knows a driver's connection; 0 if there is none."""
+        return 0
+
+    def sessions_that_lock(self, session: int, tables: Sequence[str]) -> tuple[str, tuple[Any, ...]] | None:
+        """Return a query with its parameters for the sessions that hold locks: number, user, program, state, since.
+
+        Args:
+            session: The session that waited, which is not meant.
+            tables: The full names of the tables that it was about; none, if they are not known.
+        """
+        return None
+
+    def session_that_runs(self, digest: bytes) -> tuple[str, tuple[Any, ...]] | None:
+        """Return such a query for the session that holds a lock of `lock`."""
+        return None
 
     def commit_failed(self, connection: sa.Connection) -> None:
         """Take back what a refused commit leaves open."""
@@ -202,6 +253,26 @@ class Dialect:
         """Return the name of a column as it is, of one that SQLAlchemy has read."""
         return name
 
+    def heeds_foreign_keys(self, connection: sa.Connection) -> bool:
+        """Say whether foreign keys are more than words on this connection."""
+        return True
+
+    def foreign_keys(self, connection: sa.Connection) -> Iterator[tuple[str, Sequence[str], str, Sequence[str], str]]:
+        """Yield the foreign keys of a database: table and columns, those referred to, and what ON DELETE says.
+
+        The tables come with their schema.
+        """
+        inspector = sa.inspect(connection)
+        default = inspector.default_schema_name
+        for (schema, table), found in inspector.get_multi_foreign_keys().items():
+            for key in found:
+                columns = list(map(self.column_name, key["constrained_columns"]))
+                to = list(map(self.column_name, key["referred_columns"]))
+                if len(columns) == len(to):
+                    referred = f"{key['referred_schema'] or schema or default}.{key['referred_table']}"
+                    rule = str(key.get("options", {}).get("ondelete") or "")
+                    yield f"{schema or default}.{table}", columns, referred, to, rule
+
     def padded_results(self, result: sa.CursorResult[Any]) -> Sequence[int]:
         """Return the places of the columns of a query that are filled up with blanks."""
         return ()
@@ -238,6 +309,10 @@ class Dialect:
     def not_transactional(self, inspector: sa.Inspector, table: str, schema: str | None) -> str:
         """Return what keeps a table and how to mend that, if it has no transactions; else nothing."""
         return ""
+
+    def interventions(self, connection: sa.Connection, table: sa.Table) -> list[Intervention]:
+        """Return what may do something else, or more, when rows of a table are written: triggers and the like."""
+        return []
 
     # --- types and values ---------------------------------------------------------------------------------------
 
@@ -330,7 +405,6 @@ class Dialect:
             sa.DateTime: partial(with_digits, partial(values.in_zone, values.encode_datetime, aware), digits),
             sa.Date: values.encode_date,
             sa.Time: partial(with_digits, partial(values.in_zone, values.encode_time, aware), digits),
-            sa.Interval: partial(with_digits, values.encode_timedelta, digits),
             sa.Uuid: values.encode_uuid,
         }
 
@@ -351,7 +425,6 @@ class Dialect:
             sa.DateTime: partial(values.cut_digits, moment, digits),
             sa.Date: values.cut_date,
             sa.Time: partial(values.cut_digits, partial(values.in_zone, values.encode_time, aware), digits),
-            sa.Interval: partial(values.cut_digits, values.encode_timedelta, digits),
         }
         if length is not None:
             found[sa.String] = partial(values.cut_text, length, encoders[sa.String])
@@ -414,7 +487,7 @@ class Dialect:
 
     def second_digits(self, kind: TypeEngine[Any]) -> int:
         """Return how many digits of a second a column keeps."""
-        digits = getattr(kind, "precision", None) if isinstance(kind, _MOMENTS) else None
+        digits = None if isinstance(kind, sa.Numeric) else getattr(kind, "precision", None)
         return values.MICROSECONDS if digits is None else min(digits, values.MICROSECONDS)
 
     def zone_of(self, connection: sa.Connection) -> tzinfo | None:

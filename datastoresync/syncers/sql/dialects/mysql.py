@@ -8,14 +8,14 @@ from datetime import datetime, time, tzinfo
 from decimal import Decimal
 from functools import partial
 from importlib import import_module
-from math import isfinite
+from math import ceil, isfinite
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.types import TypeEngine
 
 from datastoresync.syncers.sql import values
-from datastoresync.syncers.sql.dialects.base import Dialect, Limits, Unique
+from datastoresync.syncers.sql.dialects.base import Dialect, Intervention, Limits, Unique
 
 _DIGITS, _SCALE = 65, 30
 """The digits of a number, and how many of them may be behind the point."""
@@ -25,6 +25,17 @@ _YEARS = (1901, 2155)
 _SINGLE_BITS, _SINGLE_DIGITS = 24, 6
 """The bits of a number in four bytes, and the digits that are given back of it."""
 _TRANSACTIONAL = ("", "InnoDB", "RocksDB", "TokuDB")
+
+
+_SESSIONS_THAT_LOCK = """
+select t.trx_mysql_thread_id, p.user, p.host, p.command, t.trx_started from information_schema.innodb_trx t
+join information_schema.processlist p on p.id = t.trx_mysql_thread_id
+where t.trx_mysql_thread_id <> %s and t.trx_lock_structs > 0 order by t.trx_started
+"""
+_SESSION_THAT_RUNS = """
+select id, user, host, command, now() - interval time second
+from information_schema.processlist where id = is_used_lock(%s)
+"""
 
 
 class MySQL(Dialect):
@@ -47,6 +58,7 @@ class MySQL(Dialect):
     drop_staging = "DROP TEMPORARY TABLE IF EXISTS {name}"
     staging_survives_rollback = True
     staging_columns_need_nulls = True
+    takes_timeout = True
     busy = re.compile(r"error (1205|3572)")
     # https://mariadb.com/kb/en/mariadb-error-code-reference/: locks and deadlocks; disk, memory and tables that are
     # full; connections that are refused, killed or lost; a server that shuts down or may only read.
@@ -74,6 +86,22 @@ class MySQL(Dialect):
     def begin_writing(self, connection: sa.Connection, *, foreign_keys: bool) -> None:
         # Whatever the server is set to, a value that does not fit is refused and not made to fit.
         connection.exec_driver_sql("SET SESSION sql_mode = CONCAT(@@sql_mode, ',STRICT_ALL_TABLES')")
+
+    def limit_waits(self, connection: sa.Connection, seconds: float, *, given: bool) -> None:
+        limit = max(1, ceil(seconds))
+        names = ("innodb_lock_wait_timeout", "lock_wait_timeout")
+        settings = ", ".join(f"{name} = {limit}" if given else f"{name} = LEAST(@@{name}, {limit})" for name in names)
+        connection.exec_driver_sql(f"SET SESSION {settings}")
+
+    def session_of(self, connection: Any) -> int:
+        thread = getattr(connection, "thread_id", None)
+        return int(thread()) if callable(thread) else 0
+
+    def sessions_that_lock(self, session: int, tables: Sequence[str]) -> tuple[str, tuple[Any, ...]]:
+        return _SESSIONS_THAT_LOCK, (session,)
+
+    def session_that_runs(self, digest: bytes) -> tuple[str, tuple[Any, ...]]:
+        return _SESSION_THAT_RUNS, (f"datastoresync:{digest.hex()}",)
 
     def lock(self, digest: bytes, seconds: int) -> sa.ColumnElement[Any]:
         return sa.func.get_lock(f"datastoresync:{digest.hex()}", seconds)
@@ -103,6 +131,16 @@ class MySQL(Dialect):
         if engine in _TRANSACTIONAL:
             return ""
         return f"{engine}, which cannot take back a part of what was written: ALTER TABLE … ENGINE = InnoDB"
+
+    def interventions(self, connection: sa.Connection, table: sa.Table) -> list[Intervention]:
+        rows = connection.execute(
+            sa.text(
+                "SELECT trigger_name, event_manipulation FROM information_schema.triggers "
+                "WHERE event_object_schema = coalesce(:schema, database()) AND event_object_table = :name"
+            ),
+            {"schema": table.schema, "name": table.name},
+        )
+        return [Intervention(f"trigger {name}", frozenset([verb.lower()])) for name, verb in rows]
 
     def column_types(self, *, aware: bool) -> dict[type, TypeEngine[Any]]:
         types = _types()

@@ -10,6 +10,7 @@ from datetime import tzinfo
 from decimal import Decimal
 from functools import partial
 from importlib import import_module
+from itertools import compress
 from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
@@ -19,10 +20,25 @@ from sqlalchemy.dialects import postgresql
 from sqlalchemy.types import TypeEngine, UserDefinedType
 
 from datastoresync.syncers.sql import forms, values
-from datastoresync.syncers.sql.dialects.base import Dialect, Limits, Unique
+from datastoresync.syncers.sql.dialects.base import VERBS, Dialect, Intervention, Limits, Unique
 
 _NUL = re.compile("\0")
 _NUL_IN_JSON = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")
+# Of all schemas, but for the constraints that partitions have from the table that they are of.
+_FOREIGN_KEYS = """
+SELECT n.nspname || '.' || c.relname, ARRAY(
+    SELECT a.attname::text FROM unnest(k.conkey) WITH ORDINALITY AS u (number, place)
+    JOIN pg_attribute a ON a.attrelid = k.conrelid AND a.attnum = u.number ORDER BY u.place
+), pn.nspname || '.' || p.relname, ARRAY(
+    SELECT a.attname::text FROM unnest(k.confkey) WITH ORDINALITY AS u (number, place)
+    JOIN pg_attribute a ON a.attrelid = k.confrelid AND a.attnum = u.number ORDER BY u.place
+), CASE k.confdeltype WHEN 'c' THEN 'CASCADE' WHEN 'n' THEN 'SET NULL' WHEN 'd' THEN 'SET DEFAULT' ELSE '' END
+FROM pg_constraint k
+JOIN pg_class c ON c.oid = k.conrelid JOIN pg_namespace n ON n.oid = c.relnamespace
+JOIN pg_class p ON p.oid = k.confrelid JOIN pg_namespace pn ON pn.oid = p.relnamespace
+WHERE k.contype = 'f' AND k.conparentid = 0 AND k.confdeltype IN ('c', 'n', 'd')
+    AND has_table_privilege(c.oid, 'SELECT')
+"""
 _IDENTITY = "identity"
 _NEXT = re.compile(r"nextval\('((?:[^']|'')+)'::regclass\)")
 # Up for a sequence that counts up, down for one that counts down; it stays within its limits.
@@ -59,6 +75,35 @@ _DEFERRED = sa.text(
 )
 
 
+_SESSIONS_THAT_LOCK = """
+select a.pid, a.usename, a.application_name, a.state, date_trunc('second', a.xact_start) from pg_stat_activity a
+where a.pid <> %s and a.pid in (
+    select l.pid from pg_locks l join pg_class c on c.oid = l.relation join pg_namespace n on n.oid = c.relnamespace
+    where l.granted and l.database = (select oid from pg_database where datname = current_database())
+    and l.mode <> 'AccessShareLock' and n.nspname not in ('pg_catalog', 'pg_toast')
+    and (%s or n.nspname || '.' || c.relname = any(%s))
+) order by a.xact_start
+"""
+_SESSION_THAT_RUNS = """
+select a.pid, a.usename, a.application_name, a.state, date_trunc('second', a.xact_start) from pg_stat_activity a
+where a.pid in (select pid from pg_locks where granted and locktype = 'advisory' and classid = %s and objid = %s)
+"""
+# Those of partitions, too. Some triggers and rules are there for replication only.
+_INTERVENTIONS = sa.text(
+    """
+    WITH tables AS (
+        SELECT to_regclass(:name) AS relid UNION SELECT relid FROM pg_partition_tree(to_regclass(:name))
+    )
+    SELECT DISTINCT 'trigger ' || tgname, tgtype & 4 <> 0, tgtype & 16 <> 0, tgtype & 8 <> 0, true
+        FROM pg_trigger JOIN tables ON relid = tgrelid WHERE NOT tgisinternal AND tgenabled IN ('O', 'A')
+    UNION ALL SELECT DISTINCT 'rule ' || rulename, ev_type = '3', ev_type = '2', ev_type = '4', true
+        FROM pg_rewrite JOIN tables ON relid = ev_class WHERE ev_type <> '1' AND ev_enabled IN ('O', 'A')
+    UNION ALL SELECT 'row-level security', true, true, true, false
+        FROM pg_class WHERE oid = to_regclass(:name) AND row_security_active(oid)
+    """
+)
+
+
 class PostgreSQL(Dialect):
     """PostgreSQL, through psycopg if the URL names no driver."""
 
@@ -73,6 +118,7 @@ class PostgreSQL(Dialect):
     create_staging = "CREATE TEMPORARY TABLE {name} ON COMMIT DROP AS {rows}"
     analyze_staging = "ANALYZE {name}"  # it would take the table to be small, and look records up one by one
     drop_staging = ""  # gone with the transaction
+    takes_timeout = True
     # https://www.postgresql.org/docs/current/errcodes-appendix.html: the connection, a transaction that lost against
     # another one, resources, locks, an operator's intervention, the system.
     broken = re.compile(r"(08|40|53|55|57|58|XX)...")
@@ -113,6 +159,22 @@ class PostgreSQL(Dialect):
                 f"SET CONSTRAINTS {', '.join(names)} DEFERRED", execution_options={"no_parameters": True}
             )
 
+    def limit_waits(self, connection: sa.Connection, seconds: float, *, given: bool) -> None:
+        limit = f"{max(1, round(seconds * 1000))}ms"
+        value = sa.literal(limit)
+        set_before = sa.func.nullif(sa.func.current_setting("lock_timeout"), "0")
+        chosen = value if given else sa.func.coalesce(set_before, value)
+        connection.execute(sa.select(sa.func.set_config("lock_timeout", chosen, True)))  # noqa: FBT003 - SQL's own
+
+    def session_of(self, connection: Any) -> int:
+        return int(getattr(getattr(connection, "info", None), "backend_pid", None) or 0)
+
+    def sessions_that_lock(self, session: int, tables: Sequence[str]) -> tuple[str, tuple[Any, ...]]:
+        return _SESSIONS_THAT_LOCK, (session, not tables, list(tables))
+
+    def session_that_runs(self, digest: bytes) -> tuple[str, tuple[Any, ...]]:
+        return _SESSION_THAT_RUNS, (int.from_bytes(digest[:4]), int.from_bytes(digest[4:]))
+
     def lock(self, digest: bytes, seconds: int) -> sa.ColumnElement[Any]:
         return sa.func.pg_try_advisory_xact_lock(sa.literal(int.from_bytes(digest, signed=True), sa.BigInteger))
 
@@ -138,12 +200,22 @@ class PostgreSQL(Dialect):
             return upsert.on_conflict_do_nothing(index_elements=columns)
         return upsert.on_conflict_do_update(index_elements=columns, set_=rest)
 
+    def foreign_keys(self, connection: sa.Connection) -> Iterator[tuple[str, Sequence[str], str, Sequence[str], str]]:
+        yield from (tuple(row) for row in connection.exec_driver_sql(_FOREIGN_KEYS))
+
     def copies(self, dialect: sa.Dialect) -> bool:
         version: tuple[int, ...] = getattr(dialect, "server_version_info", None) or ()
         return dialect.driver == "psycopg" and version >= _OLDEST
 
     def has_pipeline(self) -> bool:
         return bool(import_module("psycopg").Pipeline.is_supported())
+
+    def interventions(self, connection: sa.Connection, table: sa.Table) -> list[Intervention]:
+        name = connection.dialect.identifier_preparer.format_table(table)
+        rows = connection.execute(_INTERVENTIONS, {"name": name})
+        return [
+            Intervention(name, frozenset(compress(VERBS, flags)), changes_rows) for name, *flags, changes_rows in rows
+        ]
 
     def column_types(self, *, aware: bool) -> dict[type, TypeEngine[Any]]:
         own: dict[type, TypeEngine[Any]] = {Decimal: sa.Numeric(), UUID: sa.Uuid(), dict: postgresql.JSONB()}
@@ -153,10 +225,12 @@ class PostgreSQL(Dialect):
         return sa.Numeric()
 
     def encoders(self, kind: TypeEngine[Any]) -> dict[type[TypeEngine[Any]], values.Encoder]:
-        return super().encoders(kind) | {sa.Float: partial(_encode_float, kind)}
+        duration = partial(values.with_digits, values.encode_timedelta, self.second_digits(kind))
+        return super().encoders(kind) | {sa.Float: partial(_encode_float, kind), postgresql.INTERVAL: duration}
 
     def fitters(self, kind: TypeEngine[Any]) -> dict[type[TypeEngine[Any]], values.Encoder]:
-        return super().fitters(kind) | {sa.Float: values.encode_float}
+        duration = partial(values.cut_digits, values.encode_timedelta, self.second_digits(kind))
+        return super().fitters(kind) | {sa.Float: values.encode_float, postgresql.INTERVAL: duration}
 
     def readers(self, kind: TypeEngine[Any], zone: tzinfo | None) -> dict[type[TypeEngine[Any]], values.Encoder]:
         read = values.single if _is_single(kind) else values.as_it_is
@@ -256,6 +330,8 @@ class _NamedType(UserDefinedType[Any]):
 
 class _PrintedType(_NamedType):
     """A column of some type that is given text, and gives it back as the database prints it."""
+
+    cache_ok = True
 
     def bind_expression(self, bindvalue: sa.BindParameter[Any]) -> sa.ColumnElement[Any]:
         return sa.cast(bindvalue, _NamedType(self.name))

@@ -20,6 +20,9 @@ class Snowflake(Dialect):
     has_savepoints = False
     create_staging = "CREATE OR REPLACE TEMPORARY TABLE {name} AS {rows}"
 
+    def heeds_foreign_keys(self, connection: sa.Connection) -> bool:
+        return False
+
     def loaded(self, kind: TypeEngine[Any], value: Any, dialect: sa.Dialect) -> Any:
         return value
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import date, datetime, time, tzinfo
 from decimal import Decimal
@@ -20,12 +20,15 @@ import attrs
 import sqlalchemy as sa
 from sqlalchemy.types import TypeEngine
 
+from datastoresync.syncers.lock_holders import is_marked
 from datastoresync.syncers.sql import values
-from datastoresync.syncers.sql.dialects.base import Dialect, Limits
+from datastoresync.syncers.sql.dialects.base import VERBS, WAITS_FOR_RUNS, Dialect, Intervention, Limits
 from datastoresync.syncers.sql.forms import ColumnForm
 
 _DIGITS = 400
 """Digits of a text that are surely more than an integer has."""
+_HEADER = re.compile(r"\b(?:INSERT|DELETE|UPDATE)\b(?=.*?\bON\b)", re.IGNORECASE | re.DOTALL)
+"""The first such word in the text of a trigger that does not bear it as its name."""
 _STEP = 0.01
 """Seconds between two attempts to begin."""
 
@@ -41,10 +44,12 @@ class SQLite(Dialect):
     looks_for_violations = True
     makes_tables_in_transactions = True
     pads_characters = False
+    folds_names = True
     numbers_keys = True
     # The driver begins transactions late and without savepoints; in this mode it leaves them to us.
     writing_isolation = "AUTOCOMMIT"
     drop_staging = "DROP TABLE IF EXISTS temp.{name}"
+    takes_timeout = True
     # https://www.sqlite.org/rescode.html
     busy = re.compile(r"SQLITE_(BUSY|LOCKED).*")
     broken = re.compile(r"SQLITE_(BUSY|LOCKED|CANTOPEN|CORRUPT|FULL|IOERR|NOMEM|NOTADB|READONLY).*")
@@ -52,6 +57,9 @@ class SQLite(Dialect):
     constraint = re.compile("SQLITE_CONSTRAINT_(UNIQUE|PRIMARYKEY|ROWID|FOREIGNKEY|TRIGGER)")
     state_attribute = "sqlite_errorname"
     writes_json_text = True
+
+    def heeds_foreign_keys(self, connection: sa.Connection) -> bool:
+        return bool(connection.exec_driver_sql("PRAGMA foreign_keys").scalar())
 
     def file_of(self, url: sa.URL) -> Path | None:
         path = url.database
@@ -85,6 +93,9 @@ class SQLite(Dialect):
             state = getattr(error.orig, self.state_attribute, "")
             if not self.busy.fullmatch(state) or monotonic() >= until:
                 raise
+            file = self.file_of(connection.engine.url)
+            if file is not None and not connection.info.get(WAITS_FOR_RUNS) and is_marked(file):
+                raise
             return False
         return True
 
@@ -108,12 +119,27 @@ class SQLite(Dialect):
     def _checks_foreign_keys(self, connection: sa.Connection) -> bool:
         return bool(connection.exec_driver_sql("PRAGMA foreign_keys").scalar())
 
+    def limit_waits(self, connection: sa.Connection, seconds: float, *, given: bool) -> None:
+        if given:
+            connection.exec_driver_sql(f"PRAGMA busy_timeout = {round(seconds * 1000)}")
+
+    def engine_options(self, options: Mapping[str, Any], seconds: float) -> Mapping[str, Any]:
+        return {**options, "connect_args": {"timeout": seconds, **options.get("connect_args", {})}}
+
     def commit_failed(self, connection: sa.Connection) -> None:
         if _in_transaction(connection):
             connection.connection.rollback()  # or the next user of the connection would commit it
 
     def staging_index(self, name: str, columns: Sequence[sa.Column[Any]]) -> sa.Index:
         return sa.Index(name, *columns)
+
+    def interventions(self, connection: sa.Connection, table: sa.Table) -> list[Intervention]:
+        schema = connection.dialect.identifier_preparer.quote(table.schema or "main")
+        statement = (
+            f"SELECT name, sql FROM {schema}.sqlite_master WHERE type = 'trigger' AND lower(tbl_name) = lower(?)"  # noqa: S608 - the name is quoted
+        )
+        rows = connection.exec_driver_sql(statement, (table.name,))
+        return [Intervention(f"trigger {name}", _verbs(name, sql)) for name, sql in rows]
 
     def unique_expressions(self, connection: sa.Connection, schema: str | None, table: str) -> Sequence[str]:
         preparer = connection.dialect.identifier_preparer
@@ -171,6 +197,12 @@ class SQLite(Dialect):
     def loaded(self, kind: TypeEngine[Any], value: Any, dialect: sa.Dialect) -> Any:
         decode = self.stored_type(kind).result_processor(dialect, None)
         return value if decode is None else decode(value)
+
+
+def _verbs(name: str, sql: str) -> frozenset[str]:
+    """Return when a trigger runs, by its text; always, if that is not clear."""
+    found = _HEADER.search(sql.replace(name, "", 1))
+    return frozenset(VERBS if found is None else [found[0].lower()])
 
 
 def _in_transaction(connection: sa.Connection) -> bool:

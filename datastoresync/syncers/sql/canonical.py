@@ -1,0 +1,63 @@
+"""The one form that a column has for several values, so that both sides can be compared in it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from functools import lru_cache
+from typing import Any
+
+import attrs
+from sqlalchemy.types import TypeEngine
+
+from datastoresync.errors import SyncerError
+from datastoresync.syncers.changes import Table
+from datastoresync.syncers.sql.catalog import Catalogue, Target
+from datastoresync.syncers.sql.database import Database
+from datastoresync.syncers.sql.forms import Mode
+
+_REMEMBERED = 10_000
+
+
+def canonical_forms(
+    database: Database, table: Table, attributes: Iterable[str], identifiers: Sequence[str]
+) -> dict[str, Callable[[Any], Any]]:
+    """Return what makes the forms of values, as `SQLSyncer.canonical` describes.
+
+    Raises:
+        SyncerError: The table, a column or a link table is not there.
+    """
+    mode: Mode = "normalized" if database.normalize else "kept"
+    with database.reading() as connection, database.translated_errors(f"cannot read table {table.name!r} of"):
+        target = Target(Catalogue(connection, database.name, indexes=False, mode=mode), table)
+        found: dict[str, Callable[[Any], Any]] = {}
+        keys = {*identifiers, *table.references}
+        for name in dict.fromkeys((*identifiers, *attributes)):
+            if name in target.links:
+                link = target.links[name]
+                form = link.stored.encoders[link.member.name]
+                make: Callable[[Any], Any] = form.canonical_members
+            else:
+                form = target.stored.encoders[target.column(name).name]
+                form = attrs.evolve(form, mode="exact") if name in keys else form
+                make = form.canonical
+            if form.printed is not None:
+                make = _printing(database, form.printed)
+            if form.mode == "normalized" or (form.mode == "exact" and not form.trivial):
+                found[name] = make
+    return found
+
+
+def _printing(database: Database, kind: TypeEngine[Any]) -> Callable[[Any], Any]:
+    """Return what makes of a text what the database prints of it in a column; one that it refuses stays as it is."""
+
+    @lru_cache(_REMEMBERED)
+    def make(value: Any) -> Any:
+        if not isinstance(value, str):
+            return value
+        try:
+            with database.reading() as connection, database.translated_errors("cannot ask"):
+                return database.dialect.printed(connection, kind, [value])[value]
+        except SyncerError:
+            return value
+
+    return make

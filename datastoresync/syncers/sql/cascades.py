@@ -1,0 +1,470 @@
+"""What a database does to rows that refer to deleted ones, by ON DELETE: foreseen, and kept from what is to stay."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from itertools import chain, islice
+from typing import Any, Literal
+
+import attrs
+import sqlalchemy as sa
+
+from datastoresync.printing.text import counted
+from datastoresync.syncers.changes import Cascade, Change, Table
+from datastoresync.syncers.sql.catalog import Catalogue, StoredTable, Target
+from datastoresync.syncers.sql.database import Database
+from datastoresync.syncers.sql.dialects import dialect_of
+from datastoresync.syncers.sql.references import Joins
+from datastoresync.syncers.sql.spellings import Key
+from datastoresync.syncers.sql.statements import KeyedTable
+
+Execute = Callable[[sa.Executable], Sequence[Any]]
+Effect = Literal["deleted", "set to NULL", "set to its default"]
+
+_EFFECTS: Mapping[str, Effect] = {
+    "CASCADE": "deleted",
+    "SET NULL": "set to NULL",
+    "SET DEFAULT": "set to its default",
+}
+_ROWS = 1_000
+"""Rows whose followers are looked for at a time."""
+_MOST = 1_000_000
+"""Rows of a table that are counted."""
+
+
+@attrs.frozen
+class CascadingKey:
+    """A foreign key that does something to the rows that have it when those are deleted that it refers to.
+
+    Args:
+        table: The table that has it, with its schema.
+        columns: Its columns.
+        parent: The table that it refers to, with its schema.
+        to: The columns there.
+        effect: What becomes of the rows, or of their references.
+    """
+
+    table: str
+    columns: tuple[str, ...]
+    parent: str
+    to: tuple[str, ...]
+    effect: Effect
+
+
+def cascading_keys(connection: sa.Connection, *, heeded: bool = False) -> list[CascadingKey]:
+    """Return all foreign keys of a database that do something on deletion; none if they are not heeded.
+
+    Args:
+        connection: Where to look.
+        heeded: Whether they are heeded in writing, if they are not on this connection.
+    """
+    dialect = dialect_of(connection.dialect)
+    if not (heeded or dialect.heeds_foreign_keys(connection)):
+        return []
+    return [
+        CascadingKey(table, tuple(columns), parent, tuple(to), _EFFECTS[rule.upper()])
+        for table, columns, parent, to, rule in dialect.foreign_keys(connection)
+        if rule.upper() in _EFFECTS
+    ]
+
+
+@attrs.frozen(eq=False)
+class KnownTable:
+    """A table of the tree: that of a branch, or of the memberships of one of its attributes.
+
+    Args:
+        stored: The table.
+        columns: What identifies a row: the columns of its key, or the owner's and that of the member.
+        table: The branch's table, as it was declared.
+        owner: The table of the branch, with its schema.
+        attribute: The attribute with the memberships; empty for the table of the branch.
+    """
+
+    stored: StoredTable
+    columns: tuple[sa.Column[Any], ...]
+    table: Table
+    owner: str
+    attribute: str = ""
+
+    def owner_of(self, key: Key) -> Key:
+        """Return the key of the object that a row is of, or that has it among its memberships."""
+        return key[: len(key) - 1] if self.attribute else key
+
+    def attributes(self, columns: Iterable[str]) -> set[str]:
+        """Return the attributes that columns of the branch's table have."""
+        names = self.table.attributes
+        return {names.get(column, column) for column in columns}
+
+
+@attrs.frozen(eq=False)
+class Affected:
+    """A row that something becomes of, or several of which no more need be known.
+
+    Args:
+        by: The foreign key that it is for.
+        root: The key of the deleted row that it comes from.
+        rows: How many.
+        known: What the tree knows of its table; None outside of it.
+        key: What identifies the row there.
+    """
+
+    by: CascadingKey
+    root: Key
+    rows: int = 1
+    known: KnownTable | None = None
+    key: Key = ()
+
+
+Spared = Callable[[KnownTable, CascadingKey, Key], bool]
+"""Says whether a row of the tree is not meant: it is deleted itself, say, or refers to something else by then."""
+
+
+class CascadeWalk:
+    """Follows foreign keys from rows that are to be deleted to all rows that something becomes of.
+
+    Args:
+        connection: Where to look.
+        store: The store's name, for messages.
+        execute: Runs a statement there, and returns its rows.
+        tables: The tables of the tree.
+        heeded: Whether foreign keys are heeded when it comes to deleting, if they are not on this connection.
+    """
+
+    def __init__(
+        self, connection: sa.Connection, store: str, execute: Execute, tables: Iterable[Table], *, heeded: bool = False
+    ) -> None:
+        self._execute = execute
+        self._dialect = dialect_of(connection.dialect)
+        self._catalogue = Catalogue(connection, store, indexes=False)
+        self._tables = list(tables)
+        self._keys: dict[str, list[CascadingKey]] = {}
+        for key in cascading_keys(connection, heeded=heeded):
+            self._keys.setdefault(self._plain(key.parent), []).append(key)
+        self._known: dict[str, list[KnownTable]] | None = None
+
+    def concerns(self, full_name: str) -> bool:
+        """Say whether deleting rows of a table can do anything to others."""
+        return self._plain(full_name) in self._keys
+
+    def shown(self, full_name: str) -> str:
+        """Return the name of a table as users write it."""
+        return full_name.removeprefix(f"{self._catalogue.default_schema}.")
+
+    def objects(self, changes: Iterable[Change]) -> Iterator[tuple[str, Key]]:
+        """Yield the table and the key of what changes are about."""
+        found: dict[tuple[int, tuple[str, ...]], KeyedTable] = {}
+        for change in changes:
+            identity = (id(change.table), change.identifiers)
+            if identity not in found:
+                found[identity] = KeyedTable(self._catalogue, change)
+            yield found[identity].target.stored.full_name, found[identity].match(change.key)
+
+    def total(self, full_name: str) -> int:
+        """Return how many rows a table has, up to a number from which on counting takes long."""
+        some = sa.select(sa.literal(1)).select_from(self._catalogue.find(full_name).table).limit(_MOST).subquery()
+        [(count,)] = self._execute(sa.select(sa.func.count()).select_from(some))
+        return int(count)
+
+    def _plain(self, name: str) -> str:
+        return name.casefold() if self._dialect.folds_names else name
+
+    def _knowledge(self, full_name: str) -> list[KnownTable]:
+        if self._known is None:
+            self._known = {}
+            for one in chain.from_iterable(map(self._of_branch, self._tables)):
+                self._known.setdefault(self._plain(one.stored.full_name), []).append(one)
+        return self._known.get(self._plain(full_name), [])
+
+    def _of_branch(self, table: Table) -> Iterator[KnownTable]:
+        if self._catalogue.locate(table.name) is None:
+            return
+        target = Target(self._catalogue, table)
+        own = table.keys.get(table.name) or target.stored.primary_key
+        full_name = target.stored.full_name
+        yield KnownTable(target.stored, tuple(map(target.stored.column, own)), table, full_name)
+        for attribute, link in target.links.items():
+            yield KnownTable(link.stored, (*link.owners, link.member), table, full_name, attribute)
+
+    def run(
+        self, stored: StoredTable, columns: Sequence[sa.Column[Any]], keys: Iterable[Key], spared: Spared
+    ) -> Iterator[Affected]:
+        """Yield what becomes of rows if those with some keys are deleted.
+
+        Args:
+            stored: Their table.
+            columns: The columns of the keys.
+            keys: The keys.
+            spared: Says which rows of the tree are not meant; what refers to these is not followed either.
+        """
+        referring = self._keys.get(self._plain(stored.full_name), [])
+        needed = _needed(referring)
+        match = stored.matcher(columns)
+        for some in _blocks(keys if referring else ()):
+            joins = Joins(stored.table)
+            own = list(map(joins.column, columns))
+            statement = sa.select(*own, *(stored.column(name) for name in needed))
+            rows = [
+                (dict(zip(needed, row[len(columns) :], strict=True)), match(row[: len(columns)]))
+                for row in map(tuple, self._execute(statement.select_from(joins.source).where(self._among(own, some))))
+            ]
+            yield from self._follow(referring, rows, spared)
+
+    def _follow(self, referring: Sequence[CascadingKey], rows: Sequence[_Parent], spared: Spared) -> Iterator[Affected]:
+        waiting = [(referring, rows)]
+        seen: set[tuple[str, Key]] = set()
+        while waiting:
+            keys, parents = waiting.pop()
+            for key in keys:
+                further = self._keys.get(self._plain(key.table), []) if key.effect == "deleted" else []
+                found: list[_Parent] = []
+                for affected, row in self._children(key, parents, _needed(further), spared):
+                    yield affected
+                    identity = (key.table, tuple(row.values()))
+                    if further and identity not in seen:
+                        seen.add(identity)
+                        found.append((row, affected.root))
+                if found:
+                    waiting.append((further, found))
+
+    def _children(
+        self, key: CascadingKey, parents: Sequence[_Parent], needed: Sequence[str], spared: Spared
+    ) -> Iterator[tuple[Affected, dict[str, Any]]]:
+        """Yield the rows that refer to some by a foreign key, with the values that others refer to them by."""
+        stored, known = self._catalogue.find(key.table), self._knowledge(key.table)
+        joins = Joins(stored.table)
+        own = [stored.column(name) for name in key.columns]
+        selected: list[sa.ColumnElement[Any]] = [*own, *(stored.column(name) for name in needed)]
+        for one in known:
+            selected += map(joins.column, one.columns)
+        counted = not (known or needed)
+        if counted:
+            selected.append(sa.func.count())
+        roots = _Roots((tuple(row[name] for name in key.to), root) for row, root in parents)
+        for some in _blocks(roots):
+            statement = sa.select(*selected).select_from(joins.source).where(self._among(own, some))
+            for row in map(tuple, self._execute(statement.group_by(*own) if counted else statement)):
+                root, rest = roots.of(row[: len(own)]), row[len(own) :]
+                if counted:
+                    yield Affected(key, root, rest[0]), {}
+                    continue
+                values, rest = dict(zip(needed, rest, strict=False)), rest[len(needed) :]
+                identities = []
+                for one in known:
+                    identities.append(one.stored.matcher(one.columns)(rest[: len(one.columns)]))
+                    rest = rest[len(one.columns) :]
+                if any(spared(one, key, identity) for one, identity in zip(known, identities, strict=True)):
+                    continue
+                yield Affected(key, root, 1, *((known[0], identities[0]) if known else ())), values
+
+    def _among(self, columns: Sequence[sa.ColumnElement[Any]], keys: Sequence[Key]) -> sa.ColumnElement[bool]:
+        if len(columns) > 1:
+            return sa.tuple_(*columns).in_(sa.bindparam("keys", keys, expanding=True))
+        return self._dialect.among(columns[0], [key[0] for key in keys])
+
+
+_Parent = tuple[dict[str, Any], Key]
+"""The values of a row that others refer to it by, and the key of the deleted row that it comes from."""
+
+
+class _Roots:
+    """Deleted rows by the values by which others refer to them, or to what goes with them."""
+
+    def __init__(self, pairs: Iterable[tuple[Key, Key]]) -> None:
+        self._exactly = {values: root for values, root in pairs if None not in values}
+        self._loosely: dict[Key, Key] = {}
+
+    def __iter__(self) -> Iterator[Key]:
+        return iter(self._exactly)
+
+    def of(self, values: Key) -> Key:
+        """Return the deleted row for the values of a foreign key, in the spelling that these have there."""
+        if values in self._exactly:
+            return self._exactly[values]
+        if not self._loosely:
+            self._loosely = {_loosened(own): root for own, root in self._exactly.items()}
+        return self._loosely.get(_loosened(values), next(iter(self._exactly.values())))
+
+
+def _loosened(values: Key) -> Key:
+    return tuple(value.rstrip().casefold() if isinstance(value, str) else value for value in values)
+
+
+def _needed(keys: Iterable[CascadingKey]) -> list[str]:
+    return list(dict.fromkeys(name for key in keys for name in key.to))
+
+
+def _blocks(keys: Iterable[Key]) -> Iterator[list[Key]]:
+    waiting = iter(keys)
+    while block := list(islice(waiting, _ROWS)):
+        yield block
+
+
+def foreseen(database: Database, changes: Iterable[Change], tables: Iterable[Table]) -> list[Cascade]:
+    """Return what deletions would do besides, as `SQLSyncer.cascades` describes it."""
+    with database.reading() as connection, database.translated_errors("cannot read the foreign keys of"):
+
+        def execute(statement: sa.Executable) -> Sequence[Any]:
+            return connection.execute(statement).all()
+
+        found = CascadeWalk(connection, database.name, execute, tables, heeded=database.foreign_keys)
+        plan = _Plan(Catalogue(connection, database.name, indexes=False), changes)
+        counts: Counter[tuple[str, Effect, str]] = Counter()
+        seen: set[tuple[str, Effect, Key]] = set()
+        for stored, columns, keys in plan.deletions():
+            for one in found.run(stored, columns, keys, plan.spares):
+                identity = (one.by.table, one.by.effect, one.key)
+                if one.known is None or identity not in seen:
+                    counts[one.by.table, one.by.effect, one.by.parent] += one.rows
+                    seen.add(identity)
+        totals = {table: found.total(table) for table, _, _ in counts}
+        return [
+            Cascade(found.shown(table), effect, rows, found.shown(parent), max(rows, totals[table]))
+            for (table, effect, parent), rows in sorted(counts.items())
+        ]
+
+
+class _Plan:
+    """The changes of a run, as far as they decide on what deletions do besides.
+
+    Args:
+        catalogue: Where to look tables up.
+        changes: The changes.
+    """
+
+    def __init__(self, catalogue: Catalogue, changes: Iterable[Change]) -> None:
+        self._deleted: dict[str, dict[Key, None]] = {}
+        self._updated: dict[str, dict[Key, set[str]]] = {}
+        self._unlinked: set[tuple[str, Key]] = set()
+        self._targets: dict[str, tuple[StoredTable, tuple[sa.Column[Any], ...]]] = {}
+        found: dict[tuple[int, tuple[str, ...]], tuple[Target, Callable[[Iterable[Any]], Key]]] = {}
+        for change in changes:
+            if change.verb not in ("delete", "update", "unlink"):
+                continue
+            identity = (id(change.table), change.identifiers)
+            if identity not in found:
+                target = Target(catalogue, change.table, change.identifiers)
+                columns = tuple(map(target.column, change.identifiers))
+                self._targets[target.stored.full_name] = (target.stored, columns)
+                found[identity] = (target, target.stored.matcher(columns))
+            target, match = found[identity]
+            self._note(target, match(change.key), change)
+
+    def _note(self, target: Target, key: Key, change: Change) -> None:
+        name = target.stored.full_name
+        if change.verb == "delete":
+            self._deleted.setdefault(name, {})[key] = None
+        elif change.verb == "update":
+            self._updated.setdefault(name, {}).setdefault(key, set()).update(change.values)
+        else:
+            for attribute, member in change.values.items():
+                if attribute in target.links:
+                    link = target.links[attribute]
+                    match = link.stored.matcher((*link.owners, link.member))
+                    self._unlinked.add((f"{name}.{attribute}", match((*key, member))))
+
+    def deletions(self) -> Iterator[tuple[StoredTable, tuple[sa.Column[Any], ...], Iterable[Key]]]:
+        """Yield the tables that rows are deleted from, with the columns of their keys, and the keys."""
+        for name, keys in self._deleted.items():
+            yield (*self._targets[name], keys)
+
+    def spares(self, known: KnownTable, by: CascadingKey, key: Key) -> bool:
+        """Say whether a row is deleted by the run itself, or refers to something else by then."""
+        owner = known.owner_of(key)
+        if owner in self._deleted.get(known.owner, ()):
+            return True
+        changed = self._updated.get(known.owner, {}).get(owner, ())
+        if known.attribute:
+            return known.attribute in changed or (f"{known.owner}.{known.attribute}", key) in self._unlinked
+        return not known.attributes(by.columns).isdisjoint(changed)
+
+
+@attrs.define(eq=False)
+class CascadeGuard:
+    """Keeps deletions from taking along, or changing, what the run keeps; and counts what else they do.
+
+    Args:
+        connection: Where the transaction is.
+        store: The store's name, for messages.
+        execute: Runs a statement there, and returns its rows.
+        tables: The tables of the tree; those that something is deleted from are, too.
+        along: Deletions that the database is left to make.
+    """
+
+    connection: sa.Connection
+    store: str
+    execute: Execute
+    tables: list[Table]
+    along: Sequence[Change] = ()
+    _found: CascadeWalk | None = attrs.field(init=False, default=None)
+    _along: frozenset[tuple[str, Key]] = attrs.field(init=False, default=frozenset())
+    _counts: dict[tuple[str, Key], Counter[CascadingKey]] = attrs.field(init=False, factory=dict)
+
+    def kept(
+        self, keyed: KeyedTable, keys: Iterable[Key], together: AbstractSet[tuple[str, Key]] = frozenset()
+    ) -> dict[Key, str]:
+        """Return the rows that cannot be deleted, by key, each with what refers to it and is kept.
+
+        Args:
+            keyed: Their table.
+            keys: The keys of the rows to be deleted.
+            together: The tables and keys of what else is deleted at the same time.
+        """
+        if all(table.name != keyed.table.name for table in self.tables):
+            self.tables.append(keyed.table)
+            self._found = None
+        if self._found is None:
+            self._found = CascadeWalk(self.connection, self.store, self.execute, self.tables)
+            self._along = frozenset(self._found.objects(self.along))
+        stored = keyed.target.stored
+        if not self._found.concerns(stored.full_name):
+            return {}
+        keys = dict.fromkeys(keys)
+
+        def spared(known: KnownTable, _: CascadingKey, key: Key) -> bool:
+            owner = known.owner_of(key)
+            return (known.owner == stored.full_name and owner in keys) or (known.owner, owner) in together
+
+        kept: dict[Key, str] = {}
+        counts: dict[tuple[str, Key], Counter[CascadingKey]] = {}
+        for one in self._found.run(stored, keyed.keys, keys, spared):
+            if one.known is not None and (one.known.owner, one.known.owner_of(one.key)) in self._along:
+                continue
+            if one.known is None:
+                counts.setdefault((stored.full_name, one.root), Counter())[one.by] += one.rows
+            elif one.root not in kept:
+                kept[one.root] = _reason(one, one.known)
+        for key in keys:
+            self._counts.pop((stored.full_name, key), None)
+        self._counts |= {root: count for root, count in counts.items() if root[1] not in kept}
+        return kept
+
+    def forget(self, full_name: str, key: Key) -> None:
+        """Take note that a row was not deleted in the end."""
+        self._counts.pop((full_name, key), None)
+
+    def warnings(self) -> Iterator[str]:
+        """Yield a sentence for each table outside of the tree in which something was done besides."""
+        total: Counter[tuple[str, Effect, str]] = Counter()
+        for counts in self._counts.values():
+            for by, rows in counts.items():
+                total[by.table, by.effect, by.parent] += rows
+        for (table, effect, parent), rows in sorted(total.items()):
+            shown = str if self._found is None else self._found.shown
+            what = f"{counted(rows, 'row')} of table {shown(table)!r}"
+            if effect == "deleted":
+                yield f"{what} went with the deleted rows of {shown(parent)!r} that they referred to"
+            else:
+                yield f"{what} referred to deleted rows of {shown(parent)!r}, and these references were {effect}"
+
+
+def _reason(one: Affected, known: KnownTable) -> str:
+    owner = known.owner_of(one.key)
+    shown = f"{known.table.name} {(owner[0] if len(owner) == 1 else owner)!r}"
+    refers = f"{shown} has it in {known.attribute}" if known.attribute else f"{shown} refers to it"
+    would = "it would be deleted along" if one.by.effect == "deleted" else f"the reference would be {one.by.effect}"
+    return f"{refers} and is kept, but {would}, by ON DELETE {_RULES[one.by.effect]}"
+
+
+_RULES: Mapping[Effect, str] = {effect: rule for rule, effect in _EFFECTS.items()}
