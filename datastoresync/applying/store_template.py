@@ -95,13 +95,24 @@ class StoredValueEquality:
 
     Args:
         stored: The tables of the branches, by branch.
+        compared: What was compared, by row and attribute, where something else is expected; that is as good.
     """
 
-    def __init__(self, stored: Mapping[str, StoredBranch]) -> None:
+    def __init__(
+        self, stored: Mapping[str, StoredBranch], compared: Mapping[Row, Mapping[str, Any]] | None = None
+    ) -> None:
         self._convert = {id(one.table): one.convert for one in stored.values()}
+        self._compared = compared
 
     def __call__(self, change: Change, attribute: str, raw: Any, expected: Any) -> bool:
         """Say whether the raw value of an attribute equals the expected one."""
+        if self._equal(change, attribute, raw, expected):
+            return True
+        compared = self._compared.get(_row(change.table, change.key), {}) if self._compared else {}
+        before = change.expected.get(attribute) is expected and change.values.get(attribute) is not expected
+        return before and attribute in compared and self._equal(change, attribute, raw, compared[attribute])
+
+    def _equal(self, change: Change, attribute: str, raw: Any, expected: Any) -> bool:
         convert = self._convert[id(change.table)]
         try:
             found = convert(attribute, raw)
@@ -198,7 +209,7 @@ class ChangeSequence(Streamed[Change]):
         streamed: Whether another iteration may yield other actions.
     """
 
-    __slots__ = ("_actions", "_all", "_factory", "_seen", "_streamed")
+    __slots__ = ("_actions", "_all", "_factory", "_seen", "_streamed", "compared")
 
     def __init__(self, actions: Sequence[Action], factory: ChangeFactory, *, streamed: bool) -> None:
         super().__init__(self._changes, None if streamed else len(actions))
@@ -207,6 +218,7 @@ class ChangeSequence(Streamed[Change]):
         self._streamed = streamed
         self._seen = array("q")
         self._all: list[Change] = []
+        self.compared = factory.compared
 
     def _changes(self) -> Iterator[Change]:
         return map(self._factory.change, self._actions_to_take())
@@ -244,6 +256,14 @@ class ChangeSequence(Streamed[Change]):
             yield from repeat(None, len(self._seen) - index)
 
 
+Row = tuple[int, tuple[Any, ...]]
+"""A table and the key of a row."""
+
+
+def _row(table: Table, key: tuple[Any, ...]) -> Row:
+    return id(table), key
+
+
 def _mark(action: Action) -> int:
     return hash((action.verb, action.branch, action.idnumber, action.attr))
 
@@ -260,6 +280,8 @@ class ChangeFactory:
         self._stored = stored
         self._sides = {one.name: one.both for one in diff.branch_diffs}
         self._spellings = spellings(self._sides)
+        self.compared: dict[Row, dict[str, Any]] = {}
+        """What was compared, by row and attribute, where the store had something else; of the changes built so far."""
 
     def change(self, action: Action) -> Change:
         """Build one change."""
@@ -271,14 +293,15 @@ class ChangeFactory:
         if verb == "new":
             values = {name: left.read(key, action.source, name) for name in left.attributes}
         elif verb == "old":
-            expected = {name: right.expected(key, action.dest, name) for name in right.attributes}
+            read = {name: right.read(key, action.dest, name) for name in right.attributes}
+            expected = {name: self._expected(action, name, value) for name, value in read.items()}
         elif verb == "remove":
             written = self._spelled(action, action.attr, action.value)
             values = {action.attr: right.member_spelling(key, action.attr, action.value, written)}
         else:
             values = {action.attr: action.value}
             if verb == "update":
-                expected = {action.attr: self._expected(action)}
+                expected = {action.attr: self._expected(action, action.attr, action.old_value)}
         if verb != "remove" and self._spellings:
             values = {name: self._spelled(action, name, value) for name, value in values.items()}
         return Change(_VERBS[verb], kept.table, kept.identifiers, self._key(action), values, expected)
@@ -297,12 +320,16 @@ class ChangeFactory:
         spelling = self._spellings.get(action.branch, {}).get(attribute)
         return value if spelling is None else formed(spelling, value)
 
-    def _expected(self, action: Action) -> Any:
-        """Return what an update expects in the store."""
+    def _expected(self, action: Action, attribute: str, value: Any) -> Any:
+        """Return what the store had for a value of the destination."""
         right = self._sides[action.branch][1]
-        if right.as_stored or action.attr not in right.attributes:
-            return action.old_value
-        return right.expected(action.idnumber, action.dest, action.attr)
+        if right.as_stored or attribute not in right.attributes:
+            return value
+        held = right.expected(action.idnumber, action.dest, attribute)
+        if not equal(held, value):
+            row = _row(self._stored[action.branch].table, self._key(action))
+            self.compared.setdefault(row, {})[attribute] = value
+        return held
 
     @property
     def kind(self) -> Callable[[Action], tuple[Any, ...]]:
@@ -428,6 +455,7 @@ class StoreTemplate:
             rehearse=options.rehearse,
             whole=self._whole,
             tables=[one.table for one in self.stored.values()],
+            attributes=self._synced(diff),
             along=list(map(ChangeFactory(diff, self.stored).change, (step.actions[0] for step in following))),
             dependencies=None if run.dependents is None else StoredDependencies(run.dependents, diff, self.stored),
         )
@@ -479,6 +507,15 @@ class StoreTemplate:
 
     def _whole(self, table: Table) -> bool:
         return any(one.whole for one in self.stored.values() if one.table is table)
+
+    def _synced(self, diff: Diff) -> Callable[[Table], Sequence[str]]:
+        """Return what gives the attributes of a table that are synced."""
+        synced = {
+            id(self.stored[one.name].table): tuple(one.both[1].attributes)
+            for one in diff.branch_diffs
+            if one.name in self.stored
+        }
+        return lambda table: synced.get(id(table), ())
 
     def _step(self, action: Action) -> Step:
         return Step(action.method, self.apply, (action,))
@@ -541,7 +578,7 @@ class StoreTemplate:
         return found
 
     def _same(self, actions: Sequence[Action], changes: Sequence[Change]) -> Same:  # noqa: ARG002 - for subclasses
-        return StoredValueEquality(self.stored)
+        return StoredValueEquality(self.stored, getattr(changes, "compared", None))
 
     def _united(self, actions: Sequence[Action], diff: Diff) -> Sequence[Action]:
         """Return the actions in order; members of an attribute without a table of its own become one update.

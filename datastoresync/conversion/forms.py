@@ -15,6 +15,7 @@ Form = Callable[[Any], Any]
 _MEMBERSHIPS = (set, frozenset, list)
 _ONE_SPELLING = frozenset({int, bool, date, UUID, type(None)})
 """Types of which equal values are always written alike, so that a column has no other form for them."""
+_SHARABLE = frozenset({str, type(None)})
 
 
 @attrs.frozen
@@ -130,7 +131,10 @@ def formed_column(form: Form, values: Sequence[Any]) -> Sequence[Any]:
     kinds = set(map(type, values))
     if isinstance(form, StoredForm) and kinds <= _ONE_SPELLING:
         return values
-    return list(map(form, values)) if kinds == {str} else [formed(form, value) for value in values]
+    if kinds <= _SHARABLE:  # what names objects names few of them many times
+        table = {value: formed(form, value) for value in set(values)}
+        return list(map(table.__getitem__, values))
+    return [formed(form, value) for value in values]
 
 
 def formed_keys(form: Form, keys: Sequence[Any]) -> Sequence[Any]:
@@ -139,6 +143,14 @@ def formed_keys(form: Form, keys: Sequence[Any]) -> Sequence[Any]:
         return formed_column(form, keys)
     parts = zip(form.parts, zip(*keys, strict=True), strict=True)
     return list(zip(*(part if one is None else formed_column(one, part) for one, part in parts), strict=True))
+
+
+def is_of_columns(form: Form) -> bool:
+    """Say whether a form of keys is one that columns have, and nothing that a class declares."""
+    parts = form.parts if isinstance(form, CompositeForm) else form.forms if isinstance(form, ChainedForm) else (form,)
+    return all(
+        part is None or isinstance(part, StoredForm) or (part is not form and is_of_columns(part)) for part in parts
+    )
 
 
 def changes_nothing(form: Form | None, sample: Any) -> bool:

@@ -18,6 +18,7 @@ from datastoresync.conversion.forms import (
     changes_nothing,
     formed_column,
     formed_keys,
+    is_of_columns,
 )
 from datastoresync.conversion.lookalikes import form_that_unites, lookalike_keys, shown_pairs
 from datastoresync.diffing.equality import comparable
@@ -174,7 +175,12 @@ class _Work:
         if self.key_form is None:
             return list(keys)
         with suppress(Exception):  # one by one they show which it is
-            return list(formed_keys(self.key_form, keys))
+            if not is_of_columns(self.key_form) or hasattr(self.other.objects, "relation"):
+                return list(formed_keys(self.key_form, keys))
+            # What both sides write alike needs no form, and is nearly everything.
+            rest = [key for key in keys if key not in self.other.objects]
+            forms = dict(zip(rest, formed_keys(self.key_form, rest), strict=True))
+            return [forms.get(key, key) for key in keys] if rest else list(keys)
         for key in keys:
             try:
                 self.key_form(key)

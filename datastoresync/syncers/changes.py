@@ -258,6 +258,15 @@ class WriteOptions:
     along: Sequence[Change] = ()
 
 
+def orphans_text(link: str, owners: str, count: int) -> str:
+    """Return the warning about members that an earlier owner left behind, and that were removed with a new one."""
+    rows = "1 row had" if count == 1 else f"{count:,} rows had"
+    return (
+        f"table {link!r}: {rows} no owner in {owners!r} any more, and went when one of the same key was made, so that "
+        "it does not get the members of an older one"
+    )
+
+
 class Outcomes(Sequence[Outcome]):
     """Outcomes by the positions of their changes, four bytes each, as almost all of them are the same few.
 

@@ -116,8 +116,7 @@ class _Check:
             link = change.table.links.get(name)
             place = (change.table.name, change.table.column(name)) if link is None else (link.table, link.member_column)
             self._changed.setdefault(place, []).append(_shown_key(change))
-        holds = ", ".join(f"{name} {shown(raw)}" for name, raw in raws.items())
-        return Outcome("done", f"the store changed it on the way: it holds {holds}", Held(raws))
+        return Outcome("done", held=Held(raws))
 
     def _absence(self, change: Change) -> str:
         """Return the reason that a row is not there, with the key under which the store may have put it."""

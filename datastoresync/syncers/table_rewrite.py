@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import attrs
 
 from datastoresync.errors import SyncerError
-from datastoresync.syncers.changes import Change, Link, Outcome, Outcomes, Same, WriteOptions
+from datastoresync.syncers.changes import Change, Link, Outcome, Outcomes, Same, WriteOptions, orphans_text
 from datastoresync.syncers.names import nearest
 from datastoresync.syncers.row_index import Row, RowIndex, TableContents, lookup_key
 
@@ -235,7 +236,7 @@ class TableWriter:
         self.same = same
         self.normalized = normalized
         self._options = options
-        self._orphans: dict[tuple[str, str], list[Any]] = {}
+        self._orphans: Counter[tuple[str, str]] = Counter()
 
     def with_tables(self, tables: Mapping[str, RowIndex]) -> TableWriter:
         """Return one that reads other tables in the same way."""
@@ -261,11 +262,7 @@ class TableWriter:
 
     def warnings(self) -> list[str]:
         """Return what was done besides, a sentence for each link table."""
-        return [
-            f"table {table!r}: {len(keys)} rows had no owner in {owners!r} any more, and were removed when it was made "
-            f"again (the first: {shown(keys[0])}), so that it does not get the members of an older one"
-            for (table, owners), keys in self._orphans.items()
-        ]
+        return [orphans_text(link, owners, count) for (link, owners), count in self._orphans.items()]
 
     def _attempt(self, changes: list[Change], unfit: str) -> Outcome:
         if unfit:
@@ -303,8 +300,7 @@ class TableWriter:
             # What this run has written may have come from the other side of the same table.
             if number < rows.first_new and not any(self._is_member(change, attribute, raw, each) for each in wanted):
                 rows.delete(number)
-                key = change.key[0] if len(change.key) == 1 else change.key
-                self._orphans.setdefault((link.table, change.table.name), []).append(key)
+                self._orphans[link.table, change.table.name] += 1
 
     def _check_existing(self, change: Change, number: int) -> Outcome:
         differing = self.differing(change, number, change.values)

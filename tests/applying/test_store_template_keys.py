@@ -1,5 +1,7 @@
 """Keys in one form, and values that code of the user's converts: what the store has is looked at by SQL alone."""
 
+from datetime import date
+
 import attrs
 import pytest
 from hypothesis import given, settings
@@ -366,6 +368,54 @@ def test_a_key_that_prepare_writes_otherwise_is_found_in_the_store(store_url, ex
         assert report.counts["succeeded"] == succeeded
         name = "accounts" if importer is Renamed else "users"
         assert execute(store_url, f"select * from {name}") == [("ANN", "new@x.edu", "1-1")]
+
+
+class Dated(Importer):
+    """Reads dates as text, by another driver."""
+
+    def __init__(self, rows):
+        self.rows = rows
+
+    def read(self):
+        return self.rows
+
+    def prepare(self, row):
+        return {**row, "born": date.fromisoformat(row["born"])}
+
+
+def test_what_prepare_made_is_as_good_where_the_store_gives_just_that(store_url, execute):
+    execute(store_url, "create table users (idnumber varchar(9) primary key, born date)")
+    execute(store_url, "insert into users values ('1', '2026-01-01'), ('2', '2026-01-02'), ('3', '2026-01-03')")
+    rows = [{"idnumber": str(day), "born": f"2026-01-0{day}"} for day in (1, 2, 3)]
+    given = [{"idnumber": "1", "born": date(2026, 2, 1)}, {"idnumber": "3", "born": date(2026, 2, 3)}]
+    left = +Tree("source", branches={"users": Branch(Object, importer=given)})
+    branches = {"users": Branch(Object, importer=Dated(rows))}
+    right = +Tree("dest", branches=branches, syncer=syncer(store_url))
+    execute(store_url, "update users set born = '2026-03-03' where idnumber = '3'")
+    report = left.sync_to(right, limits=ANYTHING)
+    assert {(result.action.idnumber, result.status) for result in report.failures} == {("3", "conflict")}
+    found = execute(store_url, "select idnumber, born from users order by 1")
+    assert [(key, str(born)) for key, born in found] == [("1", "2026-02-01"), ("3", "2026-03-03")]
+
+
+class Cased(Object):
+    members: set[str] = attrs.field(converter=lambda members: set(map(str.lower, members)), factory=set)
+
+
+def test_a_member_that_the_users_own_code_converts_is_removed_as_the_store_has_it(store_url, execute):
+    execute(
+        store_url,
+        "create table groups (idnumber varchar(9) primary key)",
+        "create table group_members (code varchar(9), login varchar(9))",
+        "insert into groups values ('g')",
+        "insert into group_members values ('g', 'Ann'), ('g', 'BOB'), ('g', 'cid')",
+    )
+    for removed in (2, 0):
+        left = +Tree("source", branches={"groups": Branch(Cased, importer=[{"idnumber": "g", "members": {"Bob"}}])})
+        right = +Tree("dest", branches={"groups": Branch(Cased, table=KEPT)}, syncer=syncer(store_url))
+        report = left.sync_to(right, limits=ANYTHING)
+        assert report.counts["succeeded"] == removed
+        assert execute(store_url, "select login from group_members") == [("BOB",)]
 
 
 class Login(Object):

@@ -13,7 +13,7 @@ from typing import IO, Any, ClassVar, Self, TypeVar
 
 from datastoresync.errors import DeclarationError, ImporterError, LockedError, SyncerError
 from datastoresync.syncers.changes import Change, Outcome, Outcomes, Same, Table, WriteOptions
-from datastoresync.syncers.files.atomic_write import AtomicWrite, lock_path, locked
+from datastoresync.syncers.files.atomic_write import AtomicWrite, locked
 from datastoresync.syncers.files.intent import Intent, intents_of
 from datastoresync.syncers.files.pending_rewrite import (
     PendingRewrite,
@@ -219,6 +219,7 @@ class FileSyncer(ABC):
             SyncerError: A table or column does not exist, or a file could not be written; nothing was written, unless
                 the message says so.
         """
+        changes = list(changes)  # each iteration would build them anew
         if not changes:
             return []
 
@@ -301,7 +302,8 @@ class FileSyncer(ABC):
             self._check_single(identifier)
             return self.path
         path = self.path / f"{identifier}{self.suffixes[0]}"
-        check_file_name(identifier, lock_path(Path(f"{identifier}{self.suffixes[0]}")).name, self.name)
+        longest = AtomicWrite(Intent.of(self.path, [path.name]).path).temporary.name
+        check_file_name(identifier, longest, self.name)
         if existing := clash(identifier, files):
             message = f"{self.name} has a table {existing!r}, whose file many systems take for that of {identifier!r}"
             raise SyncerError(message)

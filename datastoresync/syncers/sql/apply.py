@@ -20,6 +20,7 @@ from datastoresync.syncers.sql.catalog import Catalogue
 from datastoresync.syncers.sql.database import CommitInterrupt, Database
 from datastoresync.syncers.sql.effects import DONE, Effects
 from datastoresync.syncers.sql.forms import Mode
+from datastoresync.syncers.sql.row_counts import Mark
 from datastoresync.syncers.sql.settling import settle
 from datastoresync.syncers.sql.statements import SEGMENT, Batch, RefusalError, Statements, TableLookup, Unit
 from datastoresync.syncers.sql.unit_writer import UnitWriter
@@ -71,10 +72,9 @@ def apply_changes(
             statements = Statements(connection, database.secrets, prefetched.prefetch, shows_values=True)
             effects = Effects(statements, same, options.attributes)
             bulk = BulkWriter(statements, same, effects) if statements.dialect.copies(connection.dialect) else None
+            blocks = BlockWriter(statements, same, options, effects)
             guard = CascadeGuard(connection, database.name, statements.execute, list(options.tables), options.along)
-            writer = UnitWriter(
-                statements, BlockWriter(statements, same, options, effects), bulk, options, guard, outcomes
-            )
+            writer = UnitWriter(statements, blocks, bulk, options, guard, outcomes)
             run = _Run(writer)
             locked: set[str] = set()
             for segment in prefetched:
@@ -91,10 +91,9 @@ def apply_changes(
                 run.write(found)
                 found.clear()  # before the next ones are made
             run.end()
-            outcomes.warnings += effects.warnings(outcomes)
             if writer.failures and options.on_error == "stop":
                 raise _RollbackError(_rolled_back(writer))
-            outcomes.warnings += guard.warnings()
+            outcomes.warnings += [*effects.warnings(outcomes), *statements.counts.warnings(), *guard.warnings()]
             if options.rehearse:
                 raise _RollbackError(outcomes)
             outcomes.warnings += statements.advance_sequences()
@@ -136,6 +135,7 @@ class _Run:
 
     writer: UnitWriter
     _savepoint: sa.NestedTransaction | None = attrs.field(init=False, default=None)
+    _mark: Mark | None = attrs.field(init=False, default=None)
     _written: list[Batch | list[Unit]] = attrs.field(init=False, factory=list)
     _failures: frozenset[int] = attrs.field(init=False, default=frozenset())
     _deferring: bool = attrs.field(init=False, default=False)
@@ -201,6 +201,7 @@ class _Run:
 
     def _begin(self) -> None:
         if self.writer.statements.dialect.has_savepoints:
+            self._mark = self.writer.statements.counts.mark()
             with self.writer.statements.guarded():
                 self._savepoint = self.writer.statements.connection.begin_nested()
             self._failures = frozenset(self.writer.failures)
@@ -215,6 +216,7 @@ class _Run:
             return
         with self.writer.statements.guarded():
             self._savepoint.rollback()
+        self.writer.statements.counts.undo(self._mark)
         self._begin()
         if checked:
             self.writer.tolerate()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
 from typing import Any
 
@@ -11,8 +11,8 @@ import attrs
 from datastoresync.syncers.changes import Change, Outcome, Same, WriteOptions
 from datastoresync.syncers.sql.catalog import StoredLink, StoredTable
 from datastoresync.syncers.sql.effects import DONE, Current, EffectError, Effects, brief
-from datastoresync.syncers.sql.spellings import Key, shown
-from datastoresync.syncers.sql.statements import KeyedTable, Row, Statements, Unit
+from datastoresync.syncers.sql.spellings import Key, form_of, shown
+from datastoresync.syncers.sql.statements import LINKS, KeyedTable, Row, Statements, Unit
 
 _GONE = Outcome("conflict", "no longer there: it was deleted since the import")
 _SEVERAL = Outcome("conflict", "its key stands in more than one row, so none of them was touched")
@@ -39,6 +39,8 @@ class BlockWriter:
     parked: dict[StoredTable, dict[Key, Row]] = attrs.field(init=False, factory=dict)
     _met: dict[tuple[StoredTable, Key], Key] = attrs.field(init=False, factory=dict)
     """The keys that the store takes for one that was to be written, which stands beside it; they are let be."""
+    _sides: dict[StoredTable, tuple[str, ...]] = attrs.field(init=False, factory=dict)
+    """The columns of the owners in link tables, of the side that this run has written first."""
     _own: set[tuple[StoredTable, Key]] = attrs.field(init=False, factory=set)
     """What was inserted and cannot be undone alone, so that it is met again."""
 
@@ -56,6 +58,8 @@ class BlockWriter:
             "link": self._link,
             "unlink": self._unlink,
         }
+        for stored, verb in _written_by(block[0]):
+            self.effects.expect(stored, verb)
         outcomes = verbs[block[0].verb](block[0].keyed, block)
         failed = [(unit, one) for unit, one in zip(block, outcomes, strict=True) if one.status == "failed"]
         if failed:
@@ -80,7 +84,11 @@ class BlockWriter:
             self.statements.insert(keyed.target.stored, columns, [tuple(row.values()) for row in rows])
         for attribute, pairs in members.items():
             owners = [(unit.key, value) for unit, value in pairs if outcomes[unit] is DONE]
-            self._add_members(keyed.target.links[attribute], current.members[attribute], owners)
+            link, there = keyed.target.links[attribute], current.members[attribute]
+            owner_names = _names(link.owners)
+            if there and self._sides.get(link.stored, owner_names) == owner_names:  # else the other side wrote some
+                self._remove_orphans(keyed, link, there, [pair for pair in pairs if outcomes[pair[0]] is DONE])
+            self._add_members(link, there, owners)
         if not self.statements.dialect.has_savepoints:
             self._own.update((keyed.target.stored, unit.key) for unit in new)
         return self._with(outcomes, new, lambda: self.effects.inserted(keyed, new))
@@ -143,6 +151,7 @@ class BlockWriter:
         outcomes |= self._met_pairs(link, found.spelled, ((unit, unit.member) for unit in block))
         new = [unit for unit in block if outcomes[unit] is DONE and unit.member[1:] not in found.exact]
         columns = [column.name for column in (*link.owners, link.member)]
+        self._sides.setdefault(link.stored, _names(link.owners))
         self.statements.insert(link.stored, columns, [unit.member[1:] for unit in new])
         return self._with(outcomes, new, lambda: self.effects.linked(link, new))
 
@@ -278,6 +287,16 @@ class BlockWriter:
             missing_values |= values
         return missing_values, changed
 
+    def _remove_orphans(
+        self, keyed: KeyedTable, link: StoredLink, there: Mapping[Key, Any], new: Iterable[tuple[Unit, Any]]
+    ) -> None:
+        """Remove the members that earlier owners of the keys of new ones have left behind."""
+        for unit, value in new:
+            kept = self.effects.matched(link, value)
+            if old := [(*unit.key, *member) for member in there.get(unit.key, ()) if member not in kept]:
+                self.statements.delete(link.stored, (*link.owners, link.member), old)
+                self.effects.note_orphans(unit, link.stored, keyed.target.stored, len(old))
+
     def _add_members(self, link: StoredLink, there: Mapping[Key, Any], owners: Iterable[tuple[Key, Any]]) -> None:
         columns = [column.name for column in (*link.owners, link.member)]
         rows = [
@@ -286,6 +305,7 @@ class BlockWriter:
             for member in self.effects.matched(link, members)
             if member not in there.get(key, ())
         ]
+        self._sides.setdefault(link.stored, _names(link.owners))
         self.statements.insert(link.stored, columns, rows)
 
     def _remove_members(self, link: StoredLink, there: Mapping[Key, Any], owners: Iterable[tuple[Key, Any]]) -> None:
@@ -296,22 +316,34 @@ class BlockWriter:
         self.statements.delete(link.stored, (*link.owners, link.member), keys)
 
 
+def _written_by(unit: Unit) -> Iterator[tuple[StoredTable, str]]:
+    """Yield the tables that are written for units of a kind, and how."""
+    if unit.verb not in LINKS:
+        yield unit.keyed.target.stored, unit.verb
+    for name, link in unit.keyed.target.links.items():
+        if unit.verb not in LINKS or name == unit.member[0]:
+            yield from ((link.stored, verb) for verb in ("insert", "delete"))
+
+
+def _names(columns: Iterable[Any]) -> tuple[str, ...]:
+    return tuple(column.name for column in columns)
+
+
 def _other_key(key: Key, other: Key) -> Outcome:
     """Return the conflict of two keys of which the store thinks that they are one."""
     return Outcome(
         "conflict",
         f"the store takes {shown(key)} for {shown(other)}, which is there, so nothing was done to either: declare the "
-        "one form of keys in the class, as in _key = str.casefold",
+        f"one form of keys in their class, as in _key = {form_of(key, other)}",
     )
 
 
 def _other_member(attribute: str, pair: Key, other: Key) -> Outcome:
-    same_owner = pair[:-1] == other[:-1]
-    member, there = (pair[-1:], other[-1:]) if same_owner else (pair, other)
+    member, there = (pair[-1:], other[-1:]) if pair[:-1] == other[:-1] else (pair, other)
     return Outcome(
         "conflict",
         f"the store takes {shown(member)} for {shown(there)}, which is in {attribute}, so nothing was done to either: "
-        "give members the one form of keys, as in _key = str.casefold in their class",
+        f"declare the one form of keys in the class of members, as in _key = {form_of(member, there)}",
     )
 
 

@@ -227,7 +227,10 @@ class BulkWriter:
         """Write a part, and note which of its changes were left alone; return the refusal if there was one."""
         try:
             with self.statements.savepoint(), part.staging.filled():
+                stored, verb = part.batch.keyed.target.stored, part.batch.changes.verb
+                self.effects.expect(stored, verb)
                 left, otherwise = part.write()
+                self.statements.counts.note(stored.full_name, verb, part.staging.size - len(part.staging.unfit | left))
                 told = self._told(part.batch, otherwise)
                 if self.check is not None:
                     self.check()

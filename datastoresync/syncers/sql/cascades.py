@@ -12,13 +12,13 @@ import attrs
 import sqlalchemy as sa
 
 from datastoresync.printing.text import counted
-from datastoresync.syncers.changes import Cascade, Change, Table
+from datastoresync.syncers.changes import Cascade, Change, ChangeBatch, Table, segments_of
 from datastoresync.syncers.sql.catalog import Catalogue, StoredTable, Target
 from datastoresync.syncers.sql.database import Database
 from datastoresync.syncers.sql.dialects import dialect_of
-from datastoresync.syncers.sql.references import Joins
+from datastoresync.syncers.sql.references import Joins, followed_of
 from datastoresync.syncers.sql.spellings import Key
-from datastoresync.syncers.sql.statements import KeyedTable
+from datastoresync.syncers.sql.statements import SEGMENT, KeyedTable
 
 Execute = Callable[[sa.Executable], Sequence[Any]]
 Effect = Literal["deleted", "set to NULL", "set to its default"]
@@ -104,7 +104,7 @@ class Affected:
 
     Args:
         by: The foreign key that it is for.
-        root: The key of the deleted row that it comes from.
+        root: The key of the deleted row that it comes from; empty if that is not asked for.
         rows: How many.
         known: What the tree knows of its table; None outside of it.
         key: What identifies the row there.
@@ -130,11 +130,20 @@ class CascadeWalk:
         execute: Runs a statement there, and returns its rows.
         tables: The tables of the tree.
         heeded: Whether foreign keys are heeded when it comes to deleting, if they are not on this connection.
+        by_root: Whether it is asked for which deleted row something becomes of a row.
     """
 
     def __init__(
-        self, connection: sa.Connection, store: str, execute: Execute, tables: Iterable[Table], *, heeded: bool = False
+        self,
+        connection: sa.Connection,
+        store: str,
+        execute: Execute,
+        tables: Iterable[Table],
+        *,
+        heeded: bool = False,
+        by_root: bool = True,
     ) -> None:
+        self._by_root = by_root
         self._execute = execute
         self._dialect = dialect_of(connection.dialect)
         self._catalogue = Catalogue(connection, store, indexes=False)
@@ -156,10 +165,8 @@ class CascadeWalk:
         """Yield the table and the key of what changes are about."""
         found: dict[tuple[int, tuple[str, ...]], KeyedTable] = {}
         for change in changes:
-            identity = (id(change.table), change.identifiers)
-            if identity not in found:
-                found[identity] = KeyedTable(self._catalogue, change)
-            yield found[identity].target.stored.full_name, found[identity].match(change.key)
+            keyed = _keyed(found, self._catalogue, change)
+            yield keyed.target.stored.full_name, keyed.match(change.key)
 
     def total(self, full_name: str) -> int:
         """Return how many rows a table has, up to a number from which on counting takes long."""
@@ -199,17 +206,23 @@ class CascadeWalk:
             spared: Says which rows of the tree are not meant; what refers to these is not followed either.
         """
         referring = self._keys.get(self._plain(stored.full_name), [])
-        needed = _needed(referring)
-        match = stored.matcher(columns)
         for some in _blocks(keys if referring else ()):
-            joins = Joins(stored.table)
-            own = list(map(joins.column, columns))
-            statement = sa.select(*own, *(stored.column(name) for name in needed))
-            rows = [
-                (dict(zip(needed, row[len(columns) :], strict=True)), match(row[: len(columns)]))
-                for row in map(tuple, self._execute(statement.select_from(joins.source).where(self._among(own, some))))
-            ]
-            yield from self._follow(referring, rows, spared)
+            yield from self._follow(referring, self._rows(stored, columns, some, _needed(referring)), spared)
+
+    def _rows(
+        self, stored: StoredTable, columns: Sequence[sa.Column[Any]], keys: Sequence[Key], needed: Sequence[str]
+    ) -> Sequence[_Parent]:
+        """Return the rows of some keys, with the values that others refer to them by."""
+        names = [column.name for column in columns]
+        if set(needed) <= set(names) and all(followed_of(column) is None for column in columns):
+            return [(dict(zip(names, key, strict=True)), key) for key in keys]  # nobody refers to one that is not there
+        joins, match = Joins(stored.table), stored.matcher(columns)
+        own = list(map(joins.column, columns))
+        statement = sa.select(*own, *(stored.column(name) for name in needed)).select_from(joins.source)
+        return [
+            (dict(zip(needed, row[len(columns) :], strict=True)), match(row[: len(columns)]))
+            for row in map(tuple, self._execute(statement.where(self._among(own, keys))))
+        ]
 
     def _follow(self, referring: Sequence[CascadingKey], rows: Sequence[_Parent], spared: Spared) -> Iterator[Affected]:
         waiting = [(referring, rows)]
@@ -244,6 +257,13 @@ class CascadeWalk:
         roots = _Roots((tuple(row[name] for name in key.to), root) for row, root in parents)
         for some in _blocks(roots):
             statement = sa.select(*selected).select_from(joins.source).where(self._among(own, some))
+            if counted and not self._by_root:
+                [(rows,)] = self._execute(
+                    sa.select(sa.func.count()).select_from(stored.table).where(self._among(own, some))
+                )
+                if rows:
+                    yield Affected(key, (), rows), {}
+                continue
             for row in map(tuple, self._execute(statement.group_by(*own) if counted else statement)):
                 root, rest = roots.of(row[: len(own)]), row[len(own) :]
                 if counted:
@@ -308,7 +328,7 @@ def foreseen(database: Database, changes: Iterable[Change], tables: Iterable[Tab
         def execute(statement: sa.Executable) -> Sequence[Any]:
             return connection.execute(statement).all()
 
-        found = CascadeWalk(connection, database.name, execute, tables, heeded=database.foreign_keys)
+        found = CascadeWalk(connection, database.name, execute, tables, heeded=database.foreign_keys, by_root=False)
         plan = _Plan(Catalogue(connection, database.name, indexes=False), changes)
         counts: Counter[tuple[str, Effect, str]] = Counter()
         seen: set[tuple[str, Effect, Key]] = set()
@@ -325,6 +345,15 @@ def foreseen(database: Database, changes: Iterable[Change], tables: Iterable[Tab
         ]
 
 
+def _keyed(
+    found: dict[tuple[int, tuple[str, ...]], KeyedTable], catalogue: Catalogue, change: Change | ChangeBatch
+) -> KeyedTable:
+    identity = (id(change.table), change.identifiers)
+    if identity not in found:
+        found[identity] = KeyedTable(catalogue, change)
+    return found[identity]
+
+
 class _Plan:
     """The changes of a run, as far as they decide on what deletions do besides.
 
@@ -338,23 +367,25 @@ class _Plan:
         self._updated: dict[str, dict[Key, set[str]]] = {}
         self._unlinked: set[tuple[str, Key]] = set()
         self._targets: dict[str, tuple[StoredTable, tuple[sa.Column[Any], ...]]] = {}
-        found: dict[tuple[int, tuple[str, ...]], tuple[Target, Callable[[Iterable[Any]], Key]]] = {}
-        for change in changes:
-            if change.verb not in ("delete", "update", "unlink"):
+        found: dict[tuple[int, tuple[str, ...]], KeyedTable] = {}
+        for part in chain.from_iterable(segments_of(changes, SEGMENT, _ROWS)):
+            if isinstance(part, ChangeBatch) and part.verb == "delete":
+                self._note_deletions(_keyed(found, catalogue, part), part.keys)
                 continue
-            identity = (id(change.table), change.identifiers)
-            if identity not in found:
-                target = Target(catalogue, change.table, change.identifiers)
-                columns = tuple(map(target.column, change.identifiers))
-                self._targets[target.stored.full_name] = (target.stored, columns)
-                found[identity] = (target, target.stored.matcher(columns))
-            target, match = found[identity]
-            self._note(target, match(change.key), change)
+            for change in part:
+                if change.verb in ("delete", "update", "unlink"):
+                    self._note(_keyed(found, catalogue, change), change)
 
-    def _note(self, target: Target, key: Key, change: Change) -> None:
+    def _note_deletions(self, keyed: KeyedTable, keys: Sequence[Key]) -> None:
+        stored = keyed.target.stored
+        self._targets[stored.full_name] = (stored, keyed.keys)
+        self._deleted.setdefault(stored.full_name, {}).update(dict.fromkeys(stored.matched(keyed.keys, keys)))
+
+    def _note(self, keyed: KeyedTable, change: Change) -> None:
+        target, key = keyed.target, keyed.match(change.key)
         name = target.stored.full_name
         if change.verb == "delete":
-            self._deleted.setdefault(name, {})[key] = None
+            self._note_deletions(keyed, [change.key])
         elif change.verb == "update":
             self._updated.setdefault(name, {}).setdefault(key, set()).update(change.values)
         else:

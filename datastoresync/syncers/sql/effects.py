@@ -9,7 +9,7 @@ from typing import Any
 import attrs
 import sqlalchemy as sa
 
-from datastoresync.syncers.changes import Change, Held, Outcome, Same
+from datastoresync.syncers.changes import Change, Held, Outcome, Same, orphans_text
 from datastoresync.syncers.sql.catalog import StoredLink, StoredTable
 from datastoresync.syncers.sql.dialects import Intervention
 from datastoresync.syncers.sql.spellings import Found, Key
@@ -79,6 +79,8 @@ class Effects:
     _interventions: dict[StoredTable, Sequence[Intervention]] = attrs.field(init=False, factory=dict)
     _noted: dict[int, tuple[str, str]] = attrs.field(init=False, factory=dict)
     """The tables of changes that were done otherwise, with the likely reason, by position."""
+    _orphans: dict[tuple[int, str], tuple[str, int]] = attrs.field(init=False, factory=dict)
+    """The table of a new owner, and how many old members of its key were removed, by position and link table."""
 
     def interventions(self, stored: StoredTable, verb: str) -> list[Intervention]:
         """Return what may do something else when rows of a table are written; asked for once a table."""
@@ -87,6 +89,11 @@ class Effects:
                 found = self.statements.dialect.interventions(self.statements.connection, stored.table)
             self._interventions[stored] = found
         return [one for one in self._interventions[stored] if verb in one.verbs]
+
+    def expect(self, stored: StoredTable, verb: str) -> None:
+        """Count what is written from now on, if something may happen besides when rows of a table are written."""
+        if not stored.is_view and any(one.changes_rows for one in self.interventions(stored, verb)):
+            self.statements.counts.begin()
 
     def current(self, keyed: KeyedTable, units: Iterable[Unit], attributes: Iterable[str], *, lock: bool) -> Current:
         """Read the rows of units, with these attributes.
@@ -110,8 +117,9 @@ class Effects:
 
     def besides(self, keyed: KeyedTable) -> list[str]:
         """Return the attributes that may change together with those that are updated."""
-        names = list(self.attributes(keyed.table))
-        if not names or not any(one.changes_rows for one in self.interventions(keyed.target.stored, "update")):
+        stored = keyed.target.stored
+        names = [name for name in self.attributes(keyed.table) if keyed.table.column(name) in stored.encoders]
+        if not names or not any(one.changes_rows for one in self.interventions(stored, "update")):
             return []
         return [name for name in names if name not in keyed.target.links]
 
@@ -276,6 +284,10 @@ class Effects:
                 stored = unit.keyed.target.stored
                 self._noted[position] = (stored.name, self._probably(stored, unit.verb))
 
+    def note_orphans(self, unit: Unit, link: StoredTable, owners: StoredTable, count: int) -> None:
+        """Remember how many members without an owner were removed when it was made, for `warnings`."""
+        self._orphans[unit.changes[0][0], link.name] = (owners.name, count)
+
     def warnings(self, outcomes: Sequence[Outcome]) -> Iterator[str]:
         """Yield a sentence for each column that holds something else than was asked, by the outcomes in the end."""
         counts: Counter[tuple[str, str, str]] = Counter()
@@ -285,6 +297,12 @@ class Effects:
         for (table, name, probably), count in counts.items():
             values = "1 value is" if count == 1 else f"{count:,} values are"
             yield f"table {table!r}: {values} stored otherwise than asked in {name}{probably}"
+        rows: Counter[tuple[str, str]] = Counter()
+        for (position, link), (owners, count) in self._orphans.items():
+            if outcomes[position].status == "done":
+                rows[link, owners] += count
+        for (link, owners), count in rows.items():
+            yield orphans_text(link, owners, count)
 
 
 def _differs(now: Current, before: Current | None, key: Key, name: str) -> bool:

@@ -79,3 +79,14 @@ def _equals(columns: Sequence[sa.ColumnElement[Any]], key: Key) -> sa.ColumnElem
 def shown(key: Key) -> str:
     """Return a key as messages show it."""
     return repr(key[0] if len(key) == 1 else key)
+
+
+def form_of(key: Key, other: Key) -> str:
+    """Return what makes two keys one that differ in how they are spelled, as it is written in Python."""
+    texts = [tuple(str(value) for value in one) for one in (key, other)]
+    stripped = {tuple(map(str.strip, one)) for one in texts}
+    if len(stripped) == 1:
+        return "str.strip"
+    if len({tuple(map(str.casefold, one)) for one in texts}) == 1:
+        return "str.casefold"
+    return "a function of yours"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from contextlib import contextmanager
 from itertools import compress, islice
@@ -19,6 +19,7 @@ from datastoresync.syncers.sql.dialects import Dialect, dialect_of
 from datastoresync.syncers.sql.forms import ColumnForm, shown, would_give_back
 from datastoresync.syncers.sql.id_lookup import MissingIdError, with_ids, with_known_ids
 from datastoresync.syncers.sql.references import Joins, followed_of
+from datastoresync.syncers.sql.row_counts import RowCounts
 from datastoresync.syncers.sql.spellings import Found, Key, comparisons, found_for
 from datastoresync.syncers.sql.translate_errors import (
     DATABASE_ERRORS,
@@ -314,7 +315,15 @@ class Statements:
     secrets: tuple[str, ...] = ()
     meanwhile: Callable[[], None] | None = None
     shows_values: bool = False
+    counts: RowCounts = attrs.field(init=False)
     _written: dict[tuple[str, str], StoredTable] = attrs.field(init=False, factory=dict)
+
+    def __attrs_post_init__(self) -> None:
+        object.__setattr__(self, "counts", RowCounts(self._written_rows))
+
+    def _written_rows(self) -> Mapping[tuple[str, str], int] | None:
+        with self.guarded():
+            return self.dialect.written_rows(self.connection)
 
     def rows(
         self, keyed: KeyedTable, keys: Collection[Key], attributes: Iterable[str], *, lock: bool = True
@@ -385,7 +394,7 @@ class Statements:
         bound = stored.parameters(columns)
         statement = sa.insert(stored.table).values(dict(zip(columns, bound, strict=True)))
         for some in self._with_ids(stored, columns, rows):
-            self._execute_many(statement, _fields(stored, columns, bound), some)
+            self._execute_many(stored, "insert", statement, _fields(stored, columns, bound), some)
 
     def update(
         self, stored: StoredTable, columns: Sequence[str], keys: Sequence[sa.Column[Any]], rows: Iterable[Sequence[Any]]
@@ -401,7 +410,7 @@ class Statements:
         conditions = [column == value for column, value in zip(keys, bound[len(columns) :], strict=True)]
         statement = sa.update(stored.table).where(*conditions).values(values)
         for some in self._with_ids(stored, names, rows):
-            self._execute_many(statement, _fields(stored, names, bound), some)
+            self._execute_many(stored, "update", statement, _fields(stored, names, bound), some)
 
     def note_written(self, stored: StoredTable, columns: Iterable[str]) -> None:
         """Take note of columns that were given values in new rows, of which their sequences know nothing."""
@@ -432,7 +441,9 @@ class Statements:
         """Delete the rows that have one of these keys in these columns."""
         for block in blocks_of(keys):
             if found := with_known_ids(self, columns, block):
-                self.execute(sa.delete(stored.table).where(self._among(columns, found)))
+                with self.guarded():
+                    result = self.connection.execute(sa.delete(stored.table).where(self._among(columns, found)))
+                self._count(stored, "delete", max(result.rowcount, 0))
 
     def _with_ids(
         self, stored: StoredTable, names: Sequence[str], rows: Iterable[Sequence[Any]]
@@ -477,7 +488,12 @@ class Statements:
         return dialect_of(self.connection.dialect)
 
     def _execute_many(
-        self, statement: sa.Insert | sa.Update, fields: Sequence[_Field], rows: Iterable[Sequence[Any]]
+        self,
+        stored: StoredTable,
+        verb: str,
+        statement: sa.Insert | sa.Update,
+        fields: Sequence[_Field],
+        rows: Iterable[Sequence[Any]],
     ) -> None:
         for block in blocks_of(rows):
             with self.guarded():
@@ -486,6 +502,11 @@ class Statements:
             if self.connection.dialect.supports_sane_multi_rowcount and result.rowcount > len(block):
                 message = f"it was done to {result.rowcount} rows instead of {len(block)}"
                 raise RefusalError(message, None)
+            self._count(stored, verb, len(block))
+
+    def _count(self, stored: StoredTable, verb: str, rows: int) -> None:
+        if not stored.is_view:  # its rows are those of other tables
+            self.counts.note(stored.full_name, verb, rows)
 
     def execute(self, statement: sa.Executable) -> Sequence[Any]:
         """Execute a statement; return its rows, if it gives any."""
@@ -505,6 +526,7 @@ class Statements:
         if not self.dialect.has_savepoints:
             yield
             return
+        mark = self.counts.mark()
         with self.guarded():
             savepoint = self.connection.begin_nested()
         try:
@@ -517,10 +539,12 @@ class Statements:
             except RefusalError as further:  # the connection is lost, say
                 blamed = refusal.blames_store or further.blames_store or SyncerError
                 raise RefusalError(refusal.reason, blamed, cancelled=refusal.cancelled) from None
+            self.counts.undo(mark)
             raise
         except BaseException:
             with self.guarded():
                 savepoint.rollback()
+            self.counts.undo(mark)
             raise
         with self.guarded():
             savepoint.commit()

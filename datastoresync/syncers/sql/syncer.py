@@ -304,9 +304,16 @@ class SQLSyncer:
         """Apply changes in one transaction, and return their outcomes in the same order.
 
         What is there already is ``done``. What differs from what was expected is a ``conflict`` and stays as it is;
-        the updates of one object stand or fall together. If a statement fails, everything is rolled back: its change
-        is ``failed``, all others are ``undone``. Changes are made in their order, except that updates, unlinks and
-        links that follow each other in one table are done in this order.
+        the updates of one object stand or fall together. What the database refuses is ``failed``, each with its own
+        reason. If anything is, all is rolled back, and all other changes are ``undone``, unless ``on_error`` is
+        ``"continue"``: then the rest is written. Errors of the store (a lock, the connection, the disk) end everything.
+
+        Changes are made in their order, except that updates, unlinks and links that follow each other in one table
+        are done in this order, and that what a unique value or a foreign key refuses is tried again after the others:
+        in another order, with deferrable constraints deferred, or with NULL or another value for the time being.
+        Without savepoints (Snowflake) it is tried in another order only, and ``on_error`` can only be ``"stop"``.
+
+        In a rehearsal all is done, and then rolled back; only sequences have moved on.
 
         In PostgreSQL, MySQL and MariaDB other runs are kept out by a lock for each table, and the rows are locked;
         SQLite is locked as a whole; elsewhere the rows are locked. A killed run leaves neither its changes nor its
@@ -319,8 +326,8 @@ class SQLSyncer:
 
         Raises:
             LockedError: Another run is writing to one of the tables.
-            SyncerError: A table or column is not there, or the database as a whole gave up. Nothing was written,
-                unless the message says that this is not known.
+            SyncerError: A table or column is not there, the database cannot go on after a failure, or it gave up as a
+                whole. Nothing was written, unless the message says that this is not known.
         """
         from datastoresync.syncers.sql.apply import apply_changes
 

@@ -223,8 +223,7 @@ def test_members_that_an_older_group_left_behind_do_not_come_back(kind, tmp_path
     stored = [(record["group"], record["user"]) for record in syncer.load("memberships")]
     assert stored == [("a", "1"), ("g", "3"), ("h", "4"), ("g", "5")]
     assert len(outcomes.warnings) == 1
-    assert "table 'memberships': 1 rows had no owner in 'groups' any more" in outcomes.warnings[0]
-    assert "the first: 'g'" in outcomes.warnings[0]
+    assert "table 'memberships': 1 row had no owner in 'groups' any more" in outcomes.warnings[0]
 
 
 def test_members_without_an_owner_are_reported_when_they_are_read(tmp_path):

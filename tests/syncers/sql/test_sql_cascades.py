@@ -343,3 +343,18 @@ def test_sqlite_heeds_foreign_keys_only_if_it_is_told_to(tmp_path, execute):
     engine.dispose()
     assert outcome.status == "done"
     assert execute(url, "select count(*) from devices") == [(4,)]
+
+
+def test_sqlite_has_foreign_keys_that_name_no_column(tmp_path, execute):
+    url = f"sqlite:///{tmp_path / 'store.db'}"
+    execute(
+        url,
+        "create table sites (country text, idnumber text, primary key (idnumber, country))",
+        "create table devices (site text, land text, foreign key (site, land) references SITES on delete set null)",
+        "insert into sites values ('x', 's3')",
+        "insert into devices values ('s3', 'x'), ('s3', 'y'), (null, 'x')",
+    )
+    sites = Table("sites")
+    change = Change("delete", sites, ("idnumber", "country"), ("s3", "x"))
+    with SQLSyncer(url) as syncer:
+        assert syncer.cascades([change], [sites]) == [Cascade("devices", "set to NULL", 1, "sites", 3)]

@@ -102,7 +102,7 @@ def test_a_row_in_another_spelling_is_neither_taken_for_the_new_one_nor_deleted(
         for reason in reasons[:2]:
             assert repr(other) in reason
             assert "'ann'" in reason
-            assert "_key = str.casefold" in reason
+            assert f"_key = str.{'strip' if other.endswith(' ') else 'casefold'}" in reason
         assert things(url, execute) == before[:1]
 
 

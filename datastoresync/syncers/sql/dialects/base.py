@@ -314,6 +314,14 @@ class Dialect:
         """Return what may do something else, or more, when rows of a table are written: triggers and the like."""
         return []
 
+    def written_rows(self, connection: sa.Connection) -> Mapping[tuple[str, str], int] | None:
+        """Return how many rows were written in this transaction so far, undone ones as well; None if that is not known.
+
+        By the table with its schema, and what was done: inserted, updated or deleted; both are empty where that is not
+        known.
+        """
+        return None
+
     # --- types and values ---------------------------------------------------------------------------------------
 
     def column_types(self, *, aware: bool) -> dict[type, TypeEngine[Any]]:

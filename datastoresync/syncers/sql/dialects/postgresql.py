@@ -104,6 +104,14 @@ _INTERVENTIONS = sa.text(
 )
 
 
+_WRITTEN = """
+    SELECT n.nspname || '.' || c.relname, sum(n_tup_ins), sum(n_tup_upd), sum(n_tup_del)
+    FROM pg_stat_xact_user_tables s JOIN pg_class c ON c.oid = coalesce(pg_partition_root(s.relid), s.relid)
+        JOIN pg_namespace n ON n.oid = c.relnamespace
+    WHERE n_tup_ins + n_tup_upd + n_tup_del > 0 AND c.relpersistence <> 't' GROUP BY 1
+"""
+
+
 class PostgreSQL(Dialect):
     """PostgreSQL, through psycopg if the URL names no driver."""
 
@@ -216,6 +224,13 @@ class PostgreSQL(Dialect):
         return [
             Intervention(name, frozenset(compress(VERBS, flags)), changes_rows) for name, *flags, changes_rows in rows
         ]
+
+    def written_rows(self, connection: sa.Connection) -> Mapping[tuple[str, str], int]:
+        return {
+            (table, done): int(rows)
+            for table, *counts in connection.exec_driver_sql(_WRITTEN)
+            for done, rows in zip(("inserted", "updated", "deleted"), counts, strict=True)
+        }
 
     def column_types(self, *, aware: bool) -> dict[type, TypeEngine[Any]]:
         own: dict[type, TypeEngine[Any]] = {Decimal: sa.Numeric(), UUID: sa.Uuid(), dict: postgresql.JSONB()}

@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import date, datetime, time, tzinfo
 from decimal import Decimal
 from functools import partial
+from itertools import groupby
 from math import isfinite, isnan
+from operator import itemgetter
 from pathlib import Path
 from time import monotonic, sleep
 from typing import Any
@@ -31,6 +33,16 @@ _HEADER = re.compile(r"\b(?:INSERT|DELETE|UPDATE)\b(?=.*?\bON\b)", re.IGNORECASE
 """The first such word in the text of a trigger that does not bear it as its name."""
 _STEP = 0.01
 """Seconds between two attempts to begin."""
+
+
+# What a foreign key refers to is the primary key, if it names nothing.
+_FOREIGN_KEYS = """
+SELECT t.name, f.id, p.name, f.on_delete, f."from", coalesce(f."to", k.name)
+FROM sqlite_master t JOIN pragma_foreign_key_list(t.name) f
+JOIN sqlite_master p ON p.type = 'table' AND lower(p.name) = lower(f."table")
+LEFT JOIN pragma_table_info(p.name) k ON k.pk = f.seq + 1
+WHERE t.type = 'table' ORDER BY t.name, f.id, f.seq
+"""
 
 
 class SQLite(Dialect):
@@ -60,6 +72,14 @@ class SQLite(Dialect):
 
     def heeds_foreign_keys(self, connection: sa.Connection) -> bool:
         return bool(connection.exec_driver_sql("PRAGMA foreign_keys").scalar())
+
+    def foreign_keys(self, connection: sa.Connection) -> Iterator[tuple[str, Sequence[str], str, Sequence[str], str]]:
+        # Asked for one by one: from a declaration without columns, SQLAlchemy does not read what ON DELETE says.
+        rows = connection.exec_driver_sql(_FOREIGN_KEYS).all()
+        for (table, _, parent, rule), parts in groupby(rows, key=itemgetter(0, 1, 2, 3)):
+            own, referred = zip(*map(itemgetter(4, 5), parts), strict=True)
+            if None not in referred:
+                yield f"main.{table}", own, f"main.{parent}", referred, rule
 
     def file_of(self, url: sa.URL) -> Path | None:
         path = url.database
@@ -146,6 +166,9 @@ class SQLite(Dialect):
         master = f"{preparer.quote(schema)}.sqlite_master" if schema else "sqlite_master"
         statement = f"SELECT sql FROM {master} WHERE type = 'index' AND tbl_name = :name AND sql LIKE 'CREATE UNIQUE%'"  # noqa: S608 - the name is quoted
         return list(connection.scalars(sa.text(statement), {"name": table}))
+
+    def written_rows(self, connection: sa.Connection) -> Mapping[tuple[str, str], int]:
+        return {("", ""): connection.exec_driver_sql("SELECT total_changes()").scalar_one()}
 
     def column_types(self, *, aware: bool) -> dict[type, TypeEngine[Any]]:
         return super().column_types(aware=aware) | {Decimal: sa.Numeric(), dict: sa.JSON()}
