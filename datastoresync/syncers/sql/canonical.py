@@ -7,13 +7,17 @@ from functools import lru_cache
 from typing import Any
 
 import attrs
+import sqlalchemy as sa
 from sqlalchemy.types import TypeEngine
 
 from datastoresync.errors import SyncerError
 from datastoresync.syncers.changes import Table
 from datastoresync.syncers.sql.catalog import Catalogue, Target
 from datastoresync.syncers.sql.database import Database
-from datastoresync.syncers.sql.forms import Mode
+from datastoresync.syncers.sql.dialects import dialect_of
+from datastoresync.syncers.sql.forms import ColumnForm, Mode, shown, would_give_back
+from datastoresync.syncers.sql.translate_errors import DATABASE_ERRORS, concerns_store, reason_of
+from datastoresync.syncers.sql.values import UnfitValueError
 
 _REMEMBERED = 10_000
 
@@ -61,3 +65,35 @@ def _printing(database: Database, kind: TypeEngine[Any]) -> Callable[[Any], Any]
             return value
 
     return make
+
+
+def printed_texts(
+    connection: sa.Connection, name: str, form: ColumnForm, values: Sequence[Any], secrets: Iterable[str]
+) -> Sequence[Any]:
+    """Return texts as the database prints them in a column.
+
+    Args:
+        connection: Where to ask.
+        name: What messages call the column.
+        form: That of the column.
+        values: The texts, and None.
+        secrets: What reasons must not hold.
+
+    Raises:
+        UnfitValueError: The database refuses the one text there is, or would print another one and that matters.
+    """
+    asked = {value for value in values if value is not None}
+    if form.mode not in ("kept", "normalized") or not asked:
+        return values
+    try:
+        found = dialect_of(connection.dialect).printed(connection, form.printed, list(asked))
+    except DATABASE_ERRORS as error:
+        if concerns_store(error) or len(asked) > 1:
+            raise
+        message = f"column {name} cannot hold {shown(*asked)}: {reason_of(error, secrets)}"
+        raise UnfitValueError(message) from None
+    other = next((value for value in values if found.get(value, value) != value), None)
+    if other is not None and form.mode == "kept":
+        message = f"column {name} cannot hold {shown(other)}: {would_give_back(found[other])}"
+        raise UnfitValueError(message)
+    return [found.get(value, value) for value in values]

@@ -51,6 +51,7 @@ class StoredTable:
         store: The name of the store that it is in.
         is_view: Whether it is a view, whose rows cannot be locked.
         keys: The columns whose values are those of keys.
+        attributes: The attributes that have another name, by column.
     """
 
     name: str
@@ -67,6 +68,12 @@ class StoredTable:
     store: str
     is_view: bool = False
     keys: frozenset[str] = frozenset()
+    attributes: Mapping[str, str] = attrs.field(factory=dict)
+
+    def called(self, name: str) -> str:
+        """Return words for a column: its name, and that of the attribute if it is another one."""
+        attribute = self.attributes.get(name, name)
+        return repr(name) if attribute == name else f"{name!r} (attribute {attribute!r})"
 
     def given(self, columns: Sequence[str]) -> Sequence[str]:
         """Return those of these columns that are given values in new rows; the database gives the others.

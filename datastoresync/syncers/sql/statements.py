@@ -14,9 +14,10 @@ import sqlalchemy as sa
 
 from datastoresync.errors import LockedError, SyncerError
 from datastoresync.syncers.changes import Change, ChangeBatch, Column, Table
+from datastoresync.syncers.sql.canonical import printed_texts
 from datastoresync.syncers.sql.catalog import Catalogue, StoredLink, StoredTable, Target
 from datastoresync.syncers.sql.dialects import Dialect, dialect_of
-from datastoresync.syncers.sql.forms import ColumnForm, shown, would_give_back
+from datastoresync.syncers.sql.forms import ColumnForm, shown
 from datastoresync.syncers.sql.id_lookup import MissingIdError, with_ids, with_known_ids
 from datastoresync.syncers.sql.references import Joins, followed_of
 from datastoresync.syncers.sql.row_counts import RowCounts
@@ -55,7 +56,7 @@ class KeyedTable:
         self.target = Target(catalogue, change.table, change.identifiers)
         self.keys = tuple(self.target.column(attribute) for attribute in change.identifiers)
         own = (*(column.name for column in self.keys), *map(change.table.column, change.table.references))
-        self.target.stored = self.target.stored.keyed(own)
+        self.target.stored = attrs.evolve(self.target.stored.keyed(own), attributes=change.table.attributes)
         self.match = self.target.stored.matcher(self.keys)
         for link in self.target.links.values():
             self.target.owner_columns(link, change.identifiers)
@@ -556,31 +557,13 @@ class Statements:
                 encoded.append(form.column(values))
             except UnfitValueError as error:
                 value = next(value for value in values if form.refuses(value))
-                what = f"column {name!r} cannot hold {shown(value)}" if self.shows_values else f"column {name!r}"
+                what = f"column {name} cannot hold {shown(value)}" if self.shows_values else f"column {name}"
                 message = f"{what}: {error}"
                 raise UnfitValueError(message) from None
             if form.printed is not None:
-                encoded[-1] = self._printed(name, form, encoded[-1])
+                encoded[-1] = printed_texts(self.connection, name, form, encoded[-1], self.secrets)
         parameters = [parameter for parameter, _, _ in fields]
         return [dict(zip(parameters, row, strict=True)) for row in zip(*encoded, strict=True)]
-
-    def _printed(self, name: str, form: ColumnForm, values: Sequence[Any]) -> Sequence[Any]:
-        """Return texts as the database prints them; raise `UnfitValueError` if that is another text."""
-        asked = {value for value in values if value is not None}
-        if form.mode not in ("kept", "normalized") or not asked:
-            return values
-        try:
-            found = self.dialect.printed(self.connection, form.printed, list(asked))
-        except DATABASE_ERRORS as error:
-            if concerns_store(error) or len(asked) > 1:
-                raise
-            message = f"column {name!r} cannot hold {shown(*asked)}: {reason_of(error, self.secrets)}"
-            raise UnfitValueError(message) from None
-        other = next((value for value in values if found.get(value, value) != value), None)
-        if other is not None and form.mode == "kept":
-            message = f"column {name!r} cannot hold {shown(other)}: {would_give_back(found[other])}"
-            raise UnfitValueError(message)
-        return [found.get(value, value) for value in values]
 
     @contextmanager
     def guarded(self) -> Iterator[None]:
@@ -597,4 +580,7 @@ class Statements:
 
 
 def _fields(stored: StoredTable, names: Sequence[str], bound: Sequence[sa.BindParameter[Any]]) -> list[_Field]:
-    return [(parameter.key, name, stored.encoders[name]) for name, parameter in zip(names, bound, strict=True)]
+    return [
+        (parameter.key, stored.called(name), stored.encoders[name])
+        for name, parameter in zip(names, bound, strict=True)
+    ]

@@ -249,6 +249,7 @@ def test_a_key_is_matched_in_the_form_that_its_column_has(server_url, execute):
         "insert into t values (7, 'a'), (8, 'b')",
     )
     rows = [{"idnumber": "007", "c0": "x"}, {"idnumber": "+9", "c0": "c"}]
+
     class Thing(Object):
         idnumber: str
         c0: str
@@ -284,6 +285,15 @@ def test_values_that_postgresql_gives_itself_are_not_written(database, execute):
     execute(database, "insert into t (v) values ('d')", "insert into u (v) values ('d')")
     assert execute(database, "select id, twice from t order by 1") == [(1, "aa"), (7, "bb"), (20, "cc"), (21, "dd")]
     assert execute(database, "select id, down from u order by 1") == [(9, -7), (51, -8)]
+
+
+def test_an_attribute_of_another_name_is_named_besides_its_column(store_url, execute):
+    execute(store_url, "create table t (id varchar(9) primary key, n integer)")
+    table = Table("t", columns={"count": "n"})
+    with SQLSyncer(store_url) as syncer:
+        (found,) = syncer.apply_changes([Change("insert", table, ("id",), ("a",), {"count": "007"})], same=same)
+    reason = "column 'n' (attribute 'count') cannot hold '007': the column would give back '7'"
+    assert found.reason.startswith(reason)
 
 
 def test_a_key_that_the_database_alone_chooses_fails_by_itself(database, execute):
