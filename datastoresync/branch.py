@@ -154,7 +154,7 @@ class Branch(Printable, ObjectMapping[T], Generic[T]):
     @property
     def stored_table(self) -> Table:
         """The table, with what is known of those of the tree's other branches: where foreign keys to them lead."""
-        table = self.table
+        table = attrs.evolve(self.table, texts=self.schema.texts)
         if self.tree is None:
             return table
         keys: dict[str, tuple[str, ...]] = {}
@@ -292,6 +292,7 @@ class Branch(Printable, ObjectMapping[T], Generic[T]):
         if not callable(canonical) or getattr(importer, "query", None) is not None:
             return {}
         table = getattr(importer, "table", None) or self.table
+        table = attrs.evolve(Table(table) if isinstance(table, str) else table, texts=self.schema.texts)
         columns = set(getattr(contents.objects, "columns", ()))
         if self.schema.open and isinstance(contents.objects, dict):
             columns.update(*map(vars, islice(contents.objects.values(), 1)))

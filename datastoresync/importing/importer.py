@@ -447,7 +447,7 @@ class SQLImporter(Importer):
         if description is None or table is None or table.keys:
             return table
         known = description.table
-        return attrs.evolve(table, keys=known.keys, references=known.references)
+        return attrs.evolve(table, keys=known.keys, references=known.references, texts=known.texts)
 
     def read(self) -> Records:
         """Return the rows as a stream."""

@@ -67,7 +67,7 @@ def apply_changes(
     try:
         with database.writing() as connection:
             with database.translated_errors("cannot apply the changes to"):
-                mode: Mode = "fitted" if database.normalize else "kept"
+                mode: Mode = "normalized" if database.normalize else "kept"
                 lookup = TableLookup(Catalogue(connection, database.name, mode=mode))
             statements = Statements(connection, database.secrets, prefetched.prefetch, shows_values=True)
             effects = Effects(statements, same, options.attributes)

@@ -316,7 +316,7 @@ class SQLSyncer:
         Raises:
             SyncerError: The table, a column or a link table is not there.
         """
-        from datastoresync.syncers.sql.catalog import canonical_forms
+        from datastoresync.syncers.sql.canonical import canonical_forms
 
         return canonical_forms(self._database, _table(table), attributes, identifiers)
 
