@@ -24,6 +24,7 @@ from datastoresync.errors import ComparisonError, DeclarationError, ImporterErro
 from datastoresync.importing.importer import Importer, ImportReport, StoreImporter, importer_of
 from datastoresync.importing.load import load_objects, load_rows
 from datastoresync.importing.object_set import ObjectMapping, ObjectSet, settle_all
+from datastoresync.masking import hidden
 from datastoresync.object import Object, forms_of, schema_of, side_of, synced
 from datastoresync.printing.outline import Grid, Outline
 from datastoresync.printing.show import Printable
@@ -82,9 +83,11 @@ class Branch(Printable, ObjectMapping[T], Generic[T]):
         self.name = ""
         self.engine = engine
         self._table = table
-        self.importer: Importer | None = None if importer is None else importer_of(importer, store=StoreImporter)
+        self.importer: Importer | None = None
         self.tree: Any = None
         self._contents = ObjectSet(self.description())
+        importer = hidden(importer) if isinstance(importer, str) else importer  # a URL, perhaps, in the wrong place
+        self.importer = None if importer is None else importer_of(importer, store=StoreImporter)
 
     def bound(self, name: str, tree: Any) -> Branch[T]:
         """Return an empty branch like this one, for a tree of its own."""
@@ -151,7 +154,7 @@ class Branch(Printable, ObjectMapping[T], Generic[T]):
     @property
     def stored_table(self) -> Table:
         """The table, with what is known of those of the tree's other branches: where foreign keys to them lead."""
-        table = self.table
+        table = attrs.evolve(self.table, texts=self.schema.texts)
         if self.tree is None:
             return table
         keys: dict[str, tuple[str, ...]] = {}
@@ -289,6 +292,7 @@ class Branch(Printable, ObjectMapping[T], Generic[T]):
         if not callable(canonical) or getattr(importer, "query", None) is not None:
             return {}
         table = getattr(importer, "table", None) or self.table
+        table = attrs.evolve(Table(table) if isinstance(table, str) else table, texts=self.schema.texts)
         columns = set(getattr(contents.objects, "columns", ()))
         if self.schema.open and isinstance(contents.objects, dict):
             columns.update(*map(vars, islice(contents.objects.values(), 1)))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterable, Mapping
+from difflib import get_close_matches
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, Self, dataclass_transform, get_origin, get_type_hints
 
@@ -16,6 +17,7 @@ from datastoresync.diffing.diff import Diff
 from datastoresync.diffing.flags import Flags
 from datastoresync.diffing.side import Side
 from datastoresync.errors import ComparisonError, DeclarationError
+from datastoresync.masking import MASK
 from datastoresync.printing.html import html
 from datastoresync.printing.outline import Grid, Outline
 
@@ -23,7 +25,7 @@ if TYPE_CHECKING:
     from datastoresync.applying.preview import Preview
 
 
-_SETTINGS = frozenset({"_identifiers", "_attributes", "_shortname", "_children", "_references"})
+_SETTINGS = frozenset({"_identifiers", "_attributes", "_shortname", "_children", "_references", "_sensitive"})
 _WITH_VALUE = frozenset({"_key"})
 """Settings only where the class gives them a value: an annotation alone declares a field."""
 
@@ -115,7 +117,9 @@ class Object(metaclass=ObjectType):
 
     Class-level settings: ``_identifiers`` (the fields that make up the idnumber), ``_attributes`` (just these are
     synced), ``_shortname``, ``_references`` (``{"members": "users"}``: the branch that an attribute's values are
-    idnumbers of), ``_flags`` (a `Flags`: what is left alone; an object may have its own), ``_key`` and ``_children``.
+    idnumbers of), ``_flags`` (a `Flags`: what is left alone; an object may have its own), ``_sensitive`` (attributes
+    whose values are masked wherever they are shown, and are compared and written as they are), ``_key`` and
+    ``_children``.
 
     ``_key = str.casefold`` says that idnumbers are the same in whatever case they are written: they are imported,
     compared and looked up as the function returns them, and so are the references to these objects. Any function of
@@ -145,6 +149,7 @@ class Object(metaclass=ObjectType):
     _children: ClassVar[Mapping[str, str]] = {}
     _references: ClassVar[Mapping[str, str]] = {}
     _flags: ClassVar[Flags | None] = None
+    _sensitive: ClassVar[tuple[str, ...]] = ()
     _key: ClassVar[Form | Mapping[str, Form] | None] = None
 
     if TYPE_CHECKING:
@@ -253,6 +258,8 @@ def _stored(item: Object) -> list[str]:
 
 
 def _display(item: Object, name: str) -> str:
+    if name in type(item)._sensitive:
+        return MASK
     try:
         return repr(getattr(item, name))
     except Exception as error:  # noqa: BLE001 - a property that fails is shown, so that it can be found
@@ -320,6 +327,7 @@ def _schema(cls: type[Object]) -> Schema:
         raise DeclarationError(message)
     declared = getattr(cls, "__attrs_attrs__", None)
     if declared is None:
+        _check_sensitive(cls, cls._sensitive)
         return Schema(cls, identifiers, None, forms=_key_forms(cls, identifiers), properties=tuple(_properties(cls)))
     try:
         hints = get_type_hints(cls, include_extras=True)
@@ -340,6 +348,7 @@ def _schema(cls: type[Object]) -> Schema:
             if name not in fields and name not in _properties(cls):
                 message = f"{cls.__name__}.{setting} names {name!r}, which is neither a field nor a property of it"
                 raise DeclarationError(message)
+    _check_sensitive(cls, [*fields, *_properties(cls)])
     unknown = [name for name in identifiers if name not in fields]
     if unknown:
         message = f"{cls.__name__}._identifiers names {', '.join(unknown)}, which is no field of it"
@@ -400,6 +409,30 @@ def forms_of(cls: type[Object], branch: str, classes: Mapping[str, type[Object]]
     return Forms(parts, target_forms)
 
 
+def _check_sensitive(cls: type[Object], names: Iterable[str]) -> None:
+    """Refuse a name in ``_sensitive`` that is none of these, whose values would be shown, or that identifies objects.
+
+    Raises:
+        DeclarationError: with the nearest name.
+    """
+    if isinstance(cls._sensitive, str):
+        message = f"{cls.__name__}._sensitive must be a tuple of names, such as ({cls._sensitive!r},)"
+        raise DeclarationError(message)
+    if shown := sorted({*cls._sensitive} & {"idnumber", *cls._identifiers}):
+        message = (
+            f"{cls.__name__}._sensitive names {shown[0]!r}, which identifies the objects in every message: identify "
+            "them by another attribute"
+        )
+        raise DeclarationError(message)
+    known = list(names)
+    for name in cls._sensitive:
+        if name not in known:
+            near = get_close_matches(name, known, 1)
+            hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(map(repr, known))}"
+            message = f"{cls.__name__}._sensitive names {name!r}, which no object has: {hint}"
+            raise DeclarationError(message)
+
+
 def _own_init(cls: Any) -> bool:
     """Say whether the class defines ``__init__`` in source code, rather than by attrs."""
     return not cls.__init__.__code__.co_filename.startswith("<attrs generated")
@@ -437,6 +470,8 @@ def side_of(
         # Past the sorting of a sorted mapping, whose values are looked up one by one.
         items = dict.values(objects) if isinstance(objects, dict) else objects.values()
         column_names.update(getattr(objects, "columns", None) or set().union(*set(map(tuple, map(vars, items)))))
+        if column_names and cls._sensitive:
+            _check_sensitive(cls, [*sorted(column_names), *_properties(cls)])
     fields = (schema.fields or {}).values()
     return Side(
         tree=tree,
@@ -455,6 +490,7 @@ def side_of(
             for branch, name in cls._children.items()
             if name not in cls._references and (name in column_names or hasattr(cls, name))
         ),
+        sensitive=frozenset(cls._sensitive),
         flagged="_flags" in column_names or getattr(cls, "_flags", None) is not None,
         identifiers=schema.identifiers,
         forms=Forms(schema.forms) if forms is None else forms,

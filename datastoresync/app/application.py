@@ -19,6 +19,7 @@ from datastoresync.app.report import AppReport, PartReport
 from datastoresync.applying.preview import Preview
 from datastoresync.applying.report import Result, reason_of, skipped
 from datastoresync.errors import DeclarationError, SafeguardError, SyncInterrupted
+from datastoresync.masking import hidden
 from datastoresync.printing.text import counted
 from datastoresync.tree import Tree
 
@@ -204,6 +205,7 @@ class App:
                 returned no tree.
             SyncInterrupted: on Ctrl-C; it has the ``report`` up to then.
         """
+        argv = hidden(list(sys.argv[1:] if argv is None else argv))
         own, (reader_args, *writer_args) = self.command_line().parse(argv)
         console = Console(verbose=own.verbose, quiet=own.quiet)
         run = AppRun(self._names(), console)

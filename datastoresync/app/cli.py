@@ -13,8 +13,8 @@ from typing import Any, Literal, NoReturn
 import attrs
 
 from datastoresync.app.parts import Argument, Arguments
-from datastoresync.app.report import hide_passwords
 from datastoresync.errors import DeclarationError
+from datastoresync.masking import masked
 
 
 @attrs.frozen(eq=False)
@@ -269,7 +269,7 @@ class _Parser(argparse.ArgumentParser):
         return super().format_usage() if self.help_parser is None else self.help_parser.format_usage()
 
     def error(self, message: str) -> NoReturn:
-        super().error(hide_passwords(message))
+        super().error(masked(message))
 
 
 def _required_arguments(section: Section) -> Iterator[Argument]:

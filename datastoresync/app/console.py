@@ -11,7 +11,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, TextIO
 
-from datastoresync.app.report import PartReport, hide_passwords, trace_of
+from datastoresync.app.report import PartReport, trace_of
+from datastoresync.masking import masked
 from datastoresync.printing.outline import Outline
 from datastoresync.printing.show import Printable
 from datastoresync.printing.text import text, write
@@ -83,12 +84,12 @@ class Console:
             self._text(trace_of(report.error))
 
     def _text(self, lines: str) -> None:
-        for line in hide_passwords(lines).splitlines():
+        for line in masked(lines).splitlines():
             self._line(f"  {line}", "")
 
     def say(self, lines: str, kind: str) -> None:
         """Print lines without passwords, the first one in the style of ``kind``."""
-        for line in hide_passwords(lines).splitlines():
+        for line in masked(lines).splitlines():
             self._line(line, kind)
             kind = ""
 

@@ -1,4 +1,4 @@
-"""The report of an application, without passwords."""
+"""The report of an application, without secrets."""
 
 from __future__ import annotations
 
@@ -8,22 +8,14 @@ from typing import Any, Literal
 import attrs
 
 from datastoresync.applying.report import reason_of
+from datastoresync.masking import masked
 from datastoresync.printing.outline import Outline
 from datastoresync.printing.show import Printable
 from datastoresync.printing.text import text
 
 
-def hide_passwords(text: str) -> str:
-    """Return a text without its passwords, in URLs or behind ``password=``.
-
-    >>> hide_passwords("cannot open postgresql://ann:secret@example.org/school?password=secret")
-    'cannot open postgresql://ann:***@example.org/school?password=***'
-    """
-    return reason_of(Exception(text)).removeprefix("Exception: ") if text else text
-
-
 def trace_of(error: BaseException) -> str:
-    """Return the tracebacks of an exception and its causes, the first cause first, without passwords."""
+    """Return the tracebacks of an exception and its causes, the first cause first, without secrets."""
     pieces: list[str] = []
     seen: set[int] = set()
     current: BaseException | None = error
@@ -31,7 +23,7 @@ def trace_of(error: BaseException) -> str:
         seen.add(id(current))
         pieces.append("".join(traceback.format_tb(current.__traceback__)) + reason_of(current))
         current = current.__cause__ or (None if current.__suppress_context__ else current.__context__)
-    return hide_passwords("\nwhich led to:\n".join(reversed(pieces)))
+    return masked("\nwhich led to:\n".join(reversed(pieces)))
 
 
 _INTERRUPTED = 130  # 128 and the number of SIGINT, as shells have it
@@ -45,7 +37,7 @@ class PartReport:
         name: The part's name.
         status: ``refused`` by the safeguards, before any change; ``skipped`` if a dry run cannot call a writer;
             ``pending`` if it was never called; ``interrupted`` by Ctrl-C.
-        reason: The reason of a failure, or the part's summary; without passwords.
+        reason: The reason of a failure, or the part's summary; without secrets.
         returned: The value of the part: a writer's `Report`, the reader's tree.
         error: The exception, if one was raised.
         seconds: The duration.
@@ -53,7 +45,7 @@ class PartReport:
 
     name: str
     status: Literal["succeeded", "failed", "refused", "skipped", "pending", "interrupted"]
-    reason: str = attrs.field(default="", converter=hide_passwords)
+    reason: str = attrs.field(default="", converter=masked)
     returned: Any = attrs.field(default=None, repr=False)
     error: BaseException | None = attrs.field(default=None, repr=False)
     seconds: float = 0.0

@@ -8,14 +8,18 @@ import types
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
+from urllib.parse import quote
 
 from datastoresync.app.parts import Arguments, Reader
 from datastoresync.branch import Branch
 from datastoresync.errors import ColumnError, SyncerError
 from datastoresync.importing.importer import StoreImporter
+from datastoresync.masking import hidden
 from datastoresync.object import Object
 from datastoresync.syncers import open_syncer
 from datastoresync.syncers.changes import Table
+from datastoresync.syncers.loading import records_in
+from datastoresync.syncers.names import likely_delimiter
 from datastoresync.syncers.records import Records
 from datastoresync.tree import Tree
 
@@ -33,7 +37,7 @@ class RecordImporter(StoreImporter):
         Raises:
             ColumnError: if a column of the key is missing.
         """
-        found = super().read()
+        found = records_in(super().read(), self.syncer, self.branch.table.name)
         rows = found if isinstance(found, Records) else [dict(row) for row in found]
         columns = (
             rows.columns if isinstance(rows, Records) else tuple(dict.fromkeys(name for row in rows for name in row))
@@ -41,14 +45,22 @@ class RecordImporter(StoreImporter):
         record = self.branch.object_class
         missing = [name for name in record._identifiers if name not in columns]
         if missing and columns:
-            has, table = ", ".join(columns), self.branch.table.name
-            message = (
-                f"table {table} has no column {missing[0]!r}: name its key, as in --key {table}={columns[0]}; "
-                f"there are {has}"
-            )
-            raise ColumnError(message, columns=missing)
+            raise ColumnError(self._advice(missing[0], columns), columns=missing)
         record._attributes = tuple(name for name in columns if name not in record._identifiers)
         return rows
+
+    def _advice(self, missing: str, columns: Sequence[str]) -> str:
+        """Return what is wrong with a table that lacks a column of its key; to follow it copies no garbage."""
+        table, delimiter = self.branch.table.name, getattr(self.syncer, "delimiter", "")
+        other = likely_delimiter(columns, [missing], delimiter=delimiter) if delimiter else ""
+        if other:
+            place, spelling = self.syncer.path, {"\t": "tab"}.get(other, quote(other, safe=""))
+            return (
+                f"table {table} has no column {missing!r}: it looks as if {other!r} separates its columns, so read it "
+                f"as csv:{quote(str(place))}?delimiter={spelling}"
+            )
+        has = ", ".join(map(repr, columns))
+        return f"table {table} has no column {missing!r}: name its key, as in --key {table}=COLUMN; there are {has}"
 
 
 def record_branch(syncer: Any, table: Table, identifiers: Sequence[str]) -> Branch[Any]:
@@ -97,16 +109,21 @@ def url(text: str) -> str:
     if not found:
         message = f"the environment variable {name!r} is not set" if text else "the URL is empty"
         raise argparse.ArgumentTypeError(message)
-    return found
+    return hidden(found)  # type: ignore[no-any-return]  # a text like the one it was
 
 
 @contextmanager
-def open_store(store: Any) -> Iterator[Any]:
-    """Open the store at a URL, and close it in the end; a syncer is left open for its owner."""
+def open_store(store: Any, *, metadata: Any = None) -> Iterator[Any]:
+    """Open the store at a URL, and close it in the end; a syncer is left open for its owner.
+
+    Args:
+        store: The URL, or the syncer.
+        metadata: The tables to make in a database that is plugged in.
+    """
     if not isinstance(store, (str, os.PathLike)):
         yield store
         return
-    syncer = open_syncer(store)
+    syncer = open_syncer(store) if metadata is None else open_syncer(store, metadata=metadata)
     try:
         yield syncer
     finally:

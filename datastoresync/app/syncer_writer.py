@@ -1,236 +1,50 @@
-"""A writer of trees to any store: the records by table, and the safeguards of a replacement."""
+"""A writer of trees to any store: it writes what differs, or all records in one of the other modes."""
 
 from __future__ import annotations
 
 import argparse
-import re
+import os
 import sys
-from collections import Counter
-from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any, Literal, get_args
 
 import attrs
 
 from datastoresync.app.console import say
+from datastoresync.app.destination import DestinationImporter, in_destination_types
 from datastoresync.app.parts import Arguments, Writer
-from datastoresync.app.syncer_reader import Record, open_store, record_branch, url
+from datastoresync.app.syncer_reader import open_store, url
+from datastoresync.app.tables import (
+    TableState,
+    TableWrite,
+    check_columns,
+    check_names,
+    check_replacement,
+    check_values,
+    check_written,
+    describe,
+    lost_columns,
+    ordered_attributes,
+    owned_members,
+    table_state,
+    table_writes,
+)
 from datastoresync.applying.preview import Preview
-from datastoresync.applying.report import Report, reason_of
+from datastoresync.applying.report import Report
 from datastoresync.applying.reporter import LoggingReporter, ProgressReporter, Reporter
 from datastoresync.applying.safeguards import Limits, check
 from datastoresync.branch import Branch
-from datastoresync.diffing.diff import Diff
-from datastoresync.diffing.side import Side
-from datastoresync.errors import (
-    DatastoreSyncError,
-    DeclarationError,
-    LockedError,
-    SafeguardError,
-    SchemaMismatchError,
-    SyncerError,
-)
-from datastoresync.object import Object, attributes_of, side_of
+from datastoresync.errors import DeclarationError, SafeguardError, SchemaMismatchError, SyncerError
+from datastoresync.importing.importer import IterableImporter
+from datastoresync.object import schema_of
 from datastoresync.printing.text import counted
-from datastoresync.syncers.changes import Link, Table
-from datastoresync.syncers.records import Records
+from datastoresync.syncers.loading import given_records
 from datastoresync.tree import Tree
 
-_Key = tuple[Any, ...]
-
-
-@attrs.frozen(eq=False)
-class TableWrite:
-    """One table, and the records to write to it.
-
-    Args:
-        label: Its name in messages: the branch's, with the attribute's if it is the table of memberships.
-        table: The table's name.
-        key: The columns of its key; none for memberships.
-        identifying: The columns that identify a record: those of the key, or all of a membership's.
-        records: Makes the records.
-        count: The number of records.
-        rejected: The number of rows that could not be read at the import.
-    """
-
-    label: str
-    table: str
-    key: tuple[str, ...]
-    identifying: tuple[str, ...]
-    records: Callable[[], Iterator[dict[str, Any]]]
-    count: int
-    rejected: int
-
-
-def table_writes(branch: Branch[Any], table: Table) -> Iterator[TableWrite]:
-    """Yield the writes that make up a branch: its table, and each membership that has a table of its own."""
-    side = branch.side()
-    key = tuple(table.column(name) for name in branch.identifiers)
-    names = [name for name in _ordered_attributes(side) if name not in table.links]
-
-    def records() -> Iterator[dict[str, Any]]:
-        for idnumber, item in side.objects.items():
-            record = {column: getattr(item, name) for column, name in zip(key, branch.identifiers, strict=True)}
-            record.update((table.column(name), side.read(idnumber, item, name)) for name in names)
-            yield record
-
-    yield TableWrite(branch.name, table.name, key, key, records, len(branch), side.rejected)
-    for name, link in table.links.items():
-
-        def members(name: str = name, link: Link = link) -> Iterator[dict[str, Any]]:
-            for idnumber, item in side.objects.items():
-                owner = dict(zip(link.owners, idnumber if len(link.owners) > 1 else (idnumber,), strict=True))
-                for member in side.read(idnumber, item, name) or ():
-                    yield {**owner, link.member_column: member}
-
-        count = sum(1 for _ in members())
-        columns = link.columns
-        yield TableWrite(f"{branch.name}.{name}", link.table, (), columns, members, count, side.rejected)
-
-
-def _ordered_attributes(side: Side) -> list[str]:
-    """Return the names of the synced attributes, in the order of their declaration or import."""
-    first = next(iter(side.objects.values()), None)
-    order = {name: index for index, name in enumerate(() if first is None else attributes_of(first))}
-    return sorted((*side.attributes, *side.child_fields), key=lambda name: order.get(name, len(order)))
-
-
-@attrs.frozen(eq=False)
-class TableState:
-    """The present content of a table.
-
-    Args:
-        exists: Whether the store has that table.
-        count: The number of records in it.
-        keys: Their keys, if they were asked for; None for a record that lacks a column of the key.
-    """
-
-    exists: bool
-    count: int = 0
-    keys: tuple[_Key | None, ...] = ()
-
-
-def table_state(syncer: Any, table: str, *, key: Sequence[str] = ()) -> TableState:
-    """Return the content of a table of a store.
-
-    Raises:
-        SyncerError: if its content is uncertain: the store cannot list its tables, or cannot read this one.
-    """
-    tables = getattr(syncer, "tables", None)
-    try:
-        listed = list(tables()) if callable(tables) else None
-    except Exception as error:
-        message = f"{syncer.name} cannot list its tables, so it is unknown what would be lost: {describe(error)}"
-        raise SyncerError(message) from error
-    try:
-        return _read_table(syncer, table, key)
-    except Exception as error:
-        if _is_missing(error, table, listed):
-            return TableState(exists=False)
-        message = (
-            f"cannot read {table} of {syncer.name}, so it is unknown what would be lost: {describe(error)}; "
-            f"nothing was written there"
-        )
-        raise SyncerError(message) from error
-
-
-def describe(error: BaseException) -> str:
-    """Return an error's message without passwords, and its class only if it is not one of the package's own."""
-    reason = reason_of(error)
-    return reason.removeprefix(f"{type(error).__name__}: ") if isinstance(error, DatastoreSyncError) else reason
-
-
-def _is_missing(error: Exception, table: str, tables: list[str] | None) -> bool:
-    """Say whether a table cannot be read because it does not exist, and for no other reason."""
-    if tables is not None and table in tables:
-        return False
-    if not isinstance(error, SyncerError) or isinstance(error, LockedError):
-        return isinstance(error, (LookupError, FileNotFoundError))
-    # A table may have several names, such as one with its schema, or in another case.
-    name, *others = (name.rpartition(".")[2].casefold() for name in (table, *(tables or ())))
-    if tables is not None and name not in others:
-        return True
-    pattern = rf"""\b(no|not a) table ["'`]?{re.escape(table)}["'`]?(?!\w)"""
-    return bool(re.search(pattern, str(error), re.IGNORECASE))
-
-
-def _read_table(syncer: Any, table: str, key: Sequence[str]) -> TableState:
-    read = getattr(syncer, "read", None)
-    records = read(table) if callable(read) else syncer.load(table)
-    if not key and isinstance(records, Records) and records.columns:
-        return TableState(exists=True, count=sum(len(chunk[0]) for chunk in records.chunks))
-    keys = tuple(
-        tuple(record[column] for column in key) if all(column in record for column in key) else None
-        for record in records
-    )
-    return TableState(exists=True, count=len(keys), keys=keys)
-
-
-def check_replacement(writes: Sequence[TableWrite], stored: Sequence[TableState], limits: Limits, syncer: Any) -> None:
-    """Refuse to replace tables by records that lack more of the stored keys than the limits allow to delete.
-
-    Args:
-        writes: The tables, and their new records.
-        stored: The content of each of them, with its keys.
-        limits: The limits of deletions.
-        syncer: The store.
-
-    Raises:
-        SafeguardError: naming every table.
-    """
-    placeholder = Object(idnumber="")
-    normalized = getattr(syncer, "normalized", None)
-    sides = []
-    for write, old in zip(writes, stored, strict=True):
-        source: Iterable[int] = range(write.count)
-        dest: Iterable[int] = ()
-        if old.count:
-            keys = [tuple(record[column] for column in write.identifying) for record in write.records()]
-            if callable(normalized):
-                keys = [tuple(map(normalized, key)) for key in keys]
-            source, dest = _key_numbers(keys, old.keys)
-        sides.append(
-            (
-                side_of(Object, dict.fromkeys(source, placeholder), branch=write.label, rejected=write.rejected),
-                side_of(Object, dict.fromkeys(dest, placeholder), tree=syncer.name, branch=write.label),
-            )
-        )
-    check(Diff.between(sides), limits)
-
-
-def _key_numbers(new: Sequence[_Key], old: Sequence[_Key | None]) -> tuple[Iterable[int], Iterable[int]]:
-    """Return a number for each key, the same on both sides for equal keys.
-
-    Where a column has values of different types on the two sides, their texts are compared. A repeated key counts each
-    time. An incomplete key equals no other: that refuses too much, and never too little.
-    """
-    known = [key for key in old if key is not None]
-    columns = range(len(new[0]) if new else 0)
-
-    def types(keys: Sequence[_Key], column: int) -> set[type]:
-        return {type(key[column]) for key in keys}
-
-    typed = [types(new, column) == types(known, column) for column in columns]
-    numbers: dict[Any, int] = {}
-
-    def number(keys: Sequence[_Key | None]) -> Iterator[int]:
-        times: Counter[Any] = Counter()
-        for key in keys:
-            token = object() if key is None else tuple(map(_token, key, typed))
-            times[token] += 1
-            yield numbers.setdefault((token, times[token]), len(numbers))
-
-    return list(number(new)), list(number(old))
-
-
-def _token(value: Any, typed: bool) -> Any:  # noqa: FBT001 - mapped over columns
-    """Return a hashable value that is equal for equal parts of a key."""
-    if isinstance(value, float) and value.is_integer():
-        value = int(value)
-    return value if typed and isinstance(value, Hashable) and value == value else str(value)  # noqa: PLR0124 - NaN
-
-
 Mode = Literal["replace", "append", "upsert", "sync"]
-_OPTIONS = "the options are --allow-deletions, --allow-updates, --allow-removals, --allow-cascades, --allow-empty"
+_LIMITS = ("deletions", "updates", "removals", "cascades")
+_OPTIONS = f"the options are {', '.join(f'--allow-{what}' for what in _LIMITS)}, --allow-dangling, --allow-empty"
 _MODES: tuple[Mode, ...] = get_args(Mode)
 
 
@@ -252,13 +66,15 @@ class SyncerWriter(Writer):
     The URL is one of `open_syncer`, or ``env:NAME`` for the value of an environment variable. The records are the
     synced attributes of the objects, in the tables that the tree declares, or the destination's ``tree``. The modes:
 
-    * ``replace``: each table has exactly these records afterwards; the old ones stay until all new ones are in.
-    * ``append``: the records are added.
+    * ``sync``: only differences are written, as by ``tree >> destination``; a table that is not there is made. Columns
+      that the source does not have stay as they are. Where no types are declared, those of the destination decide.
     * ``upsert``: records with known keys are changed, the others added.
-    * ``sync``: only differences are written, as by ``tree >> destination``.
+    * ``append``: the records are added.
+    * ``replace``: each table has exactly these records afterwards; the old ones stay until all new ones are in.
 
     Deletions (by key) are limited as by `Limits` in ``replace`` and ``sync``, and changes in ``sync``. A table that
-    cannot be read is not replaced.
+    cannot be read is not replaced, nor one with columns that the source lacks, unless ``--allow-loss`` names them. What
+    is there afterwards is looked at, and is what the report counts.
 
     Args:
         store: The URL or the syncer to write to if ``--to`` is not given.
@@ -274,7 +90,7 @@ class SyncerWriter(Writer):
     """
 
     store: Any = None
-    mode: Mode = "replace"
+    mode: Mode = "sync"
     tree: Callable[..., Tree] | None = None
     limits: Limits | None = None
 
@@ -282,7 +98,7 @@ class SyncerWriter(Writer):
         self,
         store: Any = None,
         *,
-        mode: Mode = "replace",
+        mode: Mode = "sync",
         tree: Callable[..., Tree] | None = None,
         limits: Limits | None = None,
         required_arguments: Iterable[str] | None = None,
@@ -312,36 +128,47 @@ class SyncerWriter(Writer):
             "--mode",
             choices=_MODES,
             default=self.mode,
-            help="replace what is there, append to it, upsert by key, or sync: write only what differs; "
+            help="sync: write only what differs; upsert by key, append, or replace all that is there; "
             "default: %(default)s",
         )
-        for what in ("deletions", "updates", "removals", "cascades"):
+        parser.add_argument(
+            "--on-error",
+            choices=("stop", "continue"),
+            help="with --mode sync: write nothing if anything fails, or all that does not fail; default: nothing",
+        )
+        for what in _LIMITS:
             parser.add_argument(
                 f"--allow-{what}",
                 metavar="N",
                 type=_limit,
                 help=f"allow that number of {what}: 500, or a share such as 30%%",
             )
+        parser.add_argument(
+            "--allow-dangling", metavar="N", type=int, help="allow that number of references that lead to nothing"
+        )
         parser.add_argument("--allow-empty", metavar="BRANCH", action="append", help="allow a branch to become empty")
+        parser.add_argument(
+            "--allow-loss",
+            metavar="TABLE.COLUMN",
+            action="append",
+            help="with --mode replace: give up a column that the source does not have; repeatable",
+        )
 
-    def write(self, args: argparse.Namespace, tree: Any) -> Report | WriteReport:
+    def write(self, args: argparse.Namespace, tree: Any) -> Any:
         """Write the tree.
 
         Raises:
             SafeguardError: if more would be deleted or changed than the limits allow; nothing was.
             SyncerError: if the store refuses, or does not support the mode.
         """
-        with open_store(args.store) as syncer:
+        with self._opened(args, tree, create=True) as syncer:
             limits = self._limits(args, tree)
             if args.mode == "sync":
                 return self._sync(args, tree, syncer, limits)
-            writes = self._table_writes(args, tree, syncer)
-            write_table = _write_method(args.mode, syncer)
-            if args.mode == "replace":
-                _check_stored(writes, syncer, limits)
-            return WriteReport(_write_tables(writes, write_table, args.mode))
+            job = self._checked(args, tree, syncer, limits)
+            return WriteReport(_write_tables(job, _write_method(args.mode, syncer), syncer, args.mode))
 
-    def rehearse(self, args: argparse.Namespace, tree: Any) -> Report:
+    def rehearse(self, args: argparse.Namespace, tree: Any) -> Any:
         """Sync, and undo it; the report is that of a real run.
 
         Raises:
@@ -352,16 +179,13 @@ class SyncerWriter(Writer):
         if args.mode != "sync":
             message = f"only --mode sync can be rehearsed: --dry-run says what --mode {args.mode} would do"
             raise SyncerError(message)
-        with open_store(args.store) as syncer:
-            return self._sync(args, tree, syncer, self._limits(args, tree), rehearse=True)
-
-    def _sync(
-        self, args: argparse.Namespace, tree: Any, syncer: Any, limits: Limits, *, rehearse: bool = False
-    ) -> Report:
-        destination = self._load_destination(tree, syncer)
-        keywords = {"limits": limits, "reporters": _reporters(args), "rehearse": rehearse}
-        report: Report = _name_options(lambda: tree.sync_to(destination, **keywords))
-        return report
+        with self._opened(args, tree, create=False) as syncer:
+            limits = self._limits(args, tree)
+            if missing := self._missing(tree, syncer):
+                names = ", ".join(write.table for write in missing)
+                message = f"{syncer.name} has no {names} yet, and to make a table cannot be rehearsed: use --dry-run"
+                raise SyncerError(message)
+            return self._sync_sides(args, *self._sides(tree, syncer, ()), limits, rehearse=True)
 
     def preview(self, args: argparse.Namespace, tree: Any) -> Preview | None:
         """Print the effect of `write`.
@@ -370,31 +194,59 @@ class SyncerWriter(Writer):
             SafeguardError: if it would be refused.
             SyncerError: if it could not be done.
         """
-        with open_store(args.store) as syncer:
+        with self._opened(args, tree, create=False) as syncer:
             limits = self._limits(args, tree)
             if args.mode == "sync":
-                destination = self._load_destination(tree, syncer)
-                preview: Preview = _name_options(lambda: tree.preview(destination, limits=limits))
-                if preview.refused:
-                    lines = "".join(f"\n  - {sentence}" for sentence in preview.refused)
-                    message = f"would be refused:{lines}\n  ({_OPTIONS})"
-                    raise SafeguardError(message, violations=preview.refused)
-                return preview
-            writes = self._table_writes(args, tree, syncer)
-            _write_method(args.mode, syncer)
-            if args.mode == "replace":
-                stored = _check_stored(writes, syncer, limits)
-            else:
-                stored = [table_state(syncer, write.table) for write in writes]
-            for write, old in zip(writes, stored, strict=True):
+                return self._preview_sync(tree, syncer, limits)
+            job = self._checked(args, tree, syncer, limits)
+            for write, old in job:
+                check_values(_values_to_write(write), syncer)
                 now = f"and there are {old.count:,} now" if old.exists else "and the table is not there yet"
-                say(f"{write.table}: would {args.mode} {counted(write.count, 'record')}, {now}")
+                lost = ", ".join(map(repr, lost_columns(write, old))) if args.mode == "replace" else ""
+                say(
+                    f"{write.table}: would {args.mode} {counted(write.count, 'record')}, {now}"
+                    f"{f'; the values of {lost} would be lost' if lost else ''}"
+                )
         return None
+
+    @contextmanager
+    def _opened(self, args: argparse.Namespace, tree: Any, *, create: bool) -> Iterator[Any]:
+        """Open the store to write to; a database that is plugged in gets the tables of the tree, to make them."""
+        plugged = isinstance(args.store, (str, os.PathLike)) and str(args.store).lower().startswith("plugin:")
+        metadata = None
+        if plugged and create and self.tree is None:
+            from datastoresync.syncers.sql.dump import metadata_for
+
+            writes = [write for name in tree.branches for write in table_writes(tree[name], tree[name].table)]
+            metadata = metadata_for({write.table: (write.key, write.records()) for write in writes})
+        with open_store(args.store, metadata=metadata) as syncer:
+            yield syncer
+
+    # Whole tables.
+
+    def _checked(
+        self, args: argparse.Namespace, tree: Any, syncer: Any, limits: Limits
+    ) -> list[tuple[TableWrite, TableState]]:
+        """Return the writes of a mode that writes whole records, each with what is there now.
+
+        Raises:
+            SafeguardError: if more would be lost than is allowed.
+            SyncerError: if the store does not support the mode, lacks a column, or cannot be read.
+        """
+        writes = self._table_writes(args, tree, syncer)
+        _write_method(args.mode, syncer)
+        keyed = args.mode == "replace"
+        stored = [table_state(syncer, write.table, key=write.identifying if keyed else ()) for write in writes]
+        check_names(writes, stored, syncer)
+        if args.mode == "replace":
+            _name_options(lambda: check_replacement(writes, stored, limits, syncer))
+            check_columns(writes, stored, getattr(args, "allow_loss", None) or ())
+        return list(zip(writes, stored, strict=True))
 
     def _table_writes(self, args: argparse.Namespace, tree: Any, syncer: Any) -> list[TableWrite]:
         """Return the writes, in tables that allow the mode."""
+        writes = self._all_writes(tree, syncer)
         declared = tree if self.tree is None else self.tree(syncer=syncer)
-        writes = [write for name in tree.branches for write in table_writes(tree[name], declared[name].table)]
         ask: Any = getattr(syncer, "columns_with_ids", None)
         for name in tree.branches if callable(ask) else ():
             if columns := ask(declared[name].stored_table):
@@ -408,31 +260,109 @@ class SyncerWriter(Writer):
             raise SyncerError(message)
         return writes
 
-    def _load_destination(self, tree: Any, syncer: Any) -> Tree:
-        """Return the content of the store to write to, as a tree."""
-        destination = self._destination(tree, syncer)
-        try:
-            return destination.load()
-        except (SyncerError, LookupError, FileNotFoundError) as error:
-            tables = [destination[name].table for name in tree.branches]
-            names = [name for table in tables for name in (table.name, *(link.table for link in table.links.values()))]
-            if all(table_state(syncer, name).exists for name in names):
-                raise
-            message = f"{describe(error)}: there is nothing to sync with yet, so use --mode replace the first time"
-            raise SyncerError(message) from error
+    def _all_writes(self, tree: Any, syncer: Any) -> list[TableWrite]:
+        declared = tree if self.tree is None else self.tree(syncer=syncer)
+        return [write for name in tree.branches for write in table_writes(tree[name], declared[name].table)]
 
-    def _destination(self, tree: Any, syncer: Any) -> Tree:
+    # Differences.
+
+    def _sync(self, args: argparse.Namespace, tree: Any, syncer: Any, limits: Limits) -> Any:
+        """Write the differences, after making tables that are not there yet; return the reports."""
+        made: dict[str, int] = {}
+        missing = self._missing(tree, syncer)
+        if missing:
+            source, destination = self._sides(tree, syncer, missing)
+            diff = source.diff(destination)
+            _name_options(lambda: check(diff, limits, destination.side_effects(diff)))
+            made = self._make(source, destination, {write.label for write in missing}, syncer)
+            if len(missing) == len(self._all_writes(tree, syncer)):
+                return WriteReport(made)
+        report = self._sync_sides(args, *self._sides(tree, syncer, ()), limits)
+        return [WriteReport(made), report] if made else report
+
+    def _make(self, source: Tree, destination: Tree, labels: set[str], syncer: Any) -> dict[str, int]:
+        """Make tables that are not there; return the number of records in each.
+
+        Members whose owners are yet to be made follow with them.
+        """
+        write_table = _write_method("replace", syncer)
+        job = []
+        for write in self._all_writes(source, syncer):
+            branch = write.label.partition(".")[0]
+            if write.label not in labels:
+                continue
+            owned = write if write.key or branch in labels else owned_members(write, destination[branch])
+            if write.count and not owned.count:
+                write_table(write)  # its records tell the columns
+            job.append((owned, TableState(exists=False)))
+        return _write_tables(job, write_table, syncer, "write")
+
+    def _sync_sides(
+        self, args: argparse.Namespace, source: Tree, destination: Tree, limits: Limits, *, rehearse: bool = False
+    ) -> Report:
+        on_error = getattr(args, "on_error", None)
+        keywords: Any = {"limits": limits, "reporters": _reporters(args), "rehearse": rehearse, "on_error": on_error}
+        report: Report = _name_options(lambda: source.sync_to(destination, **keywords))
+        return report
+
+    def _preview_sync(self, tree: Any, syncer: Any, limits: Limits) -> Preview:
+        missing = self._missing(tree, syncer)
+        source, destination = self._sides(tree, syncer, missing)
+        preview: Preview = _name_options(lambda: source.preview(destination, limits=limits))
+        for write in missing:
+            say(f"{write.table}: would be made, with {counted(write.count, 'record')}")
+        if preview.refused:
+            lines = "".join(f"\n  - {sentence}" for sentence in preview.refused)
+            message = f"would be refused:{lines}\n  ({_OPTIONS})"
+            raise SafeguardError(message, violations=preview.refused)
+        check_values(_values_to_sync(preview, missing), syncer)
+        return preview
+
+    def _missing(self, tree: Any, syncer: Any) -> list[TableWrite]:
+        """Return the writes of tables that are not there yet."""
+        writes = self._all_writes(tree, syncer)
+        tables = getattr(syncer, "tables", None)
+        try:
+            listed = set(tables()) if callable(tables) else set()
+        except Exception:  # noqa: BLE001 - it is raised again when the state of the table is asked for
+            listed = set()
+        return [each for each in writes if each.table not in listed and not table_state(syncer, each.table).exists]
+
+    def _sides(self, tree: Any, syncer: Any, missing: Sequence[TableWrite]) -> tuple[Tree, Tree]:
+        """Return the source, in the types of the destination, and the content of the store; missing tables are empty.
+
+        Raises:
+            SyncerError: if the store cannot be read, lacks a column, or cannot hold a value.
+        """
+        absent = {write.label for write in missing}
+        destination = self._destination(tree, syncer, absent)
+        try:
+            destination.load()
+        except Exception:
+            for write in self._all_writes(tree, syncer):
+                table_state(syncer, write.table)  # it names the table that cannot be read
+            raise
+        there = [name for name in tree.branches if name not in absent]
+        return in_destination_types(tree, destination, syncer, there), destination
+
+    def _destination(self, tree: Any, syncer: Any, missing: set[str]) -> Tree:
         """Return a tree like the one that was read, over the store to write to."""
         if self.tree is not None:
-            return self.tree(syncer=syncer)
-        branches = {
-            name: record_branch(syncer, tree[name].table, tree[name].identifiers)
-            if issubclass(tree[name].object_class, Record)
-            else Branch(tree[name].object_class, table=tree[name].table)
-            for name in tree.branches
-        }
-        destination = Tree("destination", syncer=syncer, branches=branches)
-        destination.top_level = tree.top_level
+            destination = self.tree(syncer=syncer)
+            attributes: dict[str, list[str] | None] = dict.fromkeys(
+                name for name in tree.branches if name in destination
+            )
+        else:
+            branches = {name: Branch(tree[name].object_class, table=tree[name].table) for name in tree.branches}
+            destination = Tree("destination", syncer=syncer, branches=branches)
+            destination.top_level = tree.top_level
+            attributes = {name: _attributes(tree[name]) for name in tree.branches}
+        for name, wanted in attributes.items():
+            absent = [link for link in destination[name].table.links if f"{name}.{link}" in missing]
+            if name in missing:
+                destination[name].importer = IterableImporter([])
+            elif absent or wanted is not None:
+                destination[name].importer = DestinationImporter(syncer, wanted, absent)
         return destination
 
     def _limits(self, args: argparse.Namespace, tree: Any) -> Limits:
@@ -442,8 +372,8 @@ class SyncerWriter(Writer):
                 f"--allow-empty names {', '.join(unknown)}, which is not written: there is {', '.join(_labels(tree))}"
             )
             raise DeclarationError(message)
-        options = ("deletions", "updates", "removals", "cascades", "empty")
-        given = {name: getattr(args, f"allow_{name}") for name in options if getattr(args, f"allow_{name}") is not None}
+        options = {name: getattr(args, f"allow_{name}", None) for name in (*_LIMITS, "dangling", "empty")}
+        given = {name: value for name, value in options.items() if value is not None}
         return attrs.evolve(self.limits or Limits(), **given)
 
 
@@ -452,16 +382,32 @@ def _labels(tree: Any) -> list[str]:
     return [label for name in tree.branches for label in (name, *(f"{name}.{link}" for link in tree[name].table.links))]
 
 
-def _check_stored(writes: list[TableWrite], syncer: Any, limits: Limits) -> list[TableState]:
-    """Return the content to be replaced.
+def _attributes(branch: Branch[Any]) -> list[str] | None:
+    """Return the attributes that a branch of any columns has, its identifiers first; None if it has no objects."""
+    if not schema_of(branch.object_class).open or not len(branch):
+        return None
+    stored = {name for item in branch.values() for name in vars(item)}
+    return [*branch.identifiers, *(name for name in ordered_attributes(branch.side()) if name in stored)]
 
-    Raises:
-        SafeguardError: if more would be deleted than the limits allow.
-        SyncerError: if the content is uncertain.
-    """
-    stored = [table_state(syncer, write.table, key=write.identifying) for write in writes]
-    _name_options(lambda: check_replacement(writes, stored, limits, syncer))
-    return stored
+
+def _values_to_write(write: TableWrite) -> Iterator[tuple[str, Any]]:
+    for record in write.records():
+        key = tuple(record[column] for column in write.identifying)
+        for column, value in record.items():
+            yield f"{write.table} {key[0] if len(key) == 1 else key!r}: {column}", value
+
+
+def _values_to_sync(preview: Preview, missing: Sequence[TableWrite]) -> Iterator[tuple[str, Any]]:
+    """Yield the values that a sync would write."""
+    for write in missing:
+        yield from _values_to_write(write)
+    diff = preview.diff
+    for action in diff:
+        where = f"{action.branch} {action.idnumber!r}"
+        if action.verb == "new":
+            yield from ((f"{where}: {name}", value) for name, value in diff.values(action).items())
+        elif action.verb in ("update", "add"):
+            yield f"{where}: {action.attr}", action.value
 
 
 def _write_method(mode: str, syncer: Any) -> Callable[[TableWrite], object]:
@@ -472,21 +418,25 @@ def _write_method(mode: str, syncer: Any) -> Callable[[TableWrite], object]:
     """
     method = getattr(syncer, "dump" if mode == "replace" else mode, None)
     if not callable(method):
-        message = f"{syncer.name} cannot {mode}: use --mode replace or --mode sync, or another store"
+        message = f"{syncer.name} cannot {mode}: use --mode sync, or another store"
         raise SyncerError(message)
     if mode == "upsert":
-        return lambda write: method(write.table, data=write.records(), key=write.key)
-    return lambda write: method(write.table, data=write.records())
+        return lambda write: method(write.table, data=given_records(syncer, write.records()), key=write.key)
+    return lambda write: method(write.table, data=given_records(syncer, write.records()))
 
 
 def _write_tables(
-    writes: Iterable[TableWrite], write_table: Callable[[TableWrite], object], mode: str
+    job: Iterable[tuple[TableWrite, TableState]], write_table: Callable[[TableWrite], object], syncer: Any, mode: str
 ) -> dict[str, int]:
-    """Write the tables, and return the number of records in each. Tables before one that fails stay written."""
+    """Write the tables, look at what is there then, and return the number of records written to each.
+
+    Tables before one that fails stay written.
+    """
     done: dict[str, int] = {}
-    for write in writes:
+    for write, before in job:
         try:
             write_table(write)
+            check_written(write, before, syncer, mode)
         except Exception as error:
             if not done:
                 raise
@@ -504,10 +454,7 @@ def _name_options(call: Callable[[], Any]) -> Any:
         message = f"{error}\n  ({_OPTIONS})"
         raise SafeguardError(message, violations=error.violations) from None
     except SchemaMismatchError as error:
-        message = (
-            f"{describe(error)}\n  (between stores with and without types: use --mode replace or upsert, or a declared "
-            f"tree, SyncerReader(tree=…))"
-        )
+        message = f"{describe(error)}\n  (between stores with and without types, declare them: SyncerReader(tree=…))"
         raise SyncerError(message) from error
 
 

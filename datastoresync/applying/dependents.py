@@ -8,12 +8,14 @@ from contextlib import suppress
 from typing import Any, Self
 
 from datastoresync.applying.report import Result
+from datastoresync.conversion.forms import formed
 from datastoresync.diffing.action import Action
 from datastoresync.diffing.diff import Diff
 from datastoresync.diffing.equality import members_of
 from datastoresync.diffing.hierarchy import Hierarchy, ObjectKey
 from datastoresync.diffing.side import Side
 from datastoresync.errors import ComparisonError
+from datastoresync.syncers.changes import Change, Outcome, Table
 
 _MOST = 100_000
 """Objects that a streamed run remembers as not created, or as kept."""
@@ -308,3 +310,68 @@ def existing(keys: Collection[Any], members: set[Any]) -> Collection[Any]:
     """Return a collection that has those of the members that exist; a table looks them up in one query."""
     look_up = getattr(keys, "present", None)
     return keys if look_up is None else look_up(members)
+
+
+_VERBS = {"insert": "new", "update": "update", "link": "add", "unlink": "remove", "delete": "old"}
+
+
+class StoredDependencies:
+    """Tells a store which of its changes depend on others that were not made; see `syncers.changes.Dependencies`.
+
+    Keys and what refers to them are written as the store spells them, and tracked in the form of the comparison.
+
+    Args:
+        tracker: Knows it of actions.
+        diff: The diff.
+        tables: The tables of the branches, by branch.
+    """
+
+    def __init__(self, tracker: DependencyTracker, diff: Diff, tables: Mapping[str, Table]) -> None:
+        self._tracker = tracker
+        self._branches = {id(table): branch for branch, table in tables.items()}
+        self._forms = {one.name: one.right.forms for one in diff.branch_diffs}
+
+    @property
+    def active(self) -> bool:
+        """Whether any change may be blocked."""
+        return self._tracker.active
+
+    def note(self, change: Change, outcome: Outcome) -> None:
+        """Take note of a change that was not made."""
+        values = self._values(change)
+        for action in self._actions(change):
+            self._tracker.note(action, outcome.status, values=values)
+
+    def blocked(self, change: Change) -> str:
+        """Return why a change has to be left out; empty if it can be made."""
+        values = self._values(change)
+        return next(filter(None, (self._tracker.blocked(action, values) for action in self._actions(change))), "")
+
+    def _actions(self, change: Change) -> Iterator[Action]:
+        """Yield what the change is made of, without the objects."""
+        verb, branch, key = _VERBS[change.verb], self._branches[id(change.table)], self._key(change)
+        if verb in ("new", "old"):
+            yield Action(verb, branch, key)
+            return
+        expected = self._formed(branch, change.expected)
+        for name, value in self._formed(branch, change.values).items():
+            yield Action(verb, branch, key, name, value, expected.get(name))
+
+    def _key(self, change: Change) -> Any:
+        key = change.key if len(change.identifiers) > 1 else change.key[0]
+        form = self._forms[self._branches[id(change.table)]].key
+        return key if form is None else form(key)
+
+    def _formed(self, branch: str, values: Mapping[str, Any]) -> Mapping[str, Any]:
+        forms = self._forms[branch].attributes
+        if forms.keys().isdisjoint(values):
+            return values
+        return {name: formed(forms[name], value) if name in forms else value for name, value in values.items()}
+
+    def _values(self, change: Change) -> dict[str, Any]:
+        """Return the values of the object of a change: those to come, or for a deletion those that there were."""
+        key = self._key(change)
+        parts = key if len(change.identifiers) > 1 else (key,)
+        values = change.expected if change.verb == "delete" else change.values
+        own = dict(zip(change.identifiers, parts, strict=True))
+        return {**own, **self._formed(self._branches[id(change.table)], values)}

@@ -10,6 +10,7 @@ from typing import Any, Literal, overload
 import attrs
 
 from datastoresync.diffing.action import Action
+from datastoresync.masking import MASK, masked, without_values
 from datastoresync.printing.outline import Outline
 from datastoresync.printing.show import Printable
 from datastoresync.printing.text import counted, text
@@ -48,11 +49,22 @@ class Result:
     created: Any = attrs.field(default=None, repr=False)
     held: Mapping[str, Any] | None = attrs.field(default=None, repr=False)
 
+    def __attrs_post_init__(self) -> None:
+        if self.reason and self.action is not None and (names := self.action.sensitive):
+            values = [
+                *self.action.sensitive_values,
+                *(value for name, value in (self.held or {}).items() if name in names),
+            ]
+            object.__setattr__(self, "reason", without_values(self.reason, values, names))
+
     @property
     def message(self) -> str:
         """Status, message of the action, reason, and what the store holds instead, on one line."""
         what = self.action.message if self.action is not None else self.method
-        held = ", ".join(f"{name}={value!r}" for name, value in (self.held or {}).items())
+        sensitive = () if self.action is None or not self.held else self.action.sensitive
+        held = ", ".join(
+            f"{name}={MASK if name in sensitive else repr(value)}" for name, value in (self.held or {}).items()
+        )
         said = "; ".join(filter(None, (self.reason, held and f"the store holds {held}")))
         return f"{self.status}: {what}{': ' if said else ''}{said}"
 
@@ -86,22 +98,15 @@ def skipped(reason: str) -> Result:
     return Result("skipped", reason)
 
 
-_PASSWORD = re.compile(
-    r"(?P<before>://[^/\s:@]*:)\S+(?P<after>@)"
-    r"|(?P<query>(?:password|passwd|pwd)\s*=\s*)(?:'[^']*'|\"[^\"]*\"|[^&;\s'\"]+)",
-    re.IGNORECASE,
-)
-
-
 def reason_of(error: BaseException) -> str:
-    """Return what an exception says, without the passwords and row values that database errors like to quote."""
+    """Return what an exception says, without secrets and without the row values that database errors like to quote."""
     original = getattr(error, "orig", None) or error
     primary = getattr(getattr(original, "diag", None), "message_primary", None)
     said: Any = primary or str(original)
     if str(getattr(original, "sqlstate", "")).startswith("22"):  # a value that the database cannot take is in quotes
         said = re.sub(r"""(["']).*\1""", '"…"', said, flags=re.DOTALL)
-    hidden = _PASSWORD.sub(lambda found: f"{found['before'] or found['query']}***{found['after'] or ''}", str(said))
-    return f"{type(original).__name__}: {hidden}" if hidden else type(original).__name__
+    shown = masked(str(said))
+    return f"{type(original).__name__}: {shown}" if shown else type(original).__name__
 
 
 _REPR_LIMIT = 10

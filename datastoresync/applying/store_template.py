@@ -14,7 +14,7 @@ from typing import Any, Literal, Unpack
 
 import attrs
 
-from datastoresync.applying.dependents import DependencyTracker
+from datastoresync.applying.dependents import DependencyTracker, StoredDependencies
 from datastoresync.applying.plan import (
     Plan,
     Step,
@@ -56,7 +56,6 @@ _VERBS: Mapping[str, Literal["insert", "update", "delete", "link", "unlink"]] = 
     "remove": "unlink",
     "old": "delete",
 }
-_ACTIONS = {kind: verb for verb, kind in _VERBS.items()}
 _CHANGED_SINCE = (
     "the differences are others since the store was changed, so not all that was done is in memory: import again; "
     "the counts are right"
@@ -108,7 +107,7 @@ class StoredValueEquality:
         """Say whether the raw value of an attribute equals the expected one."""
         if self._equal(change, attribute, raw, expected):
             return True
-        compared = self._compared.get(_row(change.table, change.key), {}) if self._compared else {}
+        compared = self._compared.get((id(change.table), change.key), {}) if self._compared else {}
         before = change.expected.get(attribute) is expected and change.values.get(attribute) is not expected
         return before and attribute in compared and self._equal(change, attribute, raw, compared[attribute])
 
@@ -134,68 +133,6 @@ class StoredValueEquality:
             return all(map(is_, found, expected))  # almost always a value converts to itself
         except (ValueError, TypeError):
             return False
-
-
-class StoredDependencies:
-    """Tells a store which of its changes depend on others that were not made; see `syncers.changes.Dependencies`.
-
-    Keys and what refers to them are written as the store spells them, and tracked in the form of the comparison.
-
-    Args:
-        tracker: Knows it of actions.
-        diff: The diff.
-        stored: The tables of the branches, by branch.
-    """
-
-    def __init__(self, tracker: DependencyTracker, diff: Diff, stored: Mapping[str, StoredBranch]) -> None:
-        self._tracker = tracker
-        self._branches = {id(one.table): branch for branch, one in stored.items()}
-        self._forms = {one.name: one.right.forms for one in diff.branch_diffs}
-
-    @property
-    def active(self) -> bool:
-        """Whether any change may be blocked."""
-        return self._tracker.active
-
-    def note(self, change: Change, outcome: Outcome) -> None:
-        """Take note of a change that was not made."""
-        values = self._values(change)
-        for action in self._actions(change):
-            self._tracker.note(action, outcome.status, values=values)
-
-    def blocked(self, change: Change) -> str:
-        """Return why a change has to be left out; empty if it can be made."""
-        values = self._values(change)
-        return next(filter(None, (self._tracker.blocked(action, values) for action in self._actions(change))), "")
-
-    def _actions(self, change: Change) -> Iterator[Action]:
-        """Yield what the change is made of, without the objects."""
-        verb, branch, key = _ACTIONS[change.verb], self._branches[id(change.table)], self._key(change)
-        if verb in ("new", "old"):
-            yield Action(verb, branch, key)
-            return
-        expected = self._formed(branch, change.expected)
-        for name, value in self._formed(branch, change.values).items():
-            yield Action(verb, branch, key, name, value, expected.get(name))
-
-    def _key(self, change: Change) -> Any:
-        key = change.key if len(change.identifiers) > 1 else change.key[0]
-        form = self._forms[self._branches[id(change.table)]].key
-        return key if form is None else form(key)
-
-    def _formed(self, branch: str, values: Mapping[str, Any]) -> Mapping[str, Any]:
-        forms = self._forms[branch].attributes
-        if forms.keys().isdisjoint(values):
-            return values
-        return {name: formed(forms[name], value) if name in forms else value for name, value in values.items()}
-
-    def _values(self, change: Change) -> dict[str, Any]:
-        """Return the values of the object of a change: those to come, or for a deletion those that there were."""
-        key = self._key(change)
-        parts = key if len(change.identifiers) > 1 else (key,)
-        values = change.expected if change.verb == "delete" else change.values
-        own = dict(zip(change.identifiers, parts, strict=True))
-        return {**own, **self._formed(self._branches[id(change.table)], values)}
 
 
 class ChangeSequence(Streamed[Change]):
@@ -260,10 +197,6 @@ Row = tuple[int, tuple[Any, ...]]
 """A table and the key of a row."""
 
 
-def _row(table: Table, key: tuple[Any, ...]) -> Row:
-    return id(table), key
-
-
 def _mark(action: Action) -> int:
     return hash((action.verb, action.branch, action.idnumber, action.attr))
 
@@ -282,6 +215,7 @@ class ChangeFactory:
         self._spellings = spellings(self._sides)
         self.compared: dict[Row, dict[str, Any]] = {}
         """What was compared, by row and attribute, where the store had something else; of the changes built so far."""
+        self._streamed = diff.streamed  # there may be too many to remember what was compared
 
     def change(self, action: Action) -> Change:
         """Build one change."""
@@ -326,8 +260,8 @@ class ChangeFactory:
         if right.as_stored or attribute not in right.attributes:
             return value
         held = right.expected(action.idnumber, action.dest, attribute)
-        if not equal(held, value):
-            row = _row(self._stored[action.branch].table, self._key(action))
+        if not self._streamed and not equal(held, value):
+            row = (id(self._stored[action.branch].table), self._key(action))
             self.compared.setdefault(row, {})[attribute] = value
         return held
 
@@ -450,14 +384,15 @@ class StoreTemplate:
         actions = self._united(alone, diff)
         reporters = [*self.reporters, *options.reporters]
         run = ApplyRun(diff, reporters, mock=options.mock, rehearse=options.rehearse)
+        tables = {branch: one.table for branch, one in self.stored.items()}
         write_options = WriteOptions(
             on_error="stop" if stop else "continue",
             rehearse=options.rehearse,
             whole=self._whole,
-            tables=[one.table for one in self.stored.values()],
+            tables=list(tables.values()),
             attributes=self._synced(diff),
             along=list(map(ChangeFactory(diff, self.stored).change, (step.actions[0] for step in following))),
-            dependencies=None if run.dependents is None else StoredDependencies(run.dependents, diff, self.stored),
+            dependencies=None if run.dependents is None else StoredDependencies(run.dependents, diff, tables),
         )
         run.tell("start", Plan(diff, Streamed(lambda: chain(map(self._step, actions), following))))
         blocked: list[Result] = []

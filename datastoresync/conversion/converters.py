@@ -521,6 +521,16 @@ class Schema:
         declared = (self.fields or {}).values()
         return frozenset(field.name for field in declared if field.converter and field.converter.membership)
 
+    @property
+    def texts(self) -> frozenset[str]:
+        """The declared fields that are text, or None."""
+        declared = (self.fields or {}).values()
+        return frozenset(
+            field.name
+            for field in declared
+            if field.converter and set(field.converter.describe.split(" | ")) in ({"str"}, {"str", "None"})
+        )
+
     def make(self, names: Sequence[str], columns: Sequence[Sequence[Any]], count: int) -> list[Any]:
         """Make ``count`` objects from columns of converted values; what ``__init__`` raises goes through.
 

@@ -11,6 +11,7 @@ from typing import Any, Final
 import attrs
 
 from datastoresync.diffing.equality import equal
+from datastoresync.masking import MASK
 from datastoresync.printing.outline import Outline
 from datastoresync.printing.text import counted
 
@@ -78,7 +79,22 @@ class Action:
         """The action as one line that reads like a call of its method."""
         if not self.attr:
             return f"{self.method}(idnumber={self.idnumber!r})"
-        return f"{self.method}(idnumber={self.idnumber!r}, attr={self.attr!r}, value={self.value!r})"
+        return f"{self.method}(idnumber={self.idnumber!r}, attr={self.attr!r}, value={self._shown(self.value)})"
+
+    @property
+    def sensitive(self) -> tuple[str, ...]:
+        """The attributes that the class of either object declares as ``_sensitive``."""
+        classes = dict.fromkeys(map(type, (self.source, self.dest)))
+        return tuple(dict.fromkeys(name for cls in classes for name in getattr(cls, "_sensitive", ())))
+
+    @property
+    def sensitive_values(self) -> list[Any]:
+        """Their values, which no message may hold."""
+        values = [getattr(item, name, None) for item in (self.source, self.dest) for name in self.sensitive]
+        return [*values, self.value, self.old_value] if self.attr in self.sensitive else values
+
+    def _shown(self, value: Any) -> str:
+        return MASK if self.attr in self.sensitive else repr(value)
 
     def inverse(self) -> Action:
         """Return the action that undoes this one."""
@@ -92,14 +108,14 @@ class Action:
     def __repr__(self) -> str:
         parts = [repr(self.verb), repr(self.branch), repr(self.idnumber)]
         if self.attr:
-            parts += [f"attr={self.attr!r}", f"value={self.value!r}"]
+            parts += [f"attr={self.attr!r}", f"value={self._shown(self.value)}"]
         if self.verb == "update":
-            parts.append(f"old_value={self.old_value!r}")
+            parts.append(f"old_value={self._shown(self.old_value)}")
         return f"Action({', '.join(parts)})"
 
     def __outline__(self) -> Outline:
         """Describe the action: its message, and the value that it replaces."""
-        note = f"was {self.old_value!r}" if self.verb == "update" else ""
+        note = f"was {self._shown(self.old_value)}" if self.verb == "update" else ""
         return Outline(self.message, kind=self.verb, note=note)
 
 

@@ -136,9 +136,10 @@ def _updates(branch_diff: BranchDiff, read: Iterable[Block]) -> Iterator[Action]
             try:
                 changes = _changes(where, value, old_value, objects)
             except Exception as error:
+                said = "" if name in branch_diff.right.sensitive else f": {error}"
                 message = (
                     f"{branch_diff.right.name}[{block.keys[index]!r}].{name} cannot be compared with what is in "
-                    f"{branch_diff.left.name}: {type(error).__name__}: {error}; "
+                    f"{branch_diff.left.name}: {type(error).__name__}{said}; "
                     "give it a type whose `==` is true or false"
                 )
                 raise ComparisonError(message) from error

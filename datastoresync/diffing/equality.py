@@ -293,7 +293,8 @@ def check_types(left: Side, right: Side, read: Iterable[Block], *, matched: int)
                 where = f" at idnumber {block.keys[index]!r}" if matched else ""
                 problems[name] = (
                     f"{name}: {_type(value)} in {left.name} and {_type(old_value)} in {right.name} "
-                    f"({value!r} and {old_value!r}{where}): {_fix(name, left, right, value, old_value)}"
+                    f"({left.shown(name, value)} and {right.shown(name, old_value)}{where}): "
+                    f"{_fix(name, left, right, value, old_value)}"
                 )
     for name in names:
         if name in problems or comparable(*(_some(side, name) for side in (left, right))):
@@ -302,7 +303,8 @@ def check_types(left: Side, right: Side, read: Iterable[Block], *, matched: int)
         if not comparable(value, old_value):
             problems[name] = (
                 f"{name}: {_type(value)} in {left.name} and {_type(old_value)} in {right.name} "
-                f"({value!r} and {old_value!r}): {_fix(name, left, right, value, old_value)}"
+                f"({left.shown(name, value)} and {right.shown(name, old_value)}): "
+                f"{_fix(name, left, right, value, old_value)}"
             )
     return list(problems.values())
 

@@ -13,6 +13,7 @@ import attrs
 from datastoresync.conversion.forms import Forms
 from datastoresync.conversion.lookalikes import lookalike_form
 from datastoresync.errors import ComparisonError
+from datastoresync.masking import MASK
 
 
 def _nothing() -> None:
@@ -37,6 +38,7 @@ class Side:
         children: The field that links parent and child, by the branch of the children.
         held_children: The branches among them whose children a field of the parent lists; of the others, a field of the
             child names the parent.
+        sensitive: The attributes whose values are not shown.
         flagged: Whether an object may have flags of its own.
         rejected: The number of rows refused by the import of this branch, or of one that it is derived from.
         fold: Folds an action that was carried out into the branch, given the source's values (all of a new object; of
@@ -75,6 +77,7 @@ class Side:
     references: Mapping[str, str] = attrs.field(factory=dict)
     children: Mapping[str, str] = attrs.field(factory=dict)
     held_children: frozenset[str] = frozenset()
+    sensitive: frozenset[str] = frozenset()
     flagged: bool = False
     rejected: int = 0
     fold: Callable[[Any, Mapping[str, Any], Any], None] | None = None
@@ -118,7 +121,7 @@ class Side:
         except Exception as error:
             if self.sparse and isinstance(error, AttributeError) and not hasattr(type(item), attribute):
                 return None
-            reason = f"{type(error).__name__}: {error}"
+            reason = type(error).__name__ if attribute in self.sensitive else f"{type(error).__name__}: {error}"
             message = (
                 f"{self.name}[{key!r}].{attribute} raised {reason}; mend the data, or the property of {self.owner}"
             )
@@ -172,10 +175,17 @@ class Side:
     def cells(self, key: Any, item: Any) -> Iterator[Any]:
         """Yield the synced values of an object for display; an error message where a property raises."""
         for attribute in self.attributes:
+            if attribute in self.sensitive:
+                yield MASK
+                continue
             try:
                 yield self.read(key, item, attribute)
             except ComparisonError as error:
                 yield str(error)
+
+    def shown(self, attribute: str, value: Any) -> str:
+        """Return what a message shows of a value of an attribute."""
+        return MASK if attribute in self.sensitive else repr(value)
 
     def values(self, key: Any) -> dict[str, Any]:
         """Return the synced values of one object."""

@@ -13,12 +13,14 @@ import attrs
 from datastoresync.engines.relation import BranchDescription
 from datastoresync.engines.select import engine_of
 from datastoresync.errors import ColumnError, DataWarning, DeclarationError, ImporterError, RowError
+from datastoresync.masking import hidden, masked
 from datastoresync.printing.outline import Outline
 from datastoresync.printing.show import Printable
 from datastoresync.syncers.changes import Table
 from datastoresync.syncers.files.csv_reader import read_csv, resolve_files
+from datastoresync.syncers.loading import load_records, records_in
 from datastoresync.syncers.projection import projected
-from datastoresync.syncers.records import Columns, Records, StoredRows
+from datastoresync.syncers.records import Columns, Records, StoredRows, is_arrow
 from datastoresync.syncers.row_index import TableContents
 from datastoresync.syncers.sql.syncer import SQLSyncer
 
@@ -102,7 +104,10 @@ class Importer:
         return True
 
     def prepare(self, row: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Return the row as it should be taken: renamed, split, completed."""
+        """Return the row as it should be taken: renamed, split, completed.
+
+        Where changes are written to the store that was read, it is still expected to hold what stood in the row.
+        """
         return row
 
     def resolve_duplicate(self, existing: Mapping[str, Any], row: Mapping[str, Any]) -> Mapping[str, Any] | None:  # noqa: ARG002 - a hook
@@ -235,7 +240,7 @@ def importer_of(source: Any, *, store: Callable[[Any], Importer]) -> Importer:
         if isinstance(source, Iterable) and not isinstance(source, (str, bytes, Mapping)):
             return IterableImporter(source)
     hint = f"; for a file write CSVImporter({source!r})" if isinstance(source, str) else ""
-    message = f"an importer, a function, a syncer, a dataframe or rows are wanted (got {source!r}){hint}"
+    message = f"an importer, a function, a syncer, a dataframe or rows are wanted (got {masked(repr(source))}){hint}"
     raise DeclarationError(message)
 
 
@@ -301,7 +306,7 @@ class CSVImporter(Importer):
         on_bad_row: ``"stop"`` or ``"collect"``; see `Importer`.
     """
 
-    files: str | Path | Sequence[str | Path]
+    files: str | Path | Sequence[str | Path] = attrs.field(converter=hidden)
     encoding: str = attrs.field(default="utf-8", kw_only=True)
     delimiter: str = attrs.field(default=",", kw_only=True)
     columns: Mapping[str, str] | Sequence[str] | None = attrs.field(default=None, kw_only=True)
@@ -346,7 +351,7 @@ class ParquetImporter(Importer):
         on_bad_row: ``"stop"`` or ``"collect"``; see `Importer`.
     """
 
-    files: str | Path | Sequence[str | Path]
+    files: str | Path | Sequence[str | Path] = attrs.field(converter=hidden)
     columns: Mapping[str, str] | Sequence[str] | None = attrs.field(default=None, kw_only=True)
     newest: Literal["modified", "name"] | None = attrs.field(default=None, kw_only=True)
     on_bad_row: Literal["stop", "collect"] = attrs.field(default="stop", kw_only=True)
@@ -442,7 +447,7 @@ class SQLImporter(Importer):
         if description is None or table is None or table.keys:
             return table
         known = description.table
-        return attrs.evolve(table, keys=known.keys, references=known.references)
+        return attrs.evolve(table, keys=known.keys, references=known.references, texts=known.texts)
 
     def read(self) -> Records:
         """Return the rows as a stream."""
@@ -456,8 +461,9 @@ class StoreImporter(Importer):
     """Reads the branch from a syncer: through its ``read`` if it has one, and its ``load`` otherwise.
 
     Args:
-        syncer: Anything with ``load(identifier)``; with ``read(table, attributes, identifiers=…)`` it is asked for what
-            the branch's class declares, and streams it. Without, memberships in link tables are loaded, too.
+        syncer: Anything with ``load(identifier)``, which gives records, a frame or an Arrow table; with
+            ``read(table, attributes, identifiers=…)`` it is asked for what the branch's class declares, and streams
+            it. Without, memberships in link tables are loaded, too.
     """
 
     def __init__(self, syncer: Any) -> None:
@@ -478,11 +484,17 @@ class StoreImporter(Importer):
             return read(table, wanted, identifiers=identifiers)
         if table.links:
             return projected(self._opened, table, wanted, identifiers)
-        records = self.syncer.load(table.name)
+        loaded = self.syncer.load(table.name)
+        if not table.columns and (is_arrow(loaded) or engine_of(loaded) is not None):
+            return loaded  # a large frame stays a table
+        records = records_in(loaded, self.syncer, table.name)
         if not table.columns:
             return records
         table.check_unreferenced(f"{type(self.syncer).__name__}, which has no method read,")
         attributes = table.attributes
+        if isinstance(records, Records):
+            names = [attributes.get(name, name) for name in records.columns]
+            return Records(names, records.chunks, records.where)
         return ({attributes.get(name, name): value for name, value in record.items()} for record in records)
 
     def reads_all_of(self, syncer: Any) -> bool:
@@ -492,7 +504,7 @@ class StoreImporter(Importer):
 
     def _opened(self, name: str) -> Records:
         """Load a table as a stream of all of its columns."""
-        contents = TableContents.of(self.syncer.load(name), name)
+        contents = TableContents.of(load_records(self.syncer, name), name)
         chunk = [[record.get(column) for record in contents.records] for column in contents.columns]
         chunks = [chunk] if chunk else []
         return Records(contents.columns, chunks, lambda index: f"record {index + 1} of table {name!r}")

@@ -19,6 +19,7 @@ from datastoresync.conversion.converters import Schema
 from datastoresync.conversion.forms import Forms, formed, formed_column
 from datastoresync.conversion.lookalikes import lookalike_keys, shown_pairs
 from datastoresync.diffing.equality import comparable, equal, is_membership
+from datastoresync.diffing.side import spelling
 from datastoresync.engines.relation import CannotPushDown
 from datastoresync.engines.select import engine_of, open_table, options_of
 from datastoresync.errors import (
@@ -33,8 +34,10 @@ from datastoresync.errors import (
 from datastoresync.importing.importer import Importer, ImportReport
 from datastoresync.importing.object_set import ObjectSet
 from datastoresync.importing.rows import Chunk, Rows
+from datastoresync.masking import MASK, without_values
 from datastoresync.runtime import collector_paused
 from datastoresync.syncers.arrow import ArrowStream
+from datastoresync.syncers.names import likely_delimiter
 from datastoresync.syncers.records import is_arrow
 
 if TYPE_CHECKING:
@@ -318,7 +321,8 @@ class RowLoader:
                 try:
                     value = converter.one(value)  # noqa: PLW2901 - the same value, converted
                 except (ValueError, TypeError) as error:
-                    message = f"{name}: {error} (declared: {converter.describe})"
+                    said = MASK if name in getattr(self.schema.cls, "_sensitive", ()) else str(error)
+                    message = f"{name}: {said} (declared: {converter.describe})"
                     raise ConversionError(message, column=name, value=value) from None
             if name in self._form_of:
                 try:
@@ -332,7 +336,9 @@ class RowLoader:
         except RowError:
             raise
         except Exception as error:  # what a validator or an __init__ of the user's raises
-            message = f"{type(error).__name__}: {error}"
+            sensitive = getattr(self.schema.cls, "_sensitive", ())
+            said = without_values(str(error), [row.get(name) for name in sensitive], sensitive)
+            message = f"{type(error).__name__}: {said}"
             raise RowError(message) from error
 
     def _check_names(self, names: tuple[str, ...]) -> None:
@@ -355,6 +361,8 @@ class RowLoader:
         if missing:
             listed = ", ".join(map(repr, missing))
             problems.append(f"no column {listed}, which {cls} needs; there are {', '.join(map(repr, names))}")
+        if delimiter := likely_delimiter(names, self.schema.identifiers) if len(names) == 1 else "":
+            problems = [f"the only column is {names[0]!r}: it looks as if {delimiter!r} separates its columns"]
         raise ColumnError("; ".join(problems), columns=[*unknown, *missing])
 
     def _check_key(self, key: Any) -> None:
@@ -440,6 +448,9 @@ class RowLoader:
                 return
         first = self._where(self._indexes[list(self.objects).index(key)])
         differs = f", and they differ in {', '.join(sorted(differing))}" if differing else ""
+        written = [spelling({key: one}, self.schema.identifiers, key) for one in (self.stored.get(key, {}), read)]
+        if written[0] != written[1]:
+            differs = f" as {written[0]!r}, and {written[1]!r} here{differs}"
         message = (
             f"idnumber {key!r} is already at {first}{differs}: remove one of them, "
             "or write resolve_duplicate(existing, row) in the importer"

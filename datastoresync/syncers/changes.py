@@ -100,6 +100,8 @@ class Table:
         keys: The columns of the idnumbers in the tables of the tree, by table, which the tree fills in: where foreign
             keys lead to.
         references: The tables that attributes refer to, which the tree fills in.
+        texts: The attributes that are declared as text, which the branch fills in: whatever their columns are, the
+            database is asked for the text that it prints.
     """
 
     name: str
@@ -107,6 +109,7 @@ class Table:
     links: Mapping[str, Link] = attrs.field(factory=dict)
     keys: Mapping[str, tuple[str, ...]] = attrs.field(factory=dict, repr=False, eq=False, kw_only=True)
     references: Mapping[str, str] = attrs.field(factory=dict, repr=False, eq=False, kw_only=True)
+    texts: frozenset[str] = attrs.field(default=frozenset(), repr=False, eq=False, kw_only=True)
 
     def column(self, attribute: str) -> str:
         """Return the column that holds an attribute."""

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Sequence
 from difflib import get_close_matches
 
 from datastoresync.errors import SyncerError
 
+_DELIMITERS = ";\t|,"
+"""What separates the columns of files, the most usual one last: it is what they are read with."""
 _LISTED = 20
 """Names in a message, at most."""
 _LONGEST = 255
@@ -67,6 +69,25 @@ def clash(name: str, names: Iterable[str]) -> str | None:
 
 def _folded(name: str) -> str:
     return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())
+
+
+def likely_delimiter(header: Sequence[str], wanted: Collection[str], *, delimiter: str = ",") -> str:
+    """Return the delimiter that a header looks to be written with, if it is another one than it was read with.
+
+    Args:
+        header: The columns, as they were read.
+        wanted: Columns that must be there.
+        delimiter: What the header was read with.
+
+    >>> likely_delimiter(["idnumber;name"], ["idnumber"]), likely_delimiter(["id", "name"], ["idnumber"])
+    (';', '')
+    """
+    line = delimiter.join(header)
+    for other in _DELIMITERS.replace(delimiter, ""):
+        parts = [part.strip().strip("'\"") for part in line.split(other)]
+        if len(parts) > 1 and (len(header) == 1 or set(wanted) <= set(parts)):
+            return other
+    return ""
 
 
 def nearest(name: str, names: Iterable[str]) -> str:

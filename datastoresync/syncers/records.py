@@ -197,7 +197,7 @@ class StoredRows:
     syncer: Any
     table: Any = None
     query: str | None = None
-    parameters: Mapping[str, Any] | None = None
+    parameters: Mapping[str, Any] | None = attrs.field(default=None, repr=False)
     attributes: Sequence[str] | None = None
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import warnings
 from collections.abc import Callable, Mapping
 from importlib.metadata import EntryPoint, entry_points
@@ -11,9 +12,16 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from datastoresync.errors import DatastoreSyncError, DataWarning, DeclarationError, SyncerError
+from datastoresync.masking import hidden, masked, plain, secrets_in
 from datastoresync.syncers import files
 from datastoresync.syncers.names import nearest
-from datastoresync.syncers.options import cause_without_secrets, error_text, option_fault, parameters_of, secrets_in
+from datastoresync.syncers.options import (
+    cause_without_secrets,
+    converted_options,
+    error_text,
+    option_fault,
+    parameters_of,
+)
 from datastoresync.syncers.protocol import Syncer, fault_of
 from datastoresync.syncers.sql.syncer import SQLSyncer
 from datastoresync.syncers.url import Address
@@ -21,6 +29,11 @@ from datastoresync.syncers.url import Address
 GROUP: Final = "datastoresync.syncers"
 """The entry points by which an installed package adds stores: name = scheme, value = a class or function."""
 _PLUGIN: Final = "plugin"
+_KEYWORDS: Final = re.compile(
+    r"(?:^|[\s;])(?:host(?:addr)?|server|data source|dsn|dbname|database|user(?:name)?|uid|password|pwd)\s*=",
+    re.IGNORECASE,
+)
+"""An option of what libpq and ODBC connect by."""
 # The schemes of databases that no package may shadow, and the suffixes of files that are databases.
 _DATABASES: Final = ("mariadb", "mysql", "postgres", "postgresql", "snowflake", "sqlite")
 _DATABASE_SUFFIXES: Final[Mapping[str, str]] = MappingProxyType(
@@ -55,6 +68,7 @@ def open_syncer(url: str | os.PathLike[str], **options: Any) -> Any:
         SyncerError: The scheme or an option is unknown, an option is missing, or the store cannot be opened.
         MissingDependencyError: The store needs a package that is not installed.
     """
+    url, options = hidden(url), hidden(options)
     address = parse_address(url)
     scheme, dialect = address.scheme, address.scheme.partition("+")[0]
     if dialect in _DATABASES:
@@ -64,14 +78,17 @@ def open_syncer(url: str | os.PathLike[str], **options: Any) -> Any:
         _warn_of_shadowed(dialect)
         return SQLSyncer(f"{scheme}:{address.rest}", **options)
     formats = {each.name: each for each in files.FORMATS}
-    if scheme == _PLUGIN or scheme in formats:
+    if scheme == _PLUGIN:
+        from datastoresync.syncers.plugin.loader import open_folder
+
         _warn_of_shadowed(scheme)
-        path = _path(address)
-        opener = _open_folder if scheme == _PLUGIN else formats[scheme].load()
-        return _open(address, opener, path, options, f"{scheme}:")
+        return open_folder(_path(address), _options_in_url(address, options), options)
+    if scheme in formats:
+        _warn_of_shadowed(scheme)
+        return _open(address, formats[scheme].load(), _path(address), options, f"{scheme}:")
     entry = _entry_point(scheme)
     if entry is not None:
-        return _open(address, _load(entry), address.path, options, _description(entry))
+        return _open(address, _load(entry), hidden(address.path), options, _description(entry))
     if address.is_url:
         return SQLSyncer(f"{scheme}:{address.rest}", **options)
     schemes = {_PLUGIN, *formats, *_DATABASES, *(entry.name for entry in entry_points(group=GROUP))}
@@ -96,32 +113,38 @@ def parse_address(url: str | os.PathLike[str]) -> Address:
         raise DeclarationError(message)
     if isinstance(url, str) and (address := Address.parse(url)):
         return address
-    path = Path(url)
     suffixes = {suffix: each.name for each in files.FORMATS for suffix in each.suffixes}
-    suffix = path.suffix.lower()
+    suffix = Path(url).suffix.lower()
     if suffix in suffixes:
         return Address(suffixes[suffix], os.fspath(url).replace("%", "%25").replace("?", "%3F"))
     if suffix not in _DATABASE_SUFFIXES:
-        raise SyncerError(_unclear(url, path, [*suffixes, *_DATABASE_SUFFIXES]))
+        raise SyncerError(_unclear(os.fspath(url), suffix, [*suffixes, *_DATABASE_SUFFIXES]))
+    path = Path(url)
     if "?" in str(path):
         message = f"{path} has a question mark in its name, which the URL of a database cannot have: rename it"
         raise SyncerError(message)
     return Address(_DATABASE_SUFFIXES[suffix], f"///{path}")
 
 
-def _unclear(url: str | os.PathLike[str], path: Path, suffixes: list[str]) -> str:
-    name = repr(os.fspath(url)) if "@" not in str(url) else "the text"  # there may be a password in it
-    if (path / "MANIFEST.json").is_file():
-        return f"{name} is the folder of a syncer of your own: open it with load_syncer"
-    if url and path.is_dir():
-        return f"{name} is a folder, and does not say what its files are: write csv:{path}, json:{path}, …"
-    hint = nearest(path.suffix.lower(), suffixes)
+def _unclear(text: str, suffix: str, suffixes: list[str]) -> str:
+    if _KEYWORDS.search(text):
+        return (
+            f"{masked(text)!r} is a connection string by keywords: write a URL, as in postgresql://user@host/database, "
+            "with the password behind the user, user:password@, and %40 for an @ in it"
+        )
+    shown = "@" not in text and masked(text) == text
+    name = repr(text) if shown else "the text"
+    if shown and Path(text, "MANIFEST.json").is_file():
+        return f"{name} is the folder of a syncer of your own: open it with load_syncer, or write plugin:{text}"
+    if shown and text and Path(text).is_dir():
+        return f"{name} is a folder, and does not say what its files are: write csv:{text}, json:{text}, …"
+    hint = nearest(suffix, suffixes)
     return f"{name} has neither a scheme, as in csv:exports, nor a suffix that tells the kind of store: {hint}"
 
 
 def _path(address: Address) -> str:
     """Return the path of a file or folder."""
-    path = address.path
+    path: str = hidden(address.path)
     if not path:
         message = f"{address.scheme}: names no file or folder: write {address.scheme}:. for the current folder"
         raise SyncerError(message)
@@ -129,29 +152,20 @@ def _path(address: Address) -> str:
         path = path[2:]
         message = f"write {address.scheme}:{path} or {address.scheme}:///{path}: two slashes begin the name of a host"
         raise SyncerError(message)
-    return os.path.expanduser(path)  # noqa: PTH111 - Path would drop a slash at the end, which says folder
+    return hidden(os.path.expanduser(path))  # type: ignore[no-any-return]  # noqa: PTH111 - Path would drop a slash at the end, which says folder
 
 
 def _open(address: Address, opener: Callable[..., Any], path: str, options: Mapping[str, Any], description: str) -> Any:
     """Call the opener of a store with the path and all options, and check that it returns a syncer."""
-    options_in_url = address.options
-    if twice := next((name for name in options if name in options_in_url), None):
-        message = f"the option {twice!r} is given in the {address.scheme}: URL and beside it: leave one out"
-        raise SyncerError(message)
-    options = {**options_in_url, **options}
-    arguments = (path,) if path else ()
-    parameters = parameters_of(opener)
-    if parameters is not None and opener is not _open_folder:
-        fault = option_fault(parameters, options, positional=len(arguments))
-        if fault:
-            message = f"{description} {fault}"
-            raise SyncerError(message)
+    options_in_url = _options_in_url(address, options)
+    arguments = hidden([path] if path else [])
     try:
-        syncer = opener(*arguments, **options)
+        given = _checked_options(opener, options_in_url, options, description, positional=len(arguments))
+        syncer = opener(*plain(arguments), **plain(given))
     except DatastoreSyncError:
         raise
     except Exception as error:  # noqa: BLE001 - it is raised again as another
-        secrets = (*secrets_in({**options, "url": f"{address.scheme}:{address.rest}"}), *secrets_in({"url": path}))
+        secrets = secrets_in({**options, "url": [f"{address.scheme}:{address.rest}", path]})
         message = f"{description} cannot be opened: {error_text(error, secrets)}"
         raise SyncerError(message) from cause_without_secrets(error, secrets)
     if not isinstance(syncer, Syncer) or fault_of(syncer):
@@ -161,11 +175,38 @@ def _open(address: Address, opener: Callable[..., Any], path: str, options: Mapp
     return syncer
 
 
-def _open_folder(folder: str, /, **options: Any) -> Any:
-    from datastoresync.syncers.plugin.loader import load_syncer
+def _options_in_url(address: Address, options: Mapping[str, Any]) -> Mapping[str, str]:
+    """Return the options of a URL; raise `SyncerError` if one of them is given beside it, too."""
+    found: Mapping[str, str] = hidden(address.options)
+    if twice := next((name for name in options if name in found), None):
+        message = f"the option {twice!r} is given in the {address.scheme}: URL and beside it: leave one out"
+        raise SyncerError(message)
+    return found
 
-    metadata = options.pop("metadata", None)
-    return load_syncer(Path(folder), options, metadata=metadata)
+
+def _checked_options(
+    opener: Callable[..., Any],
+    texts: Mapping[str, str],
+    options: Mapping[str, Any],
+    description: str,
+    *,
+    positional: int,
+) -> dict[str, Any]:
+    """Return all options, those of the URL converted.
+
+    Raises:
+        SyncerError: One is unknown, missing, or cannot be converted.
+    """
+    parameters = parameters_of(opener)
+    fault = "" if parameters is None else option_fault(parameters, {**texts, **options}, positional=positional)
+    if fault:
+        message = f"{description} {fault}"
+        raise SyncerError(message)
+    try:
+        return hidden({**converted_options(opener, texts), **options})  # type: ignore[no-any-return]
+    except ValueError as error:
+        message = f"{description} {error}"
+        raise SyncerError(message) from None
 
 
 # Installed packages --------------------------------------------------------------------------------------------------

@@ -16,6 +16,7 @@ import pytest
 from hypothesis import strategies as st
 
 from datastoresync.syncers.changes import Change, Link, Table, WriteOptions
+from datastoresync.syncers.loading import load_records
 from datastoresync.syncers.protocol import Syncer, fault_of
 from datastoresync.testing.claims import Claims, Interruption, breaking_off
 from datastoresync.testing.strategies import NASTY_TEXTS, difference, texts
@@ -37,7 +38,7 @@ class ChangeChecks(Claims):
         self.require(syncer, "tables")
         names = sorted(self.fresh() for _ in range(2))
         for name in names:
-            syncer.dump(name, data=self.given(_PEOPLE))
+            syncer.dump(name, data=self.given(syncer, _PEOPLE))
         found = list(syncer.tables())
         assert set(names) <= set(found), f"tables() lacks one of {names}: {found}"
         assert len(found) == len(set(found)), f"tables() names one twice: {found}"
@@ -87,7 +88,7 @@ class ChangeChecks(Claims):
     def test_members_are_linked_and_unlinked(self, syncer: Any) -> None:
         table, _ = self._dump_people(syncer)
         link = Link(self.fresh(), "owner", "member")
-        syncer.dump(link.table, data=self.given([{"owner": "1", "member": "a"}, {"owner": "2", "member": "a"}]))
+        syncer.dump(link.table, data=self.given(syncer, [{"owner": "1", "member": "a"}, {"owner": "2", "member": "a"}]))
         table = Table(table.name, links={"groups": link})
         changes = [
             self._change("link", table, "1", values={"groups": "b"}),
@@ -117,7 +118,7 @@ class ChangeChecks(Claims):
             pytest.skip(f"it does not keep a {type(key).__name__}")
         identifier = self.fresh()
         data = [{"idnumber": key, "name": "Ann"}, {"idnumber": False if key is True else 0.25, "name": "Bob"}]
-        syncer.dump(identifier, data=self.given(data))
+        syncer.dump(identifier, data=self.given(syncer, data))
         table, name = Table(identifier), self.kept(syncer, "Ann")
         change = Change("update", table, ("idnumber",), (key,), {"name": "Anna"}, {"name": name})
         statuses = self._applied(syncer, [change])
@@ -127,7 +128,7 @@ class ChangeChecks(Claims):
 
     def test_changes_of_a_table_that_is_not_there_are_refused(self, syncer: Any) -> None:
         self.require(syncer, "apply_changes")
-        syncer.dump(self.fresh(), data=self.given(_PEOPLE))
+        syncer.dump(self.fresh(), data=self.given(syncer, _PEOPLE))
         identifier = self.fresh()
         change = self._change("update", Table(identifier), "1", values={"name": "x"}, expected={"name": "y"})
         self.expect_refusal(
@@ -144,12 +145,11 @@ class ChangeChecks(Claims):
     def _dump_people(self, syncer: Any) -> tuple[Table, dict[str, dict[str, Any]]]:
         self.require(syncer, "apply_changes")
         identifier = self.dump(syncer, _PEOPLE)
-        return Table(identifier), {record["idnumber"]: dict(record) for record in syncer.load(identifier)}
+        return Table(identifier), {record["idnumber"]: dict(record) for record in load_records(syncer, identifier)}
 
     def _expect_stream(self, expected: Sequence[dict[str, Any]], found: Any) -> None:
         records = [dict(record) for record in found]
-        if not self.ordered:
-            records.sort(key=repr)
+        records = records if self.ordered else sorted(records, key=repr)
         assert records == list(expected), f"read gives {records}, and should give {list(expected)}"
 
     @staticmethod
@@ -160,10 +160,9 @@ class ChangeChecks(Claims):
         def same(_change: Change, _attribute: str, raw: Any, expected: Any) -> bool:
             return bool(raw == expected) or raw == self.kept(syncer, expected)
 
-        # All rows of a table are read here, so that a row that is there is newer than what was read.
-        takes_options = "options" in signature(syncer.apply_changes).parameters
-        options = {"options": WriteOptions(whole=lambda _table: True)} if takes_options else {}
-        return [outcome.status for outcome in syncer.apply_changes(changes, same=same, **options)]
+        asked = {"options": WriteOptions(whole=lambda _table: True)}
+        keywords = asked if "options" in signature(syncer.apply_changes).parameters else {}
+        return [outcome.status for outcome in syncer.apply_changes(changes, same=same, **keywords)]
 
 
 _KEY_METHODS = ("upsert", "update", "delete")
@@ -192,8 +191,8 @@ class KeyChecks(Claims):
             identifier = self.fresh()
             # So that the table has all its columns, whatever is stored.
             whole = {"idnumber": "whole", "name": "n", "grade": "1"}
-            syncer.dump(identifier, data=self.given([whole, *model.values()]))
-            count = getattr(syncer, method)(identifier, data=self.given(data), **_by(method, "idnumber"))
+            syncer.dump(identifier, data=self.given(syncer, [whole, *model.values()]))
+            count = getattr(syncer, method)(identifier, data=self.given(syncer, data), **_by(method, "idnumber"))
             expected = sum(key in model for key in given) if method == "delete" else len(given)
             assert count == expected, f"{method} returns {count!r}, and should return {expected}"
             for key, values in given.items():
@@ -210,17 +209,17 @@ class KeyChecks(Claims):
     def test_a_table_that_is_not_there_is_made(self, syncer: Any, method: str) -> None:
         self.require(syncer, method)
         identifier = self.fresh()
-        count = getattr(syncer, method)(identifier, data=self.given(_GRADED), **_by(method, "idnumber"))
+        count = getattr(syncer, method)(identifier, data=self.given(syncer, _GRADED), **_by(method, "idnumber"))
         assert count == len(_GRADED), f"{method} returns {count!r}, and should return {len(_GRADED)}"
         self.expect(syncer, identifier, _GRADED, what=f"{method} does not make a table", ordered=False)
 
     @pytest.mark.parametrize("method", ["update", "delete"])
     def test_a_table_that_is_not_there_is_named(self, syncer: Any, method: str) -> None:
         self.require(syncer, method)
-        syncer.dump(self.fresh(), data=self.given(_GRADED))
+        syncer.dump(self.fresh(), data=self.given(syncer, _GRADED))
         identifier = self.fresh()
         self.expect_refusal(
-            lambda: getattr(syncer, method)(identifier, data=self.given(_GRADED), key="idnumber"),
+            lambda: getattr(syncer, method)(identifier, data=self.given(syncer, _GRADED), key="idnumber"),
             what=f"{method} in a table that is not there must raise an error",
             naming=identifier,
         )
@@ -232,7 +231,7 @@ class KeyChecks(Claims):
         old = [{"a": "u", "b": "v__w", "x": "1"}, {"a": "u__v", "b": "w", "x": "2"}, {"a": "u", "b": "w", "x": "3"}]
         new = {"a": "u__v", "b": "w", "x": "changed"}
         identifier = self.dump(syncer, old)
-        getattr(syncer, method)(identifier, data=self.given([new]), key=["a", "b"])
+        getattr(syncer, method)(identifier, data=self.given(syncer, [new]), key=["a", "b"])
         left = [old[0], old[2]] if method == "delete" else [old[0], new, old[2]]
         self.expect(syncer, identifier, left, what=f"{method} with a key of two columns is wrong", ordered=False)
 
@@ -259,7 +258,7 @@ class KeyChecks(Claims):
     @pytest.mark.parametrize("error", [Interruption("midway"), KeyboardInterrupt()], ids=["error", "ctrl-c"])
     def test_an_operation_that_breaks_off_changes_nothing(self, syncer: Any, method: str, error: BaseException) -> None:
         self.require(syncer, method)
-        if not self.streams:
+        if not self.takes_streams(syncer):
             pytest.skip("its data are a list, which cannot break off")
         identifier = self.dump(syncer, _GRADED)
         with pytest.raises(type(error)):
@@ -273,7 +272,7 @@ class KeyChecks(Claims):
         identifier = self.dump(syncer, stored)
         operation: Callable[..., Any] = getattr(syncer, method)
         self.expect_refusal(
-            lambda: operation(identifier, data=self.given(data), key="idnumber"),
+            lambda: operation(identifier, data=self.given(syncer, data), key="idnumber"),
             what=f"{what} must raise an error",
             naming=naming,
         )
@@ -314,36 +313,36 @@ class ReplacementChecks(Claims):
 
     def test_a_dump_replaces_what_was_there(self, syncer: Any) -> None:
         identifier, other = self.fresh(), self.fresh()
-        syncer.dump(identifier, data=self.given(_OLD))
-        syncer.dump(other, data=self.given(_OLD))
-        syncer.dump(identifier, data=self.given(_NEW))
+        syncer.dump(identifier, data=self.given(syncer, _OLD))
+        syncer.dump(other, data=self.given(syncer, _OLD))
+        syncer.dump(identifier, data=self.given(syncer, _NEW))
         self.expect(syncer, identifier, _NEW, what="a second dump does not replace the first")
         self.expect(syncer, other, _OLD, what="a dump into one table changes another one")
 
     def test_a_dump_of_nothing_leaves_nothing(self, syncer: Any) -> None:
         identifier = self.dump(syncer, _OLD)
-        syncer.dump(identifier, data=self.given([]))
-        left = list(syncer.load(identifier))
+        syncer.dump(identifier, data=self.given(syncer, []))
+        left = self.loaded(syncer, identifier)
         assert not left, f"after a dump of no records there are {left}"
-        syncer.dump(identifier, data=self.given(_NEW))
+        syncer.dump(identifier, data=self.given(syncer, _NEW))
         self.expect(syncer, identifier, _NEW, what="a table that was emptied takes no new records")
 
     def test_a_dump_of_nothing_makes_an_empty_table_or_says_why_it_cannot(self, syncer: Any) -> None:
         identifier = self.fresh()
         try:
-            syncer.dump(identifier, data=self.given([]))
+            syncer.dump(identifier, data=self.given(syncer, []))
         except self.refusals as error:
             shown = str(error)
         else:
             shown = identifier
-            left = list(syncer.load(identifier))
+            left = self.loaded(syncer, identifier)
             assert not left, f"after a dump of no records there are {left}"
         assert identifier in shown, f"the error does not name the table {identifier!r}: {shown!r}"
 
     @pytest.mark.parametrize("error", [Interruption("midway"), KeyboardInterrupt()], ids=["error", "ctrl-c"])
     @pytest.mark.parametrize("after", [0, 2, 20_000])
     def test_a_dump_that_breaks_off_leaves_what_was_there(self, syncer: Any, error: BaseException, after: int) -> None:
-        if not self.streams:
+        if not self.takes_streams(syncer):
             pytest.skip("its data are a list, which cannot break off")
         identifier = self.dump(syncer, _OLD)
         half = [{"idnumber": str(number), "name": "half"} for number in range(after)]
@@ -354,7 +353,7 @@ class ReplacementChecks(Claims):
         with pytest.raises(type(error)):
             syncer.dump(missing, data=breaking_off(half, error))
         self._expect_nothing(syncer, missing)
-        syncer.dump(identifier, data=self.given(_NEW))
+        syncer.dump(identifier, data=self.given(syncer, _NEW))
         self.expect(syncer, identifier, _NEW, what="after a dump that broke off, the next one fails")
 
     def test_a_value_that_cannot_be_kept_is_refused_and_nothing_is_written(self, syncer: Any) -> None:
@@ -371,13 +370,15 @@ class ReplacementChecks(Claims):
             else:
                 fresh = self.fresh()
                 self.expect_refusal(
-                    partial(syncer.dump, fresh, data=self.given(data)),
+                    partial(syncer.dump, fresh, data=self.given(syncer, data)),
                     what=f"{shown} cannot be kept, as normalized says, so that dump must refuse it",
                 )
                 self._expect_nothing(syncer, fresh)
                 with suppress(*self.refusals):
-                    syncer.dump(identifier, data=self.given(data))
-                    syncer.dump(identifier, data=self.given(_OLD))  # if the column keeps it in another form, as text
+                    syncer.dump(identifier, data=self.given(syncer, data))
+                    syncer.dump(
+                        identifier, data=self.given(syncer, _OLD)
+                    )  # if the column keeps it in another form, as text
                 self.expect(syncer, identifier, _OLD, what=f"a dump that refused {shown} changed what was there")
 
     def test_a_dump_whose_process_is_killed_leaves_what_was_there(self, syncer: Any) -> None:
@@ -393,12 +394,12 @@ class ReplacementChecks(Claims):
             victim.kill()
         assert reached == "half\n", "the other process ended before it could be killed; its error stands above"
         self.expect(syncer, identifier, _OLD, what="a dump that was killed changed what was there")
-        syncer.dump(identifier, data=self.given(_NEW))
+        syncer.dump(identifier, data=self.given(syncer, _NEW))
         self.expect(syncer, identifier, _NEW, what="after a dump that was killed, the next one fails")
 
     def _expect_nothing(self, syncer: Any, identifier: str) -> None:
         try:
-            left = list(syncer.load(identifier))
+            left = self.loaded(syncer, identifier)
         except self.refusals:
             return
         assert not left, f"a dump that failed left {len(left)} records in a table that was not there"
@@ -437,9 +438,9 @@ class RoundTripChecks(Claims):
         def law(data: list[dict[str, Any]]) -> None:
             if data:
                 first, second = self.fresh(), self.fresh()
-                syncer.dump(first, data=self.given(data))
-                once = [dict(record) for record in syncer.load(first)]
-                syncer.dump(second, data=self.given(once))
+                syncer.dump(first, data=self.given(syncer, data))
+                once = [dict(record) for record in load_records(syncer, first)]
+                syncer.dump(second, data=self.given(syncer, once))
                 self.expect(syncer, second, once, what="the second round trip loses something that the first did not")
 
         self.for_all(self.tables(syncer), law)
@@ -467,7 +468,7 @@ class RoundTripChecks(Claims):
         for value in (value for value in _RICH_VALUES if self.takes(syncer, value)):
             identifier = self.fresh()
             try:
-                syncer.dump(identifier, data=self.given([{"idnumber": "1", "value": value}]))
+                syncer.dump(identifier, data=self.given(syncer, [{"idnumber": "1", "value": value}]))
             except Exception:  # noqa: BLE001, S112 - any error refuses the value
                 continue
             wanted = self.kept(syncer, value)
@@ -483,7 +484,7 @@ class RoundTripChecks(Claims):
         for number, identifier in enumerate(self.identifiers):
             data = [{"idnumber": str(number), "identifier": f"number {number}"}]
             try:
-                syncer.dump(identifier, data=self.given(data))
+                syncer.dump(identifier, data=self.given(syncer, data))
             except self.refusals:
                 assert number > 0, f"the plain identifier {identifier!r} is refused"
             else:
@@ -496,7 +497,7 @@ class RoundTripChecks(Claims):
             identifier = self.fresh()
             data = [{"idnumber": "1", column: "x"}, {"idnumber": "2", column: "y"}]
             try:
-                syncer.dump(identifier, data=self.given(data))
+                syncer.dump(identifier, data=self.given(syncer, data))
             except self.refusals:
                 assert not column.isascii() or not column.isalpha(), f"the plain column {column!r} is refused"
             else:
@@ -509,7 +510,7 @@ class RoundTripChecks(Claims):
 
         identifier = self.dump(syncer, many())
         grades = [self.kept(syncer, grade) for grade in range(13)]
-        loaded = list(syncer.load(identifier))
+        loaded = self.loaded(syncer, identifier)
         if not self.ordered:
             loaded.sort(key=lambda record: record["idnumber"])
         assert len(loaded) == self.rows, f"of {self.rows} records, {len(loaded)} came back"
@@ -521,7 +522,7 @@ class RoundTripChecks(Claims):
         # An empty source asks for the deletion of all there is.
         for before in (False, True):
             if before:
-                syncer.dump(self.fresh(), data=self.given([{"idnumber": "1"}]))
+                syncer.dump(self.fresh(), data=self.given(syncer, [{"idnumber": "1"}]))
             identifier = self.fresh()
             self.expect_refusal(
                 partial(self.loaded, syncer, identifier),
@@ -532,7 +533,7 @@ class RoundTripChecks(Claims):
     def test_two_loads_give_the_same(self, syncer: Any) -> None:
         data = [{"idnumber": "1", "name": "Ann"}, {"idnumber": "2", "name": "Bob"}]
         identifier = self.dump(syncer, data)
-        first, second = list(syncer.load(identifier)), list(syncer.load(identifier))
+        first, second = self.loaded(syncer, identifier), self.loaded(syncer, identifier)
         assert first == second, f"two loads give different records: {first} and {second}"
 
     def test_whoever_changes_a_record_does_not_change_the_store(self, syncer: Any) -> None:
@@ -541,7 +542,7 @@ class RoundTripChecks(Claims):
         data[0]["name"] = "changed"
         before = [{"idnumber": "1", "name": "Ann"}]
         self.expect(syncer, identifier, before, what="a record that is changed after its dump changes the store")
-        for record in syncer.load(identifier):
+        for record in load_records(syncer, identifier):
             if isinstance(record, dict):
                 record["name"] = "changed"
         self.expect(syncer, identifier, before, what="a record that is changed after its load changes the store")
@@ -589,7 +590,8 @@ class SyncerContract(RoundTripChecks, ReplacementChecks, KeyChecks, ChangeChecks
         identifiers: Names of tables. The first must be accepted; the others may be refused, but never confused.
         columns: Names of columns. Plain ones must be accepted; the others may be refused, but never changed.
         ordered: Whether records come back in their order.
-        streams: Whether ``data`` may be any iterable; if not, it is a list, which cannot fail midway.
+        streams: Whether ``data`` may be any iterable; if not, it is a list, which cannot fail midway. None for what the
+            syncer's own attribute ``streams`` says.
         rows: The number of records of the largest table.
         max_examples: The number of Hypothesis examples of a law.
         refusals: The errors of a refusal; for stores of this library, ``(SyncerError,)``.

@@ -101,7 +101,7 @@ def test_objects_are_looked_up_in_any_spelling():
 
 @pytest.mark.filterwarnings("ignore::datastoresync.DataWarning")
 def test_two_rows_of_one_form_are_a_duplicate_that_names_both():
-    with pytest.raises(DuplicateError, match="row 2: idnumber 'ann' is already at row 1"):
+    with pytest.raises(DuplicateError, match="row 2: idnumber 'ann' is already at row 1 as 'ann', and 'ANN' here: "):
         tree("source", rows("ann", "ANN", name="x"))
     with pytest.raises(ComparisonError, match=r"right\.users: 'ANN' and 'ann' are one key in left\.users"):
         _ = tree("left", rows("Ann")) - tree("right", rows("ann", "ANN"), classes=(Account, Team))

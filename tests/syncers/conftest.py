@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import sys
+import textwrap
 import types
 import warnings
 from decimal import Decimal
@@ -65,3 +67,18 @@ def _described(results):
     from fakesnow.rowtype import describe_as_rowtype
 
     return [(column["name"], column["type"], None, None, None, None, True) for column in describe_as_rowtype(results)]
+
+
+@pytest.fixture
+def plugin(tmp_path):
+    """Write a folder with a syncer whose class is called Store, and return it; it gets a ``load`` and a ``dump``."""
+
+    def write(code, *, methods=True):
+        folder = tmp_path / f"store{len(list(tmp_path.iterdir()))}"
+        folder.mkdir()
+        (folder / "MANIFEST.json").write_text(json.dumps({"name": "store", "syncer_class": "Store"}))
+        plain = "    def load(self, identifier): return []\n    def dump(self, identifier, *, data): pass\n"
+        (folder / "syncer.py").write_text(textwrap.dedent(code).rstrip() + "\n" + plain * methods)
+        return folder
+
+    return write

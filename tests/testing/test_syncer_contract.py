@@ -116,6 +116,7 @@ class Strict(Good):
 
 class Contract(SyncerContract):
     rows = 500
+    streams = True
     refusals = (SyncerError,)
 
 
@@ -175,10 +176,9 @@ class Bare:
         self.stored[identifier] = [dict(record) for record in data]
 
 
-def test_a_bare_syncer_passes_if_its_contract_says_what_it_takes():
+def test_a_bare_syncer_is_given_lists():
     class Lists(SyncerContract):
         rows = 100
-        streams = False
 
     assert failures(Bare, Lists) == {}
 

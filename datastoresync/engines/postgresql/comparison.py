@@ -37,8 +37,8 @@ from datastoresync.engines.postgresql.types import (
 )
 from datastoresync.engines.relation import CannotPushDown, DifferingRows, Work
 from datastoresync.errors import MissingDependencyError, SyncerError
+from datastoresync.masking import masked
 from datastoresync.syncers.records import Columns
-from datastoresync.syncers.sql.translate_errors import without_secrets
 
 _ROWS = 10_000
 _CHUNK = 1000
@@ -382,6 +382,6 @@ def _translated_errors(relation: SnapshotRelation) -> Iterator[None]:
     except errors.Error as error:
         database = relation.snapshot.database
         first = next(iter(str(error).splitlines()), "")
-        reason = without_secrets(first, database.secrets)
+        reason = masked(first, database.secrets)
         message = f"cannot read {relation.source.shown} through ADBC: {reason}"
         raise SyncerError(message) from None

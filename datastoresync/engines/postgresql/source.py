@@ -219,6 +219,9 @@ def table_source(snapshot: Snapshot, table: Table, attributes: Sequence[str] | N
         if followed := next((name for name in names if followed_of(target.column(name)) is not None), None):
             message = f"{followed} is read through a foreign key"
             raise CannotPushDown(message)
+        if printed := next((name for name in names if target.is_printed(name)), None):
+            message = f"{printed} is read as the text that the database prints"
+            raise CannotPushDown(message)
         named = {"name": connection.dialect.identifier_preparer.format_table(target.stored.table)}
         facts = connection.execute(sa.text(_OF_TABLE), named).one()
         # With its schema, so that it is found wherever the comparison looks for names.

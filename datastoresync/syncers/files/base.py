@@ -64,6 +64,8 @@ class FileSyncer(ABC):
     """The name of the format, and the scheme of its URLs; the same as in `FORMATS`."""
     suffixes: ClassVar[tuple[str, ...]]
     """The suffixes of its files, in lower case; the first is that of new files. The same as in `FORMATS`."""
+    streams: ClassVar[bool] = True
+    """Whether data may be any iterable, which is read once."""
     _fixed: ClassVar[bool] = True
     """Whether all records of a table have the same columns."""
 

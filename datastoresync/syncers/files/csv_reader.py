@@ -24,6 +24,7 @@ from typing import IO, Literal
 import attrs
 
 from datastoresync.errors import ColumnError, DataWarning, DeclarationError, MalformedFileError, RowError
+from datastoresync.masking import masked
 from datastoresync.syncers.records import (
     Columns,
     DelimitedFile,
@@ -534,6 +535,12 @@ def resolve_files(
     patterns = [pattern] if isinstance(pattern, (str, os.PathLike)) else list(pattern)
     if not patterns:
         raise MalformedFileError("no file is named: give a path or a pattern")
+    for each in patterns:
+        if isinstance(each, str) and ("://" in each or masked(each) != each) and not Path(each).exists():
+            message = (
+                f"{masked(each)} is a URL or the like, and no path: open it with open_syncer, or fetch the file first"
+            )
+            raise MalformedFileError(message)
     files = sorted({file for each in patterns for file in _matches(os.fspath(each))})
     if newest == "modified":
         return [max(files, key=lambda file: (file.stat().st_mtime_ns, file.name))]

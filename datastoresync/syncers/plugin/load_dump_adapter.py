@@ -7,6 +7,7 @@ from typing import Any
 
 from datastoresync.errors import DatastoreSyncError, DeclarationError, SyncerError
 from datastoresync.syncers.changes import Change, Outcome, Same, WriteOptions
+from datastoresync.syncers.loading import load_records
 from datastoresync.syncers.read_back import read_back
 from datastoresync.syncers.row_index import TableContents
 from datastoresync.syncers.table_rewrite import apply_to_tables
@@ -83,7 +84,7 @@ class LoadDumpAdapter:
         before: dict[str, TableContents] = {}
 
         def load(name: str) -> TableContents:
-            before[name] = TableContents.of(self.syncer.load(name), name)
+            before[name] = TableContents.of(load_records(self.syncer, name), name)
             return before[name]
 
         rewrite = apply_to_tables(
@@ -117,7 +118,7 @@ class LoadDumpAdapter:
         after: dict[str, TableContents] = {}
         for name in tables:
             try:
-                after[name] = TableContents.of(self.syncer.load(name), name)
+                after[name] = TableContents.of(load_records(self.syncer, name), name)
             except Exception as error:
                 message = (
                     f"{self.name} took {', '.join(map(repr, tables))}, but table {name!r} cannot be loaded again "

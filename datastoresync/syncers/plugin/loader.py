@@ -24,16 +24,17 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Final
 
-from datastoresync.errors import DeclarationError, ManifestError, SyncerError
+from datastoresync.errors import DatastoreSyncError, DeclarationError, ManifestError, SyncerError
+from datastoresync.masking import Secrets, hidden, masked, plain, secrets_in, without_frames
 from datastoresync.syncers.names import nearest
 from datastoresync.syncers.options import (
     cause_without_secrets,
+    converted_options,
     error_text,
     option_fault,
     parameters_of,
-    secrets_in,
-    without_secrets,
 )
+from datastoresync.syncers.plugin.hooks import call_hooks, fault_of_hooks
 from datastoresync.syncers.plugin.manifest import CODE, Manifest, read_json, read_manifest, refused
 from datastoresync.syncers.protocol import Syncer, fault_of
 
@@ -154,9 +155,6 @@ def _import(
     return sys.modules[f"{package}.{first}"]
 
 
-_HOOKS = ("__post_init__", "__post_init_post_parse__", "__post_init__post_parse__", "__attrs_post_init__")
-
-
 def load_syncer(
     folder: str | os.PathLike[str],
     configuration: Mapping[str, Any] | str | os.PathLike[str] | None = None,
@@ -186,27 +184,71 @@ def load_syncer(
             raised; ``path`` is the file to look into.
         SyncerError: The tables could not be created.
     """
-    manifest = read_manifest(Path(folder))
+    configuration = hidden(configuration) if isinstance(configuration, dict) else configuration
+    try:
+        return _load(read_manifest(Path(folder)), {}, _options(configuration), metadata)
+    except DatastoreSyncError as error:
+        raise without_frames(error)  # noqa: B904 - its own cause, without the frames that hold the options
+
+
+def open_folder(path: str, texts: Mapping[str, str], options: Mapping[str, Any]) -> Any:
+    """Create the syncer of a folder as `load_syncer` does, with options of a URL, which are texts, and others.
+
+    Args:
+        path: The folder.
+        texts: The options of the URL; each is converted by the annotation of its parameter.
+        options: Further options. ``metadata`` are the tables to create in a database, and reach the class if it has a
+            parameter of this name.
+
+    Raises:
+        ManifestError: As for `load_syncer`, or a text cannot be converted.
+        SyncerError: The tables could not be created.
+    """
+    try:
+        return _load(read_manifest(Path(path)), texts, dict(options), None)
+    except DatastoreSyncError as error:
+        raise without_frames(error)  # noqa: B904 - as above
+
+
+def _load(manifest: Manifest, texts: Mapping[str, str], options: dict[str, Any], metadata: Any) -> Any:
     code = manifest.folder / CODE
-    options = _options(configuration)
-    secrets = secrets_in(options)
+    options = hidden(options)
+    secrets = secrets_in({**options, **texts})
     kind = _class_of(manifest, secrets)
     if fault := fault_of(kind):
         raise refused(code, f"the class {kind.__name__} {fault}")
-    _require_constructor(code, kind)
+    if fault := fault_of_hooks(kind):
+        raise refused(code, fault)
     parameters = parameters_of(kind)
+    if parameters is None or "metadata" in parameters:
+        metadata = options.get("metadata") if metadata is None else options.setdefault("metadata", metadata)
+    elif metadata is None:
+        metadata = options.pop("metadata", None)
     if parameters is not None:
         named = parameters.get("name")
-        if named is not None and named.default is named.empty:
+        if named is not None and named.default is named.empty and "name" not in texts:
             options.setdefault("name", manifest.name)
-        if fault := option_fault(parameters, options):
-            raise refused(code, f"the class {kind.__name__} {fault}{_hint(kind, options)}")
-    syncer = _run(code, secrets, lambda: kind(**options))
+        if getattr(kind, "__is_database__", False) and "metadata" in parameters and metadata is None:
+            metadata = options["metadata"] = _no_tables()
+        if fault := option_fault(parameters, {**texts, **options}):
+            raise refused(code, f"the class {kind.__name__} {fault}{_hint(kind, {**texts, **options})}")
+    try:
+        options |= converted_options(kind, texts)
+    except ValueError as error:
+        raise refused(code, f"the class {kind.__name__} {error}") from None
+    options = hidden(options)
+    syncer = _run(code, secrets, lambda: call_hooks(kind(**plain(options))))
     if not isinstance(syncer, Syncer) or not isinstance(syncer.name, str) or not syncer.name:
         raise refused(code, f"a {kind.__name__} has no name: write name = {manifest.name!r} in the class")
     if getattr(syncer, "__is_database__", False):
         _make_tables(code, syncer, metadata, secrets)
     return syncer
+
+
+def _no_tables() -> Any:
+    import sqlalchemy
+
+    return sqlalchemy.MetaData()
 
 
 def _options(configuration: Mapping[str, Any] | str | os.PathLike[str] | None) -> dict[str, Any]:
@@ -227,7 +269,7 @@ def _options(configuration: Mapping[str, Any] | str | os.PathLike[str] | None) -
 # The class -----------------------------------------------------------------------------------------------------------
 
 
-def _run(code: Path, secrets: tuple[str, ...], call: Callable[[], Any]) -> Any:
+def _run(code: Path, secrets: Secrets, call: Callable[[], Any]) -> Any:
     """Call code of the plug-in; its errors are raised as ones that name the line."""
     try:
         return call()
@@ -241,7 +283,7 @@ def _run(code: Path, secrets: tuple[str, ...], call: Callable[[], Any]) -> Any:
         raise refused(code, f"its code raised an error: {reason}{hint}") from cause_without_secrets(error, secrets)
 
 
-def _class_of(manifest: Manifest, secrets: tuple[str, ...]) -> type[Any]:
+def _class_of(manifest: Manifest, secrets: Secrets) -> type[Any]:
     code = manifest.folder / CODE
     module = _run(code, secrets, lambda: import_code(manifest.folder, manifest.name))
     kind = getattr(module, manifest.syncer_class, None)
@@ -256,20 +298,6 @@ def _class_of(manifest: Manifest, secrets: tuple[str, ...]) -> type[Any]:
     )
 
 
-def _require_constructor(code: Path, kind: type[Any]) -> None:
-    """Refuse a class with a hook that a decorator would call, and nothing calls."""
-    hook = next((hook for hook in _HOOKS if hasattr(kind, hook)), None)
-    if hook is None or kind.__init__ is not object.__init__:  # a constructor of its own calls the hook
-        return
-    decorator = "attrs.define" if hook == "__attrs_post_init__" else "dataclass"
-    lost = "`cnxn` and whatever else" if getattr(kind, "__is_database__", False) else "whatever"
-    raise refused(
-        code,
-        f"nothing calls the {hook} of the class {kind.__name__}, so that {lost} it sets is missing: write @{decorator} "
-        "above the class",
-    )
-
-
 def _hint(kind: type[Any], options: Mapping[str, Any]) -> str:
     """Return a hint if fields were declared without a constructor."""
     declared = inspect.get_annotations(kind)
@@ -281,7 +309,7 @@ def _hint(kind: type[Any], options: Mapping[str, Any]) -> str:
 # The tables ----------------------------------------------------------------------------------------------------------
 
 
-def _make_tables(code: Path, syncer: Any, metadata: Any, secrets: tuple[str, ...]) -> None:
+def _make_tables(code: Path, syncer: Any, metadata: Any, secrets: Secrets) -> None:
     kind = type(syncer).__name__
     bind = getattr(syncer, "cnxn", None)
     if bind is None:
@@ -290,17 +318,24 @@ def _make_tables(code: Path, syncer: Any, metadata: Any, secrets: tuple[str, ...
             f"a {kind} says that it is a database, but has no cnxn: set self.cnxn to an engine or a connection of "
             "SQLAlchemy, in __post_init__ if the class is a @dataclass",
         )
-    if metadata is None:
-        return
-    if not callable(getattr(metadata, "create_all", None)):
+    if metadata is not None and not callable(getattr(metadata, "create_all", None)):
         message = f"metadata must be a sqlalchemy.MetaData with the tables (it is a {type(metadata).__name__})"
         raise DeclarationError(message)
     url = getattr(getattr(bind, "engine", None), "url", None)
+    if url is None and metadata is None:
+        return  # it is no engine of SQLAlchemy, and nothing is asked of it
     if url is None:
         raise refused(code, f"the cnxn of a {kind} is a {type(bind).__name__}: it must be an engine or a connection")
     password = getattr(url, "password", None)
-    secrets = (*secrets, *secrets_in({"password": password, **getattr(url, "query", {})}))
+    secrets = Secrets((*secrets, *secrets_in({"password": password, **getattr(url, "query", {})})))
+    from datastoresync.syncers.sql.dump import COMPLETED
+
     try:
+        if metadata is None:
+            metadata = _no_tables()
+        if not metadata.tables or getattr(metadata, "info", {}).get(COMPLETED):
+            # So that what listens to the making of tables is told of those that are there, with all their columns.
+            metadata.reflect(bind, extend_existing=True)
         metadata.create_all(bind)
         if hasattr(bind, "commit"):
             bind.commit()  # a connection would keep them to itself
@@ -309,5 +344,5 @@ def _make_tables(code: Path, syncer: Any, metadata: Any, secrets: tuple[str, ...
 
         if hasattr(bind, "rollback"):
             bind.rollback()
-        message = f"the tables of {syncer.name} could not be made: {without_secrets(reason_of(error), secrets)}"
+        message = f"the tables of {syncer.name} could not be made: {masked(reason_of(error), secrets)}"
         raise SyncerError(message) from None

@@ -52,7 +52,7 @@ def apply_changes(
             as the options ask. Nothing was written.
         CommitInterrupt: Ctrl-C came too late to undo the changes; it has their ``outcomes``.
     """
-    options = options or WriteOptions()
+    options = options or WriteOptions(whole=lambda _: True)  # without an import, what is there already is done
     if options.on_error == "continue" and not database.dialect.has_savepoints:
         message = (
             f"{database.name} has no savepoints, so a change that fails cannot be undone alone: use on_error='stop'"
@@ -67,7 +67,7 @@ def apply_changes(
     try:
         with database.writing() as connection:
             with database.translated_errors("cannot apply the changes to"):
-                mode: Mode = "fitted" if database.normalize else "kept"
+                mode: Mode = "normalized" if database.normalize else "kept"
                 lookup = TableLookup(Catalogue(connection, database.name, mode=mode))
             statements = Statements(connection, database.secrets, prefetched.prefetch, shows_values=True)
             effects = Effects(statements, same, options.attributes)

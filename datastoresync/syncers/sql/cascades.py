@@ -154,9 +154,9 @@ class CascadeWalk:
         self._known: dict[str, list[KnownTable]] | None = None
 
     @property
-    def has_keys(self) -> bool:
-        """Whether any foreign key does something on deletion."""
-        return bool(self._keys)
+    def follows_nothing(self) -> bool:
+        """Whether no foreign key does anything on deletion."""
+        return not self._keys
 
     def concerns(self, full_name: str) -> bool:
         """Say whether deleting rows of a table can do anything to others."""
@@ -334,7 +334,7 @@ def foreseen(database: Database, changes: Iterable[Change], tables: Iterable[Tab
             return connection.execute(statement).all()
 
         found = CascadeWalk(connection, database.name, execute, tables, heeded=database.foreign_keys, by_root=False)
-        if not found.has_keys:  # there is no need to look through the changes
+        if found.follows_nothing:  # before the changes are made, since there may be many
             return []
         plan = _Plan(Catalogue(connection, database.name, indexes=False), changes)
         counts: Counter[tuple[str, Effect, str]] = Counter()

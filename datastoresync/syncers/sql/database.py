@@ -13,6 +13,7 @@ import attrs
 import sqlalchemy as sa
 
 from datastoresync.errors import DatastoreSyncError, LockedError, SyncerError
+from datastoresync.masking import Secrets
 from datastoresync.syncers.changes import Outcome
 from datastoresync.syncers.lock_holders import marked_run
 from datastoresync.syncers.sql.dialects import Dialect, dialect_of
@@ -59,9 +60,9 @@ class Database:
         waits: How long others are waited for.
     """
 
-    engine: sa.Engine
+    engine: sa.Engine = attrs.field(repr=False)
     name: str
-    secrets: tuple[str, ...] = ()
+    secrets: Secrets = attrs.field(default=Secrets(), repr=False)
     foreign_keys: bool = False
     normalize: bool = False
     snapshots: WeakSet[Any] = attrs.field(factory=WeakSet, repr=False)

@@ -14,10 +14,13 @@ import sqlalchemy as sa
 from datastoresync.errors import SyncerError
 from datastoresync.syncers.sql.catalog import UNFINISHED, Catalogue, StoredTable
 from datastoresync.syncers.sql.database import Database
-from datastoresync.syncers.sql.dialects import dialect_of
+from datastoresync.syncers.sql.dialects import Dialect, dialect_of
 from datastoresync.syncers.sql.forms import Mode
 from datastoresync.syncers.sql.statements import RefusalError, Statements, blocks_of
 from datastoresync.syncers.sql.types import column_type
+
+COMPLETED = "datastoresync: completed by the columns that are there"
+"""Marks tables that are to be made where they are not there, and to be as they are where they are."""
 
 
 @attrs.frozen(eq=False)
@@ -208,3 +211,21 @@ def append_records(database: Database, name: str, data: Iterable[Mapping[str, An
         if opened.stored is None:
             return make_table(opened, list(records))
         return opened.insert(opened.stored, records)
+
+
+def metadata_for(tables: Mapping[str, tuple[Sequence[str], Iterable[Mapping[str, Any]]]]) -> sa.MetaData:
+    """Return tables with columns by the values of their records, for a database that is plugged in.
+
+    Args:
+        tables: The columns of the key and the records, by the name of the table.
+
+    Raises:
+        SyncerError: The values of a column have no type in common.
+    """
+    metadata, dialect = sa.MetaData(info={COMPLETED: True}), Dialect("sql")
+    for name, (key, given) in tables.items():
+        records = list(given)
+        columns = dict.fromkeys([*key, *(column for record in records for column in record)])
+        kinds = {each: column_type(each, (record.get(each) for record in records), dialect) for each in columns}
+        sa.Table(name, metadata, *(sa.Column(each, kind, primary_key=each in key) for each, kind in kinds.items()))
+    return metadata

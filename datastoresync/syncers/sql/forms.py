@@ -13,7 +13,7 @@ import attrs
 from datastoresync.conversion.scalars import scalar_of
 from datastoresync.syncers.sql.values import Encoder, UnfitValueError, as_it_is
 
-Mode = Literal["exact", "kept", "fitted"]
+Mode = Literal["exact", "kept", "fitted", "normalized"]
 _NONE = type(None)
 _CONTAINERS = (set, frozenset, tuple, list)
 
@@ -31,7 +31,10 @@ class ColumnForm:
             there are no limits.
         trivial: Whether each value is its own form.
         labels: Whether the members of enums have labels of their own.
-        mode: ``exact``, ``fitted``, or ``kept``, which refuses what would not be given back as it was.
+        printed: The type of a column that takes text and gives it back as the database prints it, which only the
+            database knows; None for any other.
+        mode: ``exact`` or ``fitted``; or ``kept``, which is exact and refuses what would not be given back as it was;
+            or ``normalized``, which is fitted and refuses what would be given back as no value of its type.
     """
 
     exact: Encoder
@@ -41,6 +44,7 @@ class ColumnForm:
     within: Callable[[Sequence[Any]], bool] | None = None
     trivial: bool = False
     labels: bool = False
+    printed: Any = None
     mode: Mode = "exact"
 
     def __call__(self, value: Any) -> Any:
@@ -50,13 +54,16 @@ class ColumnForm:
         if value is None:
             return None
         plain = value.value if isinstance(value, Enum) and not self.labels else value
-        if self.mode != "kept":
-            return (self.exact if self.mode == "exact" else self.fitted)(plain)
-        held = self.exact(plain)
-        if not _alike(given := self._given(plain, held), plain):
-            message = f"the column would give back {shown(given)}"
-            raise UnfitValueError(message)
+        held = self._held(plain)
+        if self.mode in ("kept", "normalized"):
+            given = self._given(plain, held)
+            if self.mode == "kept" and not _equal(given, plain):
+                message = would_give_back(given)
+                raise UnfitValueError(message)
         return held
+
+    def _held(self, value: Any) -> Any:
+        return (self.fitted if self.mode in ("fitted", "normalized") else self.exact)(value)
 
     def column(self, values: Sequence[Any]) -> Sequence[Any]:
         """Return what is written for many values; raise `UnfitValueError` for the first that the column cannot take."""
@@ -68,12 +75,11 @@ class ColumnForm:
 
     def canonical(self, value: Any) -> Any:
         """Return a value as the column would give it back, in its own type; one that does not fit as it is."""
-        if value is None or (type(value) in self.plain and (self.within is None or self.within((value,)))):
+        if value is None or (type(value) in self.plain and (self.mode != "normalized" or self.leaves((value,)))):
             return value
         plain = value.value if isinstance(value, Enum) and not self.labels else value
         try:
-            held = (self.fitted if self.mode == "fitted" else self.exact)(plain)
-            found = self._given(plain, held)
+            found = self._given(plain, self._held(plain))
         except UnfitValueError:
             return value
         return value if plain is not value and found == plain else found
@@ -127,6 +133,11 @@ def _declared(value: Any, raw: Any) -> Any:
     return raw if scalar is None else scalar.convert(raw)
 
 
+def would_give_back(value: Any) -> str:
+    """Return words for a value that would not be given back as it was."""
+    return f"the column would give back {shown(value)}: deliver it like that, or open the store with normalize=True"
+
+
 def shown(value: Any) -> str:
     """Return a short repr of any value at all."""
     short = Repr()
@@ -137,7 +148,7 @@ def shown(value: Any) -> str:
         return f"a very long {type(value).__name__}"
 
 
-def _alike(value: Any, other: Any) -> bool:
+def _equal(value: Any, other: Any) -> bool:
     return bool(value == other) or (value != value and other != other)  # noqa: PLR0124 - NaN is like itself
 
 

@@ -34,6 +34,11 @@ class AnyCatalogue(Protocol):
         """The schema of names without one."""
         ...
 
+    @property
+    def folds_names(self) -> bool:
+        """Whether names are the same in capitals and small letters."""
+        ...
+
     def find(self, name: str) -> AnyTable:
         """Return a table."""
         ...
@@ -321,9 +326,10 @@ class References:
     def _key_of(self, location: Location) -> tuple[str, ...] | None:
         """Return the columns of the idnumber in a table; None if it is in no table of the tree."""
         schema, name = location
-        whole = f"{schema or self._catalogue.default_schema}.{name}".casefold()
+        plain = str.casefold if self._catalogue.folds_names else str
+        whole = plain(f"{schema or self._catalogue.default_schema}.{name}")
         for table, columns in self._keys.items():
-            if whole in (table.casefold(), f"{self._catalogue.default_schema}.{table}".casefold()):
+            if whole in (plain(table), plain(f"{self._catalogue.default_schema}.{table}")):
                 return columns
         return None
 

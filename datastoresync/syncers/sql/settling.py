@@ -78,7 +78,7 @@ class _Settlement:
             else:
                 self.writer.put_off(changes)
         stuck = self._in_order(self._waiting())
-        if self._together(stuck):
+        while self._together(stuck):
             stuck = self._in_order(self._waiting())
         self.writer.taken()
         for unit in stuck:

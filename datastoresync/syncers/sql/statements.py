@@ -14,6 +14,7 @@ import sqlalchemy as sa
 
 from datastoresync.errors import LockedError, SyncerError
 from datastoresync.syncers.changes import Change, ChangeBatch, Column, Table
+from datastoresync.syncers.sql.canonical import printed_texts
 from datastoresync.syncers.sql.catalog import Catalogue, StoredLink, StoredTable, Target
 from datastoresync.syncers.sql.dialects import Dialect, dialect_of
 from datastoresync.syncers.sql.forms import ColumnForm, shown
@@ -55,7 +56,7 @@ class KeyedTable:
         self.target = Target(catalogue, change.table, change.identifiers)
         self.keys = tuple(self.target.column(attribute) for attribute in change.identifiers)
         own = (*(column.name for column in self.keys), *map(change.table.column, change.table.references))
-        self.target.stored = self.target.stored.keyed(own)
+        self.target.stored = attrs.evolve(self.target.stored.keyed(own), attributes=change.table.attributes)
         self.match = self.target.stored.matcher(self.keys)
         for link in self.target.links.values():
             self.target.owner_columns(link, change.identifiers)
@@ -312,7 +313,7 @@ class Statements:
     """
 
     connection: sa.Connection
-    secrets: tuple[str, ...] = ()
+    secrets: tuple[str, ...] = attrs.field(default=(), repr=False)
     meanwhile: Callable[[], None] | None = None
     shows_values: bool = False
     counts: RowCounts = attrs.field(init=False)
@@ -384,10 +385,12 @@ class Statements:
                 yield from ((key, raw) for key in compress(some, flags))
 
     def insert(self, stored: StoredTable, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
-        """Insert rows of values for these columns, in their order; those that follow from others are left out."""
-        if computed := stored.computed.intersection(columns):
-            places = [place for place, name in enumerate(columns) if name not in computed]
-            columns, rows = [columns[place] for place in places], [[row[place] for place in places] for row in rows]
+        """Insert rows of values for these columns, in their order; what the database gives itself is left out."""
+        with self.guarded():
+            given = stored.given(columns)
+        if len(given) < len(columns):
+            places = [place for place, name in enumerate(columns) if name in given]
+            columns, rows = given, [[row[place] for place in places] for row in rows]
         self.note_written(stored, columns)
         bound = stored.parameters(columns)
         statement = sa.insert(stored.table).values(dict(zip(columns, bound, strict=True)))
@@ -554,9 +557,11 @@ class Statements:
                 encoded.append(form.column(values))
             except UnfitValueError as error:
                 value = next(value for value in values if form.refuses(value))
-                what = f"column {name!r} cannot hold {shown(value)}" if self.shows_values else f"column {name!r}"
+                what = f"column {name} cannot hold {shown(value)}" if self.shows_values else f"column {name}"
                 message = f"{what}: {error}"
                 raise UnfitValueError(message) from None
+            if form.printed is not None:
+                encoded[-1] = printed_texts(self.connection, name, form, encoded[-1], self.secrets)
         parameters = [parameter for parameter, _, _ in fields]
         return [dict(zip(parameters, row, strict=True)) for row in zip(*encoded, strict=True)]
 
@@ -575,4 +580,7 @@ class Statements:
 
 
 def _fields(stored: StoredTable, names: Sequence[str], bound: Sequence[sa.BindParameter[Any]]) -> list[_Field]:
-    return [(parameter.key, name, stored.encoders[name]) for name, parameter in zip(names, bound, strict=True)]
+    return [
+        (parameter.key, stored.called(name), stored.encoders[name])
+        for name, parameter in zip(names, bound, strict=True)
+    ]

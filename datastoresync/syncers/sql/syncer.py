@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
-from datastoresync.errors import DeclarationError
+from datastoresync.errors import DatastoreSyncError, DeclarationError
+from datastoresync.masking import hidden, without_frames
 from datastoresync.syncers.changes import Cascade, Change, Outcome, Same, Table, WriteOptions
 from datastoresync.syncers.lock_holders import seconds_of
 from datastoresync.syncers.records import Records
@@ -39,6 +41,9 @@ class SQLSyncer:
     SQLSyncer('postgresql://ann@example.org/school')
     """
 
+    streams: ClassVar[bool] = True
+    """Whether data may be any iterable, which is read once."""
+
     def __init__(
         self,
         url_or_engine: str | sqlalchemy.URL | sqlalchemy.Engine,
@@ -48,6 +53,7 @@ class SQLSyncer:
         timeout: float | None = None,
         **engine_options: Any,
     ) -> None:
+        url_or_engine, engine_options = hidden(url_or_engine), hidden(engine_options)
         module = sys.modules.get("sqlalchemy")
         if not isinstance(url_or_engine, str) and not (
             module is not None and isinstance(url_or_engine, (module.URL, module.Engine))
@@ -186,6 +192,22 @@ class SQLSyncer:
         with self._database.reading() as connection, self._database.translated_errors("cannot read the schema of"):
             return Catalogue(connection, self.name).names()
 
+    def column_types(self, table: str) -> dict[str, type]:
+        """Return the types of the values of a table's columns, those that Python has a type for.
+
+        Raises:
+            SyncerError: The table is not there; the nearest one is named.
+        """
+        from datastoresync.syncers.sql.catalog import Catalogue
+
+        with self._database.reading() as connection, self._database.translated_errors("cannot read the schema of"):
+            columns = Catalogue(connection, self.name).find(table).table.columns
+        found: dict[str, type] = {}
+        for column in columns:
+            with suppress(NotImplementedError):
+                found[column.name] = column.type.python_type
+        return found
+
     def normalized(self, value: Any) -> Any:
         """Return what `load` gives for a value that `dump` put into a column of its own type.
 
@@ -294,7 +316,7 @@ class SQLSyncer:
         Raises:
             SyncerError: The table, a column or a link table is not there.
         """
-        from datastoresync.syncers.sql.catalog import canonical_forms
+        from datastoresync.syncers.sql.canonical import canonical_forms
 
         return canonical_forms(self._database, _table(table), attributes, identifiers)
 
@@ -336,9 +358,12 @@ class SQLSyncer:
     @property
     def _database(self) -> Database:
         if self._opened is None:
-            self._opened = open_database(
-                self._url_or_engine, self.name, self._options, normalize=self._normalize, timeout=self._timeout
-            )
+            try:
+                self._opened = open_database(
+                    self._url_or_engine, self.name, self._options, normalize=self._normalize, timeout=self._timeout
+                )
+            except DatastoreSyncError as error:
+                raise without_frames(error)  # noqa: B904 - its own cause, without the frames that hold the URL
         return self._opened
 
 

@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import exc
 
 from datastoresync.errors import LockedError, SyncerError
+from datastoresync.masking import masked
 from datastoresync.syncers.sql.dialects import DIALECTS
 from datastoresync.syncers.sql.values import UnfitValueError
 
@@ -44,7 +45,7 @@ def reason_of(error: BaseException, secrets: Iterable[str] = ()) -> str:
         if name and f'"{name}"' not in message:
             facts.append(f"{fact} {name}")
     known = ", ".join(fact for fact in facts if fact)
-    return without_secrets(f"{message} ({known})" if known else message, secrets)
+    return masked(f"{message} ({known})" if known else message, secrets)
 
 
 def detail_of(error: BaseException) -> str:
@@ -79,13 +80,6 @@ def refusal_of(error: BaseException, doing: str, secrets: Iterable[str] = ()) ->
     if locked(error):
         return LockedError(f"{message}; another run or program is at work there, and its lock ends with it")
     return SyncerError(message)
-
-
-def without_secrets(message: str, secrets: Iterable[str]) -> str:
-    """Return a message with every secret replaced by three asterisks, the longest secrets first."""
-    for secret in sorted(filter(None, secrets), key=len, reverse=True):
-        message = message.replace(secret, "***")
-    return message
 
 
 def _stands_for(kind: str, error: BaseException) -> bool:

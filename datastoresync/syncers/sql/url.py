@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from datastoresync.conversion.scalars import BOOLEAN_TEXTS
 from datastoresync.errors import MissingDependencyError, SyncerError
+from datastoresync.masking import MASK, Secrets, is_token, plain, secrets_in
 from datastoresync.syncers.lock_holders import seconds_of
 
 if TYPE_CHECKING:
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
 _LOCATION = re.compile(r"(\[[^\]]*\]|[^:/]*)(:\d*)?(/.*)?", re.DOTALL)
 _NORMALIZE, _TIMEOUT = "normalize", "timeout"
 """The options of a URL that are ours, and not the driver's."""
-_SECRET = re.compile(r"pass|pwd|secret|token", re.IGNORECASE)
 
 
 def open_database(
@@ -63,7 +63,7 @@ def open_database(
         waits = LockWaits(timeout)
         return Database(url_or_engine, name, _secrets(url_or_engine.url, {}), normalize=normalize, waits=waits)
     try:
-        url = sqlalchemy.make_url(url_or_engine)
+        url = sqlalchemy.make_url(plain(url_or_engine))
     except (sqlalchemy.exc.ArgumentError, ValueError):
         examples = " or ".join(dialect.example for dialect in known if dialect.example)
         message = (
@@ -98,7 +98,7 @@ def _truth(option: str, text: str | tuple[str, ...], name: str) -> bool:
     return truth
 
 
-def _engine(url: sqlalchemy.URL, name: str, secrets: tuple[str, ...], options: Mapping[str, Any]) -> sqlalchemy.Engine:
+def _engine(url: sqlalchemy.URL, name: str, secrets: Secrets, options: Mapping[str, Any]) -> sqlalchemy.Engine:
     import sqlalchemy
 
     from datastoresync.syncers.sql.dialects import DIALECTS
@@ -107,7 +107,7 @@ def _engine(url: sqlalchemy.URL, name: str, secrets: tuple[str, ...], options: M
     installable = [dialect for dialect in DIALECTS.values() if dialect.extra]
     extra = next((dialect.extra for dialect in installable if url.drivername.startswith(dialect.driver)), None)
     try:
-        return sqlalchemy.create_engine(url, **{"hide_parameters": True, **options})
+        return sqlalchemy.create_engine(url, **{"hide_parameters": True, **plain(options)})
     except sqlalchemy.exc.NoSuchModuleError as error:
         if extra is not None:
             message = f"the dialect for {name} is not installed: pip install 'datastoresync[{extra}]'"
@@ -135,16 +135,11 @@ def without_password(url_or_engine: str | sqlalchemy.URL | sqlalchemy.Engine) ->
         credentials, at, where = "", "", body
     if "@" in options or not _LOCATION.fullmatch(where):
         return f"{scheme}://***"  # a password that is not escaped may hold any of the characters that part a URL
-    return f"{scheme}://{credentials.partition(':')[0]}{at}{where}"
+    user = credentials.partition(":")[0]
+    return f"{scheme}://{MASK if is_token(user) else user}{at}{where}"
 
 
-def _secrets(url: sqlalchemy.URL, arguments: Mapping[str, Any]) -> tuple[str, ...]:
+def _secrets(url: sqlalchemy.URL, arguments: Mapping[str, Any]) -> Secrets:
     """Return what no message may hold, as it is and as it stands in the URL."""
-    from urllib.parse import quote, quote_plus
-
-    found = [
-        url.password,
-        *(value for options in (url.query, arguments) for name, value in options.items() if _SECRET.search(name)),
-    ]
-    texts = [text for item in found for text in ([item] if isinstance(item, str) else item or ())]
-    return tuple(dict.fromkeys(form for text in texts for form in (text, quote(text, safe=""), quote_plus(text))))
+    token = url.username if url.username and is_token(url.username) else None
+    return secrets_in({"password": [url.password, token], "query": url.query, "arguments": arguments})

@@ -392,7 +392,7 @@ def cut_digits(encode: Encoder, digits: int, value: Any) -> Any:
 
 def read_moment(zone: tzinfo | None, value: Any) -> Any:
     """Return a moment as it is read from a column with a time zone."""
-    return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(zone or value.tzinfo)
+    return value.replace(tzinfo=zone or UTC) if value.tzinfo is None else value.astimezone(zone or value.tzinfo)
 
 
 def read_aware(aware: bool, value: Any) -> Any:  # noqa: FBT001 - given by partial

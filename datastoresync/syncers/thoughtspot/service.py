@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import urlsplit
 
 from datastoresync.errors import DeclarationError, MissingDependencyError, SyncerError
+from datastoresync.masking import SecretText, hidden, secrets_in
 from datastoresync.printing.text import cell
 
 if TYPE_CHECKING:
@@ -67,7 +68,7 @@ class ThoughtSpotService:
             message = "ThoughtSpot needs httpx: pip install 'datastoresync[thoughtspot]'"
             raise MissingDependencyError(message) from error
         self._httpx = httpx
-        self._credentials = {"username": username, "password": password, "rememberme": "false"}
+        self._credentials = hidden({"username": username, "password": password, "rememberme": "false"})
         self._retries = retries
         self._sleep = sleep
         self.host = _host_of(url, verify=verify)
@@ -117,14 +118,15 @@ class ThoughtSpotService:
         Raises:
             SyncerError: if the cluster cannot be reached, refuses, or returns an invalid answer.
         """
+        principals, password = hidden(list(principals)), None if password is None else SecretText(password)
         fields: dict[str, Any] = {
-            "principals": ("principals.json", json.dumps(principals).encode(), "application/json"),
+            "principals": ("principals.json", hidden(json.dumps(principals).encode()), "application/json"),
             "applyChanges": (None, json.dumps(apply)),
             "removeDeleted": (None, json.dumps(remove_deleted)),
         }
         if password:
             fields["password"] = (None, password)
-        secrets = [password, *(principal.get("password") for principal in principals)]
+        secrets = secrets_in({"passwords": [password, *(principal.get("password") for principal in principals)]})
         response = self._post("/user/sync", files=fields)
         if response.status_code == self._httpx.codes.UNAUTHORIZED:  # the session has expired
             self.log_in()

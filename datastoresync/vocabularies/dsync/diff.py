@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from functools import total_ordering
 from itertools import chain, filterfalse
 from typing import TYPE_CHECKING, Any
 
 from datastoresync.diffing.flags import Exclusion
+from datastoresync.masking import MASK
 from datastoresync.vocabularies.dsync.exceptions import ObjectAlreadyExists
 from datastoresync.vocabularies.dsync.flags import DiffSyncActions, DiffSyncFlags
 from datastoresync.vocabularies.dsync.identity import keys_of, unique_id_of
@@ -170,6 +171,7 @@ class DiffElement:
         self.source_attrs: Dictionary[Text, Any] | None = None
         self.dest_attrs: Dictionary[Text, Any] | None = None
         self.child_diff = diff_class()
+        self.sensitive: frozenset[Text] = frozenset()
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, DiffElement):
@@ -184,7 +186,11 @@ class DiffElement:
 
     def __str__(self) -> Text:
         sides = f"{self.source_name} → {self.dest_name}"
-        return f'{self.type} "{self.name}" : {self.keys} : {sides} : {self.get_attrs_diffs()}'
+        return f'{self.type} "{self.name}" : {self.keys} : {sides} : {self._shown_diffs()}'
+
+    def _shown_diffs(self) -> Dictionary[Text, Any]:
+        """Return the differences for people: values of sensitive attributes are masked."""
+        return {side: _masked(values, self.sensitive) for side, values in self.get_attrs_diffs().items()}
 
     def __repr__(self) -> Text:
         return f"<DiffElement {self.type} {self.name!r}: {self.action or 'no change'}>"
@@ -262,14 +268,19 @@ class DiffElement:
         elif self.source_attrs is None or self.dest_attrs is None:
             found += f" MISSING in {self.source_name if self.source_attrs is None else self.dest_name}"
         else:
+            source_attrs, dest_attrs = (_masked(one, self.sensitive) for one in (self.source_attrs, self.dest_attrs))
             for name in self._differing():
-                values = f"{self.source_name}({self.source_attrs[name]})    {self.dest_name}({self.dest_attrs[name]})"
+                values = f"{self.source_name}({source_attrs[name]})    {self.dest_name}({dest_attrs[name]})"
                 found += f"\n{margin}  {name}    {values}"
         return f"{found}\n{self.child_diff.str(indent + 2)}" if self.child_diff.has_diffs() else found
 
     def dict(self) -> Dictionary[Text, Any]:
         """Return the differences from here on as dictionaries."""
         return {**self.get_attrs_diffs(), **self.child_diff.dict()}
+
+
+def _masked(values: Mapping[str, Any], sensitive: Collection[str]) -> Dictionary[str, Any]:
+    return {name: MASK if name in sensitive else value for name, value in values.items()}
 
 
 Key = tuple[str, Any]
@@ -347,6 +358,7 @@ class DiffBuilder:
             None if source is None else source.get_attrs(),
             None if dest is None else dest.get_attrs(),
         )
+        element.sensitive = frozenset(model._sensitive)
         element.child_diff.load_unchanged = lambda: self._with_unchanged(
             element.child_diff,
             (branch, key),

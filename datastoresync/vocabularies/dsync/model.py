@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from datastoresync.diffing.flags import Flags
 from datastoresync.errors import ColumnError, ConversionError
+from datastoresync.masking import MASK
 from datastoresync.object import Object
 from datastoresync.vocabularies.dsync.declaration import ModelPlan, ModelType, plan_of
 from datastoresync.vocabularies.dsync.exceptions import ObjectAlreadyExists, ObjectNotFound, ObjectStoreWrongType
@@ -344,7 +345,8 @@ class DiffSyncModel(Crud, Object, metaclass=ModelType):
         return "\n".join(self._lines(" " * indent, include_children=include_children))
 
     def _lines(self, margin: Text, *, include_children: bool) -> Iterator[Text]:
-        yield f"{margin}{self.get_type()}: {self.get_unique_id()}: {self.get_attrs()}"
+        attrs = {name: MASK if name in self._sensitive else value for name, value in self.get_attrs().items()}
+        yield f"{margin}{self.get_type()}: {self.get_unique_id()}: {attrs}"
         for kind, field in self._children.items():
             members = getattr(self, field)
             if not members:

@@ -147,7 +147,7 @@ class Action(native.Action):
         return self.method
 
     def __repr__(self) -> str:
-        changed = f", attr={self.attr!r}, value={self.value!r}" if self.attr else ""
+        changed = f", attr={self.attr!r}, value={self._shown(self.value)}" if self.attr else ""
         return f"Action(idnumber={self.idnumber!r}, message={self.message!r}{changed})"
 
 

@@ -17,6 +17,7 @@ from datastoresync.applying.safeguards import Limits, violations
 from datastoresync.branch import Branch
 from datastoresync.diffing.action import Action
 from datastoresync.errors import DeclarationError, SafeguardError, SyncerError, SyncInterrupted
+from datastoresync.masking import SecretText
 from datastoresync.object import Object
 from datastoresync.syncers.thoughtspot.principals import branch_of, caseless
 from datastoresync.syncers.thoughtspot.service import Answer, ThoughtSpotService
@@ -66,11 +67,17 @@ class ThoughtSpotWriter(Writer):
         add(
             "--password",
             metavar="PASSWORD",
+            type=SecretText,
             default="env:THOUGHTSPOT_PASSWORD",
             help="their password, or env:NAME for that in an environment variable, hidden from other users; "
             "by default env:THOUGHTSPOT_PASSWORD, or asked for on a terminal",
         )
-        add("--initial-password", metavar="PASSWORD", help="for new users without one; env:NAME as well")
+        add(
+            "--initial-password",
+            metavar="PASSWORD",
+            type=SecretText,
+            help="for new users without one; env:NAME as well",
+        )
         add("--existing-group", metavar="NAME", action="append", default=[], help="a group that exists already")
         add("--remove-deleted", action="store_true", help="delete users and groups that only ThoughtSpot has")
         add("--allow-deletions", metavar="N", type=int, help="the number of each to allow, if more than usual")
@@ -169,14 +176,14 @@ def _password(given: str | None, what: str = "") -> str:
     """
     origin, _, name = (given or "").partition(":")
     if origin != "env" or not given:
-        return given or ""
+        return SecretText(given or "")
     found = os.environ.get(name, "")
     if not found and what and sys.stdin is not None and sys.stdin.isatty():
         found = getpass.getpass(f"{what}: ")
     if not found:
         message = f"there is no password: set the environment variable {name}, or name another one with env:NAME"
         raise DeclarationError(message)
-    return found
+    return SecretText(found)
 
 
 def _batches(users: _Principals, groups: _Principals, *, size: int | None) -> list[_Principals]:

@@ -13,11 +13,11 @@ class ArchiveSyncer:
 
     path: str
     name: str = "archive"
+    streams = True  # data may be any iterable, which is read once
 
     def load(self, identifier: str) -> list[dict[str, object]]:
         """Return the records of a table."""
-        with gzip.open(Path(self.path, f"{identifier}.jsonl.gz"), "rt", encoding="utf-8") as file:
-            return [json.loads(line) for line in file]
+        return [*map(json.loads, gzip.decompress(Path(self.path, f"{identifier}.jsonl.gz").read_bytes()).splitlines())]
 
     def dump(self, identifier: str, *, data: Iterable[Mapping[str, object]]) -> None:
         """Replace the records of a table; a crash leaves the old ones or the new, never half of them."""

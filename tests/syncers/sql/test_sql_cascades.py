@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from profiles import examples
 
 from datastoresync import Branch, Flags, Limits, Link, Object, SQLSyncer, Table, Tree
 from datastoresync.syncers.changes import Cascade, Change, WriteOptions
+
+law = settings(deadline=None, max_examples=examples(40), suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 WIDE = Limits(deletions=10_000, updates=10_000, removals=10_000)
 KEY = ("idnumber",)
@@ -358,3 +363,74 @@ def test_sqlite_has_foreign_keys_that_name_no_column(tmp_path, execute):
     change = Change("delete", sites, ("idnumber", "country"), ("s3", "x"))
     with SQLSyncer(url) as syncer:
         assert syncer.cascades([change], [sites]) == [Cascade("devices", "set to NULL", 1, "sites", 3)]
+
+
+rules = st.sampled_from(["on delete cascade", "on delete set null", "on delete set default"])
+sites = st.sampled_from(["s1", "s2", "s3"])
+
+
+@law
+@given(
+    rules=st.tuples(rules, rules),
+    devices=st.dictionaries(st.sampled_from("abcdef"), st.tuples(st.none() | sites, st.booleans()), max_size=6),
+    ports=st.lists(st.sampled_from("abcdef"), max_size=8),
+    wanted=st.tuples(st.sets(sites), st.sets(st.sampled_from("abcdef"))),
+    known=st.booleans(),
+)
+def test_nothing_that_is_kept_goes_and_all_that_goes_besides_is_said(
+    store_url, execute, rules, devices, ports, wanted, known
+):
+    """Plain dictionaries are what the tables are held against."""
+    ports = {number: device for number, device in enumerate(ports) if device in devices}
+    execute(
+        store_url,
+        *(f"drop table if exists {name}" for name in ("ports", "devices", "sites")),
+        "create table sites (idnumber varchar(20) primary key, name varchar(20))",
+        f"""create table devices (idnumber varchar(20) primary key, site varchar(20), manual boolean not null,
+        foreign key (site) references sites (idnumber) {rules[0]})""",
+        f"""create table ports (idnumber varchar(20) primary key, device varchar(20),
+        foreign key (device) references devices (idnumber) {rules[1]})""",
+        *(f"insert into sites values ('s{number}', 'x')" for number in (1, 2, 3)),
+        *(
+            f"insert into devices values ('{key}', {'null' if site is None else repr(site)}, {manual})"
+            for key, (site, manual) in devices.items()
+        ),
+        *(f"insert into ports values ('{key}', '{device}')" for key, device in ports.items()),
+    )
+    kept = {key: site for key, (site, manual) in devices.items() if manual or key in wanted[1]}
+    own = {key: site for key, site in kept.items() if key in wanted[1]}
+    with SQLSyncer(store_url) as syncer:
+        branches = {
+            "sites": Branch(Site),
+            "devices": Branch(Kept, table=Table("devices", columns={"_manual": "manual"})),
+        }
+        if known:  # in the tree, where they stay as they are
+            branches["ports"] = Branch(Port)
+        db = +Tree("db", syncer=syncer, branches=branches)
+        rows = {
+            "sites": Branch(Site, importer=[{"idnumber": key, "name": "x"} for key in wanted[0]]),
+            "devices": Branch(Device, importer=[{"idnumber": key, "site": site} for key, site in own.items()]),
+        }
+        if known:
+            stay = [{"idnumber": str(key), "device": device} for key, device in ports.items()]
+            rows["ports"] = Branch(Port, importer=stay)
+        limits = Limits(deletions=99, updates=99, cascades=99, dangling=99, empty=list(rows))
+        report = (+Tree("source", branches=rows)).sync_to(db, limits=limits)
+    if known:
+        kept |= {device: devices[device][0] for device in ports.values()}
+        ports_after = {str(key): device for key, device in ports.items()}
+    elif rules[1] == "on delete cascade":
+        ports_after = {str(key): device for key, device in ports.items() if device in kept}
+    else:
+        ports_after = {str(key): device if device in kept else None for key, device in ports.items()}
+    assert dict(execute(store_url, "select idnumber, site from devices")) == kept
+    sites_after = wanted[0] | {site for site in kept.values() if site is not None}
+    assert {key for (key,) in execute(store_url, "select idnumber from sites")} == sites_after
+    assert dict(execute(store_url, "select idnumber, device from ports")) == ports_after
+    gone = sum(device not in kept for device in ports.values())
+    assert [int(one.split()[0]) for one in map(str, report.warnings)] == [gone] * bool(gone)
+    assert report.ok is (report.counts["succeeded"] == len(report.results))
+
+
+class Port(Object):
+    device: str | None

@@ -530,3 +530,17 @@ def test_a_circle_of_new_people_is_closed(url, execute):
     report = wanted_people(managers).sync_to(+staff(url), limits=WIDE)
     assert report.ok, report
     assert dict(execute(url, MANAGERS)) == managers
+
+
+def test_sqlite_takes_names_in_any_letters(tmp_path, execute):
+    url = f"sqlite:///{tmp_path / 'store.db'}"
+    execute(
+        url,
+        "create table People (id integer primary key, idnumber text unique, manager_id integer references PEOPLE)",
+        "insert into people values (1, '2', null), (2, '1', 1)",
+    )
+    db = +staff(url)
+    assert db.people["1"].manager == "2"
+    managers = {"1": None, "2": "3", "3": "1"}
+    assert wanted_people(managers).sync_to(db, limits=WIDE).ok
+    assert dict(execute(url, MANAGERS)) == managers

@@ -14,9 +14,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from datastoresync.errors import DeclarationError, MissingDependencyError, SyncerError
+from datastoresync.masking import without_secrets
 from datastoresync.syncers.changes import Change, Table
 from datastoresync.syncers.sql.syncer import SQLSyncer
-from datastoresync.syncers.sql.translate_errors import concerns_store, reason_of, without_secrets
+from datastoresync.syncers.sql.translate_errors import concerns_store, reason_of
 
 NOWHERE = "127.0.0.1:1"
 

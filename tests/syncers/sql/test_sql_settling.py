@@ -433,3 +433,23 @@ def test_components_come_after_those_that_they_need():
     assert list(strong_components([[1], [2], [1], []])) == [[2, 1], [0], [3]]
     chain = [[index + 1] for index in range(50_000)] + [[]]
     assert list(strong_components(chain)) == [[index] for index in reversed(range(50_001))]
+
+
+def test_a_child_that_is_kept_keeps_its_parent_from_going_with_a_ring(store):
+    store.make(
+        "create table things (id integer primary key, boss integer references things (id))",
+        "create table children (id integer primary key, thing integer references things (id) on delete cascade)",
+        "insert into things values (1, null), (2, 1), (3, null)",
+        "update things set boss = 2 where id = 1",
+        "insert into children values (7, 2), (8, 3)",
+    )
+    keys = {"things": KEY, "children": KEY}
+    things, children = Table("things", keys=keys), Table("children", keys=keys)
+    options = WriteOptions(on_error="continue", tables=[things, children])
+    ring = [delete(1, things, boss=2), delete(2, things, boss=1)]
+    found = store.apply(*ring, delete(3, things, boss=None), options=options)
+    assert (statuses(found)[1:], "done" in statuses(found)) == (["conflict", "conflict"], False)
+    assert store.rows() == [(1, 2), (2, 1), (3, None)]
+    assert store.rows("select * from children order by 1") == [(7, 2), (8, 3)]
+    assert store.apply(*ring, update(7, children, thing=(2, 3)), options=options) == [DONE] * 3
+    assert store.rows("select * from children order by 1") == [(7, 3), (8, 3)]

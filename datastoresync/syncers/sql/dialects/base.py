@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from datetime import date, datetime, time, tzinfo
 from decimal import Decimal
@@ -34,7 +34,7 @@ PADDED_SCALES = (_SCALE, 30)
 _NEVER = re.compile("(?!)")
 WAITS_FOR_RUNS: Final = "datastoresync_waits_for_runs"
 """Under this name a connection keeps whether it waits for other runs of ours as for other programs."""
-_MOMENTS = (sa.DateTime, sa.Time, sa.Interval)
+_BINARY: tuple[type[TypeEngine[Any]], ...] = (sa.LargeBinary, sa.VARBINARY, sa.BINARY)
 
 
 @attrs.frozen
@@ -296,6 +296,16 @@ class Dialect:
         """Return the statements that made the unique indexes of a table, where those of expressions are not read."""
         return ()
 
+    def printed_types(
+        self, connection: sa.Connection, table: sa.Table, columns: Iterable[str]
+    ) -> dict[str, TypeEngine[Any]]:
+        """Return, for those of these columns whose values are no text to Python, types that they are text in."""
+        return {}
+
+    def printed(self, connection: sa.Connection, kind: TypeEngine[Any], texts: Sequence[str]) -> dict[str, str]:
+        """Return what the database prints of texts in a column of such a type."""
+        return {}
+
     def not_transactional(self, inspector: sa.Inspector, table: str, schema: str | None) -> str:
         """Return what keeps a table and how to mend that, if it has no transactions; else nothing."""
         return ""
@@ -372,7 +382,7 @@ class Dialect:
             read=self._first(self.readers(kind, zone), kind, values.as_it_is),
             plain=plain | {type(None)},
             within=within,
-            trivial=isinstance(kind, (sa.String, sa.LargeBinary, sa.JSON)) and str in plain | {bytes},
+            trivial=isinstance(kind, (sa.String, sa.JSON, *_BINARY)) and str in plain | {bytes},
             labels=isinstance(kind, sa.Enum),
         )
 
@@ -395,7 +405,7 @@ class Dialect:
             sa.JSON: values.encode_json_value,
             sa.Enum: values.as_it_is,
             sa.String: self._text_encoder(kind),
-            sa.LargeBinary: values.encode_bytes,
+            **dict.fromkeys(_BINARY, values.encode_bytes),
             sa.Boolean: values.encode_boolean,
             sa.Integer: integer,
             sa.Float: values.encode_float,  # before Numeric, of which it is a kind up to SQLAlchemy 2.0
@@ -403,7 +413,6 @@ class Dialect:
             sa.DateTime: partial(with_digits, partial(values.in_zone, values.encode_datetime, aware), digits),
             sa.Date: values.encode_date,
             sa.Time: partial(with_digits, partial(values.in_zone, values.encode_time, aware), digits),
-            sa.Interval: partial(with_digits, values.encode_timedelta, digits),
             sa.Uuid: values.encode_uuid,
         }
 
@@ -424,7 +433,6 @@ class Dialect:
             sa.DateTime: partial(values.cut_digits, moment, digits),
             sa.Date: values.cut_date,
             sa.Time: partial(values.cut_digits, partial(values.in_zone, values.encode_time, aware), digits),
-            sa.Interval: partial(values.cut_digits, values.encode_timedelta, digits),
         }
         if length is not None:
             found[sa.String] = partial(values.cut_text, length, encoders[sa.String])
@@ -458,7 +466,7 @@ class Dialect:
         found: dict[type[TypeEngine[Any]], Limits] = {
             sa.Enum: (frozenset(), None),
             sa.String: (frozenset({str}), short),
-            sa.LargeBinary: (frozenset({bytes}), short),
+            **dict.fromkeys(_BINARY, (frozenset({bytes}), short)),
             sa.Boolean: (frozenset({bool}), None),
             sa.Integer: (frozenset({int}), None if bounds is None else forms.within_bounds(*bounds)),
             sa.Float: (self.float_types(kind), None),
@@ -487,7 +495,7 @@ class Dialect:
 
     def second_digits(self, kind: TypeEngine[Any]) -> int:
         """Return how many digits of a second a column keeps."""
-        digits = getattr(kind, "precision", None) if isinstance(kind, _MOMENTS) else None
+        digits = None if isinstance(kind, sa.Numeric) else getattr(kind, "precision", None)
         return values.MICROSECONDS if digits is None else min(digits, values.MICROSECONDS)
 
     def zone_of(self, connection: sa.Connection) -> tzinfo | None:

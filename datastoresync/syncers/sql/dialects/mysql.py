@@ -199,7 +199,8 @@ class MySQL(Dialect):
         )
 
     def readers(self, kind: TypeEngine[Any], zone: tzinfo | None) -> dict[type[TypeEngine[Any]], values.Encoder]:
-        return super().readers(kind, zone) | {sa.Float: partial(_read_real, kind)}
+        integer = values.decode_boolean if _is_boolean(kind) else values.as_it_is
+        return super().readers(kind, zone) | {sa.Float: partial(_read_real, kind), sa.Integer: integer}
 
     def limits(self, kind: TypeEngine[Any]) -> Limits:
         types = _types()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import tzinfo
 from decimal import Decimal
@@ -17,7 +17,7 @@ from zoneinfo import ZoneInfo
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql
-from sqlalchemy.types import TypeEngine
+from sqlalchemy.types import TypeEngine, UserDefinedType
 
 from datastoresync.syncers.sql import forms, values
 from datastoresync.syncers.sql.dialects.base import VERBS, Dialect, Intervention, Limits, Unique
@@ -50,6 +50,18 @@ _ADVANCE = """
     ) t
     WHERE p.seqrelid = {literal}::regclass AND (t.furthest - s.last_value) * sign(p.seqincrement) >= 0
 """
+_PRINTED = (
+    *(postgresql.INET, postgresql.CIDR, postgresql.MACADDR, postgresql.MACADDR8, postgresql.BIT, postgresql.MONEY),
+    *(postgresql.INTERVAL, postgresql.HSTORE, postgresql.TSVECTOR, postgresql.ranges.AbstractRange, sa.ARRAY),
+    sa.types.NullType,
+)
+"""The types whose values are no text to Python, or another text than the one that they were given."""
+_TYPES_OF = sa.text(
+    """
+    SELECT attname, format_type(atttypid, atttypmod) FROM pg_attribute
+    WHERE attrelid = to_regclass(:name) AND attname = ANY(:columns)
+    """
+)
 _PADDED = 1042
 """The number of the type char(n)."""
 _SINGLE_BITS = 24
@@ -228,10 +240,12 @@ class PostgreSQL(Dialect):
         return sa.Numeric()
 
     def encoders(self, kind: TypeEngine[Any]) -> dict[type[TypeEngine[Any]], values.Encoder]:
-        return super().encoders(kind) | {sa.Float: partial(_encode_float, kind)}
+        duration = partial(values.with_digits, values.encode_timedelta, self.second_digits(kind))
+        return super().encoders(kind) | {sa.Float: partial(_encode_float, kind), postgresql.INTERVAL: duration}
 
     def fitters(self, kind: TypeEngine[Any]) -> dict[type[TypeEngine[Any]], values.Encoder]:
-        return super().fitters(kind) | {sa.Float: values.encode_float}
+        duration = partial(values.cut_digits, values.encode_timedelta, self.second_digits(kind))
+        return super().fitters(kind) | {sa.Float: values.encode_float, postgresql.INTERVAL: duration}
 
     def readers(self, kind: TypeEngine[Any], zone: tzinfo | None) -> dict[type[TypeEngine[Any]], values.Encoder]:
         read = values.single if _is_single(kind) else values.as_it_is
@@ -259,6 +273,22 @@ class PostgreSQL(Dialect):
     def padded_results(self, result: sa.CursorResult[Any]) -> Sequence[int]:
         described = () if result.cursor is None else result.cursor.description or ()
         return [place for place, column in enumerate(described) if column[1] == _PADDED]
+
+    def printed_types(
+        self, connection: sa.Connection, table: sa.Table, columns: Iterable[str]
+    ) -> dict[str, TypeEngine[Any]]:
+        found = {name for name in columns if name in table.columns and isinstance(table.columns[name].type, _PRINTED)}
+        if not found:
+            return {}
+        name = connection.dialect.identifier_preparer.format_table(table)
+        rows = connection.execute(_TYPES_OF, {"name": name, "columns": list(found)})
+        return {column: _PrintedType(kind) for column, kind in rows}
+
+    def printed(self, connection: sa.Connection, kind: TypeEngine[Any], texts: Sequence[str]) -> dict[str, str]:
+        assert isinstance(kind, _PrintedType)
+        given = sa.func.unnest(sa.literal(list(texts), sa.ARRAY(sa.Text))).column_valued("given")
+        stored = sa.cast(given, _NamedType(kind.name))
+        return dict(map(tuple, connection.execute(sa.select(given, kind.column_expression(stored)))))
 
     def sequence_of(self, column: Mapping[str, Any]) -> str:
         if not isinstance(column["type"], (sa.Integer, sa.Numeric)):
@@ -299,6 +329,31 @@ class PostgreSQL(Dialect):
     def parse_json_number(text: str) -> int | float:
         exact = Decimal(text)
         return int(exact) if int(exact.as_tuple().exponent) >= 0 else float(text)
+
+
+class _NamedType(UserDefinedType[Any]):
+    """A type by its name."""
+
+    cache_ok = True
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def get_col_spec(self, **_: Any) -> str:
+        return self.name
+
+
+class _PrintedType(_NamedType):
+    """A column of some type that is given text, and gives it back as the database prints it."""
+
+    cache_ok = True
+
+    def bind_expression(self, bindvalue: sa.BindParameter[Any]) -> sa.ColumnElement[Any]:
+        return sa.cast(bindvalue, _NamedType(self.name))
+
+    def column_expression(self, column: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
+        # A cast would print the length of the mask of a host, too, which is never printed otherwise.
+        return sa.func.abbrev(column) if self.name == "inet" else sa.cast(column, sa.Text)
 
 
 class _Padded(sa.types.TypeDecorator[Any]):
