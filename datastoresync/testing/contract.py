@@ -148,8 +148,7 @@ class ChangeChecks(Claims):
         return Table(identifier), {record["idnumber"]: dict(record) for record in load_records(syncer, identifier)}
 
     def _expect_stream(self, expected: Sequence[dict[str, Any]], found: Any) -> None:
-        records = [dict(record) for record in found]
-        records = records if self.ordered else sorted(records, key=repr)
+        records = sorted(map(dict, found), key=repr) if not self.ordered else list(map(dict, found))
         assert records == list(expected), f"read gives {records}, and should give {list(expected)}"
 
     @staticmethod
@@ -160,11 +159,11 @@ class ChangeChecks(Claims):
         def same(_change: Change, _attribute: str, raw: Any, expected: Any) -> bool:
             return bool(raw == expected) or raw == self.kept(syncer, expected)
 
-        asked = {"options": WriteOptions(whole=lambda _table: True)}
-        keywords = asked if "options" in signature(syncer.apply_changes).parameters else {}
-        return [outcome.status for outcome in syncer.apply_changes(changes, same=same, **keywords)]
+        asked = dict.fromkeys({"options"} & signature(syncer.apply_changes).parameters.keys(), _WHOLE)
+        return [outcome.status for outcome in syncer.apply_changes(changes, same=same, **asked)]
 
 
+_WHOLE = WriteOptions(whole=lambda _table: True)
 _KEY_METHODS = ("upsert", "update", "delete")
 _KEYS = ("1", "2", "a", "ä", "x y", "'")
 _GRADED = [{"idnumber": "1", "name": "Ann", "grade": "7"}, {"idnumber": "2", "name": "Bob", "grade": "8"}]
