@@ -250,7 +250,10 @@ class Effects:
             return dict.fromkeys(match([member]) for member in members or ())
 
     def _is_as_before(self, now: Current, before: Current | None, unit: Unit, change: Change, name: str) -> bool:
+        """Say whether an attribute has its old value, which is not just another spelling of what was asked."""
         raw = now.value(unit.key, name)
+        if _spelt_otherwise(raw, change.values[name]):
+            return False  # a trigger that makes one spelling of all has written it, this night as the last
         if before is not None:
             return bool(raw == before.value(unit.key, name))
         return name in change.expected and self.same(change, name, raw, change.expected[name])
@@ -303,6 +306,13 @@ class Effects:
                 rows[link, owners] += count
         for (link, owners), count in rows.items():
             yield orphans_text(link, owners, count)
+
+
+def _spelt_otherwise(raw: Any, asked: Any) -> bool:
+    if not (isinstance(raw, str) and isinstance(asked, str)):
+        return False
+    left, right = ("".join(text.casefold().split()) for text in (raw, asked))
+    return left == right
 
 
 def _differs(now: Current, before: Current | None, key: Key, name: str) -> bool:
