@@ -220,7 +220,7 @@ class BlockWriter:
             return Outcome("conflict", f"{reason}: {', '.join(there)}{more}")
         if whole or (unit.keyed.target.stored, unit.key) in self._own:
             return DONE
-        return Outcome("conflict", f"{reason}: as it was to be")
+        return Outcome("conflict", f"{reason}, with just these values")
 
     def _met_members(
         self, keyed: KeyedTable, current: Current, members: Mapping[str, Sequence[tuple[Unit, Any]]]
