@@ -386,3 +386,27 @@ def test_a_name_that_sqlalchemy_could_not_read_back_is_refused(syncer, record):
     with pytest.raises(SyncerError, match=r"a name with '\\[rn]' cannot be read back from mariadb: rename "):
         syncer.dump("t", data=[record])
     assert syncer.tables() == []
+
+
+class Login(Object):
+    idnumber: str
+    at: datetime
+
+
+class Logins(Tree):
+    logins = Branch(Login)
+
+
+@pytest.mark.parametrize("count", [1, 30])
+def test_a_moment_out_of_the_range_of_a_timestamp_is_refused_with_its_value(mariadb, execute, count):
+    execute(mariadb, "CREATE TABLE logins (idnumber VARCHAR(20) PRIMARY KEY, at TIMESTAMP NULL)")
+    source = Logins("source")
+    for number in range(count):
+        source.logins.new(f"{number}", at=datetime(1900, 1, 1))  # noqa: DTZ001 - as the column has it
+    source.logins.new("good", at=datetime(2030, 1, 1))  # noqa: DTZ001 - as above
+    report = source.sync_to(+Logins(syncer=SQLSyncer(mariadb)), on_error="continue")
+    assert (report.counts["succeeded"], report.counts["failed"]) == (1, count)
+    assert all("column 'at'" in result.reason and "1900" in result.reason for result in report.failures)
+    assert all("a TIMESTAMP column holds moments from 1970" in result.reason for result in report.failures)
+    held = execute(mariadb, "SELECT idnumber, at FROM logins")
+    assert held == [("good", datetime(2030, 1, 1))]  # noqa: DTZ001 - as above

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from datetime import datetime, time, tzinfo
+from datetime import datetime, time, timedelta, tzinfo
 from decimal import Decimal
 from functools import partial
 from importlib import import_module
@@ -22,6 +22,9 @@ _DIGITS, _SCALE = 65, 30
 _PREFIX = 768
 """Characters that a key may have; longer ones are found by their beginnings."""
 _YEARS = (1901, 2155)
+_FIRST_TIMESTAMP = datetime(1970, 1, 1, 0, 0, 1)  # noqa: DTZ001 - as the column has it
+_ZONES = timedelta(hours=15)
+"""More than the time of a session may be away from UTC."""
 _SINGLE_BITS, _SINGLE_DIGITS = 24, 6
 """The bits of a number in four bytes, and the digits that are given back of it."""
 _TRANSACTIONAL = ("", "InnoDB", "RocksDB", "TokuDB")
@@ -50,6 +53,8 @@ class MySQL(Dialect):
     misread = ("\r\n", "\r\n")
     collation = "utf8mb4_0900_bin"
     """The collation that ignores neither case nor accents nor blanks at the end."""
+    last_timestamp = datetime(2038, 1, 19, 3, 14, 7)  # noqa: DTZ001 - as the column has it
+    """The last moment of a column of the type TIMESTAMP, in UTC."""
     has_other_schemas = False
     reads_indexes = True
     # Rows that were waited for must be seen as they are now, and autocommit would have no transaction.
@@ -170,7 +175,7 @@ class MySQL(Dialect):
             _types().BINARY: partial(_encode_binary, getattr(kind, "length", None) or 1),
         }
         digits = self.second_digits(kind)
-        moment = partial(values.without_zone, values.encode_datetime)
+        moment = self._moment_encoder(kind)
         return (
             own
             | super().encoders(kind)
@@ -189,9 +194,7 @@ class MySQL(Dialect):
             | super().fitters(kind)
             | {
                 sa.Float: partial(_fit_real, kind),
-                sa.DateTime: partial(
-                    cut, partial(values.without_zone, values.encode_datetime), self.second_digits(kind)
-                ),
+                sa.DateTime: partial(cut, self._moment_encoder(kind), self.second_digits(kind)),
                 sa.Time: partial(
                     cut, partial(_encode_time_without_zone, values.MICROSECONDS), self.second_digits(kind)
                 ),
@@ -202,11 +205,18 @@ class MySQL(Dialect):
         integer = values.decode_boolean if _is_boolean(kind) else values.as_it_is
         return super().readers(kind, zone) | {sa.Float: partial(_read_real, kind), sa.Integer: integer}
 
+    def _moment_encoder(self, kind: TypeEngine[Any]) -> values.Encoder:
+        moment = partial(values.without_zone, values.encode_datetime)
+        return partial(_encode_timestamp, self.last_timestamp, moment) if isinstance(kind, sa.TIMESTAMP) else moment
+
     def limits(self, kind: TypeEngine[Any]) -> Limits:
         types = _types()
         if isinstance(kind, (types.YEAR, types.BINARY, types.SET, types.BIT)) or _is_boolean(kind):
             return frozenset(), None
-        return super().limits(kind)
+        plain, within = super().limits(kind)
+        if isinstance(kind, sa.TIMESTAMP):
+            within = partial(_within_timestamp, self.last_timestamp, within)
+        return plain, within
 
     def integer_bounds(self, kind: TypeEngine[Any]) -> tuple[int, int] | None:
         types = _types()
@@ -226,6 +236,8 @@ class MariaDB(MySQL):
 
     driver = "mariadb+pymysql"
     collation = "utf8mb4_nopad_bin"
+    # From 11.5 on; an older one, which goes no further than MySQL, refuses later ones itself.
+    last_timestamp = datetime(2106, 2, 7, 6, 28, 15)  # noqa: DTZ001 - as above
 
     def speaks(self, dialect: sa.Dialect) -> bool:
         return bool(getattr(dialect, "is_mariadb", False)) or dialect.name == self.name
@@ -249,6 +261,29 @@ def _types() -> Any:
 def _is_boolean(kind: TypeEngine[Any]) -> bool:
     """Say whether a column was declared as BOOLEAN."""
     return isinstance(kind, _types().TINYINT) and kind.display_width == 1
+
+
+def _is_timestamp(last: datetime, moment: datetime) -> bool:
+    """Say whether a moment is within the range of TIMESTAMP in some time zone."""
+    return _FIRST_TIMESTAMP - _ZONES <= moment <= last + _ZONES
+
+
+def _within_timestamp(last: datetime, within: Callable[[Sequence[Any]], bool] | None, moments: Sequence[Any]) -> bool:
+    """Say whether moments are within the range of TIMESTAMP, and within the other limits of their column."""
+    fits = within is None or within(moments)  # first, as it tells whether they have a time zone
+    return fits and all(moment is None or _is_timestamp(last, moment) for moment in moments)
+
+
+def _encode_timestamp(last: datetime, encode: values.Encoder, value: Any) -> Any:
+    """Return a moment; raise `UnfitValueError` for one out of the range of TIMESTAMP, whatever the session's zone."""
+    moment = encode(value)
+    if not _is_timestamp(last, moment):
+        message = (
+            f"a TIMESTAMP column holds moments from {_FIRST_TIMESTAMP} to {last} in UTC: make it a DATETIME, "
+            "which goes further"
+        )
+        raise values.UnfitValueError(message)
+    return moment
 
 
 def _encode_year(value: Any) -> Any:

@@ -62,6 +62,7 @@ _TYPES_OF = sa.text(
     WHERE attrelid = to_regclass(:name) AND attname = ANY(:columns)
     """
 )
+_NO_NUL = "PostgreSQL has no text with the character NUL"
 _PADDED = 1042
 """The number of the type char(n)."""
 _SINGLE_BITS = 24
@@ -319,11 +320,17 @@ class PostgreSQL(Dialect):
     def check_json(self, text: str) -> None:
         self._check(text, _NUL_IN_JSON)
 
+    def limits(self, kind: TypeEngine[Any]) -> Limits:
+        plain, within = super().limits(kind)
+        return (plain, partial(_without_nul, within)) if str in plain else (plain, within)
+
+    def _text_encoder(self, kind: TypeEngine[Any]) -> values.Encoder:
+        return partial(_encode_text, super()._text_encoder(kind))
+
     def _check(self, text: str, nul: re.Pattern[str]) -> None:
         text.encode()
         if nul.search(text):
-            message = "PostgreSQL has no text with the character NUL"
-            raise values.UnfitValueError(message)
+            raise values.UnfitValueError(_NO_NUL)
 
     @staticmethod
     def parse_json_number(text: str) -> int | float:
@@ -364,6 +371,19 @@ class _Padded(sa.types.TypeDecorator[Any]):
 
     def process_result_value(self, value: Any, dialect: sa.Dialect) -> Any:
         return values.without_blanks(value)
+
+
+def _without_nul(within: Callable[[Sequence[Any]], bool] | None, texts: Sequence[Any]) -> bool:
+    """Say whether texts have no character NUL, and are within the limits of their column."""
+    return "\0" not in "".join(filter(None, texts)) and (within is None or within(texts))
+
+
+def _encode_text(encode: values.Encoder, value: Any) -> Any:
+    """Return the text of a value; raise `UnfitValueError` if it has the character NUL."""
+    text = encode(value)
+    if isinstance(text, str) and "\0" in text:
+        raise values.UnfitValueError(_NO_NUL)
+    return text
 
 
 def _encode_float(kind: Any, value: Any) -> Any:
