@@ -189,7 +189,7 @@ def _branch_violations(
     if deleted and not source_size and name not in limits.empty:
         yield (
             f"{left.name} is empty, and {counted(deletions, 'object')} of {display_name} would be deleted: "
-            f"import the source first, or allow it with limits=Limits(empty=[{name!r}], deletions={deletions})"
+            f"import the source first; only if it is meant to be empty, allow that with limits=Limits(empty=[{name!r}])"
         )
     elif deleted or along["deleted"]:
         most, count = _allowed_deletions(limits.deletions, size), deletions + along["deleted"]

@@ -154,7 +154,7 @@ def is_of_columns(form: Form) -> bool:
 
 
 def changes_nothing(form: Form | None, sample: Any) -> bool:
-    """Say whether a form of columns changes no value of the type that a sample has, or no such key."""
+    """Say whether a form leaves all values as they are that have the type of a sample; of a key, part by part."""
     if isinstance(form, CompositeForm):
         return all(map(changes_nothing, form.parts, sample))
     if isinstance(form, ChainedForm):

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from datastoresync.errors import DataWarning, SyncerError
+from datastoresync.printing.text import counted
 from datastoresync.syncers.changes import Link, Table
 from datastoresync.syncers.names import nearest
 from datastoresync.syncers.records import Columns, Records
@@ -93,8 +94,8 @@ def _chunks(
         if orphans := owned.keys() - seen:
             key = min(orphans, key=repr)
             message = (
-                f"table {table.links[name].table!r} has members of {len(orphans):,} owners that are not in table "
-                f"{table.name!r} (such as {key[0] if len(key) == 1 else key!r}): they belong to nothing, and are "
-                "removed by a run that makes such an owner"
+                f"table {table.links[name].table!r} has members of {counted(len(orphans), 'owner')} not in table "
+                f"{table.name!r} (such as {key[0] if len(key) == 1 else key!r}): they have no owner, and are "
+                "removed by a run that makes one of that key"
             )
             warnings.warn(message, DataWarning, stacklevel=2)

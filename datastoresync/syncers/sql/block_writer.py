@@ -11,7 +11,7 @@ import attrs
 from datastoresync.syncers.changes import Change, Outcome, Same, WriteOptions
 from datastoresync.syncers.sql.catalog import StoredLink, StoredTable
 from datastoresync.syncers.sql.effects import DONE, Current, EffectError, Effects, brief
-from datastoresync.syncers.sql.spellings import Key, form_of, shown
+from datastoresync.syncers.sql.spellings import Key, how_to_declare, shown
 from datastoresync.syncers.sql.statements import LINKS, KeyedTable, Row, Statements, Unit
 
 _GONE = Outcome("conflict", "no longer there: it was deleted since the import")
@@ -333,8 +333,8 @@ def _other_key(key: Key, other: Key) -> Outcome:
     """Return the conflict of two keys of which the store thinks that they are one."""
     return Outcome(
         "conflict",
-        f"the store takes {shown(key)} for {shown(other)}, which is there, so nothing was done to either: declare the "
-        f"one form of keys in their class, as in _key = {form_of(key, other)}",
+        f"the store takes {shown(key)} for {shown(other)}, which is there, so nothing was done to either: "
+        f"{how_to_declare(key, other, 'their class')}",
     )
 
 
@@ -343,7 +343,7 @@ def _other_member(attribute: str, pair: Key, other: Key) -> Outcome:
     return Outcome(
         "conflict",
         f"the store takes {shown(member)} for {shown(there)}, which is in {attribute}, so nothing was done to either: "
-        f"declare the one form of keys in the class of members, as in _key = {form_of(member, there)}",
+        f"{how_to_declare(member, there, 'the class of members')}",
     )
 
 

@@ -310,7 +310,10 @@ class BulkWriter:
             left, _ = rows.not_done(changed)
             otherwise = rows.execute(rows.without(rows.target, [*matching, *same])) - left
             if besides is not None and rows.execute(besides) - left:
-                message = "something else changes with it"
+                message = (
+                    "another synced attribute of a row changes along with the update, by a trigger or a rule: leave "
+                    "that attribute to the database, or drop the trigger"
+                )
                 raise RefusalError(message, None)
             return left, otherwise | (left & able)
 

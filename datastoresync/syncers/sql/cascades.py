@@ -100,14 +100,14 @@ class KnownTable:
 
 @attrs.frozen(eq=False)
 class Affected:
-    """A row that something becomes of, or several of which no more need be known.
+    """A row that the database deletes or changes along with a deleted one; or several, if only their number matters.
 
     Args:
-        by: The foreign key that it is for.
-        root: The key of the deleted row that it comes from; empty if that is not asked for.
-        rows: How many.
-        known: What the tree knows of its table; None outside of it.
-        key: What identifies the row there.
+        by: The foreign key by which it is affected.
+        root: The key of the deleted row with which this began; empty if that is not asked for.
+        rows: How many rows there are.
+        known: What the tree knows of the table of the row; None if the tree does not have that table.
+        key: The key of the row; empty for several.
     """
 
     by: CascadingKey
@@ -118,7 +118,7 @@ class Affected:
 
 
 Spared = Callable[[KnownTable, CascadingKey, Key], bool]
-"""Says whether a row of the tree is not meant: it is deleted itself, say, or refers to something else by then."""
+"""Says whether a row of the tree is not affected: the run deletes it itself, or has it refer to another row by then."""
 
 
 class CascadeWalk:

@@ -209,12 +209,20 @@ class Effects:
             wrong = otherwise.get(index, {})
             still = [name for name, change in wrong.items() if self._is_as_before(now, before, unit, change, name)]
             if verb == "update" and still:
-                message = f"not changed by the update: {', '.join(still)}"
-                found.append(self.failed(self._stored(keyed, still[0]), verb, message))
+                found.append(self._unchanged(keyed, still))
                 continue
             besides = [name for name in unasked if name not in unit.asked and _differs(now, before, unit.key, name)]
             found.append(self._held_outcome(now, unit, wrong, besides) if wrong or besides else DONE)
         return found
+
+    def _unchanged(self, keyed: KeyedTable, attributes: Sequence[str]) -> Outcome:
+        """Return the failure of an update that left attributes as they were."""
+        message = f"not changed by the update: {', '.join(attributes)}"
+        stored = self._stored(keyed, attributes[0])
+        if computed := [name for name in attributes if keyed.table.column(name) in stored.computed]:
+            which = "which the database computes" if len(attributes) == 1 else f"of which it computes {computed[0]}"
+            return Outcome("failed", f"{message}, {which}: leave {', '.join(computed)} out of _attributes")
+        return self.failed(stored, "update", message)
 
     def _now(self, keyed: KeyedTable, units: Sequence[Unit], attributes: Sequence[str]) -> Current:
         """Return what stands in the rows of units, by the keys that they had before: an update may change them."""

@@ -156,12 +156,12 @@ def _equal(value: Any, other: Any) -> bool:
 
 
 def within_length(length: int) -> Callable[[Sequence[Any]], bool]:
-    """Return what says whether texts are no longer than this."""
+    """Return a function that says whether all of many texts have at most so many characters."""
     return lambda values: max(map(len, filter(None, values)), default=0) <= length
 
 
 def within_bounds(low: int, high: int) -> Callable[[Sequence[Any]], bool]:
-    """Return what says whether integers are within these bounds."""
+    """Return a function that says whether all of many integers are within these bounds, which belong to them."""
 
     def within(values: Sequence[Any]) -> bool:
         there: Iterable[int] = [value for value in values if value is not None] if None in values else values
@@ -171,7 +171,12 @@ def within_bounds(low: int, high: int) -> Callable[[Sequence[Any]], bool]:
 
 
 def in_zone(aware: bool, step: int) -> Callable[[Sequence[Any]], bool]:  # noqa: FBT001 - says what the column is
-    """Return what says whether moments have a time zone, or have none, and no more digits than in this step."""
+    """Return a function that says whether a column holds all of many moments or times of day just as they are.
+
+    Args:
+        aware: Whether the column has a time zone; the values must have one, or have none, accordingly.
+        step: The microseconds that the column tells apart: 1,000 if it keeps three digits behind the second.
+    """
 
     def within(values: Sequence[Any]) -> bool:
         return all(
@@ -182,7 +187,11 @@ def in_zone(aware: bool, step: int) -> Callable[[Sequence[Any]], bool]:  # noqa:
 
 
 def within_scale(precision: int, scale: int) -> Callable[[Sequence[Any]], bool]:
-    """Return what says whether decimals have just so many digits behind the point, and no more before it."""
+    """Return a function that says whether a column of decimals gives all of many values back just as they are.
+
+    They have exactly ``scale`` digits behind the point, as the column would fill up fewer of them with zeros, and at
+    most ``precision - scale`` before it. Zero is looked at one by one, as it may have a sign.
+    """
     limit, exponent = 10 ** (precision - scale), -scale
 
     def within(values: Sequence[Any]) -> bool:

@@ -54,7 +54,7 @@ class RowCounts:
         return Mark(self._seen(), Counter(self._undone), Counter(self._own))
 
     def undo(self, mark: Mark | None) -> None:
-        """Take account of that all that was written since then was undone."""
+        """Count what was written since a mark as undone: a rollback does not reset the counts of the database."""
         if self._first is None:
             return
         mark = mark or Mark(self._first, Counter(), Counter())

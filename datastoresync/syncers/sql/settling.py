@@ -33,6 +33,10 @@ _TOGETHER = 10_000
 """Units up to which all that is left is tried at once."""
 _FEW = 50
 """Units up to which every little progress is worth another round."""
+_REFUSED_TOGETHER = (
+    "the database takes it neither before nor after the other changes that wait for each other: mend those that name "
+    "another reason first, and let the constraints between the tables be deferrable if there are none"
+)
 _ORDER = ("unlink", "insert", "update", "link", "delete")
 
 
@@ -85,7 +89,7 @@ class _Settlement:
             if self.writer.is_full:
                 self.writer.unseen += len(unit.changes)
                 continue
-            together = Outcome("failed", "it was refused together with others")
+            together = Outcome("failed", _REFUSED_TOGETHER)
             self.writer.tell(unit, self.writer.reasons.get(unit.changes[0][0], together))
 
     def _waiting(self) -> list[Unit]:

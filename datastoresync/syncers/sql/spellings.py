@@ -81,12 +81,29 @@ def shown(key: Key) -> str:
     return repr(key[0] if len(key) == 1 else key)
 
 
-def form_of(key: Key, other: Key) -> str:
-    """Return what makes two keys one that differ in how they are spelled, as it is written in Python."""
+def how_to_declare(key: Key, other: Key, where: str) -> str:
+    """Return the advice for two keys that differ in how they are spelled, and that the store takes for one.
+
+    Args:
+        key: One.
+        other: The other.
+        where: Words for the class of the objects that have these keys.
+    """
+    form = _form_of(key, other)
+    if form:
+        return f"declare the one form of keys in {where}, as in _key = {form}"
+    return (
+        f"declare the one form of keys in {where}, as _key = …: a function that returns the same for both, such as one "
+        "that leaves out the accents where the store ignores them"
+    )
+
+
+def _form_of(key: Key, other: Key) -> str:
+    """Return the method of text that makes two keys one, as it is written in Python; empty if there is none."""
     texts = [tuple(str(value) for value in one) for one in (key, other)]
     stripped = {tuple(map(str.strip, one)) for one in texts}
     if len(stripped) == 1:
         return "str.strip"
     if len({tuple(map(str.casefold, one)) for one in texts}) == 1:
         return "str.casefold"
-    return "a function of yours"
+    return ""

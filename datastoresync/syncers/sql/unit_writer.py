@@ -157,11 +157,14 @@ class UnitWriter:
             refusal.may_pass = True
             raise
         if violated:
-            message = "FOREIGN KEY constraint failed"
+            message = (
+                "a row would refer to one that is not there (a foreign key that is checked at the end): sync what it "
+                "refers to as well, or delete what refers to it first"
+            )
             raise RefusalError(message, None, may_pass=True)
 
     def tolerate(self) -> None:
-        """Hold what violates constraints now against nobody."""
+        """Remember what violates constraints already, so that `check` blames no change of this run for it."""
         with self.statements.guarded():
             self.tolerated = self.statements.dialect.violations(self.statements.connection)
 

@@ -230,7 +230,7 @@ def test_members_without_an_owner_are_reported_when_they_are_read(tmp_path):
     write(tmp_path)
     assert len(list(CSVSyncer(tmp_path).read(GROUPS))) == 2
     (tmp_path / "groups.csv").write_text("idnumber,title\na,A\n")
-    with pytest.warns(DataWarning, match=r"table 'memberships' has members of 1 owners that are not in table 'groups'"):
+    with pytest.warns(DataWarning, match=r"table 'memberships' has members of 1 owner not in table 'groups'"):
         assert len(list(CSVSyncer(tmp_path).read(GROUPS))) == 1
 
 

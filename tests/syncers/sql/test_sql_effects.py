@@ -456,3 +456,34 @@ def test_a_row_that_moves_to_another_partition_is_one_update(database, execute):
     )
     found = apply(database, update("x", PLAIN, a=(1, 2)), update("y", PLAIN, name=("Bob", "B")))
     assert (statuses(found), found.warnings) == (["done", "done"], [])
+
+
+# --- what is said -----------------------------------------------------------------------------------------------------
+
+
+def test_an_update_of_a_column_that_the_database_computes_says_how_to_leave_it_out(tmp_path, execute):
+    url = f"sqlite:///{tmp_path / 'store.db'}"
+    execute(
+        url,
+        "create table things (key text primary key, a integer, twice integer generated always as (a * 2) stored)",
+        "insert into things (key, a) values ('x', 1)",
+    )
+    (outcome,) = apply(url, update("x", PLAIN, twice=(2, 7)))
+    assert outcome.status == "failed"
+    assert "twice" in outcome.reason
+    assert "which the database computes: leave twice out of _attributes" in outcome.reason
+    assert things(url, execute) == [("x", 1, 2)]
+
+
+@pytest.mark.parametrize("count", [1, 30])
+def test_a_text_with_the_character_nul_is_refused_with_its_value(database, execute, count):
+    execute(database, "create table things (key text primary key, name text, short varchar(9))")
+    bad = [insert(f"bad{number}", PLAIN, **{name: "a\0b"}) for number in range(count) for name in ("name", "short")]
+    bad = [change for index, change in enumerate(bad) if index % 2 == (count > 1)]
+    found = apply(database, *bad, insert("good", PLAIN, name="a"), on_error="continue")
+    assert statuses(found) == ["failed"] * count + ["done"]
+    column = "short" if count > 1 else "name"
+    assert {outcome.reason for outcome in found[:-1]} == {
+        f"column '{column}' cannot hold 'a\\x00b': PostgreSQL has no text with the character NUL"
+    }
+    assert execute(database, "select key, name from things") == [("good", "a")]

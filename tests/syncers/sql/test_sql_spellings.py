@@ -11,6 +11,7 @@ from profiles import examples
 
 from datastoresync.syncers.changes import Change, Link, Table, WriteOptions
 from datastoresync.syncers.sql import statements as sql_statements
+from datastoresync.syncers.sql.spellings import how_to_declare
 from datastoresync.syncers.sql.syncer import SQLSyncer
 
 law = settings(deadline=None, max_examples=examples(40), suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -229,3 +230,9 @@ def test_many_keys_in_another_spelling_are_compared_in_turns(url, other, execute
     assert set(found) == {"conflict"}
     assert all(repr(key) in reason for key, reason in zip(marks * 2, reasons, strict=True))
     assert things(url, execute) == before
+
+
+def test_keys_that_no_method_of_text_makes_one_get_advice_that_can_be_followed():
+    advice = how_to_declare(("ann",), ("änn",), "their class")
+    assert "as _key = …: a function that returns the same for both" in advice
+    assert how_to_declare(("ann",), ("ANN",), "their class").endswith("in their class, as in _key = str.casefold")
