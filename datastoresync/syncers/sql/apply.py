@@ -93,7 +93,7 @@ def apply_changes(
             run.end()
             if writer.failures and options.on_error == "stop":
                 raise _RollbackError(_rolled_back(writer))
-            outcomes.warnings += [*effects.warnings(outcomes), *statements.counts.warnings(), *guard.warnings()]
+            _tell_besides(outcomes, writer, guard)
             if options.rehearse:
                 raise _RollbackError(outcomes)
             outcomes.warnings += statements.advance_sequences()
@@ -106,6 +106,13 @@ def apply_changes(
         message = f"{database.name} gave up, and nothing was written: {refusal.reason}"
         raise (refusal.blames_store or SyncerError)(message) from None
     return outcomes
+
+
+def _tell_besides(outcomes: Outcomes, writer: UnitWriter, guard: CascadeGuard) -> None:
+    """Say what the database did besides, and whether there may be more of it."""
+    effects = writer.blocks.effects
+    outcomes.acts = effects.acts
+    outcomes.warnings += [*effects.warnings(outcomes), *writer.statements.counts.warnings(), *guard.warnings()]
 
 
 def _rolled_back(writer: UnitWriter) -> Outcomes:
