@@ -192,7 +192,7 @@ class BlockWriter:
 
     def _current(self, keyed: KeyedTable, block: Sequence[Unit], asked: Iterable[Iterable[str]]) -> Current:
         attributes = dict.fromkeys(attribute for attributes in asked for attribute in attributes)
-        return self.effects.current(keyed, block, attributes, lock=True)
+        return self.effects.current(keyed, [unit.key for unit in block], attributes, lock=True)
 
     def _unless_one_row(self, current: Current, unit: Unit, missing: Outcome) -> Outcome | None:
         """Return None if the unit has one row, and no other one that the store takes for it; else the outcome."""
