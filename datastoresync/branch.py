@@ -24,7 +24,7 @@ from datastoresync.errors import ComparisonError, DeclarationError, ImporterErro
 from datastoresync.importing.importer import Importer, ImportReport, StoreImporter, importer_of
 from datastoresync.importing.load import load_objects, load_rows
 from datastoresync.importing.object_set import ObjectMapping, ObjectSet, settle_all
-from datastoresync.masking import hidden
+from datastoresync.masking import ForgettingLocals, hidden
 from datastoresync.object import Object, forms_of, schema_of, side_of, synced
 from datastoresync.printing.outline import Grid, Outline
 from datastoresync.printing.show import Printable
@@ -342,7 +342,7 @@ class Branch(Printable, ObjectMapping[T], Generic[T]):
         if self.name and other.name and self.name != other.name:
             message = f"{self.full_name} and {other.full_name} are different kinds of things"
             raise ComparisonError(message)
-        with collector_paused():
+        with collector_paused(), ForgettingLocals([self.object_class, other.object_class]):
             around = _related(self, other)
             sides = [(self.side(), other.side())]
             return Diff.between(sides, around=around, flags=flags, progress=progress).filtered(only, exclude)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
+import traceback
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from types import MappingProxyType
+from types import MappingProxyType, TracebackType
 from typing import Any, Final, Self, TypeVar
 from urllib.parse import quote, quote_plus, unquote
 
@@ -171,6 +172,42 @@ def without_frames(error: E) -> E:
         one.__traceback__ = None
         one = one.__cause__ or one.__context__
     return error
+
+
+class ForgettingLocals:
+    """Takes the local variables from the frames of an error that leaves it, and from those of its causes.
+
+    Where each line is stays in the traceback. Frames that still run, such as the caller's, keep their variables.
+
+    Args:
+        classes: Classes of objects; without a sensitive attribute in one of them, nothing is taken.
+
+    >>> class User:
+    ...     _sensitive = ("password",)
+    >>> with ForgettingLocals([User]):
+    ...     pass
+    """
+
+    __slots__ = ("_active",)
+
+    def __init__(self, classes: Iterable[Any]) -> None:
+        self._active = any(getattr(cls, "_sensitive", ()) for cls in classes)
+
+    def __enter__(self) -> None:
+        """Begin."""
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """End, and clear the frames of an error."""
+        waiting, seen = [error] if self._active else [], set[int]()
+        while waiting:
+            one = waiting.pop()
+            if one is None or id(one) in seen:
+                continue
+            seen.add(id(one))
+            traceback.clear_frames(one.__traceback__)
+            waiting += [one.__cause__, one.__context__, *getattr(one, "exceptions", ())]
 
 
 class SecretText(str):

@@ -26,6 +26,7 @@ from datastoresync.diffing.filters import Filter
 from datastoresync.diffing.flags import Flags
 from datastoresync.diffing.hierarchy import topological_order
 from datastoresync.errors import ComparisonError, DeclarationError
+from datastoresync.masking import ForgettingLocals
 from datastoresync.printing.outline import Outline
 from datastoresync.printing.show import Printable
 from datastoresync.printing.text import counted
@@ -205,7 +206,7 @@ class Tree(Printable, Mapping[str, Branch[Any]]):
         check_branches((self.name, self.branches), (other.name, other.branches))
         for tree in (self, other):
             check_children(tree.name, {name: branch.object_class._children for name, branch in tree.items()})
-        with collector_paused():
+        with collector_paused(), self._forgetting_locals(other):
             # Not the order of one side, so that the inverse of a diff has the order of the opposite diff.
             positions = [{name: position for position, name in enumerate(tree.branches)} for tree in (self, other)]
             names = sorted(self.branches, key=lambda name: (positions[0][name] + positions[1][name], name))
@@ -276,11 +277,16 @@ class Tree(Printable, Mapping[str, Branch[Any]]):
         applier = self.applier()
         if keywords.get("rehearse") and not isinstance(applier, (StoreTemplate, Template)):
             refuse_rehearsal(applier)  # it may ignore what it does not know, and change everything
-        if isinstance(applier, StoreTemplate):  # no code of the user's runs meanwhile, so nothing else piles up
-            with collector_paused():
-                return applier.apply(diff, **keywords)
-        report: Report = applier.apply(diff, **keywords)
-        return report
+        with self._forgetting_locals():
+            if isinstance(applier, StoreTemplate):  # no code of the user's runs meanwhile, so nothing else piles up
+                with collector_paused():
+                    return applier.apply(diff, **keywords)
+            report: Report = applier.apply(diff, **keywords)
+            return report
+
+    def _forgetting_locals(self, *trees: Tree) -> ForgettingLocals:
+        """Return what keeps sensitive values out of the frames of an error that is raised within."""
+        return ForgettingLocals(tree[name].object_class for tree in (self, *trees) for name in tree.branches)
 
     def side_effects(self, diff: Diff) -> Sequence[SideEffect]:
         """Return what the store would do to other rows when a diff is applied; asks it, if anything is deleted."""

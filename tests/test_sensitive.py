@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import sqlite3
+import traceback
 
 import attrs
 import pytest
@@ -186,6 +187,55 @@ def test_an_import_that_refuses_it_does_not_show_it(row, bad_rows):
     else:
         assert not secret_in(shown(+branch, branch.imported))
         assert len(branch.imported.bad_rows) == 1
+
+
+class Account(Object):
+    _sensitive = ("password",)
+    password: str
+    pin: int = 0
+
+
+def refused_import(tmp_path):
+    +Branch(
+        Account, importer=lambda: [{"idnumber": "1", "password": NEW}, {"idnumber": "2", "password": OLD, "pin": "x"}]
+    )
+
+
+def refused_diff(tmp_path):
+    source, dest = pair(Open, dest=rows(1234567))
+    source - dest
+
+
+def refused_write(tmp_path):
+    (tmp_path / "users.csv").write_text(f"idnumber,password,pin\n1,{OLD},1\n")
+    dest = +Tree("d", syncer=open_syncer(f"csv:{tmp_path}"), branches={"users": Branch(Account)})
+    (tmp_path / "users.csv").write_text(f"idnumber,pin\n1,{OLD}\n")
+    importer = [{"idnumber": key, "password": NEW, "pin": "1"} for key in "12"]
+    +Tree("s", branches={"users": Branch(Account, importer=importer)}) >> dest
+
+
+def refused_statement(tmp_path):
+    url = f"sqlite:///{tmp_path / 'store.db'}"
+    open_syncer(url).dump("users", data=[{"idnumber": "1", "password": OLD, "pin": 1}])
+    dest = +Tree("d", syncer=open_syncer(url), branches={"users": Branch(Account)})
+    with sqlite3.connect(tmp_path / "store.db") as connection:
+        connection.execute("drop table users")
+    importer = [{"idnumber": key, "password": NEW, "pin": "1"} for key in "12"]
+    +Tree("s", branches={"users": Branch(Account, importer=importer)}) >> dest
+
+
+@pytest.mark.parametrize("refused", [refused_import, refused_diff, refused_write, refused_statement])
+def test_a_traceback_with_local_variables_does_not_show_it(refused, tmp_path):
+    with pytest.raises(DatastoreSyncError) as caught:
+        refused(tmp_path)
+    waiting, told = [caught.value], []
+    while waiting:
+        error = waiting.pop()
+        frames = traceback.StackSummary.extract(traceback.walk_tb(error.__traceback__), capture_locals=True)
+        told += [str(frame.locals) for frame in frames if frame.filename != __file__]
+        waiting += [one for one in (error.__cause__, error.__context__) if one is not None]
+    assert told
+    assert not secret_in("".join(told))
 
 
 def test_sides_that_do_not_match_do_not_show_it():

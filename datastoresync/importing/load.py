@@ -34,7 +34,7 @@ from datastoresync.errors import (
 from datastoresync.importing.importer import Importer, ImportReport
 from datastoresync.importing.object_set import ObjectSet
 from datastoresync.importing.rows import Chunk, Rows
-from datastoresync.masking import MASK, without_values
+from datastoresync.masking import MASK, ForgettingLocals, without_values
 from datastoresync.runtime import collector_paused
 from datastoresync.syncers.arrow import ArrowStream
 from datastoresync.syncers.names import likely_delimiter
@@ -89,7 +89,7 @@ def load_objects(importer: Importer) -> ObjectSet:
         ImporterError: if something that comes in is refused.
     """
     branch, started = importer.description, time.perf_counter()
-    with collector_paused():
+    with collector_paused(), ForgettingLocals([branch.schema.cls]):
         loaded = load_rows(importer)
         try:
             contents = ObjectSet(branch, loaded.objects, reason=loaded.reason)

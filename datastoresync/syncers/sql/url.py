@@ -64,6 +64,8 @@ def open_database(
         return Database(url_or_engine, name, _secrets(url_or_engine.url, {}), normalize=normalize, waits=waits)
     try:
         url = sqlalchemy.make_url(plain(url_or_engine))
+        if _is_torn(url, url_or_engine):
+            raise ValueError
     except (sqlalchemy.exc.ArgumentError, ValueError):
         examples = " or ".join(dialect.example for dialect in known if dialect.example)
         message = (
@@ -88,6 +90,12 @@ def open_database(
     secrets = _secrets(url, options.get("connect_args", {}))
     engine = _engine(url, name, secrets, options)
     return Database(engine, name, secrets, foreign_keys=True, normalize=normalize, waits=waits)
+
+
+def _is_torn(url: sqlalchemy.URL, given: str | sqlalchemy.URL) -> bool:
+    """Say whether an @ or a ? of the password was taken for the end of it, so that the rest would pass for the host."""
+    options = given.partition("?")[2] if isinstance(given, str) else ""
+    return "@" in (url.host or "") or "@" in options.partition("=")[0]
 
 
 def _truth(option: str, text: str | tuple[str, ...], name: str) -> bool:

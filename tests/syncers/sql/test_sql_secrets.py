@@ -66,6 +66,20 @@ def test_no_password_is_in_a_name(password, mark, place):
     assert mark not in repr(SQLSyncer(f"postgresql{where}"))
 
 
+@pytest.mark.parametrize("scheme", ["postgresql", "mysql", "mariadb+pymysql", "mssql+pyodbc"])
+@pytest.mark.parametrize("secret", ["hu@sh-hush", "hu/sh@hush", "a@hush?hush", "a@b@hush"])
+def test_a_password_with_a_mark_of_the_url_is_not_shown_as_the_host(scheme, secret):
+    with pytest.raises(SyncerError, match="special characters in the password as %40 for @") as caught:
+        SQLSyncer(f"{scheme}://ann:{secret}@localhost:1/school").tables()
+    assert "hush" not in str(caught.value)
+
+
+def test_an_option_may_have_a_mark_of_the_url():
+    syncer = SQLSyncer("postgresql://ann:p%40ss@localhost:1/school?application_name=sync@night")
+    with pytest.raises(SyncerError, match="cannot open"):
+        syncer.tables()
+
+
 def test_a_url_object_and_an_engine_are_taken(tmp_path):
     url = sqlalchemy.make_url("postgresql://ann:hu%40sh@db/school?password=hush")
     assert SQLSyncer(url).name == "postgresql://ann@db/school"
