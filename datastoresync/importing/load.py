@@ -335,7 +335,7 @@ class RowLoader:
             return self._convert(tuple(row), values, None if as_read is None else [as_read])
         except RowError:
             raise
-        except Exception as error:  # what a validator or an __init__ of the user's raises
+        except Exception as error:  # noqa: BLE001 - what a validator or an __init__ of the user's raises
             sensitive = getattr(self.schema.cls, "_sensitive", ())
             said = without_values(str(error), [row.get(name) for name in sensitive], sensitive)
             message = f"{type(error).__name__}: {said}"
@@ -431,7 +431,7 @@ class RowLoader:
             row = {name: getattr(item, name) for name in names}
             try:
                 chosen = self.importer.resolve_duplicate(_as_row(self.schema, existing), row)
-            except Exception as error:  # like what the other hooks raise, it refuses the row
+            except Exception as error:  # noqa: BLE001 - like what the other hooks raise, it refuses the row
                 refused = (
                     error if isinstance(error, RowError) else RowError(f"{type(error).__name__}: {error}", row=row)
                 )
