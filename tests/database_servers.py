@@ -121,11 +121,15 @@ def mariadb(folder):
 
 def _start_mariadb(folder, install, daemon, socket):
     data, log = f"--datadir={folder / 'mariadb'}", folder / "mariadb.log"
+    temporary = folder / "mariadb_temporary"  # another server that starts removes temporary tables where it has its own
+    temporary.mkdir(exist_ok=True)
+    environment = {**os.environ, "TMPDIR": str(temporary)}
     made = subprocess.run(
         [install, "--no-defaults", data, "--auth-root-authentication-method=normal", "--skip-test-db", _USER],
         capture_output=True,
         text=True,
         check=False,
+        env=environment,
     )
     assert made.returncode == 0, made.stdout + made.stderr
     # In a session of its own it outlives the worker that starts it, and hears no Ctrl-C.
@@ -143,6 +147,7 @@ def _start_mariadb(folder, install, daemon, socket):
             _USER,
         ],
         start_new_session=True,
+        env=environment,
     )
     _STARTED.append(server)
     deadline = time.monotonic() + 60

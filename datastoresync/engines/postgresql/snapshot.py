@@ -171,8 +171,8 @@ class Snapshot:
             SyncerError: The snapshot has ended, or what is asked for has changed.
         """
         self._alive()
-        with self._translated_errors("cannot read from"), self.database.reading() as connection:
-            connection.exec_driver_sql(f"SET TRANSACTION SNAPSHOT '{exported}'")
+        first = f"SET TRANSACTION SNAPSHOT '{exported}'"
+        with self._translated_errors("cannot read from"), self.database.reading(first=first) as connection:
             _look_in(connection, search_path)
             yield connection
 

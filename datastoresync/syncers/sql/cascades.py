@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from itertools import chain, islice
+from itertools import chain, compress, islice
 from typing import Any, Literal
 
 import attrs
@@ -17,7 +17,7 @@ from datastoresync.syncers.sql.catalog import Catalogue, StoredTable, Target
 from datastoresync.syncers.sql.database import Database
 from datastoresync.syncers.sql.dialects import dialect_of
 from datastoresync.syncers.sql.references import Joins, followed_of
-from datastoresync.syncers.sql.spellings import Key
+from datastoresync.syncers.sql.spellings import Key, comparisons
 from datastoresync.syncers.sql.statements import SEGMENT, KeyedTable
 
 Execute = Callable[[sa.Executable], Sequence[Any]]
@@ -230,21 +230,22 @@ class CascadeWalk:
         ]
 
     def _follow(self, referring: Sequence[CascadingKey], rows: Sequence[_Parent], spared: Spared) -> Iterator[Affected]:
-        waiting = [(referring, rows)]
-        seen: set[tuple[str, Key]] = set()
+        waiting = [(referring, rows, False)]
+        seen: dict[tuple[str, Key], set[Key]] = {}
         while waiting:
-            keys, parents = waiting.pop()
+            keys, parents, again = waiting.pop()
             for key in keys:
                 further = self._keys.get(self._plain(key.table), []) if key.effect == "deleted" else []
-                found: list[_Parent] = []
+                found: tuple[list[_Parent], list[_Parent]] = ([], [])
                 for affected, row in self._children(key, parents, _needed(further), spared):
-                    yield affected
-                    identity = (key.table, tuple(row.values()))
-                    if further and identity not in seen:
-                        seen.add(identity)
-                        found.append((row, affected.root))
-                if found:
-                    waiting.append((further, found))
+                    if affected.known is not None or not again:
+                        yield affected
+                    roots = seen.setdefault((key.table, tuple(row.values())), set()) if further else {affected.root}
+                    if affected.root not in roots:
+                        # What goes with two of the deleted rows is counted once, and keeps both of them if it is kept.
+                        found[bool(roots)].append((row, affected.root))
+                        roots.add(affected.root)
+                waiting += [(further, some, again or some is found[True]) for some in found if some]
 
     def _children(
         self, key: CascadingKey, parents: Sequence[_Parent], needed: Sequence[str], spared: Spared
@@ -259,29 +260,66 @@ class CascadeWalk:
         counted = not (known or needed)
         if counted:
             selected.append(sa.func.count())
-        roots = _Roots((tuple(row[name] for name in key.to), root) for row, root in parents)
+        roots = _roots(parents, key.to)
         for some in _blocks(roots):
-            statement = sa.select(*selected).select_from(joins.source).where(self._among(own, some))
+            source, condition = self._referring(key, joins.source, own, some)
+            statement = sa.select(*selected).select_from(source).where(condition)
             if counted and not self._by_root:
-                [(rows,)] = self._execute(
-                    sa.select(sa.func.count()).select_from(stored.table).where(self._among(own, some))
-                )
+                [(rows,)] = self._execute(sa.select(sa.func.count()).select_from(source).where(condition))
                 if rows:
                     yield Affected(key, (), rows), {}
                 continue
-            for row in map(tuple, self._execute(statement.group_by(*own) if counted else statement)):
-                root, rest = roots.of(row[: len(own)]), row[len(own) :]
+            children = list(map(tuple, self._execute(statement.group_by(*own) if counted else statement)))
+            meant = self._meant(key, {row[: len(own)] for row in children}, {values: roots[values] for values in some})
+            for row in children:
+                of_row, rest = meant[row[: len(own)]], row[len(own) :]
                 if counted:
-                    yield Affected(key, root, rest[0]), {}
+                    yield Affected(key, of_row[0], rest[0]), {}
                     continue
-                values, rest = dict(zip(needed, rest, strict=False)), rest[len(needed) :]
+                referred, rest = dict(zip(needed, rest, strict=False)), rest[len(needed) :]
                 identities = []
                 for one in known:
                     identities.append(one.stored.matcher(one.columns)(rest[: len(one.columns)]))
                     rest = rest[len(one.columns) :]
                 if any(spared(one, key, identity) for one, identity in zip(known, identities, strict=True)):
                     continue
-                yield Affected(key, root, 1, *((known[0], identities[0]) if known else ())), values
+                for root in of_row:
+                    yield Affected(key, root, 1, *((known[0], identities[0]) if known else ())), referred
+
+    def _referring(
+        self, key: CascadingKey, source: sa.FromClause, own: Sequence[sa.Column[Any]], values: Sequence[Key]
+    ) -> tuple[sa.FromClause, sa.ColumnElement[bool]]:
+        """Return where to look for rows that refer to these values, and the condition for one."""
+        if not self._dialect.compares_as_referred:
+            return source, self._among(own, values)
+        stored = self._catalogue.find(key.parent)
+        parent = stored.table.alias("referred")
+        to = [parent.columns[stored.column(name).key] for name in key.to]
+        pairs = [referred == column for referred, column in zip(to, own, strict=True)]  # the left one says how
+        return source.join(parent, sa.and_(*pairs)), self._among(to, values)
+
+    def _meant(
+        self, key: CascadingKey, children: AbstractSet[Key], roots: Mapping[Key, list[Key]]
+    ) -> dict[Key, list[Key]]:
+        """Return the deleted rows for the values of a foreign key, in the spelling that these have where it is.
+
+        Only the database knows which value of another spelling it takes for them; if that does not tell, it is all.
+        """
+        meant = {values: roots[values] for values in children if values in roots}
+        others = [values for values in children if values not in roots]
+        if not others:
+            return meant
+        stored = self._catalogue.find(key.parent)
+        to = [stored.column(name) for name in key.to]
+        match = stored.matcher(to)
+        matched = {match(values): of_values for values, of_values in roots.items()}
+        for some, statement in comparisons(to, self._among, others):
+            for row in map(tuple, self._execute(statement)):
+                found = matched.get(match(row[: len(to)]), [])
+                for values in compress(some, row[len(to) :]):
+                    meant[values] = list(dict.fromkeys([*meant.get(values, []), *found]))
+        every = list(dict.fromkeys(chain.from_iterable(roots.values())))
+        return {values: meant.get(values) or every for values in children}
 
     def _among(self, columns: Sequence[sa.ColumnElement[Any]], keys: Sequence[Key]) -> sa.ColumnElement[bool]:
         if len(columns) > 1:
@@ -293,27 +331,14 @@ _Parent = tuple[dict[str, Any], Key]
 """The values of a row that others refer to it by, and the key of the deleted row that it comes from."""
 
 
-class _Roots:
-    """Deleted rows by the values by which others refer to them, or to what goes with them."""
-
-    def __init__(self, pairs: Iterable[tuple[Key, Key]]) -> None:
-        self._exactly = {values: root for values, root in pairs if None not in values}
-        self._loosely: dict[Key, Key] = {}
-
-    def __iter__(self) -> Iterator[Key]:
-        return iter(self._exactly)
-
-    def of(self, values: Key) -> Key:
-        """Return the deleted row for the values of a foreign key, in the spelling that these have there."""
-        if values in self._exactly:
-            return self._exactly[values]
-        if not self._loosely:
-            self._loosely = {_loosened(own): root for own, root in self._exactly.items()}
-        return self._loosely.get(_loosened(values), next(iter(self._exactly.values())))
-
-
-def _loosened(values: Key) -> Key:
-    return tuple(value.rstrip().casefold() if isinstance(value, str) else value for value in values)
+def _roots(parents: Iterable[_Parent], columns: Sequence[str]) -> dict[Key, list[Key]]:
+    """Return the deleted rows by the values of columns by which others refer to them, or to what goes with them."""
+    roots: dict[Key, dict[Key, None]] = {}
+    for row, root in parents:
+        values = tuple(row[name] for name in columns)
+        if None not in values:
+            roots.setdefault(values, {})[root] = None
+    return {values: list(found) for values, found in roots.items()}
 
 
 def _needed(keys: Iterable[CascadingKey]) -> list[str]:

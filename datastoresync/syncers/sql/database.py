@@ -89,8 +89,11 @@ class Database:
             raise refusal_of(error, f"{doing} {self.name}", self.secrets) from None
 
     @contextmanager
-    def reading(self) -> Iterator[sa.Connection]:
+    def reading(self, *, first: str | None = None) -> Iterator[sa.Connection]:
         """Open a transaction that sees one state of the database throughout, and is rolled back at the end.
+
+        Args:
+            first: A statement that the database only takes before any query.
 
         Raises:
             SyncerError: There is no such database, or it cannot be opened.
@@ -100,6 +103,8 @@ class Database:
                 self._require_file()
                 connection = stack.enter_context(self.engine.connect())
                 self.dialect.begin_reading(connection, lambda last: stack.callback(self._run_last, connection, last))
+                if first is not None:
+                    connection.exec_driver_sql(first)
                 self.waits.limit(connection)
             with self._holders_named(connection):
                 yield connection

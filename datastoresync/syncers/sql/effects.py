@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import attrs
 import sqlalchemy as sa
@@ -14,6 +14,8 @@ from datastoresync.syncers.sql.catalog import StoredLink, StoredTable
 from datastoresync.syncers.sql.dialects import Intervention
 from datastoresync.syncers.sql.spellings import Found, Key
 from datastoresync.syncers.sql.statements import KeyedTable, RefusalError, Row, Statements, Unit
+
+T = TypeVar("T")
 
 DONE = Outcome("done")
 _LONGEST = 80
@@ -37,6 +39,11 @@ class Current:
         if attribute in self.members:
             return set(self.members[attribute].get(key, {}).values())
         return self.found.exact[key][0][attribute]
+
+    def moved(self, keys: Mapping[Key, Key]) -> Current:
+        """Return the same, with what is found under keys under those that they had before."""
+        found = Found(_moved(self.found.exact, keys), _moved(self.found.spelled, keys))
+        return Current(found, {name: _moved(members, keys) for name, members in self.members.items()})
 
 
 class EffectError(RefusalError):
@@ -76,6 +83,8 @@ class Effects:
     statements: Statements
     same: Same
     attributes: Callable[[Any], Iterable[str]] = lambda _: ()
+    acts: bool = attrs.field(init=False, default=False)
+    """Whether the database does things by itself where one of the tables is written."""
     _interventions: dict[StoredTable, Sequence[Intervention]] = attrs.field(init=False, factory=dict)
     _noted: dict[int, tuple[str, str]] = attrs.field(init=False, factory=dict)
     """The tables of changes that were done otherwise, with the likely reason, by position."""
@@ -88,6 +97,7 @@ class Effects:
             with self.statements.guarded():
                 found = self.statements.dialect.interventions(self.statements.connection, stored.table)
             self._interventions[stored] = found
+            self.acts = self.acts or bool(stored.generated) or any(one.changes_rows for one in found)
         return [one for one in self._interventions[stored] if verb in one.verbs]
 
     def expect(self, stored: StoredTable, verb: str) -> None:
@@ -95,25 +105,24 @@ class Effects:
         if not stored.is_view and any(one.changes_rows for one in self.interventions(stored, verb)):
             self.statements.counts.begin()
 
-    def current(self, keyed: KeyedTable, units: Iterable[Unit], attributes: Iterable[str], *, lock: bool) -> Current:
-        """Read the rows of units, with these attributes.
+    def current(self, keyed: KeyedTable, keys: Iterable[Key], attributes: Iterable[str], *, lock: bool) -> Current:
+        """Read the rows of keys, with these attributes.
 
         Args:
             keyed: Where they are.
-            units: The units.
+            keys: The keys.
             attributes: The attributes.
             lock: Whether nobody else is to change them from now on.
         """
-        asked = dict.fromkeys(attributes)
-        keys = dict.fromkeys(unit.key for unit in units)
-        found = self.statements.rows(keyed, keys, asked, lock=lock)  # first, as their locks keep new members out
-        hidden = [key for key in keys if key not in found.exact] if lock else []
+        asked, wanted = dict.fromkeys(attributes), dict.fromkeys(keys)
+        found = self.statements.rows(keyed, wanted, asked, lock=lock)  # first, as their locks keep new members out
+        hidden = [key for key in wanted if key not in found.exact] if lock else []
         if hidden and not all(one.changes_rows for one in self.interventions(keyed.target.stored, "update")):
             # A row that may be read but not updated cannot be locked, either.
             more = self.statements.rows(keyed, hidden, asked, lock=False)
             found = Found({**found.exact, **more.exact}, {**found.spelled, **more.spelled})
         links = {name: link for name, link in keyed.target.links.items() if name in asked}
-        return Current(found, {name: self.statements.members(keyed, link, keys) for name, link in links.items()})
+        return Current(found, {name: self.statements.members(keyed, link, wanted) for name, link in links.items()})
 
     def besides(self, keyed: KeyedTable) -> list[str]:
         """Return the attributes that may change together with those that are updated."""
@@ -149,7 +158,7 @@ class Effects:
 
     def deleted(self, keyed: KeyedTable, units: Sequence[Unit]) -> list[Outcome]:
         """Return what became of deletions."""
-        now = self.current(keyed, units, keyed.target.links, lock=False)
+        now = self.current(keyed, [unit.key for unit in units], keyed.target.links, lock=False)
         return [self._gone(now, unit) for unit in units]
 
     def _gone(self, now: Current, unit: Unit) -> Outcome:
@@ -191,7 +200,7 @@ class Effects:
         verb = units[0].verb
         asked = dict.fromkeys(name for unit in units for _, change in unit.changes for name in change.values)
         unasked = [] if before is None else self.besides(keyed)
-        now = self.current(keyed, units, [*asked, *unasked], lock=False)
+        now = self._now(keyed, units, [*asked, *unasked])
         otherwise = self._otherwise(now, units)
         found = []
         for index, unit in enumerate(units):
@@ -209,6 +218,15 @@ class Effects:
             besides = [name for name in unasked if name not in unit.asked and _differs(now, before, unit.key, name)]
             found.append(self._held_outcome(now, unit, wrong, besides) if wrong or besides else DONE)
         return found
+
+    def _now(self, keyed: KeyedTable, units: Sequence[Unit], attributes: Sequence[str]) -> Current:
+        """Return what stands in the rows of units, by the keys that they had before: an update may change them."""
+        keys = [unit.key for unit in units]
+        if units[0].verb != "update" or not set(units[0].change.identifiers).intersection(attributes):
+            return self.current(keyed, keys, attributes, lock=False)
+        after = {unit.key: key for unit in units if (key := _key_after(unit)) != unit.key}
+        now = self.current(keyed, [*keys, *after.values()], attributes, lock=False)
+        return now.moved({old: new for old, new in after.items() if new in now.found.exact})  # or it stayed
 
     def _stored(self, keyed: KeyedTable, attribute: str) -> StoredTable:
         links = keyed.target.links
@@ -306,6 +324,18 @@ class Effects:
                 rows[link, owners] += count
         for (link, owners), count in rows.items():
             yield orphans_text(link, owners, count)
+
+
+def _key_after(unit: Unit) -> Key:
+    """Return the key of an object after its changes."""
+    values = dict(zip(unit.change.identifiers, unit.change.key, strict=True))
+    written = {name: value for _, change in unit.changes for name, value in change.values.items() if name in values}
+    return unit.keyed.match((values | written).values()) if written else unit.key
+
+
+def _moved(found: Mapping[Key, T], keys: Mapping[Key, Key]) -> dict[Key, T]:
+    there = {key: value for key, value in found.items() if key not in keys}
+    return there | {old: found[new] for old, new in keys.items() if new in found}
 
 
 def _spelt_otherwise(raw: Any, asked: Any) -> bool:

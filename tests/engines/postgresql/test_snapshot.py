@@ -352,3 +352,13 @@ def test_the_name_of_a_snapshot_stays_and_is_none_within_a_reading(syncer, users
     relation.snapshot.close()
     relation.snapshot.close()
     assert relation.snapshot.closed
+
+
+def test_another_connection_sees_the_same_and_waits_no_longer_than_told(users, execute):
+    with SQLSyncer(users, timeout=7) as syncer:
+        relation = opened(syncer, User, "users")
+        execute(users, "DELETE FROM users")
+        with relation.snapshot.sharing(relation.snapshot.export()) as connection:
+            assert connection.exec_driver_sql("SELECT count(*) FROM users").scalar() == 2
+            assert connection.exec_driver_sql("SHOW lock_timeout").scalar() == "7s"
+        relation.close()

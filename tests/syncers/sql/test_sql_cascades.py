@@ -105,6 +105,65 @@ def test_what_came_since_the_import_keeps_what_it_refers_to(url, syncer, execute
     assert execute(url, "select idnumber from sites order by 1") == [("s1",), ("s2",)]
 
 
+OTHERWISE = {
+    "sqlite": ("text collate nocase", "text", "ZE"),
+    "postgresql": ("varchar(20) collate folded", "varchar(20)", "ZÉ"),
+    "mariadb": ("varchar(20)", "varchar(20)", "zé"),
+}
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "postgresql", pytest.param("mariadb", marks=pytest.mark.mariadb)])
+@pytest.mark.parametrize("rule", ["on delete cascade", "on delete set null"])
+def test_a_reference_in_another_spelling_keeps_the_row_that_the_database_takes_it_for(
+    request, tmp_path, kind, execute, rule
+):
+    if kind == "sqlite":
+        url = f"sqlite:///{tmp_path / 'store.db'}"
+        execute(url, "create table made (one integer)")
+    else:
+        url = request.getfixturevalue("full_postgresql" if kind == "postgresql" else "mariadb")
+    parent, child, key = OTHERWISE[kind]
+    collation = "create collation folded (provider = icu, locale = 'und-u-ks-level1', deterministic = false)"
+    execute(
+        url,
+        *([collation] if kind == "postgresql" else []),
+        f"create table sites (idnumber {parent} primary key, name varchar(20))",
+        f"""create table devices (idnumber varchar(20) primary key, site {parent if kind == "postgresql" else child},
+        manual boolean not null, foreign key (site) references sites (idnumber) {rule})""",
+        f"insert into sites values ('a-first', 'x'), ('{key}', 'x'), ('s1', 'x')",
+        "insert into devices values ('by-hand', 'ze', true)",
+    )
+    with SQLSyncer(url) as syncer:
+        source, db = trees(syncer, ["s1"], {})
+        report = source.sync_to(db, limits=WIDE)
+    [message] = messages(report, "conflict")
+    assert repr(key) in message
+    assert "devices 'by-hand' refers to it and is kept" in message
+    assert execute(url, "select idnumber, site from devices") == [("by-hand", "ze")]
+    assert sorted(execute(url, "select idnumber from sites")) == sorted([("s1",), (key,)])
+
+
+@pytest.mark.parametrize("rule", ["on delete cascade", "on delete set null"])
+def test_what_would_go_with_two_rows_keeps_both(url, syncer, execute, rule):
+    execute(
+        url,
+        "create table sites (idnumber varchar(20) primary key, name varchar(20))",
+        """create table racks (number integer primary key, one varchar(20), two varchar(20),
+        foreign key (one) references sites (idnumber) on delete cascade,
+        foreign key (two) references sites (idnumber) on delete cascade)""",
+        f"""create table devices (idnumber varchar(20) primary key, site varchar(20), rack integer,
+        manual boolean not null, foreign key (rack) references racks (number) {rule})""",
+        "insert into sites values ('s1', 'x'), ('s2', 'x'), ('s3', 'x')",
+        "insert into racks values (1, 's2', 's3')",
+        "insert into devices values ('by-hand', 's1', 1, true)",
+    )
+    source, db = trees(syncer, ["s1"], {})
+    report = source.sync_to(db, limits=Limits(deletions=10, updates=10, cascades=10))
+    assert len(messages(report, "conflict")) == 2
+    assert execute(url, "select idnumber, rack from devices") == [("by-hand", 1)]
+    assert execute(url, "select * from racks") == [(1, "s2", "s3")]
+
+
 def test_what_moves_away_keeps_nothing(url, syncer, execute):
     execute(url, *inventory("on delete cascade"), "delete from devices where idnumber = 'by-hand'")
     source, db = trees(syncer, ["s1"], {"d1": "s1", "d2": "s1", "d3": "s1"})

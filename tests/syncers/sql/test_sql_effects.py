@@ -29,7 +29,7 @@ def insert(key, table=T, **values):
     return Change("insert", table, KEY, (key,), {"key": key, **values})
 
 
-def update(key, table=T, **pairs):
+def update(key, table=T, /, **pairs):
     expected = {name: pair[0] for name, pair in pairs.items()}
     return Change("update", table, KEY, (key,), {name: pair[1] for name, pair in pairs.items()}, expected)
 
@@ -168,6 +168,23 @@ def test_an_update_that_changes_nothing_has_failed_whatever_else_it_does(url, ki
     assert found.status == "failed"
     assert "name" in found.reason
     assert "back" in found.reason
+    assert things(url, execute) == ROWS
+
+
+def test_what_a_changed_key_stands_in_is_read_under_the_new_key(url, kind, execute):
+    execute(url, *SHOUTED[kind]())
+    found = apply(url, update("x", PLAIN, key=("x", "n"), name=("Ann", "Anna")), update("y", PLAIN, key=("y", "x")))
+    assert statuses(found) == ["done", "done"]
+    assert held(found[0]) == {"name": "ANNA"}
+    assert [row[:2] for row in things(url, execute)] == [("n", 1), ("x", 1), ("z", 1)]
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "postgresql", "in bulk"], indirect=True)
+def test_a_changed_key_that_a_trigger_keeps_has_failed(url, kind, execute):
+    execute(url, *SWALLOWED[kind]("update", "new" if kind == "sqlite" else "old"))
+    found = apply(url, update("x", PLAIN, key=("x", "n")), on_error="continue")
+    assert statuses(found) == ["failed"]
+    assert "not changed by the update: key, probably because of trigger guard" in found[0].reason
     assert things(url, execute) == ROWS
 
 

@@ -78,6 +78,8 @@ class Dialect:
     """Whether a database has several schemas; elsewhere these are other databases."""
     folds_names = False
     """Whether names are the same in capitals and small letters."""
+    compares_as_referred = False
+    """Whether a foreign key compares as the columns that it refers to do, which may not be as its own ones do."""
     numbers_keys = False
     """Whether an integer that is the primary key is a number that the database gives."""
     reads_indexes = False
@@ -192,6 +194,10 @@ class Dialect:
 
     def has_deferred(self, connection: sa.Connection) -> bool:
         """Say whether constraints are checked only when a transaction ends."""
+        return False
+
+    def runs_triggers_last(self, connection: sa.Connection) -> bool:
+        """Say whether triggers run at the end of a transaction, which may do more than check."""
         return False
 
     def begin_deferring(self, connection: sa.Connection) -> None:

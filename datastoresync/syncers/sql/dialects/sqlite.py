@@ -58,6 +58,7 @@ class SQLite(Dialect):
     pads_characters = False
     folds_names = True
     numbers_keys = True
+    compares_as_referred = True
     # The driver begins transactions late and without savepoints; in this mode it leaves them to us.
     writing_isolation = "AUTOCOMMIT"
     drop_staging = "DROP TABLE IF EXISTS temp.{name}"
