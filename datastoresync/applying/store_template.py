@@ -421,6 +421,9 @@ class StoreTemplate:
         blocked: list[Result] = []
         if run.dependents is not None:
             actions, blocked = run.dependents.settle(actions)
+            make = ChangeFactory(diff, self.stored).change
+            left_out = [make(one.action) for one in blocked if one.action is not None and one.action.verb == "new"]
+            write_options = attrs.evolve(write_options, left_out=left_out)
         if run.unobserved and not blocked:
             self._write_together(run, actions, write_options)
         else:

@@ -13,7 +13,7 @@ import attrs
 from datastoresync.engines.relation import BranchDescription
 from datastoresync.engines.select import engine_of
 from datastoresync.errors import ColumnError, DataWarning, DeclarationError, ImporterError, RowError
-from datastoresync.masking import hidden, masked
+from datastoresync.masking import hidden, masked, without_values
 from datastoresync.printing.outline import Outline
 from datastoresync.printing.show import Printable
 from datastoresync.syncers.changes import Table
@@ -61,6 +61,25 @@ class ImportedTree(Protocol):
 
     def __contains__(self, name: object) -> bool: ...
     def __getitem__(self, name: str) -> ImportedBranch: ...
+
+
+def hide_sensitive(error: RowError, cls: Any, rows: Iterable[Any]) -> None:
+    """Take the values of a class's sensitive attributes out of what an error says, and the cause that says them, too.
+
+    Args:
+        error: The error.
+        cls: The class.
+        rows: The rows that it may speak of; of what is no mapping, everything is taken out.
+    """
+    names = getattr(cls, "_sensitive", ())
+    if not names:
+        return
+    values = [value for row in rows for value in (map(row.get, names) if isinstance(row, Mapping) else [row])]
+    said = without_values(error.message, values, names)
+    if said != error.message:
+        error.message = said
+        error.args = (said, *error.args[1:])
+        error.__cause__ = error.__context__ = None
 
 
 class Importer:
@@ -123,6 +142,8 @@ class Importer:
 
     def reject(self, error: RowError) -> None:
         """Refuse one row: raise the error, or note it if this importer collects bad rows."""
+        if self.description is not None:
+            hide_sensitive(error, self.description.schema.cls, [error.row])
         if self.on_bad_row != "collect":
             raise error
         self.bad_rows.append(error)

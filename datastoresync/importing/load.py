@@ -31,7 +31,7 @@ from datastoresync.errors import (
     ImporterError,
     RowError,
 )
-from datastoresync.importing.importer import Importer, ImportReport
+from datastoresync.importing.importer import Importer, ImportReport, hide_sensitive
 from datastoresync.importing.object_set import ObjectSet
 from datastoresync.importing.rows import Chunk, Rows
 from datastoresync.masking import MASK, ForgettingLocals, without_values
@@ -335,11 +335,11 @@ class RowLoader:
             return self._convert(tuple(row), values, None if as_read is None else [as_read])
         except RowError:
             raise
-        except Exception as error:  # what a validator or an __init__ of the user's raises
+        except Exception as error:  # noqa: BLE001 - what a validator or an __init__ of the user's raises
             sensitive = getattr(self.schema.cls, "_sensitive", ())
             said = without_values(str(error), [row.get(name) for name in sensitive], sensitive)
             message = f"{type(error).__name__}: {said}"
-            raise RowError(message) from error
+            raise RowError(message) from (error if said == str(error) else None)
 
     def _check_names(self, names: tuple[str, ...]) -> None:
         fields = self.schema.fields
@@ -431,11 +431,13 @@ class RowLoader:
             row = {name: getattr(item, name) for name in names}
             try:
                 chosen = self.importer.resolve_duplicate(_as_row(self.schema, existing), row)
-            except RowError:
-                raise
-            except Exception as error:  # like what the other hooks raise, it refuses the row
-                message = f"{type(error).__name__}: {error}"
-                raise RowError(message, row=row) from error
+            except Exception as error:  # noqa: BLE001 - like what the other hooks raise, it refuses the row
+                refused = (
+                    error if isinstance(error, RowError) else RowError(f"{type(error).__name__}: {error}", row=row)
+                )
+                refused.__cause__ = error.__cause__ if refused is error else error
+                hide_sensitive(refused, self.schema.cls, [held, row])
+                raise refused  # noqa: B904 - its cause is set
             if chosen is not None:
                 converted = self._convert_row(dict(chosen))
                 if converted.keys[0] != key:

@@ -97,6 +97,7 @@ class Rows:
             except Exception as error:  # noqa: BLE001 - a row that a hook cannot take is a bad row, however it failed
                 refused = error if isinstance(error, RowError) else RowError(_reason(error), row=row)
                 refused.where = refused.where or self.where(index)
+                refused.row = row if refused.row is None else refused.row
                 refused.__cause__ = None if refused is error else error
                 self.importer.reject(refused)
                 continue
@@ -112,7 +113,7 @@ class Rows:
             return
         try:
             names = tuple(rows[0].keys())
-            if names and set(map(len, rows)) == {len(names)}:
+            if names and all(type(name) is str for name in names) and set(map(len, rows)) == {len(names)}:
                 values = map(itemgetter(*names), rows)
                 columns = list(zip(*values, strict=True)) if len(names) > 1 else [tuple(values)]
                 yield Chunk(names, columns, indexes, as_read)
@@ -130,7 +131,10 @@ class Rows:
         """Return a row's columns, in the order that it has them; none for what is no row, which is then refused."""
         if isinstance(row, Mapping) and row and all(isinstance(name, str) for name in row):
             return tuple(row)
-        message = f"a row must be a mapping from column name to value (got {_brief(row)})"
+        got = _brief(row)
+        if isinstance(row, Mapping) and row:  # whose values may be no one's to see
+            got = f"a column {next(name for name in row if not isinstance(name, str))!r}, which is no text"
+        message = f"a row must be a mapping from column name to value (got {got})"
         self.importer.reject(RowError(message, where=self.where(index), row=row))
         return ()
 

@@ -247,6 +247,7 @@ class WriteOptions:
         attributes: Gives the attributes of a table that are synced, so that it is seen if others change with one.
         dependencies: Which changes depend on which; None if none do.
         along: Deletions that are not among the changes, as the store makes them itself with those of the parents.
+        left_out: New objects that are not among the changes, whose rows in another spelling are not deleted either.
     """
 
     on_error: Literal["stop", "continue"] = "stop"
@@ -256,6 +257,7 @@ class WriteOptions:
     attributes: Callable[[Table], Sequence[str]] = _no_attributes
     dependencies: Dependencies | None = None
     along: Sequence[Change] = ()
+    left_out: Sequence[Change] = ()
 
 
 def orphans_text(link: str, owners: str, count: int) -> str:

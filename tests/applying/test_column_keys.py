@@ -162,3 +162,24 @@ def test_keys_of_a_branch_whose_members_have_ids_of_the_databases_own_have_one_f
     assert report.ok
     assert execute(url, "select * from groups") == [(7,), (8,)]
     assert sorted(execute(url, "select * from group_members")) == [(7, 7), (8, 7)]
+
+
+@pytest.mark.filterwarnings("ignore::datastoresync.DataWarning")
+def test_what_is_left_out_before_anything_is_written_keeps_the_row_that_it_is_one_with(execute, tmp_path):
+    url = f"sqlite:///{tmp_path / 'store.db'}"
+    execute(
+        url,
+        "create table users (idnumber text collate nocase primary key, name text, boss text, extra text)",
+        "create table groups (idnumber text primary key)",
+        "create table group_members (code text, login text)",
+        "insert into users values ('ann', '', null, 'kept'), ('old', '', null, '')",
+        "insert into groups values ('g')",
+    )
+    wanted = source([{"idnumber": "ANN", "boss": "eve"}, {"idnumber": "eve"}])
+    report = wanted.sync_to(dest(url), limits=ANYTHING, exclude=lambda action: action.idnumber == "eve")
+    assert {result.action.idnumber: result.status for result in report.results} == {
+        "ANN": "skipped",
+        "ann": "conflict",
+        "old": "succeeded",
+    }
+    assert execute(url, "select * from users") == [("ann", "", None, "kept")]

@@ -207,6 +207,16 @@ def test_what_is_no_row_is_refused_or_collected(row):
     assert [error.where for error in branch.imported.bad_rows] == ["row 2"]
 
 
+@pytest.mark.parametrize("name", [5, None, ("name",)])
+@pytest.mark.parametrize("cls", [Object, Pupil])
+def test_a_column_whose_name_is_no_text_is_refused_without_the_values(cls, name):
+    rows = [{"idnumber": key, "name": "Mn4pRi", name: "Zq9sEc"} for key in "12"]
+    with pytest.raises(RowError, match=r"row 1: a row must be a mapping .*a column .*, which is no text") as caught:
+        loaded(rows, cls)
+    assert "Zq9sEc" not in str(caught.value)
+    assert "Mn4pRi" not in str(caught.value)
+
+
 # Idnumbers ----------------------------------------------------------------------------------------------------------
 
 

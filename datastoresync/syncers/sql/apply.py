@@ -75,7 +75,7 @@ def apply_changes(
             blocks = BlockWriter(statements, same, options, effects)
             guard = CascadeGuard(connection, database.name, statements.execute, list(options.tables), options.along)
             writer = UnitWriter(statements, blocks, bulk, options, guard, outcomes)
-            run = _Run(writer)
+            run = _begun(writer, lookup)
             locked: set[str] = set()
             for segment in prefetched:
                 outcomes.extend(segment.count, DONE)
@@ -255,6 +255,13 @@ class _Run:
         self.writer.reset(self._written, self._failures)
         for changes in self._written:
             self.writer.write(changes)
+
+
+def _begun(writer: UnitWriter, lookup: TableLookup) -> _Run:
+    """Return a run that knows what is there under another spelling of what is left out."""
+    left_out = writer.options.left_out
+    writer.blocks.meet(lookup.units(left_out, range(len(left_out))))
+    return _Run(writer)
 
 
 class Prefetched(Generic[T]):

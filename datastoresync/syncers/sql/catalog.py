@@ -20,7 +20,7 @@ from datastoresync.syncers.sql.database import Database
 from datastoresync.syncers.sql.dialects import Dialect, dialect_of
 from datastoresync.syncers.sql.forms import FREE, ColumnForm, Mode
 from datastoresync.syncers.sql.references import Joins, Reference, References, followed_of, meaning_of
-from datastoresync.syncers.sql.spellings import spelled_elsewhere
+from datastoresync.syncers.sql.spellings import compared, spelled_elsewhere
 from datastoresync.syncers.sql.values import UnfitValueError, encoded_type, left_alone, without_blanks
 
 UNFINISHED = "datastoresync_unfinished_"
@@ -526,10 +526,15 @@ class _LinkColumn:
             if member is None and followed:  # an id that no row has
                 continue
             found.setdefault(self.match(owner), set()).add(member)
-        # The database may take an owner for one of the table although it is spelled otherwise.
-        spelled = spelled_elsewhere(connection.execute, self.dialect, self.owner_columns, self.match, found)
-        for key, raw in list(spelled):
-            found.setdefault(self.match(raw), set()).update(found[key])
+        # An owner that is spelled otherwise is one of the table if the columns of both tables take it for that.
+        ask, dialect = connection.execute, self.dialect
+        spelled = list(spelled_elsewhere(ask, dialect, self.owner_columns, self.match, found))
+        here = {
+            (own, self.match(raw)) for own, raw in compared(ask, dialect, self.link.owners, [o for _, o in spelled])
+        }
+        for key, own in spelled:
+            if (own, key) in here:
+                found.setdefault(self.match(own), set()).update(found[key])
         return found
 
 

@@ -186,6 +186,22 @@ def test_members_of_an_owner_in_another_spelling_are_its_own(url, other, execute
     assert [row[0] for row in things(url, execute)] == ["eve"]
 
 
+def test_nor_are_they_taken_for_its_own_where_the_link_table_tells_the_spellings_apart(execute, tmp_path):
+    url = f"sqlite:///{tmp_path / 'store.db'}"
+    execute(
+        url,
+        "create table things (key text collate nocase primary key)",
+        "create table members (owner text references things, member text)",
+        "insert into things values ('ann')",
+        "insert into members values ('ANN', 'x'), ('ann', 'y')",
+    )
+    with SQLSyncer(url) as syncer:
+        found = [row["members"] for row in syncer.read(T, ["key", "members"], identifiers=KEY)]
+    assert found == [{"y"}]
+    assert apply(url, link("ann", "y", "unlink"))[0] == ["done"]
+    assert members(url, execute) == [("ANN", "x")]
+
+
 class Kept:
     """Dependencies of which the new object of one key is blocked."""
 
