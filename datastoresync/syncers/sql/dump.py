@@ -79,7 +79,11 @@ def opened_table(database: Database, name: str, *, create: bool = False) -> Iter
         with database.translated_errors(f"cannot write table {name!r} of"):
             mode: Mode = "fitted" if database.normalize else "exact"
             catalogue = Catalogue(connection, database.name, mode=mode)
-            stored = None if create and catalogue.locate(name) is None else catalogue.find(name)
+            location = catalogue.locate(name)
+            if location is not None and not name.endswith(location[1]):
+                message = f"{database.name} takes {name!r} for its table {location[1]!r}: call it as it is called there"
+                raise SyncerError(message)
+            stored = None if create and location is None else catalogue.find(name)
             database.lock(connection, [catalogue.full_name(name)] if stored is None else catalogue.names_to_write())
             if stored is None:  # another run may have made it before the lock was ours
                 catalogue = Catalogue(connection, database.name, mode=mode)
