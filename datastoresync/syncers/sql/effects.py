@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
 import attrs
@@ -143,15 +143,25 @@ class Effects:
         if len(keys) > 1 and names != frozenset(stored.primary_key) and names not in stored.unique:
             self.statements.refuse_doubles(columns, keys)
 
-    def updated(self, keyed: KeyedTable, units: Sequence[Unit], before: Current | None = None) -> list[Outcome]:
+    def updated(
+        self,
+        keyed: KeyedTable,
+        units: Sequence[Unit],
+        before: Current | None = None,
+        swallowed: Collection[Unit] | None = (),
+    ) -> list[Outcome]:
         """Return what became of updates.
 
         Args:
             keyed: Where they were made.
             units: The updates.
             before: The rows as they were before; if None, they were just as expected.
+            swallowed: Those that wrote no row; None, if some did not and it is not known which.
+
+        Raises:
+            RefusalError: It has to be known which of them wrote no row.
         """
-        return self._written(keyed, units, before)
+        return self._written(keyed, units, before, swallowed)
 
     def deleted(self, keyed: KeyedTable, units: Sequence[Unit]) -> list[Outcome]:
         """Return what became of deletions."""
@@ -193,7 +203,13 @@ class Effects:
         names = [one.name for one in self.interventions(stored, verb)]
         return f", probably because of {' or '.join(names)}" if names else ""
 
-    def _written(self, keyed: KeyedTable, units: Sequence[Unit], before: Current | None) -> list[Outcome]:
+    def _written(
+        self,
+        keyed: KeyedTable,
+        units: Sequence[Unit],
+        before: Current | None,
+        swallowed: Collection[Unit] | None = (),
+    ) -> list[Outcome]:
         verb = units[0].verb
         asked = dict.fromkeys(name for unit in units for _, change in unit.changes for name in change.values)
         unasked = [] if before is None else self.besides(keyed)
@@ -208,6 +224,15 @@ class Effects:
                 continue
             wrong = otherwise.get(index, {})
             still = [name for name, change in wrong.items() if self._is_as_before(now, before, unit, change, name)]
+            normalized = [
+                name for name in still if _spelt_otherwise(now.value(unit.key, name), wrong[name].values[name])
+            ]
+            if verb == "update" and normalized and swallowed is None:
+                message = f"some rows were not written, and perhaps that of {unit.key!r}"
+                raise RefusalError(message, None)
+            if unit not in (swallowed or ()):
+                # A trigger that makes one spelling of all has written it, this night as the last.
+                still = [name for name in still if name not in normalized]
             if verb == "update" and still:
                 message = f"not changed by the update: {', '.join(still)}"
                 found.append(self.failed(self._stored(keyed, still[0]), verb, message))
@@ -265,10 +290,8 @@ class Effects:
             return dict.fromkeys(match([member]) for member in members or ())
 
     def _is_as_before(self, now: Current, before: Current | None, unit: Unit, change: Change, name: str) -> bool:
-        """Say whether an attribute has its old value, which is not just another spelling of what was asked."""
+        """Say whether an attribute has its old value."""
         raw = now.value(unit.key, name)
-        if _spelt_otherwise(raw, change.values[name]):
-            return False  # a trigger that makes one spelling of all has written it, this night as the last
         if before is not None:
             return bool(raw == before.value(unit.key, name))
         return name in change.expected and self.same(change, name, raw, change.expected[name])

@@ -399,8 +399,10 @@ class Statements:
 
     def update(
         self, stored: StoredTable, columns: Sequence[str], keys: Sequence[sa.Column[Any]], rows: Iterable[Sequence[Any]]
-    ) -> None:
+    ) -> int:
         """Update rows; each is given as the values of these columns, followed by its key.
+
+        Return how many of them were not written, as far as the database says so.
 
         Raises:
             RefusalError: The database refused it, or it was done to more rows than were given.
@@ -410,8 +412,9 @@ class Statements:
         values = dict(zip(columns, bound[: len(columns)], strict=True))
         conditions = [column == value for column, value in zip(keys, bound[len(columns) :], strict=True)]
         statement = sa.update(stored.table).where(*conditions).values(values)
-        for some in self._with_ids(stored, names, rows):
-            self._execute_many(stored, "update", statement, _fields(stored, names, bound), some)
+        fields = _fields(stored, names, bound)
+        found = self._with_ids(stored, names, rows)
+        return sum(self._execute_many(stored, "update", statement, fields, some) for some in found)
 
     def note_written(self, stored: StoredTable, columns: Iterable[str]) -> None:
         """Take note of columns that were given values in new rows, of which their sequences know nothing."""
@@ -495,7 +498,8 @@ class Statements:
         statement: sa.Insert | sa.Update,
         fields: Sequence[_Field],
         rows: Iterable[Sequence[Any]],
-    ) -> None:
+    ) -> int:
+        missing = 0
         for block in blocks_of(rows):
             with self.guarded():
                 result = self.connection.execute(statement, self._encoded(fields, block))
@@ -503,7 +507,10 @@ class Statements:
             if self.connection.dialect.supports_sane_multi_rowcount and result.rowcount > len(block):
                 message = f"it was done to {result.rowcount} rows instead of {len(block)}"
                 raise RefusalError(message, None)
+            if self.connection.dialect.supports_sane_multi_rowcount and not stored.is_view:
+                missing += len(block) - max(result.rowcount, 0)
             self._count(stored, verb, len(block))
+        return missing
 
     def _count(self, stored: StoredTable, verb: str, rows: int) -> None:
         if not stored.is_view:  # its rows are those of other tables
