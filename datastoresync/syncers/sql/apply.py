@@ -58,9 +58,8 @@ def apply_changes(
             f"{database.name} has no savepoints, so a change that fails cannot be undone alone: use on_error='stop'"
         )
         raise SyncerError(message)
-    segments = map(Segment, segments_of(changes, SEGMENT, FEWEST))
+    segments, outcomes = map(Segment, segments_of(changes, SEGMENT, FEWEST)), Outcomes()
     first = next(segments, None)
-    outcomes = Outcomes()
     if first is None:
         return outcomes
     prefetched = Prefetched(chain([first], segments), lambda segment: segment.prepare(lookup, bulk, len(outcomes)))
@@ -93,7 +92,8 @@ def apply_changes(
             run.end()
             if writer.failures and options.on_error == "stop":
                 raise _RollbackError(_rolled_back(writer))
-            outcomes.warnings += [*effects.warnings(outcomes), *statements.counts.warnings(), *guard.warnings()]
+            outcomes.warnings += effects.warnings(outcomes)
+            outcomes.warnings += [*statements.counts.warnings(guard.done()), *guard.warnings()]
             if options.rehearse:
                 raise _RollbackError(outcomes)
             outcomes.warnings += statements.advance_sequences()

@@ -60,7 +60,11 @@ class BlockWriter:
         }
         for stored, verb in _written_by(block[0]):
             self.effects.expect(stored, verb)
+        counts = self.statements.counts
+        mark = counts.mark()
         outcomes = verbs[block[0].verb](block[0].keyed, block)
+        if block[0].keyed.target.stored.is_view:
+            counts.undo(mark)  # whatever is written for it was asked for
         failed = [(unit, one) for unit, one in zip(block, outcomes, strict=True) if one.status == "failed"]
         if failed:
             raise EffectError(failed)
@@ -116,6 +120,8 @@ class BlockWriter:
             by_column = {keyed.target.column(attribute).name: value for attribute, value in changed[unit].items()}
             if given := {name: value for name, value in by_column.items() if name not in keyed.target.stored.computed}:
                 rows.setdefault(tuple(given), []).append((*given.values(), *unit.key))
+        for unit in written:
+            self.effects.note_updating(unit, changed[unit])
         missing = sum(
             self.statements.update(keyed.target.stored, columns, keyed.keys, table_rows)
             for columns, table_rows in rows.items()

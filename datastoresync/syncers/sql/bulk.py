@@ -258,7 +258,7 @@ class BulkWriter:
             return []
         units = batch.units(sorted(otherwise))
         swallowed = [unit for unit, index in zip(units, sorted(otherwise), strict=True) if index in left]
-        read = {
+        read: dict[str, Callable[[KeyedTable, Sequence[Unit]], list[Outcome]]] = {
             "insert": self.effects.inserted,
             "update": partial(self.effects.updated, swallowed=swallowed),
             "delete": self.effects.deleted,

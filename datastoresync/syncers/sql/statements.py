@@ -393,7 +393,7 @@ class Statements:
             columns, rows = given, [[row[place] for place in places] for row in rows]
         self.note_written(stored, columns)
         bound = stored.parameters(columns)
-        statement = sa.insert(stored.table).values(dict(zip(columns, bound, strict=True)))
+        statement = self._refusing(sa.insert(stored.table).values(dict(zip(columns, bound, strict=True))))
         for some in self._with_ids(stored, columns, rows):
             self._execute_many(stored, "insert", statement, _fields(stored, columns, bound), some)
 
@@ -411,10 +411,14 @@ class Statements:
         bound = stored.parameters(names)
         values = dict(zip(columns, bound[: len(columns)], strict=True))
         conditions = [column == value for column, value in zip(keys, bound[len(columns) :], strict=True)]
-        statement = sa.update(stored.table).where(*conditions).values(values)
+        statement = self._refusing(sa.update(stored.table).where(*conditions).values(values))
         fields = _fields(stored, names, bound)
         found = self._with_ids(stored, names, rows)
         return sum(self._execute_many(stored, "update", statement, fields, some) for some in found)
+
+    def _refusing(self, statement: Any) -> Any:
+        with self.guarded():
+            return self.dialect.refusing(self.connection, statement)
 
     def note_written(self, stored: StoredTable, columns: Iterable[str]) -> None:
         """Take note of columns that were given values in new rows, of which their sequences know nothing."""
@@ -447,7 +451,8 @@ class Statements:
             if found := with_known_ids(self, columns, block):
                 with self.guarded():
                     result = self.connection.execute(sa.delete(stored.table).where(self._among(columns, found)))
-                self._count(stored, "delete", max(result.rowcount, 0))
+                # One that goes with another one of them, by a foreign key, is not in the count.
+                self._count(stored, "delete", max(result.rowcount, len(found)))
 
     def _with_ids(
         self, stored: StoredTable, names: Sequence[str], rows: Iterable[Sequence[Any]]
