@@ -292,7 +292,13 @@ class Branch(Printable, ObjectMapping[T], Generic[T]):
         if not callable(canonical) or getattr(importer, "query", None) is not None:
             return {}
         table = getattr(importer, "table", None) or self.table
-        table = attrs.evolve(Table(table) if isinstance(table, str) else table, texts=self.schema.texts)
+        known = self.stored_table
+        table = attrs.evolve(
+            Table(table) if isinstance(table, str) else table,
+            texts=self.schema.texts,
+            keys=known.keys,
+            references=known.references,
+        )
         columns = set(getattr(contents.objects, "columns", ()))
         if self.schema.open and isinstance(contents.objects, dict):
             columns.update(*map(vars, islice(contents.objects.values(), 1)))

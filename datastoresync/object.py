@@ -341,6 +341,7 @@ def _schema(cls: type[Object]) -> Schema:
             attribute.name,
             None if own else converter(hints.get(attribute.name, Any)),
             *_default(cls, attribute),
+            own=attribute.converter if own and not isinstance(attribute.converter, attrs.Converter) else None,
         )
     named = {"_attributes": cls._attributes or (), "_references": cls._references}
     for setting, names in named.items():

@@ -294,6 +294,12 @@ class Tree(Printable, Mapping[str, Branch[Any]]):
             return ()
         return getattr(self.applier(), "side_effects", lambda _: ())(diff)
 
+    def _read_again(self, name: str) -> tuple[Any, Any]:
+        """Import a branch again; return what it held, as one side of a comparison, and what it holds now."""
+        branch = self[name]
+        before = branch.side()
+        return before, branch.load().side()
+
     def applier(self) -> Any:
         """Return the template of this tree, or one that calls its objects' methods or its syncer."""
         if self.template is not None:
@@ -309,7 +315,7 @@ class Tree(Printable, Mapping[str, Branch[Any]]):
                 branch = self[name]
                 whole = branch.holds_all_of(self.syncer)
                 stored[name] = StoredBranch(branch.stored_table, branch.identifiers, branch.conversion, whole)
-            return StoreTemplate(writer, stored)
+            return StoreTemplate(writer, stored, read_again=self._read_again)
         message = (
             f"{self.name} has no template, no syncer, and no objects with create, update or delete: declare "
             f"`template = …` in {type(self).__name__}, or write source - dest | Template"

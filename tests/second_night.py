@@ -155,6 +155,22 @@ def nights(draw, columns, keys):
     }
 
 
+def one_leaves(behaviour):
+    """Return a night on which one of three leaves, and the database does something of its own."""
+    stored = {key: (key, "x") for key in "abc"}
+    return {
+        "key": "text primary key",
+        "one": EVERYWHERE["text"],
+        "stored": stored,
+        "given": {key: stored[key] for key in "ab"},
+        "behaviour": behaviour,
+        "on_delete": "NO ACTION",
+        "referring": [],
+        "on_error": "stop",
+        "default": "",
+    }
+
+
 def create(engine, night):
     """Create the tables of a night, with their rows; what the database takes for a row that is there is left out."""
     sqlite = engine.dialect.name == "sqlite"
@@ -265,6 +281,15 @@ def judge(night, report, before, after):
             there = users[unpadded(key, night)]
             assert same(values[0], there["one"], night, "one")
             assert same(values[1], there["other"], night, "other")
+
+
+def judge_memory(night, dest, users):
+    """Check that the destination's branch holds what the store holds."""
+    users = {unpadded(key, night): row for key, row in users.items()}
+    assert set(dest.users) == users.keys()
+    for key, row in users.items():
+        for name in ("one", "other"):
+            assert same(getattr(dest.users[key], name), row[name], night, name), (key, name)
 
 
 def unpadded(key, night):

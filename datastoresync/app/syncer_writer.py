@@ -169,7 +169,7 @@ class SyncerWriter(Writer):
             return WriteReport(_write_tables(job, _write_method(args.mode, syncer), syncer, args.mode))
 
     def rehearse(self, args: argparse.Namespace, tree: Any) -> Any:
-        """Sync, and undo it; the report is that of a real run.
+        """Sync, undo it, and print the results, which are those of a real run.
 
         Raises:
             SafeguardError: if it would be refused.
@@ -185,7 +185,10 @@ class SyncerWriter(Writer):
                 names = ", ".join(write.table for write in missing)
                 message = f"{syncer.name} has no {names} yet, and to make a table cannot be rehearsed: use --dry-run"
                 raise SyncerError(message)
-            return self._sync_sides(args, *self._sides(tree, syncer, ()), limits, rehearse=True)
+            report = self._sync_sides(args, *self._sides(tree, syncer, ()), limits, rehearse=True)
+        for line in (*(result.message for result in report.results), *report.warnings, report.stat):
+            say(line)
+        return report
 
     def preview(self, args: argparse.Namespace, tree: Any) -> Preview | None:
         """Print the effect of `write`.

@@ -11,6 +11,7 @@ from typing import Any
 
 import attrs
 
+from datastoresync.applying.dependents import references_of
 from datastoresync.diffing.action import Action
 from datastoresync.diffing.branch_diff import BranchDiff, Streamed
 from datastoresync.diffing.diff import Diff
@@ -111,20 +112,49 @@ class Plan:
 
 
 def _batches(actions: Iterable[Action], size: int, diff: Diff) -> Iterator[list[Action]]:
-    """Yield batches of actions; parent and child are never in one batch, since the first may fail."""
-    related: set[Any] = set()
+    """Yield batches of actions; what depends on an action is never in one batch with it, since that may fail."""
+    references = references_of(diff)
+    needs = (
+        (action, _needed(action, diff, references.get(action.branch, {})) if action.verb in ("new", "old") else set())
+        for action in actions
+    )
+    related: set[ObjectKey | None] = set()
     batch: list[Action] = []
-    for action in actions:
+    for action, needed in needs if diff.streamed else _level_by_level(list(needs)):
         object_key = (action.branch, action.idnumber)
-        parent = None
-        if action.verb in ("new", "old"):
-            parent = diff.hierarchies[0 if action.verb == "new" else 1].parent(*object_key)
-        if len(batch) == size or (parent if action.verb == "new" else object_key) in related:
+        if len(batch) == size or (needed & related if action.verb == "new" else object_key in related):
             yield batch
             batch, related = [], set()
         batch.append(action)
-        related.add(object_key if action.verb == "new" else parent)
+        related |= {object_key} if action.verb == "new" else needed
     yield batch
+
+
+def _level_by_level(
+    needs: Sequence[tuple[Action, set[ObjectKey | None]]],
+) -> list[tuple[Action, set[ObjectKey | None]]]:
+    """Return actions, each with what it needs, so that those that need none of the others stand together."""
+    levels: dict[ObjectKey | None, int] = {}
+    found: list[int] = []
+    for action, needed in needs:
+        object_key = (action.branch, action.idnumber)
+        if action.verb == "new":
+            level = levels[object_key] = 1 + max((levels.get(one, -1) for one in needed), default=-1)
+        else:
+            level = levels.get(object_key, 0)
+            levels.update({one: max(levels.get(one, 0), level + 1) for one in needed})
+        found.append(level)
+    order = sorted(range(len(needs)), key=found.__getitem__)
+    return [needs[position] for position in order]
+
+
+def _needed(action: Action, diff: Diff, references: Mapping[str, str]) -> set[ObjectKey | None]:
+    """Return the parent of an object that is created or deleted, and what it refers to."""
+    object_key = (action.branch, action.idnumber)
+    parent = diff.hierarchies[0 if action.verb == "new" else 1].parent(*object_key)
+    values = diff.values(action) if references else {}
+    referred = {(to, member) for name, to in references.items() for member in members_of(values.get(name))}
+    return {parent, *referred} - {None, object_key}
 
 
 def by_object(actions: Iterable[Action], united: Callable[[Sequence[Action]], Iterable[Action]]) -> Iterator[Action]:

@@ -237,6 +237,8 @@ class Report(Printable):
         warnings: What the store did besides, exceptions of reporters, and actions that are done but not in memory.
         tally: The counts of a streamed run.
         rehearsed: Whether all was undone at the end.
+        unsettled: How many objects and values the destination was found to hold otherwise than the results say, when it
+            was read again, as it is if its store does things by itself.
     """
 
     results: Sequence[Result]
@@ -246,6 +248,7 @@ class Report(Printable):
     warnings: tuple[str, ...] = ()
     tally: Tally | None = None
     rehearsed: bool = False
+    unsettled: int = 0
 
     @property
     def complete(self) -> bool:
@@ -328,11 +331,11 @@ class Report(Printable):
 
     @property
     def ok(self) -> bool:
-        """Whether nothing failed, conflicted, was left pending, or is held by the store otherwise than it was asked to.
+        """Whether nothing failed, conflicted, was left pending, or is held by the store otherwise than the results say.
 
         What a template does not handle, or skips, is its own choice.
         """
-        return not (self.interrupted or self.failed or self.conflicts or self.pending or self.changed)
+        return not (self.interrupted or self.failed or self.conflicts or self.pending or self.changed or self.unsettled)
 
     @property
     def exit_code(self) -> int:

@@ -35,7 +35,7 @@ from datastoresync.diffing.common_form import spellings
 from datastoresync.diffing.diff import Diff
 from datastoresync.diffing.equality import equal, is_membership
 from datastoresync.diffing.side import Side
-from datastoresync.errors import DeclarationError
+from datastoresync.errors import DatastoreSyncError, DeclarationError
 from datastoresync.syncers.changes import (
     AppliesChanges,
     Change,
@@ -108,8 +108,20 @@ class StoredValueEquality:
         if self._equal(change, attribute, raw, expected):
             return True
         compared = self._compared.get((id(change.table), change.key), {}) if self._compared else {}
-        before = change.expected.get(attribute) is expected and change.values.get(attribute) is not expected
-        return before and attribute in compared and self._equal(change, attribute, raw, compared[attribute])
+        if change.expected.get(attribute) is expected and change.values.get(attribute) is not expected:
+            return attribute in compared and self._equal(change, attribute, raw, compared[attribute])
+        # A store of texts holds the text of a value that only the class's own converter reads again.
+        return (
+            isinstance(raw, str) and not isinstance(expected, str) and self._reads_as(change, attribute, raw, expected)
+        )
+
+    def _reads_as(self, change: Change, attribute: str, raw: str, expected: Any) -> bool:
+        """Say whether the class's own converter makes a value of a text."""
+        own: Callable[[str, Any], Any] | None = getattr(self._convert[id(change.table)], "own", None)
+        try:
+            return own is not None and isinstance(raw, str) and equal(own(attribute, raw), expected)
+        except Exception:  # noqa: BLE001 - of the user's own code
+            return False
 
     def _equal(self, change: Change, attribute: str, raw: Any, expected: Any) -> bool:
         convert = self._convert[id(change.table)]
@@ -333,6 +345,10 @@ _STATUSES: Mapping[str, Status] = {
 _MEMBERS = frozenset({"add", "remove"})
 
 
+_NAMED = 5
+"""Objects that a warning names."""
+
+
 class StoreTemplate:
     """Applies changes to a syncer with ``apply_changes``: parents first, and all of them or none.
 
@@ -345,14 +361,21 @@ class StoreTemplate:
         syncer: The store.
         stored: The tables of the branches, by branch.
         reporters: Reporters of every run.
+        read_again: Imports a branch again, and returns what it held before and what it holds now; None if nothing can.
     """
 
     def __init__(
-        self, syncer: AppliesChanges, stored: Mapping[str, StoredBranch], *, reporters: Iterable[Reporter] = ()
+        self,
+        syncer: AppliesChanges,
+        stored: Mapping[str, StoredBranch],
+        *,
+        reporters: Iterable[Reporter] = (),
+        read_again: Callable[[str], tuple[Side, Side]] | None = None,
     ) -> None:
         self.syncer = syncer
         self.stored = stored
         self.reporters = list(reporters)
+        self._read_again = read_again
 
     def apply(self, diff: Diff, **keywords: Unpack[ApplyKeywords]) -> Report:
         """Carry out a diff in one transaction; the keywords are those of `Template.apply`.
@@ -407,7 +430,38 @@ class StoreTemplate:
             run.note(blocked)
         for step in following:
             run.note(run.followed(step))
+        if run.acts and not (run.mock or run.rehearse or diff.streamed or run.interrupted):
+            self._look_again(run)
         return run.finish(started)
+
+    def _look_again(self, run: ApplyRun) -> None:
+        """Hold what the store holds against what the results say of it, where it does things by itself.
+
+        A trigger may change rows of a branch that no action is about; what was not done is known to be otherwise.
+        """
+        results = run.tally.results if run.value_columns is None else run.value_columns
+        left = {
+            (result.action.branch, result.action.idnumber)
+            for result in results
+            if result.action is not None and result.status != "succeeded"
+        }
+        for name in [one.name for one in run.diff.branch_diffs if one.name in self.stored]:
+            try:
+                before, now = self._read_again(name) if self._read_again is not None else (None, None)
+            except DatastoreSyncError as error:
+                run.warnings.append(f"{name} could not be read again, so what else the store did is not known: {error}")
+                continue
+            if before is None or now is None:
+                continue
+            found = [one for one in Diff.between([(now, before)]) if (one.branch, one.idnumber) not in left]
+            if found:
+                run.unsettled += len(found)
+                keys = list(dict.fromkeys(repr(one.idnumber) for one in found))
+                more = f" and {len(keys) - _NAMED:,} more" if len(keys) > _NAMED else ""
+                run.warnings.append(
+                    f"{name}: {', '.join(keys[:_NAMED])}{more} in the store are not as the results say, but as "
+                    "triggers or another program have left them; the branch was imported again for the next run"
+                )
 
     def side_effects(self, diff: Diff) -> Sequence[SideEffect]:
         """Return what the store would do to other rows when a diff is applied; asks it only if something is deleted.
@@ -510,6 +564,7 @@ class StoreTemplate:
             # If it has outcomes, it came with the commit, or after it: nothing can be undone.
             found = getattr(interrupt, "outcomes", None) or Outcomes(len(actions), undone)
         run.warnings += getattr(found, "warnings", ())
+        run.acts = getattr(found, "acts", False)
         return found
 
     def _same(self, actions: Sequence[Action], changes: Sequence[Change]) -> Same:  # noqa: ARG002 - for subclasses

@@ -203,6 +203,8 @@ class ApplyRun:
         self.rehearse = rehearse
         self.tally = Tally(streamed=diff.streamed)
         self.warnings: list[str] = []
+        self.unsettled = 0
+        self.acts = False
         self.interrupted = False
         self.dependents = DependencyTracker.of(diff, left_out=waits)
         self.deleted: set[tuple[str, Any]] = set()
@@ -230,7 +232,14 @@ class ApplyRun:
         tally = self.tally if self.tally.streamed else None
         results = tuple(self.tally.results) if self.value_columns is None else self.value_columns
         report = Report(
-            results, seconds, self.mock, self.interrupted, tuple(self.warnings), tally, rehearsed=self.rehearse
+            results,
+            seconds,
+            self.mock,
+            self.interrupted,
+            tuple(self.warnings),
+            tally,
+            rehearsed=self.rehearse,
+            unsettled=self.unsettled,
         )
         self.tell("end", report)
         if len(self.warnings) > len(report.warnings):

@@ -435,12 +435,14 @@ class Field:
         converter: Converts to the declared type; None where the class brings a converter of its own.
         default: Called for each object without the column; None where the column is required.
         constant: Whether ``default`` always gives the same, immutable value.
+        own: The class's own converter; None if there is none, or it takes more than a value.
     """
 
     name: str
     converter: Converter | None
     default: Callable[[], Any] | None
     constant: bool = False
+    own: Callable[[Any], Any] | None = None
 
     def defaults(self, count: int) -> Iterable[Any]:
         """Yield the default ``count`` times, or None for a required field, which only a folded object lacks."""
@@ -481,6 +483,11 @@ class Conversion:
         converter = self._converter(name)
         converted = values if converter is None else converter.column(values)
         return formed_column(self.forms[name], converted) if name in self.forms else converted
+
+    def own(self, name: str, value: Any) -> Any:
+        """Return what the class's own converter, which may raise anything, makes of a value, or else the value."""
+        own = self.fields[name].own if name in self.fields else None
+        return value if own is None else self.formed(name, own(value))
 
     def formed(self, name: str, value: Any) -> Any:
         """Return a converted value of an attribute in its one form."""

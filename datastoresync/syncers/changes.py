@@ -282,11 +282,13 @@ class Outcomes(Sequence[Outcome]):
     ['done', 'conflict']
     """
 
-    __slots__ = ("_codes", "_kinds", "_known_codes", "warnings")
+    __slots__ = ("_codes", "_kinds", "_known_codes", "acts", "warnings")
 
     def __init__(self, count: int = 0, outcome: Outcome | None = None) -> None:
         self.warnings: list[str] = []
         """What the store did besides, a sentence each."""
+        self.acts = False
+        """Whether the store does things by itself when it is written, so that what it holds has to be read again."""
         self._kinds: list[Outcome] = []
         self._known_codes: dict[Outcome, int] = {}
         self._codes = array("I")

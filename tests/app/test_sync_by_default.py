@@ -407,7 +407,7 @@ def test_no_refusal_recommends_to_replace(argv, tmp_path):
 
 
 @pytest.mark.parametrize("kind", ["sqlite", "csv"])
-def test_a_rehearsal_says_what_a_run_would_and_changes_nothing(kind, tmp_path):
+def test_a_rehearsal_says_what_a_run_would_and_changes_nothing(kind, tmp_path, capsys):
     place = f"sqlite:///{tmp_path}/x.db" if kind == "sqlite" else f"csv:{tmp_path}/out"
     open_syncer(place).dump("users", data=PEOPLE[:1])
     source = Store(users=PEOPLE)
@@ -415,6 +415,9 @@ def test_a_rehearsal_says_what_a_run_would_and_changes_nothing(kind, tmp_path):
     assert report.ok, reasons(report)
     assert report.reports[0].returned.rehearsed
     assert report.reports[0].returned.succeeded == 1
+    said = capsys.readouterr().out.splitlines()
+    assert said[0] == "succeeded: new_users(idnumber='2')"
+    assert re.fullmatch("succeeded=1 .* rehearsed", said[-1])
     assert len(list(open_syncer(place).load("users"))) == 1
     assert "only --mode sync can be rehearsed" in reasons(run(source, place, "--rehearse", "--mode", "replace"))
     source.held["groups"] = PEOPLE

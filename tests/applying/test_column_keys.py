@@ -140,3 +140,25 @@ def test_numbers_in_any_spelling_are_synced_once(tmp_path_factory, here, there):
         assert night == 1 or not report.counts["succeeded"]
         expected = [(key, here[key][1], min(here), str(key) if key in there else None) for key in sorted(here)]
         assert sqlite3.connect(path).execute("select * from users order by 1").fetchall() == expected
+
+
+def test_keys_of_a_branch_whose_members_have_ids_of_the_databases_own_have_one_form_too(execute, tmp_path):
+    url = f"sqlite:///{tmp_path / 'store.db'}"
+    execute(
+        url,
+        "create table users (idnumber integer primary key, name text, boss integer)",
+        "create table groups (idnumber integer primary key)",
+        "create table group_members (code integer references groups, login integer references users)",
+        "insert into users values (7, 'a', null)",
+        "insert into groups values (7), (8)",
+        "insert into group_members values (8, 7)",
+    )
+    groups = [{"idnumber": "007", "members": {"07"}}, {"idnumber": "8", "members": {"7"}}]
+    branches = {
+        "users": Branch(User, importer=[{"idnumber": "007", "name": "a"}]),
+        "groups": Branch(Group, importer=groups),
+    }
+    report = (+Tree("source", branches=branches)).sync_to(dest(url), limits=ANYTHING)
+    assert report.ok
+    assert execute(url, "select * from groups") == [(7,), (8,)]
+    assert sorted(execute(url, "select * from group_members")) == [(7, 7), (8, 7)]

@@ -362,3 +362,45 @@ def test_what_is_below_something_never_shares_its_batch():
     report = (+empty).sync_to(full, limits=ANYTHING_GOES)
     assert calls == [["d", "c"]]
     assert (report.failed, report.skipped, report.succeeded) == (1, 2, 1)
+
+
+class Staff(Object):
+    _references = {"boss": "staff", "team": "teams"}
+    boss: str | None = None
+    team: str | None = None
+
+
+class Place(Object):
+    pass
+
+
+def test_what_refers_to_something_never_shares_its_batch():
+    calls = []
+
+    class Batches(Template):
+        def carry_out(self, actions):
+            calls.append([action.idnumber for action in actions])
+            bad = ("z1", "t2") if actions[0].verb == "new" else ("a1",)
+            return [failed("no") if action.idnumber in bad else succeeded() for action in actions]
+
+        new = batch(10)(carry_out)
+        old = batch(10)(carry_out)
+
+    rows = [{"idnumber": f"a{n}", "boss": f"z{n}", "team": f"t{n}"} for n in (1, 2, 3)]
+    rows += [{"idnumber": f"z{n}"} for n in (1, 2, 3)]
+    teams = [{"idnumber": f"t{n}"} for n in (1, 2, 3)]
+
+    def tree(name, rows, teams):
+        branches = {"teams": Branch(Place, importer=teams), "staff": Branch(Staff, importer=rows)}
+        return +Tree(name, branches=branches, template=Batches)
+
+    report = tree("full", rows, teams) >> tree("empty", [], [])
+    assert calls == [["t1", "t2", "t3", "z1", "z2", "z3"], ["a3"]]
+    skipped = {result.action.idnumber: result.reason for result in report.results if result.status == "skipped"}
+    assert skipped == {"a1": "staff 'z1' could not be created", "a2": "teams 't2' could not be created"}
+    calls.clear()
+    anything = Limits(deletions=1.0, empty=["teams", "staff"])
+    report = tree("empty", [], []).sync_to(tree("full", rows, teams), limits=anything)
+    assert list(map(sorted, calls)) == [["a1", "a2", "a3"], ["t2", "t3", "z2", "z3"]]
+    kept = {result.action.idnumber for result in report.results if result.status == "skipped"}
+    assert kept == {"z1", "t1"}

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from profiles import examples
 
 from datastoresync import Branch, Importer, Limits, Link, Object, Table, Tree
+from datastoresync.syncers import open_syncer
 from datastoresync.syncers.sql.syncer import SQLSyncer
 
 ANYTHING = Limits(deletions=100, updates=100, removals=100)
@@ -416,6 +417,32 @@ def test_a_member_that_the_users_own_code_converts_is_removed_as_the_store_has_i
         report = left.sync_to(right, limits=ANYTHING)
         assert report.counts["succeeded"] == removed
         assert execute(store_url, "select login from group_members") == [("BOB",)]
+
+
+class Rounded(Object):
+    idnumber: str
+    points: int | None = attrs.field(converter=lambda text: round(int(text), -1) if text else None)
+    left: date | None = attrs.field(
+        default=None, converter=lambda text: date.fromisoformat(str(text)) if text else None
+    )
+
+
+def test_a_file_of_texts_holds_what_the_users_own_code_reads_again(tmp_path):
+    path = tmp_path / "users.csv"
+    path.write_text("idnumber,points,left\n1,11,2026-01-02\n2,26,2026-01-02\n3,31,2026-01-02\n")
+    importer = [{"idnumber": "1", "points": 29, "left": "2026-01-02"}, {"idnumber": "2", "points": 43}]
+    importer += [{"idnumber": "4", "points": 3, "left": "2026-01-03"}]
+    left = +Tree("source", branches={"users": Branch(Rounded, importer=importer)})
+    right = +Tree("dest", branches={"users": Branch(Rounded)}, syncer=open_syncer(f"csv:{path}"))
+    path.write_text(path.read_text().replace("2,26", "2,27"))  # which reads as the same, and is not
+    report = left.sync_to(right, limits=ANYTHING)
+    conflicts = {(result.action.idnumber, result.action.attr): result.status for result in report.failures}
+    assert set(conflicts) == {("2", "points"), ("2", "left")}
+    assert set(conflicts.values()) == {"conflict"}
+    lines = path.read_text().split()
+    assert lines == ["idnumber,points,left", "1,30,2026-01-02", "2,27,2026-01-02", "4,0,2026-01-03"]
+    again = +Tree("dest", branches={"users": Branch(Rounded)}, syncer=open_syncer(f"csv:{path}"))
+    assert {action.idnumber for action in left - again} == {"2"}
 
 
 class Login(Object):

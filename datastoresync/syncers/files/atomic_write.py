@@ -93,7 +93,7 @@ class _HeldError(Exception):
 
 
 @contextmanager
-def locked(paths: Iterable[Path], *, timeout: float = 0) -> Iterator[None]:
+def locked(paths: Iterable[Path], *, timeout: float = 0, name: str = "") -> Iterator[None]:
     """Lock files against other writers, in this process or another one; readers need no lock.
 
     The lock of ``users.csv`` is on the file ``.users.csv.lock`` beside it, which says who holds it and exists while it
@@ -102,6 +102,7 @@ def locked(paths: Iterable[Path], *, timeout: float = 0) -> Iterator[None]:
     Args:
         paths: The files.
         timeout: Seconds to wait for other writers.
+        name: What messages say is written to; empty for the files themselves.
 
     Raises:
         LockedError: Another writer holds the lock of a file, and is still at work after that time.
@@ -110,7 +111,7 @@ def locked(paths: Iterable[Path], *, timeout: float = 0) -> Iterator[None]:
     until = time.monotonic() + timeout
     with ExitStack() as stack:
         for path in sorted(set(paths)):
-            stack.enter_context(_locked(path, until))
+            stack.enter_context(_locked(path, until, name or path))
         yield
 
 
@@ -120,16 +121,17 @@ def lock_path(path: Path) -> Path:
 
 
 @contextmanager
-def _locked(path: Path, until: float) -> Iterator[None]:
+def _locked(path: Path, until: float, called: str | Path) -> Iterator[None]:
     lock = lock_path(path)
     try:
         handle = _acquired(lock, until)
     except _HeldError as held:
         who = f" ({held.holder})" if held.holder else ""
-        message = f"another run is writing to {path}{who}: wait for it to end, its lock ends with it, even if killed"
+        message = f"another run is writing to {called}{who}: wait for it to end, its lock ends with it, even if killed"
         raise LockedError(message) from None
     except OSError as error:
-        message = f"cannot lock {path}: {error.strerror or error}"
+        where = "" if called is path else f" with {lock}"
+        message = f"cannot lock {called}{where}: {error.strerror or error}"
         raise SyncerError(message) from error
     try:
         yield

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from hashlib import blake2b
+from pathlib import Path
 from typing import Any
 
 from datastoresync.errors import DatastoreSyncError, DeclarationError, SyncerError
 from datastoresync.syncers.changes import Change, Outcome, Same, WriteOptions
+from datastoresync.syncers.files.atomic_write import locked
 from datastoresync.syncers.loading import load_records
 from datastoresync.syncers.read_back import read_back
 from datastoresync.syncers.row_index import TableContents
@@ -16,9 +21,9 @@ from datastoresync.syncers.table_rewrite import apply_to_tables
 class LoadDumpAdapter:
     """Applies changes to any syncer by loading, changing and dumping whole tables.
 
-    Each table is loaded once; if it changed, it is dumped once, and loaded again to see what is there. A syncer with
-    ``load`` and ``dump`` alone has no locks, so other writers may come between the two; of several tables, each is
-    replaced on its own.
+    Each table is loaded once; if it changed, it is dumped once, and loaded again to see what is there. Meanwhile a lock
+    in the temporary folder of this machine keeps out other runs with a syncer of the same class and name. Other
+    programs, and runs on other machines, may come between; of several tables, each is replaced on its own.
 
     Args:
         syncer: Has ``load(identifier)`` and ``dump(identifier, *, data)``. If it has ``normalized(value)``, values are
@@ -71,6 +76,7 @@ class LoadDumpAdapter:
         Raises:
             Exception: Any error of the syncer when it loads a table; nothing was written.
             DeclarationError: A rehearsal is asked for.
+            LockedError: Another run on this machine is writing to a syncer of the same class and name.
             SyncerError: A table could not be written, or not be loaded again; the message says what was written.
         """
         if options is not None and options.rehearse:
@@ -79,7 +85,23 @@ class LoadDumpAdapter:
                 "preview the differences instead, or rehearse with a store that has transactions"
             )
             raise DeclarationError(message)
-        changes = list(changes)
+        with self._locked():
+            return self._apply(list(changes), same, options)
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        """Keep other runs on this machine out, as long as this one lives."""
+        kind = type(self.syncer)
+        digest = blake2b(repr((kind.__module__, kind.__qualname__, self.name)).encode(), digest_size=16).hexdigest()
+        try:
+            folder = Path(tempfile.gettempdir())
+        except OSError as error:
+            message = f"cannot lock {self.name}, as this machine has no temporary folder to write to: set TMPDIR to one"
+            raise SyncerError(message) from error
+        with locked([folder / f"datastoresync-{digest}"], name=self.name):
+            yield
+
+    def _apply(self, changes: Sequence[Change], same: Same, options: WriteOptions | None) -> Sequence[Outcome]:
         normalized = getattr(self.syncer, "normalized", None)
         before: dict[str, TableContents] = {}
 

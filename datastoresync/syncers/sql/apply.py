@@ -92,8 +92,7 @@ def apply_changes(
             run.end()
             if writer.failures and options.on_error == "stop":
                 raise _RollbackError(_rolled_back(writer))
-            outcomes.warnings += effects.warnings(outcomes)
-            outcomes.warnings += [*statements.counts.warnings(guard.done()), *guard.warnings()]
+            _tell_besides(outcomes, writer, guard)
             if options.rehearse:
                 raise _RollbackError(outcomes)
             outcomes.warnings += statements.advance_sequences()
@@ -106,6 +105,14 @@ def apply_changes(
         message = f"{database.name} gave up, and nothing was written: {refusal.reason}"
         raise (refusal.blames_store or SyncerError)(message) from None
     return outcomes
+
+
+def _tell_besides(outcomes: Outcomes, writer: UnitWriter, guard: CascadeGuard) -> None:
+    """Say what the database did besides, and whether there may be more of it."""
+    effects = writer.blocks.effects
+    outcomes.acts = effects.acts
+    besides = writer.statements.counts.warnings(guard.done())
+    outcomes.warnings += [*effects.warnings(outcomes), *besides, *guard.warnings()]
 
 
 def _rolled_back(writer: UnitWriter) -> Outcomes:
@@ -148,6 +155,8 @@ class _Run:
         """
         found = list(found)
         statements = self.writer.statements
+        if self._written and self._deferring:
+            self._let_go_if_valid()
         if not self._deferring:
             with statements.guarded():
                 self._deferring = statements.dialect.has_deferred(statements.connection)
@@ -161,10 +170,32 @@ class _Run:
                 changes.prepared = None  # which takes the memory of the values once more
         if self._savepoint is not None and not self.writer.waiting and not self._deferring:
             self._settle()
-            with statements.guarded():
+            self._let_go()
+
+    def _let_go_if_valid(self) -> None:
+        """Hold what was written no longer if all constraints are met by now, which they need not be before the end."""
+        statements = self.writer.statements
+        with statements.guarded():
+            early = statements.dialect.runs_triggers_last(statements.connection)
+        if early or self.writer.waiting:
+            return
+        self._settle()
+        try:
+            with statements.savepoint():
+                self._check()
+        except RefusalError as refusal:
+            if refusal.blames_store:
+                raise
+            return
+        self._let_go()
+
+    def _let_go(self) -> None:
+        """Forget what was written since the savepoint; it is never written again."""
+        if self._savepoint is not None:
+            with self.writer.statements.guarded():
                 self._savepoint.commit()
             self._savepoint = None
-            self._written.clear()
+        self._written.clear()
 
     def end(self) -> None:
         """Write what is still waiting, and check what is left to check.

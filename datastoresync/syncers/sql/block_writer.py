@@ -12,7 +12,7 @@ from datastoresync.syncers.changes import Change, Outcome, Same, WriteOptions
 from datastoresync.syncers.sql.catalog import StoredLink, StoredTable
 from datastoresync.syncers.sql.effects import DONE, Current, EffectError, Effects, brief
 from datastoresync.syncers.sql.spellings import Key, form_of, shown
-from datastoresync.syncers.sql.statements import LINKS, KeyedTable, Row, Statements, Unit
+from datastoresync.syncers.sql.statements import LINKS, KeyedTable, Row, Statements, Unit, blocks_of
 
 _GONE = Outcome("conflict", "no longer there: it was deleted since the import")
 _SEVERAL = Outcome("conflict", "its key stands in more than one row, so none of them was touched")
@@ -168,6 +168,7 @@ class BlockWriter:
     def _unlink(self, keyed: KeyedTable, block: Sequence[Unit]) -> list[Outcome]:
         attribute = block[0].member[0]
         link = keyed.target.links[attribute]
+        match = link.stored.matcher([link.member])
         # Members that come in another spelling are looked for first: those that they meet stay.
         rivals = dict.fromkeys(pair for unit in block for pair in unit.rivals)
         if rivals:
@@ -180,11 +181,14 @@ class BlockWriter:
             met = self._met.get((link.stored, pair))
             if met is not None:
                 outcomes[unit] = _other_member(attribute, met, pair)
-            elif pair in found.spelled:
-                outcomes[unit] = _other_member(attribute, pair, found.spelled[pair][0])
-            else:
+            elif other := next(
+                (raw for raw in found.spelled.get(pair, ()) if match(raw[-1:]) != match(pair[-1:])), None
+            ):
+                outcomes[unit] = _other_member(attribute, pair, other)
+            else:  # an owner in another spelling is the same owner
                 outcomes[unit] = DONE
-        old = [unit for unit in block if outcomes[unit] is DONE and unit.member[1:] in found.exact]
+        there = found.exact.keys() | found.spelled.keys()
+        old = [unit for unit in block if outcomes[unit] is DONE and unit.member[1:] in there]
         self.statements.delete(link.stored, (*link.owners, link.member), [unit.member[1:] for unit in old])
         return self._with(outcomes, old, lambda: self.effects.unlinked(link, old))
 
@@ -214,6 +218,18 @@ class BlockWriter:
         if rows is None:
             return missing
         return _SEVERAL if len(rows) > 1 else None
+
+    def meet(self, units: Iterable[Unit]) -> None:
+        """Remember what is there under another spelling of new objects that are left out: it is let be, too."""
+        by_table: dict[KeyedTable, list[Unit]] = {}
+        for unit in units:
+            if unit.verb == "insert":
+                by_table.setdefault(unit.keyed, []).append(unit)
+        for keyed, some in by_table.items():
+            for block in blocks_of(some):
+                found = self.statements.rows(keyed, [unit.key for unit in block], (), lock=False)
+                for key, others in found.spelled.items():
+                    self._met.update(((keyed.target.stored, keyed.match(raw)), key) for raw in others)
 
     def _already_there(self, current: Current, unit: Unit) -> Outcome:
         """Return the outcome of an insertion that meets its own row."""

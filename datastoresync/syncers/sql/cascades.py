@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from itertools import chain, compress, islice
+from itertools import chain, islice
 from typing import Any, Literal
 
 import attrs
@@ -18,7 +18,7 @@ from datastoresync.syncers.sql.database import Database
 from datastoresync.syncers.sql.dialects import dialect_of
 from datastoresync.syncers.sql.references import Joins, followed_of
 from datastoresync.syncers.sql.row_counts import RowCount
-from datastoresync.syncers.sql.spellings import Key, comparisons
+from datastoresync.syncers.sql.spellings import Key, among, compared
 from datastoresync.syncers.sql.statements import SEGMENT, KeyedTable
 
 Execute = Callable[[sa.Executable], Sequence[Any]]
@@ -314,18 +314,13 @@ class CascadeWalk:
         to = [stored.column(name) for name in key.to]
         match = stored.matcher(to)
         matched = {match(values): of_values for values, of_values in roots.items()}
-        for some, statement in comparisons(to, self._among, others):
-            for row in map(tuple, self._execute(statement)):
-                found = matched.get(match(row[: len(to)]), [])
-                for values in compress(some, row[len(to) :]):
-                    meant[values] = list(dict.fromkeys([*meant.get(values, []), *found]))
+        for values, raw in compared(self._execute, self._dialect, to, others):
+            meant[values] = list(dict.fromkeys([*meant.get(values, []), *matched.get(match(raw), [])]))
         every = list(dict.fromkeys(chain.from_iterable(roots.values())))
         return {values: meant.get(values) or every for values in children}
 
     def _among(self, columns: Sequence[sa.ColumnElement[Any]], keys: Sequence[Key]) -> sa.ColumnElement[bool]:
-        if len(columns) > 1:
-            return sa.tuple_(*columns).in_(sa.bindparam("keys", keys, expanding=True))
-        return self._dialect.among(columns[0], [key[0] for key in keys])
+        return among(self._dialect, columns, keys)
 
 
 _Parent = tuple[dict[str, Any], Key]

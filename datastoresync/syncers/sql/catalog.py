@@ -17,9 +17,10 @@ from datastoresync.syncers.changes import Table
 from datastoresync.syncers.names import nearest
 from datastoresync.syncers.records import Columns, Records
 from datastoresync.syncers.sql.database import Database
-from datastoresync.syncers.sql.dialects import dialect_of
+from datastoresync.syncers.sql.dialects import Dialect, dialect_of
 from datastoresync.syncers.sql.forms import FREE, ColumnForm, Mode
 from datastoresync.syncers.sql.references import Joins, Reference, References, followed_of, meaning_of
+from datastoresync.syncers.sql.spellings import spelled_elsewhere
 from datastoresync.syncers.sql.values import UnfitValueError, encoded_type, left_alone, without_blanks
 
 UNFINISHED = "datastoresync_unfinished_"
@@ -463,13 +464,14 @@ def read_table(
         SyncerError: The table, a column or a link table is not there.
     """
     with database.reading() as connection, database.translated_errors(f"cannot read table {table.name!r} of"):
-        target = Target(Catalogue(connection, database.name, indexes=False), table, identifiers)
+        catalogue = Catalogue(connection, database.name, indexes=False)
+        target = Target(catalogue, table, identifiers)
         names = target.attributes() if attributes is None else list(attributes)
         if not names:
             message = f"no attributes to read from table {table.name!r} of {database.name}: name at least one"
             raise SyncerError(message)
         target.check(names)
-        links = [_LinkColumn.of(target, name, identifiers) for name in names if name in target.links]
+        links = [_LinkColumn.of(catalogue, target, name, identifiers) for name in names if name in target.links]
     chunks = _table_chunks(database, target, names, links)
     return Records(names, chunks, lambda index: f"row {index + 1} of table {table.name}")
 
@@ -504,13 +506,14 @@ class _LinkColumn:
     link: StoredLink
     owner_columns: tuple[sa.Column[Any], ...]
     match: Callable[[Iterable[Any]], tuple[Any, ...]]
+    dialect: Dialect
 
     @classmethod
-    def of(cls, target: Target, attribute: str, identifiers: Sequence[str] | None) -> _LinkColumn:
+    def of(cls, catalogue: Catalogue, target: Target, attribute: str, identifiers: Sequence[str] | None) -> _LinkColumn:
         """Find out which columns of the table its owners are."""
         link = target.links[attribute]
         owner_columns = target.owner_columns(link, identifiers)
-        return cls(attribute, link, owner_columns, target.stored.matcher(owner_columns))
+        return cls(attribute, link, owner_columns, target.stored.matcher(owner_columns), catalogue.dialect)
 
     def members(self, connection: sa.Connection) -> dict[tuple[Any, ...], set[Any]]:
         """Read the whole link table; return the members by owner."""
@@ -523,6 +526,10 @@ class _LinkColumn:
             if member is None and followed:  # an id that no row has
                 continue
             found.setdefault(self.match(owner), set()).add(member)
+        # The database may take an owner for one of the table although it is spelled otherwise.
+        spelled = spelled_elsewhere(connection.execute, self.dialect, self.owner_columns, self.match, found)
+        for key, raw in list(spelled):
+            found.setdefault(self.match(raw), set()).update(found[key])
         return found
 
 

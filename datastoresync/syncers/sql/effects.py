@@ -86,6 +86,8 @@ class Effects:
     statements: Statements
     same: Same
     attributes: Callable[[Any], Iterable[str]] = lambda _: ()
+    acts: bool = attrs.field(init=False, default=False)
+    """Whether the database does things by itself where one of the tables is written."""
     _interventions: dict[StoredTable, Sequence[Intervention]] = attrs.field(init=False, factory=dict)
     _noted: dict[int, tuple[str, str]] = attrs.field(init=False, factory=dict)
     """The tables of changes that were done otherwise, with the likely reason, by position."""
@@ -102,6 +104,7 @@ class Effects:
             with self.statements.guarded():
                 found = self.statements.dialect.interventions(self.statements.connection, stored.table)
             self._interventions[stored] = found
+            self.acts = self.acts or bool(stored.generated) or any(one.changes_rows for one in found)
         return [one for one in self._interventions[stored] if verb in one.verbs]
 
     def expect(self, stored: StoredTable, verb: str) -> None:

@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from itertools import compress
 from typing import Any, Generic, TypeVar
 
 import attrs
 import sqlalchemy as sa
 
+from datastoresync.syncers.sql.dialects import Dialect
+from datastoresync.syncers.sql.references import Joins
+
 V = TypeVar("V")
 
 Key = tuple[Any, ...]
+Execute = Callable[[sa.Select[Any]], Iterable[Any]]
+"""Asks the database, and gives the rows."""
+_ASKED = 1_000
+"""Keys that are looked for at once."""
 _COMPARED = 50
 """Keys that are compared with each row at once: few enough for the columns that a statement may have."""
 
@@ -57,17 +65,49 @@ def found_for(
     return Found(exact, spelled)
 
 
-def comparisons(
-    columns: Sequence[sa.ColumnElement[Any]],
-    among: Callable[[Sequence[sa.ColumnElement[Any]], Sequence[Key]], sa.ColumnElement[bool]],
-    keys: Collection[Key],
-) -> Iterator[tuple[Sequence[Key], sa.Select[Any]]]:
-    """Yield some of the keys at a time, and what selects the keys in the table, and for each of these if it is one."""
+def compared(
+    execute: Execute, dialect: Dialect, columns: Sequence[sa.Column[Any]], keys: Collection[Key]
+) -> Iterator[tuple[Key, Key]]:
+    """Yield each of the keys with every key in the columns, as it is read, that the database takes for the same."""
+    joins = Joins(columns[0].table)
+    found = list(map(joins.column, columns))
     waiting = list(keys)
     for start in range(0, len(waiting), _COMPARED):
         some = waiting[start : start + _COMPARED]
-        flags = [sa.case((_equals(columns, key), 1), else_=0).label(f"is_{number}") for number, key in enumerate(some)]
-        yield some, sa.select(*columns, *flags).where(among(columns, some))
+        flags = [sa.case((_equals(found, key), 1), else_=0).label(f"is_{number}") for number, key in enumerate(some)]
+        statement = sa.select(*found, *flags).select_from(joins.source).where(among(dialect, found, some))
+        for row in execute(statement):
+            raw, taken = tuple(row)[: len(columns)], tuple(row)[len(columns) :]
+            yield from ((key, raw) for key in compress(some, taken))
+
+
+def spelled_elsewhere(
+    execute: Execute,
+    dialect: Dialect,
+    columns: Sequence[sa.Column[Any]],
+    match: Callable[[Iterable[Any]], Key],
+    keys: Collection[Key],
+) -> Iterator[tuple[Key, Key]]:
+    """Yield those of the keys that are not in the columns, each with every key there that is taken for the same."""
+    joins = Joins(columns[0].table)
+    found = list(map(joins.column, columns))
+    texts = [isinstance(column.type, sa.String) for column in found]
+    if not keys or not any(texts):  # only texts are compared by a collation
+        return
+    there = set(map(match, execute(sa.select(*found).select_from(joins.source))))
+    missing = [key for key in keys if key not in there and [isinstance(value, str) for value in key] == texts]
+    for start in range(0, len(missing), _ASKED):
+        some = missing[start : start + _ASKED]
+        asked = sa.select(*found).select_from(joins.source).where(among(dialect, found, some)).limit(1)
+        if list(execute(asked)):
+            yield from compared(execute, dialect, columns, some)
+
+
+def among(dialect: Dialect, columns: Sequence[sa.ColumnElement[Any]], keys: Sequence[Key]) -> sa.ColumnElement[bool]:
+    """Return the condition that columns have one of these keys."""
+    if len(columns) > 1:
+        return sa.tuple_(*columns).in_(sa.bindparam("keys", keys, expanding=True))
+    return dialect.among(columns[0], [key[0] for key in keys])
 
 
 def _equals(columns: Sequence[sa.ColumnElement[Any]], key: Key) -> sa.ColumnElement[bool]:

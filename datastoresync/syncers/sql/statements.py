@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from contextlib import contextmanager
-from itertools import compress, islice
+from itertools import islice
 from typing import Any, TypeVar
 
 import attrs
@@ -21,7 +21,7 @@ from datastoresync.syncers.sql.forms import ColumnForm, shown
 from datastoresync.syncers.sql.id_lookup import MissingIdError, with_ids, with_known_ids
 from datastoresync.syncers.sql.references import Joins, followed_of
 from datastoresync.syncers.sql.row_counts import RowCounts
-from datastoresync.syncers.sql.spellings import Found, Key, comparisons, found_for
+from datastoresync.syncers.sql.spellings import Found, Key, among, compared, found_for
 from datastoresync.syncers.sql.translate_errors import (
     DATABASE_ERRORS,
     cancelled,
@@ -377,12 +377,7 @@ class Statements:
 
     def _compared(self, columns: Sequence[sa.Column[Any]], keys: Collection[Key]) -> Iterator[tuple[Key, Key]]:
         """Yield each of the keys with every key in the table, as it is read, that the database takes for the same."""
-        joins = Joins(columns[0].table)
-        found = list(map(joins.column, columns))
-        for some, statement in comparisons(found, self._among, keys):
-            for row in self.execute(statement.select_from(joins.source)):
-                raw, flags = tuple(row)[: len(columns)], tuple(row)[len(columns) :]
-                yield from ((key, raw) for key in compress(some, flags))
+        return compared(self.execute, self.dialect, columns, keys)
 
     def insert(self, stored: StoredTable, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
         """Insert rows of values for these columns, in their order; what the database gives itself is left out."""
@@ -487,9 +482,7 @@ class Statements:
         return rows
 
     def _among(self, columns: Sequence[sa.ColumnElement[Any]], keys: Sequence[Key]) -> sa.ColumnElement[bool]:
-        if len(columns) > 1:
-            return sa.tuple_(*columns).in_(sa.bindparam("keys", keys, expanding=True))
-        return self.dialect.among(columns[0], [key[0] for key in keys])
+        return among(self.dialect, columns, keys)
 
     @property
     def dialect(self) -> Dialect:

@@ -231,6 +231,8 @@ class UnitWriter:
                 self.tell(unit, Outcome("skipped", reason))
             else:
                 free.append(unit)
+        if len(free) < len(units):
+            self.blocks.meet(set(units).difference(free))
         return free
 
     def _free_of(self, batch: Batch) -> Batch:

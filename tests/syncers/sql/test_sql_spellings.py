@@ -169,6 +169,47 @@ def test_nor_if_all_members_are_given_at_once(url, other, execute):
     assert members(url, execute) == [("g", "ann", "since")]
 
 
+def test_members_of_an_owner_in_another_spelling_are_its_own(url, other, execute):
+    execute(
+        url,
+        "insert into things values ('ann', 1, ''), ('eve', 1, '')",
+        f"insert into members values ('{other}', 'x', ''), ('ann', 'y', ''), ('{other}', 'z', ''), ('gone', 'x', '')",
+    )
+    with SQLSyncer(url) as syncer:
+        found = {row["key"]: row["members"] for row in syncer.read(T, ["key", "members"], identifiers=KEY)}
+    assert found == {"ann": {"x", "y", "z"}, "eve": set()}
+    assert apply(url, link("ann", "x", "unlink"), link("ann", "w"))[0] == ["done", "done"]
+    assert sorted(row[1] for row in members(url, execute)) == ["w", "x", "y", "z"]
+    assert apply(url, delete("ann", members={"w", "y", "z"}))[0] == ["done"]
+    assert [row[:2] for row in members(url, execute)] == [("gone", "x")]
+    assert [row[0] for row in things(url, execute)] == ["eve"]
+
+
+class Kept:
+    """Dependencies of which the new object of one key is blocked."""
+
+    active = True
+
+    def __init__(self, key):
+        self.key = key
+
+    def note(self, change, outcome):
+        pass
+
+    def blocked(self, change):
+        return "its parent could not be created" if change.verb == "insert" and change.key == (self.key,) else ""
+
+
+def test_what_is_left_out_does_not_let_the_other_spelling_be_deleted(url, other, execute):
+    execute(url, "insert into things values ('ann', 1, 'photo'), ('bob', 1, 'photo')")
+    options = WriteOptions(whole=lambda table: True, on_error="continue", dependencies=Kept(other))
+    with SQLSyncer(url) as syncer:
+        changes = [insert(other, a=1), delete("ann", a=1), delete("bob", a=1)]
+        found = syncer.apply_changes(changes, same=same, options=options)
+    assert [outcome.status for outcome in found] == ["skipped", "conflict", "done"]
+    assert things(url, execute) == [("ann", 1, "photo")]
+
+
 # --- what the store takes for one is asked for, not guessed -----------------------------------------------------------
 
 SPELLINGS = ["ann", "Ann", "ánn", "ann ", "strasse", "straße", "STRASSE", "b", "ae", "æ"]

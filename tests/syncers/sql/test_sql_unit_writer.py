@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import weakref
+
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -222,6 +224,45 @@ def test_a_trigger_that_looks_at_the_whole_transaction_is_heard(database, execut
         assert "a group is empty" in found[1].reason
         assert syncer.apply_changes([*changes[:1], *changes[2:]], same=same) == [DONE] * 4
     assert execute(database, "select id, grp from things order by 1") == [(1, 1), (3, 3)]
+
+
+def test_what_holds_already_is_not_kept_until_the_end(deferring, monkeypatch, execute):
+    monkeypatch.setattr(sql_apply, "SEGMENT", 10)
+    parents, alive, most = Table("parents"), set(), []
+
+    def changes():
+        for number in range(400):
+            change = insert(number, parents) if number % 2 == 0 else insert(number, parent=number - 1)
+            if number == 395:
+                change = insert(number, parent=999)
+            alive.add(number)
+            weakref.finalize(change, alive.discard, number)
+            most.append(len(alive))
+            yield change
+
+    with SQLSyncer(deferring.url) as syncer:
+        found = syncer.apply_changes(changes(), same=same, options=GOING_ON)
+    assert max(most) < 100
+    assert [number for number, outcome in enumerate(found) if outcome != DONE] == [395]
+    assert deferring.rows("select count(*), sum(id) from things") == [(199, 200**2 - 395)]
+
+
+def test_a_trigger_of_the_end_runs_at_the_end_of_many_changes(database, execute, monkeypatch):
+    monkeypatch.setattr(sql_apply, "SEGMENT", 10)
+    execute(
+        database,
+        "create table groups (id integer primary key, size integer)",
+        "create table things (id integer primary key, grp integer)",
+        "create function count_them() returns trigger language plpgsql as $$ begin "
+        "update groups set size = (select count(*) from things where grp = new.id) where id = new.id; "
+        "return null; end $$",
+        "create constraint trigger counted after insert on groups deferrable initially deferred "
+        "for each row execute function count_them()",
+    )
+    changes = [insert(1, Table("groups")), *(insert(number, grp=1) for number in range(100))]
+    with SQLSyncer(database) as syncer:
+        assert set(statuses(syncer.apply_changes(changes, same=same))) == {"done"}
+    assert execute(database, "select size from groups") == [(100,)]
 
 
 # --- dependencies ------------------------------------------------------------------------------------------------

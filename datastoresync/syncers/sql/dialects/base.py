@@ -198,6 +198,10 @@ class Dialect:
         """Say whether constraints are checked only when a transaction ends."""
         return False
 
+    def runs_triggers_last(self, connection: sa.Connection) -> bool:
+        """Say whether triggers run at the end of a transaction, which may do more than check."""
+        return False
+
     def begin_deferring(self, connection: sa.Connection) -> None:
         """Put off the checks of all constraints that can be deferred."""
 

@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from sqlalchemy.types import TypeEngine
 
 from datastoresync.syncers.sql import values
-from datastoresync.syncers.sql.dialects.base import Dialect, Intervention, Limits, Unique
+from datastoresync.syncers.sql.dialects.base import VERBS, Dialect, Intervention, Limits, Unique
 
 _DIGITS, _SCALE = 65, 30
 """The digits of a number, and how many of them may be behind the point."""
@@ -136,11 +136,19 @@ class MySQL(Dialect):
         rows = connection.execute(
             sa.text(
                 "SELECT trigger_name, event_manipulation FROM information_schema.triggers "
-                "WHERE event_object_schema = coalesce(:schema, database()) AND event_object_table = :name"
+                "WHERE event_object_schema = coalesce(:schema, database()) AND event_object_table = :name "
+                "UNION ALL SELECT column_name, extra FROM information_schema.columns "
+                "WHERE table_schema = coalesce(:schema, database()) AND table_name = :name "
+                "AND extra LIKE '%on update%'"
             ),
             {"schema": table.schema, "name": table.name},
         )
-        return [Intervention(f"trigger {name}", frozenset([verb.lower()])) for name, verb in rows]
+        return [
+            Intervention(f"trigger {name}", frozenset([what.lower()]))
+            if what.lower() in VERBS
+            else Intervention(f"ON UPDATE of column {name}", frozenset(["update"]))
+            for name, what in rows
+        ]
 
     def updating_keys(self, connection: sa.Connection, table: sa.Table) -> list[tuple[str, str, str, str, str]]:
         rows = connection.execute(

@@ -161,6 +161,9 @@ class PostgreSQL(Dialect):
     def has_deferred(self, connection: sa.Connection) -> bool:
         return connection.scalar(_DEFERRED) is not None
 
+    def runs_triggers_last(self, connection: sa.Connection) -> bool:
+        return connection.scalar(sa.text(f"{_DEFERRED.text} AND c.contype = 't' LIMIT 1")) is not None
+
     def begin_deferring(self, connection: sa.Connection) -> None:
         connection.exec_driver_sql("SET CONSTRAINTS ALL DEFERRED")
 
