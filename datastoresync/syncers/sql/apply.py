@@ -58,9 +58,8 @@ def apply_changes(
             f"{database.name} has no savepoints, so a change that fails cannot be undone alone: use on_error='stop'"
         )
         raise SyncerError(message)
-    segments = map(Segment, segments_of(changes, SEGMENT, FEWEST))
+    segments, outcomes = map(Segment, segments_of(changes, SEGMENT, FEWEST)), Outcomes()
     first = next(segments, None)
-    outcomes = Outcomes()
     if first is None:
         return outcomes
     prefetched = Prefetched(chain([first], segments), lambda segment: segment.prepare(lookup, bulk, len(outcomes)))
@@ -112,7 +111,8 @@ def _tell_besides(outcomes: Outcomes, writer: UnitWriter, guard: CascadeGuard) -
     """Say what the database did besides, and whether there may be more of it."""
     effects = writer.blocks.effects
     outcomes.acts = effects.acts
-    outcomes.warnings += [*effects.warnings(outcomes), *writer.statements.counts.warnings(), *guard.warnings()]
+    besides = writer.statements.counts.warnings(guard.done())
+    outcomes.warnings += [*effects.warnings(outcomes), *besides, *guard.warnings()]
 
 
 def _rolled_back(writer: UnitWriter) -> Outcomes:

@@ -60,7 +60,11 @@ class BlockWriter:
         }
         for stored, verb in _written_by(block[0]):
             self.effects.expect(stored, verb)
+        counts = self.statements.counts
+        mark = counts.mark()
         outcomes = verbs[block[0].verb](block[0].keyed, block)
+        if block[0].keyed.target.stored.is_view:
+            counts.undo(mark)  # whatever is written for it was asked for
         failed = [(unit, one) for unit, one in zip(block, outcomes, strict=True) if one.status == "failed"]
         if failed:
             raise EffectError(failed)
@@ -116,14 +120,20 @@ class BlockWriter:
             by_column = {keyed.target.column(attribute).name: value for attribute, value in changed[unit].items()}
             if given := {name: value for name, value in by_column.items() if name not in keyed.target.stored.computed}:
                 rows.setdefault(tuple(given), []).append((*given.values(), *unit.key))
-        for columns, table_rows in rows.items():
+        for unit in written:
+            self.effects.note_updating(unit, changed[unit])
+        missing = sum(
             self.statements.update(keyed.target.stored, columns, keyed.keys, table_rows)
+            for columns, table_rows in rows.items()
+        )
+        every = missing == sum(map(len, rows.values()))
+        swallowed = (written if every else None) if missing else ()
         for attribute, pairs in members.items():
             link, there = keyed.target.links[attribute], current.members[attribute]
             owners = [(unit.key, value) for unit, value in pairs if outcomes[unit] is DONE]
             self._remove_members(link, there, owners)
             self._add_members(link, there, owners)
-        return self._with(outcomes, written, lambda: self.effects.updated(keyed, written, current))
+        return self._with(outcomes, written, lambda: self.effects.updated(keyed, written, current, swallowed))
 
     def _delete(self, keyed: KeyedTable, block: Sequence[Unit]) -> list[Outcome]:
         # All link tables are read, expected or not, as the rows of the owner go from each of them.

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from itertools import chain
 from typing import Any
 
@@ -231,7 +232,7 @@ class BulkWriter:
                 self.effects.expect(stored, verb)
                 left, otherwise = part.write()
                 self.statements.counts.note(stored.full_name, verb, part.staging.size - len(part.staging.unfit | left))
-                told = self._told(part.batch, otherwise)
+                told = self._told(part.batch, otherwise, left)
                 if self.check is not None:
                     self.check()
         except RefusalError as refusal:
@@ -247,8 +248,8 @@ class BulkWriter:
         with self.statements.guarded():
             return self.statements.connection.exec_driver_sql("SHOW statement_timeout").scalar() != "0"
 
-    def _told(self, batch: Batch, otherwise: set[int]) -> list[tuple[Unit, Outcome]]:
-        """Return what is to be said of changes that were made otherwise than they were asked for.
+    def _told(self, batch: Batch, otherwise: set[int], left: set[int]) -> list[tuple[Unit, Outcome]]:
+        """Return what is to be said of changes that were made otherwise than they were asked for, or left alone.
 
         Raises:
             EffectError: Some of them were not made at all.
@@ -256,7 +257,12 @@ class BulkWriter:
         if not otherwise:
             return []
         units = batch.units(sorted(otherwise))
-        read = {"insert": self.effects.inserted, "update": self.effects.updated, "delete": self.effects.deleted}
+        swallowed = [unit for unit, index in zip(units, sorted(otherwise), strict=True) if index in left]
+        read: dict[str, Callable[[KeyedTable, Sequence[Unit]], list[Outcome]]] = {
+            "insert": self.effects.inserted,
+            "update": partial(self.effects.updated, swallowed=swallowed),
+            "delete": self.effects.deleted,
+        }
         found = list(zip(units, read[batch.changes.verb](batch.keyed, units), strict=True))
         if failed := [(unit, outcome) for unit, outcome in found if outcome.status == "failed"]:
             raise EffectError(failed)

@@ -17,6 +17,7 @@ from datastoresync.syncers.sql.catalog import Catalogue, StoredTable, Target
 from datastoresync.syncers.sql.database import Database
 from datastoresync.syncers.sql.dialects import dialect_of
 from datastoresync.syncers.sql.references import Joins, followed_of
+from datastoresync.syncers.sql.row_counts import RowCount
 from datastoresync.syncers.sql.spellings import Key, among, compared
 from datastoresync.syncers.sql.statements import SEGMENT, KeyedTable
 
@@ -458,6 +459,8 @@ class CascadeGuard:
     _found: CascadeWalk | None = attrs.field(init=False, default=None)
     _along: frozenset[tuple[str, Key]] = attrs.field(init=False, default=frozenset())
     _counts: dict[tuple[str, Key], Counter[CascadingKey]] = attrs.field(init=False, factory=dict)
+    _taken: dict[tuple[str, CascadingKey, Key], None] = attrs.field(init=False, factory=dict)
+    """What is deleted by the run itself, but goes or changes before, with something else."""
 
     def kept(
         self, keyed: KeyedTable, keys: Iterable[Key], together: AbstractSet[tuple[str, Key]] = frozenset()
@@ -478,29 +481,58 @@ class CascadeGuard:
         stored = keyed.target.stored
         if not self._found.concerns(stored.full_name):
             return {}
-        keys = dict.fromkeys(keys)
+        going, kept = dict.fromkeys(keys), dict[Key, str]()
+        for key in going:
+            self._counts.pop((stored.full_name, key), None)
+        while more := self._kept(keyed, going, together):
+            kept |= more  # which in turn keeps what it refers to
+            going = {key: None for key in going if key not in more}
+        return kept
 
-        def spared(known: KnownTable, _: CascadingKey, key: Key) -> bool:
+    def _kept(
+        self, keyed: KeyedTable, keys: Mapping[Key, None], together: AbstractSet[tuple[str, Key]]
+    ) -> dict[Key, str]:
+        """Return the rows that cannot be deleted, if all the others are; count what else goes if there are none."""
+        assert self._found is not None
+        stored = keyed.target.stored
+        taken: dict[tuple[str, CascadingKey, Key], None] = {}
+
+        def spared(known: KnownTable, by: CascadingKey, key: Key) -> bool:
             owner = known.owner_of(key)
-            return (known.owner == stored.full_name and owner in keys) or (known.owner, owner) in together
+            at_once = known.owner == stored.full_name and owner in keys
+            found = at_once or (known.owner, owner) in together
+            if found and not known.attribute and not (at_once and by.effect == "deleted"):
+                taken[known.stored.full_name, by, key] = None
+            return found
 
         kept: dict[Key, str] = {}
         counts: dict[tuple[str, Key], Counter[CascadingKey]] = {}
         for one in self._found.run(stored, keyed.keys, keys, spared):
             if one.known is not None and (one.known.owner, one.known.owner_of(one.key)) in self._along:
+                taken[one.known.stored.full_name, one.by, one.key] = None
                 continue
             if one.known is None:
                 counts.setdefault((stored.full_name, one.root), Counter())[one.by] += one.rows
             elif one.root not in kept:
                 kept[one.root] = _reason(one, one.known)
-        for key in keys:
-            self._counts.pop((stored.full_name, key), None)
-        self._counts |= {root: count for root, count in counts.items() if root[1] not in kept}
+        if not kept:
+            self._counts |= counts
+            self._taken |= taken
         return kept
 
     def forget(self, full_name: str, key: Key) -> None:
         """Take note that a row was not deleted in the end."""
         self._counts.pop((full_name, key), None)
+
+    def done(self) -> Counter[RowCount]:
+        """Return the rows that deletions have deleted or changed besides."""
+        found: Counter[RowCount] = Counter()
+        for table, by, _ in self._taken:
+            found[table, _done(by)] += 1
+        for counts in self._counts.values():
+            for by, rows in counts.items():
+                found[by.table, _done(by)] += rows
+        return found
 
     def warnings(self) -> Iterator[str]:
         """Yield a sentence for each table outside of the tree in which something was done besides."""
@@ -515,6 +547,10 @@ class CascadeGuard:
                 yield f"{what} went with the deleted rows of {shown(parent)!r} that they referred to"
             else:
                 yield f"{what} referred to deleted rows of {shown(parent)!r}, and these references were {effect}"
+
+
+def _done(by: CascadingKey) -> str:
+    return "deleted" if by.effect == "deleted" else "updated"
 
 
 def _reason(one: Affected, known: KnownTable) -> str:

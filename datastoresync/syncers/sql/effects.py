@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from itertools import groupby
+from operator import itemgetter
 from typing import Any, TypeVar
 
 import attrs
@@ -12,6 +14,7 @@ import sqlalchemy as sa
 from datastoresync.syncers.changes import Change, Held, Outcome, Same, orphans_text
 from datastoresync.syncers.sql.catalog import StoredLink, StoredTable
 from datastoresync.syncers.sql.dialects import Intervention
+from datastoresync.syncers.sql.references import followed_of
 from datastoresync.syncers.sql.spellings import Found, Key
 from datastoresync.syncers.sql.statements import KeyedTable, RefusalError, Row, Statements, Unit
 
@@ -88,6 +91,10 @@ class Effects:
     _interventions: dict[StoredTable, Sequence[Intervention]] = attrs.field(init=False, factory=dict)
     _noted: dict[int, tuple[str, str]] = attrs.field(init=False, factory=dict)
     """The tables of changes that were done otherwise, with the likely reason, by position."""
+    _acting: dict[StoredTable, bool] = attrs.field(init=False, factory=dict)
+    _updating: dict[StoredTable, Sequence[tuple[str, ...]]] = attrs.field(init=False, factory=dict)
+    _referring: dict[tuple[int, str, str], int] = attrs.field(init=False, factory=dict)
+    """How many references follow an update, by position, table and the table that they refer to."""
     _orphans: dict[tuple[int, str], tuple[str, int]] = attrs.field(init=False, factory=dict)
     """The table of a new owner, and how many old members of its key were removed, by position and link table."""
 
@@ -102,7 +109,13 @@ class Effects:
 
     def expect(self, stored: StoredTable, verb: str) -> None:
         """Count what is written from now on, if something may happen besides when rows of a table are written."""
-        if not stored.is_view and any(one.changes_rows for one in self.interventions(stored, verb)):
+        if stored.is_view:
+            return
+        if stored not in self._acting:
+            with self.statements.guarded():
+                dialect, connection = self.statements.dialect, self.statements.connection
+                self._acting[stored] = dialect.counts_always or dialect.acts_on_others(connection, stored.table)
+        if self._acting[stored] or any(one.changes_rows for one in self.interventions(stored, verb)):
             self.statements.counts.begin()
 
     def current(self, keyed: KeyedTable, keys: Iterable[Key], attributes: Iterable[str], *, lock: bool) -> Current:
@@ -146,15 +159,25 @@ class Effects:
         if len(keys) > 1 and names != frozenset(stored.primary_key) and names not in stored.unique:
             self.statements.refuse_doubles(columns, keys)
 
-    def updated(self, keyed: KeyedTable, units: Sequence[Unit], before: Current | None = None) -> list[Outcome]:
+    def updated(
+        self,
+        keyed: KeyedTable,
+        units: Sequence[Unit],
+        before: Current | None = None,
+        swallowed: Collection[Unit] | None = (),
+    ) -> list[Outcome]:
         """Return what became of updates.
 
         Args:
             keyed: Where they were made.
             units: The updates.
             before: The rows as they were before; if None, they were just as expected.
+            swallowed: Those that wrote no row; None, if some did not and it is not known which.
+
+        Raises:
+            RefusalError: It has to be known which of them wrote no row.
         """
-        return self._written(keyed, units, before)
+        return self._written(keyed, units, before, swallowed)
 
     def deleted(self, keyed: KeyedTable, units: Sequence[Unit]) -> list[Outcome]:
         """Return what became of deletions."""
@@ -196,7 +219,13 @@ class Effects:
         names = [one.name for one in self.interventions(stored, verb)]
         return f", probably because of {' or '.join(names)}" if names else ""
 
-    def _written(self, keyed: KeyedTable, units: Sequence[Unit], before: Current | None) -> list[Outcome]:
+    def _written(
+        self,
+        keyed: KeyedTable,
+        units: Sequence[Unit],
+        before: Current | None,
+        swallowed: Collection[Unit] | None = (),
+    ) -> list[Outcome]:
         verb = units[0].verb
         asked = dict.fromkeys(name for unit in units for _, change in unit.changes for name in change.values)
         unasked = [] if before is None else self.besides(keyed)
@@ -211,6 +240,15 @@ class Effects:
                 continue
             wrong = otherwise.get(index, {})
             still = [name for name, change in wrong.items() if self._is_as_before(now, before, unit, change, name)]
+            normalized = [
+                name for name in still if _spelt_otherwise(now.value(unit.key, name), wrong[name].values[name])
+            ]
+            if verb == "update" and normalized and swallowed is None:
+                message = f"some rows were not written, and perhaps that of {unit.key!r}"
+                raise RefusalError(message, None)
+            if unit not in (swallowed or ()):
+                # A trigger that makes one spelling of all has written it, this night as the last.
+                still = [name for name in still if name not in normalized]
             if verb == "update" and still:
                 found.append(self._unchanged(keyed, still))
                 continue
@@ -276,10 +314,8 @@ class Effects:
             return dict.fromkeys(match([member]) for member in members or ())
 
     def _is_as_before(self, now: Current, before: Current | None, unit: Unit, change: Change, name: str) -> bool:
-        """Say whether an attribute has its old value, which is not just another spelling of what was asked."""
+        """Say whether an attribute has its old value."""
         raw = now.value(unit.key, name)
-        if _spelt_otherwise(raw, change.values[name]):
-            return False  # a trigger that makes one spelling of all has written it, this night as the last
         if before is not None:
             return bool(raw == before.value(unit.key, name))
         return name in change.expected and self.same(change, name, raw, change.expected[name])
@@ -317,6 +353,25 @@ class Effects:
         """Remember how many members without an owner were removed when it was made, for `warnings`."""
         self._orphans[unit.changes[0][0], link.name] = (owners.name, count)
 
+    def note_updating(self, unit: Unit, values: Iterable[str]) -> None:
+        """Remember how many references will change with an updated row, where nothing counts them, for `warnings`."""
+        stored, keys = unit.keyed.target.stored, unit.keyed.keys
+        if stored not in self._updating:
+            with self.statements.guarded():
+                self._updating[stored] = self.statements.dialect.updating_keys(self.statements.connection, stored.table)
+        columns = {unit.keyed.target.column(name).name for name in values}
+        for _, group in groupby(self._updating[stored], key=itemgetter(0, 1, 2)):
+            (_, schema, name, *_), *_ = parts = list(group)
+            if columns.isdisjoint(to for *_, to in parts) or any(followed_of(column) is not None for column in keys):
+                continue
+            child = sa.table(name, *(sa.column(own) for *_, own, _ in parts), schema=schema).alias("referring")
+            pairs = [child.columns[own] == stored.column(to) for *_, own, to in parts]
+            own = [column == sa.literal(value, column.type) for column, value in zip(keys, unit.key, strict=True)]
+            statement = sa.select(sa.func.count()).select_from(child.join(stored.table, sa.and_(*pairs))).where(*own)
+            [(count,)] = self.statements.execute(statement)
+            position = unit.changes[0][0], name, stored.name
+            self._referring[position] = self._referring.get(position, 0) + count
+
     def warnings(self, outcomes: Sequence[Outcome]) -> Iterator[str]:
         """Yield a sentence for each column that holds something else than was asked, by the outcomes in the end."""
         counts: Counter[tuple[str, str, str]] = Counter()
@@ -326,6 +381,13 @@ class Effects:
         for (table, name, probably), count in counts.items():
             values = "1 value is" if count == 1 else f"{count:,} values are"
             yield f"table {table!r}: {values} stored otherwise than asked in {name}{probably}"
+        followed: Counter[tuple[str, str]] = Counter()
+        for (position, child, parent), count in self._referring.items():
+            if outcomes[position].status == "done":
+                followed[child, parent] += count
+        for (child, parent), count in sorted((+followed).items()):
+            rows_were = "1 row was" if count == 1 else f"{count:,} rows were"
+            yield f"table {child!r}: {rows_were} updated besides, as foreign keys to {parent!r} have it (ON UPDATE)"
         rows: Counter[tuple[str, str]] = Counter()
         for (position, link), (owners, count) in self._orphans.items():
             if outcomes[position].status == "done":

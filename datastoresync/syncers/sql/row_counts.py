@@ -63,19 +63,24 @@ class RowCounts:
         self._undone.subtract(mark.seen)
         self._own = Counter(mark.own)
 
-    def warnings(self) -> Iterator[str]:
-        """Yield a sentence for each table with rows that nobody asked for."""
+    def warnings(self, told: Mapping[RowCount, int]) -> Iterator[str]:
+        """Yield a sentence for each table with rows that nobody asked for.
+
+        Args:
+            told: Rows that are known to have been written besides, for which somebody else has a sentence.
+        """
         if self._first is None:
             return
         more = self._seen()
         for other in (self._first, self._undone):
             more.subtract(other)
         if any(not table for table, _ in more):
-            rows = sum(more.values()) - sum(self._own.values())
+            rows = sum(more.values()) - sum(self._own.values()) - sum(told.values())
             if rows > 0:
                 yield f"{_rows(rows)} inserted, updated or deleted besides, by triggers or foreign keys"
             return
         more.subtract(self._own)
+        more.subtract(told)
         for table in sorted({table for table, _ in more}):
             # A row that moves from one partition to another is deleted and inserted.
             moved = min(more[table, "inserted"], more[table, "deleted"], -more[table, "updated"])

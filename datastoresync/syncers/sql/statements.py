@@ -388,14 +388,16 @@ class Statements:
             columns, rows = given, [[row[place] for place in places] for row in rows]
         self.note_written(stored, columns)
         bound = stored.parameters(columns)
-        statement = sa.insert(stored.table).values(dict(zip(columns, bound, strict=True)))
+        statement = self._refusing(sa.insert(stored.table).values(dict(zip(columns, bound, strict=True))))
         for some in self._with_ids(stored, columns, rows):
             self._execute_many(stored, "insert", statement, _fields(stored, columns, bound), some)
 
     def update(
         self, stored: StoredTable, columns: Sequence[str], keys: Sequence[sa.Column[Any]], rows: Iterable[Sequence[Any]]
-    ) -> None:
+    ) -> int:
         """Update rows; each is given as the values of these columns, followed by its key.
+
+        Return how many of them were not written, as far as the database says so.
 
         Raises:
             RefusalError: The database refused it, or it was done to more rows than were given.
@@ -404,9 +406,14 @@ class Statements:
         bound = stored.parameters(names)
         values = dict(zip(columns, bound[: len(columns)], strict=True))
         conditions = [column == value for column, value in zip(keys, bound[len(columns) :], strict=True)]
-        statement = sa.update(stored.table).where(*conditions).values(values)
-        for some in self._with_ids(stored, names, rows):
-            self._execute_many(stored, "update", statement, _fields(stored, names, bound), some)
+        statement = self._refusing(sa.update(stored.table).where(*conditions).values(values))
+        fields = _fields(stored, names, bound)
+        found = self._with_ids(stored, names, rows)
+        return sum(self._execute_many(stored, "update", statement, fields, some) for some in found)
+
+    def _refusing(self, statement: Any) -> Any:
+        with self.guarded():
+            return self.dialect.refusing(self.connection, statement)
 
     def note_written(self, stored: StoredTable, columns: Iterable[str]) -> None:
         """Take note of columns that were given values in new rows, of which their sequences know nothing."""
@@ -439,7 +446,8 @@ class Statements:
             if found := with_known_ids(self, columns, block):
                 with self.guarded():
                     result = self.connection.execute(sa.delete(stored.table).where(self._among(columns, found)))
-                self._count(stored, "delete", max(result.rowcount, 0))
+                # One that goes with another one of them, by a foreign key, is not in the count.
+                self._count(stored, "delete", max(result.rowcount, len(found)))
 
     def _with_ids(
         self, stored: StoredTable, names: Sequence[str], rows: Iterable[Sequence[Any]]
@@ -488,7 +496,8 @@ class Statements:
         statement: sa.Insert | sa.Update,
         fields: Sequence[_Field],
         rows: Iterable[Sequence[Any]],
-    ) -> None:
+    ) -> int:
+        missing = 0
         for block in blocks_of(rows):
             with self.guarded():
                 result = self.connection.execute(statement, self._encoded(fields, block))
@@ -496,7 +505,10 @@ class Statements:
             if self.connection.dialect.supports_sane_multi_rowcount and result.rowcount > len(block):
                 message = f"it was done to {result.rowcount} rows instead of {len(block)}"
                 raise RefusalError(message, None)
+            if self.connection.dialect.supports_sane_multi_rowcount and not stored.is_view:
+                missing += len(block) - max(result.rowcount, 0)
             self._count(stored, verb, len(block))
+        return missing
 
     def _count(self, stored: StoredTable, verb: str, rows: int) -> None:
         if not stored.is_view:  # its rows are those of other tables

@@ -78,6 +78,8 @@ class Dialect:
     """Whether a database has several schemas; elsewhere these are other databases."""
     folds_names = False
     """Whether names are the same in capitals and small letters."""
+    counts_always = False
+    """Whether it costs nothing to count all rows that are written."""
     compares_as_referred = False
     """Whether a foreign key compares as the columns that it refers to do, which may not be as its own ones do."""
     numbers_keys = False
@@ -319,6 +321,21 @@ class Dialect:
     def interventions(self, connection: sa.Connection, table: sa.Table) -> list[Intervention]:
         """Return what may do something else, or more, when rows of a table are written: triggers and the like."""
         return []
+
+    def acts_on_others(self, connection: sa.Connection, table: sa.Table) -> bool:
+        """Say whether foreign keys to a table change other rows with its own, as far as these can be counted."""
+        return False
+
+    def updating_keys(self, connection: sa.Connection, table: sa.Table) -> list[tuple[str, str, str, str, str]]:
+        """Return the foreign keys to a table that change with it, where nothing counts that.
+
+        Each as its name, its schema, its table, its column and that which it refers to; one for each column.
+        """
+        return []
+
+    def refusing(self, connection: sa.Connection, statement: Any) -> Any:
+        """Return a statement that is refused where the schema would have it replace another row, or do nothing."""
+        return statement
 
     def written_rows(self, connection: sa.Connection) -> Mapping[tuple[str, str], int] | None:
         """Return how many rows were written in this transaction so far, undone ones as well; None if that is not known.

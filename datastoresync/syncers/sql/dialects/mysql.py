@@ -155,6 +155,20 @@ class MySQL(Dialect):
             for name, what in rows
         ]
 
+    def updating_keys(self, connection: sa.Connection, table: sa.Table) -> list[tuple[str, str, str, str, str]]:
+        rows = connection.execute(
+            sa.text(
+                "SELECT k.constraint_name, k.table_schema, k.table_name, k.column_name, k.referenced_column_name "
+                "FROM information_schema.key_column_usage k JOIN information_schema.referential_constraints r "
+                "ON r.constraint_schema = k.constraint_schema AND r.constraint_name = k.constraint_name "
+                "AND r.table_name = k.table_name WHERE r.update_rule IN ('CASCADE', 'SET NULL') "
+                "AND k.referenced_table_schema = coalesce(:schema, database()) AND k.referenced_table_name = :name "
+                "ORDER BY k.table_schema, k.table_name, k.constraint_name, k.ordinal_position"
+            ),
+            {"schema": table.schema, "name": table.name},
+        )
+        return [(name, schema, child, own, to) for name, schema, child, own, to in rows]
+
     def column_types(self, *, aware: bool) -> dict[type, TypeEngine[Any]]:
         types = _types()
         return super().column_types(aware=aware) | {

@@ -104,6 +104,11 @@ _INTERVENTIONS = sa.text(
     """
 )
 
+_ACTS_ON_OTHERS = sa.text(
+    "SELECT EXISTS (SELECT * FROM pg_constraint WHERE contype = 'f' AND confrelid = to_regclass(:name) "
+    "AND (confupdtype IN ('c', 'n', 'd') OR confdeltype IN ('c', 'n', 'd')))"
+)
+
 
 _WRITTEN = """
     SELECT n.nspname || '.' || c.relname, sum(n_tup_ins), sum(n_tup_upd), sum(n_tup_del)
@@ -228,6 +233,10 @@ class PostgreSQL(Dialect):
         return [
             Intervention(name, frozenset(compress(VERBS, flags)), changes_rows) for name, *flags, changes_rows in rows
         ]
+
+    def acts_on_others(self, connection: sa.Connection, table: sa.Table) -> bool:
+        name = connection.dialect.identifier_preparer.format_table(table)
+        return bool(connection.scalar(_ACTS_ON_OTHERS, {"name": name}))
 
     def written_rows(self, connection: sa.Connection) -> Mapping[tuple[str, str], int]:
         return {

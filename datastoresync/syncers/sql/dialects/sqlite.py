@@ -31,6 +31,10 @@ _DIGITS = 400
 """Digits of a text that are surely more than an integer has."""
 _HEADER = re.compile(r"\b(?:INSERT|DELETE|UPDATE)\b(?=.*?\bON\b)", re.IGNORECASE | re.DOTALL)
 """The first such word in the text of a trigger that does not bear it as its name."""
+_ON_CONFLICT = re.compile(
+    r"(?:\bUNIQUE|\bKEY(?:\s+(?:ASC|DESC))?)\s*(?:\([^()]*\)\s*)?ON\s+CONFLICT\s+(?!ABORT\b)", re.IGNORECASE
+)
+"""In the text of a table, a unique constraint at which another row is replaced, say."""
 _STEP = 0.01
 """Seconds between two attempts to begin."""
 
@@ -58,6 +62,7 @@ class SQLite(Dialect):
     pads_characters = False
     folds_names = True
     numbers_keys = True
+    counts_always = True
     compares_as_referred = True
     # The driver begins transactions late and without savepoints; in this mode it leaves them to us.
     writing_isolation = "AUTOCOMMIT"
@@ -161,6 +166,13 @@ class SQLite(Dialect):
         )
         rows = connection.exec_driver_sql(statement, (table.name,))
         return [Intervention(f"trigger {name}", _verbs(name, sql)) for name, sql in rows]
+
+    def refusing(self, connection: sa.Connection, statement: Any) -> Any:
+        schema = connection.dialect.identifier_preparer.quote(statement.table.schema or "main")
+        declared = f"SELECT sql FROM {schema}.sqlite_master WHERE type = 'table' AND lower(name) = lower(?)"  # noqa: S608 - the name is quoted
+        sql = connection.exec_driver_sql(declared, (statement.table.name,)).scalar()
+        # Only then, as it goes for the statements of triggers, too.
+        return statement.prefix_with("OR ABORT") if sql and _ON_CONFLICT.search(sql) else statement
 
     def unique_expressions(self, connection: sa.Connection, schema: str | None, table: str) -> Sequence[str]:
         preparer = connection.dialect.identifier_preparer
