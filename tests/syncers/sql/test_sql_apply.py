@@ -424,7 +424,7 @@ def test_a_statement_that_only_fails_at_first_is_repeated(syncer, things, monkey
         calls.append(arguments)
         if len(calls) == 1:
             raise sql_statements.RefusalError("once", None)
-        update_rows(self, *arguments)
+        return update_rows(self, *arguments)
 
     monkeypatch.setattr(sql_statements.Statements, "update", fail_once)
     assert statuses(apply(syncer, update(1, a=(1, 2)), update(2, a=(1, 2)))) == ["done", "done"]
@@ -782,7 +782,7 @@ def test_the_one_to_blame_is_found_by_halves(tmp_path, execute, monkeypatch):
 
     def counted(self, stored, columns, keys, rows):
         sizes.append(len(rows))
-        update_rows(self, stored, columns, keys, rows)
+        return update_rows(self, stored, columns, keys, rows)
 
     monkeypatch.setattr(sql_statements.Statements, "update", counted)
     table = Table("things")
