@@ -115,7 +115,9 @@ class Effects:
             with self.statements.guarded():
                 dialect, connection = self.statements.dialect, self.statements.connection
                 self._acting[stored] = dialect.counts_always or dialect.acts_on_others(connection, stored.table)
-        if self._acting[stored] or any(one.changes_rows for one in self.interventions(stored, verb)):
+        # Asked for in any case, as they are what says whether the store acts by itself.
+        interventions = self.interventions(stored, verb)
+        if self._acting[stored] or any(one.changes_rows for one in interventions):
             self.statements.counts.begin()
 
     def current(self, keyed: KeyedTable, keys: Iterable[Key], attributes: Iterable[str], *, lock: bool) -> Current:
