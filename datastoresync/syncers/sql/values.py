@@ -124,6 +124,9 @@ def _sorted(value: Any) -> Any:
 
 def encode_array(item: Encoder, value: Any) -> Any:
     """Return a list with its members made to fit, sorted if it was a set."""
+    if isinstance(value, (bytes, bytearray)):
+        message = "an array column holds lists, not bytes"
+        raise UnfitValueError(message)
     members = _sorted(value)
     if not isinstance(members, list):
         return members
@@ -307,6 +310,8 @@ def round_scaled(kind: Any, value: Any) -> Any:
 
 def scaled(kind: Any, value: Any) -> Any:
     """Return a number as it is read from a column of a scale: rounded, or filled up with zeros."""
+    if not isinstance(value, (int, float, Decimal)):
+        return value  # of another type than the column: it is refused when it is written
     if not value or not isfinite(value):  # zero has no sign
         return Decimal(value) if value else Decimal((0, (0,), min(0, -(kind.scale or 0))))
     if kind.precision is None:
