@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from profiles import examples
 
 from datastoresync.syncers.changes import Change, Link, Outcome, Table, WriteOptions
-from datastoresync.syncers.sql.settling import strong_components
+from datastoresync.syncers.sql.ordering import strong_components
 from datastoresync.syncers.sql.syncer import SQLSyncer
 
 law = settings(deadline=None, max_examples=examples(40), suppress_health_check=[HealthCheck.function_scoped_fixture])
