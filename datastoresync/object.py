@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self, dataclass_transform, get_
 import attrs
 
 from datastoresync.conversion.converters import Field, Schema, converter
-from datastoresync.conversion.forms import Form, Forms, chained, form_of
+from datastoresync.conversion.key_forms import Form, Forms, chained, form_of
 from datastoresync.diffing.common_form import in_common_form
 from datastoresync.diffing.diff import Diff
 from datastoresync.diffing.flags import Flags

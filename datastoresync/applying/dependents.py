@@ -8,7 +8,7 @@ from contextlib import suppress
 from typing import Any, Self
 
 from datastoresync.applying.report import Result
-from datastoresync.conversion.forms import formed
+from datastoresync.conversion.key_forms import formed
 from datastoresync.diffing.action import Action
 from datastoresync.diffing.diff import Diff
 from datastoresync.diffing.equality import members_of

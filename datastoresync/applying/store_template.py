@@ -28,7 +28,7 @@ from datastoresync.applying.report import Report, Result, Results, Status
 from datastoresync.applying.reporter import Reporter
 from datastoresync.applying.side_effects import SideEffect
 from datastoresync.applying.template import ApplyKeywords, ApplyOptions, ApplyRun
-from datastoresync.conversion.forms import formed
+from datastoresync.conversion.key_forms import formed
 from datastoresync.diffing.action import Action
 from datastoresync.diffing.branch_diff import Streamed
 from datastoresync.diffing.common_form import spellings

@@ -45,7 +45,7 @@ from typing import Any, Final, Literal, TypeVar, Union, get_args, get_origin
 
 import attrs
 
-from datastoresync.conversion.forms import Form, formed, formed_column
+from datastoresync.conversion.key_forms import Form, formed, formed_column
 from datastoresync.conversion.scalars import SCALARS, Column, One, refused
 from datastoresync.errors import DeclarationError
 

@@ -6,7 +6,7 @@ import unicodedata
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from datastoresync.conversion.forms import TextForm
+from datastoresync.conversion.key_forms import TextForm
 
 
 def lookalike_keys(keys: Iterable[Any]) -> list[tuple[Any, Any]]:

@@ -10,7 +10,7 @@ from typing import Any
 
 import attrs
 
-from datastoresync.conversion.forms import (
+from datastoresync.conversion.key_forms import (
     ChainedForm,
     Form,
     Forms,

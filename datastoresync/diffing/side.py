@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 import attrs
 
-from datastoresync.conversion.forms import Forms
+from datastoresync.conversion.key_forms import Forms
 from datastoresync.conversion.lookalikes import lookalike_form
 from datastoresync.errors import ComparisonError
 from datastoresync.masking import MASK

@@ -9,7 +9,7 @@ from typing import Any, Protocol, Self, runtime_checkable
 import attrs
 
 from datastoresync.conversion.converters import Schema
-from datastoresync.conversion.forms import Forms
+from datastoresync.conversion.key_forms import Forms
 from datastoresync.syncers.changes import Table
 from datastoresync.syncers.records import Columns, Records
 

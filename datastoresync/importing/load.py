@@ -16,7 +16,7 @@ from uuid import UUID
 import attrs
 
 from datastoresync.conversion.converters import Schema
-from datastoresync.conversion.forms import Forms, formed, formed_column
+from datastoresync.conversion.key_forms import Forms, formed, formed_column
 from datastoresync.conversion.lookalikes import lookalike_keys, shown_pairs
 from datastoresync.diffing.equality import comparable, equal, is_membership
 from datastoresync.diffing.side import spelling

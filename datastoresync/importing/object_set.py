@@ -15,7 +15,7 @@ import attrs
 from sortedcontainers import SortedDict
 
 from datastoresync.conversion.converters import Schema
-from datastoresync.conversion.forms import Form
+from datastoresync.conversion.key_forms import Form
 from datastoresync.diffing.action import Action
 from datastoresync.diffing.equality import equal, is_membership
 from datastoresync.diffing.side import spelling

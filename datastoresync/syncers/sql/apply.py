@@ -17,9 +17,9 @@ from datastoresync.syncers.sql.block_writer import BlockWriter
 from datastoresync.syncers.sql.bulk import FEWEST, BulkWriter
 from datastoresync.syncers.sql.cascades import CascadeGuard
 from datastoresync.syncers.sql.catalog import Catalogue
+from datastoresync.syncers.sql.column_forms import Mode
 from datastoresync.syncers.sql.database import CommitInterrupt, Database
 from datastoresync.syncers.sql.effects import DONE, Effects
-from datastoresync.syncers.sql.forms import Mode
 from datastoresync.syncers.sql.row_counts import Mark
 from datastoresync.syncers.sql.settling import settle
 from datastoresync.syncers.sql.statements import SEGMENT, Batch, RefusalError, Statements, TableLookup, Unit

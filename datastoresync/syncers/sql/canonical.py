@@ -13,9 +13,9 @@ from sqlalchemy.types import TypeEngine
 from datastoresync.errors import SyncerError
 from datastoresync.syncers.changes import Table
 from datastoresync.syncers.sql.catalog import Catalogue, Target
+from datastoresync.syncers.sql.column_forms import ColumnForm, Mode, shown, would_give_back
 from datastoresync.syncers.sql.database import Database
 from datastoresync.syncers.sql.dialects import dialect_of
-from datastoresync.syncers.sql.forms import ColumnForm, Mode, shown, would_give_back
 from datastoresync.syncers.sql.translate_errors import DATABASE_ERRORS, concerns_store, reason_of
 from datastoresync.syncers.sql.values import UnfitValueError
 

@@ -16,9 +16,9 @@ from datastoresync.errors import SyncerError
 from datastoresync.syncers.changes import Table
 from datastoresync.syncers.names import nearest
 from datastoresync.syncers.records import Columns, Records
+from datastoresync.syncers.sql.column_forms import FREE, ColumnForm, Mode
 from datastoresync.syncers.sql.database import Database
 from datastoresync.syncers.sql.dialects import Dialect, dialect_of
-from datastoresync.syncers.sql.forms import FREE, ColumnForm, Mode
 from datastoresync.syncers.sql.references import Joins, Reference, References, followed_of, meaning_of
 from datastoresync.syncers.sql.spellings import compared, spelled_elsewhere
 from datastoresync.syncers.sql.values import UnfitValueError, encoded_type, left_alone, without_blanks

@@ -15,7 +15,7 @@ import attrs
 import sqlalchemy as sa
 
 from datastoresync.syncers.sql.catalog import StoredTable
-from datastoresync.syncers.sql.forms import FREE, ColumnForm
+from datastoresync.syncers.sql.column_forms import FREE, ColumnForm
 from datastoresync.syncers.sql.statements import Statements
 from datastoresync.syncers.sql.values import UnfitValueError
 

@@ -13,9 +13,9 @@ import sqlalchemy as sa
 
 from datastoresync.errors import SyncerError
 from datastoresync.syncers.sql.catalog import UNFINISHED, Catalogue, StoredTable
+from datastoresync.syncers.sql.column_forms import Mode
 from datastoresync.syncers.sql.database import Database
 from datastoresync.syncers.sql.dialects import Dialect, dialect_of
-from datastoresync.syncers.sql.forms import Mode
 from datastoresync.syncers.sql.statements import RefusalError, Statements, blocks_of
 from datastoresync.syncers.sql.types import column_type
 

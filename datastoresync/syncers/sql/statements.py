@@ -16,8 +16,8 @@ from datastoresync.errors import LockedError, SyncerError
 from datastoresync.syncers.changes import Change, ChangeBatch, Column, Table
 from datastoresync.syncers.sql.canonical import printed_texts
 from datastoresync.syncers.sql.catalog import Catalogue, StoredLink, StoredTable, Target
+from datastoresync.syncers.sql.column_forms import ColumnForm, shown
 from datastoresync.syncers.sql.dialects import Dialect, dialect_of
-from datastoresync.syncers.sql.forms import ColumnForm, shown
 from datastoresync.syncers.sql.id_lookup import MissingIdError, with_ids, with_known_ids
 from datastoresync.syncers.sql.references import Joins, followed_of
 from datastoresync.syncers.sql.row_counts import RowCounts

@@ -11,9 +11,9 @@ import sqlalchemy as sa
 
 from datastoresync.errors import SyncerError
 from datastoresync.syncers.sql.catalog import StoredTable
+from datastoresync.syncers.sql.column_forms import FREE
 from datastoresync.syncers.sql.database import Database
 from datastoresync.syncers.sql.dump import Opened, given_records, make_table, opened_table
-from datastoresync.syncers.sql.forms import FREE
 from datastoresync.syncers.sql.statements import Statements, blocks_of
 
 _NO_KEY = (dict, list, set, frozenset, tuple)

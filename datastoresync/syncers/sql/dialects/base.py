@@ -19,7 +19,7 @@ import sqlalchemy as sa
 from sqlalchemy.types import TypeEngine
 
 from datastoresync.syncers.sql import forms, values
-from datastoresync.syncers.sql.forms import ColumnForm
+from datastoresync.syncers.sql.column_forms import ColumnForm
 
 _T = TypeVar("_T")
 Limits = tuple[frozenset[type], Callable[[Sequence[Any]], bool] | None]

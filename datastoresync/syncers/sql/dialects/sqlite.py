@@ -24,8 +24,8 @@ from sqlalchemy.types import TypeEngine
 
 from datastoresync.syncers.lock_holders import is_marked
 from datastoresync.syncers.sql import values
+from datastoresync.syncers.sql.column_forms import ColumnForm
 from datastoresync.syncers.sql.dialects.base import VERBS, WAITS_FOR_RUNS, Dialect, Intervention, Limits
-from datastoresync.syncers.sql.forms import ColumnForm
 
 _DIGITS = 400
 """Digits of a text that are surely more than an integer has."""

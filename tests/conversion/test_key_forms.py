@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from datastoresync.conversion.forms import (
+from datastoresync.conversion.key_forms import (
     ChainedForm,
     CompositeForm,
     Forms,
