@@ -355,6 +355,23 @@ def _aligned(cells: Sequence[str], widths: Sequence[int], right: Sequence[bool])
     return _GAP.join(padded).rstrip()
 
 
+_LONGEST_VALUE = 80
+"""Characters of a value within a sentence."""
+
+
+def shortened(value: Any) -> str:
+    """Return the repr of a value for a sentence, cut off if it is long; members of a set are in order.
+
+    >>> shortened({"b", "a"}), shortened("x" * 100)[-3:]
+    ("['a', 'b']", 'xx…')
+    """
+    try:
+        whole = repr(sorted(value, key=repr) if isinstance(value, (set, frozenset)) else value)
+    except ValueError:  # the digits of a very long int
+        return f"a very long {type(value).__name__}"
+    return whole if len(whole) <= _LONGEST_VALUE else f"{whole[: _LONGEST_VALUE - 1]}…"
+
+
 def counted(count: int, noun: str) -> str:
     """Return a count with its noun, in the plural unless the count is one.
 

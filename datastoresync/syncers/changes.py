@@ -350,6 +350,12 @@ class Same(Protocol):
         ...
 
 
+def same_column(same: Same, change: Change, attribute: str, raws: Sequence[Any], expected: Sequence[Any]) -> bool:
+    """Say whether all raw values of an attribute equal the expected ones, if ``same`` can tell at once; else False."""
+    compare: Callable[..., bool] | None = getattr(same, "same_column", None)
+    return compare is not None and compare(change, attribute, raws, expected)
+
+
 class AppliesChanges(Protocol):
     """A syncer that changes single records, all of them in one transaction."""
 

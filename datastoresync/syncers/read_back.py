@@ -8,9 +8,10 @@ from typing import Any
 
 import attrs
 
+from datastoresync.printing.text import shortened
 from datastoresync.syncers.changes import Change, Held, Outcome
 from datastoresync.syncers.row_index import Row, RowIndex, TableContents, lookup_key
-from datastoresync.syncers.table_rewrite import Rewrite, TableWriter, shown
+from datastoresync.syncers.table_rewrite import Rewrite, TableWriter
 
 _ABSENT = "the store did not keep it: after writing, its row is not there"
 _TWICE = "the store holds more than one row with its key after writing"
@@ -103,7 +104,7 @@ class _Check:
         """Return a sentence for each column with values that were changed on the way."""
         return [
             f"table {table!r}, column {column!r}: the store changed {_count(keys, 'value')} on the way, the first in "
-            f"{shown(keys[-1])}"
+            f"{shortened(keys[-1])}"
             for (table, column), keys in self._changed.items()
         ]
 
@@ -123,7 +124,7 @@ class _Check:
         columns = tuple(map(change.table.column, change.identifiers))
         rows = self.held.tables[change.table.name]
         for number in rows.find(columns, change.key):
-            found = ", ".join(f"{name} {shown(rows.records[number].get(name))}" for name in columns)
+            found = ", ".join(f"{name} {shortened(rows.records[number].get(name))}" for name in columns)
             return f"{_ABSENT}, but one with {found} is"
         return _ABSENT
 
@@ -188,7 +189,7 @@ def _besides(
     )
     return [
         f"table {name!r} has {_count(records, 'row')} {text}: the first is "
-        + ", ".join(f"{column} {shown(records[0].get(column))}" for column in keys)
+        + ", ".join(f"{column} {shortened(records[0].get(column))}" for column in keys)
         for records, text in found
         if records
     ]

@@ -9,7 +9,8 @@ from typing import Any
 import attrs
 
 from datastoresync.errors import SyncerError
-from datastoresync.syncers.changes import Change, Link, Outcome, Outcomes, Same, WriteOptions, orphans_text
+from datastoresync.printing.text import shortened
+from datastoresync.syncers.changes import Change, Link, Outcome, Outcomes, Same, WriteOptions, orphans_text, same_column
 from datastoresync.syncers.names import nearest
 from datastoresync.syncers.row_index import Row, RowIndex, TableContents, lookup_key
 
@@ -19,14 +20,6 @@ _AMBIGUOUS = Outcome("conflict", "its key is that of more than one row, so none 
 _UNDONE = Outcome("undone", "nothing was written, because of a change that failed")
 _THERE = Outcome("conflict", "already there just as it is to be, though the import does not have it")
 _LINKS = ("link", "unlink")
-_SHOWN = 60
-"""Characters of a value in a message."""
-
-
-def shown(value: Any) -> str:
-    """Return a value for a message, shortened if it is long."""
-    text = repr(value)
-    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
 
 
 def table_names(changes: Iterable[Change]) -> list[str]:
@@ -159,17 +152,15 @@ def _check_fit(
         fit.append((position, stored, value))
     if not fit:
         return
-    same_column: Callable[..., bool] | None = getattr(same, "same_column", None)
-    if same_column is not None:
-        _, raws, expected = zip(*fit, strict=True)
-        if same_column(changes[fit[0][0]], attribute, raws, expected):
-            return
+    _, raws, expected = zip(*fit, strict=True)
+    if same_column(same, changes[fit[0][0]], attribute, raws, expected):
+        return
     for position, stored, value in fit:
         if not same(changes[position], attribute, stored, value):
             unfit.setdefault(
                 position,
-                f"column {column!r} of table {table.name!r} cannot hold {shown(value)} for {attribute}: it would come "
-                f"back as {shown(stored)}, and differ again in every run: give {shown(stored)} in the source",
+                f"column {column!r} of table {table.name!r} cannot hold {shortened(value)} for {attribute}: it would "
+                f"come back as {shortened(stored)}, and differ again in every run: give that in the source",
             )
 
 
@@ -309,7 +300,7 @@ class TableWriter:
         record = self.tables[change.table.name].records[number]
         there = {name: record.get(change.table.column(name)) for name in change.identifiers}
         there |= {name: self.raw(change, number, name) for name in differing}
-        holds = ", ".join(f"{name} {shown(value)}" for name, value in there.items())
+        holds = ", ".join(f"{name} {shortened(value)}" for name, value in there.items())
         return Outcome("conflict", f"already there, though the import did not have it, and different: it holds {holds}")
 
     def _update(self, changes: list[Change], number: int) -> Outcome:

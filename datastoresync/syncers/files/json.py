@@ -16,10 +16,10 @@ from typing import IO, Any, ClassVar
 
 from datastoresync.conversion.scalars import SCALARS, scalar_of
 from datastoresync.errors import MalformedFileError, SyncerError
+from datastoresync.printing.text import shortened
 from datastoresync.syncers.files.base import FileSyncer
 from datastoresync.syncers.records import Columns, Records, unreadable_reason
 from datastoresync.syncers.row_index import TableContents
-from datastoresync.syncers.table_rewrite import shown
 
 _PLAIN = (type(None), bool, int, float, str)
 
@@ -209,7 +209,7 @@ class _JSON(FileSyncer):
                 return f"it holds {'more' if wanted is None else 'fewer'} than {len(contents.records):,} records"
             # NaN is not equal to itself, but has the same text.
             if record != wanted and repr(record) != repr(kept := self.normalized(wanted)) and record != kept:
-                return f"record {number} would come back as {shown(record)}"
+                return f"record {number} would come back as {shortened(record)}"
         return ""
 
     @abstractmethod

@@ -11,9 +11,9 @@ from typing import Any, Generic, TypeVar
 import attrs
 
 from datastoresync.errors import ImporterError, LockedError
+from datastoresync.printing.text import shortened
 from datastoresync.syncers.records import Records, file_state
 from datastoresync.syncers.row_index import TableContents
-from datastoresync.syncers.table_rewrite import shown
 
 T = TypeVar("T")
 _RECENT = 2.0
@@ -174,5 +174,5 @@ def _different(values: Sequence[Any], raws: Sequence[Any], normalized: Callable[
         kept = normalized(value)
         # NaN is not equal to itself, but has the same text.
         if kept != raw and repr(kept) != repr(raw):
-            return index, shown(raw)
+            return index, shortened(raw)
     return None

@@ -8,10 +8,11 @@ from typing import Any
 
 import attrs
 
+from datastoresync.printing.text import shortened
 from datastoresync.syncers.changes import Change, Outcome, Same, WriteOptions
 from datastoresync.syncers.sql.catalog import StoredLink, StoredTable
-from datastoresync.syncers.sql.effects import DONE, Current, EffectError, Effects, brief
-from datastoresync.syncers.sql.spellings import Key, how_to_declare, shown
+from datastoresync.syncers.sql.effects import DONE, Current, EffectError, Effects
+from datastoresync.syncers.sql.spellings import Key, how_to_declare, key_text
 from datastoresync.syncers.sql.statements import LINKS, KeyedTable, Row, Statements, Unit, blocks_of
 
 _GONE = Outcome("conflict", "no longer there: it was deleted since the import")
@@ -239,7 +240,7 @@ class BlockWriter:
         different = self._different(current, unit, change, change.values)
         if different:
             there = [
-                f"{name} is {brief(current.value(unit.key, name))} (asked: {brief(change.values[name])})"
+                f"{name} is {shortened(current.value(unit.key, name))} (asked: {shortened(change.values[name])})"
                 for name in different[:_SHOWN]
             ]
             more = f", and {len(different) - _SHOWN} more" if len(different) > _SHOWN else ""
@@ -359,7 +360,7 @@ def _other_key(key: Key, other: Key) -> Outcome:
     """Return the conflict of two keys of which the store thinks that they are one."""
     return Outcome(
         "conflict",
-        f"the store takes {shown(key)} for {shown(other)}, which is there, so nothing was done to either: "
+        f"the store takes {key_text(key)} for {key_text(other)}, which is there, so nothing was done to either: "
         f"{how_to_declare(key, other, 'their class')}",
     )
 
@@ -368,8 +369,8 @@ def _other_member(attribute: str, pair: Key, other: Key) -> Outcome:
     member, there = (pair[-1:], other[-1:]) if pair[:-1] == other[:-1] else (pair, other)
     return Outcome(
         "conflict",
-        f"the store takes {shown(member)} for {shown(there)}, which is in {attribute}, so nothing was done to either: "
-        f"{how_to_declare(member, there, 'the class of members')}",
+        f"the store takes {key_text(member)} for {key_text(there)}, which is in {attribute}, so nothing was done to "
+        f"either: {how_to_declare(member, there, 'the class of members')}",
     )
 
 

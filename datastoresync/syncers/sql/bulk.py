@@ -14,7 +14,7 @@ from typing import Any
 
 import attrs
 
-from datastoresync.syncers.changes import Column, Outcome, Same
+from datastoresync.syncers.changes import Column, Outcome, Same, same_column
 from datastoresync.syncers.sql.catalog import StoredTable
 from datastoresync.syncers.sql.copy_staging import CopyStaging, ExactColumn, exact_columns, has_column_triggers
 from datastoresync.syncers.sql.effects import DONE, EffectError, Effects
@@ -384,8 +384,7 @@ class BulkWriter:
     ) -> None:
         """Leave out the rows whose expected value would not be taken for the same if the table gave it back."""
         changes = batch.changes
-        same_column: Callable[..., bool] | None = getattr(self.same, "same_column", None)
-        if same_column is not None and same_column(changes[0], attribute, raws.concerned, expected.concerned):
+        if same_column(self.same, changes[0], attribute, raws.concerned, expected.concerned):
             return
         for index, (raw, value) in enumerate(zip(raws.values, expected.values, strict=True)):
             asked = expected.concerns is None or expected.concerns[index]

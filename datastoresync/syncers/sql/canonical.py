@@ -11,9 +11,10 @@ import sqlalchemy as sa
 from sqlalchemy.types import TypeEngine
 
 from datastoresync.errors import SyncerError
+from datastoresync.printing.text import shortened
 from datastoresync.syncers.changes import Table
 from datastoresync.syncers.sql.catalog import Catalogue, Target
-from datastoresync.syncers.sql.column_forms import ColumnForm, Mode, shown, would_give_back
+from datastoresync.syncers.sql.column_forms import ColumnForm, Mode, would_give_back
 from datastoresync.syncers.sql.database import Database
 from datastoresync.syncers.sql.dialects import dialect_of
 from datastoresync.syncers.sql.translate_errors import DATABASE_ERRORS, concerns_store, reason_of
@@ -90,10 +91,10 @@ def printed_texts(
     except DATABASE_ERRORS as error:
         if concerns_store(error) or len(asked) > 1:
             raise
-        message = f"column {name} cannot hold {shown(*asked)}: {reason_of(error, secrets)}"
+        message = f"column {name} cannot hold {shortened(*asked)}: {reason_of(error, secrets)}"
         raise UnfitValueError(message) from None
     other = next((value for value in values if found.get(value, value) != value), None)
     if other is not None and form.mode == "kept":
-        message = f"column {name} cannot hold {shown(other)}: {would_give_back(found[other])}"
+        message = f"column {name} cannot hold {shortened(other)}: {would_give_back(found[other])}"
         raise UnfitValueError(message)
     return [found.get(value, value) for value in values]

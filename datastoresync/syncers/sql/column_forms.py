@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from decimal import Decimal
 from enum import Enum
-from reprlib import Repr
 from typing import Any, Literal
 
 import attrs
 
 from datastoresync.conversion.scalars import scalar_of
+from datastoresync.printing.text import shortened
 from datastoresync.syncers.sql.values import Encoder, UnfitValueError, as_it_is
 
 Mode = Literal["exact", "kept", "fitted", "normalized"]
@@ -113,7 +113,7 @@ class ColumnForm:
         try:
             return _declared(value, raw)
         except (ValueError, TypeError):
-            message = f"the column would give back {shown(raw)}, which is no {type(value).__name__}"
+            message = f"the column would give back {shortened(raw)}, which is no {type(value).__name__}"
             raise UnfitValueError(message) from None
 
 
@@ -135,17 +135,7 @@ def _declared(value: Any, raw: Any) -> Any:
 
 def would_give_back(value: Any) -> str:
     """Return words for a value that would not be given back as it was."""
-    return f"the column would give back {shown(value)}: deliver it like that, or open the store with normalize=True"
-
-
-def shown(value: Any) -> str:
-    """Return a short repr of any value at all."""
-    short = Repr()
-    short.maxstring = short.maxother = 60
-    try:
-        return short.repr(value)
-    except ValueError:  # the digits of a very long int
-        return f"a very long {type(value).__name__}"
+    return f"the column would give back {shortened(value)}: deliver it like that, or open the store with normalize=True"
 
 
 def _equal(value: Any, other: Any) -> bool:

@@ -11,7 +11,8 @@ from typing import Any, TypeVar
 import attrs
 import sqlalchemy as sa
 
-from datastoresync.syncers.changes import Change, Held, Outcome, Same, orphans_text
+from datastoresync.printing.text import shortened
+from datastoresync.syncers.changes import Change, Held, Outcome, Same, orphans_text, same_column
 from datastoresync.syncers.sql.catalog import StoredLink, StoredTable
 from datastoresync.syncers.sql.dialects import Intervention
 from datastoresync.syncers.sql.references import followed_of
@@ -21,8 +22,6 @@ from datastoresync.syncers.sql.statements import KeyedTable, RefusalError, Row, 
 T = TypeVar("T")
 
 DONE = Outcome("done")
-_LONGEST = 80
-"""Characters of a value that a reason shows."""
 
 
 @attrs.frozen(eq=False)
@@ -288,7 +287,6 @@ class Effects:
                 for _, change in unit.changes:
                     for name in change.values:
                         columns.setdefault(name, []).append((index, change))
-        same_column: Callable[..., bool] | None = getattr(self.same, "same_column", None)
         otherwise: dict[int, dict[str, Change]] = {}
         for name, asked in columns.items():
             link = units[0].keyed.target.links.get(name)
@@ -302,7 +300,7 @@ class Effects:
                 continue
             raws = [now.value(units[index].key, name) for index, _ in asked]
             values = [change.values[name] for _, change in asked]
-            if same_column is not None and same_column(asked[0][1], name, raws, values):
+            if same_column(self.same, asked[0][1], name, raws, values):
                 continue
             for (index, change), raw, value in zip(asked, raws, values, strict=True):
                 if not self.same(change, name, raw, value):
@@ -330,11 +328,11 @@ class Effects:
             for name in change.values:
                 if wrong.get(name) is change:
                     held[name] = now.value(unit.key, name)
-                    asked = brief(change.values[name])
-                    sentences.append(f"{name} is stored as {brief(held[name])} (asked: {asked})")
+                    asked = shortened(change.values[name])
+                    sentences.append(f"{name} is stored as {shortened(held[name])} (asked: {asked})")
             for name in besides if number == 0 else ():
                 held[name] = now.value(unit.key, name)
-                sentences.append(f"{name} became {brief(held[name])} with it")
+                sentences.append(f"{name} became {shortened(held[name])} with it")
             if held:
                 reason = f"{'; '.join(sentences)}{self._probably(unit.keyed.target.stored, unit.verb)}"
                 parts.append(Outcome("done", reason, Held(held)))
@@ -419,9 +417,3 @@ def _spelt_otherwise(raw: Any, asked: Any) -> bool:
 
 def _differs(now: Current, before: Current | None, key: Key, name: str) -> bool:
     return before is not None and bool(now.value(key, name) != before.value(key, name))
-
-
-def brief(value: Any) -> str:
-    """Return a value as reasons show it."""
-    text = repr(sorted(value, key=repr) if isinstance(value, (set, frozenset)) else value)
-    return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…"

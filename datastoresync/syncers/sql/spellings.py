@@ -116,7 +116,7 @@ def _equals(columns: Sequence[sa.ColumnElement[Any]], key: Key) -> sa.ColumnElem
     )
 
 
-def shown(key: Key) -> str:
+def key_text(key: Key) -> str:
     """Return a key as messages show it."""
     return repr(key[0] if len(key) == 1 else key)
 

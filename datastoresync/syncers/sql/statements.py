@@ -13,10 +13,11 @@ import attrs
 import sqlalchemy as sa
 
 from datastoresync.errors import LockedError, SyncerError
+from datastoresync.printing.text import shortened
 from datastoresync.syncers.changes import Change, ChangeBatch, Column, Table
 from datastoresync.syncers.sql.canonical import printed_texts
 from datastoresync.syncers.sql.catalog import Catalogue, StoredLink, StoredTable, Target
-from datastoresync.syncers.sql.column_forms import ColumnForm, shown
+from datastoresync.syncers.sql.column_forms import ColumnForm
 from datastoresync.syncers.sql.dialects import Dialect, dialect_of
 from datastoresync.syncers.sql.id_lookup import MissingIdError, with_ids, with_known_ids
 from datastoresync.syncers.sql.references import Joins, followed_of
@@ -562,7 +563,7 @@ class Statements:
                 encoded.append(form.column(values))
             except UnfitValueError as error:
                 value = next(value for value in values if form.refuses(value))
-                what = f"column {name} cannot hold {shown(value)}" if self.shows_values else f"column {name}"
+                what = f"column {name} cannot hold {shortened(value)}" if self.shows_values else f"column {name}"
                 message = f"{what}: {error}"
                 raise UnfitValueError(message) from None
             if form.printed is not None:

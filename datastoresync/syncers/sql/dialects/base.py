@@ -18,7 +18,7 @@ import attrs
 import sqlalchemy as sa
 from sqlalchemy.types import TypeEngine
 
-from datastoresync.syncers.sql import forms, values
+from datastoresync.syncers.sql import column_forms, values
 from datastoresync.syncers.sql.column_forms import ColumnForm
 
 _T = TypeVar("_T")
@@ -484,14 +484,14 @@ class Dialect:
             return frozenset(), None
         length, bounds = getattr(kind, "length", None), self.integer_bounds(kind)
         step = 10 ** (values.MICROSECONDS - self.second_digits(kind))
-        short = None if length is None else forms.within_length(length)
-        moments = forms.in_zone(bool(getattr(kind, "timezone", False)), step)
+        short = None if length is None else column_forms.within_length(length)
+        moments = column_forms.in_zone(bool(getattr(kind, "timezone", False)), step)
         found: dict[type[TypeEngine[Any]], Limits] = {
             sa.Enum: (frozenset(), None),
             sa.String: (frozenset({str}), short),
             **dict.fromkeys(_BINARY, (frozenset({bytes}), short)),
             sa.Boolean: (frozenset({bool}), None),
-            sa.Integer: (frozenset({int}), None if bounds is None else forms.within_bounds(*bounds)),
+            sa.Integer: (frozenset({int}), None if bounds is None else column_forms.within_bounds(*bounds)),
             sa.Float: (self.float_types(kind), None),
             sa.Numeric: self.decimal_limits(kind),
             sa.DateTime: (frozenset({datetime}), moments),
@@ -506,7 +506,7 @@ class Dialect:
         precision, scale = getattr(kind, "precision", None), getattr(kind, "scale", None)
         if precision is None or scale in self.padded_scales:
             return frozenset(), None
-        return frozenset({Decimal}), forms.within_scale(precision, scale or 0)
+        return frozenset({Decimal}), column_forms.within_scale(precision, scale or 0)
 
     def integer_bounds(self, kind: TypeEngine[Any]) -> tuple[int, int] | None:
         """Return the least and the largest integer that a column holds, if that is known."""

@@ -19,7 +19,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.types import TypeEngine, UserDefinedType
 
-from datastoresync.syncers.sql import forms, values
+from datastoresync.syncers.sql import column_forms, values
 from datastoresync.syncers.sql.dialects.base import VERBS, Dialect, Intervention, Limits, Unique
 
 _NUL = re.compile("\0")
@@ -266,7 +266,7 @@ class PostgreSQL(Dialect):
 
     def decimal_limits(self, kind: TypeEngine[Any]) -> Limits:
         if getattr(kind, "precision", None) is None:
-            return frozenset({Decimal, int}), forms.all_finite
+            return frozenset({Decimal, int}), column_forms.all_finite
         return super().decimal_limits(kind)
 
     def integer_bounds(self, kind: TypeEngine[Any]) -> tuple[int, int]:
