@@ -521,6 +521,11 @@ class Statements:
             result = self.connection.execute(statement)
             return result.all() if result.returns_rows else ()
 
+    def count_of(self, statement: sa.Executable) -> int:
+        """Execute a statement; return how many rows it found to change, or -1 where the driver does not tell."""
+        with self.guarded():
+            return int(self.connection.execute(statement).rowcount)
+
     @contextmanager
     def savepoint(self) -> Iterator[None]:
         """Undo what is done within if it fails, where the database can.

@@ -138,8 +138,11 @@ class SQLSyncer:
 
         Raises:
             LockedError: Another run is writing to the table.
-            SyncerError: A column is not there, a key is missing, None, or stands in two records, here or there, or a
-                value does not fit; the table is as it was.
+            SyncerError: A column is not there, a key is missing, None, or stands in two records, here or there, a
+                value does not fit, or the database does not have a record afterwards; the table is as it was.
+
+        Warns:
+            DataWarning: The database holds another value than it was given, one that a trigger has changed, say.
         """
         from datastoresync.syncers.sql.upsert import upsert_records
 

@@ -2,21 +2,37 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, NoReturn
 
 import attrs
 import sqlalchemy as sa
 
-from datastoresync.errors import SyncerError
+from datastoresync.errors import DataWarning, SyncerError
+from datastoresync.printing.text import counted
 from datastoresync.syncers.sql.catalog import StoredTable
 from datastoresync.syncers.sql.column_forms import FREE
 from datastoresync.syncers.sql.database import Database
 from datastoresync.syncers.sql.dump import Opened, given_records, make_table, opened_table
 from datastoresync.syncers.sql.statements import Statements, blocks_of
+from datastoresync.syncers.sql.values import DecodedType
 
 _NO_KEY = (dict, list, set, frozenset, tuple)
+_COMPARABLE = (
+    sa.String,
+    sa.Integer,
+    sa.Numeric,
+    sa.Boolean,
+    sa.Date,
+    sa.DateTime,
+    sa.Time,
+    sa.Uuid,
+    sa.LargeBinary,
+    DecodedType,
+)
+"""The types of columns whose values every database can compare."""
 
 
 @attrs.frozen
@@ -142,19 +158,23 @@ class StagingTable:
                 raise SyncerError(self.keys.ambiguity(key, first, last))
         self.statements.execute(sa.update(self.table.table).values({self.known: one}).where(*self.matching()))
 
-    def number_known(self) -> int:
-        """Return how many keys the table has."""
+    def number_known(self, *conditions: sa.ColumnElement[bool]) -> int:
+        """Return how many keys the table had before, of the staged records for which some conditions hold."""
         statement = sa.select(sa.func.count()).select_from(self.table.table)
-        return int(self.statements.execute(statement.where(self.known == sa.literal_column("1")))[0][0])
+        return int(self.statements.execute(statement.where(self.known == sa.literal_column("1"), *conditions))[0][0])
+
+    def first(self, found: sa.Select[Any]) -> str:
+        """Return words for the first key that a statement finds; empty if it finds none."""
+        return next(map(self.keys.text, self.statements.execute(found.limit(1))), "")
 
     def unknown_shapes(self) -> set[int]:
         """Return the shapes of the records whose keys the table does not have."""
         return {shape for (shape,) in self.statements.execute(sa.select(self.shape).where(self.is_unknown).distinct())}
 
-    def unknown(self) -> str | None:
-        """Return words for the first key that the table does not have."""
-        statement = sa.select(*(self.column(name) for name in self.keys.columns)).where(self.is_unknown)
-        return next(map(self.keys.text, self.statements.execute(statement.order_by(self.position).limit(1))), None)
+    def unknown(self) -> str:
+        """Return words for the first key that the table does not have; empty if it has them all."""
+        statement = sa.select(*map(self.column, self.keys.columns)).where(self.is_unknown)
+        return self.first(statement.order_by(self.position))
 
     @property
     def is_unknown(self) -> sa.ColumnElement[bool]:
@@ -247,6 +267,7 @@ def upsert_records(database: Database, name: str, data: Iterable[Mapping[str, An
         with staged(opened, opened.stored, keys, records) as stage:
             _update(stage)
             _insert(stage)
+            _read_back(stage)
             return stage.count
 
 
@@ -262,6 +283,7 @@ def update_records(database: Database, name: str, data: Iterable[Mapping[str, An
             message = f"table {name!r} of {database.name} has no record with the key {missing} to update"
             raise SyncerError(message)
         _update(stage)
+        _read_back(stage)
         return stage.count
 
 
@@ -275,6 +297,9 @@ def delete_records(database: Database, name: str, data: Iterable[Mapping[str, An
     with _staged_for_existing(database, name, data, key, only_keys=True) as stage:
         named = sa.exists(sa.literal_column("1")).where(*stage.matching()).correlate(stage.stored.table)
         stage.statements.execute(sa.delete(stage.stored.table).where(named))
+        kept = sa.select(*map(stage.column, stage.keys.columns)).where(named.correlate(stage.table.table))
+        if found := stage.first(kept.order_by(stage.position)):
+            _refuse(stage, f"still has the record with the key {found} after it was deleted", "delete")
         return stage.number_known()
 
 
@@ -309,13 +334,23 @@ def _check_keys(keys: Keys, records: Sequence[Mapping[str, Any]]) -> None:
 
 
 def _update(stage: StagingTable) -> None:
-    """Change the records that there are, for each shape those columns that it has."""
+    """Change the records that there are, for each shape those columns that it has.
+
+    Raises:
+        SyncerError: The database did not change them all.
+    """
     for columns, number in stage.shapes.items():
         if not columns:
             continue
         values = {stage.stored.column(name): stage.column(name) for name in sorted(columns)}
         statement = sa.update(stage.stored.table).values(values)
-        stage.statements.execute(statement.where(*stage.matching(), stage.of_shape(number)))
+        of_shape = stage.of_shape(number)
+        changed = stage.statements.count_of(statement.where(*stage.matching(), of_shape))
+        known = stage.number_known(of_shape)
+        if 0 <= changed < known and not stage.stored.is_view:
+            _refuse(
+                stage, f"changed {changed:,} of the {counted(known, 'record')} that it was given for update", "update"
+            )
 
 
 def _insert(stage: StagingTable) -> None:
@@ -330,3 +365,45 @@ def _insert(stage: StagingTable) -> None:
         table, unique = stage.stored.table, stage.stored.unique
         stage.statements.note_written(stage.stored, names)
         stage.statements.execute(stage.statements.dialect.insertion(table, new, stage.keys.columns, unique))
+
+
+def _read_back(stage: StagingTable) -> None:
+    """Hold what the table has against what it was given.
+
+    Raises:
+        SyncerError: A record is not there.
+
+    Warns:
+        DataWarning: A record is there with other values, which a trigger has changed on the way, say.
+    """
+    there = sa.exists(sa.literal_column("1")).where(*stage.matching()).correlate(stage.table.table)
+    keys = list(map(stage.column, stage.keys.columns))
+    if missing := stage.first(sa.select(*keys).where(~there).order_by(stage.position)):
+        _refuse(stage, f"does not have the record with the key {missing} after it was written", "insert")
+    for columns, number in stage.shapes.items():
+        comparable = [name for name in sorted(columns) if isinstance(stage.stored.column(name).type, _COMPARABLE)]
+        if not comparable:
+            continue
+        otherwise = [stage.stored.column(name).is_distinct_from(stage.column(name)) for name in comparable]
+        found = sa.select(*keys).where(*stage.matching(), stage.of_shape(number), sa.or_(*otherwise))
+        if first := stage.first(found.order_by(stage.position)):
+            message = (
+                f"table {stage.keys.table!r} of {stage.stored.store} holds other values than it was given, as in the "
+                f"record with the key {first}{_probably(stage, 'insert', 'update')}"
+            )
+            warnings.warn(message, DataWarning, stacklevel=2)
+            return
+
+
+def _refuse(stage: StagingTable, what: str, verb: str) -> NoReturn:
+    probably = _probably(stage, verb)
+    message = f"table {stage.keys.table!r} of {stage.stored.store} {what}{probably}: it is as it was before"
+    raise SyncerError(message)
+
+
+def _probably(stage: StagingTable, *verbs: str) -> str:
+    """Return words for what may have acted on a table when it was written."""
+    with stage.statements.guarded():
+        found = stage.statements.dialect.interventions(stage.statements.connection, stage.stored.table)
+    names = dict.fromkeys(one.name for one in found if not one.verbs.isdisjoint(verbs))
+    return f", probably because of {' or '.join(names)}" if names else ""
