@@ -2,8 +2,9 @@
 
 import pytest
 import sqlalchemy
+from engine_statements import execute
 
-from datastoresync import Branch, Limits, Link, Object, SQLSyncer, Table, Tree
+from datastoresync import Branch, Limits, Link, Object, Table, Tree
 
 ANYTHING = Limits(deletions=100, updates=100, removals=100, cascades=100, empty=["users", "groups", "devices"])
 
@@ -50,18 +51,6 @@ def engine(store_url):
     engine = sqlalchemy.create_engine(store_url, poolclass=sqlalchemy.NullPool)
     execute(engine, *TABLES.split(";")[:-1])
     return engine
-
-
-@pytest.fixture
-def syncer(engine, store_url):
-    with SQLSyncer(store_url) as syncer:
-        yield syncer
-
-
-def execute(engine, *statements):
-    with engine.begin() as connection:
-        for statement in statements:
-            connection.exec_driver_sql(statement)
 
 
 def rows(engine, table):

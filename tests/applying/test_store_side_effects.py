@@ -2,8 +2,9 @@
 
 import pytest
 import sqlalchemy
+from engine_statements import execute
 
-from datastoresync import Branch, Flags, Limits, Object, SafeguardError, SQLSyncer, Tree
+from datastoresync import Branch, Flags, Limits, Object, SafeguardError, Tree
 
 TABLES = """
 create table sites (idnumber varchar(9) primary key, name varchar(9));
@@ -37,18 +38,6 @@ def engine(store_url):
             f"insert into visits values ({number}, 's{number}')",
         )
     return engine
-
-
-@pytest.fixture
-def syncer(store_url):
-    with SQLSyncer(store_url) as syncer:
-        yield syncer
-
-
-def execute(engine, *statements):
-    with engine.begin() as connection:
-        for statement in statements:
-            connection.exec_driver_sql(statement)
 
 
 def count(engine, table):

@@ -11,6 +11,11 @@ import warnings
 from decimal import Decimal
 
 import pytest
+from changes_by_key import same
+
+from datastoresync.syncers.changes import WriteOptions
+
+GOING_ON = WriteOptions(on_error="continue")
 
 
 @pytest.fixture(params=["sqlite", "postgresql", pytest.param("mariadb", marks=pytest.mark.mariadb)])
@@ -19,6 +24,28 @@ def server_url(request, tmp_path):
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path / 'store.db'}"
     return request.getfixturevalue("database" if request.param == "postgresql" else "mariadb")
+
+
+@pytest.fixture
+def store(server_url, execute):
+    """Runs statements, changes, and queries that look at the outcome without our own reading, in each kind."""
+    from datastoresync.syncers.sql.syncer import SQLSyncer
+
+    with SQLSyncer(server_url) as syncer:
+
+        class Store:
+            url = server_url
+
+            def make(self, *statements):
+                execute(server_url, *statements)
+
+            def apply(self, *changes, options=GOING_ON):
+                return syncer.apply_changes(changes, same=same, options=options)
+
+            def rows(self, query="select * from things order by 1"):
+                return [tuple(row) for row in execute(server_url, query)]
+
+        yield Store()
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ from uuid import UUID
 
 import pytest
 import sqlalchemy
+from changes_by_key import ChangesByKey, same
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from profiles import examples
@@ -24,28 +25,12 @@ law = settings(deadline=None, max_examples=examples(40), suppress_health_check=[
 KEY = ("key",)
 MEMBERS = {"members": Link("members", "owner", "member")}
 T = Table("things", links=MEMBERS)
+CHANGES = ChangesByKey(T, KEY[0])
+insert, update, delete = CHANGES.insert, CHANGES.update, CHANGES.delete
 TABLES = (
     "create table things (key integer primary key, a integer, b text)",
     "create table members (owner integer references things (key), member integer, primary key (owner, member))",
 )
-
-
-def same(change, attribute, raw, expected):
-    return raw == expected
-
-
-def insert(key, table=T, **values):
-    return Change("insert", table, KEY, (key,), {"key": key, **values})
-
-
-def update(key, table=T, **changed):
-    """``name=(expected, value)``."""
-    expected = {name: pair[0] for name, pair in changed.items()}
-    return Change("update", table, KEY, (key,), {name: pair[1] for name, pair in changed.items()}, expected)
-
-
-def delete(key, table=T, **expected):
-    return Change("delete", table, KEY, (key,), {}, expected)
 
 
 def link(key, member, verb="link"):

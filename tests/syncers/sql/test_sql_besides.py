@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import pytest
+from changes_by_key import ChangesByKey
 
-from datastoresync.syncers.changes import Change, Table, WriteOptions
+from datastoresync.syncers.changes import Table, WriteOptions
 from datastoresync.syncers.sql.syncer import SQLSyncer
 
 KEY = ("idnumber",)
 U = Table("u", keys={"u": KEY})
+CHANGES = ChangesByKey(U, KEY[0])
+insert, update, delete = CHANGES.insert, CHANGES.update, CHANGES.delete
 
 
 @pytest.fixture(params=["sqlite", "postgresql", pytest.param("mariadb", marks=pytest.mark.mariadb)])
@@ -22,19 +25,6 @@ def url(kind, request, tmp_path, execute):
         execute(f"sqlite:///{tmp_path / 'store.db'}", "create table made (one integer)")
         return f"sqlite:///{tmp_path / 'store.db'}"
     return request.getfixturevalue("database" if kind == "postgresql" else "mariadb")
-
-
-def insert(key, **values):
-    return Change("insert", U, KEY, (key,), {"idnumber": key, **values})
-
-
-def update(key, **pairs):
-    expected = {name: pair[0] for name, pair in pairs.items()}
-    return Change("update", U, KEY, (key,), {name: pair[1] for name, pair in pairs.items()}, expected)
-
-
-def delete(key, **expected):
-    return Change("delete", U, KEY, (key,), {}, expected)
 
 
 def apply(url, *changes, **options):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sqlite3
+
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -18,15 +20,12 @@ SITES = Table("sites", keys={"sites": KEY, "devices": KEY})
 DEVICES = Table("devices", keys={"sites": KEY, "devices": KEY})
 
 
-@pytest.fixture(params=["sqlite", "postgresql", pytest.param("mariadb", marks=pytest.mark.mariadb)])
-def url(request, tmp_path):
+@pytest.fixture
+def url(server_url):
     """The URL of an empty database of each kind."""
-    if request.param == "sqlite":
-        import sqlite3
-
-        sqlite3.connect(tmp_path / "store.db").close()
-        return f"sqlite:///{tmp_path / 'store.db'}"
-    return request.getfixturevalue("database" if request.param == "postgresql" else "mariadb")
+    if server_url.startswith("sqlite"):
+        sqlite3.connect(server_url.removeprefix("sqlite:///")).close()  # it must be there to be opened
+    return server_url
 
 
 @pytest.fixture

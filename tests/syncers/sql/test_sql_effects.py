@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from changes_by_key import ChangesByKey, same
 
 from datastoresync.syncers.changes import Change, Link, Table, WriteOptions
 from datastoresync.syncers.sql import apply as sql_apply
@@ -11,6 +12,8 @@ from datastoresync.syncers.sql.syncer import SQLSyncer
 
 KEY = ("key",)
 T = Table("things", links={"members": Link("members", "owner", "member")})
+CHANGES = ChangesByKey(T, KEY[0])
+insert, update, delete = CHANGES.insert, CHANGES.update, CHANGES.delete
 PLAIN = Table("things")
 TABLES = (
     "create table things (`key` varchar(9) primary key, a integer, name varchar(20), other varchar(20))",
@@ -19,23 +22,6 @@ TABLES = (
     "insert into members values ('x', 'm'), ('y', 'm')",
 )
 ROWS = [("x", 1, "Ann", "o"), ("y", 1, "Bob", "o"), ("z", 1, "Cid", "o")]
-
-
-def same(change, attribute, raw, expected):
-    return raw == expected
-
-
-def insert(key, table=T, **values):
-    return Change("insert", table, KEY, (key,), {"key": key, **values})
-
-
-def update(key, table=T, /, **pairs):
-    expected = {name: pair[0] for name, pair in pairs.items()}
-    return Change("update", table, KEY, (key,), {name: pair[1] for name, pair in pairs.items()}, expected)
-
-
-def delete(key, table=T, **expected):
-    return Change("delete", table, KEY, (key,), {}, expected)
 
 
 def link(key, member, verb="link"):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sqlite3
+
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -110,15 +112,12 @@ def source(users, groups):
     )
 
 
-@pytest.fixture(params=["sqlite", "postgresql", pytest.param("mariadb", marks=pytest.mark.mariadb)])
-def url(request, tmp_path):
+@pytest.fixture
+def url(server_url):
     """The URL of an empty database of each kind."""
-    if request.param == "sqlite":
-        import sqlite3
-
-        sqlite3.connect(tmp_path / "store.db").close()
-        return f"sqlite:///{tmp_path / 'store.db'}"
-    return request.getfixturevalue("database" if request.param == "postgresql" else "mariadb")
+    if server_url.startswith("sqlite"):
+        sqlite3.connect(server_url.removeprefix("sqlite:///")).close()  # it must be there to be opened
+    return server_url
 
 
 def test_memberships_are_those_of_the_ids(url, execute):

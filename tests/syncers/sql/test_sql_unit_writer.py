@@ -5,12 +5,13 @@ from __future__ import annotations
 import weakref
 
 import pytest
+from changes_by_key import ChangesByKey, same
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from profiles import examples
 
 from datastoresync.errors import SyncerError
-from datastoresync.syncers.changes import Change, Outcome, Table, WriteOptions
+from datastoresync.syncers.changes import Outcome, Table, WriteOptions
 from datastoresync.syncers.sql import apply as sql_apply
 from datastoresync.syncers.sql import unit_writer
 from datastoresync.syncers.sql.syncer import SQLSyncer
@@ -19,50 +20,14 @@ law = settings(deadline=None, max_examples=examples(30), suppress_health_check=[
 
 KEY = ("id",)
 T = Table("things")
+CHANGES = ChangesByKey(T, KEY[0])
+insert, update, delete = CHANGES.insert, CHANGES.update, CHANGES.delete
 DONE = Outcome("done")
 GOING_ON = WriteOptions(on_error="continue")
 
 
-def same(change, attribute, raw, expected):
-    return raw == expected
-
-
-def insert(key, table=T, **values):
-    return Change("insert", table, KEY, (key,), {"id": key, **values})
-
-
-def update(key, table=T, **changed):
-    """``name=(expected, value)``."""
-    expected = {name: pair[0] for name, pair in changed.items()}
-    return Change("update", table, KEY, (key,), {name: pair[1] for name, pair in changed.items()}, expected)
-
-
-def delete(key, table=T, **expected):
-    return Change("delete", table, KEY, (key,), {}, expected)
-
-
 def statuses(outcomes):
     return [outcome.status for outcome in outcomes]
-
-
-@pytest.fixture
-def store(server_url, execute):
-    """Runs statements, changes, and queries that look at the outcome without our own reading."""
-    with SQLSyncer(server_url) as syncer:
-
-        class Store:
-            url = server_url
-
-            def make(self, *statements):
-                execute(server_url, *statements)
-
-            def apply(self, *changes, options=GOING_ON):
-                return syncer.apply_changes(changes, same=same, options=options)
-
-            def rows(self, query="select * from things order by 1"):
-                return [tuple(row) for row in execute(server_url, query)]
-
-        yield Store()
 
 
 SMALL = "create table things (id integer primary key, n integer check (n < 100))"
