@@ -58,17 +58,20 @@ class RecordImporter(StoreImporter):
 
     def _advice(self, missing: str, columns: Sequence[str]) -> str:
         """Return what is wrong with a table that lacks a column of its key; to follow it copies no garbage."""
-        table, delimiter = self.branch.table.name, getattr(self.syncer, "delimiter", "")
-        other = likely_delimiter(columns, [missing], delimiter=delimiter) if delimiter else ""
-        if other:
-            told = self.syncer.text_format.told(self.syncer.spelling).option("delimiter", other)
-            in_url = self.syncer.text_format.told("url").option("delimiter", other)
-            return (
-                f"table {table} has no column {missing!r}: it looks as if {other!r} separates its columns: {told}, or "
-                f"csv:{quote(str(self.syncer.path))}{in_url}"
-            )
-        has = ", ".join(map(repr, columns))
-        return f"table {table} has no column {missing!r}: name its key, as in --key {table}=COLUMN; there are {has}"
+        table, has = self.branch.table.name, ", ".join(map(repr, columns))
+        advice = f"table {table} has no column {missing!r}: name its key, as in --key {table}=COLUMN; there are {has}"
+        text_format = getattr(self.syncer, "text_format", None)
+        if text_format is None:
+            return advice
+        text_format = text_format.told(self.syncer.spelling)
+        other = likely_delimiter(columns, [missing], delimiter=text_format.delimiter)
+        if not other:
+            return advice + str(text_format.header_advice)
+        in_url = text_format.told("url").option("delimiter", other)
+        return (
+            f"table {table} has no column {missing!r}: it looks as if {other!r} separates its columns: "
+            f"{text_format.option('delimiter', other)}, or {self.syncer.format}:{quote(str(self.syncer.path))}{in_url}"
+        )
 
 
 def record_branch(syncer: Any, table: Table, identifiers: Sequence[str], optional: Iterable[str] = ()) -> Branch[Any]:

@@ -173,6 +173,16 @@ class TextFormat(TableFormat):
         return {name: value for name, value in self.given.items() if name not in written}
 
     @property
+    def header_advice(self) -> str:
+        """What may be done about a header that lacks a column."""
+        own = self.option("header", ("…", "…"))
+        if self.header is not True:
+            return f"; {own} names them"
+        return (
+            f"; if they are no header, {self.option('skip_lines', 1)}, say, skips lines above it, and {own} names them"
+        )
+
+    @property
     def plain_rows(self) -> bool:
         """Whether every row is taken as it is."""
         return not (self.footer or self.trailing_delimiter or self.blank_rows == "skip")
