@@ -25,7 +25,7 @@ from datastoresync.importing.importer import Importer, ImportReport, StoreImport
 from datastoresync.importing.load import load_objects, load_rows
 from datastoresync.importing.object_set import ObjectMapping, ObjectSet, settle_all
 from datastoresync.masking import ForgettingLocals, hidden
-from datastoresync.object import Object, forms_of, schema_of, side_of, synced
+from datastoresync.object import Object, check_columns, columns_of, forms_of, schema_of, side_of, synced
 from datastoresync.printing.outline import Grid, Outline
 from datastoresync.printing.show import Printable
 from datastoresync.printing.text import counted
@@ -282,6 +282,9 @@ class Branch(Printable, ObjectMapping[T], Generic[T]):
             sources = [self.tree[name] for name in importer.after] if self.tree is not None else []
             description = attrs.evolve(self.description(self._wanted_engine()), table=self.stored_table)
             contents = load_objects(importer.bound(description, tree=self.tree, branch=self))
+            cls = self.object_class
+            if self.schema.open and (cls._references or cls._attributes or cls._sensitive):
+                check_columns(cls, columns_of(contents.objects))
             contents.column_forms = self._column_forms(importer, contents)
             contents.rejected += sum(branch.contents.rejected for branch in sources)
             self.contents = contents

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from functools import cached_property
 from inspect import isdatadescriptor, isfunction
 from typing import TYPE_CHECKING, Any, ClassVar, Self, dataclass_transform, get_origin, get_type_hints
@@ -488,6 +488,25 @@ def _default(cls: type, attribute: Any) -> tuple[Callable[[], Any] | None, bool]
     return (lambda: default), True
 
 
+def columns_of(objects: Mapping[Any, Any]) -> set[str]:
+    """Return the columns of the objects of an open class."""
+    # Past the sorting of a sorted mapping, whose values are looked up one by one.
+    items = dict.values(objects) if isinstance(objects, dict) else objects.values()
+    return set(getattr(objects, "columns", None) or set().union(*set(map(tuple, map(vars, items)))))
+
+
+def check_columns(cls: type[Object], columns: Collection[str]) -> None:
+    """Refuse settings of an open class that name none of its columns, if there are any.
+
+    Raises:
+        DeclarationError: with the nearest column.
+    """
+    if columns:
+        known = [*sorted(columns), *_properties(cls)]
+        _check_sensitive(cls, known)
+        _check_attributes(cls, known)
+
+
 def side_of(
     cls: type[Object],
     objects: Mapping[Any, Any],
@@ -506,13 +525,8 @@ def side_of(
     schema = schema_of(cls)
     column_names = set(columns)
     if schema.open:
-        # Past the sorting of a sorted mapping, whose values are looked up one by one.
-        items = dict.values(objects) if isinstance(objects, dict) else objects.values()
-        column_names.update(getattr(objects, "columns", None) or set().union(*set(map(tuple, map(vars, items)))))
-        if column_names:
-            known = [*sorted(column_names), *_properties(cls)]
-            _check_sensitive(cls, known)
-            _check_attributes(cls, known)
+        column_names |= columns_of(objects)
+        check_columns(cls, column_names)
     fields = (schema.fields or {}).values()
     return Side(
         tree=tree,

@@ -66,7 +66,7 @@ def _slips(name: str, other: str) -> int:
 
 def _tolerated(word: str, other: str, *, alone: bool) -> int:
     shorter, longer = sorted((len(word), len(other)))
-    if shorter <= 2 or (alone and shorter <= 3):
+    if alone and shorter <= 3:
         return int(sorted(word) == sorted(other))
     return 1 if longer <= 6 or word[0] != other[0] else _MOST
 
