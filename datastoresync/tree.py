@@ -35,7 +35,7 @@ from datastoresync.printing.text import counted
 from datastoresync.runtime import collector_paused
 from datastoresync.spelling import misspelt_members, nearest, settings_of
 from datastoresync.syncers.plugin.load_dump_adapter import LoadDumpAdapter
-from datastoresync.syncers.protocol import Syncer
+from datastoresync.syncers.protocol import Syncer, fault_of
 
 _RESERVED = frozenset({"name", "syncer", "_branches"})
 """Attributes that every tree has besides those of its class."""
@@ -319,6 +319,9 @@ class Tree(Printable, Mapping[str, Branch[Any]]):
             return ObjectTemplate(self, classes)
         takes_changes = callable(getattr(self.syncer, "apply_changes", None))
         if takes_changes or isinstance(self.syncer, Syncer):
+            if not takes_changes and (fault := fault_of(self.syncer)):
+                message = f"{self.name} cannot be written to: a {type(self.syncer).__name__} {fault}"
+                raise DeclarationError(message)
             writer: Any = self.syncer if takes_changes else LoadDumpAdapter(self.syncer)
             stored = {}
             for name in self.branches:

@@ -196,6 +196,43 @@ def test_an_importer_comes_after_branches_that_are_there():
         +tree
 
 
+class Folder:
+    name = "folder"
+
+    def load(self, identifier):
+        return [{"idnumber": "1"}]
+
+    def dump(self, identifier, *, data):
+        raise AssertionError
+
+
+@pytest.mark.parametrize(
+    ("name", "method", "right"),
+    [
+        ("aply_changes", lambda self, changes, *, same, options=None: [], "apply_changes"),
+        ("upsret", lambda self, identifier, *, data, key: None, "upsert"),
+        ("raed", lambda self, table, attributes, *, identifiers: [], "read"),
+        ("appends", lambda self, identifier, **options: None, "append"),
+    ],
+)
+def test_a_store_that_can_do_more_spells_that_right(name, method, right):
+    syncer = type("Store", (Folder,), {name: method})()
+    tree = +Tree("t", syncer=syncer, branches={"users": Branch()})
+    with pytest.raises(DeclarationError, match=f"a Store has a {name}, which nothing calls: did you mean '{right}'"):
+        tree.applier()
+
+
+def test_a_store_may_have_helpers():
+    class Store(Folder):
+        reads = 3
+
+        def ready(self): ...
+        def updated(self, row): ...
+        def normalize(self, value): ...
+
+    assert Tree("t", syncer=Store(), branches={"users": Branch()}).applier() is not None
+
+
 # Settings in the bodies of classes, which are looked at --------------------------------------------------------------
 
 

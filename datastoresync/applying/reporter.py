@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 import sys
 import time
-from typing import Any, TextIO
+from collections.abc import Mapping
+from typing import Any, ClassVar, TextIO
 
 from datastoresync.applying.plan import Plan
 from datastoresync.applying.report import Report, Result
@@ -22,10 +23,13 @@ class Reporter:
     when the class is declared.
     """
 
+    _hooks: ClassVar[Mapping[str, int]] = {"start": 1, "result": 1, "end": 1}
+    """The number of arguments of each."""
+
     def __init_subclass__(cls, **kwargs: Any) -> None:
         """Refuse misspelt hooks."""
         super().__init_subclass__(**kwargs)
-        for problem in misspelt_members(cls, Reporter, {"start": 1, "result": 1, "end": 1}, {}):
+        for problem in misspelt_members(cls, Reporter, cls._hooks, {}):
             raise DeclarationError(problem)
 
     def start(self, plan: Plan) -> None:

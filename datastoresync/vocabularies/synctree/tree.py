@@ -262,6 +262,8 @@ dropped_action = _CallableResult("skipped", "dropped")
 class DefaultReporter(Reporter):
     """A reporter with the old names of hooks. Subclass it, and add one to a template's ``reporters``."""
 
+    _hooks = {"will_start": 0, "success": 2, "fail": 2, "dropped": 2, "finished": 0}  # noqa: RUF012 - a ClassVar there
+
     def will_start(self) -> None:
         """Called at the start."""
 
