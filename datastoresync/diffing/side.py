@@ -63,6 +63,7 @@ class Side:
         referenced_spellings: Returns a key as the store spells it, by branch; of a tree only.
         own: The side as its branch has it, if keys or values were brought into a form that it does not declare.
         own_keys: The keys that it has instead of these.
+        tree_attributes: Returns the names of the synced attributes of all branches of its tree, by branch.
     """
 
     tree: str
@@ -97,6 +98,7 @@ class Side:
     referenced_spellings: Mapping[str, Callable[[Any], Any]] = attrs.field(factory=dict)
     own: Side | None = None
     own_keys: Mapping[Any, Any] = attrs.field(factory=dict)
+    tree_attributes: Callable[[], Mapping[str, Sequence[str]]] = dict
 
     @property
     def child_fields(self) -> tuple[str, ...]:

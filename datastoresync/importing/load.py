@@ -9,7 +9,6 @@ from array import array
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from datetime import date, datetime
-from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
@@ -36,6 +35,7 @@ from datastoresync.importing.object_set import ObjectSet
 from datastoresync.importing.rows import Chunk, Rows
 from datastoresync.masking import MASK, ForgettingLocals, without_values
 from datastoresync.runtime import collector_paused
+from datastoresync.spelling import closest
 from datastoresync.syncers.arrow import ArrowStream
 from datastoresync.syncers.names import likely_delimiter
 from datastoresync.syncers.records import is_arrow
@@ -355,7 +355,7 @@ class RowLoader:
         problems = []
         if unknown:
             listed = ", ".join(map(repr, unknown))
-            near = [close[0] for name in unknown if (close := get_close_matches(name, list(fields or ()), 1))]
+            near = [close for name in unknown if (close := closest(name, fields or ()))]
             meant = f" (did you mean {', '.join(map(repr, near))}?)" if near else ""
             problems.append(f"{cls} has no {listed}{meant}: declare it, or leave the column out in the importer")
         if missing:

@@ -11,7 +11,7 @@ from typing import Any
 import attrs
 
 from datastoresync.errors import ColumnError, DeclarationError
-from datastoresync.syncers.names import nearest
+from datastoresync.spelling import nearest
 
 Columns = Sequence[Sequence[Any]]
 """A chunk of records, column by column: one sequence a column, all of one length."""

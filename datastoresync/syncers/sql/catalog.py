@@ -13,8 +13,8 @@ import sqlalchemy as sa
 from sqlalchemy.types import TypeEngine
 
 from datastoresync.errors import SyncerError
+from datastoresync.spelling import nearest
 from datastoresync.syncers.changes import Table
-from datastoresync.syncers.names import nearest
 from datastoresync.syncers.records import Columns, Records
 from datastoresync.syncers.sql.column_forms import FREE, ColumnForm, Mode
 from datastoresync.syncers.sql.database import Database
