@@ -412,7 +412,7 @@ class Branch(Printable, ObjectMapping[T], Generic[T]):
         contents, referred = self.contents, self._referred()
         return side_of(
             self.object_class,
-            contents.objects,
+            contents.compared,
             forms=self._forms(),
             **self._stored_forms(contents),
             stored=contents.stored,
@@ -426,10 +426,10 @@ class Branch(Printable, ObjectMapping[T], Generic[T]):
             fold=self.fold,
             fold_all=lambda *done: self._contents.fold_all(*done),  # noqa: PLW0108 - of those that it holds then
             settle=partial(settle_all, [contents, *referred.values()]),
-            not_imported=self._source() is not None and self.imported is None and not contents.objects,
+            not_imported=self._source() is not None and self.imported is None and not contents.compared,
             reason=contents.reason,
             expire=None if self._source() is None else self._contents.expire,
-            referenced_keys={name: one.objects for name, one in referred.items()},
+            referenced_keys={name: one.compared for name, one in referred.items()},
         )
 
     def _stored_forms(self, contents: ObjectSet) -> dict[str, Any]:

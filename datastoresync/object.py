@@ -468,9 +468,11 @@ def side_of(
     schema = schema_of(cls)
     column_names = set(columns)
     if schema.open:
-        # Past the sorting of a sorted mapping, whose values are looked up one by one.
-        items = dict.values(objects) if isinstance(objects, dict) else objects.values()
-        column_names.update(getattr(objects, "columns", None) or set().union(*set(map(tuple, map(vars, items)))))
+        if (known := getattr(objects, "columns", None)) is None:
+            # Past the sorting of a sorted mapping, whose values are looked up one by one.
+            items = dict.values(objects) if isinstance(objects, dict) else objects.values()
+            known = set().union(*set(map(tuple, map(vars, items))))
+        column_names.update(known)
         if column_names and cls._sensitive:
             _check_sensitive(cls, [*sorted(column_names), *_properties(cls)])
     fields = (schema.fields or {}).values()

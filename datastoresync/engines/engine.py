@@ -14,6 +14,7 @@ from datastoresync.diffing.side import Block, Candidates, InMemoryEngine, Side, 
 from datastoresync.engines.duckdb.connection import DuckDB
 from datastoresync.engines.duckdb.join import JoinedRelation
 from datastoresync.engines.duckdb.parquet import Spool
+from datastoresync.engines.lines import in_memory
 from datastoresync.engines.relation import CannotPushDown, ComparedApart, DifferingRows, Rows, Work
 from datastoresync.engines.table import TableObjects
 from datastoresync.printing.text import counted
@@ -418,7 +419,7 @@ class TableEngine:
         """Return where the two sides may differ."""
         left_table, right_table = left.objects, right.objects
         if not isinstance(left_table, TableObjects) or not isinstance(right_table, TableObjects):
-            return stream_join(left, right)
+            return stream_join(*(attrs.evolve(side, objects=in_memory(side.objects)) for side in (left, right)))
         try:
             return self._found(left, right, left_table, right_table)
         except CannotPushDown as reason:

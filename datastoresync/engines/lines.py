@@ -1,0 +1,341 @@
+"""Lines of a file in memory: equal ones are compared as they are, and only what is asked for becomes an object."""
+
+from __future__ import annotations
+
+import csv
+import os
+from collections.abc import Collection, ItemsView, Iterable, Iterator, Mapping, Sequence, ValuesView
+from contextlib import suppress
+from functools import cached_property
+from itertools import compress, filterfalse, islice, repeat
+from operator import itemgetter, ne
+from threading import RLock
+from typing import Any, Final
+
+import attrs
+from sortedcontainers import SortedDict
+
+from datastoresync.conversion.converters import Converter, declared_scalar
+from datastoresync.diffing.side import Candidates, InMemoryEngine, Side
+from datastoresync.engines.relation import BranchDescription
+from datastoresync.syncers.records import Columns, DelimitedFile, DelimitedFiles, file_state
+
+_BLOCK = 4096
+"""Lines that are split at a time: few enough to stay in the processor's cache."""
+_SAMPLE = 100
+"""Lines whose values stand for all others, where only their types matter."""
+_FLOATS = frozenset({"float", "Decimal"})
+"""Types of which a value may be no key, as it is not equal to itself."""
+_MAKING: Final = RLock()
+"""Held while all lines become objects, so that no two threads make two of one."""
+
+
+@attrs.frozen
+class Writing:
+    """How the lines of a file are written, without their ends; equal lines that are written alike have equal values.
+
+    Args:
+        delimiter: What separates the columns.
+        header: The names of all columns.
+        indexes: The indexes of those that are read.
+        columns: Their names in the records.
+        null: The text that means None.
+        quoted: Whether there may be quotes.
+    """
+
+    delimiter: str
+    header: tuple[str, ...]
+    indexes: tuple[int, ...]
+    columns: tuple[str, ...]
+    null: str | None
+    quoted: bool = attrs.field(eq=False)
+
+    def read(self, lines: Sequence[str], wanted: Collection[str]) -> dict[str, Sequence[Any]] | None:
+        """Return the values of some columns by name; None if a line is not a row of the header's width."""
+        found: dict[str, list[Any]] = {name: [] for name in self.columns if name in wanted}
+        places = [(index, found[name]) for name, index in zip(self.columns, self.indexes, strict=True) if name in found]
+        for start in range(0, len(lines), _BLOCK):
+            if not self._take(lines[start : start + _BLOCK], places):
+                return None
+        if self.null is None:
+            return found
+        return {name: [None if value == self.null else value for value in column] for name, column in found.items()}
+
+    def _take(self, lines: Sequence[str], places: Sequence[tuple[int, list[Any]]]) -> bool:
+        """Add the values of lines to the columns; say whether all of them are rows of the header's width."""
+        width, delimiter = len(self.header), self.delimiter
+        if self.quoted:
+            rows: list[list[str]] = []
+            with suppress(csv.Error):
+                rows = list(csv.reader(lines, delimiter=delimiter, strict=True))
+            if len(rows) != len(lines) or set(map(len, rows)) != {width}:
+                return False
+            for index, column in places:
+                column += map(itemgetter(index), rows)
+            return True
+        if set(map(str.count, lines, repeat(delimiter))) != {width - 1}:
+            return False
+        if len(places) == 1 and width > 1:
+            index, column = places[0]
+            column += [line.split(delimiter, index + 1)[index] for line in lines]
+            return True
+        values = delimiter.join(lines).split(delimiter)
+        for index, column in places:
+            column += values[index::width]
+        return True
+
+
+class LineObjects(Mapping[Any, Any]):
+    """Objects by key that are still lines of text, each made once when it is asked for.
+
+    A look at several in their order makes all of them. They are those of the branch then: its changes are seen here.
+
+    Args:
+        lines: By key.
+        writing: How they are written.
+        branch: The branch that has the objects.
+    """
+
+    def __init__(self, lines: dict[Any, str], writing: Writing, branch: BranchDescription) -> None:
+        self.lines = lines
+        self.writing = writing
+        self.engine = LineEngine()
+        self.schema = branch.schema
+        self.made: dict[Any, Any] = {}
+        self.finished: SortedDict | None = None
+        self._branch = branch
+
+    def __reduce__(self) -> Any:
+        return _itself, (self.all(),)  # copies need no lines
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The columns of the file, which are those of an open class's objects."""
+        return self.writing.columns
+
+    @cached_property
+    def sample(self) -> Mapping[str, Any]:
+        """A value of each attribute that has one, which tells the type of all of them."""
+        columns = self._convert(list(islice(self.lines.values(), _SAMPLE)))
+        found = {name: next((value for value in column if value is not None), None) for name, column in columns.items()}
+        found |= {name: getattr(self.loose, name) for name in self.schema.properties if self.independent(name)}
+        return {name: value for name, value in found.items() if value is not None}
+
+    @cached_property
+    def loose(self) -> Any:
+        """An object of the first line that no branch has."""
+        columns = self._convert(list(islice(self.lines.values(), 1)))
+        return self.schema.make(tuple(columns), tuple(columns.values()), 1)[0]
+
+    def independent(self, name: str) -> bool:
+        """Say whether a property gives a value without a branch, so that the object's own attributes decide on it.
+
+        What fails for one line is left to the comparison of all objects.
+        """
+        try:
+            getattr(self.loose, name)
+        except Exception:  # noqa: BLE001 - it asked for the branch, or does not like the values
+            return False
+        return isinstance(getattr(self.schema.cls, name, None), property)
+
+    @property
+    def sample_key(self) -> Any:
+        """A key that tells the type of all of them."""
+        return next(iter(self.lines), None)
+
+    def _convert(self, lines: Sequence[str]) -> dict[str, Sequence[Any]]:
+        columns = self.writing.read(lines, self.writing.columns) or {}
+        return {name: _converted(self._converter(name), column) for name, column in columns.items()}
+
+    def _converter(self, name: str) -> Converter | None:
+        fields = self.schema.fields
+        return None if fields is None else fields[name].converter
+
+    def make(self, keys: Iterable[Any]) -> None:
+        """Make the objects of some keys, all of which there are, unless they are made already."""
+        wanted = [key for key in keys if key not in self.made]
+        if wanted:
+            columns = self._convert(list(map(self.lines.__getitem__, wanted)))
+            objects = self.schema.make(tuple(columns), tuple(columns.values()), len(wanted))
+            self._branch.attach(objects)
+            self.made.update(zip(wanted, objects, strict=True))
+
+    def all(self) -> SortedDict:
+        """Make all objects, and return them sorted by key; from here on, they are in memory."""
+        with _MAKING:
+            if self.finished is None:
+                self.make(self.lines)
+                objects = SortedDict(zip(self.lines, map(self.made.__getitem__, self.lines), strict=True))
+                self.finished, self.lines, self.made = objects, {}, {}
+            return self.finished
+
+    # A mapping.
+
+    def __len__(self) -> int:
+        return len(self.lines if self.finished is None else self.finished)
+
+    def __contains__(self, key: object) -> bool:
+        return key in (self.lines if self.finished is None else self.finished)
+
+    def __getitem__(self, key: Any) -> Any:
+        with _MAKING:
+            if self.finished is None and key not in self.made:
+                self.make([key])
+            return (self.made if self.finished is None else self.finished)[key]
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(self.all())
+
+    def items(self) -> ItemsView[Any, Any]:
+        """Return the keys and objects, in order."""
+        return self.all().items()
+
+    def values(self) -> ValuesView[Any]:
+        """Return the objects, in the order of their keys."""
+        return self.all().values()
+
+
+def _itself(objects: SortedDict) -> SortedDict:
+    return objects
+
+
+def _converted(converter: Converter | None, column: Sequence[Any]) -> Sequence[Any]:
+    return column if converter is None or converter.identity else converter.column(column)
+
+
+# From files to lines -------------------------------------------------------------------------------------------------
+
+
+def line_objects(source_info: DelimitedFiles, branch: BranchDescription) -> LineObjects | None:
+    """Return the objects of files as lines that were all checked; None for what the reader of rows must judge.
+
+    Args:
+        source_info: The files, which were looked through by our own reader.
+        branch: The branch that is imported.
+    """
+    file, schema = source_info.files[0], branch.schema
+    if len(source_info.files) > 1 or branch.forms_of() or not _understood(file.columns, schema):
+        return None
+    text = _text(file)
+    if text is None:
+        return None
+    lines = list(filter(None, text.split("\n")[file.line :]))
+    if not lines or len(max(lines, key=len)) > csv.field_size_limit():
+        return None
+    writing = Writing(file.delimiter, file.header, file.indexes, file.columns, file.null, '"' in text)
+    fields = schema.fields or {}
+    checked = {name for name in fields if not _is_text(fields[name].converter) or file.null is not None}
+    columns = writing.read(lines, {*schema.identifiers, *checked})
+    try:
+        values = {name: _converted(fields[name].converter if fields else None, columns[name]) for name in columns or {}}
+    except Exception:  # noqa: BLE001 - the reader of rows says which value it is
+        return None
+    parts = [values[name] for name in schema.identifiers if columns]
+    if not parts or not all(map(_are_keys, parts)):
+        return None
+    found = dict(zip(parts[0] if len(parts) == 1 else zip(*parts, strict=True), lines, strict=True))
+    return LineObjects(found, writing, branch) if len(found) == len(lines) else None
+
+
+def _understood(columns: Sequence[str], schema: Any) -> bool:
+    """Say whether objects made of text hold just what a row says, and no code of the user's runs meanwhile."""
+    cls, fields = schema.cls, schema.fields
+    if schema.through_init or cls.__setattr__ is not object.__setattr__:
+        return False
+    if not set(schema.identifiers) <= set(columns) or not all(map(schema.takes, columns)):
+        return False
+    if fields is None:
+        return len(set(columns)) == len(columns) and not any(name.startswith("__") for name in columns)
+    return set(columns) <= fields.keys() and all(
+        field.default is not None and field.constant if name not in columns else _declared(field.converter)
+        for name, field in fields.items()
+    )
+
+
+def _declared(converter: Converter | None) -> str:
+    """Return the name of the plain type that texts become; empty for any other."""
+    return "str" if converter is None or converter.identity else declared_scalar(converter)
+
+
+def _is_text(converter: Converter | None) -> bool:
+    return _declared(converter) == "str"
+
+
+def _are_keys(part: Sequence[Any]) -> bool:
+    kinds = set(map(type, part))
+    return len(kinds) == 1 and kinds.pop().__name__ not in {"NoneType", *_FLOATS} and "" not in part
+
+
+def _text(file: DelimitedFile) -> str | None:
+    r"""Return what a file holds, with ``\n`` at the end of each line; None if it changed, or if lines end in two ways."""
+    try:
+        with file.path.open(encoding=file.encoding, newline="") as opened:
+            text = opened.read().removeprefix("\ufeff")
+            if file_state(os.fstat(opened.fileno())) != file.state:
+                return None
+    except (OSError, ValueError):
+        return None
+    if "\r" in text:
+        returns = text.count("\r")
+        if returns != text.count("\r\n") or returns != text.count("\n"):
+            return None
+        text = text.replace("\r\n", "\n")
+    return text
+
+
+# The comparison ------------------------------------------------------------------------------------------------------
+
+
+class LineEngine:
+    """Compares the lines of two sides, and makes objects of those that differ; without lines, as in memory."""
+
+    name = InMemoryEngine.name
+
+    def candidates(self, left: Side, right: Side) -> Candidates:
+        """Return where the two sides may differ."""
+        if _comparable(left, right):
+            return _candidates(left, right)
+        sides = [attrs.evolve(side, objects=in_memory(side.objects)) for side in (left, right)]
+        other = next((side.objects.engine for side in sides if hasattr(side.objects, "engine")), InMemoryEngine())
+        found: Candidates = other.candidates(*sides)
+        return found
+
+
+def in_memory(objects: Mapping[Any, Any]) -> Mapping[Any, Any]:
+    """Return objects, all of which are made if they were lines."""
+    return objects.all() if isinstance(objects, LineObjects) else objects
+
+
+def _comparable(left: Side, right: Side) -> bool:
+    """Say whether equal lines are equal objects."""
+    one, other = left.objects, right.objects
+    if not (isinstance(one, LineObjects) and isinstance(other, LineObjects)):
+        return False
+    if one.finished is not None or other.finished is not None or one.writing != other.writing:
+        return False
+    if one.schema.identifiers != other.schema.identifiers:
+        return False
+    names = {*one.schema.identifiers, *left.attributes}
+    if not all(_declared(one._converter(name)) == _declared(other._converter(name)) for name in names & {*one.columns}):
+        return False
+    further = names - {*one.columns}
+    if further and one.schema.cls is not other.schema.cls:
+        return False
+    return all(name in (one.schema.fields or ()) or one.independent(name) for name in further)
+
+
+def _candidates(left: Side, right: Side) -> Candidates:
+    one: Any = left.objects
+    other: Any = right.objects
+    differing = list(compress(one.lines, map(ne, one.lines.values(), map(other.lines.get, one.lines))))
+    new = [key for key in differing if key not in other.lines]
+    both = [key for key in differing if key in other.lines] if new else differing
+    matched = len(one.lines) - len(new)
+    old = list(filterfalse(one.lines.__contains__, other.lines)) if len(other.lines) > matched else []
+    seen = set(both)  # what was made before may have been changed since
+    further = {*one.made, *other.made, *left.overrides, *right.overrides} - seen
+    both += [key for key in further if key in one.lines and key in other.lines]
+    one.make([*new, *both])
+    other.make([*old, *both])
+    pairs = [(key, one.made[key], other.made[key]) for key in sorted(both)]
+    return Candidates(sorted(new), sorted(old), pairs, matched, "both sides are in memory, and their lines were compared")
