@@ -18,7 +18,6 @@ from datastoresync.diffing.flags import Flags
 from datastoresync.diffing.side import Side
 from datastoresync.errors import ComparisonError, DeclarationError
 from datastoresync.masking import MASK
-from datastoresync.printing.html import html
 from datastoresync.printing.outline import Grid, Outline
 
 if TYPE_CHECKING:
@@ -191,6 +190,8 @@ class Object(metaclass=ObjectType):
         )
 
     def _repr_html_(self) -> str:
+        from datastoresync.printing.html import html  # only notebooks ask for it
+
         return html(self.__outline__())
 
     def diff(self, other: Object) -> Diff:

@@ -15,10 +15,10 @@ from typing import Any, Final
 import attrs
 from sortedcontainers import SortedDict
 
-from datastoresync.conversion.converters import Converter, declared_scalar
+from datastoresync.conversion.converters import Converter, Schema, declared_scalar
 from datastoresync.diffing.side import Candidates, InMemoryEngine, Side
 from datastoresync.engines.relation import BranchDescription
-from datastoresync.syncers.records import Columns, DelimitedFile, DelimitedFiles, file_state
+from datastoresync.syncers.records import DelimitedFile, DelimitedFiles, file_state
 
 _BLOCK = 4096
 """Lines that are split at a time: few enough to stay in the processor's cache."""
@@ -71,17 +71,17 @@ class Writing:
             if len(rows) != len(lines) or set(map(len, rows)) != {width}:
                 return False
             for index, column in places:
-                column += map(itemgetter(index), rows)
+                column.extend(map(itemgetter(index), rows))
             return True
         if set(map(str.count, lines, repeat(delimiter))) != {width - 1}:
             return False
         if len(places) == 1 and width > 1:
             index, column = places[0]
-            column += [line.split(delimiter, index + 1)[index] for line in lines]
+            column.extend(line.split(delimiter, index + 1)[index] for line in lines)
             return True
         values = delimiter.join(lines).split(delimiter)
         for index, column in places:
-            column += values[index::width]
+            column.extend(values[index::width])
         return True
 
 
@@ -145,9 +145,10 @@ class LineObjects(Mapping[Any, Any]):
 
     def _convert(self, lines: Sequence[str]) -> dict[str, Sequence[Any]]:
         columns = self.writing.read(lines, self.writing.columns) or {}
-        return {name: _converted(self._converter(name), column) for name, column in columns.items()}
+        return {name: _converted(self.converter(name), column) for name, column in columns.items()}
 
-    def _converter(self, name: str) -> Converter | None:
+    def converter(self, name: str) -> Converter | None:
+        """Return what converts the values of a column; None for an open class."""
         fields = self.schema.fields
         return None if fields is None else fields[name].converter
 
@@ -213,31 +214,39 @@ def line_objects(source_info: DelimitedFiles, branch: BranchDescription) -> Line
         source_info: The files, which were looked through by our own reader.
         branch: The branch that is imported.
     """
-    file, schema = source_info.files[0], branch.schema
-    if len(source_info.files) > 1 or branch.forms_of() or not _understood(file.columns, schema):
-        return None
-    text = _text(file)
-    if text is None:
-        return None
-    lines = list(filter(None, text.split("\n")[file.line :]))
-    if not lines or len(max(lines, key=len)) > csv.field_size_limit():
+    found = None if branch.forms_of() else keyed_lines(source_info.files, branch.schema)
+    return None if found is None else LineObjects(*found, branch)
+
+
+def keyed_lines(files: Sequence[DelimitedFile], schema: Schema) -> tuple[dict[Any, str], Writing] | None:
+    """Return the lines of a file by key, and how they are written; None if not all of them are surely good rows.
+
+    Args:
+        files: The one file; None is returned for several.
+        schema: The class of the objects.
+    """
+    file, fields = files[0], schema.fields or {}
+    text = _text(file) if len(files) == 1 and _understood(file.columns, schema) else None
+    lines = list(filter(None, (text or "").split("\n")[file.line :]))
+    if text is None or not lines or len(max(lines, key=len)) > csv.field_size_limit():
         return None
     writing = Writing(file.delimiter, file.header, file.indexes, file.columns, file.null, '"' in text)
-    fields = schema.fields or {}
-    checked = {name for name in fields if not _is_text(fields[name].converter) or file.null is not None}
+    checked = {name for name in fields if _declared(fields[name].converter) != "str" or file.null is not None}
     columns = writing.read(lines, {*schema.identifiers, *checked})
+    if columns is None:
+        return None
     try:
-        values = {name: _converted(fields[name].converter if fields else None, columns[name]) for name in columns or {}}
+        values = {name: _converted(fields[name].converter if fields else None, columns[name]) for name in columns}
     except Exception:  # noqa: BLE001 - the reader of rows says which value it is
         return None
-    parts = [values[name] for name in schema.identifiers if columns]
-    if not parts or not all(map(_are_keys, parts)):
+    parts = [values[name] for name in schema.identifiers]
+    if not all(map(_are_keys, parts)):
         return None
     found = dict(zip(parts[0] if len(parts) == 1 else zip(*parts, strict=True), lines, strict=True))
-    return LineObjects(found, writing, branch) if len(found) == len(lines) else None
+    return (found, writing) if len(found) == len(lines) else None
 
 
-def _understood(columns: Sequence[str], schema: Any) -> bool:
+def _understood(columns: Sequence[str], schema: Schema) -> bool:
     """Say whether objects made of text hold just what a row says, and no code of the user's runs meanwhile."""
     cls, fields = schema.cls, schema.fields
     if schema.through_init or cls.__setattr__ is not object.__setattr__:
@@ -257,17 +266,13 @@ def _declared(converter: Converter | None) -> str:
     return "str" if converter is None or converter.identity else declared_scalar(converter)
 
 
-def _is_text(converter: Converter | None) -> bool:
-    return _declared(converter) == "str"
-
-
 def _are_keys(part: Sequence[Any]) -> bool:
     kinds = set(map(type, part))
     return len(kinds) == 1 and kinds.pop().__name__ not in {"NoneType", *_FLOATS} and "" not in part
 
 
 def _text(file: DelimitedFile) -> str | None:
-    r"""Return what a file holds, with ``\n`` at the end of each line; None if it changed, or if lines end in two ways."""
+    r"""Return what a file holds, its lines with ``\n`` at the end; None if it changed, or if they end in two ways."""
     try:
         with file.path.open(encoding=file.encoding, newline="") as opened:
             text = opened.read().removeprefix("\ufeff")
@@ -283,6 +288,9 @@ def _text(file: DelimitedFile) -> str | None:
     return text
 
 
+_REASON = "both sides are in memory, and their lines were compared"
+
+
 # The comparison ------------------------------------------------------------------------------------------------------
 
 
@@ -293,7 +301,7 @@ class LineEngine:
 
     def candidates(self, left: Side, right: Side) -> Candidates:
         """Return where the two sides may differ."""
-        if _comparable(left, right):
+        if lines_compare(left, right):
             return _candidates(left, right)
         sides = [attrs.evolve(side, objects=in_memory(side.objects)) for side in (left, right)]
         other = next((side.objects.engine for side in sides if hasattr(side.objects, "engine")), InMemoryEngine())
@@ -306,7 +314,7 @@ def in_memory(objects: Mapping[Any, Any]) -> Mapping[Any, Any]:
     return objects.all() if isinstance(objects, LineObjects) else objects
 
 
-def _comparable(left: Side, right: Side) -> bool:
+def lines_compare(left: Side, right: Side) -> bool:
     """Say whether equal lines are equal objects."""
     one, other = left.objects, right.objects
     if not (isinstance(one, LineObjects) and isinstance(other, LineObjects)):
@@ -316,7 +324,7 @@ def _comparable(left: Side, right: Side) -> bool:
     if one.schema.identifiers != other.schema.identifiers:
         return False
     names = {*one.schema.identifiers, *left.attributes}
-    if not all(_declared(one._converter(name)) == _declared(other._converter(name)) for name in names & {*one.columns}):
+    if not all(_declared(one.converter(name)) == _declared(other.converter(name)) for name in names & {*one.columns}):
         return False
     further = names - {*one.columns}
     if further and one.schema.cls is not other.schema.cls:
@@ -327,15 +335,30 @@ def _comparable(left: Side, right: Side) -> bool:
 def _candidates(left: Side, right: Side) -> Candidates:
     one: Any = left.objects
     other: Any = right.objects
-    differing = list(compress(one.lines, map(ne, one.lines.values(), map(other.lines.get, one.lines))))
-    new = [key for key in differing if key not in other.lines]
-    both = [key for key in differing if key in other.lines] if new else differing
-    matched = len(one.lines) - len(new)
-    old = list(filterfalse(one.lines.__contains__, other.lines)) if len(other.lines) > matched else []
-    seen = set(both)  # what was made before may have been changed since
+    found = compared_lines(one.lines, other.lines)
+    seen = set(found.both)  # what was made before may have been changed since
     further = {*one.made, *other.made, *left.overrides, *right.overrides} - seen
-    both += [key for key in further if key in one.lines and key in other.lines]
-    one.make([*new, *both])
-    other.make([*old, *both])
-    pairs = [(key, one.made[key], other.made[key]) for key in sorted(both)]
-    return Candidates(sorted(new), sorted(old), pairs, matched, "both sides are in memory, and their lines were compared")
+    both = sorted([*found.both, *(key for key in further if key in one.lines and key in other.lines)])
+    one.make([*found.new, *both])
+    other.make([*found.old, *both])
+    pairs = [(key, one.made[key], other.made[key]) for key in both]
+    return Candidates(found.new, found.old, pairs, found.matched, _REASON)
+
+
+@attrs.frozen(eq=False, repr=False)
+class ComparedLines:
+    """Keys, sorted: of one side only, and of both where the lines differ; and how many both sides have."""
+
+    new: list[Any]
+    old: list[Any]
+    both: list[Any]
+    matched: int
+
+
+def compared_lines(left: Mapping[Any, str], right: Mapping[Any, str]) -> ComparedLines:
+    """Compare lines by key; nearly all of it in C."""
+    differing = list(compress(left, map(ne, left.values(), map(right.get, left))))
+    new = sorted(filterfalse(right.__contains__, differing))
+    matched = len(left) - len(new)
+    old = sorted(filterfalse(left.__contains__, right)) if len(right) > matched else []
+    return ComparedLines(new, old, sorted(filter(right.__contains__, differing)), matched)

@@ -69,7 +69,7 @@ def table_of(importer: Importer, source: Any) -> tuple[TableObjects | None, str,
         with suppress(Exception):  # without pyarrow, or not to be opened: what reads it says so
             source = ArrowStream(source)
             taken_by = engine_of(source)
-    if engine == "auto" and not (taken_by is not None and taken_by.is_large(source)):
+    if engine == "auto" and not (taken_by is not None and taken_by.is_large(source, importer.description.schema)):
         return None, "", source
     options_of(engine)
     try:
@@ -134,7 +134,7 @@ def _lines_of(importer: Importer, source: Any) -> LineObjects | None:
     return line_objects(source_info, importer.description)
 
 
-@attrs.frozen(eq=False)
+@attrs.frozen(eq=False, repr=False)
 class LoadedRows:
     """What was loaded: objects by key, in the order of their rows, and how many rows that took.
 
@@ -156,7 +156,7 @@ _NEVER_NAN = frozenset({str, int, bool, bytes, date, datetime, UUID})
 _MISSING: Any = object()
 
 
-@attrs.frozen(eq=False)
+@attrs.frozen(eq=False, repr=False)
 class _Converted:
     """The objects that rows became.
 

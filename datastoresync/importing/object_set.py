@@ -43,7 +43,7 @@ _MANY = 16
 """The part of all objects, as one of so many, from which on those that go are not taken out one by one."""
 
 
-@attrs.frozen(eq=False)
+@attrs.frozen(eq=False, repr=False)
 class _Noted:
     """Creations or deletions that were carried out.
 
@@ -116,6 +116,10 @@ class ObjectSet:
         if isinstance(self.compared, LineObjects):
             self.compared = self.compared.all()
         return self.compared
+
+    @objects.setter
+    def objects(self, objects: SortedDict | TableObjects) -> None:
+        self.compared = objects
 
     @property
     def schema(self) -> Schema:
