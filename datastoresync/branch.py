@@ -299,9 +299,9 @@ class Branch(Printable, ObjectMapping[T], Generic[T]):
             keys=known.keys,
             references=known.references,
         )
-        columns = set(getattr(contents.objects, "columns", ()))
-        if self.schema.open and isinstance(contents.objects, dict):
-            columns.update(*map(vars, islice(contents.objects.values(), 1)))
+        columns = set(getattr(contents.compared, "columns", ()))
+        if self.schema.open and isinstance(contents.compared, dict):
+            columns.update(*map(vars, islice(contents.compared.values(), 1)))
         naming = [*self.identifiers, *self.object_class._references]
         for attributes in (synced(self.object_class, columns), ()):
             with suppress(SyncerError):  # one that no column has may be computed here alone

@@ -6,11 +6,13 @@ import csv
 import os
 from collections.abc import Collection, ItemsView, Iterable, Iterator, Mapping, Sequence, ValuesView
 from contextlib import suppress
+from datetime import date
 from functools import cached_property
 from itertools import compress, filterfalse, islice, repeat
 from operator import itemgetter, ne
 from threading import RLock
 from typing import Any, Final
+from uuid import UUID
 
 import attrs
 from sortedcontainers import SortedDict
@@ -24,10 +26,10 @@ _BLOCK = 4096
 """Lines that are split at a time: few enough to stay in the processor's cache."""
 _SAMPLE = 100
 """Lines whose values stand for all others, where only their types matter."""
-_FLOATS = frozenset({"float", "Decimal"})
-"""Types of which a value may be no key, as it is not equal to itself."""
+_KEYS = frozenset({str, int, bool, bytes, date, UUID})
+"""Types whose values are equal to themselves, and can all be sorted."""
 _MAKING: Final = RLock()
-"""Held while all lines become objects, so that no two threads make two of one."""
+"""Held while lines become objects, so that no two threads make two of one."""
 
 
 @attrs.frozen
@@ -58,7 +60,7 @@ class Writing:
             if not self._take(lines[start : start + _BLOCK], places):
                 return None
         if self.null is None:
-            return found
+            return dict(found)
         return {name: [None if value == self.null else value for value in column] for name, column in found.items()}
 
     def _take(self, lines: Sequence[str], places: Sequence[tuple[int, list[Any]]]) -> bool:
@@ -141,7 +143,7 @@ class LineObjects(Mapping[Any, Any]):
     @property
     def sample_key(self) -> Any:
         """A key that tells the type of all of them."""
-        return next(iter(self.lines), None)
+        return next(iter(self.lines if self.finished is None else self.finished), None)
 
     def _convert(self, lines: Sequence[str]) -> dict[str, Sequence[Any]]:
         columns = self.writing.read(lines, self.writing.columns) or {}
@@ -189,11 +191,13 @@ class LineObjects(Mapping[Any, Any]):
 
     def items(self) -> ItemsView[Any, Any]:
         """Return the keys and objects, in order."""
-        return self.all().items()
+        objects: Mapping[Any, Any] = self.all()
+        return objects.items()
 
     def values(self) -> ValuesView[Any]:
         """Return the objects, in the order of their keys."""
-        return self.all().values()
+        objects: Mapping[Any, Any] = self.all()
+        return objects.values()
 
 
 def _itself(objects: SortedDict) -> SortedDict:
@@ -248,7 +252,8 @@ def keyed_lines(files: Sequence[DelimitedFile], schema: Schema) -> tuple[dict[An
 
 def _understood(columns: Sequence[str], schema: Schema) -> bool:
     """Say whether objects made of text hold just what a row says, and no code of the user's runs meanwhile."""
-    cls, fields = schema.cls, schema.fields
+    cls: Any = schema.cls
+    fields = schema.fields
     if schema.through_init or cls.__setattr__ is not object.__setattr__:
         return False
     if not set(schema.identifiers) <= set(columns) or not all(map(schema.takes, columns)):
@@ -268,7 +273,7 @@ def _declared(converter: Converter | None) -> str:
 
 def _are_keys(part: Sequence[Any]) -> bool:
     kinds = set(map(type, part))
-    return len(kinds) == 1 and kinds.pop().__name__ not in {"NoneType", *_FLOATS} and "" not in part
+    return len(kinds) == 1 and kinds <= _KEYS and not ("" in part or b"" in part)
 
 
 def _text(file: DelimitedFile) -> str | None:
@@ -301,12 +306,16 @@ class LineEngine:
 
     def candidates(self, left: Side, right: Side) -> Candidates:
         """Return where the two sides may differ."""
-        if lines_compare(left, right):
-            return _candidates(left, right)
+        objects: Any
+        for objects in (left.objects, right.objects):
+            if hasattr(objects, "relation"):
+                found: Candidates = objects.engine.candidates(left, right)
+                return found
+        with _MAKING:
+            if lines_compare(left, right):
+                return _candidates(left, right)
         sides = [attrs.evolve(side, objects=in_memory(side.objects)) for side in (left, right)]
-        other = next((side.objects.engine for side in sides if hasattr(side.objects, "engine")), InMemoryEngine())
-        found: Candidates = other.candidates(*sides)
-        return found
+        return InMemoryEngine().candidates(*sides)
 
 
 def in_memory(objects: Mapping[Any, Any]) -> Mapping[Any, Any]:

@@ -215,7 +215,7 @@ class ObjectSet:
             actions: What was done, each to another object or attribute.
             columns: For ``new``: the source's values of each attribute.
         """
-        if not isinstance(self.objects, SortedDict) or self.overrides:
+        if hasattr(self.compared, "relation") or self.overrides:
             return False
         keys = [action.idnumber for action in actions]
         if verb == "update":
@@ -225,7 +225,8 @@ class ObjectSet:
         for key in keys if self.stored else ():
             self.stored.pop(key, None)
         noted = _Noted(keys, {name: _copied(column) for name, column in columns.items()} if verb == "new" else None)
-        texts = {*map(type, keys), *map(type, islice(self.objects, 1))} == {str}
+        others = islice(self.compared, 1) if isinstance(self.compared, SortedDict) else [self.compared.sample_key]
+        texts = {*map(type, keys), *map(type, others)} == {str}
         if texts and not self._calls(noted):  # nothing about it can fail later
             self.noted.append(noted)
             return True
@@ -279,7 +280,7 @@ class ObjectSet:
     def _update_all(self, keys: Sequence[Any], actions: Sequence[Action]) -> bool:
         if any(not set(keys).isdisjoint(noted.keys) for noted in self.noted):
             self.settle()
-        objects: Any = self.objects
+        objects: Any = self.compared
         attributes = [action.attr for action in actions]
         if not all(map(self.schema.takes, set(attributes))):
             return False
