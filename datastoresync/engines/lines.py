@@ -9,7 +9,7 @@ from contextlib import suppress
 from datetime import date
 from functools import cached_property
 from itertools import compress, filterfalse, islice, repeat
-from operator import itemgetter, ne
+from operator import ne
 from threading import RLock
 from typing import Any, Final
 from uuid import UUID
@@ -22,7 +22,7 @@ from datastoresync.diffing.side import Candidates, InMemoryEngine, Side
 from datastoresync.engines.relation import BranchDescription
 from datastoresync.syncers.records import DelimitedFile, DelimitedFiles, file_state
 
-_BLOCK = 4096
+_BLOCK = 256
 """Lines that are split at a time: few enough to stay in the processor's cache."""
 _SAMPLE = 100
 """Lines whose values stand for all others, where only their types matter."""
@@ -66,24 +66,21 @@ class Writing:
     def _take(self, lines: Sequence[str], places: Sequence[tuple[int, list[Any]]]) -> bool:
         """Add the values of lines to the columns; say whether all of them are rows of the header's width."""
         width, delimiter = len(self.header), self.delimiter
-        if self.quoted:
-            rows: list[list[str]] = []
-            with suppress(csv.Error):
-                rows = list(csv.reader(lines, delimiter=delimiter, strict=True))
-            if len(rows) != len(lines) or set(map(len, rows)) != {width}:
+        if len(places) == 1 and not self.quoted:
+            if set(map(str.count, lines, repeat(delimiter))) != {width - 1}:
                 return False
-            for index, column in places:
-                column.extend(map(itemgetter(index), rows))
-            return True
-        if set(map(str.count, lines, repeat(delimiter))) != {width - 1}:
-            return False
-        if len(places) == 1 and width > 1:
             index, column = places[0]
-            column.extend(line.split(delimiter, index + 1)[index] for line in lines)
+            column.extend([line.split(delimiter, index + 1)[index] for line in lines])
             return True
-        values = delimiter.join(lines).split(delimiter)
+        rows: list[list[str]] = []
+        with suppress(csv.Error):
+            reader = csv.reader(lines, delimiter=delimiter, strict=True)
+            rows = list(reader if self.quoted else map(str.split, lines, repeat(delimiter)))
+        if len(rows) != len(lines) or set(map(len, rows)) != {width}:
+            return False
+        values = list(zip(*rows, strict=True))
         for index, column in places:
-            column.extend(values[index::width])
+            column.extend(values[index])
         return True
 
 
