@@ -304,9 +304,9 @@ class Branch(Printable, ObjectMapping[T], Generic[T]):
             keys=known.keys,
             references=known.references,
         )
-        columns = set(getattr(contents.objects, "columns", ()))
-        if self.schema.open and isinstance(contents.objects, dict):
-            columns.update(*map(vars, islice(contents.objects.values(), 1)))
+        columns = set(getattr(contents.compared, "columns", ()))
+        if self.schema.open and isinstance(contents.compared, dict):
+            columns.update(*map(vars, islice(contents.compared.values(), 1)))
         naming = [*self.identifiers, *self.object_class._references]
         for attributes in (synced(self.object_class, columns), ()):
             with suppress(SyncerError):  # one that no column has may be computed here alone
@@ -417,7 +417,7 @@ class Branch(Printable, ObjectMapping[T], Generic[T]):
         contents, referred = self.contents, self._referred()
         return side_of(
             self.object_class,
-            contents.objects,
+            contents.compared,
             forms=self._forms(),
             **self._stored_forms(contents),
             stored=contents.stored,
@@ -431,10 +431,10 @@ class Branch(Printable, ObjectMapping[T], Generic[T]):
             fold=self.fold,
             fold_all=lambda *done: self._contents.fold_all(*done),  # noqa: PLW0108 - of those that it holds then
             settle=partial(settle_all, [contents, *referred.values()]),
-            not_imported=self._source() is not None and self.imported is None and not contents.objects,
+            not_imported=self._source() is not None and self.imported is None and not contents.compared,
             reason=contents.reason,
             expire=None if self._source() is None else self._contents.expire,
-            referenced_keys={name: one.objects for name, one in referred.items()},
+            referenced_keys={name: one.compared for name, one in referred.items()},
             tree_attributes=self._tree_attributes,
         )
 

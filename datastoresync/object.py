@@ -18,7 +18,6 @@ from datastoresync.diffing.flags import Flags
 from datastoresync.diffing.side import Side
 from datastoresync.errors import ComparisonError, DeclarationError
 from datastoresync.masking import MASK
-from datastoresync.printing.html import html
 from datastoresync.printing.outline import Grid, Outline
 from datastoresync.spelling import misspelt, nearest
 
@@ -245,6 +244,8 @@ class Object(metaclass=ObjectType):
         )
 
     def _repr_html_(self) -> str:
+        from datastoresync.printing.html import html  # only notebooks ask for it
+
         return html(self.__outline__())
 
     def diff(self, other: Object) -> Diff:
@@ -490,9 +491,12 @@ def _default(cls: type, attribute: Any) -> tuple[Callable[[], Any] | None, bool]
 
 def columns_of(objects: Mapping[Any, Any]) -> set[str]:
     """Return the columns of the objects of an open class."""
-    # Past the sorting of a sorted mapping, whose values are looked up one by one.
-    items = dict.values(objects) if isinstance(objects, dict) else objects.values()
-    return set(getattr(objects, "columns", None) or set().union(*set(map(tuple, map(vars, items)))))
+    known = getattr(objects, "columns", None)
+    if known is None:
+        # Past the sorting of a sorted mapping, whose values are looked up one by one.
+        items = dict.values(objects) if isinstance(objects, dict) else objects.values()
+        known = set().union(*set(map(tuple, map(vars, items))))
+    return set(known)
 
 
 def check_columns(cls: type[Object], columns: Collection[str]) -> None:

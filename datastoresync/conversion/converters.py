@@ -426,7 +426,7 @@ _exhaust: Callable[[Iterable[Any]], None] = deque[Any](maxlen=0).extend
 """Runs an iterator to its end in C and keeps nothing."""
 
 
-@attrs.frozen(eq=False)
+@attrs.frozen(eq=False, repr=False)
 class Field:
     """A declared field: how its values are converted, and what stands in for a column that is not there.
 
@@ -453,7 +453,7 @@ class Field:
         return (self.default() for _ in range(count))
 
 
-@attrs.frozen(eq=False)
+@attrs.frozen(eq=False, repr=False)
 class Conversion:
     """Converts raw values of attributes as an import would: one, or a column of them.
 
@@ -497,7 +497,7 @@ class Conversion:
         return self.fields[name].converter if name in self.fields else None
 
 
-@attrs.frozen(eq=False)
+@attrs.frozen(eq=False, repr=False)
 class Schema:
     """An object class as an import sees it.
 

@@ -20,7 +20,7 @@ def _nothing() -> None:
     pass
 
 
-@attrs.frozen(eq=False)
+@attrs.frozen(eq=False, repr=False)
 class Side:
     """A branch as comparisons and safeguards see it.
 
@@ -270,7 +270,7 @@ Reader = Callable[[Sequence[Any], Sequence[Any]], Iterable[Sequence[Any]]]
 """Called with keys and objects; returns a column of values for each attribute."""
 
 
-@attrs.frozen(eq=False)
+@attrs.frozen(eq=False, repr=False)
 class Block:
     """A block of pairs and their values.
 
@@ -330,7 +330,7 @@ _CACHE_BLOCK = 512
 """Objects that are compared at a time: few enough to stay in the processor's cache."""
 
 
-@attrs.frozen(eq=False)
+@attrs.frozen(eq=False, repr=False)
 class Candidates:
     """The result of an engine: keys of one side only, and pairs that may differ.
 
