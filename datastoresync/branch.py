@@ -224,13 +224,15 @@ class Branch(Printable, ObjectMapping[T], Generic[T]):
                 return
             yield item
 
-    def new(self, idnumber: Any = None, **attributes: Any) -> T:
+    def new(self, idnumber: Any = None, /, **attributes: Any) -> T:
         """Add an object, converted and checked like an imported row, and return it.
 
         Raises:
             ImporterError: if a value is refused, or the idnumber is there already.
         """
         identifiers = self.identifiers
+        if idnumber is None and "idnumber" not in {*identifiers, *(self.schema.fields or ())}:
+            idnumber = attributes.pop("idnumber", None)
         if idnumber is not None:
             parts = (idnumber,) if len(identifiers) == 1 else idnumber
             attributes = {**dict(zip(identifiers, parts, strict=True)), **attributes}

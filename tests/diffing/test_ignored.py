@@ -201,23 +201,22 @@ QUERY = "SELECT idnumber, name FROM users WHERE origin = 'hr'"
 @pytest.mark.parametrize("users", [OursAlone, lambda syncer: SQLImporter(syncer, QUERY)], ids=["keep", "query"])
 def test_what_an_import_leaves_out_is_neither_adopted_nor_taken_out_of_groups(accounts, users, execute):
     teams = Table("groups", links={"members": Link("memberships", "grp", "person")})
-    syncer = SQLSyncer(accounts)
-    branches = {"users": Branch(Account, importer=users(syncer)), "groups": Branch(Team, table=teams)}
-    dest = +Tree("dest", branches=branches, syncer=syncer)
-    branches = {
-        "users": Branch(Account, importer=[{"idnumber": "1", "name": "Ann"}, {"idnumber": "root", "name": "Ruth"}]),
-        "groups": Branch(Team, importer=[{"idnumber": "staff", "members": {"1"}}]),
-    }
-    source = +Tree("source", branches=branches)
-    diff = source - dest
-    assert diff.left_out == {"remove": 1}
-    assert "left out by flags or imports: remove=1" in diff.explain()
-    report = source.sync_to(dest, limits=ANYTHING)
-    assert {(result.action.verb, result.action.idnumber, result.status) for result in report.results} == {
-        ("new", "root", "conflict"),
-        ("remove", "staff", "succeeded"),
-        ("old", "2", "succeeded"),
-    }
+    with SQLSyncer(accounts) as syncer:
+        branches = {"users": Branch(Account, importer=users(syncer)), "groups": Branch(Team, table=teams)}
+        dest = +Tree("dest", branches=branches, syncer=syncer)
+        branches = {
+            "users": Branch(Account, importer=[{"idnumber": "1", "name": "Ann"}, {"idnumber": "root", "name": "Ruth"}]),
+            "groups": Branch(Team, importer=[{"idnumber": "staff", "members": {"1"}}]),
+        }
+        source = +Tree("source", branches=branches)
+        diff = source - dest
+        assert diff.left_out == {"remove": 1}
+        assert "left out by flags or imports: remove=1" in diff.explain()
+        report = source.sync_to(dest, limits=ANYTHING)
+        assert {(result.action.verb, result.action.idnumber, result.status) for result in report.results} == {
+            ("new", "root", "conflict"),
+            ("remove", "staff", "succeeded"),
+            ("old", "2", "succeeded"),
+        }
     assert sorted(execute(accounts, "SELECT * FROM users")) == [("1", "Ann", "hr"), ("root", "Root", "local")]
     assert sorted(execute(accounts, "SELECT * FROM memberships")) == [("staff", "1"), ("staff", "root")]
-    syncer.close()
