@@ -40,6 +40,7 @@ class Side:
             child names the parent.
         sensitive: The attributes whose values are not shown.
         flagged: Whether an object may have flags of its own.
+        filtered: Whether the import may have left out objects that the store has.
         rejected: The number of rows refused by the import of this branch, or of one that it is derived from.
         fold: Folds an action that was carried out into the branch, given the source's values (all of a new object; of
             a removal the attribute), and the object that the template returned for a new one, or None.
@@ -80,6 +81,7 @@ class Side:
     held_children: frozenset[str] = frozenset()
     sensitive: frozenset[str] = frozenset()
     flagged: bool = False
+    filtered: bool = False
     rejected: int = 0
     fold: Callable[[Any, Mapping[str, Any], Any], None] | None = None
     fold_all: Callable[[str, Sequence[Any], Mapping[str, Sequence[Any]]], bool] | None = None

@@ -286,7 +286,7 @@ class RowLoader:
             for item in objects:
                 with suppress(AttributeError):  # a property
                     object.__setattr__(item, name, formed(form, getattr(item, name)))
-        keys = [item.idnumber for item in objects]
+        keys = [item.__key__ for item in objects]
         for key in keys:
             self._check_key(key)
         return keys

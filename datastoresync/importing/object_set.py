@@ -317,7 +317,7 @@ class ObjectSet:
         cls: Any = self.schema.cls
         for key, item in self.objects.items():
             assert isinstance(item, cls)
-            assert item.idnumber == key
+            assert item.__key__ == key
         assert self.overrides.keys() <= self.objects.keys()
 
 
