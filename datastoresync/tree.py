@@ -21,10 +21,10 @@ from datastoresync.applying.template import (
 )
 from datastoresync.branch import Branch
 from datastoresync.diffing.diff import Diff, DiffKeywords, Progress, template_of
-from datastoresync.diffing.equality import check_branches, check_children
 from datastoresync.diffing.filters import Filter
 from datastoresync.diffing.flags import Flags
 from datastoresync.diffing.hierarchy import topological_order
+from datastoresync.diffing.schema_check import check_branches, check_children
 from datastoresync.errors import ComparisonError, DeclarationError
 from datastoresync.masking import ForgettingLocals
 from datastoresync.printing.outline import Outline

@@ -11,8 +11,9 @@ import operator
 import re
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from datetime import date, datetime, time, timedelta
+from datetime import date, datetime, time, timedelta, timezone
 from decimal import Decimal
+from functools import lru_cache
 from reprlib import Repr
 from types import MappingProxyType
 from typing import Any
@@ -217,11 +218,52 @@ def _dates(texts: Sequence[str]) -> list[date]:
     return list(map(date.fromisoformat, texts))
 
 
+_at = lru_cache(maxsize=1024)(timezone)
+_CONTAINERS = frozenset({set, frozenset, list, tuple, dict})
+
+
+def instant(moment: datetime) -> datetime:
+    """Return a moment with the offset of its time zone in the place of the zone.
+
+    Python compares moments of one zone by their wall clocks, hashes them so, and calls those of several zones different
+    in an hour that comes twice. With offsets it compares, hashes and sorts them by the instant.
+
+    >>> from zoneinfo import ZoneInfo
+    >>> instant(datetime(2024, 7, 1, tzinfo=ZoneInfo("Europe/Berlin"))).isoformat()
+    '2024-07-01T00:00:00+02:00'
+    """
+    if moment.tzinfo is None or type(moment.tzinfo) is timezone:
+        return moment
+    offset = moment.utcoffset()
+    return moment if offset is None else moment.replace(tzinfo=_at(offset), fold=0)
+
+
+def by_instant(value: Any) -> Any:
+    """Return a value with each moment in it as its `instant`; the value itself if it has none of another form."""
+    if isinstance(value, datetime):
+        return instant(value)
+    kind = type(value)
+    if kind not in _CONTAINERS:
+        return value
+    if kind is dict:
+        found = {by_instant(key): by_instant(member) for key, member in value.items()}
+        return value if all(map(operator.is_, (*found, *found.values()), (*value, *value.values()))) else found
+    members = list(map(by_instant, value))
+    return value if all(map(operator.is_, members, value)) else kind(members)
+
+
+def instants(values: Sequence[Any]) -> Sequence[Any]:
+    """Return many values as `by_instant` does."""
+    kinds = set(map(type, values))
+    found = not kinds <= _WITHOUT_MOMENTS and any(issubclass(kind, datetime) or kind in _CONTAINERS for kind in kinds)
+    return list(map(by_instant, values)) if found else values
+
+
 def _datetime(value: Any) -> datetime:
     reason = "only YYYY-MM-DD, 'T' or a blank, HH:MM[:SS[.ffffff]] and an optional offset or 'Z'"
     if isinstance(value, datetime):
         if value == value:  # noqa: PLR0124 - NaT
-            return value
+            return instant(value)
         reason = "it is not a time"
     elif isinstance(value, date) or (isinstance(value, str) and _DATE.fullmatch(value)):
         reason = "it has no time of day: declare date, or give the time too"
@@ -393,6 +435,7 @@ _TYPES = (
 
 SCALARS: Mapping[Any, ScalarType] = MappingProxyType({scalar.cls: scalar for scalar in _TYPES})
 """All of them by their Python type, a type that is derived from another one before it."""
+_WITHOUT_MOMENTS = frozenset({type(None), *SCALARS} - {datetime})
 KINDS: Mapping[str, ScalarType] = MappingProxyType({kind: scalar for scalar in _TYPES for kind in scalar.kinds})
 """The types of the values of columns, by what engines call these."""
 
