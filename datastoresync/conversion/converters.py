@@ -12,8 +12,9 @@ bool                bool; 0 and 1; true/false, t/f, yes/no, y/n, on/off, 1/0 as 
 Decimal             finite Decimal; int; decimal or exponent text
 date                date; naive datetime at midnight; text YYYY-MM-DD
 datetime            datetime; text YYYY-MM-DD, ``T`` or a blank, HH:MM[:SS[.ffffff]] and an optional offset or ``Z``
-time                time; text as behind the ``T`` of a datetime
-timedelta, bytes    timedelta; bytes, bytearray and memoryview
+time                time; timedelta of less than a day; text as behind the ``T`` of a datetime
+timedelta           timedelta; time without a time zone, since midnight
+bytes               bytes, bytearray and memoryview
 UUID                UUID; its text, with or without hyphens
 an Enum, Literal    a member; its value, which text is converted for; for an Enum the member's name
 T | None            None; empty text, unless T takes that itself; else what T accepts

@@ -218,6 +218,8 @@ def _dates(texts: Sequence[str]) -> list[date]:
     return list(map(date.fromisoformat, texts))
 
 
+_DAY = timedelta(days=1)
+_MIDNIGHT = datetime(1, 1, 1)  # noqa: DTZ001 - a time of day has no time zone
 _at = lru_cache(maxsize=1024)(timezone)
 _CONTAINERS = frozenset({set, frozenset, list, tuple, dict})
 
@@ -278,6 +280,10 @@ def _time(value: Any) -> time:
     reason = "only HH:MM[:SS[.ffffff]] and an optional offset or 'Z'"
     if isinstance(value, time):
         return value
+    if isinstance(value, timedelta):
+        if timedelta(0) <= value < _DAY:
+            return (_MIDNIGHT + value).time()
+        reason = "a time of day is less than 24 hours: declare timedelta"
     if isinstance(value, str) and _TIME.fullmatch(value):
         with suppress(ValueError):
             return time.fromisoformat(value)
@@ -288,7 +294,10 @@ def _time(value: Any) -> time:
 def _timedelta(value: Any) -> timedelta:
     if isinstance(value, timedelta):
         return value
-    raise refused(value, "a timedelta", "only timedelta objects, since durations have no one text form")
+    if isinstance(value, time) and value.tzinfo is None:
+        return datetime.combine(_MIDNIGHT, value) - _MIDNIGHT
+    reason = "only timedelta objects and times without a time zone, since durations have no one text form"
+    raise refused(value, "a timedelta", reason)
 
 
 def _uuid(value: Any) -> UUID:
