@@ -15,9 +15,9 @@ from datastoresync.conversion.converters import Conversion, Schema
 from datastoresync.conversion.key_forms import Form, Forms, StoredForm, chained
 from datastoresync.diffing.action import Action
 from datastoresync.diffing.diff import Diff, DiffKeywords, Progress
-from datastoresync.diffing.equality import check_related, equal
 from datastoresync.diffing.filters import Filter
 from datastoresync.diffing.flags import Flags
+from datastoresync.diffing.schema_check import check_related, equal
 from datastoresync.diffing.side import Side
 from datastoresync.engines.relation import BranchDescription
 from datastoresync.errors import ComparisonError, DeclarationError, ImporterError, SyncerError

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from itertools import compress, filterfalse, islice, repeat
-from operator import attrgetter, is_not, itemgetter, ne, not_
+from operator import attrgetter, is_not, itemgetter, not_
 from typing import Any, Protocol
 
 import attrs
 
 from datastoresync.conversion.key_forms import Forms
 from datastoresync.conversion.lookalikes import lookalike_form
+from datastoresync.diffing.equality import columns_differ, equal, rows_differ
 from datastoresync.errors import ComparisonError
 from datastoresync.masking import MASK
 
@@ -313,7 +314,7 @@ def _differing_cells(columns: Sequence[tuple[str, Sequence[Any], Sequence[Any]]]
     found: list[tuple[int, int]] = []
     for column, (_, values, old_values) in enumerate(columns):
         try:
-            indices = list(compress(range(count), map(ne, values, old_values)))
+            indices = list(compress(range(count), columns_differ(values, old_values)))
         except Exception:  # noqa: BLE001 - some value cannot be compared: find it
             indices = [index for index in range(count) if may_differ(values[index], old_values[index])]
         found += zip(indices, repeat(column))
@@ -323,7 +324,7 @@ def _differing_cells(columns: Sequence[tuple[str, Sequence[Any], Sequence[Any]]]
 def may_differ(value: Any, old_value: Any) -> bool:
     """Return whether two values differ, or cannot be compared."""
     try:
-        return value is not old_value and bool(value != old_value)
+        return value is not old_value and bool(value != old_value or not equal(value, old_value))
     except Exception:  # noqa: BLE001 - the closer look says which values cannot be compared
         return True
 
@@ -449,7 +450,8 @@ def _differing(left: Side, right: Side, keys: list[Any], lefts: list[Any], right
     read = attrgetter(*left.attributes)
     dotted = any("." in name for name in left.attributes)  # attrgetter would follow the dot into the value
     try:
-        flags = [True] * len(keys) if dotted else list(map(ne, map(read, lefts), map(read, rights)))
+        differ = columns_differ if len(left.attributes) == 1 else rows_differ
+        flags = [True] * len(keys) if dotted else differ(list(map(read, lefts)), list(map(read, rights)))
         return list(compress(zip(keys, lefts, rights, strict=True), flags))
     except Exception:  # noqa: BLE001 - an attribute is missing or a property fails: `Side.read` knows which
         return [

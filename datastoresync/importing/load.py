@@ -17,6 +17,7 @@ import attrs
 from datastoresync.conversion.converters import Schema
 from datastoresync.conversion.key_forms import Forms, formed, formed_column
 from datastoresync.conversion.lookalikes import lookalike_keys, shown_pairs
+from datastoresync.conversion.scalars import instants
 from datastoresync.diffing.equality import comparable, equal, is_membership
 from datastoresync.diffing.side import spelling
 from datastoresync.engines.lines import LineObjects, line_objects
@@ -258,7 +259,8 @@ class RowLoader:
         converted = list(columns)
         for index, name in enumerate(names):
             converter = None if fields is None else fields[name].converter
-            converted[index] = _own(columns[index]) if converter is None else converter.column(columns[index])
+            convert = _own if converter is None or converter.identity else converter.column
+            converted[index] = convert(columns[index])
         read = converted
         if self._form_of:
             converted = [
@@ -497,8 +499,8 @@ class RowLoader:
 def _own(column: Sequence[Any]) -> Sequence[Any]:
     """Return a column whose memberships belong to the objects alone, since objects change and rows must not."""
     if any(issubclass(kind, (set, list)) for kind in set(map(type, column))):
-        return [copy.copy(value) if isinstance(value, (set, list)) else value for value in column]
-    return column
+        column = [copy.copy(value) if isinstance(value, (set, list)) else value for value in column]
+    return instants(column)
 
 
 def _all_there(part: Sequence[Any], sample: Any) -> bool:

@@ -16,6 +16,7 @@ from sortedcontainers import SortedDict
 
 from datastoresync.conversion.converters import Schema
 from datastoresync.conversion.key_forms import Form
+from datastoresync.conversion.scalars import by_instant
 from datastoresync.diffing.action import Action
 from datastoresync.diffing.equality import equal, is_membership
 from datastoresync.diffing.side import spelling
@@ -128,6 +129,7 @@ class ObjectSet:
 
     def key(self, idnumber: Any) -> Any:
         """Return an idnumber in the one form in which objects are kept here; any other value as it is."""
+        idnumber = by_instant(idnumber)
         form = self.branch.forms_of().key
         if form is None:
             return idnumber
@@ -146,6 +148,7 @@ class ObjectSet:
         Raises:
             ComparisonError: if the key cannot be sorted among the others.
         """
+        key = by_instant(key)
         try:
             self.objects[key] = item
         except TypeError:
