@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from functools import partial
 from itertools import islice
@@ -25,7 +25,7 @@ from datastoresync.importing.importer import Importer, ImportReport, StoreImport
 from datastoresync.importing.load import load_objects, load_rows
 from datastoresync.importing.object_set import ObjectMapping, ObjectSet, settle_all
 from datastoresync.masking import ForgettingLocals, hidden
-from datastoresync.object import Object, forms_of, schema_of, side_of, synced
+from datastoresync.object import Object, check_part, forms_of, schema_of, side_of, synced
 from datastoresync.printing.outline import Grid, Outline
 from datastoresync.printing.show import Printable
 from datastoresync.printing.text import counted
@@ -33,9 +33,9 @@ from datastoresync.runtime import collector_paused
 from datastoresync.syncers.changes import Table
 
 if TYPE_CHECKING:
+    from datastoresync.applying.limits import Limits
     from datastoresync.applying.preview import Preview
     from datastoresync.applying.report import Report
-    from datastoresync.applying.safeguards import Limits
     from datastoresync.applying.template import ApplyKeywords, SyncKeywords
 
 T = TypeVar("T", bound=Object)
@@ -52,6 +52,9 @@ class Branch(Printable, ObjectMapping[T], Generic[T]):
         table: Where the tree's syncer keeps the objects, if not under the branch's name.
         engine: ``"auto"`` (large ones stay tables), ``"memory"``, ``"duckdb"``, or a `DuckDB` with settings; None for
             that of the tree.
+        limits: How much a run may change here; what they do not name is as in the tree's. See `Limits`.
+        part: The attribute, or a function of an object, that says which part it belongs to (a school, a site): a part
+            that the source has nothing of is an empty source. Files and branches that an importer reads are parts, too.
 
     >>> users = Branch(Object, importer=[{"idnumber": "2", "name": "Bob"}, {"idnumber": "1", "name": "Ann"}])
     >>> list(+users)
@@ -62,11 +65,24 @@ class Branch(Printable, ObjectMapping[T], Generic[T]):
 
     @overload
     def __init__(
-        self: Branch[Object], *, importer: Any = None, table: str | Table | None = None, engine: Any = None
+        self: Branch[Object],
+        *,
+        importer: Any = None,
+        table: str | Table | None = None,
+        engine: Any = None,
+        limits: Limits | None = None,
+        part: str | Callable[[Any], Any] | None = None,
     ) -> None: ...
     @overload
     def __init__(
-        self, object_class: type[T], *, importer: Any = None, table: str | Table | None = None, engine: Any = None
+        self,
+        object_class: type[T],
+        *,
+        importer: Any = None,
+        table: str | Table | None = None,
+        engine: Any = None,
+        limits: Limits | None = None,
+        part: str | Callable[[T], Any] | None = None,
     ) -> None: ...
     def __init__(
         self,
@@ -75,6 +91,8 @@ class Branch(Printable, ObjectMapping[T], Generic[T]):
         importer: Any = None,
         table: str | Table | None = None,
         engine: Any = None,
+        limits: Limits | None = None,
+        part: str | Callable[[Any], Any] | None = None,
     ) -> None:
         if not (isinstance(object_class, type) and issubclass(object_class, Object)):
             message = f"a branch holds objects: give it a subclass of datastoresync.Object (got {object_class!r})"
@@ -82,6 +100,10 @@ class Branch(Printable, ObjectMapping[T], Generic[T]):
         self.object_class: type[T] = object_class
         self.name = ""
         self.engine = engine
+        self.limits = limits
+        self.part = part
+        if part is not None:
+            check_part(object_class, part)
         self._table = table
         self.importer: Importer | None = None
         self.tree: Any = None
@@ -282,6 +304,8 @@ class Branch(Printable, ObjectMapping[T], Generic[T]):
             contents = load_objects(importer.bound(description, tree=self.tree, branch=self))
             contents.column_forms = self._column_forms(importer, contents)
             contents.rejected += sum(branch.contents.rejected for branch in sources)
+            empty = [branch.name for branch in sources if not len(branch)]
+            contents.empty_parts += tuple(empty if len(empty) < len(sources) else ())
             self.contents = contents
         return self
 
@@ -423,6 +447,10 @@ class Branch(Printable, ObjectMapping[T], Generic[T]):
             columns=contents.columns,
             overrides=contents.overrides,
             rejected=contents.rejected,
+            limits=self._declared_limits(),
+            part=self.part,
+            empty_parts=contents.empty_parts,
+            absent=contents.absent,
             fold=self.fold,
             fold_all=lambda *done: self._contents.fold_all(*done),  # noqa: PLW0108 - of those that it holds then
             settle=partial(settle_all, [contents, *referred.values()]),
@@ -431,6 +459,11 @@ class Branch(Printable, ObjectMapping[T], Generic[T]):
             expire=None if self._source() is None else self._contents.expire,
             referenced_keys={name: one.objects for name, one in referred.items()},
         )
+
+    def _declared_limits(self) -> Limits | None:
+        """Return the limits of the branch, and of its tree where it names none."""
+        of_tree: Limits | None = getattr(self.tree, "limits", None)
+        return of_tree if self.limits is None else self.limits.over(of_tree)
 
     def _stored_forms(self, contents: ObjectSet) -> dict[str, Any]:
         """Return the forms of keys, of values that name objects and of others that the columns of a store have."""

@@ -6,9 +6,9 @@ import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, ClassVar, TypeAlias
 
+from datastoresync.applying.limits import NUMBERS, Limits
 from datastoresync.applying.report import Report
 from datastoresync.applying.reporter import LoggingReporter
-from datastoresync.applying.safeguards import Limits
 from datastoresync.errors import SchemaMismatchError
 from datastoresync.runtime import collector_paused
 from datastoresync.vocabularies.dsync.diff import Diff, DiffBuilder
@@ -226,8 +226,11 @@ class Adapter(Facade):
             raise DiffException(message)
         continue_on_failure = DiffSyncFlags.CONTINUE_ON_FAILURE in flags
         template = ModelTemplate(self.tree, self.tree.classes(), continue_on_failure=continue_on_failure)
+        numbers: dict[str, Any] = dict.fromkeys(NUMBERS, _ANY)
         limits = self.limits or Limits(
-            deletions=_ANY, updates=_ANY, removals=_ANY, dangling=_ANY, empty=list(self.tree)
+            **numbers,
+            empty=list(self.tree),
+            missing={name for branch in self.tree.values() for name in branch.side().attributes},
         )
         listener = ProgressListener(callback, template.stop)
         report: Report = template.apply(
