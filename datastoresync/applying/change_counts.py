@@ -167,7 +167,6 @@ class ChangeCounts:
         for (idnumber, attribute), members in groupby(actions, key=attrgetter("idnumber", "attr")):
             first, *others = members
             count = 1 + len(others)
-            self.updated.add(idnumber)
             moved = attribute in self._moves
             if verb == "remove":
                 self.removed += count

@@ -57,8 +57,8 @@ class Limits:
     Args:
         deletions: Objects deleted, or switched off (see ``_active`` of `Object`); also, of a part that has at least ten
             (see ``part`` of `Branch`), more than half. Without a share: 20 %.
-        updates: Objects changed; also, of each attribute, values replaced, as a share of the objects that have one.
-            Without a share: 50 %.
+        updates: Objects of which an attribute changes, other than by members; also, of each attribute, values
+            replaced, as a share of the objects that have one. Without a share: 50 %.
         creations: Objects created, unless the branch has none. Without a share: 50 %.
         removals: Members removed, as a share of all members that the destination's objects of the branch have; also of
             each object that has at least ten. Without a share: 50 %.

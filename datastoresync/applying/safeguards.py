@@ -126,7 +126,7 @@ class _BranchCheck:
         self.counts, self.limits = counts, limits
         self.display_name = self.right.name or self.name
         done = branch_diff.carried_out
-        updates = counts.updated.union(*(done[verb] for verb in ("update", "add", "remove"))) if counts.updated else ()
+        updates = counts.updated.union(done["update"]) if counts.updated else ()
         self.going = len(counts.deleted) + len(counts.switched_off)
         if self.going and type(counts.deleted) is set:  # otherwise they are only counted
             self.going = len(counts.deleted | counts.switched_off | done["old"])
