@@ -49,7 +49,7 @@ if TYPE_CHECKING:
     from datastoresync.engines.table import TableObjects
 
 
-_LISTED = 20
+_MANY = 20
 """Columns that a message names, at most."""
 _HOOKS = ("keep", "prepare", "resolve_duplicate")
 
@@ -419,19 +419,21 @@ class RowLoader:
         cls = self.schema.cls.__name__
         problems = []
         if unknown:
-            listed = _listed(unknown)
-            near = [close for name in unknown[:_LISTED] if (close := closest(name, fields or ()))]
+            listed = _list_names(unknown)
+            near = [close for name in unknown[:_MANY] if (close := closest(name, fields or ()))]
             meant = f" (did you mean {', '.join(map(repr, near))}?)" if near else ""
             ours = tuple(name for name in names if name in (fields or ()))
             told = f", as {self._format.option('columns', ours)} does" if hasattr(self._format, "columns") else ""
             problems.append(f"{cls} has no {listed}{meant}: declare it, or leave the column out in the importer{told}")
         if missing:
             told = getattr(self._format, "header_advice", "")
-            problems.append(f"no column {_listed(missing)}, which {cls} needs; there are {_listed(names)}{told}")
+            problems.append(
+                f"no column {_list_names(missing)}, which {cls} needs; there are {_list_names(names)}{told}"
+            )
         given = getattr(self._format, "delimiter", ",")
         if delimiter := likely_delimiter(names, self.schema.identifiers, delimiter=given):
             told = f": {self._format.option('delimiter', delimiter)}" if hasattr(self._format, "delimiter") else ""
-            columns = f"only column is {names[0]!r}" if len(names) == 1 else f"columns are {_listed(names)}"
+            columns = f"only column is {names[0]!r}" if len(names) == 1 else f"columns are {_list_names(names)}"
             problems = [f"the {columns}: it looks as if {delimiter!r} separates the columns{told}"]
         raise ColumnError("; ".join(problems), columns=[*unknown, *missing])
 
@@ -562,9 +564,9 @@ class RowLoader:
             warnings.warn(message, DataWarning, stacklevel=2)
 
 
-def _listed(names: Sequence[str]) -> str:
+def _list_names(names: Sequence[str]) -> str:
     """Return names for a message, the first of very many."""
-    return ", ".join(map(repr, names[:_LISTED])) + (f" and {len(names) - _LISTED:,} more" if names[_LISTED:] else "")
+    return ", ".join(map(repr, names[:_MANY])) + (f" and {len(names) - _MANY:,} more" if names[_MANY:] else "")
 
 
 def _own(column: Sequence[Any]) -> Sequence[Any]:
