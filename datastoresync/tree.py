@@ -5,20 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, ClassVar, Self, Unpack
 
+from datastoresync.applying.object_template import ObjectMethods, ObjectTemplate
 from datastoresync.applying.preview import Preview
 from datastoresync.applying.report import Report
 from datastoresync.applying.reporter import CallbackReporter
 from datastoresync.applying.safeguards import Limits
 from datastoresync.applying.side_effects import SideEffect
 from datastoresync.applying.store_template import StoredBranch, StoreTemplate
-from datastoresync.applying.template import (
-    ApplyKeywords,
-    ObjectMethods,
-    ObjectTemplate,
-    SyncKeywords,
-    Template,
-    refuse_rehearsal,
-)
+from datastoresync.applying.template import ApplyKeywords, SyncKeywords, Template, refuse_rehearsal
 from datastoresync.branch import Branch
 from datastoresync.diffing.diff import Diff, DiffKeywords, Progress, template_of
 from datastoresync.diffing.equality import check_branches, check_children

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from inspect import iscoroutinefunction
 from itertools import groupby
 from operator import attrgetter
 from typing import Any
@@ -33,6 +34,11 @@ def deleted_with_parent(diff: Diff) -> dict[ObjectKey, ObjectKey]:
             if exclusion.leaves_children(*parent):
                 found[object_key] = parent
     return found
+
+
+def is_asynchronous(call: Callable[..., Any] | None) -> bool:
+    """Say whether a call has to be awaited: whether it is ``async def``, or an object with such a ``__call__``."""
+    return iscoroutinefunction(call) or iscoroutinefunction(vars(type(call)).get("__call__"))
 
 
 @attrs.frozen(eq=False)
@@ -102,10 +108,12 @@ class Plan:
         def steps() -> Iterator[Step]:
             for (name, call), group in groupby(_united(alone, diff, look_up), key=look_up):
                 size = getattr(call, "__batch__", 0)
-                if not size:
+                if not size and not is_asynchronous(call):
                     yield from (Step(name, call, (action,)) for action in group)
-                else:
-                    yield from (Step(name, call, tuple(some), batch=True) for some in _batches(group, size, diff))
+                    continue
+                # Of calls that are in flight together, too, those that need none of the others stand together.
+                batches = _batches(group, size or 1, diff)
+                yield from (Step(name, call, tuple(some), batch=bool(size)) for some in batches)
             yield from following
 
         return cls(diff, Streamed(steps) if diff.streamed else tuple(steps()))
@@ -115,7 +123,10 @@ def _batches(actions: Iterable[Action], size: int, diff: Diff) -> Iterator[list[
     """Yield batches of actions; what depends on an action is never in one batch with it, since that may fail."""
     references = references_of(diff)
     needs = (
-        (action, _needed(action, diff, references.get(action.branch, {})) if action.verb in ("new", "old") else set())
+        (
+            action,
+            needed_objects(action, diff, references.get(action.branch, {})) if action.verb in ("new", "old") else set(),
+        )
         for action in actions
     )
     related: set[ObjectKey | None] = set()
@@ -148,7 +159,7 @@ def _level_by_level(
     return [needs[position] for position in order]
 
 
-def _needed(action: Action, diff: Diff, references: Mapping[str, str]) -> set[ObjectKey | None]:
+def needed_objects(action: Action, diff: Diff, references: Mapping[str, str]) -> set[ObjectKey | None]:
     """Return the parent of an object that is created or deleted, and what it refers to."""
     object_key = (action.branch, action.idnumber)
     parent = diff.hierarchies[0 if action.verb == "new" else 1].parent(*object_key)
