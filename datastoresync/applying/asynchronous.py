@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from itertools import chain
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
@@ -127,14 +126,14 @@ class Flights:
         self.left: Iterable[Step] = ()
 
     async def carry_out(self, steps: Iterator[Step]) -> None:
-        """Call the steps; those that did not begin are ``left`` in the end."""
+        """Call the steps; one that was taken and did not begin is ``left`` in the end."""
         for step in steps:
-            flight = self._flight(step)
+            flight, self.left = self._flight(step), [step]
             while len(self._tasks) >= self._limit or any(flight.excludes(other) for _, other in self._tasks.values()):
                 await self._land()
             if self._is_over():
-                self.left = chain([step], steps)
                 break
+            self.left = ()
             doable, left = self._split(step)
             task = asyncio.create_task(self._calls.results(doable)) if doable.actions else None
             if task is None:

@@ -6,7 +6,7 @@ import copy
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from inspect import iscoroutinefunction
-from itertools import groupby
+from itertools import chain, groupby
 from operator import attrgetter
 from typing import Any
 
@@ -108,12 +108,14 @@ class Plan:
         def steps() -> Iterator[Step]:
             for (name, call), group in groupby(_united(alone, diff, look_up), key=look_up):
                 size = getattr(call, "__batch__", 0)
-                if not size and not is_asynchronous(call):
+                if size:
+                    yield from (Step(name, call, tuple(some), batch=True) for some in _batches(group, size, diff))
+                elif not is_asynchronous(call):
                     yield from (Step(name, call, (action,)) for action in group)
-                    continue
-                # Of calls that are in flight together, too, those that need none of the others stand together.
-                batches = _batches(group, size or 1, diff)
-                yield from (Step(name, call, tuple(some), batch=bool(size)) for some in batches)
+                else:  # calls that are in flight together need none of each other either
+                    kinds = groupby(group, key=attrgetter("branch"))
+                    batches = chain.from_iterable(_batches(some, 1, diff) for _, some in kinds)
+                    yield from (Step(name, call, tuple(some)) for some in batches)
             yield from following
 
         return cls(diff, Streamed(steps) if diff.streamed else tuple(steps()))

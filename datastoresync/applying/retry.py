@@ -40,7 +40,7 @@ def _are_errors(_: Any, __: Any, value: Any) -> None:
 
 @attrs.frozen(kw_only=True)
 class Retry:
-    """How a template's calls are repeated: ``retry = Retry()`` in a template, for all of its methods.
+    """How a template's calls are repeated: ``retry = Retry()`` in it for all of its methods, ``@retry`` for one.
 
     What the system refused for now, and so did not do, is repeated: HTTP status 429, and 503 with ``Retry-After``, at
     the time that this says; a connection that it does not take; and what ``refusals`` names. If it is **not known**
@@ -70,6 +70,30 @@ class Retry:
     refusals: tuple[type[Exception], ...] = attrs.field(default=(), converter=tuple, validator=_are_errors)
     first_wait: float = attrs.field(default=0.1, validator=_is_positive)
     longest_wait: float = attrs.field(default=5.0, validator=_is_positive)
+
+    @overload
+    def __call__(self, method: F, /) -> F: ...
+    @overload
+    def __call__(self, /, **how: Any) -> Retry: ...
+    def __call__(self, method: Any = None, /, **how: Any) -> Any:
+        """Mark a method of a template as one whose calls are repeated; or return a mark that differs in some words.
+
+        >>> from datastoresync import Template
+        >>> class Accounts(Template):
+        ...     @retry(safe=True)  # setting a name twice does no harm
+        ...     def update_name(self, action):
+        ...         print(action.value)
+
+        Raises:
+            DeclarationError: if a word has a wrong value, or it marks no method.
+        """
+        if method is None:
+            return attrs.evolve(self, **how)
+        if not callable(method):
+            message = f"@retry marks a method of a template (got {method!r}): write @retry or @retry(safe=True)"
+            raise DeclarationError(message)
+        method.__retry__ = self
+        return method
 
     def wait_after(self, error: BaseException, calls: int, started: float) -> float | Literal[True] | None:
         """Return the seconds to wait before a call is repeated; True for the usual ones, None if it is not.
@@ -109,31 +133,8 @@ class RepeatError(Exception):
         self.wait = wait
 
 
-@overload
-def retry(method: F, /) -> F: ...
-@overload
-def retry(**how: Any) -> Callable[[F], F]: ...
-def retry(method: Any = None, /, **how: Any) -> Any:
-    """Mark a template's method as one whose calls are repeated; the keywords are those of `Retry`.
-
-    >>> class Accounts(Template):
-    ...     @retry(safe=True)  # setting a name twice does no harm
-    ...     def update_name(self, action):
-    ...         print(action.value)
-
-    Raises:
-        DeclarationError: if a keyword has a wrong value, or it marks no method.
-    """
-    made = Retry(**how)
-
-    def mark(method: F) -> F:
-        if not callable(method):
-            message = f"@retry marks a method of a template (got {method!r}): write @retry or @retry(safe=True)"
-            raise DeclarationError(message)
-        method.__retry__ = made  # type: ignore[attr-defined]  # a mark on the function
-        return method
-
-    return mark if method is None else mark(method)
+retry = Retry()
+"""Marks a method as one whose calls are repeated: ``@retry``, or ``@retry(safe=True)`` with the words of `Retry`."""
 
 
 def retry_of(template: Any, call: Any) -> Retry | None:
