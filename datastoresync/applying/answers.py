@@ -14,11 +14,14 @@ import attrs
 from datastoresync.applying.plan import Step
 from datastoresync.applying.report import Result, failed, reason_of, succeeded
 
+_DONE = succeeded()
 _LAZY = (GeneratorType, AsyncGeneratorType, map, filter, zip)
 
 
 def results_of(returned: Any, step: Step) -> list[Result]:
     """Return one result an action for the return value of a method."""
+    if returned is None:
+        return [_DONE] * len(step.actions)
     if isinstance(returned, Result):
         return [returned] * len(step.actions)
     if not isinstance(returned, (list, tuple)):
@@ -75,4 +78,16 @@ def _result_of(returned: Any) -> Result | None:
 
 def finished(actions: Sequence[Any], method: str, results: Sequence[Result]) -> list[Result]:
     """Return the results of a call with the actions and the method that they are about."""
-    return [attrs.evolve(result, action=action, method=method) for result, action in zip(results, actions, strict=True)]
+    return [
+        Result(
+            result.status,
+            result.reason,
+            action,
+            method,
+            result.error,
+            result.skip_children,
+            result.created,
+            result.held,
+        )
+        for result, action in zip(results, actions, strict=True)
+    ]

@@ -20,6 +20,7 @@ from datastoresync.runtime import is_cancellation
 
 T = TypeVar("T")
 
+_NOT_CALLED = failed("interrupted before it")
 _NOT_REPEATED = (
     "it may be done all the same, so it is not repeated; with a method current(action) it is looked up first"
 )
@@ -86,13 +87,13 @@ class _Call:
     """The call of one step, with the results of its actions so far."""
 
     def __init__(self, calls: Calls, step: Step) -> None:
-        self.results = [failed("interrupted before it")] * len(step.actions)
+        self.results = [_NOT_CALLED] * len(step.actions)
         self._calls = calls
         self._step = step
         self._left = list(range(len(step.actions)))
         self._awaited, _, self._retry = calls.kind(step)
         self._count = 0
-        self._started = time.monotonic()
+        self._started = 0.0
 
     async def carry_out(self) -> None:
         """Find out what is there, then call the method until it is done, or is not to be repeated."""
@@ -103,6 +104,7 @@ class _Call:
         if self._retry is None:
             await self._attempt()
             return
+        self._started = time.monotonic()
         asynchronous = self._calls.are_asynchronous(self._step)
         task = import_module("asyncio").current_task() if asynchronous else None
         contexts = iterate(self._retry.contexts(), asynchronous=asynchronous)
@@ -160,6 +162,9 @@ class _Call:
             raise RepeatError(self._step.method, error, wait)
 
     def _note(self, results: Sequence[Result]) -> None:
+        if len(results) == len(self.results):
+            self.results[:] = results
+            return
         for position, result in zip(self._left, results, strict=True):
             self.results[position] = result
 
