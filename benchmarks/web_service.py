@@ -71,9 +71,8 @@ def main():
     parser.add_argument("--concurrency", type=int, nargs="+", default=[8, 16, 32], help="calls in flight")
     options = parser.parse_args()
     logging.disable(logging.WARNING)  # stamina logs each repetition
-    print(
-        f"{options.actions:,} actions, {DELAY * 1000:.0f} ms a call, {1 / REFUSE_EVERY:.0%} of them refused for {RETRY_AFTER} s\n"
-    )
+    share = f"{1 / REFUSE_EVERY:.0%} of them refused for {RETRY_AFTER} s"
+    print(f"{options.actions:,} actions, {DELAY * 1000:.0f} ms a call, {share}\n")
     alone, refused = measure(options.actions, 0)
     rows = [["plain methods, one call at a time", f"{alone:.1f}", times(alone, alone), refused]]
     for concurrency in options.concurrency:
