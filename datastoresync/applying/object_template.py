@@ -44,6 +44,10 @@ class ObjectMethods:
         """Say whether the class has a method of this name."""
         return callable(getattr(self.cls, name, None))
 
+    def leaves_out(self, name: str) -> bool:
+        """Say whether the class has None for a method of this name, and so leaves such changes out."""
+        return getattr(self.cls, name, self) is None
+
 
 class ObjectTemplate(Template):
     """Applies a diff through the methods of the destination's objects, one call an object.
@@ -55,7 +59,8 @@ class ObjectTemplate(Template):
     - ``move(self, parent)``: the object goes below another parent, or below none.
 
     As with any template, ``async def`` methods are awaited, a method that returns has succeeded, one that raises has
-    failed, and it may return `succeeded`, `failed` or `skipped`. What a class has no method for is unhandled.
+    failed, and it may return `succeeded`, `failed` or `skipped`. What a class has no method for is
+    unhandled; ``delete = None`` says that it is left out on purpose.
 
     Args:
         tree: The destination.
@@ -120,7 +125,7 @@ class ObjectTemplate(Template):
         if methods.has(verb):
             how = self._awaited if is_asynchronous(getattr(methods.cls, verb)) else self._called
             call = partial(how, verb, methods, partial(getattr(self, f"_{verb}"), diff, methods, branch))
-        yield Step(f"{verb}_{branch}", call, tuple(group), batch=True)
+        yield Step(f"{verb}_{branch}", call, tuple(group), batch=True, left_out=methods.leaves_out(verb))
 
     def _called(self, verb: str, methods: ObjectMethods, call: Callable[[Any], Any], actions: Any) -> Result:
         return self.outcome(verb, methods.cls, call(actions))

@@ -14,6 +14,7 @@ from datastoresync.applying.answers import finished
 from datastoresync.applying.calls import Calls, completed
 from datastoresync.applying.dependents import DependencyTracker
 from datastoresync.applying.destination_lock import destination_lock
+from datastoresync.applying.limits import Limits
 from datastoresync.applying.plan import (
     Plan,
     Step,
@@ -21,7 +22,7 @@ from datastoresync.applying.plan import (
 from datastoresync.applying.report import Report, Result, Results, Status, Tally, reason_of
 from datastoresync.applying.reporter import Reporter
 from datastoresync.applying.retry import Retry, check_retry
-from datastoresync.applying.safeguards import Limits, check
+from datastoresync.applying.safeguards import check
 from datastoresync.applying.side_effects import SideEffect
 from datastoresync.diffing.action import Action
 from datastoresync.diffing.diff import Diff, Progress
@@ -29,6 +30,7 @@ from datastoresync.diffing.filters import Filter
 from datastoresync.diffing.flags import Flags
 from datastoresync.errors import DeclarationError, SyncInterrupted
 from datastoresync.runtime import deferred_endings
+from datastoresync.spelling import misspelt_members, settings_of
 
 if TYPE_CHECKING:
     from datastoresync.applying.asynchronous import EventLoop
@@ -62,7 +64,7 @@ class ApplyOptions:
     Args:
         mock: Walk through all actions and call nothing; their results are ``planned``.
         rehearse: Carry everything out and undo it at the end, where a store can; the report is that of a real run.
-        limits: What this run may change; None for `DEFAULT_LIMITS`.
+        limits: What this run may change; what they do not name is as branches and trees declare it.
         only: The actions to carry out; see `Diff.only`.
         exclude: The actions to leave out.
         on_error: Whether to go on after a failure; None for the template's own choice.
@@ -167,6 +169,10 @@ class Template:
     the report says so: ``unchecked``.
 
     Of two runs on one machine that write to one `destination`, the second is refused.
+
+    Before the first action, the names of all methods are held against the branches and attributes that are compared:
+    one that is nearly right is refused. Actions without a method make the report not ok, unless ``leaves_out`` names
+    the method.
     """
 
     on_error: OnError = "continue"
@@ -177,11 +183,19 @@ class Template:
     """How calls are repeated; ``@retry`` says it of one method."""
     destination: str = ""
     """What it writes to, such as a URL: runs of one name exclude each other. Else those of one class into one tree."""
+    leaves_out: Sequence[str] = ()
+    """Methods that are not there on purpose, such as ``("old", "update_name")``: what they would take is skipped."""
     waits_for_left_out: bool = True
     """Whether what depends on what flags and filters leave out is left out, too; on failures it always waits."""
 
     def __init__(self) -> None:
         """Create a template; subclasses may take arguments."""
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        """Refuse misspelt settings."""
+        super().__init_subclass__(**kwargs)
+        for problem in misspelt_members(cls, Template, {"current": 1}, settings_of(Template)):
+            raise DeclarationError(problem)
 
     def apply(self, diff: Diff, **keywords: Unpack[ApplyKeywords]) -> Report:
         """Carry out a diff, and fold the actions that succeeded into the destination; the same as ``diff | template``.
@@ -192,7 +206,8 @@ class Template:
 
         Raises:
             SafeguardError: if the diff exceeds the limits; nothing was changed.
-            DeclarationError: if it is to be rehearsed; what the methods do cannot be undone.
+            DeclarationError: if a method is misspelt or cannot take an action; or if it is to be rehearsed, as what the
+                methods do cannot be undone.
             LockedError: if another run is at work there.
             MissingDependencyError: if calls are to be repeated, and stamina is not installed.
             SyncInterrupted: on Ctrl-C, SIGTERM, SIGHUP or `SystemExit`, after the actions in flight, with the report.
@@ -415,7 +430,9 @@ class ApplyRun:
         if step.follows is not None:
             return self.followed(step)
         if step.call is None:
-            return [Result("unhandled", "no method", action, step.method) for action in step.actions]
+            status: Status = "skipped" if step.left_out else "unhandled"
+            reason = "the template leaves it out" if step.left_out else "no method"
+            return [Result(status, reason, action, step.method) for action in step.actions]
         if self.mock:
             return [Result("planned", "mock", action, step.method) for action in step.actions]
         coroutine = self.calls.results(step)
