@@ -224,6 +224,21 @@ class Object(metaclass=ObjectType):
         for name, value in attributes.items():
             setattr(self, name, value)
 
+    def __getstate__(self) -> Any:
+        """Return what is pickled or deeply copied: all but the branch, which tells its objects when it is made anew."""
+        state: Any = object.__getstate__(self)
+        if isinstance(state, tuple):
+            state[1].pop("__branch__", None)
+        return state
+
+    def __copy__(self) -> Self:
+        made = object.__new__(type(self))
+        state: Any = object.__getstate__(self)
+        for values in state if isinstance(state, tuple) else (state,):
+            for name, value in (values or {}).items():
+                object.__setattr__(made, name, value)
+        return made
+
     @property
     def __key__(self) -> Any:
         """The idnumber, whatever a field of that name says."""
@@ -286,6 +301,9 @@ class Object(metaclass=ObjectType):
 
 class _Open(Object, open_class=True):
     """The class of objects created by `Object` itself."""
+
+    def __reduce_ex__(self, _: Any) -> tuple[Any, ...]:
+        return Object.__new__, (Object,), self.__getstate__()
 
 
 _Open.__name__ = _Open.__qualname__ = "Object"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, ClassVar, Self, Unpack
 
@@ -118,6 +119,16 @@ class Tree(Printable, Mapping[str, Branch[Any]]):
         self._branches[name] = bound
         self.__dict__[name] = bound
         return bound
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return what is pickled: all but the store, whose connection and password stay here."""
+        return {**vars(self), "syncer": None}
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        made = object.__new__(type(self))
+        memo[id(self)] = made
+        vars(made).update(copy.deepcopy(self.__getstate__(), memo), syncer=self.syncer)
+        return made
 
     # A mapping from names to branches; those that are compared come first in `branches`.
 
