@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from itertools import islice
@@ -18,6 +18,7 @@ from datastoresync.diffing.diff import Diff, DiffKeywords, Progress
 from datastoresync.diffing.equality import equal
 from datastoresync.diffing.filters import Filter
 from datastoresync.diffing.flags import Flags
+from datastoresync.diffing.schema_check import check_related
 from datastoresync.diffing.side import Side
 from datastoresync.engines.relation import BranchDescription
 from datastoresync.errors import ComparisonError, DeclarationError, ImporterError, SyncerError
@@ -25,7 +26,7 @@ from datastoresync.importing.importer import Importer, ImportReport, StoreImport
 from datastoresync.importing.load import load_objects, load_rows
 from datastoresync.importing.object_set import ObjectMapping, ObjectSet, settle_all
 from datastoresync.masking import ForgettingLocals, hidden
-from datastoresync.object import Object, forms_of, schema_of, side_of, synced
+from datastoresync.object import Object, check_columns, columns_of, forms_of, schema_of, side_of, synced
 from datastoresync.printing.outline import Grid, Outline
 from datastoresync.printing.show import Printable
 from datastoresync.printing.text import counted
@@ -303,10 +304,15 @@ class Branch(Printable, ObjectMapping[T], Generic[T]):
             ImporterError: if something that comes in is refused.
         """
         importer = self._source()
+        if self.tree is not None:
+            check_related(self.tree.name, self.name, self.object_class, self.tree)
         if importer is not None:
             sources = [self.tree[name] for name in importer.after] if self.tree is not None else []
             description = attrs.evolve(self.description(self._wanted_engine()), table=self.stored_table)
             contents = load_objects(importer.bound(description, tree=self.tree, branch=self))
+            cls = self.object_class
+            if self.schema.open and (cls._references or cls._attributes or cls._sensitive):
+                check_columns(cls, columns_of(contents.objects))
             contents.column_forms = self._column_forms(importer, contents)
             contents.rejected += sum(branch.contents.rejected for branch in sources)
             self.contents = contents
@@ -326,9 +332,9 @@ class Branch(Printable, ObjectMapping[T], Generic[T]):
             keys=known.keys,
             references=known.references,
         )
-        columns = set(getattr(contents.objects, "columns", ()))
-        if self.schema.open and isinstance(contents.objects, dict):
-            columns.update(*map(vars, islice(contents.objects.values(), 1)))
+        columns = set(getattr(contents.compared, "columns", ()))
+        if self.schema.open and isinstance(contents.compared, dict):
+            columns.update(*map(vars, islice(contents.compared.values(), 1)))
         naming = [*self.identifiers, *self.object_class._references]
         for attributes in (synced(self.object_class, columns), ()):
             with suppress(SyncerError):  # one that no column has may be computed here alone
@@ -447,7 +453,7 @@ class Branch(Printable, ObjectMapping[T], Generic[T]):
         contents, referred = self.contents, self._referred()
         return side_of(
             self.object_class,
-            contents.objects,
+            contents.compared,
             forms=self._forms(),
             **self._stored_forms(contents),
             stored=contents.stored,
@@ -462,11 +468,16 @@ class Branch(Printable, ObjectMapping[T], Generic[T]):
             fold=self.fold,
             fold_all=self._fold_all,
             settle=partial(settle_all, [contents, *referred.values()]),
-            not_imported=self._source() is not None and self.imported is None and not contents.objects,
+            not_imported=self._source() is not None and self.imported is None and not contents.compared,
             reason=contents.reason,
             expire=None if self._source() is None else self._contents.expire,
-            referenced_keys={name: one.objects for name, one in referred.items()},
+            referenced_keys={name: one.compared for name, one in referred.items()},
+            tree_attributes=self._tree_attributes,
         )
+
+    def _tree_attributes(self) -> Mapping[str, Sequence[str]]:
+        sides = {name: branch.side() for name, branch in (self.tree or {}).items()}
+        return {name: (*side.attributes, *side.child_fields) for name, side in sides.items()}
 
     def _stored_forms(self, contents: ObjectSet) -> dict[str, Any]:
         """Return the forms of keys, of values that name objects and of others that the columns of a store have."""

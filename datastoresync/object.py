@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import MISSING
-from difflib import get_close_matches
 from functools import cached_property
+from inspect import isdatadescriptor, isfunction
 from typing import TYPE_CHECKING, Any, ClassVar, Self, dataclass_transform, get_origin, get_type_hints
 
 import attrs
@@ -19,8 +19,8 @@ from datastoresync.diffing.flags import Flags
 from datastoresync.diffing.side import Side
 from datastoresync.errors import ComparisonError, DeclarationError
 from datastoresync.masking import MASK
-from datastoresync.printing.html import html
 from datastoresync.printing.outline import Grid, Outline
+from datastoresync.spelling import misspelt, nearest
 
 if TYPE_CHECKING:
     from datastoresync.applying.preview import Preview
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 _SETTINGS = frozenset({"_identifiers", "_attributes", "_shortname", "_children", "_references", "_sensitive"})
 _WITH_VALUE = frozenset({"_key"})
 """Settings only where the class gives them a value: an annotation alone declares a field."""
+_KNOWN = _SETTINGS | _WITH_VALUE | {"_flags"}
 
 
 def _own_annotations(namespace: Mapping[str, Any]) -> dict[str, Any]:
@@ -123,6 +124,7 @@ class ObjectType(type):
             raise DeclarationError(message)
         if not any(isinstance(base, ObjectType) for base in bases):
             return super().__new__(mcs, name, bases, namespace, **kwargs)
+        _check_settings(name, namespace, declared)
         mixed = {field: value for field, value in _mixed(bases).items() if field not in mcs.settings}
         closed_base = any(hasattr(base, "__attrs_attrs__") for base in bases)
         slots = _slots(namespace)
@@ -154,6 +156,57 @@ class ObjectType(type):
         cls = super().__new__(mcs, name, bases, namespace, **kwargs)
         attrs.define(cls, these=these, slots=False, kw_only=True, eq=False, order=False, repr=False)
         return cls
+
+    def __init__(cls, name: str, bases: tuple[type, ...], namespace: dict[str, Any], **_: Any) -> None:
+        """Check what the settings name, as far as the class knows it."""
+        super().__init__(name, bases, namespace)
+        if any(isinstance(base, ObjectType) for base in bases):
+            _check_named(cls)
+
+
+def _check_settings(cls: str, namespace: Mapping[str, Any], fields: Iterable[str]) -> None:
+    """Refuse what is nearly a setting in the body of a class; methods, and fields without such a value, are none.
+
+    Raises:
+        DeclarationError: with the setting.
+    """
+    for name, value in namespace.items():
+        field = name in fields and not isinstance(value, (tuple, list, Mapping, Flags))
+        if not name.startswith("_") or name.startswith("__") or field or name in _KNOWN:
+            continue
+        method = isfunction(value) or isdatadescriptor(value) or isinstance(value, (classmethod, staticmethod))
+        if not method and (meant := misspelt(name, _KNOWN - namespace.keys())):
+            message = f"{cls}.{name} is no setting of a class of objects: did you mean {meant!r}?"
+            raise DeclarationError(message)
+
+
+def _check_named(cls: Any) -> None:
+    """Refuse settings of the wrong shape, and those that name what a closed class does not have.
+
+    Raises:
+        DeclarationError: with the nearest name.
+    """
+    if isinstance(cls._attributes, str):
+        message = f"{cls.__name__}._attributes must be a tuple of names, such as ({cls._attributes!r},)"
+        raise DeclarationError(message)
+    for setting, example in (("_children", "{'devices': 'devices'}"), ("_references", "{'members': 'users'}")):
+        named = getattr(cls, setting)
+        if not isinstance(named, Mapping) or not all(isinstance(name, str) for pair in named.items() for name in pair):
+            kinds = "a branch to a field" if setting == "_children" else "a field to the one branch of its idnumbers"
+            message = f"{cls.__name__}.{setting} must be a mapping from {kinds}, such as {example} (got {named!r})"
+            raise DeclarationError(message)
+    declared = getattr(cls, "__attrs_attrs__", None)
+    if declared is not None:
+        _check_attributes(cls, [*(attribute.name for attribute in declared), *_properties(cls)])
+
+
+def _check_attributes(cls: Any, names: Sequence[str]) -> None:
+    for setting, named in (("_attributes", cls._attributes or ()), ("_references", cls._references)):
+        for name in named:
+            if name not in names:
+                known = nearest(name, names)
+                message = f"{cls.__name__}.{setting} names {name!r}, which is neither a field nor a property: {known}"
+                raise DeclarationError(message)
 
 
 def _aliased(counting: Any, name: str) -> Any:
@@ -266,6 +319,8 @@ class Object(metaclass=ObjectType):
         )
 
     def _repr_html_(self) -> str:
+        from datastoresync.printing.html import html  # only notebooks ask for it
+
         return html(self.__outline__())
 
     def diff(self, other: Object) -> Diff:
@@ -391,14 +446,6 @@ def _schema(cls: type[Object]) -> Schema:
     if isinstance(cls._identifiers, str) or not identifiers:
         message = f"{cls.__name__}._identifiers must be a tuple of field names, such as ('name',)"
         raise DeclarationError(message)
-    if isinstance(cls._attributes, str):
-        message = f"{cls.__name__}._attributes must be a tuple of names, such as ('name',)"
-        raise DeclarationError(message)
-    if not isinstance(cls._children, Mapping):
-        message = (
-            f"{cls.__name__}._children must be a mapping from a branch to a field, such as {{'devices': 'devices'}}"
-        )
-        raise DeclarationError(message)
     declared = getattr(cls, "__attrs_attrs__", None)
     if declared is None:
         if not cls.__dictoffset__:
@@ -427,12 +474,6 @@ def _schema(cls: type[Object]) -> Schema:
             *_default(cls, attribute),
             own=attribute.converter if own and not isinstance(attribute.converter, attrs.Converter) else None,
         )
-    named = {"_attributes": cls._attributes or (), "_references": cls._references}
-    for setting, names in named.items():
-        for name in names:
-            if name not in fields and name not in _properties(cls):
-                message = f"{cls.__name__}.{setting} names {name!r}, which is neither a field nor a property of it"
-                raise DeclarationError(message)
     _check_sensitive(cls, [*fields, *_properties(cls)])
     unknown = [name for name in identifiers if name not in fields]
     if unknown:
@@ -512,9 +553,7 @@ def _check_sensitive(cls: type[Object], names: Iterable[str]) -> None:
         raise DeclarationError(message)
     for name in cls._sensitive:
         if name not in known:
-            near = get_close_matches(name, known, 1)
-            hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(map(repr, known))}"
-            message = f"{cls.__name__}._sensitive names {name!r}, which no object has: {hint}"
+            message = f"{cls.__name__}._sensitive names {name!r}, which no object has: {nearest(name, known)}"
             raise DeclarationError(message)
 
 
@@ -532,6 +571,28 @@ def _default(cls: type, attribute: Any) -> tuple[Callable[[], Any] | None, bool]
             return (lambda: default.factory(object.__new__(cls))), False
         return default.factory, False
     return (lambda: default), True
+
+
+def columns_of(objects: Mapping[Any, Any]) -> set[str]:
+    """Return the columns of the objects of an open class."""
+    known = getattr(objects, "columns", None)
+    if known is None:
+        # Past the sorting of a sorted mapping, whose values are looked up one by one.
+        items = dict.values(objects) if isinstance(objects, dict) else objects.values()
+        known = set().union(*set(map(tuple, map(vars, items))))
+    return set(known)
+
+
+def check_columns(cls: type[Object], columns: Collection[str]) -> None:
+    """Refuse settings of an open class that name none of its columns, if there are any.
+
+    Raises:
+        DeclarationError: with the nearest column.
+    """
+    if columns:
+        known = [*sorted(columns), *_properties(cls)]
+        _check_sensitive(cls, known)
+        _check_attributes(cls, known)
 
 
 def side_of(
@@ -552,11 +613,8 @@ def side_of(
     schema = schema_of(cls)
     column_names = set(columns)
     if schema.open:
-        # Past the sorting of a sorted mapping, whose values are looked up one by one.
-        items = dict.values(objects) if isinstance(objects, dict) else objects.values()
-        column_names.update(getattr(objects, "columns", None) or set().union(*set(map(tuple, map(vars, items)))))
-        if column_names and cls._sensitive:
-            _check_sensitive(cls, [*sorted(column_names), *_properties(cls)])
+        column_names |= columns_of(objects)
+        check_columns(cls, column_names)
     fields = (schema.fields or {}).values()
     return Side(
         tree=tree,

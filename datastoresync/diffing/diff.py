@@ -23,11 +23,11 @@ from datastoresync.diffing.branch_diff import (
     ordered_actions,
 )
 from datastoresync.diffing.common_form import in_common_forms, warn_of_lookalikes
-from datastoresync.diffing.equality import check_attributes, check_types, raise_problems
 from datastoresync.diffing.filters import Filter, predicate
 from datastoresync.diffing.flags import Exclusion, Flags
 from datastoresync.diffing.hierarchy import Hierarchy, scope_of
 from datastoresync.diffing.nested import NestedDiff, SiblingOrder, actions_by_parent, nested_diffs
+from datastoresync.diffing.schema_check import check_attributes, check_types, raise_problems
 from datastoresync.diffing.side import Block, Candidates, Engine, Side, engine_of
 from datastoresync.errors import ComparisonError, TemplateError
 from datastoresync.printing.outline import Outline

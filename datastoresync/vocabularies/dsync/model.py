@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from datastoresync.diffing.flags import Flags
 from datastoresync.errors import ColumnError, ConversionError
 from datastoresync.masking import MASK
 from datastoresync.object import Object
+from datastoresync.spelling import nearest
 from datastoresync.vocabularies.dsync.declaration import ModelPlan, ModelType, plan_of
 from datastoresync.vocabularies.dsync.exceptions import ObjectAlreadyExists, ObjectNotFound, ObjectStoreWrongType
 from datastoresync.vocabularies.dsync.flags import DiffSyncModelFlags, DiffSyncStatus, flags_of_model
@@ -180,9 +180,7 @@ class DiffSyncModel(Crud, Object, metaclass=ModelType):
             self.model_flags = DiffSyncModelFlags(flags)
         if fields and plan.strict:
             name = next(iter(fields))
-            near = get_close_matches(name, plan.fields, 1)
-            hint = f": did you mean {near[0]!r}?" if near else ""
-            message = f"{type(self).__name__} has no field {name!r}{hint}"
+            message = f"{type(self).__name__} has no field {name!r}: {nearest(name, plan.fields)}"
             raise ColumnError(message, columns=list(fields))
 
     def _extra(self, name: Text, default: Any) -> Any:
