@@ -414,7 +414,7 @@ class Branch(Printable, ObjectMapping[T], Generic[T]):
             message = f"{self.full_name} and {other.full_name} are different kinds of things"
             raise ComparisonError(message)
         with collector_paused(), ForgettingLocals([self.object_class, other.object_class]):
-            around = _related(self, other)
+            around = [] if None in (self.tree, other.tree) else self.tree.sides_around(self, other)
             sides = [(self.side(), other.side())]
             return Diff.between(sides, around=around, flags=flags, progress=progress).filtered(only, exclude)
 
@@ -590,25 +590,3 @@ def _blank(cls: type[Branch[Any]], tree_class: Any = None, name: str = "") -> An
     if tree_class is not None:
         made.importer = getattr(tree_class, name).importer
     return made
-
-
-def _related(source: Branch[Any], dest: Branch[Any]) -> list[tuple[Side, Side]]:
-    """Return the sides of other branches of two trees: all, if objects of some are children of others.
-
-    Otherwise those that refer to this one, since what stays of them keeps what it refers to, and those that it refers
-    to, where objects may be left alone with their memberships.
-    """
-    trees = [branch.tree for branch in (source, dest)]
-    if None in trees:
-        return []
-    names = [name for name in trees[0].branches if name in trees[1]]
-    nested = any(branch.object_class._children for tree in trees for branch in tree.values())
-    referred = {*source.object_class._references.values(), *dest.object_class._references.values()}
-    found = []
-    for name in names:
-        refers = dest.name in trees[1][name].object_class._references.values()
-        if nested or refers or name in referred:
-            sides = (trees[0][name].side(), trees[1][name].side())
-            if nested or refers or sides[1].filtered or any(side.flagged for side in sides):
-                found.append(sides)
-    return found
