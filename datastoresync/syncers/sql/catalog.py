@@ -13,7 +13,6 @@ import sqlalchemy as sa
 from sqlalchemy.types import TypeEngine
 
 from datastoresync.errors import SyncerError
-from datastoresync.syncers.changes import Table
 from datastoresync.syncers.names import nearest
 from datastoresync.syncers.records import Columns, Records
 from datastoresync.syncers.sql.column_forms import FREE, ColumnForm, Mode
@@ -22,6 +21,7 @@ from datastoresync.syncers.sql.dialects import Dialect, dialect_of
 from datastoresync.syncers.sql.references import Joins, Reference, References, followed_of, meaning_of
 from datastoresync.syncers.sql.spellings import compared, spelled_elsewhere
 from datastoresync.syncers.sql.values import UnfitValueError, encoded_type, left_alone, without_blanks
+from datastoresync.syncers.table_layout import Table
 
 UNFINISHED = "datastoresync_unfinished_"
 """The prefix of the name of a table that is being filled, where tables cannot be made in a transaction."""

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from datastoresync.errors import DatastoreSyncError, DeclarationError
 from datastoresync.masking import hidden, without_frames
-from datastoresync.syncers.changes import Cascade, Change, Outcome, Same, Table, WriteOptions
+from datastoresync.syncers.changes import Cascade, Change, Outcome, Same, WriteOptions
 from datastoresync.syncers.lock_holders import seconds_of
 from datastoresync.syncers.records import Records
 from datastoresync.syncers.sql.url import open_database, without_password
+from datastoresync.syncers.table_layout import Table
 
 if TYPE_CHECKING:
     import sqlalchemy
