@@ -36,9 +36,8 @@ class Same:
 def run(verb, bad, url, rows):
     import psycopg
 
-    from datastoresync.syncers.changes import Change, WriteOptions
+    from datastoresync.syncers.changes import Change, Table, WriteOptions
     from datastoresync.syncers.sql.syncer import SQLSyncer
-    from datastoresync.syncers.table_layout import Table
 
     rows, people = int(rows), Table("people")
     values = [{"name": f"name {key}", "grade": key} for key in range(1, rows + 1)]

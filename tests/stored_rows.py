@@ -14,7 +14,7 @@ from datastoresync import Branch
 from datastoresync.diffing.equality import equal
 from datastoresync.engines.postgresql.relation import open_stored
 from datastoresync.engines.relation import Work
-from datastoresync.syncers.table_layout import Table
+from datastoresync.syncers.changes import Table
 
 NIGHT = datetime(2024, 2, 29)  # noqa: DTZ001 - without a time zone on purpose
 TEXTS = [

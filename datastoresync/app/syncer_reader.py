@@ -17,10 +17,10 @@ from datastoresync.importing.importer import StoreImporter
 from datastoresync.masking import hidden
 from datastoresync.object import Object
 from datastoresync.syncers import open_syncer
+from datastoresync.syncers.changes import Table
 from datastoresync.syncers.loading import records_in
 from datastoresync.syncers.names import likely_delimiter
 from datastoresync.syncers.records import Records
-from datastoresync.syncers.table_layout import Table
 from datastoresync.tree import Tree
 
 

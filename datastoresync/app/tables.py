@@ -9,17 +9,18 @@ from typing import Any
 
 import attrs
 
+from datastoresync.applying.limits import Limits
 from datastoresync.applying.report import reason_of
-from datastoresync.applying.safeguards import Limits, check
+from datastoresync.applying.safeguards import check
 from datastoresync.branch import Branch
 from datastoresync.diffing.diff import Diff
 from datastoresync.diffing.side import Side
 from datastoresync.errors import DatastoreSyncError, LockedError, SafeguardError, SyncerError
 from datastoresync.object import Object, attributes_of, side_of
 from datastoresync.printing.text import counted
+from datastoresync.syncers.changes import Link, Table
 from datastoresync.syncers.loading import load_records
 from datastoresync.syncers.records import Records
-from datastoresync.syncers.table_layout import Link, Table
 
 _Key = tuple[Any, ...]
 

@@ -15,8 +15,7 @@ from datastoresync.diffing.equality import members_of
 from datastoresync.diffing.hierarchy import Hierarchy, ObjectKey
 from datastoresync.diffing.side import Side
 from datastoresync.errors import ComparisonError
-from datastoresync.syncers.changes import Change, Outcome
-from datastoresync.syncers.table_layout import Table
+from datastoresync.syncers.changes import Change, Outcome, Table
 
 _MOST = 100_000
 """Objects that a streamed run remembers as not created, or as kept."""

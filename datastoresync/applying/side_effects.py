@@ -9,7 +9,7 @@ from typing import Any, Self
 import attrs
 
 from datastoresync.printing.text import counted
-from datastoresync.syncers.table_layout import Table
+from datastoresync.syncers.changes import Table
 
 
 @attrs.frozen

@@ -44,10 +44,10 @@ from datastoresync.syncers.changes import (
     Outcome,
     Outcomes,
     Same,
+    Table,
     WriteOptions,
     segmented,
 )
-from datastoresync.syncers.table_layout import Table
 
 _VERBS: Mapping[str, Literal["insert", "update", "delete", "link", "unlink"]] = {
     "new": "insert",

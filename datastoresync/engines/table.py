@@ -16,6 +16,7 @@ import attrs
 from sortedcontainers import SortedDict
 
 from datastoresync.conversion.converters import Schema
+from datastoresync.conversion.scalars import instants
 from datastoresync.diffing.side import Engine
 from datastoresync.engines.relation import BranchDescription, CannotPushDown, Page, Relation
 from datastoresync.syncers.records import Columns
@@ -306,7 +307,7 @@ class TableObjects(Mapping[Any, Any]):
     def _converted(self, name: str, column: Sequence[Any]) -> Sequence[Any]:
         fields = self.schema.fields
         converter = None if fields is None else fields[name].converter
-        return column if converter is None or converter.identity else converter.column(column)
+        return instants(column) if converter is None or converter.identity else converter.column(column)
 
     def make_objects(self, columns: Columns) -> tuple[Sequence[Any], list[Any], list[Sequence[Any]] | None]:
         """Return the keys of a chunk of rows, their objects, live or new, and the values of their columns.

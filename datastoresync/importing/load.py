@@ -9,7 +9,7 @@ from array import array
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from datetime import date, datetime
-from difflib import get_close_matches
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
@@ -18,6 +18,7 @@ import attrs
 from datastoresync.conversion.converters import Schema
 from datastoresync.conversion.key_forms import Forms, formed, formed_column
 from datastoresync.conversion.lookalikes import lookalike_keys, shown_pairs
+from datastoresync.conversion.scalars import instants
 from datastoresync.diffing.equality import comparable, equal, is_membership
 from datastoresync.diffing.side import spelling
 from datastoresync.engines.lines import LineObjects, line_objects
@@ -37,6 +38,7 @@ from datastoresync.importing.object_set import ObjectSet
 from datastoresync.importing.rows import Chunk, Rows
 from datastoresync.masking import MASK, ForgettingLocals, without_values
 from datastoresync.runtime import collector_paused
+from datastoresync.spelling import closest
 from datastoresync.syncers.arrow import ArrowStream
 from datastoresync.syncers.names import likely_delimiter
 from datastoresync.syncers.records import DelimitedFiles, is_arrow
@@ -98,6 +100,7 @@ def load_objects(importer: Importer) -> ObjectSet:
             message = f"{branch.name}: the idnumbers cannot be sorted: {error}"
             raise ImporterError(message) from error
     contents.rejected, contents.stored = len(loaded.bad_rows), loaded.stored
+    contents.empty_parts, contents.absent = loaded.empty_parts, loaded.absent
     seconds = time.perf_counter() - started
     contents.report = ImportReport(branch.name, loaded.rows, len(loaded.objects), loaded.bad_rows, seconds)
     return contents
@@ -116,7 +119,8 @@ def load_rows(importer: Importer) -> LoadedRows:
         table, reason, source = table_of(importer, source if source_info is None else source_info)
         if table is not None:
             importer.finished()
-            return LoadedRows(table, len(table), ())
+            absent = _absent(branch.schema, getattr(source, "columns", None))
+            return LoadedRows(table, len(table), (), absent=absent, empty_parts=_empty_files(source))
         loader = RowLoader(branch.schema, importer, name=branch.name)
         lines = _lines_of(importer, source)
         loaded = loader.run(None if source is source_info else source) if lines is None else loader.take_lines(lines)
@@ -139,7 +143,8 @@ class LoadedRows:
     """What was loaded: objects by key, in the order of their rows, and how many rows that took.
 
     ``reason`` is the reason why they are objects, if they might have been a table. ``stored`` is what was read, by key
-    and attribute, where the objects have something else.
+    and attribute, where the objects have something else. ``absent`` are the fields that no row had, and
+    ``empty_parts`` the files that had no rows, where others had.
     """
 
     objects: Mapping[Any, Any]
@@ -147,6 +152,26 @@ class LoadedRows:
     bad_rows: tuple[RowError, ...]
     reason: str = ""
     stored: dict[Any, dict[str, Any]] = attrs.field(factory=dict)
+    absent: frozenset[str] = frozenset()
+    empty_parts: tuple[str, ...] = ()
+
+
+def _absent(schema: Schema, columns: Iterable[str] | None) -> frozenset[str]:
+    """Return the fields of a class that are none of these columns; nothing if these are not known."""
+    return frozenset(schema.fields or ()).difference(columns or schema.fields or ())
+
+
+def _empty_files(source: Any) -> tuple[str, ...]:
+    """Return the names of the files without rows, among several that stay a table."""
+    files = getattr(getattr(source, "source_info", None), "files", ())
+    return tuple(file.path.name for file in files if not _has_rows(file)) if len(files) > 1 else ()
+
+
+def _has_rows(file: Any) -> bool:
+    if hasattr(file, "rows"):
+        return bool(file.rows)
+    with file.path.open("rb") as lines:
+        return any(line.strip() for line in islice(lines, file.line, None))
 
 
 _NEVER_NAN = frozenset({str, int, bool, bytes, date, datetime, UUID})
@@ -188,6 +213,7 @@ class RowLoader:
         self.name = name
         self.objects: dict[Any, Any] = {}
         self._indexes = array("Q")
+        self._names: set[str] = set()
         self._sample: Any = None
         self._uniform = False
         self._where: Any = None
@@ -218,13 +244,21 @@ class RowLoader:
             rows.close()
         self.importer.finished()
         self._warn_of_look_alikes(self.objects)
-        return LoadedRows(self.objects, rows.count, tuple(self.importer.bad_rows), stored=self.stored)
+        return LoadedRows(
+            self.objects,
+            rows.count,
+            tuple(self.importer.bad_rows),
+            stored=self.stored,
+            absent=_absent(self.schema, self._names),
+            empty_parts=tuple(getattr(rows.source, "empty_parts", ())) if self.objects else (),
+        )
 
     def take_lines(self, lines: LineObjects) -> LoadedRows:
         """Return lines that were checked, as `run` returns the objects of rows."""
         self.importer.finished()
         self._warn_of_look_alikes(lines.lines)
-        return LoadedRows(lines, len(lines), tuple(self.importer.bad_rows))
+        absent = _absent(self.schema, lines.columns)
+        return LoadedRows(lines, len(lines), tuple(self.importer.bad_rows), absent=absent)
 
     def _take(self, chunk: Chunk) -> None:
         try:
@@ -258,7 +292,8 @@ class RowLoader:
         converted = list(columns)
         for index, name in enumerate(names):
             converter = None if fields is None else fields[name].converter
-            converted[index] = _own(columns[index]) if converter is None else converter.column(columns[index])
+            convert = _own if converter is None or converter.identity else converter.column
+            converted[index] = convert(columns[index])
         read = converted
         if self._form_of:
             converted = [
@@ -286,7 +321,7 @@ class RowLoader:
             for item in objects:
                 with suppress(AttributeError):  # a property
                     object.__setattr__(item, name, formed(form, getattr(item, name)))
-        keys = [item.idnumber for item in objects]
+        keys = [item.__key__ for item in objects]
         for key in keys:
             self._check_key(key)
         return keys
@@ -372,7 +407,7 @@ class RowLoader:
         problems = []
         if unknown:
             listed = ", ".join(map(repr, unknown))
-            near = [close[0] for name in unknown if (close := get_close_matches(name, list(fields or ()), 1))]
+            near = [close for name in unknown if (close := closest(name, fields or ()))]
             meant = f" (did you mean {', '.join(map(repr, near))}?)" if near else ""
             problems.append(f"{cls} has no {listed}{meant}: declare it, or leave the column out in the importer")
         if missing:
@@ -405,6 +440,7 @@ class RowLoader:
 
     def _store(self, converted: _Converted, indexes: Sequence[int], names: tuple[str, ...]) -> None:
         keys, objects, stored = converted.keys, converted.objects, converted.stored
+        self._names.update(names)
         before = len(self.objects)
         held = list(map(self.objects.setdefault, keys, objects))
         if len(self.objects) == before + len(objects):
@@ -497,8 +533,8 @@ class RowLoader:
 def _own(column: Sequence[Any]) -> Sequence[Any]:
     """Return a column whose memberships belong to the objects alone, since objects change and rows must not."""
     if any(issubclass(kind, (set, list)) for kind in set(map(type, column))):
-        return [copy.copy(value) if isinstance(value, (set, list)) else value for value in column]
-    return column
+        column = [copy.copy(value) if isinstance(value, (set, list)) else value for value in column]
+    return instants(column)
 
 
 def _all_there(part: Sequence[Any], sample: Any) -> bool:

@@ -16,6 +16,7 @@ from sortedcontainers import SortedDict
 
 from datastoresync.conversion.converters import Schema
 from datastoresync.conversion.key_forms import Form
+from datastoresync.conversion.scalars import by_instant
 from datastoresync.diffing.action import Action
 from datastoresync.diffing.equality import equal, is_membership
 from datastoresync.diffing.side import spelling
@@ -63,9 +64,10 @@ class ObjectSet:
     without a setter could not take. ``columns`` are those that an open class had and no object has any more.
     ``stale`` says that so much was carried out that the branch must be imported again to know of it.
     ``stored`` is what the store has, by key and attribute, where the objects have something else; see `Side`.
-    ``rejected`` counts the rows that were refused here and in the branches this one is derived from. ``noted`` are
-    creations and deletions that were carried out and not read since; `settle` takes them in. ``compared`` are the
-    objects as a comparison takes them, which need not all be made.
+    ``rejected`` counts the rows that were refused here and in the branches this one is derived from; ``empty_parts``
+    names the files and branches that had no rows, where others had, and ``absent`` the fields that no row had.
+    ``noted`` are creations and deletions that were carried out and not read since; `settle` takes them in.
+    ``compared`` are the objects as a comparison takes them, which need not all be made.
 
     Args:
         branch: The branch that has them; the objects are told.
@@ -77,10 +79,12 @@ class ObjectSet:
     """
 
     __slots__ = (
+        "absent",
         "branch",
         "column_forms",
         "columns",
         "compared",
+        "empty_parts",
         "noted",
         "overrides",
         "reason",
@@ -105,6 +109,8 @@ class ObjectSet:
         self.noted: list[_Noted] = []
         self.settling = False
         self.rejected = 0
+        self.empty_parts: tuple[str, ...] = ()
+        self.absent: frozenset[str] = frozenset()
         self.stale = False
         self.report: ImportReport | None = None
         if objects and isinstance(self.compared, SortedDict):
@@ -128,6 +134,7 @@ class ObjectSet:
 
     def key(self, idnumber: Any) -> Any:
         """Return an idnumber in the one form in which objects are kept here; any other value as it is."""
+        idnumber = by_instant(idnumber)
         form = self.branch.forms_of().key
         if form is None:
             return idnumber
@@ -146,6 +153,7 @@ class ObjectSet:
         Raises:
             ComparisonError: if the key cannot be sorted among the others.
         """
+        key = by_instant(key)
         try:
             self.objects[key] = item
         except TypeError:
@@ -317,7 +325,7 @@ class ObjectSet:
         cls: Any = self.schema.cls
         for key, item in self.objects.items():
             assert isinstance(item, cls)
-            assert item.idnumber == key
+            assert item.__key__ == key
         assert self.overrides.keys() <= self.objects.keys()
 
 

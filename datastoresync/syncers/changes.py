@@ -10,7 +10,9 @@ from typing import Any, Literal, Protocol, TypeVar, overload
 
 import attrs
 
-from datastoresync.syncers.table_layout import Table
+from datastoresync.syncers.table_layout import Link as Link  # noqa: PLC0414 - changes are told with these
+from datastoresync.syncers.table_layout import Ref as Ref  # noqa: PLC0414 - as above
+from datastoresync.syncers.table_layout import Table as Table  # noqa: PLC0414 - as above
 
 
 @attrs.frozen

@@ -8,7 +8,7 @@ from typing import Any
 
 from datastoresync.errors import DataWarning, SyncerError
 from datastoresync.printing.text import counted
-from datastoresync.syncers.names import nearest
+from datastoresync.spelling import nearest
 from datastoresync.syncers.records import Columns, Records
 from datastoresync.syncers.table_layout import Link, Table
 

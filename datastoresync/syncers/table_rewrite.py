@@ -10,10 +10,9 @@ import attrs
 
 from datastoresync.errors import SyncerError
 from datastoresync.printing.text import shortened
-from datastoresync.syncers.changes import Change, Outcome, Outcomes, Same, WriteOptions, orphans_text, same_column
-from datastoresync.syncers.names import nearest
+from datastoresync.spelling import nearest
+from datastoresync.syncers.changes import Change, Link, Outcome, Outcomes, Same, WriteOptions, orphans_text, same_column
 from datastoresync.syncers.row_index import Row, RowIndex, TableContents, lookup_key
-from datastoresync.syncers.table_layout import Link
 
 _DONE = Outcome("done")
 _DELETED = Outcome("conflict", "no longer there: it was deleted since the import")

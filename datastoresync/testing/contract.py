@@ -15,10 +15,9 @@ from typing import Any
 import pytest
 from hypothesis import strategies as st
 
-from datastoresync.syncers.changes import Change, WriteOptions
+from datastoresync.syncers.changes import Change, Link, Table, WriteOptions
 from datastoresync.syncers.loading import load_records
 from datastoresync.syncers.protocol import Syncer, fault_of
-from datastoresync.syncers.table_layout import Link, Table
 from datastoresync.testing.claims import Claims, Interruption, breaking_off
 from datastoresync.testing.strategies import NASTY_TEXTS, difference, texts
 

@@ -10,8 +10,7 @@ from hypothesis import strategies as st
 from datastoresync import Branch, Object, Tree
 from datastoresync.applying.store_template import ChangeFactory, ChangeSequence, StoredBranch, StoredValueEquality
 from datastoresync.object import schema_of
-from datastoresync.syncers.changes import Change, ChangeBatch
-from datastoresync.syncers.table_layout import Table
+from datastoresync.syncers.changes import Change, ChangeBatch, Table
 
 
 class User(Object):

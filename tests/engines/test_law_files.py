@@ -77,7 +77,7 @@ STAYS = {
     "with numbers": (Whole, HEADER + b"1,007,\n2,+7,999999999999999999\n3,0,99999999999999999999\n"),
     "with fractions": (Numbers, HEADER + b"1,1e5,1.10\n2,nan,\n3,-0.0,1e5\n"),
     "with truths": (Truths, HEADER + b"1,YES,\n2,off,1\n"),
-    "with days": (Days, HEADER + b"1,2024-01-02,2024-01-02T10:00:00+01:00\n2,0001-01-01,2024-01-02 10:00\n"),
+    "with days": (Days, HEADER + b"1,2024-01-02,2024-01-02T10:00:00+01:00\n2,0001-01-01,2024-01-02 10:00Z\n"),
     "with times": (Clock, HEADER + b"1,10:00Z,\n2,,00000000-0000-0000-0000-000000000000\n"),
     "with choices": (Choices, HEADER + b"1,RED,a\n2,g,1\n"),
     "with unions": (Mixed, HEADER + b"1,1,a\n2,x,1\n"),

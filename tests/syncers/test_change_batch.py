@@ -5,8 +5,7 @@ from itertools import chain, groupby, pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from datastoresync.syncers.changes import Change, ChangeBatch, segments_of
-from datastoresync.syncers.table_layout import Link, Table
+from datastoresync.syncers.changes import Change, ChangeBatch, Link, Table, segments_of
 
 KEY = ("key",)
 P, Q = Table("p"), Table("q")

@@ -15,13 +15,12 @@ from hypothesis import strategies as st
 from profiles import examples
 
 from datastoresync.errors import LockedError, SyncerError
-from datastoresync.syncers.changes import Change, Outcome, WriteOptions
+from datastoresync.syncers.changes import Change, Link, Outcome, Table, WriteOptions
 from datastoresync.syncers.files.csv import CSVSyncer
 from datastoresync.syncers.files.json import JSONSyncer
 from datastoresync.syncers.plugin.load_dump_adapter import LoadDumpAdapter
 from datastoresync.syncers.row_index import lookup_key
 from datastoresync.syncers.sql.syncer import SQLSyncer
-from datastoresync.syncers.table_layout import Link, Table
 
 law = settings(deadline=None, max_examples=examples(60), suppress_health_check=[HealthCheck.function_scoped_fixture])
 KEY = ("key",)

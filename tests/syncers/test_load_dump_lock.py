@@ -10,17 +10,15 @@ import tempfile
 import pytest
 
 from datastoresync.errors import LockedError, SyncerError
-from datastoresync.syncers.changes import Change
+from datastoresync.syncers.changes import Change, Table
 from datastoresync.syncers.plugin.load_dump_adapter import LoadDumpAdapter
-from datastoresync.syncers.table_layout import Table
 
 SLOW_RUN = """
 import csv
 import sys
 from pathlib import Path
 
-from datastoresync.syncers.changes import Change
-from datastoresync.syncers.table_layout import Table
+from datastoresync.syncers.changes import Change, Table
 from datastoresync.syncers.plugin.load_dump_adapter import LoadDumpAdapter
 
 

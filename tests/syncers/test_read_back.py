@@ -11,9 +11,8 @@ from hypothesis import strategies as st
 from profiles import examples
 
 from datastoresync.errors import DeclarationError, SyncerError
-from datastoresync.syncers.changes import Change, WriteOptions
+from datastoresync.syncers.changes import Change, Link, Table, WriteOptions
 from datastoresync.syncers.plugin.load_dump_adapter import LoadDumpAdapter
-from datastoresync.syncers.table_layout import Link, Table
 
 USERS = Table("users", {"name": "label"}, {"groups": Link("members", "user", "group")})
 

@@ -25,10 +25,10 @@ from datastoresync.engines.postgresql.source import Source, query_source, table_
 from datastoresync.engines.postgresql.types import KEY_FAMILIES, SQL_TYPES, LookalikeKeys, converted_column, python_type
 from datastoresync.engines.relation import CannotPushDown, DifferingRows, Page, Relation, Work
 from datastoresync.errors import SyncerError
+from datastoresync.syncers.changes import Table
 from datastoresync.syncers.records import Columns, StoredRows
-from datastoresync.syncers.sql.catalog import chunks_of
+from datastoresync.syncers.sql.read import chunks_of
 from datastoresync.syncers.sql.syncer import SQLSyncer
-from datastoresync.syncers.table_layout import Table
 
 _SAMPLE = 100
 _STREAMED = {"stream_results": True}

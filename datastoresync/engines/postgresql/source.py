@@ -18,9 +18,9 @@ from datastoresync.engines.postgresql.snapshot import Snapshot
 from datastoresync.engines.postgresql.types import STORED_TYPES, StoredColumn
 from datastoresync.engines.relation import CannotPushDown, Relation
 from datastoresync.errors import SyncerError
+from datastoresync.syncers.changes import Table
 from datastoresync.syncers.sql.catalog import Catalogue, Target
 from datastoresync.syncers.sql.references import followed_of
-from datastoresync.syncers.table_layout import Table
 
 _FICKLE = re.compile(
     r"\b(limit|offset|fetch|tablesample|distinct\s+on|over|array_agg|string_agg|\w+_agg"

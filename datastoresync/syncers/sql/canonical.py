@@ -12,13 +12,13 @@ from sqlalchemy.types import TypeEngine
 
 from datastoresync.errors import SyncerError
 from datastoresync.printing.text import shortened
+from datastoresync.syncers.changes import Table
 from datastoresync.syncers.sql.catalog import Catalogue, Target
 from datastoresync.syncers.sql.column_forms import ColumnForm, Mode, would_give_back
 from datastoresync.syncers.sql.database import Database
 from datastoresync.syncers.sql.dialects import dialect_of
 from datastoresync.syncers.sql.translate_errors import DATABASE_ERRORS, concerns_store, reason_of
 from datastoresync.syncers.sql.values import UnfitValueError
-from datastoresync.syncers.table_layout import Table
 
 _REMEMBERED = 10_000
 

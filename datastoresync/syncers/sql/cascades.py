@@ -12,7 +12,7 @@ import attrs
 import sqlalchemy as sa
 
 from datastoresync.printing.text import counted
-from datastoresync.syncers.changes import Cascade, Change, ChangeBatch, segments_of
+from datastoresync.syncers.changes import Cascade, Change, ChangeBatch, Table, segments_of
 from datastoresync.syncers.sql.catalog import Catalogue, StoredTable, Target
 from datastoresync.syncers.sql.database import Database
 from datastoresync.syncers.sql.dialects import dialect_of
@@ -20,7 +20,6 @@ from datastoresync.syncers.sql.references import Joins, followed_of
 from datastoresync.syncers.sql.row_counts import RowCount
 from datastoresync.syncers.sql.spellings import Key, among, compared
 from datastoresync.syncers.sql.statements import SEGMENT, KeyedTable
-from datastoresync.syncers.table_layout import Table
 
 Execute = Callable[[sa.Executable], Sequence[Any]]
 Effect = Literal["deleted", "set to NULL", "set to its default"]

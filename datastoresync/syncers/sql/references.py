@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from datastoresync.errors import SyncerError
 
 if TYPE_CHECKING:
-    from datastoresync.syncers.table_layout import Link, Ref, Table
+    from datastoresync.syncers.changes import Link, Ref, Table
 
 _FOLLOWED = "followed"
 Location = tuple[str | None, str]

@@ -14,7 +14,7 @@ import sqlalchemy as sa
 
 from datastoresync.errors import LockedError, SyncerError
 from datastoresync.printing.text import shortened
-from datastoresync.syncers.changes import Change, ChangeBatch, Column
+from datastoresync.syncers.changes import Change, ChangeBatch, Column, Table
 from datastoresync.syncers.sql.canonical import printed_texts
 from datastoresync.syncers.sql.catalog import Catalogue, StoredLink, StoredTable, Target
 from datastoresync.syncers.sql.column_forms import ColumnForm
@@ -33,7 +33,6 @@ from datastoresync.syncers.sql.translate_errors import (
     reason_of,
 )
 from datastoresync.syncers.sql.values import UnfitValueError
-from datastoresync.syncers.table_layout import Table
 
 T = TypeVar("T")
 

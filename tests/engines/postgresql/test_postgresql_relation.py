@@ -22,7 +22,7 @@ from datastoresync import Link, Object, SQLSyncer, SyncerError
 from datastoresync.engines.postgresql.relation import open_stored
 from datastoresync.engines.postgresql.types import LookalikeKeys
 from datastoresync.engines.relation import CannotPushDown, Page
-from datastoresync.syncers.table_layout import Table
+from datastoresync.syncers.changes import Table
 
 pytest.importorskip("psycopg")
 

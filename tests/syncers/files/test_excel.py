@@ -17,9 +17,8 @@ from profiles import examples
 
 from datastoresync.errors import MalformedFileError, MissingDependencyError, SyncerError
 from datastoresync.syncers import files
-from datastoresync.syncers.changes import Change
+from datastoresync.syncers.changes import Change, Table
 from datastoresync.syncers.files.excel import ExcelSyncer
-from datastoresync.syncers.table_layout import Table
 
 law = settings(deadline=None, max_examples=examples(30), suppress_health_check=[HealthCheck.function_scoped_fixture])
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=8)

@@ -12,15 +12,14 @@ from pathlib import Path
 import pytest
 
 from datastoresync.errors import DeclarationError, LockedError, SyncerError
-from datastoresync.syncers.changes import Change, Outcome, WriteOptions
+from datastoresync.spelling import nearest
+from datastoresync.syncers.changes import Change, Link, Outcome, Table, WriteOptions
 from datastoresync.syncers.files import atomic_write
 from datastoresync.syncers.files.atomic_write import locked
 from datastoresync.syncers.files.csv import CSVSyncer
 from datastoresync.syncers.files.excel import ExcelSyncer
 from datastoresync.syncers.files.json import JSONLinesSyncer, JSONSyncer
 from datastoresync.syncers.files.parquet import ParquetSyncer
-from datastoresync.syncers.names import nearest
-from datastoresync.syncers.table_layout import Link, Table
 
 ALL = [CSVSyncer, JSONSyncer, JSONLinesSyncer, ParquetSyncer, ExcelSyncer]
 ROWS = [{"id": "1", "name": "Ann"}, {"id": "2", "name": "Bob"}]

@@ -17,12 +17,11 @@ from pathlib import Path
 import pytest
 
 from datastoresync.errors import DataWarning, LockedError, SyncerError
-from datastoresync.syncers.changes import Change
+from datastoresync.syncers.changes import Change, Link, Table
 from datastoresync.syncers.files.atomic_write import locked
 from datastoresync.syncers.files.csv import CSVSyncer
 from datastoresync.syncers.files.intent import Intent, intents_of
 from datastoresync.syncers.files.json import JSONSyncer
-from datastoresync.syncers.table_layout import Link, Table
 
 GROUPS = Table("groups", links={"members": Link("memberships", "group", "user")})
 OLD = ([["idnumber", "title"], ["a", "A"], ["g", "G"]], [["group", "user"], ["a", "1"], ["g", "2"]])

@@ -13,12 +13,11 @@ from profiles import examples
 
 from datastoresync import Branch, Limits, Object, Tree
 from datastoresync.errors import LockedError, SyncerError
-from datastoresync.syncers.changes import Change, WriteOptions
+from datastoresync.syncers.changes import Change, Link, Table, WriteOptions
 from datastoresync.syncers.files.csv import CSVSyncer
 from datastoresync.syncers.files.excel import ExcelSyncer
 from datastoresync.syncers.files.json import JSONLinesSyncer, JSONSyncer
 from datastoresync.syncers.files.parquet import ParquetSyncer
-from datastoresync.syncers.table_layout import Link, Table
 
 ALL = [CSVSyncer, JSONSyncer, JSONLinesSyncer, ParquetSyncer, ExcelSyncer]
 T = Table("t")

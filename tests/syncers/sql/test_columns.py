@@ -14,9 +14,8 @@ from hypothesis import strategies as st
 from profiles import examples
 
 from datastoresync import Branch, Limits, Object, Tree
-from datastoresync.syncers.changes import Change
+from datastoresync.syncers.changes import Change, Table
 from datastoresync.syncers.sql.syncer import SQLSyncer
-from datastoresync.syncers.table_layout import Table
 
 law = settings(deadline=None, max_examples=examples(300), suppress_health_check=[HealthCheck.function_scoped_fixture])
 

@@ -14,11 +14,10 @@ import pytest
 import sqlalchemy
 
 from datastoresync.errors import DeclarationError, LockedError, SyncerError
-from datastoresync.syncers.changes import Change
+from datastoresync.syncers.changes import Change, Table
 from datastoresync.syncers.registry import open_syncer
 from datastoresync.syncers.sql.syncer import SQLSyncer
 from datastoresync.syncers.sql.url import open_database
-from datastoresync.syncers.table_layout import Table
 
 ROWS = [{"id": 1, "x": 1}, {"id": 2, "x": 1}]
 UPDATE = Change("update", Table("t"), ("id",), (1,), {"x": 3}, {"x": 1})
@@ -133,8 +132,7 @@ def test_waiting_for_sqlite_can_be_broken_off(path, hold, ctrl_c):
 
 RUN = """
 import sys
-from datastoresync.syncers.changes import Change
-from datastoresync.syncers.table_layout import Table
+from datastoresync.syncers.changes import Change, Table
 from datastoresync.syncers.sql.syncer import SQLSyncer
 
 def same(change, attribute, raw, expected):

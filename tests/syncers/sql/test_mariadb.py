@@ -14,12 +14,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from profiles import examples
 
-from datastoresync import Branch, Object, Tree
-from datastoresync.applying.safeguards import Limits
+from datastoresync import Branch, Limits, Object, Tree
 from datastoresync.errors import LockedError, SyncerError
-from datastoresync.syncers.changes import Change
+from datastoresync.syncers.changes import Change, Link, Table
 from datastoresync.syncers.sql.syncer import SQLSyncer
-from datastoresync.syncers.table_layout import Link, Table
 from datastoresync.testing import SyncerContract
 
 pytestmark = pytest.mark.mariadb

@@ -17,9 +17,8 @@ from profiles import examples
 
 from datastoresync import Branch, Object, Tree
 from datastoresync.errors import MissingDependencyError, SyncerError
-from datastoresync.syncers.changes import Change
+from datastoresync.syncers.changes import Change, Table
 from datastoresync.syncers.sql.syncer import SQLSyncer
-from datastoresync.syncers.table_layout import Table
 
 law = settings(deadline=None, max_examples=examples(10), suppress_health_check=[HealthCheck.function_scoped_fixture])
 RECORDS = st.lists(

@@ -15,11 +15,10 @@ from hypothesis import strategies as st
 from profiles import examples
 
 from datastoresync.errors import LockedError, SyncerError
-from datastoresync.syncers.changes import Change, Outcome, WriteOptions
+from datastoresync.syncers.changes import Change, Link, Outcome, Table, WriteOptions
 from datastoresync.syncers.sql import statements as sql_blocks
 from datastoresync.syncers.sql import statements as sql_statements
 from datastoresync.syncers.sql.syncer import SQLSyncer
-from datastoresync.syncers.table_layout import Link, Table
 
 law = settings(deadline=None, max_examples=examples(40), suppress_health_check=[HealthCheck.function_scoped_fixture])
 

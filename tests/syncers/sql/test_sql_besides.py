@@ -5,9 +5,8 @@ from __future__ import annotations
 import pytest
 from changes_by_key import ChangesByKey
 
-from datastoresync.syncers.changes import WriteOptions
+from datastoresync.syncers.changes import Table, WriteOptions
 from datastoresync.syncers.sql.syncer import SQLSyncer
-from datastoresync.syncers.table_layout import Table
 
 KEY = ("idnumber",)
 U = Table("u", keys={"u": KEY})

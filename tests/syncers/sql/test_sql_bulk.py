@@ -18,14 +18,13 @@ from hypothesis import strategies as st
 from profiles import examples
 
 from datastoresync.errors import LockedError, SyncerError
-from datastoresync.syncers.changes import Change, Outcome, Outcomes, WriteOptions
+from datastoresync.syncers.changes import Change, Link, Outcome, Outcomes, Table, WriteOptions
 from datastoresync.syncers.sql import apply as sql_changes
 from datastoresync.syncers.sql import bulk as sql_bulk
 from datastoresync.syncers.sql import copy_staging as sql_copied
 from datastoresync.syncers.sql.dialects import DIALECTS
 from datastoresync.syncers.sql.syncer import SQLSyncer
 from datastoresync.syncers.sql.unit_writer import UnitWriter
-from datastoresync.syncers.table_layout import Link, Table
 
 law = settings(deadline=None, max_examples=examples(60), suppress_health_check=[HealthCheck.function_scoped_fixture])
 

@@ -5,11 +5,10 @@ from __future__ import annotations
 import pytest
 from changes_by_key import ChangesByKey, same
 
-from datastoresync.syncers.changes import Change, WriteOptions
+from datastoresync.syncers.changes import Change, Link, Table, WriteOptions
 from datastoresync.syncers.sql import apply as sql_apply
 from datastoresync.syncers.sql import bulk as sql_bulk
 from datastoresync.syncers.sql.syncer import SQLSyncer
-from datastoresync.syncers.table_layout import Link, Table
 
 KEY = ("key",)
 T = Table("things", links={"members": Link("members", "owner", "member")})

@@ -13,9 +13,8 @@ import sqlalchemy
 from profiles import examples
 
 from datastoresync.errors import LockedError, SyncerError
-from datastoresync.syncers.changes import Change
+from datastoresync.syncers.changes import Change, Link, Table
 from datastoresync.syncers.sql.syncer import SQLSyncer
-from datastoresync.syncers.table_layout import Link, Table
 
 COUNT = examples(10_000)
 USERS = Table("users")
@@ -24,8 +23,7 @@ ROOT = Path(__file__).resolve().parents[2]
 # Updates the whole table, and tells on its output how far it is. At STOP it waits for a line on its input.
 RUN = """
 import sys
-from datastoresync.syncers.changes import Change
-from datastoresync.syncers.table_layout import Table
+from datastoresync.syncers.changes import Change, Table
 from datastoresync.syncers.sql.syncer import SQLSyncer
 
 url, count, stop = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])

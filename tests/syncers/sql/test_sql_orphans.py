@@ -5,9 +5,8 @@ from __future__ import annotations
 import pytest
 import sqlalchemy
 
-from datastoresync.syncers.changes import Change
+from datastoresync.syncers.changes import Change, Link, Table
 from datastoresync.syncers.sql.syncer import SQLSyncer
-from datastoresync.syncers.table_layout import Link, Table
 
 GROUPS = Table("groups", links={"members": Link("memberships", "owner", "member")})
 USERS = Table("users", links={"groups": Link("memberships", "member", "owner")})

@@ -9,9 +9,9 @@ import pytest
 import sqlalchemy
 
 from datastoresync.errors import SyncerError
+from datastoresync.syncers.changes import Link, Table
 from datastoresync.syncers.sql import catalog as sql_reading
 from datastoresync.syncers.sql.syncer import SQLSyncer
-from datastoresync.syncers.table_layout import Link, Table
 
 USERS = (
     "create table users (idnumber varchar(20) primary key, name text, grade integer)",

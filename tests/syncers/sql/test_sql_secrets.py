@@ -15,10 +15,9 @@ from hypothesis import strategies as st
 
 from datastoresync.errors import DeclarationError, MissingDependencyError, SyncerError
 from datastoresync.masking import without_secrets
-from datastoresync.syncers.changes import Change
+from datastoresync.syncers.changes import Change, Table
 from datastoresync.syncers.sql.syncer import SQLSyncer
 from datastoresync.syncers.sql.translate_errors import concerns_store, reason_of
-from datastoresync.syncers.table_layout import Table
 
 NOWHERE = "127.0.0.1:1"
 

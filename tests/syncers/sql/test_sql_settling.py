@@ -10,10 +10,9 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from profiles import examples
 
-from datastoresync.syncers.changes import Change, Outcome, WriteOptions
+from datastoresync.syncers.changes import Change, Link, Outcome, Table, WriteOptions
 from datastoresync.syncers.sql.ordering import strong_components
 from datastoresync.syncers.sql.syncer import SQLSyncer
-from datastoresync.syncers.table_layout import Link, Table
 
 law = settings(deadline=None, max_examples=examples(40), suppress_health_check=[HealthCheck.function_scoped_fixture])
 

@@ -9,11 +9,10 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from profiles import examples
 
-from datastoresync.syncers.changes import Change, WriteOptions
+from datastoresync.syncers.changes import Change, Link, Table, WriteOptions
 from datastoresync.syncers.sql import statements as sql_statements
 from datastoresync.syncers.sql.spellings import how_to_declare
 from datastoresync.syncers.sql.syncer import SQLSyncer
-from datastoresync.syncers.table_layout import Link, Table
 
 law = settings(deadline=None, max_examples=examples(40), suppress_health_check=[HealthCheck.function_scoped_fixture])
 

@@ -11,11 +11,10 @@ from hypothesis import strategies as st
 from profiles import examples
 
 from datastoresync.errors import SyncerError
-from datastoresync.syncers.changes import Outcome, WriteOptions
+from datastoresync.syncers.changes import Outcome, Table, WriteOptions
 from datastoresync.syncers.sql import apply as sql_apply
 from datastoresync.syncers.sql import unit_writer
 from datastoresync.syncers.sql.syncer import SQLSyncer
-from datastoresync.syncers.table_layout import Table
 
 law = settings(deadline=None, max_examples=examples(30), suppress_health_check=[HealthCheck.function_scoped_fixture])
 

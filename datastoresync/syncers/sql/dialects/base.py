@@ -155,6 +155,13 @@ class Dialect:
             finally_run: Takes a statement to run at the end, outside of any transaction.
         """
 
+    def unreadable(self, result: sa.CursorResult[Any]) -> tuple[int, str, str] | None:
+        """Return the first value of a result that Python has none for: index of the row, column, words; or None.
+
+        To be asked after the driver refused one, in the same transaction.
+        """
+        return None
+
     def begin_writing(self, connection: sa.Connection, *, foreign_keys: bool) -> None:
         """Do what is to be done first in a transaction to write in.
 
