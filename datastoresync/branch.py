@@ -31,7 +31,7 @@ from datastoresync.printing.outline import Grid, Outline
 from datastoresync.printing.show import Printable
 from datastoresync.printing.text import counted
 from datastoresync.runtime import collector_paused
-from datastoresync.syncers.changes import Table
+from datastoresync.syncers.table_layout import Table
 
 if TYPE_CHECKING:
     from datastoresync.applying.limits import Limits
