@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from difflib import get_close_matches
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, ClassVar, Self, dataclass_transform, get_origin, get_type_hints
+from typing import TYPE_CHECKING, Any, ClassVar, Self, dataclass_transform, get_args, get_origin, get_type_hints
 
 import attrs
 
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
 
 _SETTINGS = frozenset({"_identifiers", "_attributes", "_shortname", "_children", "_references", "_sensitive"})
+_OR_NONE = re.compile(r"^[^\[]*\bNone\b|\bOptional\[")
 _WITH_VALUE = frozenset({"_key"})
 """Settings only where the class gives them a value: an annotation alone declares a field."""
 
@@ -92,6 +94,9 @@ class ObjectType(type):
                 message = f"{name}.idnumber is a property: name the fields it is made of in _identifiers"
                 raise DeclarationError(message)
             declared.insert(0, "idnumber")
+        for field in identifiers:
+            if _may_be_none(_own_annotations(namespace).get(field)):
+                raise _key_without_none(name, field)
         these = {}
         for field in declared:
             these[field] = _field(namespace.pop(field, attrs.NOTHING))
@@ -101,6 +106,20 @@ class ObjectType(type):
         cls = super().__new__(mcs, name, bases, namespace, **kwargs)
         attrs.define(cls, these=these, slots=False, kw_only=True, eq=False, order=False, repr=False)
         return cls
+
+
+def _may_be_none(annotation: Any) -> bool:
+    """Say whether an annotation, which may be text still, is a union with None."""
+    if isinstance(annotation, str):
+        return _OR_NONE.search(annotation) is not None
+    return type(None) in get_args(annotation)
+
+
+def _key_without_none(cls: str, field: str) -> DeclarationError:
+    return DeclarationError(
+        f"{cls}.{field} may be None, and is part of the key, which every object has: declare it without None, and let "
+        "the importer's prepare(row) give it a value where a row has none, such as '-'"
+    )
 
 
 def _aliased(counting: Any, name: str) -> Any:
@@ -350,10 +369,7 @@ def _schema(cls: type[Object]) -> Schema:
                 message = f"{cls.__name__}.{setting} names {name!r}, which is neither a field nor a property of it"
                 raise DeclarationError(message)
     _check_sensitive(cls, [*fields, *_properties(cls)])
-    unknown = [name for name in identifiers if name not in fields]
-    if unknown:
-        message = f"{cls.__name__}._identifiers names {', '.join(unknown)}, which is no field of it"
-        raise DeclarationError(message)
+    _check_identifiers(cls, fields)
     custom = (
         cls.__setattr__ is not object.__setattr__
         or "__attrs_post_init__" in dir(cls)
@@ -370,6 +386,17 @@ def _schema(cls: type[Object]) -> Schema:
         forms=() if "_key" in fields else _key_forms(cls, identifiers),
         properties=tuple(_properties(cls)),
     )
+
+
+def _check_identifiers(cls: type[Object], fields: Mapping[str, Field]) -> None:
+    unknown = [name for name in cls._identifiers if name not in fields]
+    if unknown:
+        message = f"{cls.__name__}._identifiers names {', '.join(unknown)}, which is no field of it"
+        raise DeclarationError(message)
+    for name in cls._identifiers:
+        found = fields[name].converter
+        if found is not None and type(None) in found.kinds:
+            raise _key_without_none(cls.__name__, name)
 
 
 def _key_forms(cls: type[Object], identifiers: tuple[str, ...]) -> tuple[Form | None, ...]:
