@@ -1,6 +1,7 @@
 """Whatever frames, Parquet files, CSV files and objects hold, both engines find the same."""
 
 import warnings
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from typing import Any, NamedTuple
@@ -13,10 +14,11 @@ from hypothesis import strategies as st
 from profiles import examples
 from pyarrow import parquet
 
-from datastoresync import Branch, CSVImporter, DatastoreSyncError, Object, Tree
+from datastoresync import Branch, CSVImporter, DatastoreSyncError, Object, SQLImporter, Tree
 from datastoresync.engines.duckdb.connection import DuckDB
 from datastoresync.engines.table import TableObjects
 from datastoresync.importing.importer import ParquetImporter
+from datastoresync.syncers.sql.syncer import SQLSyncer
 
 DUCKDB = DuckDB(threads=1)
 BATCH = 7
@@ -408,6 +410,74 @@ def as_rows(table, folder, name):
 SOURCES = [lambda table, folder, name: table, as_reader, as_pandas, as_polars, in_file, in_files, as_csv, as_rows]
 
 
+# Databases ----------------------------------------------------------------------------------------------------------
+
+NUMBERS = {"int8": "smallint", "int32": "integer", "int64": "bigint", "bool": "boolean", "date32[day]": "date"}
+SQL_TYPES = {
+    "sqlite": {"string": "text", "double": "double", "timestamp[us]": "timestamp", "binary": "blob"},
+    "postgresql": {
+        "string": "text",
+        "double": "double precision",
+        "float": "real",
+        "timestamp[us]": "timestamp",
+        "timestamp[us, tz=Europe/Berlin]": "timestamptz",
+        "timestamp[us, tz=UTC]": "timestamptz",
+        "binary": "bytea",
+        "time64[us]": "time",
+        "duration[us]": "interval",
+        "extension<arrow.uuid>": "uuid",
+    },
+    "mariadb": {
+        "string": "varchar(60) collate utf8mb4_nopad_bin",
+        "double": "double",
+        "timestamp[us]": "datetime(6)",
+        "binary": "varbinary(9)",
+        "time64[us]": "time(6)",
+        "duration[us]": "time(6)",
+    },
+}
+
+
+@contextmanager
+def in_database(url):
+    """Yield a source that puts a table into a database, if that has all of its types and takes all of its values."""
+    import sqlalchemy
+
+    engine = sqlalchemy.create_engine(url, isolation_level="AUTOCOMMIT")
+    known = NUMBERS | SQL_TYPES[engine.dialect.name]
+
+    def sql_type(kind):
+        exact = pyarrow.types.is_decimal128(kind) and engine.dialect.name != "sqlite"
+        return f"numeric({kind.precision}, {kind.scale})" if exact else known.get(str(kind))
+
+    def source(table, folder, name):
+        columns = [
+            (column, sql_type(kind)) for column, kind in zip(table.column_names, table.schema.types, strict=True)
+        ]
+        if not all(kind for _, kind in columns):
+            return table
+        try:
+            rows = table.to_pylist()
+            key = "idnumber" if len({row["idnumber"] for row in rows} - {None}) == len(rows) else ""
+        except (ValueError, OverflowError, TypeError):
+            return table
+        made = ", ".join(f"{column} {kind}{' primary key' * (column == key)}" for column, kind in columns)
+        with engine.connect() as connection:
+            connection.exec_driver_sql(f"drop table if exists {name}")
+            try:
+                connection.exec_driver_sql(f"create table {name} ({made})")
+                marks = ", ".join(f":{column}" for column in table.column_names)
+                if rows:
+                    connection.execute(sqlalchemy.text(f"insert into {name} values ({marks})"), rows)
+            except (sqlalchemy.exc.SQLAlchemyError, ValueError, OverflowError):
+                return table
+        return SQLImporter(syncer, table=name)
+
+    with SQLSyncer(url) as syncer:
+        yield source
+    engine.dispose()
+
+
 RAISED = ("ComparisonError", "inverse raised")
 
 # The law ------------------------------------------------------------------------------------------------------------
@@ -450,6 +520,11 @@ def first_line(error):
 )
 @given(pair=pairs(), sources=st.tuples(st.sampled_from(SOURCES), st.sampled_from(SOURCES)))
 def test_the_embedded_engine_finds_what_the_in_memory_one_finds(tmp_path, pair, sources):
+    agree(tmp_path, pair, sources)
+
+
+def agree(tmp_path, pair, sources):
+    """See that both engines find the same."""
     classes, both = pair
     sources = [source(table, tmp_path, name) for source, table, name in zip(sources, both, "ab", strict=True)]
     expected, heard, _ = outcome(sources, classes, "memory")
@@ -462,3 +537,25 @@ def test_the_embedded_engine_finds_what_the_in_memory_one_finds(tmp_path, pair, 
         expected, found = forgiven[1], found[1]
     event(f"{tables} of the two are tables")
     assert (found, warned) == (expected, heard)
+
+
+QUICK = [pytest.param(("sqlite", "postgresql"), 40, id="quick")]
+SLOW = [pytest.param(("sqlite", "postgresql", "mariadb"), 300, id="slow", marks=pytest.mark.slow)]
+
+
+@pytest.mark.parametrize(("names", "count"), QUICK + SLOW)
+def test_databases_are_found_to_differ_as_in_memory(tmp_path, request, names, count):
+    urls = {"sqlite": f"sqlite:///{tmp_path}/law.db"}
+    for name in names[1:]:
+        urls[name] = request.getfixturevalue({"postgresql": "database", "mariadb": "mariadb"}[name])
+    urls["postgresql"] += "&options=-c%20timezone%3DEurope/Berlin"
+
+    with ExitStack() as stack:
+        databases = [stack.enter_context(in_database(url)) for url in urls.values()]
+
+        @settings(deadline=None, max_examples=examples(count), suppress_health_check=list(HealthCheck))
+        @given(pair=pairs(), sources=st.tuples(st.sampled_from(databases), st.sampled_from([*databases, *SOURCES])))
+        def holds(pair, sources):
+            agree(tmp_path, pair, sources if len(pair[1][0]) % 2 else sources[::-1])
+
+        holds()
