@@ -27,10 +27,8 @@ Any, object         everything, as it is
 any other class     its instances
 ==================  ===================================================================================================
 
-A datetime with a time zone becomes one with the offset that it has there: it is the same instant, and Python compares,
-hashes and sorts it as such.
-
 ``Annotated``, ``NewType``, ``Final`` and type aliases stand for what they are made of; a ``TypeVar`` for Any.
+A time zone becomes the offset that a moment has in it, as Python compares, hashes and sorts only such by instant.
 """
 
 from __future__ import annotations
@@ -185,12 +183,10 @@ def mapping_converter(annotation: Any) -> Converter:
 
     def one(value: Any) -> dict[Any, Any]:
         if isinstance(value, collections.abc.Mapping):
-            copied: dict[Any, Any] = by_instant(dict(value))
-            return copied
+            return dict(by_instant(dict(value)))
         raise refused(value, "a dict", "only a mapping")
 
-    kinds: frozenset[type] = frozenset({dict})
-    return Converter(annotation, "dict", one, lambda values: list(map(one, values)), kinds, sharable=False)
+    return Converter(annotation, "dict", one, lambda values: list(map(one, values)), frozenset({dict}), sharable=False)
 
 
 def instance_converter(annotation: Any, cls: Any) -> Converter:
@@ -427,7 +423,7 @@ _exhaust: Callable[[Iterable[Any]], None] = deque[Any](maxlen=0).extend
 """Runs an iterator to its end in C and keeps nothing."""
 
 
-@attrs.frozen(eq=False)
+@attrs.frozen(eq=False, repr=False)
 class Field:
     """A declared field: how its values are converted, and what stands in for a column that is not there.
 
@@ -454,7 +450,7 @@ class Field:
         return (self.default() for _ in range(count))
 
 
-@attrs.frozen(eq=False)
+@attrs.frozen(eq=False, repr=False)
 class Conversion:
     """Converts raw values of attributes as an import would: one, or a column of them.
 
@@ -498,7 +494,7 @@ class Conversion:
         return self.fields[name].converter if name in self.fields else None
 
 
-@attrs.frozen(eq=False)
+@attrs.frozen(eq=False, repr=False)
 class Schema:
     """An object class as an import sees it.
 

@@ -314,7 +314,7 @@ def _bytes(value: Any) -> bytes:
     raise refused(value, "bytes", "only bytes, bytearray and memoryview")
 
 
-@attrs.frozen(eq=False)
+@attrs.frozen(eq=False, repr=False)
 class ScalarType:
     """A scalar type, as converters, comparisons, stores and engines know it.
 

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Iterable, Mapping, Sequence
-from difflib import get_close_matches
+from collections.abc import Iterable, Sequence
 from itertools import islice
 from typing import Any
 
@@ -12,6 +11,7 @@ from datastoresync.conversion.scalars import SCALARS
 from datastoresync.diffing.equality import comparable
 from datastoresync.diffing.side import Block, Side, read_blocks
 from datastoresync.errors import DeclarationError, SchemaMismatchError
+from datastoresync.spelling import closest, nearest
 
 _PLAIN = frozenset({*SCALARS} - {datetime.datetime})
 """Types of which any two values are comparable."""
@@ -19,18 +19,23 @@ _SAMPLES = 100
 """The most pairs of objects that are compared where no key is on both sides."""
 
 
-def check_children(tree: str, children: Mapping[str, Mapping[str, str]]) -> None:
-    """Refuse ``_children`` in branches that do not exist; ``children`` has those of each branch.
+def check_related(tree: str, branch: str, cls: Any, branches: Iterable[str]) -> None:
+    """Refuse a class whose ``_children`` or ``_references`` name branches that do not exist.
+
+    Args:
+        tree: The name of the tree.
+        branch: The name of the branch of the class.
+        cls: The class.
+        branches: The names of the branches of the tree.
 
     Raises:
         DeclarationError: for the first one; suggests the nearest name.
     """
-    for name, below in children.items():
-        for child in below:
-            if child not in children:
-                near = get_close_matches(child, list(children), 1)
-                hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(children)}"
-                message = f"{tree}.{name} has children in {child!r}, which is no branch of {tree}: {hint}"
+    names = list(branches)
+    for relation, targets in (("has children in", cls._children), ("refers to", cls._references.values())):
+        for name in targets:
+            if name not in names:
+                message = f"{tree}.{branch} {relation} {name!r}, which is no branch of {tree}: {nearest(name, names)}"
                 raise DeclarationError(message)
 
 
@@ -77,8 +82,8 @@ def check_attributes(left: Side, right: Side) -> list[str]:
         return problems  # an open class without objects has no attributes yet
     for has, lacks in ((left, right), (right, left)):
         for name in sorted(set(has.attributes) - set(lacks.attributes)):
-            near = get_close_matches(name, set(lacks.attributes) - set(has.attributes), 1)
-            meant = f" (which has {near[0]!r})" if near else ""
+            near = closest(name, set(lacks.attributes) - set(has.attributes))
+            meant = f" (which has {near!r})" if near else ""
             problems.append(
                 f"{name}: {has.name} has it, {lacks.name} does not{meant}: give {lacks.owner} a field or a property "
                 f"{name!r}, or {has.owner} a leading underscore (_{name}) if it is not to be synced"

@@ -21,7 +21,7 @@ def _nothing() -> None:
     pass
 
 
-@attrs.frozen(eq=False)
+@attrs.frozen(eq=False, repr=False)
 class Side:
     """A branch as comparisons and safeguards see it.
 
@@ -41,6 +41,7 @@ class Side:
             child names the parent.
         sensitive: The attributes whose values are not shown.
         flagged: Whether an object may have flags of its own.
+        filtered: Whether the import may have left out objects that the store has.
         rejected: The number of rows refused by the import of this branch, or of one that it is derived from.
         fold: Folds an action that was carried out into the branch, given the source's values (all of a new object; of
             a removal the attribute), and the object that the template returned for a new one, or None.
@@ -64,6 +65,12 @@ class Side:
         referenced_spellings: Returns a key as the store spells it, by branch; of a tree only.
         own: The side as its branch has it, if keys or values were brought into a form that it does not declare.
         own_keys: The keys that it has instead of these.
+        tree_attributes: Returns the names of the synced attributes of all branches of its tree, by branch.
+        limits: The `Limits` that its branch and tree declare.
+        part: The attribute, or the function of an object, that says which part of the branch an object belongs to.
+        active: The attribute that switches objects off; empty if none does.
+        empty_parts: The files and branches that the import read and that had no rows, where others had some.
+        absent: The fields of the class that no row of the import had.
     """
 
     tree: str
@@ -80,6 +87,7 @@ class Side:
     held_children: frozenset[str] = frozenset()
     sensitive: frozenset[str] = frozenset()
     flagged: bool = False
+    filtered: bool = False
     rejected: int = 0
     fold: Callable[[Any, Mapping[str, Any], Any], None] | None = None
     fold_all: Callable[[str, Sequence[Any], Mapping[str, Sequence[Any]]], bool] | None = None
@@ -98,6 +106,12 @@ class Side:
     referenced_spellings: Mapping[str, Callable[[Any], Any]] = attrs.field(factory=dict)
     own: Side | None = None
     own_keys: Mapping[Any, Any] = attrs.field(factory=dict)
+    tree_attributes: Callable[[], Mapping[str, Sequence[str]]] = dict
+    limits: Any = None
+    part: str | Callable[[Any], Any] | None = None
+    active: str = ""
+    empty_parts: tuple[str, ...] = ()
+    absent: frozenset[str] = frozenset()
 
     @property
     def child_fields(self) -> tuple[str, ...]:
@@ -269,7 +283,7 @@ Reader = Callable[[Sequence[Any], Sequence[Any]], Iterable[Sequence[Any]]]
 """Called with keys and objects; returns a column of values for each attribute."""
 
 
-@attrs.frozen(eq=False)
+@attrs.frozen(eq=False, repr=False)
 class Block:
     """A block of pairs and their values.
 
@@ -329,7 +343,7 @@ _CACHE_BLOCK = 512
 """Objects that are compared at a time: few enough to stay in the processor's cache."""
 
 
-@attrs.frozen(eq=False)
+@attrs.frozen(eq=False, repr=False)
 class Candidates:
     """The result of an engine: keys of one side only, and pairs that may differ.
 

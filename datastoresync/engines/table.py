@@ -246,7 +246,7 @@ class TableObjects(Mapping[Any, Any]):
         self._overlaid: set[Any] = set()
         self._page: dict[Any, Any] = {}
         self._sample: dict[str, Any] | None = None
-        self._branch = branch
+        self.branch = branch
         self.identity_map: IdentityMap = IdentityMap() if whole is None else whole.identity_map
         self._read_ahead = ReadAhead()
 
@@ -262,7 +262,7 @@ class TableObjects(Mapping[Any, Any]):
             _overlaid=set(self._overlaid),
             deleted=set(self.deleted),
             absent=set(self.absent),
-            _branch=copy.deepcopy(self._branch, memo),
+            branch=copy.deepcopy(self.branch, memo),
             schema=made.tracked_schema(),
         )
         made.changed = copy.deepcopy(self.changed, memo)  # objects that have the copy of the branch
@@ -323,14 +323,14 @@ class TableObjects(Mapping[Any, Any]):
             track(objects, self.schema.cls)
         else:
             objects = self.schema.make(names, converted, len(keys))
-        self._branch.attach(objects)
+        self.branch.attach(objects)
         had = self.identity_map.replace_live(keys, objects)
         return keys, objects, None if had or not self._transparent else converted
 
     def transient_objects(self, columns: Columns) -> list[Any]:
         """Return new objects of a chunk of rows, whose changes are not tracked."""
         objects: list[Any] = self.plain_schema.make(self.relation.columns, self._convert(columns), len(columns[0]))
-        self._branch.attach(objects)
+        self.branch.attach(objects)
         return objects
 
     def passing(self) -> Iterator[tuple[Sequence[Any], Sequence[Any]]]:
@@ -503,7 +503,7 @@ class TableObjects(Mapping[Any, Any]):
 
     def subset(self, relation: Relation) -> TableObjects:
         """Return some of the rows, which are stored elsewhere, as a table with the same live objects."""
-        return TableObjects(relation, self._branch, self.engine, whole=self)
+        return TableObjects(relation, self.branch, self.engine, whole=self)
 
     @property
     def dirty(self) -> set[Any]:

@@ -9,7 +9,7 @@ from array import array
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from datetime import date, datetime
-from difflib import get_close_matches
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
@@ -21,6 +21,7 @@ from datastoresync.conversion.lookalikes import lookalike_keys, shown_pairs
 from datastoresync.conversion.scalars import instants
 from datastoresync.diffing.equality import comparable, equal, is_membership
 from datastoresync.diffing.side import spelling
+from datastoresync.engines.lines import LineObjects, line_objects
 from datastoresync.engines.relation import CannotPushDown
 from datastoresync.engines.select import engine_of, open_table, options_of
 from datastoresync.errors import (
@@ -37,9 +38,10 @@ from datastoresync.importing.object_set import ObjectSet
 from datastoresync.importing.rows import Chunk, Rows
 from datastoresync.masking import MASK, ForgettingLocals, without_values
 from datastoresync.runtime import collector_paused
+from datastoresync.spelling import closest
 from datastoresync.syncers.arrow import ArrowStream
 from datastoresync.syncers.names import likely_delimiter
-from datastoresync.syncers.records import is_arrow
+from datastoresync.syncers.records import DelimitedFiles, is_arrow
 
 if TYPE_CHECKING:
     from datastoresync.engines.table import TableObjects
@@ -69,7 +71,7 @@ def table_of(importer: Importer, source: Any) -> tuple[TableObjects | None, str,
         with suppress(Exception):  # without pyarrow, or not to be opened: what reads it says so
             source = ArrowStream(source)
             taken_by = engine_of(source)
-    if engine == "auto" and not (taken_by is not None and taken_by.is_large(source)):
+    if engine == "auto" and not (taken_by is not None and taken_by.is_large(source, importer.description.schema)):
         return None, "", source
     options_of(engine)
     try:
@@ -98,6 +100,7 @@ def load_objects(importer: Importer) -> ObjectSet:
             message = f"{branch.name}: the idnumbers cannot be sorted: {error}"
             raise ImporterError(message) from error
     contents.rejected, contents.stored = len(loaded.bad_rows), loaded.stored
+    contents.empty_parts, contents.absent = loaded.empty_parts, loaded.absent
     seconds = time.perf_counter() - started
     contents.report = ImportReport(branch.name, loaded.rows, len(loaded.objects), loaded.bad_rows, seconds)
     return contents
@@ -116,20 +119,32 @@ def load_rows(importer: Importer) -> LoadedRows:
         table, reason, source = table_of(importer, source if source_info is None else source_info)
         if table is not None:
             importer.finished()
-            return LoadedRows(table, len(table), ())
-        loaded = RowLoader(branch.schema, importer, name=branch.name).run(None if source is source_info else source)
+            absent = _absent(branch.schema, getattr(source, "columns", None))
+            return LoadedRows(table, len(table), (), absent=absent, empty_parts=_empty_files(source))
+        loader = RowLoader(branch.schema, importer, name=branch.name)
+        lines = _lines_of(importer, source)
+        loaded = loader.run(None if source is source_info else source) if lines is None else loader.take_lines(lines)
         return attrs.evolve(loaded, reason=reason)
     except ImporterError as error:
         error.branch = error.branch or branch.name
         raise
 
 
-@attrs.frozen(eq=False)
+def _lines_of(importer: Importer, source: Any) -> LineObjects | None:
+    """Return what was read as lines that need not become objects yet; None if they must."""
+    source_info = getattr(source, "source_info", None)
+    if not isinstance(source_info, DelimitedFiles) or any(map(importer.overrides, _HOOKS)):
+        return None
+    return line_objects(source_info, importer.description)
+
+
+@attrs.frozen(eq=False, repr=False)
 class LoadedRows:
     """What was loaded: objects by key, in the order of their rows, and how many rows that took.
 
     ``reason`` is the reason why they are objects, if they might have been a table. ``stored`` is what was read, by key
-    and attribute, where the objects have something else.
+    and attribute, where the objects have something else. ``absent`` are the fields that no row had, and
+    ``empty_parts`` the files that had no rows, where others had.
     """
 
     objects: Mapping[Any, Any]
@@ -137,6 +152,26 @@ class LoadedRows:
     bad_rows: tuple[RowError, ...]
     reason: str = ""
     stored: dict[Any, dict[str, Any]] = attrs.field(factory=dict)
+    absent: frozenset[str] = frozenset()
+    empty_parts: tuple[str, ...] = ()
+
+
+def _absent(schema: Schema, columns: Iterable[str] | None) -> frozenset[str]:
+    """Return the fields of a class that are none of these columns; nothing if these are not known."""
+    return frozenset(schema.fields or ()).difference(columns or schema.fields or ())
+
+
+def _empty_files(source: Any) -> tuple[str, ...]:
+    """Return the names of the files without rows, among several that stay a table."""
+    files = getattr(getattr(source, "source_info", None), "files", ())
+    return tuple(file.path.name for file in files if not _has_rows(file)) if len(files) > 1 else ()
+
+
+def _has_rows(file: Any) -> bool:
+    if hasattr(file, "rows"):
+        return bool(file.rows)
+    with file.path.open("rb") as lines:
+        return any(line.strip() for line in islice(lines, file.line, None))
 
 
 _NEVER_NAN = frozenset({str, int, bool, bytes, date, datetime, UUID})
@@ -146,7 +181,7 @@ _NEVER_NAN = frozenset({str, int, bool, bytes, date, datetime, UUID})
 _MISSING: Any = object()
 
 
-@attrs.frozen(eq=False)
+@attrs.frozen(eq=False, repr=False)
 class _Converted:
     """The objects that rows became.
 
@@ -178,6 +213,7 @@ class RowLoader:
         self.name = name
         self.objects: dict[Any, Any] = {}
         self._indexes = array("Q")
+        self._names: set[str] = set()
         self._sample: Any = None
         self._uniform = False
         self._where: Any = None
@@ -207,8 +243,22 @@ class RowLoader:
         finally:
             rows.close()
         self.importer.finished()
-        self._warn_of_look_alikes()
-        return LoadedRows(self.objects, rows.count, tuple(self.importer.bad_rows), stored=self.stored)
+        self._warn_of_look_alikes(self.objects)
+        return LoadedRows(
+            self.objects,
+            rows.count,
+            tuple(self.importer.bad_rows),
+            stored=self.stored,
+            absent=_absent(self.schema, self._names),
+            empty_parts=tuple(getattr(rows.source, "empty_parts", ())) if self.objects else (),
+        )
+
+    def take_lines(self, lines: LineObjects) -> LoadedRows:
+        """Return lines that were checked, as `run` returns the objects of rows."""
+        self.importer.finished()
+        self._warn_of_look_alikes(lines.lines)
+        absent = _absent(self.schema, lines.columns)
+        return LoadedRows(lines, len(lines), tuple(self.importer.bad_rows), absent=absent)
 
     def _take(self, chunk: Chunk) -> None:
         try:
@@ -271,7 +321,7 @@ class RowLoader:
             for item in objects:
                 with suppress(AttributeError):  # a property
                     object.__setattr__(item, name, formed(form, getattr(item, name)))
-        keys = [item.idnumber for item in objects]
+        keys = [item.__key__ for item in objects]
         for key in keys:
             self._check_key(key)
         return keys
@@ -357,7 +407,7 @@ class RowLoader:
         problems = []
         if unknown:
             listed = ", ".join(map(repr, unknown))
-            near = [close[0] for name in unknown if (close := get_close_matches(name, list(fields or ()), 1))]
+            near = [close for name in unknown if (close := closest(name, fields or ()))]
             meant = f" (did you mean {', '.join(map(repr, near))}?)" if near else ""
             problems.append(f"{cls} has no {listed}{meant}: declare it, or leave the column out in the importer")
         if missing:
@@ -392,6 +442,7 @@ class RowLoader:
 
     def _store(self, converted: _Converted, indexes: Sequence[int], names: tuple[str, ...]) -> None:
         keys, objects, stored = converted.keys, converted.objects, converted.stored
+        self._names.update(names)
         before = len(self.objects)
         held = list(map(self.objects.setdefault, keys, objects))
         if len(self.objects) == before + len(objects):
@@ -471,8 +522,8 @@ class RowLoader:
             if all(map(is_membership, parts)):
                 self.stored.setdefault(key, {})[name] = [*parts[0], *parts[1]]
 
-    def _warn_of_look_alikes(self) -> None:
-        pairs = lookalike_keys(self.objects)
+    def _warn_of_look_alikes(self, keys: Iterable[Any]) -> None:
+        pairs = lookalike_keys(keys)
         if pairs:
             message = (
                 f"{self.name}: idnumbers that differ only in case, Unicode form or blanks at their ends are "

@@ -11,7 +11,7 @@ from typing import Any
 import attrs
 
 from datastoresync.errors import ColumnError, DeclarationError
-from datastoresync.syncers.names import nearest
+from datastoresync.spelling import nearest
 
 Columns = Sequence[Sequence[Any]]
 """A chunk of records, column by column: one sequence a column, all of one length."""
@@ -28,13 +28,14 @@ class Records:
         where: Returns the position of a record, counted from 0 over all chunks, as a person would look it up:
             ``people.csv:17`` or ``row 17 of table users``.
         source_info: Description of their source, if an engine can read it by itself; see `syncers.records`.
+        empty_parts: The names of those of several files that turned out to have no records.
 
     >>> records = Records(["idnumber", "name"], [[["1", "2"], ["Ann", "Bob"]]], lambda index: f"row {index + 1}")
     >>> list(records)
     [{'idnumber': '1', 'name': 'Ann'}, {'idnumber': '2', 'name': 'Bob'}]
     """
 
-    __slots__ = ("chunks", "columns", "source_info", "where")
+    __slots__ = ("chunks", "columns", "empty_parts", "source_info", "where")
 
     def __init__(
         self, columns: Sequence[str], chunks: Iterable[Columns], where: Callable[[int], str], *, source_info: Any = None
@@ -43,6 +44,7 @@ class Records:
         self.chunks = chunks
         self.where = where
         self.source_info = source_info
+        self.empty_parts: list[str] = []
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
         """Yield each record as a dictionary; this consumes the stream."""
@@ -106,7 +108,7 @@ def file_state(status: os.stat_result) -> tuple[int, ...]:
     return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
 
 
-@attrs.frozen(eq=False)
+@attrs.frozen(eq=False, repr=False)
 class DelimitedFile:
     """A CSV or TSV file that was scanned, and whose records were not read yet.
 
@@ -135,7 +137,7 @@ class DelimitedFile:
     special: frozenset[str]
 
 
-@attrs.frozen(eq=False)
+@attrs.frozen(eq=False, repr=False)
 class DelimitedFiles:
     """Several delimited files, whose records follow each other."""
 
@@ -147,7 +149,7 @@ class DelimitedFiles:
         return sum(file.state[2] for file in self.files)
 
 
-@attrs.frozen(eq=False)
+@attrs.frozen(eq=False, repr=False)
 class ParquetFile:
     """A Parquet file whose schema was read, and whose records were not read yet.
 
@@ -170,7 +172,7 @@ class ParquetFile:
     state: tuple[int, ...]
 
 
-@attrs.frozen(eq=False)
+@attrs.frozen(eq=False, repr=False)
 class ParquetFiles:
     """Several Parquet files with the same columns, whose records follow each other."""
 
@@ -182,7 +184,7 @@ class ParquetFiles:
         return sum(file.rows for file in self.files)
 
 
-@attrs.frozen(eq=False)
+@attrs.frozen(eq=False, repr=False)
 class StoredRows:
     """The rows of a table or a query.
 

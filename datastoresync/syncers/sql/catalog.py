@@ -12,8 +12,8 @@ import sqlalchemy as sa
 from sqlalchemy.types import TypeEngine
 
 from datastoresync.errors import SyncerError
+from datastoresync.spelling import nearest
 from datastoresync.syncers.changes import Table
-from datastoresync.syncers.names import nearest
 from datastoresync.syncers.sql.column_forms import FREE, ColumnForm, Mode
 from datastoresync.syncers.sql.dialects import dialect_of
 from datastoresync.syncers.sql.references import Reference, References, meaning_of

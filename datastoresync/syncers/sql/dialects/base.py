@@ -80,6 +80,8 @@ class Dialect:
     """Whether names are the same in capitals and small letters."""
     counts_always = False
     """Whether it costs nothing to count all rows that are written."""
+    counts_cascades = True
+    """Whether `written_rows` has those that foreign keys deleted or changed."""
     compares_as_referred = False
     """Whether a foreign key compares as the columns that it refers to do, which may not be as its own ones do."""
     numbers_keys = False

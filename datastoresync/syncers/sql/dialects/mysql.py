@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, time, timedelta, tzinfo
 from decimal import Decimal
 from functools import partial
@@ -58,6 +58,7 @@ class MySQL(Dialect):
     last_timestamp = datetime(2038, 1, 19, 3, 14, 7)  # noqa: DTZ001 - as the column has it
     """The last moment of a column of the type TIMESTAMP, in UTC."""
     has_other_schemas = False
+    counts_cascades = False
     reads_indexes = True
     # Rows that were waited for must be seen as they are now, and autocommit would have no transaction.
     writing_isolation = "READ COMMITTED"
@@ -156,6 +157,12 @@ class MySQL(Dialect):
             else Intervention(f"ON UPDATE of column {name}", frozenset(["update"]))
             for name, what in rows
         ]
+
+    def written_rows(self, connection: sa.Connection) -> Mapping[tuple[str, str], int]:
+        rows = connection.exec_driver_sql(
+            "SHOW SESSION STATUS WHERE Variable_name IN ('Handler_write', 'Handler_update', 'Handler_delete')"
+        )
+        return {("", ""): sum(int(count) for _, count in rows)}
 
     def updating_keys(self, connection: sa.Connection, table: sa.Table) -> list[tuple[str, str, str, str, str]]:
         rows = connection.execute(

@@ -59,11 +59,12 @@ _ADVANCE = """
     ) t
     WHERE p.seqrelid = {literal}::regclass AND (t.furthest - s.last_value) * sign(p.seqincrement) >= 0
 """
-_PRINTED = (
+_TEXT_TO_PYTHON = (
     *(postgresql.INET, postgresql.CIDR, postgresql.MACADDR, postgresql.MACADDR8, postgresql.BIT, postgresql.MONEY),
-    *(postgresql.INTERVAL, postgresql.HSTORE, postgresql.TSVECTOR, postgresql.ranges.AbstractRange, sa.ARRAY),
-    sa.types.NullType,
+    *(postgresql.HSTORE, postgresql.TSVECTOR, postgresql.ranges.AbstractRange),
 )
+"""The types of which Python has the text, or something else that is made of text alone."""
+_PRINTED = (*_TEXT_TO_PYTHON, postgresql.INTERVAL, sa.ARRAY, sa.types.NullType)
 """The types whose values are no text to Python, or another text than the one that they were given."""
 _TYPES_OF = sa.text(
     """
@@ -283,7 +284,8 @@ class PostgreSQL(Dialect):
 
     def encoders(self, kind: TypeEngine[Any]) -> dict[type[TypeEngine[Any]], values.Encoder]:
         duration = partial(values.with_digits, values.encode_timedelta, self.second_digits(kind))
-        return super().encoders(kind) | {sa.Float: partial(_encode_float, kind), postgresql.INTERVAL: duration}
+        found = {sa.Float: partial(_encode_float, kind), postgresql.INTERVAL: duration}
+        return super().encoders(kind) | found | dict.fromkeys(_TEXT_TO_PYTHON, values.encode_printed)
 
     def fitters(self, kind: TypeEngine[Any]) -> dict[type[TypeEngine[Any]], values.Encoder]:
         duration = partial(values.cut_digits, values.encode_timedelta, self.second_digits(kind))
