@@ -15,7 +15,7 @@ from datastoresync.diffing.flags import Flags
 from datastoresync.diffing.side import Side
 from datastoresync.errors import ComparisonError, DeclarationError
 from datastoresync.masking import MASK
-from datastoresync.object_type import ObjectType, check_attributes, properties_of
+from datastoresync.object_type import ObjectType, check_attributes, key_without_none, properties_of
 from datastoresync.printing.outline import Grid, Outline
 from datastoresync.spelling import nearest
 
@@ -280,10 +280,7 @@ def _schema(cls: type[Object]) -> Schema:
             own=attribute.converter if own and not isinstance(attribute.converter, attrs.Converter) else None,
         )
     _check_sensitive(cls, [*fields, *properties_of(cls)])
-    unknown = [name for name in identifiers if name not in fields]
-    if unknown:
-        message = f"{cls.__name__}._identifiers names {', '.join(unknown)}, which is no field of it"
-        raise DeclarationError(message)
+    _check_identifiers(cls, fields)
     custom = (
         cls.__setattr__ is not object.__setattr__
         or "__attrs_post_init__" in dir(cls)
@@ -300,6 +297,17 @@ def _schema(cls: type[Object]) -> Schema:
         forms=() if "_key" in fields else _key_forms(cls, identifiers),
         properties=tuple(properties_of(cls)),
     )
+
+
+def _check_identifiers(cls: type[Object], fields: Mapping[str, Field]) -> None:
+    unknown = [name for name in cls._identifiers if name not in fields]
+    if unknown:
+        message = f"{cls.__name__}._identifiers names {', '.join(unknown)}, which is no field of it"
+        raise DeclarationError(message)
+    for name in cls._identifiers:
+        found = fields[name].converter
+        if found is not None and type(None) in found.kinds:
+            raise key_without_none(cls.__name__, name)
 
 
 def _key_forms(cls: type[Object], identifiers: tuple[str, ...]) -> tuple[Form | None, ...]:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import MISSING
 from functools import cached_property
 from inspect import isdatadescriptor, isfunction
-from typing import Any, ClassVar, dataclass_transform, get_origin
+from typing import Any, ClassVar, dataclass_transform, get_args, get_origin
 
 import attrs
 
@@ -15,6 +16,7 @@ from datastoresync.diffing.flags import Flags
 from datastoresync.errors import DeclarationError
 from datastoresync.spelling import misspelt, nearest
 
+_OR_NONE = re.compile(r"^[^\[]*\bNone\b|\bOptional\[")
 _SETTINGS = frozenset({"_identifiers", "_attributes", "_shortname", "_children", "_references", "_sensitive"})
 _WITH_VALUE = frozenset({"_key", "_active"})
 """Settings only where the class gives them a value: an annotation alone declares a field."""
@@ -187,6 +189,10 @@ def _check_named(cls: Any) -> None:
     declared = getattr(cls, "__attrs_attrs__", None)
     if declared is not None:
         check_attributes(cls, [*(attribute.name for attribute in declared), *properties_of(cls)])
+        for name in cls._identifiers:
+            found = (_own_annotations(vars(base)).get(name) for base in cls.__mro__)
+            if _may_be_none(next((annotation for annotation in found if annotation is not None), None)):
+                raise key_without_none(cls.__name__, name)
 
 
 def check_attributes(cls: Any, names: Sequence[str]) -> None:
@@ -203,6 +209,21 @@ def check_attributes(cls: Any, names: Sequence[str]) -> None:
                 known = nearest(name, names)
                 message = f"{cls.__name__}.{setting} names {name!r}, which is neither a field nor a property: {known}"
                 raise DeclarationError(message)
+
+
+def _may_be_none(annotation: Any) -> bool:
+    """Say whether an annotation, which may be text still, is a union with None."""
+    if isinstance(annotation, str):
+        return _OR_NONE.search(annotation) is not None
+    return type(None) in get_args(annotation)
+
+
+def key_without_none(cls: str, field: str) -> DeclarationError:
+    """Return the error of a class whose key may lack a part."""
+    return DeclarationError(
+        f"{cls}.{field} may be None, and is part of the key, which every object has: declare it without None, and let "
+        "the importer's prepare(row) give it a value where a row has none, such as '-'"
+    )
 
 
 def _aliased(counting: Any, name: str) -> Any:
