@@ -15,9 +15,9 @@ from datastoresync.conversion.converters import Conversion, Schema
 from datastoresync.conversion.key_forms import Form, Forms, StoredForm, chained
 from datastoresync.diffing.action import Action
 from datastoresync.diffing.diff import Diff, DiffKeywords, Progress
-from datastoresync.diffing.equality import check_related, equal
 from datastoresync.diffing.filters import Filter
 from datastoresync.diffing.flags import Flags
+from datastoresync.diffing.schema_check import check_related, equal
 from datastoresync.diffing.side import Side
 from datastoresync.engines.relation import BranchDescription
 from datastoresync.errors import ComparisonError, DeclarationError, ImporterError, SyncerError
@@ -224,13 +224,15 @@ class Branch(Printable, ObjectMapping[T], Generic[T]):
                 return
             yield item
 
-    def new(self, idnumber: Any = None, **attributes: Any) -> T:
+    def new(self, idnumber: Any = None, /, **attributes: Any) -> T:
         """Add an object, converted and checked like an imported row, and return it.
 
         Raises:
             ImporterError: if a value is refused, or the idnumber is there already.
         """
         identifiers = self.identifiers
+        if idnumber is None and "idnumber" not in {*identifiers, *(self.schema.fields or ())}:
+            idnumber = attributes.pop("idnumber", None)
         if idnumber is not None:
             parts = (idnumber,) if len(identifiers) == 1 else idnumber
             attributes = {**dict(zip(identifiers, parts, strict=True)), **attributes}
@@ -304,9 +306,9 @@ class Branch(Printable, ObjectMapping[T], Generic[T]):
             keys=known.keys,
             references=known.references,
         )
-        columns = set(getattr(contents.objects, "columns", ()))
-        if self.schema.open and isinstance(contents.objects, dict):
-            columns.update(*map(vars, islice(contents.objects.values(), 1)))
+        columns = set(getattr(contents.compared, "columns", ()))
+        if self.schema.open and isinstance(contents.compared, dict):
+            columns.update(*map(vars, islice(contents.compared.values(), 1)))
         naming = [*self.identifiers, *self.object_class._references]
         for attributes in (synced(self.object_class, columns), ()):
             with suppress(SyncerError):  # one that no column has may be computed here alone
@@ -324,6 +326,14 @@ class Branch(Printable, ObjectMapping[T], Generic[T]):
         """Say whether every row of the branch's table in a syncer was imported, so that a row it lacks is newer."""
         source, report = self._source(), self._contents.report
         return report is not None and report.ok and isinstance(source, StoreImporter) and source.reads_all_of(syncer)
+
+    def _filtered(self) -> bool:
+        """Say whether the store may have objects that the import left out."""
+        importer, syncer = self.importer, getattr(self.tree, "syncer", None)
+        if importer is None or self._contents.rejected:
+            return bool(self._contents.rejected)
+        narrowed = importer.overrides("keep") or getattr(importer, "query", None) is not None
+        return narrowed or (syncer is not None and not self.holds_all_of(syncer))
 
     @property
     def schema(self) -> Schema:
@@ -417,7 +427,7 @@ class Branch(Printable, ObjectMapping[T], Generic[T]):
         contents, referred = self.contents, self._referred()
         return side_of(
             self.object_class,
-            contents.objects,
+            contents.compared,
             forms=self._forms(),
             **self._stored_forms(contents),
             stored=contents.stored,
@@ -427,14 +437,15 @@ class Branch(Printable, ObjectMapping[T], Generic[T]):
             branch=self.name,
             columns=contents.columns,
             overrides=contents.overrides,
+            filtered=self._filtered(),
             rejected=contents.rejected,
             fold=self.fold,
             fold_all=lambda *done: self._contents.fold_all(*done),  # noqa: PLW0108 - of those that it holds then
             settle=partial(settle_all, [contents, *referred.values()]),
-            not_imported=self._source() is not None and self.imported is None and not contents.objects,
+            not_imported=self._source() is not None and self.imported is None and not contents.compared,
             reason=contents.reason,
             expire=None if self._source() is None else self._contents.expire,
-            referenced_keys={name: one.objects for name, one in referred.items()},
+            referenced_keys={name: one.compared for name, one in referred.items()},
             tree_attributes=self._tree_attributes,
         )
 
@@ -514,12 +525,20 @@ class Branch(Printable, ObjectMapping[T], Generic[T]):
 def _related(source: Branch[Any], dest: Branch[Any]) -> list[tuple[Side, Side]]:
     """Return the sides of other branches of two trees: all, if objects of some are children of others.
 
-    Otherwise those that refer to this one, since what stays of them keeps what it refers to.
+    Otherwise those that refer to this one, since what stays of them keeps what it refers to, and those that it refers
+    to, where objects may be left alone with their memberships.
     """
     trees = [branch.tree for branch in (source, dest)]
     if None in trees:
         return []
     names = [name for name in trees[0].branches if name in trees[1]]
-    if not any(branch.object_class._children for tree in trees for branch in tree.values()):
-        names = [name for name in names if dest.name in trees[1][name].object_class._references.values()]
-    return [(trees[0][name].side(), trees[1][name].side()) for name in names]
+    nested = any(branch.object_class._children for tree in trees for branch in tree.values())
+    referred = {*source.object_class._references.values(), *dest.object_class._references.values()}
+    found = []
+    for name in names:
+        refers = dest.name in trees[1][name].object_class._references.values()
+        if nested or refers or name in referred:
+            sides = (trees[0][name].side(), trees[1][name].side())
+            if nested or refers or sides[1].filtered or any(side.flagged for side in sides):
+                found.append(sides)
+    return found

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import MISSING
 from functools import cached_property
 from inspect import isdatadescriptor, isfunction
 from typing import TYPE_CHECKING, Any, ClassVar, Self, dataclass_transform, get_origin, get_type_hints
@@ -18,7 +19,6 @@ from datastoresync.diffing.flags import Flags
 from datastoresync.diffing.side import Side
 from datastoresync.errors import ComparisonError, DeclarationError
 from datastoresync.masking import MASK
-from datastoresync.printing.html import html
 from datastoresync.printing.outline import Grid, Outline
 from datastoresync.spelling import misspelt, nearest
 
@@ -44,6 +44,44 @@ def _own_annotations(namespace: Mapping[str, Any]) -> dict[str, Any]:
     return dict(namespace.get("__annotations__", {}))
 
 
+def _mixin_fields(base: type) -> dict[str, Any]:
+    """Return the annotated names of a class that is no `Object`, with what stands behind their ``=``."""
+    if isinstance(base, ObjectType) or "__attrs_attrs__" in vars(base):
+        return {}
+    made = vars(base).get("__dataclass_fields__", {})
+    found = {name: vars(base).get(name, attrs.NOTHING) for name in _fields_among(_own_annotations(vars(base)))}
+    for name, field in made.items():
+        if name in found and field.default_factory is not MISSING:
+            found[name] = attrs.field(factory=field.default_factory)
+    return found
+
+
+def _mixed(bases: tuple[type, ...]) -> dict[str, Any]:
+    """Return the fields of mixins, without those that an object's class before them in the bases has."""
+    found: dict[str, Any] = {}
+    for base in reversed(bases):
+        if isinstance(base, ObjectType):
+            for field in getattr(base, "__attrs_attrs__", ()):
+                found.pop(field.name, None)
+        else:
+            for cls in reversed(base.__mro__):
+                found |= _mixin_fields(cls)
+    return found
+
+
+def _slots(namespace: Mapping[str, Any]) -> tuple[str, ...]:
+    slots = namespace.get("__slots__", ())
+    return (slots,) if isinstance(slots, str) else tuple(slots)
+
+
+def _fields_among(annotations: Mapping[str, Any]) -> list[str]:
+    return [
+        name
+        for name, annotation in annotations.items()
+        if not _is_class_variable(annotation) and name not in _SETTINGS and not name.startswith("__")
+    ]
+
+
 def _is_class_variable(annotation: object) -> bool:
     if isinstance(annotation, str):
         return annotation.replace(" ", "").partition("[")[0].rpartition(".")[2] == "ClassVar"
@@ -65,42 +103,56 @@ def _field(value: Any) -> Any:
 class ObjectType(type):
     """Makes a class with annotated fields a slotted attrs class, so that subclassing `Object` is all it takes."""
 
+    settings: ClassVar[frozenset[str]] = frozenset()
+    """Names that are no fields where a mixin annotates them."""
+
     def __new__(
         mcs, name: str, bases: tuple[type, ...], namespace: dict[str, Any], *, open_class: bool = False, **kwargs: Any
     ) -> ObjectType:
-        """Create a class: closed if it or a base has annotated fields, open otherwise."""
+        """Create a class: closed if it, a base or a mixin has annotated fields, open otherwise."""
         declared = [
             field
-            for field, annotation in _own_annotations(namespace).items()
-            if not _is_class_variable(annotation)
-            and field not in _SETTINGS
-            and not field.startswith("__")
-            and not (field in _WITH_VALUE and field in namespace)
+            for field in _fields_among(_own_annotations(namespace))
+            if not (field in _WITH_VALUE and field in namespace)
         ]
-        cached = [field for field, value in namespace.items() if isinstance(value, cached_property)]
+        mixins = [cls for base in bases if not isinstance(base, ObjectType) for cls in base.__mro__[:-1]]
+        cached = [
+            key for body in (namespace, *map(vars, mixins)) for key in body if isinstance(body[key], cached_property)
+        ]
         if cached:
             message = f"{name}.{cached[0]} is cached, and objects change: make it a property"
             raise DeclarationError(message)
         if not any(isinstance(base, ObjectType) for base in bases):
             return super().__new__(mcs, name, bases, namespace, **kwargs)
         _check_settings(name, namespace, declared)
+        mixed = {field: value for field, value in _mixed(bases).items() if field not in mcs.settings}
         closed_base = any(hasattr(base, "__attrs_attrs__") for base in bases)
-        if open_class or not (declared or closed_base):
+        slots = _slots(namespace)
+        if open_class or not (declared or mixed or closed_base):
+            if "__dict__" not in slots and (fields := [slot for slot in slots if not slot.startswith("__")]):
+                message = f"{name}.__slots__ names {fields[0]!r}, which is no field: annotate it ({fields[0]}: str)"
+                raise DeclarationError(message)
             return super().__new__(mcs, name, bases, namespace, **kwargs)
-        known = {field for base in bases for cls in base.__mro__ for field in getattr(cls, "__slots__", ())}
+        if "self" in (*declared, *mixed):
+            message = f"{name}.self cannot be a field, as Python calls the object so: give it another name"
+            raise DeclarationError(message)
+        known = {field for base in bases for cls in base.__mro__ for field in _slots(vars(cls))}
         bodies = [namespace, *(vars(cls) for base in bases for cls in base.__mro__)]
         identifiers = next(body["_identifiers"] for body in bodies if "_identifiers" in body)
-        if tuple(identifiers) == ("idnumber",) and "idnumber" not in known and "idnumber" not in declared:
+        if tuple(identifiers) == ("idnumber",) and "idnumber" not in {*known, *declared, *mixed}:
             if isinstance(namespace.get("idnumber"), property):
                 message = f"{name}.idnumber is a property: name the fields it is made of in _identifiers"
                 raise DeclarationError(message)
             declared.insert(0, "idnumber")
         these = {}
-        for field in declared:
-            these[field] = _field(namespace.pop(field, attrs.NOTHING))
+        for field in dict.fromkeys((*mixed, *declared)):
+            given = mixed.get(field, attrs.NOTHING) if field not in declared else attrs.NOTHING
+            these[field] = _field(namespace.pop(field, given))
             if these[field].alias is None:  # attrs would strip the underscore; a column keeps its name
                 these[field] = _aliased(these[field], field)
-        namespace["__slots__"] = tuple(field for field in declared if field not in known)
+        # A mixin's default would hide the slot of a base, so that its fields have slots here.
+        own = [field for field in these if field not in known or field in mixed]
+        namespace["__slots__"] = (*own, *(slot for slot in slots if slot not in known | these.keys()))
         cls = super().__new__(mcs, name, bases, namespace, **kwargs)
         attrs.define(cls, these=these, slots=False, kw_only=True, eq=False, order=False, repr=False)
         return cls
@@ -165,9 +217,10 @@ def _aliased(counting: Any, name: str) -> Any:
 class Object(metaclass=ObjectType):
     """An object with an idnumber and attributes. Subclass it for each kind.
 
-    With annotated fields the class is **closed**: it has slots, takes its declared columns only, and converts what an
-    importer yields to the declared types. Without any it is **open** and takes whatever columns come. Public fields
-    and public properties are synced; what begins with an underscore is carried along for properties to use.
+    With annotated fields, its own or a mixin's, the class is **closed**: it has slots, takes its declared columns only,
+    and converts what an importer yields to the declared types. Without any it is **open** and takes whatever columns
+    come. Public fields and public properties are synced; what begins with an underscore is carried along for properties
+    to use.
 
     Class-level settings: ``_identifiers`` (the fields that make up the idnumber), ``_attributes`` (just these are
     synced), ``_shortname``, ``_references`` (``{"members": "users"}``: the branch that an attribute's values are
@@ -211,18 +264,24 @@ class Object(metaclass=ObjectType):
 
         def __getattr__(self, name: str) -> Any: ...
 
-    def __new__(cls, *_: Any, **__: Any) -> Self:
+    def __new__(cls, /, *_: Any, **__: Any) -> Self:
         """Create an object; of `Object` itself an open one, since it declares no fields."""
         created: Any = object.__new__(_Open if cls is Object else cls)
         return created  # type: ignore[no-any-return]  # to type checkers, `_Open` is Object
 
-    def __init__(self, **attributes: Any) -> None:
+    def __init__(self, /, **attributes: Any) -> None:
         missing = [name for name in self._identifiers if name not in attributes]
         if missing:
             message = f"{type(self).__name__} needs {', '.join(missing)}"
             raise DeclarationError(message)
         for name, value in attributes.items():
             setattr(self, name, value)
+
+    @property
+    def __key__(self) -> Any:
+        """The idnumber, whatever a field of that name says."""
+        values = tuple(getattr(self, name) for name in self._identifiers)
+        return values if len(values) > 1 else values[0]
 
     def __repr__(self) -> str:
         """Show the idnumber and the synced attributes, as the class would be called with them."""
@@ -234,7 +293,7 @@ class Object(metaclass=ObjectType):
         names = [*self._identifiers, *attributes_of(self)]
         carried = sorted(name for name in _stored(self) if name not in names)
         return Outline(
-            f"{type(self).__name__} {getattr(self, 'idnumber', None)!r}",
+            f"{type(self).__name__} {getattr(self, '__key__', None)!r}",
             kind="object",
             grid=Grid(
                 ("attribute", "value"),
@@ -245,6 +304,8 @@ class Object(metaclass=ObjectType):
         )
 
     def _repr_html_(self) -> str:
+        from datastoresync.printing.html import html  # only notebooks ask for it
+
         return html(self.__outline__())
 
     def diff(self, other: Object) -> Diff:
@@ -257,7 +318,7 @@ class Object(metaclass=ObjectType):
         sides = in_common_form(_side_of_one(self, other), _side_of_one(other, self))
         if list(sides[0].objects) != list(sides[1].objects):
             message = (
-                f"{_key(self)!r} and {_key(other)!r} are different things: "
+                f"{self.__key__!r} and {other.__key__!r} are different things: "
                 "only objects with one idnumber can be compared"
             )
             raise ComparisonError(message)
@@ -286,24 +347,18 @@ _Open.__name__ = _Open.__qualname__ = "Object"
 
 
 class _Identity:
-    """Computes the idnumber of objects with other ``_identifiers``."""
+    """Computes the idnumber of objects with other ``_identifiers``, unless they have a field of that name."""
 
     def __get__(self, instance: Object | None, owner: type[Object]) -> Any:
         if instance is None:
             return self
-        identifiers = owner._identifiers
-        if identifiers == ("idnumber",):
+        if owner._identifiers == ("idnumber",):
             message = f"this {owner.__name__} has no idnumber yet"
             raise AttributeError(message)
-        values = tuple(getattr(instance, name) for name in identifiers)
-        return values if len(values) > 1 else values[0]
+        return instance.__key__
 
 
 type.__setattr__(Object, "idnumber", _Identity())
-
-
-def _key(item: Object) -> Any:
-    return item.idnumber
 
 
 def _stored(item: Object) -> list[str]:
@@ -332,7 +387,9 @@ def _narrowed(cls: type[Object], names: list[str]) -> tuple[str, ...]:
     if cls._attributes is not None:
         return tuple(sorted(cls._attributes))
     children = (name for name in cls._children.values() if name not in cls._references)
-    hidden = {*cls._identifiers, *children, "idnumber"}
+    hidden = {*cls._identifiers, *children}
+    if isinstance(cls.idnumber, property):
+        hidden.add("idnumber")
     return tuple(sorted({name for name in names if name not in hidden and not name.startswith("_")}))
 
 
@@ -373,10 +430,20 @@ def _schema(cls: type[Object]) -> Schema:
         raise DeclarationError(message)
     declared = getattr(cls, "__attrs_attrs__", None)
     if declared is None:
+        if not cls.__dictoffset__:
+            message = f"{cls.__name__} has neither fields nor a __dict__: annotate its fields, or leave __slots__ out"
+            raise DeclarationError(message)
         _check_sensitive(cls, cls._sensitive)
         return Schema(cls, identifiers, None, forms=_key_forms(cls, identifiers), properties=tuple(_properties(cls)))
     try:
-        hints = get_type_hints(cls, include_extras=True)
+        # Without fields: one may be called `date` or `int`.
+        scope = {
+            name: value
+            for base in reversed(cls.__mro__)
+            for name, value in vars(base).items()
+            if not hasattr(type(value), "__get__")
+        }
+        hints = get_type_hints(cls, localns=scope, include_extras=True)
     except NameError as error:
         message = f"{cls.__name__}: the annotation {error.name!r} cannot be found where the class is defined"
         raise DeclarationError(message) from error
@@ -459,13 +526,13 @@ def _check_sensitive(cls: type[Object], names: Iterable[str]) -> None:
     if isinstance(cls._sensitive, str):
         message = f"{cls.__name__}._sensitive must be a tuple of names, such as ({cls._sensitive!r},)"
         raise DeclarationError(message)
-    if shown := sorted({*cls._sensitive} & {"idnumber", *cls._identifiers}):
+    known = list(names)
+    if shown := sorted({*cls._sensitive} & ({"idnumber", *cls._identifiers} - ({*known} - {*cls._identifiers}))):
         message = (
             f"{cls.__name__}._sensitive names {shown[0]!r}, which identifies the objects in every message: identify "
             "them by another attribute"
         )
         raise DeclarationError(message)
-    known = list(names)
     for name in cls._sensitive:
         if name not in known:
             message = f"{cls.__name__}._sensitive names {name!r}, which no object has: {nearest(name, known)}"
@@ -490,9 +557,12 @@ def _default(cls: type, attribute: Any) -> tuple[Callable[[], Any] | None, bool]
 
 def columns_of(objects: Mapping[Any, Any]) -> set[str]:
     """Return the columns of the objects of an open class."""
-    # Past the sorting of a sorted mapping, whose values are looked up one by one.
-    items = dict.values(objects) if isinstance(objects, dict) else objects.values()
-    return set(getattr(objects, "columns", None) or set().union(*set(map(tuple, map(vars, items)))))
+    known = getattr(objects, "columns", None)
+    if known is None:
+        # Past the sorting of a sorted mapping, whose values are looked up one by one.
+        items = dict.values(objects) if isinstance(objects, dict) else objects.values()
+        known = set().union(*set(map(tuple, map(vars, items))))
+    return set(known)
 
 
 def check_columns(cls: type[Object], columns: Collection[str]) -> None:
@@ -560,6 +630,6 @@ def _side_of_one(item: Object, other: Object) -> Side:
         side: Side = branch.side()
     else:
         name = getattr(getattr(other, "__branch__", None), "name", "")
-        side = side_of(type(item), {item.idnumber: item}, branch=name)
+        side = side_of(type(item), {item.__key__: item}, branch=name)
     form = side.forms.key  # what was made by hand may be written otherwise
-    return attrs.evolve(side, objects={item.idnumber if form is None else form(item.idnumber): item})
+    return attrs.evolve(side, objects={item.__key__ if form is None else form(item.__key__): item})

@@ -22,10 +22,10 @@ from datastoresync.applying.template import (
 )
 from datastoresync.branch import Branch
 from datastoresync.diffing.diff import Diff, DiffKeywords, Progress, template_of
-from datastoresync.diffing.equality import check_branches, check_related
 from datastoresync.diffing.filters import Filter
 from datastoresync.diffing.flags import Flags
 from datastoresync.diffing.hierarchy import topological_order
+from datastoresync.diffing.schema_check import check_branches, check_related
 from datastoresync.errors import ComparisonError, DeclarationError
 from datastoresync.masking import ForgettingLocals
 from datastoresync.object import Object

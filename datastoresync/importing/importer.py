@@ -24,8 +24,6 @@ from datastoresync.syncers.files.csv_reader import read_csv, resolve_files
 from datastoresync.syncers.loading import load_records, records_in
 from datastoresync.syncers.projection import projected
 from datastoresync.syncers.records import Columns, Records, StoredRows, is_arrow
-from datastoresync.syncers.row_index import TableContents
-from datastoresync.syncers.sql.syncer import SQLSyncer
 
 
 class ImportedBranch(Protocol):
@@ -470,6 +468,8 @@ class SQLImporter(Importer):
         if (query is None) == (table is None):
             message = "SQLImporter takes a query or a table: SQLImporter(url, 'select …') or SQLImporter(url, table=…)"
             raise DeclarationError(message)
+        from datastoresync.syncers.sql.syncer import SQLSyncer  # not all who import have a database
+
         self.syncer = database if isinstance(database, SQLSyncer) else SQLSyncer(database)
         self.query = query
         self.table = table
@@ -512,6 +512,8 @@ class StoreImporter(Importer):
 
     def source_info(self) -> StoredRows | None:
         """Return the table of a database, which a large one can be compared in."""
+        from datastoresync.syncers.sql.syncer import SQLSyncer  # not all who import have a database
+
         if type(self).read is not StoreImporter.read or not isinstance(self.syncer, SQLSyncer):
             return None
         return StoredRows(self.syncer, self.description.table, attributes=self.description.columns)
@@ -545,6 +547,8 @@ class StoreImporter(Importer):
 
     def _opened(self, name: str) -> Records:
         """Load a table as a stream of all of its columns."""
+        from datastoresync.syncers.row_index import TableContents  # only links need it
+
         contents = TableContents.of(load_records(self.syncer, name), name)
         chunk = [[record.get(column) for record in contents.records] for column in contents.columns]
         chunks = [chunk] if chunk else []

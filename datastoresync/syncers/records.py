@@ -106,7 +106,7 @@ def file_state(status: os.stat_result) -> tuple[int, ...]:
     return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
 
 
-@attrs.frozen(eq=False)
+@attrs.frozen(eq=False, repr=False)
 class DelimitedFile:
     """A CSV or TSV file that was scanned, and whose records were not read yet.
 
@@ -135,7 +135,7 @@ class DelimitedFile:
     special: frozenset[str]
 
 
-@attrs.frozen(eq=False)
+@attrs.frozen(eq=False, repr=False)
 class DelimitedFiles:
     """Several delimited files, whose records follow each other."""
 
@@ -147,7 +147,7 @@ class DelimitedFiles:
         return sum(file.state[2] for file in self.files)
 
 
-@attrs.frozen(eq=False)
+@attrs.frozen(eq=False, repr=False)
 class ParquetFile:
     """A Parquet file whose schema was read, and whose records were not read yet.
 
@@ -170,7 +170,7 @@ class ParquetFile:
     state: tuple[int, ...]
 
 
-@attrs.frozen(eq=False)
+@attrs.frozen(eq=False, repr=False)
 class ParquetFiles:
     """Several Parquet files with the same columns, whose records follow each other."""
 
@@ -182,7 +182,7 @@ class ParquetFiles:
         return sum(file.rows for file in self.files)
 
 
-@attrs.frozen(eq=False)
+@attrs.frozen(eq=False, repr=False)
 class StoredRows:
     """The rows of a table or a query.
 

@@ -229,7 +229,7 @@ class DiffSyncModel(Crud, Object, metaclass=ModelType):
     # Identity and attributes.
 
     @property
-    def idnumber(self) -> Any:
+    def __key__(self) -> Any:
         """The key in the store: the identifier, or a tuple of all identifiers."""
         identifiers = self._identifiers
         if len(identifiers) == 1:
@@ -265,7 +265,7 @@ class DiffSyncModel(Crud, Object, metaclass=ModelType):
 
         If another model would have the same text, it is the repr of the tuple.
         """
-        return text_of(self.idnumber)
+        return text_of(self.__key__)
 
     def get_shortname(self) -> Text:
         """Return the fields named in ``_shortname`` as one text, or the unique id."""
@@ -286,7 +286,7 @@ class DiffSyncModel(Crud, Object, metaclass=ModelType):
         if any(name in members for name in _child_names(child)):
             message = f"{self!r} already has {child!r} in {field}"
             raise ObjectAlreadyExists(message, child)
-        (members.add if isinstance(members, set) else members.append)(unique_id_of(child.idnumber))
+        (members.add if isinstance(members, set) else members.append)(unique_id_of(child.__key__))
 
     def remove_child(self, child: DiffSyncModel) -> None:
         """Remove a child.
@@ -372,12 +372,12 @@ class DiffSyncModel(Crud, Object, metaclass=ModelType):
         return self is other or (type(self) is type(other) and self.dict() == other.dict())
 
     def __hash__(self) -> int:
-        return hash((self._modelname, self.idnumber))
+        return hash((self._modelname, self.__key__))
 
 
 def _child_names(child: DiffSyncModel) -> Iterable[Any]:
     """Return the possible members of a field for a child: its key, and its unique id as text."""
-    key = child.idnumber
+    key = child.__key__
     return (key,) if isinstance(key, str) else (key, child.get_unique_id())
 
 
