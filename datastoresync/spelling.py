@@ -102,10 +102,33 @@ def takes(call: Callable[..., Any], count: int) -> bool:
     return True
 
 
-def misspelt_members(
+def fault_of_call(call: Any, count: int, *, may_yield: bool = False, awaited: bool = True) -> str:
+    """Return why calling something would do nothing or fail; empty if it would not.
+
+    Args:
+        call: What is called.
+        count: The number of arguments.
+        may_yield: Whether what it yields is taken.
+        awaited: Whether it may be ``async def``.
+    """
+    if isinstance(call, type):
+        return "is a class: calling it only makes an object, so write a method"
+    if inspect.isasyncgenfunction(call) or (inspect.isgeneratorfunction(call) and not may_yield):
+        return "has a yield, so that calling it does nothing: write it without one"
+    if inspect.iscoroutinefunction(call) and not awaited:
+        return "is async, and nothing awaits it: write it with def"
+    if getattr(call, "__isabstractmethod__", False):
+        return "is abstract: write it in a subclass"
+    if not takes(call, count):
+        given = f"{count} argument{'s' * (count != 1)}"
+        return f"cannot be called with {given}: it is {inspect.signature(call, follow_wrapped=False)}"
+    return ""
+
+
+def member_problems(
     cls: type, base: type, hooks: Mapping[str, int], settings: Mapping[str, Any], ignored: tuple[type, ...] = ()
 ) -> Iterator[str]:
-    """Yield a sentence for each member of a class that is nearly a hook or a setting of its base, and is never used.
+    """Yield a sentence for each member of a class that is nearly a hook or a setting of its base, or a hook in vain.
 
     A method may be meant for a hook if it takes as many arguments, a value for a setting. One that a class has is not
     looked for: what resembles it helps it. The package's own classes are not looked at.
@@ -119,6 +142,13 @@ def misspelt_members(
     """
     own = [body for body in cls.__mro__[: cls.__mro__.index(base)] if not body.__module__.startswith("datastoresync.")]
     members = {name: value for body in reversed(own) for name, value in vars(body).items()}
+    for name in hooks.keys() & members.keys():
+        call, bound = getattr(cls, name), not inspect.isfunction(members[name])
+        # Of an abstract class, a subclass may write it.
+        may_yield = name == "read" or getattr(call, "__isabstractmethod__", False)
+        fault = fault_of_call(call, hooks[name] + (not bound), may_yield=may_yield, awaited=False)
+        if callable(call) and fault and not getattr(call, "__isabstractmethod__", False):
+            yield f"{cls.__name__}.{name} {fault}"
     for name, value in members.items():
         if name.startswith("_") or name in hooks or name in settings or isinstance(value, (property, *ignored)):
             continue

@@ -33,7 +33,7 @@ from datastoresync.printing.outline import Outline
 from datastoresync.printing.show import Printable
 from datastoresync.printing.text import counted
 from datastoresync.runtime import collector_paused
-from datastoresync.spelling import misspelt_members, nearest, settings_of
+from datastoresync.spelling import member_problems, nearest, settings_of
 from datastoresync.syncers.plugin.load_dump_adapter import LoadDumpAdapter
 from datastoresync.syncers.protocol import Syncer, fault_of
 
@@ -72,7 +72,7 @@ class Tree(Printable, Mapping[str, Branch[Any]]):
         """Collect the branches that the class declares."""
         super().__init_subclass__(**kwargs)
         own = {name: value for name, value in vars(cls).items() if isinstance(value, Branch)}
-        for problem in misspelt_members(cls, Tree, {}, settings_of(Tree), (Branch,)):
+        for problem in member_problems(cls, Tree, {}, settings_of(Tree), (Branch,)):
             raise DeclarationError(problem)
         for name in own:
             if hasattr(Tree, name) or name in _RESERVED:

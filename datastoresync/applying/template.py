@@ -33,7 +33,7 @@ from datastoresync.diffing.diff import Diff, Progress
 from datastoresync.diffing.filters import Filter
 from datastoresync.diffing.flags import Flags
 from datastoresync.errors import DeclarationError, SyncInterrupted
-from datastoresync.spelling import misspelt_members, settings_of
+from datastoresync.spelling import member_problems, settings_of
 
 OnError = Literal["continue", "stop"]
 
@@ -176,7 +176,7 @@ class Template:
     def __init_subclass__(cls, **kwargs: Any) -> None:
         """Refuse misspelt settings."""
         super().__init_subclass__(**kwargs)
-        for problem in misspelt_members(cls, Template, {}, settings_of(Template)):
+        for problem in member_problems(cls, Template, {}, settings_of(Template)):
             raise DeclarationError(problem)
 
     def apply(self, diff: Diff, **keywords: Unpack[ApplyKeywords]) -> Report:
