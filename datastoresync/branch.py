@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from itertools import islice
@@ -15,9 +15,10 @@ from datastoresync.conversion.converters import Conversion, Schema
 from datastoresync.conversion.key_forms import Form, Forms, StoredForm, chained
 from datastoresync.diffing.action import Action
 from datastoresync.diffing.diff import Diff, DiffKeywords, Progress
+from datastoresync.diffing.equality import equal
 from datastoresync.diffing.filters import Filter
 from datastoresync.diffing.flags import Flags
-from datastoresync.diffing.schema_check import check_related, equal
+from datastoresync.diffing.schema_check import check_related
 from datastoresync.diffing.side import Side
 from datastoresync.engines.relation import BranchDescription
 from datastoresync.errors import ComparisonError, DeclarationError, ImporterError, SyncerError
@@ -25,7 +26,7 @@ from datastoresync.importing.importer import Importer, ImportReport, StoreImport
 from datastoresync.importing.load import load_objects, load_rows
 from datastoresync.importing.object_set import ObjectMapping, ObjectSet, settle_all
 from datastoresync.masking import ForgettingLocals, hidden
-from datastoresync.object import Object, check_columns, columns_of, forms_of, schema_of, side_of, synced
+from datastoresync.object import Object, check_columns, check_part, columns_of, forms_of, schema_of, side_of, synced
 from datastoresync.printing.outline import Grid, Outline
 from datastoresync.printing.show import Printable
 from datastoresync.printing.text import counted
@@ -33,9 +34,9 @@ from datastoresync.runtime import collector_paused
 from datastoresync.syncers.changes import Table
 
 if TYPE_CHECKING:
+    from datastoresync.applying.limits import Limits
     from datastoresync.applying.preview import Preview
     from datastoresync.applying.report import Report
-    from datastoresync.applying.safeguards import Limits
     from datastoresync.applying.template import ApplyKeywords, SyncKeywords
 
 T = TypeVar("T", bound=Object)
@@ -52,6 +53,9 @@ class Branch(Printable, ObjectMapping[T], Generic[T]):
         table: Where the tree's syncer keeps the objects, if not under the branch's name.
         engine: ``"auto"`` (large ones stay tables), ``"memory"``, ``"duckdb"``, or a `DuckDB` with settings; None for
             that of the tree.
+        limits: How much a run may change here; what they do not name is as in the tree's. See `Limits`.
+        part: The attribute, or a function of an object, that says which part it belongs to (a school, a site): a part
+            that the source has nothing of is an empty source. Files and branches that an importer reads are parts, too.
 
     >>> users = Branch(Object, importer=[{"idnumber": "2", "name": "Bob"}, {"idnumber": "1", "name": "Ann"}])
     >>> list(+users)
@@ -62,11 +66,24 @@ class Branch(Printable, ObjectMapping[T], Generic[T]):
 
     @overload
     def __init__(
-        self: Branch[Object], *, importer: Any = None, table: str | Table | None = None, engine: Any = None
+        self: Branch[Object],
+        *,
+        importer: Any = None,
+        table: str | Table | None = None,
+        engine: Any = None,
+        limits: Limits | None = None,
+        part: str | Callable[[Any], Any] | None = None,
     ) -> None: ...
     @overload
     def __init__(
-        self, object_class: type[T], *, importer: Any = None, table: str | Table | None = None, engine: Any = None
+        self,
+        object_class: type[T],
+        *,
+        importer: Any = None,
+        table: str | Table | None = None,
+        engine: Any = None,
+        limits: Limits | None = None,
+        part: str | Callable[[T], Any] | None = None,
     ) -> None: ...
     def __init__(
         self,
@@ -75,6 +92,8 @@ class Branch(Printable, ObjectMapping[T], Generic[T]):
         importer: Any = None,
         table: str | Table | None = None,
         engine: Any = None,
+        limits: Limits | None = None,
+        part: str | Callable[[Any], Any] | None = None,
     ) -> None:
         if not (isinstance(object_class, type) and issubclass(object_class, Object)):
             message = f"a branch holds objects: give it a subclass of datastoresync.Object (got {object_class!r})"
@@ -82,6 +101,10 @@ class Branch(Printable, ObjectMapping[T], Generic[T]):
         self.object_class: type[T] = object_class
         self.name = ""
         self.engine = engine
+        self.limits = limits
+        self.part = part
+        if part is not None:
+            check_part(object_class, part)
         self._table = table
         self.importer: Importer | None = None
         self.tree: Any = None
@@ -289,6 +312,8 @@ class Branch(Printable, ObjectMapping[T], Generic[T]):
                 check_columns(cls, columns_of(contents.objects))
             contents.column_forms = self._column_forms(importer, contents)
             contents.rejected += sum(branch.contents.rejected for branch in sources)
+            empty = [branch.name for branch in sources if not len(branch)]
+            contents.empty_parts += tuple(empty if len(empty) < len(sources) else ())
             self.contents = contents
         return self
 
@@ -439,6 +464,10 @@ class Branch(Printable, ObjectMapping[T], Generic[T]):
             overrides=contents.overrides,
             filtered=self._filtered(),
             rejected=contents.rejected,
+            limits=self._declared_limits(),
+            part=self.part,
+            empty_parts=contents.empty_parts,
+            absent=contents.absent,
             fold=self.fold,
             fold_all=lambda *done: self._contents.fold_all(*done),  # noqa: PLW0108 - of those that it holds then
             settle=partial(settle_all, [contents, *referred.values()]),
@@ -452,6 +481,11 @@ class Branch(Printable, ObjectMapping[T], Generic[T]):
     def _tree_attributes(self) -> Mapping[str, Sequence[str]]:
         sides = {name: branch.side() for name, branch in (self.tree or {}).items()}
         return {name: (*side.attributes, *side.child_fields) for name, side in sides.items()}
+
+    def _declared_limits(self) -> Limits | None:
+        """Return the limits of the branch, and of its tree where it names none."""
+        of_tree: Limits | None = getattr(self.tree, "limits", None)
+        return of_tree if self.limits is None else self.limits.over(of_tree)
 
     def _stored_forms(self, contents: ObjectSet) -> dict[str, Any]:
         """Return the forms of keys, of values that name objects and of others that the columns of a store have."""

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 
 _SETTINGS = frozenset({"_identifiers", "_attributes", "_shortname", "_children", "_references", "_sensitive"})
-_WITH_VALUE = frozenset({"_key"})
+_WITH_VALUE = frozenset({"_key", "_active"})
 """Settings only where the class gives them a value: an annotation alone declares a field."""
 _KNOWN = _SETTINGS | _WITH_VALUE | {"_flags"}
 
@@ -201,7 +201,9 @@ def _check_named(cls: Any) -> None:
 
 
 def _check_attributes(cls: Any, names: Sequence[str]) -> None:
-    for setting, named in (("_attributes", cls._attributes or ()), ("_references", cls._references)):
+    active = (cls._active,) if isinstance(cls._active, str) else ()  # otherwise a field of the user's
+    settings = {"_attributes": cls._attributes or (), "_references": cls._references, "_active": active}
+    for setting, named in settings.items():
         for name in named:
             if name not in names:
                 known = nearest(name, names)
@@ -225,8 +227,11 @@ class Object(metaclass=ObjectType):
     Class-level settings: ``_identifiers`` (the fields that make up the idnumber), ``_attributes`` (just these are
     synced), ``_shortname``, ``_references`` (``{"members": "users"}``: the branch that an attribute's values are
     idnumbers of), ``_flags`` (a `Flags`: what is left alone; an object may have its own), ``_sensitive`` (attributes
-    whose values are masked wherever they are shown, and are compared and written as they are), ``_key`` and
-    ``_children``.
+    whose values are masked wherever they are shown, and are compared and written as they are), ``_active``, ``_key``
+    and ``_children``.
+
+    ``_active = "active"`` names the attribute that switches an object off (False, 0, blank; where it is a text or a
+    date, any change of it does): to `Limits`, such an update is a deletion.
 
     ``_key = str.casefold`` says that idnumbers are the same in whatever case they are written: they are imported,
     compared and looked up as the function returns them, and so are the references to these objects. Any function of
@@ -258,6 +263,7 @@ class Object(metaclass=ObjectType):
     _flags: ClassVar[Flags | None] = None
     _sensitive: ClassVar[tuple[str, ...]] = ()
     _key: ClassVar[Form | Mapping[str, Form] | None] = None
+    _active: ClassVar[str | None] = None
 
     if TYPE_CHECKING:
         idnumber: Any = attrs.field(default=None)
@@ -517,6 +523,21 @@ def forms_of(cls: type[Object], branch: str, classes: Mapping[str, type[Object]]
     return Forms(parts, target_forms)
 
 
+def check_part(cls: type[Object], part: Any) -> None:
+    """Refuse what does not say which part of a branch an object belongs to.
+
+    Raises:
+        DeclarationError: if it is neither a function nor the name of an attribute, with the nearest one.
+    """
+    if callable(part):
+        return
+    known = [attribute.name for attribute in getattr(cls, "__attrs_attrs__", ())] + _properties(cls)
+    if not isinstance(part, str) or (hasattr(cls, "__attrs_attrs__") and part not in known):
+        hint = f"; {nearest(part, known)}" if known else ""
+        message = f"part is the name of an attribute of {cls.__name__}, or a function of an object (got {part!r}){hint}"
+        raise DeclarationError(message)
+
+
 def _check_sensitive(cls: type[Object], names: Iterable[str]) -> None:
     """Refuse a name in ``_sensitive`` that is none of these, whose values would be shown, or that identifies objects.
 
@@ -616,6 +637,7 @@ def side_of(
             if name not in cls._references and (name in column_names or hasattr(cls, name))
         ),
         sensitive=frozenset(cls._sensitive),
+        active=cls._active if isinstance(cls._active, str) else "",
         flagged="_flags" in column_names or getattr(cls, "_flags", None) is not None,
         identifiers=schema.identifiers,
         forms=Forms(schema.forms) if forms is None else forms,

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, ClassVar, Self, Unpack
 
+from datastoresync.applying.limits import Limits
 from datastoresync.applying.methods import check_object_methods
 from datastoresync.applying.preview import Preview
 from datastoresync.applying.report import Report
 from datastoresync.applying.reporter import CallbackReporter
-from datastoresync.applying.safeguards import Limits
 from datastoresync.applying.side_effects import SideEffect
 from datastoresync.applying.store_template import StoredBranch, StoreTemplate
 from datastoresync.applying.template import (
@@ -45,8 +45,8 @@ class Tree(Printable, Mapping[str, Branch[Any]]):
     """One system: named branches, and how to apply changes.
 
     Declare the branches in a subclass. Those whose names begin with an underscore are imported, so that others can be
-    derived from them, but not compared. ``top_level`` restricts comparisons to the branches that it names and the
-    objects below theirs; see ``_children`` of `Object`.
+    derived from them, but not compared. ``limits`` are those of every run; see `Limits`. ``top_level`` restricts
+    comparisons to the branches that it names and the objects below theirs; see ``_children`` of `Object`.
 
     Args:
         name: The name in messages; a datastore sets its own. None for the name of the class.
@@ -65,6 +65,7 @@ class Tree(Printable, Mapping[str, Branch[Any]]):
     syncer: Any = None
     template: Any = None
     engine: Any = "auto"
+    limits: Limits | None = None
     top_level: Sequence[str] | None = None
     _declared: ClassVar[Mapping[str, Branch[Any]]] = {}
 

@@ -85,16 +85,24 @@ def in_destination_types(source: Tree, destination: Tree, syncer: Any, names: Co
     if not any(rows is not None for rows in converted.values()):
         return source
     branches = {
-        name: Branch(source[name].object_class, importer=converted[name] or [], table=source[name].table)
+        name: Branch(
+            source[name].object_class,
+            importer=converted[name] or [],
+            table=source[name].table,
+            limits=source[name].limits,
+            part=source[name].part,
+        )
         for name in source.branches
     }
     found = Tree(source.name, branches=branches)
-    found.top_level = source.top_level
+    found.top_level, found.limits = source.top_level, source.limits
     for name, rows in converted.items():
         if rows is None:
             found[name].contents = source[name].contents
         else:
-            found[name].load().contents.rejected = source[name].contents.rejected
+            found[name].load()
+            for fact in ("rejected", "empty_parts", "absent"):
+                setattr(found[name].contents, fact, getattr(source[name].contents, fact))
     return found
 
 

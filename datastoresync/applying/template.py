@@ -15,6 +15,7 @@ from typing import Any, Literal, TypedDict, TypeVar, Unpack
 import attrs
 
 from datastoresync.applying.dependents import DependencyTracker
+from datastoresync.applying.limits import Limits
 from datastoresync.applying.plan import (
     Plan,
     Step,
@@ -25,7 +26,7 @@ from datastoresync.applying.plan import (
 )
 from datastoresync.applying.report import Report, Result, Results, Status, Tally, failed, reason_of, succeeded
 from datastoresync.applying.reporter import Reporter
-from datastoresync.applying.safeguards import Limits, check
+from datastoresync.applying.safeguards import check
 from datastoresync.applying.side_effects import SideEffect
 from datastoresync.diffing.action import Action
 from datastoresync.diffing.branch_diff import Streamed
@@ -64,7 +65,7 @@ class ApplyOptions:
     Args:
         mock: Walk through all actions and call nothing; their results are ``planned``.
         rehearse: Carry everything out and undo it at the end, where a store can; the report is that of a real run.
-        limits: What this run may change; None for `DEFAULT_LIMITS`.
+        limits: What this run may change; what they do not name is as branches and trees declare it.
         only: The actions to carry out; see `Diff.only`.
         exclude: The actions to leave out.
         on_error: Whether to go on after a failure; None for the template's own choice.

@@ -66,6 +66,11 @@ class Side:
         own: The side as its branch has it, if keys or values were brought into a form that it does not declare.
         own_keys: The keys that it has instead of these.
         tree_attributes: Returns the names of the synced attributes of all branches of its tree, by branch.
+        limits: The `Limits` that its branch and tree declare.
+        part: The attribute, or the function of an object, that says which part of the branch an object belongs to.
+        active: The attribute that switches objects off; empty if none does.
+        empty_parts: The files and branches that the import read and that had no rows, where others had some.
+        absent: The fields of the class that no row of the import had.
     """
 
     tree: str
@@ -102,6 +107,11 @@ class Side:
     own: Side | None = None
     own_keys: Mapping[Any, Any] = attrs.field(factory=dict)
     tree_attributes: Callable[[], Mapping[str, Sequence[str]]] = dict
+    limits: Any = None
+    part: str | Callable[[Any], Any] | None = None
+    active: str = ""
+    empty_parts: tuple[str, ...] = ()
+    absent: frozenset[str] = frozenset()
 
     @property
     def child_fields(self) -> tuple[str, ...]:

@@ -434,6 +434,7 @@ def _joined(parts: list[Records]) -> Records:
             if count == starts[-1]:
                 message = f"{part.where(0)}: the file has a header and no rows"
                 warnings.warn(message, DataWarning, stacklevel=2)
+                records.empty_parts.append(Path(part.where(0).rpartition(":")[0] or part.where(0)).name)
 
     def where(index: int) -> str:
         part = max(part for part, start in enumerate(starts) if start <= index)
@@ -441,7 +442,8 @@ def _joined(parts: list[Records]) -> Records:
 
     files = tuple(file for part in parts if part.source_info is not None for file in part.source_info.files)
     source_info = None if first.source_info is None else attrs.evolve(first.source_info, files=files)
-    return Records(first.columns, chunks(), where, source_info=source_info)
+    records = Records(first.columns, chunks(), where, source_info=source_info)
+    return records
 
 
 class SQLImporter(Importer):

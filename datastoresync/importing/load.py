@@ -9,6 +9,7 @@ from array import array
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from datetime import date, datetime
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
@@ -99,6 +100,7 @@ def load_objects(importer: Importer) -> ObjectSet:
             message = f"{branch.name}: the idnumbers cannot be sorted: {error}"
             raise ImporterError(message) from error
     contents.rejected, contents.stored = len(loaded.bad_rows), loaded.stored
+    contents.empty_parts, contents.absent = loaded.empty_parts, loaded.absent
     seconds = time.perf_counter() - started
     contents.report = ImportReport(branch.name, loaded.rows, len(loaded.objects), loaded.bad_rows, seconds)
     return contents
@@ -117,7 +119,8 @@ def load_rows(importer: Importer) -> LoadedRows:
         table, reason, source = table_of(importer, source if source_info is None else source_info)
         if table is not None:
             importer.finished()
-            return LoadedRows(table, len(table), ())
+            absent = _absent(branch.schema, getattr(source, "columns", None))
+            return LoadedRows(table, len(table), (), absent=absent, empty_parts=_empty_files(source))
         loader = RowLoader(branch.schema, importer, name=branch.name)
         lines = _lines_of(importer, source)
         loaded = loader.run(None if source is source_info else source) if lines is None else loader.take_lines(lines)
@@ -140,7 +143,8 @@ class LoadedRows:
     """What was loaded: objects by key, in the order of their rows, and how many rows that took.
 
     ``reason`` is the reason why they are objects, if they might have been a table. ``stored`` is what was read, by key
-    and attribute, where the objects have something else.
+    and attribute, where the objects have something else. ``absent`` are the fields that no row had, and
+    ``empty_parts`` the files that had no rows, where others had.
     """
 
     objects: Mapping[Any, Any]
@@ -148,6 +152,26 @@ class LoadedRows:
     bad_rows: tuple[RowError, ...]
     reason: str = ""
     stored: dict[Any, dict[str, Any]] = attrs.field(factory=dict)
+    absent: frozenset[str] = frozenset()
+    empty_parts: tuple[str, ...] = ()
+
+
+def _absent(schema: Schema, columns: Iterable[str] | None) -> frozenset[str]:
+    """Return the fields of a class that are none of these columns; nothing if these are not known."""
+    return frozenset(schema.fields or ()).difference(columns or schema.fields or ())
+
+
+def _empty_files(source: Any) -> tuple[str, ...]:
+    """Return the names of the files without rows, among several that stay a table."""
+    files = getattr(getattr(source, "source_info", None), "files", ())
+    return tuple(file.path.name for file in files if not _has_rows(file)) if len(files) > 1 else ()
+
+
+def _has_rows(file: Any) -> bool:
+    if hasattr(file, "rows"):
+        return bool(file.rows)
+    with file.path.open("rb") as lines:
+        return any(line.strip() for line in islice(lines, file.line, None))
 
 
 _NEVER_NAN = frozenset({str, int, bool, bytes, date, datetime, UUID})
@@ -189,6 +213,7 @@ class RowLoader:
         self.name = name
         self.objects: dict[Any, Any] = {}
         self._indexes = array("Q")
+        self._names: set[str] = set()
         self._sample: Any = None
         self._uniform = False
         self._where: Any = None
@@ -219,13 +244,21 @@ class RowLoader:
             rows.close()
         self.importer.finished()
         self._warn_of_look_alikes(self.objects)
-        return LoadedRows(self.objects, rows.count, tuple(self.importer.bad_rows), stored=self.stored)
+        return LoadedRows(
+            self.objects,
+            rows.count,
+            tuple(self.importer.bad_rows),
+            stored=self.stored,
+            absent=_absent(self.schema, self._names),
+            empty_parts=tuple(getattr(rows.source, "empty_parts", ())) if self.objects else (),
+        )
 
     def take_lines(self, lines: LineObjects) -> LoadedRows:
         """Return lines that were checked, as `run` returns the objects of rows."""
         self.importer.finished()
         self._warn_of_look_alikes(lines.lines)
-        return LoadedRows(lines, len(lines), tuple(self.importer.bad_rows))
+        absent = _absent(self.schema, lines.columns)
+        return LoadedRows(lines, len(lines), tuple(self.importer.bad_rows), absent=absent)
 
     def _take(self, chunk: Chunk) -> None:
         try:
@@ -407,6 +440,7 @@ class RowLoader:
 
     def _store(self, converted: _Converted, indexes: Sequence[int], names: tuple[str, ...]) -> None:
         keys, objects, stored = converted.keys, converted.objects, converted.stored
+        self._names.update(names)
         before = len(self.objects)
         held = list(map(self.objects.setdefault, keys, objects))
         if len(self.objects) == before + len(objects):

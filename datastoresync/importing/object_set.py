@@ -64,9 +64,10 @@ class ObjectSet:
     without a setter could not take. ``columns`` are those that an open class had and no object has any more.
     ``stale`` says that so much was carried out that the branch must be imported again to know of it.
     ``stored`` is what the store has, by key and attribute, where the objects have something else; see `Side`.
-    ``rejected`` counts the rows that were refused here and in the branches this one is derived from. ``noted`` are
-    creations and deletions that were carried out and not read since; `settle` takes them in. ``compared`` are the
-    objects as a comparison takes them, which need not all be made.
+    ``rejected`` counts the rows that were refused here and in the branches this one is derived from; ``empty_parts``
+    names the files and branches that had no rows, where others had, and ``absent`` the fields that no row had.
+    ``noted`` are creations and deletions that were carried out and not read since; `settle` takes them in.
+    ``compared`` are the objects as a comparison takes them, which need not all be made.
 
     Args:
         branch: The branch that has them; the objects are told.
@@ -78,10 +79,12 @@ class ObjectSet:
     """
 
     __slots__ = (
+        "absent",
         "branch",
         "column_forms",
         "columns",
         "compared",
+        "empty_parts",
         "noted",
         "overrides",
         "reason",
@@ -106,6 +109,8 @@ class ObjectSet:
         self.noted: list[_Noted] = []
         self.settling = False
         self.rejected = 0
+        self.empty_parts: tuple[str, ...] = ()
+        self.absent: frozenset[str] = frozenset()
         self.stale = False
         self.report: ImportReport | None = None
         if objects and isinstance(self.compared, SortedDict):

@@ -28,13 +28,14 @@ class Records:
         where: Returns the position of a record, counted from 0 over all chunks, as a person would look it up:
             ``people.csv:17`` or ``row 17 of table users``.
         source_info: Description of their source, if an engine can read it by itself; see `syncers.records`.
+        empty_parts: The names of those of several files that turned out to have no records.
 
     >>> records = Records(["idnumber", "name"], [[["1", "2"], ["Ann", "Bob"]]], lambda index: f"row {index + 1}")
     >>> list(records)
     [{'idnumber': '1', 'name': 'Ann'}, {'idnumber': '2', 'name': 'Bob'}]
     """
 
-    __slots__ = ("chunks", "columns", "source_info", "where")
+    __slots__ = ("chunks", "columns", "empty_parts", "source_info", "where")
 
     def __init__(
         self, columns: Sequence[str], chunks: Iterable[Columns], where: Callable[[int], str], *, source_info: Any = None
@@ -43,6 +44,7 @@ class Records:
         self.chunks = chunks
         self.where = where
         self.source_info = source_info
+        self.empty_parts: list[str] = []
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
         """Yield each record as a dictionary; this consumes the stream."""

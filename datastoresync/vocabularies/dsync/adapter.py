@@ -6,9 +6,9 @@ import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, ClassVar, TypeAlias
 
+from datastoresync.applying.limits import NUMBERS, Limits
 from datastoresync.applying.report import Report
 from datastoresync.applying.reporter import LoggingReporter
-from datastoresync.applying.safeguards import Limits
 from datastoresync.errors import SchemaMismatchError
 from datastoresync.runtime import collector_paused
 from datastoresync.vocabularies.dsync.diff import Diff, DiffBuilder
@@ -232,7 +232,9 @@ class Adapter(Facade):
         template = ModelTemplate(tree, tree.classes(), continue_on_failure=continue_on_failure)
         limits = self.limits  # unless a model is called so
         if not isinstance(limits, Limits):
-            limits = Limits(deletions=_ANY, updates=_ANY, removals=_ANY, dangling=_ANY, empty=list(tree))
+            numbers: dict[str, Any] = dict.fromkeys(NUMBERS, _ANY)
+            missing = {name for branch in tree.values() for name in branch.side().attributes}
+            limits = Limits(**numbers, empty=list(tree), missing=missing)
         listener = ProgressListener(callback, template.stop)
         report: Report = template.apply(
             builder.ordered_native(), limits=limits, reporters=[LoggingReporter(_LOGGER), listener]

@@ -14,8 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from profiles import examples
 
-from datastoresync import Branch, Object, Tree
-from datastoresync.applying.safeguards import Limits
+from datastoresync import Branch, Limits, Object, Tree
 from datastoresync.errors import LockedError, SyncerError
 from datastoresync.syncers.changes import Change, Link, Table
 from datastoresync.syncers.sql.syncer import SQLSyncer
