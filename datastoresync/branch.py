@@ -31,6 +31,7 @@ from datastoresync.printing.outline import Grid, Outline
 from datastoresync.printing.show import Printable
 from datastoresync.printing.text import counted
 from datastoresync.runtime import collector_paused
+from datastoresync.spelling import misspelt
 from datastoresync.syncers.changes import Table
 
 if TYPE_CHECKING:
@@ -98,6 +99,7 @@ class Branch(Printable, ObjectMapping[T], Generic[T]):
         if not (isinstance(object_class, type) and issubclass(object_class, Object)):
             message = f"a branch holds objects: give it a subclass of datastoresync.Object (got {object_class!r})"
             raise DeclarationError(message)
+        _check_table(object_class, table)
         self.object_class: type[T] = object_class
         self.name = ""
         self.engine = engine
@@ -302,7 +304,7 @@ class Branch(Printable, ObjectMapping[T], Generic[T]):
         """
         importer = self._source()
         if self.tree is not None:
-            check_related(self.tree.name, self.name, self.object_class, self.tree)
+            check_related(self.tree.name, self.name, {name: one.object_class for name, one in self.tree.items()})
         if importer is not None:
             sources = [self.tree[name] for name in importer.after] if self.tree is not None else []
             description = attrs.evolve(self.description(self._wanted_engine()), table=self.stored_table)
@@ -554,6 +556,16 @@ class Branch(Printable, ObjectMapping[T], Generic[T]):
             note += f", {counted(len(self.imported.bad_rows), 'row')} refused"
         grid = Grid(names, rows, len(self)) if len(self) else None
         return Outline(self.name or self.object_class.__name__, "branch", note, grid=grid)
+
+
+def _check_table(cls: type, table: str | Table | None) -> None:
+    """Refuse a table in which an attribute of a closed class is misspelt."""
+    fields = {field.name for field in getattr(cls, "__attrs_attrs__", ())}
+    for name in (*table.columns, *table.links) if isinstance(table, Table) and fields else ():
+        if not hasattr(cls, name) and (meant := misspelt(name, fields)):
+            where = f"the table of a {cls.__name__} has a column or link of {name!r}, which is no attribute"
+            message = f"{where}: did you mean {meant!r}?"
+            raise DeclarationError(message)
 
 
 def _related(source: Branch[Any], dest: Branch[Any]) -> list[tuple[Side, Side]]:

@@ -126,7 +126,13 @@ def fault_of_call(call: Any, count: int, *, may_yield: bool = False, awaited: bo
 
 
 def member_problems(
-    cls: type, base: type, hooks: Mapping[str, int], settings: Mapping[str, Any], ignored: tuple[type, ...] = ()
+    cls: type,
+    base: type,
+    hooks: Mapping[str, int],
+    settings: Mapping[str, Any],
+    *,
+    ignored: tuple[type, ...] = (),
+    awaited: bool = False,
 ) -> Iterator[str]:
     """Yield a sentence for each member of a class that is nearly a hook or a setting of its base, or a hook in vain.
 
@@ -139,15 +145,14 @@ def member_problems(
         hooks: The number of arguments of each hook.
         settings: The values that the settings have in the base; of a text, only a text is a misspelt one.
         ignored: The types of values that mean something else.
+        awaited: Whether hooks may be ``async def``.
     """
     own = [body for body in cls.__mro__[: cls.__mro__.index(base)] if not body.__module__.startswith("datastoresync.")]
     members = {name: value for body in reversed(own) for name, value in vars(body).items()}
-    for name in hooks.keys() & members.keys():
-        call, bound = getattr(cls, name), not inspect.isfunction(members[name])
-        # Of an abstract class, a subclass may write it.
-        may_yield = name == "read" or getattr(call, "__isabstractmethod__", False)
-        fault = fault_of_call(call, hooks[name] + (not bound), may_yield=may_yield, awaited=False)
-        if callable(call) and fault and not getattr(call, "__isabstractmethod__", False):
+    for name in sorted(hooks.keys() & members.keys()):
+        call, count = getattr(cls, name), hooks[name] + inspect.isfunction(members[name])
+        fault = fault_of_call(call, count, may_yield=name == "read", awaited=awaited) if callable(call) else ""
+        if fault and not getattr(call, "__isabstractmethod__", False):  # which a subclass may write
             yield f"{cls.__name__}.{name} {fault}"
     for name, value in members.items():
         if name.startswith("_") or name in hooks or name in settings or isinstance(value, (property, *ignored)):

@@ -163,10 +163,8 @@ def check_object_methods(classes: Mapping[str, type], base: type) -> None:
     hooks = {"create": 3, "update": 1, "delete": 0, "move": 1}
     problems: list[str] = []
     for cls in classes.values():
-        problems += member_problems(cls, base, hooks, {})
-        for name, count in hooks.items():
-            call = getattr(cls, name, None)
-            if callable(call) and (fault := fault_of_call(call, count + inspect.isfunction(call) * (name != "create"))):
-                problems.append(f"{cls.__name__}.{name} {fault}")
+        problems += member_problems(cls, base, hooks, {}, awaited=True)
+        if inspect.isfunction(inspect.getattr_static(cls, "create", None)):
+            problems.append(f"{cls.__name__}.create is called before there is an object: write @classmethod above it")
     if problems:
         raise DeclarationError("; ".join(dict.fromkeys(problems)))
