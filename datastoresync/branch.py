@@ -310,7 +310,7 @@ class Branch(Printable, ObjectMapping[T], Generic[T]):
             description = attrs.evolve(self.description(self._wanted_engine()), table=self.stored_table)
             contents = load_objects(importer.bound(description, tree=self.tree, branch=self))
             cls = self.object_class
-            if self.schema.open and (cls._references or cls._attributes or cls._sensitive):
+            if self.schema.open and (cls._references or cls._attributes or cls._sensitive or cls._active):
                 check_columns(cls, columns_of(contents.objects))
             contents.column_forms = self._column_forms(importer, contents)
             contents.rejected += sum(branch.contents.rejected for branch in sources)

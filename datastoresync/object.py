@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import MISSING
 from functools import cached_property
-from inspect import isdatadescriptor, isfunction
 from typing import TYPE_CHECKING, Any, ClassVar, Self, dataclass_transform, get_origin, get_type_hints
 
 import attrs
@@ -20,16 +19,11 @@ from datastoresync.diffing.side import Side
 from datastoresync.errors import ComparisonError, DeclarationError
 from datastoresync.masking import MASK
 from datastoresync.printing.outline import Grid, Outline
-from datastoresync.spelling import misspelt, nearest
+from datastoresync.settings import SETTINGS, WITH_VALUE, check_attributes, check_misspelt, check_named, check_sensitive
+from datastoresync.spelling import nearest
 
 if TYPE_CHECKING:
     from datastoresync.applying.preview import Preview
-
-
-_SETTINGS = frozenset({"_identifiers", "_attributes", "_shortname", "_children", "_references", "_sensitive"})
-_WITH_VALUE = frozenset({"_key", "_active"})
-"""Settings only where the class gives them a value: an annotation alone declares a field."""
-_KNOWN = _SETTINGS | _WITH_VALUE | {"_flags"}
 
 
 def _own_annotations(namespace: Mapping[str, Any]) -> dict[str, Any]:
@@ -78,7 +72,7 @@ def _fields_among(annotations: Mapping[str, Any]) -> list[str]:
     return [
         name
         for name, annotation in annotations.items()
-        if not _is_class_variable(annotation) and name not in _SETTINGS and not name.startswith("__")
+        if not _is_class_variable(annotation) and name not in SETTINGS and not name.startswith("__")
     ]
 
 
@@ -99,6 +93,14 @@ def _field(value: Any) -> Any:
     return attrs.field(default=value)
 
 
+def _properties(cls: type) -> list[str]:
+    found: dict[str, bool] = {}
+    for base in reversed(cls.__mro__[: cls.__mro__.index(Object)]):
+        for name, value in vars(base).items():
+            found[name] = isinstance(value, property)
+    return [name for name, is_property in found.items() if is_property and not name.startswith("_")]
+
+
 @dataclass_transform(kw_only_default=True, field_specifiers=(attrs.field,))
 class ObjectType(type):
     """Makes a class with annotated fields a slotted attrs class, so that subclassing `Object` is all it takes."""
@@ -113,7 +115,7 @@ class ObjectType(type):
         declared = [
             field
             for field in _fields_among(_own_annotations(namespace))
-            if not (field in _WITH_VALUE and field in namespace)
+            if not (field in WITH_VALUE and field in namespace)
         ]
         mixins = [cls for base in bases if not isinstance(base, ObjectType) for cls in base.__mro__[:-1]]
         cached = [
@@ -124,8 +126,9 @@ class ObjectType(type):
             raise DeclarationError(message)
         if not any(isinstance(base, ObjectType) for base in bases):
             return super().__new__(mcs, name, bases, namespace, **kwargs)
-        _check_settings(name, namespace, declared)
         mixed = {field: value for field, value in _mixed(bases).items() if field not in mcs.settings}
+        for body in (namespace, *map(vars, mixins)):
+            check_misspelt(name, body, (*declared, *mixed))
         closed_base = any(hasattr(base, "__attrs_attrs__") for base in bases)
         slots = _slots(namespace)
         if open_class or not (declared or mixed or closed_base):
@@ -161,54 +164,7 @@ class ObjectType(type):
         """Check what the settings name, as far as the class knows it."""
         super().__init__(name, bases, namespace)
         if any(isinstance(base, ObjectType) for base in bases):
-            _check_named(cls)
-
-
-def _check_settings(cls: str, namespace: Mapping[str, Any], fields: Iterable[str]) -> None:
-    """Refuse what is nearly a setting in the body of a class; methods, and fields without such a value, are none.
-
-    Raises:
-        DeclarationError: with the setting.
-    """
-    for name, value in namespace.items():
-        field = name in fields and not isinstance(value, (tuple, list, Mapping, Flags))
-        if not name.startswith("_") or name.startswith("__") or field or name in _KNOWN:
-            continue
-        method = isfunction(value) or isdatadescriptor(value) or isinstance(value, (classmethod, staticmethod))
-        if not method and (meant := misspelt(name, _KNOWN - namespace.keys())):
-            message = f"{cls}.{name} is no setting of a class of objects: did you mean {meant!r}?"
-            raise DeclarationError(message)
-
-
-def _check_named(cls: Any) -> None:
-    """Refuse settings of the wrong shape, and those that name what a closed class does not have.
-
-    Raises:
-        DeclarationError: with the nearest name.
-    """
-    if isinstance(cls._attributes, str):
-        message = f"{cls.__name__}._attributes must be a tuple of names, such as ({cls._attributes!r},)"
-        raise DeclarationError(message)
-    for setting, example in (("_children", "{'devices': 'devices'}"), ("_references", "{'members': 'users'}")):
-        named = getattr(cls, setting)
-        if not isinstance(named, Mapping) or not all(isinstance(name, str) for pair in named.items() for name in pair):
-            kinds = "a branch to a field" if setting == "_children" else "a field to the one branch of its idnumbers"
-            message = f"{cls.__name__}.{setting} must be a mapping from {kinds}, such as {example} (got {named!r})"
-            raise DeclarationError(message)
-    declared = getattr(cls, "__attrs_attrs__", None)
-    if declared is not None:
-        _check_attributes(cls, [*(attribute.name for attribute in declared), *_properties(cls)])
-
-
-def _check_attributes(cls: Any, names: Sequence[str]) -> None:
-    active = (cls._active,) if isinstance(cls._active, str) else ()  # otherwise a field of the user's
-    settings = {"_attributes": cls._attributes or (), "_references": cls._references, "_active": active}
-    for setting, named in settings.items():
-        for name in named:
-            if name not in names:
-                known = nearest(name, names)
-                message = f"{cls.__name__}.{setting} names {name!r}, which is neither a field nor a property: {known}"
-                raise DeclarationError(message)
+            check_named(cls, _properties(cls))
 
 
 def _aliased(counting: Any, name: str) -> Any:
@@ -381,14 +337,6 @@ def _display(item: Object, name: str) -> str:
         return f"<{type(error).__name__}: {error}>"
 
 
-def _properties(cls: type) -> list[str]:
-    found: dict[str, bool] = {}
-    for base in reversed(cls.__mro__[: cls.__mro__.index(Object)]):
-        for name, value in vars(base).items():
-            found[name] = isinstance(value, property)
-    return [name for name, is_property in found.items() if is_property and not name.startswith("_")]
-
-
 def _narrowed(cls: type[Object], names: list[str]) -> tuple[str, ...]:
     if cls._attributes is not None:
         return tuple(sorted(cls._attributes))
@@ -439,7 +387,7 @@ def _schema(cls: type[Object]) -> Schema:
         if not cls.__dictoffset__:
             message = f"{cls.__name__} has neither fields nor a __dict__: annotate its fields, or leave __slots__ out"
             raise DeclarationError(message)
-        _check_sensitive(cls, cls._sensitive)
+        check_sensitive(cls, cls._sensitive)
         return Schema(cls, identifiers, None, forms=_key_forms(cls, identifiers), properties=tuple(_properties(cls)))
     try:
         # Without fields: one may be called `date` or `int`.
@@ -462,7 +410,7 @@ def _schema(cls: type[Object]) -> Schema:
             *_default(cls, attribute),
             own=attribute.converter if own and not isinstance(attribute.converter, attrs.Converter) else None,
         )
-    _check_sensitive(cls, [*fields, *_properties(cls)])
+    check_sensitive(cls, [*fields, *_properties(cls)])
     unknown = [name for name in identifiers if name not in fields]
     if unknown:
         message = f"{cls.__name__}._identifiers names {', '.join(unknown)}, which is no field of it"
@@ -538,28 +486,6 @@ def check_part(cls: type[Object], part: Any) -> None:
         raise DeclarationError(message)
 
 
-def _check_sensitive(cls: type[Object], names: Iterable[str]) -> None:
-    """Refuse a name in ``_sensitive`` that is none of these, whose values would be shown, or that identifies objects.
-
-    Raises:
-        DeclarationError: with the nearest name.
-    """
-    if isinstance(cls._sensitive, str):
-        message = f"{cls.__name__}._sensitive must be a tuple of names, such as ({cls._sensitive!r},)"
-        raise DeclarationError(message)
-    known = list(names)
-    if shown := sorted({*cls._sensitive} & ({"idnumber", *cls._identifiers} - ({*known} - {*cls._identifiers}))):
-        message = (
-            f"{cls.__name__}._sensitive names {shown[0]!r}, which identifies the objects in every message: identify "
-            "them by another attribute"
-        )
-        raise DeclarationError(message)
-    for name in cls._sensitive:
-        if name not in known:
-            message = f"{cls.__name__}._sensitive names {name!r}, which no object has: {nearest(name, known)}"
-            raise DeclarationError(message)
-
-
 def _own_init(cls: Any) -> bool:
     """Say whether the class defines ``__init__`` in source code, rather than by attrs."""
     return not cls.__init__.__code__.co_filename.startswith("<attrs generated")
@@ -594,8 +520,8 @@ def check_columns(cls: type[Object], columns: Collection[str]) -> None:
     """
     if columns:
         known = [*sorted(columns), *_properties(cls)]
-        _check_sensitive(cls, known)
-        _check_attributes(cls, known)
+        check_sensitive(cls, known)
+        check_attributes(cls, known)
 
 
 def side_of(

@@ -85,6 +85,7 @@ def method(count):
         (Template, "leave_out", ("old",), "leaves_out"),
         (Tree, "tempalte", Template(), "template"),
         (Tree, "enigne", "memory", "engine"),
+        (Tree, "limit", Limits(), "limits"),
         (Tree, "top_levels", ("users",), "top_level"),
         (Tree, "sycner", object(), "syncer"),
         (Object, "_identifers", ("name",), "_identifiers"),
@@ -94,6 +95,7 @@ def method(count):
         (Object, "_sensitve", ("name",), "_sensitive"),
         (Object, "_flag", None, "_flags"),
         (Object, "_kye", str.casefold, "_key"),
+        (Object, "_actve", "active", "_active"),
     ],
 )
 def test_a_misspelt_member_is_refused_when_the_class_is_declared(base, name, value, right):
@@ -104,9 +106,8 @@ def test_a_misspelt_member_is_refused_when_the_class_is_declared(base, name, val
         pass
 
     setattr(Mixin, name, value)
-    if base is not Object:
-        with pytest.raises(DeclarationError, match=f"did you mean '{right}'"):
-            type("Mine", (Mixin, base), {})
+    with pytest.raises(DeclarationError, match=f"did you mean '{right}'"):
+        type(base)("Mine", (Mixin, base), {})
 
 
 async def later(self, one):
