@@ -194,7 +194,7 @@ class Template:
     def __init_subclass__(cls, **kwargs: Any) -> None:
         """Refuse misspelt settings."""
         super().__init_subclass__(**kwargs)
-        for problem in member_problems(cls, Template, {"current": 1}, settings_of(Template)):
+        for problem in member_problems(cls, Template, {"current": 1}, settings_of(Template), awaited=True):
             raise DeclarationError(problem)
 
     def apply(self, diff: Diff, **keywords: Unpack[ApplyKeywords]) -> Report:
