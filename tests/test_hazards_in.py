@@ -599,7 +599,7 @@ def test_what_looks_like_a_formula_comes_in_as_it_is(write):
 def test_any_bytes_are_read_whole_or_refused(tmp_path_factory, content):
     path = tmp_path_factory.getbasetemp() / "any.csv"
     path.write_bytes(b"idnumber,name\n" + content)
-    source = tree(CSVImporter(path, final_newline=True))
+    source = tree(CSVImporter(path))
     refused = ""
     try:
         with warnings.catch_warnings():

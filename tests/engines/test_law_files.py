@@ -62,7 +62,6 @@ def same(folder, source, dest, **options):
 HEADER = b"idnumber,name,note\n"
 STAYS = {
     "plain": (Object, HEADER + b"1,a,x\n2,b,y\n"),
-    "without a last newline": (Object, HEADER + b"1,a,x\n2,b,y"),
     "with quotes": (Plain, HEADER + b'1,"a ""b"", c",x\n2,"",y\n'),
     "with blank lines": (Object, b"\n\n" + HEADER + b"\n1,a,x\n\n2,b,y\n\n"),
     "with a mark": (Object, b"\xef\xbb\xbf" + HEADER + b"1,a,x\n"),
