@@ -423,6 +423,7 @@ class Branch(Printable, ObjectMapping[T], Generic[T]):
             columns=contents.columns,
             overrides=contents.overrides,
             rejected=contents.rejected,
+            warnings=() if contents.report is None else contents.report.warnings,
             fold=self.fold,
             fold_all=lambda *done: self._contents.fold_all(*done),  # noqa: PLW0108 - of those that it holds then
             settle=partial(settle_all, [contents, *referred.values()]),

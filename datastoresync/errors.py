@@ -32,7 +32,9 @@ Messages are lowercase; they say what is wrong, where, and how to mend it. The f
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 
@@ -186,5 +188,27 @@ class SyncInterrupted(KeyboardInterrupt):
         self.report = report
 
 
+_NOTED: ContextVar[list[str] | None] = ContextVar("_NOTED", default=None)
+
+
 class DataWarning(UserWarning):
-    """Data that is accepted but looks wrong, such as two idnumbers that differ only in case."""
+    """Data that is accepted but looks wrong, such as two idnumbers that differ only in case.
+
+    What is shown is for the filters of `warnings` to decide; reports have them all.
+    """
+
+    def __init__(self, *args: object) -> None:
+        super().__init__(*args)
+        if (noted := _NOTED.get()) is not None:
+            noted.append(str(self))
+
+
+@contextmanager
+def noted_warnings() -> Iterator[list[str]]:
+    """Yield a list of the data warnings that are given meanwhile, shown or not."""
+    noted: list[str] = []
+    token = _NOTED.set(noted)
+    try:
+        yield noted
+    finally:
+        _NOTED.reset(token)

@@ -25,7 +25,17 @@ if TYPE_CHECKING:
     from datastoresync.applying.preview import Preview
 
 
-_SETTINGS = frozenset({"_identifiers", "_attributes", "_shortname", "_children", "_references", "_sensitive"})
+_SETTINGS = frozenset(
+    {
+        "_identifiers",
+        "_optional_identifiers",
+        "_attributes",
+        "_shortname",
+        "_children",
+        "_references",
+        "_sensitive",
+    }
+)
 _WITH_VALUE = frozenset({"_key"})
 """Settings only where the class gives them a value: an annotation alone declares a field."""
 
@@ -115,11 +125,11 @@ class Object(metaclass=ObjectType):
     importer yields to the declared types. Without any it is **open** and takes whatever columns come. Public fields
     and public properties are synced; what begins with an underscore is carried along for properties to use.
 
-    Class-level settings: ``_identifiers`` (the fields that make up the idnumber), ``_attributes`` (just these are
-    synced), ``_shortname``, ``_references`` (``{"members": "users"}``: the branch that an attribute's values are
-    idnumbers of), ``_flags`` (a `Flags`: what is left alone; an object may have its own), ``_sensitive`` (attributes
-    whose values are masked wherever they are shown, and are compared and written as they are), ``_key`` and
-    ``_children``.
+    Class-level settings: ``_identifiers`` (the fields that make up the idnumber), ``_optional_identifiers`` (those of
+    them that may be empty texts), ``_attributes`` (just these are synced), ``_shortname``, ``_references``
+    (``{"members": "users"}``: the branch that an attribute's values are idnumbers of), ``_flags`` (a `Flags`: what is
+    left alone; an object may have its own), ``_sensitive`` (attributes whose values are masked wherever they are shown,
+    and are compared and written as they are), ``_key`` and ``_children``.
 
     ``_key = str.casefold`` says that idnumbers are the same in whatever case they are written: they are imported,
     compared and looked up as the function returns them, and so are the references to these objects. Any function of
@@ -144,6 +154,7 @@ class Object(metaclass=ObjectType):
     __slots__ = ("__branch__",)
 
     _identifiers: ClassVar[tuple[str, ...]] = ("idnumber",)
+    _optional_identifiers: ClassVar[tuple[str, ...]] = ()
     _attributes: ClassVar[tuple[str, ...] | None] = None
     _shortname: ClassVar[tuple[str, ...]] = ()
     _children: ClassVar[Mapping[str, str]] = {}
@@ -316,6 +327,9 @@ def _schema(cls: type[Object]) -> Schema:
     identifiers = tuple(cls._identifiers)
     if isinstance(cls._identifiers, str) or not identifiers:
         message = f"{cls.__name__}._identifiers must be a tuple of field names, such as ('name',)"
+        raise DeclarationError(message)
+    if isinstance(cls._optional_identifiers, str) or not {*cls._optional_identifiers} < {*identifiers}:
+        message = f"{cls.__name__}._optional_identifiers must be a tuple of some of its _identifiers, but not of all"
         raise DeclarationError(message)
     if isinstance(cls._attributes, str):
         message = f"{cls.__name__}._attributes must be a tuple of names, such as ('name',)"

@@ -11,6 +11,7 @@ import attrs
 from datastoresync.branch import Branch
 from datastoresync.conversion.converters import converter
 from datastoresync.conversion.scalars import SCALARS
+from datastoresync.conversion.value_format import ValueFormat
 from datastoresync.errors import SyncerError
 from datastoresync.importing.importer import StoreImporter
 from datastoresync.masking import MASK
@@ -60,7 +61,7 @@ class DestinationImporter(StoreImporter):
             return records  # type: ignore[no-any-return]  # it comes from any store
         empty = len(self.absent)
         chunks = ([*chunk, *([set() for _ in chunk[0]] for _ in range(empty))] for chunk in records.chunks)
-        return Records((*records.columns, *self.absent), chunks, records.where)
+        return Records((*records.columns, *self.absent), chunks, records.where, value_format=records.value_format)
 
 
 def in_destination_types(source: Tree, destination: Tree, syncer: Any, names: Collection[str]) -> Tree:
@@ -94,7 +95,10 @@ def in_destination_types(source: Tree, destination: Tree, syncer: Any, names: Co
         if rows is None:
             found[name].contents = source[name].contents
         else:
-            found[name].load().contents.rejected = source[name].contents.rejected
+            loaded, before = found[name].load().contents, source[name].contents
+            loaded.rejected = before.rejected
+            if loaded.report is not None and before.report is not None:
+                loaded.report = attrs.evolve(loaded.report, warnings=before.report.warnings)
     return found
 
 
@@ -106,6 +110,7 @@ def _converted_rows(source: Branch[Any], destination: Branch[Any], syncer: Any) 
     names = [*source.identifiers, *source.side().attributes]
     types = {name: declared.get(name) or _type_of(destination, name) for name in names}
     normalized = getattr(syncer, "normalized", None)
+    form = source.contents.value_format or ValueFormat()
     rows: list[dict[str, Any]] = []
     problems: list[str] = []
     changed = False
@@ -116,12 +121,13 @@ def _converted_rows(source: Branch[Any], destination: Branch[Any], syncer: Any) 
                 continue
             value = row[name]
             try:
-                row[name] = _held(value, types[name], None if name in declared else normalized)
+                row[name] = _held(value, types[name], None if name in declared else normalized, form)
             except (ValueError, TypeError, SyncerError) as error:
                 if name not in declared:
                     continue  # a store without types takes it, or says why not
                 said = MASK if name in source.object_class._sensitive else str(error)
-                problems.append(f"{source.name} {key!r}: {name}: {said}")
+                way_out = form.advice(converter(types[name]), value) if types[name] in SCALARS else ""
+                problems.append(f"{source.name} {key!r}: {name}: {said}{way_out}")
             changed = changed or type(row[name]) is not type(value) or row[name] != value
         rows.append(row)
     if problems:
@@ -131,8 +137,8 @@ def _converted_rows(source: Branch[Any], destination: Branch[Any], syncer: Any) 
     return rows if changed else None
 
 
-def _held(value: Any, kind: type | None, normalized: Any) -> Any:
-    """Return a value as a column of a type holds it.
+def _held(value: Any, kind: type | None, normalized: Any, form: ValueFormat) -> Any:
+    """Return a value, which is text as a format has it, as a column of a type holds it.
 
     Raises:
         ValueError: if it cannot; `SyncerError` if the store says so.
@@ -141,7 +147,7 @@ def _held(value: Any, kind: type | None, normalized: Any) -> Any:
         if kind is decimal.Decimal and type(value) is float:
             value = repr(value)
         if kind is not str or normalized is None:
-            value = None if value == "" and kind is not str else converter(kind).one(value)
+            value = None if value == "" and kind is not str else form.applied(converter(kind)).one(value)
     return value if normalized is None else normalized(value)
 
 

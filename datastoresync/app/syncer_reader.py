@@ -10,6 +10,8 @@ from contextlib import contextmanager
 from typing import Any
 from urllib.parse import quote
 
+import attrs
+
 from datastoresync.app.parts import Arguments, Reader
 from datastoresync.branch import Branch
 from datastoresync.errors import ColumnError, SyncerError
@@ -18,10 +20,24 @@ from datastoresync.masking import hidden
 from datastoresync.object import Object
 from datastoresync.syncers import open_syncer
 from datastoresync.syncers.changes import Table
+from datastoresync.syncers.files import FORMATS
+from datastoresync.syncers.files.base import FileSyncer
+from datastoresync.syncers.files.sheet_format import SheetFormat
+from datastoresync.syncers.files.text_format import TextFormat
 from datastoresync.syncers.loading import records_in
 from datastoresync.syncers.names import likely_delimiter
+from datastoresync.syncers.options import converted_options, parameters_of
 from datastoresync.syncers.records import Records
+from datastoresync.syncers.registry import parse_address
 from datastoresync.tree import Tree
+
+_FILE_OPTIONS = {
+    field.name: field.metadata["help"]
+    for cls in (TextFormat, SheetFormat)
+    for field in attrs.fields(cls)
+    if "help" in field.metadata
+}
+"""What the options for files are called, and what their help says."""
 
 
 class Record(Object):
@@ -54,24 +70,30 @@ class RecordImporter(StoreImporter):
         table, delimiter = self.branch.table.name, getattr(self.syncer, "delimiter", "")
         other = likely_delimiter(columns, [missing], delimiter=delimiter) if delimiter else ""
         if other:
-            place, spelling = self.syncer.path, {"\t": "tab"}.get(other, quote(other, safe=""))
+            told = self.syncer.text_format.told(self.syncer.spelling).option("delimiter", other)
+            in_url = self.syncer.text_format.told("url").option("delimiter", other)
             return (
-                f"table {table} has no column {missing!r}: it looks as if {other!r} separates its columns, so read it "
-                f"as csv:{quote(str(place))}?delimiter={spelling}"
+                f"table {table} has no column {missing!r}: it looks as if {other!r} separates its columns: {told}, or "
+                f"csv:{quote(str(self.syncer.path))}{in_url}"
             )
         has = ", ".join(map(repr, columns))
         return f"table {table} has no column {missing!r}: name its key, as in --key {table}=COLUMN; there are {has}"
 
 
-def record_branch(syncer: Any, table: Table, identifiers: Sequence[str]) -> Branch[Any]:
+def record_branch(syncer: Any, table: Table, identifiers: Sequence[str], optional: Iterable[str] = ()) -> Branch[Any]:
     """Return a branch for the records of a table, with a class of its own.
 
     Args:
         syncer: The store of the table.
         table: The table.
         identifiers: The columns of its key.
+        optional: Columns that may be empty where they are part of a key.
     """
-    settings = {"_identifiers": tuple(identifiers), "__module__": __name__}
+    settings = {
+        "_identifiers": tuple(identifiers),
+        "_optional_identifiers": tuple(name for name in identifiers if name in optional),
+        "__module__": __name__,
+    }
     cls: Any = types.new_class("Record", (Record,), exec_body=lambda body: body.update(settings))
     return Branch(cls, importer=RecordImporter(syncer), table=table)
 
@@ -113,23 +135,52 @@ def url(text: str) -> str:
 
 
 @contextmanager
-def open_store(store: Any, *, metadata: Any = None) -> Iterator[Any]:
+def open_store(store: Any, *, metadata: Any = None, options: Mapping[str, str] | None = None) -> Iterator[Any]:
     """Open the store at a URL, and close it in the end; a syncer is left open for its owner.
 
     Args:
         store: The URL, or the syncer.
         metadata: The tables to make in a database that is plugged in.
+        options: The options for files that the command line has, as texts; None if it takes none.
+
+    Raises:
+        SyncerError: if the store does not have one of the options.
     """
     if not isinstance(store, (str, os.PathLike)):
+        if options:
+            message = f"--{next(iter(options)).replace('_', '-')} is for a URL, and {store} is open already"
+            raise SyncerError(message)
         yield store
         return
-    syncer = open_syncer(store) if metadata is None else open_syncer(store, metadata=metadata)
+    given = file_options(store, options) if options else {}
+    syncer = open_syncer(store, **given) if metadata is None else open_syncer(store, metadata=metadata)
+    if options is not None and isinstance(syncer, FileSyncer):
+        syncer.spelling = "option"
     try:
         yield syncer
     finally:
         close = getattr(syncer, "close", None)
         if callable(close):
             close()
+
+
+def file_options(store: str | os.PathLike[str], options: Mapping[str, str]) -> dict[str, Any]:
+    """Return options for files that the command line has, converted.
+
+    Raises:
+        SyncerError: if files of that format do not have one, or it has a value that it cannot have.
+    """
+    scheme = parse_address(store).scheme
+    opener = next((each.load() for each in FORMATS if each.name == scheme), None)
+    known = {} if opener is None else parameters_of(opener) or {}
+    if unknown := next((name for name in options if name not in known), None):
+        message = f"{scheme}: has no --{unknown.replace('_', '-')}, which is for files of other formats"
+        raise SyncerError(message)
+    try:
+        return converted_options(opener, options)  # type: ignore[arg-type]  # it has options, so it is there
+    except ValueError as error:
+        message = f"the source {error}"
+        raise SyncerError(message) from None
 
 
 class SyncerReader(Reader):
@@ -181,6 +232,11 @@ class SyncerReader(Reader):
             help="the store to read: csv:folder, xlsx:file.xlsx, postgresql://user@host/database, or env:NAME "
             "for a URL in an environment variable",
         )
+        files = parser.add_argument_group(
+            "files to read", "CSV, TSV and Excel; the same are options of URLs: csv:x?footer=1"
+        )
+        for name, help_text in _FILE_OPTIONS.items():
+            files.add_argument(f"--{name.replace('_', '-')}", metavar=name.upper(), help=help_text)
         if self.tree is None and self.branches is None:
             parser.add_argument(
                 "--tables", type=_names, default=self.tables, help="the tables to read, as users,groups; default: all"
@@ -192,6 +248,12 @@ class SyncerReader(Reader):
                 help="the key: a column guid, of one table users=guid, or of several columns "
                 "members=group+person; repeatable; default: idnumber",
             )
+            parser.add_argument(
+                "--optional-key",
+                action="append",
+                metavar="COLUMN",
+                help="a column that may be empty where it is part of a key of several; repeatable",
+            )
 
     def read(self, args: argparse.Namespace) -> Tree:
         """Return the tree, imported.
@@ -200,7 +262,8 @@ class SyncerReader(Reader):
             SyncerError: if the store or a table cannot be read, or the tables are unknown.
             ImporterError: if a record is refused.
         """
-        with open_store(args.store) as syncer:
+        options = {name: getattr(args, name) for name in _FILE_OPTIONS if getattr(args, name, None) is not None}
+        with open_store(args.store, options=options) as syncer:
             if self.tree is not None:
                 return self.tree(syncer=syncer).load()
             branches = self._record_branches(syncer, args) if self.branches is None else self.branches
@@ -215,7 +278,7 @@ class SyncerReader(Reader):
             raise SyncerError(message)
         usual = keys.get("", ("idnumber",))
         return {
-            name: record_branch(syncer, Table(table), keys.get(table, usual))
+            name: record_branch(syncer, Table(table), keys.get(table, usual), args.optional_key or ())
             for name, table in branch_names(tables).items()
         }
 

@@ -234,7 +234,8 @@ class Report(Printable):
         seconds: How long it took.
         mock: Whether nothing was called.
         interrupted: Whether Ctrl-C ended it.
-        warnings: What the store did besides, exceptions of reporters, and actions that are done but not in memory.
+        warnings: What the imports and the comparison warned of, what the store did besides, exceptions of reporters,
+            and actions that are done but not in memory.
         tally: The counts of a streamed run.
         rehearsed: Whether all was undone at the end.
         unsettled: How many objects and values the destination was found to hold otherwise than the results say, when it

@@ -202,7 +202,8 @@ class ApplyRun:
         self.mock = mock
         self.rehearse = rehearse
         self.tally = Tally(streamed=diff.streamed)
-        self.warnings: list[str] = []
+        known = [said for one in diff.branch_diffs for part in (*one.both, one) for said in part.warnings]
+        self.warnings: list[str] = list(dict.fromkeys(known))
         self.unsettled = 0
         self.acts = False
         self.interrupted = False

@@ -42,6 +42,7 @@ class BranchDiff:
         candidates: How many pairs the engine found worth a look.
         pairs: How many keys both sides have.
         reason: Why this engine ran.
+        warnings: What the comparison warned of.
         carried_out: The idnumbers of the actions carried out so far, by verb; all parts of one diff share it.
     """
 
@@ -52,6 +53,7 @@ class BranchDiff:
     candidates: int = 0
     pairs: int = 0
     reason: str = ""
+    warnings: tuple[str, ...] = ()
     carried_out: defaultdict[str, set[Any]] = attrs.field(factory=lambda: defaultdict(set))
 
     @property

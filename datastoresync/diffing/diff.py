@@ -29,7 +29,7 @@ from datastoresync.diffing.flags import Exclusion, Flags
 from datastoresync.diffing.hierarchy import Hierarchy, scope_of
 from datastoresync.diffing.nested import NestedDiff, SiblingOrder, actions_by_parent, nested_diffs
 from datastoresync.diffing.side import Block, Candidates, Engine, Side, engine_of
-from datastoresync.errors import ComparisonError, TemplateError
+from datastoresync.errors import ComparisonError, TemplateError, noted_warnings
 from datastoresync.printing.outline import Outline
 from datastoresync.printing.show import Printable
 from datastoresync.printing.text import clipped, counted, visible
@@ -183,12 +183,19 @@ class Diff(Printable):
         done, total = 0, sum(len(side.objects) for pair in pairs for side in pair)
         for left, right in pairs:
             chosen = engine or engine_of(left, right)
-            candidates = chosen.candidates(left, right)
-            warn_of_lookalikes(left, right, candidates.new, candidates.old)
+            with noted_warnings() as said:
+                candidates = chosen.candidates(left, right)
+                warn_of_lookalikes(left, right, candidates.new, candidates.old)
             read = materialize_pairs(left, right, candidates)
             problems += check_types(left, right, read or candidates.read(left, right), matched=candidates.matched)
             sizes = (len(left.objects), len(right.objects))
-            about = (candidates.engine or chosen.name, len(candidates.pairs), candidates.matched, candidates.reason)
+            about = (
+                candidates.engine or chosen.name,
+                len(candidates.pairs),
+                candidates.matched,
+                candidates.reason,
+                tuple(said),
+            )
             found.append((BranchDiff(left, right, sizes, *about), candidates, read))
             if progress is not None and any(sizes):
                 done += sizes[0] + sizes[1]

@@ -41,6 +41,7 @@ class Side:
         sensitive: The attributes whose values are not shown.
         flagged: Whether an object may have flags of its own.
         rejected: The number of rows refused by the import of this branch, or of one that it is derived from.
+        warnings: What the import of this branch warned of.
         fold: Folds an action that was carried out into the branch, given the source's values (all of a new object; of
             a removal the attribute), and the object that the template returned for a new one, or None.
         fold_all: Folds many actions of one verb, given columns of the source's values of new objects; returns False
@@ -80,6 +81,7 @@ class Side:
     sensitive: frozenset[str] = frozenset()
     flagged: bool = False
     rejected: int = 0
+    warnings: tuple[str, ...] = ()
     fold: Callable[[Any, Mapping[str, Any], Any], None] | None = None
     fold_all: Callable[[str, Sequence[Any], Mapping[str, Sequence[Any]]], bool] | None = None
     settle: Callable[[], None] = _nothing

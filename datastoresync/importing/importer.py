@@ -17,9 +17,10 @@ from datastoresync.masking import hidden, masked, without_values
 from datastoresync.printing.outline import Outline
 from datastoresync.printing.show import Printable
 from datastoresync.syncers.changes import Table
-from datastoresync.syncers.files.csv_reader import read_csv, resolve_files
+from datastoresync.syncers.files.csv_reader import read_csv
+from datastoresync.syncers.files.patterns import resolve_files
 from datastoresync.syncers.files.sheet_format import SheetFormat
-from datastoresync.syncers.files.text_format import format_of
+from datastoresync.syncers.files.text_format import TextFormat, format_of
 from datastoresync.syncers.loading import load_records, records_in
 from datastoresync.syncers.projection import projected
 from datastoresync.syncers.records import Columns, Records, StoredRows, is_arrow
@@ -277,6 +278,7 @@ class ImportReport(Printable):
         objects: How many objects they gave.
         bad_rows: The rows that were refused, each as the error that says why; only if the importer collects them.
         seconds: How long it took.
+        warnings: What looked wrong and was taken as it is: each `DataWarning` that was given meanwhile.
     """
 
     branch: str
@@ -284,6 +286,7 @@ class ImportReport(Printable):
     objects: int
     bad_rows: tuple[RowError, ...] = ()
     seconds: float = 0.0
+    warnings: tuple[str, ...] = ()
 
     @property
     def ok(self) -> bool:
@@ -300,58 +303,45 @@ class ImportReport(Printable):
         lines += [f"  {error}" for error in self.bad_rows[:10]]
         if len(self.bad_rows) > len(lines) - 1:
             lines.append(f"  … and {len(self.bad_rows) - len(lines) + 1:,} more")
+        lines += [f"  warning: {warning}" for warning in self.warnings]
         return "\n".join(lines)
 
     def __outline__(self) -> Outline:
-        """Describe the import: its counts, and the rows that were refused."""
+        """Describe the import: its counts, the rows that were refused, and warnings."""
 
         def bad() -> Iterator[Outline]:
             for error in self.bad_rows:
                 yield Outline(str(error), "refused")
+            for warning in self.warnings:
+                yield Outline(warning, "warning")
 
-        return Outline(f"import of {self.branch}", "stat", self.stat, bad, len(self.bad_rows), expanded=True)
+        lines = len(self.bad_rows) + len(self.warnings)
+        return Outline(f"import of {self.branch}", "stat", self.stat, bad, lines, expanded=True)
 
 
 @attrs.define(eq=False, slots=False)
-class CSVImporter(Importer):
+class CSVImporter(TextFormat, Importer):
     """Reads CSV files: one, several, or those that a pattern such as ``"exports/*.csv"`` finds, into one branch.
 
-    Text stays text; the branch's class says what is converted. A file that is malformed is refused with the line.
+    Text stays text; the branch's class says what is converted. A file that is malformed is refused with the line, and
+    the message names the option that reads it. The options of `TextFormat` are keywords here: ``delimiter=";"``,
+    ``skip_lines=1``, ``columns={"idnumber": "Student ID"}``.
 
     Args:
         files: A path, a pattern, or several of them.
-        encoding: What the files are written in; a byte order mark is read through.
-        delimiter: What separates the columns.
-        columns: The columns to take, or a mapping from a column's name to the attribute it becomes. None takes all.
-        null: The text that stands for None.
         newest: Takes only the newest of the files, by its time of modification or by its name.
-        final_newline: Refuses a file whose last line does not end in a newline, since it may be cut off.
         on_bad_row: ``"stop"`` or ``"collect"``; see `Importer`.
     """
 
     files: str | Path | Sequence[str | Path] = attrs.field(converter=hidden)
-    encoding: str = attrs.field(default="utf-8", kw_only=True)
-    delimiter: str = attrs.field(default=",", kw_only=True)
-    columns: Mapping[str, str] | Sequence[str] | None = attrs.field(default=None, kw_only=True)
-    null: str | None = attrs.field(default=None, kw_only=True)
     newest: Literal["modified", "name"] | None = attrs.field(default=None, kw_only=True)
-    final_newline: bool = attrs.field(default=False, kw_only=True)
     on_bad_row: Literal["stop", "collect"] = attrs.field(default="stop", kw_only=True)
 
     def read(self) -> Records:
         """Return the records of all the files, in the order of their names."""
-        return _joined([self._open(path) for path in resolve_files(self.files, newest=self.newest)])
-
-    def _open(self, path: Path) -> Records:
-        return read_csv(
-            path,
-            encoding=self.encoding,
-            delimiter=self.delimiter,
-            columns=self.columns,
-            null=self.null,
-            final_newline=self.final_newline,
-            reject=self.reject,
-        )
+        text_format = format_of(TextFormat, self)
+        paths = resolve_files(self.files, newest=self.newest)
+        return _joined([read_csv(path, text_format=text_format, reject=self.reject) for path in paths])
 
 
 @attrs.define(eq=False, slots=False)
@@ -369,13 +359,13 @@ class ParquetImporter(Importer):
 
     Args:
         files: A path, a pattern, or several of them.
-        columns: The columns to take, or a mapping from a column's name to the attribute it becomes. None takes all.
+        columns: As in `TextFormat`: the columns to read, or a mapping from attributes to columns with other names.
         newest: Takes only the newest of the files, by its time of modification or by its name.
         on_bad_row: ``"stop"`` or ``"collect"``; see `Importer`.
     """
 
     files: str | Path | Sequence[str | Path] = attrs.field(converter=hidden)
-    columns: Mapping[str, str] | Sequence[str] | None = attrs.field(default=None, kw_only=True)
+    columns: Mapping[str, str] | Sequence[str | tuple[str, str]] | None = attrs.field(default=None, kw_only=True)
     newest: Literal["modified", "name"] | None = attrs.field(default=None, kw_only=True)
     on_bad_row: Literal["stop", "collect"] = attrs.field(default="stop", kw_only=True)
 
@@ -411,7 +401,8 @@ def _joined(parts: list[Records]) -> Records:
         count = 0
         for part in parts:
             starts.append(count)
-            indexes = [part.columns.index(name) for name in first.columns]
+            places = {name: index for index, name in enumerate(part.columns)}
+            indexes = [places[name] for name in first.columns]
             for columns in part.chunks:
                 count += len(columns[0])
                 yield [columns[index] for index in indexes]
@@ -425,7 +416,7 @@ def _joined(parts: list[Records]) -> Records:
 
     files = tuple(file for part in parts if part.source_info is not None for file in part.source_info.files)
     source_info = None if first.source_info is None else attrs.evolve(first.source_info, files=files)
-    return Records(first.columns, chunks(), where, source_info=source_info)
+    return Records(first.columns, chunks(), where, source_info=source_info, value_format=first.value_format)
 
 
 class SQLImporter(Importer):
@@ -545,7 +536,7 @@ class StoreImporter(Importer):
         attributes = table.attributes
         if isinstance(records, Records):
             names = [attributes.get(name, name) for name in records.columns]
-            return Records(names, records.chunks, records.where)
+            return Records(names, records.chunks, records.where, value_format=records.value_format)
         return ({attributes.get(name, name): value for name, value in record.items()} for record in records)
 
     def reads_all_of(self, syncer: Any) -> bool:

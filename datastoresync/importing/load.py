@@ -18,6 +18,7 @@ import attrs
 from datastoresync.conversion.converters import Schema
 from datastoresync.conversion.key_forms import Forms, formed, formed_column
 from datastoresync.conversion.lookalikes import lookalike_keys, shown_pairs
+from datastoresync.conversion.value_format import ValueFormat
 from datastoresync.diffing.equality import comparable, equal, is_membership
 from datastoresync.diffing.side import spelling
 from datastoresync.engines.relation import CannotPushDown
@@ -30,6 +31,7 @@ from datastoresync.errors import (
     IdnumberError,
     ImporterError,
     RowError,
+    noted_warnings,
 )
 from datastoresync.importing.importer import Importer, ImportReport, hide_sensitive
 from datastoresync.importing.object_set import ObjectSet
@@ -89,7 +91,7 @@ def load_objects(importer: Importer) -> ObjectSet:
         ImporterError: if something that comes in is refused.
     """
     branch, started = importer.description, time.perf_counter()
-    with collector_paused(), ForgettingLocals([branch.schema.cls]):
+    with collector_paused(), ForgettingLocals([branch.schema.cls]), noted_warnings() as said:
         loaded = load_rows(importer)
         try:
             contents = ObjectSet(branch, loaded.objects, reason=loaded.reason)
@@ -97,8 +99,11 @@ def load_objects(importer: Importer) -> ObjectSet:
             message = f"{branch.name}: the idnumbers cannot be sorted: {error}"
             raise ImporterError(message) from error
     contents.rejected, contents.stored = len(loaded.bad_rows), loaded.stored
-    seconds = time.perf_counter() - started
-    contents.report = ImportReport(branch.name, loaded.rows, len(loaded.objects), loaded.bad_rows, seconds)
+    contents.value_format = loaded.value_format
+    seconds, said = time.perf_counter() - started, list(dict.fromkeys(said))
+    contents.report = ImportReport(
+        branch.name, loaded.rows, len(loaded.objects), loaded.bad_rows, seconds, warnings=tuple(said)
+    )
     return contents
 
 
@@ -128,7 +133,7 @@ class LoadedRows:
     """What was loaded: objects by key, in the order of their rows, and how many rows that took.
 
     ``reason`` is the reason why they are objects, if they might have been a table. ``stored`` is what was read, by key
-    and attribute, where the objects have something else.
+    and attribute, where the objects have something else. ``value_format`` is how the source writes values as text.
     """
 
     objects: Mapping[Any, Any]
@@ -136,6 +141,7 @@ class LoadedRows:
     bad_rows: tuple[RowError, ...]
     reason: str = ""
     stored: dict[Any, dict[str, Any]] = attrs.field(factory=dict)
+    value_format: ValueFormat | None = None
 
 
 _NEVER_NAN = frozenset({str, int, bool, bytes, date, datetime, UUID})
@@ -183,6 +189,8 @@ class RowLoader:
         self.stored: dict[Any, dict[str, Any]] = {}
         self._forms = Forms() if importer.description is None else importer.description.forms_of()
         own = zip(schema.identifiers, self._forms.parts, strict=False)
+        self._format = ValueFormat()
+        self._converters = {name: field.converter for name, field in (schema.fields or {}).items()}
         self._form_of = {**self._forms.attributes, **{name: form for name, form in own if form is not None}}
 
     def run(self, source: Any = None) -> LoadedRows:
@@ -196,6 +204,9 @@ class RowLoader:
         """
         rows = Rows(self.importer, source)
         self._uniform, self._where = rows.uniform, rows.where
+        if given := getattr(rows.source, "value_format", None):
+            self._format = given
+            self._converters = {name: each and given.applied(each) for name, each in self._converters.items()}
         if isinstance(getattr(rows.source, "columns", None), tuple) and rows.uniform:
             hooked = self.importer.overrides("prepare")
             if not hooked and rows.source.columns:  # type: ignore[union-attr]  # a store's empty table may have none
@@ -207,7 +218,8 @@ class RowLoader:
             rows.close()
         self.importer.finished()
         self._warn_of_look_alikes()
-        return LoadedRows(self.objects, rows.count, tuple(self.importer.bad_rows), stored=self.stored)
+        bad_rows = tuple(self.importer.bad_rows)
+        return LoadedRows(self.objects, rows.count, bad_rows, stored=self.stored, value_format=self._format)
 
     def _take(self, chunk: Chunk) -> None:
         try:
@@ -236,11 +248,10 @@ class RowLoader:
         rows: Sequence[Mapping[str, Any]] | None = None,
     ) -> _Converted:
         """Return the keys and the objects of a chunk, or raise if any of its rows is bad."""
-        fields = self.schema.fields
         self._check_names(names)
         converted = list(columns)
         for index, name in enumerate(names):
-            converter = None if fields is None else fields[name].converter
+            converter = self._converters.get(name)
             converted[index] = _own(columns[index]) if converter is None else converter.column(columns[index])
         read = converted
         if self._form_of:
@@ -301,13 +312,13 @@ class RowLoader:
 
     def _of_declared_type(self, name: str, values: Sequence[Any]) -> Sequence[Any]:
         """Return raw values converted; those that the type refuses, and only ``prepare`` could read, as they are."""
-        field = (self.schema.fields or {}).get(name)
-        if field is None or field.converter is None:
+        converter = self._converters.get(name)
+        if converter is None:
             return values
         found = []
         for value in values:
             try:
-                found.append(value if value is _MISSING else field.converter.one(value))
+                found.append(value if value is _MISSING else converter.one(value))
             except (ValueError, TypeError):
                 found.append(value)
         return found
@@ -316,13 +327,13 @@ class RowLoader:
         self._check_names(tuple(row))
         values = []
         for name, value in row.items():
-            converter = self.schema.fields[name].converter if self.schema.fields is not None else None
+            converter = self._converters.get(name)
             if converter is not None:
                 try:
                     value = converter.one(value)  # noqa: PLW2901 - the same value, converted
                 except (ValueError, TypeError) as error:
                     said = MASK if name in getattr(self.schema.cls, "_sensitive", ()) else str(error)
-                    message = f"{name}: {said} (declared: {converter.describe})"
+                    message = f"{name}: {said} (declared: {converter.describe}){self._format.advice(converter, value)}"
                     raise ConversionError(message, column=name, value=value) from None
             if name in self._form_of:
                 try:
@@ -357,20 +368,27 @@ class RowLoader:
             listed = ", ".join(map(repr, unknown))
             near = [close[0] for name in unknown if (close := get_close_matches(name, list(fields or ()), 1))]
             meant = f" (did you mean {', '.join(map(repr, near))}?)" if near else ""
-            problems.append(f"{cls} has no {listed}{meant}: declare it, or leave the column out in the importer")
+            ours = tuple(name for name in names if name in (fields or ()))
+            told = f", as {self._format.option('columns', ours)} does" if hasattr(self._format, "columns") else ""
+            problems.append(f"{cls} has no {listed}{meant}: declare it, or leave the column out in the importer{told}")
         if missing:
             listed = ", ".join(map(repr, missing))
             problems.append(f"no column {listed}, which {cls} needs; there are {', '.join(map(repr, names))}")
-        if delimiter := likely_delimiter(names, self.schema.identifiers) if len(names) == 1 else "":
-            problems = [f"the only column is {names[0]!r}: it looks as if {delimiter!r} separates its columns"]
+        given = getattr(self._format, "delimiter", ",")
+        if delimiter := likely_delimiter(names, self.schema.identifiers, delimiter=given):
+            told = f": {self._format.option('delimiter', delimiter)}" if hasattr(self._format, "delimiter") else ""
+            columns = f"only column is {names[0]!r}" if len(names) == 1 else f"columns are {', '.join(names)}"
+            problems = [f"the {columns}: it looks as if {delimiter!r} separates the columns{told}"]
         raise ColumnError("; ".join(problems), columns=[*unknown, *missing])
 
     def _check_key(self, key: Any) -> None:
         parts = key if len(self.schema.identifiers) > 1 else (key,)
         for name, part in zip(self.schema.identifiers, parts, strict=True):
+            if part == "" and name in getattr(self.schema.cls, "_optional_identifiers", ()):
+                continue
             if part is None or part == "" or part != part:  # noqa: PLR0124 - 0 is an idnumber, NaN is not
                 shown = "NaN" if part is not None and part != "" else repr(part)
-                message = f"{name} is {shown}: every row needs an idnumber"
+                message = f"{name} is {shown}: every row needs an idnumber{self._way_out(parts)}"
                 raise IdnumberError(message)
             if not isinstance(part, Hashable) or is_membership(part):
                 message = f"{name} is a {type(part).__name__}, which cannot be an idnumber"
@@ -385,6 +403,18 @@ class RowLoader:
                     f"{type(sample).__name__}: declare `{name}: str`, say, so that all are of one type"
                 )
                 raise IdnumberError(message)
+
+    def _way_out(self, parts: Sequence[Any]) -> str:
+        """Return what may be done about a row whose key lacks a part."""
+        empty = [name for name, part in zip(self.schema.identifiers, parts, strict=True) if part == ""]
+        if empty and len(empty) < len(parts):
+            optional = empty[0]
+            if self.schema.open and self._format.spelling == "option":
+                return f"; if that part may be empty, --optional-key {optional} says so"
+            return f"; if that part may be empty, write `_optional_identifiers = ({optional!r},)` in the class"
+        if empty and hasattr(self._format, "blank_rows"):
+            return f"; {self._format.option('blank_rows', 'skip')} leaves rows unread that are blank"
+        return ""
 
     def _store(self, converted: _Converted, indexes: Sequence[int], names: tuple[str, ...]) -> None:
         keys, objects, stored = converted.keys, converted.objects, converted.stored

@@ -16,6 +16,7 @@ from sortedcontainers import SortedDict
 
 from datastoresync.conversion.converters import Schema
 from datastoresync.conversion.key_forms import Form
+from datastoresync.conversion.value_format import ValueFormat
 from datastoresync.diffing.action import Action
 from datastoresync.diffing.equality import equal, is_membership
 from datastoresync.diffing.side import spelling
@@ -62,6 +63,7 @@ class ObjectSet:
     without a setter could not take. ``columns`` are those that an open class had and no object has any more.
     ``stale`` says that so much was carried out that the branch must be imported again to know of it.
     ``stored`` is what the store has, by key and attribute, where the objects have something else; see `Side`.
+    ``value_format`` is how the source of the import writes values as text.
     ``rejected`` counts the rows that were refused here and in the branches this one is derived from. ``noted`` are
     creations and deletions that were carried out and not read since; `settle` takes them in.
 
@@ -87,6 +89,7 @@ class ObjectSet:
         "settling",
         "stale",
         "stored",
+        "value_format",
     )
 
     def __init__(
@@ -102,6 +105,7 @@ class ObjectSet:
         self.noted: list[_Noted] = []
         self.settling = False
         self.rejected = 0
+        self.value_format: ValueFormat | None = None
         self.stale = False
         self.report: ImportReport | None = None
         if objects and isinstance(self.objects, SortedDict):

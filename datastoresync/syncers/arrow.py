@@ -27,7 +27,9 @@ class _Source(Protocol):
     def values(self, batch: Any, index: int) -> list[Any]: ...
 
 
-def read_arrow(stream: Any, *, columns: Mapping[str, str] | Sequence[str] | None = None, name: str = "") -> Records:
+def read_arrow(
+    stream: Any, *, columns: Mapping[str, str] | Sequence[str | tuple[str, str]] | None = None, name: str = ""
+) -> Records:
     """Read a frame, a table or a relation, with pyarrow if it is installed, and with polars if not.
 
     Values have their Arrow types: null is None, and text is never read as a number. An index of a pandas frame
@@ -35,7 +37,7 @@ def read_arrow(stream: Any, *, columns: Mapping[str, str] | Sequence[str] | None
 
     Args:
         stream: An object that `is_arrow`.
-        columns: The columns to read, or a mapping from their names to those in the records; None for all.
+        columns: The columns to read, as `choose_columns` takes them; None for all.
         name: The name in messages; that of its class if empty.
 
     Raises:

@@ -29,6 +29,7 @@ from typing import Annotated, Any, ClassVar, Final, ForwardRef, Literal, Union, 
 
 from datastoresync.conversion.converters import converter
 from datastoresync.conversion.scalars import SCALARS
+from datastoresync.conversion.value_format import FromText
 from datastoresync.errors import DeclarationError
 from datastoresync.masking import MASK, masked, names_secret, secrets_within
 from datastoresync.syncers.names import nearest
@@ -131,7 +132,8 @@ def converted_options(target: Callable[..., Any], texts: Mapping[str, str]) -> d
         parameter = parameters.get(name)
         annotation = Any if parameter is None else _annotation(target, parameter)
         try:
-            found[name] = _converted(text, annotation)
+            own = [note for note in getattr(annotation, "__metadata__", ()) if isinstance(note, FromText)]
+            found[name] = own[0].convert(text) if own else _converted(text, annotation)
         except _UnknownTypeError as error:
             if not pydantic_version(target):
                 message = f"has an option {name!r} of type {error}, which a URL cannot give: pass it in a program"

@@ -40,7 +40,8 @@ def projected(
         else []
     )
     members = {name: _members(open_table, link, len(owners)) for name, link in table.links.items() if name in names}
-    return Records(names, _chunks(records, names, plain, owners, members, table), records.where)
+    chunks = _chunks(records, names, plain, owners, members, table)
+    return Records(names, chunks, records.where, value_format=records.value_format)
 
 
 def _all_attributes(table: Table, records: Records) -> list[str]:

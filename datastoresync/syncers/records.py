@@ -10,6 +10,7 @@ from typing import Any
 
 import attrs
 
+from datastoresync.conversion.value_format import ValueFormat
 from datastoresync.errors import ColumnError, DeclarationError
 from datastoresync.syncers.names import nearest
 
@@ -28,21 +29,29 @@ class Records:
         where: Returns the position of a record, counted from 0 over all chunks, as a person would look it up:
             ``people.csv:17`` or ``row 17 of table users``.
         source_info: Description of their source, if an engine can read it by itself; see `syncers.records`.
+        value_format: How texts in them stand for values, and how messages speak of that.
 
     >>> records = Records(["idnumber", "name"], [[["1", "2"], ["Ann", "Bob"]]], lambda index: f"row {index + 1}")
     >>> list(records)
     [{'idnumber': '1', 'name': 'Ann'}, {'idnumber': '2', 'name': 'Bob'}]
     """
 
-    __slots__ = ("chunks", "columns", "source_info", "where")
+    __slots__ = ("chunks", "columns", "source_info", "value_format", "where")
 
     def __init__(
-        self, columns: Sequence[str], chunks: Iterable[Columns], where: Callable[[int], str], *, source_info: Any = None
+        self,
+        columns: Sequence[str],
+        chunks: Iterable[Columns],
+        where: Callable[[int], str],
+        *,
+        source_info: Any = None,
+        value_format: ValueFormat | None = None,
     ) -> None:
         self.columns = tuple(columns)
         self.chunks = chunks
         self.where = where
         self.source_info = source_info
+        self.value_format = value_format
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
         """Yield each record as a dictionary; this consumes the stream."""
@@ -55,50 +64,64 @@ class Records:
 
 
 def choose_columns(
-    names: Sequence[str], columns: Mapping[str, str] | Sequence[str] | None, *, where: str = ""
+    names: Sequence[str], columns: Mapping[str, str] | Sequence[str | tuple[str, str]] | None, *, where: str = ""
 ) -> tuple[list[int], list[str]]:
     """Return the indexes of the chosen columns, and their new names.
 
     Args:
         names: The names of all columns.
-        columns: The names to choose, or a mapping from them to new names; None for all.
+        columns: The columns to choose, each as its name or as ``(new name, name)``, or a mapping from new names to
+            names, which chooses all, as None does. The new name is on the left, as in `Table`.
         where: The position of the names, for messages.
 
     Raises:
         DeclarationError: if ``columns`` is one text, or empty.
         ColumnError: if a column does not exist, or if two would have one name.
 
-    >>> choose_columns(["id", "name", "age"], {"age": "years", "id": "idnumber"})
-    ([2, 0], ['years', 'idnumber'])
+    >>> choose_columns(["id", "name", "age"], {"idnumber": "id"})
+    ([0, 1, 2], ['idnumber', 'name', 'age'])
+    >>> choose_columns(["id", "name", "age"], ["age", ("idnumber", "id")])
+    ([2, 0], ['age', 'idnumber'])
     """
     if columns is None:
         return list(range(len(names))), list(names)
     if isinstance(columns, str) or not columns:
-        message = f"columns must be a list of names, or a mapping from names to new names (got {columns!r})"
+        message = f"columns must be a list of names, or a mapping from new names to names (got {columns!r})"
         raise DeclarationError(message)
-    renamed = columns if isinstance(columns, Mapping) else dict.fromkeys(columns)
+    pairs = (
+        list(columns.items())
+        if isinstance(columns, Mapping)
+        else [(column, column) if isinstance(column, str) else tuple(column) for column in columns]
+    )
     indexes = {name: index for index, name in enumerate(names)}
-    unknown = [name for name in renamed if name not in indexes]
+    unknown = [(new, name) for new, name in pairs if name not in indexes]
     if unknown:
-        message = f"there is no column {', '.join(map(repr, unknown))}: {nearest(unknown[0], names)}"
-        raise ColumnError(message, where=where, columns=unknown)
-    chosen = [new or name for name, new in renamed.items()]
-    counts = Counter(chosen if isinstance(columns, Mapping) else columns)
-    twice = [name for name, count in counts.items() if count > 1]
+        new, name = unknown[0]
+        turned = new in indexes and new != name
+        reason = (
+            f"it is the new name that stands first, as in {{{name!r}: {new!r}}}" if turned else nearest(name, names)
+        )
+        message = f"there is no column {', '.join(repr(name) for _, name in unknown)}: {reason}"
+        raise ColumnError(message, where=where, columns=[name for _, name in unknown])
+    if isinstance(columns, Mapping):
+        renamed = {name: new for new, name in pairs}
+        others = [(name, name) for name in names if name not in renamed]
+        pairs = sorted([*pairs, *others], key=lambda pair: indexes[pair[1]])
+    twice = [name for name, many in Counter(new for new, _ in pairs).items() if many > 1]
     if twice:
         raise ColumnError(f"columns names {', '.join(map(repr, twice))} twice", where=where, columns=twice)
-    return [indexes[name] for name in renamed], chosen
+    return [indexes[name] for _, name in pairs], [new for new, _ in pairs]
 
 
 LARGE = 150_000
 """Rows from which on a table costs less than objects."""
 
 
-def unreadable_reason(path: Path, error: OSError) -> str:
+def unreadable_reason(path: Path, error: Exception) -> str:
     """Return the reason that a file cannot be opened or read."""
     if isinstance(error, FileNotFoundError):
         return f"there is no such file in {path.absolute().parent}"
-    return f"the file cannot be read: {error.strerror or error}"
+    return f"the file cannot be read: {getattr(error, 'strerror', None) or error}"
 
 
 def file_state(status: os.stat_result) -> tuple[int, ...]:
@@ -121,6 +144,7 @@ class DelimitedFile:
         null: The text that means None.
         state: What `file_state` returned for it.
         special: The marks of what other readers may read differently; see `csv_reader.scan`.
+        text_format: All the options that it is read with.
     """
 
     path: Path
@@ -133,6 +157,7 @@ class DelimitedFile:
     null: str | None
     state: tuple[int, ...]
     special: frozenset[str]
+    text_format: Any
 
 
 @attrs.frozen(eq=False)

@@ -85,7 +85,9 @@ def open_syncer(url: str | os.PathLike[str], **options: Any) -> Any:
         return open_folder(_path(address), _options_in_url(address, options), options)
     if scheme in formats:
         _warn_of_shadowed(scheme)
-        return _open(address, formats[scheme].load(), _path(address), options, f"{scheme}:")
+        syncer = _open(address, formats[scheme].load(), _path(address), options, f"{scheme}:")
+        syncer.spelling = "url" if isinstance(url, str) and Address.parse(url) else "python"
+        return syncer
     entry = _entry_point(scheme)
     if entry is not None:
         return _open(address, _load(entry), hidden(address.path), options, _description(entry))
@@ -114,7 +116,8 @@ def parse_address(url: str | os.PathLike[str]) -> Address:
     if isinstance(url, str) and (address := Address.parse(url)):
         return address
     suffixes = {suffix: each.name for each in files.FORMATS for suffix in each.suffixes}
-    suffix = Path(url).suffix.lower()
+    name = Path(url).name.lower()
+    suffix = next((each for each in suffixes if name.endswith(each)), Path(url).suffix.lower())
     if suffix in suffixes:
         return Address(suffixes[suffix], os.fspath(url).replace("%", "%25").replace("?", "%3F"))
     if suffix not in _DATABASE_SUFFIXES:

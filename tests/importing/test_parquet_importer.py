@@ -41,7 +41,7 @@ def test_several_files_become_one_branch_whatever_the_order_of_their_columns(tmp
 
 def test_columns_are_chosen_and_renamed(tmp_path):
     path = written(tmp_path / "a.parquet", id=["1"], full=["Ann"], other=[1])
-    users = loaded(ParquetImporter(path, columns={"id": "idnumber", "full": "name"}), User)
+    users = loaded(ParquetImporter(path, columns=[("idnumber", "id"), ("name", "full")]), User)
     assert users["1"].name == "Ann"
 
 

@@ -196,7 +196,7 @@ def test_categories_and_nested_values(reader):
 def test_columns_are_taken_and_renamed(reader):
     frame = pl.DataFrame({"a": [1], "b": [2], "c": [3]})
     assert list(read_arrow(frame, columns=["c", "a"])) == [{"c": 3, "a": 1}]
-    assert list(read_arrow(frame, columns={"b": "idnumber"})) == [{"idnumber": 2}]
+    assert list(read_arrow(frame, columns=[("idnumber", "b")])) == [{"idnumber": 2}]
 
 
 def test_the_place_of_a_row():

@@ -23,6 +23,8 @@ _SAMPLE = 100
 """Rows whose values stand for all others, where only their types matter."""
 _BUFFER = 8 << 20
 """Bytes that a thread reads at a time: a quarter of what DuckDB would, which takes no longer, and less memory."""
+_COLUMNS = 1000
+"""Columns of a file that are worth a statement about each."""
 _ODD = "\x01"
 """Parts no column of a line that is to be read as a whole; DuckDB refuses a line that has it."""
 
@@ -179,6 +181,15 @@ def _check_file(file: DelimitedFile) -> None:
         raise Unreadable("the delimiter is an unusual one")
     if file.null is not None and not file.null.isprintable():
         raise Unreadable("the text for None is an unusual one")
+    form = file.text_format
+    if form.changes_values or not form.plain_rows or file.path.suffix.lower() == ".gz":
+        raise Unreadable("an option is given that only our own reader knows")
+    if "'" in file.special and form.formulas == "escape":
+        raise Unreadable("some apostrophes of it may stand in front of formulas")
+    if form.skip_lines and '"' in file.special:
+        raise Unreadable("lines above its header are skipped, and it has quotes")
+    if len(file.header) > _COLUMNS:
+        raise Unreadable("it has very many columns")
     if "\r" in file.special:
         raise Unreadable("some of its lines end in another way than the others")
     if "…" in file.special or csv.field_size_limit() < SHORT:
@@ -210,13 +221,7 @@ def _refused(file: DelimitedFile) -> Iterator[Columns]:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            records = read_csv(
-                file.path,
-                encoding=file.encoding,
-                delimiter=file.delimiter,
-                columns={file.header[index]: name for index, name in zip(file.indexes, file.columns, strict=True)},
-                null=file.null,
-            )
+            records = read_csv(file.path, text_format=file.text_format)
         if records.source_info.files[0].state != file.state:
             raise CannotPushDown("the file changed while it was read")
         yield from records.chunks

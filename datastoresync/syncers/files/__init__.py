@@ -38,8 +38,8 @@ class Format:
 
 
 FORMATS: Final = (
-    Format("csv", (".csv",), ".csv:CSVSyncer"),
-    Format("tsv", (".tsv",), ".csv:TSVSyncer"),
+    Format("csv", (".csv", ".csv.gz"), ".csv:CSVSyncer"),
+    Format("tsv", (".tsv", ".tsv.gz"), ".csv:TSVSyncer"),
     Format("json", (".json",), ".json:JSONSyncer"),
     Format("jsonl", (".jsonl", ".ndjson"), ".json:JSONLinesSyncer"),
     Format("xlsx", (".xlsx",), ".excel:ExcelSyncer"),

@@ -11,6 +11,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, ClassVar, Self, TypeVar
 
+from datastoresync.conversion.value_format import Spelling
 from datastoresync.errors import DeclarationError, ImporterError, LockedError, SyncerError
 from datastoresync.syncers.changes import Change, Outcome, Outcomes, Same, Table, WriteOptions
 from datastoresync.syncers.files.atomic_write import AtomicWrite, locked
@@ -66,6 +67,8 @@ class FileSyncer(ABC):
     """The suffixes of its files, in lower case; the first is that of new files. The same as in `FORMATS`."""
     streams: ClassVar[bool] = True
     """Whether data may be any iterable, which is read once."""
+    spelling: Spelling = "python"
+    """Where its options are given, for messages about them."""
     _fixed: ClassVar[bool] = True
     """Whether all records of a table have the same columns."""
 
@@ -240,7 +243,7 @@ class FileSyncer(ABC):
         """Whether the path is that of a file."""
         if self.path.exists():
             return not self.path.is_dir()
-        return not self._ends_as_folder and self.path.suffix.lower() in self.suffixes
+        return not self._ends_as_folder and self.path.name.lower().endswith(self.suffixes)
 
     def _table_files(self) -> dict[str, Path]:
         """Return the file of each table that exists; before, complete what a killed run has left half done."""
@@ -249,18 +252,24 @@ class FileSyncer(ABC):
             for intent in intents_of(folder):
                 self._complete(intent)
             if self._single:
-                return {self.path.stem: self.path} if self.path.exists() else {}
+                return {self._table_name(self.path): self.path} if self.path.exists() else {}
             entries = sorted(self.path.iterdir()) if self.path.is_dir() else []
         except OSError as error:
             message = f"cannot read {self.name}: {error.strerror or error}"
             raise SyncerError(message) from error
         files: dict[str, Path] = {}
         for path in filter(self._is_table_file, entries):
-            if path.stem in files:
-                message = f"{self.name} has both {files[path.stem].name} and {path.name}: remove the wrong one"
+            name = self._table_name(path)
+            if name in files:
+                message = f"{self.name} has both {files[name].name} and {path.name}: remove the wrong one"
                 raise SyncerError(message)
-            files[path.stem] = path
+            files[name] = path
         return files
+
+    def _table_name(self, path: Path) -> str:
+        """Return the name of the table in a file: that of the file without the format's suffix, or any."""
+        suffix = next((each for each in self.suffixes if path.name.lower().endswith(each)), path.suffix)
+        return path.name.removesuffix(path.name[len(path.name) - len(suffix) :]) if suffix else path.name
 
     def _complete(self, intent: Intent) -> None:
         """Carry out what a killed run has written down, or wait until the run that has is done with it."""
@@ -281,7 +290,7 @@ class FileSyncer(ABC):
             raise SyncerError(message) from error
 
     def _is_table_file(self, path: Path) -> bool:
-        return path.suffix.lower() in self.suffixes and not path.name.startswith((".", "~$")) and path.is_file()
+        return path.name.lower().endswith(self.suffixes) and not path.name.startswith((".", "~$")) and path.is_file()
 
     def _existing_file(self, identifier: str) -> Path:
         """Return the file of a table that exists."""
@@ -312,8 +321,11 @@ class FileSyncer(ABC):
         return path
 
     def _check_single(self, identifier: str) -> None:
-        if identifier != self.path.stem:
-            message = f"{self.name} is a single file, whose only table is {self.path.stem!r} (got {identifier!r})"
+        if identifier != self._table_name(self.path):
+            message = (
+                f"{self.name} is a single file, whose only table is {self._table_name(self.path)!r} "
+                f"(got {identifier!r})"
+            )
             raise SyncerError(message)
 
     @contextmanager

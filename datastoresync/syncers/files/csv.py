@@ -2,30 +2,32 @@
 
 from __future__ import annotations
 
+import codecs
 import csv
+import inspect
 import io
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from enum import Enum
 from pathlib import Path
-from typing import IO, Any, ClassVar, Literal
+from typing import IO, Any, ClassVar
 
 from datastoresync.conversion.scalars import scalar_of
-from datastoresync.errors import DeclarationError, SyncerError
+from datastoresync.errors import SyncerError
 from datastoresync.syncers.files.base import FileSyncer
-from datastoresync.syncers.files.csv_reader import LONGEST, codec, read_csv
+from datastoresync.syncers.files.csv_reader import LONGEST, read_csv
+from datastoresync.syncers.files.formulas import escape_formula
+from datastoresync.syncers.files.text_format import TextFormat, codec, options_of, parameters
+from datastoresync.syncers.names import nearest
 from datastoresync.syncers.records import Records
 from datastoresync.syncers.row_index import TableContents
 
-_DELIMITERS: Mapping[str, str] = {"tab": "\t", "\\t": "\t"}
-"""Delimiters that are hard to write in a URL or a shell."""
 _SEPARATORS = re.compile(r"[\r;\t|]")
 """Characters that other programs may take for the end of a column or a line, unless the value is quoted."""
 _BLANK_SIZE = 16
 """Bytes of a file that may hold one empty line and nothing else, at most."""
-_FORMULA = re.compile(r"'*[=+\-@\t\r\n＝＋－＠]")  # noqa: RUF001 - spreadsheets take the wide signs for the narrow ones
-_NUMBER = re.compile(r"[+-](\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 
 
 class CSVSyncer(FileSyncer):
@@ -35,48 +37,59 @@ class CSVSyncer(FileSyncer):
     as their usual text, an enum member as its value. Sets, lists, dictionaries and bytes are refused. Text comes back
     exactly as it was, newlines and all. A table that never had a record is a file of one empty line.
 
-    Reading is strict: see `read_csv`.
+    Reading is strict: see `read_csv`. What is rewritten keeps its byte order mark and its ends of lines. A file that
+    is packed by gzip (``users.csv.gz``), or opened with options that leave something of it unread or change what its
+    texts stand for, is only read: to write to it is refused.
 
     Args:
         path: A folder, or one file.
-        delimiter: What separates the columns: one character, ``tab`` or ``\t``.
-        encoding: The encoding of the files; ``utf-8-sig`` writes a byte order mark, which is skipped in any case.
-        formulas: ``"escape"`` writes an apostrophe in front of text that a spreadsheet would take for a formula, and
-            removes it when it reads. ``"keep"`` does neither.
         name: The name in messages.
         timeout: Seconds to wait for another run that is writing; by default it is not waited for.
+        options: How the files are written, and what of them is read: each by its name in `TextFormat`. The encoding
+            ``utf-8-sig`` writes a byte order mark; ``formulas="escape"``, which is usual, writes an apostrophe in front
+            of text that a spreadsheet would take for a formula.
 
     Raises:
         DeclarationError: An option has a value that it cannot have.
 
-    >>> CSVSyncer("exports").normalized(7)
+    >>> CSVSyncer("exports", delimiter=";").normalized(7)
     '7'
     """
 
     format: ClassVar[str] = "csv"
-    suffixes: ClassVar[tuple[str, ...]] = (".csv",)
+    suffixes: ClassVar[tuple[str, ...]] = (".csv", ".csv.gz")
+    _usual: ClassVar[Mapping[str, Any]] = {}
+    """The options that the format gives."""
+    __signature__: ClassVar[inspect.Signature]
 
     def __init__(
         self,
         path: str | os.PathLike[str],
         *,
-        delimiter: str = ",",
-        encoding: str = "utf-8",
-        formulas: Literal["escape", "keep"] = "escape",
         name: str | None = None,
         timeout: float | None = None,
+        **options: Any,
     ) -> None:
+        if unknown := next((name for name in options if name not in options_of(TextFormat)), None):
+            message = f"{type(self).__name__} has no option {unknown!r}: {nearest(unknown, options_of(TextFormat))}"
+            raise TypeError(message)
         super().__init__(path, name=name, timeout=timeout)
-        self.delimiter = _DELIMITERS.get(delimiter, delimiter)
-        if len(self.delimiter) != 1 or self.delimiter in '"\r\n':
-            message = f"a delimiter is one character, and neither a quote nor a newline (got {delimiter!r})"
-            raise DeclarationError(message)
-        if formulas not in ("escape", "keep"):
-            message = f"formulas is 'escape' or 'keep' (got {formulas!r})"
-            raise DeclarationError(message)
-        codec(encoding)
-        self.encoding = encoding
-        self.formulas = formulas
+        self.text_format = TextFormat(**{**self._usual, **options})
+
+    @property
+    def delimiter(self) -> str:
+        """What separates the columns."""
+        return self.text_format.delimiter
+
+    @property
+    def encoding(self) -> str:
+        """The encoding of the files."""
+        return self.text_format.encoding
+
+    @property
+    def formulas(self) -> str:
+        """What is done about formulas."""
+        return self.text_format.formulas
 
     def normalized(self, value: Any) -> str:
         """Return the text that `load` returns for a value that was dumped.
@@ -110,13 +123,20 @@ class CSVSyncer(FileSyncer):
     def _open_file(self, path: Path, identifier: str) -> Records:  # noqa: ARG002 - one file is one table
         if self._is_blank(path):
             return Records((), (), lambda _: f"{path}:1")
-        records = read_csv(path, encoding=self.encoding, delimiter=self.delimiter)
-        if self.formulas == "keep":
-            return records
-        columns = [unescape_formula(column) for column in records.columns]
-        return Records(
-            columns, ([_unescape_all(values) for values in chunk] for chunk in records.chunks), records.where
-        )
+        return read_csv(path, text_format=self.text_format.told(self.spelling))
+
+    def _rewrite(self, identifiers: Sequence[str], compute: Any, *, rehearse: bool = False) -> Any:
+        if given := self.text_format.leaves_out:
+            options = ", ".join(self.text_format.told(self.spelling).option(*each) for each in given.items())
+            message = (
+                f"{self.name} is read with {options}, and would lose what is not read so: open it without to write"
+            )
+            raise SyncerError(message)
+        for identifier in identifiers:
+            if self._entry(identifier).suffix.lower() == ".gz":
+                message = f"{self._entry(identifier)} is packed by gzip, and only read: unpack it to write to it"
+                raise SyncerError(message)
+        return super()._rewrite(identifiers, compute, rehearse=rehearse)
 
     def _is_blank(self, path: Path) -> bool:
         """Whether a file holds one empty line; one that holds nothing at all may have been cut off."""
@@ -130,16 +150,18 @@ class CSVSyncer(FileSyncer):
 
     def _save(self, file: IO[bytes], tables: Mapping[str, TableContents]) -> None:
         ((identifier, contents),) = tables.items()
-        text = io.TextIOWrapper(file, encoding=self.encoding, newline="")
+        marked, end = self._written(self._target_file(identifier))
+        encoding = "utf-8-sig" if marked and codec(self.encoding) == "utf-8" else self.encoding
+        text = io.TextIOWrapper(file, encoding=encoding, newline="")
         header = [self._name(column, identifier) for column in contents.columns]
         if contents.records and not header:
             message = f"the records for table {identifier!r} have no columns: a CSV file cannot hold them"
             raise SyncerError(message)
         if not header:
-            text.write("\n")
+            text.write(end)
         else:
-            plain = csv.writer(text, delimiter=self.delimiter, lineterminator="\n")
-            quoted = csv.writer(text, delimiter=self.delimiter, lineterminator="\n", quoting=csv.QUOTE_ALL)
+            plain = csv.writer(text, delimiter=self.delimiter, lineterminator=end)
+            quoted = csv.writer(text, delimiter=self.delimiter, lineterminator=end, quoting=csv.QUOTE_ALL)
             # At the beginning of the file, a mark would be taken for that of the encoding.
             (quoted if header[0].startswith("\ufeff") or _SEPARATORS.search("".join(header)) else plain).writerow(
                 header
@@ -153,6 +175,17 @@ class CSVSyncer(FileSyncer):
                 (quoted if _SEPARATORS.search(joined) else plain).writerow(row)
         text.flush()
         text.detach()
+
+    def _written(self, path: Path) -> tuple[bool, str]:
+        """Return whether a file begins with the mark of UTF-8, and what ends its lines, so that they are kept."""
+        if not path.exists():
+            return False, "\n"
+        with path.open("rb") as binary:
+            marked = binary.read(3) == codecs.BOM_UTF8
+        first = ""
+        with suppress(UnicodeError), path.open(encoding=self.encoding, errors="replace", newline="") as text:
+            first = text.readline(LONGEST)
+        return marked, "\r\n" if first.endswith("\r\n") else "\n"
 
     def _name(self, column: str, identifier: str) -> str:
         if not column.strip():
@@ -169,18 +202,17 @@ class TSVSyncer(CSVSyncer):
     """Files whose columns are separated by tabs, with the suffix ``.tsv``; the same as `CSVSyncer` otherwise."""
 
     format: ClassVar[str] = "tsv"
-    suffixes: ClassVar[tuple[str, ...]] = (".tsv",)
+    suffixes: ClassVar[tuple[str, ...]] = (".tsv", ".tsv.gz")
+    _usual: ClassVar[Mapping[str, Any]] = {"delimiter": "\t"}
 
-    def __init__(
-        self,
-        path: str | os.PathLike[str],
-        *,
-        encoding: str = "utf-8",
-        formulas: Literal["escape", "keep"] = "escape",
-        name: str | None = None,
-        timeout: float | None = None,
-    ) -> None:
-        super().__init__(path, delimiter="\t", encoding=encoding, formulas=formulas, name=name, timeout=timeout)
+
+# Options are listed once, in `TextFormat`: this is how URLs and editors know them.
+_OWN = [
+    each
+    for each in inspect.signature(CSVSyncer.__init__).parameters.values()
+    if each.name in ("path", "name", "timeout")
+]
+CSVSyncer.__signature__ = parameters(TextFormat, *_OWN)
 
 
 def _text(value: Any) -> str:
@@ -201,28 +233,3 @@ def _text(value: Any) -> str:
     if isinstance(value, (set, frozenset, list, tuple)):
         message += ", or give memberships a table of their own with Table(links=...)"
     raise SyncerError(message)
-
-
-def _unescape_all(values: Any) -> list[str]:
-    return [unescape_formula(value) if value[:1] == "'" else value for value in values]
-
-
-def escape_formula(text: str) -> str:
-    """Put an apostrophe in front of a text that a spreadsheet would compute.
-
-    A formula begins with ``=``, ``+``, ``-``, ``@``, a tab or a newline, and is not a plain number. A text that begins
-    like one after apostrophes gets one more, so that `unescape_formula` restores every text.
-
-    >>> [escape_formula(text) for text in ["=cmd()", "-5", "-x", "'=x", "it's"]]
-    ["'=cmd()", '-5', "'-x", "''=x", "it's"]
-    """
-    return f"'{text}" if _FORMULA.match(text) and not _NUMBER.fullmatch(text) else text
-
-
-def unescape_formula(text: str) -> str:
-    """Return the text that `escape_formula` was called with; every other text as it is.
-
-    >>> [unescape_formula(text) for text in ["'=cmd()", "-5", "'-x", "''=x", "it's"]]
-    ['=cmd()', '-5', '-x', "'=x", "it's"]
-    """
-    return text[1:] if text.startswith("'") and _FORMULA.match(text) else text

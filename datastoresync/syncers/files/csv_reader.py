@@ -8,23 +8,25 @@ from __future__ import annotations
 
 import codecs
 import csv
-import glob
+import gzip
 import io
 import os
+import re
 import stat
-import warnings
+import zlib
 from array import array
 from bisect import bisect_right
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
-from itertools import chain, islice, takewhile
+from itertools import chain, count, islice
 from pathlib import Path
-from typing import IO, Literal
+from typing import IO, Any
 
 import attrs
 
-from datastoresync.errors import ColumnError, DataWarning, DeclarationError, MalformedFileError, RowError
-from datastoresync.masking import masked
+from datastoresync.errors import ColumnError, MalformedFileError, RowError
+from datastoresync.syncers.files.formulas import unescape_formula
+from datastoresync.syncers.files.text_format import TextFormat, codec, encoding_fault, width_fault
 from datastoresync.syncers.records import (
     Columns,
     DelimitedFile,
@@ -49,43 +51,41 @@ _STEP = 16
 """Rows that are read between two checks of the memory they take."""
 _CHUNK_SIZE = 8 * 2**20
 """Characters after which a chunk is delivered before it has all its rows."""
+_FOOTER = 5
+"""Rows at the end that may stand below the table."""
+_UNREADABLE = (OSError, EOFError, zlib.error)
+"""What reading a file may raise, packed or not."""
+_ESCAPED_BYTES = re.compile(rb"'(?:[=+\-@\t\r\n\xef]|\Z)")
+"""What an apostrophe in front of a formula is followed by, in ASCII and UTF-8; at the end of a block, anything may."""
 
 
 def read_csv(
     path: str | os.PathLike[str],
     *,
-    encoding: str = "utf-8",
-    delimiter: str = ",",
-    columns: Mapping[str, str] | Sequence[str] | None = None,
-    null: str | None = None,
-    final_newline: bool = False,
     reject: Callable[[RowError], None] | None = None,
     chunk: int = 8192,
+    text_format: TextFormat | None = None,
+    **options: Any,
 ) -> Records:
-    """Read a file with a header: its rows stream, everything else is checked at once.
+    """Read a file: its rows stream, everything else is checked at once.
 
-    Empty lines and a byte order mark are skipped.
+    Empty lines and a byte order mark are skipped. A file that ends in ``.gz`` is unpacked on the way.
 
     Args:
         path: The file; errors name it as it is passed.
-        encoding: Its encoding.
-        delimiter: What separates the columns, one character: a comma, a semicolon, a tab.
-        columns: The columns to read, or a mapping from their names in the file to those in the records; None for all.
-        null: The value that means None, quoted or not.
-        final_newline: Whether a last line without a newline is an error, rather than a warning.
         reject: Called with the error for a row that is too short or too long, which is left out; None raises it.
         chunk: Rows a chunk; fewer if they are long.
+        text_format: How it is written, and what of it is read.
+        options: The same, each by its name in `TextFormat`.
 
     Raises:
-        DeclarationError: if the encoding is unknown, or the delimiter is not one character.
+        DeclarationError: if an option has a value that it cannot have.
         MalformedFileError: with the line, if the file is missing, empty, wrongly encoded, wrongly quoted or cut off, if
             its header has a name twice or an empty one, or if it changes while it is read.
         ColumnError: if a column is not in the header, or for a row of another width than it.
     """
-    if len(delimiter) != 1 or delimiter in '"\r\n':
-        message = f"a delimiter is one character, and neither a quote nor a newline (got {delimiter!r})"
-        raise DeclarationError(message)
-    file = TextFile(Path(path), os.fspath(path), codec(encoding), delimiter)
+    form = TextFormat(**options) if text_format is None else text_format
+    file = TextFile(Path(path), os.fspath(path), form)
     try:
         status = file.path.stat()
         if not stat.S_ISREG(status.st_mode):
@@ -93,38 +93,45 @@ def read_csv(
         last, special = scan(file)
         with file.open() as text:
             rows = _Rows(file, text)
-            header = rows.header()
-            end = rows.line
-    except OSError as error:
+            line, names = rows.header()
+            end = rows.line if form.header is True else form.skip_lines
+    except _UNREADABLE as error:
         raise file.error(unreadable_reason(file.path, error)) from error
-    _check_header(file, *header)
-    if last is not None:
-        message = "the last line does not end in a newline: the file may be cut off"
-        if final_newline:
-            raise file.error(message, last)
-        warnings.warn(f"{file.name}:{last}: {message}", DataWarning, stacklevel=2)
-    line, names = header
-    indexes, renamed = choose_columns(names, columns, where=f"{file.name}:{line}")
+    chosen = _chosen_columns(file, line, names)
+    if last is not None and form.final_newline:
+        message = (
+            "the last line does not end in a newline: the file may be cut off; if such files never end in one, "
+            f"{form.option('final_newline', value=False)} reads them"
+        )
+        raise file.error(message, last)
+    indexes, renamed = choose_columns([names[index] for index in chosen], form.columns, where=f"{file.name}:{line}")
+    indexes = [chosen[index] for index in indexes]
     lines = _Lines()
-    lines.note(0, line + 1)
+    lines.note(0, end + 1)
     delimited_file = DelimitedFile(
         file.path,
         file.encoding,
-        delimiter,
+        form.delimiter,
         tuple(names),
         line=end,
         indexes=tuple(indexes),
         columns=tuple(renamed),
-        null=null,
+        null=form.null,
         state=file_state(status),
         special=special,
+        text_format=form,
     )
     chunks = _chunks(file, file_state(status), lines, len(names), reject or _raise, chunk)
+    escaped = form.formulas == "escape" and "'" in special
     return Records(
-        renamed,
-        ([_with_none(values[index], null) for index in indexes] for values in chunks),
+        list(map(unescape_formula, renamed)) if escaped else renamed,
+        (
+            [_with_none(_unescaped(values[index]) if escaped else values[index], form.null) for index in indexes]
+            for values in chunks
+        ),
         lambda record: f"{file.name}:{lines.line(record)}",
         source_info=DelimitedFiles((delimited_file,)),
+        value_format=form,
     )
 
 
@@ -138,20 +145,33 @@ class TextFile:
     Args:
         path: Where it is.
         name: The path as the caller wrote it, for messages.
-        encoding: As `codec` returns it.
-        delimiter: What separates the columns.
+        format: How it is written.
     """
 
     path: Path
     name: str
-    encoding: str
-    delimiter: str
+    format: TextFormat
+
+    @property
+    def encoding(self) -> str:
+        """The name of its encoding, as `codec` returns it."""
+        return codec(self.format.encoding)
+
+    def open_bytes(self, *, buffered: bool = False) -> IO[bytes]:
+        """Open the file for its bytes, unpacked."""
+        opened: Any = gzip.GzipFile(self.path) if self.path.suffix.lower() == ".gz" else None
+        return opened or self.path.open("rb", buffering=-1 if buffered else 0)
 
     def open(self) -> IO[str]:
-        """Open the file behind its byte order mark."""
-        file = self.path.open(encoding=self.encoding, newline="")
+        """Open the file behind its byte order mark, and behind the lines that are skipped."""
+        file = io.TextIOWrapper(self.open_bytes(buffered=True), encoding=self.encoding, newline="")
         if file.read(1) != "\ufeff":
             file.seek(0)
+        for line in range(self.format.skip_lines):
+            if not file.readline():
+                file.close()
+                message = f"the file has {line} lines, and {self.format.option('skip_lines', self.format.skip_lines)}"
+                raise self.error(message)
         return file
 
     def check_unchanged(self, text: IO[str], state: tuple[int, ...]) -> None:
@@ -166,31 +186,22 @@ class TextFile:
         return MalformedFileError(message, where=self.name + position, line=line, column=column)
 
 
-def codec(encoding: str) -> str:
-    """Return the name of an encoding; of one with a byte order mark, the encoding without."""
-    try:
-        io.TextIOWrapper(io.BytesIO(), encoding)
-        return codecs.lookup(encoding).name.replace("utf-8-sig", "utf-8")
-    except LookupError as error:
-        message = f"{encoding!r} is no text encoding that Python knows: give one such as 'utf-8' or 'cp1252'"
-        raise DeclarationError(message) from error
-
-
 def scan(file: TextFile) -> tuple[int | None, frozenset[str]]:
     r"""Scan the whole file.
 
     Returns:
         The number of its last line if that does not end in a newline, or None; and the marks of what other readers may
-        read differently: ``"`` for quotes, ``\r\n`` if all lines end so, ``\r`` if only some do, ``\x80`` for
-        characters beyond ASCII, and ``…`` if some line may be longer than `SHORT`.
+        read differently: ``"`` for quotes, ``'`` for apostrophes that may make formulas harmless, ``\r\n`` if all
+        lines end so, ``\r`` if only some do, ``\x80`` for characters beyond ASCII, and ``…`` if some line may be
+        longer than `SHORT`.
 
     Raises:
         MalformedFileError: if it is empty, holds a NUL or bytes that are not of its encoding, or has too long a line.
     """
     state = _Scan(file)
     buffer = bytearray(_BLOCK)
-    with file.path.open("rb", buffering=0) as binary:
-        while size := binary.readinto(buffer):
+    with file.open_bytes() as binary:
+        while size := binary.readinto(buffer):  # type: ignore[attr-defined]
             block = buffer if size == _BLOCK else buffer[:size]
             if not state.take_plain(block):
                 state.take(bytes(block))
@@ -219,7 +230,7 @@ class _Scan:
     @property
     def line(self) -> int:
         """The number of the line that the next character is in; newlines are counted when it is first needed."""
-        with self.file.path.open("rb") as binary:
+        with self.file.open_bytes() as binary:
             binary.seek(self._uncounted.start)
             for position in self._uncounted[::_BLOCK]:
                 self._newlines += binary.read(min(_BLOCK, self._uncounted.stop - position)).count(b"\n")
@@ -239,6 +250,8 @@ class _Scan:
         """Take the next bytes if they need no decoding; return whether. Note in any case what is special in them."""
         if '"' not in self.special and b'"' in block:
             self.special.add('"')
+        if "'" not in self.special and b"'" in block and _ESCAPED_BYTES.search(block):
+            self.special.add("'")
         windows = range(0, len(block) - _WINDOW + 1, _WINDOW)
         if any(block.find(b"\n", start, start + _WINDOW) < 0 for start in windows):
             self.special.add("…")
@@ -277,12 +290,18 @@ class _Scan:
         if nul >= 0 or failure is not None:
             before = text[:nul] if nul >= 0 else text
             column = len(before) - before.rfind("\n") + (0 if "\n" in before else self.width)
-            message = _encoding_fault(self.file.encoding, None if nul >= 0 else failure)
+            message = self._encoding_fault(None if nul >= 0 else failure)
             raise self.file.error(message, self.line + before.count("\n"), column)
         if not text.isascii():
             self.special.add("\x80")
+        if not self._plain and "'" in text:
+            self.special.add("'")
         self._newlines += text.count("\n")
         self.width = len(text) - text.rfind("\n") - 1 + (0 if "\n" in text else self.width)
+
+    def _encoding_fault(self, failure: UnicodeDecodeError | None) -> str:
+        with self.file.open_bytes() as binary:
+            return encoding_fault(self.file.format, self.file.encoding, binary.read(4), failure)
 
     def _decode(self, block: bytes, *, final: bool) -> tuple[str, UnicodeDecodeError | None]:
         """Return the text up to the first byte that is not of the encoding, and the error for that byte."""
@@ -321,22 +340,40 @@ class _LineEnds:
         return {"\r\n" if self.returns == self.pairs == newlines else "\r"}
 
 
-def _encoding_fault(encoding: str, failure: UnicodeDecodeError | None) -> str:
-    if failure is None:
-        return "a NUL character: the file is damaged, or in another encoding"
-    byte = f"byte 0x{failure.object[failure.start]:02x}"
-    return f"{byte} is not {encoding}: save the file as {encoding}, or give the encoding that it is in"
-
-
-def _check_header(file: TextFile, line: int, names: Sequence[str]) -> None:
+def _chosen_columns(file: TextFile, line: int, names: Sequence[str]) -> list[int]:
+    """Return the indexes of the columns that may be read; refuse unnamed and repeated ones that are to be."""
+    form = file.format
     if not names:
         raise file.error("the file has only empty lines: it must have a header")
+    if form.header is True and len(names) <= 2 and (match := re.fullmatch("sep=(.?)", names[0])):
+        delimiter = match[1] or form.delimiter
+        told = "" if delimiter == form.delimiter else f" and {form.option('delimiter', delimiter)}"
+        message = f"the line tells a spreadsheet the delimiter: {form.option('skip_lines', line)}{told} reads the rest"
+        raise file.error(message, line)
+    if isinstance(form.columns, Sequence):
+        wanted = {column if isinstance(column, str) else column[1] for column in form.columns}
+    else:
+        wanted = {name for name in names if name or isinstance(form.header, bool)}
+    above = f", or {form.option('skip_lines', line)} if the line stands above the header" if form.header is True else ""
     first: dict[str, int] = {}
     for column, name in enumerate(names, 1):
+        if name not in wanted:
+            continue
         if not name.strip():
-            raise file.error(f"column {column} of the header has no name: give it one", line)
+            trailing = (
+                f", {form.option('trailing_delimiter', value=True)} if every line ends in {form.delimiter!r}"
+                if column == len(names)
+                else ""
+            )
+            message = f"column {column} of the header has no name: give it one, read others alone with "
+            raise file.error(f"{message}{form.wanted(names)}{trailing}{above}", line)
         if first.setdefault(name, column) != column:
-            raise file.error(f"columns {first[name]} and {column} of the header are both {name!r}: rename one", line)
+            message = (
+                f"columns {first[name]} and {column} of the header are both {name!r}: rename one, or read others alone "
+                f"with {form.wanted(names)}{above}"
+            )
+            raise file.error(message, line)
+    return [column for column, name in enumerate(names) if name.strip()]
 
 
 # The records ---------------------------------------------------------------------------------------------------------
@@ -348,7 +385,7 @@ class _Rows:
     def __init__(self, file: TextFile, text: IO[str]) -> None:
         self._file = file
         self._text = text
-        self._reader = csv.reader(chain.from_iterable(self._batches()), delimiter=file.delimiter, strict=True)
+        self._reader = csv.reader(chain.from_iterable(self._batches()), delimiter=file.format.delimiter, strict=True)
         self._characters = 0
         self._characters_before = 0
         self._line_before = 0
@@ -356,19 +393,27 @@ class _Rows:
     @property
     def line(self) -> int:
         """The number of the last line that was read."""
-        return self._reader.line_num
+        return self._reader.line_num + self._file.format.skip_lines
 
     def header(self) -> tuple[int, list[str]]:
-        """Take the first row that is not empty; return the number of its first line, and its values."""
-        names: list[str] = []
+        """Return the names of the columns, and the line of the row that has them, which is taken.
+
+        Without a header, that is the first row, and they are given or numbered.
+        """
+        form = self._file.format
+        row: list[str] = []
         line = 0
-        while not names:
+        while not row:
             line = self.line + 1
             rows = self._step(1)
             if not rows:
                 break
-            names = rows[0]
-        return line, names
+            row = rows[0]
+        if form.trailing_delimiter and len(row) > 1 and not row[-1]:
+            row = row[:-1]
+        if isinstance(form.header, bool):
+            return line, row if form.header else [f"column_{column}" for column in range(1, len(row) + 1)]
+        return line, list(form.header)
 
     def take(self, count: int) -> list[list[str]]:
         """Take the next rows: ``count`` of them, or fewer if they are long; none at the end of the file."""
@@ -400,7 +445,8 @@ class _Rows:
         """Return the error for the malformed row, which begins within the last step."""
         line = self._line_before
         with self._file.open() as text:
-            reader = csv.reader(islice(text, line, None), delimiter=self._file.delimiter, strict=True)
+            lines = islice(text, line - self._file.format.skip_lines, None)
+            reader = csv.reader(lines, delimiter=self._file.format.delimiter, strict=True)
             start = line
             with suppress(csv.Error):
                 for _ in reader:
@@ -447,8 +493,10 @@ def _chunks(
         with file.open() as text:
             file.check_unchanged(text, state)
             rows = _Rows(file, text)
-            rows.header()
+            if file.format.header is True:
+                rows.header()
             index = 0
+            held: list[_Numbered] = []  # the rows that may turn out to be the last ones
             while True:
                 line = rows.line + 1
                 try:
@@ -457,42 +505,55 @@ def _chunks(
                     file.check_unchanged(text, state)
                 if not taken:
                     return
-                if rows.line - line + 1 == len(taken) and set(map(len, taken)) == {width}:
+                if rows.line - line + 1 == len(taken) and set(map(len, taken)) == {width} and file.format.plain_rows:
                     lines.note(index, line)
                 else:
-                    taken = _rows_of_width(file, taken, width, line, index, lines, reject)
+                    numbered = [*held, *_numbered(file.format, taken, line)]
+                    held = numbered[len(numbered) - file.format.footer :]
+                    wanted = numbered[: len(numbered) - file.format.footer]
+                    taken = _rows_of_width(file, wanted, width, index, lines, reject)
                 if taken:
                     index += len(taken)
                     yield list(zip(*taken, strict=True))
-    except OSError as error:
+    except _UNREADABLE as error:
         raise file.error(unreadable_reason(file.path, error)) from error
+
+
+_Numbered = tuple[int, list[str]]
+"""The line that a row begins on, and the row."""
+
+
+def _numbered(form: TextFormat, rows: Sequence[list[str]], line: int) -> Iterator[_Numbered]:
+    """Yield the rows that are not empty, or blank if these are skipped; the first row begins on ``line``."""
+    for row in rows:
+        if row and not (form.blank_rows == "skip" and not "".join(row).strip()):
+            yield line, row
+        line += 1 + sum(map(_newlines, row))
 
 
 def _rows_of_width(
     file: TextFile,
-    rows: Sequence[list[str]],
+    rows: Sequence[_Numbered],
     width: int,
-    line: int,
     index: int,
     lines: _Lines,
     reject: Callable[[RowError], None],
 ) -> list[list[str]]:
-    """Return the rows of the header's width, and note their lines; the first row begins on ``line``."""
+    """Return the rows of the header's width, and note their lines."""
     kept: list[list[str]] = []
-    for row in rows:
-        if len(row) == width:
+    trailing = file.format.trailing_delimiter
+    for below, (line, row) in zip(count(len(rows), -1), rows, strict=False):
+        if len(row) == width + trailing and not (trailing and row[-1]):
             lines.note(index + len(kept), line)
-            kept.append(row)
-        elif row:
-            reject(_width_error(file, row, width, line))
-        line += 1 + sum(map(_newlines, row))
+            kept.append(row[:width])
+        else:
+            first = not index and not kept
+            last = below <= _FOOTER and all(len(other) != width for _, other in rows[-below:])
+            message = width_fault(
+                file.format, row, width, header_line=line - 1 if first else 0, below=below if last else 0
+            )
+            reject(ColumnError(message, where=f"{file.name}:{line}", row=row))
     return kept
-
-
-def _width_error(file: TextFile, row: list[str], width: int, line: int) -> ColumnError:
-    reason = "it may be cut off" if len(row) < width else f"quote a value that holds {file.delimiter!r}"
-    message = f"the row has {len(row)} {'value' if len(row) == 1 else 'values'}, the header {width}: {reason}"
-    return ColumnError(message, where=f"{file.name}:{line}", row=row)
 
 
 def _newlines(value: str) -> int:
@@ -505,58 +566,11 @@ def _raise(error: RowError) -> None:
     raise error
 
 
+def _unescaped(values: Sequence[str]) -> Sequence[str]:
+    return [unescape_formula(value) if value[:1] == "'" else value for value in values]
+
+
 def _with_none(values: Sequence[str], null: str | None) -> Sequence[str | None]:
     if null is None or null not in values:
         return values
     return [None if value == null else value for value in values]
-
-
-# Paths and patterns --------------------------------------------------------------------------------------------------
-
-
-def resolve_files(
-    pattern: str | os.PathLike[str] | Iterable[str | os.PathLike[str]],
-    *,
-    newest: Literal["modified", "name"] | None = None,
-) -> list[Path]:
-    """Return the files of paths and patterns, sorted by path, each once.
-
-    Args:
-        pattern: A path, a pattern such as ``"exports/*.csv"`` (``**`` stands for any folders), or several of them.
-        newest: Return only the file that was modified last, or the one whose name sorts last.
-
-    Raises:
-        DeclarationError: if ``newest`` is another value.
-        MalformedFileError: if no file matches one of the patterns.
-    """
-    if newest not in (None, "modified", "name"):
-        message = f"newest is 'modified', 'name' or None (got {newest!r})"
-        raise DeclarationError(message)
-    patterns = [pattern] if isinstance(pattern, (str, os.PathLike)) else list(pattern)
-    if not patterns:
-        raise MalformedFileError("no file is named: give a path or a pattern")
-    for each in patterns:
-        if isinstance(each, str) and ("://" in each or masked(each) != each) and not Path(each).exists():
-            message = (
-                f"{masked(each)} is a URL or the like, and no path: open it with open_syncer, or fetch the file first"
-            )
-            raise MalformedFileError(message)
-    files = sorted({file for each in patterns for file in _matches(os.fspath(each))})
-    if newest == "modified":
-        return [max(files, key=lambda file: (file.stat().st_mtime_ns, file.name))]
-    return [max(files, key=lambda file: file.name)] if newest else files
-
-
-def _matches(pattern: str) -> list[Path]:
-    path = Path(pattern)
-    if path.exists():  # its name may have brackets in it
-        return [path]
-    paths = glob.glob(pattern, recursive=True)  # noqa: PTH207 - Path.glob takes no absolute patterns
-    files = [file for file in map(Path, paths) if file.is_file()]
-    if not files:
-        parts = path.parent.parts
-        folder = Path(*takewhile(lambda part: not glob.has_magic(part), parts)).absolute()
-        fault = "no file matches" if glob.has_magic(pattern) else "there is no such file"
-        where = f"in {folder}" if folder.is_dir() else f"since there is no folder {folder}"
-        raise MalformedFileError(f"{fault} {where}", where=pattern)
-    return files

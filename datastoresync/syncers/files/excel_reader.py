@@ -276,7 +276,7 @@ def read_sheet(path: Path, title: str, sheet_format: SheetFormat) -> Records:
         ColumnError: A column that is to be read is not there.
     """
     rows = SheetRows(path, title, sheet_format)
-    return Records(rows.header(), rows.chunks(), rows.where)
+    return Records(rows.header(), rows.chunks(), rows.where, value_format=sheet_format)
 
 
 class SheetRows:
@@ -415,10 +415,11 @@ class SheetRows:
                 continue
             above = f"; if the row stands above the header, {form.option('skip_rows', row.number)} skips it"
             raise self._error(f"{message}, or {self._unread()}{above if form.header is True else ''}", row.number)
+        readable = range(len(names)) if isinstance(form.columns, Sequence) else chosen
         indexes, self._names = choose_columns(
-            [names[index] for index in chosen], form.columns, where=self._where(row.number)
+            [names[index] for index in readable], form.columns, where=self._where(row.number)
         )
-        self._indexes = [chosen[index] for index in indexes]
+        self._indexes = [readable[index] for index in indexes]
 
     def _rows(self) -> Iterator[_Row]:
         """Yield each row below those that are skipped, but for empty ones."""

@@ -95,12 +95,12 @@ class ParquetSyncer(FileSyncer):
         parquet.write_table(pyarrow.table(arrays, schema=pyarrow.schema(fields, metadata=metadata)), file)
 
 
-def read_parquet(path: Path, *, columns: Mapping[str, str] | Sequence[str] | None = None) -> Records:
+def read_parquet(path: Path, *, columns: Mapping[str, str] | Sequence[str | tuple[str, str]] | None = None) -> Records:
     """Read a Parquet file, batch by batch; its ``source_info`` tells engines where to find it.
 
     Args:
         path: The file.
-        columns: The columns to read, or a mapping from their names to those in the records; None for all.
+        columns: The columns to read, as `choose_columns` takes them; None for all.
 
     Raises:
         MissingDependencyError: if pyarrow is not installed.

@@ -6,7 +6,6 @@ from typing import Literal
 
 import attrs
 
-from datastoresync.conversion.value_format import option
 from datastoresync.syncers.files.text_format import TableFormat, count, one_of
 
 ROWS, COLUMNS = 2**20, 2**14
@@ -29,9 +28,13 @@ class SheetFormat(TableFormat):
         DeclarationError: An option has a value that it cannot have.
     """
 
-    skip_rows: int = option(default=0, validator=count, help="the number of rows above the header")
-    merged: Literal["refuse", "fill"] = option(
-        default="refuse", validator=one_of("refuse", "fill"), help="fill: each of several merged cells has their value"
+    skip_rows: int = attrs.field(
+        default=0, validator=count, metadata={"help": "the number of rows of a sheet above the header"}
+    )
+    merged: Literal["refuse", "fill"] = attrs.field(
+        default="refuse",
+        validator=one_of("refuse", "fill"),
+        metadata={"help": "fill: each of several merged cells has the value that they show"},
     )
 
 

@@ -1,0 +1,174 @@
+"""How a store writes numbers, dates and truth as text, where that is not the usual way; and how options are told."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from typing import Annotated, Any, Literal
+from urllib.parse import quote
+
+import attrs
+
+from datastoresync.conversion.converters import Converter, declared_scalar
+from datastoresync.errors import DeclarationError
+
+Spelling = Literal["python", "url", "option"]
+"""Where options are given: as keywords, behind the question mark of a URL, or on the command line."""
+_NUMBERS = ("int", "float", "Decimal")
+_DATES = ("date", "datetime")
+
+
+@attrs.frozen
+class FromText:
+    """Stands in an ``Annotated`` type: how its value is told as text, in a URL or on the command line."""
+
+    convert: Callable[[str], Any]
+
+
+def _words(given: str | Sequence[str] | None) -> tuple[str, ...] | None:
+    return given if given is None else (given,) if isinstance(given, str) else tuple(given)
+
+
+_Words = Annotated[str | Sequence[str] | None, FromText(lambda text: text.split(","))]
+_Formats = Annotated[str | Sequence[str] | None, FromText(lambda text: text.split("|"))]
+
+
+@attrs.define(kw_only=True, slots=False, eq=False, on_setattr=attrs.setters.frozen)
+class ValueFormat:
+    """How texts of a store stand for numbers, dates and truth. It matters where such a type is declared alone.
+
+    Args:
+        decimal: The mark before the decimals, ``","`` or ``"."``; then whole numbers may have decimals that are zeros.
+        dates: The form of dates and times, as `datetime.strptime` has it, or several that are tried in turn.
+        true: The words for true, in exactly this case; ``false`` must be given, too.
+        false: The words for false.
+
+    Raises:
+        DeclarationError: One of ``true`` and ``false`` is given alone, or the decimal mark is another.
+    """
+
+    decimal: Literal[",", "."] | None = attrs.field(
+        default=None, metadata={"help": "the mark before the decimals of numbers: , or ."}
+    )
+    dates: _Formats = attrs.field(
+        default=None,
+        converter=_words,
+        metadata={"help": "the form of dates and times, such as %%d.%%m.%%Y; several with | between"},
+    )
+    true: _Words = attrs.field(
+        default=None, converter=_words, metadata={"help": "the words for true, with commas between them"}
+    )
+    false: _Words = attrs.field(
+        default=None, converter=_words, metadata={"help": "the words for false, with commas between them"}
+    )
+    spelling: Spelling = attrs.field(default="python", repr=False)
+
+    def __attrs_post_init__(self) -> None:
+        if self.decimal not in (None, ",", "."):
+            message = f"decimal is ',' or '.' (got {self.decimal!r})"
+            raise DeclarationError(message)
+        if (self.true is None) != (self.false is None):
+            raise DeclarationError("true and false are given together: the words for each, an empty text among them")
+
+    @property
+    def changes_values(self) -> bool:
+        """Whether any text is to be read in another way than the usual one."""
+        return bool(self.decimal or self.dates or self.true is not None)
+
+    def applied(self, converter: Converter) -> Converter:
+        """Return a converter that takes texts as they are written here."""
+        kind = declared_scalar(converter)
+        if not (
+            (kind in _NUMBERS and self.decimal)
+            or (kind in _DATES and self.dates)
+            or (kind == "bool" and self.true is not None)
+        ):
+            return converter
+
+        def column(values: Sequence[Any]) -> Sequence[Any]:
+            usual = {value: self._usual(kind, value) for value in {value for value in values if type(value) is str}}
+            return converter.column([usual[value] if type(value) is str else value for value in values])
+
+        return attrs.evolve(
+            converter,
+            one=lambda value: converter.one(self._usual(kind, value) if type(value) is str else value),
+            column=column,
+        )
+
+    def _usual(self, kind: str, text: str) -> str:
+        """Return the text that stands for the same value everywhere.
+
+        Raises:
+            ValueError: The text is not written as it should be.
+        """
+        if kind == "bool":
+            if text in (self.true or ()) or text in (self.false or ()):
+                return "true" if text in (self.true or ()) else "false"
+            if not text:
+                return text
+            message = f"{text!r} is neither {self.option('true', self.true)} nor {self.option('false', self.false)}"
+            raise ValueError(message)
+        if not text:
+            return text
+        if kind in _DATES:
+            return self._usual_date(kind, text)
+        mark = re.escape(self.decimal or ".")
+        match = re.fullmatch(rf"([+-]?\d+)(?:{mark}(\d+))?([eE][+-]?\d+)?", text, re.ASCII)
+        if match is None:
+            if kind == "float" and text.lower() in ("nan", "inf", "-inf"):
+                return text
+            message = (
+                f"{text!r} is no number as {self.option('decimal', self.decimal)} has it: it may have no other marks"
+            )
+            raise ValueError(message)
+        whole, decimals, exponent = match.groups(default="")
+        return whole + (f".{decimals}" if decimals.strip("0") or (decimals and kind != "int") else "") + exponent
+
+    def _usual_date(self, kind: str, text: str) -> str:
+        for form in self.dates or ():
+            try:
+                moment = datetime.strptime(text, form)  # noqa: DTZ007 - its form says whether it has a zone
+            except ValueError:
+                continue
+            usual = moment.isoformat()
+            return usual.removesuffix("T00:00:00") if kind == "date" else usual
+        message = f"{text!r} is not written as {self.option('dates', self.dates)} has it"
+        raise ValueError(message)
+
+    def option(self, name: str, value: Any) -> str:
+        """Return an option with a value as it is written in the place where options are given.
+
+        >>> ValueFormat().option("decimal", ","), ValueFormat(spelling="option").option("true", ("ja", "j"))
+        ("decimal=','", '--true ja,j')
+        """
+        if self.spelling == "python":
+            plain = value[0] if name in ("dates", "true", "false") and len(value) == 1 else value
+            return f"{name}={plain!r}"
+        between = "|" if name == "dates" else ","
+        text = value if isinstance(value, str) else str(value).lower() if isinstance(value, bool) else ""
+        text = text or (str(value) if isinstance(value, int) else between.join(value))
+        if self.spelling == "url":
+            return f"?{name}={_quoted(text)}"
+        return f"--{name.replace('_', '-')} {shlex.quote({chr(9): 'tab'}.get(text, text))}"
+
+    def advice(self, converter: Converter, text: Any) -> str:
+        """Return the option that may read a text which a declared type refuses; nothing if there is none."""
+        kind = declared_scalar(converter)
+        if not isinstance(text, str) or not text:
+            return ""
+        if kind in _NUMBERS and self.decimal is None and (mark := re.fullmatch(r"[+-]?\d+([.,])\d+", text, re.ASCII)):
+            zeros = not text.rpartition(mark[1])[2].strip("0")
+            if zeros or (kind != "int" and mark[1] == ","):
+                return f"; if {mark[1]!r} is the decimal mark, {self.option('decimal', mark[1])} reads it"
+        if kind in _DATES and not self.dates and re.search(r"\d", text):
+            return f"; {self.option('dates', ('%d.%m.%Y',))}, say, tells in which form they are written"
+        if kind == "bool" and self.true is None:
+            return f"; {self.option('true', ('…',))} and {self.option('false', ('…',))} tell the words"
+        return ""
+
+
+def _quoted(text: str) -> str:
+    """Return the value of an option as a URL has it."""
+    return {"\t": "tab"}.get(text, quote(text, safe=",:."))

@@ -1,0 +1,274 @@
+"""The options of tables in files: what of a file is read, and how it is written. Each is listed here and nowhere else.
+
+Importers, syncers, the options of URLs and those of the command line are made of these classes.
+"""
+
+from __future__ import annotations
+
+import codecs
+import inspect
+import io
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, Literal, Self, get_type_hints
+
+import attrs
+
+from datastoresync.conversion.value_format import FromText, Spelling, ValueFormat
+from datastoresync.errors import DeclarationError
+
+_DELIMITERS: Mapping[str, str] = {"tab": "\t", "\\t": "\t"}
+"""Delimiters that are hard to write in a URL or a shell."""
+_SHOWN = 12
+"""Columns that an advice names, at most."""
+
+
+def _columns_told(text: str) -> dict[str, str] | list[Any]:
+    """Return what ``columns`` is for a text: ``id,name`` are those to read, ``idnumber=id`` renames one."""
+    parts = [item.partition("=") for item in text.split(",")]
+    if all(equals for _, equals, _ in parts):
+        return {new.strip(): name.strip() for new, _, name in parts}
+    return [(new.strip(), name.strip()) if equals else new.strip() for new, equals, name in parts]
+
+
+def _delimiter(text: str) -> str:
+    return _DELIMITERS.get(text, text)
+
+
+def _own_columns(columns: Any) -> Any:
+    return tuple(columns) if isinstance(columns, Sequence) and not isinstance(columns, str) else columns
+
+
+def _own_header(header: Any) -> Any:
+    if isinstance(header, bool):
+        return header
+    if isinstance(header, str) or not header or not all(isinstance(name, str) for name in header):
+        message = f"header is True, False, or the names of all columns, '' for one to leave unread (got {header!r})"
+        raise DeclarationError(message)
+    return tuple(header)
+
+
+def count(_: Any, attribute: attrs.Attribute[int], value: Any) -> None:
+    """Check that an option is a number of lines or rows.
+
+    Raises:
+        DeclarationError: It is not.
+    """
+    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+        message = f"{attribute.name} is a number, 0 or more (got {value!r})"
+        raise DeclarationError(message)
+
+
+def one_of(*choices: Any) -> Any:
+    """Return a check that an option has one of a few values."""
+
+    def check(_: Any, attribute: attrs.Attribute[Any], value: Any) -> None:
+        if value not in choices:
+            message = f"{attribute.name} is {' or '.join(map(repr, choices))} (got {value!r})"
+            raise DeclarationError(message)
+
+    return check
+
+
+@attrs.define(kw_only=True, slots=False, eq=False, on_setattr=attrs.setters.frozen)
+class TableFormat(ValueFormat):
+    """What of a table in a file is read.
+
+    Args:
+        header: Whether the first row has the names of the columns. Without one, they are column_1, column_2, …, or as
+            the names that are given here say; a column that is called ``""`` is left unread.
+        columns: The columns to read, each as its name or as ``(attribute, name)``; others are left unread, whatever
+            they are called. Or a mapping from attributes to columns with other names; then all others are read, too.
+        footer: The number of last rows that are left unread.
+        blank_rows: ``"skip"`` leaves rows without any value unread. ``"refuse"`` takes them as rows, and a branch
+            refuses them, as they have no idnumber.
+        null: The text that stands for None.
+
+    Raises:
+        DeclarationError: An option has a value that it cannot have.
+    """
+
+    header: bool | Sequence[str] = attrs.field(
+        default=True,
+        converter=_own_header,
+        metadata={"help": "false without a header; or the names of all columns, as in id,name"},
+    )
+    columns: Annotated[Mapping[str, str] | Sequence[str | tuple[str, str]] | None, FromText(_columns_told)] = (
+        attrs.field(
+            default=None,
+            converter=_own_columns,
+            metadata={"help": "the columns to read, as in id,name; or attribute=column,… for new names"},
+        )
+    )
+    footer: int = attrs.field(
+        default=0, validator=count, metadata={"help": "the number of last rows that are left unread"}
+    )
+    blank_rows: Literal["skip", "refuse"] = attrs.field(
+        default="refuse",
+        validator=one_of("skip", "refuse"),
+        metadata={"help": "skip: leave rows without any value unread"},
+    )
+    null: str | None = attrs.field(default=None, metadata={"help": "the text that stands for no value"})
+
+    @property
+    def given(self) -> dict[str, Any]:
+        """The options that are not as usual, by name."""
+        return {
+            name: getattr(self, name) for name, usual in options_of(type(self)).items() if getattr(self, name) != usual
+        }
+
+    def told(self, spelling: Spelling) -> Self:
+        """Return the same options, of which messages speak as they are written somewhere else."""
+        return attrs.evolve(self, spelling=spelling)
+
+    def wanted(self, names: Sequence[str]) -> str:
+        """Return the option that reads those columns alone whose names are there, and there once."""
+        counts = Counter(names)
+        good = [name for name in names if name.strip() and counts[name] == 1][:_SHOWN]
+        return self.option("columns", tuple(good)) if good else self.option("header", ("…", "…"))
+
+
+@attrs.define(kw_only=True, slots=False, eq=False, on_setattr=attrs.setters.frozen)
+class TextFormat(TableFormat):
+    r"""How a CSV or TSV file is written, and what of it is read.
+
+    Args:
+        delimiter: What separates the columns: one character, ``tab`` or ``\t``.
+        encoding: What the file is written in; a byte order mark is read through.
+        skip_lines: The number of lines above the header, such as a title or ``sep=;``.
+        trailing_delimiter: Whether each row ends in a delimiter, behind which there is no column.
+        final_newline: Whether the last line ends in a newline, as lines do: one that does not may be cut off, and is
+            refused. False for files that never end so.
+        formulas: ``"escape"`` removes the apostrophe in front of what a spreadsheet would compute, as `CSVSyncer` and
+            others write it there: ``'=1+1``, ``'+44 20``. Other apostrophes, and with ``"keep"`` all, are part of the
+            value.
+    """
+
+    delimiter: str = attrs.field(
+        default=",",
+        converter=_delimiter,
+        metadata={"help": "what separates the columns: one character, or tab"},
+    )
+    encoding: str = attrs.field(default="utf-8", metadata={"help": "the encoding, such as cp1252 or utf-16"})
+    skip_lines: int = attrs.field(default=0, validator=count, metadata={"help": "the number of lines above the header"})
+    trailing_delimiter: bool = attrs.field(
+        default=False, metadata={"help": "true: each row ends in a delimiter, with no column behind"}
+    )
+    final_newline: bool = attrs.field(default=True, metadata={"help": "false: the last line never ends in a newline"})
+    formulas: Literal["escape", "keep"] = attrs.field(
+        default="escape",
+        validator=one_of("escape", "keep"),
+        metadata={"help": "keep: an apostrophe in front of a formula is part of the value"},
+    )
+
+    def __attrs_post_init__(self) -> None:
+        super().__attrs_post_init__()
+        if len(self.delimiter) != 1 or self.delimiter in '"\r\n':
+            message = f"a delimiter is one character, and neither a quote nor a newline (got {self.delimiter!r})"
+            raise DeclarationError(message)
+        codec(self.encoding)
+
+    @property
+    def leaves_out(self) -> dict[str, Any]:
+        """The options under which something of a file is not read as it would be written; it cannot be rewritten."""
+        written = ("delimiter", "encoding", "formulas", "final_newline")
+        return {name: value for name, value in self.given.items() if name not in written}
+
+    @property
+    def plain_rows(self) -> bool:
+        """Whether every row is taken as it is."""
+        return not (self.footer or self.trailing_delimiter or self.blank_rows == "skip")
+
+
+def options_of(cls: type[ValueFormat]) -> dict[str, Any]:
+    """Return the options that a class lists, each with its usual value."""
+    return {field.name: field.default for field in attrs.fields(cls) if "help" in field.metadata}
+
+
+def parameters(cls: type[ValueFormat], *leading: inspect.Parameter, without: Sequence[str] = ()) -> inspect.Signature:
+    """Return the signature of what takes the options of a class by name, behind parameters of its own."""
+    hints = get_type_hints(cls, include_extras=True)
+    keyword = inspect.Parameter.KEYWORD_ONLY
+    options = [
+        inspect.Parameter(name, keyword, default=usual, annotation=hints[name])
+        for name, usual in options_of(cls).items()
+        if name not in without
+    ]
+    return inspect.Signature([*leading, *options])
+
+
+def format_of(cls: type[ValueFormat], source: Any) -> Any:
+    """Return the options that an object has as attributes, such as an importer."""
+    return cls(**{name: getattr(source, name) for name in (*options_of(cls), "spelling")})
+
+
+def codec(encoding: str) -> str:
+    """Return the name of an encoding; of one with a byte order mark, the encoding without."""
+    try:
+        io.TextIOWrapper(io.BytesIO(), encoding)
+        return codecs.lookup(encoding).name.replace("utf-8-sig", "utf-8")
+    except LookupError as error:
+        message = f"{encoding!r} is no text encoding that Python knows: give one such as 'utf-8' or 'cp1252'"
+        raise DeclarationError(message) from error
+
+
+# Messages about files, with the option that reads them ---------------------------------------------------------------
+
+_LOOKS = (
+    (b"\xff\xfe", "utf-16"),
+    (b"\xfe\xff", "utf-16"),
+    (b"\x1f\x8b", "a file packed by gzip: call it so, with .gz behind its name"),
+    (b"PK\x03\x04", "a workbook or an archive: a workbook is read as xlsx"),
+    (b"PAR1", "a Parquet file: it is read as parquet"),
+)
+"""What files begin with that are no text, or text in another encoding."""
+
+
+def encoding_fault(form: TextFormat, encoding: str, start: bytes, failure: UnicodeDecodeError | None) -> str:
+    """Return what is wrong with a file that holds a NUL, or a byte that is not of its encoding.
+
+    Args:
+        form: How the file is read.
+        encoding: The name of its encoding.
+        start: Its first four bytes.
+        failure: The error of the decoder; None for a NUL.
+    """
+    looks = next((looks for mark, looks in _LOOKS if start.startswith(mark)), "")
+    if not looks and len(start) == 4 and start[0] and not (start[1] or start[3]):
+        looks = "utf-16-le"
+    if looks in ("utf-16", "utf-16-le") and not encoding.startswith("utf-16"):
+        hint = f": it looks like UTF-16, which {form.option('encoding', looks)} reads"
+    else:
+        hint = f": it looks like {looks}" if looks and "utf" not in looks else ""
+    if failure is None:
+        return f"a NUL character{hint or ': the file is damaged, or in another encoding'}"
+    byte = f"byte 0x{failure.object[failure.start]:02x} is not {encoding}"
+    usual = f": save the file as {encoding}, or give the encoding that it is in, as in "
+    return byte + (hint or usual + form.option("encoding", "cp1252"))
+
+
+def width_fault(form: TextFormat, row: Sequence[str], width: int, *, header_line: int, below: int) -> str:
+    """Return what is wrong with a row that is too short or too long.
+
+    Args:
+        form: How the file is read.
+        row: The row.
+        width: How many columns there are.
+        header_line: The line of the header, if no row stands between; 0 otherwise.
+        below: How many rows there are from this one on, itself included, if all may stand below the table; else 0.
+    """
+    expected = width + form.trailing_delimiter
+    reason = "it may be cut off" if len(row) < expected else f"quote a value that holds {form.delimiter!r}"
+    if form.trailing_delimiter:
+        reason += f"; {form.option('trailing_delimiter', value=True)} takes an empty one at the end of each row"
+    elif len(row) == width + 1 and not row[-1]:
+        reason += (
+            f"; if each row ends in {form.delimiter!r}, {form.option('trailing_delimiter', value=True)} reads them"
+        )
+    elif not "".join(row).strip():
+        reason += f"; {form.option('blank_rows', 'skip')} leaves blank rows unread"
+    elif form.header is True and header_line and len(row) > width:
+        reason += f"; if line {header_line} stands above the header, {form.option('skip_lines', header_line)} skips it"
+    elif len(row) < width and below:
+        reason += f"; if it stands below the table, {form.option('footer', below + form.footer)} leaves it unread"
+    return f"the row has {len(row)} {'value' if len(row) == 1 else 'values'}, the header {expected}: {reason}"
