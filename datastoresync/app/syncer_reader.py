@@ -77,7 +77,12 @@ class RecordImporter(StoreImporter):
                 f"csv:{quote(str(self.syncer.path))}{in_url}"
             )
         has = ", ".join(map(repr, columns))
-        return f"table {table} has no column {missing!r}: name its key, as in --key {table}=COLUMN; there are {has}"
+        advice = f"table {table} has no column {missing!r}: name its key, as in --key {table}=COLUMN; there are {has}"
+        sheet_format = getattr(self.syncer, "sheet_format", None)
+        if sheet_format is not None and len(columns) == 1:
+            skip = sheet_format.told(self.syncer.spelling).option("skip_rows", sheet_format.skip_rows + 1)
+            advice += f"; if that stands above the header, {skip} skips it"
+        return advice
 
 
 def record_branch(syncer: Any, table: Table, identifiers: Sequence[str], optional: Iterable[str] = ()) -> Branch[Any]:

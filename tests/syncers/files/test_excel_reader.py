@@ -412,6 +412,5 @@ def test_a_wide_table_that_is_nearly_empty_is_read_by_columns(path, monkeypatch)
     with pytest.raises(
         MalformedFileError, match=r"nearly all cells of the 16,384 columns are empty: let columns=\('c0'"
     ):
-        for _ in ExcelSyncer(path).read("one").chunks:
-            pass
+        read(path)
     assert len(read(path, columns=["c0"])) == 198
