@@ -22,8 +22,8 @@ from datastoresync.syncers.row_index import TableContents
 class ExcelSyncer(FileSyncer):
     r"""Excel workbooks: a single one, whose sheets are the tables, or a folder with a workbook for each table.
 
-    A table has its columns' names in its first row, and a record in each row below; empty rows are skipped. What a cell
-    holds comes back as what it was:
+    A table has its columns' names in its first row, and a record in each row below; empty rows are skipped. Where there
+    is more on a sheet, options say what is read. What a cell holds comes back as what it was:
 
     - text, exactly, whatever it looks like; it is never a formula. An empty text is a cell with a format of its own;
     - None, as an empty cell; booleans; floats; integers of up to 15 digits, longer ones as text;
@@ -32,7 +32,8 @@ class ExcelSyncer(FileSyncer):
     - decimals and UUIDs as text, an enum member as its value.
 
     NaN, infinity, text of more than 32,767 characters, bytes and collections are refused. Formulas in a workbook are
-    read as the results that were saved with them, and refused if there are none; so are cells that hold an error.
+    read as the results that were saved with them, and refused if there are none; so are cells that hold an error, and
+    merged ones. Dates are counted from 1900 or 1904, as the workbook says.
 
     A dump replaces one sheet, formulas and formats and all, and keeps the values and formats of the others, but for the
     format of single characters within a cell. What would be lost is read but not written: a workbook with charts,

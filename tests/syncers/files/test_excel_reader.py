@@ -49,7 +49,7 @@ PARTS_OF_ROWS = {
     "an attribute in front": '<row spans="1:2" r="2"><c t="n" r="A2"><v>1</v></c></row>',
     "no positions": "<row><c><v>1</v></c><c><v>2</v></c></row>",
     "formats within a text": '<row r="2"><c r="A2" t="inlineStr"><is><r><t>a</t></r><r><t> b</t></r></is></c></row>',
-    "its pronunciation": '<row r="2"><c r="A2" t="inlineStr"><is><t>a</t><rPh sb="0" eb="1"><t>x</t></rPh></is></c></row>',
+    "its pronunciation": '<row><c t="inlineStr"><is><t>a</t><rPh sb="0" eb="1"><t>x</t></rPh></is></c></row>',
     "sections": '<row r="2"><c r="A2" t="str"><v><![CDATA[<a&b>]]></v></c></row>',
     "entities": '<row r="2"><c r="A2" t="str"><v>&lt;a&#233;&amp;lt;</v></c></row>',
     "plain entities": '<row r="2"><c r="A2" t="str"><v>&lt;a&amp;lt;</v></c></row>',
