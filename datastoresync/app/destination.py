@@ -106,11 +106,11 @@ def _converted_rows(source: Branch[Any], destination: Branch[Any], syncer: Any) 
     """Return the rows of a branch as the destination would hold them; None if these are the same."""
     if not schema_of(source.object_class).open:
         return None
-    declared = _declared_types(syncer, destination)
+    form = source.contents.value_format or ValueFormat()
+    declared = _declared_types(syncer, destination, meant=form.changes_values)
     names = [*source.identifiers, *source.side().attributes]
     types = {name: declared.get(name) or _type_of(destination, name) for name in names}
     normalized = getattr(syncer, "normalized", None)
-    form = source.contents.value_format or ValueFormat()
     rows: list[dict[str, Any]] = []
     problems: list[str] = []
     changed = False
@@ -151,12 +151,12 @@ def _held(value: Any, kind: type | None, normalized: Any, form: ValueFormat) -> 
     return value if normalized is None else normalized(value)
 
 
-def _declared_types(syncer: Any, branch: Branch[Any]) -> Mapping[str, type]:
-    """Return the types that a database declares, by attribute; none for other stores."""
+def _declared_types(syncer: Any, branch: Branch[Any], *, meant: bool) -> Mapping[str, type]:
+    """Return the types that a database declares, or means at least, by attribute; none for other stores."""
     column_types = getattr(syncer, "column_types", None)
     if not callable(column_types):
         return {}
-    found = column_types(branch.table.name)
+    found = column_types(branch.table.name, meant=True) if meant else column_types(branch.table.name)
     attributes = branch.table.attributes
     return {attributes.get(column, column): kind for column, kind in found.items() if kind in SCALARS}
 

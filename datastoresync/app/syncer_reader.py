@@ -67,22 +67,21 @@ class RecordImporter(StoreImporter):
 
     def _advice(self, missing: str, columns: Sequence[str]) -> str:
         """Return what is wrong with a table that lacks a column of its key; to follow it copies no garbage."""
-        table, delimiter = self.branch.table.name, getattr(self.syncer, "delimiter", "")
-        other = likely_delimiter(columns, [missing], delimiter=delimiter) if delimiter else ""
-        if other:
-            told = self.syncer.text_format.told(self.syncer.spelling).option("delimiter", other)
-            in_url = self.syncer.text_format.told("url").option("delimiter", other)
-            return (
-                f"table {table} has no column {missing!r}: it looks as if {other!r} separates its columns: {told}, or "
-                f"csv:{quote(str(self.syncer.path))}{in_url}"
-            )
-        has = ", ".join(map(repr, columns))
+        table, has = self.branch.table.name, ", ".join(map(repr, columns))
         advice = f"table {table} has no column {missing!r}: name its key, as in --key {table}=COLUMN; there are {has}"
-        sheet_format = getattr(self.syncer, "sheet_format", None)
-        if sheet_format is not None and len(columns) == 1:
-            skip = sheet_format.told(self.syncer.spelling).option("skip_rows", sheet_format.skip_rows + 1)
-            advice += f"; if that stands above the header, {skip} skips it"
-        return advice
+        file_format = getattr(self.syncer, "sheet_format", None) or getattr(self.syncer, "text_format", None)
+        if file_format is None:
+            return advice
+        file_format = file_format.told(self.syncer.spelling)
+        delimiter = getattr(file_format, "delimiter", "")
+        other = likely_delimiter(columns, [missing], delimiter=delimiter) if delimiter else ""
+        if not other:
+            return advice + str(file_format.header_advice)
+        in_url = file_format.told("url").option("delimiter", other)
+        return (
+            f"table {table} has no column {missing!r}: it looks as if {other!r} separates its columns: "
+            f"{file_format.option('delimiter', other)}, or {self.syncer.format}:{quote(str(self.syncer.path))}{in_url}"
+        )
 
 
 def record_branch(syncer: Any, table: Table, identifiers: Sequence[str], optional: Iterable[str] = ()) -> Branch[Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Callable, Sequence
-from datetime import datetime
+from datetime import datetime, time
 from typing import Annotated, Any, Literal
 from urllib.parse import quote
 
@@ -132,8 +132,10 @@ class ValueFormat:
                 moment = datetime.strptime(text, form)  # noqa: DTZ007 - its form says whether it has a zone
             except ValueError:
                 continue
-            usual = moment.isoformat()
-            return usual.removesuffix("T00:00:00") if kind == "date" else usual
+            if kind == "datetime":
+                return moment.isoformat()
+            if moment.time() == time():
+                return moment.date().isoformat()
         message = f"{text!r} is not written as {self.option('dates', self.dates)} has it"
         raise ValueError(message)
 

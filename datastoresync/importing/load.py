@@ -46,6 +46,8 @@ if TYPE_CHECKING:
     from datastoresync.engines.table import TableObjects
 
 
+_LISTED = 20
+"""Columns that a message names, at most."""
 _HOOKS = ("keep", "prepare", "resolve_duplicate")
 
 
@@ -365,19 +367,19 @@ class RowLoader:
         cls = self.schema.cls.__name__
         problems = []
         if unknown:
-            listed = ", ".join(map(repr, unknown))
-            near = [close[0] for name in unknown if (close := get_close_matches(name, list(fields or ()), 1))]
+            listed = _listed(unknown)
+            near = [close[0] for name in unknown[:_LISTED] if (close := get_close_matches(name, list(fields or ()), 1))]
             meant = f" (did you mean {', '.join(map(repr, near))}?)" if near else ""
             ours = tuple(name for name in names if name in (fields or ()))
             told = f", as {self._format.option('columns', ours)} does" if hasattr(self._format, "columns") else ""
             problems.append(f"{cls} has no {listed}{meant}: declare it, or leave the column out in the importer{told}")
         if missing:
-            listed = ", ".join(map(repr, missing))
-            problems.append(f"no column {listed}, which {cls} needs; there are {', '.join(map(repr, names))}")
+            told = getattr(self._format, "header_advice", "")
+            problems.append(f"no column {_listed(missing)}, which {cls} needs; there are {_listed(names)}{told}")
         given = getattr(self._format, "delimiter", ",")
         if delimiter := likely_delimiter(names, self.schema.identifiers, delimiter=given):
             told = f": {self._format.option('delimiter', delimiter)}" if hasattr(self._format, "delimiter") else ""
-            columns = f"only column is {names[0]!r}" if len(names) == 1 else f"columns are {', '.join(names)}"
+            columns = f"only column is {names[0]!r}" if len(names) == 1 else f"columns are {_listed(names)}"
             problems = [f"the {columns}: it looks as if {delimiter!r} separates the columns{told}"]
         raise ColumnError("; ".join(problems), columns=[*unknown, *missing])
 
@@ -505,6 +507,11 @@ class RowLoader:
                 f"different: {shown_pairs(pairs)}"
             )
             warnings.warn(message, DataWarning, stacklevel=2)
+
+
+def _listed(names: Sequence[str]) -> str:
+    """Return names for a message, the first of very many."""
+    return ", ".join(map(repr, names[:_LISTED])) + (f" and {len(names) - _LISTED:,} more" if names[_LISTED:] else "")
 
 
 def _own(column: Sequence[Any]) -> Sequence[Any]:

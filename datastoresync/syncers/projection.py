@@ -33,9 +33,10 @@ def projected(
     table.check_unreferenced("a store without foreign keys")
     records = open_table(table.name)
     names = _all_attributes(table, records) if attributes is None else list(attributes)
-    plain = {name: _index(records, table.name, table.column(name)) for name in names if name not in table.links}
+    places = {column: index for index, column in enumerate(records.columns)}
+    plain = {name: _index(places, table.name, table.column(name)) for name in names if name not in table.links}
     owners = (
-        [_index(records, table.name, table.column(name)) for name in identifiers or ("idnumber",)]
+        [_index(places, table.name, table.column(name)) for name in identifiers or ("idnumber",)]
         if any(name in table.links for name in names)
         else []
     )
@@ -49,11 +50,11 @@ def _all_attributes(table: Table, records: Records) -> list[str]:
     return list(dict.fromkeys([*(attributes.get(column, column) for column in records.columns), *table.links]))
 
 
-def _index(records: Records, table: str, column: str) -> int:
+def _index(places: Mapping[str, int], table: str, column: str) -> int:
     """Return the index of a column; 0 in a table without columns, which has no records either."""
-    if column in records.columns or not records.columns:
-        return records.columns.index(column) if records.columns else 0
-    message = f"table {table!r} has no column {column!r}: {nearest(column, records.columns)}"
+    if column in places or not places:
+        return places.get(column, 0)
+    message = f"table {table!r} has no column {column!r}: {nearest(column, places)}"
     raise SyncerError(message)
 
 
@@ -66,8 +67,9 @@ def _members(open_table: _Open, link: Link, width: int) -> Mapping[tuple[Any, ..
         )
         raise SyncerError(message)
     records = open_table(link.table)
-    owners = [_index(records, link.table, column) for column in link.owners]
-    index = _index(records, link.table, link.member_column)
+    places = {column: index for index, column in enumerate(records.columns)}
+    owners = [_index(places, link.table, column) for column in link.owners]
+    index = _index(places, link.table, link.member_column)
     members: dict[tuple[Any, ...], set[Any]] = {}
     for chunk in records.chunks:
         for owner, member in zip(zip(*(chunk[each] for each in owners), strict=True), chunk[index], strict=True):

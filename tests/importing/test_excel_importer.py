@@ -77,9 +77,8 @@ def test_the_command_line_has_the_options_and_names_them(path, tmp_path):
     given = ["--from", f"xlsx:{path}", "--to", f"csv:{out}", "--key", "Number"]
     refused = App(SyncerReader(), SyncerWriter()).run(given)
     assert not refused.ok
-    assert "there are 'Pupils of 2024'; if that stands above the header, --skip-rows 1 skips it" in str(
-        refused.reader.error
-    )
+    reason = str(refused.reader.error)
+    assert "there are 'Pupils of 2024'; if they are no header, --skip-rows 1, say, skips lines above it" in reason
     assert not App(SyncerReader(), SyncerWriter()).run([*given, "--skip-rows", "1", "--header", "no,such"]).ok
     assert App(SyncerReader(), SyncerWriter()).run([*given, "--skip-rows", "1", "--footer", "1"]).ok
     assert (out / "pupils.csv").read_text(encoding="utf-8") == "Number,name,grade,born\n1,Ann,7,2010-01-02\n"

@@ -509,9 +509,9 @@ def _chunks(
                     lines.note(index, line)
                 else:
                     numbered = [*held, *_numbered(file.format, taken, line)]
-                    held = numbered[len(numbered) - file.format.footer :]
-                    wanted = numbered[: len(numbered) - file.format.footer]
-                    taken = _rows_of_width(file, wanted, width, index, lines, reject)
+                    end = max(len(numbered) - file.format.footer, 0)
+                    held = numbered[end:]
+                    taken = _rows_of_width(file, numbered[:end], width, index, lines, reject)
                 if taken:
                     index += len(taken)
                     yield list(zip(*taken, strict=True))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 import attrs
 
@@ -28,6 +28,7 @@ class SheetFormat(TableFormat):
         DeclarationError: An option has a value that it cannot have.
     """
 
+    _skipping: ClassVar[str] = "skip_rows"
     skip_rows: int = attrs.field(
         default=0, validator=count, metadata={"help": "the number of rows of a sheet above the header"}
     )

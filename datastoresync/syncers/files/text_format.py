@@ -10,7 +10,7 @@ import inspect
 import io
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any, Literal, Self, get_type_hints
+from typing import Annotated, Any, ClassVar, Literal, Self, get_type_hints
 
 import attrs
 
@@ -88,6 +88,8 @@ class TableFormat(ValueFormat):
         DeclarationError: An option has a value that it cannot have.
     """
 
+    _skipping: ClassVar[str] = "skip_lines"
+    """The option that skips what stands above the header."""
     header: bool | Sequence[str] = attrs.field(
         default=True,
         converter=_own_header,
@@ -120,6 +122,14 @@ class TableFormat(ValueFormat):
     def told(self, spelling: Spelling) -> Self:
         """Return the same options, of which messages speak as they are written somewhere else."""
         return attrs.evolve(self, spelling=spelling)
+
+    @property
+    def header_advice(self) -> str:
+        """What may be done about a header that lacks a column."""
+        own = self.option("header", ("…", "…"))
+        if self.header is not True:
+            return f"; {own} names them"
+        return f"; if they are no header, {self.option(self._skipping, 1)}, say, skips lines above it, and {own} names them"
 
     def wanted(self, names: Sequence[str]) -> str:
         """Return the option that reads those columns alone whose names are there, and there once."""

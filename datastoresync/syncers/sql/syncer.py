@@ -195,8 +195,12 @@ class SQLSyncer:
         with self._database.reading() as connection, self._database.translated_errors("cannot read the schema of"):
             return Catalogue(connection, self.name).names()
 
-    def column_types(self, table: str) -> dict[str, type]:
+    def column_types(self, table: str, *, meant: bool = False) -> dict[str, type]:
         """Return the types of the values of a table's columns, those that Python has a type for.
+
+        Args:
+            table: The table.
+            meant: Whether a type counts that a column names, and that the database does not hold its values to.
 
         Raises:
             SyncerError: The table is not there; the nearest one is named.
@@ -208,7 +212,7 @@ class SQLSyncer:
         found: dict[str, type] = {}
         for column in columns:
             with suppress(NotImplementedError):
-                found[column.name] = column.type.python_type
+                found[column.name] = (meant and getattr(column.type, "meant", None)) or column.type.python_type
         return found
 
     def normalized(self, value: Any) -> Any:

@@ -33,12 +33,18 @@ class UnfitValueError(ValueError):
 
 
 class DecodedType(UserDefinedType[Any]):
-    """A column whose values are encoded before they are written, and decoded leniently."""
+    """A column whose values are encoded before they are written, and decoded leniently.
+
+    Args:
+        decode: Decodes a value.
+        meant: What the values should be, though others may be there.
+    """
 
     cache_ok = True
 
-    def __init__(self, decode: Callable[[Any], Any]) -> None:
+    def __init__(self, decode: Callable[[Any], Any], meant: type = object) -> None:
         self.decode = decode
+        self.meant = meant
 
     def result_processor(self, dialect: sa.Dialect, coltype: object) -> Callable[[Any], Any]:  # noqa: ARG002 - inherited
         """Return what decodes a value."""

@@ -186,7 +186,7 @@ class MySQL(Dialect):
     def stored_type(self, kind: TypeEngine[Any]) -> TypeEngine[Any]:
         kind = values.encoded_type(kind)
         if _is_boolean(kind):
-            return values.DecodedType(values.decode_boolean)  # it was declared as BOOLEAN
+            return values.DecodedType(values.decode_boolean, bool)  # it was declared as BOOLEAN
         if isinstance(kind, sa.Float):
             return values.DecodedType(values.as_it_is)  # SQLAlchemy would make it a decimal of ten digits
         return super().stored_type(kind)

@@ -191,7 +191,8 @@ class SQLite(Dialect):
 
     def stored_type(self, kind: TypeEngine[Any]) -> TypeEngine[Any]:
         kind = values.encoded_type(kind)
-        return next((values.DecodedType(decode) for family, decode in _DECODERS if isinstance(kind, family)), kind)
+        decode = next((decode for family, decode in _DECODERS if isinstance(kind, family)), None)
+        return kind if decode is None else values.DecodedType(decode, kind.python_type)
 
     def encoder(self, kind: TypeEngine[Any], zone: tzinfo | None = None) -> ColumnForm:
         form = super().encoder(kind, zone)
