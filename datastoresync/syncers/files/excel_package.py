@@ -142,8 +142,10 @@ class Package:
                 rest += block
                 areas.update(_MERGED.findall(rest) if b"mergeCell " in rest else ())
                 rest = rest[-_LONGEST_TAG:]
-        edges = [(int(top), int(bottom), left.decode(), right.decode()) for left, top, right, bottom in areas]
-        return sorted(Area(top, bottom, column_of(left), column_of(right)) for top, bottom, left, right in edges)
+        edges = sorted((int(top), int(bottom), left, right) for left, top, right, bottom in areas)
+        return [
+            Area(top, bottom, column_of(left.decode()), column_of(right.decode())) for top, bottom, left, right in edges
+        ]
 
     def _relations(self, source: str, kind: str) -> dict[str, str]:
         """Return the parts that one refers to, of one kind, by the names that it has for them."""
@@ -222,7 +224,7 @@ _FORMATS = {
 _MERGED = re.compile(rb"<(?:\w+:)?mergeCell\s[^<>]*?\bref=[\"']([A-Z]{1,3})(\d{1,7}):([A-Z]{1,3})(\d{1,7})[\"']")
 
 
-@attrs.frozen(order=True)
+@attrs.frozen
 class Area:
     """Cells that are merged: rows from 1, columns from 0, the last ones included."""
 

@@ -129,7 +129,8 @@ class TableFormat(ValueFormat):
         own = self.option("header", ("…", "…"))
         if self.header is not True:
             return f"; {own} names them"
-        return f"; if they are no header, {self.option(self._skipping, 1)}, say, skips lines above it, and {own} names them"
+        skip = self.option(self._skipping, 1)
+        return f"; if they are no header, {skip}, say, skips lines above it, and {own} names them"
 
     def wanted(self, names: Sequence[str]) -> str:
         """Return the option that reads those columns alone whose names are there, and there once."""
