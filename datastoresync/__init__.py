@@ -49,7 +49,7 @@ if TYPE_CHECKING:  # `X as X` tells type checkers that a name is public
         skipped as skipped,
         succeeded as succeeded,
     )
-    from datastoresync.applying.safeguards import Limits as Limits
+    from datastoresync.applying.limits import Limits as Limits
     from datastoresync.applying.template import Template as Template, batch as batch
     from datastoresync.branch import Branch as Branch
     from datastoresync.datastore import Datastore as Datastore
@@ -99,10 +99,10 @@ else:  # so that type checkers refuse a name that is in no module
         __name__,
         {
             "applying.executors": "OnExecutors",
+            "applying.limits": "Limits",
             "applying.preview": "Preview",
             "applying.report": "Report Result failed skipped succeeded",
             "applying.reporter": "CallbackReporter CollectingReporter LoggingReporter ProgressReporter Reporter",
-            "applying.safeguards": "Limits",
             "applying.template": "Template batch",
             "branch": "Branch",
             "datastore": "Datastore",

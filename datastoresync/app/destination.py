@@ -86,17 +86,24 @@ def in_destination_types(source: Tree, destination: Tree, syncer: Any, names: Co
     if not any(rows is not None for rows in converted.values()):
         return source
     branches = {
-        name: Branch(source[name].object_class, importer=converted[name] or [], table=source[name].table)
+        name: Branch(
+            source[name].object_class,
+            importer=converted[name] or [],
+            table=source[name].table,
+            limits=source[name].limits,
+            part=source[name].part,
+        )
         for name in source.branches
     }
     found = Tree(source.name, branches=branches)
-    found.top_level = source.top_level
+    found.top_level, found.limits = source.top_level, source.limits
     for name, rows in converted.items():
         if rows is None:
             found[name].contents = source[name].contents
         else:
             loaded, before = found[name].load().contents, source[name].contents
-            loaded.rejected = before.rejected
+            for fact in ("rejected", "empty_parts", "absent"):
+                setattr(loaded, fact, getattr(before, fact))
             if loaded.report is not None and before.report is not None:
                 loaded.report = attrs.evolve(loaded.report, warnings=before.report.warnings)
     return found

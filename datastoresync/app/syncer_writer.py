@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -30,10 +31,11 @@ from datastoresync.app.tables import (
     table_state,
     table_writes,
 )
+from datastoresync.applying.limits import NAMES, NUMBERS, Limits, refusal
 from datastoresync.applying.preview import Preview
 from datastoresync.applying.report import Report
 from datastoresync.applying.reporter import LoggingReporter, ProgressReporter, Reporter
-from datastoresync.applying.safeguards import Limits, check
+from datastoresync.applying.safeguards import check
 from datastoresync.branch import Branch
 from datastoresync.errors import DeclarationError, SafeguardError, SchemaMismatchError, SyncerError
 from datastoresync.importing.importer import IterableImporter
@@ -43,8 +45,11 @@ from datastoresync.syncers.loading import given_records
 from datastoresync.tree import Tree
 
 Mode = Literal["replace", "append", "upsert", "sync"]
-_LIMITS = ("deletions", "updates", "removals", "cascades")
-_OPTIONS = f"the options are {', '.join(f'--allow-{what}' for what in _LIMITS)}, --allow-dangling, --allow-empty"
+_ALLOWED: Mapping[str, tuple[str, str]] = {
+    "empty": ("BRANCH[:PART]", "allow a branch, or a part of it, to become empty"),
+    "missing": ("BRANCH.ATTRIBUTE", "allow an attribute to be missing from the source, or blank in all of it"),
+    "first_load": ("BRANCH", "allow any number of creations in a branch that holds something already"),
+}
 _MODES: tuple[Mode, ...] = get_args(Mode)
 
 
@@ -136,17 +141,20 @@ class SyncerWriter(Writer):
             choices=("stop", "continue"),
             help="with --mode sync: write nothing if anything fails, or all that does not fail; default: nothing",
         )
-        for what in _LIMITS:
+        for what in NUMBERS:
+            count_only = what == "dangling"
             parser.add_argument(
                 f"--allow-{what}",
                 metavar="N",
-                type=_limit,
-                help=f"allow that number of {what}: 500, or a share such as 30%%",
+                type=int if count_only else _limit,
+                help="allow that number of references that lead to nothing"
+                if count_only
+                else f"allow that number of {what}: 500, or a share such as 30%%",
             )
-        parser.add_argument(
-            "--allow-dangling", metavar="N", type=int, help="allow that number of references that lead to nothing"
-        )
-        parser.add_argument("--allow-empty", metavar="BRANCH", action="append", help="allow a branch to become empty")
+        for what, (metavar, text) in _ALLOWED.items():
+            parser.add_argument(
+                f"--allow-{what.replace('_', '-')}", metavar=metavar, action="append", help=f"{text}; repeatable"
+            )
         parser.add_argument(
             "--allow-loss",
             metavar="TABLE.COLUMN",
@@ -311,12 +319,14 @@ class SyncerWriter(Writer):
     def _preview_sync(self, tree: Any, syncer: Any, limits: Limits) -> Preview:
         missing = self._missing(tree, syncer)
         source, destination = self._sides(tree, syncer, missing)
-        preview: Preview = _name_options(lambda: source.preview(destination, limits=limits))
+        diff = _name_options(lambda: source.diff(destination))
+        preview = Preview.of(diff, limits=limits, side_effects=destination.side_effects(diff))
+        in_words = tuple(getattr(one, "on_command_line", one) for one in preview.refused)
+        attrs.evolve(preview, refused=in_words).show()
         for write in missing:
             say(f"{write.table}: would be made, with {counted(write.count, 'record')}")
         if preview.refused:
-            lines = "".join(f"\n  - {sentence}" for sentence in preview.refused)
-            message = f"would be refused:{lines}\n  ({_OPTIONS})"
+            message = refusal(preview.refused, verb="would be refused", command_line=True)
             raise SafeguardError(message, violations=preview.refused)
         check_values(_values_to_sync(preview, missing), syncer)
         return preview
@@ -369,15 +379,16 @@ class SyncerWriter(Writer):
         return destination
 
     def _limits(self, args: argparse.Namespace, tree: Any) -> Limits:
-        unknown = sorted(set(args.allow_empty or ()).difference(_labels(tree)))
-        if unknown:
-            message = (
-                f"--allow-empty names {', '.join(unknown)}, which is not written: there is {', '.join(_labels(tree))}"
-            )
-            raise DeclarationError(message)
-        options = {name: getattr(args, f"allow_{name}", None) for name in (*_LIMITS, "dangling", "empty")}
-        given = {name: value for name, value in options.items() if value is not None}
-        return attrs.evolve(self.limits or Limits(), **given)
+        for name in NAMES:
+            given_names = getattr(args, f"allow_{name}", None) or ()
+            known = _labels(tree)
+            unknown = [one for one in given_names if not {one, *re.split("[:.]", one)[:1]}.intersection(known)]
+            if unknown:
+                what, there = ", ".join(sorted(unknown)), ", ".join(known)
+                message = f"--allow-{name.replace('_', '-')} names {what}, which is not written: there is {there}"
+                raise DeclarationError(message)
+        options = {name: getattr(args, f"allow_{name}", None) for name in (*NUMBERS, *NAMES)}
+        return Limits(**{name: value for name, value in options.items() if value is not None}).over(self.limits)
 
 
 def _labels(tree: Any) -> list[str]:
@@ -454,8 +465,7 @@ def _name_options(call: Callable[[], Any]) -> Any:
     try:
         return call()
     except SafeguardError as error:
-        message = f"{error}\n  ({_OPTIONS})"
-        raise SafeguardError(message, violations=error.violations) from None
+        raise SafeguardError(refusal(error.violations, command_line=True), violations=error.violations) from None
     except SchemaMismatchError as error:
         message = f"{describe(error)}\n  (between stores with and without types, declare them: SyncerReader(tree=…))"
         raise SyncerError(message) from error

@@ -9,8 +9,9 @@ from typing import Any
 
 import attrs
 
+from datastoresync.applying.limits import Limits
 from datastoresync.applying.report import reason_of
-from datastoresync.applying.safeguards import Limits, check
+from datastoresync.applying.safeguards import check
 from datastoresync.branch import Branch
 from datastoresync.diffing.diff import Diff
 from datastoresync.diffing.side import Side

@@ -9,8 +9,9 @@ from typing import Self, TextIO
 import attrs
 
 from datastoresync.applying.dependents import DependencyTracker
+from datastoresync.applying.limits import Limits
 from datastoresync.applying.report import Result
-from datastoresync.applying.safeguards import Limits, violations
+from datastoresync.applying.safeguards import violations
 from datastoresync.applying.side_effects import SideEffect
 from datastoresync.diffing.diff import Applies, Diff, R_co, template_of
 from datastoresync.printing.outline import Outline

@@ -1,81 +1,47 @@
-"""Safeguards that must hold before anything is changed: limits on deletions and updates, and dangling references."""
+"""Safeguards that must hold before anything is changed: limits on what one run changes, and dangling references."""
 
 from __future__ import annotations
 
 import math
-from collections import Counter, defaultdict
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import chain, groupby, islice
+from numbers import Number
 from operator import attrgetter
 from typing import Any
 
-import attrs
-
-from datastoresync.applying.dependents import existing, references_of
+from datastoresync.applying.change_counts import (
+    FLOOR,
+    ChangeCounts,
+    MembersChanged,
+    count_values,
+    is_blank,
+    items_of,
+    part_reader,
+    values_of,
+)
+from datastoresync.applying.dangling import dangling
+from datastoresync.applying.limits import Limits, Violation, refusal
 from datastoresync.applying.side_effects import SideEffect, outside, rows_by_branch
-from datastoresync.diffing.action import Action
 from datastoresync.diffing.branch_diff import BranchDiff
 from datastoresync.diffing.diff import Diff
-from datastoresync.diffing.equality import is_membership, members_of
-from datastoresync.diffing.hierarchy import Hierarchy
+from datastoresync.diffing.equality import is_membership
 from datastoresync.diffing.side import Side
-from datastoresync.errors import DeclarationError, SafeguardError
+from datastoresync.errors import SafeguardError
 from datastoresync.printing.text import counted
 
 _EXAMPLES = 5
-_BATCH = 20_000
-"""Actions of a streamed diff whose references are looked up together."""
-_FLOOR = 5
-"""The least that a share amounts to, so that a class of twenty can lose four pupils."""
-_BLOCK = 1024
-"""Actions that are counted together."""
-
-
-def _limit(_: object, attribute: Any, value: Any) -> None:
-    good = isinstance(value, int) and not isinstance(value, bool) and value >= 0
-    good = good or (isinstance(value, float) and 0 <= value <= 1)
-    if not good:
-        message = f"{attribute.name} is a count such as 500 or a share such as 0.2 (got {value!r})"
-        raise DeclarationError(message)
-
-
-def _count(_: object, attribute: Any, value: Any) -> None:
-    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
-        message = f"{attribute.name} is a count such as 3 (got {value!r})"
-        raise DeclarationError(message)
-
-
-def _names(names: str | Collection[str]) -> Collection[str]:
-    return (names,) if isinstance(names, str) else names
-
-
-@attrs.frozen(kw_only=True)
-class Limits:
-    """How much one run may change in each branch; what is over refuses the whole run before its first change.
-
-    A whole number is a count of objects, a fraction a share of the destination's objects (at least five,
-    but of deletions at most half of so few, and never all).
-    Give other limits for one call where a big change is meant: ``source.sync_to(dest, limits=Limits(deletions=800))``.
-
-    Args:
-        deletions: Objects deleted.
-        updates: Objects changed.
-        removals: Members removed; as a share, of all members that the destination's objects of the branch have.
-        cascades: Rows of a table outside of the tree that a database deletes or changes along with deleted ones; as a
-            share, of its rows. Those inside count as deletions, updates and removals.
-        dangling: Values of ``_references`` that are written and name nothing in the source.
-        empty: The branches that may be empty in the source and still delete what the destination has.
-    """
-
-    deletions: float = attrs.field(default=0.2, validator=_limit)
-    updates: float = attrs.field(default=0.5, validator=_limit)
-    removals: float = attrs.field(default=0.5, validator=_limit)
-    cascades: float = attrs.field(default=0.2, validator=_limit)
-    dangling: int = attrs.field(default=0, validator=_count)
-    empty: Collection[str] = attrs.field(default=(), converter=_names)
-
-
-DEFAULT_LIMITS = Limits()
+_FEW_CREATIONS = 20
+"""The least that a share of creations amounts to."""
+_FEW_MEMBERS = 50
+"""The same of new members, unless these are more than half of all that could be."""
+_TEN = 10
+"""Members of an object, or objects of a part, from which on it has limits of its own."""
+_SMALLEST_PART = 3
+"""Objects of a part from which on it cannot be emptied: that two go on one day is no wonder."""
+_COMMON = frozenset({bool, int, str})
+"""Types of values of which most objects may have the same."""
+_RAISE = "if that is meant, raise it for this run with"
 
 
 def violations(diff: Diff, limits: Limits | None = None, side_effects: Sequence[SideEffect] = ()) -> tuple[str, ...]:
@@ -83,136 +49,42 @@ def violations(diff: Diff, limits: Limits | None = None, side_effects: Sequence[
 
     Args:
         diff: The actions.
-        limits: The limits; None for the usual ones.
+        limits: The limits of this run, which stand before those that branches and trees declare.
         side_effects: What the store would do to other rows.
     """
-    limits = limits or DEFAULT_LIMITS
     related = (side for hierarchy in diff.hierarchies for side in hierarchy.sides.values())
     # A part of the diff may have been applied before.
     for side in chain(*(branch_diff.both for branch_diff in diff.branch_diffs), related):
         side.settle()
-    created: Counter[str] = Counter()
-    removed: Counter[str] = Counter()
-    key_set: type[set[Any]] = _DistinctCount if diff.streamed else set
-    deleted: defaultdict[str, set[Any]] = defaultdict(key_set)
-    updated: defaultdict[str, set[Any]] = defaultdict(key_set)
-    branches: set[str] = set()
-    for (branch, verb), group in groupby(diff, key=attrgetter("branch", "verb")):
-        branches.add(branch)
-        if verb == "old":
-            deleted[branch].update(map(attrgetter("idnumber"), group))
-        elif verb == "new":
-            created[branch] += sum(1 for _ in group)
+    counts = {one.name: ChangeCounts(one, streamed=diff.streamed) for one in diff.branch_diffs}
+    unknown: set[str] = set()
+    for (branch, verb), actions in groupby(diff, key=attrgetter("branch", "verb")):
+        if branch in counts:
+            counts[branch].take(verb, actions)
         else:
-            while block := list(islice(group, _BLOCK)):
-                updated[branch].update(map(attrgetter("idnumber"), block))
-                if verb == "remove" or any(map(is_membership, map(attrgetter("old_value"), block))):
-                    removed[branch] += sum(map(_removals, block))
-    unknown = branches - {branch_diff.name for branch_diff in diff.branch_diffs}
+            unknown.add(branch)
     found = [f"{name}: its actions come from no comparison: use a - b" for name in sorted(unknown)]
     along = rows_by_branch(side_effects)
-    for branch_diff in diff.branch_diffs:
-        name = branch_diff.name
-        counts = (created[name], removed[name], deleted[name], updated[name], along.get(name, Counter()))
-        found += _branch_violations(branch_diff, limits, *counts)
+    checks = {
+        one.name: _BranchCheck(diff, one, counts[one.name], _limits_of(one, limits), along.get(one.name, Counter()))
+        for one in diff.branch_diffs
+    }
+    # What a sentence tells to allow must do for all branches, since a limit given for a run is one of each.
+    needed: dict[str, int] = {}
+    for check_ in checks.values():
+        needed = {name: max(count, needed.get(name, 0)) for name, count in check_.totals.items()}
+    for check_ in checks.values():
+        check_.needed = needed
+        found += check_.violations()
+    smallest = [check_.limits for check_ in checks.values()] or [limits or Limits()]
     for table, (rows, size) in outside(side_effects).items():
         what = f"{counted(rows, 'row')} deleted or changed along with others"
-        found += _excess(
-            rows, "cascades", limits.cascades, _allowed_deletions(limits.cascades, size), size, table, what
-        )
-    found.extend(dangling(diff, limits.dangling))
+        strictest = min(smallest, key=lambda one: _allowed_deletions(one.cascades, size))
+        limit = strictest.cascades
+        found += _excess(rows, "cascades", limit, _allowed_deletions(limit, size), size, table, what)
+    deleted = {name: one.deleted for name, one in counts.items()}
+    found.extend(dangling(diff, lambda name: checks[name].limits.dangling, deleted))
     return tuple(found)
-
-
-class _DistinctCount(set[Any]):
-    """Counts the distinct keys of a streamed diff, which come in order, without keeping them."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._last: Any = None
-        self._count = 0
-
-    def add(self, key: Any) -> None:
-        """Count a key, unless it equals the one before."""
-        if not self._count or key != self._last:
-            self._last = key
-            self._count += 1
-
-    def update(self, *members: Any) -> None:
-        """Count several keys."""
-        for key in chain(*members):
-            self.add(key)
-
-    def union(self, *members: Any) -> Any:
-        """Return the same count: actions of a streamed diff that were carried out are not kept either."""
-        del members
-        return self
-
-    __or__ = union
-
-    def __len__(self) -> int:
-        return self._count
-
-
-def _removals(action: Action) -> int:
-    """Return how many members an action removes; one that replaces a membership by another value removes all."""
-    if action.verb == "update" and is_membership(action.old_value) and not is_membership(action.value):
-        return len(action.old_value)
-    return int(action.verb == "remove")
-
-
-def _branch_violations(
-    branch_diff: BranchDiff,
-    limits: Limits,
-    created: int,
-    removed: int,
-    deleted: set[Any],
-    updated: set[Any],
-    along: Counter[str],
-) -> Iterator[str]:
-    """Yield the violations in one branch; what parts of the same diff did before counts as well.
-
-    Args:
-        branch_diff: The branch.
-        limits: The limits.
-        created: How many objects are created.
-        removed: How many members are removed.
-        deleted: The idnumbers of the objects that are deleted.
-        updated: The idnumbers of the objects that are updated.
-        along: How many more the store deletes, updates and removes.
-    """
-    left, right, name = branch_diff.left, branch_diff.right, branch_diff.name
-    (source_size, size), done = branch_diff.sizes, branch_diff.carried_out
-    display_name = right.name or name
-    deletions = len(deleted | done["old"]) if deleted else 0
-    updates = len(updated.union(*(done[verb] for verb in ("update", "add", "remove")))) if updated else 0
-    if deleted and not source_size and name not in limits.empty:
-        yield (
-            f"{left.name} is empty, and {counted(deletions, 'object')} of {display_name} would be deleted: "
-            f"import the source first; only if it is meant to be empty, allow that with limits=Limits(empty=[{name!r}])"
-        )
-    elif deleted or along["deleted"]:
-        most, count = _allowed_deletions(limits.deletions, size), deletions + along["deleted"]
-        yield from _excess(count, "deletions", limits.deletions, most, size, display_name)
-    updates += along["updated"]
-    removed += along["removed"]
-    yield from _excess(updates, "updates", limits.updates, _allowed(limits.updates, size), size, display_name)
-    if removed > _allowed(limits.removals, 0):  # the members are counted only where that can matter
-        members = _count_members(right)
-        most = _allowed(limits.removals, members)
-        yield from _excess(removed, "removals", limits.removals, most, members, display_name)
-    if left.rejected and (deleted or removed):
-        yield (
-            f"{display_name}: nothing may be deleted, since {counted(left.rejected, 'row')} of {left.name} could "
-            f"not be read: mend the data, or leave deletions out with exclude=['old', 'remove']"
-        )
-    if right.rejected and created:
-        yield (
-            f"{display_name}: nothing may be created, since {counted(right.rejected, 'row')} of it could not be read, "
-            f"and what they hold would be created again: mend the data, or leave creations out with exclude=['new']"
-        )
-    if right.not_imported and created:
-        yield f"{display_name} was never imported, so all that it holds would be created again: import it first, with +"
 
 
 def check(diff: Diff, limits: Limits | None = None, side_effects: Sequence[SideEffect] = ()) -> None:
@@ -223,24 +95,289 @@ def check(diff: Diff, limits: Limits | None = None, side_effects: Sequence[SideE
     """
     found = violations(diff, limits, side_effects)
     if found:
-        lines = "".join(f"\n  - {sentence}" for sentence in found)
-        message = f"refused, and nothing was changed:{lines}"
-        raise SafeguardError(message, violations=found)
+        raise SafeguardError(refusal(found), violations=found)
 
 
-def _allowed(limit: float, size: int) -> int:
-    return limit if isinstance(limit, int) else max(_FLOOR, math.ceil(limit * size))
+def _limits_of(branch_diff: BranchDiff, limits: Limits | None) -> Limits:
+    """Return the limits of one branch: those of the run, then what the destination declares, then the source."""
+    declared = branch_diff.left.limits
+    if branch_diff.right.limits is not None:
+        declared = branch_diff.right.limits.over(declared)
+    return (limits or Limits()).over(declared)
+
+
+class _BranchCheck:
+    """What one branch would change, against its limits; what parts of the same diff did before counts as well.
+
+    Args:
+        diff: The actions.
+        branch_diff: The branch.
+        counts: What its actions would change.
+        limits: Its limits.
+        along: How many more objects the store deletes and updates, and members it removes.
+    """
+
+    def __init__(
+        self, diff: Diff, branch_diff: BranchDiff, counts: ChangeCounts, limits: Limits, along: Counter[str]
+    ) -> None:
+        self.diff = diff
+        self.left, self.right, self.name = branch_diff.left, branch_diff.right, branch_diff.name
+        self.source_size, self.size = branch_diff.sizes
+        self.counts, self.limits = counts, limits
+        self.display_name = self.right.name or self.name
+        done = branch_diff.carried_out
+        updates = counts.updated.union(done["update"]) if counts.updated else ()
+        self.going = len(counts.deleted) + len(counts.switched_off)
+        if self.going and type(counts.deleted) is set:  # otherwise they are only counted
+            self.going = len(counts.deleted | counts.switched_off | done["old"])
+        self.deletions = self.going + along["deleted"]
+        self.updates = len(updates) + along["updated"]
+        self.removals = counts.removed + along["removed"]
+        self.creations = counts.created + len(done["new"]) if counts.created else 0
+        self.totals = {
+            "deletions": self.deletions,
+            "updates": self.updates,
+            "creations": self.creations,
+            "removals": self.removals,
+            "additions": counts.added,
+        }
+        self.needed: Mapping[str, int] = {}
+
+    def violations(self) -> Iterator[str]:
+        """Yield a sentence for each violation."""
+        yield from self._deletions()
+        if self.source_size:
+            yield from self._empty_sources()
+            yield from self._parts()
+        yield from self._over("updates", self.updates, self.size)
+        yield from self._attributes()
+        yield from self._members()
+        yield from self._creations()
+
+    # Objects.
+
+    def _deletions(self) -> Iterator[str]:
+        deleted, switched_off = self.counts.deleted, self.counts.switched_off
+        if deleted and not self.source_size and self.name not in self.limits.empty:
+            lost = counted(self.going, "object")
+            reason = f"{self.left.name} is empty, and {lost} of {self.display_name} would be deleted"
+            advice = "import the source first; only if it is meant to be empty, allow that with"
+            yield Violation(reason, advice, "empty", [self.name])
+            return
+        limit = self.limits.deletions
+        most = _allowed_deletions(limit, self.size)
+        if self.deletions and self.deletions > most:
+            what = ""
+            if switched_off:
+                what = f"{counted(self.deletions, 'object')} deleted or switched off by {self.counts.active}"
+            yield from self._excess("deletions", self.deletions, most, self.size, what)
+        elif len(switched_off) > FLOOR and not isinstance(limit, int):
+            needed = self._needed_base(len(switched_off), limit)
+            values = values_of(self.right, self.counts.active)
+            on = (one for one in values if isinstance(one, Number) and one)
+            size = sum(1 for _ in islice(on, needed))
+            most = _allowed_deletions(limit, size)
+            if 0 < size < needed and len(switched_off) > most:
+                what = f"{counted(len(switched_off), 'object')} switched off by {self.counts.active}"
+                yield from self._excess("deletions", len(switched_off), most, size, what)
+
+    def _creations(self) -> Iterator[str]:
+        if self.creations and self.size and self.name not in self.limits.first_load:
+            most = _allowed(self.limits.creations, self.size, _FEW_CREATIONS)
+            yield from self._excess("creations", self.creations, most, self.size)
+        if self.left.rejected and (self.counts.deleted or self.counts.removed):
+            reason = (
+                f"{self.display_name}: nothing may be deleted, since {counted(self.left.rejected, 'row')} of "
+                f"{self.left.name} could not be read"
+            )
+            yield Violation(reason, "mend the data", python=", or leave deletions out with exclude=['old', 'remove']")
+        if self.right.rejected and self.counts.created:
+            reason = (
+                f"{self.display_name}: nothing may be created, since {counted(self.right.rejected, 'row')} of it could "
+                "not be read, and what they hold would be created again"
+            )
+            yield Violation(reason, "mend the data", python=", or leave creations out with exclude=['new']")
+        if self.right.not_imported and self.counts.created:
+            reason = f"{self.display_name} was never imported, so all that it holds would be created again"
+            yield Violation(reason, "import it first", python=", with +")
+
+    # Parts.
+
+    def _empty_sources(self) -> Iterator[str]:
+        """Yield a sentence for each file or branch without rows, among others that have some, if anything goes."""
+        losses = [(self.going, "object"), (self.removals, "member")]
+        lost = " and ".join(counted(count, what) for count, what in losses if count)
+        for part in self.left.empty_parts if lost else ():
+            if not {part, f"{self.name}:{part}"}.isdisjoint(self.limits.empty):
+                continue
+            reason = f"{part}, which {self.left.name} is made of, is empty, and {lost} of {self.display_name} would go"
+            yield Violation(reason, _EMPTY_PART, "empty", [f"{self.name}:{part}"])
+
+    def _parts(self) -> Iterator[str]:
+        """Yield a sentence for each part of which nothing, or less than half, is left."""
+        lost = {part: count for part, count in self.counts.parts.items() if not is_blank(part)}
+        large = {part for part, count in lost.items() if count >= _SMALLEST_PART}
+        if not large:
+            return
+        parts = self.right.part or self.left.part
+        for part in _absent(large, self.left, part_reader(self.left, parts)):
+            large.discard(part)
+            if f"{self.name}:{part}" not in self.limits.empty:
+                count = counted(lost[part], "object")
+                reason = f"{self.display_name}: the source has nothing of {part!r}, and {count} of it would go"
+                yield Violation(reason, _EMPTY_PART, "empty", [f"{self.name}:{part}"])
+        if isinstance(self.limits.deletions, int):
+            return
+        large = {part for part in large if lost[part] > FLOOR}
+        sizes = _sizes({part: 2 * lost[part] for part in large}, self.right, part_reader(self.right, parts))
+        for part in sorted(large, key=repr):
+            if sizes[part] >= _TEN and lost[part] * 2 > sizes[part]:
+                whole = counted(sizes[part], "object")
+                reason = f"{self.display_name}: {lost[part]:,} of {whole} of {part!r} would go, more than half"
+                yield Violation(reason, _RAISE, "deletions", self.needed["deletions"])
+
+    # Attributes.
+
+    def _attributes(self) -> Iterator[str]:
+        counts, limits = self.counts, self.limits
+        for attribute, count in sorted(counts.replaced.items()):
+            blanked = counts.blanked[attribute]
+            name = f"{self.name}.{attribute}"
+            lacking = attribute in self.left.absent
+            if not {attribute, name}.isdisjoint(limits.missing):
+                continue
+            if (count if lacking else blanked) > FLOOR and (lacking or self._is_blank_in_source(attribute)):
+                fault = "has no column" if lacking else "has in none of its objects a value of"
+                what = f"{counted(count, 'object')} of {self.display_name} would lose it"
+                advice = "mend the source; only if that is meant, allow it with"
+                yield Violation(f"{self.left.name} {fault} {attribute!r}, and {what}", advice, "missing", [name])
+                continue
+            yield from self._attribute("blanks", attribute, blanked, f"{blanked:,} blank {attribute!r}", blanked)
+            if self.updates <= _allowed(limits.updates, self.size):  # otherwise that is said
+                what = f"{count:,} other values of {attribute!r}"
+                yield from self._attribute("updates", attribute, count, what, self.needed["updates"])
+                yield from self._switches(attribute, count)
+
+    def _switches(self, attribute: str, count: int) -> Iterator[str]:
+        """Yield a violation if too many of the objects that have the value that most have get another."""
+        share = self.limits.switches
+        least = _allowed(share if isinstance(share, int) else share / 2, self.size)
+        if attribute == self.counts.active or count <= least:
+            return
+        old_values = Counter(
+            action.old_value
+            for action in self.diff
+            if action.attr == attribute and action.branch == self.name and type(action.old_value) in _COMMON
+        )
+        for value, switched in old_values.most_common(1):
+            if switched <= _allowed(share, self.size // 2) or is_blank(value):
+                continue
+            size = sum(type(one) is type(value) and one == value for one in values_of(self.right, attribute))
+            if size * 2 > self.size and switched > (most := _allowed(share, size)):
+                what = f"{switched:,} objects would have {attribute}={self.right.shown(attribute, value)} no longer"
+                yield from self._excess("switches", switched, most, size, what)
+
+    def _is_blank_in_source(self, attribute: str) -> bool:
+        return all(map(is_blank, values_of(self.left, attribute)))
+
+    def _attribute(self, limit: str, attribute: str, count: int, what: str, needed: int) -> Iterator[str]:
+        """Yield a violation if more values of an attribute are lost than a share of those that there are."""
+        share = getattr(self.limits, limit)
+        if count <= _allowed(share, 0):
+            return
+        base = 0
+        if not isinstance(share, int):
+            wanted = self._needed_base(count, share)
+            base = count_values(self.right, attribute, wanted)
+            if base >= wanted or count <= _allowed(share, base):
+                return
+        allowed = (
+            f"{share:,}" if isinstance(share, int) else f"{share:.0%} of {base:,}, which is {_allowed(share, base):,}"
+        )
+        yield Violation(f"{self.display_name}: {what}, over the limit of {allowed}", _RAISE, limit, needed)
+
+    @staticmethod
+    def _needed_base(count: int, share: float) -> int:
+        """Return the number of values of which a count is no more than a share."""
+        return math.ceil(count / share) if share else count + 1
+
+    # Members.
+
+    def _members(self) -> Iterator[str]:
+        removed, added, limits = self.removals, self.counts.added, self.limits
+        over: list[str] = []
+        if removed > _allowed(limits.removals, 0):  # the members are counted only where that can matter
+            over = list(self._over("removals", removed, _count_members(self.right)))
+            yield from over
+        losing = [
+            one for one in self.counts.losing if one.size >= _TEN and one.count > _allowed(limits.removals, one.size)
+        ]
+        yield from () if over else self._of_one("removals", "lose", losing)
+        if self.name in limits.first_load:
+            return
+        gaining = [one for one in self.counts.gaining if one.count > self._most_members(one)]
+        if not gaining and added <= _allowed(limits.additions, 0, _FEW_MEMBERS):
+            return
+        members = _count_members(self.right)
+        if members:
+            over = list(self._excess("additions", added, _allowed(limits.additions, members, _FEW_MEMBERS), members))
+            yield from over
+        first = {one.attribute for one in gaining if _has_no_members(self.right, one.attribute)}
+        gaining = [one for one in gaining if one.attribute not in first]
+        yield from () if over else self._of_one("additions", "get", gaining)
+
+    def _most_members(self, one: MembersChanged) -> int:
+        """Return how many members one object may get."""
+        target = self.left.references.get(one.attribute, "")
+        keys = self.left.referenced_keys.get(target)
+        few = _FEW_MEMBERS if keys is None else min(_FEW_MEMBERS, max(_TEN, math.ceil(len(keys) / 2)))
+        return _allowed(self.limits.additions, one.size, few)
+
+    def _of_one(self, limit: str, verb: str, changed: Sequence[MembersChanged]) -> Iterator[str]:
+        if changed:
+            some = ", ".join(
+                f"{one.attribute} of {one.idnumber!r} would {verb} {one.count:,} ({one.size:,} now)"
+                for one in changed[:_EXAMPLES]
+            )
+            more = f", and {len(changed) - _EXAMPLES:,} more such" if len(changed) > _EXAMPLES else ""
+            share = getattr(self.limits, limit)
+            allowed = f"{share:,}" if isinstance(share, int) else f"{share:.0%}"
+            reason = f"{self.display_name}: {some}{more}, over the limit of {allowed} for each"
+            yield Violation(reason, _RAISE, limit, self.needed[limit])
+
+    # Sentences.
+
+    def _over(self, limit: str, count: int, size: int) -> Iterator[str]:
+        return self._excess(limit, count, _allowed(getattr(self.limits, limit), size), size)
+
+    def _excess(self, limit: str, count: int, most: int, size: int, what: str = "") -> Iterator[str]:
+        needed = max(count, self.needed.get(limit, 0))
+        return _excess(count, limit, getattr(self.limits, limit), most, size, self.display_name, what, needed)
+
+
+_EMPTY_PART = "look at the source; only if it is meant to be empty, allow that with"
+
+
+def _allowed(limit: float, size: int, few: int = FLOOR) -> int:
+    return limit if isinstance(limit, int) else max(few, math.ceil(limit * size))
 
 
 def _allowed_deletions(limit: float, size: int) -> int:
     """Return how many of the objects may be deleted: as a share never all, and of a few at most half."""
     if isinstance(limit, int) or limit >= 1:
         return limit if isinstance(limit, int) else size
-    return min(max(min(_FLOOR, size // 2), math.ceil(limit * size)), size - 1)
+    return min(max(min(FLOOR, size // 2), math.ceil(limit * size)), size - 1)
 
 
 def _excess(
-    count: int, name: str, limit: float, most: int, size: int, display_name: str, what: str = ""
+    count: int,
+    name: str,
+    limit: float,
+    most: int,
+    size: int,
+    display_name: str,
+    what: str = "",
+    needed: int = 0,
 ) -> Iterator[str]:
     """Yield a violation if a count is over the most that a limit allows.
 
@@ -252,104 +389,51 @@ def _excess(
         size: How many objects, members or rows there are.
         display_name: The branch or table.
         what: The count in words; empty for the limit's own.
+        needed: The count to allow, if that must be more.
     """
     if count > most:
         allowed = f"{limit:,}" if isinstance(limit, int) else f"{limit:.0%} of {size:,}, which is {most:,}"
         what = what or counted(count, name[:-1])
-        yield (
-            f"{display_name}: {what}, over the limit of {allowed}: if that is meant, raise it for this run with "
-            f"limits=Limits({name}={count})"
-        )
+        yield Violation(f"{display_name}: {what}, over the limit of {allowed}", _RAISE, name, needed or count)
+
+
+def _absent(parts: Collection[Any], side: Side, part_of: Callable[[Any, Any], Any] | None) -> list[Any]:
+    """Return the parts of which a side has nothing."""
+    rest = set(parts)
+    if part_of is not None:
+        for key, item in items_of(side):
+            rest.discard(part_of(key, item))
+            if not rest:
+                break
+    return sorted(rest, key=repr)
+
+
+def _sizes(most: Mapping[Any, int], side: Side, part_of: Callable[[Any, Any], Any] | None) -> Counter[Any]:
+    """Return how many objects of some parts a side has; no more than so many of each are looked for."""
+    found: Counter[Any] = Counter()
+    rest = set(most)
+    if part_of is None or not most:
+        return found
+    for key, item in items_of(side):
+        part = part_of(key, item)
+        found[part] += 1
+        if part in rest and found[part] >= most[part]:
+            rest.discard(part)
+            if not rest:
+                break
+    return found
+
+
+def _memberships(side: Side, names: Iterable[str]) -> Iterator[Any]:
+    names = tuple(names)
+    for key, item in side.objects.items():
+        yield from (value for value in (side.read(key, item, name) for name in names) if is_membership(value))
 
 
 def _count_members(side: Side) -> int:
     """Return how many members all memberships of a side's objects have."""
-    total = 0
-    for key, item in side.objects.items():
-        for name in (*side.attributes, *side.child_fields):
-            value = side.read(key, item, name)
-            total += len(value) if is_membership(value) else 0
-    return total
+    return sum(map(len, _memberships(side, (*side.attributes, *side.child_fields))))
 
 
-def dangling(diff: Diff, allowed: int) -> Iterator[str]:
-    """Yield a sentence for each attribute whose references would lead to objects that the source does not have.
-
-    What the destination will not have, since the run leaves it out, holds back what refers to it; see `dependents`.
-
-    Args:
-        diff: The diff to apply.
-        allowed: How many references of one attribute may dangle.
-    """
-    branches = {one.name: one for one in diff.branch_diffs}
-    related = references_of(diff)
-    references = {name: related.get(name, {}) for name in branches}
-    if not any(references.values()):
-        return
-    missing: defaultdict[tuple[str, str], _DanglingReferences] = defaultdict(_DanglingReferences)
-    for actions in _batches(diff):
-        for branch, attr, written in _written_references(actions, branches, references):
-            keys = _source_keys(branches[branch].left, references[branch][attr], diff.hierarchies[0])
-            if keys is None:
-                continue
-            there = existing(keys, {member for _, member in written if member is not None})
-            for idnumber, member in written:
-                if member is not None and member not in there:
-                    missing[branch, attr].note(idnumber, member)
-    for (branch, attr), references_lost in missing.items():
-        count, first = references_lost.count, references_lost.first
-        if count > allowed:
-            examples = ", ".join(f"{member!r} of {idnumber!r}" for idnumber, member in first)
-            more = f" and {count - len(first):,} more" if count > len(first) else ""
-            target = references[branch][attr]
-            yield (
-                f"{branch}.{attr} refers to {target} that the source does not have: {examples}{more}: "
-                f"mend the data, or allow it with limits=Limits(dangling={count})"
-            )
-
-
-class _DanglingReferences:
-    """Counts dangling references and keeps the first of them."""
-
-    def __init__(self) -> None:
-        self.count = 0
-        self.first: list[tuple[Any, Any]] = []
-
-    def note(self, idnumber: Any, member: Any) -> None:
-        self.count += 1
-        if self.count <= _EXAMPLES:
-            self.first.append((idnumber, member))
-
-
-def _batches(diff: Diff) -> Iterator[Sequence[Action]]:
-    """Yield the actions of a streamed diff batch by batch; those of any other diff all at once."""
-    if not diff.streamed:
-        yield diff.actions
-        return
-    actions = iter(diff)
-    while batch := list(islice(actions, _BATCH)):
-        yield batch
-
-
-def _written_references(
-    actions: Sequence[Action], branches: Mapping[str, BranchDiff], references: Mapping[str, Mapping[str, str]]
-) -> Iterator[tuple[str, str, list[tuple[Any, Any]]]]:
-    """Yield branch, attribute, and the (idnumber, member) pairs whose references would be written."""
-    found: defaultdict[tuple[str, str], list[tuple[Any, Any]]] = defaultdict(list)
-    for action in actions:
-        if not references.get(action.branch) or action.verb not in ("new", "add", "update"):
-            continue
-        values = {action.attr: action.value}
-        if action.verb == "new":  # a part of the idnumber may be a reference too
-            read = branches[action.branch].left.read
-            values = {attr: read(action.idnumber, action.source, attr) for attr in references[action.branch]}
-        for attr in references[action.branch].keys() & values.keys():
-            found[action.branch, attr] += ((action.idnumber, member) for member in members_of(values[attr]))
-    for branch, attr in sorted(found):
-        yield branch, attr, found[branch, attr]
-
-
-def _source_keys(side: Side, target: str, hierarchy: Hierarchy) -> Collection[Any] | None:
-    """Return the keys of a branch of the source; None if it does not know them."""
-    keys = side.referenced_keys.get(target)
-    return hierarchy.sides[target].objects if keys is None and target in hierarchy.sides else keys
+def _has_no_members(side: Side, attribute: str) -> bool:
+    return not any(map(len, _memberships(side, (attribute,))))

@@ -9,7 +9,7 @@ from array import array
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from datetime import date, datetime
-from difflib import get_close_matches
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
@@ -18,9 +18,11 @@ import attrs
 from datastoresync.conversion.converters import Schema
 from datastoresync.conversion.key_forms import Forms, formed, formed_column
 from datastoresync.conversion.lookalikes import lookalike_keys, shown_pairs
+from datastoresync.conversion.scalars import instants
 from datastoresync.conversion.value_format import ValueFormat
 from datastoresync.diffing.equality import comparable, equal, is_membership
 from datastoresync.diffing.side import spelling
+from datastoresync.engines.lines import LineObjects, line_objects
 from datastoresync.engines.relation import CannotPushDown
 from datastoresync.engines.select import engine_of, open_table, options_of
 from datastoresync.errors import (
@@ -38,15 +40,16 @@ from datastoresync.importing.object_set import ObjectSet
 from datastoresync.importing.rows import Chunk, Rows
 from datastoresync.masking import MASK, ForgettingLocals, without_values
 from datastoresync.runtime import collector_paused
+from datastoresync.spelling import closest
 from datastoresync.syncers.arrow import ArrowStream
 from datastoresync.syncers.names import likely_delimiter
-from datastoresync.syncers.records import is_arrow
+from datastoresync.syncers.records import DelimitedFiles, is_arrow
 
 if TYPE_CHECKING:
     from datastoresync.engines.table import TableObjects
 
 
-_LISTED = 20
+_MANY = 20
 """Columns that a message names, at most."""
 _HOOKS = ("keep", "prepare", "resolve_duplicate")
 
@@ -72,7 +75,7 @@ def table_of(importer: Importer, source: Any) -> tuple[TableObjects | None, str,
         with suppress(Exception):  # without pyarrow, or not to be opened: what reads it says so
             source = ArrowStream(source)
             taken_by = engine_of(source)
-    if engine == "auto" and not (taken_by is not None and taken_by.is_large(source)):
+    if engine == "auto" and not (taken_by is not None and taken_by.is_large(source, importer.description.schema)):
         return None, "", source
     options_of(engine)
     try:
@@ -101,6 +104,7 @@ def load_objects(importer: Importer) -> ObjectSet:
             message = f"{branch.name}: the idnumbers cannot be sorted: {error}"
             raise ImporterError(message) from error
     contents.rejected, contents.stored = len(loaded.bad_rows), loaded.stored
+    contents.empty_parts, contents.absent = loaded.empty_parts, loaded.absent
     contents.value_format = loaded.value_format
     seconds, said = time.perf_counter() - started, list(dict.fromkeys(said))
     contents.report = ImportReport(
@@ -122,20 +126,32 @@ def load_rows(importer: Importer) -> LoadedRows:
         table, reason, source = table_of(importer, source if source_info is None else source_info)
         if table is not None:
             importer.finished()
-            return LoadedRows(table, len(table), ())
-        loaded = RowLoader(branch.schema, importer, name=branch.name).run(None if source is source_info else source)
+            absent = _absent(branch.schema, getattr(source, "columns", None))
+            return LoadedRows(table, len(table), (), absent=absent, empty_parts=_empty_files(source))
+        loader = RowLoader(branch.schema, importer, name=branch.name)
+        lines = _lines_of(importer, source)
+        loaded = loader.run(None if source is source_info else source) if lines is None else loader.take_lines(lines)
         return attrs.evolve(loaded, reason=reason)
     except ImporterError as error:
         error.branch = error.branch or branch.name
         raise
 
 
-@attrs.frozen(eq=False)
+def _lines_of(importer: Importer, source: Any) -> LineObjects | None:
+    """Return what was read as lines that need not become objects yet; None if they must."""
+    source_info = getattr(source, "source_info", None)
+    if not isinstance(source_info, DelimitedFiles) or any(map(importer.overrides, _HOOKS)):
+        return None
+    return line_objects(source_info, importer.description)
+
+
+@attrs.frozen(eq=False, repr=False)
 class LoadedRows:
     """What was loaded: objects by key, in the order of their rows, and how many rows that took.
 
     ``reason`` is the reason why they are objects, if they might have been a table. ``stored`` is what was read, by key
     and attribute, where the objects have something else. ``value_format`` is how the source writes values as text.
+    ``absent`` are the fields that no row had, and ``empty_parts`` the files that had no rows, where others had.
     """
 
     objects: Mapping[Any, Any]
@@ -144,6 +160,26 @@ class LoadedRows:
     reason: str = ""
     stored: dict[Any, dict[str, Any]] = attrs.field(factory=dict)
     value_format: ValueFormat | None = None
+    absent: frozenset[str] = frozenset()
+    empty_parts: tuple[str, ...] = ()
+
+
+def _absent(schema: Schema, columns: Iterable[str] | None) -> frozenset[str]:
+    """Return the fields of a class that are none of these columns; nothing if these are not known."""
+    return frozenset(schema.fields or ()).difference(columns or schema.fields or ())
+
+
+def _empty_files(source: Any) -> tuple[str, ...]:
+    """Return the names of the files without rows, among several that stay a table."""
+    files = getattr(getattr(source, "source_info", None), "files", ())
+    return tuple(file.path.name for file in files if not _has_rows(file)) if len(files) > 1 else ()
+
+
+def _has_rows(file: Any) -> bool:
+    if hasattr(file, "rows"):
+        return bool(file.rows)
+    with file.path.open("rb") as lines:
+        return any(line.strip() for line in islice(lines, file.line, None))
 
 
 _NEVER_NAN = frozenset({str, int, bool, bytes, date, datetime, UUID})
@@ -153,7 +189,7 @@ _NEVER_NAN = frozenset({str, int, bool, bytes, date, datetime, UUID})
 _MISSING: Any = object()
 
 
-@attrs.frozen(eq=False)
+@attrs.frozen(eq=False, repr=False)
 class _Converted:
     """The objects that rows became.
 
@@ -185,6 +221,7 @@ class RowLoader:
         self.name = name
         self.objects: dict[Any, Any] = {}
         self._indexes = array("Q")
+        self._names: set[str] = set()
         self._sample: Any = None
         self._uniform = False
         self._where: Any = None
@@ -219,9 +256,23 @@ class RowLoader:
         finally:
             rows.close()
         self.importer.finished()
-        self._warn_of_look_alikes()
-        bad_rows = tuple(self.importer.bad_rows)
-        return LoadedRows(self.objects, rows.count, bad_rows, stored=self.stored, value_format=self._format)
+        self._warn_of_look_alikes(self.objects)
+        return LoadedRows(
+            self.objects,
+            rows.count,
+            tuple(self.importer.bad_rows),
+            stored=self.stored,
+            value_format=self._format,
+            absent=_absent(self.schema, self._names),
+            empty_parts=tuple(getattr(rows.source, "empty_parts", ())) if self.objects else (),
+        )
+
+    def take_lines(self, lines: LineObjects) -> LoadedRows:
+        """Return lines that were checked, as `run` returns the objects of rows."""
+        self.importer.finished()
+        self._warn_of_look_alikes(lines.lines)
+        absent = _absent(self.schema, lines.columns)
+        return LoadedRows(lines, len(lines), tuple(self.importer.bad_rows), absent=absent)
 
     def _take(self, chunk: Chunk) -> None:
         try:
@@ -254,7 +305,8 @@ class RowLoader:
         converted = list(columns)
         for index, name in enumerate(names):
             converter = self._converters.get(name)
-            converted[index] = _own(columns[index]) if converter is None else converter.column(columns[index])
+            convert = _own if converter is None or converter.identity else converter.column
+            converted[index] = convert(columns[index])
         read = converted
         if self._form_of:
             converted = [
@@ -282,7 +334,7 @@ class RowLoader:
             for item in objects:
                 with suppress(AttributeError):  # a property
                     object.__setattr__(item, name, formed(form, getattr(item, name)))
-        keys = [item.idnumber for item in objects]
+        keys = [item.__key__ for item in objects]
         for key in keys:
             self._check_key(key)
         return keys
@@ -367,19 +419,21 @@ class RowLoader:
         cls = self.schema.cls.__name__
         problems = []
         if unknown:
-            listed = _listed(unknown)
-            near = [close[0] for name in unknown[:_LISTED] if (close := get_close_matches(name, list(fields or ()), 1))]
+            listed = _list_names(unknown)
+            near = [close for name in unknown[:_MANY] if (close := closest(name, fields or ()))]
             meant = f" (did you mean {', '.join(map(repr, near))}?)" if near else ""
             ours = tuple(name for name in names if name in (fields or ()))
             told = f", as {self._format.option('columns', ours)} does" if hasattr(self._format, "columns") else ""
             problems.append(f"{cls} has no {listed}{meant}: declare it, or leave the column out in the importer{told}")
         if missing:
             told = getattr(self._format, "header_advice", "")
-            problems.append(f"no column {_listed(missing)}, which {cls} needs; there are {_listed(names)}{told}")
+            problems.append(
+                f"no column {_list_names(missing)}, which {cls} needs; there are {_list_names(names)}{told}"
+            )
         given = getattr(self._format, "delimiter", ",")
         if delimiter := likely_delimiter(names, self.schema.identifiers, delimiter=given):
             told = f": {self._format.option('delimiter', delimiter)}" if hasattr(self._format, "delimiter") else ""
-            columns = f"only column is {names[0]!r}" if len(names) == 1 else f"columns are {_listed(names)}"
+            columns = f"only column is {names[0]!r}" if len(names) == 1 else f"columns are {_list_names(names)}"
             problems = [f"the {columns}: it looks as if {delimiter!r} separates the columns{told}"]
         raise ColumnError("; ".join(problems), columns=[*unknown, *missing])
 
@@ -420,6 +474,7 @@ class RowLoader:
 
     def _store(self, converted: _Converted, indexes: Sequence[int], names: tuple[str, ...]) -> None:
         keys, objects, stored = converted.keys, converted.objects, converted.stored
+        self._names.update(names)
         before = len(self.objects)
         held = list(map(self.objects.setdefault, keys, objects))
         if len(self.objects) == before + len(objects):
@@ -499,8 +554,8 @@ class RowLoader:
             if all(map(is_membership, parts)):
                 self.stored.setdefault(key, {})[name] = [*parts[0], *parts[1]]
 
-    def _warn_of_look_alikes(self) -> None:
-        pairs = lookalike_keys(self.objects)
+    def _warn_of_look_alikes(self, keys: Iterable[Any]) -> None:
+        pairs = lookalike_keys(keys)
         if pairs:
             message = (
                 f"{self.name}: idnumbers that differ only in case, Unicode form or blanks at their ends are "
@@ -509,16 +564,16 @@ class RowLoader:
             warnings.warn(message, DataWarning, stacklevel=2)
 
 
-def _listed(names: Sequence[str]) -> str:
+def _list_names(names: Sequence[str]) -> str:
     """Return names for a message, the first of very many."""
-    return ", ".join(map(repr, names[:_LISTED])) + (f" and {len(names) - _LISTED:,} more" if names[_LISTED:] else "")
+    return ", ".join(map(repr, names[:_MANY])) + (f" and {len(names) - _MANY:,} more" if names[_MANY:] else "")
 
 
 def _own(column: Sequence[Any]) -> Sequence[Any]:
     """Return a column whose memberships belong to the objects alone, since objects change and rows must not."""
     if any(issubclass(kind, (set, list)) for kind in set(map(type, column))):
-        return [copy.copy(value) if isinstance(value, (set, list)) else value for value in column]
-    return column
+        column = [copy.copy(value) if isinstance(value, (set, list)) else value for value in column]
+    return instants(column)
 
 
 def _all_there(part: Sequence[Any], sample: Any) -> bool:

@@ -32,7 +32,7 @@ from datastoresync.conversion.scalars import SCALARS
 from datastoresync.conversion.value_format import FromText
 from datastoresync.errors import DeclarationError
 from datastoresync.masking import MASK, masked, names_secret, secrets_within
-from datastoresync.syncers.names import nearest
+from datastoresync.spelling import nearest
 
 _CHAIN = 100
 """Errors of a chain that are examined; a chain may be a ring."""

@@ -12,7 +12,7 @@ import attrs
 
 from datastoresync.conversion.value_format import ValueFormat
 from datastoresync.errors import ColumnError, DeclarationError
-from datastoresync.syncers.names import nearest
+from datastoresync.spelling import nearest
 
 Columns = Sequence[Sequence[Any]]
 """A chunk of records, column by column: one sequence a column, all of one length."""
@@ -30,13 +30,14 @@ class Records:
             ``people.csv:17`` or ``row 17 of table users``.
         source_info: Description of their source, if an engine can read it by itself; see `syncers.records`.
         value_format: How texts in them stand for values, and how messages speak of that.
+        empty_parts: The names of those of several files that turned out to have no records.
 
     >>> records = Records(["idnumber", "name"], [[["1", "2"], ["Ann", "Bob"]]], lambda index: f"row {index + 1}")
     >>> list(records)
     [{'idnumber': '1', 'name': 'Ann'}, {'idnumber': '2', 'name': 'Bob'}]
     """
 
-    __slots__ = ("chunks", "columns", "source_info", "value_format", "where")
+    __slots__ = ("chunks", "columns", "empty_parts", "source_info", "value_format", "where")
 
     def __init__(
         self,
@@ -52,6 +53,7 @@ class Records:
         self.where = where
         self.source_info = source_info
         self.value_format = value_format
+        self.empty_parts: list[str] = []
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
         """Yield each record as a dictionary; this consumes the stream."""
@@ -129,7 +131,7 @@ def file_state(status: os.stat_result) -> tuple[int, ...]:
     return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
 
 
-@attrs.frozen(eq=False)
+@attrs.frozen(eq=False, repr=False)
 class DelimitedFile:
     """A CSV or TSV file that was scanned, and whose records were not read yet.
 
@@ -145,6 +147,7 @@ class DelimitedFile:
         state: What `file_state` returned for it.
         special: The marks of what other readers may read differently; see `csv_reader.scan`.
         text_format: All the options that it is read with.
+        own_reader: Whether they, or how it is written, are for our own reader alone.
     """
 
     path: Path
@@ -158,9 +161,10 @@ class DelimitedFile:
     state: tuple[int, ...]
     special: frozenset[str]
     text_format: Any
+    own_reader: bool
 
 
-@attrs.frozen(eq=False)
+@attrs.frozen(eq=False, repr=False)
 class DelimitedFiles:
     """Several delimited files, whose records follow each other."""
 
@@ -172,7 +176,7 @@ class DelimitedFiles:
         return sum(file.state[2] for file in self.files)
 
 
-@attrs.frozen(eq=False)
+@attrs.frozen(eq=False, repr=False)
 class ParquetFile:
     """A Parquet file whose schema was read, and whose records were not read yet.
 
@@ -195,7 +199,7 @@ class ParquetFile:
     state: tuple[int, ...]
 
 
-@attrs.frozen(eq=False)
+@attrs.frozen(eq=False, repr=False)
 class ParquetFiles:
     """Several Parquet files with the same columns, whose records follow each other."""
 
@@ -207,7 +211,7 @@ class ParquetFiles:
         return sum(file.rows for file in self.files)
 
 
-@attrs.frozen(eq=False)
+@attrs.frozen(eq=False, repr=False)
 class StoredRows:
     """The rows of a table or a query.
 

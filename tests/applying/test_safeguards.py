@@ -138,13 +138,28 @@ def test_removals_at_the_edge(size, limit):
         assert f"Limits(removals={edge + 1})" in str(error)
 
 
-def test_creations_are_not_limited():
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("limit", [None, 0, 3, 30, 0.0, 0.05, 1.0])
+def test_creations_at_the_edge(size, limit):
+    limits = None if limit is None else Limits(creations=limit)
+    edge = limit if isinstance(limit, int) else max(20, math.ceil((0.5 if limit is None else limit) * size))
+
+    def created(count):
+        return tree("source", users=users(size + count)) - tree("dest", users=users(size))
+
+    allowed(created(edge), limits)
+    error = refused(created(edge + 1), limits, match=r"dest\.users: [\d,]+ creations?, over the limit")
+    assert f"limits=Limits(creations={edge + 1})" in str(error)
+
+
+def test_a_first_load_is_let_through_into_an_empty_branch_and_into_a_filled_one_by_name():
     allowed(tree("source", users=users(500)) - tree("dest", users=[]))
+    allowed(tree("source", users=users(500)) - tree("dest", users=users(10)), Limits(first_load="users"))
 
 
 def test_an_inverse_is_measured_against_its_own_destination():
     source, dest = tree("source", users=users(100)), tree("dest", users=users(30))
-    allowed(source - dest)
+    allowed(source - dest, Limits(creations=70))
     source, dest = tree("source", users=users(100)), tree("dest", users=users(30))
     refused(-(source - dest), match="source.users: 70 deletions, over the limit of 20% of 100, which is 20:")
 

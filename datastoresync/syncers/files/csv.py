@@ -16,11 +16,11 @@ from typing import IO, Any, ClassVar
 
 from datastoresync.conversion.scalars import scalar_of
 from datastoresync.errors import SyncerError
+from datastoresync.spelling import nearest
 from datastoresync.syncers.files.base import FileSyncer
 from datastoresync.syncers.files.csv_reader import LONGEST, read_csv
 from datastoresync.syncers.files.formulas import escape_formula
 from datastoresync.syncers.files.text_format import TextFormat, codec, options_of, parameters
-from datastoresync.syncers.names import nearest
 from datastoresync.syncers.records import Records
 from datastoresync.syncers.row_index import TableContents
 

@@ -108,6 +108,7 @@ def read_csv(
     indexes = [chosen[index] for index in indexes]
     lines = _Lines()
     lines.note(0, end + 1)
+    escaped = form.formulas == "escape" and "'" in special
     delimited_file = DelimitedFile(
         file.path,
         file.encoding,
@@ -120,9 +121,9 @@ def read_csv(
         state=file_state(status),
         special=special,
         text_format=form,
+        own_reader=escaped or form.changes_values or not form.plain_rows or file.packed,
     )
     chunks = _chunks(file, file_state(status), lines, len(names), reject or _raise, chunk)
-    escaped = form.formulas == "escape" and "'" in special
     return Records(
         list(map(unescape_formula, renamed)) if escaped else renamed,
         (
@@ -138,7 +139,7 @@ def read_csv(
 # The file before its first record ------------------------------------------------------------------------------------
 
 
-@attrs.frozen
+@attrs.frozen(eq=False, repr=False)
 class TextFile:
     """A file that is read twice: once to check that it is whole, and once for its content.
 
@@ -157,9 +158,14 @@ class TextFile:
         """The name of its encoding, as `codec` returns it."""
         return codec(self.format.encoding)
 
+    @property
+    def packed(self) -> bool:
+        """Whether it is packed by gzip."""
+        return self.path.suffix.lower() == ".gz"
+
     def open_bytes(self, *, buffered: bool = False) -> IO[bytes]:
         """Open the file for its bytes, unpacked."""
-        opened: Any = gzip.GzipFile(self.path) if self.path.suffix.lower() == ".gz" else None
+        opened: Any = gzip.GzipFile(self.path) if self.packed else None
         return opened or self.path.open("rb", buffering=-1 if buffered else 0)
 
     def open(self) -> IO[str]:

@@ -35,7 +35,7 @@ def resolve_files(
     if not patterns:
         raise MalformedFileError("no file is named: give a path or a pattern")
     for each in patterns:
-        if isinstance(each, str) and ("://" in each or masked(each) != each) and not Path(each).exists():
+        if isinstance(each, str) and not Path(each).exists() and ("://" in each or masked(each) != each):
             message = (
                 f"{masked(each)} is a URL or the like, and no path: open it with open_syncer, or fetch the file first"
             )

@@ -12,8 +12,9 @@ from typing import Any, Literal
 
 from datastoresync.app.console import say
 from datastoresync.app.parts import Arguments, Writer
+from datastoresync.applying.limits import Limits
 from datastoresync.applying.report import Report, Result
-from datastoresync.applying.safeguards import Limits, violations
+from datastoresync.applying.safeguards import violations
 from datastoresync.branch import Branch
 from datastoresync.diffing.action import Action
 from datastoresync.errors import DeclarationError, SafeguardError, SyncerError, SyncInterrupted
@@ -243,7 +244,7 @@ def _deletion_problems(
             yield f"group {name!r} is there already, as --existing-group says, and would be deleted: give the tree one"
     limits = None if allowed is None else Limits(deletions=allowed)
     for sentence in violations(after.load().diff(before.load(), only=["old"]), limits):
-        yield f"{sentence}; on the command line that is --allow-deletions"
+        yield getattr(sentence, "on_command_line", sentence)
 
 
 def _results(batch: _Principals, answer: Answer, done: Literal["succeeded", "planned"]) -> Iterator[Result]:

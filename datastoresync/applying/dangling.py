@@ -1,0 +1,135 @@
+"""References that would lead to nothing: to what the source does not have, or what the run deletes."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from itertools import islice
+from typing import Any
+
+from datastoresync.applying.dependents import existing, references_of
+from datastoresync.applying.limits import Violation
+from datastoresync.diffing.action import Action
+from datastoresync.diffing.branch_diff import BranchDiff
+from datastoresync.diffing.diff import Diff
+from datastoresync.diffing.equality import members_of
+from datastoresync.diffing.hierarchy import Hierarchy
+from datastoresync.diffing.side import Side
+
+_EXAMPLES = 5
+_BATCH = 20_000
+"""Actions of a streamed diff, and objects, whose references are looked up together."""
+
+
+def dangling(diff: Diff, allowed: Callable[[str], int], deleted: Mapping[str, set[Any]]) -> Iterator[Violation]:
+    """Yield a sentence for each attribute whose references would lead to objects that the source does not have.
+
+    What the destination will not have, since the run leaves it out, holds back what refers to it; see `dependents`.
+
+    Args:
+        diff: The diff to apply.
+        allowed: Returns how many references of one attribute of a branch may dangle.
+        deleted: The idnumbers of the objects that are deleted, by branch; of a streamed diff just how many.
+    """
+    branches = {one.name: one for one in diff.branch_diffs}
+    related = references_of(diff)
+    references = {name: related.get(name, {}) for name in branches}
+    if not any(references.values()):
+        return
+    missing: defaultdict[tuple[str, str], _DanglingReferences] = defaultdict(_DanglingReferences)
+    for actions in _batches(diff):
+        for branch, attr, written in _written_references(actions, branches, references):
+            keys = _source_keys(branches[branch].left, references[branch][attr], diff.hierarchies[0])
+            if keys is None:
+                continue
+            there = existing(keys, {member for _, member in written if member is not None})
+            for idnumber, member in written:
+                if member is not None and member not in there:
+                    missing[branch, attr].note(idnumber, member)
+    fault = "that the source does not have"
+    yield from _violations(missing, references, allowed, fault)
+    still: defaultdict[tuple[str, str], _DanglingReferences] = defaultdict(_DanglingReferences)
+    for name, attributes in references.items():
+        for attr, target in attributes.items():
+            if target in branches and deleted.get(target) and attr in branches[name].left.references:
+                for idnumber, member in _referring(branches[name].left, attr, branches[target], deleted[target]):
+                    still[name, attr].note(idnumber, member)
+    fault = "that would be deleted, as the source has them no longer, although it refers to them"
+    yield from _violations({one: still[one] for one in still if one not in missing}, references, allowed, fault)
+
+
+def _violations(
+    missing: Mapping[tuple[str, str], _DanglingReferences],
+    references: Mapping[str, Mapping[str, str]],
+    allowed: Callable[[str], int],
+    fault: str,
+) -> Iterator[Violation]:
+    for (branch, attr), lost in missing.items():
+        if lost.count > allowed(branch):
+            examples = ", ".join(f"{member!r} of {idnumber!r}" for idnumber, member in lost.first)
+            more = f" and {lost.count - len(lost.first):,} more" if lost.count > len(lost.first) else ""
+            reason = f"{branch}.{attr} refers to {references[branch][attr]} {fault}: {examples}{more}"
+            yield Violation(reason, "mend the data, or allow it with", "dangling", lost.count)
+
+
+def _referring(side: Side, attr: str, target: BranchDiff, deleted: set[Any]) -> Iterator[tuple[Any, Any]]:
+    """Yield the idnumbers of objects of the source, each with what it refers to and is deleted."""
+    items = iter(side.objects.items())
+    while batch := list(islice(items, _BATCH)):
+        written = [
+            (key, [one for one in members_of(side.read(key, item, attr)) if one is not None]) for key, item in batch
+        ]
+        going: Collection[Any] = deleted
+        if type(deleted) is not set:  # just their number
+            named = {member for _, members in written for member in members}
+            source, dest = existing(target.left.objects, named), existing(target.right.objects, named)
+            going = {member for member in named if member in dest and member not in source}
+        for key, members in written:
+            yield from ((key, member) for member in members if member in going)
+
+
+class _DanglingReferences:
+    """Counts dangling references and keeps the first of them."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.first: list[tuple[Any, Any]] = []
+
+    def note(self, idnumber: Any, member: Any) -> None:
+        self.count += 1
+        if self.count <= _EXAMPLES:
+            self.first.append((idnumber, member))
+
+
+def _batches(diff: Diff) -> Iterator[Sequence[Action]]:
+    """Yield the actions of a streamed diff batch by batch; those of any other diff all at once."""
+    if not diff.streamed:
+        yield diff.actions
+        return
+    actions = iter(diff)
+    while batch := list(islice(actions, _BATCH)):
+        yield batch
+
+
+def _written_references(
+    actions: Sequence[Action], branches: Mapping[str, BranchDiff], references: Mapping[str, Mapping[str, str]]
+) -> Iterator[tuple[str, str, list[tuple[Any, Any]]]]:
+    """Yield branch, attribute, and the (idnumber, member) pairs whose references would be written."""
+    found: defaultdict[tuple[str, str], list[tuple[Any, Any]]] = defaultdict(list)
+    for action in actions:
+        if not references.get(action.branch) or action.verb not in ("new", "add", "update"):
+            continue
+        values = {action.attr: action.value}
+        if action.verb == "new":  # a part of the idnumber may be a reference too
+            read = branches[action.branch].left.read
+            values = {attr: read(action.idnumber, action.source, attr) for attr in references[action.branch]}
+        for attr in references[action.branch].keys() & values.keys():
+            found[action.branch, attr] += ((action.idnumber, member) for member in members_of(values[attr]))
+    for branch, attr in sorted(found):
+        yield branch, attr, found[branch, attr]
+
+
+def _source_keys(side: Side, target: str, hierarchy: Hierarchy) -> Collection[Any] | None:
+    """Return the keys of a branch of the source; None if it does not know them."""
+    keys = side.referenced_keys.get(target)
+    return hierarchy.sides[target].objects if keys is None and target in hierarchy.sides else keys
