@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import IO, Any, ClassVar
 
 from datastoresync.errors import MissingDependencyError, SyncerError
+from datastoresync.spelling import nearest
 from datastoresync.syncers.files.base import FileSyncer
 from datastoresync.syncers.files.excel_package import package
 from datastoresync.syncers.files.excel_reader import SheetRows, read_sheet
 from datastoresync.syncers.files.sheet_format import COLUMNS, ROWS, SheetFormat, title_fault, title_of
 from datastoresync.syncers.files.text_format import options_of, parameters
-from datastoresync.syncers.names import clash, nearest
+from datastoresync.syncers.names import clash
 from datastoresync.syncers.records import Records, file_state
 from datastoresync.syncers.row_index import TableContents
 
