@@ -282,7 +282,7 @@ class SyncerReader(Reader):
             raise SyncerError(message)
         usual = keys.get("", ("idnumber",))
         return {
-            name: record_branch(syncer, Table(table), keys.get(table, usual), args.optional_key or ())
+            name: record_branch(syncer, Table(table), keys.get(table, usual), getattr(args, "optional_key", None) or ())
             for name, table in branch_names(tables).items()
         }
 
