@@ -178,6 +178,27 @@ def test_a_look_that_fails_leaves_its_action_alone():
     assert template.asked == []
 
 
+def test_a_look_that_is_none_is_an_error_or_a_helper():
+    async def later():
+        pass
+
+    class Plain(Store):
+        def current(self, action):
+            return later()
+
+    class Helper(Store):
+        def current(self):
+            raise OSError
+
+    diff = people("source", [("x", {})]) - people("dest", [])
+    template = Plain({})
+    assert template.apply(diff, mock=True).ok
+    report = diff | template
+    assert report.results[0].reason.startswith("what is there could not be read: TypeError: returned a coroutine")
+    assert template.asked == []
+    assert (diff | Helper({})).unchecked
+
+
 def test_of_a_batch_only_what_has_not_changed_is_called():
     class Batches(Looking):
         @batch(10)
