@@ -91,7 +91,7 @@ if TYPE_CHECKING:  # `X as X` tells type checkers that a name is public
         TSVImporter as TSVImporter,
     )
     from datastoresync.object import Object as Object
-    from datastoresync.syncers.changes import Link as Link, Ref as Ref, Table as Table
+    from datastoresync.syncers.table_layout import Link as Link, Ref as Ref, Table as Table
     from datastoresync.syncers.sql.syncer import SQLSyncer as SQLSyncer
     from datastoresync.tree import Tree as Tree
 else:  # so that type checkers refuse a name that is in no module
@@ -119,7 +119,7 @@ else:  # so that type checkers refuse a name that is in no module
             ),
             "importing.importer": "CSVImporter ImportReport Importer ParquetImporter SQLImporter TSVImporter",
             "object": "Object",
-            "syncers.changes": "Link Ref Table",
+            "syncers.table_layout": "Link Ref Table",
             "syncers.sql.syncer": "SQLSyncer",
             "tree": "Tree",
         },

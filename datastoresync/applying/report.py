@@ -146,6 +146,9 @@ class Results(Sequence[Result]):
             self._make = tuple  # releases the references it holds
         return self._results
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _results_of, (self._counts, self._all(), self.changed)
+
     def __len__(self) -> int:
         return self._counts.total()
 
@@ -172,6 +175,10 @@ class Results(Sequence[Result]):
         if len(self) <= _REPR_LIMIT:
             return repr(self._all())
         return f"<Results: {', '.join(f'{status}={count}' for status, count in self._counts.items())}>"
+
+
+def _results_of(counts: Mapping[Status, int], results: tuple[Result, ...], changed: int) -> Results:
+    return Results(counts, lambda: results, changed)
 
 
 def statuses_of(results: Sequence[Result]) -> Counter[str]:
