@@ -17,7 +17,6 @@ from datastoresync.applying.retry import RepeatError, Retry, iterate, retry_of
 from datastoresync.diffing.diff import Diff
 from datastoresync.diffing.side import Side
 from datastoresync.runtime import is_cancellation
-from datastoresync.spelling import takes
 
 T = TypeVar("T")
 
@@ -48,8 +47,8 @@ class Calls:
     def of(cls, template: Any, diff: Diff) -> Calls:
         """Return what calls the methods of a template for the actions of a diff."""
         current = getattr(template, "current", None)
-        looks = callable(current) and takes(current, 1)  # else it is a helper of the user's own
-        return cls(template, current if looks else None, {one.name: one.right for one in diff.branch_diffs})
+        sides = {one.name: one.right for one in diff.branch_diffs}
+        return cls(template, current if callable(current) else None, sides)
 
     def are_asynchronous(self, step: Step) -> bool:
         """Say whether a step has to be awaited, in an event loop."""

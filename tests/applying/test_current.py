@@ -5,7 +5,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from datastoresync import Branch, Limits, Object, Template, Tree, batch, failed
+from datastoresync import Branch, DeclarationError, Limits, Object, Template, Tree, batch, failed
 
 
 class Person(Object):
@@ -178,7 +178,7 @@ def test_a_look_that_fails_leaves_its_action_alone():
     assert template.asked == []
 
 
-def test_a_look_that_is_none_is_an_error_or_a_helper():
+def test_a_look_that_is_none_is_an_error():
     async def later():
         pass
 
@@ -186,17 +186,18 @@ def test_a_look_that_is_none_is_an_error_or_a_helper():
         def current(self, action):
             return later()
 
-    class Helper(Store):
-        def current(self):
-            raise OSError
-
     diff = people("source", [("x", {})]) - people("dest", [])
     template = Plain({})
     assert template.apply(diff, mock=True).ok
     report = diff | template
     assert report.results[0].reason.startswith("what is there could not be read: TypeError: returned a coroutine")
     assert template.asked == []
-    assert (diff | Helper({})).unchecked
+
+    with pytest.raises(DeclarationError, match="current cannot be called with 2 arguments"):
+
+        class Without(Store):
+            def current(self):
+                raise OSError
 
 
 def test_of_a_batch_only_what_has_not_changed_is_called():
