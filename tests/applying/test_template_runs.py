@@ -93,20 +93,6 @@ def test_what_cannot_have_done_anything_has_failed(answer):
     assert (source >> dest).failed == 1
 
 
-def test_a_generator_method_has_failed():
-    class Lazy(Template):
-        def new_users(self, action):
-            yield action
-
-    class Later(Template):
-        async def new_users(self, action):
-            yield action
-
-    for template in (Lazy, Later):
-        source, dest = sides()
-        assert (source - dest | template).failed == 1
-
-
 @pytest.mark.parametrize("answer", [None, True, 0, "", {}, [], 3, "yes", object(), ["a", 1], iter(())])
 def test_any_other_value_is_as_good_as_none(answer):
     class Answering(Template):
