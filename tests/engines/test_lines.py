@@ -31,7 +31,7 @@ from drawn_files import (
     sides,
     written,
 )
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from profiles import examples
 from sortedcontainers import SortedDict
@@ -129,6 +129,11 @@ class Anything(Object):
     level: Any = None
 
 
+class Named(Object):
+    name: str
+    level: Any = None
+
+
 class Counted(Object):
     name: str
     level: int | None = None
@@ -197,9 +202,10 @@ def told(rows, classes, failing):
     return seen
 
 
-ROWED = st.sampled_from([Object, Anything, Counted, Measured, Timed])
+ROWED = st.sampled_from([Object, Anything, Named, Counted, Measured, Timed])
 
 
+@example(rows=[[("a", 1, None)]] * 2, cls=Named, other=Object, same=False, failing=1)
 @given(rows=records(), cls=ROWED, other=ROWED, same=st.booleans(), failing=st.integers(0, 9))
 @settings(max_examples=examples(100), deadline=None, suppress_health_check=list(HealthCheck))
 def test_rows_show_what_objects_show(rows, cls, other, same, failing):
