@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, ClassVar, Self, Unpack
 
-from datastoresync.applying.limits import Limits
+from datastoresync.applying.limits import Limits, check_limits
 from datastoresync.applying.preview import Preview
 from datastoresync.applying.report import Report
 from datastoresync.applying.reporter import CallbackReporter
@@ -78,6 +78,7 @@ class Tree(Printable, Mapping[str, Branch[Any]]):
             for name, branch in getattr(base, "_declared", {}).items()
         }
         cls._declared = {**inherited, **own}
+        check_limits(cls.limits, cls.__name__)
 
     def __new__(cls, *_: Any, **__: Any) -> Self:
         """Create a tree with its branches, whether or not the ``__init__`` of a subclass calls this one."""

@@ -260,7 +260,9 @@ def test_replacing_many_by_few_is_refused_as_a_whole(stored, coming, argv, code,
         source = Listing(more=people(1), users=people(coming))
         report = copy(source, destination, *argv, *dry)
         assert report.exit_code == code
-        assert ("--allow-deletions" in reasons(report)) == (code == 3)
+        named = {option.split()[0] for option in reasons(report).split("--")[1:]}
+        wanted = {"allow-empty"} if not coming and "--allow-empty" not in argv else {"allow-deletions"}
+        assert named == (wanted if code == 3 else set())
         assert len(destination.held["users"]) == (stored if code or dry else coming)
         assert len(destination.held["more"]) == (0 if code or dry else 1)
 
