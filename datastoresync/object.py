@@ -26,8 +26,6 @@ if TYPE_CHECKING:
 
 
 _SETTINGS = frozenset({"_identifiers", "_attributes", "_shortname", "_children", "_references", "_sensitive"})
-_WITH_VALUE = frozenset({"_key", "_active"})
-"""Settings only where the class gives them a value: an annotation alone declares a field."""
 
 
 def _own_annotations(namespace: Mapping[str, Any]) -> dict[str, Any]:
@@ -73,7 +71,7 @@ class ObjectType(type):
             if not _is_class_variable(annotation)
             and field not in _SETTINGS
             and not field.startswith("__")
-            and not (field in _WITH_VALUE and field in namespace)
+            and not (field in namespace and (field == "_key" or (field == "_active" and isinstance(namespace[field], str))))
         ]
         cached = [field for field, value in namespace.items() if isinstance(value, cached_property)]
         if cached:

@@ -167,7 +167,7 @@ def refusal(found: Iterable[str], *, verb: str = "refused, and nothing was chang
             needed[one.name] = [*needed.get(one.name, ()), *one.value]
         elif isinstance(one, Violation) and one.name:
             needed[one.name] = max(needed.get(one.name, 0), one.value)
-    if len(needed) > 1:
+    if len(needed) > 1 or any(len(needed[name]) > 1 for name in NAMES if name in needed):
         options = " ".join(option(*one) for one in needed.items())
         python = f"limits=Limits({', '.join(f'{name}={value!r}' for name, value in needed.items())})"
         lines.append(f"  if all of this is meant: {options if command_line else python}")

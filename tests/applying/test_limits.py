@@ -272,7 +272,11 @@ def test_a_field_of_that_name_is_a_field():
     class Hidden(Object):
         _active: bool
 
+    class WithDefault(Object):
+        _active: bool = True
+
     assert (+Branch(Hidden, importer=[{"idnumber": "1", "_active": True}]))["1"]._active is True
+    assert (+Branch(WithDefault, importer=[{"idnumber": "1", "_active": False}]))["1"]._active is False
 
 
 # Parts --------------------------------------------------------------------------------------------------------------
