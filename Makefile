@@ -4,6 +4,8 @@
 PYTHON ?= python3
 VENV ?= .venv
 PYTEST_ARGS ?=
+# Anything: `make test slow COVERAGE=1` counts the lines that the tests of both pass through.
+COVERAGE ?=
 MUTATE_ARGS ?= datastoresync/diffing --tests tests/diffing tests/test_laws.py
 
 BIN := $(VENV)/bin
@@ -29,10 +31,10 @@ demo: $(VENV)/.installed-demo ## sync two years of airports into a PostgreSQL th
 	@$(BIN)/python $(DEMO)
 
 test: check ## check, then run the quick tests
-	@$(PYTEST) --hypothesis-profile quick -m "not slow" $(PYTEST_ARGS)
+	@$(PYTEST) --hypothesis-profile quick -m "not slow" $(if $(COVERAGE),--cov --cov-report=) $(PYTEST_ARGS)
 
-slow: $(VENV)/.installed-test ## run every test, slow ones and more examples too, with coverage
-	@$(PYTEST) --hypothesis-profile ci --cov $(PYTEST_ARGS)
+slow: $(VENV)/.installed-test ## run what is slow: with servers, Spark, a browser, and laws with more examples
+	@$(PYTEST) --hypothesis-profile ci -m "slow or hypothesis" $(if $(COVERAGE),--cov --cov-append) $(PYTEST_ARGS)
 
 mutate: $(VENV)/.installed-test ## change one place of the code after the other, and say which changes no test notices
 	@$(BIN)/python tools/mutate.py $(MUTATE_ARGS)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from itertools import islice
@@ -19,6 +19,7 @@ from datastoresync.diffing.diff import Diff, DiffKeywords, Progress
 from datastoresync.diffing.equality import equal
 from datastoresync.diffing.filters import Filter
 from datastoresync.diffing.flags import Flags
+from datastoresync.diffing.schema_check import check_related
 from datastoresync.diffing.side import Side
 from datastoresync.engines.relation import BranchDescription
 from datastoresync.errors import ComparisonError, DeclarationError, ImporterError, SyncerError
@@ -26,7 +27,7 @@ from datastoresync.importing.importer import Importer, ImportReport, StoreImport
 from datastoresync.importing.load import load_objects, load_rows
 from datastoresync.importing.object_set import ObjectMapping, ObjectSet, settle_all
 from datastoresync.masking import ForgettingLocals, hidden
-from datastoresync.object import Object, check_part, forms_of, schema_of, side_of, synced
+from datastoresync.object import Object, check_columns, check_part, columns_of, forms_of, schema_of, side_of, synced
 from datastoresync.printing.outline import Grid, Outline
 from datastoresync.printing.show import Printable
 from datastoresync.printing.text import counted
@@ -246,13 +247,15 @@ class Branch(Printable, ObjectMapping[T], Generic[T]):
                 return
             yield item
 
-    def new(self, idnumber: Any = None, **attributes: Any) -> T:
+    def new(self, idnumber: Any = None, /, **attributes: Any) -> T:
         """Add an object, converted and checked like an imported row, and return it.
 
         Raises:
             ImporterError: if a value is refused, or the idnumber is there already.
         """
         identifiers = self.identifiers
+        if idnumber is None and "idnumber" not in {*identifiers, *(self.schema.fields or ())}:
+            idnumber = attributes.pop("idnumber", None)
         if idnumber is not None:
             parts = (idnumber,) if len(identifiers) == 1 else idnumber
             attributes = {**dict(zip(identifiers, parts, strict=True)), **attributes}
@@ -298,10 +301,15 @@ class Branch(Printable, ObjectMapping[T], Generic[T]):
             ImporterError: if something that comes in is refused.
         """
         importer = self._source()
+        if self.tree is not None:
+            check_related(self.tree.name, self.name, self.object_class, self.tree)
         if importer is not None:
             sources = [self.tree[name] for name in importer.after] if self.tree is not None else []
             description = attrs.evolve(self.description(self._wanted_engine()), table=self.stored_table)
             contents = load_objects(importer.bound(description, tree=self.tree, branch=self))
+            cls = self.object_class
+            if self.schema.open and (cls._references or cls._attributes or cls._sensitive):
+                check_columns(cls, columns_of(contents.objects))
             contents.column_forms = self._column_forms(importer, contents)
             contents.rejected += sum(branch.contents.rejected for branch in sources)
             empty = [branch.name for branch in sources if not len(branch)]
@@ -323,9 +331,9 @@ class Branch(Printable, ObjectMapping[T], Generic[T]):
             keys=known.keys,
             references=known.references,
         )
-        columns = set(getattr(contents.objects, "columns", ()))
-        if self.schema.open and isinstance(contents.objects, dict):
-            columns.update(*map(vars, islice(contents.objects.values(), 1)))
+        columns = set(getattr(contents.compared, "columns", ()))
+        if self.schema.open and isinstance(contents.compared, dict):
+            columns.update(*map(vars, islice(contents.compared.values(), 1)))
         naming = [*self.identifiers, *self.object_class._references]
         for attributes in (synced(self.object_class, columns), ()):
             with suppress(SyncerError):  # one that no column has may be computed here alone
@@ -343,6 +351,14 @@ class Branch(Printable, ObjectMapping[T], Generic[T]):
         """Say whether every row of the branch's table in a syncer was imported, so that a row it lacks is newer."""
         source, report = self._source(), self._contents.report
         return report is not None and report.ok and isinstance(source, StoreImporter) and source.reads_all_of(syncer)
+
+    def _filtered(self) -> bool:
+        """Say whether the store may have objects that the import left out."""
+        importer, syncer = self.importer, getattr(self.tree, "syncer", None)
+        if importer is None or self._contents.rejected:
+            return bool(self._contents.rejected)
+        narrowed = importer.overrides("keep") or getattr(importer, "query", None) is not None
+        return narrowed or (syncer is not None and not self.holds_all_of(syncer))
 
     @property
     def schema(self) -> Schema:
@@ -436,7 +452,7 @@ class Branch(Printable, ObjectMapping[T], Generic[T]):
         contents, referred = self.contents, self._referred()
         return side_of(
             self.object_class,
-            contents.objects,
+            contents.compared,
             forms=self._forms(),
             **self._stored_forms(contents),
             stored=contents.stored,
@@ -446,6 +462,7 @@ class Branch(Printable, ObjectMapping[T], Generic[T]):
             branch=self.name,
             columns=contents.columns,
             overrides=contents.overrides,
+            filtered=self._filtered(),
             rejected=contents.rejected,
             limits=self._declared_limits(),
             part=self.part,
@@ -454,11 +471,16 @@ class Branch(Printable, ObjectMapping[T], Generic[T]):
             fold=self.fold,
             fold_all=lambda *done: self._contents.fold_all(*done),  # noqa: PLW0108 - of those that it holds then
             settle=partial(settle_all, [contents, *referred.values()]),
-            not_imported=self._source() is not None and self.imported is None and not contents.objects,
+            not_imported=self._source() is not None and self.imported is None and not contents.compared,
             reason=contents.reason,
             expire=None if self._source() is None else self._contents.expire,
-            referenced_keys={name: one.objects for name, one in referred.items()},
+            referenced_keys={name: one.compared for name, one in referred.items()},
+            tree_attributes=self._tree_attributes,
         )
+
+    def _tree_attributes(self) -> Mapping[str, Sequence[str]]:
+        sides = {name: branch.side() for name, branch in (self.tree or {}).items()}
+        return {name: (*side.attributes, *side.child_fields) for name, side in sides.items()}
 
     def _declared_limits(self) -> Limits | None:
         """Return the limits of the branch, and of its tree where it names none."""
@@ -537,12 +559,20 @@ class Branch(Printable, ObjectMapping[T], Generic[T]):
 def _related(source: Branch[Any], dest: Branch[Any]) -> list[tuple[Side, Side]]:
     """Return the sides of other branches of two trees: all, if objects of some are children of others.
 
-    Otherwise those that refer to this one, since what stays of them keeps what it refers to.
+    Otherwise those that refer to this one, since what stays of them keeps what it refers to, and those that it refers
+    to, where objects may be left alone with their memberships.
     """
     trees = [branch.tree for branch in (source, dest)]
     if None in trees:
         return []
     names = [name for name in trees[0].branches if name in trees[1]]
-    if not any(branch.object_class._children for tree in trees for branch in tree.values()):
-        names = [name for name in names if dest.name in trees[1][name].object_class._references.values()]
-    return [(trees[0][name].side(), trees[1][name].side()) for name in names]
+    nested = any(branch.object_class._children for tree in trees for branch in tree.values())
+    referred = {*source.object_class._references.values(), *dest.object_class._references.values()}
+    found = []
+    for name in names:
+        refers = dest.name in trees[1][name].object_class._references.values()
+        if nested or refers or name in referred:
+            sides = (trees[0][name].side(), trees[1][name].side())
+            if nested or refers or sides[1].filtered or any(side.flagged for side in sides):
+                found.append(sides)
+    return found

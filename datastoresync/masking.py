@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import traceback
 from collections.abc import Collection, Iterable, Iterator, Mapping
+from functools import cache
 from types import MappingProxyType, TracebackType
 from typing import Any, Final, Self, TypeVar
 from urllib.parse import quote, quote_plus, unquote
@@ -27,27 +28,32 @@ _TOKEN = re.compile(
 )
 """A text that no person would choose as the name of a user."""
 E = TypeVar("E", bound=BaseException)
-_PATTERNS: Final = (
-    # ann:secret@ of a URL; a password that is not escaped may hold anything but blanks.
-    re.compile(r"(?P<before>://[^/\s:@]*:)(?P<secret>\S+)(?=@)"),
-    # password=…, 'api_key': '…', pwd = '…' of URLs, libpq, ODBC, JSON and what Python prints.
-    re.compile(
-        rf"""(?P<before>(?:{_NAME})[\w.-]{{0,40}}["']?\s*=>?\s*)(?P<secret>{_VALUE}|{_QUOTED})""", re.IGNORECASE
-    ),
-    re.compile(rf"""(?P<before>(?:{_NAME})[\w.-]{{0,40}}["']:\s*)(?P<secret>{_QUOTED})""", re.IGNORECASE),
-    re.compile(rf"(?P<before>[?&;](?:{_QUERY_NAME})=)(?P<secret>[^&;#\s]+)", re.IGNORECASE),
-    # "password: hunter2" of a sentence, if what follows is no plain word.
-    re.compile(
-        rf"""(?P<before>(?:{_NAME})[\w.-]{{0,40}}:\s*)(?P<secret>'[^']+'|"[^"]+"|(?=[^\s,;)]*\d)[^\s,;)]{{4,}})""",
-        re.IGNORECASE,
-    ),
-    re.compile(r"""(?P<before>authorization["']?\s*[:=]\s*["']?(?:\w+ +)?)(?P<secret>[^\s"',;]+)""", re.IGNORECASE),
-    re.compile(r"(?P<before>\bbearer +)(?P<secret>(?=\S*\d)[^\s\"',;]{8,})", re.IGNORECASE),
-    re.compile(rf"(?P<before>)(?P<secret>(?<!\w)(?:{_PREFIXES})(?=[\w.-]*\d)[\w.-]{{12,}})"),
-)
 _USER = re.compile(r"(?P<scheme>[\w+.-]+)://(?P<user>[^/\s:@?#]+)(?=:[^\s@]*@|@)")
 _WEB = re.compile(r"(?:\w+\+)?https?|wss?|git", re.IGNORECASE)
 """Schemes under which a user without a password is a token."""
+
+
+@cache
+def _patterns() -> tuple[re.Pattern[str], ...]:
+    """Return what finds secrets in a text; they take a while to compile, and most runs need none."""
+    return (
+        # ann:secret@ of a URL; a password that is not escaped may hold anything but blanks.
+        re.compile(r"(?P<before>://[^/\s:@]*:)(?P<secret>\S+)(?=@)"),
+        # password=…, 'api_key': '…', pwd = '…' of URLs, libpq, ODBC, JSON and what Python prints.
+        re.compile(
+            rf"""(?P<before>(?:{_NAME})[\w.-]{{0,40}}["']?\s*=>?\s*)(?P<secret>{_VALUE}|{_QUOTED})""", re.IGNORECASE
+        ),
+        re.compile(rf"""(?P<before>(?:{_NAME})[\w.-]{{0,40}}["']:\s*)(?P<secret>{_QUOTED})""", re.IGNORECASE),
+        re.compile(rf"(?P<before>[?&;](?:{_QUERY_NAME})=)(?P<secret>[^&;#\s]+)", re.IGNORECASE),
+        # "password: hunter2" of a sentence, if what follows is no plain word.
+        re.compile(
+            rf"""(?P<before>(?:{_NAME})[\w.-]{{0,40}}:\s*)(?P<secret>'[^']+'|"[^"]+"|(?=[^\s,;)]*\d)[^\s,;)]{{4,}})""",
+            re.IGNORECASE,
+        ),
+        re.compile(r"""(?P<before>authorization["']?\s*[:=]\s*["']?(?:\w+ +)?)(?P<secret>[^\s"',;]+)""", re.IGNORECASE),
+        re.compile(r"(?P<before>\bbearer +)(?P<secret>(?=\S*\d)[^\s\"',;]{8,})", re.IGNORECASE),
+        re.compile(rf"(?P<before>)(?P<secret>(?<!\w)(?:{_PREFIXES})(?=[\w.-]*\d)[\w.-]{{12,}})"),
+    )
 
 
 def names_secret(name: object) -> bool:
@@ -72,7 +78,7 @@ def masked(text: str, secrets: Iterable[str] = ()) -> str:
     text = without_secrets(text, secrets)
     if "://" in text:
         text = _USER.sub(_masked_user, text)
-    for pattern in _PATTERNS:
+    for pattern in _patterns():
         text = pattern.sub(_masked_secret, text)
     return text
 
@@ -117,7 +123,7 @@ def secrets_in(options: Mapping[str, Any]) -> Secrets:
 
 def secrets_within(text: str) -> Iterator[str]:
     """Yield what looks like a secret in a text."""
-    for pattern in _PATTERNS:
+    for pattern in _patterns():
         for found in pattern.finditer(text):
             yield found["secret"]
             yield found["secret"].strip("'\"")

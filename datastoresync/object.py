@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable, Mapping
-from difflib import get_close_matches
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import MISSING
 from functools import cached_property
+from inspect import isdatadescriptor, isfunction
 from typing import TYPE_CHECKING, Any, ClassVar, Self, dataclass_transform, get_origin, get_type_hints
 
 import attrs
@@ -18,14 +19,17 @@ from datastoresync.diffing.flags import Flags
 from datastoresync.diffing.side import Side
 from datastoresync.errors import ComparisonError, DeclarationError
 from datastoresync.masking import MASK
-from datastoresync.printing.html import html
 from datastoresync.printing.outline import Grid, Outline
+from datastoresync.spelling import misspelt, nearest
 
 if TYPE_CHECKING:
     from datastoresync.applying.preview import Preview
 
 
 _SETTINGS = frozenset({"_identifiers", "_attributes", "_shortname", "_children", "_references", "_sensitive"})
+_WITH_VALUE = frozenset({"_key", "_active"})
+"""Settings only where the class gives them a value: an annotation alone declares a field."""
+_KNOWN = _SETTINGS | _WITH_VALUE | {"_flags"}
 
 
 def _own_annotations(namespace: Mapping[str, Any]) -> dict[str, Any]:
@@ -38,6 +42,44 @@ def _own_annotations(namespace: Mapping[str, Any]) -> dict[str, Any]:
             return dict(namespace.get("__annotations__", {}))
         return dict(annotationlib.call_annotate_function(annotate, annotationlib.Format.FORWARDREF))
     return dict(namespace.get("__annotations__", {}))
+
+
+def _mixin_fields(base: type) -> dict[str, Any]:
+    """Return the annotated names of a class that is no `Object`, with what stands behind their ``=``."""
+    if isinstance(base, ObjectType) or "__attrs_attrs__" in vars(base):
+        return {}
+    made = vars(base).get("__dataclass_fields__", {})
+    found = {name: vars(base).get(name, attrs.NOTHING) for name in _fields_among(_own_annotations(vars(base)))}
+    for name, field in made.items():
+        if name in found and field.default_factory is not MISSING:
+            found[name] = attrs.field(factory=field.default_factory)
+    return found
+
+
+def _mixed(bases: tuple[type, ...]) -> dict[str, Any]:
+    """Return the fields of mixins, without those that an object's class before them in the bases has."""
+    found: dict[str, Any] = {}
+    for base in reversed(bases):
+        if isinstance(base, ObjectType):
+            for field in getattr(base, "__attrs_attrs__", ()):
+                found.pop(field.name, None)
+        else:
+            for cls in reversed(base.__mro__):
+                found |= _mixin_fields(cls)
+    return found
+
+
+def _slots(namespace: Mapping[str, Any]) -> tuple[str, ...]:
+    slots = namespace.get("__slots__", ())
+    return (slots,) if isinstance(slots, str) else tuple(slots)
+
+
+def _fields_among(annotations: Mapping[str, Any]) -> list[str]:
+    return [
+        name
+        for name, annotation in annotations.items()
+        if not _is_class_variable(annotation) and name not in _SETTINGS and not name.startswith("__")
+    ]
 
 
 def _is_class_variable(annotation: object) -> bool:
@@ -61,44 +103,114 @@ def _field(value: Any) -> Any:
 class ObjectType(type):
     """Makes a class with annotated fields a slotted attrs class, so that subclassing `Object` is all it takes."""
 
+    settings: ClassVar[frozenset[str]] = frozenset()
+    """Names that are no fields where a mixin annotates them."""
+
     def __new__(
         mcs, name: str, bases: tuple[type, ...], namespace: dict[str, Any], *, open_class: bool = False, **kwargs: Any
     ) -> ObjectType:
-        """Create a class: closed if it or a base has annotated fields, open otherwise."""
+        """Create a class: closed if it, a base or a mixin has annotated fields, open otherwise."""
         declared = [
             field
-            for field, annotation in _own_annotations(namespace).items()
-            if not _is_class_variable(annotation)
-            and field not in _SETTINGS
-            and not field.startswith("__")
-            and not (field in namespace and (field == "_key" or (field == "_active" and isinstance(namespace[field], str))))
+            for field in _fields_among(_own_annotations(namespace))
+            if not (
+                field in namespace and (field == "_key" or (field == "_active" and isinstance(namespace[field], str)))
+            )
         ]
-        cached = [field for field, value in namespace.items() if isinstance(value, cached_property)]
+        mixins = [cls for base in bases if not isinstance(base, ObjectType) for cls in base.__mro__[:-1]]
+        cached = [
+            key for body in (namespace, *map(vars, mixins)) for key in body if isinstance(body[key], cached_property)
+        ]
         if cached:
             message = f"{name}.{cached[0]} is cached, and objects change: make it a property"
             raise DeclarationError(message)
         if not any(isinstance(base, ObjectType) for base in bases):
             return super().__new__(mcs, name, bases, namespace, **kwargs)
+        _check_settings(name, namespace, declared)
+        mixed = {field: value for field, value in _mixed(bases).items() if field not in mcs.settings}
         closed_base = any(hasattr(base, "__attrs_attrs__") for base in bases)
-        if open_class or not (declared or closed_base):
+        slots = _slots(namespace)
+        if open_class or not (declared or mixed or closed_base):
+            if "__dict__" not in slots and (fields := [slot for slot in slots if not slot.startswith("__")]):
+                message = f"{name}.__slots__ names {fields[0]!r}, which is no field: annotate it ({fields[0]}: str)"
+                raise DeclarationError(message)
             return super().__new__(mcs, name, bases, namespace, **kwargs)
-        known = {field for base in bases for cls in base.__mro__ for field in getattr(cls, "__slots__", ())}
+        if "self" in (*declared, *mixed):
+            message = f"{name}.self cannot be a field, as Python calls the object so: give it another name"
+            raise DeclarationError(message)
+        known = {field for base in bases for cls in base.__mro__ for field in _slots(vars(cls))}
         bodies = [namespace, *(vars(cls) for base in bases for cls in base.__mro__)]
         identifiers = next(body["_identifiers"] for body in bodies if "_identifiers" in body)
-        if tuple(identifiers) == ("idnumber",) and "idnumber" not in known and "idnumber" not in declared:
+        if tuple(identifiers) == ("idnumber",) and "idnumber" not in {*known, *declared, *mixed}:
             if isinstance(namespace.get("idnumber"), property):
                 message = f"{name}.idnumber is a property: name the fields it is made of in _identifiers"
                 raise DeclarationError(message)
             declared.insert(0, "idnumber")
         these = {}
-        for field in declared:
-            these[field] = _field(namespace.pop(field, attrs.NOTHING))
+        for field in dict.fromkeys((*mixed, *declared)):
+            given = mixed.get(field, attrs.NOTHING) if field not in declared else attrs.NOTHING
+            these[field] = _field(namespace.pop(field, given))
             if these[field].alias is None:  # attrs would strip the underscore; a column keeps its name
                 these[field] = _aliased(these[field], field)
-        namespace["__slots__"] = tuple(field for field in declared if field not in known)
+        # A mixin's default would hide the slot of a base, so that its fields have slots here.
+        own = [field for field in these if field not in known or field in mixed]
+        namespace["__slots__"] = (*own, *(slot for slot in slots if slot not in known | these.keys()))
         cls = super().__new__(mcs, name, bases, namespace, **kwargs)
         attrs.define(cls, these=these, slots=False, kw_only=True, eq=False, order=False, repr=False)
         return cls
+
+    def __init__(cls, name: str, bases: tuple[type, ...], namespace: dict[str, Any], **_: Any) -> None:
+        """Check what the settings name, as far as the class knows it."""
+        super().__init__(name, bases, namespace)
+        if any(isinstance(base, ObjectType) for base in bases):
+            _check_named(cls)
+
+
+def _check_settings(cls: str, namespace: Mapping[str, Any], fields: Iterable[str]) -> None:
+    """Refuse what is nearly a setting in the body of a class; methods, and fields without such a value, are none.
+
+    Raises:
+        DeclarationError: with the setting.
+    """
+    for name, value in namespace.items():
+        field = name in fields and not isinstance(value, (tuple, list, Mapping, Flags))
+        if not name.startswith("_") or name.startswith("__") or field or name in _KNOWN:
+            continue
+        method = isfunction(value) or isdatadescriptor(value) or isinstance(value, (classmethod, staticmethod))
+        if not method and (meant := misspelt(name, _KNOWN - namespace.keys())):
+            message = f"{cls}.{name} is no setting of a class of objects: did you mean {meant!r}?"
+            raise DeclarationError(message)
+
+
+def _check_named(cls: Any) -> None:
+    """Refuse settings of the wrong shape, and those that name what a closed class does not have.
+
+    Raises:
+        DeclarationError: with the nearest name.
+    """
+    if isinstance(cls._attributes, str):
+        message = f"{cls.__name__}._attributes must be a tuple of names, such as ({cls._attributes!r},)"
+        raise DeclarationError(message)
+    for setting, example in (("_children", "{'devices': 'devices'}"), ("_references", "{'members': 'users'}")):
+        named = getattr(cls, setting)
+        if not isinstance(named, Mapping) or not all(isinstance(name, str) for pair in named.items() for name in pair):
+            kinds = "a branch to a field" if setting == "_children" else "a field to the one branch of its idnumbers"
+            message = f"{cls.__name__}.{setting} must be a mapping from {kinds}, such as {example} (got {named!r})"
+            raise DeclarationError(message)
+    declared = getattr(cls, "__attrs_attrs__", None)
+    if declared is not None:
+        _check_attributes(cls, [*(attribute.name for attribute in declared), *_properties(cls)])
+
+
+def _check_attributes(cls: Any, names: Sequence[str]) -> None:
+    active = (cls._active,) if isinstance(cls._active, str) else ()  # otherwise a field of the user's
+    settings = {"_attributes": cls._attributes or (), "_references": cls._references, "_active": active}
+    for setting, named in settings.items():
+        for name in named:
+            if name not in names:
+                known = nearest(name, names)
+                message = f"{cls.__name__}.{setting} names {name!r}, which is neither a field nor a property: {known}"
+                raise DeclarationError(message)
 
 
 def _aliased(counting: Any, name: str) -> Any:
@@ -109,9 +221,10 @@ def _aliased(counting: Any, name: str) -> Any:
 class Object(metaclass=ObjectType):
     """An object with an idnumber and attributes. Subclass it for each kind.
 
-    With annotated fields the class is **closed**: it has slots, takes its declared columns only, and converts what an
-    importer yields to the declared types. Without any it is **open** and takes whatever columns come. Public fields
-    and public properties are synced; what begins with an underscore is carried along for properties to use.
+    With annotated fields, its own or a mixin's, the class is **closed**: it has slots, takes its declared columns only,
+    and converts what an importer yields to the declared types. Without any it is **open** and takes whatever columns
+    come. Public fields and public properties are synced; what begins with an underscore is carried along for properties
+    to use.
 
     Class-level settings: ``_identifiers`` (the fields that make up the idnumber), ``_attributes`` (just these are
     synced), ``_shortname``, ``_references`` (``{"members": "users"}``: the branch that an attribute's values are
@@ -159,18 +272,24 @@ class Object(metaclass=ObjectType):
 
         def __getattr__(self, name: str) -> Any: ...
 
-    def __new__(cls, *_: Any, **__: Any) -> Self:
+    def __new__(cls, /, *_: Any, **__: Any) -> Self:
         """Create an object; of `Object` itself an open one, since it declares no fields."""
         created: Any = object.__new__(_Open if cls is Object else cls)
         return created  # type: ignore[no-any-return]  # to type checkers, `_Open` is Object
 
-    def __init__(self, **attributes: Any) -> None:
+    def __init__(self, /, **attributes: Any) -> None:
         missing = [name for name in self._identifiers if name not in attributes]
         if missing:
             message = f"{type(self).__name__} needs {', '.join(missing)}"
             raise DeclarationError(message)
         for name, value in attributes.items():
             setattr(self, name, value)
+
+    @property
+    def __key__(self) -> Any:
+        """The idnumber, whatever a field of that name says."""
+        values = tuple(getattr(self, name) for name in self._identifiers)
+        return values if len(values) > 1 else values[0]
 
     def __repr__(self) -> str:
         """Show the idnumber and the synced attributes, as the class would be called with them."""
@@ -182,7 +301,7 @@ class Object(metaclass=ObjectType):
         names = [*self._identifiers, *attributes_of(self)]
         carried = sorted(name for name in _stored(self) if name not in names)
         return Outline(
-            f"{type(self).__name__} {getattr(self, 'idnumber', None)!r}",
+            f"{type(self).__name__} {getattr(self, '__key__', None)!r}",
             kind="object",
             grid=Grid(
                 ("attribute", "value"),
@@ -193,6 +312,8 @@ class Object(metaclass=ObjectType):
         )
 
     def _repr_html_(self) -> str:
+        from datastoresync.printing.html import html  # only notebooks ask for it
+
         return html(self.__outline__())
 
     def diff(self, other: Object) -> Diff:
@@ -205,7 +326,7 @@ class Object(metaclass=ObjectType):
         sides = in_common_form(_side_of_one(self, other), _side_of_one(other, self))
         if list(sides[0].objects) != list(sides[1].objects):
             message = (
-                f"{_key(self)!r} and {_key(other)!r} are different things: "
+                f"{self.__key__!r} and {other.__key__!r} are different things: "
                 "only objects with one idnumber can be compared"
             )
             raise ComparisonError(message)
@@ -234,24 +355,18 @@ _Open.__name__ = _Open.__qualname__ = "Object"
 
 
 class _Identity:
-    """Computes the idnumber of objects with other ``_identifiers``."""
+    """Computes the idnumber of objects with other ``_identifiers``, unless they have a field of that name."""
 
     def __get__(self, instance: Object | None, owner: type[Object]) -> Any:
         if instance is None:
             return self
-        identifiers = owner._identifiers
-        if identifiers == ("idnumber",):
+        if owner._identifiers == ("idnumber",):
             message = f"this {owner.__name__} has no idnumber yet"
             raise AttributeError(message)
-        values = tuple(getattr(instance, name) for name in identifiers)
-        return values if len(values) > 1 else values[0]
+        return instance.__key__
 
 
 type.__setattr__(Object, "idnumber", _Identity())
-
-
-def _key(item: Object) -> Any:
-    return item.idnumber
 
 
 def _stored(item: Object) -> list[str]:
@@ -280,7 +395,9 @@ def _narrowed(cls: type[Object], names: list[str]) -> tuple[str, ...]:
     if cls._attributes is not None:
         return tuple(sorted(cls._attributes))
     children = (name for name in cls._children.values() if name not in cls._references)
-    hidden = {*cls._identifiers, *children, "idnumber"}
+    hidden = {*cls._identifiers, *children}
+    if isinstance(cls.idnumber, property):
+        hidden.add("idnumber")
     return tuple(sorted({name for name in names if name not in hidden and not name.startswith("_")}))
 
 
@@ -319,20 +436,22 @@ def _schema(cls: type[Object]) -> Schema:
     if isinstance(cls._identifiers, str) or not identifiers:
         message = f"{cls.__name__}._identifiers must be a tuple of field names, such as ('name',)"
         raise DeclarationError(message)
-    if isinstance(cls._attributes, str):
-        message = f"{cls.__name__}._attributes must be a tuple of names, such as ('name',)"
-        raise DeclarationError(message)
-    if not isinstance(cls._children, Mapping):
-        message = (
-            f"{cls.__name__}._children must be a mapping from a branch to a field, such as {{'devices': 'devices'}}"
-        )
-        raise DeclarationError(message)
     declared = getattr(cls, "__attrs_attrs__", None)
     if declared is None:
+        if not cls.__dictoffset__:
+            message = f"{cls.__name__} has neither fields nor a __dict__: annotate its fields, or leave __slots__ out"
+            raise DeclarationError(message)
         _check_sensitive(cls, cls._sensitive)
         return Schema(cls, identifiers, None, forms=_key_forms(cls, identifiers), properties=tuple(_properties(cls)))
     try:
-        hints = get_type_hints(cls, include_extras=True)
+        # Without fields: one may be called `date` or `int`.
+        scope = {
+            name: value
+            for base in reversed(cls.__mro__)
+            for name, value in vars(base).items()
+            if not hasattr(type(value), "__get__")
+        }
+        hints = get_type_hints(cls, localns=scope, include_extras=True)
     except NameError as error:
         message = f"{cls.__name__}: the annotation {error.name!r} cannot be found where the class is defined"
         raise DeclarationError(message) from error
@@ -345,17 +464,6 @@ def _schema(cls: type[Object]) -> Schema:
             *_default(cls, attribute),
             own=attribute.converter if own and not isinstance(attribute.converter, attrs.Converter) else None,
         )
-    active = cls._active if isinstance(cls._active, str) else None  # otherwise a field of the user's
-    named = {
-        "_attributes": cls._attributes or (),
-        "_references": cls._references,
-        "_active": [active] if active else (),
-    }
-    for setting, names in named.items():
-        for name in names:
-            if name not in fields and name not in _properties(cls):
-                message = f"{cls.__name__}.{setting} names {name!r}, which is neither a field nor a property of it"
-                raise DeclarationError(message)
     _check_sensitive(cls, [*fields, *_properties(cls)])
     unknown = [name for name in identifiers if name not in fields]
     if unknown:
@@ -427,8 +535,7 @@ def check_part(cls: type[Object], part: Any) -> None:
         return
     known = [attribute.name for attribute in getattr(cls, "__attrs_attrs__", ())] + _properties(cls)
     if not isinstance(part, str) or (hasattr(cls, "__attrs_attrs__") and part not in known):
-        near = get_close_matches(str(part), known, 1)
-        hint = f"; did you mean {near[0]!r}?" if near else ""
+        hint = f"; {nearest(part, known)}" if known else ""
         message = f"part is the name of an attribute of {cls.__name__}, or a function of an object (got {part!r}){hint}"
         raise DeclarationError(message)
 
@@ -442,18 +549,16 @@ def _check_sensitive(cls: type[Object], names: Iterable[str]) -> None:
     if isinstance(cls._sensitive, str):
         message = f"{cls.__name__}._sensitive must be a tuple of names, such as ({cls._sensitive!r},)"
         raise DeclarationError(message)
-    if shown := sorted({*cls._sensitive} & {"idnumber", *cls._identifiers}):
+    known = list(names)
+    if shown := sorted({*cls._sensitive} & ({"idnumber", *cls._identifiers} - ({*known} - {*cls._identifiers}))):
         message = (
             f"{cls.__name__}._sensitive names {shown[0]!r}, which identifies the objects in every message: identify "
             "them by another attribute"
         )
         raise DeclarationError(message)
-    known = list(names)
     for name in cls._sensitive:
         if name not in known:
-            near = get_close_matches(name, known, 1)
-            hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(map(repr, known))}"
-            message = f"{cls.__name__}._sensitive names {name!r}, which no object has: {hint}"
+            message = f"{cls.__name__}._sensitive names {name!r}, which no object has: {nearest(name, known)}"
             raise DeclarationError(message)
 
 
@@ -471,6 +576,28 @@ def _default(cls: type, attribute: Any) -> tuple[Callable[[], Any] | None, bool]
             return (lambda: default.factory(object.__new__(cls))), False
         return default.factory, False
     return (lambda: default), True
+
+
+def columns_of(objects: Mapping[Any, Any]) -> set[str]:
+    """Return the columns of the objects of an open class."""
+    known = getattr(objects, "columns", None)
+    if known is None:
+        # Past the sorting of a sorted mapping, whose values are looked up one by one.
+        items = dict.values(objects) if isinstance(objects, dict) else objects.values()
+        known = set().union(*set(map(tuple, map(vars, items))))
+    return set(known)
+
+
+def check_columns(cls: type[Object], columns: Collection[str]) -> None:
+    """Refuse settings of an open class that name none of its columns, if there are any.
+
+    Raises:
+        DeclarationError: with the nearest column.
+    """
+    if columns:
+        known = [*sorted(columns), *_properties(cls)]
+        _check_sensitive(cls, known)
+        _check_attributes(cls, known)
 
 
 def side_of(
@@ -491,11 +618,8 @@ def side_of(
     schema = schema_of(cls)
     column_names = set(columns)
     if schema.open:
-        # Past the sorting of a sorted mapping, whose values are looked up one by one.
-        items = dict.values(objects) if isinstance(objects, dict) else objects.values()
-        column_names.update(getattr(objects, "columns", None) or set().union(*set(map(tuple, map(vars, items)))))
-        if column_names and cls._sensitive:
-            _check_sensitive(cls, [*sorted(column_names), *_properties(cls)])
+        column_names |= columns_of(objects)
+        check_columns(cls, column_names)
     fields = (schema.fields or {}).values()
     return Side(
         tree=tree,
@@ -530,6 +654,6 @@ def _side_of_one(item: Object, other: Object) -> Side:
         side: Side = branch.side()
     else:
         name = getattr(getattr(other, "__branch__", None), "name", "")
-        side = side_of(type(item), {item.idnumber: item}, branch=name)
+        side = side_of(type(item), {item.__key__: item}, branch=name)
     form = side.forms.key  # what was made by hand may be written otherwise
-    return attrs.evolve(side, objects={item.idnumber if form is None else form(item.idnumber): item})
+    return attrs.evolve(side, objects={item.__key__ if form is None else form(item.__key__): item})

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, ClassVar, Self, Unpack
 
 from datastoresync.applying.limits import Limits, check_limits
+from datastoresync.applying.methods import check_object_methods
 from datastoresync.applying.preview import Preview
 from datastoresync.applying.report import Report
 from datastoresync.applying.reporter import CallbackReporter
@@ -21,18 +22,20 @@ from datastoresync.applying.template import (
 )
 from datastoresync.branch import Branch
 from datastoresync.diffing.diff import Diff, DiffKeywords, Progress, template_of
-from datastoresync.diffing.equality import check_branches, check_children
 from datastoresync.diffing.filters import Filter
 from datastoresync.diffing.flags import Flags
 from datastoresync.diffing.hierarchy import topological_order
+from datastoresync.diffing.schema_check import check_branches, check_related
 from datastoresync.errors import ComparisonError, DeclarationError
 from datastoresync.masking import ForgettingLocals
+from datastoresync.object import Object
 from datastoresync.printing.outline import Outline
 from datastoresync.printing.show import Printable
 from datastoresync.printing.text import counted
 from datastoresync.runtime import collector_paused
+from datastoresync.spelling import misspelt_members, nearest, settings_of
 from datastoresync.syncers.plugin.load_dump_adapter import LoadDumpAdapter
-from datastoresync.syncers.protocol import Syncer
+from datastoresync.syncers.protocol import Syncer, fault_of
 
 _RESERVED = frozenset({"name", "syncer", "_branches"})
 """Attributes that every tree has besides those of its class."""
@@ -58,6 +61,8 @@ class Tree(Printable, Mapping[str, Branch[Any]]):
     <Tree Source: users 1>
     """
 
+    name: str = ""
+    syncer: Any = None
     template: Any = None
     engine: Any = "auto"
     limits: Limits | None = None
@@ -68,6 +73,8 @@ class Tree(Printable, Mapping[str, Branch[Any]]):
         """Collect the branches that the class declares."""
         super().__init_subclass__(**kwargs)
         own = {name: value for name, value in vars(cls).items() if isinstance(value, Branch)}
+        for problem in misspelt_members(cls, Tree, {}, settings_of(Tree), (Branch,)):
+            raise DeclarationError(problem)
         for name in own:
             if hasattr(Tree, name) or name in _RESERVED:
                 message = f"{cls.__name__}.{name}: a tree has something of that name itself; give the branch another"
@@ -83,8 +90,7 @@ class Tree(Printable, Mapping[str, Branch[Any]]):
     def __new__(cls, *_: Any, **__: Any) -> Self:
         """Create a tree with its branches, whether or not the ``__init__`` of a subclass calls this one."""
         tree = super().__new__(cls)
-        tree.name = cls.__name__
-        tree.syncer = None
+        tree.name = cls.name or cls.__name__
         tree._branches = {}
         for name, declared in cls._declared.items():
             tree.grow(name, declared)
@@ -98,8 +104,9 @@ class Tree(Printable, Mapping[str, Branch[Any]]):
         template: Any = None,
         branches: Mapping[str, Branch[Any]] | None = None,
     ) -> None:
-        self.name: str = name or self.name
-        self.syncer: Any = syncer
+        self.name = name or self.name
+        if syncer is not None:
+            self.syncer = syncer
         if template is not None:
             self.template = template
         for branch_name, branch in (branches or {}).items():
@@ -169,7 +176,8 @@ class Tree(Printable, Mapping[str, Branch[Any]]):
                 raise DeclarationError(message)
             for other in others:
                 if other not in self._branches:
-                    message = f"{self.name}.{name} is after {other!r}, which is no branch of {self.name}"
+                    known = nearest(other, self)
+                    message = f"{self.name}.{name} is after {other!r}, which is no branch of {self.name}: {known}"
                     raise DeclarationError(message)
         order = topological_order(self._branches, after, what=f"branches of {self.name}")
         before = {name: branch.contents for name, branch in self._branches.items()}
@@ -207,7 +215,8 @@ class Tree(Printable, Mapping[str, Branch[Any]]):
         """
         check_branches((self.name, self.branches), (other.name, other.branches))
         for tree in (self, other):
-            check_children(tree.name, {name: branch.object_class._children for name, branch in tree.items()})
+            for name, branch in tree.items():
+                check_related(tree.name, name, branch.object_class, tree)
         with collector_paused(), self._forgetting_locals(other):
             # Not the order of one side, so that the inverse of a diff has the order of the opposite diff.
             positions = [{name: position for position, name in enumerate(tree.branches)} for tree in (self, other)]
@@ -308,9 +317,13 @@ class Tree(Printable, Mapping[str, Branch[Any]]):
             return template_of(self.template)
         classes = {name: ObjectMethods(self[name].object_class, self[name].identifiers) for name in self.branches}
         if any(one.has(verb) for one in classes.values() for verb in ("create", "update", "delete")):
+            check_object_methods({name: one.cls for name, one in classes.items()}, Object)
             return ObjectTemplate(self, classes)
         takes_changes = callable(getattr(self.syncer, "apply_changes", None))
         if takes_changes or isinstance(self.syncer, Syncer):
+            if not takes_changes and (fault := fault_of(self.syncer)):
+                message = f"{self.name} cannot be written to: a {type(self.syncer).__name__} {fault}"
+                raise DeclarationError(message)
             writer: Any = self.syncer if takes_changes else LoadDumpAdapter(self.syncer)
             stored = {}
             for name in self.branches:

@@ -70,28 +70,38 @@ SQLITE_KEYS = [
     "text collate rtrim primary key",
     "varchar(9) primary key",
 ]
+MARIADB = EVERYWHERE | {
+    "seconds": Column("datetime", datetime.datetime | None, WHOLE_SECONDS, MOMENTS),
+    "enum": Column(
+        "enum('sad', 'ok')", str | None, st.sampled_from(["sad", "ok"]), st.sampled_from(["sad", "ok", "OK", "great"])
+    ),
+}
+MARIADB_KEYS = ["varchar(9) primary key", "varchar(9) collate utf8mb4_bin primary key", "char(5) primary key"]
 POSTGRESQL_KEYS = ["text primary key", "char(5) primary key", "varchar(9) primary key"]
 KEYS = st.sampled_from(["a", "A", "b", "b ", "B", "c", "d", "ß", "SS", "é", "e", "7", "07"])
 
 
-def _behaviour(sqlite, body="", when="", returns="NEW"):
-    """Return what makes a database act: the statement for SQLite, and those for PostgreSQL."""
+def _behaviour(sqlite, body="", when="", returns="NEW", *, mariadb=""):
+    """Return what makes a database act: the statement for SQLite, those for PostgreSQL, and that for MariaDB."""
     function = f"CREATE FUNCTION act() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN {body} RETURN {returns}; END $$"
     trigger = f"CREATE TRIGGER acting {when} ON users FOR EACH ROW EXECUTE FUNCTION act()"
-    return {"sqlite": [f"CREATE TRIGGER acting {sqlite}"], "postgresql": [function, trigger]}
+    own = [f"CREATE TRIGGER acting {mariadb.replace(' users ', ' users FOR EACH ROW ')}"] if mariadb else []
+    return {"sqlite": [f"CREATE TRIGGER acting {sqlite}"], "postgresql": [function, trigger], "mariadb": own}
 
 
 BEHAVIOURS = {
-    "nothing": {"sqlite": [], "postgresql": []},
+    "nothing": {"sqlite": [], "postgresql": [], "mariadb": []},
     "changes": _behaviour(
         "AFTER UPDATE ON users BEGIN UPDATE users SET other = 'changed' WHERE idnumber = NEW.idnumber; END",
         "NEW.other := 'changed';",
         "BEFORE UPDATE",
+        mariadb="BEFORE UPDATE ON users SET NEW.other = 'changed'",
     ),
     "changes what is new": _behaviour(
         "AFTER INSERT ON users BEGIN UPDATE users SET other = upper(other) WHERE idnumber = NEW.idnumber; END",
         "NEW.other := upper(NEW.other);",
         "BEFORE INSERT",
+        mariadb="BEFORE INSERT ON users SET NEW.other = upper(NEW.other)",
     ),
     "swallows deletions": _behaviour(
         "BEFORE DELETE ON users BEGIN SELECT RAISE(IGNORE); END", "", "BEFORE DELETE", "NULL"
@@ -100,6 +110,7 @@ BEHAVIOURS = {
         "BEFORE UPDATE ON users WHEN OLD.idnumber < 'b' BEGIN SELECT RAISE(IGNORE); END",
         "IF OLD.idnumber < 'b' THEN RETURN NULL; END IF;",
         "BEFORE UPDATE",
+        mariadb="BEFORE UPDATE ON users SET NEW.other = if(OLD.idnumber < 'b', OLD.other, NEW.other)",
     ),
     "swallows some creations": _behaviour(
         "BEFORE INSERT ON users WHEN NEW.idnumber > 'b' BEGIN SELECT RAISE(IGNORE); END",
@@ -110,6 +121,7 @@ BEHAVIOURS = {
         "AFTER UPDATE ON users BEGIN INSERT INTO log VALUES (NEW.idnumber); END",
         "INSERT INTO log VALUES (NEW.idnumber);",
         "AFTER UPDATE",
+        mariadb="AFTER UPDATE ON users INSERT INTO log VALUES (NEW.idnumber)",
     ),
     "adds to the table": _behaviour(
         "AFTER DELETE ON users WHEN substr(OLD.idnumber, 1, 1) <> 'z' BEGIN "
@@ -118,12 +130,14 @@ BEHAVIOURS = {
         "INSERT INTO users (idnumber) VALUES ('z' || rtrim(OLD.idnumber)); END IF;",
         "AFTER DELETE",
         "OLD",
+        mariadb="AFTER DELETE ON users INSERT INTO log VALUES (OLD.idnumber)",
     ),
     "changes others": _behaviour(
         "AFTER DELETE ON users BEGIN UPDATE users SET extra = 'touched', other = 'touched'; END",
         "UPDATE users SET other = 'touched';",
         "AFTER DELETE",
         "OLD",
+        mariadb="AFTER INSERT ON users INSERT INTO log VALUES (NEW.idnumber)",
     ),
 }
 ON_DELETE = ["NO ACTION", "CASCADE", "SET NULL", "SET DEFAULT"]
@@ -173,28 +187,31 @@ def one_leaves(behaviour):
 
 def create(engine, night):
     """Create the tables of a night, with their rows; what the database takes for a row that is there is left out."""
-    sqlite = engine.dialect.name == "sqlite"
-    mark = "?" if sqlite else "%s"
-    kind = night["key"].removesuffix(" primary key")
-    extra = f"extra varchar(40) {night['default']}"
-    with engine.begin() as connection:
+    kind, of = engine.dialect.name, night["key"].removesuffix(" primary key")
+    mark = "?" if kind == "sqlite" else "%s"
+    on_delete = night["on_delete"]
+    if kind == "mariadb":
+        on_delete = on_delete.replace("DEFAULT", "NULL")  # InnoDB has no other one
+    engine = engine.execution_options(isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
 
         def run(statement, *parameters):
-            with contextlib.suppress(sa.exc.IntegrityError), connection.begin_nested():
+            with contextlib.suppress(sa.exc.IntegrityError):
                 connection.exec_driver_sql(statement, parameters or None)
 
-        if not sqlite:
+        if kind == "postgresql":
             run("CREATE TYPE mood AS ENUM ('sad', 'ok')")
+        extra = f"extra varchar(40) {night['default']}"
         run(f"CREATE TABLE users (idnumber {night['key']}, one {night['one'].sql}, other varchar(40), {extra})")
-        reference = f"of {kind} REFERENCES users ON DELETE {night['on_delete']}"
+        reference = f"of {of} REFERENCES users (idnumber) ON DELETE {on_delete}"
         run(f"CREATE TABLE orders (number integer PRIMARY KEY, {reference})")
         run("CREATE TABLE log (entry varchar(40))")
         for key, (one, other) in night["stored"].items():
-            value = str(one) if sqlite and isinstance(one, Decimal | datetime.date) else one
+            value = str(one) if kind == "sqlite" and isinstance(one, Decimal | datetime.date) else one
             run(f"INSERT INTO users VALUES ({mark}, {mark}, {mark}, 'own')", key, value, other)
         for number, key in enumerate(night["referring"]):
             run(f"INSERT INTO orders VALUES ({mark}, {mark})", number, key)
-        for statement in BEHAVIOURS[night["behaviour"]][engine.dialect.name]:
+        for statement in BEHAVIOURS[night["behaviour"]][kind]:
             run(statement)
 
 
@@ -220,7 +237,7 @@ def plain(value: Any, cls: Any) -> Any:
         return _READ[kind](value)
     if isinstance(value, list):
         return "{" + ",".join(map(str, value)) + "}"
-    return f"{value:f}" if isinstance(value, Decimal) else str(value)
+    return f"{value:f}" if isinstance(value, Decimal) else str(value).replace(", ", ",")  # as drivers print ranges
 
 
 def same(left: Any, right: Any, night: Any, name: str) -> bool:

@@ -13,6 +13,7 @@ import attrs
 from hypothesis import strategies as st
 
 from datastoresync import Branch, Limits, Object, Template, Tree
+from datastoresync.diffing.side import Candidates, InMemoryEngine
 
 NO_LIMITS = Limits(
     deletions=10**9,
@@ -292,3 +293,23 @@ def plain_actions(diff: Any) -> Counter[Any]:
     return Counter(
         (one.verb, one.branch, one.idnumber, one.attr, plain(one.value), plain(one.old_value)) for one in diff
     )
+
+
+class Again(Candidates):
+    """What an engine finds, as one that streams says it."""
+
+    streamed = True
+
+
+@attrs.frozen
+class Streaming:
+    """The in-memory engine as one that streams some of the branches."""
+
+    branches: frozenset[str]
+    name = "streaming"
+
+    def candidates(self, left, right):
+        found = InMemoryEngine().candidates(left, right)
+        if right.branch not in self.branches:
+            return found
+        return Again(found.new, found.old, found.pairs, found.matched, found.reason)

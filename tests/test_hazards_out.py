@@ -18,6 +18,7 @@ import sqlalchemy
 from datastoresync import (
     Branch,
     CSVImporter,
+    DeclarationError,
     Limits,
     LockedError,
     LoggingReporter,
@@ -387,3 +388,38 @@ def test_values_of_a_row_are_in_no_report_of_a_store(engine, dest, caplog):
         report = source.sync_to(dest, reporters=[LoggingReporter()])
     assert (report.failed, report.pending) == (1, 1)
     assert "ann@example.org" not in said_by(report, caplog)
+
+
+class Named(Template):
+    def new(self, action):
+        CALLED.append(action.idnumber)
+
+
+CALLED: list[str] = []
+
+
+@pytest.mark.parametrize(
+    ("declare", "right"),
+    [
+        (lambda: type("Mine", (Named,), {"new_usres": Named.new}), "new_users"),
+        (lambda: type("Mine", (Named,), {"on_eror": "stop"}), "on_error"),
+        (lambda: type("Mine", (CSVImporter,), {"perpare": lambda self, row: row}), "prepare"),
+        (lambda: type("Mine", (LoggingReporter,), {"strat": lambda self, plan: None}), "start"),
+        (lambda: type("Mine", (Tree,), {"tempalte": "mail.Accounts"}), "template"),
+        (lambda: type(Object)("Mine", (Object,), {"_refrences": {"members": "users"}}), "_references"),
+        (lambda: type(Object)("Mine", (User,), {"_references": {"naem": "users"}}), "name"),
+    ],
+)
+def test_a_misspelt_method_hook_option_or_reference_is_named_before_the_first_action(declare, right):
+    CALLED.clear()
+    source, dest = source_of(2), source_of(0)
+    with pytest.raises(DeclarationError, match=f"did you mean '{right}'"):
+        source - dest | declare()
+    assert CALLED == []
+
+
+def test_what_no_method_takes_is_not_all_right():
+    source, dest = source_of(2), source_of(3, name="other")
+    report = Named().apply(source - dest, limits=Limits(deletions=1, updates=2))
+    assert (report.unhandled, bool(report), report.exit_code) == (3, False, 1)
+    assert report.unhandled_methods == {"update_users_name": 2, "old_users": 1}

@@ -50,9 +50,8 @@ def test_a_column_with_a_dot_is_compared():
     "setting", [{"_attributes": ("nmae",)}, {"_attributes": "name"}, {"_references": {"nmae": "x"}}]
 )
 def test_a_mistyped_setting_is_refused(setting):
-    cls = type(Object)("Closed", (Object,), {"__annotations__": {"name": str}, **setting})
     with pytest.raises(DeclarationError, match=r"nmae|must be a tuple of names"):
-        +Branch(cls, importer=[{"idnumber": "1", "name": "Ann"}])
+        type(Object)("Closed", (Object,), {"__annotations__": {"name": str}, **setting})
 
 
 def test_types_are_checked_where_common_rows_hold_none():

@@ -89,6 +89,15 @@ def test_postgresql_with_keys_of_its_own_holds_what_the_report_says(full_postgre
     two_nights(full_postgresql, night)
 
 
+@pytest.mark.mariadb
+@given(night=night_of.nights(night_of.MARIADB, night_of.MARIADB_KEYS))
+@example(night_of.one_leaves("adds to the table") | {"key": "varchar(9) primary key"})
+@QUIET
+def test_mariadb_holds_what_the_report_says(mariadb, execute, night):
+    execute(mariadb, "DROP TABLE IF EXISTS orders, users, log")
+    two_nights(mariadb, night)
+
+
 # --- several tables, whose foreign keys act ---------------------------------------------------------------------
 
 ON_DELETE = st.tuples(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import difflib
 import re
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -15,6 +14,7 @@ import attrs
 from datastoresync.app.parts import Argument, Arguments
 from datastoresync.errors import DeclarationError
 from datastoresync.masking import masked
+from datastoresync.spelling import closest
 
 
 @attrs.frozen(eq=False)
@@ -225,7 +225,7 @@ class CommandLine:
         known = [string for argument, flags in self._flags.items() for string in argument.option_strings(flags)]
         for option in options:
             renamed = ["/".join(flags) for argument, flags in self._flags.items() if option in argument.flags]
-            near = renamed or difflib.get_close_matches(option, known, n=1)
+            near = renamed or list(filter(None, [closest(option, known)]))
             either = " or ".join(near)
             shown = option if option.startswith("--") or near else option[:2]  # a value may follow
             yield f"unrecognized argument: {shown}{f' (did you mean {either}?)' if near else ''}"

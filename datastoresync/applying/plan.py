@@ -12,6 +12,7 @@ from typing import Any
 import attrs
 
 from datastoresync.applying.dependents import references_of
+from datastoresync.applying.methods import Kind, check_methods, method_names, method_of
 from datastoresync.diffing.action import Action
 from datastoresync.diffing.branch_diff import BranchDiff, Streamed
 from datastoresync.diffing.diff import Diff
@@ -45,6 +46,7 @@ class Step:
         actions: One action, or several where the method takes a batch.
         batch: Whether the method takes a list of actions.
         follows: The branch and idnumber of the ancestor along with which the object is deleted, without a call.
+        left_out: Whether the template says that it leaves such actions out.
     """
 
     method: str
@@ -52,6 +54,11 @@ class Step:
     actions: tuple[Action, ...]
     batch: bool = False
     follows: tuple[str, Any] | None = None
+    left_out: bool = False
+
+
+Method = tuple[str, Callable[[Any], Any] | None, bool]
+"""The name of a method, the method or None, and whether it is left out on purpose."""
 
 
 @attrs.frozen(eq=False)
@@ -78,32 +85,35 @@ class Plan:
         """The missing methods, with the number of actions that each would take."""
         found: Counter[str] = Counter()
         for step in self.steps:
-            if step.call is None and step.follows is None:
+            if step.call is None and step.follows is None and not step.left_out:
                 found[step.method] += len(step.actions)
         return found
 
     @classmethod
     def through(cls, template: Any, diff: Diff) -> Plan:
-        """Return the plan that applies a diff through the methods of a template."""
-        found: dict[tuple[str, str, str], tuple[str, Callable[[Any], Any] | None]] = {}
+        """Return the plan that applies a diff through the methods of a template.
 
-        def look_up(action: Action) -> tuple[str, Callable[[Any], Any] | None]:
+        Raises:
+            DeclarationError: if one of them is misspelt, or cannot take an action.
+        """
+        check_methods(template, diff)
+        found: dict[Kind, Method] = {}
+
+        def look_up(action: Action) -> Method:
             kind = (action.verb, action.branch, action.attr)
             if kind not in found:
-                names = method_names(action)
-                found[kind] = next(
-                    ((name, call) for name in names if callable(call := getattr(template, name, None))),
-                    (names[0], None),
-                )
+                names = method_names(*kind)
+                method = method_of(template, names)
+                found[kind] = (names[0], None, False) if method is None else (*method, method[1] is None)
             return found[kind]
 
         alone, following = split_followers(ordered(diff), diff)
 
         def steps() -> Iterator[Step]:
-            for (name, call), group in groupby(_united(alone, diff, look_up), key=look_up):
+            for (name, call, left_out), group in groupby(_united(alone, diff, look_up), key=look_up):
                 size = getattr(call, "__batch__", 0)
                 if not size:
-                    yield from (Step(name, call, (action,)) for action in group)
+                    yield from (Step(name, call, (action,), left_out=left_out) for action in group)
                 else:
                     yield from (Step(name, call, tuple(some), batch=True) for some in _batches(group, size, diff))
             yield from following
@@ -181,21 +191,7 @@ def split_followers(actions: Sequence[Action], diff: Diff) -> tuple[Sequence[Act
     return alone, following
 
 
-def method_names(action: Action) -> list[str]:
-    """Return the names of the methods that may take an action, the most specific first."""
-    verb, branch, attr = action.verb, action.branch, action.attr
-    if verb in ("new", "old"):
-        return [f"{verb}_{branch}", verb]
-    updates = [f"update_{branch}_{attr}", f"update_{attr}", f"update_{branch}", "update"]
-    if verb == "update":
-        return updates
-    preposition = "to" if verb == "add" else "from"
-    return [f"{verb}_{attr}_{preposition}_{branch}", f"{verb}_{attr}", *updates]
-
-
-def _united(
-    actions: Sequence[Action], diff: Diff, look_up: Callable[[Action], tuple[str, Callable[[Any], Any] | None]]
-) -> Iterator[Action]:
+def _united(actions: Sequence[Action], diff: Diff, look_up: Callable[[Action], Method]) -> Iterator[Action]:
     """Unite the changes of an attribute's members into one update, where no method takes them one by one.
 
     In a streamed diff these stand together, object by object.
@@ -209,7 +205,7 @@ def _united(
 def _united_at_once(
     actions: Sequence[Action],
     sides: Mapping[str, BranchDiff],
-    look_up: Callable[[Action], tuple[str, Callable[[Any], Any] | None]],
+    look_up: Callable[[Action], Method],
 ) -> Iterator[Action]:
     together = member_changes(actions)
     wholes: set[tuple[str, Any, str]] = set()

@@ -333,9 +333,14 @@ class Report(Printable):
     def ok(self) -> bool:
         """Whether nothing failed, conflicted, was left pending, or is held by the store otherwise than the results say.
 
-        What a template does not handle, or skips, is its own choice.
+        Nor may an action have found no method; what a template skips, or says that it leaves out, is its own choice.
+        The truth of a report is the same.
         """
-        return not (self.interrupted or self.failed or self.conflicts or self.pending or self.changed or self.unsettled)
+        undone = self.failed or self.conflicts or self.pending or self.unhandled
+        return not (self.interrupted or undone or self.changed or self.unsettled)
+
+    def __bool__(self) -> bool:
+        return self.ok
 
     @property
     def exit_code(self) -> int:

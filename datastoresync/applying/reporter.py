@@ -5,19 +5,32 @@ from __future__ import annotations
 import logging
 import sys
 import time
-from typing import TextIO
+from collections.abc import Mapping
+from typing import Any, ClassVar, TextIO
 
 from datastoresync.applying.plan import Plan
 from datastoresync.applying.report import Report, Result
 from datastoresync.diffing.diff import Progress
+from datastoresync.errors import DeclarationError
 from datastoresync.printing.text import visible
+from datastoresync.spelling import misspelt_members
 
 
 class Reporter:
     """Is told the start, every result and the end of an apply. Subclass it for e-mails and the like.
 
-    An exception of a reporter does not stop the apply; it becomes a warning in the report.
+    An exception of a reporter does not stop the apply; it becomes a warning in the report. A misspelt hook is refused
+    when the class is declared.
     """
+
+    _hooks: ClassVar[Mapping[str, int]] = {"start": 1, "result": 1, "end": 1}
+    """The number of arguments of each."""
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        """Refuse misspelt hooks."""
+        super().__init_subclass__(**kwargs)
+        for problem in misspelt_members(cls, Reporter, cls._hooks, {}):
+            raise DeclarationError(problem)
 
     def start(self, plan: Plan) -> None:
         """Take the plan, before the first action."""

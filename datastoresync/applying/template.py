@@ -34,6 +34,7 @@ from datastoresync.diffing.diff import Diff, Progress
 from datastoresync.diffing.filters import Filter
 from datastoresync.diffing.flags import Flags
 from datastoresync.errors import DeclarationError, SyncInterrupted
+from datastoresync.spelling import misspelt_members, settings_of
 
 OnError = Literal["continue", "stop"]
 
@@ -157,15 +158,27 @@ class Template:
 
     A method that returns has succeeded, and one that raises has failed; it may also return `succeeded`, `failed`,
     `skipped`, or a list of them. ``on_error`` is ``"continue"`` or ``"stop"``; ``reporters`` are told every result.
+
+    Before the first action, the names of all methods are held against the branches and attributes that are compared:
+    one that is nearly right is refused. Actions without a method make the report not ok, unless ``leaves_out`` names
+    the method.
     """
 
     on_error: OnError = "continue"
     reporters: Sequence[Reporter] = ()
+    leaves_out: Sequence[str] = ()
+    """Methods that are not there on purpose, such as ``("old", "update_name")``: what they would take is skipped."""
     waits_for_left_out: bool = True
     """Whether what depends on what flags and filters leave out is left out, too; on failures it always waits."""
 
     def __init__(self) -> None:
         """Create a template; subclasses may take arguments."""
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        """Refuse misspelt settings."""
+        super().__init_subclass__(**kwargs)
+        for problem in misspelt_members(cls, Template, {}, settings_of(Template)):
+            raise DeclarationError(problem)
 
     def apply(self, diff: Diff, **keywords: Unpack[ApplyKeywords]) -> Report:
         """Carry out a diff, and fold the actions that succeeded into the destination; the same as ``diff | template``.
@@ -176,7 +189,8 @@ class Template:
 
         Raises:
             SafeguardError: if the diff exceeds the limits; nothing was changed.
-            DeclarationError: if it is to be rehearsed; what the methods do cannot be undone.
+            DeclarationError: if a method is misspelt or cannot take an action; or if it is to be rehearsed, as what the
+                methods do cannot be undone.
             SyncInterrupted: on Ctrl-C, after the action in flight; it carries the report.
         """
         options = ApplyOptions(**keywords)
@@ -325,7 +339,9 @@ class ApplyRun:
         if step.follows is not None:
             return self.followed(step)
         if step.call is None:
-            return [Result("unhandled", "no method", action, step.method) for action in step.actions]
+            status: Status = "skipped" if step.left_out else "unhandled"
+            reason = "the template leaves it out" if step.left_out else "no method"
+            return [Result(status, reason, action, step.method) for action in step.actions]
         if self.mock:
             return [Result("planned", "mock", action, step.method) for action in step.actions]
         try:
@@ -421,6 +437,10 @@ class ObjectMethods:
         """Say whether the class has a method of this name."""
         return callable(getattr(self.cls, name, None))
 
+    def leaves_out(self, name: str) -> bool:
+        """Say whether the class has None for a method of this name, and so leaves such changes out."""
+        return getattr(self.cls, name, self) is None
+
 
 class ObjectTemplate(Template):
     """Applies a diff through the methods of the destination's objects, one call an object.
@@ -432,7 +452,8 @@ class ObjectTemplate(Template):
     - ``move(self, parent)``: the object goes below another parent, or below none.
 
     As with any template, a method that returns has succeeded, one that raises has failed, and it may return
-    `succeeded`, `failed` or `skipped`. What a class has no method for is unhandled.
+    `succeeded`, `failed` or `skipped`. What a class has no method for is unhandled; ``delete = None`` says that it is
+    left out on purpose.
 
     Args:
         tree: The destination.
@@ -490,7 +511,8 @@ class ObjectTemplate(Template):
         call: Callable[[Any], Any] | None = None
         if self.classes[branch].has(verb):
             call = partial(getattr(self, f"_{verb}"), diff, self.classes[branch], branch)
-        yield Step(f"{verb}_{branch}", call, tuple(group), batch=True)
+        left_out = self.classes[branch].leaves_out(verb)
+        yield Step(f"{verb}_{branch}", call, tuple(group), batch=True, left_out=left_out)
 
     def _create(self, diff: Diff, methods: ObjectMethods, _: str, actions: Sequence[Action]) -> Result:
         key = actions[0].idnumber

@@ -12,8 +12,9 @@ bool                bool; 0 and 1; true/false, t/f, yes/no, y/n, on/off, 1/0 as 
 Decimal             finite Decimal; int; decimal or exponent text
 date                date; naive datetime at midnight; text YYYY-MM-DD
 datetime            datetime; text YYYY-MM-DD, ``T`` or a blank, HH:MM[:SS[.ffffff]] and an optional offset or ``Z``
-time                time; text as behind the ``T`` of a datetime
-timedelta, bytes    timedelta; bytes, bytearray and memoryview
+time                time; timedelta of less than a day; text as behind the ``T`` of a datetime
+timedelta           timedelta; time without a time zone, since midnight
+bytes               bytes, bytearray and memoryview
 UUID                UUID; its text, with or without hyphens
 an Enum, Literal    a member; its value, which text is converted for; for an Enum the member's name
 T | None            None; empty text, unless T takes that itself; else what T accepts
@@ -25,6 +26,9 @@ dict, Mapping       a mapping, copied
 Any, object         everything, as it is
 any other class     its instances
 ==================  ===================================================================================================
+
+A datetime with a time zone becomes one with the offset that it has there: it is the same instant, and Python compares,
+hashes and sorts it as such.
 
 ``Annotated``, ``NewType``, ``Final`` and type aliases stand for what they are made of; a ``TypeVar`` for Any.
 """
@@ -46,7 +50,7 @@ from typing import Any, Final, Literal, TypeVar, Union, get_args, get_origin
 import attrs
 
 from datastoresync.conversion.key_forms import Form, formed, formed_column
-from datastoresync.conversion.scalars import SCALARS, Column, One, refused
+from datastoresync.conversion.scalars import SCALARS, Column, One, by_instant, instants, refused
 from datastoresync.errors import DeclarationError
 
 _SHARABLE = frozenset({type(None), *(cls for cls, scalar in SCALARS.items() if scalar.sharable)})
@@ -112,7 +116,7 @@ def scalar_converter(annotation: Any, cls: Any) -> Converter:
     def column(values: Sequence[Any]) -> Sequence[Any]:
         kinds = set(map(type, values))
         if kinds <= {cls} and (cls is not Decimal or all(map(Decimal.is_finite, values))):
-            return values
+            return instants(values)
         if many is not None and kinds == {str}:
             with suppress(ValueError, ArithmeticError):  # `one` will say which value it is, and why
                 return many(values)
@@ -181,7 +185,8 @@ def mapping_converter(annotation: Any) -> Converter:
 
     def one(value: Any) -> dict[Any, Any]:
         if isinstance(value, collections.abc.Mapping):
-            return dict(value)
+            copied: dict[Any, Any] = by_instant(dict(value))
+            return copied
         raise refused(value, "a dict", "only a mapping")
 
     kinds: frozenset[type] = frozenset({dict})
@@ -242,7 +247,7 @@ def converter(annotation: Any) -> Converter:
     plain = _unwrapped(annotation)
     origin = get_origin(plain) or plain
     if plain is Any or plain is object:
-        return Converter(annotation, "Any", _same, _same, identity=True)
+        return Converter(annotation, "Any", by_instant, instants, identity=True)
     if origin is Union or origin is types.UnionType:
         return attrs.evolve(_union(annotation, get_args(plain)), annotation=annotation)
     if origin is Literal:
@@ -280,10 +285,6 @@ def _unwrapped(annotation: Any) -> Any:
             annotation = origin.__value__[get_args(annotation)]
         else:
             return annotation
-
-
-def _same(value: Any) -> Any:
-    return value
 
 
 def _literal(annotation: Any, values: tuple[Any, ...]) -> Converter:
@@ -426,7 +427,7 @@ _exhaust: Callable[[Iterable[Any]], None] = deque[Any](maxlen=0).extend
 """Runs an iterator to its end in C and keeps nothing."""
 
 
-@attrs.frozen(eq=False)
+@attrs.frozen(eq=False, repr=False)
 class Field:
     """A declared field: how its values are converted, and what stands in for a column that is not there.
 
@@ -453,7 +454,7 @@ class Field:
         return (self.default() for _ in range(count))
 
 
-@attrs.frozen(eq=False)
+@attrs.frozen(eq=False, repr=False)
 class Conversion:
     """Converts raw values of attributes as an import would: one, or a column of them.
 
@@ -497,7 +498,7 @@ class Conversion:
         return self.fields[name].converter if name in self.fields else None
 
 
-@attrs.frozen(eq=False)
+@attrs.frozen(eq=False, repr=False)
 class Schema:
     """An object class as an import sees it.
 

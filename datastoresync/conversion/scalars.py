@@ -11,8 +11,9 @@ import operator
 import re
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from datetime import date, datetime, time, timedelta
+from datetime import date, datetime, time, timedelta, timezone
 from decimal import Decimal
+from functools import lru_cache
 from reprlib import Repr
 from types import MappingProxyType
 from typing import Any
@@ -217,11 +218,54 @@ def _dates(texts: Sequence[str]) -> list[date]:
     return list(map(date.fromisoformat, texts))
 
 
+_DAY = timedelta(days=1)
+_MIDNIGHT = datetime(1, 1, 1)  # noqa: DTZ001 - a time of day has no time zone
+_at = lru_cache(maxsize=1024)(timezone)
+_CONTAINERS = frozenset({set, frozenset, list, tuple, dict})
+
+
+def instant(moment: datetime) -> datetime:
+    """Return a moment with the offset of its time zone in the place of the zone.
+
+    Python compares moments of one zone by their wall clocks, hashes them so, and calls those of several zones different
+    in an hour that comes twice. With offsets it compares, hashes and sorts them by the instant.
+
+    >>> from zoneinfo import ZoneInfo
+    >>> instant(datetime(2024, 7, 1, tzinfo=ZoneInfo("Europe/Berlin"))).isoformat()
+    '2024-07-01T00:00:00+02:00'
+    """
+    if moment.tzinfo is None or type(moment.tzinfo) is timezone:
+        return moment
+    offset = moment.utcoffset()
+    return moment if offset is None else moment.replace(tzinfo=_at(offset), fold=0)
+
+
+def by_instant(value: Any) -> Any:
+    """Return a value with each moment in it as its `instant`; the value itself if it has none of another form."""
+    if isinstance(value, datetime):
+        return instant(value)
+    kind = type(value)
+    if kind not in _CONTAINERS:
+        return value
+    if kind is dict:
+        found = {by_instant(key): by_instant(member) for key, member in value.items()}
+        return value if all(map(operator.is_, (*found, *found.values()), (*value, *value.values()))) else found
+    members = list(map(by_instant, value))
+    return value if all(map(operator.is_, members, value)) else kind(members)
+
+
+def instants(values: Sequence[Any]) -> Sequence[Any]:
+    """Return many values as `by_instant` does."""
+    kinds = set(map(type, values))
+    found = not kinds <= _WITHOUT_MOMENTS and any(issubclass(kind, datetime) or kind in _CONTAINERS for kind in kinds)
+    return list(map(by_instant, values)) if found else values
+
+
 def _datetime(value: Any) -> datetime:
     reason = "only YYYY-MM-DD, 'T' or a blank, HH:MM[:SS[.ffffff]] and an optional offset or 'Z'"
     if isinstance(value, datetime):
         if value == value:  # noqa: PLR0124 - NaT
-            return value
+            return instant(value)
         reason = "it is not a time"
     elif isinstance(value, date) or (isinstance(value, str) and _DATE.fullmatch(value)):
         reason = "it has no time of day: declare date, or give the time too"
@@ -236,6 +280,10 @@ def _time(value: Any) -> time:
     reason = "only HH:MM[:SS[.ffffff]] and an optional offset or 'Z'"
     if isinstance(value, time):
         return value
+    if isinstance(value, timedelta):
+        if timedelta(0) <= value < _DAY:
+            return (_MIDNIGHT + value).time()
+        reason = "a time of day is less than 24 hours: declare timedelta"
     if isinstance(value, str) and _TIME.fullmatch(value):
         with suppress(ValueError):
             return time.fromisoformat(value)
@@ -246,7 +294,10 @@ def _time(value: Any) -> time:
 def _timedelta(value: Any) -> timedelta:
     if isinstance(value, timedelta):
         return value
-    raise refused(value, "a timedelta", "only timedelta objects, since durations have no one text form")
+    if isinstance(value, time) and value.tzinfo is None:
+        return datetime.combine(_MIDNIGHT, value) - _MIDNIGHT
+    reason = "only timedelta objects and times without a time zone, since durations have no one text form"
+    raise refused(value, "a timedelta", reason)
 
 
 def _uuid(value: Any) -> UUID:
@@ -263,7 +314,7 @@ def _bytes(value: Any) -> bytes:
     raise refused(value, "bytes", "only bytes, bytearray and memoryview")
 
 
-@attrs.frozen(eq=False)
+@attrs.frozen(eq=False, repr=False)
 class ScalarType:
     """A scalar type, as converters, comparisons, stores and engines know it.
 
@@ -393,6 +444,7 @@ _TYPES = (
 
 SCALARS: Mapping[Any, ScalarType] = MappingProxyType({scalar.cls: scalar for scalar in _TYPES})
 """All of them by their Python type, a type that is derived from another one before it."""
+_WITHOUT_MOMENTS = frozenset({type(None), *SCALARS} - {datetime})
 KINDS: Mapping[str, ScalarType] = MappingProxyType({kind: scalar for scalar in _TYPES for kind in scalar.kinds})
 """The types of the values of columns, by what engines call these."""
 

@@ -30,7 +30,7 @@ _PHASES: Mapping[str, int] = MappingProxyType({"new": 0, "old": 2})
 Hierarchies = tuple[Hierarchy, Hierarchy]
 
 
-@attrs.frozen(eq=False)
+@attrs.frozen(eq=False, repr=False)
 class BranchDiff:
     """The comparison of one branch: its two sides, and statistics.
 
@@ -278,7 +278,7 @@ def _branch_order(branch_diffs: Sequence[BranchDiff]) -> list[str]:
     return topological_order([one.name for one in branch_diffs], after, circles=True)
 
 
-@attrs.frozen(eq=False)
+@attrs.frozen(eq=False, repr=False)
 class StreamedPart:
     """One branch of a comparison whose candidates are streamed.
 

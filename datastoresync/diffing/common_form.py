@@ -76,7 +76,7 @@ def _with_references(side: Side, before: Side, references: Mapping[str, str], co
     )
 
 
-@attrs.frozen(eq=False)
+@attrs.frozen(eq=False, repr=False)
 class _Spelling:
     """Returns keys as they are spelled elsewhere.
 
@@ -151,7 +151,7 @@ def _unless_known(form: Form | None, *known: Form | None) -> Form | None:
     return None if form == chained(*known) else form
 
 
-@attrs.frozen(eq=False)
+@attrs.frozen(eq=False, repr=False)
 class _Work:
     """What is to be done to one side.
 

@@ -23,11 +23,11 @@ from datastoresync.diffing.branch_diff import (
     ordered_actions,
 )
 from datastoresync.diffing.common_form import in_common_forms, warn_of_lookalikes
-from datastoresync.diffing.equality import check_attributes, check_types, raise_problems
 from datastoresync.diffing.filters import Filter, predicate
 from datastoresync.diffing.flags import Exclusion, Flags
 from datastoresync.diffing.hierarchy import Hierarchy, scope_of
 from datastoresync.diffing.nested import NestedDiff, SiblingOrder, actions_by_parent, nested_diffs
+from datastoresync.diffing.schema_check import check_attributes, check_types, raise_problems
 from datastoresync.diffing.side import Block, Candidates, Engine, Side, engine_of
 from datastoresync.errors import ComparisonError, TemplateError
 from datastoresync.printing.outline import Outline
@@ -62,7 +62,7 @@ def _explanation(branch_diffs: Sequence[BranchDiff], left_out: Counter[str]) -> 
     ]
     lines += [f"not compared: {what}" for what in sorted(apart)]
     if left_out:
-        lines.append("left out by flags: " + " ".join(f"{verb}={count}" for verb, count in left_out.items()))
+        lines.append("left out by flags or imports: " + " ".join(f"{verb}={count}" for verb, count in left_out.items()))
     return "\n".join(lines)
 
 
@@ -179,6 +179,7 @@ class Diff(Printable):
         hierarchies = (Hierarchy(by_name[0]), Hierarchy(by_name[1]))
         pairs = scope_of(pairs, hierarchies, top_level)
         by_name = _by_name([*related, *pairs])
+        exclusion = Exclusion(by_name, hierarchies, flags)
         found: list[tuple[BranchDiff, Candidates, list[Block] | None]] = []
         done, total = 0, sum(len(side.objects) for pair in pairs for side in pair)
         for left, right in pairs:
@@ -189,7 +190,8 @@ class Diff(Printable):
             problems += check_types(left, right, read or candidates.read(left, right), matched=candidates.matched)
             sizes = (len(left.objects), len(right.objects))
             about = (candidates.engine or chosen.name, len(candidates.pairs), candidates.matched, candidates.reason)
-            found.append((BranchDiff(left, right, sizes, *about), candidates, read))
+            source = left if candidates.streamed else exclusion.without_ignored(left, candidates.new)
+            found.append((BranchDiff(source, right, sizes, *about), candidates, read))
             if progress is not None and any(sizes):
                 done += sizes[0] + sizes[1]
                 progress("diff", done, total)
@@ -197,14 +199,13 @@ class Diff(Printable):
         branch_diffs = tuple(one for one, *_ in found)
         own = (chain(*actions_between(*one)) for one in found if not one[1].streamed)
         actions: Iterable[Action] = chain(*own, moves_between(hierarchies, branch_diffs))
-        exclusion = Exclusion(by_name, hierarchies, flags)
-        if exclusion.flagged:
+        if exclusion.active:
             actions = [action for action in actions if exclusion.keeps(action)]
         ordered: Sequence[Action] = ordered_actions(actions, branch_diffs, hierarchies)
         parts = [StreamedPart(one, candidates) for one, candidates, _ in found if candidates.streamed]
         if parts:
             ordered = StreamedActions(parts, ordered, branch_ranks(branch_diffs))
-            if exclusion.flagged:
+            if exclusion.active:
                 ordered = ordered.where(exclusion.keeps_streamed)
         return cls(ordered, branch_diffs, hierarchies, exclusion)
 
@@ -312,7 +313,7 @@ class Diff(Printable):
 
     @property
     def left_out(self) -> Counter[str]:
-        """The number of actions of each verb that flags left out."""
+        """The number of actions of each verb that flags left out, or that touch what an import left out."""
         return Counter() if self.exclusion is None else Counter(self.exclusion.counts)
 
     @property

@@ -1,4 +1,4 @@
-"""Equality of values and memberships, which types can be equal, and the check of two sides before a comparison."""
+"""Equality of values and memberships, and which types can be equal."""
 
 from __future__ import annotations
 
@@ -6,14 +6,12 @@ import datetime
 import decimal
 import enum
 import numbers
+import operator
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from difflib import get_close_matches
-from itertools import islice
+from itertools import chain
 from typing import Any
 
-from datastoresync.conversion.scalars import SCALARS
-from datastoresync.diffing.side import Block, Side, read_blocks
-from datastoresync.errors import DeclarationError, SchemaMismatchError
+from datastoresync.conversion.scalars import SCALARS, instant
 
 _MEMBERSHIPS = (set, frozenset, list)
 
@@ -26,6 +24,9 @@ _FAMILIES: tuple[tuple[type | tuple[type, ...], str], ...] = (
     (tuple, "tuple"),
     (Mapping, "mapping"),
 )
+_PLAIN = frozenset({type(None), *SCALARS} - {datetime.datetime})
+_FIXED = frozenset({type(None), datetime.timezone})
+_CLOSER_LOOK = (datetime.datetime, *_MEMBERSHIPS, tuple, Mapping)
 _SORTED_BY_VALUE = frozenset(scalar.family for scalar in SCALARS.values()) - {"number", "date", "datetime"}
 
 
@@ -42,23 +43,69 @@ def members_of(value: Any) -> Iterable[Any]:
 def equal(left: Any, right: Any) -> bool:
     """Say whether two values are the same. NaN is; ``1`` and ``"1"`` are not; memberships are without order.
 
+    Moments with a time zone are the same at one instant. Inside a mapping, as JSON documents are, lists have an order,
+    and a truth value is no number.
+
     >>> equal(float("nan"), float("nan")), equal([1, 2], [2, 1]), equal((1, 2), (2, 1)), equal(1, "1")
     (True, True, False, False)
+    >>> equal({"a": [1, 2]}, {"a": [2, 1]}), equal({"a": True}, {"a": 1})
+    (False, False)
     """
     if left is right:
         return True
     if is_membership(left) and is_membership(right):
-        if type(left) is type(right) and left == right:
+        if type(left) is type(right) and left == right and _PLAIN.issuperset(map(type, left)):
             return True
         added, removed = membership_changes(left, right)
         return not added and not removed
     if isinstance(left, tuple) and isinstance(right, tuple):
         return len(left) == len(right) and all(map(equal, left, right))
     if isinstance(left, Mapping) and isinstance(right, Mapping):
-        return left.keys() == right.keys() and all(equal(left[name], right[name]) for name in left)
+        return left.keys() == right.keys() and all(_equal_inside(left[name], right[name]) for name in left)
+    if isinstance(left, datetime.datetime) and isinstance(right, datetime.datetime):
+        left, right = instant(left), instant(right)
     if left == right:
         return True
     return _is_nan(left) and _is_nan(right)
+
+
+def _equal_inside(left: Any, right: Any) -> bool:
+    """Say whether two values are the same inside a document."""
+    if isinstance(left, list) and isinstance(right, list):
+        return len(left) == len(right) and all(map(_equal_inside, left, right))
+    return isinstance(left, bool) is isinstance(right, bool) and equal(left, right)
+
+
+def columns_differ(values: Sequence[Any], old_values: Sequence[Any]) -> list[bool]:
+    """Say of each pair of values of an attribute whether they may differ; no difference is missed.
+
+    It costs one comparison in C a pair, unless `equal` knows better than Python.
+    """
+    differ = list(map(operator.ne, values, old_values))
+    if not _python_knows(values):
+        differ = [flag or not equal(*pair) for flag, *pair in zip(differ, values, old_values, strict=True)]
+    return differ
+
+
+def rows_differ(rows: Sequence[Sequence[Any]], old_rows: Sequence[Sequence[Any]]) -> list[bool]:
+    """Say of each pair of rows of values whether they may differ; no difference is missed."""
+    differ = list(map(operator.ne, rows, old_rows))
+    if _PLAIN.issuperset(map(type, chain.from_iterable(rows))):
+        return differ
+    for index, values in enumerate(zip(*rows, strict=True)):
+        if not _python_knows(values):
+            pairs = zip(differ, values, map(operator.itemgetter(index), old_rows), strict=True)
+            differ = [flag or not equal(*pair) for flag, *pair in pairs]
+    return differ
+
+
+def _python_knows(values: Sequence[Any]) -> bool:
+    """Say whether values that ``==`` calls equal are so: no moments of a time zone, and nothing that has members."""
+    kinds = set(map(type, values)) - _PLAIN
+    if kinds == {datetime.datetime}:
+        moments = (value.tzinfo for value in values if value is not None and type(value) is datetime.datetime)
+        return _FIXED.issuperset(map(type, moments))
+    return not any(issubclass(kind, _CLOSER_LOOK) for kind in kinds)
 
 
 def _is_nan(value: Any) -> bool:
@@ -70,6 +117,8 @@ def _is_nan(value: Any) -> bool:
 def sort_key(value: Any) -> tuple[str, Any, str]:
     """Return a key that sorts values of any types reproducibly, by value where they can be compared."""
     kind = type_family(value)
+    if isinstance(value, datetime.datetime) and kind != "None":
+        return (kind, instant(value), "")
     if kind in _SORTED_BY_VALUE or type(value) is datetime.date:
         return (kind, value, "")
     if kind == "number" and not isinstance(value, complex) and not _is_nan(value):
@@ -110,6 +159,8 @@ def _name(member: Any) -> Any:
     """Return a dictionary key that is equal for equal members."""
     if isinstance(member, tuple):
         return tuple(map(_name, member))
+    if isinstance(member, datetime.datetime):
+        member = instant(member)
     return _NaN if _is_nan(member) else member
 
 
@@ -129,7 +180,8 @@ def _hashed_changes(left: list[Any], right: list[Any], *, as_sets: bool) -> tupl
 
 def _plain_changes(left: list[Any], right: list[Any], *, as_sets: bool) -> tuple[list[Any], list[Any]]:
     def position(values: Sequence[Any], member: Any) -> int:
-        return next((index for index, value in enumerate(values) if equal(value, member)), -1)
+        same = _equal_inside if isinstance(member, list) else equal
+        return next((index for index, value in enumerate(values) if same(value, member)), -1)
 
     if as_sets:
         left = [member for index, member in enumerate(left) if position(left[:index], member) < 0]
@@ -177,7 +229,8 @@ def comparable(left: Any, right: Any) -> bool:
         if kinds == {"tuple"} and len(left) == len(right):
             return all(map(comparable, left, right))
         return True
-    return "None" in kinds or "other" in kinds
+    # What JSON has may be an object in one document and an array in the next one; no conversion makes one the other.
+    return "None" in kinds or "other" in kinds or kinds == {"mapping", "membership"}
 
 
 def _kinds(members: Iterable[Any]) -> list[Any]:
@@ -186,174 +239,3 @@ def _kinds(members: Iterable[Any]) -> list[Any]:
     for member in members:
         first.setdefault(type(member), member)
     return list(first.values())
-
-
-_PLAIN = frozenset({*SCALARS} - {datetime.datetime})
-"""Types of which any two values are comparable."""
-_SAMPLES = 100
-"""The most pairs of objects that are compared where no key is on both sides."""
-
-
-def check_children(tree: str, children: Mapping[str, Mapping[str, str]]) -> None:
-    """Refuse ``_children`` in branches that do not exist; ``children`` has those of each branch.
-
-    Raises:
-        DeclarationError: for the first one; suggests the nearest name.
-    """
-    for name, below in children.items():
-        for child in below:
-            if child not in children:
-                near = get_close_matches(child, list(children), 1)
-                hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(children)}"
-                message = f"{tree}.{name} has children in {child!r}, which is no branch of {tree}: {hint}"
-                raise DeclarationError(message)
-
-
-def check_branches(source: tuple[str, Sequence[str]], dest: tuple[str, Sequence[str]]) -> None:
-    """Refuse two trees with different branches; each is given by its name and the names of its branches.
-
-    Raises:
-        SchemaMismatchError: with a sentence for each branch that one of them lacks.
-    """
-    problems = [
-        f"{has} has a branch {name!r}, {lacks} does not: declare it there, or call it _{name} if it only feeds others"
-        for (has, names), (lacks, other_names) in ((source, dest), (dest, source))
-        for name in sorted(set(names) - set(other_names))
-    ]
-    if problems:
-        message = "the two trees cannot be compared:" + "".join(f"\n  - {problem}" for problem in problems)
-        raise SchemaMismatchError(message, problems=problems)
-
-
-def raise_problems(problems: Sequence[str]) -> None:
-    """Raise one error for all problems, if there are any.
-
-    Raises:
-        SchemaMismatchError: with a sentence for each of them.
-    """
-    if problems:
-        lines = "".join(f"\n  - {problem}" for problem in problems)
-        message = f"the two sides cannot be compared:{lines}"
-        raise SchemaMismatchError(message, problems=problems)
-
-
-def check_attributes(left: Side, right: Side) -> list[str]:
-    """Return a sentence for each attribute that only one side has, and for keys that cannot be compared."""
-    problems = []
-    if left.objects and right.objects and not _keys_comparable(*_some_keys(left, right)):
-        left_key, right_key = next(iter(left.objects)), next(iter(right.objects))
-        if not _keys_comparable(left_key, right_key):
-            problems.append(
-                f"idnumber: {_type(left_key)} in {left.name} and {_type(right_key)} in {right.name} "
-                f"({left_key!r} and {right_key!r}): "
-                f"{_fix('idnumber', left, right, left_key, right_key)}"
-            )
-    if any(side.sparse and not side.objects for side in (left, right)):
-        return problems  # an open class without objects has no attributes yet
-    for has, lacks in ((left, right), (right, left)):
-        for name in sorted(set(has.attributes) - set(lacks.attributes)):
-            near = get_close_matches(name, set(lacks.attributes) - set(has.attributes), 1)
-            meant = f" (which has {near[0]!r})" if near else ""
-            problems.append(
-                f"{name}: {has.name} has it, {lacks.name} does not{meant}: give {lacks.owner} a field or a property "
-                f"{name!r}, or {has.owner} a leading underscore (_{name}) if it is not to be synced"
-            )
-    return problems
-
-
-def _some_keys(*sides: Side) -> Iterable[Any]:
-    """Yield a sample key of each side: the first one, or one that takes no sorting."""
-    for side in sides:
-        sample = getattr(side.objects, "sample_key", None)
-        yield next(iter(side.objects)) if sample is None else sample
-
-
-def _keys_comparable(left_key: Any, right_key: Any) -> bool:
-    if isinstance(left_key, tuple) and isinstance(right_key, tuple) and len(left_key) != len(right_key):
-        return False
-    return comparable(left_key, right_key)
-
-
-def check_types(left: Side, right: Side, read: Iterable[Block], *, matched: int) -> list[str]:
-    """Return a sentence for each attribute with values that cannot be equal, with the first such pair.
-
-    Only values that differ are checked: those of incomparable types always do. Where no key is on both sides, the
-    first values of one side are checked against those of the other.
-    """
-    exempt = left.flexible | right.flexible
-    names = [name for name in left.attributes if name not in exempt]
-    problems: dict[str, str] = {}
-    for block in read if matched else read_blocks(left, right, _sample_pairs(left, right)):
-        for index, column in block.differing_columns:
-            name, values, old_values = block.columns[column]
-            value, old_value = values[index], old_values[index]
-            if type(value) is type(old_value) and type(value) in _PLAIN:
-                continue
-            if name not in problems and name not in exempt and not comparable(value, old_value):
-                where = f" at idnumber {block.keys[index]!r}" if matched else ""
-                problems[name] = (
-                    f"{name}: {_type(value)} in {left.name} and {_type(old_value)} in {right.name} "
-                    f"({left.shown(name, value)} and {right.shown(name, old_value)}{where}): "
-                    f"{_fix(name, left, right, value, old_value)}"
-                )
-    for name in names:
-        if name in problems or comparable(*(_some(side, name) for side in (left, right))):
-            continue
-        value, old_value = (_first(side, name) for side in (left, right))
-        if not comparable(value, old_value):
-            problems[name] = (
-                f"{name}: {_type(value)} in {left.name} and {_type(old_value)} in {right.name} "
-                f"({left.shown(name, value)} and {right.shown(name, old_value)}): "
-                f"{_fix(name, left, right, value, old_value)}"
-            )
-    return list(problems.values())
-
-
-def _some(side: Side, name: str) -> Any:
-    """Return a sample value: one that takes no sorting of objects, or the first."""
-    sample = getattr(side.objects, "sample", {}).get(name)
-    return _first(side, name) if sample is None else sample
-
-
-def _first(side: Side, name: str) -> Any:
-    """Return the first value that is not None."""
-    for key, item in islice(side.objects.items(), _SAMPLES):
-        value = side.read(key, item, name)
-        if value is not None:
-            return value
-    return None
-
-
-def _sample_pairs(left: Side, right: Side) -> Iterable[tuple[Any, Any, Any]]:
-    """Pair the first objects of both sides, where no key is on both."""
-    return (
-        (key, left.objects[key], right.objects[other])
-        for key, other in islice(zip(left.objects, right.objects, strict=False), _SAMPLES)
-    )
-
-
-def _type(value: Any) -> str:
-    if isinstance(value, (set, frozenset, list, tuple)) and value:
-        return f"{type(value).__name__}[{' | '.join(sorted({type(member).__name__ for member in value}))}]"
-    offset = getattr(value, "utcoffset", None)
-    if offset is not None:
-        return f"{type(value).__name__} {'without' if offset() is None else 'with'} a time zone"
-    return type(value).__name__
-
-
-def _fix(name: str, left: Side, right: Side, value: Any, old_value: Any) -> str:
-    """Return what to declare: the richer of the two types, on the side whose values are text."""
-    if _type(value).startswith("datetime") and _type(old_value).startswith("datetime"):
-        return "give both a time zone, or neither"
-    if isinstance(value, float) or isinstance(old_value, float):
-        decimals = right if isinstance(value, float) else left
-        if not isinstance(value, str) and not isinstance(old_value, str):
-            return f"declare `{name}: float` in {decimals.owner}, since a float is seldom exactly a Decimal"
-    loser, better = (left, old_value) if isinstance(value, str) else (right, value)
-    if not isinstance(value, str) and not isinstance(old_value, str):
-        loser, better = right, value
-    declared = (right if loser is left else left).declared.get(name)
-    if declared in (None, "Any"):
-        declared = _type(better)
-    owner = f"a class for {loser.name}" if loser.owner == "Object" else loser.owner
-    return f"declare `{name}: {declared}` in {owner}, so that it is converted when it is imported"

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping
-from difflib import get_close_matches
 from typing import Any
 
 from datastoresync.diffing.action import VERBS, Action
 from datastoresync.errors import FilterError
+from datastoresync.spelling import nearest
 
 Predicate = Callable[[Action], bool]
 
@@ -72,7 +72,5 @@ def predicate(terms: Filter, *, branches: Collection[str], attributes: Mapping[s
 def _check_name(name: str, names: Collection[str] | None, what: str) -> None:
     names = list(names or ())
     if name not in names:
-        near = get_close_matches(str(name), names, 1)
-        hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(map(repr, names)) or 'none'}"
-        message = f"no {what} {name!r}: {hint}"
+        message = f"no {what} {name!r}: {nearest(name, names)}"
         raise FilterError(message)

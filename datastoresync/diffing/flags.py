@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from typing import Any
 
 import attrs
 
 from datastoresync.diffing.action import Action
-from datastoresync.diffing.hierarchy import Hierarchy
+from datastoresync.diffing.equality import is_membership
+from datastoresync.diffing.hierarchy import Hierarchy, ObjectKey
 from datastoresync.diffing.side import Side
 from datastoresync.errors import DeclarationError
 
@@ -27,7 +30,8 @@ class Flags:
     ``never_create`` and ``never_delete`` of an object hold for all objects below it.
 
     Args:
-        ignore: Nothing of it is compared.
+        ignore: Nothing of it is compared, and no membership of it or reference to it is changed; a deleted object still
+            takes its own along.
         never_create: It is not created where it is missing.
         never_update: It stays as it is where it differs.
         never_delete: It stays where the source has none.
@@ -61,7 +65,7 @@ _NAMES = ("ignore", "never_create", "never_update", "never_delete", "leave_child
 
 
 class Exclusion:
-    """The actions that flags leave out of one comparison.
+    """The actions that flags leave out of one comparison, and those on references to what the import left out.
 
     Args:
         sides: The source's and the destination's sides, by branch.
@@ -83,8 +87,11 @@ class Exclusion:
         self.run = run or Flags()
         self.counts: Counter[str] = Counter()
         self.flagged = run is not None or any(one.flagged for both in sides for one in both.values())
-        self._out: dict[tuple[str, Any], bool] = {}
-        self._streamed_out: set[tuple[str, str, Any, str]] = set()
+        referred = {target for both in sides for one in both.values() for target in one.references.values()}
+        self.active = self.flagged or any(one.filtered for name, one in sides[1].items() if name in referred)
+        self._out: dict[ObjectKey, bool] = {}
+        self._ignored: dict[ObjectKey, bool] = {}
+        self._streamed_out: set[tuple[str, str, Any, str, str]] = set()
 
     def flags(self, which: int, branch: str, key: Any) -> Flags:
         """Return the flags of one object; ``which`` is 0 for the source and 1 for the destination."""
@@ -100,34 +107,50 @@ class Exclusion:
 
     def covers(self, branch: str, key: Any) -> bool:
         """Say whether an object is left alone as a whole, by its own flags or those of an ancestor on either side."""
-        if not self.flagged:
-            return False
-        seen: set[tuple[str, Any]] = set()
-        waiting = [(branch, key)]
+        return self.flagged and self._reaches((branch, key), self._out, self._is_out)
+
+    def _ignores(self, branch: str, key: Any) -> bool:
+        """Say whether an object is ignored, or an ancestor of it on either side."""
+        return self.flagged and self._reaches((branch, key), self._ignored, self._is_ignored)
+
+    def _reaches(self, first: ObjectKey, known: dict[ObjectKey, bool], condition: Callable[[str, Any], bool]) -> bool:
+        """Say whether a condition holds for an object or an ancestor of it; ``known`` are earlier answers."""
+        seen: set[ObjectKey] = set()
+        waiting = [first]
         while waiting:
             object_key = waiting.pop()
-            if object_key in seen or self._out.get(object_key) is False:
+            if object_key in seen or known.get(object_key) is False:
                 continue
             seen.add(object_key)
-            if self._out.get(object_key) or self._is_out(*object_key):
-                self._out[branch, key] = True
+            if known.get(object_key) or condition(*object_key):
+                known[first] = True
                 return True
             parents = (hierarchy.parent(*object_key) for hierarchy in self.hierarchies)
             waiting += (parent for parent in parents if parent is not None)
-        self._out.update(dict.fromkeys(seen, False))
+        known.update(dict.fromkeys(seen, False))
         return False
+
+    def _own_flags(self, branch: str, key: Any) -> list[Flags]:
+        return [
+            self.flags(which, branch, key)
+            for which, sides in enumerate(self.sides)
+            if branch in sides and key in sides[branch].objects
+        ]
+
+    def _is_ignored(self, branch: str, key: Any) -> bool:
+        return any(one.ignore for one in self._own_flags(branch, key))
 
     def _is_out(self, branch: str, key: Any) -> bool:
         """Say whether an object is left alone by its own flags."""
         exists = [branch in sides and key in sides[branch].objects for sides in self.sides]
-        flags = [self.flags(which, branch, key) for which in (0, 1) if exists[which]]
+        flags = self._own_flags(branch, key)
         if any(one.ignore for one in flags):
             return True
         return exists != [True, True] and any(one.never_create if exists[0] else one.never_delete for one in flags)
 
     def keeps(self, action: Action) -> bool:
         """Say whether an action stands; count it by its verb if not."""
-        kept = not self.flagged or not self._excluded(action)
+        kept = not self.active or not self._excluded(action)
         if not kept:
             self.counts[action.verb] += 1
         return kept
@@ -136,8 +159,10 @@ class Exclusion:
         """Say whether an action stands; count it if not, but only on the first of several passes."""
         if not self._excluded(action):
             return True
-        if (action.verb, action.branch, action.idnumber, action.attr) not in self._streamed_out:
-            self._streamed_out.add((action.verb, action.branch, action.idnumber, action.attr))
+        member = repr(action.value) if action.verb in ("add", "remove") else ""
+        left_out = (action.verb, action.branch, action.idnumber, action.attr, member)
+        if left_out not in self._streamed_out:
+            self._streamed_out.add(left_out)
             self.counts[action.verb] += 1
         return False
 
@@ -149,7 +174,43 @@ class Exclusion:
             return covered or self._settled(child, action.value)
         if self.covers(branch, key):
             return True
-        return action.verb not in ("new", "old") and self._settled(branch, key)
+        if action.verb in ("new", "old"):
+            return False
+        return self._settled(branch, key) or self._touches_ignored(action)
+
+    def _touches_ignored(self, action: Action) -> bool:
+        """Say whether an action changes a membership of an object that is ignored, or a reference to one."""
+        target = self._target(action.branch, action.attr)
+        if not target:
+            return False
+        former = list(_named(action.value if action.verb == "remove" else action.old_value))
+        return any(self._unknown(target, one) for one in former) or any(
+            self._ignores(target, one) for one in (*former, *_named(action.value))
+        )
+
+    def _target(self, branch: str, attribute: str) -> str:
+        """Return the branch that an attribute refers to; empty if there is none, or neither side knows it."""
+        targets = (sides[branch].references.get(attribute, "") for sides in self.sides if branch in sides)
+        return next((name for name in targets if any(name in sides for sides in self.sides)), "")
+
+    def _unknown(self, branch: str, key: Any) -> bool:
+        """Say whether the store may hold an object that the destination's import has left out."""
+        side = self.sides[1].get(branch)
+        return side is not None and side.filtered and key not in side.objects
+
+    def without_ignored(self, left: Side, new: Iterable[Any]) -> Side:
+        """Return the source's side, whose new objects have no memberships of what is ignored."""
+        references = [name for name in left.attributes if self._target(left.branch, name)] if self.flagged else ()
+        overrides: dict[Any, dict[str, Any]] = {}
+        for key in new if references else ():
+            for name in references:
+                members = left.read(key, left.objects[key], name)
+                if is_membership(members):
+                    out = {one for one in _named(members) if self._ignores(self._target(left.branch, name), one)}
+                    kept = [one for one in members if one not in out] if out else members
+                    if len(kept) < len(members):
+                        overrides.setdefault(key, dict(left.overrides.get(key, {})))[name] = type(members)(kept)
+        return attrs.evolve(left, overrides={**left.overrides, **overrides}) if overrides else left
 
     def _concerned(self, branch: str, key: Any) -> list[tuple[str, Any]]:
         parents = (hierarchy.parent(branch, key) for hierarchy in self.hierarchies)
@@ -160,9 +221,19 @@ class Exclusion:
         return any(
             bool(self.flags(which, branch, key).never_update)
             for which in (0, 1)
-            if key in self.sides[which][branch].objects
+            if self.flagged and key in self.sides[which][branch].objects
         )
 
     def leaves_children(self, branch: str, key: Any) -> bool:
         """Say whether the children of an object of the destination go with it when it is deleted."""
         return self.flagged and bool(self.flags(1, branch, key).leave_children)
+
+
+def _named(value: Any) -> Iterator[Any]:
+    """Yield what a value may refer to: itself, or what it holds."""
+    values = (value, *value) if isinstance(value, tuple) else value if is_membership(value) else (value,)
+    for one in values:
+        with suppress(TypeError):  # what has no hash is no idnumber
+            hash(one)
+            if one is not None:
+                yield one

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from itertools import compress, filterfalse, islice, repeat
-from operator import attrgetter, is_not, itemgetter, ne, not_
+from operator import attrgetter, is_not, itemgetter, not_
 from typing import Any, Protocol
 
 import attrs
 
 from datastoresync.conversion.key_forms import Forms
 from datastoresync.conversion.lookalikes import lookalike_form
+from datastoresync.diffing.equality import columns_differ, equal, rows_differ
 from datastoresync.errors import ComparisonError
 from datastoresync.masking import MASK
 
@@ -20,7 +21,7 @@ def _nothing() -> None:
     pass
 
 
-@attrs.frozen(eq=False)
+@attrs.frozen(eq=False, repr=False)
 class Side:
     """A branch as comparisons and safeguards see it.
 
@@ -40,6 +41,7 @@ class Side:
             child names the parent.
         sensitive: The attributes whose values are not shown.
         flagged: Whether an object may have flags of its own.
+        filtered: Whether the import may have left out objects that the store has.
         rejected: The number of rows refused by the import of this branch, or of one that it is derived from.
         fold: Folds an action that was carried out into the branch, given the source's values (all of a new object; of
             a removal the attribute), and the object that the template returned for a new one, or None.
@@ -63,6 +65,7 @@ class Side:
         referenced_spellings: Returns a key as the store spells it, by branch; of a tree only.
         own: The side as its branch has it, if keys or values were brought into a form that it does not declare.
         own_keys: The keys that it has instead of these.
+        tree_attributes: Returns the names of the synced attributes of all branches of its tree, by branch.
         limits: The `Limits` that its branch and tree declare.
         part: The attribute, or the function of an object, that says which part of the branch an object belongs to.
         active: The attribute that switches objects off; empty if none does.
@@ -84,6 +87,7 @@ class Side:
     held_children: frozenset[str] = frozenset()
     sensitive: frozenset[str] = frozenset()
     flagged: bool = False
+    filtered: bool = False
     rejected: int = 0
     fold: Callable[[Any, Mapping[str, Any], Any], None] | None = None
     fold_all: Callable[[str, Sequence[Any], Mapping[str, Sequence[Any]]], bool] | None = None
@@ -102,6 +106,7 @@ class Side:
     referenced_spellings: Mapping[str, Callable[[Any], Any]] = attrs.field(factory=dict)
     own: Side | None = None
     own_keys: Mapping[Any, Any] = attrs.field(factory=dict)
+    tree_attributes: Callable[[], Mapping[str, Sequence[str]]] = dict
     limits: Any = None
     part: str | Callable[[Any], Any] | None = None
     active: str = ""
@@ -278,7 +283,7 @@ Reader = Callable[[Sequence[Any], Sequence[Any]], Iterable[Sequence[Any]]]
 """Called with keys and objects; returns a column of values for each attribute."""
 
 
-@attrs.frozen(eq=False)
+@attrs.frozen(eq=False, repr=False)
 class Block:
     """A block of pairs and their values.
 
@@ -319,7 +324,7 @@ def _differing_cells(columns: Sequence[tuple[str, Sequence[Any], Sequence[Any]]]
     found: list[tuple[int, int]] = []
     for column, (_, values, old_values) in enumerate(columns):
         try:
-            indices = list(compress(range(count), map(ne, values, old_values)))
+            indices = list(compress(range(count), columns_differ(values, old_values)))
         except Exception:  # noqa: BLE001 - some value cannot be compared: find it
             indices = [index for index in range(count) if may_differ(values[index], old_values[index])]
         found += zip(indices, repeat(column))
@@ -329,7 +334,7 @@ def _differing_cells(columns: Sequence[tuple[str, Sequence[Any], Sequence[Any]]]
 def may_differ(value: Any, old_value: Any) -> bool:
     """Return whether two values differ, or cannot be compared."""
     try:
-        return value is not old_value and bool(value != old_value)
+        return value is not old_value and bool(value != old_value or not equal(value, old_value))
     except Exception:  # noqa: BLE001 - the closer look says which values cannot be compared
         return True
 
@@ -338,7 +343,7 @@ _CACHE_BLOCK = 512
 """Objects that are compared at a time: few enough to stay in the processor's cache."""
 
 
-@attrs.frozen(eq=False)
+@attrs.frozen(eq=False, repr=False)
 class Candidates:
     """The result of an engine: keys of one side only, and pairs that may differ.
 
@@ -455,7 +460,8 @@ def _differing(left: Side, right: Side, keys: list[Any], lefts: list[Any], right
     read = attrgetter(*left.attributes)
     dotted = any("." in name for name in left.attributes)  # attrgetter would follow the dot into the value
     try:
-        flags = [True] * len(keys) if dotted else list(map(ne, map(read, lefts), map(read, rights)))
+        differ = columns_differ if len(left.attributes) == 1 else rows_differ
+        flags = [True] * len(keys) if dotted else differ(list(map(read, lefts)), list(map(read, rights)))
         return list(compress(zip(keys, lefts, rights, strict=True), flags))
     except Exception:  # noqa: BLE001 - an attribute is missing or a property fails: `Side.read` knows which
         return [

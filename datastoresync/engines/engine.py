@@ -14,6 +14,7 @@ from datastoresync.diffing.side import Block, Candidates, InMemoryEngine, Side, 
 from datastoresync.engines.duckdb.connection import DuckDB
 from datastoresync.engines.duckdb.join import JoinedRelation
 from datastoresync.engines.duckdb.parquet import Spool
+from datastoresync.engines.lines import LineEngine, LineObjects, Writing, in_memory, keyed_lines, lines_compare
 from datastoresync.engines.relation import CannotPushDown, ComparedApart, DifferingRows, Rows, Work
 from datastoresync.engines.table import TableObjects
 from datastoresync.printing.text import counted
@@ -240,6 +241,39 @@ def _merged(left: TableObjects | None, right: TableObjects | None) -> Iterator[t
             left_pair, right_pair = next(left_pairs, None), next(right_pairs, None)
 
 
+_BYTES = 64 * 2**20
+"""Bytes of a table of text that are read into memory, to be compared with lines that are there already."""
+
+
+class _TableLines(LineObjects):
+    """The lines of a table, which makes the objects."""
+
+    def __init__(self, lines: dict[Any, str], writing: Writing, table: TableObjects) -> None:
+        super().__init__(lines, writing, table.branch)
+        self.table = table
+
+    def make(self, keys: Iterable[Any]) -> None:
+        """Let the table make the objects of some keys, and keep them."""
+        self.made |= self.table.get_many([key for key in keys if key not in self.made])
+        self.table.remember(self.made)
+
+
+def _joined(left: Side, right: Side) -> Candidates:
+    """Return where two sides may differ, of which one is a table and the other one in memory."""
+    sides = [left, right]
+    index = 0 if isinstance(left.objects, TableObjects) else 1
+    table: Any = sides[index].objects
+    files = getattr(table.relation, "files", ())
+    if isinstance(sides[1 - index].objects, LineObjects) and files and not table.dirty:
+        few = sum(file.state[2] for file in files) <= _BYTES
+        found = keyed_lines(files, table.plain_schema) if few else None
+        if found is not None:
+            sides[index] = attrs.evolve(sides[index], objects=_TableLines(*found, table))
+            if lines_compare(*sides):
+                return LineEngine().candidates(*sides)
+    return stream_join(*(attrs.evolve(side, objects=in_memory(side.objects)) for side in (left, right)))
+
+
 _CHUNK = 65_536
 """Pairs that are looked up together, where they are too many to be kept."""
 
@@ -418,7 +452,7 @@ class TableEngine:
         """Return where the two sides may differ."""
         left_table, right_table = left.objects, right.objects
         if not isinstance(left_table, TableObjects) or not isinstance(right_table, TableObjects):
-            return stream_join(left, right)
+            return _joined(left, right)
         try:
             return self._found(left, right, left_table, right_table)
         except CannotPushDown as reason:

@@ -23,7 +23,7 @@ class CannotPushDown(Exception):  # noqa: N818 - a signal between engines, which
     """An engine cannot do as the in-memory one does; the message says why in a few words, for `explain`."""
 
 
-@attrs.frozen(eq=False)
+@attrs.frozen(eq=False, repr=False)
 class BranchDescription:
     """What an import and the engines know of a branch.
 
@@ -64,7 +64,7 @@ class BranchDescription:
         return None if fields is None else list(fields)
 
 
-@attrs.frozen
+@attrs.frozen(eq=False, repr=False)
 class Page:
     """Which rows are wanted, by key: those that are at least ``start``, or ``after`` a key, and less than ``stop``.
 
@@ -153,7 +153,7 @@ class SourceEngine:
             cls.__name__ == "DataFrame" and cls.__module__.startswith(self.frames) for cls in type(source).__mro__
         )
 
-    def is_large(self, source: Any) -> bool:  # noqa: ARG002 - most say it without a look
+    def is_large(self, source: Any, schema: Schema) -> bool:  # noqa: ARG002 - most say it without a look
         """Say whether objects would cost more than a table, or `relation` says whether they would."""
         return True
 
@@ -179,7 +179,7 @@ class SourceEngine:
 Rows = Iterator[Columns]
 
 
-@attrs.frozen(eq=False)
+@attrs.frozen(eq=False, repr=False)
 class Work:
     """What is to be compared.
 
@@ -196,7 +196,7 @@ class Work:
     identical: Sequence[str] = ()
 
 
-@attrs.frozen(eq=False)
+@attrs.frozen(eq=False, repr=False)
 class DifferingRows:
     """What an engine found.
 

@@ -16,6 +16,7 @@ import attrs
 from sortedcontainers import SortedDict
 
 from datastoresync.conversion.converters import Schema
+from datastoresync.conversion.scalars import instants
 from datastoresync.diffing.side import Engine
 from datastoresync.engines.relation import BranchDescription, CannotPushDown, Page, Relation
 from datastoresync.syncers.records import Columns
@@ -245,7 +246,7 @@ class TableObjects(Mapping[Any, Any]):
         self._overlaid: set[Any] = set()
         self._page: dict[Any, Any] = {}
         self._sample: dict[str, Any] | None = None
-        self._branch = branch
+        self.branch = branch
         self.identity_map: IdentityMap = IdentityMap() if whole is None else whole.identity_map
         self._read_ahead = ReadAhead()
 
@@ -261,7 +262,7 @@ class TableObjects(Mapping[Any, Any]):
             _overlaid=set(self._overlaid),
             deleted=set(self.deleted),
             absent=set(self.absent),
-            _branch=copy.deepcopy(self._branch, memo),
+            branch=copy.deepcopy(self.branch, memo),
             schema=made.tracked_schema(),
         )
         made.changed = copy.deepcopy(self.changed, memo)  # objects that have the copy of the branch
@@ -306,7 +307,7 @@ class TableObjects(Mapping[Any, Any]):
     def _converted(self, name: str, column: Sequence[Any]) -> Sequence[Any]:
         fields = self.schema.fields
         converter = None if fields is None else fields[name].converter
-        return column if converter is None or converter.identity else converter.column(column)
+        return instants(column) if converter is None or converter.identity else converter.column(column)
 
     def make_objects(self, columns: Columns) -> tuple[Sequence[Any], list[Any], list[Sequence[Any]] | None]:
         """Return the keys of a chunk of rows, their objects, live or new, and the values of their columns.
@@ -322,14 +323,14 @@ class TableObjects(Mapping[Any, Any]):
             track(objects, self.schema.cls)
         else:
             objects = self.schema.make(names, converted, len(keys))
-        self._branch.attach(objects)
+        self.branch.attach(objects)
         had = self.identity_map.replace_live(keys, objects)
         return keys, objects, None if had or not self._transparent else converted
 
     def transient_objects(self, columns: Columns) -> list[Any]:
         """Return new objects of a chunk of rows, whose changes are not tracked."""
         objects: list[Any] = self.plain_schema.make(self.relation.columns, self._convert(columns), len(columns[0]))
-        self._branch.attach(objects)
+        self.branch.attach(objects)
         return objects
 
     def passing(self) -> Iterator[tuple[Sequence[Any], Sequence[Any]]]:
@@ -502,7 +503,7 @@ class TableObjects(Mapping[Any, Any]):
 
     def subset(self, relation: Relation) -> TableObjects:
         """Return some of the rows, which are stored elsewhere, as a table with the same live objects."""
-        return TableObjects(relation, self._branch, self.engine, whole=self)
+        return TableObjects(relation, self.branch, self.engine, whole=self)
 
     @property
     def dirty(self) -> set[Any]:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import copy
+import inspect
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partialmethod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, Self
 
@@ -16,13 +18,12 @@ from datastoresync.errors import ColumnError, DataWarning, DeclarationError, Imp
 from datastoresync.masking import hidden, masked, without_values
 from datastoresync.printing.outline import Outline
 from datastoresync.printing.show import Printable
+from datastoresync.spelling import misspelt_members, settings_of
 from datastoresync.syncers.changes import Table
 from datastoresync.syncers.files.csv_reader import read_csv, resolve_files
 from datastoresync.syncers.loading import load_records, records_in
 from datastoresync.syncers.projection import projected
 from datastoresync.syncers.records import Columns, Records, StoredRows, is_arrow
-from datastoresync.syncers.row_index import TableContents
-from datastoresync.syncers.sql.syncer import SQLSyncer
 
 
 class ImportedBranch(Protocol):
@@ -82,6 +83,10 @@ def hide_sensitive(error: RowError, cls: Any, rows: Iterable[Any]) -> None:
         error.__cause__ = error.__context__ = None
 
 
+_HOOKS = {"read": 0, "source_info": 0, "keep": 1, "prepare": 1, "resolve_duplicate": 2, "finished": 0}
+"""The number of arguments of each."""
+
+
 class Importer:
     """Where a branch's rows come from. Subclass it, and write `read`.
 
@@ -105,6 +110,19 @@ class Importer:
         tree: Sources
         branch: ImportedBranch
         description: BranchDescription
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        """Refuse misspelt hooks and settings; what a subclass sets of an importer's arguments is their default."""
+        super().__init_subclass__(**kwargs)
+        fields = {
+            field.name: field.default for base in cls.__mro__[1:] for field in vars(base).get("__attrs_attrs__", ())
+        }
+        for problem in misspelt_members(cls, Importer, _HOOKS, {**settings_of(Importer), **fields}):
+            raise DeclarationError(problem)
+        own = {name: value for name, value in vars(cls).items() if name in fields and not isinstance(value, property)}
+        defaults = {name: value for name, value in own.items() if name not in inspect.get_annotations(cls)}
+        if defaults and "__init__" not in vars(cls):
+            cls.__init__ = partialmethod(cls.__init__, **defaults)  # type: ignore[assignment]  # it is called like one
 
     def read(self) -> Iterable[Mapping[str, Any]] | Records:
         """Yield the rows, or return what is taken as rows: records, a dataframe, an iterable of mappings."""
@@ -452,6 +470,8 @@ class SQLImporter(Importer):
         if (query is None) == (table is None):
             message = "SQLImporter takes a query or a table: SQLImporter(url, 'select …') or SQLImporter(url, table=…)"
             raise DeclarationError(message)
+        from datastoresync.syncers.sql.syncer import SQLSyncer  # not all who import have a database
+
         self.syncer = database if isinstance(database, SQLSyncer) else SQLSyncer(database)
         self.query = query
         self.table = table
@@ -494,6 +514,8 @@ class StoreImporter(Importer):
 
     def source_info(self) -> StoredRows | None:
         """Return the table of a database, which a large one can be compared in."""
+        from datastoresync.syncers.sql.syncer import SQLSyncer  # not all who import have a database
+
         if type(self).read is not StoreImporter.read or not isinstance(self.syncer, SQLSyncer):
             return None
         return StoredRows(self.syncer, self.description.table, attributes=self.description.columns)
@@ -527,6 +549,8 @@ class StoreImporter(Importer):
 
     def _opened(self, name: str) -> Records:
         """Load a table as a stream of all of its columns."""
+        from datastoresync.syncers.row_index import TableContents  # only links need it
+
         contents = TableContents.of(load_records(self.syncer, name), name)
         chunk = [[record.get(column) for record in contents.records] for column in contents.columns]
         chunks = [chunk] if chunk else []

@@ -9,7 +9,6 @@ from array import array
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from datetime import date, datetime
-from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
@@ -18,8 +17,10 @@ import attrs
 from datastoresync.conversion.converters import Schema
 from datastoresync.conversion.key_forms import Forms, formed, formed_column
 from datastoresync.conversion.lookalikes import lookalike_keys, shown_pairs
+from datastoresync.conversion.scalars import instants
 from datastoresync.diffing.equality import comparable, equal, is_membership
 from datastoresync.diffing.side import spelling
+from datastoresync.engines.lines import LineObjects, line_objects
 from datastoresync.engines.relation import CannotPushDown
 from datastoresync.engines.select import engine_of, open_table, options_of
 from datastoresync.errors import (
@@ -36,9 +37,10 @@ from datastoresync.importing.object_set import ObjectSet
 from datastoresync.importing.rows import Chunk, Rows
 from datastoresync.masking import MASK, ForgettingLocals, without_values
 from datastoresync.runtime import collector_paused
+from datastoresync.spelling import closest
 from datastoresync.syncers.arrow import ArrowStream
 from datastoresync.syncers.names import likely_delimiter
-from datastoresync.syncers.records import is_arrow
+from datastoresync.syncers.records import DelimitedFiles, is_arrow
 
 if TYPE_CHECKING:
     from datastoresync.engines.table import TableObjects
@@ -68,7 +70,7 @@ def table_of(importer: Importer, source: Any) -> tuple[TableObjects | None, str,
         with suppress(Exception):  # without pyarrow, or not to be opened: what reads it says so
             source = ArrowStream(source)
             taken_by = engine_of(source)
-    if engine == "auto" and not (taken_by is not None and taken_by.is_large(source)):
+    if engine == "auto" and not (taken_by is not None and taken_by.is_large(source, importer.description.schema)):
         return None, "", source
     options_of(engine)
     try:
@@ -118,14 +120,24 @@ def load_rows(importer: Importer) -> LoadedRows:
             importer.finished()
             absent = _absent(branch.schema, getattr(source, "columns", None))
             return LoadedRows(table, len(table), (), absent=absent)
-        loaded = RowLoader(branch.schema, importer, name=branch.name).run(None if source is source_info else source)
+        loader = RowLoader(branch.schema, importer, name=branch.name)
+        lines = _lines_of(importer, source)
+        loaded = loader.run(None if source is source_info else source) if lines is None else loader.take_lines(lines)
         return attrs.evolve(loaded, reason=reason)
     except ImporterError as error:
         error.branch = error.branch or branch.name
         raise
 
 
-@attrs.frozen(eq=False)
+def _lines_of(importer: Importer, source: Any) -> LineObjects | None:
+    """Return what was read as lines that need not become objects yet; None if they must."""
+    source_info = getattr(source, "source_info", None)
+    if not isinstance(source_info, DelimitedFiles) or any(map(importer.overrides, _HOOKS)):
+        return None
+    return line_objects(source_info, importer.description)
+
+
+@attrs.frozen(eq=False, repr=False)
 class LoadedRows:
     """What was loaded: objects by key, in the order of their rows, and how many rows that took.
 
@@ -155,7 +167,7 @@ _NEVER_NAN = frozenset({str, int, bool, bytes, date, datetime, UUID})
 _MISSING: Any = object()
 
 
-@attrs.frozen(eq=False)
+@attrs.frozen(eq=False, repr=False)
 class _Converted:
     """The objects that rows became.
 
@@ -217,7 +229,7 @@ class RowLoader:
         finally:
             rows.close()
         self.importer.finished()
-        self._warn_of_look_alikes()
+        self._warn_of_look_alikes(self.objects)
         return LoadedRows(
             self.objects,
             rows.count,
@@ -226,6 +238,13 @@ class RowLoader:
             absent=_absent(self.schema, self._names),
             empty_parts=tuple(getattr(rows.source, "empty_parts", ())) if self.objects else (),
         )
+
+    def take_lines(self, lines: LineObjects) -> LoadedRows:
+        """Return lines that were checked, as `run` returns the objects of rows."""
+        self.importer.finished()
+        self._warn_of_look_alikes(lines.lines)
+        absent = _absent(self.schema, lines.columns)
+        return LoadedRows(lines, len(lines), tuple(self.importer.bad_rows), absent=absent)
 
     def _take(self, chunk: Chunk) -> None:
         try:
@@ -259,7 +278,8 @@ class RowLoader:
         converted = list(columns)
         for index, name in enumerate(names):
             converter = None if fields is None else fields[name].converter
-            converted[index] = _own(columns[index]) if converter is None else converter.column(columns[index])
+            convert = _own if converter is None or converter.identity else converter.column
+            converted[index] = convert(columns[index])
         read = converted
         if self._form_of:
             converted = [
@@ -287,7 +307,7 @@ class RowLoader:
             for item in objects:
                 with suppress(AttributeError):  # a property
                     object.__setattr__(item, name, formed(form, getattr(item, name)))
-        keys = [item.idnumber for item in objects]
+        keys = [item.__key__ for item in objects]
         for key in keys:
             self._check_key(key)
         return keys
@@ -373,7 +393,7 @@ class RowLoader:
         problems = []
         if unknown:
             listed = ", ".join(map(repr, unknown))
-            near = [close[0] for name in unknown if (close := get_close_matches(name, list(fields or ()), 1))]
+            near = [close for name in unknown if (close := closest(name, fields or ()))]
             meant = f" (did you mean {', '.join(map(repr, near))}?)" if near else ""
             problems.append(f"{cls} has no {listed}{meant}: declare it, or leave the column out in the importer")
         if missing:
@@ -486,8 +506,8 @@ class RowLoader:
             if all(map(is_membership, parts)):
                 self.stored.setdefault(key, {})[name] = [*parts[0], *parts[1]]
 
-    def _warn_of_look_alikes(self) -> None:
-        pairs = lookalike_keys(self.objects)
+    def _warn_of_look_alikes(self, keys: Iterable[Any]) -> None:
+        pairs = lookalike_keys(keys)
         if pairs:
             message = (
                 f"{self.name}: idnumbers that differ only in case, Unicode form or blanks at their ends are "
@@ -499,8 +519,8 @@ class RowLoader:
 def _own(column: Sequence[Any]) -> Sequence[Any]:
     """Return a column whose memberships belong to the objects alone, since objects change and rows must not."""
     if any(issubclass(kind, (set, list)) for kind in set(map(type, column))):
-        return [copy.copy(value) if isinstance(value, (set, list)) else value for value in column]
-    return column
+        column = [copy.copy(value) if isinstance(value, (set, list)) else value for value in column]
+    return instants(column)
 
 
 def _all_there(part: Sequence[Any], sample: Any) -> bool:

@@ -16,9 +16,11 @@ from sortedcontainers import SortedDict
 
 from datastoresync.conversion.converters import Schema
 from datastoresync.conversion.key_forms import Form
+from datastoresync.conversion.scalars import by_instant
 from datastoresync.diffing.action import Action
 from datastoresync.diffing.equality import equal, is_membership
 from datastoresync.diffing.side import spelling
+from datastoresync.engines.lines import LineObjects
 from datastoresync.engines.relation import BranchDescription
 from datastoresync.errors import ComparisonError
 from datastoresync.importing.importer import ImportReport
@@ -42,7 +44,7 @@ _MANY = 16
 """The part of all objects, as one of so many, from which on those that go are not taken out one by one."""
 
 
-@attrs.frozen(eq=False)
+@attrs.frozen(eq=False, repr=False)
 class _Noted:
     """Creations or deletions that were carried out.
 
@@ -65,6 +67,7 @@ class ObjectSet:
     ``rejected`` counts the rows that were refused here and in the branches this one is derived from; ``empty_parts``
     names the files and branches that had no rows, where others had, and ``absent`` the fields that no row had.
     ``noted`` are creations and deletions that were carried out and not read since; `settle` takes them in.
+    ``compared`` are the objects as a comparison takes them, which need not all be made.
 
     Args:
         branch: The branch that has them; the objects are told.
@@ -80,9 +83,9 @@ class ObjectSet:
         "branch",
         "column_forms",
         "columns",
+        "compared",
         "empty_parts",
         "noted",
-        "objects",
         "overrides",
         "reason",
         "rejected",
@@ -97,7 +100,8 @@ class ObjectSet:
     ) -> None:
         self.branch = branch
         self.reason = reason
-        self.objects: SortedDict | TableObjects = objects if hasattr(objects, "relation") else SortedDict(objects or {})
+        given = hasattr(objects, "relation") or isinstance(objects, LineObjects)
+        self.compared: SortedDict | TableObjects | LineObjects = objects if given else SortedDict(objects or {})
         self.overrides: dict[Any, dict[str, Any]] = {}
         self.stored: dict[Any, dict[str, Any]] = {}
         self.column_forms: Mapping[str, Form] = {}
@@ -109,8 +113,19 @@ class ObjectSet:
         self.absent: frozenset[str] = frozenset()
         self.stale = False
         self.report: ImportReport | None = None
-        if objects and isinstance(self.objects, SortedDict):
+        if objects and isinstance(self.compared, SortedDict):
             branch.attach(objects.values())
+
+    @property
+    def objects(self) -> SortedDict | TableObjects:
+        """The objects by key; those that are still lines are made."""
+        if isinstance(self.compared, LineObjects):
+            self.compared = self.compared.all()
+        return self.compared
+
+    @objects.setter
+    def objects(self, objects: SortedDict | TableObjects) -> None:
+        self.compared = objects
 
     @property
     def schema(self) -> Schema:
@@ -119,6 +134,7 @@ class ObjectSet:
 
     def key(self, idnumber: Any) -> Any:
         """Return an idnumber in the one form in which objects are kept here; any other value as it is."""
+        idnumber = by_instant(idnumber)
         form = self.branch.forms_of().key
         if form is None:
             return idnumber
@@ -137,6 +153,7 @@ class ObjectSet:
         Raises:
             ComparisonError: if the key cannot be sorted among the others.
         """
+        key = by_instant(key)
         try:
             self.objects[key] = item
         except TypeError:
@@ -159,10 +176,10 @@ class ObjectSet:
 
     def explain(self) -> str:
         """Return whether the objects are in memory or still rows somewhere, and why."""
-        if isinstance(self.objects, SortedDict):
-            return f"{counted(len(self.objects), 'object')} in memory{self.reason and ': '}{self.reason}"
-        rows = counted(self.objects.relation.count, "row")
-        return f"a table of {rows} ({self.objects.relation.engine}); only what is asked for becomes an object"
+        if not hasattr(self.compared, "relation"):
+            return f"{counted(len(self.compared), 'object')} in memory{self.reason and ': '}{self.reason}"
+        rows = counted(self.compared.relation.count, "row")
+        return f"a table of {rows} ({self.compared.relation.engine}); only what is asked for becomes an object"
 
     def drop(self, key: Any) -> None:
         """Take an object out, if it is there."""
@@ -206,7 +223,7 @@ class ObjectSet:
             actions: What was done, each to another object or attribute.
             columns: For ``new``: the source's values of each attribute.
         """
-        if not isinstance(self.objects, SortedDict) or self.overrides:
+        if hasattr(self.compared, "relation") or self.overrides:
             return False
         keys = [action.idnumber for action in actions]
         if verb == "update":
@@ -216,7 +233,8 @@ class ObjectSet:
         for key in keys if self.stored else ():
             self.stored.pop(key, None)
         noted = _Noted(keys, {name: _copied(column) for name, column in columns.items()} if verb == "new" else None)
-        texts = {*map(type, keys), *map(type, islice(self.objects, 1))} == {str}
+        others = islice(self.compared, 1) if isinstance(self.compared, SortedDict) else [self.compared.sample_key]
+        texts = {*map(type, keys), *map(type, others)} == {str}
         if texts and not self._calls(noted):  # nothing about it can fail later
             self.noted.append(noted)
             return True
@@ -270,7 +288,7 @@ class ObjectSet:
     def _update_all(self, keys: Sequence[Any], actions: Sequence[Action]) -> bool:
         if any(not set(keys).isdisjoint(noted.keys) for noted in self.noted):
             self.settle()
-        objects: Any = self.objects
+        objects: Any = self.compared
         attributes = [action.attr for action in actions]
         if not all(map(self.schema.takes, set(attributes))):
             return False
@@ -307,7 +325,7 @@ class ObjectSet:
         cls: Any = self.schema.cls
         for key, item in self.objects.items():
             assert isinstance(item, cls)
-            assert item.idnumber == key
+            assert item.__key__ == key
         assert self.overrides.keys() <= self.objects.keys()
 
 

@@ -19,7 +19,7 @@ _CHUNK = 4096
 """Rows a chunk: enough to spread the cost of a call, and few enough to stay in the processor's cache."""
 
 
-@attrs.frozen(eq=False)
+@attrs.frozen(eq=False, repr=False)
 class Chunk:
     """Rows with the same columns.
 

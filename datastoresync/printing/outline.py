@@ -57,7 +57,7 @@ _STATUSES = ("succeeded", "failed", "skipped", "conflict", "unhandled", "pending
 _MARKS = frozenset((*_VERBS, *_STATUSES))
 
 
-@attrs.define(eq=False)
+@attrs.define(eq=False, repr=False)
 class Selected:
     """The part of an outline that is shown, and counts of the rest.
 
@@ -124,7 +124,7 @@ def select(outline: Outline, *, lines: int | None, rows: int | None = None, dept
     return top
 
 
-@attrs.frozen
+@attrs.frozen(eq=False, repr=False)
 class _Section:
     """A grid or the children of one outline, of which ``most`` are shown."""
 

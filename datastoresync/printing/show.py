@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datastoresync.printing.html import html
 from datastoresync.printing.outline import Outline
 from datastoresync.printing.text import text
 
@@ -21,4 +20,6 @@ class Printable:
         return text(self.__outline__(), lines=lines, columns=columns, colour=colour)
 
     def _repr_html_(self) -> str:
+        from datastoresync.printing.html import html  # only notebooks ask for it
+
         return html(self.__outline__())

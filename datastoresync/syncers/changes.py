@@ -179,7 +179,7 @@ class Change:
     expected: Mapping[str, Any] = attrs.field(factory=dict)
 
 
-@attrs.frozen(eq=False)
+@attrs.frozen(eq=False, repr=False)
 class Held:
     """The raw values that a store holds after a change, of the attributes that it holds otherwise than it was asked.
 
@@ -234,7 +234,7 @@ def _no_attributes(table: Table) -> Sequence[str]:  # noqa: ARG001 - as above
     return ()
 
 
-@attrs.frozen(kw_only=True, eq=False)
+@attrs.frozen(kw_only=True, eq=False, repr=False)
 class WriteOptions:
     """How a store applies changes.
 
@@ -380,7 +380,7 @@ T = TypeVar("T")
 T_contra = TypeVar("T_contra", contravariant=True)
 
 
-@attrs.frozen(eq=False)
+@attrs.frozen(eq=False, repr=False)
 class Column:
     """One attribute of many changes.
 

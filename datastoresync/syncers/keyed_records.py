@@ -8,7 +8,7 @@ from typing import Any
 import attrs
 
 from datastoresync.errors import SyncerError
-from datastoresync.syncers.names import nearest
+from datastoresync.spelling import nearest
 from datastoresync.syncers.row_index import TableContents
 
 _Key = tuple[Hashable, ...]

@@ -1,18 +1,15 @@
-"""Names of tables that become names of files, and the nearest existing name for a message."""
+"""Names of tables that become names of files, and the delimiter that a header looks to be written with."""
 
 from __future__ import annotations
 
 import os
 import unicodedata
 from collections.abc import Collection, Iterable, Sequence
-from difflib import get_close_matches
 
 from datastoresync.errors import SyncerError
 
 _DELIMITERS = ";\t|,"
 """What separates the columns of files, the most usual one last: it is what they are read with."""
-_LISTED = 20
-"""Names in a message, at most."""
 _LONGEST = 255
 """Bytes of the longest name of a file, on nearly every file system."""
 _DEVICES = frozenset(
@@ -88,16 +85,3 @@ def likely_delimiter(header: Sequence[str], wanted: Collection[str], *, delimite
         if len(parts) > 1 and (len(header) == 1 or set(wanted) <= set(parts)):
             return other
     return ""
-
-
-def nearest(name: str, names: Iterable[str]) -> str:
-    """Return the end of a message about an unknown name: the existing one that it resembles, or all in their order.
-
-    >>> nearest("usres", ["users", "groups"])
-    "did you mean 'users'?"
-    """
-    existing = list(names)
-    if close := get_close_matches(name, existing, n=1):
-        return f"did you mean {close[0]!r}?"
-    listed = ", ".join(map(repr, existing[:_LISTED])) + (", ..." if len(existing) > _LISTED else "")
-    return f"there are {listed}" if existing else "there are none at all"

@@ -31,7 +31,7 @@ from datastoresync.conversion.converters import converter
 from datastoresync.conversion.scalars import SCALARS
 from datastoresync.errors import DeclarationError
 from datastoresync.masking import MASK, masked, names_secret, secrets_within
-from datastoresync.syncers.names import nearest
+from datastoresync.spelling import nearest
 
 _CHAIN = 100
 """Errors of a chain that are examined; a chain may be a ring."""

@@ -8,8 +8,8 @@ from typing import Any
 
 from datastoresync.errors import DataWarning, SyncerError
 from datastoresync.printing.text import counted
+from datastoresync.spelling import nearest
 from datastoresync.syncers.changes import Link, Table
-from datastoresync.syncers.names import nearest
 from datastoresync.syncers.records import Columns, Records
 
 _Open = Callable[[str], Records]

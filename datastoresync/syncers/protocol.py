@@ -3,13 +3,23 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any, Protocol, runtime_checkable
+
+from datastoresync.spelling import misspelt
 
 _MEMBERS: tuple[tuple[str, Mapping[str, object], str], ...] = (
     ("load", {}, "load(self, identifier)"),
     ("dump", {"data": ()}, "dump(self, identifier, *, data)"),
 )
+_FURTHER: Mapping[str, tuple[int, Sequence[str]]] = {
+    "read": (2, ["identifiers"]),
+    "append": (1, ["data"]),
+    **dict.fromkeys(("upsert", "update", "delete"), (1, ["data", "key"])),
+    "apply_changes": (1, ["same"]),
+}
+"""How further members are called: the number of arguments, and those given by name."""
 
 
 @runtime_checkable
@@ -48,7 +58,7 @@ class Syncer(Protocol):
 
 
 def fault_of(target: Any) -> str:
-    """Return the reason that a class, or an instance, cannot load or dump; empty if both can be called."""
+    """Return why a class, or an instance, cannot load or dump, or what it misspells; empty if all is well."""
     for member, arguments, example in _MEMBERS:
         method = getattr(target, member, None)
         if not callable(method):
@@ -66,4 +76,18 @@ def fault_of(target: Any) -> str:
             signature.bind(*((target,) if unbound else ()), "identifier", **arguments)
         except TypeError as error:
             return f"has a {member}{signature} that cannot be called ({error}): write def {example}"
+    return _misspelt_member(target if isinstance(target, type) else type(target))
+
+
+def _misspelt_member(kind: type) -> str:
+    """Return which method is nearly one that is looked up, takes its arguments, and is none; empty if there is none."""
+    for name in dir(kind):
+        method = inspect.getattr_static(kind, name)
+        if name.startswith("_") or name in _FURTHER or not inspect.isfunction(method):
+            continue
+        if meant := misspelt(name, [other for other in _FURTHER if not hasattr(kind, other)]):
+            count, named = _FURTHER[meant]
+            with suppress(TypeError):
+                inspect.signature(method).bind(None, *[None] * count, **dict.fromkeys(named))
+                return f"has a {name}, which nothing calls: did you mean {meant!r}?"
     return ""

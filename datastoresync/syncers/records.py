@@ -11,7 +11,7 @@ from typing import Any
 import attrs
 
 from datastoresync.errors import ColumnError, DeclarationError
-from datastoresync.syncers.names import nearest
+from datastoresync.spelling import nearest
 
 Columns = Sequence[Sequence[Any]]
 """A chunk of records, column by column: one sequence a column, all of one length."""
@@ -108,7 +108,7 @@ def file_state(status: os.stat_result) -> tuple[int, ...]:
     return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
 
 
-@attrs.frozen(eq=False)
+@attrs.frozen(eq=False, repr=False)
 class DelimitedFile:
     """A CSV or TSV file that was scanned, and whose records were not read yet.
 
@@ -137,7 +137,7 @@ class DelimitedFile:
     special: frozenset[str]
 
 
-@attrs.frozen(eq=False)
+@attrs.frozen(eq=False, repr=False)
 class DelimitedFiles:
     """Several delimited files, whose records follow each other."""
 
@@ -149,7 +149,7 @@ class DelimitedFiles:
         return sum(file.state[2] for file in self.files)
 
 
-@attrs.frozen(eq=False)
+@attrs.frozen(eq=False, repr=False)
 class ParquetFile:
     """A Parquet file whose schema was read, and whose records were not read yet.
 
@@ -172,7 +172,7 @@ class ParquetFile:
     state: tuple[int, ...]
 
 
-@attrs.frozen(eq=False)
+@attrs.frozen(eq=False, repr=False)
 class ParquetFiles:
     """Several Parquet files with the same columns, whose records follow each other."""
 
@@ -184,7 +184,7 @@ class ParquetFiles:
         return sum(file.rows for file in self.files)
 
 
-@attrs.frozen(eq=False)
+@attrs.frozen(eq=False, repr=False)
 class StoredRows:
     """The rows of a table or a query.
 

@@ -13,8 +13,8 @@ from typing import Any, Final
 
 from datastoresync.errors import DatastoreSyncError, DataWarning, DeclarationError, SyncerError
 from datastoresync.masking import hidden, masked, plain, secrets_in
+from datastoresync.spelling import nearest
 from datastoresync.syncers import files
-from datastoresync.syncers.names import nearest
 from datastoresync.syncers.options import (
     cause_without_secrets,
     converted_options,

@@ -16,7 +16,7 @@ import attrs
 from datastoresync.errors import SyncerError
 
 
-@attrs.define(eq=False)
+@attrs.define(eq=False, repr=False)
 class TableContents:
     """The records of a table and its columns, in order.
 

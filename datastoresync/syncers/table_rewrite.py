@@ -10,8 +10,8 @@ import attrs
 
 from datastoresync.errors import SyncerError
 from datastoresync.printing.text import shortened
+from datastoresync.spelling import nearest
 from datastoresync.syncers.changes import Change, Link, Outcome, Outcomes, Same, WriteOptions, orphans_text, same_column
-from datastoresync.syncers.names import nearest
 from datastoresync.syncers.row_index import Row, RowIndex, TableContents, lookup_key
 
 _DONE = Outcome("done")

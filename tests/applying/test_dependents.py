@@ -16,13 +16,13 @@ ANYTHING = Limits(deletions=10_000, updates=10_000, removals=10_000, empty=["use
 
 class User(Object):
     _references = {"manager": "users"}
-    _manual: bool = False
+    _flag: str = ""
     name: str = ""
     manager: str | None = None
 
     @property
     def _flags(self):
-        return Flags(ignore=True) if self._manual else None
+        return Flags(**{self._flag: True}) if self._flag else None
 
 
 class Group(Object):
@@ -133,7 +133,7 @@ def target(kind, rows, *broken, answer=failed):
 
 def rows(users=(), groups=(), devices=()):
     return {
-        "users": {key: {"name": key, "manager": None, "_manual": False} for key in users},
+        "users": {key: {"name": key, "manager": None, "_flag": ""} for key in users},
         "groups": {key: {"members": set(members), "owner": owner} for key, members, owner in groups},
         "devices": {key: {"user": user} for key, user in devices},
     }
@@ -217,7 +217,7 @@ def test_what_refers_to_a_creation_that_is_filtered_out_is_left_out(kind, keywor
 def test_what_refers_to_a_creation_that_flags_leave_out_is_left_out(kind):
     there = rows(["ann"], [("staff", ["ann"], "ann")])
     wanted = rows(["ann", "bob", "eve"], [("staff", ["ann", "bob", "eve"], "ann")])
-    wanted["users"]["bob"]["_manual"] = True
+    wanted["users"]["bob"]["_flag"] = "never_create"
     dest, _ = target(kind, there)
     report = tree("source", wanted).sync_to(dest, limits=ANYTHING)
     (left,) = (result for result in report.results if result.status == "skipped")
@@ -260,7 +260,7 @@ def test_what_could_not_be_deleted_or_changed_keeps_what_it_refers_to(kind, answ
 @both
 def test_what_is_ignored_keeps_what_it_refers_to(kind):
     there = rows(["a", "boss", "c"], [("g", ["c"], None)])
-    there["users"]["a"].update(_manual=True, manager="boss")
+    there["users"]["a"].update(_flag="ignore", manager="boss")
     dest, _ = target(kind, there)
     report = tree("source", rows()).sync_to(dest, limits=ANYTHING)
     assert said(report) == {("old", "users", "boss"): "users 'a' refers to it, and stays"}
@@ -401,7 +401,7 @@ def consistent(draw):
     for key, row in found["users"].items():
         row["name"] = draw(st.sampled_from(["", "x"]))
         row["manager"] = draw(st.none() | st.sampled_from([one for one in users if one < key] or [None]))
-        row["_manual"] = draw(st.integers(0, 9)) == 0
+        row["_flag"] = "" if draw(st.integers(0, 9)) else "ignore"
     return found
 
 
@@ -430,7 +430,7 @@ names = st.sampled_from([("users", key) for key in KEYS] + [("groups", "g"), ("g
 def test_whatever_fails_or_is_left_out_nothing_refers_to_nothing(kind, wanted, there, broken, left_out, flags):
     dest, outside = target(kind, there, *((verb, *name) for verb, name in broken))
     source = tree("source", wanted)
-    manual = any(row["_manual"] for world in (wanted, there) for row in world["users"].values())
+    manual = any(row["_flag"] for world in (wanted, there) for row in world["users"].values())
 
     def excluded(action):
         return (action.verb, (action.branch, action.idnumber)) in left_out
@@ -444,7 +444,7 @@ def test_whatever_fails_or_is_left_out_nothing_refers_to_nothing(kind, wanted, t
         assert result.status in ("succeeded", "failed") or result.reason
     again = {branch: {key: vars_of(item) for key, item in dest[branch].items()} for branch in BRANCHES}
     for row in there["users"].values():
-        row.pop("_manual", None)
+        row.pop("_flag", None)
     assert again == there
     if not (report.failed or left_out or flags or manual):
         assert report.skipped == 0

@@ -260,12 +260,17 @@ def test_a_date_that_is_set_switches_off():
 
 
 def test_what_switches_off_must_be_there():
-    class Wrong(Object):
-        _active = "activ"
-        active: bool
-
     with pytest.raises(DeclarationError, match=r"Wrong\._active names 'activ'"):
-        tree("dest", rows(1), cls=Wrong)
+
+        class Wrong(Object):
+            _active = "activ"
+            active: bool
+
+    class Open(Object):
+        _active = "activ"
+
+    with pytest.raises(DeclarationError, match=r"Open\._active names 'activ'"):
+        tree("dest", rows(1, active=True), cls=Open).users.side()
 
 
 def test_a_field_of_that_name_is_a_field():

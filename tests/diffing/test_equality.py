@@ -7,6 +7,7 @@ from decimal import Decimal
 from enum import Enum, StrEnum
 from fractions import Fraction
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given, settings
@@ -18,6 +19,9 @@ from datastoresync.diffing.equality import comparable, equal, membership_changes
 NAN = float("nan")
 NOON = datetime.datetime(2024, 1, 1, 12)  # noqa: DTZ001 - without a time zone on purpose
 NOON_UTC = datetime.datetime(2024, 1, 1, 12, tzinfo=datetime.UTC)
+
+EARLY = datetime.datetime(2024, 10, 27, 2, 30, tzinfo=ZoneInfo("Europe/Berlin"))  # of the hour that comes twice
+LATE = EARLY.replace(fold=1)
 
 law = settings(deadline=None)
 
@@ -124,7 +128,19 @@ def test_changes_come_in_one_order(members):
         ([2, 1], [1, 2], True),
         ({NAN}, {float("nan")}, True),
         ({"a": NAN}, {"a": float("nan")}, True),
-        ({"a": [1, 2]}, {"a": [2, 1]}, True),
+        ({"a": [1, 2]}, {"a": [2, 1]}, False),
+        ({"a": True}, {"a": 1}, False),
+        ({"a": [{"b": 0}]}, {"a": [{"b": False}]}, False),
+        ({"a": 1}, {"a": 1.0}, True),
+        ({"a": None}, {}, False),
+        ([{"a": True}], [{"a": 1}], False),
+        ([["a", "b"]], [["b", "a"]], False),
+        ([1, 2], [2, True], True),
+        (EARLY, LATE, False),
+        (EARLY, EARLY.astimezone(datetime.UTC), True),
+        ({EARLY}, {LATE}, False),
+        ((EARLY, 1), (LATE, 1), False),
+        ({"a": EARLY}, {"a": EARLY.astimezone(datetime.UTC)}, True),
         ({"a": 1}, {"b": 1}, False),
         ("ä", "a\u0308", False),
         ("red", Word.RED, True),

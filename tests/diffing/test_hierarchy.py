@@ -250,11 +250,10 @@ def test_children_in_a_branch_that_is_not_there_are_refused():
 
 
 def test_children_are_declared_by_a_mapping():
-    class Wrong(Object):
-        _children = ("devices",)
-
     with pytest.raises(DeclarationError, match=r"Wrong\._children must be a mapping"):
-        Branch(Wrong, importer=[{"idnumber": "1"}]).load()
+
+        class Wrong(Object):
+            _children = ("devices",)
 
 
 def test_a_parent_that_can_be_no_idnumber_is_refused():

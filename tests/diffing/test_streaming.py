@@ -5,40 +5,19 @@ from __future__ import annotations
 import gc
 import weakref
 
-import attrs
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from profiles import examples
-from strategies import NO_LIMITS, TEMPLATES, worlds
+from strategies import NO_LIMITS, TEMPLATES, Streaming, worlds
 
 from datastoresync import Branch, Limits, Object, Tree
 from datastoresync.applying.safeguards import violations
 from datastoresync.diffing.diff import Diff
 from datastoresync.diffing.flags import Flags
-from datastoresync.diffing.side import Candidates, InMemoryEngine
+from datastoresync.diffing.side import InMemoryEngine
 
 law = settings(deadline=None, max_examples=examples(60))
-
-
-class Again(Candidates):
-    """What an engine finds, as one that streams says it."""
-
-    streamed = True
-
-
-@attrs.frozen
-class Streaming:
-    """The in-memory engine as one that streams some of the branches."""
-
-    branches: frozenset[str]
-    name = "streaming"
-
-    def candidates(self, left, right):
-        found = InMemoryEngine().candidates(left, right)
-        if right.branch not in self.branches:
-            return found
-        return Again(found.new, found.old, found.pairs, found.matched, found.reason)
 
 
 def both(world, branches, flags=None):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Collection
 from typing import Any
 
@@ -11,8 +12,15 @@ from datastoresync.engines.relation import BranchDescription, CannotPushDown, Re
 from datastoresync.syncers.arrow import ArrowStream
 from datastoresync.syncers.records import LARGE, DelimitedFiles, ParquetFiles
 
-_BYTES = 16 * 2**20
-"""Bytes of files of text from which on objects would cost more than a table."""
+_START, _STARTED = 0.17, 0.04
+"""Seconds of processor time that DuckDB takes to start: as a library that was not imported before, and elsewhere."""
+_SAVED, _CONVERTED = 13e-9, 1.7e-9
+"""Seconds that it then saves a byte of text, and more for each column that is converted; against lines in memory."""
+_PLAIN = frozenset({'"', "\r\n", "\x80"})
+"""The marks of files that DuckDB may read itself; of others it gets a copy, which pays from so many bytes on:"""
+_COPIED = 16 * 2**20
+_COMPUTED, _COMPUTING = 6e-9, 0.04
+"""What a property costs of that, a byte and once."""
 
 
 class DuckDBEngine(SourceEngine):
@@ -23,12 +31,16 @@ class DuckDBEngine(SourceEngine):
     example = "DuckDB(memory_limit=…)"
     sources = (ArrowStream, DelimitedFiles, ParquetFiles)
 
-    def is_large(self, source: Any) -> bool:
+    def is_large(self, source: Any, schema: Schema) -> bool:
         """Say whether objects would cost more than a table."""
         if isinstance(source, ArrowStream):
             return source.has(LARGE)
         source_info = source.source_info
-        return bool(source_info.rows >= LARGE if isinstance(source_info, ParquetFiles) else source_info.size >= _BYTES)
+        if isinstance(source_info, ParquetFiles):
+            return bool(source_info.rows >= LARGE)
+        if any(file.encoding not in ("utf-8", "ascii") or not file.special <= _PLAIN for file in source_info.files):
+            return bool(source_info.size >= _COPIED)
+        return bool(source_info.size >= bytes_that_pay(schema, started="duckdb" in sys.modules))
 
     def relation(self, source: Any, branch: BranchDescription, options: Any, *, automatic: bool) -> Relation:
         """Return the rows of a source as files that DuckDB reads; see `SourceEngine`."""
@@ -57,6 +69,19 @@ class DuckDBEngine(SourceEngine):
 
 
 ENGINE = DuckDBEngine()
+
+
+def bytes_that_pay(schema: Schema, *, started: bool) -> float:
+    """Return from how many bytes a side on a difference of two files of text takes less time as tables.
+
+    What it is made of was measured with `benchmarks/compare.py files`.
+    """
+    fields = (schema.fields or {}).values()
+    converted = sum(field.converter is not None and field.converter.describe != "str" for field in fields)
+    start, saved = _STARTED if started else _START, _SAVED + _CONVERTED * converted
+    if schema.properties:
+        start, saved = start + _COMPUTING, saved - _COMPUTED
+    return start / (2 * saved)
 
 
 def check_columns(columns: Collection[str], schema: Schema) -> None:

@@ -18,7 +18,6 @@ import attrs
 from datastoresync.engines.relation import CannotPushDown
 from datastoresync.errors import DeclarationError, MissingDependencyError
 from datastoresync.runtime import finalizer
-from datastoresync.scratch import ScratchFolder
 
 _FOUND = "SELECT current_setting('memory_limit'), current_setting('threads')"
 _SIZE = re.compile(r"\s*([0-9.]+)\s*([KMGT]?)(i?)B\s*", re.IGNORECASE)
@@ -104,6 +103,8 @@ class Instance:
             library = import_module("duckdb")
         except ImportError as error:
             raise MissingDependencyError(_MISSING) from error
+        from datastoresync.scratch import ScratchFolder  # most imports are small, and need none
+
         try:
             scratch = ScratchFolder(settings.folder)
         except OSError as error:
@@ -170,7 +171,7 @@ def _bytes(size: str) -> float:
     return float(number) * (1024.0 if binary else 1000.0) ** ("KMGT".index(unit.upper()) + 1 if unit else 0)
 
 
-def _end(database: Any, scratch: ScratchFolder) -> None:
+def _end(database: Any, scratch: Any) -> None:
     database.close()
     scratch.remove()
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import re
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from uuid import uuid4
 from datastoresync.engines.duckdb.connection import DuckDB, literal
 from datastoresync.engines.duckdb.join import JoinedRelation
 from datastoresync.engines.duckdb.relation import HeldFile
+from datastoresync.engines.lines import keyed_lines
 from datastoresync.engines.relation import CannotPushDown
 from datastoresync.errors import DatastoreSyncError
 from datastoresync.syncers.files.csv_reader import SHORT, read_csv
@@ -21,6 +22,8 @@ from datastoresync.syncers.records import Columns, DelimitedFile, DelimitedFiles
 
 _SAMPLE = 100
 """Rows whose values stand for all others, where only their types matter."""
+_SEARCHES, _KEPT = 8, 32 << 20
+"""Searches for keys from which on lines are kept in memory, and the bytes of files of which they are."""
 _BUFFER = 8 << 20
 """Bytes that a thread reads at a time: a quarter of what DuckDB would, which takes no longer, and less memory."""
 _ODD = "\x01"
@@ -54,6 +57,8 @@ class DelimitedRelation(JoinedRelation):
         self.nullable = any(file.null is not None for file in self.files)
         self._quotes = any('"' in file.special for file in self.files)
         self._nothing = uuid4().hex  # what no value can be known to be, since some text must stand for NULL
+        self._searches = 0
+        self._lines_by_key: dict[Any, str] | None = None
         self._held = [HeldFile(file.path, file.state) for file in self.files]
         self._check()
 
@@ -144,6 +149,28 @@ class DelimitedRelation(JoinedRelation):
         if file.null is None:
             return taken
         return [[None if value == file.null else value for value in column] for column in taken]
+
+    def find(self, keys: Collection[Any]) -> Iterator[Columns]:
+        """Yield chunks with the rows of these keys."""
+        index = self._index()
+        if index is None:
+            yield from super().find(keys)
+        elif lines := [index[key] for key in keys if key in index]:
+            yield self.unwritten(lines)
+
+    def present(self, keys: Collection[Any]) -> set[Any]:
+        """Return which of these keys there are."""
+        index = self._index()
+        return super().present(keys) if index is None else {key for key in keys if key in index}
+
+    def _index(self) -> dict[Any, str] | None:
+        """Return the lines by key, once a small file was searched so often that they are read into memory."""
+        self._searches += 1
+        if self._searches == _SEARCHES and DelimitedFiles(self.files).size <= _KEPT:
+            self.unchanged()
+            found = keyed_lines(self.files, self.schema)
+            self._lines_by_key = None if found is None else found[0]
+        return self._lines_by_key
 
     def unchanged(self) -> None:
         """Raise `MalformedFileError` if a file was written to since it was imported; one that was replaced is kept."""

@@ -18,6 +18,7 @@ from datastoresync.engines.duckdb.types import (
     canonical_sql,
     classes,
     declared,
+    kept,
     never_equal,
     same_declaration,
     valid_sql,
@@ -66,7 +67,7 @@ class _Column:
 
     @property
     def canonical_sql(self) -> dict[str, str]:
-        return canonical_sql(self.kind, self.converter, self.raw)
+        return canonical_sql(self.kind, self.converter, self.raw, scale=self.relation.written_kind(self.name).scale)
 
     @property
     def python_only_values(self) -> tuple[Any, ...] | None:
@@ -100,8 +101,13 @@ def equality_sql(connection: Any, index: int, name: str, left: LocalRelation, ri
     if name in left.constants or name in right.constants:
         return _constant_equality(connection, index, left_column, right_column)
     conditions = []
-    same = left_column.kind == right_column.kind and same_declaration(
-        left_column.converter, right_column.converter, left_column.kind
+    same = (
+        left_column.kind == right_column.kind
+        and same_declaration(left_column.converter, right_column.converter, left_column.kind)
+        and (
+            kept(left_column.kind, left_column.converter)
+            or left.written_kind(name).writes_like(right.written_kind(name))
+        )
     )
     if same:
         conditions.append(f"{left_column.raw} IS NOT DISTINCT FROM {right_column.raw}")

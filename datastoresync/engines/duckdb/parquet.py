@@ -397,6 +397,10 @@ class ColumnarRelation(JoinedRelation):
         """Return the converter of an attribute; None where values are taken as they are."""
         return None if name in self._plain else super().converter(name)
 
+    def written_kind(self, name: str) -> Kind:
+        """Return what a column holds, and how."""
+        return self.kinds_given[self.columns.index(name)]
+
     def given(self, columns: Columns) -> Columns:
         """Return what an import would be given, of all columns as SQL gives them."""
         return [kind.given(column) for kind, column in zip(self.kinds_given, columns, strict=True)]

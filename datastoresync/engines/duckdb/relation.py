@@ -20,7 +20,7 @@ import attrs
 
 from datastoresync.conversion.lookalikes import lookalike_form
 from datastoresync.engines.duckdb.connection import DuckDB
-from datastoresync.engines.duckdb.types import canonical_sql, declared, valid_sql
+from datastoresync.engines.duckdb.types import Kind, canonical_sql, declared, present, valid_sql
 from datastoresync.engines.relation import CHUNK, DISTINCT, CannotPushDown, Page
 from datastoresync.errors import MalformedFileError
 from datastoresync.syncers.records import Columns, file_state
@@ -249,6 +249,10 @@ class LocalRelation:
         """Return the columns of rows of `whole`."""
         raise NotImplementedError
 
+    def written_kind(self, name: str) -> Kind:
+        """Return what a column holds, and how."""
+        return Kind(self.kinds[name], frozenset())
+
     def given(self, columns: Columns) -> Columns:
         """Return what an import would be given, of all columns as SQL gives them."""
         return columns
@@ -326,20 +330,26 @@ class LocalRelation:
         """Return the distinct values for which a condition holds, or None if there are many; all are checked."""
         converter = self.converter(name)
         found: list[Any] = []
+        zoned: set[bool] = set()
         for values in self.distinct(connection, name, condition):
             try:
-                converter.column(values)
+                converted = converter.column(values)
             except (ValueError, TypeError) as error:
                 raise CannotPushDown(f"{name} has a value that is refused") from error
+            zoned.update(value.tzinfo is not None for value in converted if isinstance(value, datetime))
             found += values[: DISTINCT + 1 - len(found)]
+        if True in zoned and self.kinds[name] == "text":  # what SQL understands has none
+            naive = f"NOT ({condition}) AND {present('text', converter, self.raw(name))} IS NOT NULL"
+            if False in zoned or self._some(connection, naive):
+                raise CannotPushDown(f"{name} has moments both with and without a time zone")
         return tuple(found) if len(found) <= DISTINCT else None
 
-    def distinct(self, connection: Any, name: str, condition: str = "true") -> Iterator[list[Any]]:
-        """Yield the distinct values of a column in chunks."""
+    def distinct(self, connection: Any, name: str, condition: str = "true") -> Iterator[Sequence[Any]]:
+        """Yield the distinct values of a column in chunks, as an import would be given them."""
         query = f"SELECT DISTINCT {self.raw(name)} FROM {self.scan()} WHERE {condition}"  # noqa: S608 - names are ours
         cursor = connection.execute(query)
         while rows := cursor.fetchmany(CHUNK):
-            yield [value for (value,) in rows]
+            yield self.written_kind(name).given([value for (value,) in rows])
 
     def _check_keys(self, connection: Any) -> None:
         """Look for duplicate keys, and for keys that a person takes for one, of which an import warns."""

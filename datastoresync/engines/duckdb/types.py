@@ -46,6 +46,8 @@ _VALID: Mapping[str, str] = MappingProxyType(
 )
 """For a text, by declared type: when it is surely taken. What this does not hold for is asked of the converter."""
 
+_SCALE = 18
+"""Of the numbers that decimals, ints and truth values are compared as."""
 _WHOLE = "try_cast(@ AS BIGINT)"
 _EXACT = "try_cast(@ AS DECIMAL(38, 18))"
 _TRUTH = f"(lower(@) IN {_TRUES})"
@@ -71,7 +73,7 @@ _CANONICAL: Mapping[tuple[str, str], Mapping[str, str]] = MappingProxyType(
         ("timestamp", "datetime"): {"timestamp": "@"},
         ("instant", "datetime"): {"instant": "@"},
         ("time", "time"): {"time": "@"},
-        ("decimal", "Decimal"): {"number": "CAST(@ AS DECIMAL(38, 18))", "decimal": "@"},
+        ("decimal", "Decimal"): {"decimal": "@", "number": "CAST(@ AS DECIMAL(38, 18))"},
         ("bytes", "bytes"): {"bytes": "@"},
         ("uuid", "UUID"): {"uuid": "replace(@, '-', '')"},
     }
@@ -124,14 +126,18 @@ def valid_sql(kind: str, converter: Any, sql: str, *, nullable: bool = True) -> 
     return None
 
 
-def canonical_sql(kind: str, converter: Any, sql: str) -> dict[str, str]:
+def canonical_sql(kind: str, converter: Any, sql: str, *, scale: int = 0) -> dict[str, str]:
     """Return how a column is compared, by family, the best first; nothing if SQL cannot do it as Python does.
 
-    It holds for values that are `valid_sql` taken; None is NULL.
+    It holds for values that are `valid_sql` taken; None is NULL. Decimals of a larger ``scale`` than that of numbers
+    would be rounded to it.
     """
     name, _ = declared(kind, converter)
     given = present(kind, converter, sql)
-    return {family: canonical.replace("@", given) for family, canonical in _CANONICAL.get((kind, name), {}).items()}
+    found = {family: canonical.replace("@", given) for family, canonical in _CANONICAL.get((kind, name), {}).items()}
+    if scale > _SCALE:
+        del found["number"]
+    return found
 
 
 IDENTICAL: Mapping[str, str] = MappingProxyType(
@@ -148,6 +154,14 @@ def never_equal(left: Iterable[str], right: Iterable[str]) -> bool:
     """Say whether no two values of these families are ever equal."""
     comparable = [{_FAMILIES.get(family, family) for family in families} for families in (left, right)]
     return all(comparable) and not comparable[0] & comparable[1]
+
+
+def kept(kind: str, converter: Any) -> bool:
+    """Say whether a column's values stay as they are, so that it is enough that they are equal.
+
+    What is made of a value may tell apart what is equal: the text of one instant in two time zones, of 1.5 and 1.50.
+    """
+    return kind in KINDS and declared(kind, converter)[0] == KINDS[kind].name
 
 
 def same_declaration(left: Any, right: Any, kind: str = "text") -> bool:
@@ -215,6 +229,7 @@ class Kind:
         sql: The expression to compare and fetch, where ``@`` is the column.
         valid: When that is a value that Python has, too; empty if it always is.
         zone: For instants: the time zone that they are given in.
+        scale: Of decimals: how many digits are behind the point.
         stored: How a column of this kind is written by ourselves; None for as it is.
     """
 
@@ -223,12 +238,17 @@ class Kind:
     sql: str = "@"
     valid: str = ""
     zone: Any = None
+    scale: int = 0
     stored: Any = attrs.field(default=None, eq=False)
 
     @property
     def scanned(self) -> Kind:
         """The same, of the expression."""
-        return Kind("text" if self.name == "null" else self.name, frozenset(), zone=self.zone)
+        return Kind("text" if self.name == "null" else self.name, frozenset(), zone=self.zone, scale=self.scale)
+
+    def writes_like(self, other: Kind) -> bool:
+        """Say whether equal values of both have one text, too."""
+        return (self.name, self.zone, self.scale) == (other.name, other.zone, other.scale)
 
     def given(self, column: Sequence[Any]) -> Sequence[Any]:
         """Return what an import would be given, of a column as SQL gives it."""
@@ -291,10 +311,10 @@ def kind_of(pyarrow: Any, name: str, kind: Any) -> Kind:
     if (types.is_time32(kind) and kind.unit == "ms") or (types.is_time64(kind) and kind.unit == "us"):
         return _TIME
     if types.is_decimal(kind) and 0 <= kind.scale <= kind.precision <= _DIGITS:
-        stored = pyarrow.decimal128(kind.precision, kind.scale)
-        return (
-            _DECIMAL_KIND if types.is_decimal128(kind) else attrs.evolve(_DECIMAL_KIND, read=frozenset(), stored=stored)
-        )
+        found = attrs.evolve(_DECIMAL_KIND, scale=kind.scale)
+        if types.is_decimal128(kind):
+            return found
+        return attrs.evolve(found, read=frozenset(), stored=pyarrow.decimal128(kind.precision, kind.scale))
     if types.is_null(kind):
         return _NULL
     if str(kind) == "extension<arrow.uuid>":
@@ -316,7 +336,7 @@ def _timestamp(pyarrow: Any, kind: Any) -> Kind:
         f"make_timestamp({microseconds})",
         f"(epoch_ns(@) % 1000 = 0 AND {within})" if exact else within,
         import_module("pyarrow.lib").string_to_tzinfo(kind.tz),
-        stored,
+        stored=stored,
     )
 
 

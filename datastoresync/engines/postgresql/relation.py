@@ -27,7 +27,7 @@ from datastoresync.engines.relation import CannotPushDown, DifferingRows, Page, 
 from datastoresync.errors import SyncerError
 from datastoresync.syncers.changes import Table
 from datastoresync.syncers.records import Columns, StoredRows
-from datastoresync.syncers.sql.catalog import chunks_of
+from datastoresync.syncers.sql.read import chunks_of
 from datastoresync.syncers.sql.syncer import SQLSyncer
 
 _SAMPLE = 100

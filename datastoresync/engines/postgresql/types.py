@@ -25,7 +25,7 @@ from sqlalchemy.types import TypeEngine
 from datastoresync.conversion.lookalikes import lookalike_form
 from datastoresync.conversion.scalars import KINDS, SCALARS
 from datastoresync.engines.relation import CannotPushDown, Page
-from datastoresync.syncers.sql.catalog import chunks_of
+from datastoresync.syncers.sql.read import chunks_of
 
 STORED_TYPES: Final[Mapping[int, str]] = MappingProxyType(
     {

@@ -8,7 +8,7 @@ from typing import Any, Final
 import attrs
 
 
-@attrs.frozen
+@attrs.frozen(eq=False, repr=False)
 class Format:
     """A format of files, as it is known before the module that reads and writes it is imported.
 

@@ -12,6 +12,7 @@ from types import TracebackType
 from typing import IO, Any, ClassVar, Self, TypeVar
 
 from datastoresync.errors import DeclarationError, ImporterError, LockedError, SyncerError
+from datastoresync.spelling import nearest
 from datastoresync.syncers.changes import Change, Outcome, Outcomes, Same, Table, WriteOptions
 from datastoresync.syncers.files.atomic_write import AtomicWrite, locked
 from datastoresync.syncers.files.intent import Intent, intents_of
@@ -23,7 +24,7 @@ from datastoresync.syncers.files.pending_rewrite import (
 )
 from datastoresync.syncers.keyed_records import RecordKeys, delete_records, upsert_records
 from datastoresync.syncers.lock_holders import seconds_of
-from datastoresync.syncers.names import check_file_name, clash, nearest
+from datastoresync.syncers.names import check_file_name, clash
 from datastoresync.syncers.projection import projected
 from datastoresync.syncers.records import Records
 from datastoresync.syncers.row_index import TableContents

@@ -131,7 +131,7 @@ def read_csv(
 # The file before its first record ------------------------------------------------------------------------------------
 
 
-@attrs.frozen
+@attrs.frozen(eq=False, repr=False)
 class TextFile:
     """A file that is read twice: once to check that it is whole, and once for its content.
 
@@ -536,7 +536,7 @@ def resolve_files(
     if not patterns:
         raise MalformedFileError("no file is named: give a path or a pattern")
     for each in patterns:
-        if isinstance(each, str) and ("://" in each or masked(each) != each) and not Path(each).exists():
+        if isinstance(each, str) and not Path(each).exists() and ("://" in each or masked(each) != each):
             message = (
                 f"{masked(each)} is a URL or the like, and no path: open it with open_syncer, or fetch the file first"
             )

@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from datastoresync.errors import DatastoreSyncError, DeclarationError, ManifestError, SyncerError
 from datastoresync.masking import Secrets, hidden, masked, plain, secrets_in, without_frames
-from datastoresync.syncers.names import nearest
+from datastoresync.spelling import nearest
 from datastoresync.syncers.options import (
     cause_without_secrets,
     converted_options,

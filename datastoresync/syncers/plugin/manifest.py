@@ -11,7 +11,6 @@ import keyword
 import re
 import shlex
 from collections.abc import Mapping
-from difflib import get_close_matches
 from importlib.metadata import PackageNotFoundError, distribution
 from operator import eq, ge, gt, le, lt, ne
 from pathlib import Path
@@ -20,6 +19,7 @@ from typing import Any, Final
 import attrs
 
 from datastoresync.errors import ManifestError
+from datastoresync.spelling import misspelt
 
 _PLAIN = re.compile(
     r"([a-z0-9](?:[a-z0-9._-]*[a-z0-9])?)\s*((?:(?:==|!=|<=|>=|<|>)\s*\d+(?:\.\d+)*\s*(?:,\s*|$))*)", re.IGNORECASE
@@ -164,9 +164,8 @@ def read_manifest(folder: Path) -> Manifest:
     if not isinstance(content, dict):
         raise refused(path, f"it holds a {type(content).__name__}, and must be an object: {_EXAMPLE}")
     for key in content:
-        near = get_close_matches(key, _KEYS, 1, 0.8)
-        if near and key not in _KEYS:
-            raise refused(path, f"there is no key {key!r}: did you mean {near[0]!r}?")
+        if key not in _KEYS and (near := misspelt(key, _KEYS)):
+            raise refused(path, f"there is no key {key!r}: did you mean {near!r}?")
     name = _text(path, content, "name")
     if not _NAME.fullmatch(name):
         raise refused(path, f"the name {name!r} is not a plain name: write letters, digits, - and _, and no path")

@@ -111,7 +111,8 @@ def _tell_besides(outcomes: Outcomes, writer: UnitWriter, guard: CascadeGuard) -
     """Say what the database did besides, and whether there may be more of it."""
     effects = writer.blocks.effects
     outcomes.acts = effects.acts
-    besides = writer.statements.counts.warnings(guard.done())
+    counted = writer.statements.dialect.counts_cascades
+    besides = writer.statements.counts.warnings(guard.done() if counted else {})
     outcomes.warnings += [*effects.warnings(outcomes), *besides, *guard.warnings()]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from hashlib import blake2b
@@ -11,7 +12,8 @@ from typing import Any
 import attrs
 import sqlalchemy as sa
 
-from datastoresync.errors import SyncerError
+from datastoresync.errors import DataWarning, SyncerError
+from datastoresync.printing.text import counted
 from datastoresync.syncers.sql.catalog import UNFINISHED, Catalogue, StoredTable
 from datastoresync.syncers.sql.column_forms import Mode
 from datastoresync.syncers.sql.database import Database
@@ -23,7 +25,7 @@ COMPLETED = "datastoresync: completed by the columns that are there"
 """Marks tables that are to be made where they are not there, and to be as they are where they are."""
 
 
-@attrs.frozen(eq=False)
+@attrs.define(eq=False)
 class Opened:
     """A table within the transaction that writes it, and that keeps other runs out.
 
@@ -38,6 +40,7 @@ class Opened:
     statements: Statements
     name: str
     stored: StoredTable | None
+    _given: int = attrs.field(init=False, default=0)
 
     def insert(self, stored: StoredTable, records: Iterable[Mapping[str, Any]]) -> int:
         """Insert records in their order, block by block, and return how many there were.
@@ -57,7 +60,47 @@ class Opened:
             for columns, rows in groupby(({**empty, **record} for record in block), key=tuple):
                 self.statements.insert(stored, columns, [tuple(row.values()) for row in rows])
             count += len(block)
+        self._given += count
         return count
+
+    @contextmanager
+    def counted(self, stored: StoredTable, *, replaced: bool = False) -> Iterator[None]:
+        """Hold the rows of a table against those that are inserted meanwhile.
+
+        They are counted where something may act on a table by itself, and where that costs nothing.
+
+        Args:
+            stored: The table.
+            replaced: Whether all its rows before are deleted.
+
+        Raises:
+            SyncerError: There are more or fewer.
+
+        Warns:
+            DataWarning: A trigger may have changed them.
+        """
+        dialect, connection = self.statements.dialect, self.statements.connection
+        with self.statements.guarded():
+            found = [] if stored.is_view else dialect.interventions(connection, stored.table)
+        names = " or ".join(dict.fromkeys(one.name for one in found if {"insert", "delete"} & one.verbs))
+        if stored.is_view or not (names or dialect.counts_always):
+            yield
+            return
+        expected = 0 if replaced else self._count(stored)
+        yield
+        expected, there = expected + self._given, self._count(stored)
+        store = f"table {self.name!r} of {self.database.name}"
+        if there != expected:
+            because = f", probably because of {names}" if names else ""
+            message = f"{store} has {counted(there, 'row')} and not {expected:,}{because}: it is as it was before"
+            raise SyncerError(message)
+        if any(one.changes_rows and "insert" in one.verbs for one in found):
+            message = f"{store} may hold other values than it was given, because of {names}: they are not compared"
+            warnings.warn(message, DataWarning, stacklevel=2)
+
+    def _count(self, stored: StoredTable) -> int:
+        [(count,)] = self.statements.execute(sa.select(sa.func.count()).select_from(stored.table))
+        return int(count)
 
 
 @contextmanager
@@ -199,8 +242,9 @@ def dump_table(database: Database, name: str, data: Iterable[Mapping[str, Any]])
         if opened.stored is None:
             make_table(opened, list(records))
             return
-        opened.statements.execute(sa.delete(opened.stored.table))
-        opened.insert(opened.stored, records)
+        with opened.counted(opened.stored, replaced=True):
+            opened.statements.execute(sa.delete(opened.stored.table))
+            opened.insert(opened.stored, records)
 
 
 def append_records(database: Database, name: str, data: Iterable[Mapping[str, Any]]) -> int:
@@ -214,7 +258,8 @@ def append_records(database: Database, name: str, data: Iterable[Mapping[str, An
     with opened_table(database, name, create=True) as opened:
         if opened.stored is None:
             return make_table(opened, list(records))
-        return opened.insert(opened.stored, records)
+        with opened.counted(opened.stored):
+            return opened.insert(opened.stored, records)
 
 
 def metadata_for(tables: Mapping[str, tuple[Sequence[str], Iterable[Mapping[str, Any]]]]) -> sa.MetaData:

@@ -239,7 +239,7 @@ class SQLSyncer:
         Raises:
             SyncerError: The table, a column or a link table is not there; the nearest one is named.
         """
-        from datastoresync.syncers.sql.catalog import read_table
+        from datastoresync.syncers.sql.read import read_table
 
         return read_table(self._database, _table(table), attributes, identifiers)
 
@@ -253,7 +253,7 @@ class SQLSyncer:
         Raises:
             SyncerError: The query is refused, gives no rows, or has two columns of one name.
         """
-        from datastoresync.syncers.sql.catalog import read_query
+        from datastoresync.syncers.sql.read import read_query
 
         return read_query(self._database, sql, parameters)
 
@@ -280,7 +280,7 @@ class SQLSyncer:
         Raises:
             SyncerError: A column or a link table is not there, or cannot be followed.
         """
-        from datastoresync.syncers.sql.catalog import columns_with_ids
+        from datastoresync.syncers.sql.read import columns_with_ids
 
         return columns_with_ids(self._database, _table(table)) if self._database.exists else []
 

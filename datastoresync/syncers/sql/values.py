@@ -124,8 +124,8 @@ def _sorted(value: Any) -> Any:
 
 def encode_array(item: Encoder, value: Any) -> Any:
     """Return a list with its members made to fit, sorted if it was a set."""
-    if isinstance(value, (bytes, bytearray)):
-        message = "an array column holds lists, not bytes"
+    if isinstance(value, (bytes, bytearray, dict)):
+        message = f"an array column holds lists, not {type(value).__name__}"
         raise UnfitValueError(message)
     members = _sorted(value)
     if not isinstance(members, list):
@@ -403,6 +403,14 @@ def read_moment(zone: tzinfo | None, value: Any) -> Any:
 def read_aware(aware: bool, value: Any) -> Any:  # noqa: FBT001 - given by partial
     """Return a time of day as it is read from a column with a time zone, or without one."""
     return value.replace(tzinfo=UTC) if aware and value.tzinfo is None else value
+
+
+def encode_printed(value: Any) -> Any:
+    """Return what a column takes of which Python has no type: text, and not what it would make something else of."""
+    if isinstance(value, (int, float, Decimal, date, time, timedelta, UUID, list, tuple, set, frozenset)):
+        message = f"the column takes text, not {type(value).__name__}"
+        raise UnfitValueError(message)
+    return value
 
 
 def encode_uuid(value: Any) -> Any:

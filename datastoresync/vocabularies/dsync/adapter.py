@@ -67,7 +67,7 @@ class Adapter(Facade):
         self.store = store
         self.type = self.type if self.type is not None else Class(self).__name__
         self.name: Text = name or self.type
-        self.tree.follow_adapter()
+        store.tree.follow_adapter()
         for name_of_model in self._models():
             if name_of_model not in store.tree:
                 store.declare(getattr(self, name_of_model))
@@ -78,6 +78,9 @@ class Adapter(Facade):
         for name, value in vars(cls).items():
             if _is_model(value) and value.get_type() != name:
                 message = f"{cls.__name__}.{name} is {value.__name__}, whose _modelname is {value.get_type()!r}"
+                raise AttributeError(message)
+            if _is_model(value) and name in _RESERVED:
+                message = f"{cls.__name__}.{name}: an adapter has something of that name itself; rename the model"
                 raise AttributeError(message)
         for name in cls.top_level:
             if not _is_model(getattr(cls, name, None)):
@@ -160,12 +163,12 @@ class Adapter(Facade):
             _LOGGER.warning("nothing of %s and %s is compared: top_level has no name in common", source, self)
         for adapter, other in ((self, source), (source, self)):
             adapter.store.borrow(other.store)
-            adapter.tree.follow_adapter()
-            adapter.tree.top_level = tuple(top_level)
+            adapter.store.tree.follow_adapter()
+            adapter.store.tree.top_level = tuple(top_level)
         try:
-            native = source.tree.diff(self.tree, flags=flags_of_run(flags), progress=callback)
+            native = source.store.tree.diff(self.store.tree, flags=flags_of_run(flags), progress=callback)
         finally:
-            for tree in (self.tree, source.tree):  # the common top level is for this comparison alone
+            for tree in (self.store.tree, source.store.tree):  # the common top level is for this comparison alone
                 tree.follow_adapter()
         for adapter in (self, source):
             lacking = sorted({action.branch for action in native} & adapter.store.borrowed)
@@ -225,13 +228,13 @@ class Adapter(Facade):
             message = f"the diff is not one that makes {self} equal to {source}: make it with diff_from"
             raise DiffException(message)
         continue_on_failure = DiffSyncFlags.CONTINUE_ON_FAILURE in flags
-        template = ModelTemplate(self.tree, self.tree.classes(), continue_on_failure=continue_on_failure)
-        numbers: dict[str, Any] = dict.fromkeys(NUMBERS, _ANY)
-        limits = self.limits or Limits(
-            **numbers,
-            empty=list(self.tree),
-            missing={name for branch in self.tree.values() for name in branch.side().attributes},
-        )
+        tree = self.store.tree
+        template = ModelTemplate(tree, tree.classes(), continue_on_failure=continue_on_failure)
+        limits = self.limits  # unless a model is called so
+        if not isinstance(limits, Limits):
+            numbers: dict[str, Any] = dict.fromkeys(NUMBERS, _ANY)
+            missing = {name for branch in tree.values() for name in branch.side().attributes}
+            limits = Limits(**numbers, empty=list(tree), missing=missing)
         listener = ProgressListener(callback, template.stop)
         report: Report = template.apply(
             builder.ordered_native(), limits=limits, reporters=[LoggingReporter(_LOGGER), listener]
@@ -266,6 +269,10 @@ class Adapter(Facade):
         logger: logging.Logger | None = None,
     ) -> None:
         """Do something after a sync with changes, such as writing everything at once; a hook."""
+
+
+_RESERVED = frozenset({"name", "store", *dir(Adapter)} - {"tree", "limits"})
+"""Names that no model may have, since an adapter works with them, as it does in diffsync."""
 
 
 def _is_model(value: Any) -> bool:

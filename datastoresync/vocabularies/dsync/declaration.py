@@ -14,6 +14,8 @@ from datastoresync.object import ObjectType, schema_of
 from datastoresync.vocabularies.dsync.flags import DiffSyncModelFlags
 
 _RESERVED = frozenset({"model_flags", "adapter"})
+_FREE = frozenset({"idnumber", "diff", "preview", "move", "dsync", "diffsync"})
+"""Names of ours that a field may have: the adapter and its template do without them."""
 
 Step = tuple[str, Callable[[Any, Any], None], frozenset[type], Callable[[Any], Any], Callable[[], Any] | None]
 """A field: its name, setter, types that need no conversion, conversion, and default."""
@@ -24,6 +26,8 @@ _PLAIN = frozenset({*SCALARS, type(None)} - {Decimal})
 
 class ModelType(ObjectType):
     """The metaclass of models: closed objects, whose ``__init__`` converts values and whose settings are checked."""
+
+    settings = _RESERVED
 
     def __new__(mcs, name: str, bases: tuple[type, ...], namespace: dict[str, Any], **kwargs: Any) -> ModelType:
         """Create a class, and check it.
@@ -66,6 +70,11 @@ def _check(cls: Any, fields: list[str]) -> None:
         both = sorted(set(settings[first]) & set(settings[second]))
         if both:
             message = f"{cls.__name__} names {', '.join(both)} both in {first} and in {second}: take it out of one"
+            raise AttributeError(message)
+    model = next((base for base in reversed(cls.__mro__) if isinstance(base, ModelType)), cls)
+    for name in fields:
+        if name not in _FREE and hasattr(model, name):
+            message = f"{cls.__name__}.{name}: a model has something of that name itself; give the field another"
             raise AttributeError(message)
     given = {field.name: field.default for field in getattr(cls, "__attrs_attrs__", ())}
     for name, value in {**vars(cls), **given}.items():

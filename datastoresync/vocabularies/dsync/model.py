@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from datastoresync.diffing.flags import Flags
 from datastoresync.errors import ColumnError, ConversionError
 from datastoresync.masking import MASK
 from datastoresync.object import Object
+from datastoresync.spelling import nearest
 from datastoresync.vocabularies.dsync.declaration import ModelPlan, ModelType, plan_of
 from datastoresync.vocabularies.dsync.exceptions import ObjectAlreadyExists, ObjectNotFound, ObjectStoreWrongType
 from datastoresync.vocabularies.dsync.flags import DiffSyncModelFlags, DiffSyncStatus, flags_of_model
@@ -180,9 +180,7 @@ class DiffSyncModel(Crud, Object, metaclass=ModelType):
             self.model_flags = DiffSyncModelFlags(flags)
         if fields and plan.strict:
             name = next(iter(fields))
-            near = get_close_matches(name, plan.fields, 1)
-            hint = f": did you mean {near[0]!r}?" if near else ""
-            message = f"{type(self).__name__} has no field {name!r}{hint}"
+            message = f"{type(self).__name__} has no field {name!r}: {nearest(name, plan.fields)}"
             raise ColumnError(message, columns=list(fields))
 
     def _extra(self, name: Text, default: Any) -> Any:
@@ -231,7 +229,7 @@ class DiffSyncModel(Crud, Object, metaclass=ModelType):
     # Identity and attributes.
 
     @property
-    def idnumber(self) -> Any:
+    def __key__(self) -> Any:
         """The key in the store: the identifier, or a tuple of all identifiers."""
         identifiers = self._identifiers
         if len(identifiers) == 1:
@@ -267,7 +265,7 @@ class DiffSyncModel(Crud, Object, metaclass=ModelType):
 
         If another model would have the same text, it is the repr of the tuple.
         """
-        return text_of(self.idnumber)
+        return text_of(self.__key__)
 
     def get_shortname(self) -> Text:
         """Return the fields named in ``_shortname`` as one text, or the unique id."""
@@ -288,7 +286,7 @@ class DiffSyncModel(Crud, Object, metaclass=ModelType):
         if any(name in members for name in _child_names(child)):
             message = f"{self!r} already has {child!r} in {field}"
             raise ObjectAlreadyExists(message, child)
-        (members.add if isinstance(members, set) else members.append)(unique_id_of(child.idnumber))
+        (members.add if isinstance(members, set) else members.append)(unique_id_of(child.__key__))
 
     def remove_child(self, child: DiffSyncModel) -> None:
         """Remove a child.
@@ -374,12 +372,12 @@ class DiffSyncModel(Crud, Object, metaclass=ModelType):
         return self is other or (type(self) is type(other) and self.dict() == other.dict())
 
     def __hash__(self) -> int:
-        return hash((self._modelname, self.idnumber))
+        return hash((self._modelname, self.__key__))
 
 
 def _child_names(child: DiffSyncModel) -> Iterable[Any]:
     """Return the possible members of a field for a child: its key, and its unique id as text."""
-    key = child.idnumber
+    key = child.__key__
     return (key,) if isinstance(key, str) else (key, child.get_unique_id())
 
 

@@ -149,7 +149,7 @@ class LocalStore:
             ObjectStoreWrongType: if its class has other identifiers or attributes than the kind has here.
         """
         branch = self._branch(obj)
-        key = obj.idnumber
+        key = obj.__key__
         existing = branch.contents.objects.get(key)
         if existing is obj:
             return
@@ -161,7 +161,7 @@ class LocalStore:
 
     def update(self, *, obj: DiffSyncModel) -> None:
         """Keep a model, in place of one with its identifiers."""
-        self._branch(obj).contents.put(obj.idnumber, obj)
+        self._branch(obj).contents.put(obj.__key__, obj)
         self.flagged = self.flagged or bool(obj.model_flags)
 
     def _branch(self, obj: DiffSyncModel) -> Branch[Any]:
@@ -191,9 +191,9 @@ class LocalStore:
         waiting = [obj]
         while waiting:
             one = waiting.pop()
-            if one is not obj and self.find(one, one.idnumber) is None:
+            if one is not obj and self.find(one, one.__key__) is None:
                 continue  # a child of two parents
-            self.remove_item(one.get_type(), one.idnumber)
+            self.remove_item(one.get_type(), one.__key__)
             for name, field in one._children.items() if remove_children else ():
                 found = (self.find(name, member) for member in getattr(one, field))
                 waiting += [child for child in found if child is not None]
@@ -205,7 +205,7 @@ class LocalStore:
             ObjectNotFound: if it is missing.
         """
         found = self.get(model=modelname, identifier=uid)
-        self.tree[modelname].contents.drop(found.idnumber)
+        self.tree[modelname].contents.drop(found.__key__)
         found.adapter = None
 
     def count(self, *, model: Kind | None = None) -> int:
@@ -227,7 +227,7 @@ class LocalStore:
 
     def get_or_add_model_instance(self, *, obj: DiffSyncModel) -> tuple[Any, bool]:
         """Return the model with the identifiers of this one and False, or this one, now kept, and True."""
-        found = self.find(obj, obj.idnumber)
+        found = self.find(obj, obj.__key__)
         if found is not None:
             return found, False
         self.add(obj=obj)

@@ -76,7 +76,7 @@ class ModelTemplate(ObjectTemplate):
 
     def call_move(self, item: Any, parent: Any) -> Any:
         """Move a model below another parent."""
-        return self._call(item.move, parent)
+        return self._call(item.move, parent) if callable(item.move) else item  # it may be a field
 
     def _create_new(self, cls: Any, *, ids: dict[str, Any], attrs: dict[str, Any], **adapter: Any) -> Any:
         if self.tree.adapter.store.find(cls, ids) is not None:
@@ -85,7 +85,7 @@ class ModelTemplate(ObjectTemplate):
         return cls.create(**adapter, ids=ids, attrs=attrs)
 
     def _call_existing(self, item: Any, verb: str, error: type[ObjectCrudException], **arguments: Any) -> Any:
-        if item.idnumber not in self.tree[item.get_type()].contents.objects:
+        if item.__key__ not in self.tree[item.get_type()].contents.objects:
             message = f"cannot {verb} {item!r}: it is gone, so compare again"
             raise error(message)
         item.set_status(DiffSyncStatus.UNKNOWN)

@@ -34,6 +34,7 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
+from datastoresync.applying.methods import check_methods
 from datastoresync.applying.plan import Plan
 from datastoresync.applying.report import Report, Result
 from datastoresync.applying.reporter import LoggingReporter, Reporter
@@ -218,8 +219,13 @@ class _TranslatingTemplate(Template):
 
     def __init__(self, template: DefaultTemplate) -> None:
         super().__init__()
-        self.on_error, self.reporters = template.on_error, template.reporters
+        self.on_error, self.reporters, self.leaves_out = template.on_error, template.reporters, template.leaves_out
         self._template = template
+
+    def plan(self, diff: Diff) -> Plan:
+        """Return the steps of an apply, after the check of the methods that they call."""
+        check_methods(self._template, diff)
+        return super().plan(diff)
 
     def __getattr__(self, name: str) -> Any:
         method = getattr(self._template, name)
@@ -255,6 +261,8 @@ dropped_action = _CallableResult("skipped", "dropped")
 
 class DefaultReporter(Reporter):
     """A reporter with the old names of hooks. Subclass it, and add one to a template's ``reporters``."""
+
+    _hooks = {"will_start": 0, "success": 2, "fail": 2, "dropped": 2, "finished": 0}  # noqa: RUF012 - a ClassVar there
 
     def will_start(self) -> None:
         """Called at the start."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping
 from types import MappingProxyType
-from typing import Any
+from typing import Any, ClassVar
 
 from datastoresync.branch import Branch
 from datastoresync.errors import ConversionError, ImporterError
@@ -35,7 +35,7 @@ class _Principal:
     displayName = _alias("display_name")  # noqa: N815 - the old name
     groupNames = _alias("groups")  # noqa: N815 - the old name
     group_names = _alias("groups")
-    principalTypeEnum: str  # noqa: N815 - the old name
+    principalTypeEnum: ClassVar[str]  # noqa: N815 - the old name
     groups: list[str]
 
     def add_group(self, name: str) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from datastoresync.errors import DeclarationError, LockedError, SyncerError
+from datastoresync.spelling import nearest
 from datastoresync.syncers.changes import Change, Link, Outcome, Table, WriteOptions
 from datastoresync.syncers.files import atomic_write
 from datastoresync.syncers.files.atomic_write import locked
@@ -19,7 +20,6 @@ from datastoresync.syncers.files.csv import CSVSyncer
 from datastoresync.syncers.files.excel import ExcelSyncer
 from datastoresync.syncers.files.json import JSONLinesSyncer, JSONSyncer
 from datastoresync.syncers.files.parquet import ParquetSyncer
-from datastoresync.syncers.names import nearest
 
 ALL = [CSVSyncer, JSONSyncer, JSONLinesSyncer, ParquetSyncer, ExcelSyncer]
 ROWS = [{"id": "1", "name": "Ann"}, {"id": "2", "name": "Bob"}]

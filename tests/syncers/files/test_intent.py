@@ -271,7 +271,8 @@ except SyncerError as error:
 def as_nobody(folder):
     """Write a table as a user without rights; return what was said."""
     code = AS_NOBODY.format(path=sys.path, folder=str(folder))
-    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("COV")}  # nor a file of it
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, env=environment)
 
 
 @pytest.fixture

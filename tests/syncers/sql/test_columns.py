@@ -190,6 +190,10 @@ def run(url, execute, number, declared, value, *, normalize=False, options=""):
 
 @law
 @example(pair=(1, str, "007"), normalize=True)
+@example(pair=(27, dict, {}), normalize=False)  # to integer[], of PostgreSQL
+@example(pair=(34, int, 40_000), normalize=False)  # to bit(3)
+@example(pair=(36, int, 40_000), normalize=False)  # to money
+@example(pair=(37, list[int], []), normalize=False)  # to tsvector
 @example(pair=(22, timedelta, timedelta(microseconds=1)), normalize=False)
 @example(pair=(21, time, time(12)), normalize=False)
 @given(pair=pairs(), normalize=st.booleans())

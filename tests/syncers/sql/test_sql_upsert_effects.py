@@ -105,3 +105,45 @@ def test_nothing_is_said_where_all_is_kept(store, execute):
         assert syncer.update("users", data=[{"id": "2", "name": "Bob"}], key="id") == 1
         assert syncer.delete("users", data=[{"id": "3"}, {"id": "4"}], key="id") == 1
     assert rows(execute, url) == [("1", None), ("2", "Bob")]
+
+
+@pytest.mark.parametrize("call", ["dump", "append"])
+def test_rows_that_are_not_kept_are_counted_where_tables_are_written_as_a_whole(store, execute, call):
+    url, act = store
+    act("insert", {"sqlite": SWALLOWED["insert"], "postgresql": "return null;"})
+    with (
+        SQLSyncer(url) as syncer,
+        pytest.raises(SyncerError, match=r"has \d rows? and not \d.* acting: it is as it was"),
+    ):
+        getattr(syncer, call)("users", data=[{"id": "3", "name": "C"}])
+    assert rows(execute, url) == ROWS
+
+
+@pytest.mark.parametrize("call", ["dump", "append"])
+def test_a_table_that_replaces_rows_by_itself_does_not(tmp_path, execute, call):
+    url = f"sqlite:///{tmp_path / 'store.db'}"
+    (tmp_path / "store.db").touch()
+    execute(url, "create table users (id text primary key on conflict replace, name text)")
+    execute(url, "insert into users values ('1', 'Ann'), ('2', 'Bob')")
+    with SQLSyncer(url) as syncer, pytest.raises(SyncerError, match="is as it was: UNIQUE constraint failed"):
+        getattr(syncer, call)("users", data=[{"id": "1", "name": "A"}, {"id": "1", "name": "B"}])
+    assert rows(execute, url) == ROWS
+
+
+@pytest.mark.parametrize(("call", "kept"), [("dump", []), ("append", ROWS)])
+def test_a_table_written_as_a_whole_says_what_may_have_changed_it(store, execute, call, kept):
+    url, act = store
+    with SQLSyncer(url) as syncer:
+        getattr(syncer, call)("users", data=[])
+        assert rows(execute, url) == kept
+        act(
+            "insert",
+            {
+                "sqlite": "after insert on users begin update users set name = upper(name); end",
+                "postgresql": "new.name = upper(new.name); return new;",
+                "mariadb": "before insert on users for each row set new.name = upper(new.name)",
+            },
+        )
+        with pytest.warns(DataWarning, match="may hold other values than it was given, because of trigger acting"):
+            getattr(syncer, call)("users", data=[{"id": "3", "name": "c"}])
+    assert rows(execute, url)[-1] == ("3", "C")

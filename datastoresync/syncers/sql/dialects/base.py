@@ -80,6 +80,8 @@ class Dialect:
     """Whether names are the same in capitals and small letters."""
     counts_always = False
     """Whether it costs nothing to count all rows that are written."""
+    counts_cascades = True
+    """Whether `written_rows` has those that foreign keys deleted or changed."""
     compares_as_referred = False
     """Whether a foreign key compares as the columns that it refers to do, which may not be as its own ones do."""
     numbers_keys = False
@@ -152,6 +154,13 @@ class Dialect:
             connection: Where to begin it.
             finally_run: Takes a statement to run at the end, outside of any transaction.
         """
+
+    def unreadable(self, result: sa.CursorResult[Any]) -> tuple[int, str, str] | None:
+        """Return the first value of a result that Python has none for: index of the row, column, words; or None.
+
+        To be asked after the driver refused one, in the same transaction.
+        """
+        return None
 
     def begin_writing(self, connection: sa.Connection, *, foreign_keys: bool) -> None:
         """Do what is to be done first in a transaction to write in.

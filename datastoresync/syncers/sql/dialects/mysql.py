@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, time, timedelta, tzinfo
 from decimal import Decimal
 from functools import partial
@@ -23,6 +23,8 @@ _PREFIX = 768
 """Characters that a key may have; longer ones are found by their beginnings."""
 _YEARS = (1901, 2155)
 _FIRST_TIMESTAMP = datetime(1970, 1, 1, 0, 0, 1)  # noqa: DTZ001 - as the column has it
+_LONGEST = timedelta(hours=838, minutes=59, seconds=59)
+"""That a column of the type TIME holds."""
 _ZONES = timedelta(hours=15)
 """More than the time of a session may be away from UTC."""
 _SINGLE_BITS, _SINGLE_DIGITS = 24, 6
@@ -56,6 +58,7 @@ class MySQL(Dialect):
     last_timestamp = datetime(2038, 1, 19, 3, 14, 7)  # noqa: DTZ001 - as the column has it
     """The last moment of a column of the type TIMESTAMP, in UTC."""
     has_other_schemas = False
+    counts_cascades = False
     reads_indexes = True
     # Rows that were waited for must be seen as they are now, and autocommit would have no transaction.
     writing_isolation = "READ COMMITTED"
@@ -155,6 +158,12 @@ class MySQL(Dialect):
             for name, what in rows
         ]
 
+    def written_rows(self, connection: sa.Connection) -> Mapping[tuple[str, str], int]:
+        rows = connection.exec_driver_sql(
+            "SHOW SESSION STATUS WHERE Variable_name IN ('Handler_write', 'Handler_update', 'Handler_delete')"
+        )
+        return {("", ""): sum(int(count) for _, count in rows)}
+
     def updating_keys(self, connection: sa.Connection, table: sa.Table) -> list[tuple[str, str, str, str, str]]:
         rows = connection.execute(
             sa.text(
@@ -189,6 +198,8 @@ class MySQL(Dialect):
             return values.DecodedType(values.decode_boolean)  # it was declared as BOOLEAN
         if isinstance(kind, sa.Float):
             return values.DecodedType(values.as_it_is)  # SQLAlchemy would make it a decimal of ten digits
+        if isinstance(kind, sa.Time):
+            return values.DecodedType(_decode_time)  # SQLAlchemy would take off whole days
         return super().stored_type(kind)
 
     def encoders(self, kind: TypeEngine[Any]) -> dict[type[TypeEngine[Any]], values.Encoder]:
@@ -357,7 +368,18 @@ def _is_single(kind: Any) -> bool:
     return isinstance(kind, _types().FLOAT) and (digits is None or digits <= _SINGLE_BITS)
 
 
+def _decode_time(value: Any) -> Any:
+    """Return the time of day that a column of the type TIME has; what is none, as 25:30 and -00:30, as a timedelta."""
+    is_time = isinstance(value, timedelta) and timedelta(0) <= value < timedelta(days=1)
+    return values.converted(time, value) if is_time else value
+
+
 def _encode_time_without_zone(digits: int, value: Any) -> Any:
+    if isinstance(value, timedelta):
+        if abs(value) > _LONGEST:
+            message = "MySQL and MariaDB hold times up to 838:59:59"
+            raise values.UnfitValueError(message)
+        return values.with_digits(values.encode_timedelta, digits, value)
     moment = values.with_digits(values.encode_time, digits, value)
     if moment.tzinfo is not None:
         message = "MySQL and MariaDB have no time of day with a time zone: make the column text"

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import tzinfo
 from decimal import Decimal
-from functools import partial
+from functools import cache, partial
 from importlib import import_module
 from itertools import compress
 from typing import Any
@@ -39,6 +39,15 @@ JOIN pg_class p ON p.oid = k.confrelid JOIN pg_namespace pn ON pn.oid = p.relnam
 WHERE k.contype = 'f' AND k.conparentid = 0 AND k.confdeltype IN ('c', 'n', 'd')
     AND has_table_privilege(c.oid, 'SELECT')
 """
+_TIMES = frozenset({1082, 1083, 1114, 1184, 1186, 1266})
+_NOT_IN_PYTHON = {
+    "infinity": re.compile("infinity"),
+    "a year before the first one": re.compile(" BC$"),
+    "a year behind 9999": re.compile(r"^\d{5,}-"),
+    "the time 24:00": re.compile("^24:"),
+    "an interval of months or years": re.compile(r"\b(year|mon)s?\b"),
+}
+"""What dates, times and intervals may be, and how that is written."""
 _IDENTITY = "identity"
 _NEXT = re.compile(r"nextval\('((?:[^']|'')+)'::regclass\)")
 # Up for a sequence that counts up, down for one that counts down; it stays within its limits.
@@ -50,11 +59,12 @@ _ADVANCE = """
     ) t
     WHERE p.seqrelid = {literal}::regclass AND (t.furthest - s.last_value) * sign(p.seqincrement) >= 0
 """
-_PRINTED = (
+_TEXT_TO_PYTHON = (
     *(postgresql.INET, postgresql.CIDR, postgresql.MACADDR, postgresql.MACADDR8, postgresql.BIT, postgresql.MONEY),
-    *(postgresql.INTERVAL, postgresql.HSTORE, postgresql.TSVECTOR, postgresql.ranges.AbstractRange, sa.ARRAY),
-    sa.types.NullType,
+    *(postgresql.HSTORE, postgresql.TSVECTOR, postgresql.ranges.AbstractRange),
 )
+"""The types of which Python has the text, or something else that is made of text alone."""
+_PRINTED = (*_TEXT_TO_PYTHON, postgresql.INTERVAL, sa.ARRAY, sa.types.NullType)
 """The types whose values are no text to Python, or another text than the one that they were given."""
 _TYPES_OF = sa.text(
     """
@@ -158,6 +168,26 @@ class PostgreSQL(Dialect):
         # Of this transaction only: the option of SQLAlchemy would leave the next ones to write, whatever the server is
         # set to.
         connection.exec_driver_sql("SET TRANSACTION READ ONLY")
+        raw: Any = connection.connection.dbapi_connection
+        if hasattr(raw, "adapters"):  # of psycopg
+            raw.adapters.register_loader("interval", _interval_loader())
+
+    def unreadable(self, result: sa.CursorResult[Any]) -> tuple[int, str, str] | None:
+        raw: Any = result.connection.connection.dbapi_connection
+        context: Any = result.context
+        if not hasattr(raw, "adapters"):
+            return None
+        with raw.cursor() as cursor:
+            for name in ("date", "time", "timetz", "timestamp", "timestamptz", "interval"):
+                cursor.adapters.register_loader(name, import_module("psycopg.types.string").TextLoader)
+            cursor.execute(context.statement, context.parameters[0] or None)
+            times = [place for place, column in enumerate(cursor.description) if column.type_code in _TIMES]
+            for index, row in enumerate(cursor):
+                for place in times:
+                    for what, written in _NOT_IN_PYTHON.items():
+                        if row[place] is not None and written.search(row[place]):
+                            return index, cursor.description[place].name, what
+        return None
 
     def has_deferred(self, connection: sa.Connection) -> bool:
         return connection.scalar(_DEFERRED) is not None
@@ -254,7 +284,8 @@ class PostgreSQL(Dialect):
 
     def encoders(self, kind: TypeEngine[Any]) -> dict[type[TypeEngine[Any]], values.Encoder]:
         duration = partial(values.with_digits, values.encode_timedelta, self.second_digits(kind))
-        return super().encoders(kind) | {sa.Float: partial(_encode_float, kind), postgresql.INTERVAL: duration}
+        found = {sa.Float: partial(_encode_float, kind), postgresql.INTERVAL: duration}
+        return super().encoders(kind) | found | dict.fromkeys(_TEXT_TO_PYTHON, values.encode_printed)
 
     def fitters(self, kind: TypeEngine[Any]) -> dict[type[TypeEngine[Any]], values.Encoder]:
         duration = partial(values.cut_digits, values.encode_timedelta, self.second_digits(kind))
@@ -360,6 +391,21 @@ class _NamedType(UserDefinedType[Any]):
 
     def get_col_spec(self, **_: Any) -> str:
         return self.name
+
+
+@cache
+def _interval_loader() -> Any:
+    """Return a loader that refuses months and years, of which psycopg makes 30 and 365 days."""
+    library = import_module("psycopg")
+
+    class Loader(import_module("psycopg.types.datetime").IntervalLoader):  # type: ignore[misc]  # it is not typed here
+        def load(self, data: Any) -> Any:
+            if b"mon" in bytes(data) or b"year" in bytes(data):
+                message = "an interval of months has no number of days"
+                raise library.DataError(message)
+            return super().load(data)
+
+    return Loader
 
 
 class _PrintedType(_NamedType):

@@ -1,0 +1,370 @@
+"""Lines of a file in memory: equal ones are compared as they are, and only what is asked for becomes an object."""
+
+from __future__ import annotations
+
+import csv
+import os
+from collections.abc import Collection, ItemsView, Iterable, Iterator, Mapping, Sequence, ValuesView
+from contextlib import suppress
+from datetime import date
+from functools import cached_property
+from itertools import compress, filterfalse, islice, repeat
+from operator import ne
+from threading import RLock
+from typing import Any, Final
+from uuid import UUID
+
+import attrs
+from sortedcontainers import SortedDict
+
+from datastoresync.conversion.converters import Converter, Schema, declared_scalar
+from datastoresync.diffing.side import Candidates, InMemoryEngine, Side
+from datastoresync.engines.relation import BranchDescription
+from datastoresync.syncers.records import DelimitedFile, DelimitedFiles, file_state
+
+_BLOCK = 256
+"""Lines that are split at a time: few enough to stay in the processor's cache."""
+_SAMPLE = 100
+"""Lines whose values stand for all others, where only their types matter."""
+_KEYS = frozenset({str, int, bool, bytes, date, UUID})
+"""Types whose values are equal to themselves, and can all be sorted."""
+_MAKING: Final = RLock()
+"""Held while lines become objects, so that no two threads make two of one."""
+
+
+@attrs.frozen
+class Writing:
+    """How the lines of a file are written, without their ends; equal lines that are written alike have equal values.
+
+    Args:
+        delimiter: What separates the columns.
+        header: The names of all columns.
+        indexes: The indexes of those that are read.
+        columns: Their names in the records.
+        null: The text that means None.
+        quoted: Whether there may be quotes.
+    """
+
+    delimiter: str
+    header: tuple[str, ...]
+    indexes: tuple[int, ...]
+    columns: tuple[str, ...]
+    null: str | None
+    quoted: bool = attrs.field(eq=False)
+
+    def read(self, lines: Sequence[str], wanted: Collection[str]) -> dict[str, Sequence[Any]] | None:
+        """Return the values of some columns by name; None if a line is not a row of the header's width."""
+        found: dict[str, list[Any]] = {name: [] for name in self.columns if name in wanted}
+        places = [(index, found[name]) for name, index in zip(self.columns, self.indexes, strict=True) if name in found]
+        for start in range(0, len(lines), _BLOCK):
+            if not self._take(lines[start : start + _BLOCK], places):
+                return None
+        if self.null is None:
+            return dict(found)
+        return {name: [None if value == self.null else value for value in column] for name, column in found.items()}
+
+    def _take(self, lines: Sequence[str], places: Sequence[tuple[int, list[Any]]]) -> bool:
+        """Add the values of lines to the columns; say whether all of them are rows of the header's width."""
+        width, delimiter = len(self.header), self.delimiter
+        if len(places) == 1 and not self.quoted:
+            if set(map(str.count, lines, repeat(delimiter))) != {width - 1}:
+                return False
+            index, column = places[0]
+            column.extend([line.split(delimiter, index + 1)[index] for line in lines])
+            return True
+        rows: list[list[str]] = []
+        with suppress(csv.Error):
+            reader = csv.reader(lines, delimiter=delimiter, strict=True)
+            rows = list(reader if self.quoted else map(str.split, lines, repeat(delimiter)))
+        if len(rows) != len(lines) or set(map(len, rows)) != {width}:
+            return False
+        values = list(zip(*rows, strict=True))
+        for index, column in places:
+            column.extend(values[index])
+        return True
+
+
+class LineObjects(Mapping[Any, Any]):
+    """Objects by key that are still lines of text, each made once when it is asked for.
+
+    A look at several in their order makes all of them. They are those of the branch then: its changes are seen here.
+
+    Args:
+        lines: By key.
+        writing: How they are written.
+        branch: The branch that has the objects.
+    """
+
+    def __init__(self, lines: dict[Any, str], writing: Writing, branch: BranchDescription) -> None:
+        self.lines = lines
+        self.writing = writing
+        self.engine = LineEngine()
+        self.schema = branch.schema
+        self.made: dict[Any, Any] = {}
+        self.finished: SortedDict | None = None
+        self._branch = branch
+
+    def __reduce__(self) -> Any:
+        return _itself, (self.all(),)  # copies need no lines
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The columns of the file, which are those of an open class's objects."""
+        return self.writing.columns
+
+    @cached_property
+    def sample(self) -> Mapping[str, Any]:
+        """A value of each attribute that has one, which tells the type of all of them."""
+        columns = self._convert(list(islice(self.lines.values(), _SAMPLE)))
+        found = {name: next((value for value in column if value is not None), None) for name, column in columns.items()}
+        found |= {name: getattr(self.loose, name) for name in self.schema.properties if self.independent(name)}
+        return {name: value for name, value in found.items() if value is not None}
+
+    @cached_property
+    def loose(self) -> Any:
+        """An object of the first line that no branch has."""
+        columns = self._convert(list(islice(self.lines.values(), 1)))
+        return self.schema.make(tuple(columns), tuple(columns.values()), 1)[0]
+
+    def independent(self, name: str) -> bool:
+        """Say whether a property gives a value without a branch, so that the object's own attributes decide on it.
+
+        What fails for one line is left to the comparison of all objects.
+        """
+        try:
+            getattr(self.loose, name)
+        except Exception:  # noqa: BLE001 - it asked for the branch, or does not like the values
+            return False
+        return isinstance(getattr(self.schema.cls, name, None), property)
+
+    @property
+    def sample_key(self) -> Any:
+        """A key that tells the type of all of them."""
+        return next(iter(self.lines if self.finished is None else self.finished), None)
+
+    def _convert(self, lines: Sequence[str]) -> dict[str, Sequence[Any]]:
+        columns = self.writing.read(lines, self.writing.columns) or {}
+        return {name: _converted(self.converter(name), column) for name, column in columns.items()}
+
+    def converter(self, name: str) -> Converter | None:
+        """Return what converts the values of a column; None for an open class."""
+        fields = self.schema.fields
+        return None if fields is None else fields[name].converter
+
+    def make(self, keys: Iterable[Any]) -> None:
+        """Make the objects of some keys, all of which there are, unless they are made already."""
+        wanted = [key for key in keys if key not in self.made]
+        if wanted:
+            columns = self._convert(list(map(self.lines.__getitem__, wanted)))
+            objects = self.schema.make(tuple(columns), tuple(columns.values()), len(wanted))
+            self._branch.attach(objects)
+            self.made.update(zip(wanted, objects, strict=True))
+
+    def all(self) -> SortedDict:
+        """Make all objects, and return them sorted by key; from here on, they are in memory."""
+        with _MAKING:
+            if self.finished is None:
+                self.make(self.lines)
+                objects = SortedDict(zip(self.lines, map(self.made.__getitem__, self.lines), strict=True))
+                self.finished, self.lines, self.made = objects, {}, {}
+            return self.finished
+
+    # A mapping.
+
+    def __len__(self) -> int:
+        return len(self.lines if self.finished is None else self.finished)
+
+    def __contains__(self, key: object) -> bool:
+        return key in (self.lines if self.finished is None else self.finished)
+
+    def __getitem__(self, key: Any) -> Any:
+        with _MAKING:
+            if self.finished is None and key not in self.made:
+                self.make([key])
+            return (self.made if self.finished is None else self.finished)[key]
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(self.all())
+
+    def items(self) -> ItemsView[Any, Any]:
+        """Return the keys and objects, in order."""
+        objects: Mapping[Any, Any] = self.all()
+        return objects.items()
+
+    def values(self) -> ValuesView[Any]:
+        """Return the objects, in the order of their keys."""
+        objects: Mapping[Any, Any] = self.all()
+        return objects.values()
+
+
+def _itself(objects: SortedDict) -> SortedDict:
+    return objects
+
+
+def _converted(converter: Converter | None, column: Sequence[Any]) -> Sequence[Any]:
+    return column if converter is None or converter.identity else converter.column(column)
+
+
+# From files to lines -------------------------------------------------------------------------------------------------
+
+
+def line_objects(source_info: DelimitedFiles, branch: BranchDescription) -> LineObjects | None:
+    """Return the objects of files as lines that were all checked; None for what the reader of rows must judge.
+
+    Args:
+        source_info: The files, which were looked through by our own reader.
+        branch: The branch that is imported.
+    """
+    found = None if branch.forms_of() else keyed_lines(source_info.files, branch.schema)
+    return None if found is None else LineObjects(*found, branch)
+
+
+def keyed_lines(files: Sequence[DelimitedFile], schema: Schema) -> tuple[dict[Any, str], Writing] | None:
+    """Return the lines of a file by key, and how they are written; None if not all of them are surely good rows.
+
+    Args:
+        files: The one file; None is returned for several.
+        schema: The class of the objects.
+    """
+    file, fields = files[0], schema.fields or {}
+    text = _text(file) if len(files) == 1 and _understood(file.columns, schema) else None
+    lines = list(filter(None, (text or "").split("\n")[file.line :]))
+    if text is None or not lines or len(max(lines, key=len)) > csv.field_size_limit():
+        return None
+    writing = Writing(file.delimiter, file.header, file.indexes, file.columns, file.null, '"' in text)
+    checked = {name for name in fields if _declared(fields[name].converter) != "str" or file.null is not None}
+    columns = writing.read(lines, {*schema.identifiers, *checked})
+    if columns is None:
+        return None
+    try:
+        values = {name: _converted(fields[name].converter if fields else None, columns[name]) for name in columns}
+    except Exception:  # noqa: BLE001 - the reader of rows says which value it is
+        return None
+    parts = [values[name] for name in schema.identifiers]
+    if not all(map(_are_keys, parts)):
+        return None
+    found = dict(zip(parts[0] if len(parts) == 1 else zip(*parts, strict=True), lines, strict=True))
+    return (found, writing) if len(found) == len(lines) else None
+
+
+def _understood(columns: Sequence[str], schema: Schema) -> bool:
+    """Say whether objects made of text hold just what a row says, and no code of the user's runs meanwhile."""
+    cls: Any = schema.cls
+    fields = schema.fields
+    if schema.through_init or cls.__setattr__ is not object.__setattr__:
+        return False
+    if not set(schema.identifiers) <= set(columns) or not all(map(schema.takes, columns)):
+        return False
+    if fields is None:
+        return len(set(columns)) == len(columns) and not any(name.startswith("__") for name in columns)
+    return set(columns) <= fields.keys() and all(
+        field.default is not None and field.constant if name not in columns else _declared(field.converter)
+        for name, field in fields.items()
+    )
+
+
+def _declared(converter: Converter | None) -> str:
+    """Return the name of the plain type that texts become; empty for any other."""
+    return "str" if converter is None or converter.identity else declared_scalar(converter)
+
+
+def _are_keys(part: Sequence[Any]) -> bool:
+    kinds = set(map(type, part))
+    return len(kinds) == 1 and kinds <= _KEYS and not ("" in part or b"" in part)
+
+
+def _text(file: DelimitedFile) -> str | None:
+    r"""Return what a file holds, its lines with ``\n`` at the end; None if it changed, or if they end in two ways."""
+    try:
+        with file.path.open(encoding=file.encoding, newline="") as opened:
+            text = opened.read().removeprefix("\ufeff")
+            if file_state(os.fstat(opened.fileno())) != file.state:
+                return None
+    except (OSError, ValueError):
+        return None
+    if "\r" in text:
+        returns = text.count("\r")
+        if returns != text.count("\r\n") or returns != text.count("\n"):
+            return None
+        text = text.replace("\r\n", "\n")
+    return text
+
+
+_REASON = "both sides are in memory, and their lines were compared"
+
+
+# The comparison ------------------------------------------------------------------------------------------------------
+
+
+class LineEngine:
+    """Compares the lines of two sides, and makes objects of those that differ; without lines, as in memory."""
+
+    name = InMemoryEngine.name
+
+    def candidates(self, left: Side, right: Side) -> Candidates:
+        """Return where the two sides may differ."""
+        objects: Any
+        for objects in (left.objects, right.objects):
+            if hasattr(objects, "relation"):
+                found: Candidates = objects.engine.candidates(left, right)
+                return found
+        with _MAKING:
+            if lines_compare(left, right):
+                return _candidates(left, right)
+        sides = [attrs.evolve(side, objects=in_memory(side.objects)) for side in (left, right)]
+        return InMemoryEngine().candidates(*sides)
+
+
+def in_memory(objects: Mapping[Any, Any]) -> Mapping[Any, Any]:
+    """Return objects, all of which are made if they were lines."""
+    return objects.all() if isinstance(objects, LineObjects) else objects
+
+
+def lines_compare(left: Side, right: Side) -> bool:
+    """Say whether equal lines are equal objects."""
+    one, other = left.objects, right.objects
+    if not (isinstance(one, LineObjects) and isinstance(other, LineObjects)):
+        return False
+    if one.finished is not None or other.finished is not None or one.writing != other.writing:
+        return False
+    if one.schema.identifiers != other.schema.identifiers:
+        return False
+    names = {*one.schema.identifiers, *left.attributes}
+    if not all(_declared(one.converter(name)) == _declared(other.converter(name)) for name in names & {*one.columns}):
+        return False
+    further = names - {*one.columns}
+    if further and one.schema.cls is not other.schema.cls:
+        return False
+    return all(name in (one.schema.fields or ()) or one.independent(name) for name in further)
+
+
+def _candidates(left: Side, right: Side) -> Candidates:
+    one: Any = left.objects
+    other: Any = right.objects
+    found = compared_lines(one.lines, other.lines)
+    seen = set(found.both)  # what was made before may have been changed since
+    further = {*one.made, *other.made, *left.overrides, *right.overrides} - seen
+    both = sorted([*found.both, *(key for key in further if key in one.lines and key in other.lines)])
+    one.make([*found.new, *both])
+    other.make([*found.old, *both])
+    pairs = [(key, one.made[key], other.made[key]) for key in both]
+    return Candidates(found.new, found.old, pairs, found.matched, _REASON)
+
+
+@attrs.frozen(eq=False, repr=False)
+class ComparedLines:
+    """Keys, sorted: of one side only, and of both where the lines differ; and how many both sides have."""
+
+    new: list[Any]
+    old: list[Any]
+    both: list[Any]
+    matched: int
+
+
+def compared_lines(left: Mapping[Any, str], right: Mapping[Any, str]) -> ComparedLines:
+    """Compare lines by key; nearly all of it in C."""
+    differing = list(compress(left, map(ne, left.values(), map(right.get, left))))
+    new = sorted(filterfalse(right.__contains__, differing))
+    matched = len(left) - len(new)
+    old = sorted(filterfalse(left.__contains__, right)) if len(right) > matched else []
+    return ComparedLines(new, old, sorted(filter(right.__contains__, differing)), matched)

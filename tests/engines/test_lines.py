@@ -1,0 +1,238 @@
+"""Small files are compared line by line: what a person sees is what objects show, and few of them are made."""
+
+import copy
+import csv
+import threading
+from unittest.mock import patch
+
+import pytest
+from drawn_files import (
+    STEPS,
+    Accepting,
+    Carried,
+    Numbered,
+    OpenPair,
+    Plain,
+    Truths,
+    acted,
+    attempt,
+    done,
+    look,
+    pairs,
+    run,
+    sides,
+    written,
+)
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from profiles import examples
+from sortedcontainers import SortedDict
+
+from datastoresync import Branch, CSVImporter, DuckDB, Object
+from datastoresync.engines import duckdb
+from datastoresync.engines.duckdb import csv as duckdb_csv
+from datastoresync.engines.lines import LineObjects
+from datastoresync.importing import load
+
+
+def without_lines():
+    """Make all objects at the import, as the reference does."""
+    return patch.object(load, "line_objects", lambda *_: None)
+
+
+def saved(path, rows, *, header=("idnumber", "name", "level"), end="\n"):
+    with path.open("w", encoding="utf-8", newline="") as file:
+        csv.writer(file, lineterminator=end).writerows([header, *rows])
+    return path
+
+
+class Person(Object):
+    name: str
+    level: int
+
+    @property
+    def label(self):
+        return f"{self.name} of {self.level}"
+
+
+MINE = [["1", "Ann", "7"], ["2", "Bob, Jr", "8"], ["3", "Cec", "09"], ["4", "Dan", "1"]]
+THEIRS = [["4", "Dan", "1"], ["5", "Eve", "2"], ["3", "Cec", "9"], ["2", 'Bob "B"', "8"]]
+
+
+@pytest.fixture
+def two(tmp_path):
+    def make(cls=Person, engines=("auto", "auto")):
+        both = zip((MINE, THEIRS), ("mine", "theirs"), engines, strict=True)
+        return [
+            +Branch(cls, importer=CSVImporter(saved(tmp_path / f"{name}.csv", rows)), engine=engine)
+            for rows, name, engine in both
+        ]
+
+    return make
+
+
+def found(diff):
+    return [(one.verb, one.idnumber, one.attr, one.old_value, one.value) for one in diff]
+
+
+# The law ------------------------------------------------------------------------------------------------------------
+
+
+@given(pair=pairs(), choice=st.none() | st.integers(0, 3))
+@settings(max_examples=examples(100), deadline=None, suppress_health_check=list(HealthCheck))
+def test_lines_show_what_objects_show(pair, choice, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("lines")
+    written(folder, source=pair[0], dest=pair[1])
+    with without_lines():
+        expected, _ = run(folder, "memory", *pair, choice=choice)
+    seen, _ = run(folder, "memory", *pair, choice=choice)
+    for name in expected:
+        assert seen[name] == expected[name], name
+
+
+@given(data=st.data())
+@settings(max_examples=examples(60), deadline=None, suppress_health_check=list(HealthCheck))
+def test_what_is_done_to_lines_leaves_them_as_it_leaves_objects(data, tmp_path_factory):
+    cls = data.draw(st.sampled_from([Object, Plain, Numbered, Carried, OpenPair, Truths]))
+    source, rows = data.draw(sides(cls))
+    dest, _ = data.draw(sides(cls, like=rows))
+    steps = data.draw(st.lists(STEPS, max_size=8))
+    folder = tmp_path_factory.mktemp("machine")
+    written(folder, source=source, dest=dest)
+    with without_lines():
+        _, expected = run(folder, "memory", source, dest)
+    _, seen = run(folder, "memory", source, dest)
+    for tree in (*expected, *seen):
+        tree.template = Accepting
+    for step in steps:
+        with without_lines():
+            wanted = done(expected, step)
+        assert done(seen, step) == wanted, step
+    assert attempt(lambda: acted(seen[0] - seen[1])) == attempt(lambda: acted(expected[0] - expected[1]))
+    assert look(seen[1].things, 0) == look(expected[1].things, 0)
+
+
+# What is made, and when ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("cls", [Person, Object])
+def test_only_what_differs_becomes_an_object(two, cls):
+    mine, theirs = two(cls)
+    diff = mine - theirs
+    assert "their lines were compared" in str(diff.explain())
+    made = [set(branch.contents.compared.made) for branch in (mine, theirs)]
+    assert made == [{"1", "2", "3"}, {"2", "3", "5"}]
+    assert {one.idnumber for one in diff} == {"1", "2", "5"} | ({"3"} if cls is Object else set())
+
+
+def test_an_object_is_one_whoever_asks_for_it(two):
+    mine, theirs = two()
+    action = next(one for one in mine - theirs if one.verb == "new")
+    assert mine["1"] is action.source
+    assert isinstance(mine.contents.compared, SortedDict)
+    assert mine["1"] is action.source
+    assert list(mine) == ["1", "2", "3", "4"]
+    assert mine["4"].__branch__ is mine
+
+
+def test_what_was_changed_is_compared_as_it_is_now(two):
+    mine, theirs = two()
+    (renamed,) = [one for one in mine - theirs if one.attr == "name"]
+    renamed.dest.name = "Bob, Jr"
+    assert not [one for one in mine - theirs if one.attr == "name"]
+    assert isinstance(mine.contents.compared, LineObjects)
+    renamed.source.name = "Rob"
+    assert [one.value for one in mine - theirs if one.attr == "name"] == ["Rob"]
+
+
+def test_a_property_that_asks_for_the_branch_is_compared_for_all(tmp_path):
+    class Ranked(Object):
+        name: str
+
+        @property
+        def rank(self):
+            return len(self.__branch__)
+
+    rows = [["1", "Ann"], ["2", "Bob"]]
+    mine, theirs = (
+        +Branch(Ranked, importer=CSVImporter(saved(tmp_path / f"{size}.csv", rows[:size], header=["idnumber", "name"])))
+        for size in (2, 1)
+    )
+    assert found(mine - theirs) == [("new", "2", "", None, None), ("update", "1", "rank", 1, 2)]
+
+
+def test_copies_need_no_lines(two):
+    mine, theirs = two()
+    twin = copy.deepcopy(theirs)
+    twin["4"].name = "Dora"
+    assert theirs["4"].name == "Dan"
+    assert [one.attr for one in mine - twin if one.idnumber == "4"] == ["label", "name"]
+
+
+def test_threads_that_ask_at_once_get_one_object(two):
+    (mine, _), got = two(), []
+    start = threading.Barrier(4)
+
+    def ask():
+        start.wait()
+        got.append(mine.contents.compared["1"])
+        got.append(mine["1"])
+
+    threads = [threading.Thread(target=ask) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(set(map(id, got))) == 1
+
+
+# A table beside lines -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("engines", [("duckdb", "memory"), ("memory", "duckdb")])
+@pytest.mark.parametrize("cls", [Person, Object])
+def test_a_table_and_lines_are_compared_by_line(two, cls, engines):
+    expected = two(cls)
+    wanted = found(expected[0] - expected[1])
+    mine, theirs = two(cls, engines)
+    diff = mine - theirs
+    assert found(diff) == wanted
+    assert "their lines were compared" in str(diff.explain())
+    assert sum(isinstance(branch.contents.compared, LineObjects) for branch in (mine, theirs)) == 1
+    assert next(iter(diff)).source is mine["1"]
+    if cls is Person:
+        mine["4"].level = 5
+        assert ("update", "4", "level", 1, 5) in found(mine - theirs)
+
+
+def test_a_small_table_that_is_searched_again_and_again_is_kept_in_memory(two, monkeypatch):
+    monkeypatch.setattr(duckdb_csv, "_SEARCHES", 3)
+    mine, _ = two(engines=("duckdb", "duckdb"))
+    relation = mine.contents.compared.relation
+    assert [mine[key].level for key in ("1", "2", "3", "4")] == [7, 8, 9, 1]
+    assert set(relation._lines_by_key) == {"1", "2", "3", "4"}
+    assert relation.present(["4", "9", 4, None]) == {"4"}
+    assert [list(map(list, chunk)) for chunk in relation.find(["9", "2"])] == [[["2"], ["Bob, Jr"], ["8"]]]
+
+
+# The choice ---------------------------------------------------------------------------------------------------------
+
+
+class Texts(Object):
+    name: str
+    level: str
+
+
+def test_what_is_converted_and_what_runs_already_decide_on_the_size():
+    sizes = [duckdb.bytes_that_pay(Branch(cls).schema, started=False) for cls in (Texts, Person)]
+    assert 2**20 < duckdb.bytes_that_pay(Branch(Texts).schema, started=True) < sizes[0] < 16 * 2**20
+    assert all(2**20 < size < 16 * 2**20 for size in sizes)
+
+
+@pytest.mark.parametrize(("size", "table"), [(0, True), (10**9, False)])
+def test_a_file_is_a_table_from_that_size_on(two, monkeypatch, size, table):
+    monkeypatch.setattr(duckdb, "bytes_that_pay", lambda *_, **__: size)
+    mine, theirs = two()
+    assert hasattr(mine.contents.compared, "relation") == table
+    assert [one.verb for one in mine - theirs] == ["new", "update", "update", "old"]
+    assert DuckDB.available()
