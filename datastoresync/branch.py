@@ -464,7 +464,7 @@ class Branch(Printable, ObjectMapping[T], Generic[T]):
             overrides=contents.overrides,
             filtered=self._filtered(),
             rejected=contents.rejected,
-            limits=self._declared_limits(),
+            limits=self.declared_limits,
             part=self.part,
             empty_parts=contents.empty_parts,
             absent=contents.absent,
@@ -482,8 +482,9 @@ class Branch(Printable, ObjectMapping[T], Generic[T]):
         sides = {name: branch.side() for name, branch in (self.tree or {}).items()}
         return {name: (*side.attributes, *side.child_fields) for name, side in sides.items()}
 
-    def _declared_limits(self) -> Limits | None:
-        """Return the limits of the branch, and of its tree where it names none."""
+    @property
+    def declared_limits(self) -> Limits | None:
+        """The limits of the branch, and of its tree where it names none."""
         of_tree: Limits | None = getattr(self.tree, "limits", None)
         return of_tree if self.limits is None else self.limits.over(of_tree)
 

@@ -273,6 +273,43 @@ def test_the_writers_own_limits_hold_where_no_option_says_otherwise():
         assert copy(Listing(users=people(9)), destination, *argv, limits=limits).exit_code == code
 
 
+class Declared(Tree):
+    limits = Limits(deletions=2)
+
+
+@pytest.mark.parametrize("mode", ["replace", "sync"])
+def test_limits_that_a_tree_declares_hold_on_the_command_line(mode):
+    class Users(Declared):
+        users = Branch()
+
+    def run(given, stored, *argv, dest=None):
+        source = SyncerReader(Listing(users=people(given)), tree=Users if dest is None else None)
+        return App(source, SyncerWriter(Memory(users=people(stored)), mode=mode, tree=dest)).run(list(argv))
+
+    for dest in (None, Users):
+        assert run(98, 100, dest=dest).ok
+        refused = run(97, 100, dest=dest)
+        assert "3 deletions, over the limit of 2: if that is meant, raise it for this run with --allow-deletions 3" in (
+            reasons(refused)
+        )
+        assert run(97, 100, "--allow-deletions", "3", dest=dest).ok
+
+
+@pytest.mark.parametrize("dry", [[], ["--dry-run"]])
+def test_a_refusal_names_the_options_that_allow_it(capsys, dry):
+    old = [{"idnumber": str(n), "name": "old", "phone": "1"} for n in range(100)]
+    new = [{"idnumber": str(n), "name": "new", "phone": ""} for n in range(70, 170)]
+    for options in ([], ["--allow-deletions", "70", "--allow-updates", "30", "--allow-creations", "70"]):
+        report = copy(Listing(users=new), Memory(users=old), "--mode", "sync", *options, *dry)
+        said = reasons(report) + capsys.readouterr().out
+        assert report.exit_code == 3
+        assert "limits=" not in said
+        asked = {"--allow-missing users.phone"} if options else {"--allow-deletions 70", "--allow-creations 70"}
+        assert all(one in said for one in asked)
+    everything = [*options, "--allow-missing", "users.phone", *dry]
+    assert copy(Listing(users=new), Memory(users=old), "--mode", "sync", *everything).ok
+
+
 def test_after_rejected_rows_nothing_is_replaced_by_less(tmp_path):
     (tmp_path / "people.csv").write_text("idnumber,name\n1,Ann\n2\n", encoding="utf-8")
 
