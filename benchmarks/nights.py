@@ -429,7 +429,7 @@ def main():
     alarms, wrong, quiet = Counter(), Counter(), 0
     for happen, share in NIGHTS.items():
         for _ in range(round(share * args.nights / 1000)):
-            world = World(chance, round(min(4000, 80 * chance.paretovariate(0.7))))
+            world = World(chance, round(min(4000, 40 * chance.paretovariate(0.7))))
             happen(world)
             limits, rules = judged(world)
             quiet += 1
