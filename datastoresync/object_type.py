@@ -98,7 +98,9 @@ class ObjectType(type):
         declared = [
             field
             for field in _fields_among(_own_annotations(namespace))
-            if not (field in WITH_VALUE and field in namespace)
+            if not (
+                field in WITH_VALUE and field in namespace and (field == "_key" or isinstance(namespace[field], str))
+            )
         ]
         mixins = [cls for base in bases if not isinstance(base, ObjectType) for cls in base.__mro__[:-1]]
         cached = [

@@ -9,7 +9,6 @@ from array import array
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from datetime import date, datetime
-from itertools import islice
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
@@ -127,7 +126,7 @@ def load_rows(importer: Importer) -> LoadedRows:
         if table is not None:
             importer.finished()
             absent = _absent(branch.schema, getattr(source, "columns", None))
-            return LoadedRows(table, len(table), (), absent=absent, empty_parts=_empty_files(source))
+            return LoadedRows(table, len(table), (), absent=absent)
         loader = RowLoader(branch.schema, importer, name=branch.name)
         if source is source_info:
             source = importer.read()
@@ -172,19 +171,6 @@ class LoadedRows:
 def _absent(schema: Schema, columns: Iterable[str] | None) -> frozenset[str]:
     """Return the fields of a class that are none of these columns; nothing if these are not known."""
     return frozenset(schema.fields or ()).difference(columns or schema.fields or ())
-
-
-def _empty_files(source: Any) -> tuple[str, ...]:
-    """Return the names of the files without rows, among several that stay a table."""
-    files = getattr(getattr(source, "source_info", None), "files", ())
-    return tuple(file.path.name for file in files if not _has_rows(file)) if len(files) > 1 else ()
-
-
-def _has_rows(file: Any) -> bool:
-    if hasattr(file, "rows"):
-        return bool(file.rows)
-    with file.path.open("rb") as lines:
-        return any(line.strip() for line in islice(lines, file.line, None))
 
 
 _NEVER_NAN = frozenset({str, int, bool, bytes, date, datetime, UUID})
