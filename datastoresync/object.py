@@ -105,6 +105,9 @@ def _field(value: Any) -> Any:
 class ObjectType(type):
     """Makes a class with annotated fields a slotted attrs class, so that subclassing `Object` is all it takes."""
 
+    whole_keys = True
+    """Whether no part of a key may be None."""
+
     settings: ClassVar[frozenset[str]] = frozenset()
     """Names that are no fields where a mixin annotates them."""
 
@@ -200,7 +203,7 @@ def _check_named(cls: Any) -> None:
     declared = getattr(cls, "__attrs_attrs__", None)
     if declared is not None:
         _check_attributes(cls, [*(attribute.name for attribute in declared), *_properties(cls)])
-        for name in cls._identifiers:
+        for name in cls._identifiers if type(cls).whole_keys else ():
             found = (_own_annotations(vars(base)).get(name) for base in cls.__mro__)
             if _may_be_none(next((annotation for annotation in found if annotation is not None), None)):
                 raise _key_without_none(cls.__name__, name)
@@ -507,7 +510,7 @@ def _check_identifiers(cls: type[Object], fields: Mapping[str, Field]) -> None:
     if unknown:
         message = f"{cls.__name__}._identifiers names {', '.join(unknown)}, which is no field of it"
         raise DeclarationError(message)
-    for name in cls._identifiers:
+    for name in cls._identifiers if type(cls).whole_keys else ():
         found = fields[name].converter
         if found is not None and type(None) in found.kinds:
             raise _key_without_none(cls.__name__, name)
