@@ -309,7 +309,7 @@ def _check_identifiers(cls: type[Object], fields: Mapping[str, Field]) -> None:
     if unknown:
         message = f"{cls.__name__}._identifiers names {', '.join(unknown)}, which is no field of it"
         raise DeclarationError(message)
-    for name in cls._identifiers:
+    for name in cls._identifiers if type(cls).whole_keys else ():
         found = fields[name].converter
         if found is not None and type(None) in found.kinds:
             raise key_without_none(cls.__name__, name)

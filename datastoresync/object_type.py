@@ -90,6 +90,8 @@ class ObjectType(type):
 
     settings: ClassVar[frozenset[str]] = frozenset()
     """Names that are no fields where a mixin annotates them."""
+    whole_keys = True
+    """Whether no part of a key may be None."""
 
     def __new__(
         mcs, name: str, bases: tuple[type, ...], namespace: dict[str, Any], *, open_class: bool = False, **kwargs: Any
@@ -154,7 +156,7 @@ class ObjectType(type):
 
 def _check_keys(cls: Any) -> None:
     """Refuse a key of which a part may be None."""
-    for name in cls._identifiers if hasattr(cls, "__attrs_attrs__") else ():
+    for name in cls._identifiers if type(cls).whole_keys and hasattr(cls, "__attrs_attrs__") else ():
         found = (_own_annotations(vars(base)).get(name) for base in cls.__mro__)
         if _may_be_none(next((annotation for annotation in found if annotation is not None), None)):
             raise key_without_none(cls.__name__, name)

@@ -12,7 +12,7 @@ import attrs
 
 from datastoresync.conversion.key_forms import Forms
 from datastoresync.conversion.lookalikes import lookalike_form
-from datastoresync.diffing.equality import columns_differ, equal, rows_differ
+from datastoresync.diffing.equality import columns_differ, equal_inside, rows_differ
 from datastoresync.errors import ComparisonError
 from datastoresync.masking import MASK
 
@@ -131,6 +131,13 @@ class Side:
     def name(self) -> str:
         """The display name: ``source.users``."""
         return f"{self.tree}.{self.branch}" if self.tree else self.branch or self.owner
+
+    def declares_document(self, attribute: str) -> bool | None:
+        """Say whether lists are values here, as neither ``set`` nor ``list`` is declared; None if nothing is."""
+        declared = self.declared.get(attribute)
+        if declared is None:
+            return None
+        return attribute in self.flexible or not declared.startswith(("set", "frozenset", "list"))
 
     def read(self, key: Any, item: Any, attribute: str) -> Any:
         """Return the value of an attribute.
@@ -351,7 +358,7 @@ def _differing_cells(columns: Sequence[tuple[str, Sequence[Any], Sequence[Any]]]
 def may_differ(value: Any, old_value: Any) -> bool:
     """Return whether two values differ, or cannot be compared."""
     try:
-        return value is not old_value and bool(value != old_value or not equal(value, old_value))
+        return value is not old_value and bool(value != old_value or not equal_inside(value, old_value))
     except Exception:  # noqa: BLE001 - the closer look says which values cannot be compared
         return True
 
