@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from itertools import groupby
@@ -166,7 +166,7 @@ class Template:
 
     on_error: OnError = "continue"
     reporters: Sequence[Reporter] = ()
-    leaves_out: Sequence[str] = ()
+    leaves_out: Collection[str] = ()
     """Methods that are not there on purpose, such as ``("old", "update_name")``: what they would take is skipped."""
     waits_for_left_out: bool = True
     """Whether what depends on what flags and filters leave out is left out, too; on failures it always waits."""
