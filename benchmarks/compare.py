@@ -25,7 +25,7 @@ from proxy import Proxy
 
 RESULTS = ROOT / "benchmarks" / "results.json"
 DOCUMENT = ROOT / "docs" / "performance.md"
-FULL = {"rows": [10_000, 100_000, 1_000_000, 10_000_000], "table_rows": [1_000_000], "far_rows": [10_000_000]}
+FULL = {"rows": [*report.SIZES, 10_000_000], "table_rows": [1_000_000], "far_rows": [10_000_000]}
 
 
 @contextlib.contextmanager
@@ -108,6 +108,7 @@ def options():
     add("--rows", type=int, nargs="+", default=[100_000], help="rows of a file")
     add("--table-rows", type=int, nargs="+", default=[100_000], help="rows of a table")
     add("--far-rows", type=int, nargs="+", default=[100_000], help="rows of a table on two servers")
+    add("--sizes", action="store_true", help=f"files of {', '.join(f'{rows:,}' for rows in report.SIZES)} rows")
     add("--full", action="store_true", help="all contests, with up to ten million rows; takes hours")
     add("--runs", type=int, default=3, help="runs of each; the median counts")
     add("--only", help="contestants to run: parts of their names, with commas between; `ours` for this library's")
@@ -120,6 +121,8 @@ def options():
     if unknown := set(chosen.parts) - set(known):
         parser.error(f"no part {', '.join(sorted(unknown))}: there are {', '.join(known)}")
     chosen.parts = chosen.parts or known
+    if chosen.sizes:
+        chosen.rows = list(report.SIZES)
     if chosen.full:
         vars(chosen).update(FULL)
     if chosen.write:
@@ -133,13 +136,23 @@ def save(results, path):
         path.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
 
 
+def completed(results, path):
+    """Return the figures with those that were measured before and not now, in the order of parts and sizes."""
+    earlier = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {"contests": [], "applying": ""}
+    now = {(one["part"], one["rows"]) for one in results["contests"]}
+    contests = results["contests"] + [one for one in earlier["contests"] if (one["part"], one["rows"]) not in now]
+    contests.sort(key=lambda one: (list(report.PARTS).index(one["part"]), one["rows"]))
+    return {**results, "contests": contests, "applying": results["applying"] or earlier["applying"]}
+
+
 def measured(chosen):
     """Run what was chosen, print each table as soon as there is one, and return the figures."""
     results = {"machine": report.machine(), "contests": [], "applying": ""}
+    path = None if chosen.write else chosen.save  # what was measured before is kept until all is over
     for part, contest in measure(chosen):
         results["contests"].append({"part": part, **contest})
         print(report.contest(results["contests"][-1]), flush=True)
-        save(results, chosen.save)
+        save(results, path)
     if "applying" in chosen.parts:
         results["applying"] = applying(chosen)
     print(report.promises(results), report.engines(results), sep="\n")
@@ -154,6 +167,8 @@ def main():
         print(report.whole(results))
     else:
         results = measured(chosen)
+        if chosen.write:
+            results = completed(results, RESULTS)
     save(results, chosen.save)
     failed = [name for one in results["contests"] for name, figures in one["figures"].items() if figures is None]
     if failed:

@@ -50,6 +50,7 @@ if TYPE_CHECKING:  # `X as X` tells type checkers that a name is public
         succeeded as succeeded,
     )
     from datastoresync.applying.limits import Limits as Limits
+    from datastoresync.applying.retry import Retry as Retry, retry as retry
     from datastoresync.applying.template import Template as Template, batch as batch
     from datastoresync.branch import Branch as Branch
     from datastoresync.datastore import Datastore as Datastore
@@ -90,7 +91,7 @@ if TYPE_CHECKING:  # `X as X` tells type checkers that a name is public
         TSVImporter as TSVImporter,
     )
     from datastoresync.object import Object as Object
-    from datastoresync.syncers.changes import Link as Link, Ref as Ref, Table as Table
+    from datastoresync.syncers.table_layout import Link as Link, Ref as Ref, Table as Table
     from datastoresync.syncers.sql.syncer import SQLSyncer as SQLSyncer
     from datastoresync.tree import Tree as Tree
 else:  # so that type checkers refuse a name that is in no module
@@ -102,6 +103,7 @@ else:  # so that type checkers refuse a name that is in no module
             "applying.preview": "Preview",
             "applying.report": "Report Result failed skipped succeeded",
             "applying.reporter": "CallbackReporter CollectingReporter LoggingReporter ProgressReporter Reporter",
+            "applying.retry": "Retry retry",
             "applying.template": "Template batch",
             "branch": "Branch",
             "datastore": "Datastore",
@@ -117,7 +119,7 @@ else:  # so that type checkers refuse a name that is in no module
             ),
             "importing.importer": "CSVImporter ImportReport Importer ParquetImporter SQLImporter TSVImporter",
             "object": "Object",
-            "syncers.changes": "Link Ref Table",
+            "syncers.table_layout": "Link Ref Table",
             "syncers.sql.syncer": "SQLSyncer",
             "tree": "Tree",
         },

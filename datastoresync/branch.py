@@ -31,8 +31,8 @@ from datastoresync.printing.outline import Grid, Outline
 from datastoresync.printing.show import Printable
 from datastoresync.printing.text import counted
 from datastoresync.runtime import collector_paused
-from datastoresync.spelling import misspelt
-from datastoresync.syncers.changes import Table
+from datastoresync.settings import check_table
+from datastoresync.syncers.table_layout import Table
 
 if TYPE_CHECKING:
     from datastoresync.applying.limits import Limits
@@ -99,7 +99,7 @@ class Branch(Printable, ObjectMapping[T], Generic[T]):
         if not (isinstance(object_class, type) and issubclass(object_class, Object)):
             message = f"a branch holds objects: give it a subclass of datastoresync.Object (got {object_class!r})"
             raise DeclarationError(message)
-        _check_table(object_class, table)
+        check_table(object_class, table)
         self.object_class: type[T] = object_class
         self.name = ""
         self.engine = engine
@@ -120,6 +120,31 @@ class Branch(Printable, ObjectMapping[T], Generic[T]):
         bound.name, bound.tree = name, tree
         bound.contents = ObjectSet(bound.description())
         return bound
+
+    def __reduce_ex__(self, _: Any) -> tuple[Any, ...]:
+        """Return what is pickled; an importer that a tree's class declares is found there again."""
+        tree_class, state = type(self.tree), dict(vars(self))
+        declared = getattr(tree_class, self.name, None)
+        if not isinstance(declared, Branch) or declared.importer is not self.importer:
+            return _blank, (type(self),), state
+        state.pop("importer", None)
+        return _blank, (type(self), tree_class, self.name), state
+
+    def __copy__(self) -> Self:
+        made = object.__new__(type(self))
+        vars(made).update(vars(self))  # its objects stay those of this one
+        return made
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        made = object.__new__(type(self))
+        memo[id(self)], memo[id(self.importer)] = made, self.importer
+        made.__setstate__(copy.deepcopy(vars(self), memo))
+        return made
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
+        objects = getattr(self._contents, "objects", {})  # which may be copied themselves just now
+        self._attach(getattr(objects, "changed", objects).values())
 
     def description(self, engine: Any = "memory") -> BranchDescription:
         """Return what an import and the engines know of the branch.
@@ -391,7 +416,7 @@ class Branch(Printable, ObjectMapping[T], Generic[T]):
             message = f"{self.full_name} and {other.full_name} are different kinds of things"
             raise ComparisonError(message)
         with collector_paused(), ForgettingLocals([self.object_class, other.object_class]):
-            around = _related(self, other)
+            around = [] if None in (self.tree, other.tree) else self.tree.sides_around(self, other)
             sides = [(self.side(), other.side())]
             return Diff.between(sides, around=around, flags=flags, progress=progress).filtered(only, exclude)
 
@@ -471,7 +496,7 @@ class Branch(Printable, ObjectMapping[T], Generic[T]):
             empty_parts=contents.empty_parts,
             absent=contents.absent,
             fold=self.fold,
-            fold_all=lambda *done: self._contents.fold_all(*done),  # noqa: PLW0108 - of those that it holds then
+            fold_all=self._fold_all,
             settle=partial(settle_all, [contents, *referred.values()]),
             not_imported=self._source() is not None and self.imported is None and not contents.compared,
             reason=contents.reason,
@@ -523,6 +548,9 @@ class Branch(Printable, ObjectMapping[T], Generic[T]):
         """Record an action that was carried out, without asking a store; see `ObjectSet.fold`."""
         self.contents.fold(action, values, made)
 
+    def _fold_all(self, *done: Any) -> bool:
+        return self._contents.fold_all(*done)  # of those that it holds then
+
     def explain(self) -> str:
         """Return whether the objects are in memory or rows of a table, and why."""
         return f"{self.full_name}: {self.contents.explain()}"
@@ -558,33 +586,9 @@ class Branch(Printable, ObjectMapping[T], Generic[T]):
         return Outline(self.name or self.object_class.__name__, "branch", note, grid=grid)
 
 
-def _check_table(cls: type, table: str | Table | None) -> None:
-    """Refuse a table in which an attribute of a closed class is misspelt."""
-    fields = {field.name for field in getattr(cls, "__attrs_attrs__", ())}
-    for name in (*table.columns, *table.links) if isinstance(table, Table) and fields else ():
-        if not hasattr(cls, name) and (meant := misspelt(name, fields)):
-            where = f"the table of a {cls.__name__} has a column or link of {name!r}, which is no attribute"
-            message = f"{where}: did you mean {meant!r}?"
-            raise DeclarationError(message)
-
-
-def _related(source: Branch[Any], dest: Branch[Any]) -> list[tuple[Side, Side]]:
-    """Return the sides of other branches of two trees: all, if objects of some are children of others.
-
-    Otherwise those that refer to this one, since what stays of them keeps what it refers to, and those that it refers
-    to, where objects may be left alone with their memberships.
-    """
-    trees = [branch.tree for branch in (source, dest)]
-    if None in trees:
-        return []
-    names = [name for name in trees[0].branches if name in trees[1]]
-    nested = any(branch.object_class._children for tree in trees for branch in tree.values())
-    referred = {*source.object_class._references.values(), *dest.object_class._references.values()}
-    found = []
-    for name in names:
-        refers = dest.name in trees[1][name].object_class._references.values()
-        if nested or refers or name in referred:
-            sides = (trees[0][name].side(), trees[1][name].side())
-            if nested or refers or sides[1].filtered or any(side.flagged for side in sides):
-                found.append(sides)
-    return found
+def _blank(cls: type[Branch[Any]], tree_class: Any = None, name: str = "") -> Any:
+    """Return a branch without anything but the importer that the class of a tree declares for it."""
+    made = object.__new__(cls)
+    if tree_class is not None:
+        made.importer = getattr(tree_class, name).importer
+    return made

@@ -23,7 +23,7 @@
     │   └── ManifestError                     a plugged-in syncer that is described or written wrongly
     └── MissingDependencyError (ImportError)  an optional package is not installed
 
-    SyncInterrupted (KeyboardInterrupt)       Ctrl-C during an apply; carries the report
+    SyncInterrupted (KeyboardInterrupt)       Ctrl-C, SIGTERM … during an apply; carries the report
 
     DataWarning (UserWarning)                 data that is taken as it is, but looks wrong
 
@@ -179,7 +179,7 @@ class MissingDependencyError(DatastoreSyncError, ImportError):
 
 
 class SyncInterrupted(KeyboardInterrupt):
-    """Ctrl-C during an apply. The action in flight has ended; ``report`` says what was done."""
+    """Ctrl-C, SIGTERM, SIGHUP or `SystemExit` in an apply; what was in flight has ended. ``report`` has the rest."""
 
     def __init__(self, report: Any) -> None:
         super().__init__(str(report))

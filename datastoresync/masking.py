@@ -14,22 +14,19 @@ MASK: Final = "***"
 """Stands where a secret stood."""
 
 _NAME = r"pass|pwd|secret|token|credential|signature|(?:api|access|private|auth|account|shared|signing)[ _-]?key"
-_SECRET_NAME = re.compile(_NAME, re.IGNORECASE)
 _QUERY_NAME = r"key|code|auth|authorization|jwt|sig|session|sid|pin"
 """Names that are secrets among the options of a URL, and elsewhere are words like any other."""
 _QUOTED = r"""(?:'(?:[^'\\]|\\.|'')*'|"(?:[^"\\]|\\.)*")"""
-_VALUE_IN_TEXT = re.compile(rf"{_QUOTED}|(?<![\w'])-?\d[\w.:+-]*")
+_VALUE_IN_TEXT = rf"{_QUOTED}|(?<![\w'])-?\d[\w.:+-]*"
 _SHORTEST = 3
 """Characters of a value that is looked for without its quotes: shorter ones are parts of words."""
 _VALUE = r"""[^&;\s'"]+"""
 _PREFIXES = r"gh[a-z]_|github_pat_|glpat-|xox[a-z]-|sk[-_]|dapi|AKIA|eyJ"
-_TOKEN = re.compile(
-    rf"(?:{_PREFIXES})\S{{8,}}|(?=\S*[a-z])(?=\S*[A-Z])(?=\S*\d)\S{{8,}}|(?=\S*[a-zA-Z])(?=\S*\d)\S{{20,}}"
-)
+_TOKEN = rf"(?:{_PREFIXES})\S{{8,}}|(?=\S*[a-z])(?=\S*[A-Z])(?=\S*\d)\S{{8,}}|(?=\S*[a-zA-Z])(?=\S*\d)\S{{20,}}"
 """A text that no person would choose as the name of a user."""
 E = TypeVar("E", bound=BaseException)
-_USER = re.compile(r"(?P<scheme>[\w+.-]+)://(?P<user>[^/\s:@?#]+)(?=:[^\s@]*@|@)")
-_WEB = re.compile(r"(?:\w+\+)?https?|wss?|git", re.IGNORECASE)
+_USER = r"(?P<scheme>[\w+.-]+)://(?P<user>[^/\s:@?#]+)(?=:[^\s@]*@|@)"
+_WEB = r"(?:\w+\+)?https?|wss?|git"
 """Schemes under which a user without a password is a token."""
 
 
@@ -62,7 +59,7 @@ def names_secret(name: object) -> bool:
     >>> names_secret("api_key"), names_secret("idnumber")
     (True, False)
     """
-    return bool(_SECRET_NAME.search(str(name)))
+    return bool(re.search(_NAME, str(name), re.IGNORECASE))
 
 
 def masked(text: str, secrets: Iterable[str] = ()) -> str:
@@ -77,7 +74,7 @@ def masked(text: str, secrets: Iterable[str] = ()) -> str:
     """
     text = without_secrets(text, secrets)
     if "://" in text:
-        text = _USER.sub(_masked_user, text)
+        text = re.sub(_USER, _masked_user, text)
     for pattern in _patterns():
         text = pattern.sub(_masked_secret, text)
     return text
@@ -89,13 +86,13 @@ def _masked_secret(found: re.Match[str]) -> str:
 
 
 def _masked_user(found: re.Match[str]) -> str:
-    alone = found.string[found.end()] == "@" and _WEB.fullmatch(found["scheme"])
+    alone = found.string[found.end()] == "@" and re.fullmatch(_WEB, found["scheme"], re.IGNORECASE)
     return f"{found['scheme']}://{MASK}" if alone or is_token(found["user"]) else found[0]
 
 
 def is_token(user: str) -> bool:
     """Say whether the user of a URL looks like a token, rather than like the name of a person or an account."""
-    return bool(_TOKEN.fullmatch(user))
+    return bool(re.fullmatch(_TOKEN, user))
 
 
 def without_secrets(text: str, secrets: Iterable[str]) -> str:
@@ -127,7 +124,7 @@ def secrets_within(text: str) -> Iterator[str]:
         for found in pattern.finditer(text):
             yield found["secret"]
             yield found["secret"].strip("'\"")
-    yield from (found["user"] for found in _USER.finditer(text) if MASK in _masked_user(found))
+    yield from (found["user"] for found in re.finditer(_USER, text) if MASK in _masked_user(found))
 
 
 def without_values(text: str, values: Iterable[Any], names: Collection[str] = ()) -> str:
@@ -150,7 +147,7 @@ def without_values(text: str, values: Iterable[Any], names: Collection[str] = ()
     clauses = text.split(";")
     for index, clause in enumerate(clauses):
         if named is not None and named.search(clause):
-            clauses[index] = _VALUE_IN_TEXT.sub(lambda found: found[0] if found[0] in own else MASK, clause)
+            clauses[index] = re.sub(_VALUE_IN_TEXT, lambda found: found[0] if found[0] in own else MASK, clause)
     return ";".join(clauses)
 
 

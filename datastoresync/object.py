@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import MISSING
-from functools import cached_property
-from typing import TYPE_CHECKING, Any, ClassVar, Self, dataclass_transform, get_origin, get_type_hints
+from typing import TYPE_CHECKING, Any, ClassVar, Self, get_type_hints
 
 import attrs
 
@@ -18,158 +15,13 @@ from datastoresync.diffing.flags import Flags
 from datastoresync.diffing.side import Side
 from datastoresync.errors import ComparisonError, DeclarationError
 from datastoresync.masking import MASK
+from datastoresync.object_type import ObjectType, key_without_none, properties_of
 from datastoresync.printing.outline import Grid, Outline
-from datastoresync.settings import SETTINGS, WITH_VALUE, check_attributes, check_misspelt, check_named, check_sensitive
+from datastoresync.settings import check_attributes, check_sensitive
 from datastoresync.spelling import nearest
 
 if TYPE_CHECKING:
     from datastoresync.applying.preview import Preview
-
-
-def _own_annotations(namespace: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a class body's annotations, unresolved, on every version of Python."""
-    if sys.version_info >= (3, 14):  # pragma: no cover - annotations became lazy in 3.14 (PEP 649)
-        import annotationlib
-
-        annotate = annotationlib.get_annotate_from_class_namespace(namespace)
-        if annotate is None:
-            return dict(namespace.get("__annotations__", {}))
-        return dict(annotationlib.call_annotate_function(annotate, annotationlib.Format.FORWARDREF))
-    return dict(namespace.get("__annotations__", {}))
-
-
-def _mixin_fields(base: type) -> dict[str, Any]:
-    """Return the annotated names of a class that is no `Object`, with what stands behind their ``=``."""
-    if isinstance(base, ObjectType) or "__attrs_attrs__" in vars(base):
-        return {}
-    made = vars(base).get("__dataclass_fields__", {})
-    found = {name: vars(base).get(name, attrs.NOTHING) for name in _fields_among(_own_annotations(vars(base)))}
-    for name, field in made.items():
-        if name in found and field.default_factory is not MISSING:
-            found[name] = attrs.field(factory=field.default_factory)
-    return found
-
-
-def _mixed(bases: tuple[type, ...]) -> dict[str, Any]:
-    """Return the fields of mixins, without those that an object's class before them in the bases has."""
-    found: dict[str, Any] = {}
-    for base in reversed(bases):
-        if isinstance(base, ObjectType):
-            for field in getattr(base, "__attrs_attrs__", ()):
-                found.pop(field.name, None)
-        else:
-            for cls in reversed(base.__mro__):
-                found |= _mixin_fields(cls)
-    return found
-
-
-def _slots(namespace: Mapping[str, Any]) -> tuple[str, ...]:
-    slots = namespace.get("__slots__", ())
-    return (slots,) if isinstance(slots, str) else tuple(slots)
-
-
-def _fields_among(annotations: Mapping[str, Any]) -> list[str]:
-    return [
-        name
-        for name, annotation in annotations.items()
-        if not _is_class_variable(annotation) and name not in SETTINGS and not name.startswith("__")
-    ]
-
-
-def _is_class_variable(annotation: object) -> bool:
-    if isinstance(annotation, str):
-        return annotation.replace(" ", "").partition("[")[0].rpartition(".")[2] == "ClassVar"
-    return annotation is ClassVar or get_origin(annotation) is ClassVar
-
-
-def _field(value: Any) -> Any:
-    """Turn what stands behind the ``=`` of a field into an attrs field; a mutable default is copied for each object."""
-    if isinstance(value, type(attrs.field())):
-        return value
-    if value is attrs.NOTHING:
-        return attrs.field()
-    if isinstance(value, (list, set, dict)):
-        return attrs.field(factory=lambda: type(value)(value))
-    return attrs.field(default=value)
-
-
-def _properties(cls: type) -> list[str]:
-    found: dict[str, bool] = {}
-    for base in reversed(cls.__mro__[: cls.__mro__.index(Object)]):
-        for name, value in vars(base).items():
-            found[name] = isinstance(value, property)
-    return [name for name, is_property in found.items() if is_property and not name.startswith("_")]
-
-
-@dataclass_transform(kw_only_default=True, field_specifiers=(attrs.field,))
-class ObjectType(type):
-    """Makes a class with annotated fields a slotted attrs class, so that subclassing `Object` is all it takes."""
-
-    settings: ClassVar[frozenset[str]] = frozenset()
-    """Names that are no fields where a mixin annotates them."""
-
-    def __new__(
-        mcs, name: str, bases: tuple[type, ...], namespace: dict[str, Any], *, open_class: bool = False, **kwargs: Any
-    ) -> ObjectType:
-        """Create a class: closed if it, a base or a mixin has annotated fields, open otherwise."""
-        declared = [
-            field
-            for field in _fields_among(_own_annotations(namespace))
-            if not (field in WITH_VALUE and field in namespace)
-        ]
-        mixins = [cls for base in bases if not isinstance(base, ObjectType) for cls in base.__mro__[:-1]]
-        cached = [
-            key for body in (namespace, *map(vars, mixins)) for key in body if isinstance(body[key], cached_property)
-        ]
-        if cached:
-            message = f"{name}.{cached[0]} is cached, and objects change: make it a property"
-            raise DeclarationError(message)
-        if not any(isinstance(base, ObjectType) for base in bases):
-            return super().__new__(mcs, name, bases, namespace, **kwargs)
-        mixed = {field: value for field, value in _mixed(bases).items() if field not in mcs.settings}
-        for body in (namespace, *map(vars, mixins)):
-            check_misspelt(name, body, (*declared, *mixed))
-        closed_base = any(hasattr(base, "__attrs_attrs__") for base in bases)
-        slots = _slots(namespace)
-        if open_class or not (declared or mixed or closed_base):
-            if "__dict__" not in slots and (fields := [slot for slot in slots if not slot.startswith("__")]):
-                message = f"{name}.__slots__ names {fields[0]!r}, which is no field: annotate it ({fields[0]}: str)"
-                raise DeclarationError(message)
-            return super().__new__(mcs, name, bases, namespace, **kwargs)
-        if "self" in (*declared, *mixed):
-            message = f"{name}.self cannot be a field, as Python calls the object so: give it another name"
-            raise DeclarationError(message)
-        known = {field for base in bases for cls in base.__mro__ for field in _slots(vars(cls))}
-        bodies = [namespace, *(vars(cls) for base in bases for cls in base.__mro__)]
-        identifiers = next(body["_identifiers"] for body in bodies if "_identifiers" in body)
-        if tuple(identifiers) == ("idnumber",) and "idnumber" not in {*known, *declared, *mixed}:
-            if isinstance(namespace.get("idnumber"), property):
-                message = f"{name}.idnumber is a property: name the fields it is made of in _identifiers"
-                raise DeclarationError(message)
-            declared.insert(0, "idnumber")
-        these = {}
-        for field in dict.fromkeys((*mixed, *declared)):
-            given = mixed.get(field, attrs.NOTHING) if field not in declared else attrs.NOTHING
-            these[field] = _field(namespace.pop(field, given))
-            if these[field].alias is None:  # attrs would strip the underscore; a column keeps its name
-                these[field] = _aliased(these[field], field)
-        # A mixin's default would hide the slot of a base, so that its fields have slots here.
-        own = [field for field in these if field not in known or field in mixed]
-        namespace["__slots__"] = (*own, *(slot for slot in slots if slot not in known | these.keys()))
-        cls = super().__new__(mcs, name, bases, namespace, **kwargs)
-        attrs.define(cls, these=these, slots=False, kw_only=True, eq=False, order=False, repr=False)
-        return cls
-
-    def __init__(cls, name: str, bases: tuple[type, ...], namespace: dict[str, Any], **_: Any) -> None:
-        """Check what the settings name, as far as the class knows it."""
-        super().__init__(name, bases, namespace)
-        if any(isinstance(base, ObjectType) for base in bases):
-            check_named(cls, _properties(cls))
-
-
-def _aliased(counting: Any, name: str) -> Any:
-    counting.alias = name
-    return counting
 
 
 class Object(metaclass=ObjectType):
@@ -239,6 +91,21 @@ class Object(metaclass=ObjectType):
         for name, value in attributes.items():
             setattr(self, name, value)
 
+    def __getstate__(self) -> Any:
+        """Return what is pickled or deeply copied: all but the branch, which tells its objects when it is made anew."""
+        state: Any = object.__getstate__(self)
+        if isinstance(state, tuple):
+            state[1].pop("__branch__", None)
+        return state
+
+    def __copy__(self) -> Self:
+        made = object.__new__(type(self))
+        state: Any = object.__getstate__(self)
+        for values in state if isinstance(state, tuple) else (state,):
+            for name, value in (values or {}).items():
+                object.__setattr__(made, name, value)
+        return made
+
     @property
     def __key__(self) -> Any:
         """The idnumber, whatever a field of that name says."""
@@ -304,6 +171,9 @@ class Object(metaclass=ObjectType):
 class _Open(Object, open_class=True):
     """The class of objects created by `Object` itself."""
 
+    def __reduce_ex__(self, _: Any) -> tuple[Any, ...]:
+        return Object.__new__, (Object,), self.__getstate__()
+
 
 _Open.__name__ = _Open.__qualname__ = "Object"
 
@@ -352,14 +222,14 @@ def attributes_of(item: Object) -> tuple[str, ...]:
     cls = type(item)
     if cls._attributes is not None:
         return tuple(cls._attributes)
-    names = set(_narrowed(cls, [*_stored(item), *_properties(cls)]))
-    return tuple(name for name in [*_stored(item), *_properties(cls)] if name in names)
+    names = set(_narrowed(cls, [*_stored(item), *properties_of(cls)]))
+    return tuple(name for name in [*_stored(item), *properties_of(cls)] if name in names)
 
 
 def synced(cls: type[Object], columns: set[str]) -> tuple[str, ...]:
     """Return the names of the synced attributes of a class, sorted, given the columns of an open one."""
     declared = [attribute.name for attribute in getattr(cls, "__attrs_attrs__", ())]
-    return _narrowed(cls, [*declared, *columns, *_properties(cls)])
+    return _narrowed(cls, [*declared, *columns, *properties_of(cls)])
 
 
 def schema_of(cls: type[Object]) -> Schema:
@@ -388,7 +258,7 @@ def _schema(cls: type[Object]) -> Schema:
             message = f"{cls.__name__} has neither fields nor a __dict__: annotate its fields, or leave __slots__ out"
             raise DeclarationError(message)
         check_sensitive(cls, cls._sensitive)
-        return Schema(cls, identifiers, None, forms=_key_forms(cls, identifiers), properties=tuple(_properties(cls)))
+        return Schema(cls, identifiers, None, forms=_key_forms(cls, identifiers), properties=tuple(properties_of(cls)))
     try:
         # Without fields: one may be called `date` or `int`.
         scope = {
@@ -410,11 +280,8 @@ def _schema(cls: type[Object]) -> Schema:
             *_default(cls, attribute),
             own=attribute.converter if own and not isinstance(attribute.converter, attrs.Converter) else None,
         )
-    check_sensitive(cls, [*fields, *_properties(cls)])
-    unknown = [name for name in identifiers if name not in fields]
-    if unknown:
-        message = f"{cls.__name__}._identifiers names {', '.join(unknown)}, which is no field of it"
-        raise DeclarationError(message)
+    check_sensitive(cls, [*fields, *properties_of(cls)])
+    _check_identifiers(cls, fields)
     custom = (
         cls.__setattr__ is not object.__setattr__
         or "__attrs_post_init__" in dir(cls)
@@ -429,8 +296,19 @@ def _schema(cls: type[Object]) -> Schema:
         fields,
         through_init=custom,
         forms=() if "_key" in fields else _key_forms(cls, identifiers),
-        properties=tuple(_properties(cls)),
+        properties=tuple(properties_of(cls)),
     )
+
+
+def _check_identifiers(cls: type[Object], fields: Mapping[str, Field]) -> None:
+    unknown = [name for name in cls._identifiers if name not in fields]
+    if unknown:
+        message = f"{cls.__name__}._identifiers names {', '.join(unknown)}, which is no field of it"
+        raise DeclarationError(message)
+    for name in cls._identifiers:
+        found = fields[name].converter
+        if found is not None and type(None) in found.kinds:
+            raise key_without_none(cls.__name__, name)
 
 
 def _key_forms(cls: type[Object], identifiers: tuple[str, ...]) -> tuple[Form | None, ...]:
@@ -479,7 +357,7 @@ def check_part(cls: type[Object], part: Any) -> None:
     """
     if callable(part):
         return
-    known = [attribute.name for attribute in getattr(cls, "__attrs_attrs__", ())] + _properties(cls)
+    known = [attribute.name for attribute in getattr(cls, "__attrs_attrs__", ())] + properties_of(cls)
     if not isinstance(part, str) or (hasattr(cls, "__attrs_attrs__") and part not in known):
         hint = f"; {nearest(part, known)}" if known else ""
         message = f"part is the name of an attribute of {cls.__name__}, or a function of an object (got {part!r}){hint}"
@@ -519,7 +397,7 @@ def check_columns(cls: type[Object], columns: Collection[str]) -> None:
         DeclarationError: with the nearest column.
     """
     if columns:
-        known = [*sorted(columns), *_properties(cls)]
+        known = [*sorted(columns), *properties_of(cls)]
         check_sensitive(cls, known)
         check_attributes(cls, known)
 

@@ -11,7 +11,7 @@ import weakref
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from importlib import import_module
-from types import MappingProxyType
+from types import FrameType, MappingProxyType
 from typing import Any
 
 
@@ -27,23 +27,87 @@ def collector_paused() -> Iterator[None]:
             gc.enable()
 
 
+_ENDINGS = ("SIGINT", "SIGTERM", "SIGHUP")
+
+
 @contextmanager
 def uninterrupted() -> Iterator[None]:
-    """Defer Ctrl-C until the end of a short piece of work."""
-    if (
-        threading.current_thread() is not threading.main_thread()  # other threads are never interrupted
-        or signal.getsignal(signal.SIGINT) is not signal.default_int_handler  # the program has a handler of its own
-    ):
-        yield
-        return
+    """Defer Ctrl-C, and what is `interrupting`, until the end of a short piece of work."""
+    numbers = _endings(signal.default_int_handler)  # else the program has a handler of its own
     interrupts = []
-    signal.signal(signal.SIGINT, lambda *_: interrupts.append(True))
+    for number in numbers:
+        signal.signal(number, lambda *_: interrupts.append(True))
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+        for number in numbers:
+            signal.signal(number, signal.default_int_handler)
         if interrupts:
             raise KeyboardInterrupt
+
+
+@contextmanager
+def interrupting() -> Iterator[None]:
+    """Let SIGTERM and SIGHUP interrupt a piece of work as Ctrl-C does, unless the program does something else then."""
+    numbers = [number for number in _endings(signal.SIG_DFL) if number != signal.SIGINT]
+    for number in numbers:
+        signal.signal(number, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        for number in numbers:
+            signal.signal(number, signal.SIG_DFL)
+
+
+def _endings(handler: Any) -> list[int]:
+    """Return the signals that end a program and have this handler; none in other threads, which are not interrupted."""
+    if threading.current_thread() is not threading.main_thread():
+        return []
+    numbers = (getattr(signal, name) for name in _ENDINGS if hasattr(signal, name))
+    return [number for number in numbers if handler is None or signal.getsignal(number) == handler]
+
+
+@contextmanager
+def deferred_endings(decide: Callable[[], bool]) -> Iterator[None]:
+    """Let a function decide when Ctrl-C, SIGTERM and SIGHUP end a piece of work, in the main thread.
+
+    The program's own handlers are called; if one raises to end the program, that is decided, too. A signal that is
+    ignored stays so.
+
+    Args:
+        decide: Called when a signal comes; returns whether it ends the work at once, with a `KeyboardInterrupt` or with
+            what the program's handler raised.
+    """
+    handlers: dict[int, Any] = {}
+
+    def handle(number: int, frame: FrameType | None) -> None:
+        own = handlers[number]
+        if own in (signal.SIG_DFL, signal.default_int_handler):
+            if decide():
+                raise KeyboardInterrupt
+            return
+        try:
+            own(number, frame)
+        except (KeyboardInterrupt, SystemExit):
+            if decide():
+                raise
+
+    for number in _endings(None):
+        own = signal.getsignal(number)
+        if own not in (None, signal.SIG_IGN) and not (number == signal.SIGINT and own is signal.SIG_DFL):
+            handlers[number] = own
+            signal.signal(number, handle)
+    try:
+        yield
+    finally:
+        for number, own in handlers.items():
+            signal.signal(number, own)
+
+
+def is_cancellation(error: BaseException) -> bool:
+    """Say whether an exception is that of a task that was cancelled in an event loop."""
+    asyncio = sys.modules.get("asyncio")
+    return asyncio is not None and isinstance(error, asyncio.CancelledError)
 
 
 def finalizer(owner: Any, end: Callable[..., Any], *arguments: Any) -> weakref.finalize[..., Any]:

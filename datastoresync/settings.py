@@ -92,3 +92,17 @@ def check_sensitive(cls: Any, names: Iterable[str]) -> None:
         if name not in known:
             message = f"{cls.__name__}._sensitive names {name!r}, which no object has: {nearest(name, known)}"
             raise DeclarationError(message)
+
+
+def check_table(cls: type, table: Any) -> None:
+    """Refuse a table in which an attribute of a closed class is misspelt.
+
+    Raises:
+        DeclarationError: with the nearest attribute.
+    """
+    fields = {field.name for field in getattr(cls, "__attrs_attrs__", ())}
+    for name in (*table.columns, *table.links) if fields and hasattr(table, "links") else ():
+        if not hasattr(cls, name) and (meant := misspelt(name, fields)):
+            where = f"the table of a {cls.__name__} has a column or link of {name!r}, which is no attribute"
+            message = f"{where}: did you mean {meant!r}?"
+            raise DeclarationError(message)

@@ -2,30 +2,26 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, ClassVar, Self, Unpack
 
 from datastoresync.applying.limits import Limits
 from datastoresync.applying.methods import check_object_methods
+from datastoresync.applying.object_template import ObjectMethods, ObjectTemplate
 from datastoresync.applying.preview import Preview
 from datastoresync.applying.report import Report
 from datastoresync.applying.reporter import CallbackReporter
 from datastoresync.applying.side_effects import SideEffect
 from datastoresync.applying.store_template import StoredBranch, StoreTemplate
-from datastoresync.applying.template import (
-    ApplyKeywords,
-    ObjectMethods,
-    ObjectTemplate,
-    SyncKeywords,
-    Template,
-    refuse_rehearsal,
-)
+from datastoresync.applying.template import ApplyKeywords, SyncKeywords, Template, refuse_rehearsal
 from datastoresync.branch import Branch
 from datastoresync.diffing.diff import Diff, DiffKeywords, Progress, template_of
 from datastoresync.diffing.filters import Filter
 from datastoresync.diffing.flags import Flags
 from datastoresync.diffing.hierarchy import topological_order
 from datastoresync.diffing.schema_check import check_branches, check_related
+from datastoresync.diffing.side import Side
 from datastoresync.errors import ComparisonError, DeclarationError
 from datastoresync.masking import ForgettingLocals
 from datastoresync.object import Object
@@ -126,6 +122,16 @@ class Tree(Printable, Mapping[str, Branch[Any]]):
         self._branches[name] = bound
         self.__dict__[name] = bound
         return bound
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return what is pickled: all but the store, whose connection and password stay here."""
+        return {name: value for name, value in vars(self).items() if name != "syncer"}
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        made = object.__new__(type(self))
+        memo[id(self)] = made
+        vars(made).update(copy.deepcopy(self.__getstate__(), memo), syncer=self.syncer)
+        return made
 
     # A mapping from names to branches; those that are compared come first in `branches`.
 
@@ -232,6 +238,24 @@ class Tree(Printable, Mapping[str, Branch[Any]]):
     def diff_from(self, other: Tree, **keywords: Unpack[DiffKeywords]) -> Diff:
         """Return what this tree must do to become ``other``; the same as ``other - self``."""
         return other.diff(self, **keywords)
+
+    def sides_around(self, source: Branch[Any], dest: Branch[Any]) -> list[tuple[Side, Side]]:
+        """Return the sides of other branches to compare a branch of this tree with: all, if any objects have children.
+
+        Otherwise those that refer to it, since what stays of them keeps what it refers to, and those that it refers
+        to, where objects may be left alone with their memberships.
+        """
+        trees: tuple[Tree, Tree] = (self, dest.tree)
+        nested = any(branch.object_class._children for tree in trees for branch in tree.values())
+        referred = {*source.object_class._references.values(), *dest.object_class._references.values()}
+        found = []
+        for name in (name for name in self.branches if name in dest.tree):
+            refers = dest.name in dest.tree[name].object_class._references.values()
+            if nested or refers or name in referred:
+                sides = (self[name].side(), dest.tree[name].side())
+                if nested or refers or sides[1].filtered or any(side.flagged for side in sides):
+                    found.append(sides)
+        return found
 
     def preview(self, other: Tree, *, limits: Limits | None = None, **keywords: Unpack[DiffKeywords]) -> Preview:
         """Print what ``other`` must do, with the keywords of `diff`; the same as ``self > other``."""

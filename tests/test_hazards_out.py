@@ -258,7 +258,7 @@ def test_every_third_action_fails_and_the_process_says_so(tmp_path):
         check=False,
         env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
     )
-    assert done.stdout == "succeeded=200 failed=100 skipped=0 conflict=0 unhandled=0 pending=0 total=300\n"
+    assert done.stdout == "succeeded=200 failed=100 skipped=0 conflict=0 unhandled=0 pending=0 total=300 unchecked\n"
     assert done.returncode == 1
 
 

@@ -82,6 +82,10 @@ class Stored:
     _note: str = ""
     kind: ClassVar[str] = "row"
 
+    @property
+    def twice(self):
+        return None if self.row is None else 2 * self.row
+
 
 @dataclasses.dataclass
 class Tagged:
@@ -100,7 +104,10 @@ def test_the_annotated_fields_of_a_mixin_are_fields():
 
     assert sorted(schema_of(User).fields) == ["_note", "idnumber", "name", "row", "tags"]
     one, other = (+Branch(User, importer=[{"idnumber": "1", "name": "Ann", "row": row}]) for row in ("7", "8"))
-    assert [action.message for action in one - other] == ["update_row(idnumber='1', attr='row', value=7)"]
+    assert [action.message for action in one - other] == [
+        "update_row(idnumber='1', attr='row', value=7)",
+        "update_twice(idnumber='1', attr='twice', value=14)",
+    ]
     one["1"].tags.append("x")
     assert User(idnumber="2", name="Bob").tags == []
     assert (User.kind, Empty(idnumber="1").row, Below(idnumber="1").row) == ("row", None, "own")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import cached_property
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal, Optional
 
 import attrs
 import pytest
@@ -433,3 +433,25 @@ def test_any_declares_a_field_without_a_type():
 def test_a_cached_property_is_refused(base):
     with pytest.raises(DeclarationError, match=r"Late\.initials is cached, and objects change: make it a property"):
         type(base)("Late", (base,), {"initials": cached_property(lambda item: item.name[0])})
+
+
+@pytest.mark.parametrize("annotation", ["str | None", "None | str", "Optional[str]", str | None, Optional[str]])  # noqa: UP045 - as some write it
+def test_a_part_of_a_key_that_may_be_none_is_refused_when_it_is_declared(annotation):
+    body = {"__annotations__": {"idnumber": "str", "part": annotation}, "_identifiers": ("idnumber", "part")}
+    with pytest.raises(DeclarationError, match=r"^Late\.part may be None, and is part of the key.*prepare\(row\)"):
+        type(Object)("Late", (Object,), body)
+
+
+def test_a_part_of_a_key_that_may_be_none_by_another_name_is_refused_when_it_is_imported():
+    class Late(Object):
+        idnumber: Literal["a"] | None
+
+    with pytest.raises(DeclarationError, match=r"^Late\.idnumber may be None"):
+        +Branch(Late, importer=lambda: [{"idnumber": "a"}])
+
+
+def test_members_of_a_part_of_a_key_may_be_none():
+    class Fine(Object):
+        idnumber: "tuple[str | None, str]"  # noqa: UP037 - as text
+
+    assert list(+Branch(Fine, importer=lambda: [{"idnumber": (None, "a")}])) == [(None, "a")]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from functools import partial
 from importlib import import_module
 from itertools import groupby, islice
@@ -69,7 +70,8 @@ class OnExecutors:
             SafeguardError: if the diff exceeds the limits; nothing was sent.
             TemplateError: if the template has no ``apply``.
             DeclarationError: if there is no session, or the template is no `Template`.
-            SyncInterrupted: on Ctrl-C; it carries the report, with the results that are known.
+            LockedError: if another run is at work in the template's destination.
+            SyncInterrupted: on Ctrl-C, SIGTERM or SIGHUP; it carries the report, with the results that are known.
         """
         template = template_of(self.template)
         if not isinstance(template, Template):
@@ -81,11 +83,12 @@ class OnExecutors:
         stop, diff = options.stops(template.on_error), options.checked(diff)
         context = None if options.mock else self._context()
         reporters = [*template.reporters, *options.reporters]
-        run = _SparkRun(diff, reporters, mock=options.mock, waits=template.waits_for_left_out)
+        run = _SparkRun(diff, reporters, mock=options.mock, template=template)
         started = time.perf_counter()
         plan = template.plan(diff)
         run.tell("start", plan)
-        with run.interruptible():
+        lock = nullcontext() if options.mock else template.exclusive_run(diff)
+        with lock, run.interruptible():
             run.send(plan.steps, self, context, stop=stop)
         return run.finish(started)
 
@@ -135,7 +138,7 @@ class _SparkRun(ApplyRun):
         """Execute one wave and record its results in the order of the plan; return whether any failed."""
         if context is None:
             results = [result for task in wave for step in task for result in self._call(step)]
-            self.note(results)
+            self._settle(results, stop=stop)
             return any(result.status == "failed" for result in results)
         left = {id(step): [self._left(action, step) for action in step.actions] for task in wave for step in task}
 
@@ -253,7 +256,7 @@ def _carried_out(given: bytes, packed: bytes) -> list[list[tuple[str, str, bool]
     serializer = import_module("pyspark.serializers").CloudPickleSerializer()
     template, stop = serializer.loads(given)
     template = template_of(template)
-    run = _SparkRun(Diff(()), (), mock=False)
+    run = _SparkRun(Diff(()), (), mock=False, template=template)
     answers: list[list[tuple[str, str, bool]]] = []
     failed = False
     for method, in_batches, actions in serializer.loads(packed):

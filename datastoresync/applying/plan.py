@@ -5,7 +5,8 @@ from __future__ import annotations
 import copy
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from itertools import groupby
+from inspect import iscoroutinefunction
+from itertools import chain, groupby
 from operator import attrgetter
 from typing import Any
 
@@ -34,6 +35,11 @@ def deleted_with_parent(diff: Diff) -> dict[ObjectKey, ObjectKey]:
             if exclusion.leaves_children(*parent):
                 found[object_key] = parent
     return found
+
+
+def is_asynchronous(call: Callable[..., Any] | None) -> bool:
+    """Say whether a call has to be awaited: whether it is ``async def``, or an object with such a ``__call__``."""
+    return iscoroutinefunction(call) or iscoroutinefunction(vars(type(call)).get("__call__"))
 
 
 @attrs.frozen(eq=False)
@@ -112,10 +118,14 @@ class Plan:
         def steps() -> Iterator[Step]:
             for (name, call, left_out), group in groupby(_united(alone, diff, look_up), key=look_up):
                 size = getattr(call, "__batch__", 0)
-                if not size:
-                    yield from (Step(name, call, (action,), left_out=left_out) for action in group)
-                else:
+                if size:
                     yield from (Step(name, call, tuple(some), batch=True) for some in _batches(group, size, diff))
+                elif not is_asynchronous(call):
+                    yield from (Step(name, call, (action,), left_out=left_out) for action in group)
+                else:  # calls that are in flight together need none of each other either
+                    kinds = groupby(group, key=attrgetter("branch"))
+                    batches = chain.from_iterable(_batches(some, 1, diff) for _, some in kinds)
+                    yield from (Step(name, call, tuple(some)) for some in batches)
             yield from following
 
         return cls(diff, Streamed(steps) if diff.streamed else tuple(steps()))
@@ -125,7 +135,10 @@ def _batches(actions: Iterable[Action], size: int, diff: Diff) -> Iterator[list[
     """Yield batches of actions; what depends on an action is never in one batch with it, since that may fail."""
     references = references_of(diff)
     needs = (
-        (action, _needed(action, diff, references.get(action.branch, {})) if action.verb in ("new", "old") else set())
+        (
+            action,
+            needed_objects(action, diff, references.get(action.branch, {})) if action.verb in ("new", "old") else set(),
+        )
         for action in actions
     )
     related: set[ObjectKey | None] = set()
@@ -158,7 +171,7 @@ def _level_by_level(
     return [needs[position] for position in order]
 
 
-def _needed(action: Action, diff: Diff, references: Mapping[str, str]) -> set[ObjectKey | None]:
+def needed_objects(action: Action, diff: Diff, references: Mapping[str, str]) -> set[ObjectKey | None]:
     """Return the parent of an object that is created or deleted, and what it refers to."""
     object_key = (action.branch, action.idnumber)
     parent = diff.hierarchies[0 if action.verb == "new" else 1].parent(*object_key)

@@ -146,6 +146,9 @@ class Results(Sequence[Result]):
             self._make = tuple  # releases the references it holds
         return self._results
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _results_of, (self._counts, self._all(), self.changed)
+
     def __len__(self) -> int:
         return self._counts.total()
 
@@ -172,6 +175,10 @@ class Results(Sequence[Result]):
         if len(self) <= _REPR_LIMIT:
             return repr(self._all())
         return f"<Results: {', '.join(f'{status}={count}' for status, count in self._counts.items())}>"
+
+
+def _results_of(counts: Mapping[Status, int], results: tuple[Result, ...], changed: int) -> Results:
+    return Results(counts, lambda: results, changed)
 
 
 def statuses_of(results: Sequence[Result]) -> Counter[str]:
@@ -233,12 +240,14 @@ class Report(Printable):
         results: The results, in the order of the plan; they may be built on first access.
         seconds: How long it took.
         mock: Whether nothing was called.
-        interrupted: Whether Ctrl-C ended it.
+        interrupted: Whether Ctrl-C, SIGTERM, SIGHUP or `SystemExit` ended it.
         warnings: What the store did besides, exceptions of reporters, and actions that are done but not in memory.
         tally: The counts of a streamed run.
         rehearsed: Whether all was undone at the end.
         unsettled: How many objects and values the destination was found to hold otherwise than the results say, when it
             was read again, as it is if its store does things by itself.
+        unchecked: Whether a template without a method ``current(action)`` carried it out, so that nothing was held
+            against what had changed in the destination since the import.
     """
 
     results: Sequence[Result]
@@ -249,6 +258,7 @@ class Report(Printable):
     tally: Tally | None = None
     rehearsed: bool = False
     unsettled: int = 0
+    unchecked: bool = False
 
     @property
     def complete(self) -> bool:
@@ -351,11 +361,12 @@ class Report(Printable):
     def stat(self) -> str:
         """One line to search logs for: every status with its count, always in this order.
 
-        ``planned`` and ``changed`` are there only if there are any.
+        ``planned`` and ``changed`` are there only if there are any, and ``unchecked`` only if anything was done.
         """
         counts = {status: count for status, count in self.counts.items() if count or status != "planned"}
         parts = [*(f"{status}={count}" for status, count in counts.items()), f"total={self.planned}"]
         parts += [f"changed={self.changed}"] * bool(self.changed)
+        parts += ["unchecked"] * bool(self.unchecked and counts["succeeded"])
         parts += ["mock"] * self.mock + ["rehearsed"] * self.rehearsed + ["interrupted"] * self.interrupted
         return " ".join(parts)
 
@@ -385,6 +396,8 @@ class Report(Printable):
 
         total = len(missing) + len(self.failures) + bool(changed) + len(self.warnings)
         note = f"in {self.seconds:.1f} s"
+        if self.unchecked and self.succeeded:
+            note += "; what had changed there since the import was not looked for"
         if not self.complete:
             note += f", with {len(self.results):,} of the {self.planned:,} results"
         return Outline(f"report: {self.stat}", "stat", note, lines, total, expanded=True)

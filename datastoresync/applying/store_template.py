@@ -36,6 +36,7 @@ from datastoresync.diffing.diff import Diff
 from datastoresync.diffing.equality import equal, is_membership
 from datastoresync.diffing.side import Side
 from datastoresync.errors import DatastoreSyncError, DeclarationError
+from datastoresync.runtime import interrupting
 from datastoresync.syncers.changes import (
     AppliesChanges,
     Change,
@@ -385,7 +386,8 @@ class StoreTemplate:
             DeclarationError: if the store can neither go on after a failure nor be rehearsed, and was told to.
             LockedError: if another run is writing to the same tables.
             SyncerError: if the store does not exist, or lacks a table or a column.
-            SyncInterrupted: on Ctrl-C, with everything as it was; if it came too late for that, the report says so.
+            SyncInterrupted: on Ctrl-C, SIGTERM or SIGHUP, with everything as it was; if that came too late, the report
+                says so.
         """
         options = ApplyOptions(**keywords)
         stop = options.stops("stop")
@@ -558,10 +560,11 @@ class StoreTemplate:
     ) -> Sequence[Outcome]:
         keywords: dict[str, Any] = {"options": options} if self._takes_options else {}
         try:
-            outcomes = self.syncer.apply_changes(changes, same=self._same(actions, changes), **keywords)
+            with interrupting():
+                outcomes = self.syncer.apply_changes(changes, same=self._same(actions, changes), **keywords)
             # The report may be asked for them much later.
             found = outcomes if isinstance(outcomes, Outcomes) else list(outcomes)
-        except KeyboardInterrupt as interrupt:
+        except (KeyboardInterrupt, SystemExit) as interrupt:
             run.interrupted = True
             undone = Outcome("undone", "interrupted, and everything rolled back")
             # If it has outcomes, it came with the commit, or after it: nothing can be undone.

@@ -2,39 +2,38 @@
 
 from __future__ import annotations
 
-import signal
-import threading
 import time
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from functools import partial
-from itertools import groupby
-from types import FrameType
-from typing import Any, Literal, TypedDict, TypeVar, Unpack
+from collections.abc import Callable, Collection, Coroutine, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack, nullcontext
+from itertools import chain, groupby
+from typing import TYPE_CHECKING, Any, Literal, TypedDict, TypeVar, Unpack
 
 import attrs
 
+from datastoresync.applying.answers import finished
+from datastoresync.applying.calls import Calls, completed
 from datastoresync.applying.dependents import DependencyTracker
+from datastoresync.applying.destination_lock import destination_lock
 from datastoresync.applying.limits import Limits
 from datastoresync.applying.plan import (
     Plan,
     Step,
-    member_changes,
-    membership_update,
-    ordered,
-    split_followers,
 )
-from datastoresync.applying.report import Report, Result, Results, Status, Tally, failed, reason_of, succeeded
+from datastoresync.applying.report import Report, Result, Results, Status, Tally, reason_of
 from datastoresync.applying.reporter import Reporter
+from datastoresync.applying.retry import Retry, check_retry
 from datastoresync.applying.safeguards import check
 from datastoresync.applying.side_effects import SideEffect
 from datastoresync.diffing.action import Action
-from datastoresync.diffing.branch_diff import Streamed
 from datastoresync.diffing.diff import Diff, Progress
 from datastoresync.diffing.filters import Filter
 from datastoresync.diffing.flags import Flags
 from datastoresync.errors import DeclarationError, SyncInterrupted
+from datastoresync.runtime import deferred_endings
 from datastoresync.spelling import member_problems, settings_of
+
+if TYPE_CHECKING:
+    from datastoresync.applying.asynchronous import EventLoop
 
 OnError = Literal["continue", "stop"]
 
@@ -157,7 +156,19 @@ class Template:
     ``remove_members_from_groups``, ``remove_members``, then those of update; ``old_users``, ``old``.
 
     A method that returns has succeeded, and one that raises has failed; it may also return `succeeded`, `failed`,
-    `skipped`, or a list of them. ``on_error`` is ``"continue"`` or ``"stop"``; ``reporters`` are told every result.
+    `skipped`, or a list of them. ``False``, coroutines, generators, classes and functions have failed, since nothing
+    can have been done. ``on_error`` is ``"continue"`` or ``"stop"``; ``reporters`` are told every result.
+
+    ``async def`` methods are awaited, ``concurrency`` of them at a time. Creations, updates and deletions, and the
+    branches among them, follow each other; so do calls about one object, and those about what it refers to or is below.
+    All run in one event loop, which ends with the run.
+
+    If there is a method ``current(action)``, plain or ``async def``, it is called first. It returns what is there now,
+    a mapping or an object with the values that an import has, or the value of ``action.attr`` alone; None if nothing is
+    there. What changed since the import is a conflict, and left as it is. Without that method nothing is checked, and
+    the report says so: ``unchecked``.
+
+    Of two runs on one machine that write to one `destination`, the second is refused.
 
     Before the first action, the names of all methods are held against the branches and attributes that are compared:
     one that is nearly right is refused. Actions without a method make the report not ok, unless ``leaves_out`` names
@@ -166,6 +177,12 @@ class Template:
 
     on_error: OnError = "continue"
     reporters: Sequence[Reporter] = ()
+    concurrency: int = 8
+    """How many calls of ``async def`` methods are in flight at a time, at most."""
+    retry: Retry | None = None
+    """How calls are repeated; ``@retry`` says it of one method."""
+    destination: str = ""
+    """What it writes to, such as a URL: runs of one name exclude each other. Else those of one class into one tree."""
     leaves_out: Collection[str] = ()
     """Methods that are not there on purpose, such as ``("old", "update_name")``: what they would take is skipped."""
     waits_for_left_out: bool = True
@@ -177,7 +194,7 @@ class Template:
     def __init_subclass__(cls, **kwargs: Any) -> None:
         """Refuse misspelt settings."""
         super().__init_subclass__(**kwargs)
-        for problem in member_problems(cls, Template, {}, settings_of(Template)):
+        for problem in member_problems(cls, Template, {"current": 1}, settings_of(Template), awaited=True):
             raise DeclarationError(problem)
 
     def apply(self, diff: Diff, **keywords: Unpack[ApplyKeywords]) -> Report:
@@ -191,28 +208,45 @@ class Template:
             SafeguardError: if the diff exceeds the limits; nothing was changed.
             DeclarationError: if a method is misspelt or cannot take an action; or if it is to be rehearsed, as what the
                 methods do cannot be undone.
-            SyncInterrupted: on Ctrl-C, after the action in flight; it carries the report.
+            LockedError: if another run is at work there.
+            MissingDependencyError: if calls are to be repeated, and stamina is not installed.
+            SyncInterrupted: on Ctrl-C, SIGTERM, SIGHUP or `SystemExit`, after the actions in flight, with the report.
         """
         options = ApplyOptions(**keywords)
         if options.rehearse:
             refuse_rehearsal(self)
         diff, stop = options.checked(diff), options.stops(self.on_error)
         reporters = [*self.reporters, *options.reporters]
-        run = ApplyRun(diff, reporters, mock=options.mock, waits=self.waits_for_left_out)
-        return run.carry_out(self.plan(diff), stop=stop)
+        run = ApplyRun(diff, reporters, mock=options.mock, template=self)
+        with nullcontext() if options.mock else self.exclusive_run(diff):
+            return run.carry_out(self.plan(diff), stop=stop)
 
     def plan(self, diff: Diff) -> Plan:
         """Return the steps of an apply: methods and their actions, in order."""
         return Plan.through(self, diff)
+
+    def exclusive_run(self, diff: Diff) -> AbstractContextManager[None]:
+        """Keep other runs on this machine out of the destination; `LockedError` if one is at work there."""
+        return destination_lock(type(self), diff, self.destination)
 
 
 class ApplyRun:
     """One apply: executes the plan, collects the results, tells the reporters, folds the actions that succeeded."""
 
     def __init__(
-        self, diff: Diff, reporters: Sequence[Reporter], *, mock: bool, rehearse: bool = False, waits: bool = True
+        self,
+        diff: Diff,
+        reporters: Sequence[Reporter],
+        *,
+        mock: bool,
+        rehearse: bool = False,
+        template: Template | None = None,
     ) -> None:
         self.diff = diff
+        self.template = template
+        self.concurrency = concurrency_of(template)
+        check_retry(template)
+        self.calls = Calls.of(template, diff)
         self.reporters = reporters
         self.mock = mock
         self.rehearse = rehearse
@@ -221,7 +255,8 @@ class ApplyRun:
         self.unsettled = 0
         self.acts = False
         self.interrupted = False
-        self.dependents = DependencyTracker.of(diff, left_out=waits)
+        self._reason = ""
+        self.dependents = DependencyTracker.of(diff, left_out=template is None or template.waits_for_left_out)
         self.deleted: set[tuple[str, Any]] = set()
         self.value_columns: Results | None = None
 
@@ -229,20 +264,63 @@ class ApplyRun:
         """Execute the steps of a plan in order; return the report."""
         started = time.perf_counter()
         self.tell("start", plan)
-        with self.interruptible():
-            left = iter(plan.steps)
-            for step in left:
-                results = self._call(step)
-                self.note(results)
-                if self.interrupted or (stop and any(result.status == "failed" for result in results)):
-                    break
-            reason = "interrupted before it" if self.interrupted else "not come to after a failure"
-            for step in left:
-                self.note([Result("pending", reason, action, step.method) for action in step.actions])
+        with self.interruptible(), ExitStack() as stack:
+            self._take(plan.steps, stack, stop=stop)
         return self.finish(started)
 
+    def _take(self, steps: Iterable[Step], stack: ExitStack, *, stop: bool) -> None:
+        """Call the steps in order, those that are awaited some at a time; after a stop, record the rest as pending."""
+        first = len(self.tally.results)
+        loop: EventLoop | None = None
+        for asynchronous, group in groupby(steps, key=self._is_asynchronous):
+            some: Iterable[Step] = group
+            if asynchronous and not self._reason:
+                if loop is None:
+                    from datastoresync.applying.asynchronous import EventLoop
+
+                    loop = stack.enter_context(EventLoop())
+                some = self._await(group, loop, stop=stop)  # noqa: B031 - and with those that are left
+            for step in some:
+                if self._reason:
+                    self.note([Result("pending", self._reason, action, step.method) for action in step.actions])
+                else:
+                    self._settle(self._call(step), stop=stop)
+        if loop is not None and not self.tally.streamed:
+            order = {id(action): position for position, action in enumerate(a for s in steps for a in s.actions)}
+            self.tally.results[first:] = sorted(self.tally.results[first:], key=lambda one: order[id(one.action)])
+
+    def _await(self, steps: Iterator[Step], loop: EventLoop, *, stop: bool) -> Iterable[Step]:
+        """Call steps that are awaited; return those that were not come to."""
+        from datastoresync.applying.asynchronous import Flights
+
+        flights = Flights(
+            self.diff,
+            self.calls,
+            limit=self.concurrency,
+            split=self._split,
+            note=lambda step, results: self._settle(finished(step.actions, step.method, results), stop=stop),
+            is_over=lambda: bool(self.interrupted or self._reason),
+            is_interrupted=lambda: self.interrupted,
+        )
+        try:
+            loop.run(flights.carry_out(steps))
+        except KeyboardInterrupt as error:  # the second one, or one that a method raised
+            self.interrupted = True
+            flights.break_off("interrupted; it may be done all the same", error)
+            self._settle([], stop=stop)
+        return chain(flights.left, steps)
+
+    def _settle(self, results: Sequence[Result], *, stop: bool) -> None:
+        """Note results, and why no more steps are called, if so."""
+        self.note(results)
+        self.interrupted = self.interrupted or any(isinstance(result.error, SystemExit) for result in results)
+        if self.interrupted:
+            self._reason = "interrupted before it"
+        elif stop and any(result.status == "failed" for result in results):
+            self._reason = "not come to after a failure"
+
     def finish(self, started: float) -> Report:
-        """Tell the reporters the end and return the report; after Ctrl-C raise `SyncInterrupted` with it."""
+        """Tell the reporters the end and return the report; raise `SyncInterrupted` with it if it was interrupted."""
         seconds = time.perf_counter() - started
         tally = self.tally if self.tally.streamed else None
         results = tuple(self.tally.results) if self.value_columns is None else self.value_columns
@@ -255,6 +333,7 @@ class ApplyRun:
             tally,
             rehearsed=self.rehearse,
             unsettled=self.unsettled,
+            unchecked=self.template is not None and self.calls.current is None and not self.mock,
         )
         self.tell("end", report)
         if len(self.warnings) > len(report.warnings):
@@ -326,14 +405,26 @@ class ApplyRun:
 
     def _call(self, step: Step) -> list[Result]:
         """Call a step for those of its actions that are not blocked by earlier failures."""
+        doable, left = self._split(step)
+        done = iter(self._called(doable) if doable.actions else ())
+        return [next(done) if result is None else result for result in left]
+
+    def _split(self, step: Step) -> tuple[Step, list[Result | None]]:
+        """Return a step without the actions that are blocked by earlier failures, and the results of these."""
         if self.dependents is None or not self.dependents.active:
-            return self._called(step)
+            return step, [None] * len(step.actions)
         left = [self.dependents.left(action, step.method) for action in step.actions]
         doable = tuple(action for action, result in zip(step.actions, left, strict=True) if result is None)
-        if len(doable) == len(left):
-            return self._called(step)
-        done = iter(self._called(attrs.evolve(step, actions=doable)) if doable else ())
-        return [next(done) if result is None else result for result in left]
+        return (step if len(doable) == len(left) else attrs.evolve(step, actions=doable)), left
+
+    def _alone(self, coroutine: Coroutine[Any, Any, list[Result]]) -> list[Result]:
+        from datastoresync.applying.asynchronous import EventLoop
+
+        with EventLoop() as loop:
+            return loop.run(coroutine)
+
+    def _is_asynchronous(self, step: Step) -> bool:
+        return not self.mock and self.calls.are_asynchronous(step)
 
     def _called(self, step: Step) -> list[Result]:
         if step.follows is not None:
@@ -344,27 +435,13 @@ class ApplyRun:
             return [Result(status, reason, action, step.method) for action in step.actions]
         if self.mock:
             return [Result("planned", "mock", action, step.method) for action in step.actions]
+        coroutine = self.calls.results(step)
         try:
-            returned = step.call(list(step.actions) if step.batch else step.actions[0])
-            results = _results(returned, step)
+            results = self._alone(coroutine) if self._is_asynchronous(step) else completed(coroutine)
         except KeyboardInterrupt as error:  # the second one, or one that the method raised
             self.interrupted = True
             results = [Result("failed", "interrupted", error=error) for _ in step.actions]
-        except Exception as error:  # noqa: BLE001 - an exception fails this action, not the run
-            results = [Result("failed", reason_of(error), error=error) for _ in step.actions]
-        return [
-            Result(
-                result.status,
-                result.reason,
-                action,
-                step.method,
-                result.error,
-                result.skip_children,
-                result.created,
-                result.held,
-            )
-            for result, action in zip(results, step.actions, strict=True)
-        ]
+        return finished(step.actions, step.method, results)
 
     def followed(self, step: Step) -> list[Result]:
         """Return the results of a step whose objects are deleted along with an ancestor."""
@@ -376,190 +453,25 @@ class ApplyRun:
         reason = f"{went} with {branch} {idnumber!r}" if deleted else f"{branch} {idnumber!r} was not deleted"
         return [Result(status, reason, action, step.method) for action in step.actions]
 
-    @contextmanager
-    def interruptible(self) -> Iterator[None]:
-        """Let the first Ctrl-C end the run after the action in flight; the second one raises."""
-        if threading.current_thread() is not threading.main_thread():
-            yield
-            return
-        before = signal.getsignal(signal.SIGINT)
+    def interruptible(self) -> AbstractContextManager[None]:
+        """Let the first Ctrl-C, SIGTERM or SIGHUP end the run after the actions in flight; the second one raises."""
 
-        def interrupt(number: int, frame: FrameType | None) -> None:
-            if self.interrupted:
-                signal.default_int_handler(number, frame)
-            self.interrupted = True
+        def decide() -> bool:
+            again, self.interrupted = self.interrupted, True
+            return again or None in self.calls.waiting.values()  # nothing is in flight then
 
-        if before is not signal.default_int_handler:  # the program has a handler of its own
-            yield
-            return
-        signal.signal(signal.SIGINT, interrupt)
-        try:
-            yield
-        finally:
-            signal.signal(signal.SIGINT, before)
+        return deferred_endings(decide)
 
 
-def _results(returned: Any, step: Step) -> list[Result]:
-    """Return one result an action for the return value of a method."""
-    if isinstance(returned, Result):
-        return [returned] * len(step.actions)
-    is_list = isinstance(returned, (list, tuple)) and (
-        any(isinstance(result, Result) for result in returned) or (step.batch and not returned)
-    )
-    if not is_list:
-        return [succeeded()] * len(step.actions)
-    results = [result if isinstance(result, Result) else succeeded() for result in returned]
-    if step.batch:
-        if len(results) != len(step.actions):
-            reason = f"{step.method} returned {len(results)} results for {len(step.actions)} actions"
-            return [failed(reason)] * len(step.actions)
-        return results
-    worst = next(
-        (result for status in ("failed", "skipped") for result in results if result.status == status), results[0]
-    )
-    reasons = "; ".join(result.reason for result in results if result.reason and result.status == worst.status)
-    return [attrs.evolve(worst, reason=reasons)]
+def concurrency_of(template: Template | None) -> int:
+    """Return how many awaited calls of a template are in flight, at most.
 
-
-@attrs.frozen(eq=False)
-class ObjectMethods:
-    """The class of a branch's objects, whose methods carry out changes.
-
-    Args:
-        cls: The class.
-        identifiers: The attributes that make up the idnumber.
+    Raises:
+        DeclarationError: if that is no whole number from 1.
     """
-
-    cls: Any
-    identifiers: tuple[str, ...]
-
-    def has(self, name: str) -> bool:
-        """Say whether the class has a method of this name."""
-        return callable(getattr(self.cls, name, None))
-
-    def leaves_out(self, name: str) -> bool:
-        """Say whether the class has None for a method of this name, and so leaves such changes out."""
-        return getattr(self.cls, name, self) is None
-
-
-class ObjectTemplate(Template):
-    """Applies a diff through the methods of the destination's objects, one call an object.
-
-    - ``create(cls, tree, ids, attrs)``, a class method: creates the object in the system. It may return an object of
-      the class, which the tree then holds; otherwise the tree creates one itself.
-    - ``update(self, attrs)``: ``attrs`` has the attributes that change; of a membership, all its new members.
-    - ``delete(self)``.
-    - ``move(self, parent)``: the object goes below another parent, or below none.
-
-    As with any template, a method that returns has succeeded, one that raises has failed, and it may return
-    `succeeded`, `failed` or `skipped`. What a class has no method for is unhandled; ``delete = None`` says that it is
-    left out on purpose.
-
-    Args:
-        tree: The destination.
-        classes: The classes of its branches.
-    """
-
-    def __init__(self, tree: Any, classes: Mapping[str, ObjectMethods]) -> None:
-        super().__init__()
-        self.tree = tree
-        self.classes = classes
-
-    # Hooks for subclasses.
-
-    def call_create(self, cls: Any, ids: dict[str, Any], attributes: dict[str, Any]) -> Any:
-        """Create an object."""
-        return cls.create(self.tree, ids, attributes)
-
-    def call_update(self, item: Any, attributes: dict[str, Any]) -> Any:
-        """Change an object."""
-        return item.update(attributes)
-
-    def call_delete(self, item: Any) -> Any:
-        """Delete an object."""
-        return item.delete()
-
-    def call_move(self, item: Any, parent: Any) -> Any:
-        """Move an object below another parent, or below none."""
-        return item.move(parent)
-
-    def outcome(self, verb: str, cls: Any, returned: Any) -> Result:
-        """Return the result for the return value of a method."""
-        if isinstance(returned, Result):
-            return returned
-        if verb == "create" and isinstance(returned, cls):
-            return Result("succeeded", created=returned)
-        return succeeded()
-
-    def plan(self, diff: Diff) -> Plan:
-        """Return one call an object, with all its changes; moves of children are calls of the child."""
-        alone, following = split_followers(ordered(diff), diff)
-
-        def steps() -> Iterator[Step]:
-            for group in _groups(alone, diff):
-                yield from self._steps(group, diff)
-            yield from following
-
-        return Plan(diff, Streamed(steps) if diff.streamed else tuple(steps()))
-
-    def _steps(self, group: Sequence[Action], diff: Diff) -> Iterator[Step]:
-        first = group[0]
-        child = diff.hierarchies[0].child_branch(first.branch, first.attr)
-        child = child or diff.hierarchies[1].child_branch(first.branch, first.attr)
-        branch = child or first.branch
-        verb = "move" if child else {"new": "create", "old": "delete"}.get(first.verb, "update")
-        call: Callable[[Any], Any] | None = None
-        if self.classes[branch].has(verb):
-            call = partial(getattr(self, f"_{verb}"), diff, self.classes[branch], branch)
-        left_out = self.classes[branch].leaves_out(verb)
-        yield Step(f"{verb}_{branch}", call, tuple(group), batch=True, left_out=left_out)
-
-    def _create(self, diff: Diff, methods: ObjectMethods, _: str, actions: Sequence[Action]) -> Result:
-        key = actions[0].idnumber
-        parts = key if len(methods.identifiers) > 1 else (key,)
-        ids = dict(zip(methods.identifiers, parts, strict=True))
-        returned = self.call_create(methods.cls, ids, diff.values(actions[0]))
-        return self.outcome("create", methods.cls, returned)
-
-    def _update(self, diff: Diff, methods: ObjectMethods, _: str, actions: Sequence[Action]) -> Result:
-        changed = {action.attr: action.value for action in actions if action.verb == "update"}
-        branch_diff = next(branch_diff for branch_diff in diff.branch_diffs if branch_diff.name == actions[0].branch)
-        for (_, _, attr), members in member_changes(actions).items():
-            changed[attr] = membership_update(branch_diff, members).value
-        return self.outcome("update", methods.cls, self.call_update(actions[0].dest, changed))
-
-    def _delete(self, _: Diff, methods: ObjectMethods, __: str, actions: Sequence[Action]) -> Result:
-        return self.outcome("delete", methods.cls, self.call_delete(actions[0].dest))
-
-    def _move(self, diff: Diff, methods: ObjectMethods, branch: str, actions: Sequence[Action]) -> Result:
-        key = actions[0].value
-        parent = diff.hierarchies[0].parent(branch, key)
-        above = None if parent is None else self.tree[parent[0]][parent[1]]
-        return self.outcome("move", methods.cls, self.call_move(self.tree[branch][key], above))
-
-
-def _groups(actions: Sequence[Action], diff: Diff) -> Iterator[list[Action]]:
-    """Yield the actions object by object; the two actions of a move together, in the place of the first."""
-    moves: dict[tuple[str, Any], list[Action]] = {}
-    for action in actions if diff.nested else ():
-        moved = _moved_child(action, diff)
-        if moved is not None:
-            moves.setdefault(moved, []).append(action)
-
-    def group_key(action: Action) -> tuple[Any, ...]:
-        moved = _moved_child(action, diff)
-        return ("moves", *moved) if moved else (action.verb in ("new", "old"), action.branch, action.idnumber)
-
-    for key, group in groupby(actions, key=group_key):
-        if key[0] != "moves":
-            yield list(group)
-        elif key[1:] in moves:
-            yield moves.pop((key[1], key[2]))
-
-
-def _moved_child(action: Action, diff: Diff) -> tuple[str, Any] | None:
-    for hierarchy in diff.hierarchies:
-        child = hierarchy.child_branch(action.branch, action.attr) if action.attr else None
-        if child is not None:
-            return child, action.value
-    return None
+    found = 1 if template is None else template.concurrency
+    if not isinstance(found, int) or isinstance(found, bool) or found < 1:
+        name = type(template).__name__
+        message = f"{name}.concurrency is how many calls are in flight, a whole number from 1 (got {found!r})"
+        raise DeclarationError(message)
+    return found

@@ -27,10 +27,8 @@ Any, object         everything, as it is
 any other class     its instances
 ==================  ===================================================================================================
 
-A datetime with a time zone becomes one with the offset that it has there: it is the same instant, and Python compares,
-hashes and sorts it as such.
-
 ``Annotated``, ``NewType``, ``Final`` and type aliases stand for what they are made of; a ``TypeVar`` for Any.
+A time zone becomes the offset that a moment has in it, as Python compares, hashes and sorts only such by instant.
 """
 
 from __future__ import annotations
@@ -185,12 +183,10 @@ def mapping_converter(annotation: Any) -> Converter:
 
     def one(value: Any) -> dict[Any, Any]:
         if isinstance(value, collections.abc.Mapping):
-            copied: dict[Any, Any] = by_instant(dict(value))
-            return copied
+            return dict(by_instant(dict(value)))
         raise refused(value, "a dict", "only a mapping")
 
-    kinds: frozenset[type] = frozenset({dict})
-    return Converter(annotation, "dict", one, lambda values: list(map(one, values)), kinds, sharable=False)
+    return Converter(annotation, "dict", one, lambda values: list(map(one, values)), frozenset({dict}), sharable=False)
 
 
 def instance_converter(annotation: Any, cls: Any) -> Converter:

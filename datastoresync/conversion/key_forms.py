@@ -18,7 +18,7 @@ _ONE_SPELLING = frozenset({int, bool, date, UUID, type(None)})
 _SHARABLE = frozenset({str, type(None)})
 
 
-@attrs.frozen
+@attrs.frozen(repr=False)
 class TextForm:
     """The form of the texts among the parts of a key; all else stays as it is.
 
@@ -33,7 +33,7 @@ class TextForm:
         return self.form(part) if isinstance(part, str) else part
 
 
-@attrs.frozen
+@attrs.frozen(repr=False)
 class Forms:
     """The forms of keys, and of the attributes that name objects by their keys.
 
@@ -56,7 +56,7 @@ class Forms:
         return self.parts[0] if len(self.parts) == 1 else CompositeForm(self.parts)
 
 
-@attrs.frozen
+@attrs.frozen(repr=False)
 class CompositeForm:
     """The form of keys of several parts.
 
@@ -71,7 +71,7 @@ class CompositeForm:
         return tuple(part if form is None else form(part) for form, part in zip(self.parts, key, strict=True))
 
 
-@attrs.frozen
+@attrs.frozen(repr=False)
 class StoredForm:
     """The form that a column of a store has for several values.
 
@@ -86,7 +86,7 @@ class StoredForm:
         return value if type(value) in _ONE_SPELLING else self.form(value)
 
 
-@attrs.frozen
+@attrs.frozen(repr=False)
 class ChainedForm:
     """Several forms, one after the other.
 

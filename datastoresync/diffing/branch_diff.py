@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import date
-from functools import cache
+from functools import cache, partial
 from heapq import merge
 from itertools import groupby, islice
 from operator import attrgetter, is_
@@ -52,7 +52,7 @@ class BranchDiff:
     candidates: int = 0
     pairs: int = 0
     reason: str = ""
-    carried_out: defaultdict[str, set[Any]] = attrs.field(factory=lambda: defaultdict(set))
+    carried_out: defaultdict[str, set[Any]] = attrs.field(factory=partial(defaultdict, set))
 
     @property
     def name(self) -> str:
@@ -393,6 +393,9 @@ class StreamedActions(Sequence[Action]):
         """
         conditions = tuple(_through_inverse(condition) for condition in self._conditions)
         return StreamedActions([part.inverse() for part in self._parts], in_memory, ranks, conditions)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return tuple, (tuple(self),)
 
     @property
     def in_memory(self) -> Sequence[Action]:

@@ -21,6 +21,13 @@ def _nothing() -> None:
     pass
 
 
+_LINKS = frozenset(
+    {"fold", "fold_all", "settle", "expire", "forms", "column_forms", "normalized"}
+    | {"referenced_spellings", "own", "own_keys"}
+)
+"""What leads from a side to its branch or the branch's store."""
+
+
 @attrs.frozen(eq=False, repr=False)
 class Side:
     """A branch as comparisons and safeguards see it.
@@ -206,6 +213,14 @@ class Side:
         """Return the synced values of one object."""
         item = self.objects[key]
         return {attribute: self.read(key, item, attribute) for attribute in self.attributes}
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return what is pickled or deeply copied: the data alone."""
+        names = {field.name for field in attrs.fields(type(self))}
+        return {name: getattr(self, name) for name in names - _LINKS}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__init__(**state)  # type: ignore[misc]  # frozen
 
     # What the store has.
 

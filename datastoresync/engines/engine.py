@@ -6,19 +6,21 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from itertools import chain, count
 from operator import itemgetter
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import attrs
 
 from datastoresync.diffing.side import Block, Candidates, InMemoryEngine, Side, read_columns
 from datastoresync.engines.duckdb.connection import DuckDB
 from datastoresync.engines.duckdb.join import JoinedRelation
-from datastoresync.engines.duckdb.parquet import Spool
 from datastoresync.engines.lines import LineEngine, LineObjects, Writing, in_memory, keyed_lines, lines_compare
 from datastoresync.engines.relation import CannotPushDown, ComparedApart, DifferingRows, Rows, Work
 from datastoresync.engines.table import TableObjects
 from datastoresync.printing.text import counted
 from datastoresync.syncers.records import Columns, Records
+
+if TYPE_CHECKING:
+    from datastoresync.engines.duckdb.parquet import Spool
 
 MANY = 300_000
 """Rows that differ, from which on they are not all made objects at once."""
@@ -446,6 +448,8 @@ class TableEngine:
     @cached_property
     def spool(self) -> Spool:
         """What keeps the rows that come from elsewhere."""
+        from datastoresync.engines.duckdb.parquet import Spool  # rows of one place need none
+
         return Spool(self.duckdb)
 
     def candidates(self, left: Side, right: Side) -> Candidates:

@@ -10,8 +10,8 @@ import attrs
 
 from datastoresync.conversion.converters import Schema
 from datastoresync.conversion.key_forms import Forms
-from datastoresync.syncers.changes import Table
 from datastoresync.syncers.records import Columns, Records
+from datastoresync.syncers.table_layout import Table
 
 CHUNK = 8192
 """Rows that are handed on at a time."""

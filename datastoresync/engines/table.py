@@ -252,8 +252,9 @@ class TableObjects(Mapping[Any, Any]):
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
         """Return the same rows, which nothing changes, for a copy of the branch."""
-        made = copy.copy(self)
+        made = object.__new__(type(self))
         memo[id(self)] = made
+        vars(made).update(vars(self))
         vars(made).update(
             recent={},
             identity_map=IdentityMap(),
@@ -513,6 +514,9 @@ class TableObjects(Mapping[Any, Any]):
     def objects(self) -> SortedDict:
         """Return all objects; from here on, they are in memory."""
         return SortedDict(dict(self.items()))
+
+    def __reduce_ex__(self, _: Any) -> tuple[Any, ...]:
+        return SortedDict, (dict(self.items()),)
 
     def _check(self) -> None:
         """Assert what must always hold."""

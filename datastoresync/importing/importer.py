@@ -19,11 +19,11 @@ from datastoresync.masking import hidden, masked, without_values
 from datastoresync.printing.outline import Outline
 from datastoresync.printing.show import Printable
 from datastoresync.spelling import member_problems, settings_of
-from datastoresync.syncers.changes import Table
 from datastoresync.syncers.files.csv_reader import read_csv, resolve_files
 from datastoresync.syncers.loading import load_records, records_in
 from datastoresync.syncers.projection import projected
 from datastoresync.syncers.records import Columns, Records, StoredRows, is_arrow
+from datastoresync.syncers.table_layout import Table
 
 
 class ImportedBranch(Protocol):

@@ -423,6 +423,8 @@ class RowLoader:
             if part is None or part == "" or part != part:  # noqa: PLR0124 - 0 is an idnumber, NaN is not
                 shown = "NaN" if part is not None and part != "" else repr(part)
                 message = f"{name} is {shown}: every row needs an idnumber"
+                if len(parts) > 1:
+                    message = f"{message}, and each of its parts; let prepare(row) give it one, such as '-'"
                 raise IdnumberError(message)
             if not isinstance(part, Hashable) or is_membership(part):
                 message = f"{name} is a {type(part).__name__}, which cannot be an idnumber"

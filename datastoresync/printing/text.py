@@ -18,13 +18,11 @@ _NAMED = (("\n", "\\n"), ("\r", "\\r"), ("\t", "\\t"))
 
 # `str.isprintable` takes these for printable, but a reader cannot see them (Unicode's default ignorable code points,
 # and a Braille pattern without dots).
-_UNSEEN = re.compile(
-    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180d\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]"
-)
+_UNSEEN = "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180d\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]"
 
 _PICTURE = "\u00a9\u00ae\u203c\u2049\u2122\u2139\u2190-\u27ff\u2900-\u2bff\u3030\u303d\u3297\u3299\U0001f000-\U0001faff"
 # What holds an emoji together is part of it: a joiner between two pictures, a selector behind one, and in a keycap.
-_ORDINARY = re.compile(
+_ORDINARY = (
     f"\u3000|(?:(?<=[{_PICTURE}])|(?<=[{_PICTURE}]\ufe0f))\u200d(?=[{_PICTURE}])"
     f"|(?<=[{_PICTURE}])[\ufe0e\ufe0f]|(?<=[#*0-9])\ufe0f(?=\u20e3)"
 )
@@ -46,12 +44,12 @@ def visible(text: str) -> str:
     >>> visible("Zoë 山田 👩‍🚀")
     'Zoë 山田 👩‍🚀'
     """
-    if text.isprintable() and (text.isascii() or not _UNSEEN.search(text)):
+    if text.isprintable() and (text.isascii() or not re.search(_UNSEEN, text)):
         return text
-    ordinary = {match.start() for match in _ORDINARY.finditer(text)}
+    ordinary = {match.start() for match in re.finditer(_ORDINARY, text)}
     return "".join(
         character
-        if index in ordinary or (character.isprintable() and not _UNSEEN.match(character))
+        if index in ordinary or (character.isprintable() and not re.match(_UNSEEN, character))
         else _escaped(character)
         for index, character in enumerate(text)
     )

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
         ManifestError as ManifestError,
         SyncerError as SyncerError,
     )
-    from datastoresync.syncers.changes import Link as Link, Ref as Ref, Table as Table
+    from datastoresync.syncers.table_layout import Link as Link, Ref as Ref, Table as Table
     from datastoresync.syncers.files.csv import CSVSyncer as CSVSyncer, TSVSyncer as TSVSyncer
     from datastoresync.syncers.files.excel import ExcelSyncer as ExcelSyncer
     from datastoresync.syncers.files.json import JSONLinesSyncer as JSONLinesSyncer, JSONSyncer as JSONSyncer
@@ -30,7 +30,7 @@ else:
         __name__,
         {
             "errors": "LockedError ManifestError SyncerError",
-            "syncers.changes": "Link Ref Table",
+            "syncers.table_layout": "Link Ref Table",
             "syncers.plugin.loader": "load_syncer",
             "syncers.protocol": "Syncer",
             "syncers.records": "Records",

@@ -9,8 +9,8 @@ from typing import Any
 from datastoresync.errors import DataWarning, SyncerError
 from datastoresync.printing.text import counted
 from datastoresync.spelling import nearest
-from datastoresync.syncers.changes import Link, Table
 from datastoresync.syncers.records import Columns, Records
+from datastoresync.syncers.table_layout import Link, Table
 
 _Open = Callable[[str], Records]
 

@@ -1,8 +1,11 @@
 """Whatever frames, Parquet files, CSV files and objects hold, both engines find the same."""
 
 import warnings
+from contextlib import ExitStack, contextmanager
+from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
-from typing import NamedTuple
+from typing import Any, NamedTuple
+from uuid import UUID
 
 import pyarrow
 import pytest
@@ -11,10 +14,11 @@ from hypothesis import strategies as st
 from profiles import examples
 from pyarrow import parquet
 
-from datastoresync import Branch, CSVImporter, DatastoreSyncError, Object, Tree
+from datastoresync import Branch, CSVImporter, DatastoreSyncError, Object, SQLImporter, Tree
 from datastoresync.engines.duckdb.connection import DuckDB
 from datastoresync.engines.table import TableObjects
 from datastoresync.importing.importer import ParquetImporter
+from datastoresync.syncers.sql.syncer import SQLSyncer
 
 DUCKDB = DuckDB(threads=1)
 BATCH = 7
@@ -121,6 +125,39 @@ class Numbered(Object):
     note: str | None = None
 
 
+class Day(Object):
+    value: date | None
+
+
+class Moment(Object):
+    value: datetime | None
+
+
+class Clock(Object):
+    value: time | None
+
+
+class Span(Object):
+    value: timedelta | None
+
+
+class Flag(Object):
+    value: bool | None
+
+
+class Number(Object):
+    value: int | str | None
+    note: Any
+
+
+class Ident(Object):
+    value: UUID | None
+
+
+class Blob(Object):
+    value: bytes | None
+
+
 class Pair(Object):
     _identifiers = ("idnumber", "note")
 
@@ -137,6 +174,14 @@ FITTING = {
     Declared: ["whole", "tiny", "natural", "nothing"],
     Exact: ["price", "long", "whole"],
     Numbered: ["float", "narrow", "tiny", "nothing"],
+    Day: ["day", "second", "text"],
+    Moment: ["second", "millisecond", "microsecond", "nanosecond", "autumn", "autumn in UTC", "text", "offset"],
+    Clock: ["clock", "span", "text"],
+    Span: ["span", "clock"],
+    Flag: ["bool", "tiny", "text"],
+    Number: [],
+    Ident: ["uuid", "text"],
+    Blob: ["bytes", "fixed"],
 }
 """The classes, with the kinds of columns that they take; none for all."""
 
@@ -164,13 +209,23 @@ def moments(unit, zone=None):
     return Column(pyarrow.timestamp(unit, zone), rarely(st.sampled_from([-2300 * year, 8100 * year]), values))
 
 
+def autumn(unit, zone):
+    """Moments of the night in which an hour comes twice."""
+    size = {"ms": 10**3, "us": 10**6}[unit]
+    first = int(datetime(2024, 10, 26, 23, 30, tzinfo=UTC).timestamp()) * size
+    return Column(pyarrow.timestamp(unit, zone), st.integers(0, 5).map(lambda halves: first + halves * 1800 * size))
+
+
 def numbers(kind, *values):
     bits = kind.bit_width - 1
     return Column(kind, st.integers(0, 9) | st.sampled_from([2**bits - 1, *values]))
 
 
 TEXTS = st.sampled_from(
-    ["", "a", "A", "1", "07", " 7", "1.50", "é", "e\u0301", "\U0001f600", "a'b\"c", "x\ny", "NaN", "\0"]
+    [
+        *("", "a", "A", "1", "07", " 7", "1.50", "é", "e\u0301", "\U0001f600", "a'b\"c", "x\ny", "NaN", "\0"),
+        *("2024-10-27", "2024-10-27T02:30:00", "2024-10-27 02:30:00+02:00", "2024-10-27T01:30:00Z", "10:00", "true"),
+    ]
 )
 COLUMNS = {
     "text": Column(pyarrow.string(), TEXTS),
@@ -196,6 +251,16 @@ COLUMNS = {
     "utc": moments("ms", "UTC"),
     "offset": moments("us", "+05:30"),
     "fine": moments("ns", "Europe/Berlin"),
+    "autumn": autumn("us", "Europe/Berlin"),
+    "autumn elsewhere": autumn("ms", "Europe/Lisbon"),
+    "autumn in UTC": autumn("us", "UTC"),
+    "span": Column(pyarrow.duration("us"), st.sampled_from([0, 1, -1, 90_000_000, 91_800_000_000])),
+    "uuid": Column(pyarrow.uuid(), st.integers(1, 4).map(lambda number: UUID(int=number).bytes)),
+    "fixed": Column(pyarrow.binary(2), st.sampled_from([b"aa", b"ab"])),
+    "deep": Column(pyarrow.decimal128(38, 20), st.sampled_from([Decimal(1), 1 + Decimal("1e-20"), Decimal("1.5")])),
+    "deeper": Column(pyarrow.decimal128(38, 30), st.sampled_from([Decimal(1), 1 + Decimal("1e-20"), Decimal("1.5")])),
+    "fraction": Column(pyarrow.decimal128(2, 2), st.sampled_from([Decimal("0.50"), Decimal("-0.10"), Decimal(0)])),
+    "coarse": Column(pyarrow.decimal128(12, 0), st.sampled_from([Decimal(1), Decimal(0), Decimal(10)])),
     "price": Column(
         pyarrow.decimal128(10, 2), st.sampled_from([Decimal("1.50"), Decimal("-0.10"), Decimal("0.00"), Decimal(3)])
     ),
@@ -219,7 +284,16 @@ KEYS = {
     "day": Column(pyarrow.date32(), st.integers(0, 12)),
     "float": Column(pyarrow.float64(), st.integers(0, 3).map(float)),
     "utc": Column(pyarrow.timestamp("us", "UTC"), st.integers(0, 12)),
+    "autumn": autumn("us", "Europe/Berlin"),
+    "moment": Column(pyarrow.timestamp("ms"), st.integers(0, 12)),
+    "decimal": Column(pyarrow.decimal128(38, 20), st.integers(1, 9).map(lambda number: 1 + Decimal(number) / 10**20)),
+    "bytes": Column(pyarrow.binary(), st.sampled_from([b"a", b"b", b"\0", b"\xff"])),
+    "clock": Column(pyarrow.time64("us"), st.integers(0, 9)),
+    "uuid": Column(pyarrow.uuid(), st.integers(1, 9).map(lambda number: UUID(int=number).bytes)),
+    "bool": Column(pyarrow.bool_(), st.booleans()),
 }
+OTHER_KEY = {"autumn": "utc", "utc": "autumn", "decimal": "whole", "whole": "natural"}
+"""Keys of another type that may be equal."""
 
 
 def tables(key, kind, *, full):
@@ -256,13 +330,14 @@ def pairs(draw):
     if Numbered in classes and draw(st.integers(0, 5)):
         key = "whole"
     kinds = [draw(st.sampled_from(FITTING[cls] or sorted(COLUMNS))) for cls in classes]
-    if draw(st.integers(0, 7)) == 0:
+    if draw(st.integers(0, 3)) == 0:
         kinds[0] = draw(st.sampled_from(sorted(COLUMNS)))
-    if draw(st.integers(0, 3)):
+    if draw(st.integers(0, 2)):
         kinds[1] = kinds[0]
     full = Pair in classes
     left = draw(tables(key, kinds[0], full=full))
-    more = draw(tables(key if draw(st.integers(0, 7)) else "text", kinds[1], full=full))
+    other = key if draw(st.integers(0, 7)) else OTHER_KEY.get(key, "text")
+    more = draw(tables(other, kinds[1], full=full))
     right = mixed(left, more) if left.schema == more.schema else more
     if draw(st.booleans()):
         right = right.select(draw(st.permutations(right.column_names)))
@@ -335,6 +410,74 @@ def as_rows(table, folder, name):
 SOURCES = [lambda table, folder, name: table, as_reader, as_pandas, as_polars, in_file, in_files, as_csv, as_rows]
 
 
+# Databases ----------------------------------------------------------------------------------------------------------
+
+NUMBERS = {"int8": "smallint", "int32": "integer", "int64": "bigint", "bool": "boolean", "date32[day]": "date"}
+SQL_TYPES = {
+    "sqlite": {"string": "text", "double": "double", "timestamp[us]": "timestamp", "binary": "blob"},
+    "postgresql": {
+        "string": "text",
+        "double": "double precision",
+        "float": "real",
+        "timestamp[us]": "timestamp",
+        "timestamp[us, tz=Europe/Berlin]": "timestamptz",
+        "timestamp[us, tz=UTC]": "timestamptz",
+        "binary": "bytea",
+        "time64[us]": "time",
+        "duration[us]": "interval",
+        "extension<arrow.uuid>": "uuid",
+    },
+    "mariadb": {
+        "string": "varchar(60) collate utf8mb4_nopad_bin",
+        "double": "double",
+        "timestamp[us]": "datetime(6)",
+        "binary": "varbinary(9)",
+        "time64[us]": "time(6)",
+        "duration[us]": "time(6)",
+    },
+}
+
+
+@contextmanager
+def in_database(url):
+    """Yield a source that puts a table into a database, if that has all of its types and takes all of its values."""
+    import sqlalchemy
+
+    engine = sqlalchemy.create_engine(url, isolation_level="AUTOCOMMIT")
+    known = NUMBERS | SQL_TYPES[engine.dialect.name]
+
+    def sql_type(kind):
+        exact = pyarrow.types.is_decimal128(kind) and engine.dialect.name != "sqlite"
+        return f"numeric({kind.precision}, {kind.scale})" if exact else known.get(str(kind))
+
+    def source(table, folder, name):
+        columns = [
+            (column, sql_type(kind)) for column, kind in zip(table.column_names, table.schema.types, strict=True)
+        ]
+        if not all(kind for _, kind in columns):
+            return table
+        try:
+            rows = table.to_pylist()
+            key = "idnumber" if len({row["idnumber"] for row in rows} - {None}) == len(rows) else ""
+        except (ValueError, OverflowError, TypeError):
+            return table
+        made = ", ".join(f"{column} {kind}{' primary key' * (column == key)}" for column, kind in columns)
+        with engine.connect() as connection:
+            connection.exec_driver_sql(f"drop table if exists {name}")
+            try:
+                connection.exec_driver_sql(f"create table {name} ({made})")
+                marks = ", ".join(f":{column}" for column in table.column_names)
+                if rows:
+                    connection.execute(sqlalchemy.text(f"insert into {name} values ({marks})"), rows)
+            except (sqlalchemy.exc.SQLAlchemyError, ValueError, OverflowError):
+                return table
+        return SQLImporter(syncer, table=name)
+
+    with SQLSyncer(url) as syncer:
+        yield source
+    engine.dispose()
+
+
 RAISED = ("ComparisonError", "inverse raised")
 
 # The law ------------------------------------------------------------------------------------------------------------
@@ -377,6 +520,11 @@ def first_line(error):
 )
 @given(pair=pairs(), sources=st.tuples(st.sampled_from(SOURCES), st.sampled_from(SOURCES)))
 def test_the_embedded_engine_finds_what_the_in_memory_one_finds(tmp_path, pair, sources):
+    agree(tmp_path, pair, sources)
+
+
+def agree(tmp_path, pair, sources):
+    """See that both engines find the same."""
     classes, both = pair
     sources = [source(table, tmp_path, name) for source, table, name in zip(sources, both, "ab", strict=True)]
     expected, heard, _ = outcome(sources, classes, "memory")
@@ -389,3 +537,25 @@ def test_the_embedded_engine_finds_what_the_in_memory_one_finds(tmp_path, pair, 
         expected, found = forgiven[1], found[1]
     event(f"{tables} of the two are tables")
     assert (found, warned) == (expected, heard)
+
+
+QUICK = [pytest.param(("sqlite", "postgresql"), 40, id="quick")]
+SLOW = [pytest.param(("sqlite", "postgresql", "mariadb"), 300, id="slow", marks=pytest.mark.slow)]
+
+
+@pytest.mark.parametrize(("names", "count"), QUICK + SLOW)
+def test_databases_are_found_to_differ_as_in_memory(tmp_path, request, names, count):
+    urls = {"sqlite": f"sqlite:///{tmp_path}/law.db"}
+    for name in names[1:]:
+        urls[name] = request.getfixturevalue({"postgresql": "database", "mariadb": "mariadb"}[name])
+    urls["postgresql"] += "&options=-c%20timezone%3DEurope/Berlin"
+
+    with ExitStack() as stack:
+        databases = [stack.enter_context(in_database(url)) for url in urls.values()]
+
+        @settings(deadline=None, max_examples=examples(count), suppress_health_check=list(HealthCheck))
+        @given(pair=pairs(), sources=st.tuples(st.sampled_from(databases), st.sampled_from([*databases, *SOURCES])))
+        def holds(pair, sources):
+            agree(tmp_path, pair, sources if len(pair[1][0]) % 2 else sources[::-1])
+
+        holds()

@@ -5,9 +5,11 @@ from __future__ import annotations
 import errno
 import os
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
+from hashlib import blake2b
 from pathlib import Path
 from typing import IO
 
@@ -112,6 +114,30 @@ def locked(paths: Iterable[Path], *, timeout: float = 0, name: str = "") -> Iter
     with ExitStack() as stack:
         for path in sorted(set(paths)):
             stack.enter_context(_locked(path, until, name or path))
+        yield
+
+
+@contextmanager
+def machine_lock(name: str, *parts: str) -> Iterator[None]:
+    """Lock what is no file against other runs on this machine, as long as this process lives.
+
+    The lock file is in the folder for temporary files, and is called by a digest.
+
+    Args:
+        name: What messages say is written to.
+        parts: What tells it from others.
+
+    Raises:
+        LockedError: Another run holds the lock.
+        SyncerError: There is no folder for temporary files.
+    """
+    digest = blake2b(repr(parts).encode(), digest_size=16).hexdigest()
+    try:
+        folder = Path(tempfile.gettempdir())
+    except OSError as error:
+        message = f"cannot lock {name}, as this machine has no temporary folder to write to: set TMPDIR to one"
+        raise SyncerError(message) from error
+    with locked([folder / f"datastoresync-{digest}"], name=name):
         yield
 
 

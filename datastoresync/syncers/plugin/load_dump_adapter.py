@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import tempfile
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from hashlib import blake2b
-from pathlib import Path
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from datastoresync.errors import DatastoreSyncError, DeclarationError, SyncerError
 from datastoresync.syncers.changes import Change, Outcome, Same, WriteOptions
-from datastoresync.syncers.files.atomic_write import locked
+from datastoresync.syncers.files.atomic_write import machine_lock
 from datastoresync.syncers.loading import load_records
 from datastoresync.syncers.read_back import read_back
 from datastoresync.syncers.row_index import TableContents
@@ -85,21 +81,9 @@ class LoadDumpAdapter:
                 "preview the differences instead, or rehearse with a store that has transactions"
             )
             raise DeclarationError(message)
-        with self._locked():
-            return self._apply(list(changes), same, options)
-
-    @contextmanager
-    def _locked(self) -> Iterator[None]:
-        """Keep other runs on this machine out, as long as this one lives."""
         kind = type(self.syncer)
-        digest = blake2b(repr((kind.__module__, kind.__qualname__, self.name)).encode(), digest_size=16).hexdigest()
-        try:
-            folder = Path(tempfile.gettempdir())
-        except OSError as error:
-            message = f"cannot lock {self.name}, as this machine has no temporary folder to write to: set TMPDIR to one"
-            raise SyncerError(message) from error
-        with locked([folder / f"datastoresync-{digest}"], name=self.name):
-            yield
+        with machine_lock(self.name, kind.__module__, kind.__qualname__, self.name):
+            return self._apply(list(changes), same, options)
 
     def _apply(self, changes: Sequence[Change], same: Same, options: WriteOptions | None) -> Sequence[Outcome]:
         normalized = getattr(self.syncer, "normalized", None)

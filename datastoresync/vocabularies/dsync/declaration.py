@@ -10,7 +10,8 @@ import attrs
 
 from datastoresync.conversion.scalars import SCALARS
 from datastoresync.errors import DeclarationError
-from datastoresync.object import ObjectType, schema_of
+from datastoresync.object import schema_of
+from datastoresync.object_type import ObjectType
 from datastoresync.vocabularies.dsync.flags import DiffSyncModelFlags
 
 _RESERVED = frozenset({"model_flags", "adapter"})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from functools import total_ordering
+from functools import partial, total_ordering
 from itertools import chain, filterfalse
 from typing import TYPE_CHECKING, Any
 
@@ -321,9 +321,7 @@ class DiffBuilder:
         groups = dict.fromkeys([*self.top_level, *(node.branch for node in nodes)])
         for group in groups:
             self._add_elements(diff, [node for node in nodes if node.branch == group], self._top_keys(group))
-        diff.load_unchanged = lambda: self._with_unchanged(
-            diff, None, {group: self._top_keys(group) for group in groups}
-        )
+        diff.load_unchanged = partial(self._top_elements, diff, list(groups))
         self._count(diff, flags)
         return diff
 
@@ -359,10 +357,8 @@ class DiffBuilder:
             None if dest is None else dest.get_attrs(),
         )
         element.sensitive = frozenset(model._sensitive)
-        element.child_diff.load_unchanged = lambda: self._with_unchanged(
-            element.child_diff,
-            (branch, key),
-            {below: self._child_keys(source, dest, below) for below in model._children},
+        element.child_diff.load_unchanged = partial(
+            self._child_elements, element.child_diff, (branch, key), source, dest
         )
         self.elements[branch, key] = element
         self.parents[branch, key] = above
@@ -397,6 +393,16 @@ class DiffBuilder:
         return self.native.in_tree_order(order)
 
     # Equal models.
+
+    def _top_elements(self, diff: Diff, groups: Sequence[str]) -> dict[str, dict[str, DiffElement]]:
+        return self._with_unchanged(diff, None, {group: self._top_keys(group) for group in groups})
+
+    def _child_elements(
+        self, diff: Diff, parent: Key, source: DiffSyncModel | None, dest: DiffSyncModel | None
+    ) -> dict[str, dict[str, DiffElement]]:
+        model: Any = source if source is not None else dest
+        keys = {below: self._child_keys(source, dest, below) for below in model._children}
+        return self._with_unchanged(diff, parent, keys)
 
     def _with_unchanged(
         self, diff: Diff, parent: Key | None, keys: dict[str, Iterable[Any]]

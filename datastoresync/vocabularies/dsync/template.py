@@ -6,10 +6,10 @@ from collections.abc import Callable, Mapping
 from inspect import Parameter, signature
 from typing import Any
 
+from datastoresync.applying.object_template import ObjectMethods, ObjectTemplate
 from datastoresync.applying.plan import Plan
 from datastoresync.applying.report import Result, failed, succeeded
 from datastoresync.applying.reporter import Reporter
-from datastoresync.applying.template import ObjectMethods, ObjectTemplate
 from datastoresync.vocabularies.dsync.exceptions import (
     ObjectCrudException,
     ObjectNotCreated,

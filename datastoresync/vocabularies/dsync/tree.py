@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
-from datastoresync.applying.template import ObjectMethods
+from datastoresync.applying.object_template import ObjectMethods
 from datastoresync.branch import Branch
 from datastoresync.conversion.converters import Schema
 from datastoresync.diffing.action import Action

@@ -30,14 +30,16 @@ from __future__ import annotations
 import functools
 import types
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any
 
 import attrs
 
 from datastoresync.applying.methods import check_methods
-from datastoresync.applying.plan import Plan
+from datastoresync.applying.plan import Plan, is_asynchronous
 from datastoresync.applying.report import Report, Result
 from datastoresync.applying.reporter import LoggingReporter, Reporter
+from datastoresync.applying.retry import check_retry
 from datastoresync.applying.template import Template
 from datastoresync.branch import Branch
 from datastoresync.datastore import Datastore
@@ -220,7 +222,13 @@ class _TranslatingTemplate(Template):
     def __init__(self, template: DefaultTemplate) -> None:
         super().__init__()
         self.on_error, self.reporters, self.leaves_out = template.on_error, template.reporters, template.leaves_out
+        self.concurrency, self.retry, self.destination = template.concurrency, template.retry, template.destination
         self._template = template
+        check_retry(template)
+
+    def exclusive_run(self, diff: Diff) -> AbstractContextManager[None]:
+        """Keep other runs of the translated template out."""
+        return self._template.exclusive_run(diff)
 
     def plan(self, diff: Diff) -> Plan:
         """Return the steps of an apply, after the check of the methods that they call."""
@@ -233,6 +241,14 @@ class _TranslatingTemplate(Template):
 
 
 def _translate(method: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    if is_asynchronous(method):
+
+        @functools.wraps(method)
+        async def awaited(given: Any) -> Any:
+            return await method([Action.of(one) for one in given] if isinstance(given, list) else Action.of(given))
+
+        return awaited
+
     @functools.wraps(method)  # with its mark, if it takes a batch
     def call(given: Any) -> Any:
         return method([Action.of(one) for one in given] if isinstance(given, list) else Action.of(given))

@@ -1,0 +1,93 @@
+"""What a template's method returned, as results: one an action; what cannot have done anything has failed."""
+
+from __future__ import annotations
+
+import inspect
+import sys
+from collections.abc import Sequence
+from functools import partial
+from types import AsyncGeneratorType, GeneratorType
+from typing import Any
+
+import attrs
+
+from datastoresync.applying.plan import Step
+from datastoresync.applying.report import Result, failed, reason_of, succeeded
+
+_DONE = succeeded()
+_LAZY = (GeneratorType, AsyncGeneratorType, map, filter, zip)
+
+
+def results_of(returned: Any, step: Step) -> list[Result]:
+    """Return one result an action for the return value of a method."""
+    if returned is None:
+        return [_DONE] * len(step.actions)
+    if isinstance(returned, Result):
+        return [returned] * len(step.actions)
+    if not isinstance(returned, (list, tuple)):
+        return [_result_of(returned) or succeeded()] * len(step.actions)
+    told = [_result_of(one) for one in returned]
+    if not (any(told) or (step.batch and not returned)):
+        return [succeeded()] * len(step.actions)
+    results = [result or succeeded() for result in told]
+    if step.batch:
+        if len(results) != len(step.actions):
+            reason = f"{step.method} returned {len(results)} results for {len(step.actions)} actions"
+            return [failed(reason)] * len(step.actions)
+        return results
+    worst = next(
+        (result for status in ("failed", "skipped") for result in results if result.status == status), results[0]
+    )
+    reasons = "; ".join(result.reason for result in results if result.reason and result.status == worst.status)
+    return [attrs.evolve(worst, reason=reasons)]
+
+
+def fault_of(returned: Any) -> str:
+    """Return why a value shows that its method did nothing, or that nothing is known of it; empty if it does not."""
+    if returned is False or returned is NotImplemented:
+        return f"returned {returned}: a method that did it returns None, and failed('why') says more"
+    if inspect.iscoroutine(returned):
+        returned.close()  # or Python warns of it somewhere else
+        return "returned a coroutine that was not awaited, so it never ran: write `async def`, and await it there"
+    if isinstance(returned, _LAZY):
+        return f"returned a {type(returned).__name__} that nobody ran: call it in a loop, without yield"
+    if isinstance(returned, type):
+        return f"returned the class {returned.__name__}, which does nothing: raise an exception, or return a result"
+    if inspect.isroutine(returned) or isinstance(returned, partial):
+        name = getattr(returned, "__name__", "it")
+        return f"returned a function without calling it: write {name}(…)"
+    if isinstance(returned, BaseException):
+        return f"returned an exception, rather than raise it: {reason_of(returned)}"
+    if inspect.isawaitable(returned) or _is_future(returned):
+        return f"returned a {type(returned).__name__} that was not waited for: return what comes of it"
+    return ""
+
+
+def _is_future(returned: Any) -> bool:
+    futures = sys.modules.get("concurrent.futures")
+    return futures is not None and isinstance(returned, futures.Future)
+
+
+def _result_of(returned: Any) -> Result | None:
+    """Return the result that a value is or stands for; None if it says nothing."""
+    if isinstance(returned, Result):
+        return returned
+    fault = fault_of(returned)
+    return failed(fault) if fault else None
+
+
+def finished(actions: Sequence[Any], method: str, results: Sequence[Result]) -> list[Result]:
+    """Return the results of a call with the actions and the method that they are about."""
+    return [
+        Result(
+            result.status,
+            result.reason,
+            action,
+            method,
+            result.error,
+            result.skip_children,
+            result.created,
+            result.held,
+        )
+        for result, action in zip(results, actions, strict=True)
+    ]
