@@ -113,8 +113,9 @@ class ObjectType(type):
             raise DeclarationError(message)
         if not any(isinstance(base, ObjectType) for base in bases):
             return super().__new__(mcs, name, bases, namespace, **kwargs)
-        check_misspelt(name, namespace, declared)
         mixed = {field: value for field, value in _mixed(bases).items() if field not in mcs.settings}
+        for body in (namespace, *map(vars, mixins)):
+            check_misspelt(name, body, (*declared, *mixed))
         closed_base = any(hasattr(base, "__attrs_attrs__") for base in bases)
         slots = _slots(namespace)
         if open_class or not (declared or mixed or closed_base):

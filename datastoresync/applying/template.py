@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Coroutine, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, nullcontext
 from itertools import chain, groupby
 from typing import TYPE_CHECKING, Any, Literal, TypedDict, TypeVar, Unpack
@@ -183,7 +183,7 @@ class Template:
     """How calls are repeated; ``@retry`` says it of one method."""
     destination: str = ""
     """What it writes to, such as a URL: runs of one name exclude each other. Else those of one class into one tree."""
-    leaves_out: Sequence[str] = ()
+    leaves_out: Collection[str] = ()
     """Methods that are not there on purpose, such as ``("old", "update_name")``: what they would take is skipped."""
     waits_for_left_out: bool = True
     """Whether what depends on what flags and filters leave out is left out, too; on failures it always waits."""

@@ -93,6 +93,23 @@ def test_what_cannot_have_done_anything_has_failed(answer):
     assert (source >> dest).failed == 1
 
 
+def test_a_returned_generator_is_a_failure():
+    def lazy(action):
+        yield action
+
+    async def later(action):
+        yield action
+
+    class Returning(Template):
+        def new_users(self, action):
+            return self.made(action)
+
+    for made in (lazy, later):
+        source, dest = sides()
+        Returning.made = staticmethod(made)
+        assert (source - dest | Returning).failed == 1
+
+
 @pytest.mark.parametrize("answer", [None, True, 0, "", {}, [], 3, "yes", object(), ["a", 1], iter(())])
 def test_any_other_value_is_as_good_as_none(answer):
     class Answering(Template):
