@@ -18,7 +18,7 @@ from datastoresync.spelling import misspelt, nearest
 
 _OR_NONE = re.compile(r"^[^\[]*\bNone\b|\bOptional\[")
 _SETTINGS = frozenset({"_identifiers", "_attributes", "_shortname", "_children", "_references", "_sensitive"})
-_WITH_VALUE = frozenset({"_key", "_active"})
+_WITH_VALUE = frozenset({"_key", "_active", "_correlate"})
 """Settings only where the class gives them a value: an annotation alone declares a field."""
 _KNOWN = _SETTINGS | _WITH_VALUE | {"_flags"}
 
@@ -202,7 +202,9 @@ def check_attributes(cls: Any, names: Sequence[str]) -> None:
         DeclarationError: with the nearest name.
     """
     active = (cls._active,) if isinstance(cls._active, str) else ()  # otherwise a field of the user's
-    settings = {"_attributes": cls._attributes or (), "_references": cls._references, "_active": active}
+    correlate = cls._correlate if isinstance(cls._correlate, tuple) else ()  # as above
+    settings: dict[str, Iterable[str]] = {"_attributes": cls._attributes or (), "_references": cls._references}
+    settings |= {"_active": active, "_correlate": correlate}
     for setting, named in settings.items():
         for name in named:
             if name not in names:

@@ -28,6 +28,7 @@ from datastoresync.diffing.action import Action
 from datastoresync.diffing.diff import Diff, Progress
 from datastoresync.diffing.filters import Filter
 from datastoresync.diffing.flags import Flags
+from datastoresync.diffing.renames import renames_of
 from datastoresync.errors import DeclarationError, SyncInterrupted
 from datastoresync.runtime import deferred_endings
 from datastoresync.spelling import misspelt_members, settings_of
@@ -251,7 +252,7 @@ class ApplyRun:
         self.mock = mock
         self.rehearse = rehearse
         self.tally = Tally(streamed=diff.streamed)
-        self.warnings: list[str] = []
+        self.warnings: list[str] = [one.sentence for one in renames_of(diff)]
         self.unsettled = 0
         self.acts = False
         self.interrupted = False
