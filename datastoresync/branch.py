@@ -31,6 +31,7 @@ from datastoresync.printing.outline import Grid, Outline
 from datastoresync.printing.show import Printable
 from datastoresync.printing.text import counted
 from datastoresync.runtime import collector_paused
+from datastoresync.settings import check_table
 from datastoresync.syncers.table_layout import Table
 
 if TYPE_CHECKING:
@@ -98,6 +99,7 @@ class Branch(Printable, ObjectMapping[T], Generic[T]):
         if not (isinstance(object_class, type) and issubclass(object_class, Object)):
             message = f"a branch holds objects: give it a subclass of datastoresync.Object (got {object_class!r})"
             raise DeclarationError(message)
+        check_table(object_class, table)
         self.object_class: type[T] = object_class
         self.name = ""
         self.engine = engine
@@ -327,13 +329,13 @@ class Branch(Printable, ObjectMapping[T], Generic[T]):
         """
         importer = self._source()
         if self.tree is not None:
-            check_related(self.tree.name, self.name, self.object_class, self.tree)
+            check_related(self.tree.name, self.name, {name: one.object_class for name, one in self.tree.items()})
         if importer is not None:
             sources = [self.tree[name] for name in importer.after] if self.tree is not None else []
             description = attrs.evolve(self.description(self._wanted_engine()), table=self.stored_table)
             contents = load_objects(importer.bound(description, tree=self.tree, branch=self))
             cls = self.object_class
-            if self.schema.open and (cls._references or cls._attributes or cls._sensitive):
+            if self.schema.open and (cls._references or cls._attributes or cls._sensitive or cls._active):
                 check_columns(cls, columns_of(contents.objects))
             contents.column_forms = self._column_forms(importer, contents)
             contents.rejected += sum(branch.contents.rejected for branch in sources)

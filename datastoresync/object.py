@@ -15,8 +15,9 @@ from datastoresync.diffing.flags import Flags
 from datastoresync.diffing.side import Side
 from datastoresync.errors import ComparisonError, DeclarationError
 from datastoresync.masking import MASK
-from datastoresync.object_type import ObjectType, check_attributes, key_without_none, properties_of
+from datastoresync.object_type import ObjectType, key_without_none, properties_of
 from datastoresync.printing.outline import Grid, Outline
+from datastoresync.settings import check_attributes, check_sensitive
 from datastoresync.spelling import nearest
 
 if TYPE_CHECKING:
@@ -260,7 +261,7 @@ def _schema(cls: type[Object]) -> Schema:
         if not cls.__dictoffset__:
             message = f"{cls.__name__} has neither fields nor a __dict__: annotate its fields, or leave __slots__ out"
             raise DeclarationError(message)
-        _check_sensitive(cls, cls._sensitive)
+        check_sensitive(cls, cls._sensitive)
         return Schema(cls, identifiers, None, forms=_key_forms(cls, identifiers), properties=tuple(properties_of(cls)))
     try:
         # Without fields: one may be called `date` or `int`.
@@ -283,7 +284,7 @@ def _schema(cls: type[Object]) -> Schema:
             *_default(cls, attribute),
             own=attribute.converter if own and not isinstance(attribute.converter, attrs.Converter) else None,
         )
-    _check_sensitive(cls, [*fields, *properties_of(cls)])
+    check_sensitive(cls, [*fields, *properties_of(cls)])
     _check_identifiers(cls, fields)
     custom = (
         cls.__setattr__ is not object.__setattr__
@@ -367,28 +368,6 @@ def check_part(cls: type[Object], part: Any) -> None:
         raise DeclarationError(message)
 
 
-def _check_sensitive(cls: type[Object], names: Iterable[str]) -> None:
-    """Refuse a name in ``_sensitive`` that is none of these, whose values would be shown, or that identifies objects.
-
-    Raises:
-        DeclarationError: with the nearest name.
-    """
-    if isinstance(cls._sensitive, str):
-        message = f"{cls.__name__}._sensitive must be a tuple of names, such as ({cls._sensitive!r},)"
-        raise DeclarationError(message)
-    known = list(names)
-    if shown := sorted({*cls._sensitive} & ({"idnumber", *cls._identifiers} - ({*known} - {*cls._identifiers}))):
-        message = (
-            f"{cls.__name__}._sensitive names {shown[0]!r}, which identifies the objects in every message: identify "
-            "them by another attribute"
-        )
-        raise DeclarationError(message)
-    for name in cls._sensitive:
-        if name not in known:
-            message = f"{cls.__name__}._sensitive names {name!r}, which no object has: {nearest(name, known)}"
-            raise DeclarationError(message)
-
-
 def _own_init(cls: Any) -> bool:
     """Say whether the class defines ``__init__`` in source code, rather than by attrs."""
     return not cls.__init__.__code__.co_filename.startswith("<attrs generated")
@@ -423,7 +402,7 @@ def check_columns(cls: type[Object], columns: Collection[str]) -> None:
     """
     if columns:
         known = [*sorted(columns), *properties_of(cls)]
-        _check_sensitive(cls, known)
+        check_sensitive(cls, known)
         check_attributes(cls, known)
 
 

@@ -4,23 +4,17 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import MISSING
 from functools import cached_property
-from inspect import isdatadescriptor, isfunction
 from typing import Any, ClassVar, dataclass_transform, get_args, get_origin
 
 import attrs
 
-from datastoresync.diffing.flags import Flags
 from datastoresync.errors import DeclarationError
-from datastoresync.spelling import misspelt, nearest
+from datastoresync.settings import SETTINGS, WITH_VALUE, check_misspelt, check_named
 
 _OR_NONE = re.compile(r"^[^\[]*\bNone\b|\bOptional\[")
-_SETTINGS = frozenset({"_identifiers", "_attributes", "_shortname", "_children", "_references", "_sensitive"})
-_WITH_VALUE = frozenset({"_key", "_active", "_correlate"})
-"""Settings only where the class gives them a value: an annotation alone declares a field."""
-_KNOWN = _SETTINGS | _WITH_VALUE | {"_flags"}
 
 
 def _own_annotations(namespace: Mapping[str, Any]) -> dict[str, Any]:
@@ -69,7 +63,7 @@ def _fields_among(annotations: Mapping[str, Any]) -> list[str]:
     return [
         name
         for name, annotation in annotations.items()
-        if not _is_class_variable(annotation) and name not in _SETTINGS and not name.startswith("__")
+        if not _is_class_variable(annotation) and name not in SETTINGS and not name.startswith("__")
     ]
 
 
@@ -104,7 +98,7 @@ class ObjectType(type):
         declared = [
             field
             for field in _fields_among(_own_annotations(namespace))
-            if not (field in _WITH_VALUE and field in namespace)
+            if not (field in WITH_VALUE and field in namespace)
         ]
         mixins = [cls for base in bases if not isinstance(base, ObjectType) for cls in base.__mro__[:-1]]
         cached = [
@@ -115,7 +109,7 @@ class ObjectType(type):
             raise DeclarationError(message)
         if not any(isinstance(base, ObjectType) for base in bases):
             return super().__new__(mcs, name, bases, namespace, **kwargs)
-        _check_settings(name, namespace, declared)
+        check_misspelt(name, namespace, declared)
         mixed = {field: value for field, value in _mixed(bases).items() if field not in mcs.settings}
         closed_base = any(hasattr(base, "__attrs_attrs__") for base in bases)
         slots = _slots(namespace)
@@ -152,65 +146,16 @@ class ObjectType(type):
         """Check what the settings name, as far as the class knows it."""
         super().__init__(name, bases, namespace)
         if any(isinstance(base, ObjectType) for base in bases):
-            _check_named(cls)
+            check_named(cls, properties_of(cls))
+            _check_keys(cls)
 
 
-def _check_settings(cls: str, namespace: Mapping[str, Any], fields: Iterable[str]) -> None:
-    """Refuse what is nearly a setting in the body of a class; methods, and fields without such a value, are none.
-
-    Raises:
-        DeclarationError: with the setting.
-    """
-    for name, value in namespace.items():
-        field = name in fields and not isinstance(value, (tuple, list, Mapping, Flags))
-        if not name.startswith("_") or name.startswith("__") or field or name in _KNOWN:
-            continue
-        method = isfunction(value) or isdatadescriptor(value) or isinstance(value, (classmethod, staticmethod))
-        if not method and (meant := misspelt(name, _KNOWN - namespace.keys())):
-            message = f"{cls}.{name} is no setting of a class of objects: did you mean {meant!r}?"
-            raise DeclarationError(message)
-
-
-def _check_named(cls: Any) -> None:
-    """Refuse settings of the wrong shape, and those that name what a closed class does not have.
-
-    Raises:
-        DeclarationError: with the nearest name.
-    """
-    if isinstance(cls._attributes, str):
-        message = f"{cls.__name__}._attributes must be a tuple of names, such as ({cls._attributes!r},)"
-        raise DeclarationError(message)
-    for setting, example in (("_children", "{'devices': 'devices'}"), ("_references", "{'members': 'users'}")):
-        named = getattr(cls, setting)
-        if not isinstance(named, Mapping) or not all(isinstance(name, str) for pair in named.items() for name in pair):
-            kinds = "a branch to a field" if setting == "_children" else "a field to the one branch of its idnumbers"
-            message = f"{cls.__name__}.{setting} must be a mapping from {kinds}, such as {example} (got {named!r})"
-            raise DeclarationError(message)
-    declared = getattr(cls, "__attrs_attrs__", None)
-    if declared is not None:
-        check_attributes(cls, [*(attribute.name for attribute in declared), *properties_of(cls)])
-        for name in cls._identifiers:
-            found = (_own_annotations(vars(base)).get(name) for base in cls.__mro__)
-            if _may_be_none(next((annotation for annotation in found if annotation is not None), None)):
-                raise key_without_none(cls.__name__, name)
-
-
-def check_attributes(cls: Any, names: Sequence[str]) -> None:
-    """Refuse settings that name what is not among these.
-
-    Raises:
-        DeclarationError: with the nearest name.
-    """
-    active = (cls._active,) if isinstance(cls._active, str) else ()  # otherwise a field of the user's
-    correlate = cls._correlate if isinstance(cls._correlate, tuple) else ()  # as above
-    settings: dict[str, Iterable[str]] = {"_attributes": cls._attributes or (), "_references": cls._references}
-    settings |= {"_active": active, "_correlate": correlate}
-    for setting, named in settings.items():
-        for name in named:
-            if name not in names:
-                known = nearest(name, names)
-                message = f"{cls.__name__}.{setting} names {name!r}, which is neither a field nor a property: {known}"
-                raise DeclarationError(message)
+def _check_keys(cls: Any) -> None:
+    """Refuse a key of which a part may be None."""
+    for name in cls._identifiers if hasattr(cls, "__attrs_attrs__") else ():
+        found = (_own_annotations(vars(base)).get(name) for base in cls.__mro__)
+        if _may_be_none(next((annotation for annotation in found if annotation is not None), None)):
+            raise key_without_none(cls.__name__, name)
 
 
 def _may_be_none(annotation: Any) -> bool:

@@ -102,10 +102,39 @@ def takes(call: Callable[..., Any], count: int) -> bool:
     return True
 
 
-def misspelt_members(
-    cls: type, base: type, hooks: Mapping[str, int], settings: Mapping[str, Any], ignored: tuple[type, ...] = ()
+def fault_of_call(call: Any, count: int, *, may_yield: bool = False, awaited: bool = True) -> str:
+    """Return why calling something would do nothing or fail; empty if it would not.
+
+    Args:
+        call: What is called.
+        count: The number of arguments.
+        may_yield: Whether what it yields is taken.
+        awaited: Whether it may be ``async def``.
+    """
+    if isinstance(call, type):
+        return "is a class: calling it only makes an object, so write a method"
+    if inspect.isasyncgenfunction(call) or (inspect.isgeneratorfunction(call) and not may_yield):
+        return "has a yield, so that calling it does nothing: write it without one"
+    if inspect.iscoroutinefunction(call) and not awaited:
+        return "is async, and nothing awaits it: write it with def"
+    if getattr(call, "__isabstractmethod__", False):
+        return "is abstract: write it in a subclass"
+    if not takes(call, count):
+        given = f"{count} argument{'s' * (count != 1)}"
+        return f"cannot be called with {given}: it is {inspect.signature(call, follow_wrapped=False)}"
+    return ""
+
+
+def member_problems(
+    cls: type,
+    base: type,
+    hooks: Mapping[str, int],
+    settings: Mapping[str, Any],
+    *,
+    ignored: tuple[type, ...] = (),
+    awaited: bool = False,
 ) -> Iterator[str]:
-    """Yield a sentence for each member of a class that is nearly a hook or a setting of its base, and is never used.
+    """Yield a sentence for each member of a class that is nearly a hook or a setting of its base, or a hook in vain.
 
     A method may be meant for a hook if it takes as many arguments, a value for a setting. One that a class has is not
     looked for: what resembles it helps it. The package's own classes are not looked at.
@@ -116,9 +145,15 @@ def misspelt_members(
         hooks: The number of arguments of each hook.
         settings: The values that the settings have in the base; of a text, only a text is a misspelt one.
         ignored: The types of values that mean something else.
+        awaited: Whether hooks may be ``async def``.
     """
     own = [body for body in cls.__mro__[: cls.__mro__.index(base)] if not body.__module__.startswith("datastoresync.")]
     members = {name: value for body in reversed(own) for name, value in vars(body).items()}
+    for name in sorted(hooks.keys() & members.keys()):
+        call, count = getattr(cls, name), hooks[name] + inspect.isfunction(members[name])
+        fault = fault_of_call(call, count, may_yield=name == "read", awaited=awaited) if callable(call) else ""
+        if fault and not getattr(call, "__isabstractmethod__", False):  # which a subclass may write
+            yield f"{cls.__name__}.{name} {fault}"
     for name, value in members.items():
         if name.startswith("_") or name in hooks or name in settings or isinstance(value, (property, *ignored)):
             continue

@@ -29,7 +29,7 @@ from datastoresync.printing.outline import Outline
 from datastoresync.printing.show import Printable
 from datastoresync.printing.text import counted
 from datastoresync.runtime import collector_paused
-from datastoresync.spelling import misspelt_members, nearest, settings_of
+from datastoresync.spelling import member_problems, nearest, settings_of
 from datastoresync.syncers.plugin.load_dump_adapter import LoadDumpAdapter
 from datastoresync.syncers.protocol import Syncer, fault_of
 
@@ -69,7 +69,7 @@ class Tree(Printable, Mapping[str, Branch[Any]]):
         """Collect the branches that the class declares."""
         super().__init_subclass__(**kwargs)
         own = {name: value for name, value in vars(cls).items() if isinstance(value, Branch)}
-        for problem in misspelt_members(cls, Tree, {}, settings_of(Tree), (Branch,)):
+        for problem in member_problems(cls, Tree, {}, settings_of(Tree), ignored=(Branch,)):
             raise DeclarationError(problem)
         for name in own:
             if hasattr(Tree, name) or name in _RESERVED:
@@ -220,8 +220,9 @@ class Tree(Printable, Mapping[str, Branch[Any]]):
         """
         check_branches((self.name, self.branches), (other.name, other.branches))
         for tree in (self, other):
-            for name, branch in tree.items():
-                check_related(tree.name, name, branch.object_class, tree)
+            classes = {name: branch.object_class for name, branch in tree.items()}
+            for name in classes:
+                check_related(tree.name, name, classes)
         with collector_paused(), self._forgetting_locals(other):
             # Not the order of one side, so that the inverse of a diff has the order of the opposite diff.
             positions = [{name: position for position, name in enumerate(tree.branches)} for tree in (self, other)]

@@ -250,8 +250,9 @@ class First(Object):
 def tree(rows):
     classes = {name: First if name == names[0] else Object for name in names}
     return +Tree("tree", branches={name: Branch(one, importer=rows) for name, one in classes.items()})
-members = {"idnumber": "1", "members": set("abcdefgh"), "mixed": {1, "1", None, b"1", (1, "1")}}
-empty = {"idnumber": "1", "members": set(), "mixed": set()}
+referring = dict.fromkeys(First._references)
+members = {"idnumber": "1", "members": set("abcdefgh"), "mixed": {1, "1", None, b"1", (1, "1")}, **referring}
+empty = {"idnumber": "1", "members": set(), "mixed": set(), **referring}
 one, other, none = tree([members]), tree([empty]), tree([])
 for diff in (one - other, other - one, one - none, none - one):
     print("\\n".join(action.message for action in diff))

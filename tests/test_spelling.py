@@ -8,8 +8,10 @@ from datastoresync import (
     DeclarationError,
     Importer,
     Limits,
+    Link,
     Object,
     Reporter,
+    Table,
     Template,
     Tree,
 )
@@ -83,6 +85,7 @@ def method(count):
         (Template, "leave_out", ("old",), "leaves_out"),
         (Tree, "tempalte", Template(), "template"),
         (Tree, "enigne", "memory", "engine"),
+        (Tree, "limit", Limits(), "limits"),
         (Tree, "top_levels", ("users",), "top_level"),
         (Tree, "sycner", object(), "syncer"),
         (Object, "_identifers", ("name",), "_identifiers"),
@@ -92,6 +95,7 @@ def method(count):
         (Object, "_sensitve", ("name",), "_sensitive"),
         (Object, "_flag", None, "_flags"),
         (Object, "_kye", str.casefold, "_key"),
+        (Object, "_actve", "active", "_active"),
     ],
 )
 def test_a_misspelt_member_is_refused_when_the_class_is_declared(base, name, value, right):
@@ -102,9 +106,43 @@ def test_a_misspelt_member_is_refused_when_the_class_is_declared(base, name, val
         pass
 
     setattr(Mixin, name, value)
-    if base is not Object:
-        with pytest.raises(DeclarationError, match=f"did you mean '{right}'"):
-            type("Mine", (Mixin, base), {})
+    with pytest.raises(DeclarationError, match=f"did you mean '{right}'"):
+        type(base)("Mine", (Mixin, base), {})
+
+
+async def later(self, one):
+    pass
+
+
+def yielding(self, one):
+    yield one
+
+
+@pytest.mark.parametrize(
+    ("base", "name", "value", "message"),
+    [
+        (Importer, "keep", later, "Mine.keep is async, and nothing awaits it"),
+        (Importer, "keep", yielding, "Mine.keep has a yield"),
+        (Importer, "keep", bool, "Mine.keep is a class"),
+        (
+            Importer,
+            "resolve_duplicate",
+            method(1),
+            r"Mine.resolve_duplicate cannot be called with 3 arguments: it is \(",
+        ),
+        (
+            CSVImporter,
+            "prepare",
+            staticmethod(lambda: None),
+            r"Mine.prepare cannot be called with 1 argument: it is \(\)",
+        ),
+        (Reporter, "end", later, "Mine.end is async"),
+        (Reporter, "result", method(0), r"Mine.result cannot be called with 2 arguments: it is \(self\)"),
+    ],
+)
+def test_a_hook_that_cannot_do_anything_is_refused_when_the_class_is_declared(base, name, value, message):
+    with pytest.raises(DeclarationError, match=message):
+        type("Mine", (base,), {name: value})
 
 
 @pytest.mark.parametrize(
@@ -112,6 +150,7 @@ def test_a_misspelt_member_is_refused_when_the_class_is_declared(base, name, val
     [
         (Importer, {"keys": method(1), "ready": False, "keep_all": method(1), "rows": (), "finish": method(2)}),
         (Importer, {"keep": method(1), "keeps": method(1)}),
+        (Importer, {"read": lambda self: (yield), "keep": staticmethod(lambda row: True), "prepare": dict.copy}),
         (Importer, {"prepared": property(method(0)), "after": ("users",), "afters": 3}),
         (Reporter, {"send": method(1), "add": method(1), "starts": method(0), "end": method(1), "ends": method(1)}),
         (Template, {"errors": [], "report": None}),
@@ -185,6 +224,34 @@ def test_settings_name_branches_that_are_there(settings, touch):
     tree = Tree("t", branches={"users": Branch(), "groups": references(**settings)})
     with pytest.raises(DeclarationError, match=r"t\.groups .* 'usres', which is no branch of t: did you mean 'users'"):
         touch(tree)
+
+
+def test_children_are_held_by_a_field_that_is_there():
+    class User(Object):
+        name: str
+
+    class Group(Object):
+        _children = {"users": "membres"}
+        members: set[str] = set()
+
+    tree = Tree("t", branches={"users": Branch(User, importer=[]), "groups": Branch(Group, importer=[])})
+    with pytest.raises(DeclarationError, match=r"by 'membres', which neither Group nor User has: .* 'members'"):
+        +tree
+
+
+@pytest.mark.parametrize(
+    "table",
+    [Table("t", columns={"nmae": "NAME"}), Table("t", links={"membres": Link("m", owner="group", member="user")})],
+)
+def test_a_table_has_columns_of_attributes_that_are_there(table):
+    class Group(Object):
+        name: str
+        members: set[str] = set()
+
+    with pytest.raises(DeclarationError, match=r"did you mean '(name|members)'"):
+        Branch(Group, table=table)
+    assert Branch(Object, table=table) is not None
+    assert Branch(Group, table=Table("t", columns={"name": "NMAE", "legacy": "LEGACY"})) is not None
 
 
 def test_an_importer_comes_after_branches_that_are_there():

@@ -10,7 +10,7 @@ from datastoresync.diffing.action import VERBS
 from datastoresync.diffing.diff import Diff
 from datastoresync.diffing.side import Side
 from datastoresync.errors import DeclarationError
-from datastoresync.spelling import distance, misspelt, misspelt_members, nearest, takes
+from datastoresync.spelling import distance, fault_of_call, member_problems, misspelt, nearest, takes
 
 Kind = tuple[str, str, str]
 """A verb, a branch and an attribute, which is empty for creations and deletions."""
@@ -61,7 +61,7 @@ def check_methods(template: Any, diff: Diff) -> None:
         if name:
             found[name] = call
     owner = type(template).__name__
-    problems = [f"{owner}.{name} {fault}" for name, call in found.items() if call and (fault := _fault(call))]
+    problems = [f"{owner}.{name} {fault}" for name, call in found.items() if call and (fault := fault_of_call(call, 1))]
     problems += _unknown_left_out(template, diff, known)
     related: set[str] | None = None
     for name in dir(template):
@@ -134,21 +134,6 @@ def _takes_an_action(template: Any, name: str) -> bool:
     return callable(call) and not isinstance(call, type) and takes(call, 1)
 
 
-def _fault(call: Any, count: int = 1) -> str:
-    """Return why calling something would do nothing or fail; empty if it would not."""
-    if isinstance(call, type):
-        return "is a class: calling it only makes an object, so write a method"
-    if inspect.isgeneratorfunction(call) or inspect.isasyncgenfunction(call):
-        return "has a yield, so that calling it does nothing: write it without one"
-    if getattr(call, "__isabstractmethod__", False):
-        return "is abstract: write it in a subclass"
-    if not takes(call, count):
-        takes_list = getattr(call, "__batch__", 0)
-        given = f"{count} arguments" if count != 1 else "a list of actions" if takes_list else "one action"
-        return f"cannot be called with {given}: it is {inspect.signature(call, follow_wrapped=False)}"
-    return ""
-
-
 def _unknown_left_out(template: Any, diff: Diff, known: set[str]) -> Iterator[str]:
     """Yield a sentence for each name in ``leaves_out`` that is no method's, or that of a method which is there."""
     owner, named = type(template).__name__, template.leaves_out
@@ -178,10 +163,8 @@ def check_object_methods(classes: Mapping[str, type], base: type) -> None:
     hooks = {"create": 3, "update": 1, "delete": 0, "move": 1}
     problems: list[str] = []
     for cls in classes.values():
-        problems += misspelt_members(cls, base, hooks, {})
-        for name, count in hooks.items():
-            call = getattr(cls, name, None)
-            if callable(call) and (fault := _fault(call, count + inspect.isfunction(call) * (name != "create"))):
-                problems.append(f"{cls.__name__}.{name} {fault}")
+        problems += member_problems(cls, base, hooks, {}, awaited=True)
+        if inspect.isfunction(inspect.getattr_static(cls, "create", None)):
+            problems.append(f"{cls.__name__}.create is called before there is an object: write @classmethod above it")
     if problems:
         raise DeclarationError("; ".join(dict.fromkeys(problems)))

@@ -13,7 +13,7 @@ from datastoresync.applying.report import Report, Result
 from datastoresync.diffing.diff import Progress
 from datastoresync.errors import DeclarationError
 from datastoresync.printing.text import visible
-from datastoresync.spelling import misspelt_members
+from datastoresync.spelling import member_problems
 
 
 class Reporter:
@@ -29,7 +29,7 @@ class Reporter:
     def __init_subclass__(cls, **kwargs: Any) -> None:
         """Refuse misspelt hooks."""
         super().__init_subclass__(**kwargs)
-        for problem in misspelt_members(cls, Reporter, cls._hooks, {}):
+        for problem in member_problems(cls, Reporter, cls._hooks, {}):
             raise DeclarationError(problem)
 
     def start(self, plan: Plan) -> None:

@@ -31,7 +31,7 @@ from datastoresync.diffing.flags import Flags
 from datastoresync.diffing.renames import renames_of
 from datastoresync.errors import DeclarationError, SyncInterrupted
 from datastoresync.runtime import deferred_endings
-from datastoresync.spelling import misspelt_members, settings_of
+from datastoresync.spelling import member_problems, settings_of
 
 if TYPE_CHECKING:
     from datastoresync.applying.asynchronous import EventLoop
@@ -195,7 +195,7 @@ class Template:
     def __init_subclass__(cls, **kwargs: Any) -> None:
         """Refuse misspelt settings."""
         super().__init_subclass__(**kwargs)
-        for problem in misspelt_members(cls, Template, {"current": 1}, settings_of(Template)):
+        for problem in member_problems(cls, Template, {"current": 1}, settings_of(Template), awaited=True):
             raise DeclarationError(problem)
 
     def apply(self, diff: Diff, **keywords: Unpack[ApplyKeywords]) -> Report:

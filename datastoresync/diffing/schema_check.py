@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import islice
 from typing import Any
 
@@ -19,24 +19,32 @@ _SAMPLES = 100
 """The most pairs of objects that are compared where no key is on both sides."""
 
 
-def check_related(tree: str, branch: str, cls: Any, branches: Iterable[str]) -> None:
-    """Refuse a class whose ``_children`` or ``_references`` name branches that do not exist.
+def check_related(tree: str, branch: str, classes: Mapping[str, Any]) -> None:
+    """Refuse a class whose ``_children`` or ``_references`` name branches or fields that do not exist.
 
     Args:
         tree: The name of the tree.
         branch: The name of the branch of the class.
-        cls: The class.
-        branches: The names of the branches of the tree.
+        classes: The classes of the branches of the tree.
 
     Raises:
         DeclarationError: for the first one; suggests the nearest name.
     """
-    names = list(branches)
+    cls, names = classes[branch], list(classes)
     for relation, targets in (("has children in", cls._children), ("refers to", cls._references.values())):
         for name in targets:
             if name not in names:
                 message = f"{tree}.{branch} {relation} {name!r}, which is no branch of {tree}: {nearest(name, names)}"
                 raise DeclarationError(message)
+    for name, field in cls._children.items():
+        related = (cls, classes[name])
+        known = [{one.name for one in getattr(each, "__attrs_attrs__", ())} for each in related]
+        if all(known) and not any(hasattr(each, field) for each in related):
+            message = (
+                f"{tree}.{branch} has children in {name!r} by {field!r}, which neither {cls.__name__} nor "
+                f"{classes[name].__name__} has: {nearest(field, sorted(known[0] | known[1]))}"
+            )
+            raise DeclarationError(message)
 
 
 def check_branches(source: tuple[str, Sequence[str]], dest: tuple[str, Sequence[str]]) -> None:

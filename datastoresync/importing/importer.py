@@ -18,7 +18,7 @@ from datastoresync.errors import ColumnError, DataWarning, DeclarationError, Imp
 from datastoresync.masking import hidden, masked, without_values
 from datastoresync.printing.outline import Outline
 from datastoresync.printing.show import Printable
-from datastoresync.spelling import misspelt_members, settings_of
+from datastoresync.spelling import member_problems, settings_of
 from datastoresync.syncers.files.csv_reader import read_csv, resolve_files
 from datastoresync.syncers.loading import load_records, records_in
 from datastoresync.syncers.projection import projected
@@ -117,7 +117,7 @@ class Importer:
         fields = {
             field.name: field.default for base in cls.__mro__[1:] for field in vars(base).get("__attrs_attrs__", ())
         }
-        for problem in misspelt_members(cls, Importer, _HOOKS, {**settings_of(Importer), **fields}):
+        for problem in member_problems(cls, Importer, _HOOKS, {**settings_of(Importer), **fields}):
             raise DeclarationError(problem)
         own = {name: value for name, value in vars(cls).items() if name in fields and not isinstance(value, property)}
         defaults = {name: value for name, value in own.items() if name not in inspect.get_annotations(cls)}
