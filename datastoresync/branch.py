@@ -245,7 +245,7 @@ class Branch(Printable, ObjectMapping[T], Generic[T]):
     __eq__ = object.__eq__
     __hash__ = object.__hash__
 
-    def find(self, **attributes: Any) -> list[T]:
+    def find(self, /, **attributes: Any) -> list[T]:
         """Return the objects whose attributes have these values, in the order of their idnumbers."""
         side = self.side()
         items = self.contents.objects.values()

@@ -28,6 +28,7 @@ from datastoresync.diffing.action import Action
 from datastoresync.diffing.diff import Diff, Progress
 from datastoresync.diffing.filters import Filter
 from datastoresync.diffing.flags import Flags
+from datastoresync.diffing.renames import renames_of
 from datastoresync.errors import DeclarationError, SyncInterrupted
 from datastoresync.runtime import deferred_endings
 from datastoresync.spelling import member_problems, settings_of
@@ -252,7 +253,8 @@ class ApplyRun:
         self.rehearse = rehearse
         self.tally = Tally(streamed=diff.streamed)
         known = [said for one in diff.branch_diffs for part in (*one.both, one) for said in part.warnings]
-        self.warnings: list[str] = list(dict.fromkeys(known))
+        renames = [one.sentence for one in renames_of(diff)]
+        self.warnings: list[str] = list(dict.fromkeys([*known, *renames]))
         self.unsettled = 0
         self.acts = False
         self.interrupted = False

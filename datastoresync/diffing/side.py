@@ -46,6 +46,7 @@ class Side:
         children: The field that links parent and child, by the branch of the children.
         held_children: The branches among them whose children a field of the parent lists; of the others, a field of the
             child names the parent.
+        correlate: The attributes by which an object is known under another key.
         sensitive: The attributes whose values are not shown.
         flagged: Whether an object may have flags of its own.
         filtered: Whether the import may have left out objects that the store has.
@@ -93,6 +94,7 @@ class Side:
     references: Mapping[str, str] = attrs.field(factory=dict)
     children: Mapping[str, str] = attrs.field(factory=dict)
     held_children: frozenset[str] = frozenset()
+    correlate: tuple[str, ...] = ()
     sensitive: frozenset[str] = frozenset()
     flagged: bool = False
     filtered: bool = False
