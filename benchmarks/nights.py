@@ -80,7 +80,7 @@ class World:
         for number in gone:
             del self.users[number]
         for members in self.groups.values():
-            members -= gone
+            members.difference_update(gone)
 
     def sides(self):
         """Return the source and the destination, imported."""
@@ -241,142 +241,145 @@ def no_members(share):
     return remove
 
 
-def storm(world):
-    for _ in range(5 * len(world.users)):
-        world.join()
-
-
 def still_referred_to(world):
     """Remove what others still refer to."""
     for number in world.some(0.01):
         del world.users[number]
 
 
-LEARN = (
+ENTRA = (
     "https://learn.microsoft.com/entra/identity/hybrid/connect/how-to-connect-sync-feature-prevent-accidental-deletes"
 )
 RCLONE = "https://rclone.org/bisync/"
 DISASTERS = [
     (
-        "GitLab.com, 2017: the data directory of the primary was removed",
-        "https://about.gitlab.com/blog/2017/02/10/postmortem-of-database-outage-of-january-31/",
+        "GitLab.com, 2017: the data directory of the primary database removed",
+        "[postmortem](https://about.gitlab.com/blog/2017/02/10/postmortem-of-database-outage-of-january-31/)",
         emptied,
     ),
-    ("Code Spaces, 2014: an intruder deleted all that there was", "https://en.wikipedia.org/wiki/Code_Spaces", emptied),
     (
-        "Steam for Linux, 2015: a path that was empty, all of the user's files gone",
-        "https://github.com/ValveSoftware/steam-for-linux/issues/3671",
+        "Code Spaces, 2014: an intruder deleted everything",
+        "[Ars Technica](https://arstechnica.com/information-technology/2014/06/aws-console-breach-leads-to-demise-of-service-with-proven-backup-plan/)",
         emptied,
     ),
-    ("users of rclone bisync: a path that was not mounted", RCLONE, emptied),
-    ("Toy Story 2, 1998: nine tenths of a film deleted", "https://en.wikipedia.org/wiki/Toy_Story_2", lost(0.9)),
-    ("MySpace, 2019: twelve years of music lost in a migration", "https://en.wikipedia.org/wiki/Myspace", lost(0.8)),
     (
-        "Public Health England, 2020: rows beyond the end of an old worksheet left out",
-        "https://www.bbc.com/news/technology-54423988",
+        "users of Steam for Linux, 2015: a variable for a path was empty, all of their files deleted",
+        "[issue 3671](https://github.com/ValveSoftware/steam-for-linux/issues/3671)",
+        emptied,
+    ),
+    ("users of rclone: a path that was not mounted is an empty source", f"[bisync]({RCLONE})", emptied),
+    (
+        "users of a full refresh that overwrites: a source that gave nothing, a destination wiped",
+        "[Airbyte](https://docs.airbyte.com/platform/using-airbyte/core-concepts/sync-modes/full-refresh-overwrite)",
+        emptied,
+    ),
+    (
+        "Pixar, 1998: nine tenths of Toy Story 2 deleted",
+        "[Wikipedia](https://en.wikipedia.org/wiki/Toy_Story_2)",
+        lost(0.9),
+    ),
+    (
+        "MySpace, 2019: twelve years of music lost in a migration",
+        "[Wikipedia](https://en.wikipedia.org/wiki/Myspace)",
+        lost(0.8),
+    ),
+    (
+        "Public Health England, 2020: the rows beyond the end of an old worksheet left out",
+        "[BBC](https://www.bbc.com/news/technology-54423988)",
         cut_off(0.24),
     ),
     (
         "readers of CSV that are not strict: one unclosed quote swallows the rest",
-        "https://docs.python.org/3/library/csv.html",
+        "[csv](https://docs.python.org/3/library/csv.html)",
         cut_off(0.6),
     ),
     (
-        "owncloud 29796: one domain of several not reachable",
-        "https://github.com/owncloud/core/issues/29796",
+        "users of a sniffing reader: three of four rows dropped in silence",
+        "[DuckDB](https://duckdb.org/docs/stable/data/csv/auto_detection.html)",
+        lost(0.75),
+    ),
+    ("owncloud: one domain of several not there, its users wiped", "owncloud 29796", site_lost("Hill")),
+    ("users of Entra Connect: a unit unselected in a filter", f"[Microsoft]({ENTRA})", site_lost("West")),
+    (
+        "users of Entra Connect: a unit renamed, so that all in it are out of scope",
+        f"[Microsoft]({ENTRA})",
+        site_lost("East"),
+    ),
+    (
+        "UniSuper, 2024: all of one customer deleted, since a parameter was left blank",
+        "[Google](https://cloud.google.com/blog/products/infrastructure/details-of-google-cloud-gcve-incident)",
         site_lost("Hill"),
     ),
-    ("Entra Connect: a unit deselected in a filter", LEARN, site_lost("West")),
-    ("Entra Connect: a unit renamed, so that all in it are out of scope", LEARN, site_lost("East")),
-    ("Entra Connect: all objects of a unit deleted", LEARN, site_lost("Hill")),
     (
-        "UniSuper, 2024: one customer's whole cloud deleted, for a parameter left blank",
-        "https://cloud.google.com/blog/products/infrastructure/details-of-google-cloud-gcve-incident",
-        site_lost("Hill"),
-    ),
-    (
-        "Kyoto University, 2021: the files of fourteen groups deleted by a backup script",
-        "https://www.bleepingcomputer.com/news/security/university-loses-77tb-of-research-data-due-to-backup-error/",
+        "Kyoto University, 2021: files of fourteen groups deleted by a backup script",
+        "[Bleeping Computer](https://www.bleepingcomputer.com/news/security/university-loses-77tb-of-research-data-due-to-backup-error/)",
         site_lost("West", 0.8),
     ),
     (
-        "Amazon S3, 2017: a mistyped number took most of one subsystem's servers away",
-        "https://aws.amazon.com/message/41926/",
+        "Amazon S3, 2017: a mistyped number took away most of the servers of one part",
+        "[Amazon](https://aws.amazon.com/message/41926/)",
         site_lost("Hill", 0.7),
     ),
     (
-        "bumblebee, 2011: a blank in a path, /usr deleted",
-        "https://github.com/MrMEEE/bumblebee-Old-and-abbandoned/issues/123",
+        "users of bumblebee, 2011: a blank in a path, /usr deleted",
+        "[issue 123](https://github.com/MrMEEE/bumblebee-Old-and-abbandoned/issues/123)",
         site_lost("Hill"),
     ),
     (
-        "KPMG, 2020: a rule for one person's chats applied to everybody's",
-        "https://www.theregister.com/2020/08/24/kpmg_microsoft_teams/",
+        "KPMG, 2020: the rule for one person's chats applied to everybody's",
+        "[The Register](https://www.theregister.com/2020/08/24/kpmg_microsoft_teams/)",
         blanked("phone"),
     ),
     (
-        "Danger Sidekick, 2009: the customers' contacts gone",
-        "https://en.wikipedia.org/wiki/2009_Sidekick_data_loss",
+        "owners of a Sidekick, 2009: their contacts gone",
+        "[Wikipedia](https://en.wikipedia.org/wiki/2009_Sidekick_data_loss)",
         blanked("mail", 0.8),
     ),
-    (
-        "glpi 984, opnsense 10129: what a source stopped to send was emptied",
-        "https://github.com/opnsense/core/issues/10129",
-        blanked("phone", 0.5),
-    ),
+    ("a column that the source has blank for half of all", "kind of glpi 984", blanked("phone", 0.5)),
+    ("groups whose members the source did not send", "kind of opnsense 10129", no_members(0.3)),
     (
         "Google, 2009: every site marked as harmful, for a slash in a list",
-        "https://googleblog.blogspot.com/2009/01/this-site-may-harm-your-computer-on.html",
+        "[Google](https://googleblog.blogspot.com/2009/01/this-site-may-harm-your-computer-on.html)",
         changed("department", lambda _: "harmful"),
     ),
     (
-        "sellers on Amazon, 2014: prices set to a penny by a repricing service",
-        "https://www.bbc.com/news/uk-northern-ireland-30475542",
+        "sellers on Amazon, 2014: a repricing service set their prices to a penny",
+        "[BBC](https://www.bbc.com/news/uk-northern-ireland-30475542)",
         changed("price", lambda _: 1),
     ),
     (
         "Ma.gnolia, 2009: a damaged database copied over its backup",
-        "https://en.wikipedia.org/wiki/Gnolia",
-        changed("name", lambda number: f"\ufffd{number[::-1]}"),
+        "[Wikipedia](https://en.wikipedia.org/wiki/Gnolia)",
+        changed("name", lambda number: f"damaged {number[::-1]}"),
     ),
     (
-        "users of rclone bisync: another time zone, so that all files seem changed",
-        RCLONE,
-        changed("price", lambda number: int(number) % 997),
-    ),
-    (
-        "a bulk deactivation, sre-bot 507: accounts suspended after an incomplete answer",
-        "https://github.com/cds-snc/sre-bot/issues/507",
+        "nearly half of all accounts switched off at once",
+        "kind of sre-bot 507",
         changed("active", lambda _: False, 0.45),
     ),
     (
-        "owncloud 10914, o365-moodle 1356: idnumbers in another case, accounts deleted and made anew",
-        "https://github.com/owncloud/core/issues/10914",
+        "idnumbers in another case: accounts deleted and made anew",
+        "owncloud 10914, o365-moodle 1356",
         other_keys(lambda number: f"U{number}"),
     ),
     (
-        "ssosync 358, snipe-it 7656: the same people under another id",
-        "https://github.com/awslabs/ssosync/issues/358",
+        "the same people under another id, deletions being off: everybody doubled",
+        "kind of ssosync 358, snipe-it 7656",
         other_keys(lambda number: number[::-1] + "x", keeping=True),
     ),
     (
-        "Salesforce, 2019: a script gave everybody the rights of an administrator",
-        "https://en.wikipedia.org/wiki/Salesforce",
+        "Salesforce, 2019: a script gave users the rights to everything",
+        "[ZDNet](https://www.zdnet.com/article/faulty-database-script-brings-salesforce-to-its-knees/)",
         everybody_into("admins"),
     ),
     (
-        "opnsense 10129, user_ldap 511: members of groups not sent, groups emptied",
-        "https://github.com/owncloud/user_ldap/issues/511",
-        no_members(0.3),
-    ),
-    (
-        "npm, 2016: left-pad removed while thousands of packages referred to it",
-        "https://en.wikipedia.org/wiki/Npm_left-pad_incident",
+        "users of npm, 2016: left-pad removed, to which thousands of packages referred",
+        "[Wikipedia](https://en.wikipedia.org/wiki/Npm_left-pad_incident)",
         still_referred_to,
     ),
     (
         "Atlassian, 2022: 883 sites of some 200,000 deleted, for a list of the wrong ids",
-        "https://www.atlassian.com/blog/atlassian-engineering/post-incident-review-april-2022-outage",
+        "[review](https://www.atlassian.com/engineering/post-incident-review-april-2022-outage)",
         lost(0.004),
     ),
 ]
@@ -385,10 +388,10 @@ DISASTERS = [
 # What others would have said ----------------------------------------------------------------------------------------
 
 RULES = {
-    "rclone, as installed (`--max-delete` off)": lambda deleted, size: False,
-    "rclone `--max-delete 100`": lambda deleted, size: deleted > 100,
+    "rclone, as installed (`--max-delete` off)": lambda _, size: size < 0,
+    "rclone `--max-delete 100`": lambda deleted, _: deleted > 100,
     "Okta, 20 %": lambda deleted, size: deleted > 0.2 * size,
-    "Entra Connect, 500": lambda deleted, size: deleted > 500,
+    "Entra Connect, 500": lambda deleted, _: deleted > 500,
 }
 
 
@@ -414,7 +417,7 @@ def main():
     warnings.simplefilter("ignore")
     chance = random.Random(args.seed)
     refused, by_limit, others = 0, Counter(), Counter()
-    print("| what happened | refused by | rclone 100 | Okta | Entra |\n|---|---|---|---|---|")
+    print("| what happened to whom | source | refused by | rclone 100 | Okta | Entra |\n|---|---|---|---|---|---|")
     for title, link, happen in DISASTERS:
         world = World(chance, 3000)
         happen(world)
@@ -422,11 +425,11 @@ def main():
         refused += bool(limits)
         others.update(rules)
         marks = " | ".join("yes" if name in rules else "–" for name in list(RULES)[1:])
-        print(f"| [{title}]({link}) | {', '.join(f'`{limit}`' for limit in limits) or 'nothing'} | {marks} |")
+        print(f"| {title} | {link} | {', '.join(f'`{limit}`' for limit in limits) or 'nothing'} | {marks} |")
     alarms, wrong, quiet = Counter(), Counter(), 0
     for happen, share in NIGHTS.items():
         for _ in range(round(share * args.nights / 1000)):
-            world = World(chance, round(min(4000, 80 * chance.paretovariate(0.7))))
+            world = World(chance, round(min(4000, 40 * chance.paretovariate(0.7))))
             happen(world)
             limits, rules = judged(world)
             quiet += 1

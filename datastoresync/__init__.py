@@ -84,6 +84,7 @@ if TYPE_CHECKING:  # `X as X` tells type checkers that a name is public
     )
     from datastoresync.importing.importer import (
         CSVImporter as CSVImporter,
+        ExcelImporter as ExcelImporter,
         Importer as Importer,
         ImportReport as ImportReport,
         ParquetImporter as ParquetImporter,
@@ -117,7 +118,9 @@ else:  # so that type checkers refuse a name that is in no module
                 "MalformedFileError ManifestError MissingDependencyError RowError SafeguardError SchemaMismatchError "
                 "SyncInterrupted SyncerError TemplateError"
             ),
-            "importing.importer": "CSVImporter ImportReport Importer ParquetImporter SQLImporter TSVImporter",
+            "importing.importer": (
+                "CSVImporter ExcelImporter ImportReport Importer ParquetImporter SQLImporter TSVImporter"
+            ),
             "object": "Object",
             "syncers.table_layout": "Link Ref Table",
             "syncers.sql.syncer": "SQLSyncer",

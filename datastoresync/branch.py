@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar, Unpack, overload
 
 import attrs
 
+from datastoresync.applying.limits import Limits, check_limits
 from datastoresync.conversion.converters import Conversion, Schema
 from datastoresync.conversion.key_forms import Form, Forms, StoredForm, chained
 from datastoresync.diffing.action import Action
@@ -35,7 +36,6 @@ from datastoresync.settings import check_table
 from datastoresync.syncers.table_layout import Table
 
 if TYPE_CHECKING:
-    from datastoresync.applying.limits import Limits
     from datastoresync.applying.preview import Preview
     from datastoresync.applying.report import Report
     from datastoresync.applying.template import ApplyKeywords, SyncKeywords
@@ -103,7 +103,7 @@ class Branch(Printable, ObjectMapping[T], Generic[T]):
         self.object_class: type[T] = object_class
         self.name = ""
         self.engine = engine
-        self.limits = limits
+        self.limits = check_limits(limits, f"branch of {object_class.__name__}")
         self.part = part
         if part is not None:
             check_part(object_class, part)
@@ -245,7 +245,7 @@ class Branch(Printable, ObjectMapping[T], Generic[T]):
     __eq__ = object.__eq__
     __hash__ = object.__hash__
 
-    def find(self, **attributes: Any) -> list[T]:
+    def find(self, /, **attributes: Any) -> list[T]:
         """Return the objects whose attributes have these values, in the order of their idnumbers."""
         side = self.side()
         items = self.contents.objects.values()
@@ -492,7 +492,7 @@ class Branch(Printable, ObjectMapping[T], Generic[T]):
             filtered=self._filtered(),
             rejected=contents.rejected,
             warnings=() if contents.report is None else contents.report.warnings,
-            limits=self._declared_limits(),
+            limits=self.declared_limits,
             part=self.part,
             empty_parts=contents.empty_parts,
             absent=contents.absent,
@@ -510,8 +510,9 @@ class Branch(Printable, ObjectMapping[T], Generic[T]):
         sides = {name: branch.side() for name, branch in (self.tree or {}).items()}
         return {name: (*side.attributes, *side.child_fields) for name, side in sides.items()}
 
-    def _declared_limits(self) -> Limits | None:
-        """Return the limits of the branch, and of its tree where it names none."""
+    @property
+    def declared_limits(self) -> Limits | None:
+        """The limits of the branch, and of its tree where it names none."""
         of_tree: Limits | None = getattr(self.tree, "limits", None)
         return of_tree if self.limits is None else self.limits.over(of_tree)
 

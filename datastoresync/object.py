@@ -38,6 +38,9 @@ class Object(metaclass=ObjectType):
     left alone; an object may have its own), ``_sensitive`` (attributes whose values are masked wherever they are shown,
     and are compared and written as they are), ``_active``, ``_key`` and ``_children``.
 
+    ``_correlate = ("mail",)`` names attributes by which a new object and one to be deleted are known for the same one
+    under another idnumber: previews and reports say so, and nothing else is done about it.
+
     ``_active = "active"`` names the attribute that switches an object off (False, 0, blank; where it is a text or a
     date, any change of it does): to `Limits`, such an update is a deletion.
 
@@ -73,6 +76,7 @@ class Object(metaclass=ObjectType):
     _sensitive: ClassVar[tuple[str, ...]] = ()
     _key: ClassVar[Form | Mapping[str, Form] | None] = None
     _active: ClassVar[str | None] = None
+    _correlate: ClassVar[tuple[str, ...]] = ()
 
     if TYPE_CHECKING:
         idnumber: Any = attrs.field(default=None)
@@ -309,7 +313,7 @@ def _check_identifiers(cls: type[Object], fields: Mapping[str, Field]) -> None:
     if unknown:
         message = f"{cls.__name__}._identifiers names {', '.join(unknown)}, which is no field of it"
         raise DeclarationError(message)
-    for name in cls._identifiers:
+    for name in cls._identifiers if type(cls).whole_keys else ():
         found = fields[name].converter
         if found is not None and type(None) in found.kinds:
             raise key_without_none(cls.__name__, name)
@@ -446,6 +450,7 @@ def side_of(
         ),
         sensitive=frozenset(cls._sensitive),
         active=cls._active if isinstance(cls._active, str) else "",
+        correlate=cls._correlate if isinstance(cls._correlate, tuple) else (),
         flagged="_flags" in column_names or getattr(cls, "_flags", None) is not None,
         identifiers=schema.identifiers,
         forms=Forms(schema.forms) if forms is None else forms,

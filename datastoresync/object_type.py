@@ -90,6 +90,8 @@ class ObjectType(type):
 
     settings: ClassVar[frozenset[str]] = frozenset()
     """Names that are no fields where a mixin annotates them."""
+    whole_keys = True
+    """Whether no part of a key may be None."""
 
     def __new__(
         mcs, name: str, bases: tuple[type, ...], namespace: dict[str, Any], *, open_class: bool = False, **kwargs: Any
@@ -98,7 +100,9 @@ class ObjectType(type):
         declared = [
             field
             for field in _fields_among(_own_annotations(namespace))
-            if not (field in WITH_VALUE and field in namespace)
+            if not (
+                field in WITH_VALUE and field in namespace and (field == "_key" or isinstance(namespace[field], str))
+            )
         ]
         mixins = [cls for base in bases if not isinstance(base, ObjectType) for cls in base.__mro__[:-1]]
         cached = [
@@ -109,8 +113,9 @@ class ObjectType(type):
             raise DeclarationError(message)
         if not any(isinstance(base, ObjectType) for base in bases):
             return super().__new__(mcs, name, bases, namespace, **kwargs)
-        check_misspelt(name, namespace, declared)
         mixed = {field: value for field, value in _mixed(bases).items() if field not in mcs.settings}
+        for body in (namespace, *map(vars, mixins)):
+            check_misspelt(name, body, (*declared, *mixed))
         closed_base = any(hasattr(base, "__attrs_attrs__") for base in bases)
         slots = _slots(namespace)
         if open_class or not (declared or mixed or closed_base):
@@ -152,7 +157,7 @@ class ObjectType(type):
 
 def _check_keys(cls: Any) -> None:
     """Refuse a key of which a part may be None."""
-    for name in cls._identifiers if hasattr(cls, "__attrs_attrs__") else ():
+    for name in cls._identifiers if type(cls).whole_keys and hasattr(cls, "__attrs_attrs__") else ():
         found = (_own_annotations(vars(base)).get(name) for base in cls.__mro__)
         if _may_be_none(next((annotation for annotation in found if annotation is not None), None)):
             raise key_without_none(cls.__name__, name)

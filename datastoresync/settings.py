@@ -21,7 +21,7 @@ SETTINGS = frozenset(
         "_sensitive",
     }
 )
-WITH_VALUE = frozenset({"_key", "_active"})
+WITH_VALUE = frozenset({"_key", "_active", "_correlate"})
 """Settings only where the class gives them a value: an annotation alone declares a field."""
 _KNOWN = SETTINGS | WITH_VALUE | {"_flags"}
 
@@ -67,13 +67,15 @@ def check_named(cls: Any, properties: Iterable[str]) -> None:
 
 
 def check_attributes(cls: Any, names: Sequence[str]) -> None:
-    """Refuse ``_attributes``, ``_references`` and ``_active`` that name none of these.
+    """Refuse ``_attributes``, ``_references``, ``_active`` and ``_correlate`` that name none of these.
 
     Raises:
         DeclarationError: with the nearest name.
     """
     active = (cls._active,) if isinstance(cls._active, str) else ()  # otherwise a field of the user's
-    settings = {"_attributes": cls._attributes or (), "_references": cls._references, "_active": active}
+    correlate = cls._correlate if isinstance(cls._correlate, tuple) else ()  # as above
+    settings: dict[str, Iterable[str]] = {"_attributes": cls._attributes or (), "_references": cls._references}
+    settings |= {"_active": active, "_correlate": correlate}
     for setting, named in settings.items():
         for name in named:
             if name not in names:

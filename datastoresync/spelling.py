@@ -51,7 +51,7 @@ def misspelt(name: str, names: Iterable[str]) -> str:
 def _slips(name: str, other: str) -> int:
     if abs(len(name) - len(other)) > _MOST + 1:
         return _MOST + 1
-    words, other_words = ([word for word in text.casefold().split("_") if word] for text in (name, other))
+    words, other_words = _words(name), _words(other)
     if len(words) != len(other_words):  # an underscore is missing, or too many
         slips = distance("".join(words), "".join(other_words))
         return slips if slips <= 1 else _MOST + 1
@@ -62,6 +62,11 @@ def _slips(name: str, other: str) -> int:
             return _MOST + 1
         total += slips
     return total
+
+
+@lru_cache(maxsize=10_000)
+def _words(name: str) -> list[str]:
+    return [word for word in name.casefold().split("_") if word]
 
 
 def _tolerated(word: str, other: str, *, alone: bool) -> int:

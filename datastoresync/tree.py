@@ -6,7 +6,7 @@ import copy
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, ClassVar, Self, Unpack
 
-from datastoresync.applying.limits import Limits
+from datastoresync.applying.limits import Limits, check_limits
 from datastoresync.applying.methods import check_object_methods
 from datastoresync.applying.object_template import ObjectMethods, ObjectTemplate
 from datastoresync.applying.preview import Preview
@@ -81,6 +81,7 @@ class Tree(Printable, Mapping[str, Branch[Any]]):
             for name, branch in getattr(base, "_declared", {}).items()
         }
         cls._declared = {**inherited, **own}
+        check_limits(cls.limits, cls.__name__)
 
     def __new__(cls, *_: Any, **__: Any) -> Self:
         """Create a tree with its branches, whether or not the ``__init__`` of a subclass calls this one."""

@@ -84,7 +84,7 @@ class Universal(Object):
 class Pair(Object):
     _identifiers = ("name", "idnumber")
     name: str
-    idnumber: int | None = None
+    idnumber: int = 0
     note: str = ""
 
 

@@ -33,6 +33,7 @@ def test_a_field_may_have_the_name(name):
     assert list(branches[0]["a"] - branches[1]["a"]) == [action]
     assert repr(branches[0].new("b", **{name: 3})) == f"Described(login='b', {name}=3)"
     assert getattr(branches[0].new(login="c", **{name: 4}), name) == 4
+    assert [item.login for item in branches[0].find(**{name: 4})] == ["c"]
     branches = [+Branch(importer=[{"login": "a", "idnumber": "a", name: value}]) for value in ("a", "a")]
     assert not branches[0] - branches[1]
 
@@ -50,7 +51,10 @@ def test_an_idnumber_that_is_none_is_an_attribute(engine, tmp_path):
     assert branches[1]["bob"].idnumber == 9
 
 
-def test_what_python_takes_itself_is_refused():
+def test_what_python_takes_itself_is_refused_of_closed_classes():
+    open_branch = +Branch(importer=[{"idnumber": "a", "self": "x"}])
+    assert open_branch.find(self="x") == [open_branch["a"]]
+    assert open_branch.new("b", self="y").self == "y"
     with pytest.raises(DeclarationError, match=r"Described\.self cannot be a field"):
         described("self")
 

@@ -22,6 +22,7 @@ from datastoresync.syncers import open_syncer
 from datastoresync.syncers.changes import Table
 from datastoresync.syncers.files import FORMATS
 from datastoresync.syncers.files.base import FileSyncer
+from datastoresync.syncers.files.sheet_format import SheetFormat
 from datastoresync.syncers.files.text_format import TextFormat
 from datastoresync.syncers.loading import records_in
 from datastoresync.syncers.names import likely_delimiter
@@ -29,6 +30,14 @@ from datastoresync.syncers.options import converted_options, parameters_of
 from datastoresync.syncers.records import Records
 from datastoresync.syncers.registry import parse_address
 from datastoresync.tree import Tree
+
+_FILE_OPTIONS = {
+    field.name: field.metadata["help"]
+    for cls in (TextFormat, SheetFormat)
+    for field in attrs.fields(cls)
+    if "help" in field.metadata
+}
+"""What the options for files are called, and what their help says."""
 
 
 class Record(Object):
@@ -60,17 +69,18 @@ class RecordImporter(StoreImporter):
         """Return what is wrong with a table that lacks a column of its key; to follow it copies no garbage."""
         table, has = self.branch.table.name, ", ".join(map(repr, columns))
         advice = f"table {table} has no column {missing!r}: name its key, as in --key {table}=COLUMN; there are {has}"
-        text_format = getattr(self.syncer, "text_format", None)
-        if text_format is None:
+        file_format = getattr(self.syncer, "sheet_format", None) or getattr(self.syncer, "text_format", None)
+        if file_format is None:
             return advice
-        text_format = text_format.told(self.syncer.spelling)
-        other = likely_delimiter(columns, [missing], delimiter=text_format.delimiter)
+        file_format = file_format.told(self.syncer.spelling)
+        delimiter = getattr(file_format, "delimiter", "")
+        other = likely_delimiter(columns, [missing], delimiter=delimiter) if delimiter else ""
         if not other:
-            return advice + str(text_format.header_advice)
-        in_url = text_format.told("url").option("delimiter", other)
+            return advice + str(file_format.header_advice)
+        in_url = file_format.told("url").option("delimiter", other)
         return (
             f"table {table} has no column {missing!r}: it looks as if {other!r} separates its columns: "
-            f"{text_format.option('delimiter', other)}, or {self.syncer.format}:{quote(str(self.syncer.path))}{in_url}"
+            f"{file_format.option('delimiter', other)}, or {self.syncer.format}:{quote(str(self.syncer.path))}{in_url}"
         )
 
 
@@ -226,11 +236,11 @@ class SyncerReader(Reader):
             help="the store to read: csv:folder, xlsx:file.xlsx, postgresql://user@host/database, or env:NAME "
             "for a URL in an environment variable",
         )
-        files = parser.add_argument_group("files to read", "CSV and TSV; the same are options of URLs: csv:x?footer=1")
-        for field in attrs.fields(TextFormat):
-            if help_text := field.metadata.get("help"):
-                flag = f"--{field.name.replace('_', '-')}"
-                files.add_argument(flag, metavar=field.name.upper(), help=help_text)
+        files = parser.add_argument_group(
+            "files to read", "CSV, TSV and Excel; the same are options of URLs: csv:x?footer=1"
+        )
+        for name, help_text in _FILE_OPTIONS.items():
+            files.add_argument(f"--{name.replace('_', '-')}", metavar=name.upper(), help=help_text)
         if self.tree is None and self.branches is None:
             parser.add_argument(
                 "--tables", type=_names, default=self.tables, help="the tables to read, as users,groups; default: all"
@@ -256,8 +266,7 @@ class SyncerReader(Reader):
             SyncerError: if the store or a table cannot be read, or the tables are unknown.
             ImporterError: if a record is refused.
         """
-        names = [field.name for field in attrs.fields(TextFormat) if "help" in field.metadata]
-        options = {name: getattr(args, name) for name in names if getattr(args, name, None) is not None}
+        options = {name: getattr(args, name) for name in _FILE_OPTIONS if getattr(args, name, None) is not None}
         with open_store(args.store, options=options) as syncer:
             if self.tree is not None:
                 return self.tree(syncer=syncer).load()

@@ -273,7 +273,11 @@ class SyncerWriter(Writer):
 
     def _all_writes(self, tree: Any, syncer: Any) -> list[TableWrite]:
         declared = tree if self.tree is None else self.tree(syncer=syncer)
-        return [write for name in tree.branches for write in table_writes(tree[name], declared[name].table)]
+        return [
+            write
+            for name in tree.branches
+            for write in table_writes(tree[name], declared[name].table, declared[name].declared_limits)
+        ]
 
     # Differences.
 

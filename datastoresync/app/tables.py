@@ -38,6 +38,8 @@ class TableWrite:
         count: The number of records.
         rejected: The number of rows that could not be read at the import.
         columns: All columns of the records; none if they are not known.
+        limits: What is declared.
+        empty_parts: The files and branches without rows among those that the records come from.
     """
 
     label: str
@@ -48,10 +50,22 @@ class TableWrite:
     count: int
     rejected: int
     columns: tuple[str, ...] = ()
+    limits: Limits | None = None
+    empty_parts: tuple[str, ...] = ()
 
 
-def table_writes(branch: Branch[Any], table: Table) -> Iterator[TableWrite]:
-    """Yield the writes that make up a branch: its table, and each membership that has a table of its own."""
+def table_writes(branch: Branch[Any], table: Table, limits: Limits | None = None) -> Iterator[TableWrite]:
+    """Yield the writes that make up a branch: its table, and each membership that has a table of its own.
+
+    Args:
+        branch: The branch.
+        table: Its table.
+        limits: What the destination declares.
+    """
+    about: dict[str, Any] = {
+        "limits": (limits or Limits()).over(branch.declared_limits),
+        "empty_parts": branch.contents.empty_parts,
+    }
     side = branch.side()
     key = tuple(table.column(name) for name in branch.identifiers)
     names = [name for name in ordered_attributes(side) if name not in table.links]
@@ -63,7 +77,7 @@ def table_writes(branch: Branch[Any], table: Table) -> Iterator[TableWrite]:
             yield record
 
     columns = (*key, *map(table.column, names))
-    yield TableWrite(branch.name, table.name, key, key, records, len(branch), side.rejected, columns)
+    yield TableWrite(branch.name, table.name, key, key, records, len(branch), side.rejected, columns, **about)
     for name, link in table.links.items():
 
         def members(name: str = name, link: Link = link) -> Iterator[dict[str, Any]]:
@@ -74,7 +88,8 @@ def table_writes(branch: Branch[Any], table: Table) -> Iterator[TableWrite]:
 
         count = sum(1 for _ in members())
         columns = link.columns
-        yield TableWrite(f"{branch.name}.{name}", link.table, (), columns, members, count, side.rejected, columns)
+        label = f"{branch.name}.{name}"
+        yield TableWrite(label, link.table, (), columns, members, count, side.rejected, columns, **about)
 
 
 def ordered_attributes(side: Side) -> list[str]:
@@ -288,7 +303,14 @@ def check_replacement(writes: Sequence[TableWrite], stored: Sequence[TableState]
             source, dest = _key_numbers(_given_keys(write, syncer), old.keys)
         sides.append(
             (
-                side_of(Object, dict.fromkeys(source, placeholder), branch=write.label, rejected=write.rejected),
+                side_of(
+                    Object,
+                    dict.fromkeys(source, placeholder),
+                    branch=write.label,
+                    rejected=write.rejected,
+                    limits=write.limits,
+                    empty_parts=write.empty_parts,
+                ),
                 side_of(Object, dict.fromkeys(dest, placeholder), tree=syncer.name, branch=write.label),
             )
         )

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 import attrs
 
-from datastoresync.applying.answers import results_of
+from datastoresync.applying.answers import fault_of, results_of
 from datastoresync.applying.current import Finding, compare
 from datastoresync.applying.plan import Step, is_asynchronous
 from datastoresync.applying.report import Result, failed, reason_of
@@ -32,11 +32,13 @@ class Calls:
 
     Args:
         template: The template; None for a store.
+        current: Its method that says what is there now; None if it has none.
         sides: The destination of each branch.
         waiting: The calls that wait to be repeated, each with its task in the event loop, if there is one.
     """
 
     template: Any = None
+    current: Callable[[Any], Any] | None = None
     sides: Mapping[str, Side] = attrs.field(factory=dict)
     waiting: dict[object, Any] = attrs.field(factory=dict)
     _kinds: dict[str, tuple[bool, bool, Retry | None]] = attrs.field(factory=dict, init=False)
@@ -44,13 +46,9 @@ class Calls:
     @classmethod
     def of(cls, template: Any, diff: Diff) -> Calls:
         """Return what calls the methods of a template for the actions of a diff."""
-        return cls(template, {one.name: one.right for one in diff.branch_diffs})
-
-    @property
-    def current(self) -> Callable[[Any], Any] | None:
-        """The template's method that says what is there now; None if it has none."""
-        found = getattr(self.template, "current", None)
-        return found if callable(found) else None
+        current = getattr(template, "current", None)
+        sides = {one.name: one.right for one in diff.branch_diffs}
+        return cls(template, current if callable(current) else None, sides)
 
     def are_asynchronous(self, step: Step) -> bool:
         """Say whether a step has to be awaited, in an event loop."""
@@ -80,6 +78,8 @@ class Calls:
         found: Any = None if current is None else current(action)
         if self.kind(step)[1]:
             found = await found
+        if found is not False and (fault := fault_of(found)):
+            raise TypeError(fault)
         return compare(action, found, self.sides.get(action.branch), asked=asked)
 
 

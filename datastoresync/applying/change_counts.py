@@ -143,6 +143,8 @@ class ChangeCounts:
     def _take_updates(self, block: list[Action]) -> None:
         self.updated.update(map(attrgetter("idnumber"), block))
         replaced = Counter(map(attrgetter("attr"), block))
+        if self.active in replaced:
+            self._take_switches(block)
         values, old_values = (list(map(attrgetter(name), block)) for name in ("value", "old_value"))
         if _any_false(old_values):
             replaced -= Counter(action.attr for action in block if is_blank(action.old_value))
@@ -156,12 +158,13 @@ class ChangeCounts:
                     count = len(action.old_value)
                     self.removed += count
                     self.losing.append(MembersChanged(action.attr, action.idnumber, count, count))
-        if self.active in replaced:
-            for action in block:
-                if action.attr == self.active and switches_off(action.value):
-                    self.switched_off.add(action.idnumber)
-                    if self.part is not None:
-                        self.parts[self.part(action.idnumber, action.dest)] += 1
+
+    def _take_switches(self, block: list[Action]) -> None:
+        for action in block:
+            if action.attr == self.active and switches_off(action.value):
+                self.switched_off.add(action.idnumber)
+                if self.part is not None:
+                    self.parts[self.part(action.idnumber, action.dest)] += 1
 
     def _take_members(self, verb: str, actions: Iterable[Action]) -> None:
         for (idnumber, attribute), members in groupby(actions, key=attrgetter("idnumber", "attr")):

@@ -51,7 +51,7 @@ def compare(action: Action, found: Any, side: Side | None, *, asked: bool) -> Fi
     """
     if callable(getattr(found, "keys", None)) and not isinstance(found, Mapping):
         found = dict(found)  # a row of a database
-    nothing = found is None or (isinstance(found, (Mapping, list, tuple)) and not found)
+    nothing = found is None or found is False or (isinstance(found, (Mapping, list, tuple)) and not found)
     if action.verb == "new":
         return _compare_new(action, found, nothing=nothing, asked=asked)
     if action.verb == "old":

@@ -65,8 +65,8 @@ class Limits:
         additions: Members added, unless there are none; as with removals. Without a share: 100 %.
         blanks: Values of each attribute that become blank, as a share of the objects that have one. Without a share:
             30 %.
-        switches: Objects that have of an attribute the value that most have, and get another (``active=False``, say);
-            as a share of those that have it. Without a share: 30 %.
+        switches: Objects of which an attribute that is True for most becomes False, whatever it is, as a share of those
+            of which it is True. Without a share: 30 %.
         cascades: Rows of a table outside of the tree that a database deletes or changes along with deleted ones; as a
             share, of its rows. Those inside count as deletions, updates and removals. Without a share: 20 %.
         dangling: Values of ``_references`` that name nothing in the source, and are written or lead to what is deleted.
@@ -167,7 +167,7 @@ def refusal(found: Iterable[str], *, verb: str = "refused, and nothing was chang
             needed[one.name] = [*needed.get(one.name, ()), *one.value]
         elif isinstance(one, Violation) and one.name:
             needed[one.name] = max(needed.get(one.name, 0), one.value)
-    if len(needed) > 1:
+    if len(needed) > 1 or any(len(needed[name]) > 1 for name in NAMES if name in needed):
         options = " ".join(option(*one) for one in needed.items())
         python = f"limits=Limits({', '.join(f'{name}={value!r}' for name, value in needed.items())})"
         lines.append(f"  if all of this is meant: {options if command_line else python}")

@@ -14,6 +14,7 @@ from datastoresync.applying.report import Result
 from datastoresync.applying.safeguards import violations
 from datastoresync.applying.side_effects import SideEffect
 from datastoresync.diffing.diff import Applies, Diff, R_co, template_of
+from datastoresync.diffing.renames import renames_of
 from datastoresync.printing.outline import Outline
 from datastoresync.printing.show import Printable
 from datastoresync.printing.text import wants_colour, write
@@ -75,6 +76,7 @@ class Preview(Printable):
         return [
             *(Outline(f"would be left out: {one.message.partition(': ')[2]}", "skipped") for one in self.left_out),
             *(Outline(one.sentence, "warning") for one in self.side_effects),
+            *(Outline(one.sentence, "warning") for one in renames_of(self.diff)),
             *(Outline(f"would be refused: {sentence}", "refused") for sentence in self.refused),
         ]
 

@@ -25,7 +25,7 @@ from datastoresync.applying.limits import Limits, Violation, refusal
 from datastoresync.applying.side_effects import SideEffect, outside, rows_by_branch
 from datastoresync.diffing.branch_diff import BranchDiff
 from datastoresync.diffing.diff import Diff
-from datastoresync.diffing.equality import is_membership
+from datastoresync.diffing.equality import equal, is_membership
 from datastoresync.diffing.side import Side
 from datastoresync.errors import SafeguardError
 from datastoresync.printing.text import counted
@@ -39,8 +39,6 @@ _TEN = 10
 """Members of an object, or objects of a part, from which on it has limits of its own."""
 _SMALLEST_PART = 3
 """Objects of a part from which on it cannot be emptied: that two go on one day is no wonder."""
-_COMMON = frozenset({bool, int, str})
-"""Types of values of which most objects may have the same."""
 _RAISE = "if that is meant, raise it for this run with"
 
 
@@ -243,7 +241,7 @@ class _BranchCheck:
         for attribute, count in sorted(counts.replaced.items()):
             blanked = counts.blanked[attribute]
             name = f"{self.name}.{attribute}"
-            lacking = attribute in self.left.absent
+            lacking = attribute in self.left.absent and count > FLOOR and self._is_constant_in_source(attribute)
             if not {attribute, name}.isdisjoint(limits.missing):
                 continue
             if (count if lacking else blanked) > FLOOR and (lacking or self._is_blank_in_source(attribute)):
@@ -259,23 +257,26 @@ class _BranchCheck:
                 yield from self._switches(attribute, count)
 
     def _switches(self, attribute: str, count: int) -> Iterator[str]:
-        """Yield a violation if too many of the objects that have the value that most have get another."""
-        share = self.limits.switches
-        least = _allowed(share if isinstance(share, int) else share / 2, self.size)
-        if attribute == self.counts.active or count <= least:
+        """Yield a violation if too many objects lose a True that most have: nobody said that they are switched off."""
+        share, name = self.limits.switches, self.name
+        if attribute == self.counts.active or count <= _allowed(share, self.size // 2):
             return
-        old_values = Counter(
-            action.old_value
+        switched = sum(
+            action.old_value is True and action.value is False
             for action in self.diff
-            if action.attr == attribute and action.branch == self.name and type(action.old_value) in _COMMON
+            if action.attr == attribute and action.branch == name
         )
-        for value, switched in old_values.most_common(1):
-            if switched <= _allowed(share, self.size // 2) or is_blank(value):
-                continue
-            size = sum(type(one) is type(value) and one == value for one in values_of(self.right, attribute))
-            if size * 2 > self.size and switched > (most := _allowed(share, size)):
-                what = f"{switched:,} objects would have {attribute}={self.right.shown(attribute, value)} no longer"
-                yield from self._excess("switches", switched, most, size, what)
+        if switched > _allowed(share, self.size // 2):
+            size = sum(value is True for value in values_of(self.right, attribute))
+            if size * 2 > self.size:
+                what = f"{switched:,} objects would have {attribute}=False"
+                yield from self._excess("switches", switched, _allowed(share, size), size, what)
+
+    def _is_constant_in_source(self, attribute: str) -> bool:
+        """Say whether the source has one value alone: its default, if not computed from others."""
+        values = values_of(self.left, attribute)
+        first = next(values, None)
+        return all(equal(value, first) for value in values)
 
     def _is_blank_in_source(self, attribute: str) -> bool:
         return all(map(is_blank, values_of(self.left, attribute)))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Coroutine, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, nullcontext
 from itertools import chain, groupby
 from typing import TYPE_CHECKING, Any, Literal, TypedDict, TypeVar, Unpack
@@ -28,6 +28,7 @@ from datastoresync.diffing.action import Action
 from datastoresync.diffing.diff import Diff, Progress
 from datastoresync.diffing.filters import Filter
 from datastoresync.diffing.flags import Flags
+from datastoresync.diffing.renames import renames_of
 from datastoresync.errors import DeclarationError, SyncInterrupted
 from datastoresync.runtime import deferred_endings
 from datastoresync.spelling import member_problems, settings_of
@@ -183,7 +184,7 @@ class Template:
     """How calls are repeated; ``@retry`` says it of one method."""
     destination: str = ""
     """What it writes to, such as a URL: runs of one name exclude each other. Else those of one class into one tree."""
-    leaves_out: Sequence[str] = ()
+    leaves_out: Collection[str] = ()
     """Methods that are not there on purpose, such as ``("old", "update_name")``: what they would take is skipped."""
     waits_for_left_out: bool = True
     """Whether what depends on what flags and filters leave out is left out, too; on failures it always waits."""
@@ -252,7 +253,8 @@ class ApplyRun:
         self.rehearse = rehearse
         self.tally = Tally(streamed=diff.streamed)
         known = [said for one in diff.branch_diffs for part in (*one.both, one) for said in part.warnings]
-        self.warnings: list[str] = list(dict.fromkeys(known))
+        renames = [one.sentence for one in renames_of(diff)]
+        self.warnings: list[str] = list(dict.fromkeys([*known, *renames]))
         self.unsettled = 0
         self.acts = False
         self.interrupted = False

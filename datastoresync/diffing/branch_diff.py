@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import date
-from functools import cache, partial
+from functools import cache, cached_property, partial
 from heapq import merge
 from itertools import groupby, islice
 from operator import attrgetter, is_
@@ -15,7 +15,7 @@ from typing import Any, TypeVar, overload
 import attrs
 
 from datastoresync.diffing.action import VERBS, Action, actions_of
-from datastoresync.diffing.equality import equal, is_membership, membership_changes
+from datastoresync.diffing.equality import equal, equal_inside, is_membership, membership_changes
 from datastoresync.diffing.hierarchy import Hierarchy, topological_order
 from datastoresync.diffing.side import BLOCK_SIZE, Block, Candidates, Side
 from datastoresync.errors import ComparisonError
@@ -60,6 +60,12 @@ class BranchDiff:
     def name(self) -> str:
         """The branch's name."""
         return self.right.branch or self.left.branch
+
+    @cached_property
+    def documents(self) -> frozenset[str]:
+        """The attributes whose lists are values; see `Side.declares_document`."""
+        declared = {name: {side.declares_document(name) for side in self.both} for name in self.left.attributes}
+        return frozenset(name for name, found in declared.items() if True in found and False not in found)
 
     @property
     def both(self) -> tuple[Side, Side]:
@@ -136,7 +142,7 @@ def _updates(branch_diff: BranchDiff, read: Iterable[Block]) -> Iterator[Action]
                 yield Action("update", *where, value, old_value, *objects)
                 continue
             try:
-                changes = _changes(where, value, old_value, objects)
+                changes = _changes(where, value, old_value, objects, document=name in branch_diff.documents)
             except Exception as error:
                 said = "" if name in branch_diff.right.sensitive else f": {error}"
                 message = (
@@ -148,8 +154,12 @@ def _updates(branch_diff: BranchDiff, read: Iterable[Block]) -> Iterator[Action]
             yield from changes
 
 
-def _changes(where: tuple[str, Any, str], value: Any, old_value: Any, objects: tuple[Any, Any]) -> list[Action]:
+def _changes(
+    where: tuple[str, Any, str], value: Any, old_value: Any, objects: tuple[Any, Any], *, document: bool
+) -> list[Action]:
     """Return the actions that turn the old value into the new one."""
+    if document and isinstance(value, list) and isinstance(old_value, list):
+        return [] if equal_inside(value, old_value) else [Action("update", *where, value, old_value, *objects)]
     if is_membership(value) and is_membership(old_value):
         added, removed = membership_changes(value, old_value)
         changes = [Action("add", *where, member, None, *objects) for member in added]

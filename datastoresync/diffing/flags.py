@@ -183,9 +183,10 @@ class Exclusion:
         target = self._target(action.branch, action.attr)
         if not target:
             return False
-        former = list(_named(action.value if action.verb == "remove" else action.old_value))
+        composite = any(target in sides and len(sides[target].identifiers) > 1 for sides in self.sides)
+        former = list(_named(action.value if action.verb == "remove" else action.old_value, composite=composite))
         return any(self._unknown(target, one) for one in former) or any(
-            self._ignores(target, one) for one in (*former, *_named(action.value))
+            self._ignores(target, one) for one in (*former, *_named(action.value, composite=composite))
         )
 
     def _target(self, branch: str, attribute: str) -> str:
@@ -206,7 +207,11 @@ class Exclusion:
             for name in references:
                 members = left.read(key, left.objects[key], name)
                 if is_membership(members):
-                    out = {one for one in _named(members) if self._ignores(self._target(left.branch, name), one)}
+                    out = {
+                        one
+                        for one in _named(members, composite=False)
+                        if self._ignores(self._target(left.branch, name), one)
+                    }
                     kept = [one for one in members if one not in out] if out else members
                     if len(kept) < len(members):
                         overrides.setdefault(key, dict(left.overrides.get(key, {})))[name] = type(members)(kept)
@@ -229,10 +234,12 @@ class Exclusion:
         return self.flagged and bool(self.flags(1, branch, key).leave_children)
 
 
-def _named(value: Any) -> Iterator[Any]:
-    """Yield what a value may refer to: itself, or what it holds."""
-    values = (value, *value) if isinstance(value, tuple) else value if is_membership(value) else (value,)
-    for one in values:
+def _named(value: Any, *, composite: bool) -> Iterator[Any]:
+    """Yield what a value refers to: itself, or what it holds. A composite idnumber is a tuple that holds no tuples."""
+    several = is_membership(value) or (
+        isinstance(value, tuple) and not (composite and not any(isinstance(part, tuple) for part in value))
+    )
+    for one in value if several else (value,):
         with suppress(TypeError):  # what has no hash is no idnumber
             hash(one)
             if one is not None:

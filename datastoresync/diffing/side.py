@@ -12,7 +12,7 @@ import attrs
 
 from datastoresync.conversion.key_forms import Forms
 from datastoresync.conversion.lookalikes import lookalike_form
-from datastoresync.diffing.equality import columns_differ, equal, rows_differ
+from datastoresync.diffing.equality import columns_differ, equal_inside, rows_differ
 from datastoresync.errors import ComparisonError
 from datastoresync.masking import MASK
 
@@ -46,6 +46,7 @@ class Side:
         children: The field that links parent and child, by the branch of the children.
         held_children: The branches among them whose children a field of the parent lists; of the others, a field of the
             child names the parent.
+        correlate: The attributes by which an object is known under another key.
         sensitive: The attributes whose values are not shown.
         flagged: Whether an object may have flags of its own.
         filtered: Whether the import may have left out objects that the store has.
@@ -93,6 +94,7 @@ class Side:
     references: Mapping[str, str] = attrs.field(factory=dict)
     children: Mapping[str, str] = attrs.field(factory=dict)
     held_children: frozenset[str] = frozenset()
+    correlate: tuple[str, ...] = ()
     sensitive: frozenset[str] = frozenset()
     flagged: bool = False
     filtered: bool = False
@@ -131,6 +133,13 @@ class Side:
     def name(self) -> str:
         """The display name: ``source.users``."""
         return f"{self.tree}.{self.branch}" if self.tree else self.branch or self.owner
+
+    def declares_document(self, attribute: str) -> bool | None:
+        """Say whether lists are values here, as neither ``set`` nor ``list`` is declared; None if nothing is."""
+        declared = self.declared.get(attribute)
+        if declared is None:
+            return None
+        return attribute in self.flexible or not declared.startswith(("set", "frozenset", "list"))
 
     def read(self, key: Any, item: Any, attribute: str) -> Any:
         """Return the value of an attribute.
@@ -351,7 +360,7 @@ def _differing_cells(columns: Sequence[tuple[str, Sequence[Any], Sequence[Any]]]
 def may_differ(value: Any, old_value: Any) -> bool:
     """Return whether two values differ, or cannot be compared."""
     try:
-        return value is not old_value and bool(value != old_value or not equal(value, old_value))
+        return value is not old_value and bool(value != old_value or not equal_inside(value, old_value))
     except Exception:  # noqa: BLE001 - the closer look says which values cannot be compared
         return True
 

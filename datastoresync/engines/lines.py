@@ -1,4 +1,4 @@
-"""Lines of a file in memory: equal ones are compared as they are, and only what is asked for becomes an object."""
+"""Lines and rows in memory: equal ones are compared as they are, and only what is asked for becomes an object."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ import csv
 import os
 from collections.abc import Collection, ItemsView, Iterable, Iterator, Mapping, Sequence, ValuesView
 from contextlib import suppress
-from datetime import date
+from datetime import date, datetime
+from decimal import Decimal
 from functools import cached_property
 from itertools import compress, filterfalse, islice, repeat
 from operator import ne
@@ -20,7 +21,7 @@ from sortedcontainers import SortedDict
 from datastoresync.conversion.converters import Converter, Schema, declared_scalar
 from datastoresync.diffing.side import Candidates, InMemoryEngine, Side
 from datastoresync.engines.relation import BranchDescription
-from datastoresync.syncers.records import DelimitedFile, DelimitedFiles, file_state
+from datastoresync.syncers.records import Columns, DelimitedFile, DelimitedFiles, Records, file_state
 
 _BLOCK = 256
 """Lines that are split at a time: few enough to stay in the processor's cache."""
@@ -28,6 +29,8 @@ _SAMPLE = 100
 """Lines whose values stand for all others, where only their types matter."""
 _KEYS = frozenset({str, int, bool, bytes, date, UUID})
 """Types whose values are equal to themselves, and can all be sorted."""
+_PLAIN = frozenset({float, Decimal, datetime})
+"""Types of which equal values may become others, unless they stay as they are."""
 _MAKING: Final = RLock()
 """Held while lines become objects, so that no two threads make two of one."""
 
@@ -51,6 +54,10 @@ class Writing:
     columns: tuple[str, ...]
     null: str | None
     quoted: bool = attrs.field(eq=False)
+
+    def kind(self, name: str) -> type:  # noqa: ARG002 - the same for all
+        """Return the type of the values of a column."""
+        return str
 
     def read(self, lines: Sequence[str], wanted: Collection[str]) -> dict[str, Sequence[Any]] | None:
         """Return the values of some columns by name; None if a line is not a row of the header's width."""
@@ -84,18 +91,40 @@ class Writing:
         return True
 
 
+@attrs.frozen
+class RowWriting:
+    """What rows are made of: tuples of values, of which equal ones are the same if they are of one type.
+
+    Args:
+        columns: The names of the columns.
+        kinds: The type of the values of each, None aside.
+    """
+
+    columns: tuple[str, ...]
+    kinds: tuple[type, ...]
+
+    def kind(self, name: str) -> type:
+        """Return the type of the values of a column."""
+        return self.kinds[self.columns.index(name)]
+
+    def read(self, rows: Sequence[tuple[Any, ...]], wanted: Collection[str]) -> dict[str, Sequence[Any]]:
+        """Return the values of some columns by name."""
+        columns = zip(self.columns, zip(*rows, strict=True), strict=True)
+        return {name: column for name, column in columns if name in wanted}
+
+
 class LineObjects(Mapping[Any, Any]):
-    """Objects by key that are still lines of text, each made once when it is asked for.
+    """Objects by key that are still lines of text or rows of values, each made once when it is asked for.
 
     A look at several in their order makes all of them. They are those of the branch then: its changes are seen here.
 
     Args:
-        lines: By key.
+        lines: By key: a text, or a tuple of values.
         writing: How they are written.
         branch: The branch that has the objects.
     """
 
-    def __init__(self, lines: dict[Any, str], writing: Writing, branch: BranchDescription) -> None:
+    def __init__(self, lines: dict[Any, Any], writing: Writing | RowWriting, branch: BranchDescription) -> None:
         self.lines = lines
         self.writing = writing
         self.engine = LineEngine()
@@ -115,6 +144,8 @@ class LineObjects(Mapping[Any, Any]):
     @cached_property
     def sample(self) -> Mapping[str, Any]:
         """A value of each attribute that has one, which tells the type of all of them."""
+        if self.finished is not None:
+            return {}
         columns = self._convert(list(islice(self.lines.values(), _SAMPLE)))
         found = {name: next((value for value in column if value is not None), None) for name, column in columns.items()}
         found |= {name: getattr(self.loose, name) for name in self.schema.properties if self.independent(name)}
@@ -142,7 +173,7 @@ class LineObjects(Mapping[Any, Any]):
         """A key that tells the type of all of them."""
         return next(iter(self.lines if self.finished is None else self.finished), None)
 
-    def _convert(self, lines: Sequence[str]) -> dict[str, Sequence[Any]]:
+    def _convert(self, lines: Sequence[Any]) -> dict[str, Sequence[Any]]:
         columns = self.writing.read(lines, self.writing.columns) or {}
         return {name: _converted(self.converter(name), column) for name, column in columns.items()}
 
@@ -248,6 +279,77 @@ def keyed_lines(files: Sequence[DelimitedFile], schema: Schema) -> tuple[dict[An
     return (found, writing) if len(found) == len(lines) else None
 
 
+def row_objects(records: Records, branch: BranchDescription) -> LineObjects | None:
+    """Return the objects of records as rows that were all checked; None if the reader of rows must judge.
+
+    The records can be read in any case afterwards, once more.
+
+    Args:
+        records: What was read, and is read to its end now.
+        branch: The branch that is imported.
+    """
+    schema = branch.schema
+    if branch.forms_of() or not _understood(records.columns, schema):
+        return None
+    chunks: list[Columns] = []
+    failure = None
+    try:
+        chunks.extend(records.chunks)
+    except Exception as error:  # noqa: BLE001 - it is raised where it was, once the rows before it were judged
+        failure = error
+    found = None if failure is not None else _keyed_rows(records.columns, chunks, schema)
+    records.chunks = _again(chunks, failure)
+    return None if found is None else LineObjects(*found, branch)
+
+
+def _again(chunks: list[Columns], failure: Exception | None) -> Iterator[Columns]:
+    chunks.reverse()
+    while chunks:
+        yield chunks.pop()
+    if failure is not None:
+        raise failure
+
+
+def _keyed_rows(
+    names: tuple[str, ...], chunks: Sequence[Columns], schema: Schema
+) -> tuple[dict[Any, tuple[Any, ...]], RowWriting] | None:
+    """Return rows by key, and what they are made of; None if not all of them are surely good ones."""
+    converters = {name: field.converter for name, field in (schema.fields or {}).items()}
+    types: list[set[type]] = [set() for _ in names]
+    values: dict[str, list[Any]] = {name: [] for name in schema.identifiers}
+    rows: list[tuple[Any, ...]] = []
+    try:
+        for chunk in chunks:
+            for name, column, known in zip(names, chunk, types, strict=True):
+                converted = _converted(converters.get(name), column)
+                known.update(map(type, column))
+                if datetime in known and any(getattr(value, "tzinfo", None) for value in column):
+                    return None  # one instant may be written in several ways
+                if name in values:
+                    values[name] += converted
+            rows.extend(zip(*chunk, strict=True))
+    except Exception:  # noqa: BLE001 - the reader of rows says which value it is
+        return None
+    kinds = [kind_of(known, converters.get(name)) for name, known in zip(names, types, strict=True)]
+    parts = list(values.values())
+    if not rows or None in kinds or not all(map(_are_keys, parts)):
+        return None
+    found = dict(zip(parts[0] if len(parts) == 1 else zip(*parts, strict=True), rows, strict=True))
+    return (found, RowWriting(names, tuple(kinds))) if len(found) == len(rows) else None  # type: ignore[arg-type]  # no None
+
+
+def kind_of(types: set[type], converter: Converter | None) -> type | None:
+    """Return the one type of values of which equal ones are converted alike; None if there is none."""
+    kinds = types - {type(None)}
+    if not kinds:
+        return type(None)
+    kind = kinds.pop()
+    if kinds:
+        return None
+    plain = converter is None or converter.identity or converter.describe.removesuffix(" | None") == kind.__name__
+    return kind if kind in _KEYS or (plain and kind in _PLAIN) else None
+
+
 def _understood(columns: Sequence[str], schema: Schema) -> bool:
     """Say whether objects made of text hold just what a row says, and no code of the user's runs meanwhile."""
     cls: Any = schema.cls
@@ -264,9 +366,9 @@ def _understood(columns: Sequence[str], schema: Schema) -> bool:
     )
 
 
-def _declared(converter: Converter | None) -> str:
-    """Return the name of the plain type that texts become; empty for any other."""
-    return "str" if converter is None or converter.identity else declared_scalar(converter)
+def _declared(converter: Converter | None, kind: type = str) -> str:
+    """Return the name of the plain type that values of one type become; empty for any other."""
+    return kind.__name__ if converter is None or converter.identity else declared_scalar(converter)
 
 
 def _are_keys(part: Sequence[Any]) -> bool:
@@ -291,7 +393,7 @@ def _text(file: DelimitedFile) -> str | None:
     return text
 
 
-_REASON = "both sides are in memory, and their lines were compared"
+_REASON = "both sides are in memory, and their {} were compared"
 
 
 # The comparison ------------------------------------------------------------------------------------------------------
@@ -331,8 +433,10 @@ def lines_compare(left: Side, right: Side) -> bool:
     if one.schema.identifiers != other.schema.identifiers:
         return False
     names = {*one.schema.identifiers, *left.attributes}
-    if not all(_declared(one.converter(name)) == _declared(other.converter(name)) for name in names & {*one.columns}):
-        return False
+    kinds = one.writing.kind
+    for name in names & {*one.columns}:
+        if _declared(one.converter(name), kinds(name)) != _declared(other.converter(name), kinds(name)):
+            return False
     further = names - {*one.columns}
     if further and one.schema.cls is not other.schema.cls:
         return False
@@ -349,7 +453,8 @@ def _candidates(left: Side, right: Side) -> Candidates:
     one.make([*found.new, *both])
     other.make([*found.old, *both])
     pairs = [(key, one.made[key], other.made[key]) for key in both]
-    return Candidates(found.new, found.old, pairs, found.matched, _REASON)
+    reason = _REASON.format("lines" if isinstance(one.writing, Writing) else "rows")
+    return Candidates(found.new, found.old, pairs, found.matched, reason)
 
 
 @attrs.frozen(eq=False, repr=False)
@@ -362,7 +467,7 @@ class ComparedLines:
     matched: int
 
 
-def compared_lines(left: Mapping[Any, str], right: Mapping[Any, str]) -> ComparedLines:
+def compared_lines(left: Mapping[Any, Any], right: Mapping[Any, Any]) -> ComparedLines:
     """Compare lines by key; nearly all of it in C."""
     differing = list(compress(left, map(ne, left.values(), map(right.get, left))))
     new = sorted(filterfalse(right.__contains__, differing))

@@ -21,6 +21,7 @@ from datastoresync.printing.show import Printable
 from datastoresync.spelling import member_problems, settings_of
 from datastoresync.syncers.files.csv_reader import read_csv
 from datastoresync.syncers.files.patterns import resolve_files
+from datastoresync.syncers.files.sheet_format import SheetFormat
 from datastoresync.syncers.files.text_format import TextFormat, format_of
 from datastoresync.syncers.loading import load_records, records_in
 from datastoresync.syncers.projection import projected
@@ -490,6 +491,34 @@ class SQLImporter(Importer):
         if table is not None:
             return self.syncer.read(table)
         return self.syncer.query(self.query or "", self.parameters)
+
+
+@attrs.define(eq=False, slots=False)
+class ExcelImporter(SheetFormat, Importer):
+    """Reads a sheet of a workbook, or of several that a pattern such as ``"exports/*.xlsx"`` finds, into one branch.
+
+    Values are of the types that cells show: text, int, float, bool, date, datetime, time. Text is never read as a
+    number. The options of `SheetFormat` are keywords here: ``skip_rows=2``, ``footer=1``, ``merged="fill"``.
+
+    Args:
+        files: A path, a pattern, or several of them.
+        sheet: The title of the sheet; None for the only one.
+        newest: Takes only the newest of the files, by its time of modification or by its name.
+        on_bad_row: ``"stop"`` or ``"collect"``; see `Importer`.
+    """
+
+    files: str | Path | Sequence[str | Path] = attrs.field(converter=hidden)
+    sheet: str | None = attrs.field(default=None, kw_only=True)
+    newest: Literal["modified", "name"] | None = attrs.field(default=None, kw_only=True)
+    on_bad_row: Literal["stop", "collect"] = attrs.field(default="stop", kw_only=True)
+
+    def read(self) -> Records:
+        """Return the records of all the workbooks, in the order of their names."""
+        from datastoresync.syncers.files.excel_reader import read_sheet
+
+        sheet_format = format_of(SheetFormat, self)
+        paths = resolve_files(self.files, newest=self.newest)
+        return _joined([read_sheet(path, self.sheet or "", sheet_format) for path in paths])
 
 
 class StoreImporter(Importer):

@@ -9,7 +9,6 @@ from array import array
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from datetime import date, datetime
-from itertools import islice
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
@@ -22,7 +21,7 @@ from datastoresync.conversion.scalars import instants
 from datastoresync.conversion.value_format import ValueFormat
 from datastoresync.diffing.equality import comparable, equal, is_membership
 from datastoresync.diffing.side import spelling
-from datastoresync.engines.lines import LineObjects, line_objects
+from datastoresync.engines.lines import LineObjects, line_objects, row_objects
 from datastoresync.engines.relation import CannotPushDown
 from datastoresync.engines.select import engine_of, open_table, options_of
 from datastoresync.errors import (
@@ -43,7 +42,7 @@ from datastoresync.runtime import collector_paused
 from datastoresync.spelling import closest
 from datastoresync.syncers.arrow import ArrowStream
 from datastoresync.syncers.names import likely_delimiter
-from datastoresync.syncers.records import DelimitedFiles, is_arrow
+from datastoresync.syncers.records import DelimitedFiles, Records, is_arrow
 
 if TYPE_CHECKING:
     from datastoresync.engines.table import TableObjects
@@ -127,10 +126,12 @@ def load_rows(importer: Importer) -> LoadedRows:
         if table is not None:
             importer.finished()
             absent = _absent(branch.schema, getattr(source, "columns", None))
-            return LoadedRows(table, len(table), (), absent=absent, empty_parts=_empty_files(source))
+            return LoadedRows(table, len(table), (), absent=absent)
         loader = RowLoader(branch.schema, importer, name=branch.name)
+        if source is source_info:
+            source = importer.read()
         lines = _lines_of(importer, source)
-        loaded = loader.run(None if source is source_info else source) if lines is None else loader.take_lines(lines)
+        loaded = loader.run(source) if lines is None else loader.take_lines(lines)
         return attrs.evolve(loaded, reason=reason)
     except ImporterError as error:
         error.branch = error.branch or branch.name
@@ -139,10 +140,13 @@ def load_rows(importer: Importer) -> LoadedRows:
 
 def _lines_of(importer: Importer, source: Any) -> LineObjects | None:
     """Return what was read as lines that need not become objects yet; None if they must."""
-    source_info = getattr(source, "source_info", None)
-    if not isinstance(source_info, DelimitedFiles) or any(map(importer.overrides, _HOOKS)):
+    if not isinstance(source, Records) or any(map(importer.overrides, _HOOKS)):
         return None
-    return line_objects(source_info, importer.description)
+    if isinstance(source.source_info, DelimitedFiles):
+        return line_objects(source.source_info, importer.description)
+    if importer.on_bad_row == "collect" or engine_of(source) is not None:
+        return None  # what is refused is told in the order in which it is read
+    return row_objects(source, importer.description)
 
 
 @attrs.frozen(eq=False, repr=False)
@@ -167,19 +171,6 @@ class LoadedRows:
 def _absent(schema: Schema, columns: Iterable[str] | None) -> frozenset[str]:
     """Return the fields of a class that are none of these columns; nothing if these are not known."""
     return frozenset(schema.fields or ()).difference(columns or schema.fields or ())
-
-
-def _empty_files(source: Any) -> tuple[str, ...]:
-    """Return the names of the files without rows, among several that stay a table."""
-    files = getattr(getattr(source, "source_info", None), "files", ())
-    return tuple(file.path.name for file in files if not _has_rows(file)) if len(files) > 1 else ()
-
-
-def _has_rows(file: Any) -> bool:
-    if hasattr(file, "rows"):
-        return bool(file.rows)
-    with file.path.open("rb") as lines:
-        return any(line.strip() for line in islice(lines, file.line, None))
 
 
 _NEVER_NAN = frozenset({str, int, bool, bytes, date, datetime, UUID})

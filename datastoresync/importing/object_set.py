@@ -169,6 +169,7 @@ class ObjectSet:
 
     def between(self, start: Any = None, stop: Any = None) -> Iterator[tuple[Any, Any]]:
         """Yield keys and objects from a key up to another one, in order."""
+        start, stop = by_instant(start), by_instant(stop)
         if isinstance(self.objects, SortedDict):
             keys = self.objects.irange(start, stop, inclusive=(True, False))
             return ((key, self.objects[key]) for key in keys)

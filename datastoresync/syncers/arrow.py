@@ -8,6 +8,7 @@ from importlib import import_module
 from itertools import chain
 from typing import Any, Protocol
 
+from datastoresync.conversion.scalars import instants
 from datastoresync.errors import ColumnError, ConversionError, MissingDependencyError, SyncerError
 from datastoresync.syncers.records import Columns, Records, choose_columns
 
@@ -182,7 +183,7 @@ def _chunks(source: _Source, indexes: Sequence[int], label: str) -> Iterator[Col
 
 def _values(source: _Source, part: Any, index: int, start: int, label: str) -> list[Any]:
     try:
-        return source.values(part, index)
+        return list(instants(source.values(part, index)))
     except source.errors as error:
         row = next((row for row in range(len(part)) if not _holds(source, part.slice(row, 1), index)), 0)
         column = source.names[index]

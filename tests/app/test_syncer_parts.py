@@ -260,7 +260,9 @@ def test_replacing_many_by_few_is_refused_as_a_whole(stored, coming, argv, code,
         source = Listing(more=people(1), users=people(coming))
         report = copy(source, destination, *argv, *dry)
         assert report.exit_code == code
-        assert ("--allow-deletions" in reasons(report)) == (code == 3)
+        named = {option.split()[0] for option in reasons(report).split("--")[1:]}
+        wanted = {"allow-empty"} if not coming and "--allow-empty" not in argv else {"allow-deletions"}
+        assert named == (wanted if code == 3 else set())
         assert len(destination.held["users"]) == (stored if code or dry else coming)
         assert len(destination.held["more"]) == (0 if code or dry else 1)
 
@@ -269,6 +271,43 @@ def test_the_writers_own_limits_hold_where_no_option_says_otherwise():
     for limits, argv, code in ((Limits(deletions=0), [], 3), (Limits(deletions=0), ["--allow-deletions", "5"], 0)):
         destination = Memory(users=people(10))
         assert copy(Listing(users=people(9)), destination, *argv, limits=limits).exit_code == code
+
+
+class Declared(Tree):
+    limits = Limits(deletions=2)
+
+
+@pytest.mark.parametrize("mode", ["replace", "sync"])
+def test_limits_that_a_tree_declares_hold_on_the_command_line(mode):
+    class Users(Declared):
+        users = Branch()
+
+    def run(given, stored, *argv, dest=None):
+        source = SyncerReader(Listing(users=people(given)), tree=Users if dest is None else None)
+        return App(source, SyncerWriter(Memory(users=people(stored)), mode=mode, tree=dest)).run(list(argv))
+
+    for dest in (None, Users):
+        assert run(98, 100, dest=dest).ok
+        refused = run(97, 100, dest=dest)
+        assert "3 deletions, over the limit of 2: if that is meant, raise it for this run with --allow-deletions 3" in (
+            reasons(refused)
+        )
+        assert run(97, 100, "--allow-deletions", "3", dest=dest).ok
+
+
+@pytest.mark.parametrize("dry", [[], ["--dry-run"]])
+def test_a_refusal_names_the_options_that_allow_it(capsys, dry):
+    old = [{"idnumber": str(n), "name": "old", "phone": "1"} for n in range(100)]
+    new = [{"idnumber": str(n), "name": "new", "phone": ""} for n in range(70, 170)]
+    for options in ([], ["--allow-deletions", "70", "--allow-updates", "30", "--allow-creations", "70"]):
+        report = copy(Listing(users=new), Memory(users=old), "--mode", "sync", *options, *dry)
+        said = reasons(report) + capsys.readouterr().out
+        assert report.exit_code == 3
+        assert "limits=" not in said
+        asked = {"--allow-missing users.phone"} if options else {"--allow-deletions 70", "--allow-creations 70"}
+        assert all(one in said for one in asked)
+    everything = [*options, "--allow-missing", "users.phone", *dry]
+    assert copy(Listing(users=new), Memory(users=old), "--mode", "sync", *everything).ok
 
 
 def test_after_rejected_rows_nothing_is_replaced_by_less(tmp_path):

@@ -248,6 +248,27 @@ def test_a_signal_lets_those_in_flight_end(ctrl_c, number):
     assert len(source - dest) == 17, "what ended is folded"
 
 
+def test_a_signal_ends_the_waits_of_those_in_flight(ctrl_c):
+    source, dest = sides([f"p{number}" for number in range(5)])
+
+    class Refused(Template):
+        concurrency = 2
+        retry = Retry()
+
+        async def new_people(self, action):
+            if action.idnumber == "p0":
+                raise web_service.RefusedError(429, {"Retry-After": "60"})
+            threading.Timer(0.05, signal.pthread_kill, (threading.main_thread().ident, signal.SIGINT)).start()
+            await asyncio.sleep(0.2)
+
+    begun = time.monotonic()
+    with pytest.raises(SyncInterrupted) as caught:
+        source - dest | Refused
+    assert time.monotonic() - begun < 10
+    assert [result.status for result in caught.value.report.results] == ["failed", "succeeded"] + ["pending"] * 3
+    assert caught.value.report.results[0].reason == "RefusedError: status 429"
+
+
 def test_the_second_ctrl_c_breaks_off_those_in_flight(ctrl_c):
     source, dest = sides([f"p{number}" for number in range(5)])
 
@@ -307,6 +328,47 @@ def test_methods_of_objects_are_awaited():
     dest = +Tree("dest", branches={"u": Branch(Account, importer=[])})
     assert (source >> dest).succeeded == 3
     assert made == [0, 1, 2]
+
+
+def test_a_child_waits_for_its_parent_and_a_move_is_alone():
+    class Place(Object):
+        _children = {"places": "parts"}
+        parts: set[str]
+
+    def tree(name, parts):
+        rows = [{"idnumber": key, "parts": set(some)} for key, some in parts.items()]
+        return +Tree(name, branches={"places": Branch(Place, importer=rows)})
+
+    source = tree("source", {"s": "abxy", "a": "c", "b": "", "c": "", "x": "", "y": ""})
+    dest = tree("dest", {"x": "", "y": ""})
+    template = Everything()
+    report = template.apply(source - dest, limits=Limits(updates=99, deletions=99))
+    assert report.failed == report.skipped == 0
+    for parent, child in ["sa", "sb", "ac"]:
+        assert template.when("ends", "new", "places", parent) < template.when("begins", "new", "places", child)
+    assert template.most == 2, "a and b"
+    moved = [name for name, verb, *_ in template.events if verb not in ("new", "old")]
+    assert moved == ["begins", "ends"] * (len(moved) // 2)
+    assert moved
+
+
+def test_methods_with_the_words_of_synctree_are_awaited():
+    from datastoresync.vocabularies.synctree import DefaultTemplate, SyncTree
+
+    tree = SyncTree(["source", "destination"], ["students"])
+    for number in "123":
+        tree.new("source", "students", number)
+
+    class Enrol(DefaultTemplate):
+        messages = []
+
+        async def new_students(self, action):
+            await asyncio.sleep(0)
+            self.messages.append(action.message)
+
+    report = (tree.source > tree.destination) | Enrol
+    assert report.succeeded == 3
+    assert Enrol.messages == ["new_students"] * 3
 
 
 @pytest.mark.parametrize("concurrency", [0, -1, "8", 2.5, True, None])

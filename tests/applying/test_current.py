@@ -5,7 +5,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from datastoresync import Branch, Limits, Object, Template, Tree, batch, failed
+from datastoresync import Branch, DeclarationError, Limits, Object, Template, Tree, batch, failed
 
 
 class Person(Object):
@@ -176,6 +176,28 @@ def test_a_look_that_fails_leaves_its_action_alone():
     assert report.results[0].reason == "what is there could not be read: OSError: no route"
     assert report.failed == 1
     assert template.asked == []
+
+
+def test_a_look_that_is_none_is_an_error():
+    async def later():
+        pass
+
+    class Plain(Store):
+        def current(self, action):
+            return later()
+
+    diff = people("source", [("x", {})]) - people("dest", [])
+    template = Plain({})
+    assert template.apply(diff, mock=True).ok
+    report = diff | template
+    assert report.results[0].reason.startswith("what is there could not be read: TypeError: returned a coroutine")
+    assert template.asked == []
+
+    with pytest.raises(DeclarationError, match="current cannot be called with 2 arguments"):
+
+        class Without(Store):
+            def current(self):
+                raise OSError
 
 
 def test_of_a_batch_only_what_has_not_changed_is_called():

@@ -272,7 +272,8 @@ def test_what_the_source_wants_as_it_is_keeps_nothing(kind):
     there = rows(["a", "b"], [], [("pc", "a")])
     wanted = rows(["b"], [], [("pc", "a")])  # it refers to nobody there already
     dest, _ = target(kind, there)
-    report = tree("source", wanted).sync_to(dest, limits=ANYTHING, exclude=".name")
+    limits = Limits(dangling=1).over(ANYTHING)
+    report = tree("source", wanted).sync_to(dest, limits=limits, exclude=".name")
     assert (report.succeeded, report.skipped) == (1, 0)
 
 

@@ -93,18 +93,21 @@ def test_what_cannot_have_done_anything_has_failed(answer):
     assert (source >> dest).failed == 1
 
 
-def test_a_generator_method_has_failed():
-    class Lazy(Template):
+def test_a_returned_generator_is_a_failure():
+    def lazy(action):
+        yield action
+
+    async def later(action):
+        yield action
+
+    class Returning(Template):
         def new_users(self, action):
-            yield action
+            return self.made(action)
 
-    class Later(Template):
-        async def new_users(self, action):
-            yield action
-
-    for template in (Lazy, Later):
+    for made in (lazy, later):
         source, dest = sides()
-        assert (source - dest | template).failed == 1
+        Returning.made = staticmethod(made)
+        assert (source - dest | Returning).failed == 1
 
 
 @pytest.mark.parametrize("answer", [None, True, 0, "", {}, [], 3, "yes", object(), ["a", 1], iter(())])

@@ -10,6 +10,7 @@ from datastoresync import (
     Branch,
     CSVImporter,
     Flags,
+    Importer,
     Limits,
     Link,
     Object,
@@ -220,3 +221,45 @@ def test_what_an_import_leaves_out_is_neither_adopted_nor_taken_out_of_groups(ac
         }
     assert sorted(execute(accounts, "SELECT * FROM users")) == [("1", "Ann", "hr"), ("root", "Root", "local")]
     assert sorted(execute(accounts, "SELECT * FROM memberships")) == [("staff", "1"), ("staff", "root")]
+
+
+class Seat(Object):
+    _identifiers = ("row", "number")
+    row: str
+    number: int
+
+
+class Room(Object):
+    _references = {"taken": "seats", "best": "seats", "order": "seats"}
+    taken: set[tuple[str, int]] = set()
+    best: tuple[str, int] | None = None
+    order: tuple[tuple[str, int], ...] = ()
+
+
+def test_idnumbers_of_several_parts_are_known_as_a_whole():
+    class Ours(Importer):
+        def read(self):
+            return [{"row": row, "number": 1} for row in "abx"]
+
+        def keep(self, row):
+            return row["row"] != "x"
+
+    def rooms(name, taken, best, order):
+        values = {"taken": {(row, 1) for row in taken}, "best": (best, 1), "order": tuple((row, 1) for row in order)}
+        branches = {"seats": Branch(Seat, importer=Ours), "rooms": Branch(Room)}
+        made = +Tree(name, branches=branches)
+        made.rooms.new("hall", **values)
+        made.rooms.new("lobby", **{**values, "best": None})
+        return made
+
+    diff = rooms("source", "a", "a", "ab") - rooms("dest", "abx", "b", "ba")
+    assert [(action.verb, action.idnumber, action.attr) for action in diff] == [
+        ("update", "hall", "best"),
+        ("update", "hall", "order"),
+        ("remove", "hall", "taken"),
+        ("update", "lobby", "order"),
+        ("remove", "lobby", "taken"),
+    ]
+    assert {action.value for action in diff.only("remove")} == {("b", 1)}
+    assert diff.left_out == {"remove": 2}
+    assert not rooms("source", "a", "a", "ab").diff(rooms("dest", "a", "x", "xa"))

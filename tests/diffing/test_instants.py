@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from datastoresync import Branch, Object, Tree
 from datastoresync.conversion.scalars import by_instant
 from datastoresync.diffing.equality import equal, membership_changes, sort_key
+from datastoresync.syncers import open_syncer
 
 BERLIN = ZoneInfo("Europe/Berlin")
 EARLY = datetime(2024, 10, 27, 2, 30, tzinfo=BERLIN)
@@ -90,3 +91,20 @@ def test_what_has_no_zone_stays_as_it_is():
     naive = EARLY.replace(tzinfo=None)
     values = [naive, [naive, {"a": (naive, 1)}], "x", None, {naive}]
     assert all(by_instant(value) is value for value in values)
+
+
+def test_a_parquet_file_takes_the_hour_that_comes_twice(tmp_path):
+    pyarrow = pytest.importorskip("pyarrow")
+    parquet = pytest.importorskip("pyarrow.parquet")
+    for folder, moments in (("here", [EARLY, LATE]), ("there", [LATE, EARLY])):
+        (tmp_path / folder).mkdir()
+        at = pyarrow.array(moments, pyarrow.timestamp("us", "Europe/Berlin"))
+        parquet.write_table(pyarrow.table({"idnumber": ["1", "2"], "at": at}), tmp_path / folder / "x.parquet")
+    trees = [
+        Tree(name, syncer=open_syncer(f"parquet:{tmp_path / name}"), branches={"x": Branch(Object)})
+        for name in ("here", "there")
+    ]
+    assert (+trees[0]).sync_to(+trees[1]).ok
+    assert list(+trees[0] - +trees[1]) == []
+    written = parquet.read_table(tmp_path / "there" / "x.parquet")["at"].to_pylist()
+    assert [moment.timestamp() for moment in written] == [EARLY.timestamp(), LATE.timestamp()]

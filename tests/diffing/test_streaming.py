@@ -124,7 +124,7 @@ def test_an_object_with_several_changes_is_counted_once():
     for engine in (InMemoryEngine(), Streaming(frozenset({""}))):
         diff = Diff.between(sides, engine=engine)
         assert dict(diff.counts) == {"new": 0, "update": 20, "add": 10, "remove": 10, "old": 0}
-        assert violations(diff, Limits(updates=10, removals=10)) == ()
+        assert violations(diff, Limits(updates=10, removals=10, switches=10)) == ()
         (updates, removals) = violations(diff, Limits(updates=9, removals=9))
         assert "10 updates, over the limit of 9" in updates
         assert "10 removals, over the limit of 9" in removals

@@ -2,8 +2,15 @@
 
 import copy
 import csv
+import datetime
+import math
+import sqlite3
 import threading
+from contextlib import closing
+from decimal import Decimal
+from typing import Any
 from unittest.mock import patch
+from zoneinfo import ZoneInfo
 
 import pytest
 from drawn_files import (
@@ -20,24 +27,26 @@ from drawn_files import (
     look,
     pairs,
     run,
+    shown,
     sides,
     written,
 )
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from profiles import examples
 from sortedcontainers import SortedDict
 
-from datastoresync import Branch, CSVImporter, DuckDB, Object
+from datastoresync import Branch, CSVImporter, DuckDB, MalformedFileError, Object, SQLImporter
 from datastoresync.engines import duckdb
 from datastoresync.engines.duckdb import csv as duckdb_csv
 from datastoresync.engines.lines import LineObjects
 from datastoresync.importing import load
+from datastoresync.syncers.records import Records
 
 
 def without_lines():
     """Make all objects at the import, as the reference does."""
-    return patch.object(load, "line_objects", lambda *_: None)
+    return patch.object(load, "_lines_of", lambda *_: None)
 
 
 def saved(path, rows, *, header=("idnumber", "name", "level"), end="\n"):
@@ -110,6 +119,118 @@ def test_what_is_done_to_lines_leaves_them_as_it_leaves_objects(data, tmp_path_f
         assert done(seen, step) == wanted, step
     assert attempt(lambda: acted(seen[0] - seen[1])) == attempt(lambda: acted(expected[0] - expected[1]))
     assert look(seen[1].things, 0) == look(expected[1].things, 0)
+
+
+# Rows ---------------------------------------------------------------------------------------------------------------
+
+
+class Anything(Object):
+    name: Any
+    level: Any = None
+
+
+class Named(Object):
+    name: str
+    level: Any = None
+
+
+class Counted(Object):
+    name: str
+    level: int | None = None
+
+
+class Measured(Object):
+    name: Decimal | None
+    level: float | None = None
+
+
+class Timed(Object):
+    name: str | None
+    level: datetime.datetime | None = None
+
+
+NOW = datetime.datetime(2024, 10, 27, 2, 30)  # noqa: DTZ001 - zones are added below
+BERLIN = ZoneInfo("Europe/Berlin")
+POOLS = (
+    ["a", "b", "", "1", "01"],
+    [1, 2, 0],
+    [1, True, 0, False],
+    [0.0, -0.0, math.nan, 1.0],
+    [1, 1.0, Decimal(1)],
+    [Decimal("1.0"), Decimal("1.00"), Decimal(2)],
+    [NOW, NOW.replace(hour=3)],
+    [NOW.replace(tzinfo=BERLIN), NOW.replace(tzinfo=BERLIN, fold=1), NOW.replace(tzinfo=datetime.UTC)],
+    [NOW.date(), NOW.date().replace(year=1)],
+    [["a"], ["a", "b"], []],
+)
+
+
+@st.composite
+def records(draw):
+    """Draw two sides of rows of values: the names and the columns of one, and those of the other, mostly alike."""
+    columns = [draw(st.sampled_from(POOLS[:2])), draw(st.sampled_from(POOLS)), draw(st.sampled_from(POOLS))]
+    halves = []
+    for _ in range(2):
+        cell = [st.sampled_from(pool) | st.sampled_from(pool) | st.none() for pool in columns[1:]]
+        key = st.sampled_from(columns[0])
+        unique = None if draw(st.integers(0, 9)) == 0 else lambda row: row[0]
+        rows = draw(st.lists(st.tuples(key, *cell), max_size=4, unique_by=unique))
+        if halves:
+            known = {row[0] for row in rows}
+            rows += [row for row in halves[0] if row[0] not in known and draw(st.booleans())]
+        halves.append(rows)
+    return halves
+
+
+def told(rows, classes, failing):
+    """Import two sides and compare them; return all that a person sees."""
+    seen, branches = [], []
+    for half, cls in zip(rows, classes, strict=True):
+
+        def chunks(half=half):
+            for start in range(0, len(half), 2):
+                yield list(zip(*half[start : start + 2], strict=True))
+            if failing:
+                raise MalformedFileError("the rest is missing")
+
+        source = Records(("idnumber", "name", "level"), chunks(), lambda index: f"row {index + 1}")
+        branches.append(Branch(cls, importer=lambda source=source: source))
+        seen.append(attempt(lambda: branches[-1].load() is None))
+    seen.append(attempt(lambda: acted(branches[0] - branches[1])))
+    seen.append(attempt(lambda: acted(branches[1] - branches[0])))
+    seen += [[(shown(key), shown(item)) for key, item in branch.items()] for branch in branches]
+    return seen
+
+
+ROWED = st.sampled_from([Object, Anything, Named, Counted, Measured, Timed])
+
+
+@example(rows=[[("a", 1, None)]] * 2, cls=Named, other=Object, same=False, failing=1)
+@given(rows=records(), cls=ROWED, other=ROWED, same=st.booleans(), failing=st.integers(0, 9))
+@settings(max_examples=examples(100), deadline=None, suppress_health_check=list(HealthCheck))
+def test_rows_show_what_objects_show(rows, cls, other, same, failing):
+    classes = (cls, cls if same else other)
+    with without_lines():
+        expected = told(rows, classes, failing == 0)
+    assert told(rows, classes, failing == 0) == expected
+
+
+def test_rows_of_a_database_become_objects_where_they_differ(tmp_path):
+    url = f"sqlite:///{tmp_path}/people.db"
+    with closing(sqlite3.connect(tmp_path / "people.db")) as connection, connection:
+        for table, rows in (("mine", MINE), ("theirs", THEIRS)):
+            connection.execute(f"CREATE TABLE {table} (idnumber TEXT PRIMARY KEY, name TEXT, level INTEGER)")
+            connection.executemany(f"INSERT INTO {table} VALUES (?, ?, ?)", rows)
+    mine, theirs = (+Branch(Person, importer=SQLImporter(url, table=name)) for name in ("mine", "theirs"))
+    diff = mine - theirs
+    assert "their rows were compared" in str(diff.explain())
+    assert [set(branch.contents.compared.made) for branch in (mine, theirs)] == [{"1", "2"}, {"2", "5"}]
+    assert {(one.verb, one.idnumber, one.attr) for one in diff} == {
+        ("new", "1", ""),
+        ("update", "2", "name"),
+        ("update", "2", "label"),
+        ("old", "5", ""),
+    }
 
 
 # What is made, and when ---------------------------------------------------------------------------------------------

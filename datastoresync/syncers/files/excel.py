@@ -1,27 +1,30 @@
-"""Excel workbooks as a store, through openpyxl."""
+"""Excel workbooks as a store."""
 
 from __future__ import annotations
 
+import inspect
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any, ClassVar
 
 from datastoresync.errors import MissingDependencyError, SyncerError
+from datastoresync.spelling import nearest
 from datastoresync.syncers.files.base import FileSyncer
+from datastoresync.syncers.files.excel_package import package
+from datastoresync.syncers.files.excel_reader import SheetRows, read_sheet
+from datastoresync.syncers.files.sheet_format import COLUMNS, ROWS, SheetFormat, title_fault, title_of
+from datastoresync.syncers.files.text_format import options_of, parameters
 from datastoresync.syncers.names import clash
 from datastoresync.syncers.records import Records, file_state
 from datastoresync.syncers.row_index import TableContents
-
-_ROWS, _COLUMNS = 2**20, 2**14
-"""The size of a sheet."""
 
 
 class ExcelSyncer(FileSyncer):
     r"""Excel workbooks: a single one, whose sheets are the tables, or a folder with a workbook for each table.
 
-    A table has its columns' names in its first row, and a record in each row below; empty rows are skipped. What a cell
-    holds comes back as what it was:
+    A table has its columns' names in its first row, and a record in each row below; empty rows are skipped. Where there
+    is more on a sheet, options say what is read. What a cell holds comes back as what it was:
 
     - text, exactly, whatever it looks like; it is never a formula. An empty text is a cell with a format of its own;
     - None, as an empty cell; booleans; floats; integers of up to 15 digits, longer ones as text;
@@ -30,7 +33,8 @@ class ExcelSyncer(FileSyncer):
     - decimals and UUIDs as text, an enum member as its value.
 
     NaN, infinity, text of more than 32,767 characters, bytes and collections are refused. Formulas in a workbook are
-    read as the results that were saved with them, and refused if there are none; so are cells that hold an error.
+    read as the results that were saved with them, and refused if there are none; so are cells that hold an error, and
+    merged ones. Dates are counted from 1900 or 1904, as the workbook says.
 
     A dump replaces one sheet, formulas and formats and all, and keeps the values and formats of the others, but for the
     format of single characters within a cell. What would be lost is read but not written: a workbook with charts,
@@ -43,6 +47,10 @@ class ExcelSyncer(FileSyncer):
         path: A workbook, or a folder of workbooks.
         name: The name in messages.
         timeout: Seconds to wait for another run that is writing; by default it is not waited for.
+        options: What of the sheets is read: each by its name in `SheetFormat`. With any, workbooks are only read.
+
+    Raises:
+        DeclarationError: An option has a value that it cannot have.
 
     >>> ExcelSyncer("report.xlsx").normalized(10**15)
     '1000000000000000'
@@ -60,8 +68,21 @@ class ExcelSyncer(FileSyncer):
         """
         return _library().cell_value(value)
 
-    def __init__(self, path: str | os.PathLike[str], *, name: str | None = None, timeout: float | None = None) -> None:
+    __signature__: ClassVar[inspect.Signature]
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        name: str | None = None,
+        timeout: float | None = None,
+        **options: Any,
+    ) -> None:
+        if unknown := next((name for name in options if name not in options_of(SheetFormat)), None):
+            message = f"{type(self).__name__} has no option {unknown!r}: {nearest(unknown, options_of(SheetFormat))}"
+            raise TypeError(message)
         super().__init__(path, name=name, timeout=timeout)
+        self.sheet_format = SheetFormat(**options)
         self._sheets: tuple[tuple[int, ...], list[str]] = ((), [])
 
     def _table_files(self) -> dict[str, Path]:
@@ -69,15 +90,15 @@ class ExcelSyncer(FileSyncer):
         return dict.fromkeys(self._titles(self.path), self.path) if files and self._single else files
 
     def _titles(self, path: Path) -> list[str]:
-        """Return the titles of the sheets of a workbook; they are cached, as reading them is slow."""
+        """Return the titles of the sheets of a workbook; they are cached, as they are asked for often."""
         state = file_state(path.stat())
         if self._sheets[0] != state:
-            with _library().workbook(path, read_only=True) as book:
-                self._sheets = (state, [sheet.title for sheet in book.worksheets])
+            with package(path) as book:
+                self._sheets = (state, list(book.sheets))
         return self._sheets[1]
 
     def _check_single(self, identifier: str) -> None:
-        reason = _library().title_fault(identifier)
+        reason = title_fault(identifier)
         if not reason and (existing := clash(identifier, self._table_files())):
             reason = f"there is {existing!r}, and Excel ignores case"
         if reason:
@@ -85,14 +106,22 @@ class ExcelSyncer(FileSyncer):
             raise SyncerError(message)
 
     def _open_file(self, path: Path, identifier: str) -> Records:
-        rows = _library().SheetRows(path, identifier)
-        return Records(rows.header(), rows.chunks(), rows.where)
+        return read_sheet(path, title_of(identifier), self.sheet_format.told(self.spelling))
+
+    def _rewrite(self, identifiers: Sequence[str], compute: Any, *, rehearse: bool = False) -> Any:
+        if given := self.sheet_format.given:
+            options = ", ".join(self.sheet_format.told(self.spelling).option(*each) for each in given.items())
+            message = (
+                f"{self.name} is read with {options}, and would lose what is not read so: open it without to write"
+            )
+            raise SyncerError(message)
+        return super()._rewrite(identifiers, compute, rehearse=rehearse)
 
     def _columns(self, identifier: str) -> tuple[str, ...]:
         return self._open(identifier).columns
 
     def _stored(self, identifier: str) -> TableContents:
-        rows = _library().SheetRows(self._existing_file(identifier), identifier)
+        rows = SheetRows(self._existing_file(identifier), title_of(identifier), self.sheet_format)
         records = Records(rows.header(), rows.chunks(), rows.where)
         contents = TableContents(records.columns, list(records))
         if rows.formula:
@@ -105,9 +134,7 @@ class ExcelSyncer(FileSyncer):
         path = self._target_file(next(iter(tables)))
         existing = self._titles(path) if path.exists() else []
         # In a folder, the only sheet of a workbook is the table, under any title.
-        titles = {
-            name: existing[0] if len(existing) == 1 and not self._single else library.title_of(name) for name in tables
-        }
+        titles = {name: existing[0] if len(existing) == 1 and not self._single else title_of(name) for name in tables}
         # All rows first: openpyxl leaves files behind when it is interrupted in the middle of a sheet.
         sheets = {titles[name]: self._rows(name, contents) for name, contents in tables.items()}
         if existing:
@@ -128,8 +155,8 @@ class ExcelSyncer(FileSyncer):
     def _rows(self, identifier: str, contents: TableContents) -> list[list[Any]]:
         """Return the values of the cells of a sheet, its header first."""
         cell_value = _library().cell_value
-        if len(contents.records) >= _ROWS or len(contents.columns) > _COLUMNS:
-            message = f"table {identifier!r} is larger than a sheet: {_ROWS - 1} records, {_COLUMNS} columns"
+        if len(contents.records) >= ROWS or len(contents.columns) > COLUMNS:
+            message = f"table {identifier!r} is larger than a sheet: {ROWS - 1} records, {COLUMNS} columns"
             raise SyncerError(message)
         if contents.records and not contents.columns:
             message = f"the records for table {identifier!r} have no columns: a sheet cannot hold them"
@@ -141,6 +168,15 @@ class ExcelSyncer(FileSyncer):
         return [header, *self._encoded_rows(identifier, contents, cell_value)] if header else []
 
 
+# Options are listed once, in `SheetFormat`: this is how URLs and editors know them.
+_OWN = [
+    each
+    for each in inspect.signature(ExcelSyncer.__init__).parameters.values()
+    if each.name in ("path", "name", "timeout")
+]
+ExcelSyncer.__signature__ = parameters(SheetFormat, *_OWN)
+
+
 def _library() -> Any:
     """Return the module that needs openpyxl.
 
@@ -150,7 +186,7 @@ def _library() -> Any:
     try:
         from datastoresync.syncers.files import excel_workbook
     except ImportError as error:
-        message = "Excel workbooks need openpyxl: pip install 'datastoresync[excel]'"
+        message = "Excel workbooks are written by openpyxl: pip install 'datastoresync[excel]'"
         raise MissingDependencyError(message) from error
     return excel_workbook
 
@@ -170,17 +206,16 @@ def _preserve(sheet: Any, path: Path) -> None:
     Raises:
         SyncerError: The sheet holds a formula.
     """
-    for cells in sheet.iter_rows():
-        for cell in cells:
-            if cell.data_type == "f":
-                message = (
-                    f"{path}, sheet {sheet.title!r}, cell {cell.coordinate}: the saved result of this formula would be "
-                    "lost if another sheet were written: keep formulas in a workbook of their own"
-                )
-                raise SyncerError(message)
-            if isinstance(cell.value, float):
-                cell.value = repr(cell.value)
-                cell.data_type = "n"
+    for cell in sheet._cells.values():  # noqa: SLF001 - iter_rows would make all the cells that are not there, too
+        if cell.data_type == "f":
+            message = (
+                f"{path}, sheet {sheet.title!r}, cell {cell.coordinate}: the saved result of this formula would be "
+                "lost if another sheet were written: keep formulas in a workbook of their own"
+            )
+            raise SyncerError(message)
+        if isinstance(cell.value, float):
+            cell.value = repr(cell.value)
+            cell.data_type = "n"
 
 
 def _new_sheet(book: Any, title: str) -> Any:

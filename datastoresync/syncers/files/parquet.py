@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import IO, Any, ClassVar
 
-from datastoresync.conversion.scalars import scalar_of
+from datastoresync.conversion.scalars import instants, scalar_of
 from datastoresync.errors import MalformedFileError, MissingDependencyError, SyncerError
 from datastoresync.syncers.arrow import read_arrow
 from datastoresync.syncers.files.base import FileSyncer
@@ -250,7 +250,7 @@ def _in_old_type(values: Sequence[Any], kind: Any) -> Any:
     except (pyarrow.ArrowException, ValueError, OverflowError, TypeError):
         return None
     mixed = any(isinstance(value, float) for value in values)
-    return array if all(map(partial(_is_same, mixed=mixed), values, back)) else None
+    return array if all(map(partial(_is_same, mixed=mixed), instants(values), instants(back))) else None
 
 
 def _is_same(value: Any, back: Any, *, mixed: bool) -> bool:

@@ -10,6 +10,7 @@ from typing import Any, Generic, TypeVar
 
 import attrs
 
+from datastoresync.conversion.scalars import by_instant
 from datastoresync.errors import ImporterError, LockedError
 from datastoresync.printing.text import shortened
 from datastoresync.syncers.records import Records, file_state
@@ -171,7 +172,7 @@ def difference(found: Records, wanted: TableContents, normalized: Callable[[Any]
 def _different(values: Sequence[Any], raws: Sequence[Any], normalized: Callable[[Any], Any]) -> tuple[int, str] | None:
     """Return the index of the first value that does not come back as it should, and what comes back."""
     for index, (value, raw) in enumerate(zip(values, raws, strict=True)):
-        kept = normalized(value)
+        kept = by_instant(normalized(value))
         # NaN is not equal to itself, but has the same text.
         if kept != raw and repr(kept) != repr(raw):
             return index, shortened(raw)

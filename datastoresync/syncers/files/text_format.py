@@ -8,8 +8,9 @@ from __future__ import annotations
 import codecs
 import inspect
 import io
+from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any, Literal, Self, get_type_hints
+from typing import Annotated, Any, ClassVar, Literal, Self, get_type_hints
 
 import attrs
 
@@ -87,6 +88,8 @@ class TableFormat(ValueFormat):
         DeclarationError: An option has a value that it cannot have.
     """
 
+    _skipping: ClassVar[str] = "skip_lines"
+    """The option that skips what stands above the header."""
     header: bool | Sequence[str] = attrs.field(
         default=True,
         converter=_own_header,
@@ -120,9 +123,19 @@ class TableFormat(ValueFormat):
         """Return the same options, of which messages speak as they are written somewhere else."""
         return attrs.evolve(self, spelling=spelling)
 
+    @property
+    def header_advice(self) -> str:
+        """What may be done about a header that lacks a column."""
+        own = self.option("header", ("…", "…"))
+        if self.header is not True:
+            return f"; {own} names them"
+        skip = self.option(self._skipping, 1)
+        return f"; if they are no header, {skip}, say, skips lines above it, and {own} names them"
+
     def wanted(self, names: Sequence[str]) -> str:
         """Return the option that reads those columns alone whose names are there, and there once."""
-        good = [name for name in names if name.strip() and list(names).count(name) == 1][:_SHOWN]
+        counts = Counter(names)
+        good = [name for name in names if name.strip() and counts[name] == 1][:_SHOWN]
         return self.option("columns", tuple(good)) if good else self.option("header", ("…", "…"))
 
 
@@ -171,16 +184,6 @@ class TextFormat(TableFormat):
         """The options under which something of a file is not read as it would be written; it cannot be rewritten."""
         written = ("delimiter", "encoding", "formulas", "final_newline")
         return {name: value for name, value in self.given.items() if name not in written}
-
-    @property
-    def header_advice(self) -> str:
-        """What may be done about a header that lacks a column."""
-        own = self.option("header", ("…", "…"))
-        if self.header is not True:
-            return f"; {own} names them"
-        return (
-            f"; if they are no header, {self.option('skip_lines', 1)}, say, skips lines above it, and {own} names them"
-        )
 
     @property
     def plain_rows(self) -> bool:

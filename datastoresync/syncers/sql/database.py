@@ -253,7 +253,7 @@ def _told_of_interrupts() -> Iterator[list[str]]:
     state: list[str] = []
     try:
         yield state
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, SystemExit):
         if not state:
             raise
         raise CommitInterrupt(committed=state[-1] == "committed") from None

@@ -28,6 +28,8 @@ _PLAIN = frozenset({*SCALARS, type(None)} - {Decimal})
 class ModelType(ObjectType):
     """The metaclass of models: closed objects, whose ``__init__`` converts values and whose settings are checked."""
 
+    whole_keys = False  # unique ids say "None" then
+
     settings = _RESERVED
 
     def __new__(mcs, name: str, bases: tuple[type, ...], namespace: dict[str, Any], **kwargs: Any) -> ModelType:

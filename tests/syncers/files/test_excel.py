@@ -12,8 +12,8 @@ from uuid import UUID
 import openpyxl
 import pytest
 from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 from profiles import examples
+from workbooks import book, rewrite, tables
 
 from datastoresync.errors import MalformedFileError, MissingDependencyError, SyncerError
 from datastoresync.syncers import files
@@ -21,26 +21,6 @@ from datastoresync.syncers.changes import Change, Table
 from datastoresync.syncers.files.excel import ExcelSyncer
 
 law = settings(deadline=None, max_examples=examples(30), suppress_health_check=[HealthCheck.function_scoped_fixture])
-texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=8)
-texts |= st.sampled_from(
-    ["=1+1", "#N/A", "007", "1e5", "_x000D_", "__x0041_", "\r\n", "TRUE", "2024-01-02", "'x", "", " "]
-)
-values = (
-    st.none()
-    | st.booleans()
-    | st.integers(-(10**20), 10**20)
-    | st.floats(allow_nan=False, allow_infinity=False)
-    | texts
-    | st.dates()
-    | st.datetimes()
-    | st.datetimes(timezones=st.just(UTC))
-    | st.times()
-    | st.decimals()
-    | st.uuids()
-)
-tables = st.lists(texts.filter(str.strip), min_size=1, max_size=3, unique=True).flatmap(
-    lambda columns: st.lists(st.fixed_dictionaries(dict.fromkeys(columns, values)), min_size=1, max_size=5)
-)
 ROWS = [{"id": "007", "name": "Ann"}]
 
 
@@ -154,16 +134,6 @@ def test_a_workbook_of_its_own_may_have_any_name(tmp_path):
     syncer.dump("x" * 40, data=ROWS)
     assert syncer.load("x" * 40) == ROWS
     assert openpyxl.load_workbook(tmp_path / f"{'x' * 40}.xlsx").sheetnames == ["Sheet1"]
-
-
-def book(path, **sheets):
-    made = openpyxl.Workbook()
-    made.remove(made.active)
-    for title, rows in sheets.items():
-        sheet = made.create_sheet(title)
-        for row in rows:
-            sheet.append(row)
-    made.save(path)
 
 
 def test_in_a_folder_the_only_sheet_is_the_table_whatever_it_is_called(tmp_path):
@@ -317,17 +287,6 @@ def test_extensions_that_would_be_lost_keep_a_workbook_from_being_written(tmp_pa
         ExcelSyncer(path).dump("users", data=ROWS)
 
 
-def rewrite(path, name, old, new):
-    """Replace something in a part of a workbook."""
-    with zipfile.ZipFile(path) as parts:
-        held = {part: parts.read(part) for part in parts.namelist()}
-    assert old in held[name]
-    held[name] = held[name].replace(old, new)
-    with zipfile.ZipFile(path, "w") as parts:
-        for part, content in held.items():
-            parts.writestr(part, content)
-
-
 # --- what others wrote ------------------------------------------------------------------------------------------------
 
 
@@ -387,7 +346,7 @@ def test_an_empty_cell_behind_the_header_is_no_column(tmp_path):
         ([["a", " "], ["1", "2"]], "column 2 of the header has no name"),
         ([["a", 2024]], "column 2 of the header has a int for a name"),
         ([["a", "b", "a"]], "columns 1 and 3 of the header are both 'a'"),
-        ([["a"], ["1"], ["2", "3"]], "row 3: a value stands behind the last of the 1 columns"),
+        ([["a"], ["1"], ["2", "3"]], "row 3, cell B3: a value stands behind the last of the 1 columns"),
     ],
 )
 def test_a_sheet_that_is_no_table_is_refused_with_its_place(tmp_path, rows, says):
@@ -408,7 +367,7 @@ def test_data_that_no_sheet_can_hold_are_refused(tmp_path, data, says):
 def test_what_is_no_workbook_is_refused(tmp_path):
     path = tmp_path / "one.xlsx"
     path.write_text("id,name\n")
-    with pytest.raises(MalformedFileError, match="not a workbook that openpyxl can read"):
+    with pytest.raises(MalformedFileError, match="not a workbook that can be read"):
         read(path)
     with pytest.raises(MalformedFileError, match="not a workbook"):
         ExcelSyncer(tmp_path).load("one")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from datetime import UTC, date, datetime, time
+from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from pathlib import Path
 
@@ -14,8 +14,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from profiles import examples
 
-from datastoresync import Branch, Limits, Object, Tree
-from datastoresync.errors import LockedError, SyncerError
+from datastoresync import Branch, Limits, Object, SQLImporter, Tree
+from datastoresync.errors import LockedError, SchemaMismatchError, SyncerError
 from datastoresync.syncers.changes import Change, Link, Table
 from datastoresync.syncers.sql.syncer import SQLSyncer
 from datastoresync.testing import SyncerContract
@@ -428,3 +428,37 @@ def test_rows_that_triggers_write_elsewhere_are_counted_and_no_others(mariadb, e
             assert report.ok
             assert [said in sentence for sentence in report.warnings] == [True] * bool(said), report.warnings
     assert execute(mariadb, "select count(*) from log") == [(3,)]
+
+
+class Overtime(Object):
+    at: timedelta | None
+
+
+def overtimes(syncer, cls=Object, **how):
+    return +Tree("t", branches={"x": Branch(cls, importer=SQLImporter(syncer, **how))})
+
+
+def test_a_time_that_is_none_of_a_day_is_a_duration(syncer, mariadb, execute):
+    execute(
+        mariadb,
+        "create table t (idnumber varchar(9) primary key, at time(6))",
+        "create table u (idnumber varchar(9) primary key, at time(6))",
+        "insert into t values ('1', '25:30:00'), ('2', '-00:30:00'), ('3', '838:59:59'), ('4', '01:30:00.5')",
+        "insert into u values ('1', '01:30:00'), ('2', '23:30:00'), ('3', null), ('4', '01:30:00.5')",
+    )
+    expected = [timedelta(hours=25, minutes=30), timedelta(minutes=-30), timedelta(hours=839, seconds=-1)]
+    assert [row["at"] for row in syncer.load("t")] == [*expected, time(1, 30, 0, 500_000)]
+    for how in ({"table": "t"}, {"query": "select * from t"}):
+        source = overtimes(syncer, Overtime, **how)
+        assert [row.at for row in source.x.values()][:3] == expected
+        found = list(source - overtimes(syncer, Overtime, table="u"))
+        assert [(action.verb, action.idnumber) for action in found] == [("update", key) for key in "123"]
+    with pytest.raises(SchemaMismatchError, match=r"at idnumber '1'\): declare `at: timedelta`"):
+        overtimes(syncer, table="t") - overtimes(syncer, table="u")
+    dest = Tree("dest", syncer=syncer, branches={"u": Branch(Overtime)})
+    source = Tree("t", branches={"u": Branch(Overtime, importer=SQLImporter(syncer, table="t"))})
+    limits = Limits(updates=10, empty=["u"])
+    assert (+source).sync_to(+dest, limits=limits).ok
+    assert execute(mariadb, "select a.at = b.at from t a join u b using (idnumber)") == [(1,)] * 4
+    with pytest.raises(SyncerError, match="MySQL and MariaDB hold times up to 838:59:59"):
+        syncer.append("u", data=[{"idnumber": "9", "at": timedelta(hours=839)}])

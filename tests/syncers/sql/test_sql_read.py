@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import gc
 import sqlite3
+from datetime import timedelta
 
 import pytest
 import sqlalchemy
 
-from datastoresync.errors import SyncerError
+from datastoresync.errors import ConversionError, SyncerError
 from datastoresync.syncers.changes import Link, Table
-from datastoresync.syncers.sql import catalog as sql_reading
+from datastoresync.syncers.sql import read as sql_reading
 from datastoresync.syncers.sql.syncer import SQLSyncer
 
 USERS = (
@@ -385,3 +386,37 @@ def test_a_stream_that_is_dropped_gives_its_connection_back(store_url, execute, 
             del query
             gc.collect()
         assert len(syncer.load("users")) == 3
+
+
+@pytest.mark.parametrize(
+    ("kind", "value", "what"),
+    [
+        ("date", "infinity", "infinity"),
+        ("timestamp", "-infinity", "infinity"),
+        ("timestamptz", "infinity", "infinity"),
+        ("date", "0044-03-15 BC", "a year before the first one"),
+        ("timestamp", "12024-01-01", "a year behind 9999"),
+        ("time", "24:00", "the time 24:00"),
+        ("interval", "1 mon", "an interval of months or years"),
+        ("interval", "-2 years 1 day", "an interval of months or years"),
+    ],
+)
+def test_a_value_that_python_lacks_is_named_with_its_row_and_column(database, execute, kind, value, what):
+    execute(
+        database,
+        f"create table t (idnumber text primary key, until {kind})",
+        f"insert into t values ('1', null), ('2', '{value}')",
+    )
+    message = rf"row 2: until holds {what}, for which Python has no value: .* a query that casts it to text"
+    with SQLSyncer(database) as syncer:
+        for read in (lambda: syncer.read("t"), lambda: syncer.query("select * from t where idnumber <> 'x'")):
+            with pytest.raises(ConversionError, match=message) as caught:
+                list(read())
+            assert caught.value.column == "until"
+        assert len(list(syncer.query("select idnumber, until::text from t"))) == 2
+
+
+def test_an_interval_of_days_is_a_duration(database, execute):
+    execute(database, "create table t (span interval)", "insert into t values ('3 days -1:30'), ('0')")
+    with SQLSyncer(database) as syncer:
+        assert [row["span"] for row in syncer.read("t")] == [timedelta(days=3, minutes=-90), timedelta(0)]

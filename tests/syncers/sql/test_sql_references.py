@@ -176,8 +176,14 @@ def test_numbers_are_not_taken_for_texts_where_nothing_says_what_they_are(url, e
 
 def test_ids_of_rows_outside_of_the_tree_are_refused(url, execute):
     execute(url, *django(url))
+
+    class Names(Object):
+        _identifiers = ("name",)
+        name: str
+        members: set[str]
+
     groups = Branch(
-        Group, table=Table("auth_group", links={"members": Link("auth_user_groups", "group_id", "user_id")})
+        Names, table=Table("auth_group", links={"members": Link("auth_user_groups", "group_id", "user_id")})
     )
     with pytest.raises(SyncerError, match=r"'auth_user', which is in no branch of the tree.*key='id'"):
         +Tree("app", syncer=opened(url), branches={"auth_group": groups})
