@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar, Unpack, overload
 
 import attrs
 
-from datastoresync.applying.limits import Limits, check_limits
 from datastoresync.conversion.converters import Conversion, Schema
 from datastoresync.conversion.key_forms import Form, Forms, StoredForm, chained
 from datastoresync.diffing.action import Action
@@ -36,6 +35,7 @@ from datastoresync.settings import check_table
 from datastoresync.syncers.table_layout import Table
 
 if TYPE_CHECKING:
+    from datastoresync.applying.limits import Limits
     from datastoresync.applying.preview import Preview
     from datastoresync.applying.report import Report
     from datastoresync.applying.template import ApplyKeywords, SyncKeywords
@@ -103,7 +103,11 @@ class Branch(Printable, ObjectMapping[T], Generic[T]):
         self.object_class: type[T] = object_class
         self.name = ""
         self.engine = engine
-        self.limits = check_limits(limits, f"branch of {object_class.__name__}")
+        self.limits = limits
+        if limits is not None:
+            from datastoresync.applying.limits import check_limits  # as in `preview`
+
+            check_limits(limits, f"branch of {object_class.__name__}")
         self.part = part
         if part is not None:
             check_part(object_class, part)

@@ -243,10 +243,6 @@ def _merged(left: TableObjects | None, right: TableObjects | None) -> Iterator[t
             left_pair, right_pair = next(left_pairs, None), next(right_pairs, None)
 
 
-_BYTES = 64 * 2**20
-"""Bytes of a table of text that are read into memory, to be compared with lines that are there already."""
-
-
 class _TableLines(LineObjects):
     """The lines of a table, which makes the objects."""
 
@@ -267,8 +263,7 @@ def _joined(left: Side, right: Side) -> Candidates:
     table: Any = sides[index].objects
     files = getattr(table.relation, "files", ())
     if isinstance(sides[1 - index].objects, LineObjects) and files and not table.dirty:
-        few = sum(file.state[2] for file in files) <= _BYTES
-        found = keyed_lines(files, table.plain_schema) if few else None
+        found = keyed_lines(files, table.plain_schema)
         if found is not None:
             sides[index] = attrs.evolve(sides[index], objects=_TableLines(*found, table))
             if lines_compare(*sides):
