@@ -379,7 +379,7 @@ def _are_keys(part: Sequence[Any]) -> bool:
 
 
 def _text(file: DelimitedFile) -> str | None:
-    r"""Return what a file holds, its lines with ``\n`` at the end; None if that is much, changed, or ends in two ways."""
+    r"""Return what a file holds, its lines with ``\n`` at the end; None if much, changed, or ended in two ways."""
     try:
         with file.path.open(encoding=file.encoding, newline="") as opened:
             if os.fstat(opened.fileno()).st_size > _LARGEST:
