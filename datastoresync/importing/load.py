@@ -131,7 +131,7 @@ def load_rows(importer: Importer) -> LoadedRows:
         if source is source_info:
             source = importer.read()
         lines = _lines_of(importer, source)
-        loaded = loader.run(source) if lines is None else loader.take_lines(lines)
+        loaded = loader.run(source) if lines is None else loader.take_lines(lines, source)
         return attrs.evolve(loaded, reason=reason, value_format=getattr(source, "value_format", None))
     except ImporterError as error:
         error.branch = error.branch or branch.name
@@ -259,12 +259,13 @@ class RowLoader:
             empty_parts=tuple(getattr(rows.source, "empty_parts", ())) if self.objects else (),
         )
 
-    def take_lines(self, lines: LineObjects) -> LoadedRows:
-        """Return lines that were checked, as `run` returns the objects of rows."""
+    def take_lines(self, lines: LineObjects, source: Any) -> LoadedRows:
+        """Return lines of a source that were checked, as `run` returns the objects of rows."""
         self.importer.finished()
         self._warn_of_look_alikes(lines.lines)
         absent = _absent(self.schema, lines.columns)
-        return LoadedRows(lines, len(lines), tuple(self.importer.bad_rows), absent=absent)
+        empty_parts = tuple(getattr(source, "empty_parts", ()))
+        return LoadedRows(lines, len(lines), tuple(self.importer.bad_rows), absent=absent, empty_parts=empty_parts)
 
     def _take(self, chunk: Chunk) -> None:
         try:
