@@ -27,6 +27,8 @@ _LARGEST = 64 * 2**20
 """Bytes of a file that is read into memory as a whole."""
 _BLOCK = 256
 """Lines that are split at a time: few enough to stay in the processor's cache."""
+_LARGEST = 2**26
+"""Bytes of a file that is held in memory as it is."""
 _SAMPLE = 100
 """Lines whose values stand for all others, where only their types matter."""
 _KEYS = frozenset({str, int, bool, bytes, date, UUID})
@@ -260,7 +262,7 @@ def keyed_lines(files: Sequence[DelimitedFile], schema: Schema) -> tuple[dict[An
         schema: The class of the objects.
     """
     file, fields = files[0], schema.fields or {}
-    plain = len(files) == 1 and not file.own_reader and _understood(file.columns, schema)
+    plain = len(files) == 1 and not file.own_reader and file.state[2] <= _LARGEST and _understood(file.columns, schema)
     text = _text(file) if plain else None
     lines = list(filter(None, (text or "").split("\n")[file.line :]))
     if text is None or not lines or len(max(lines, key=len)) > csv.field_size_limit():

@@ -132,7 +132,7 @@ def load_rows(importer: Importer) -> LoadedRows:
             source = importer.read()
         lines = _lines_of(importer, source)
         loaded = loader.run(source) if lines is None else loader.take_lines(lines, source)
-        return attrs.evolve(loaded, reason=reason)
+        return attrs.evolve(loaded, reason=reason, value_format=getattr(source, "value_format", None))
     except ImporterError as error:
         error.branch = error.branch or branch.name
         raise
@@ -142,12 +142,12 @@ def _lines_of(importer: Importer, source: Any) -> LineObjects | None:
     """Return what was read as lines that need not become objects yet; None if they must."""
     if not isinstance(source, Records) or any(map(importer.overrides, _HOOKS)):
         return None
+    if source.value_format is not None and source.value_format.changes_values:
+        return None
     if isinstance(source.source_info, DelimitedFiles):
         return line_objects(source.source_info, importer.description)
     if importer.on_bad_row == "collect" or engine_of(source) is not None:
         return None  # what is refused is told in the order in which it is read
-    if getattr(source, "value_format", None) is not None:
-        return None  # texts in it stand for values in a way of its own
     return row_objects(source, importer.description)
 
 
@@ -255,7 +255,6 @@ class RowLoader:
             rows.count,
             tuple(self.importer.bad_rows),
             stored=self.stored,
-            value_format=self._format,
             absent=_absent(self.schema, self._names),
             empty_parts=tuple(getattr(rows.source, "empty_parts", ())) if self.objects else (),
         )
