@@ -103,7 +103,7 @@ exit codes:
   1    a failure
   2    the command line is wrong; nothing was read
   3    refused by the safeguards, without a change; nothing else failed
-  130  interrupted by Ctrl-C"""
+  130  interrupted by Ctrl-C, SIGTERM or SIGHUP"""
 
 
 class CommandLine:

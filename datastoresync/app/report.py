@@ -89,7 +89,7 @@ class AppReport(Printable):
 
     @property
     def exit_code(self) -> int:
-        """0 on success, 1 if something failed, 3 if the safeguards refused something, 130 after Ctrl-C."""
+        """0 on success, 1 if something failed, 3 if the safeguards refused something, 130 when interrupted."""
         statuses = {part.status for part in self.parts}
         if "interrupted" in statuses:
             return _INTERRUPTED

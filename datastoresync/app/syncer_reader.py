@@ -69,7 +69,7 @@ class RecordImporter(StoreImporter):
         """Return what is wrong with a table that lacks a column of its key; to follow it copies no garbage."""
         table, has = self.branch.table.name, ", ".join(map(repr, columns))
         advice = f"table {table} has no column {missing!r}: name its key, as in --key {table}=COLUMN; there are {has}"
-        file_format = getattr(self.syncer, "sheet_format", None) or getattr(self.syncer, "text_format", None)
+        file_format = getattr(self.syncer, "table_format", None)
         if file_format is None:
             return advice
         file_format = file_format.told(self.syncer.spelling)

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from functools import partial
 from importlib import import_module
-from itertools import groupby, islice
+from itertools import chain, groupby, islice
 from types import SimpleNamespace
 from typing import Any, Unpack
 
@@ -111,56 +111,30 @@ class OnExecutors:
 class _SparkRun(ApplyRun):
     """One apply, most of whose steps are called on executors."""
 
-    def called(self, step: Step) -> list[Result]:
-        """Call a step here; an exception of its method becomes a result."""
-        return self._called(step)
-
     def send(self, steps: Iterable[Step], how: OnExecutors, context: Any, *, stop: bool) -> None:
         """Execute the steps stage by stage, in waves of tasks; after a stop, record the rest as pending."""
         ordered = _ordered_branches(self.diff)
         cores = 1 if context is None else context.defaultParallelism
-        reason = ""
         for (_, branch, follows), stage in groupby(steps, key=_stage):
             here = context is None or follows or branch in ordered
             tasks = _tasks(stage, 1 if here else how.batch)
             while wave := list(islice(tasks, 1 if here else cores * _TASKS_A_CORE)):
-                if reason:
+                if self._reason:
                     planned = ((step, action) for task in wave for step in task for action in step.actions)
-                    self.note(Result("pending", reason, action, step.method) for step, action in planned)
-                    continue
-                failed = self._carry_out(wave, None if here else context, how.template, stop=stop)
-                if self.interrupted:
-                    reason = "interrupted before it"
-                elif failed and stop:
-                    reason = "not come to after a failure"
+                    self.note(Result("pending", self._reason, action, step.method) for step, action in planned)
+                elif here:
+                    self._settle([result for task in wave for step in task for result in self._call(step)], stop=stop)
+                else:
+                    self._carry_out(wave, context, how.template, stop=stop)
 
-    def _carry_out(self, wave: Sequence[Task], context: Any, template: Any, *, stop: bool) -> bool:
-        """Execute one wave and record its results in the order of the plan; return whether any failed."""
-        if context is None:
-            results = [result for task in wave for step in task for result in self._call(step)]
-            self._settle(results, stop=stop)
-            return any(result.status == "failed" for result in results)
-        left = {id(step): [self._left(action, step) for action in step.actions] for task in wave for step in task}
-
-        def doable(step: Step) -> Step:
-            pairs = zip(step.actions, left[id(step)], strict=True)
-            return attrs.evolve(step, actions=tuple(action for action, result in pairs if result is None))
-
-        reduced = [[doable(step) for step in task] for task in wave]
-        goes = [[step for step in task if step.call is not None and step.actions] for task in reduced]
+    def _carry_out(self, wave: Sequence[Task], context: Any, template: Any, *, stop: bool) -> None:
+        """Execute one wave on executors, and record its results in the order of the plan."""
+        split = [[self._split(step) for step in task] for task in wave]
+        goes = [[step for step, _ in task if step.call is not None and step.actions] for task in split]
         answers = self._sent([task for task in goes if task], context, template, stop=stop)
-        failed = False
-        for task, doing in zip(wave, reduced, strict=True):
-            for step, one in zip(task, doing, strict=True):
-                done = iter((next(answers) if one.call is not None else self.called(one)) if one.actions else ())
-                results = [next(done) if result is None else result for result in left[id(step)]]
-                self.note(results)
-                failed = failed or any(result.status == "failed" for result in results)
-        return failed
-
-    def _left(self, action: Action, step: Step) -> Result | None:
-        """Return the result of an action that is blocked; None if it is not."""
-        return None if self.dependents is None else self.dependents.left(action, step.method)
+        for step, left in chain.from_iterable(split):
+            done = iter((next(answers) if step.call is not None else self.called(step)) if step.actions else ())
+            self._settle([next(done) if result is None else result for result in left], stop=stop)
 
     def _sent(self, tasks: Sequence[Task], context: Any, template: Any, *, stop: bool) -> Iterator[list[Result]]:
         """Send tasks of steps to executors; yield the results of each step."""

@@ -250,10 +250,9 @@ class _BranchCheck:
                 advice = "mend the source; only if that is meant, allow it with"
                 yield Violation(f"{self.left.name} {fault} {attribute!r}, and {what}", advice, "missing", [name])
                 continue
-            yield from self._attribute("blanks", attribute, blanked, f"{blanked:,} blank {attribute!r}", blanked)
+            yield from self._attribute("blanks", attribute, blanked, f"{blanked:,} blank {attribute!r}")
             if self.updates <= _allowed(limits.updates, self.size):  # otherwise that is said
-                what = f"{count:,} other values of {attribute!r}"
-                yield from self._attribute("updates", attribute, count, what, self.needed["updates"])
+                yield from self._attribute("updates", attribute, count, f"{count:,} other values of {attribute!r}")
                 yield from self._switches(attribute, count)
 
     def _switches(self, attribute: str, count: int) -> Iterator[str]:
@@ -281,7 +280,7 @@ class _BranchCheck:
     def _is_blank_in_source(self, attribute: str) -> bool:
         return all(map(is_blank, values_of(self.left, attribute)))
 
-    def _attribute(self, limit: str, attribute: str, count: int, what: str, needed: int) -> Iterator[str]:
+    def _attribute(self, limit: str, attribute: str, count: int, what: str) -> Iterator[str]:
         """Yield a violation if more values of an attribute are lost than a share of those that there are."""
         share = getattr(self.limits, limit)
         if count <= _allowed(share, 0):
@@ -292,10 +291,7 @@ class _BranchCheck:
             base = count_values(self.right, attribute, wanted)
             if base >= wanted or count <= _allowed(share, base):
                 return
-        allowed = (
-            f"{share:,}" if isinstance(share, int) else f"{share:.0%} of {base:,}, which is {_allowed(share, base):,}"
-        )
-        yield Violation(f"{self.display_name}: {what}, over the limit of {allowed}", _RAISE, limit, needed)
+        yield from self._excess(limit, count, _allowed(share, base), base, what)
 
     @staticmethod
     def _needed_base(count: int, share: float) -> int:

@@ -15,10 +15,7 @@ from datastoresync.applying.calls import Calls, completed
 from datastoresync.applying.dependents import DependencyTracker
 from datastoresync.applying.destination_lock import destination_lock
 from datastoresync.applying.limits import Limits
-from datastoresync.applying.plan import (
-    Plan,
-    Step,
-)
+from datastoresync.applying.plan import Plan, Step
 from datastoresync.applying.report import Report, Result, Results, Status, Tally, reason_of
 from datastoresync.applying.reporter import Reporter
 from datastoresync.applying.retry import Retry, check_retry
@@ -310,7 +307,7 @@ class ApplyRun:
         except KeyboardInterrupt as error:  # the second one, or one that a method raised
             self.interrupted = True
             flights.break_off("interrupted; it may be done all the same", error)
-            self._settle([], stop=stop)
+        self._settle([], stop=stop)
         return chain(flights.left, steps)
 
     def _settle(self, results: Sequence[Result], *, stop: bool) -> None:
@@ -409,7 +406,7 @@ class ApplyRun:
     def _call(self, step: Step) -> list[Result]:
         """Call a step for those of its actions that are not blocked by earlier failures."""
         doable, left = self._split(step)
-        done = iter(self._called(doable) if doable.actions else ())
+        done = iter(self.called(doable) if doable.actions else ())
         return [next(done) if result is None else result for result in left]
 
     def _split(self, step: Step) -> tuple[Step, list[Result | None]]:
@@ -429,7 +426,8 @@ class ApplyRun:
     def _is_asynchronous(self, step: Step) -> bool:
         return not self.mock and self.calls.are_asynchronous(step)
 
-    def _called(self, step: Step) -> list[Result]:
+    def called(self, step: Step) -> list[Result]:
+        """Call a step here; an exception of its method becomes a result."""
         if step.follows is not None:
             return self.followed(step)
         if step.call is None:

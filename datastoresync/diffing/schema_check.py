@@ -81,11 +81,7 @@ def check_attributes(left: Side, right: Side) -> list[str]:
     if left.objects and right.objects and not _keys_comparable(*_some_keys(left, right)):
         left_key, right_key = next(iter(left.objects)), next(iter(right.objects))
         if not _keys_comparable(left_key, right_key):
-            problems.append(
-                f"idnumber: {_type(left_key)} in {left.name} and {_type(right_key)} in {right.name} "
-                f"({left_key!r} and {right_key!r}): "
-                f"{_fix('idnumber', left, right, left_key, right_key)}"
-            )
+            problems.append(_problem("idnumber", left, right, left_key, right_key))
     if any(side.sparse and not side.objects for side in (left, right)):
         return problems  # an open class without objects has no attributes yet
     for has, lacks in ((left, right), (right, left)):
@@ -129,22 +125,21 @@ def check_types(left: Side, right: Side, read: Iterable[Block], *, matched: int)
                 continue
             if name not in problems and name not in exempt and not comparable(value, old_value):
                 where = f" at idnumber {block.keys[index]!r}" if matched else ""
-                problems[name] = (
-                    f"{name}: {_type(value)} in {left.name} and {_type(old_value)} in {right.name} "
-                    f"({left.shown(name, value)} and {right.shown(name, old_value)}{where}): "
-                    f"{_fix(name, left, right, value, old_value)}"
-                )
+                problems[name] = _problem(name, left, right, value, old_value, where)
     for name in names:
         if name in problems or comparable(*(_some(side, name) for side in (left, right))):
             continue
         value, old_value = (_first(side, name) for side in (left, right))
         if not comparable(value, old_value):
-            problems[name] = (
-                f"{name}: {_type(value)} in {left.name} and {_type(old_value)} in {right.name} "
-                f"({left.shown(name, value)} and {right.shown(name, old_value)}): "
-                f"{_fix(name, left, right, value, old_value)}"
-            )
+            problems[name] = _problem(name, left, right, value, old_value)
     return list(problems.values())
+
+
+def _problem(name: str, left: Side, right: Side, value: Any, old_value: Any, where: str = "") -> str:
+    """Say that two values cannot be equal, and what to declare so that they can."""
+    types = f"{_type(value)} in {left.name} and {_type(old_value)} in {right.name}"
+    shown = f"{left.shown(name, value)} and {right.shown(name, old_value)}{where}"
+    return f"{name}: {types} ({shown}): {_fix(name, left, right, value, old_value)}"
 
 
 def _some(side: Side, name: str) -> Any:

@@ -21,14 +21,12 @@ from sortedcontainers import SortedDict
 from datastoresync.conversion.converters import Converter, Schema, declared_scalar
 from datastoresync.diffing.side import Candidates, InMemoryEngine, Side
 from datastoresync.engines.relation import BranchDescription
-from datastoresync.syncers.records import Columns, DelimitedFile, DelimitedFiles, Records, file_state
+from datastoresync.syncers.records import Columns, DelimitedFile, DelimitedFiles, Records, file_state, with_none
 
 _LARGEST = 64 * 2**20
 """Bytes of a file that is read into memory as a whole."""
 _BLOCK = 256
 """Lines that are split at a time: few enough to stay in the processor's cache."""
-_LARGEST = 2**26
-"""Bytes of a file that is held in memory as it is."""
 _SAMPLE = 100
 """Lines whose values stand for all others, where only their types matter."""
 _KEYS = frozenset({str, int, bool, bytes, date, UUID})
@@ -70,9 +68,7 @@ class Writing:
         for start in range(0, len(lines), _BLOCK):
             if not self._take(lines[start : start + _BLOCK], places):
                 return None
-        if self.null is None:
-            return dict(found)
-        return {name: [None if value == self.null else value for value in column] for name, column in found.items()}
+        return {name: with_none(column, self.null) for name, column in found.items()}
 
     def _take(self, lines: Sequence[str], places: Sequence[tuple[int, list[Any]]]) -> bool:
         """Add the values of lines to the columns; say whether all of them are rows of the header's width."""
@@ -399,9 +395,6 @@ def _text(file: DelimitedFile) -> str | None:
     return text
 
 
-_REASON = "both sides are in memory, and their {} were compared"
-
-
 # The comparison ------------------------------------------------------------------------------------------------------
 
 
@@ -459,7 +452,8 @@ def _candidates(left: Side, right: Side) -> Candidates:
     one.make([*found.new, *both])
     other.make([*found.old, *both])
     pairs = [(key, one.made[key], other.made[key]) for key in both]
-    reason = _REASON.format("lines" if isinstance(one.writing, Writing) else "rows")
+    what = "lines" if isinstance(one.writing, Writing) else "rows"
+    reason = f"both sides are in memory, and their {what} were compared"
     return Candidates(found.new, found.old, pairs, found.matched, reason)
 
 

@@ -126,6 +126,13 @@ def unreadable_reason(path: Path, error: Exception) -> str:
     return f"the file cannot be read: {getattr(error, 'strerror', None) or error}"
 
 
+def with_none(values: Sequence[Any], null: str | None) -> Sequence[Any]:
+    """Return values with None for the text that stands for it; without such a text, as they are."""
+    if null is None or null not in values:
+        return values
+    return [None if value == null else value for value in values]
+
+
 def file_state(status: os.stat_result) -> tuple[int, ...]:
     """Return the device, inode, size and time of a file: one of them changes when the file does."""
     return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns

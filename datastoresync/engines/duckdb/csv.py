@@ -18,7 +18,7 @@ from datastoresync.engines.lines import keyed_lines
 from datastoresync.engines.relation import CannotPushDown
 from datastoresync.errors import DatastoreSyncError
 from datastoresync.syncers.files.csv_reader import SHORT, read_csv
-from datastoresync.syncers.records import Columns, DelimitedFile, DelimitedFiles, Records
+from datastoresync.syncers.records import Columns, DelimitedFile, DelimitedFiles, Records, with_none
 
 _SAMPLE = 100
 """Rows whose values stand for all others, where only their types matter."""
@@ -147,10 +147,7 @@ class DelimitedRelation(JoinedRelation):
             width = len(file.header)
             values = file.delimiter.join(rows).split(file.delimiter)
             columns = [values[index::width] for index in range(width)]
-        taken = [columns[index] for index in file.indexes]
-        if file.null is None:
-            return taken
-        return [[None if value == file.null else value for value in column] for column in taken]
+        return [with_none(columns[index], file.null) for index in file.indexes]
 
     def find(self, keys: Collection[Any]) -> Iterator[Columns]:
         """Yield chunks with the rows of these keys."""

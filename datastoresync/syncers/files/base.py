@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -23,6 +24,7 @@ from datastoresync.syncers.files.pending_rewrite import (
     difference,
     saved_again_and_again,
 )
+from datastoresync.syncers.files.text_format import TableFormat, options_of, parameters
 from datastoresync.syncers.keyed_records import RecordKeys, delete_records, upsert_records
 from datastoresync.syncers.lock_holders import seconds_of
 from datastoresync.syncers.names import check_file_name, clash
@@ -494,6 +496,51 @@ class FileSyncer(ABC):
             return growth, {identifier: contents} if given.records else {}
 
         return len(given.records), self._rewrite([identifier], compute)
+
+
+class TableFileSyncer(FileSyncer):
+    """Files with options that say how they are written and what of them is read: those of ``format_class``.
+
+    Args:
+        path: See `FileSyncer`.
+        name: See `FileSyncer`.
+        timeout: See `FileSyncer`.
+        options: The options, each by its name in ``format_class``.
+
+    Raises:
+        DeclarationError: An option has a value that it cannot have.
+    """
+
+    format_class: ClassVar[type[TableFormat]]
+    """What lists the options."""
+    usual: ClassVar[Mapping[str, Any]] = {}
+    """Options that are others than in ``format_class`` where they are not given."""
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        """Tell URLs and editors the options, which are listed in ``format_class`` alone."""
+        super().__init_subclass__(**kwargs)
+        if "format_class" in vars(cls):
+            _, *own = inspect.signature(FileSyncer.__init__).parameters.values()
+            cls.__signature__ = parameters(cls.format_class, *own)  # type: ignore[attr-defined]  # what inspect asks for
+
+    def __init__(
+        self, path: str | os.PathLike[str], *, name: str | None = None, timeout: float | None = None, **options: Any
+    ) -> None:
+        known = options_of(self.format_class)
+        if unknown := next((option for option in options if option not in known), None):
+            message = f"{type(self).__name__} has no option {unknown!r}: {nearest(unknown, known)}"
+            raise TypeError(message)
+        super().__init__(path, name=name, timeout=timeout)
+        self.table_format = self.format_class(**{**self.usual, **options})
+
+    def _rewrite(self, identifiers: Sequence[str], compute: _Compute[T], *, rehearse: bool = False) -> T:
+        if given := self.table_format.leaves_out:
+            options = ", ".join(self.table_format.told(self.spelling).option(*each) for each in given.items())
+            message = (
+                f"{self.name} is read with {options}, and would lose what is not read so: open it without to write"
+            )
+            raise SyncerError(message)
+        return super()._rewrite(identifiers, compute, rehearse=rehearse)
 
 
 def _is_refused(encode: Callable[[Any], Any], value: Any) -> bool:

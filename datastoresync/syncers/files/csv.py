@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import codecs
 import csv
-import inspect
 import io
-import os
 import re
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -16,11 +14,10 @@ from typing import IO, Any, ClassVar
 
 from datastoresync.conversion.scalars import scalar_of
 from datastoresync.errors import SyncerError
-from datastoresync.spelling import nearest
-from datastoresync.syncers.files.base import FileSyncer
+from datastoresync.syncers.files.base import TableFileSyncer
 from datastoresync.syncers.files.csv_reader import LONGEST, read_csv
 from datastoresync.syncers.files.formulas import escape_formula
-from datastoresync.syncers.files.text_format import TextFormat, codec, options_of, parameters
+from datastoresync.syncers.files.text_format import TextFormat, codec
 from datastoresync.syncers.records import Records
 from datastoresync.syncers.row_index import TableContents
 
@@ -30,7 +27,7 @@ _BLANK_SIZE = 16
 """Bytes of a file that may hold one empty line and nothing else, at most."""
 
 
-class CSVSyncer(FileSyncer):
+class CSVSyncer(TableFileSyncer):
     r"""CSV files: ``users.csv`` in a folder is the table ``users``, with a header and a record a line.
 
     Everything comes back as text: None as an empty one, numbers as Python writes them, dates, times, UUIDs and decimals
@@ -58,38 +55,23 @@ class CSVSyncer(FileSyncer):
 
     format: ClassVar[str] = "csv"
     suffixes: ClassVar[tuple[str, ...]] = (".csv", ".csv.gz")
-    _usual: ClassVar[Mapping[str, Any]] = {}
-    """The options that the format gives."""
-    __signature__: ClassVar[inspect.Signature]
-
-    def __init__(
-        self,
-        path: str | os.PathLike[str],
-        *,
-        name: str | None = None,
-        timeout: float | None = None,
-        **options: Any,
-    ) -> None:
-        if unknown := next((name for name in options if name not in options_of(TextFormat)), None):
-            message = f"{type(self).__name__} has no option {unknown!r}: {nearest(unknown, options_of(TextFormat))}"
-            raise TypeError(message)
-        super().__init__(path, name=name, timeout=timeout)
-        self.text_format = TextFormat(**{**self._usual, **options})
+    format_class = TextFormat
+    table_format: TextFormat
 
     @property
     def delimiter(self) -> str:
         """What separates the columns."""
-        return self.text_format.delimiter
+        return self.table_format.delimiter
 
     @property
     def encoding(self) -> str:
         """The encoding of the files."""
-        return self.text_format.encoding
+        return self.table_format.encoding
 
     @property
     def formulas(self) -> str:
         """What is done about formulas."""
-        return self.text_format.formulas
+        return self.table_format.formulas
 
     def normalized(self, value: Any) -> str:
         """Return the text that `load` returns for a value that was dumped.
@@ -123,15 +105,9 @@ class CSVSyncer(FileSyncer):
     def _open_file(self, path: Path, identifier: str) -> Records:  # noqa: ARG002 - one file is one table
         if self._is_blank(path):
             return Records((), (), lambda _: f"{path}:1")
-        return read_csv(path, text_format=self.text_format.told(self.spelling))
+        return read_csv(path, text_format=self.table_format.told(self.spelling))
 
     def _rewrite(self, identifiers: Sequence[str], compute: Any, *, rehearse: bool = False) -> Any:
-        if given := self.text_format.leaves_out:
-            options = ", ".join(self.text_format.told(self.spelling).option(*each) for each in given.items())
-            message = (
-                f"{self.name} is read with {options}, and would lose what is not read so: open it without to write"
-            )
-            raise SyncerError(message)
         for identifier in identifiers:
             if self._entry(identifier).suffix.lower() == ".gz":
                 message = f"{self._entry(identifier)} is packed by gzip, and only read: unpack it to write to it"
@@ -203,16 +179,7 @@ class TSVSyncer(CSVSyncer):
 
     format: ClassVar[str] = "tsv"
     suffixes: ClassVar[tuple[str, ...]] = (".tsv", ".tsv.gz")
-    _usual: ClassVar[Mapping[str, Any]] = {"delimiter": "\t"}
-
-
-# Options are listed once, in `TextFormat`: this is how URLs and editors know them.
-_OWN = [
-    each
-    for each in inspect.signature(CSVSyncer.__init__).parameters.values()
-    if each.name in ("path", "name", "timeout")
-]
-CSVSyncer.__signature__ = parameters(TextFormat, *_OWN)
+    usual: ClassVar[Mapping[str, Any]] = {"delimiter": "\t"}
 
 
 def _text(value: Any) -> str:

@@ -35,6 +35,7 @@ from datastoresync.syncers.records import (
     choose_columns,
     file_state,
     unreadable_reason,
+    with_none,
 )
 
 _BLOCK = 2**18
@@ -127,7 +128,7 @@ def read_csv(
     return Records(
         list(map(unescape_formula, renamed)) if escaped else renamed,
         (
-            [_with_none(_unescaped(values[index]) if escaped else values[index], form.null) for index in indexes]
+            [with_none(_unescaped(values[index]) if escaped else values[index], form.null) for index in indexes]
             for values in chunks
         ),
         lambda record: f"{file.name}:{lines.line(record)}",
@@ -574,9 +575,3 @@ def _raise(error: RowError) -> None:
 
 def _unescaped(values: Sequence[str]) -> Sequence[str]:
     return [unescape_formula(value) if value[:1] == "'" else value for value in values]
-
-
-def _with_none(values: Sequence[str], null: str | None) -> Sequence[str | None]:
-    if null is None or null not in values:
-        return values
-    return [None if value == null else value for value in values]

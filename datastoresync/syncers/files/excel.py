@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
-import inspect
-import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import IO, Any, ClassVar
 
 from datastoresync.errors import MissingDependencyError, SyncerError
-from datastoresync.spelling import nearest
-from datastoresync.syncers.files.base import FileSyncer
+from datastoresync.syncers.files.base import TableFileSyncer
 from datastoresync.syncers.files.excel_package import package
 from datastoresync.syncers.files.excel_reader import SheetRows, read_sheet
 from datastoresync.syncers.files.sheet_format import COLUMNS, ROWS, SheetFormat, title_fault, title_of
-from datastoresync.syncers.files.text_format import options_of, parameters
 from datastoresync.syncers.names import clash
 from datastoresync.syncers.records import Records, file_state
 from datastoresync.syncers.row_index import TableContents
 
 
-class ExcelSyncer(FileSyncer):
+class ExcelSyncer(TableFileSyncer):
     r"""Excel workbooks: a single one, whose sheets are the tables, or a folder with a workbook for each table.
 
     A table has its columns' names in its first row, and a record in each row below; empty rows are skipped. Where there
@@ -58,6 +54,9 @@ class ExcelSyncer(FileSyncer):
 
     format: ClassVar[str] = "xlsx"
     suffixes: ClassVar[tuple[str, ...]] = (".xlsx",)
+    format_class = SheetFormat
+    table_format: SheetFormat
+    _sheets: tuple[tuple[int, ...], list[str]] = ((), [])
 
     def normalized(self, value: Any) -> Any:
         """Return the value that `load` returns for one that was dumped.
@@ -67,23 +66,6 @@ class ExcelSyncer(FileSyncer):
             MissingDependencyError: openpyxl is not installed.
         """
         return _library().cell_value(value)
-
-    __signature__: ClassVar[inspect.Signature]
-
-    def __init__(
-        self,
-        path: str | os.PathLike[str],
-        *,
-        name: str | None = None,
-        timeout: float | None = None,
-        **options: Any,
-    ) -> None:
-        if unknown := next((name for name in options if name not in options_of(SheetFormat)), None):
-            message = f"{type(self).__name__} has no option {unknown!r}: {nearest(unknown, options_of(SheetFormat))}"
-            raise TypeError(message)
-        super().__init__(path, name=name, timeout=timeout)
-        self.sheet_format = SheetFormat(**options)
-        self._sheets: tuple[tuple[int, ...], list[str]] = ((), [])
 
     def _table_files(self) -> dict[str, Path]:
         files = super()._table_files()
@@ -106,22 +88,13 @@ class ExcelSyncer(FileSyncer):
             raise SyncerError(message)
 
     def _open_file(self, path: Path, identifier: str) -> Records:
-        return read_sheet(path, title_of(identifier), self.sheet_format.told(self.spelling))
-
-    def _rewrite(self, identifiers: Sequence[str], compute: Any, *, rehearse: bool = False) -> Any:
-        if given := self.sheet_format.given:
-            options = ", ".join(self.sheet_format.told(self.spelling).option(*each) for each in given.items())
-            message = (
-                f"{self.name} is read with {options}, and would lose what is not read so: open it without to write"
-            )
-            raise SyncerError(message)
-        return super()._rewrite(identifiers, compute, rehearse=rehearse)
+        return read_sheet(path, title_of(identifier), self.table_format.told(self.spelling))
 
     def _columns(self, identifier: str) -> tuple[str, ...]:
         return self._open(identifier).columns
 
     def _stored(self, identifier: str) -> TableContents:
-        rows = SheetRows(self._existing_file(identifier), title_of(identifier), self.sheet_format)
+        rows = SheetRows(self._existing_file(identifier), title_of(identifier), self.table_format)
         records = Records(rows.header(), rows.chunks(), rows.where)
         contents = TableContents(records.columns, list(records))
         if rows.formula:
@@ -166,15 +139,6 @@ class ExcelSyncer(FileSyncer):
             raise SyncerError(message)
         header = list(map(cell_value, contents.columns))
         return [header, *self._encoded_rows(identifier, contents, cell_value)] if header else []
-
-
-# Options are listed once, in `SheetFormat`: this is how URLs and editors know them.
-_OWN = [
-    each
-    for each in inspect.signature(ExcelSyncer.__init__).parameters.values()
-    if each.name in ("path", "name", "timeout")
-]
-ExcelSyncer.__signature__ = parameters(SheetFormat, *_OWN)
 
 
 def _library() -> Any:

@@ -205,22 +205,6 @@ def translate_errors(path: Path) -> Iterator[None]:
         raise MalformedFileError(message, where=os.fspath(path)) from error
 
 
-_LONGEST_TAG = 256
-_FORMATS = {
-    14: "mm-dd-yy",
-    15: "d-mmm-yy",
-    16: "d-mmm",
-    17: "mmm-yy",
-    18: "h:mm am/pm",
-    19: "h:mm:ss am/pm",
-    20: "h:mm",
-    21: "h:mm:ss",
-    22: "m/d/yy h:mm",
-    45: "mm:ss",
-    46: "[h]:mm:ss",
-    47: "mm:ss.0",
-}
-"""The number formats of dates and times that a workbook does not spell out, by number: ECMA-376, part 1, 18.8.30."""
 _MERGED = re.compile(rb"<(?:\w+:)?mergeCell\s[^<>]*?\bref=[\"']([A-Z]{1,3})(\d{1,7}):([A-Z]{1,3})(\d{1,7})[\"']")
 
 

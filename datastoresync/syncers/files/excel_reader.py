@@ -29,7 +29,7 @@ from datastoresync.syncers.files.excel_package import (
     xml_parser,
 )
 from datastoresync.syncers.files.sheet_format import COLUMNS, EMPTY_TEXT, ROWS, SheetFormat
-from datastoresync.syncers.records import Columns, Records, choose_columns, file_state
+from datastoresync.syncers.records import Columns, Records, choose_columns, file_state, with_none
 
 _CHUNK, _CELLS = 4096, 2**20
 """Records a chunk, and cells: fewer records if they have many columns."""
@@ -530,8 +530,3 @@ def _without_last(rows: Iterator[_Row], count: int) -> Iterator[_Row]:
         last.append(row)
         if len(last) > count:
             yield last.popleft()
-
-
-def with_none(values: Sequence[Any], null: str | None) -> Sequence[Any]:
-    """Return the values with None for the text that stands for it."""
-    return values if null is None else [None if value == null else value for value in values]

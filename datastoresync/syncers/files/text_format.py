@@ -90,6 +90,8 @@ class TableFormat(ValueFormat):
 
     _skipping: ClassVar[str] = "skip_lines"
     """The option that skips what stands above the header."""
+    _written: ClassVar[tuple[str, ...]] = ()
+    """The options under which everything is read as it is written."""
     header: bool | Sequence[str] = attrs.field(
         default=True,
         converter=_own_header,
@@ -113,11 +115,10 @@ class TableFormat(ValueFormat):
     null: str | None = attrs.field(default=None, metadata={"help": "the text that stands for no value"})
 
     @property
-    def given(self) -> dict[str, Any]:
-        """The options that are not as usual, by name."""
-        return {
-            name: getattr(self, name) for name, usual in options_of(type(self)).items() if getattr(self, name) != usual
-        }
+    def leaves_out(self) -> dict[str, Any]:
+        """The options under which something of a file is not read as it would be written; it cannot be rewritten."""
+        given = {name: getattr(self, name) for name in options_of(type(self)) if name not in self._written}
+        return {name: value for name, value in given.items() if value != options_of(type(self))[name]}
 
     def told(self, spelling: Spelling) -> Self:
         """Return the same options, of which messages speak as they are written somewhere else."""
@@ -155,6 +156,7 @@ class TextFormat(TableFormat):
             value.
     """
 
+    _written: ClassVar[tuple[str, ...]] = ("delimiter", "encoding", "formulas", "final_newline")
     delimiter: str = attrs.field(
         default=",",
         converter=_delimiter,
@@ -178,12 +180,6 @@ class TextFormat(TableFormat):
             message = f"a delimiter is one character, and neither a quote nor a newline (got {self.delimiter!r})"
             raise DeclarationError(message)
         codec(self.encoding)
-
-    @property
-    def leaves_out(self) -> dict[str, Any]:
-        """The options under which something of a file is not read as it would be written; it cannot be rewritten."""
-        written = ("delimiter", "encoding", "formulas", "final_newline")
-        return {name: value for name, value in self.given.items() if name not in written}
 
     @property
     def plain_rows(self) -> bool:
