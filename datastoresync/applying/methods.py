@@ -88,12 +88,8 @@ def _kinds_of(branch: str, attributes: Iterable[str], side: Side | None = None) 
     yield from (("new", branch, ""), ("old", branch, ""))
     for name in attributes:
         yield "update", branch, name
-        if side is None or name not in side.declared or name in side.flexible or _is_membership(side.declared[name]):
+        if side is None or name in side.flexible or not side.declares_document(name):
             yield from (("add", branch, name), ("remove", branch, name))
-
-
-def _is_membership(declared: str) -> bool:
-    return declared.startswith(("set", "frozenset", "list"))
 
 
 def _mistaken(kind: Kind, free: Sequence[str]) -> dict[str, str]:

@@ -338,7 +338,24 @@ class ImportReport(Printable):
 
 
 @attrs.define(eq=False, slots=False)
-class CSVImporter(TextFormat, Importer):
+class _FileImporter(Importer):
+    """Reads files into one branch."""
+
+    files: str | Path | Sequence[str | Path] = attrs.field(converter=hidden)
+    newest: Literal["modified", "name"] | None = attrs.field(default=None, kw_only=True)
+    on_bad_row: Literal["stop", "collect"] = attrs.field(default="stop", kw_only=True)
+
+    def read(self) -> Records:
+        """Return the records of all the files, in the order of their names."""
+        return _joined(list(self._opened(resolve_files(self.files, newest=self.newest))))
+
+    def _opened(self, paths: Sequence[Path]) -> Iterator[Records]:
+        """Yield the records of each file."""
+        raise NotImplementedError
+
+
+@attrs.define(eq=False, slots=False)
+class CSVImporter(TextFormat, _FileImporter):
     """Reads CSV files: one, several, or those that a pattern such as ``"exports/*.csv"`` finds, into one branch.
 
     Text stays text; the branch's class says what is converted. A file that is malformed is refused with the line, and
@@ -351,15 +368,9 @@ class CSVImporter(TextFormat, Importer):
         on_bad_row: ``"stop"`` or ``"collect"``; see `Importer`.
     """
 
-    files: str | Path | Sequence[str | Path] = attrs.field(converter=hidden)
-    newest: Literal["modified", "name"] | None = attrs.field(default=None, kw_only=True)
-    on_bad_row: Literal["stop", "collect"] = attrs.field(default="stop", kw_only=True)
-
-    def read(self) -> Records:
-        """Return the records of all the files, in the order of their names."""
+    def _opened(self, paths: Sequence[Path]) -> Iterator[Records]:
         text_format = format_of(TextFormat, self)
-        paths = resolve_files(self.files, newest=self.newest)
-        return _joined([read_csv(path, text_format=text_format, reject=self.reject) for path in paths])
+        return (read_csv(path, text_format=text_format, reject=self.reject) for path in paths)
 
 
 @attrs.define(eq=False, slots=False)
@@ -370,7 +381,7 @@ class TSVImporter(CSVImporter):
 
 
 @attrs.define(eq=False, slots=False)
-class ParquetImporter(Importer):
+class ParquetImporter(_FileImporter):
     """Reads Parquet files: one, several, or those that a pattern such as ``"lake/*.parquet"`` finds, into one branch.
 
     Values are of the types that the file gives them: text is never read as a number. It needs pyarrow.
@@ -382,21 +393,17 @@ class ParquetImporter(Importer):
         on_bad_row: ``"stop"`` or ``"collect"``; see `Importer`.
     """
 
-    files: str | Path | Sequence[str | Path] = attrs.field(converter=hidden)
     columns: Mapping[str, str] | Sequence[str | tuple[str, str]] | None = attrs.field(default=None, kw_only=True)
-    newest: Literal["modified", "name"] | None = attrs.field(default=None, kw_only=True)
-    on_bad_row: Literal["stop", "collect"] = attrs.field(default="stop", kw_only=True)
 
-    def read(self) -> Records:
-        """Return the records of all the files, in the order of their names."""
+    def _opened(self, paths: Sequence[Path]) -> Iterator[Records]:
         from datastoresync.syncers.files.parquet import read_parquet
 
-        paths = resolve_files(self.files, newest=self.newest)
-        parts = [read_parquet(path, columns=self.columns) for path in paths]
-        if len(parts) == 1 and parts[0].source_info is not None and not parts[0].source_info.rows:
-            message = f"{paths[0]}: the file has columns and no rows"
-            warnings.warn(message, DataWarning, stacklevel=2)
-        return _joined(parts)
+        for path in paths:
+            records = read_parquet(path, columns=self.columns)
+            if len(paths) == 1 and records.source_info is not None and not records.source_info.rows:
+                message = f"{path}: the file has columns and no rows"
+                warnings.warn(message, DataWarning, stacklevel=4)
+            yield records
 
 
 def _joined(parts: list[Records]) -> Records:
@@ -494,7 +501,7 @@ class SQLImporter(Importer):
 
 
 @attrs.define(eq=False, slots=False)
-class ExcelImporter(SheetFormat, Importer):
+class ExcelImporter(SheetFormat, _FileImporter):
     """Reads a sheet of a workbook, or of several that a pattern such as ``"exports/*.xlsx"`` finds, into one branch.
 
     Values are of the types that cells show: text, int, float, bool, date, datetime, time. Text is never read as a
@@ -507,18 +514,13 @@ class ExcelImporter(SheetFormat, Importer):
         on_bad_row: ``"stop"`` or ``"collect"``; see `Importer`.
     """
 
-    files: str | Path | Sequence[str | Path] = attrs.field(converter=hidden)
     sheet: str | None = attrs.field(default=None, kw_only=True)
-    newest: Literal["modified", "name"] | None = attrs.field(default=None, kw_only=True)
-    on_bad_row: Literal["stop", "collect"] = attrs.field(default="stop", kw_only=True)
 
-    def read(self) -> Records:
-        """Return the records of all the workbooks, in the order of their names."""
+    def _opened(self, paths: Sequence[Path]) -> Iterator[Records]:
         from datastoresync.syncers.files.excel_reader import read_sheet
 
         sheet_format = format_of(SheetFormat, self)
-        paths = resolve_files(self.files, newest=self.newest)
-        return _joined([read_sheet(path, self.sheet or "", sheet_format) for path in paths])
+        return (read_sheet(path, self.sheet or "", sheet_format) for path in paths)
 
 
 class StoreImporter(Importer):

@@ -18,6 +18,7 @@ from array import array
 from bisect import bisect_right
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
+from functools import partial
 from itertools import chain, count, islice
 from pathlib import Path
 from typing import IO, Any
@@ -32,7 +33,6 @@ from datastoresync.syncers.records import (
     DelimitedFile,
     DelimitedFiles,
     Records,
-    choose_columns,
     file_state,
     unreadable_reason,
     with_none,
@@ -98,15 +98,17 @@ def read_csv(
             end = rows.line if form.header is True else form.skip_lines
     except _UNREADABLE as error:
         raise file.error(unreadable_reason(file.path, error)) from error
-    chosen = _chosen_columns(file, line, names)
+    _check_header(file, line, names)
+    trailing = f"if every line ends in {form.delimiter!r}, {form.option('trailing_delimiter', value=True)} reads them"
+    indexes, renamed = form.chosen(
+        names, line, partial(file.error, line=line), {len(names) - 1: f"no name ({trailing})"}, f"{file.name}:{line}"
+    )
     if last is not None and form.final_newline:
         message = (
             "the last line does not end in a newline: the file may be cut off; if such files never end in one, "
             f"{form.option('final_newline', value=False)} reads them"
         )
         raise file.error(message, last)
-    indexes, renamed = choose_columns([names[index] for index in chosen], form.columns, where=f"{file.name}:{line}")
-    indexes = [chosen[index] for index in indexes]
     lines = _Lines()
     lines.note(0, end + 1)
     escaped = form.formulas == "escape" and "'" in special
@@ -347,8 +349,8 @@ class _LineEnds:
         return {"\r\n" if self.returns == self.pairs == newlines else "\r"}
 
 
-def _chosen_columns(file: TextFile, line: int, names: Sequence[str]) -> list[int]:
-    """Return the indexes of the columns that may be read; refuse unnamed and repeated ones that are to be."""
+def _check_header(file: TextFile, line: int, names: Sequence[str]) -> None:
+    """Refuse a header without names, and a line that tells spreadsheets the delimiter."""
     form = file.format
     if not names:
         raise file.error("the file has only empty lines: it must have a header")
@@ -357,30 +359,6 @@ def _chosen_columns(file: TextFile, line: int, names: Sequence[str]) -> list[int
         told = "" if delimiter == form.delimiter else f" and {form.option('delimiter', delimiter)}"
         message = f"the line tells a spreadsheet the delimiter: {form.option('skip_lines', line)}{told} reads the rest"
         raise file.error(message, line)
-    if isinstance(form.columns, Sequence):
-        wanted = {column if isinstance(column, str) else column[1] for column in form.columns}
-    else:
-        wanted = {name for name in names if name or isinstance(form.header, bool)}
-    above = f", or {form.option('skip_lines', line)} if the line stands above the header" if form.header is True else ""
-    first: dict[str, int] = {}
-    for column, name in enumerate(names, 1):
-        if name not in wanted:
-            continue
-        if not name.strip():
-            trailing = (
-                f", {form.option('trailing_delimiter', value=True)} if every line ends in {form.delimiter!r}"
-                if column == len(names)
-                else ""
-            )
-            message = f"column {column} of the header has no name: give it one, read others alone with "
-            raise file.error(f"{message}{form.wanted(names)}{trailing}{above}", line)
-        if first.setdefault(name, column) != column:
-            message = (
-                f"columns {first[name]} and {column} of the header are both {name!r}: rename one, or read others alone "
-                f"with {form.wanted(names)}{above}"
-            )
-            raise file.error(message, line)
-    return [column for column, name in enumerate(names) if name.strip()]
 
 
 # The records ---------------------------------------------------------------------------------------------------------

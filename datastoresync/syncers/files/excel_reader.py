@@ -7,6 +7,7 @@ import re
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import date, datetime, time, timedelta
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any, Literal
@@ -29,7 +30,7 @@ from datastoresync.syncers.files.excel_package import (
     xml_parser,
 )
 from datastoresync.syncers.files.sheet_format import COLUMNS, EMPTY_TEXT, ROWS, SheetFormat
-from datastoresync.syncers.records import Columns, Records, choose_columns, file_state, with_none
+from datastoresync.syncers.records import Columns, Records, file_state, with_none
 
 _CHUNK, _CELLS = 4096, 2**20
 """Records a chunk, and cells: fewer records if they have many columns."""
@@ -395,31 +396,16 @@ class SheetRows:
         else:
             cells = list(form.header)
             self._width = len(cells)
-        self._names = names = [name if isinstance(name, str) else "" for name in cells]
+        names = [name if isinstance(name, str) else "" for name in cells]
         if isinstance(form.columns, Sequence):
             self._width = COLUMNS
-            wanted = {column if isinstance(column, str) else column[1] for column in form.columns}
-            chosen = [index for index, name in enumerate(names) if name in wanted]
-        else:
-            chosen = [index for index, name in enumerate(names) if name or isinstance(form.header, bool)]
-        first: dict[str, int] = {}
-        for index in chosen:
-            name = names[index]
-            if not name.strip():
-                value = cells[index]
-                fault = "no name" if value is None or isinstance(value, str) else f"a {type(value).__name__} for a name"
-                message = f"column {index + 1} of the header has {row.faults.get(index, fault)}: give it a text"
-            elif first.setdefault(name, index) != index:
-                message = f"columns {first[name] + 1} and {index + 1} of the header are both {name!r}: rename one"
-            else:
-                continue
-            above = f"; if the row stands above the header, {form.option('skip_rows', row.number)} skips it"
-            raise self._error(f"{message}, or {self._unread()}{above if form.header is True else ''}", row.number)
-        readable = range(len(names)) if isinstance(form.columns, Sequence) else chosen
-        indexes, self._names = choose_columns(
-            [names[index] for index in readable], form.columns, where=self._where(row.number)
-        )
-        self._indexes = [readable[index] for index in indexes]
+        faults = {
+            index: f"a {type(value).__name__} for a name"
+            for index, value in enumerate(cells)
+            if not (value is None or isinstance(value, str))
+        }
+        where, error = self._where(row.number), partial(self._error, number=row.number)
+        self._indexes, self._names = form.chosen(names, row.number, error, faults | row.faults, where)
 
     def _rows(self) -> Iterator[_Row]:
         """Yield each row below those that are skipped, but for empty ones."""

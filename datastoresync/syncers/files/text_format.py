@@ -9,13 +9,14 @@ import codecs
 import inspect
 import io
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Annotated, Any, ClassVar, Literal, Self, get_type_hints
 
 import attrs
 
 from datastoresync.conversion.value_format import FromText, Spelling, ValueFormat
 from datastoresync.errors import DeclarationError
+from datastoresync.syncers.records import choose_columns
 
 _DELIMITERS: Mapping[str, str] = {"tab": "\t", "\\t": "\t"}
 """Delimiters that are hard to write in a URL or a shell."""
@@ -132,6 +133,50 @@ class TableFormat(ValueFormat):
             return f"; {own} names them"
         skip = self.option(self._skipping, 1)
         return f"; if they are no header, {skip}, say, skips lines above it, and {own} names them"
+
+    def chosen(
+        self,
+        names: Sequence[str],
+        line: int,
+        error: Callable[[str], Exception],
+        faults: Mapping[int, str],
+        where: str,
+    ) -> tuple[list[int], list[str]]:
+        """Return the indexes of the columns to read, and their names in the records.
+
+        Args:
+            names: The names of all columns, blank for those without one.
+            line: The line or row of the header.
+            error: Makes the error of a message.
+            faults: What a column without a name has in its place, by index.
+            where: The position of the header.
+
+        Raises:
+            MalformedFileError: A column that may be read has no name, or that of another.
+            ColumnError: A column that is to be read is not there.
+        """
+        if isinstance(self.columns, Sequence):
+            wanted = {column if isinstance(column, str) else column[1] for column in self.columns}
+        else:
+            wanted = {name for name in names if name or isinstance(self.header, bool)}
+        first: dict[str, int] = {}
+        for column, name in enumerate(names, 1):
+            if name not in wanted:
+                continue
+            if not name.strip():
+                fault = faults.get(column - 1, "no name")
+                message = f"column {column} of the header has {fault}: give it a text"
+            elif first.setdefault(name, column) != column:
+                message = f"columns {first[name]} and {column} of the header are both {name!r}: rename one"
+            else:
+                continue
+            message += f", or let {self.wanted(names)} leave others unread"
+            if self.header is True:
+                message += f"; if the header stands further down, {self.option(self._skipping, line)} skips this"
+            raise error(message)
+        named = [index for index, name in enumerate(names) if name.strip()]
+        indexes, renamed = choose_columns([names[index] for index in named], self.columns, where=where)
+        return [named[index] for index in indexes], renamed
 
     def wanted(self, names: Sequence[str]) -> str:
         """Return the option that reads those columns alone whose names are there, and there once."""

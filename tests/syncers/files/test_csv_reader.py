@@ -301,8 +301,8 @@ def test_a_file_of_empty_lines(people, content):
 def test_a_name_twice_in_the_header(people):
     error = refused(people("\nidnumber,name,idnumber\n"))
     assert str(error) == (
-        "people.csv:2: columns 1 and 3 of the header are both 'idnumber': rename one, or read others alone with "
-        "columns=('name',), or skip_lines=2 if the line stands above the header"
+        "people.csv:2: columns 1 and 3 of the header are both 'idnumber': rename one, or let "
+        "columns=('name',) leave others unread; if the header stands further down, skip_lines=2 skips this"
     )
     assert error.line == 2
 
@@ -311,8 +311,8 @@ def test_a_name_twice_in_the_header(people):
 def test_an_empty_name_in_the_header(people, header):
     error = refused(people(f"{header}\n1,2,3\n"))
     assert str(error) == (
-        "people.csv:1: column 2 of the header has no name: give it one, read others alone with "
-        "columns=('idnumber', 'name'), or skip_lines=1 if the line stands above the header"
+        "people.csv:1: column 2 of the header has no name: give it a text, or let "
+        "columns=('idnumber', 'name') leave others unread; if the header stands further down, skip_lines=1 skips this"
     )
 
 
