@@ -316,7 +316,7 @@ DISASTERS = [
         site_lost("West", 0.8),
     ),
     (
-        "Amazon S3, 2017: a mistyped number took away most of the servers of one part",
+        "Amazon S3, 2017: a mistyped command took away many more servers than it was to",
         "[Amazon](https://aws.amazon.com/message/41926/)",
         site_lost("Hill", 0.7),
     ),
@@ -344,7 +344,7 @@ DISASTERS = [
     ),
     (
         "sellers on Amazon, 2014: a repricing service set their prices to a penny",
-        "[BBC](https://www.bbc.com/news/uk-northern-ireland-30475542)",
+        "[The Guardian](https://www.theguardian.com/money/2014/dec/14/amazon-glitch-prices-penny-repricerexpress)",
         changed("price", lambda _: 1),
     ),
     (

@@ -78,16 +78,5 @@ def _result_of(returned: Any) -> Result | None:
 
 def finished(actions: Sequence[Any], method: str, results: Sequence[Result]) -> list[Result]:
     """Return the results of a call with the actions and the method that they are about."""
-    return [
-        Result(
-            result.status,
-            result.reason,
-            action,
-            method,
-            result.error,
-            result.skip_children,
-            result.created,
-            result.held,
-        )
-        for result, action in zip(results, actions, strict=True)
-    ]
+    pairs = zip(results, actions, strict=True)
+    return [attrs.evolve(result, action=action, method=method) for result, action in pairs]

@@ -87,6 +87,7 @@ class _Flight:
         )
 
 
+@attrs.define(eq=False)
 class Flights:
     """The calls of one run that are in flight, and what they wait for.
 
@@ -103,27 +104,19 @@ class Flights:
         is_interrupted: Says whether nothing is to wait to be repeated.
     """
 
-    def __init__(
-        self,
-        diff: Diff,
-        calls: Calls,
-        *,
-        limit: int,
-        split: Callable[[Step], tuple[Step, list[Result | None]]],
-        note: Callable[[Step, list[Result]], None],
-        is_over: Callable[[], bool],
-        is_interrupted: Callable[[], bool],
-    ) -> None:
-        self._diff = diff
-        self._calls = calls
-        self._limit = limit
-        self._split = split
-        self._note = note
-        self._is_over = is_over
-        self._is_interrupted = is_interrupted
-        self._references = references_of(diff)
-        self._tasks: dict[asyncio.Task[list[Result]], tuple[Step, _Flight]] = {}
-        self.left: Iterable[Step] = ()
+    _diff: Diff
+    _calls: Calls
+    _limit: int = attrs.field(kw_only=True)
+    _split: Callable[[Step], tuple[Step, list[Result | None]]] = attrs.field(kw_only=True)
+    _note: Callable[[Step, list[Result]], None] = attrs.field(kw_only=True)
+    _is_over: Callable[[], bool] = attrs.field(kw_only=True)
+    _is_interrupted: Callable[[], bool] = attrs.field(kw_only=True)
+    left: Iterable[Step] = attrs.field(default=(), init=False)
+    _tasks: dict[asyncio.Task[list[Result]], tuple[Step, _Flight]] = attrs.field(factory=dict, init=False)
+    _references: Mapping[str, Mapping[str, str]] = attrs.field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self._references = references_of(self._diff)
 
     async def carry_out(self, steps: Iterator[Step]) -> None:
         """Call the steps; one that was taken and did not begin is ``left`` in the end."""

@@ -35,6 +35,26 @@ _Words = Annotated[str | Sequence[str] | None, FromText(lambda text: text.split(
 _Formats = Annotated[str | Sequence[str] | None, FromText(lambda text: text.split("|"))]
 
 
+def option_field(*, default: Any, text: str, choices: Sequence[Any] = (), **field: Any) -> Any:
+    """Return the field of an option.
+
+    Args:
+        default: Its usual value.
+        text: Its help on the command line.
+        choices: The values that it can have; none if others say that.
+        field: What else `attrs.field` takes.
+    """
+
+    def check(_: Any, attribute: attrs.Attribute[Any], value: Any) -> None:
+        if value not in choices:
+            message = f"{attribute.name} is {' or '.join(map(repr, filter(None, choices)))} (got {value!r})"
+            raise DeclarationError(message)
+
+    if choices:
+        field["validator"] = check
+    return attrs.field(default=default, metadata={"help": text}, **field)
+
+
 @attrs.define(kw_only=True, slots=False, eq=False, on_setattr=attrs.setters.frozen)
 class ValueFormat:
     """How texts of a store stand for numbers, dates and truth. It matters where such a type is declared alone.
@@ -49,26 +69,17 @@ class ValueFormat:
         DeclarationError: One of ``true`` and ``false`` is given alone, or the decimal mark is another.
     """
 
-    decimal: Literal[",", "."] | None = attrs.field(
-        default=None, metadata={"help": "the mark before the decimals of numbers: , or ."}
+    decimal: Literal[",", "."] | None = option_field(
+        default=None, text="the mark before the decimals of numbers: , or .", choices=(None, ",", ".")
     )
-    dates: _Formats = attrs.field(
-        default=None,
-        converter=_words,
-        metadata={"help": "the form of dates and times, such as %%d.%%m.%%Y; several with | between"},
+    dates: _Formats = option_field(
+        default=None, text="the form of dates and times, such as %%d.%%m.%%Y; several with | between", converter=_words
     )
-    true: _Words = attrs.field(
-        default=None, converter=_words, metadata={"help": "the words for true, with commas between them"}
-    )
-    false: _Words = attrs.field(
-        default=None, converter=_words, metadata={"help": "the words for false, with commas between them"}
-    )
+    true: _Words = option_field(default=None, text="the words for true, with commas between them", converter=_words)
+    false: _Words = option_field(default=None, text="the words for false, with commas between them", converter=_words)
     spelling: Spelling = attrs.field(default="python", repr=False)
 
     def __attrs_post_init__(self) -> None:
-        if self.decimal not in (None, ",", "."):
-            message = f"decimal is ',' or '.' (got {self.decimal!r})"
-            raise DeclarationError(message)
         if (self.true is None) != (self.false is None):
             raise DeclarationError("true and false are given together: the words for each, an empty text among them")
 

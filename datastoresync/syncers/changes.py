@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from array import array
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from itertools import compress, groupby, islice
 from typing import Any, Literal, Protocol, TypeVar, overload
 
 import attrs
 
+from datastoresync.errors import SyncerError
 from datastoresync.syncers.table_layout import Link as Link  # noqa: PLC0414 - changes are told with these
 from datastoresync.syncers.table_layout import Ref as Ref  # noqa: PLC0414 - as above
 from datastoresync.syncers.table_layout import Table as Table  # noqa: PLC0414 - as above
@@ -55,6 +56,24 @@ class Change:
     key: tuple[Any, ...]
     values: Mapping[str, Any] = attrs.field(factory=dict)
     expected: Mapping[str, Any] = attrs.field(factory=dict)
+
+    def linked(self, links: Container[str]) -> tuple[str, Any]:
+        """Return the attribute and the member of a ``link`` or ``unlink``.
+
+        Args:
+            links: The attributes that have a link table.
+
+        Raises:
+            SyncerError: It is not about one member of one of these.
+        """
+        attribute, member = next(iter(self.values.items()), ("", None))
+        if len(self.values) != 1 or attribute not in links:
+            message = (
+                f"a {self.verb} in table {self.table.name!r} names {', '.join(self.values) or 'nothing'}, which is not "
+                "one attribute with a link table: declare it in Table(links=...)"
+            )
+            raise SyncerError(message)
+        return attribute, member
 
 
 @attrs.frozen(eq=False, repr=False)

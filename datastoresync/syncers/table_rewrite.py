@@ -334,13 +334,7 @@ class TableWriter:
         return _DONE
 
     def _link(self, change: Change) -> Outcome:
-        attribute, member = next(iter(change.values.items()), ("", None))
-        if len(change.values) != 1 or attribute not in change.table.links:
-            message = (
-                f"a {change.verb} in table {change.table.name!r} names {', '.join(change.values) or 'nothing'}, which "
-                "is not one attribute with a link table: declare it in Table(links=...)"
-            )
-            raise SyncerError(message)
+        attribute, member = change.linked(change.table.links)
         link = change.table.links[attribute]
         if change.verb == "unlink":
             for row in self.member_rows(change, attribute, link, member):

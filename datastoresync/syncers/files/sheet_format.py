@@ -6,7 +6,8 @@ from typing import ClassVar, Literal
 
 import attrs
 
-from datastoresync.syncers.files.text_format import TableFormat, count, one_of
+from datastoresync.conversion.value_format import option_field
+from datastoresync.syncers.files.text_format import TableFormat, count
 
 ROWS, COLUMNS = 2**20, 2**14
 """The size of a sheet."""
@@ -29,13 +30,11 @@ class SheetFormat(TableFormat):
     """
 
     _skipping: ClassVar[str] = "skip_rows"
-    skip_rows: int = attrs.field(
-        default=0, validator=count, metadata={"help": "the number of rows of a sheet above the header"}
-    )
-    merged: Literal["refuse", "fill"] = attrs.field(
+    skip_rows: int = option_field(default=0, text="the number of rows of a sheet above the header", validator=count)
+    merged: Literal["refuse", "fill"] = option_field(
         default="refuse",
-        validator=one_of("refuse", "fill"),
-        metadata={"help": "fill: each of several merged cells has the value that they show"},
+        text="fill: each of several merged cells has the value that they show",
+        choices=("refuse", "fill"),
     )
 
 

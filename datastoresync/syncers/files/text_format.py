@@ -14,7 +14,7 @@ from typing import Annotated, Any, ClassVar, Literal, Self, get_type_hints
 
 import attrs
 
-from datastoresync.conversion.value_format import FromText, Spelling, ValueFormat
+from datastoresync.conversion.value_format import FromText, Spelling, ValueFormat, option_field
 from datastoresync.errors import DeclarationError
 from datastoresync.syncers.records import choose_columns
 
@@ -60,17 +60,6 @@ def count(_: Any, attribute: attrs.Attribute[int], value: Any) -> None:
         raise DeclarationError(message)
 
 
-def one_of(*choices: Any) -> Any:
-    """Return a check that an option has one of a few values."""
-
-    def check(_: Any, attribute: attrs.Attribute[Any], value: Any) -> None:
-        if value not in choices:
-            message = f"{attribute.name} is {' or '.join(map(repr, choices))} (got {value!r})"
-            raise DeclarationError(message)
-
-    return check
-
-
 @attrs.define(kw_only=True, slots=False, eq=False, on_setattr=attrs.setters.frozen)
 class TableFormat(ValueFormat):
     """What of a table in a file is read.
@@ -93,27 +82,21 @@ class TableFormat(ValueFormat):
     """The option that skips what stands above the header."""
     _written: ClassVar[tuple[str, ...]] = ()
     """The options under which everything is read as it is written."""
-    header: bool | Sequence[str] = attrs.field(
-        default=True,
-        converter=_own_header,
-        metadata={"help": "false without a header; or the names of all columns, as in id,name"},
+    header: bool | Sequence[str] = option_field(
+        default=True, text="false without a header; or the names of all columns, as in id,name", converter=_own_header
     )
     columns: Annotated[Mapping[str, str] | Sequence[str | tuple[str, str]] | None, FromText(_columns_told)] = (
-        attrs.field(
+        option_field(
             default=None,
+            text="the columns to read, as in id,name; or attribute=column,… for new names",
             converter=_own_columns,
-            metadata={"help": "the columns to read, as in id,name; or attribute=column,… for new names"},
         )
     )
-    footer: int = attrs.field(
-        default=0, validator=count, metadata={"help": "the number of last rows that are left unread"}
+    footer: int = option_field(default=0, text="the number of last rows that are left unread", validator=count)
+    blank_rows: Literal["skip", "refuse"] = option_field(
+        default="refuse", text="skip: leave rows without any value unread", choices=("skip", "refuse")
     )
-    blank_rows: Literal["skip", "refuse"] = attrs.field(
-        default="refuse",
-        validator=one_of("skip", "refuse"),
-        metadata={"help": "skip: leave rows without any value unread"},
-    )
-    null: str | None = attrs.field(default=None, metadata={"help": "the text that stands for no value"})
+    null: str | None = option_field(default=None, text="the text that stands for no value")
 
     @property
     def leaves_out(self) -> dict[str, Any]:
@@ -202,21 +185,21 @@ class TextFormat(TableFormat):
     """
 
     _written: ClassVar[tuple[str, ...]] = ("delimiter", "encoding", "formulas", "final_newline")
-    delimiter: str = attrs.field(
+    delimiter: str = option_field(
         default=",",
+        text="what separates the columns: one character, or tab",
         converter=_delimiter,
-        metadata={"help": "what separates the columns: one character, or tab"},
     )
-    encoding: str = attrs.field(default="utf-8", metadata={"help": "the encoding, such as cp1252 or utf-16"})
-    skip_lines: int = attrs.field(default=0, validator=count, metadata={"help": "the number of lines above the header"})
-    trailing_delimiter: bool = attrs.field(
-        default=False, metadata={"help": "true: each row ends in a delimiter, with no column behind"}
+    encoding: str = option_field(default="utf-8", text="the encoding, such as cp1252 or utf-16")
+    skip_lines: int = option_field(default=0, text="the number of lines above the header", validator=count)
+    trailing_delimiter: bool = option_field(
+        default=False, text="true: each row ends in a delimiter, with no column behind"
     )
-    final_newline: bool = attrs.field(default=True, metadata={"help": "false: the last line never ends in a newline"})
-    formulas: Literal["escape", "keep"] = attrs.field(
+    final_newline: bool = option_field(default=True, text="false: the last line never ends in a newline")
+    formulas: Literal["escape", "keep"] = option_field(
         default="escape",
-        validator=one_of("escape", "keep"),
-        metadata={"help": "keep: an apostrophe in front of a formula is part of the value"},
+        text="keep: an apostrophe in front of a formula is part of the value",
+        choices=("escape", "keep"),
     )
 
     def __attrs_post_init__(self) -> None:

@@ -259,13 +259,7 @@ def blocks_of(items: Iterable[T]) -> Iterator[list[T]]:
 
 
 def _member(keyed: KeyedTable, change: Change) -> tuple[Any, ...]:
-    attribute, member = next(iter(change.values.items()), ("", None))
-    if len(change.values) != 1 or attribute not in keyed.target.links:
-        message = (
-            f"a {change.verb} in table {keyed.target.stored.name!r} names {', '.join(change.values) or 'nothing'}, "
-            "which is not one attribute with a link table: declare it in Table(links=...)"
-        )
-        raise SyncerError(message)
+    attribute, member = change.linked(keyed.target.links)
     link = keyed.target.links[attribute]
     match = link.stored.matcher((*link.owners, link.member))
     return (attribute, *match((*keyed.match(change.key), member)))
