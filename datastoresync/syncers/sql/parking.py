@@ -230,7 +230,9 @@ class _FreeValues:
     def _text_like(self, column: sa.Column[Any], now: str) -> str | None:
         for _ in range(_TRIES):
             text = "".join(map(_another, now))
-            there = sa.select(sa.literal_column("1")).where(column == sa.literal(text, column.type)).limit(1)
+            there: sa.Select[Any] = (
+                sa.select(sa.literal_column("1")).where(column == sa.literal(text, column.type)).limit(1)
+            )
             if text.casefold() not in self._given and not self.statements.execute(there):
                 self._given.add(text.casefold())
                 return text
