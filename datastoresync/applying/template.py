@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from datastoresync.applying.asynchronous import EventLoop
 
 OnError = Literal["continue", "stop"]
+_INTERRUPTED = "interrupted before it"
 
 
 class ApplyKeywords(TypedDict, total=False):
@@ -299,7 +300,7 @@ class ApplyRun:
             limit=self.concurrency,
             split=self._split,
             note=lambda step, results: self._settle(finished(step.actions, step.method, results), stop=stop),
-            is_over=lambda: bool(self.interrupted or self._reason),
+            is_over=lambda: bool(self._reason),
             is_interrupted=lambda: self.interrupted,
         )
         try:
@@ -307,7 +308,7 @@ class ApplyRun:
         except KeyboardInterrupt as error:  # the second one, or one that a method raised
             self.interrupted = True
             flights.break_off("interrupted; it may be done all the same", error)
-        self._settle([], stop=stop)
+            self._settle([], stop=stop)
         return chain(flights.left, steps)
 
     def _settle(self, results: Sequence[Result], *, stop: bool) -> None:
@@ -315,7 +316,7 @@ class ApplyRun:
         self.note(results)
         self.interrupted = self.interrupted or any(isinstance(result.error, SystemExit) for result in results)
         if self.interrupted:
-            self._reason = "interrupted before it"
+            self._reason = _INTERRUPTED
         elif stop and any(result.status == "failed" for result in results):
             self._reason = "not come to after a failure"
 
@@ -459,6 +460,7 @@ class ApplyRun:
 
         def decide() -> bool:
             again, self.interrupted = self.interrupted, True
+            self._reason = _INTERRUPTED
             return again or None in self.calls.waiting.values()  # nothing is in flight then
 
         return deferred_endings(decide)

@@ -7,6 +7,7 @@ import sys
 import threading
 import time
 
+import attrs
 import pytest
 import web_service
 
@@ -246,6 +247,39 @@ def test_a_signal_lets_those_in_flight_end(ctrl_c, number):
     assert report.interrupted
     assert (report.succeeded, report.failed, report.pending) == (3, 0, 17)
     assert len(source - dest) == 17, "what ended is folded"
+
+
+@pytest.mark.parametrize("awaited", [False, True])
+def test_a_signal_between_two_calls_ends_the_run_before_the_next_one(ctrl_c, awaited):
+    class Steps(list):
+        def __iter__(self):
+            steps = super().__iter__()
+            yield next(steps)
+            if signals:
+                signal.raise_signal(signals.pop())
+            yield from steps
+
+    called, signals = [], [signal.SIGINT]
+
+    class Plain(Template):
+        def plan(self, diff):
+            plan = super().plan(diff)
+            return attrs.evolve(plan, steps=Steps(plan.steps))
+
+        def new(self, action):
+            called.append(action.idnumber)
+
+    class Awaited(Plain):
+        concurrency = 1
+
+        async def new(self, action):
+            called.append(action.idnumber)
+
+    source, dest = sides("abc")
+    with pytest.raises(SyncInterrupted) as caught:
+        source - dest | (Awaited if awaited else Plain)
+    assert len(called) <= 1
+    assert caught.value.report.pending == 3 - len(called)
 
 
 def test_a_signal_ends_the_waits_of_those_in_flight(ctrl_c):
