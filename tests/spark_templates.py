@@ -26,7 +26,7 @@ class Loose(Object):
         return self.name.upper()
 
 
-class Writing(Template):
+class Appending(Template):
     """Appends a line an action to a file of the process, and fails for names that say so."""
 
     def __init__(self, folder=None):
@@ -45,6 +45,10 @@ class Writing(Template):
         with (self.folder / f"{os.getpid()}.txt").open("a", encoding="utf-8") as file:
             file.write(f"{action.verb} {action.branch} {action.idnumber} {action.attr} {what}\n")
         return None
+
+
+class Writing(Appending):
+    """Takes pupils, and objects of an open class."""
 
     def new_pupils(self, action):
         return self.write(action, action.source._shouted)
@@ -76,7 +80,7 @@ class Room(Object):
     house: str
 
 
-class Building(Writing):
+class Building(Appending):
     def new_houses(self, action):
         return self.write(action, action.idnumber)
 
