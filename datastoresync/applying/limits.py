@@ -65,8 +65,9 @@ class Limits:
         additions: Members added, unless there are none; as with removals. Without a share: 100 %.
         blanks: Values of each attribute that become blank, as a share of the objects that have one. Without a share:
             30 %.
-        switches: Objects of which an attribute that is True for most becomes False, whatever it is, as a share of those
-            of which it is True. Without a share: 30 %.
+        switches: Objects of which what most have becomes False, 0 or a text such as ``"no"`` or ``"inactive"``, or True
+            if the attribute's name is such a text (``suspended``), as a share of those that have it. Without a share:
+            30 %.
         cascades: Rows of a table outside of the tree that a database deletes or changes along with deleted ones; as a
             share, of its rows. Those inside count as deletions, updates and removals. Without a share: 20 %.
         dangling: Values of ``_references`` that name nothing in the source, and are written or lead to what is deleted.

@@ -39,6 +39,10 @@ _TEN = 10
 """Members of an object, or objects of a part, from which on it has limits of its own."""
 _SMALLEST_PART = 3
 """Objects of a part from which on it cannot be emptied: that two go on one day is no wonder."""
+_STATES = 100
+"""Changes of one value to another from which on an attribute does not tell what is on and off."""
+_OFF = {"false", "no", "n", "f", "off", "0", "inactive", "disabled", "deactivated", "suspended", "blocked", "locked"}
+"""What says that an object is switched off: texts, and names of attributes that are true of it then."""
 _RAISE = "if that is meant, raise it for this run with"
 
 
@@ -254,22 +258,26 @@ class _BranchCheck:
             if self.updates <= _allowed(limits.updates, self.size):  # otherwise that is said
                 what = f"{count:,} other values of {attribute!r}"
                 yield from self._attribute("updates", attribute, count, what, self.needed["updates"])
-                yield from self._switches(attribute, count)
+            yield from self._switches(attribute, count)
 
     def _switches(self, attribute: str, count: int) -> Iterator[str]:
-        """Yield a violation if too many objects lose a True that most have: nobody said that they are switched off."""
+        """Yield a violation if too many objects lose a True that most have, or the like: nobody said what it means."""
         share, name = self.limits.switches, self.name
-        if attribute == self.counts.active or count <= _allowed(share, self.size // 2):
+        least = _allowed(share, self.size // 2)
+        if attribute == self.counts.active or count <= least:
             return
-        switched = sum(
-            action.old_value is True and action.value is False
-            for action in self.diff
-            if action.attr == attribute and action.branch == name
-        )
-        if switched > _allowed(share, self.size // 2):
-            size = sum(value is True for value in values_of(self.right, attribute))
-            if size * 2 > self.size:
-                what = f"{switched:,} objects would have {attribute}=False"
+        pairs: Counter[tuple[Any, Any]] = Counter()
+        for action in self.diff:
+            old, new = action.old_value, action.value
+            if action.attr == attribute and action.branch == name and _may_switch_off(attribute, old, new):
+                pairs[old, new] += 1
+                if len(pairs) > _STATES:
+                    return
+        for (old, new), switched in pairs.most_common(1):
+            size = sum(isinstance(value, type(old)) and value == old for value in values_of(self.right, attribute))
+            if switched > least and size * 2 > self.size:
+                before, after = (self.right.shown(attribute, value) for value in (old, new))
+                what = f"{switched:,} objects would have {attribute}={after}, no longer {before}"
                 yield from self._excess("switches", switched, _allowed(share, size), size, what)
 
     def _is_constant_in_source(self, attribute: str) -> bool:
@@ -357,6 +365,16 @@ class _BranchCheck:
 
 
 _EMPTY_PART = "look at the source; only if it is meant to be empty, allow that with"
+
+
+def _may_switch_off(attribute: str, old_value: Any, value: Any) -> bool:
+    """Say whether a change may switch an object off: what becomes False, 0 or a word for it, or ``suspended=True``."""
+    off = _is_off(value) - _is_off(old_value)
+    return isinstance(old_value, (Number, str)) and off == (-1 if attribute.removeprefix("is_") in _OFF else 1)
+
+
+def _is_off(value: Any) -> bool:
+    return value.strip().casefold() in _OFF if isinstance(value, str) else isinstance(value, Number) and not value
 
 
 def _allowed(limit: float, size: int, few: int = FLOOR) -> int:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypedDict, TypeVar, Unpack
 import attrs
 
 from datastoresync.applying.answers import finished
-from datastoresync.applying.calls import Calls, completed
+from datastoresync.applying.calls import Calls, completed, lost_coroutines
 from datastoresync.applying.dependents import DependencyTracker
 from datastoresync.applying.destination_lock import destination_lock
 from datastoresync.applying.limits import Limits
@@ -267,7 +267,7 @@ class ApplyRun:
         """Execute the steps of a plan in order; return the report."""
         started = time.perf_counter()
         self.tell("start", plan)
-        with self.interruptible(), ExitStack() as stack:
+        with self.interruptible(), lost_coroutines(), ExitStack() as stack:
             self._take(plan.steps, stack, stop=stop)
         return self.finish(started)
 

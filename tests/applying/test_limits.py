@@ -229,6 +229,24 @@ def test_everybody_switched_off_is_seen_though_nobody_declared_it():
     assert said(tree("source", rows(1000, active=True)), on) == [], "switched on"
 
 
+OFF = [("active", 1, 0), ("status", "active", "Suspended"), ("active", "true", "false"), ("is_blocked", False, True)]
+
+
+@pytest.mark.parametrize(("attribute", "on", "off"), OFF)
+def test_off_is_said_in_other_ways_as_well(attribute, on, off):
+    def both(name, changed, value):
+        users = [{"idnumber": key(n), attribute: value if n < changed else on} for n in range(1000)]
+        return +Tree(name, branches={"users": Branch(Object, importer=users)})
+
+    dest = both("dest", 0, on)
+    assert said(both("source", 450, off), dest) == ["switches"]
+    assert said(both("source", 300, off), dest) == []
+    assert said(both("source", 600, off), dest) == ["updates", "switches"], "all that it takes, at once"
+    assert said(dest, both("dest", 600, off)) == ["updates"], "switched on"
+    if isinstance(on, str):
+        assert said(both("source", 450, "other"), dest) == []
+
+
 # What is switched off is deleted ------------------------------------------------------------------------------------
 
 
