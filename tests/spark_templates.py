@@ -26,7 +26,7 @@ class Loose(Object):
         return self.name.upper()
 
 
-class Writing(Template):
+class Lines(Template):
     """Appends a line an action to a file of the process, and fails for names that say so."""
 
     def __init__(self, folder=None):
@@ -46,6 +46,8 @@ class Writing(Template):
             file.write(f"{action.verb} {action.branch} {action.idnumber} {action.attr} {what}\n")
         return None
 
+
+class Writing(Lines):
     def new_pupils(self, action):
         return self.write(action, action.source._shouted)
 
@@ -76,7 +78,7 @@ class Room(Object):
     house: str
 
 
-class Building(Writing):
+class Building(Lines):
     def new_houses(self, action):
         return self.write(action, action.idnumber)
 
