@@ -15,6 +15,7 @@ from datastoresync.applying.calls import Calls, completed, lost_coroutines
 from datastoresync.applying.dependents import DependencyTracker
 from datastoresync.applying.destination_lock import destination_lock
 from datastoresync.applying.limits import Limits
+from datastoresync.applying.methods import without_left_out
 from datastoresync.applying.plan import (
     Plan,
     Step,
@@ -85,18 +86,21 @@ class ApplyOptions:
             message = "mock calls nothing and rehearse carries everything out and undoes it: give one of them"
             raise DeclarationError(message)
 
-    def checked(self, diff: Diff, side_effects: Callable[[Diff], Sequence[SideEffect]] | None = None) -> Diff:
+    def checked(
+        self, diff: Diff, side_effects: Callable[[Diff], Sequence[SideEffect]] | None = None, *, template: Any = None
+    ) -> Diff:
         """Return the actions of a diff that are to be carried out.
 
         Args:
             diff: The diff.
             side_effects: Returns what the store would do to other rows; None if it does nothing.
+            template: The template, which may leave out some of them.
 
         Raises:
             SafeguardError: if they are more than the limits allow.
         """
         diff = diff.filtered(self.only, self.exclude)
-        check(diff, self.limits, () if side_effects is None else side_effects(diff))
+        check(without_left_out(diff, template), self.limits, () if side_effects is None else side_effects(diff))
         return diff
 
     def stops(self, default: str) -> bool:
@@ -216,7 +220,7 @@ class Template:
         options = ApplyOptions(**keywords)
         if options.rehearse:
             refuse_rehearsal(self)
-        diff, stop = options.checked(diff), options.stops(self.on_error)
+        diff, stop = options.checked(diff, template=self), options.stops(self.on_error)
         reporters = [*self.reporters, *options.reporters]
         run = ApplyRun(diff, reporters, mock=options.mock, template=self)
         with nullcontext() if options.mock else self.exclusive_run(diff):
