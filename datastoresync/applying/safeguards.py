@@ -97,7 +97,7 @@ def check(diff: Diff, limits: Limits | None = None, side_effects: Sequence[SideE
     """
     found = violations(diff, limits, side_effects)
     if found:
-        raise SafeguardError(refusal(found), violations=found)
+        raise SafeguardError(refusal(found, limits), violations=found)
 
 
 def _limits_of(branch_diff: BranchDiff, limits: Limits | None) -> Limits:
