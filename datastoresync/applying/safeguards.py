@@ -267,10 +267,12 @@ class _BranchCheck:
         if attribute == self.counts.active or count <= least:
             return
         pairs: Counter[tuple[Any, Any]] = Counter()
+        on, off = ("value", "old_value") if attribute.removeprefix("is_") in _OFF else ("old_value", "value")
         for action in self.diff:
-            old, new = action.old_value, action.value
-            if action.attr == attribute and action.branch == name and _may_switch_off(attribute, old, new):
-                pairs[old, new] += 1
+            if action.attr != attribute or action.branch != name:
+                continue
+            if _is_off(getattr(action, off)) and not _is_off(getattr(action, on)) and _is_state(action.old_value):
+                pairs[action.old_value, action.value] += 1
                 if len(pairs) > _STATES:
                     return
         for (old, new), switched in pairs.most_common(1):
@@ -367,14 +369,14 @@ class _BranchCheck:
 _EMPTY_PART = "look at the source; only if it is meant to be empty, allow that with"
 
 
-def _may_switch_off(attribute: str, old_value: Any, value: Any) -> bool:
-    """Say whether a change may switch an object off: what becomes False, 0 or a word for it, or ``suspended=True``."""
-    off = _is_off(value) - _is_off(old_value)
-    return isinstance(old_value, (Number, str)) and off == (-1 if attribute.removeprefix("is_") in _OFF else 1)
-
-
 def _is_off(value: Any) -> bool:
-    return value.strip().casefold() in _OFF if isinstance(value, str) else isinstance(value, Number) and not value
+    if isinstance(value, str):
+        return value.casefold() in _OFF
+    return isinstance(value, Number) and not value
+
+
+def _is_state(value: Any) -> bool:
+    return isinstance(value, Number) or (isinstance(value, str) and value != "")
 
 
 def _allowed(limit: float, size: int, few: int = FLOOR) -> int:
