@@ -429,8 +429,8 @@ class Branch(Printable, ObjectMapping[T], Generic[T]):
         from datastoresync.applying.preview import Preview  # not all who look for differences apply them
 
         diff = self.diff(other, **keywords)
-        side_effects = () if other.tree is None else other.tree.side_effects(diff)
-        return Preview.of(diff, limits=limits, side_effects=side_effects).show()
+        effects, template = ((), None) if other.tree is None else (other.tree.side_effects(diff), other.tree.template)
+        return Preview.of(diff, limits=limits, side_effects=effects, template=template).show()
 
     def sync_to(
         self,

@@ -261,7 +261,8 @@ class Tree(Printable, Mapping[str, Branch[Any]]):
     def preview(self, other: Tree, *, limits: Limits | None = None, **keywords: Unpack[DiffKeywords]) -> Preview:
         """Print what ``other`` must do, with the keywords of `diff`; the same as ``self > other``."""
         diff = self.diff(other, **keywords)
-        return Preview.of(diff, limits=limits, side_effects=other.side_effects(diff)).show()
+        side_effects = other.side_effects(diff)
+        return Preview.of(diff, limits=limits, side_effects=side_effects, template=other.template).show()
 
     def sync_to(
         self,

@@ -115,6 +115,9 @@ def _converted_rows(source: Branch[Any], destination: Branch[Any], syncer: Any) 
         return None
     form = source.contents.value_format or ValueFormat()
     declared = _declared_types(syncer, destination, meant=form.changes_values)
+    for name, kind in _declared_types(syncer, destination, meant=True).items():
+        if all(value is None for value in _values(destination, name)):  # nothing else is known of it
+            declared = {**declared, name: kind}
     names = [*source.identifiers, *source.side().attributes]
     types = {name: declared.get(name) or _type_of(destination, name) for name in names}
     normalized = getattr(syncer, "normalized", None)

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+import warnings
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from importlib import import_module
 from typing import Any, TypeVar
 
@@ -24,6 +27,25 @@ _NOT_CALLED = failed("interrupted before it")
 _NOT_REPEATED = (
     "it may be done all the same, so it is not repeated; with a method current(action) it is looked up first"
 )
+_lost: ContextVar[list[str] | None] = ContextVar("_lost", default=None)
+
+
+@contextmanager
+def lost_coroutines() -> Iterator[None]:
+    """Let the calls within fail that make a coroutine which nobody awaits: Python only warns of it."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("always", "coroutine .* was never awaited", RuntimeWarning)
+        show = warnings.showwarning
+
+        def note(message: Warning | str, category: type[Warning], *where: Any, **more: Any) -> None:
+            lost = _lost.get()
+            if lost is None or category is not RuntimeWarning or "was never awaited" not in str(message):
+                show(message, category, *where, **more)
+            else:
+                lost.append(str(message).partition("\n")[0])
+
+        warnings.showwarning = note
+        yield
 
 
 @attrs.define(eq=False)
@@ -130,19 +152,27 @@ class _Call:
         """
         step, left = self._step, self._left
         actions = [step.actions[position] for position in left]
+        lost: list[str] = []
+        token = _lost.set(lost)
         try:
             returned: Any = step.call and step.call(actions if step.batch else actions[0])
             if self._awaited:
                 returned = await returned
             if len(actions) < len(step.actions):
                 step = attrs.evolve(step, actions=tuple(actions))
-            self._note(results_of(returned, step))
+            results = results_of(returned, step)
+            if lost:
+                fault = failed(f"{lost[0]}, so it never ran: await it, in an async def method")
+                results = [fault if result.status == "succeeded" else result for result in results]
+            self._note(results)
         except (Exception, SystemExit) as error:  # noqa: BLE001 - an exception fails this action, not the run
             await self._failed(error)
         except BaseException as error:
             if not is_cancellation(error):
                 raise
             await self._failed(error)
+        finally:
+            _lost.reset(token)
 
     async def _failed(self, error: BaseException) -> None:
         reason = reason_of(error)

@@ -80,7 +80,7 @@ class OnExecutors:
         options = ApplyOptions(**keywords)
         if options.rehearse:
             refuse_rehearsal(template)
-        stop, diff = options.stops(template.on_error), options.checked(diff)
+        stop, diff = options.stops(template.on_error), options.checked(diff, template=template)
         context = None if options.mock else self._context()
         reporters = [*template.reporters, *options.reporters]
         run = _SparkRun(diff, reporters, mock=options.mock, template=template)

@@ -65,8 +65,9 @@ class Limits:
         additions: Members added, unless there are none; as with removals. Without a share: 100 %.
         blanks: Values of each attribute that become blank, as a share of the objects that have one. Without a share:
             30 %.
-        switches: Objects of which an attribute that is True for most becomes False, whatever it is, as a share of those
-            of which it is True. Without a share: 30 %.
+        switches: Objects of which what most have becomes False, 0 or a text such as ``"no"`` or ``"inactive"``, or True
+            if the attribute's name is such a text (``suspended``), as a share of those that have it. Without a share:
+            30 %.
         cascades: Rows of a table outside of the tree that a database deletes or changes along with deleted ones; as a
             share, of its rows. Those inside count as deletions, updates and removals. Without a share: 20 %.
         dangling: Values of ``_references`` that name nothing in the source, and are written or lead to what is deleted.
@@ -156,8 +157,17 @@ class Violation(str):
         return made
 
 
-def refusal(found: Iterable[str], *, verb: str = "refused, and nothing was changed", command_line: bool = False) -> str:
-    """Return the message that lists violations, and what allows all of them at once."""
+def refusal(
+    found: Iterable[str],
+    given: Limits | None = None,
+    *,
+    verb: str = "refused, and nothing was changed",
+    command_line: bool = False,
+) -> str:
+    """Return the message that lists violations, and what allows all of them at once, with the limits that were given.
+
+    Those of the command line are not repeated, since an option is added to others.
+    """
     found = list(found)
     lines = [f"{verb}:"]
     lines += [f"  - {getattr(one, 'on_command_line', one) if command_line else one}" for one in found]
@@ -167,6 +177,12 @@ def refusal(found: Iterable[str], *, verb: str = "refused, and nothing was chang
             needed[one.name] = [*needed.get(one.name, ()), *one.value]
         elif isinstance(one, Violation) and one.name:
             needed[one.name] = max(needed.get(one.name, 0), one.value)
+    for name in (*NUMBERS, *NAMES) if given is not None and needed and not command_line else ():
+        value = getattr(given, name)
+        if name in NAMES and value:
+            needed[name] = [*value, *needed.get(name, ())]
+        elif name in NUMBERS and not isinstance(value, (_Usual, _UsualCount)):
+            needed.setdefault(name, value)
     if len(needed) > 1 or any(len(needed[name]) > 1 for name in NAMES if name in needed):
         options = " ".join(option(*one) for one in needed.items())
         python = f"limits=Limits({', '.join(f'{name}={value!r}' for name, value in needed.items())})"

@@ -40,6 +40,15 @@ def method_of(template: Any, names: Iterable[str]) -> tuple[str, Callable[[Any],
     return None
 
 
+def without_left_out(diff: Diff, template: Any) -> Diff:
+    """Return the diff without the actions that a template, or its class, leaves out: they change nothing."""
+    if not isinstance(names := getattr(template, "leaves_out", ()), (list, tuple, set, frozenset)) or not names:
+        return diff
+    kinds = {kind: method_of(template, method_names(*kind)) for kind in dict.fromkeys(_kinds(diff))}
+    left_out = {kind for kind, found in kinds.items() if found and found[1] is None}
+    return diff.exclude(lambda one: (one.verb, one.branch, one.attr) in left_out) if left_out else diff
+
+
 def check_methods(template: Any, diff: Diff) -> None:
     """Refuse methods of a template that are nearly named after an action of a diff, or that cannot take one.
 

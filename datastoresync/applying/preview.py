@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from typing import Self, TextIO
+from typing import Any, Self, TextIO
 
 import attrs
 
 from datastoresync.applying.dependents import DependencyTracker
 from datastoresync.applying.limits import Limits
+from datastoresync.applying.methods import without_left_out
 from datastoresync.applying.report import Result
 from datastoresync.applying.safeguards import violations
 from datastoresync.applying.side_effects import SideEffect
@@ -39,9 +40,16 @@ class Preview(Printable):
     side_effects: Sequence[SideEffect] = ()
 
     @classmethod
-    def of(cls, diff: Diff, *, limits: Limits | None = None, side_effects: Sequence[SideEffect] = ()) -> Self:
-        """Return the preview of a diff, under these limits or the usual ones."""
-        refused = violations(diff, limits, side_effects)
+    def of(
+        cls,
+        diff: Diff,
+        *,
+        limits: Limits | None = None,
+        side_effects: Sequence[SideEffect] = (),
+        template: Any = None,
+    ) -> Self:
+        """Return the preview of a diff, under these limits or the usual ones, of what a template does not leave out."""
+        refused = violations(without_left_out(diff, template), limits, side_effects)
         tracker = DependencyTracker.of(diff)
         left_out = [] if tracker is None else tracker.settle(diff.actions)[1]
         return cls(diff, refused, limits, left_out, side_effects)

@@ -39,6 +39,10 @@ _TEN = 10
 """Members of an object, or objects of a part, from which on it has limits of its own."""
 _SMALLEST_PART = 3
 """Objects of a part from which on it cannot be emptied: that two go on one day is no wonder."""
+_STATES = 100
+"""Changes of one value to another from which on an attribute does not tell what is on and off."""
+_OFF = {"false", "no", "n", "f", "off", "0", "inactive", "disabled", "deactivated", "suspended", "blocked", "locked"}
+"""What says that an object is switched off: texts, and names of attributes that are true of it then."""
 _RAISE = "if that is meant, raise it for this run with"
 
 
@@ -93,7 +97,7 @@ def check(diff: Diff, limits: Limits | None = None, side_effects: Sequence[SideE
     """
     found = violations(diff, limits, side_effects)
     if found:
-        raise SafeguardError(refusal(found), violations=found)
+        raise SafeguardError(refusal(found, limits), violations=found)
 
 
 def _limits_of(branch_diff: BranchDiff, limits: Limits | None) -> Limits:
@@ -252,23 +256,30 @@ class _BranchCheck:
                 continue
             yield from self._attribute("blanks", attribute, blanked, f"{blanked:,} blank {attribute!r}")
             if self.updates <= _allowed(limits.updates, self.size):  # otherwise that is said
-                yield from self._attribute("updates", attribute, count, f"{count:,} other values of {attribute!r}")
-                yield from self._switches(attribute, count)
+                what = f"{count:,} other values of {attribute!r}"
+                yield from self._attribute("updates", attribute, count, what)
+            yield from self._switches(attribute, count)
 
     def _switches(self, attribute: str, count: int) -> Iterator[str]:
-        """Yield a violation if too many objects lose a True that most have: nobody said that they are switched off."""
+        """Yield a violation if too many objects lose a True that most have, or the like: nobody said what it means."""
         share, name = self.limits.switches, self.name
-        if attribute == self.counts.active or count <= _allowed(share, self.size // 2):
+        least = _allowed(share, self.size // 2)
+        if attribute == self.counts.active or count <= least:
             return
-        switched = sum(
-            action.old_value is True and action.value is False
-            for action in self.diff
-            if action.attr == attribute and action.branch == name
-        )
-        if switched > _allowed(share, self.size // 2):
-            size = sum(value is True for value in values_of(self.right, attribute))
-            if size * 2 > self.size:
-                what = f"{switched:,} objects would have {attribute}=False"
+        pairs: Counter[tuple[Any, Any]] = Counter()
+        on, off = ("value", "old_value") if attribute.removeprefix("is_") in _OFF else ("old_value", "value")
+        for action in self.diff:
+            if action.attr != attribute or action.branch != name:
+                continue
+            if _is_off(getattr(action, off)) and not _is_off(getattr(action, on)) and _is_state(action.old_value):
+                pairs[action.old_value, action.value] += 1
+                if len(pairs) > _STATES:
+                    return
+        for (old, new), switched in pairs.most_common(1):
+            size = sum(isinstance(value, type(old)) and value == old for value in values_of(self.right, attribute))
+            if switched > least and size * 2 > self.size:
+                before, after = (self.right.shown(attribute, value) for value in (old, new))
+                what = f"{switched:,} objects would have {attribute}={after}, no longer {before}"
                 yield from self._excess("switches", switched, _allowed(share, size), size, what)
 
     def _is_constant_in_source(self, attribute: str) -> bool:
@@ -353,6 +364,16 @@ class _BranchCheck:
 
 
 _EMPTY_PART = "look at the source; only if it is meant to be empty, allow that with"
+
+
+def _is_off(value: Any) -> bool:
+    if isinstance(value, str):
+        return value.casefold() in _OFF
+    return isinstance(value, Number) and not value
+
+
+def _is_state(value: Any) -> bool:
+    return isinstance(value, Number) or (isinstance(value, str) and value != "")
 
 
 def _allowed(limit: float, size: int, few: int = FLOOR) -> int:

@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any, Literal, TypedDict, TypeVar, Unpack
 import attrs
 
 from datastoresync.applying.answers import finished
-from datastoresync.applying.calls import Calls, completed
+from datastoresync.applying.calls import Calls, completed, lost_coroutines
 from datastoresync.applying.dependents import DependencyTracker
 from datastoresync.applying.destination_lock import destination_lock
 from datastoresync.applying.limits import Limits
+from datastoresync.applying.methods import without_left_out
 from datastoresync.applying.plan import Plan, Step
 from datastoresync.applying.report import Report, Result, Results, Status, Tally, reason_of
 from datastoresync.applying.reporter import Reporter
@@ -83,18 +84,21 @@ class ApplyOptions:
             message = "mock calls nothing and rehearse carries everything out and undoes it: give one of them"
             raise DeclarationError(message)
 
-    def checked(self, diff: Diff, side_effects: Callable[[Diff], Sequence[SideEffect]] | None = None) -> Diff:
+    def checked(
+        self, diff: Diff, side_effects: Callable[[Diff], Sequence[SideEffect]] | None = None, *, template: Any = None
+    ) -> Diff:
         """Return the actions of a diff that are to be carried out.
 
         Args:
             diff: The diff.
             side_effects: Returns what the store would do to other rows; None if it does nothing.
+            template: The template, which may leave out some of them.
 
         Raises:
             SafeguardError: if they are more than the limits allow.
         """
         diff = diff.filtered(self.only, self.exclude)
-        check(diff, self.limits, () if side_effects is None else side_effects(diff))
+        check(without_left_out(diff, template), self.limits, () if side_effects is None else side_effects(diff))
         return diff
 
     def stops(self, default: str) -> bool:
@@ -214,7 +218,7 @@ class Template:
         options = ApplyOptions(**keywords)
         if options.rehearse:
             refuse_rehearsal(self)
-        diff, stop = options.checked(diff), options.stops(self.on_error)
+        diff, stop = options.checked(diff, template=self), options.stops(self.on_error)
         reporters = [*self.reporters, *options.reporters]
         run = ApplyRun(diff, reporters, mock=options.mock, template=self)
         with nullcontext() if options.mock else self.exclusive_run(diff):
@@ -265,7 +269,7 @@ class ApplyRun:
         """Execute the steps of a plan in order; return the report."""
         started = time.perf_counter()
         self.tell("start", plan)
-        with self.interruptible(), ExitStack() as stack:
+        with self.interruptible(), lost_coroutines(), ExitStack() as stack:
             self._take(plan.steps, stack, stop=stop)
         return self.finish(started)
 

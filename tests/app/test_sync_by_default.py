@@ -96,6 +96,23 @@ def test_typed_columns_take_text_and_the_second_night_finds_nothing(tmp_path):
     assert sql(place, "select * from people") == before
 
 
+@pytest.mark.parametrize("there", [[], ["insert into people (idnumber) values (1), (3)"]], ids=["empty", "blank"])
+def test_a_first_load_takes_text_into_typed_columns(there, tmp_path):
+    place = tmp_path / "x.db"
+    columns = (
+        "idnumber integer primary key, grade integer, born date, seen timestamp, paid numeric(8,2), active boolean"
+    )
+    sql(place, f"create table people ({columns}, note text)", *there)
+    text = "idnumber,grade,born,seen,paid,active,note\n1,7,2010-05-06,2024-01-02 03:04:05,1.50,true,007\n3,,,,,no,\n"
+    source = write_csv(tmp_path / "people.csv", text)
+    for stat in ("succeeded=", "total=0"):
+        report = run(str(source), f"sqlite:///{place}")
+        assert report.ok, reasons(report)
+        assert report.reports[0].returned.stat.startswith(stat) or report.reports[0].returned.stat.endswith(stat)
+    found = sql(place, "select idnumber, grade, born, paid, active, note from people")
+    assert found == [(1, 7, "2010-05-06", 1.5, 1, "007"), (3, None, None, None, 0, "")]
+
+
 def test_a_value_that_the_column_cannot_hold_is_named_by_run_and_dry_run_alike(tmp_path):
     place = tmp_path / "x.db"
     sql(place, "create table people (idnumber integer primary key, grade integer)", "insert into people values (1, 7)")

@@ -229,6 +229,38 @@ def test_everybody_switched_off_is_seen_though_nobody_declared_it():
     assert said(tree("source", rows(1000, active=True)), on) == [], "switched on"
 
 
+OFF = [("active", 1, 0), ("status", "active", "Suspended"), ("active", "true", "false"), ("is_blocked", False, True)]
+
+
+def test_what_is_advised_last_allows_the_run_together_with_what_was_given():
+    dest = tree("dest", rows(100, name="old"))
+    emptied, changed = tree("source", []), tree("source", rows(60, name="new", active=False))
+    for source, limits, *advised in [
+        (emptied, Limits(updates=0.7), Limits(updates=0.7, empty=["users"])),
+        (emptied, Limits(empty=["b", "users"]), Limits(deletions=100, empty=["b", "users"])),
+        (changed, Limits(deletions=0.8), Limits(deletions=0.8, updates=60, switches=60)),
+        (changed, Limits(updates=60, switches=60), Limits(deletions=40, updates=60, switches=60)),
+    ]:
+        with pytest.raises(SafeguardError) as caught:
+            Quiet().apply(source - dest, limits=limits)
+        assert [eval(str(caught.value).rpartition("limits=")[2], {"Limits": Limits})] == advised
+
+
+@pytest.mark.parametrize(("attribute", "on", "off"), OFF)
+def test_off_is_said_in_other_ways_as_well(attribute, on, off):
+    def both(name, changed, value):
+        users = [{"idnumber": key(n), attribute: value if n < changed else on} for n in range(1000)]
+        return +Tree(name, branches={"users": Branch(Object, importer=users)})
+
+    dest = both("dest", 0, on)
+    assert said(both("source", 450, off), dest) == ["switches"]
+    assert said(both("source", 300, off), dest) == []
+    assert said(both("source", 600, off), dest) == ["updates", "switches"], "all that it takes, at once"
+    assert said(dest, both("dest", 600, off)) == ["updates"], "switched on"
+    if isinstance(on, str):
+        assert said(both("source", 450, "other"), dest) == []
+
+
 # What is switched off is deleted ------------------------------------------------------------------------------------
 
 

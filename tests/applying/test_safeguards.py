@@ -196,6 +196,32 @@ def test_a_filter_leaves_out_what_would_be_refused():
     assert report.ok
 
 
+def test_what_a_template_leaves_out_counts_for_no_limit():
+    class Additive(Template):
+        leaves_out = ("old_users",)
+
+        def new(self, action):
+            pass
+
+    class Deleting(Additive):
+        leaves_out = ("update",)
+        old = Additive.new
+
+    source, dest = tree("source", users=users(10)), tree("dest", users=users(100))
+    for template in (Additive, Additive()):
+        dest.template = template
+        assert (source > dest).refused == (source.users > dest.users).refused == ()
+        report = source >> dest
+        assert (report.skipped, report.ok) == (90, True)
+    dest.template = Deleting
+    assert (source > dest).refused
+    with pytest.raises(SafeguardError, match="90 deletions"):
+        source >> dest
+    source, dest = tree("source", users=users(100)), tree("dest", users=users(10))
+    with pytest.raises(SafeguardError, match="90 creations"):
+        source - dest | Additive
+
+
 def test_sync_to_and_the_operators_refuse_alike(capsys):
     source, dest = tree("source", users=users(10)), tree("dest", users=users(100))
     dest.template = template = Recorder()

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import textwrap
+import warnings
 from concurrent.futures import Future
 
 import pytest
@@ -91,6 +92,37 @@ def test_what_cannot_have_done_anything_has_failed(answer):
     dest = +Tree("dest", branches={"users": Branch(Account, importer=[])})
     source = +Tree("source", branches={"users": Branch(Account, importer=[{"idnumber": 1}])})
     assert (source >> dest).failed == 1
+
+
+@pytest.mark.parametrize("action", ["ignore", "error", "default"])
+def test_a_coroutine_that_nobody_awaited_is_a_failure_of_the_call_that_made_it(action):
+    class Plain(Template):
+        def new_users(self, action):
+            if action.idnumber != 1:
+                helper(action)  # and not even returned
+
+    class Awaited(Template):
+        concurrency = 3
+
+        async def new_users(self, action):
+            await asyncio.sleep(0.01)
+            warnings.warn("another", RuntimeWarning, stacklevel=1)
+            if action.idnumber != 1:
+                forgotten = helper(action)
+                del forgotten
+            await asyncio.sleep(0.01)
+
+    for template in (Plain, Awaited):
+        source, dest = sides(3)
+        with warnings.catch_warnings(record=True) as others:
+            warnings.simplefilter(action)
+            warnings.filterwarnings("always", "another")
+            before = list(warnings.filters)
+            report = source - dest | template
+            assert warnings.filters == before
+        assert [result.status for result in report.results] == ["failed", "succeeded", "failed"]
+        assert "coroutine 'helper' was never awaited, so it never ran: await it" in report.results[2].reason
+        assert [str(one.message) for one in others] == ["another"] * 3 * (template is Awaited)
 
 
 def test_a_returned_generator_is_a_failure():
