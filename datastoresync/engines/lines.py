@@ -23,8 +23,6 @@ from datastoresync.diffing.side import Candidates, InMemoryEngine, Side
 from datastoresync.engines.relation import BranchDescription
 from datastoresync.syncers.records import Columns, DelimitedFile, DelimitedFiles, Records, file_state
 
-_LARGEST = 64 * 2**20
-"""Bytes of a file that is read into memory as a whole."""
 _BLOCK = 256
 """Lines that are split at a time: few enough to stay in the processor's cache."""
 _LARGEST = 2**26

@@ -111,9 +111,7 @@ class ExcelSyncer(FileSyncer):
     def _rewrite(self, identifiers: Sequence[str], compute: Any, *, rehearse: bool = False) -> Any:
         if given := self.sheet_format.given:
             options = ", ".join(self.sheet_format.told(self.spelling).option(*each) for each in given.items())
-            message = (
-                f"{self.name} is read with {options}, and would lose what is not read so: open it without to write"
-            )
+            message = f"{self.name} is read with {options}, and would lose what is not read so: write to another file"
             raise SyncerError(message)
         return super()._rewrite(identifiers, compute, rehearse=rehearse)
 
