@@ -161,6 +161,15 @@ def test_the_wrong_delimiter_is_said_and_what_is_said_works(tmp_path, text, says
     assert {"idnumber": "1"}.items() <= json.loads((target / "people.json").read_text())[0].items()
 
 
+def test_the_wrong_delimiter_of_the_destination_is_said_too(tmp_path):
+    source = write_csv(tmp_path / "a" / "people.csv", "idnumber,name\n1,Ann\n")
+    target = write_csv(tmp_path / "b" / "people.csv", "idnumber;name\n1;Bob\n")
+    code, said = command("--from", source, "--to", target)
+    assert (code, "';' separates its columns" in said, target.read_text()) == (1, True, "idnumber;name\n1;Bob\n")
+    assert command("--from", source, "--to", f"csv:{target}?delimiter=%3B", "--allow-updates", "1") == (0, "")
+    assert target.read_text() == "idnumber;name\n1;Ann\n"
+
+
 @pytest.mark.parametrize(
     ("title", "advice"),
     [
