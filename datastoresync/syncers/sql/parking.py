@@ -29,6 +29,8 @@ from datastoresync.syncers.sql.unit_writer import UnitWriter, object_of
 _VERBS = ("unlink", "insert", "update", "link", "delete")
 STYLES = 3
 """Ways to park: NULL where it can be, a value that nobody has, and another one."""
+_TRIES = 100
+"""Texts of the same form as another one that are tried, as few of them may be free."""
 
 
 class CannotParkError(Exception):
@@ -187,6 +189,7 @@ class _FreeValues:
     statements: Statements
     style: int
     _limits: dict[sa.Column[Any], tuple[Any, Any]] = attrs.field(init=False, factory=dict)
+    _given: set[str] = attrs.field(init=False, factory=set)
     _numbers: Iterator[int] = attrs.field(init=False, factory=lambda: count(1))
 
     def instead_of(self, row: RowChange, columns: Sequence[str], referring: AbstractSet[str]) -> tuple[str, Any]:
@@ -208,7 +211,7 @@ class _FreeValues:
     def _value(self, column: sa.Column[Any], now: Any) -> Any:
         last = self.style == STYLES - 1
         if isinstance(now, str):
-            return "".join(map(_another, now)) if last else f"{now}~{uuid4().hex[:12]}"
+            return self._text_like(column, now) if last else f"{now}~{uuid4().hex[:12]}"
         if isinstance(now, UUID):
             return uuid4()
         if isinstance(now, bool) or not isinstance(now, (int, float, Decimal, date)):
@@ -223,6 +226,17 @@ class _FreeValues:
             return least - step if last else most + step
         except (TypeError, ArithmeticError):
             return None
+
+    def _text_like(self, column: sa.Column[Any], now: str) -> str | None:
+        for _ in range(_TRIES):
+            text = "".join(map(_another, now))
+            there: sa.Select[Any] = (
+                sa.select(sa.literal_column("1")).where(column == sa.literal(text, column.type)).limit(1)
+            )
+            if text.casefold() not in self._given and not self.statements.execute(there):
+                self._given.add(text.casefold())
+                return text
+        return None
 
 
 def _another(character: str) -> str:

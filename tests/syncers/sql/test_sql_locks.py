@@ -178,7 +178,7 @@ def test_readers_are_not_kept_out(syncer, store_url):
 
 def test_a_reader_that_is_not_done_makes_sqlite_refuse_the_commit(tmp_path, monkeypatch):
     url = f"sqlite:///{tmp_path / 'store.db'}"
-    monkeypatch.setattr("datastoresync.syncers.sql.catalog._ROWS", 1)
+    monkeypatch.setattr("datastoresync.syncers.sql.read._ROWS", 1)
     with SQLSyncer(url, connect_args={"timeout": 0.1}) as syncer:
         syncer.dump("users", data=[{"idnumber": key, "name": "old"} for key in range(2)])
         stream = iter(syncer.read("users"))
