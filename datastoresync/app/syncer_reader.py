@@ -6,7 +6,8 @@ import argparse
 import os
 import types
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from itertools import islice
 from typing import Any
 from urllib.parse import quote
 
@@ -14,7 +15,7 @@ import attrs
 
 from datastoresync.app.parts import Arguments, Reader
 from datastoresync.branch import Branch
-from datastoresync.errors import ColumnError, SyncerError
+from datastoresync.errors import ColumnError, DatastoreSyncError, SyncerError
 from datastoresync.importing.importer import StoreImporter
 from datastoresync.masking import hidden
 from datastoresync.object import Object
@@ -23,7 +24,7 @@ from datastoresync.syncers.changes import Table
 from datastoresync.syncers.files import FORMATS
 from datastoresync.syncers.files.base import FileSyncer
 from datastoresync.syncers.files.sheet_format import SheetFormat
-from datastoresync.syncers.files.text_format import TextFormat
+from datastoresync.syncers.files.text_format import TableFormat, TextFormat
 from datastoresync.syncers.loading import records_in
 from datastoresync.syncers.names import likely_delimiter
 from datastoresync.syncers.options import converted_options, parameters_of
@@ -38,6 +39,10 @@ _FILE_OPTIONS = {
     if "help" in field.metadata
 }
 """What the options for files are called, and what their help says."""
+
+
+_SEARCHED = 50
+"""Rows that are searched for the header."""
 
 
 class Record(Object):
@@ -61,11 +66,11 @@ class RecordImporter(StoreImporter):
         record = self.branch.object_class
         missing = [name for name in record._identifiers if name not in columns]
         if missing and columns:
-            raise ColumnError(self._advice(missing[0], columns), columns=missing)
+            raise ColumnError(self._advice(missing[0], columns, rows), columns=missing)
         record._attributes = tuple(name for name in columns if name not in record._identifiers)
         return rows
 
-    def _advice(self, missing: str, columns: Sequence[str]) -> str:
+    def _advice(self, missing: str, columns: Sequence[str], rows: Any) -> str:
         """Return what is wrong with a table that lacks a column of its key; to follow it copies no garbage."""
         table, has = self.branch.table.name, ", ".join(map(repr, columns))
         advice = f"table {table} has no column {missing!r}: name its key, as in --key {table}=COLUMN; there are {has}"
@@ -74,6 +79,8 @@ class RecordImporter(StoreImporter):
             return advice
         file_format = file_format.told(self.syncer.spelling)
         delimiter = getattr(file_format, "delimiter", "")
+        if above := _lines_above(rows, file_format, self.branch.object_class._identifiers, delimiter):
+            return f"table {table} has no column {missing!r}: the header looks to be further down: {above}"
         other = likely_delimiter(columns, [missing], delimiter=delimiter) if delimiter else ""
         if not other:
             return advice + str(file_format.header_advice)
@@ -82,6 +89,22 @@ class RecordImporter(StoreImporter):
             f"table {table} has no column {missing!r}: it looks as if {other!r} separates its columns: "
             f"{file_format.option('delimiter', other)}, or {self.syncer.format}:{quote(str(self.syncer.path))}{in_url}"
         )
+
+
+def _lines_above(rows: Any, file_format: TableFormat, wanted: Iterable[str], delimiter: str) -> str:
+    """Return the options that read a row below as the header; nothing if none of the first looks to be it."""
+    if not isinstance(rows, Records) or file_format.header is not True:
+        return ""
+    with suppress(DatastoreSyncError):  # a row that is not as wide as the header
+        first = next(iter(rows.chunks), [])
+        for index, row in enumerate(islice(zip(*first, strict=True), _SEARCHED)):
+            texts = list(map(str, row))
+            other = likely_delimiter(texts, [*wanted], delimiter=delimiter) if delimiter else ""
+            found = file_format.option("delimiter", other) if other else ""
+            if {*wanted} <= {*(delimiter.join(texts).split(other) if other else texts)}:
+                above = int(rows.where(index).replace("row ", ":").rpartition(":")[2]) - 1
+                return f"{file_format.skip(above)} {found}".strip()
+    return ""
 
 
 def record_branch(syncer: Any, table: Table, identifiers: Sequence[str], optional: Iterable[str] = ()) -> Branch[Any]:

@@ -186,7 +186,9 @@ def _fix(name: str, left: Side, right: Side, value: Any, old_value: Any) -> str:
     if not isinstance(value, str) and not isinstance(old_value, str):
         loser, better = right, value
     declared = (right if loser is left else left).declared.get(name)
-    if declared in (None, "Any"):
-        declared = _type(better)
+    if declared in (None, "Any", loser.declared.get(name)):
+        declared = next((kind for each in (value, old_value) if "float" in (kind := _type(each))), _type(better))
+        if _type(value) == _type(old_value):
+            return "give all a time zone, or none"
     owner = f"a class for {loser.name}" if loser.owner == "Object" else loser.owner
     return f"declare `{name}: {declared}` in {owner}, so that it is converted when it is imported"

@@ -23,8 +23,6 @@ from datastoresync.diffing.side import Candidates, InMemoryEngine, Side
 from datastoresync.engines.relation import BranchDescription
 from datastoresync.syncers.records import Columns, DelimitedFile, DelimitedFiles, Records, file_state, with_none
 
-_LARGEST = 64 * 2**20
-"""Bytes of a file that is read into memory as a whole."""
 _BLOCK = 256
 """Lines that are split at a time: few enough to stay in the processor's cache."""
 _SAMPLE = 100
@@ -97,15 +95,15 @@ class RowWriting:
 
     Args:
         columns: The names of the columns.
-        kinds: The type of the values of each, None aside.
+        kinds: The type of the values of each by name, None aside.
     """
 
     columns: tuple[str, ...]
-    kinds: tuple[type, ...]
+    kinds: Mapping[str, type]
 
     def kind(self, name: str) -> type:
         """Return the type of the values of a column."""
-        return self.kinds[self.columns.index(name)]
+        return self.kinds[name]
 
     def read(self, rows: Sequence[tuple[Any, ...]], wanted: Collection[str]) -> dict[str, Sequence[Any]]:
         """Return the values of some columns by name."""
@@ -174,7 +172,7 @@ class LineObjects(Mapping[Any, Any]):
         return next(iter(self.lines if self.finished is None else self.finished), None)
 
     def _convert(self, lines: Sequence[Any]) -> dict[str, Sequence[Any]]:
-        columns = self.writing.read(lines, self.writing.columns) or {}
+        columns = self.writing.read(lines, frozenset(self.writing.columns)) or {}
         return {name: _converted(self.converter(name), column) for name, column in columns.items()}
 
     def converter(self, name: str) -> Converter | None:
@@ -335,7 +333,8 @@ def _keyed_rows(
     if not rows or None in kinds or not all(map(_are_keys, parts)):
         return None
     found = dict(zip(parts[0] if len(parts) == 1 else zip(*parts, strict=True), rows, strict=True))
-    return (found, RowWriting(names, tuple(kinds))) if len(found) == len(rows) else None  # type: ignore[arg-type]  # no None
+    writing = RowWriting(names, dict(zip(names, kinds, strict=True)))  # type: ignore[arg-type]  # no None
+    return (found, writing) if len(found) == len(rows) else None
 
 
 def kind_of(types: set[type], converter: Converter | None) -> type | None:

@@ -126,7 +126,8 @@ def load_rows(importer: Importer) -> LoadedRows:
         if table is not None:
             importer.finished()
             absent = _absent(branch.schema, getattr(source, "columns", None))
-            return LoadedRows(table, len(table), (), absent=absent)
+            given = getattr(source, "value_format", None)
+            return LoadedRows(table, len(table), (), absent=absent, value_format=given)
         loader = RowLoader(branch.schema, importer, name=branch.name)
         if source is source_info:
             source = importer.read()

@@ -80,8 +80,9 @@ def likely_delimiter(header: Sequence[str], wanted: Collection[str], *, delimite
     (';', '')
     """
     line = delimiter.join(header)
-    for other in _DELIMITERS.replace(delimiter, ""):
+    unusual = "".join(character for character in line if len(header) == 1 and not (f"_{character}").isidentifier())
+    for other in _DELIMITERS.replace(delimiter, "") + unusual:
         parts = [part.strip().strip("'\"") for part in line.split(other)]
-        if len(parts) > 1 and (len(header) == 1 or set(wanted) <= set(parts)):
+        if len(parts) > 1 and (set(wanted) <= set(parts) or (len(header) == 1 and other in _DELIMITERS)):
             return other
     return ""

@@ -9,6 +9,7 @@ from typing import Any
 from datastoresync.errors import DataWarning, SyncerError
 from datastoresync.printing.text import counted
 from datastoresync.spelling import nearest
+from datastoresync.syncers.names import likely_delimiter
 from datastoresync.syncers.records import Columns, Records
 from datastoresync.syncers.table_layout import Link, Table
 
@@ -54,7 +55,9 @@ def _index(places: Mapping[str, int], table: str, column: str) -> int:
     """Return the index of a column; 0 in a table without columns, which has no records either."""
     if column in places or not places:
         return places.get(column, 0)
-    message = f"table {table!r} has no column {column!r}: {nearest(column, places)}"
+    other = likely_delimiter(list(places), [column], delimiter="\0")
+    looks = f"it looks as if {other!r} separates its columns, which the option delimiter tells"
+    message = f"table {table!r} has no column {column!r}: {looks if other else nearest(column, places)}"
     raise SyncerError(message)
 
 

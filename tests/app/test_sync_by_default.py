@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import re
+import shlex
 import sqlite3
 import subprocess
 import sys
@@ -175,6 +176,32 @@ def test_the_wrong_delimiter_is_said_and_what_is_said_works(tmp_path, text, says
     assert not target.exists()
     assert command("--from", found[0], "--to", f"json:{target}") == (0, "")
     assert {"idnumber": "1"}.items() <= json.loads((target / "people.json").read_text())[0].items()
+
+
+def test_the_wrong_delimiter_of_the_destination_is_said_too(tmp_path):
+    source = write_csv(tmp_path / "a" / "people.csv", "idnumber,name\n1,Ann\n")
+    target = write_csv(tmp_path / "b" / "people.csv", "idnumber;name\n1;Bob\n")
+    code, said = command("--from", source, "--to", target)
+    assert (code, "';' separates its columns" in said, target.read_text()) == (1, True, "idnumber;name\n1;Bob\n")
+    assert command("--from", source, "--to", f"csv:{target}?delimiter=%3B", "--allow-updates", "1") == (0, "")
+    assert target.read_text() == "idnumber;name\n1;Ann\n"
+
+
+@pytest.mark.parametrize(
+    ("title", "advice"),
+    [
+        ("Export,2024\n", "--skip-lines 1"),
+        ("Export,2024\n\nby,me\n", "--skip-lines 3"),
+        ("Export\n", "--skip-lines 1 --delimiter ';'"),
+    ],
+)
+def test_a_title_above_the_header_is_no_key(tmp_path, title, advice):
+    table = "idnumber,name\n1,Ann\n".replace(",", ";" if "delimiter" in advice else ",")
+    source = write_csv(tmp_path / "people.csv", title + table)
+    code, said = command("--from", source, "--to", f"json:{tmp_path}/out")
+    assert (code, advice in said, "--key" in said) == (1, True, False)
+    assert command("--from", source, "--to", f"json:{tmp_path}/out", *shlex.split(advice)) == (0, "")
+    assert json.loads((tmp_path / "out" / "people.json").read_text()) == [{"idnumber": "1", "name": "Ann"}]
 
 
 def test_no_advice_about_a_key_names_a_column_to_copy(tmp_path):

@@ -1,6 +1,7 @@
 """Two sides that cannot be compared are refused as a whole, with the reason and the fix."""
 
 import datetime
+import re
 from decimal import Decimal
 from enum import Enum
 from typing import Any
@@ -262,3 +263,19 @@ def test_every_part_of_an_idnumber_must_be_comparable():
     dest = tree("dest", [{"school": "s", "year": "a", "code": 1}], Placed)
     with pytest.raises(SchemaMismatchError, match=r"idnumber: tuple\[int \| str\] in source\.users and tuple"):
         tree("source", [{"school": "s", "year": 1, "code": "a"}], Placed) - dest
+
+
+AWARE = datetime.datetime(2024, 1, 1, tzinfo=datetime.UTC)
+
+
+def test_the_advice_is_not_what_is_declared_already():
+    class Listed(Object):
+        grade: list
+
+    for value, old_value, advice in (
+        (["7"], [7], "declare `grade: list[str]` in Listed"),
+        ([Decimal("7.1")], [7.1], "declare `grade: list[float]` in Listed"),
+        ([AWARE.replace(tzinfo=None)], [AWARE], "give all a time zone"),
+    ):
+        with pytest.raises(SchemaMismatchError, match=re.escape(advice)):
+            one("source", value, Listed) - one("dest", old_value, Listed)

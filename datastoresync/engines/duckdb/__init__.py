@@ -57,6 +57,8 @@ class DuckDBEngine(SourceEngine):
         if isinstance(source_info, DelimitedFiles):
             from datastoresync.engines.duckdb.csv import DelimitedRelation, Unreadable, reread
 
+            if not schema.open and any(file.text_format.changes_values for file in source_info.files):
+                raise CannotPushDown("texts stand for values in a way of their own")
             try:
                 return DelimitedRelation(duckdb, source_info, schema)
             except Unreadable:

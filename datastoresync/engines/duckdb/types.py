@@ -136,7 +136,7 @@ def canonical_sql(kind: str, converter: Any, sql: str, *, scale: int = 0) -> dic
     given = present(kind, converter, sql)
     found = {family: canonical.replace("@", given) for family, canonical in _CANONICAL.get((kind, name), {}).items()}
     if scale > _SCALE:
-        del found["number"]
+        found.pop("number", None)
     return found
 
 

@@ -536,9 +536,7 @@ class TableFileSyncer(FileSyncer):
     def _rewrite(self, identifiers: Sequence[str], compute: _Compute[T], *, rehearse: bool = False) -> T:
         if given := self.table_format.leaves_out:
             options = ", ".join(self.table_format.told(self.spelling).option(*each) for each in given.items())
-            message = (
-                f"{self.name} is read with {options}, and would lose what is not read so: open it without to write"
-            )
+            message = f"{self.name} is read with {options}, and would lose what is not read so: write to another file"
             raise SyncerError(message)
         return super()._rewrite(identifiers, compute, rehearse=rehearse)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import codecs
 import csv
 import io
 import re
@@ -21,8 +20,10 @@ from datastoresync.syncers.files.text_format import TextFormat, codec
 from datastoresync.syncers.records import Records
 from datastoresync.syncers.row_index import TableContents
 
-_SEPARATORS = re.compile(r"[\r;\t|]")
+_SEPARATORS = r"\r;\t|"
 """Characters that other programs may take for the end of a column or a line, unless the value is quoted."""
+_MARKED = ("utf-8", "utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be")
+"""Encodings that a byte order mark tells."""
 _BLANK_SIZE = 16
 """Bytes of a file that may hold one empty line and nothing else, at most."""
 
@@ -127,8 +128,9 @@ class CSVSyncer(TableFileSyncer):
     def _save(self, file: IO[bytes], tables: Mapping[str, TableContents]) -> None:
         ((identifier, contents),) = tables.items()
         marked, end = self._written(self._target_file(identifier))
-        encoding = "utf-8-sig" if marked and codec(self.encoding) == "utf-8" else self.encoding
-        text = io.TextIOWrapper(file, encoding=encoding, newline="")
+        text = io.TextIOWrapper(file, encoding=marked or self.encoding, newline="")
+        text.write("\ufeff" if marked else "")
+        separators = re.compile(f"[{_SEPARATORS}\n]" if end == "\r" else f"[{_SEPARATORS}]")
         header = [self._name(column, identifier) for column in contents.columns]
         if contents.records and not header:
             message = f"the records for table {identifier!r} have no columns: a CSV file cannot hold them"
@@ -139,29 +141,32 @@ class CSVSyncer(TableFileSyncer):
             plain = csv.writer(text, delimiter=self.delimiter, lineterminator=end)
             quoted = csv.writer(text, delimiter=self.delimiter, lineterminator=end, quoting=csv.QUOTE_ALL)
             # At the beginning of the file, a mark would be taken for that of the encoding.
-            (quoted if header[0].startswith("\ufeff") or _SEPARATORS.search("".join(header)) else plain).writerow(
-                header
-            )
+            (quoted if header[0].startswith("\ufeff") or separators.search("".join(header)) else plain).writerow(header)
             for number, row in enumerate(self._encoded_rows(identifier, contents, self._encode), 1):
                 joined = "".join(row)
                 if len(joined) > LONGEST // 2:
                     message = f"record {number} for table {identifier!r} is longer than {LONGEST // 2} characters"
                     raise SyncerError(message)
                 # csv quotes newlines by itself; programs that guess take the others for separators.
-                (quoted if _SEPARATORS.search(joined) else plain).writerow(row)
+                (quoted if separators.search(joined) else plain).writerow(row)
         text.flush()
         text.detach()
 
-    def _written(self, path: Path) -> tuple[bool, str]:
-        """Return whether a file begins with the mark of UTF-8, and what ends its lines, so that they are kept."""
+    def _written(self, path: Path) -> tuple[str, str]:
+        """Return the encoding of the mark that a file begins with, and what ends its lines, so that they are kept."""
         if not path.exists():
-            return False, "\n"
+            return "", "\n"
         with path.open("rb") as binary:
-            marked = binary.read(3) == codecs.BOM_UTF8
+            start = binary.read(4)
+        marks = (each for each in _MARKED if each.startswith(codec(self.encoding)))
+        marked = next((each for each in marks if start.startswith("\ufeff".encode(each))), "")
         first = ""
         with suppress(UnicodeError), path.open(encoding=self.encoding, errors="replace", newline="") as text:
-            first = text.readline(LONGEST)
-        return marked, "\r\n" if first.endswith("\r\n") else "\n"
+            while (line := text.readline(LONGEST)) and len(first) < LONGEST:
+                first += line
+                if first.count('"') % 2 == 0:
+                    break
+        return marked, next((end for end in ("\r\n", "\r") if first.endswith(end)), "\n")
 
     def _name(self, column: str, identifier: str) -> str:
         if not column.strip():

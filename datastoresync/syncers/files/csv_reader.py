@@ -308,11 +308,11 @@ class _Scan:
         self._newlines += text.count("\n")
         self.width = len(text) - text.rfind("\n") - 1 + (0 if "\n" in text else self.width)
 
-    def _encoding_fault(self, failure: UnicodeDecodeError | None) -> str:
+    def _encoding_fault(self, failure: UnicodeError | None) -> str:
         with self.file.open_bytes() as binary:
             return encoding_fault(self.file.format, self.file.encoding, binary.read(4), failure)
 
-    def _decode(self, block: bytes, *, final: bool) -> tuple[str, UnicodeDecodeError | None]:
+    def _decode(self, block: bytes, *, final: bool) -> tuple[str, UnicodeError | None]:
         """Return the text up to the first byte that is not of the encoding, and the error for that byte."""
         state = self._decoder.getstate()
         try:
@@ -321,6 +321,8 @@ class _Scan:
             decoder = codecs.getincrementaldecoder(self.file.encoding)("ignore")
             decoder.setstate(state)
             return self._carriage_return + decoder.decode(block[: max(error.start - len(state[0]), 0)]), error
+        except UnicodeError as error:
+            return "", error  # there is no byte order mark
 
 
 class _LineEnds:
@@ -354,7 +356,7 @@ def _check_header(file: TextFile, line: int, names: Sequence[str]) -> None:
     form = file.format
     if not names:
         raise file.error("the file has only empty lines: it must have a header")
-    if form.header is True and len(names) <= 2 and (match := re.fullmatch("sep=(.?)", names[0])):
+    if form.header is True and len(names) <= 2 and (match := re.fullmatch("(?i)sep=(.?)", names[0])):
         delimiter = match[1] or form.delimiter
         told = "" if delimiter == form.delimiter else f" and {form.option('delimiter', delimiter)}"
         message = f"the line tells a spreadsheet the delimiter: {form.option('skip_lines', line)}{told} reads the rest"
@@ -449,6 +451,10 @@ class _Rows:
                 "a quoted value in the row that begins here goes on after its closing quote: "
                 "one may be left open, or a quote inside is not doubled"
             )
+            with self._file.open() as text:
+                row = next(islice(text, start - self._file.format.skip_lines, None), "")
+            if other := re.search(r'"([^\w"\r\n])"', row.replace(f'"{self._file.format.delimiter}"', "")):
+                message += f"; if {other[1]!r} separates the columns, {self._file.format.option('delimiter', other[1])}"
         return self._file.error(message, start + 1)
 
 
@@ -535,7 +541,7 @@ def _rows_of_width(
             first = not index and not kept
             last = below <= _FOOTER and all(len(other) != width for _, other in rows[-below:])
             message = width_fault(
-                file.format, row, width, header_line=line - 1 if first else 0, below=below if last else 0
+                file.format, row, width, header_line=line - 1 if first else 0, below=0 if first or not last else below
             )
             reject(ColumnError(message, where=f"{file.name}:{line}", row=row))
     return kept

@@ -8,6 +8,7 @@ from __future__ import annotations
 import codecs
 import inspect
 import io
+import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Annotated, Any, ClassVar, Literal, Self, get_type_hints
@@ -114,8 +115,11 @@ class TableFormat(ValueFormat):
         own = self.option("header", ("…", "…"))
         if self.header is not True:
             return f"; {own} names them"
-        skip = self.option(self._skipping, 1)
-        return f"; if they are no header, {skip}, say, skips lines above it, and {own} names them"
+        return f"; if they are no header, {self.skip(1)}, say, skips lines above it, and {own} names them"
+
+    def skip(self, above: int) -> str:
+        """Return the option that skips what stands above the header."""
+        return self.option(self._skipping, above)
 
     def chosen(
         self,
@@ -250,16 +254,20 @@ def codec(encoding: str) -> str:
 # Messages about files, with the option that reads them ---------------------------------------------------------------
 
 _LOOKS = (
-    (b"\xff\xfe", "utf-16"),
-    (b"\xfe\xff", "utf-16"),
-    (b"\x1f\x8b", "a file packed by gzip: call it so, with .gz behind its name"),
-    (b"PK\x03\x04", "a workbook or an archive: a workbook is read as xlsx"),
-    (b"PAR1", "a Parquet file: it is read as parquet"),
+    (rb"\xff\xfe\0\0|\0\0\xfe\xff", "utf-32"),
+    (rb"\xff\xfe|\xfe\xff", "utf-16"),
+    (rb"[^\0]\0\0\0", "utf-32-le"),
+    (rb"\0\0\0[^\0]", "utf-32-be"),
+    (rb"[^\0]\0.\0", "utf-16-le"),
+    (rb"\0[^\0]\0.", "utf-16-be"),
+    (rb"\x1f\x8b", "a file packed by gzip: call it so, with .gz behind its name"),
+    (rb"PK\x03\x04", "a workbook or an archive: a workbook is read as xlsx"),
+    (rb"PAR1", "a Parquet file: it is read as parquet"),
 )
-"""What files begin with that are no text, or text in another encoding."""
+"""What files begin with that are no text, or text in another encoding; as patterns."""
 
 
-def encoding_fault(form: TextFormat, encoding: str, start: bytes, failure: UnicodeDecodeError | None) -> str:
+def encoding_fault(form: TextFormat, encoding: str, start: bytes, failure: UnicodeError | None) -> str:
     """Return what is wrong with a file that holds a NUL, or a byte that is not of its encoding.
 
     Args:
@@ -268,15 +276,15 @@ def encoding_fault(form: TextFormat, encoding: str, start: bytes, failure: Unico
         start: Its first four bytes.
         failure: The error of the decoder; None for a NUL.
     """
-    looks = next((looks for mark, looks in _LOOKS if start.startswith(mark)), "")
-    if not looks and len(start) == 4 and start[0] and not (start[1] or start[3]):
-        looks = "utf-16-le"
-    if looks in ("utf-16", "utf-16-le") and not encoding.startswith("utf-16"):
-        hint = f": it looks like UTF-16, which {form.option('encoding', looks)} reads"
+    looks = next((looks for pattern, looks in _LOOKS if re.match(pattern, start, re.DOTALL)), "")
+    if looks.startswith("utf") and not encoding.startswith(looks):
+        hint = f": it looks like {looks[:6].upper()}, which {form.option('encoding', looks)} reads"
     else:
         hint = f": it looks like {looks}" if looks and "utf" not in looks else ""
     if failure is None:
         return f"a NUL character{hint or ': the file is damaged, or in another encoding'}"
+    if not isinstance(failure, UnicodeDecodeError):
+        return f"it has no byte order mark, as {encoding} needs one{hint}"
     byte = f"byte 0x{failure.object[failure.start]:02x} is not {encoding}"
     usual = f": save the file as {encoding}, or give the encoding that it is in, as in "
     return byte + (hint or usual + form.option("encoding", "cp1252"))

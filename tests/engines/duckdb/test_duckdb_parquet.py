@@ -20,6 +20,7 @@ from datastoresync.engines.duckdb.relation import HeldFile
 from datastoresync.engines.duckdb.types import array_of, kind_of
 from datastoresync.engines.relation import CannotPushDown, Page
 from datastoresync.engines.table import TableObjects
+from datastoresync.errors import ImporterError
 from datastoresync.importing.importer import ParquetImporter
 from datastoresync.object import schema_of
 from datastoresync.syncers.files.parquet import read_parquet
@@ -335,3 +336,21 @@ def test_decimals_of_other_digits_in_another_file_keep_them(tmp_path):
         parquet.write_table(table, tmp_path / f"{name}.parquet")
     people = +Branch(Object, importer=ParquetImporter(tmp_path / "*.parquet"), engine="duckdb")
     assert [str(item.name) for item in people.range()] == ["1.0", "1.00"]
+
+
+@pytest.mark.parametrize("declared", [str, Decimal, float, int, list, dict | list | None])
+def test_decimals_of_a_scale_beyond_sql_s_own_are_taken_by_any_declared_type(declared):
+    cls = type("Declared", (Object,), {"__annotations__": {"rate": declared}})
+
+    def found(engine):
+        sides = []
+        for scale in (2, 20):
+            rates = pyarrow.array([Decimal("1.10"), Decimal(2)], pyarrow.decimal128(38, scale))
+            table = pyarrow.table({"idnumber": ["1", "2"], "rate": rates})
+            sides.append(Tree(f"scale{scale}", branches={"rates": Branch(cls, importer=table, engine=engine)}))
+        try:
+            return list(+sides[0] - +sides[1])
+        except ImporterError as error:
+            return str(error)
+
+    assert found("duckdb") == found("memory")

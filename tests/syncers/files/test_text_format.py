@@ -46,6 +46,19 @@ FILES = {
     "trailing in rows": ("idnumber,name\n1,Ann,\n2,Bob,\n", {"trailing_delimiter": True}, {"trailing_delimiter": True}),
     "cut off or not": ("idnumber,name\n1,Ann\n2,Bob", {"final_newline": False}, {"final_newline": False}),
     "utf-16": ("idnumber,name\n1,Ann\n2,Bob\n".encode("utf-16"), {"encoding": "utf-16"}, {"encoding": "utf-16"}),
+    "semicolons and quotes": ('"idnumber";"name"\n"1";"Ann"\n"2";"Bob"\n', {"delimiter": ";"}, {"delimiter": ";"}),
+    "colons": ("idnumber:name\n1:Ann\n2:Bob\n", {"delimiter": ":"}, {"delimiter": ":"}),
+    "SEP in capitals": (
+        "SEP=;\r\nidnumber;name\r\n1;Ann\r\n2;Bob\r\n",
+        {"skip_lines": 1, "delimiter": ";"},
+        {"skip_lines": 1, "delimiter": ";"},
+    ),
+    "utf-16-be without a mark": (
+        "idnumber,name\n1,Ann\n2,Bob\n".encode("utf-16-be"),
+        {"encoding": "utf-16-be"},
+        {"encoding": "utf-16-be"},
+    ),
+    "utf-32": ("idnumber,name\n1,Ann\n2,Bob\n".encode("utf-32"), {"encoding": "utf-32"}, {"encoding": "utf-32"}),
     "utf-16 without a mark": (
         "idnumber,name\n1,Ann\n2,Bob\n".encode("utf-16-le"),
         {"encoding": "utf-16-le"},
@@ -203,6 +216,12 @@ def test_twenty_thousand_columns_take_no_time(people):
         +Branch(Person, importer=CSVImporter(path))
     assert len(str(caught.value)) < 2000
     assert time.process_time() - started < 4
+    other = people(path.read_bytes()[:-3] + b",x,\n", "other.csv")
+    for reader in (CSVImporter, lambda path: CSVSyncer(path).read(path.stem)):
+        started = time.process_time()
+        sides = [+Tree(path.stem, branches={"people": Branch(Object, importer=reader(path))}) for path in (path, other)]
+        assert [action.attr for action in sides[0] - sides[1]] == ["c19998"]
+        assert time.process_time() - started < 4
 
 
 # Values --------------------------------------------------------------------------------------------------------------
@@ -237,6 +256,21 @@ def test_values_are_read_as_they_are_written_where_a_type_is_declared(people, en
         left = {key: value for key, value in FORMS.items() if key != name and (name, key) != ("true", "false")}
         with pytest.raises(ImporterError, match=re.escape(message)):
             +Branch(Pupil, importer=CSVImporter(path, delimiter=";", **left), engine=engine)
+
+
+@pytest.mark.parametrize("engine", ["memory", "duckdb"])
+def test_what_reads_as_usual_too_is_still_read_as_it_is_written(people, engine):
+    path = people("idnumber,born,active\n1,2024-01-02,0\n")
+    form = {"dates": "%Y-%d-%m", "true": "0", "false": "1"}
+
+    class Swapped(Object):
+        born: date
+        active: bool
+
+    branch = +Branch(Swapped, importer=CSVImporter(path, **form), engine=engine)
+    assert [(one.born, one.active) for one in branch.values()] == [(date(2024, 2, 1), True)]
+    untyped = +Branch(Object, importer=CSVImporter(path, **form), engine=engine)
+    assert untyped.contents.value_format.dates == ("%Y-%d-%m",)
 
 
 @pytest.mark.parametrize(
@@ -349,6 +383,23 @@ def test_what_is_rewritten_keeps_its_mark_and_its_ends_of_lines(people, mark, en
     assert path.read_bytes() == mark + b"idnumber;name\n1;Ann\n".replace(b"\n", end) + b'2;"a\nb"' + end
     syncer.dump("people", data=[{"idnumber": "3", "name": "x"}])
     assert path.read_bytes() == mark + b"idnumber;name\n3;x\n".replace(b"\n", end)
+
+
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be", "utf-32-be"])
+@pytest.mark.parametrize("end", ["\r\n", "\r"])
+def test_what_is_rewritten_keeps_the_order_of_its_bytes(people, encoding, end):
+    head = '"idnumber","na\nme"' if end == "\r" else 'idnumber,"na\nme"'
+    text = f"\ufeff{head}{end}1,Ann{end}"
+    for given in (encoding, encoding[:6]):
+        path = people(text.encode(encoding))
+        open_syncer(f"csv:{path}?encoding={given}").append("people", data=[{"idnumber": "2", "na\nme": "Bob"}])
+        assert path.read_bytes() == f"{text}2,Bob{end}".encode(encoding)
+
+
+def test_utf_16_without_a_mark_is_refused_with_the_encoding_that_reads_it(people):
+    path = people("idnumber,name\n1,Ann\n".encode("utf-16-be"))
+    with pytest.raises(MalformedFileError, match=r"no byte order mark.* encoding='utf-16-be' reads"):
+        read_csv(path, encoding="utf-16")
 
 
 LOSING = {"skip_lines": 1, "header": False, "footer": 1, "columns": ["idnumber"], "blank_rows": "skip", "null": "x"}
