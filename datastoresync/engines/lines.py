@@ -23,6 +23,8 @@ from datastoresync.diffing.side import Candidates, InMemoryEngine, Side
 from datastoresync.engines.relation import BranchDescription
 from datastoresync.syncers.records import Columns, DelimitedFile, DelimitedFiles, Records, file_state, with_none
 
+_LARGEST = 64 * 2**20
+"""Bytes of a file that is read into memory as a whole."""
 _BLOCK = 256
 """Lines that are split at a time: few enough to stay in the processor's cache."""
 _SAMPLE = 100
@@ -376,11 +378,9 @@ def _are_keys(part: Sequence[Any]) -> bool:
 
 
 def _text(file: DelimitedFile) -> str | None:
-    r"""Return what a file holds, its lines with ``\n`` at the end; None if much, changed, or ended in two ways."""
+    r"""Return what a file holds, its lines with ``\n`` at the end; None if it changed, or if they end in two ways."""
     try:
         with file.path.open(encoding=file.encoding, newline="") as opened:
-            if os.fstat(opened.fileno()).st_size > _LARGEST:
-                return None
             text = opened.read().removeprefix("\ufeff")
             if file_state(os.fstat(opened.fileno())) != file.state:
                 return None
