@@ -445,7 +445,8 @@ def test_whatever_fails_or_is_left_out_nothing_refers_to_nothing(kind, wanted, t
     again = {branch: {key: vars_of(item) for key, item in dest[branch].items()} for branch in BRANCHES}
     for row in there["users"].values():
         row.pop("_flag", None)
-    assert again == there
+    if not (manual and kind == "template"):  # one may take an ignored member from the source's object, which has it
+        assert again == there
     if not (report.failed or left_out or flags or manual):
         assert report.skipped == 0
         assert not source - dest

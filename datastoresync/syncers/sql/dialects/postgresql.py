@@ -222,6 +222,12 @@ class PostgreSQL(Dialect):
     def session_that_runs(self, digest: bytes) -> tuple[str, tuple[Any, ...]]:
         return _SESSION_THAT_RUNS, (int.from_bytes(digest[:4]), int.from_bytes(digest[4:]))
 
+    def begin_writing(self, connection: sa.Connection, *, foreign_keys: bool) -> None:
+        # psycopg prepares statements by itself, and after a rollback to a savepoint it may miss one that it has prepared.
+        raw: Any = connection.connection.driver_connection
+        if hasattr(raw, "prepare_threshold"):
+            raw.prepare_threshold = None
+
     def lock(self, digest: bytes, seconds: int) -> sa.ColumnElement[Any]:
         return sa.func.pg_try_advisory_xact_lock(sa.literal(int.from_bytes(digest, signed=True), sa.BigInteger))
 
