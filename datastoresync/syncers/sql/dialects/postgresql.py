@@ -223,7 +223,7 @@ class PostgreSQL(Dialect):
         return _SESSION_THAT_RUNS, (int.from_bytes(digest[:4]), int.from_bytes(digest[4:]))
 
     def begin_writing(self, connection: sa.Connection, *, foreign_keys: bool) -> None:
-        # psycopg prepares statements by itself, and after a rollback to a savepoint it may miss one that it has prepared.
+        # psycopg prepares statements by itself, and may miss them after a rollback to a savepoint.
         raw: Any = connection.connection.driver_connection
         if hasattr(raw, "prepare_threshold"):
             raw.prepare_threshold = None
