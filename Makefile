@@ -9,7 +9,9 @@ COVERAGE ?=
 MUTATE_ARGS ?= datastoresync/diffing --tests tests/diffing tests/test_laws.py
 
 BIN := $(VENV)/bin
-PYTEST := $(BIN)/python -m pytest -q -n auto --maxprocesses 4 --dist worksteal
+# One more than there are processors, as some of them wait for servers; four at most.
+WORKERS := $(shell cores=$$(getconf _NPROCESSORS_ONLN); [ $$cores -lt 4 ] && expr $$cores + 1 || echo 4)
+PYTEST := $(BIN)/python -m pytest -q -n $(WORKERS) --dist worksteal
 DEMO := examples/airports/sync.py
 BENCHMARKS := $(shell grep -ls __main__ benchmarks/*.py)
 EXAMPLES := $(wildcard examples/*.py examples/*/*.py)

@@ -14,7 +14,11 @@ from datastoresync.errors import DatastoreSyncError, SafeguardError
 from datastoresync.syncers import SQLSyncer
 
 pytestmark = pytest.mark.filterwarnings("ignore::datastoresync.errors.DataWarning")
-QUIET = settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+QUIET = settings(
+    deadline=None,
+    max_examples=examples(60),
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
 KEYS = {"users": "idnumber", "orders": "number", "log": "entry"}
 
 
