@@ -505,3 +505,12 @@ def done(trees, step):
         "iterate": lambda: [key for key, item in branch.items() if item.idnumber == key],
     }
     return attempt(plain[name])
+
+
+@st.composite
+def work(draw):
+    """Draw two sides of one class, and what is done to one of them."""
+    cls = draw(st.sampled_from([Object, Plain, Numbered, Carried, OpenPair, Truths]))
+    source, rows = draw(sides(cls))
+    dest, _ = draw(sides(cls, like=rows))
+    return source, dest, draw(st.lists(STEPS, max_size=8))

@@ -8,17 +8,12 @@ import second_night as night_of
 import sqlalchemy as sa
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
-from profiles import examples
 
 from datastoresync.errors import DatastoreSyncError, SafeguardError
 from datastoresync.syncers import SQLSyncer
 
 pytestmark = pytest.mark.filterwarnings("ignore::datastoresync.errors.DataWarning")
-QUIET = settings(
-    deadline=None,
-    max_examples=examples(60),
-    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
-)
+QUIET = settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 KEYS = {"users": "idnumber", "orders": "number", "log": "entry"}
 
 
@@ -97,7 +92,7 @@ def test_postgresql_with_keys_of_its_own_holds_what_the_report_says(full_postgre
 @pytest.mark.mariadb
 @given(night=night_of.nights(night_of.MARIADB, night_of.MARIADB_KEYS))
 @example(night_of.one_leaves("adds to the table") | {"key": "varchar(9) primary key"})
-@settings(QUIET, max_examples=examples(40))
+@QUIET
 def test_mariadb_holds_what_the_report_says(mariadb, execute, night):
     execute(mariadb, "DROP TABLE IF EXISTS orders, users, log")
     two_nights(mariadb, night)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
@@ -203,6 +204,7 @@ class Exclusion:
         """Return the source's side, whose new objects have no memberships of what is ignored."""
         references = [name for name in left.attributes if self._target(left.branch, name)] if self.flagged else ()
         overrides: dict[Any, dict[str, Any]] = {}
+        reduced: dict[Any, Any] = {}
         for key in new if references else ():
             for name in references:
                 members = left.read(key, left.objects[key], name)
@@ -215,7 +217,12 @@ class Exclusion:
                     kept = [one for one in members if one not in out] if out else members
                     if len(kept) < len(members):
                         overrides.setdefault(key, dict(left.overrides.get(key, {})))[name] = type(members)(kept)
-        return attrs.evolve(left, overrides={**left.overrides, **overrides}) if overrides else left
+                        made = reduced.setdefault(key, copy.copy(left.objects[key]))
+                        with suppress(AttributeError):  # of a property, whose value is in the overrides alone
+                            object.__setattr__(made, name, type(members)(kept))
+        if not overrides:
+            return left
+        return attrs.evolve(left, overrides={**left.overrides, **overrides}, reduced=reduced)
 
     def _concerned(self, branch: str, key: Any) -> list[tuple[str, Any]]:
         parents = (hierarchy.parent(branch, key) for hierarchy in self.hierarchies)

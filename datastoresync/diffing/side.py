@@ -42,6 +42,7 @@ class Side:
         declared: The declared types of attributes, as source code.
         sparse: Whether objects may lack an attribute that others have; it then counts as None.
         overrides: Values that replace those of the objects, by key and attribute.
+        reduced: Copies of new objects without the memberships of what is ignored, by key.
         references: The branch that the idnumbers in an attribute refer to, by attribute.
         children: The field that links parent and child, by the branch of the children.
         held_children: The branches among them whose children a field of the parent lists; of the others, a field of the
@@ -91,6 +92,7 @@ class Side:
     declared: Mapping[str, str] = attrs.field(factory=dict)
     sparse: bool = False
     overrides: Mapping[Any, Mapping[str, Any]] = attrs.field(factory=dict)
+    reduced: Mapping[Any, Any] = attrs.field(factory=dict)
     references: Mapping[str, str] = attrs.field(factory=dict)
     children: Mapping[str, str] = attrs.field(factory=dict)
     held_children: frozenset[str] = frozenset()
@@ -394,7 +396,8 @@ class Candidates:
 
     def created(self, left: Side) -> Iterator[tuple[Any, Any]]:
         """Yield the keys and objects that only the left side has, sorted."""
-        return ((key, left.objects[key]) for key in self.new)
+        reduced = left.reduced
+        return ((key, reduced[key] if key in reduced else left.objects[key]) for key in self.new)
 
     def deleted(self, right: Side) -> Iterator[tuple[Any, Any]]:
         """Yield the keys and objects that only the right side has, sorted."""

@@ -281,8 +281,9 @@ class TableObjects(Mapping[Any, Any]):
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """The columns of the table, which are those of an open class's objects."""
-        return self.relation.columns
+        """The columns of the table and of changed objects, which are those of an open class's objects."""
+        changed = (name for item in self.changed.values() for name in getattr(item, "__dict__", ()))
+        return tuple(dict.fromkeys((*self.relation.columns, *(name for name in changed if not name.startswith("__")))))
 
     @property
     def sample(self) -> Mapping[str, Any]:

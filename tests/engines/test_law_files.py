@@ -4,9 +4,7 @@ import warnings
 
 import pytest
 from drawn_files import (
-    STEPS,
     Accepting,
-    Carried,
     Choices,
     Clock,
     Dated,
@@ -14,9 +12,7 @@ from drawn_files import (
     File,
     Half,
     Mixed,
-    Numbered,
     Numbers,
-    OpenPair,
     Pair,
     Plain,
     Truths,
@@ -28,7 +24,7 @@ from drawn_files import (
     look,
     pairs,
     run,
-    sides,
+    work,
     written,
 )
 from hypothesis import HealthCheck, given, settings
@@ -103,13 +99,10 @@ def test_the_embedded_engine_sees_in_files_what_the_one_in_memory_sees(pair, cho
     same(tmp_path_factory.mktemp("law"), *pair, choice=choice)
 
 
-@given(data=st.data())
+@given(work=work())
 @settings(max_examples=examples(60), deadline=None, suppress_health_check=list(HealthCheck))
-def test_what_is_done_to_a_table_leaves_it_as_it_leaves_objects(data, tmp_path_factory):
-    cls = data.draw(st.sampled_from([Object, Plain, Numbered, Carried, OpenPair, Truths]))
-    source, rows = data.draw(sides(cls))
-    dest, _ = data.draw(sides(cls, like=rows))
-    steps = data.draw(st.lists(STEPS, max_size=8))
+def test_what_is_done_to_a_table_leaves_it_as_it_leaves_objects(work, tmp_path_factory):
+    source, dest, steps = work
     folder = tmp_path_factory.mktemp("machine")
     written(folder, source=source, dest=dest)
     (_, expected), (_, found) = (run(folder, engine, source, dest) for engine in ("memory", DUCKDB))

@@ -14,13 +14,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 from drawn_files import (
-    STEPS,
     Accepting,
-    Carried,
-    Numbered,
-    OpenPair,
-    Plain,
-    Truths,
     acted,
     attempt,
     done,
@@ -28,7 +22,7 @@ from drawn_files import (
     pairs,
     run,
     shown,
-    sides,
+    work,
     written,
 )
 from hypothesis import HealthCheck, example, given, settings
@@ -99,13 +93,10 @@ def test_lines_show_what_objects_show(pair, choice, tmp_path_factory):
         assert seen[name] == expected[name], name
 
 
-@given(data=st.data())
+@given(work=work())
 @settings(max_examples=examples(60), deadline=None, suppress_health_check=list(HealthCheck))
-def test_what_is_done_to_lines_leaves_them_as_it_leaves_objects(data, tmp_path_factory):
-    cls = data.draw(st.sampled_from([Object, Plain, Numbered, Carried, OpenPair, Truths]))
-    source, rows = data.draw(sides(cls))
-    dest, _ = data.draw(sides(cls, like=rows))
-    steps = data.draw(st.lists(STEPS, max_size=8))
+def test_what_is_done_to_lines_leaves_them_as_it_leaves_objects(work, tmp_path_factory):
+    source, dest, steps = work
     folder = tmp_path_factory.mktemp("machine")
     written(folder, source=source, dest=dest)
     with without_lines():

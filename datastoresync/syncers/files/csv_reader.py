@@ -210,7 +210,7 @@ def scan(file: TextFile) -> tuple[int | None, frozenset[str]]:
     state = _Scan(file)
     buffer = bytearray(_BLOCK)
     with file.open_bytes() as binary:
-        while size := binary.readinto(buffer):  # type: ignore[attr-defined]
+        while size := binary.readinto(buffer):  # type: ignore[attr-defined]  # a file of either kind has it
             block = buffer if size == _BLOCK else buffer[:size]
             if not state.take_plain(block):
                 state.take(bytes(block))
