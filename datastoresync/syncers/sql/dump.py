@@ -18,6 +18,7 @@ from datastoresync.syncers.sql.catalog import UNFINISHED, Catalogue, StoredTable
 from datastoresync.syncers.sql.column_forms import Mode
 from datastoresync.syncers.sql.database import Database
 from datastoresync.syncers.sql.dialects import Dialect, dialect_of
+from datastoresync.syncers.sql.effects import acting, probably
 from datastoresync.syncers.sql.statements import RefusalError, Statements, blocks_of
 from datastoresync.syncers.sql.types import column_type
 
@@ -79,11 +80,8 @@ class Opened:
         Warns:
             DataWarning: A trigger may have changed them.
         """
-        dialect, connection = self.statements.dialect, self.statements.connection
-        with self.statements.guarded():
-            found = [] if stored.is_view else dialect.interventions(connection, stored.table)
-        names = " or ".join(dict.fromkeys(one.name for one in found if {"insert", "delete"} & one.verbs))
-        if stored.is_view or not (names or dialect.counts_always):
+        found = [] if stored.is_view else acting(self.statements, stored, "insert", "delete")
+        if stored.is_view or not (found or self.statements.dialect.counts_always):
             yield
             return
         expected = 0 if replaced else self._count(stored)
@@ -91,11 +89,12 @@ class Opened:
         expected, there = expected + self._given, self._count(stored)
         store = f"table {self.name!r} of {self.database.name}"
         if there != expected:
-            because = f", probably because of {names}" if names else ""
-            message = f"{store} has {counted(there, 'row')} and not {expected:,}{because}: it is as it was before"
+            message = (
+                f"{store} has {counted(there, 'row')} and not {expected:,}{probably(found)}: it is as it was before"
+            )
             raise SyncerError(message)
-        if any(one.changes_rows and "insert" in one.verbs for one in found):
-            message = f"{store} may hold other values than it was given, because of {names}: they are not compared"
+        if changing := [one for one in found if one.changes_rows and "insert" in one.verbs]:
+            message = f"{store} may hold other values than it was given{probably(changing)}: they are not compared"
             warnings.warn(message, DataWarning, stacklevel=2)
 
     def _count(self, stored: StoredTable) -> int:

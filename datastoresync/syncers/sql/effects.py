@@ -72,6 +72,19 @@ def outcomes_of(unit: Unit, outcome: Outcome) -> Sequence[Outcome]:
     return outcome.parts if isinstance(outcome, SharedOutcome) else [outcome] * len(unit.changes)
 
 
+def acting(statements: Statements, stored: StoredTable, *verbs: str) -> list[Intervention]:
+    """Return what may act when rows of a table are written in one of these ways."""
+    with statements.guarded():
+        found = statements.dialect.interventions(statements.connection, stored.table)
+    return [one for one in found if not one.verbs.isdisjoint(verbs)]
+
+
+def probably(found: Iterable[Intervention]) -> str:
+    """Return words for what may have acted; empty if there is nothing."""
+    names = dict.fromkeys(one.name for one in found)
+    return f", probably because of {' or '.join(names)}" if names else ""
+
+
 @attrs.define(eq=False)
 class Effects:
     """Reads what was written, and says what the database did otherwise.
@@ -217,8 +230,7 @@ class Effects:
         return Outcome("failed", f"{message}{self._probably(stored, verb)}")
 
     def _probably(self, stored: StoredTable, verb: str) -> str:
-        names = [one.name for one in self.interventions(stored, verb)]
-        return f", probably because of {' or '.join(names)}" if names else ""
+        return probably(self.interventions(stored, verb))
 
     def _written(
         self,

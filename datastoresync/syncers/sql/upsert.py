@@ -16,6 +16,7 @@ from datastoresync.syncers.sql.catalog import StoredTable
 from datastoresync.syncers.sql.column_forms import FREE
 from datastoresync.syncers.sql.database import Database
 from datastoresync.syncers.sql.dump import Opened, given_records, make_table, opened_table
+from datastoresync.syncers.sql.effects import acting, probably
 from datastoresync.syncers.sql.statements import Statements, blocks_of
 from datastoresync.syncers.sql.values import DecodedType
 
@@ -389,21 +390,13 @@ def _read_back(stage: StagingTable) -> None:
         if first := stage.first(found.order_by(stage.position)):
             message = (
                 f"table {stage.keys.table!r} of {stage.stored.store} holds other values than it was given, as in the "
-                f"record with the key {first}{_probably(stage, 'insert', 'update')}"
+                f"record with the key {first}{probably(acting(stage.statements, stage.stored, 'insert', 'update'))}"
             )
             warnings.warn(message, DataWarning, stacklevel=2)
             return
 
 
 def _refuse(stage: StagingTable, what: str, verb: str) -> NoReturn:
-    probably = _probably(stage, verb)
-    message = f"table {stage.keys.table!r} of {stage.stored.store} {what}{probably}: it is as it was before"
+    because = probably(acting(stage.statements, stage.stored, verb))
+    message = f"table {stage.keys.table!r} of {stage.stored.store} {what}{because}: it is as it was before"
     raise SyncerError(message)
-
-
-def _probably(stage: StagingTable, *verbs: str) -> str:
-    """Return words for what may have acted on a table when it was written."""
-    with stage.statements.guarded():
-        found = stage.statements.dialect.interventions(stage.statements.connection, stage.stored.table)
-    names = dict.fromkeys(one.name for one in found if not one.verbs.isdisjoint(verbs))
-    return f", probably because of {' or '.join(names)}" if names else ""
