@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Literal
 
 import attrs
@@ -53,7 +53,7 @@ def compare(action: Action, found: Any, side: Side | None, *, asked: bool) -> Fi
         found = dict(found)  # a row of a database
     nothing = found is None or found is False or (isinstance(found, (Mapping, list, tuple)) and not found)
     if action.verb == "new":
-        return _compare_new(action, found, nothing=nothing, asked=asked)
+        return _compare_new(action, found, side, nothing=nothing, asked=asked)
     if action.verb == "old":
         return _compare_old(action, found, side, nothing=nothing, asked=asked)
     value = _value(found, action)
@@ -72,9 +72,15 @@ def compare(action: Action, found: Any, side: Side | None, *, asked: bool) -> Fi
     return Finding("conflict", f"changed since the import: {action.attr} is now {shown}")
 
 
-def _compare_new(action: Action, found: Any, *, nothing: bool, asked: bool) -> Finding:
-    if nothing or asked:
-        return Finding("to do" if nothing else "done")
+def _compare_new(action: Action, found: Any, side: Side | None, *, nothing: bool, asked: bool) -> Finding:
+    if nothing:
+        return Finding("to do")
+    if asked:
+        names = dict.fromkeys(
+            (*(() if side is None else side.attributes), *(found if isinstance(found, Mapping) else ()))
+        )
+        other = _differing(found, names, lambda name: getattr(action.source, name, _MISSING))
+        return Finding("conflict", f"there now, but with another {', '.join(other)}") if other else Finding("done")
     values = found if isinstance(found, Mapping) else {}
     held = ", ".join(f"{name} {value!r}" for name, value in values.items() if name not in action.sensitive)
     return Finding("conflict", f"already there, though the import did not have it{held and f': it holds {held}'}")
@@ -83,14 +89,16 @@ def _compare_new(action: Action, found: Any, *, nothing: bool, asked: bool) -> F
 def _compare_old(action: Action, found: Any, side: Side | None, *, nothing: bool, asked: bool) -> Finding:
     if nothing:
         return Finding("done") if asked else _DELETED
-    changed = [
-        name
-        for name in (() if side is None else side.attributes)
-        if side is not None
-        and (value := _attribute(found, name)) is not _MISSING
-        and not _same(value, side.read(action.idnumber, action.dest, name))
-    ]
+    changed = []
+    if side is not None:
+        changed = _differing(found, side.attributes, lambda name: side.read(action.idnumber, action.dest, name))
     return Finding("conflict", f"changed since the import: {', '.join(changed)}") if changed else Finding("to do")
+
+
+def _differing(found: Any, names: Iterable[str], expected: Callable[[str], Any]) -> list[str]:
+    """Return the names of those attributes that what was found has, with another value than is expected."""
+    pairs = ((name, _attribute(found, name), expected(name)) for name in names)
+    return [name for name, value, other in pairs if value is not _MISSING is not other and not _same(value, other)]
 
 
 def _expected(action: Action, side: Side | None) -> Any:

@@ -185,6 +185,19 @@ def test_what_may_be_done_is_looked_up_before_it_is_repeated():
     assert (source - dest | template).ok, "without a retry, too, what is there counts"
 
 
+def test_what_was_done_by_half_is_no_success():
+    class Halfway(Looking):
+        def current(self, action):
+            return super().current(action) and {"idnumber": action.idnumber, "name": "An"}
+
+    source, dest = sides()
+    source.users[0].name = "Ann"
+    template = Halfway(TimeoutError("late"))
+    (result,) = (source - dest | template).results
+    assert (result.status, template.calls) == ("conflict", [0])
+    assert result.reason == "there now, but with another name"
+
+
 def test_of_a_batch_only_what_is_not_done_is_repeated():
     source, dest = sides(4)
 
