@@ -271,14 +271,7 @@ def _schema(cls: type[Object]) -> Schema:
             message = f"{cls.__name__} has neither fields nor a __dict__: annotate its fields, or leave __slots__ out"
             raise DeclarationError(message)
         check_sensitive(cls, cls._sensitive)
-        return Schema(
-            cls,
-            identifiers,
-            None,
-            through_init=cls.__init__ is not Object.__init__,
-            forms=_key_forms(cls, identifiers),
-            properties=tuple(properties_of(cls)),
-        )
+        return Schema(cls, identifiers, None, forms=_key_forms(cls, identifiers), properties=tuple(properties_of(cls)))
     try:
         # Without fields: one may be called `date` or `int`.
         scope = {

@@ -296,15 +296,6 @@ def test_a_misspelt_imported_is_told(name):
         type("Wrong", (Importer,), {"imported": lambda self, branch: None})
 
 
-def test_an_open_class_with_an_init_of_its_own_is_made_by_it():
-    class User(Object):
-        def __init__(self, idnumber, name):
-            super().__init__(idnumber=idnumber, name=name.title())
-
-    branch = +Branch(User, importer=[{"idnumber": "1", "name": "ann"}])
-    assert branch["1"].name == "Ann"
-
-
 def test_a_validator_sees_what_a_whole_row_says():
     class Checked(Object):
         name: str
