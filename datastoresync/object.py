@@ -224,7 +224,7 @@ def _narrowed(cls: type[Object], names: list[str]) -> tuple[str, ...]:
     hidden = {*cls._identifiers, *children}
     if isinstance(cls.idnumber, property):
         hidden.add("idnumber")
-    return tuple(sorted({name for name in names if name not in hidden and not name.startswith("_")}))
+    return tuple(sorted({name for name in names if name not in hidden and not type(cls).is_carried(name)}))
 
 
 def attributes_of(item: Object) -> tuple[str, ...]:

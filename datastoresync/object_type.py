@@ -94,6 +94,11 @@ class ObjectType(type):
     whole_keys = True
     """Whether no part of a key may be None."""
 
+    @staticmethod
+    def is_carried(name: str) -> bool:
+        """Say whether an attribute is carried along, and not compared."""
+        return name.startswith("_")
+
     def __new__(
         mcs, name: str, bases: tuple[type, ...], namespace: dict[str, Any], *, open_class: bool = False, **kwargs: Any
     ) -> ObjectType:

@@ -290,9 +290,7 @@ def test_imported_is_called_where_a_branch_stays_a_table(tmp_path):
 def test_a_misspelt_imported_is_told(name):
     with pytest.raises(DeclarationError, match=rf"nothing calls Wrong\.{name}: did you mean 'imported'"):
         type("Wrong", (Importer,), {name: lambda self: None})
-    with pytest.raises(
-        DeclarationError, match=r"cannot be called with 1 argument: it is \(self, branch\)"
-    ):
+    with pytest.raises(DeclarationError, match=r"cannot be called with 1 argument: it is \(self, branch\)"):
         type("Wrong", (Importer,), {"imported": lambda self, branch: None})
 
 

@@ -1,0 +1,145 @@
+"""Trees, whose branches are the classes of a module."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+from datastoresync.errors import DeclarationError, ImporterError
+from datastoresync.importing.importer import ImportReport
+from datastoresync.importing.object_set import ObjectSet
+from datastoresync.syncers.files.json import JSONSyncer
+from datastoresync.tree import Tree
+from datastoresync.vocabularies.dss.branch import Branch
+from datastoresync.vocabularies.dss.names import found_by_name
+from datastoresync.vocabularies.dss.templates import Actions, template_for
+
+
+class DataStoreTree(Tree):
+    """One system. Subclass it: ``_branches = "school.source.SourceBranch"`` makes each subclass of that class in that
+    module a branch, in their order there; a list names several. ``_template`` is a template, its class or its name.
+
+    Args:
+        do_import: Whether everything is imported at once.
+        read_from_disk: A folder that ``write_to_disk`` wrote, to be read in the place of an import.
+        write_to_disk: A folder to which each import is written: a JSON file a branch.
+
+    Raises:
+        DeclarationError: if ``_branches`` names nothing, or two branches have one name.
+    """  # noqa: D205 - the summary is as long as it is
+
+    _branches: Any = None
+    _template: Any = None
+
+    def __new__(cls, *_: Any, **__: Any) -> Self:
+        """Create a tree with the branches that its class names."""
+        tree = super().__new__(cls)
+        for declared in branch_classes(cls.__name__, cls._branches):
+            branch = Branch(declared)
+            tree.grow(branch.name, branch)
+        return tree
+
+    def __init__(
+        self,
+        do_import: bool = False,  # noqa: FBT001, FBT002 - the order of the first datastoresync
+        read_from_disk: str | Path | None = None,
+        write_to_disk: str | Path | None = None,
+    ) -> None:
+        super().__init__()
+        if do_import and read_from_disk is not None:
+            message = "do_import=True would replace what is read from disk: give one of them"
+            raise DeclarationError(message)
+        self._written_to = write_to_disk
+        if read_from_disk is not None:
+            self.read_from_disk(read_from_disk)
+        if do_import:
+            self.load()
+
+    if TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Branch: ...
+
+    @property
+    def template(self) -> Any:
+        """The template, which carries out what is to be changed here."""
+        return None if self._template is None else template_for(self._template)
+
+    @template.setter
+    def template(self, template: Any) -> None:
+        self._template = template
+
+    def set_template(self, template: Any) -> None:
+        """Set the template: a template, its class, or ``"module.Class"``."""
+        self._template = template_for(template)
+
+    def load(self) -> Self:
+        """Import every branch, in the order in which they stand in their module; the same as ``+tree``."""
+        super().load()
+        if self._written_to is not None:
+            self.write_to_disk(self._written_to)
+        return self
+
+    def write_to_disk(self, folder: str | Path) -> None:
+        """Write each branch to a JSON file of its name, which `read_from_disk` reads."""
+        syncer = JSONSyncer(folder)
+        for name, branch in self.items():
+            fields = branch.schema.fields
+            rows = [{own: getattr(item, own) for own in fields or vars(item)} for item in branch.values()]
+            syncer.dump(name, data=rows)
+
+    def read_from_disk(self, folder: str | Path) -> None:
+        """Replace what every branch holds by what `write_to_disk` wrote.
+
+        Raises:
+            ImporterError: if a record does not have what an object needs.
+        """
+        syncer = JSONSyncer(folder)
+        for name, rows in {name: syncer.load(name) for name in self}.items():
+            branch = self[name]
+            objects = {}
+            for number, row in enumerate(rows, 1):
+                fields = branch.schema.fields
+                if not row.keys() >= {*branch.identifiers} or (fields is not None and row.keys() != fields.keys()):
+                    message = f"record {number} of {name} is no {branch.object_class.__name__}"
+                    raise ImporterError(message, where=str(folder))
+                item = branch.schema.blank(row)
+                objects[item.__key__] = item
+            contents = ObjectSet(branch.description(), objects)
+            contents.report = ImportReport(branch.full_name, len(objects), len(objects))
+            branch.contents = contents
+
+    def __sub__(self, other: Any) -> Any:
+        found = super().__sub__(other)
+        return found if found is NotImplemented else Actions(found)
+
+    def __neg__(self) -> Self:
+        for branch in self.values():
+            branch.contents = ObjectSet(branch.description())
+        return self
+
+
+def branch_classes(tree: str, given: Any) -> Iterator[type]:
+    """Yield the classes that are the branches of a tree.
+
+    Args:
+        tree: The name of the tree's class.
+        given: ``"module.Class"``, a class, or several.
+    """
+    for one in [given] if isinstance(given, (str, type)) else given or ():
+        module, base = found_by_name(one) if isinstance(one, str) else (sys.modules[one.__module__], one)
+        if not isinstance(base, type):
+            message = f"{tree}._branches names {one!r}, which is no class"
+            raise DeclarationError(message)
+        found = [
+            cls
+            for cls in dict.fromkeys(value for value in vars(module).values() if isinstance(value, type))
+            if issubclass(cls, base) and cls is not base and cls.__module__ == module.__name__
+        ]
+        if not found:
+            message = (
+                f"{tree}._branches: {module.__name__} has no subclass of {base.__name__}, so that there is no branch"
+            )
+            raise DeclarationError(message)
+        yield from found
