@@ -120,7 +120,7 @@ def load_rows(importer: Importer) -> LoadedRows:
 
 def _lines_of(importer: Importer, source: Any) -> LineObjects | None:
     """Return what was read as lines that need not become objects yet; None if they must."""
-    if not isinstance(source, Records) or importer.number_from is not None or any(map(importer.overrides, _HOOKS)):
+    if not isinstance(source, Records) or any(map(importer.overrides, _HOOKS)):
         return None
     if source.value_format is not None and source.value_format.changes_values:
         return None

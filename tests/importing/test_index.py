@@ -4,6 +4,9 @@ import copy
 import csv
 import datetime
 import pickle
+import sqlite3
+from contextlib import closing
+from decimal import Decimal
 
 import attrs
 import pytest
@@ -11,7 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from profiles import examples
 
-from datastoresync import Branch, CSVImporter, DeclarationError, Limits, Object, SQLImporter, Template
+from datastoresync import Branch, CSVImporter, DeclarationError, Limits, Object, SQLImporter, Template, Tree
+from datastoresync.syncers import open_syncer
 
 
 class Closed(Object):
@@ -135,6 +139,33 @@ def test_further_attributes_narrow_what_an_index_finds_and_the_others_are_scanne
     assert [item.idnumber for item in branch.find(shoe=2)] == ["2"]
     with pytest.raises(ValueError, match="no attribute shoo"):
         branch.find(email="a", shoo=2)
+
+
+def test_equal_values_of_other_types_are_found_too():
+    given = [1, True, 1.0, Decimal(1), "1", None, 2]
+    branch = +Branch(Open, importer=[{"idnumber": str(n), "email": value} for n, value in enumerate(given)])
+    assert [item.idnumber for item in branch.find(email=1)] == ["0", "1", "2", "3"]
+    assert [item.idnumber for item in branch.find(email=1.0)] == ["0", "1", "2", "3"]
+    assert [item.idnumber for item in branch.find(email=None)] == ["5"]
+
+
+def test_what_a_store_carried_out_is_found(tmp_path):
+    pytest.importorskip("sqlalchemy")
+    path = tmp_path / "users.db"
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute("create table users (idnumber text primary key, email text)")
+        connection.executemany("insert into users values (?, ?)", [(str(n), "ab"[n % 2]) for n in range(20)])
+    syncer = open_syncer(f"sqlite:///{path}")
+    dest = +Tree("dest", syncer=syncer, branches={"users": Branch(Open)})
+    assert len(dest.users.find(email="b")) == 10
+    wanted = [{"idnumber": str(n), "email": "b" if n == 2 else "ab"[n % 2]} for n in range(1, 22)]
+    source = +Tree("source", branches={"users": Branch(Open, importer=wanted)})
+    assert (source >> dest).ok
+    with closing(sqlite3.connect(path)) as connection:
+        stored = [key for (key,) in connection.execute("select idnumber from users where email = 'b' order by 1")]
+    assert [item.idnumber for item in dest.users.find(email="b")] == stored
+    assert dest.users.find(email="a")[0].idnumber == "10"
+    syncer.close()
 
 
 def test_copies_that_share_their_objects_still_find_them_when_one_is_imported_again():
