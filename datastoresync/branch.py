@@ -199,9 +199,9 @@ class Branch(Printable, ObjectMapping[T], Generic[T]):
         self._contents.indexes = None
         self._contents, contents.indexes = contents, Indexes()
 
-    def note_change(self, item: Object) -> None:
+    def note_change(self, idnumber: Any) -> None:
         """Note that an object may have another value by now in an attribute of ``_indexes``."""
-        self._contents.note((item.__key__,))
+        self._contents.note((idnumber,))
 
     @property
     def table(self) -> Table:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from types import MemberDescriptorType
 from typing import Any
 
@@ -48,4 +49,5 @@ class IndexedField:
     def _tell(self, item: Any) -> None:
         branch = getattr(item, "__branch__", None)
         if branch is not None:
-            branch.note_change(item)
+            with suppress(AttributeError):  # it is just being made, and has no idnumber yet
+                branch.note_change(item.__key__)

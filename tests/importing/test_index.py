@@ -216,6 +216,25 @@ def test_a_table_of_a_database_is_found_in_by_an_index(tmp_path):
     engine.dispose()
 
 
+@pytest.mark.parametrize("cls", [Open, Closed])
+def test_a_table_that_stays_in_postgresql_is_found_in_by_an_index(database, cls, execute):
+    execute(
+        database,
+        "create table users (idnumber text primary key, email text)",
+        "insert into users select n::text, n % 3 || '@x' from generate_series(10, 90) n",
+    )
+    syncer = open_syncer(database)
+    branch = +Branch(cls, importer=SQLImporter(syncer, table="users"), engine="database")
+    assert "a table of 81 rows" in branch.explain()
+    assert [item.idnumber for item in branch.find(email="1@x")] == [str(n) for n in range(10, 91, 3)]
+    branch["10"].email = "2@x"
+    branch.new("00", email="1@x")
+    assert [item.idnumber for item in branch.find(email="1@x")] == ["00", *(str(n) for n in range(13, 91, 3))]
+    assert "a table of" in branch.explain()
+    branch.contents.objects.relation.close()
+    syncer.close()
+
+
 def test_indexes_are_of_fields_and_misspelt_ones_are_told():
     with pytest.raises(
         DeclarationError, match=r"Wrong\._indexes names 'emial', which is no field: did you mean 'email'"
