@@ -9,7 +9,16 @@ from decimal import Decimal
 import attrs
 import pytest
 
-from datastoresync import ColumnError, DeclarationError, DuplicateError, ImporterError, Limits, SafeguardError
+from datastoresync import (
+    ColumnError,
+    DeclarationError,
+    DuplicateError,
+    ImporterError,
+    Limits,
+    MalformedFileError,
+    SafeguardError,
+    SyncerError,
+)
 from datastoresync.vocabularies.dss import Base, DataStoreTree, DefaultImporter, DefaultTemplate
 from datastoresync.vocabularies.dss.branch import Branch
 from datastoresync.vocabularies.dss.templates import Actions
@@ -434,40 +443,69 @@ def test_a_model_with_an_init_of_its_own_is_made_by_it():
 # The disk -------------------------------------------------------------------------------------------------------------
 
 
-def test_a_tree_written_at_its_import_is_read_with_all_its_types(tmp_path):
-    class Typed(Base):
-        _importer = [
-            {"idnumber": "1", "born": datetime.date(2001, 2, 3), "paid": Decimal("1.10"), "groups": {"a", "b"}},
-            {"idnumber": "2", "_note": None, "groups": ["c"]},
-        ]
+class Typed(Base):
+    _importer = [
+        {"idnumber": "1", "born": datetime.date(2001, 2, 3), "paid": Decimal("1.10"), "groups": {"a", "b"}},
+        {"idnumber": "2", "_note": None, "groups": ["c"]},
+    ]
 
-        @property
-        def year(self):
-            return getattr(self, "born", None) and self.born.year
+    @property
+    def year(self):
+        return getattr(self, "born", None) and self.born.year
 
-    class Stored(DataStoreTree):
-        def __new__(cls, *arguments, **options):
-            tree = super().__new__(cls)
-            tree.grow("users", Branch(Typed))
-            return tree
 
-    Stored(do_import=True, write_to_disk=tmp_path / "stored")
-    assert [row["idnumber"] for row in json.loads((tmp_path / "stored" / "users.json").read_text())] == ["1", "2"]
-    tree = Stored(read_from_disk=tmp_path / "stored")
+class OfItsOwn(Base):
+    _importer = [{"idnumber": "1", "first": "Ann", "last": "Ames"}]
+
+    def __init__(self, idnumber, first, last):
+        super().__init__(idnumber, name=f"{first} {last}")
+
+
+class Stored(DataStoreTree):
+    def __new__(cls, *arguments, **options):
+        tree = super().__new__(cls)
+        tree.grow("users", Branch(Typed))
+        tree.grow("people", Branch(OfItsOwn))
+        return tree
+
+
+@pytest.mark.parametrize("name", ["stored.json", "stored", "stored.db"])
+def test_a_tree_written_at_its_import_is_read_with_all_its_types(tmp_path, name):
+    path = tmp_path / name
+    Stored(do_import=True, write_to_disk=path)
+    (file,) = [one for one in tmp_path.rglob("*.json") if one.is_file()]
+    written = json.loads(file.read_text(encoding="utf-8"))
+    assert [(one["branch"], [row["idnumber"] for row in one["objects"]]) for one in written] == [
+        ("users", ["1", "2"]),
+        ("people", ["1"]),
+    ]
+    tree = Stored(read_from_disk=path)
     assert [vars(user) for user in tree.users.values()] == Typed._importer
     assert tree.users["1"].year == 2001
+    assert tree.people["1"].name == "Ann Ames"
     assert tree.users["1"].__branch__ is tree.users
     assert not list(tree - Stored(True))
     with pytest.raises(DeclarationError, match="give one of them"):
         Stored(do_import=True, read_from_disk=tmp_path)
 
 
-def test_what_on_the_disk_is_no_object_is_refused_before_anything_is_replaced(tmp_path, trees):
+def test_what_on_the_disk_is_no_tree_is_refused_before_anything_is_replaced(tmp_path, trees):
     source, _ = trees
-    source.write_to_disk(tmp_path)
-    (tmp_path / "users.json").write_text('[{"idnumber": "1"}, {"name": "Ann"}]\n')
-    with pytest.raises(ImporterError, match="record 2 of users is no users"):
-        source.read_from_disk(tmp_path)
+    path = tmp_path / "tree.json"
+    source.write_to_disk(path)
+    whole = json.loads(path.read_text(encoding="utf-8"))
+    del whole[0]["objects"][1]["idnumber"]
+    path.write_text(json.dumps(whole) + "\n", encoding="utf-8")
+    with pytest.raises(ImporterError, match=r"tree\.json.*record 2 of users is no users"):
+        source.read_from_disk(path)
+    path.write_text(json.dumps(whole[1:]) + "\n", encoding="utf-8")
+    with pytest.raises(ImporterError, match="it has the branches groups, and SourceTree users, groups"):
+        source.read_from_disk(path)
+    with pytest.raises(SyncerError, match="has no table 'nowhere'"):
+        source.read_from_disk(tmp_path / "nowhere")
+    (tmp_path / "old.pickle").write_bytes(b"\x80\x04")
+    with pytest.raises(MalformedFileError, match="byte 0x80 is not utf-8"):
+        source.read_from_disk(tmp_path / "old.pickle")
     assert list(source.users) == ["11111", "22222"]
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
+from datastoresync.branch import Branch as NativeBranch
 from datastoresync.errors import DeclarationError, ImporterError
 from datastoresync.importing.importer import ImportReport
 from datastoresync.importing.object_set import ObjectSet
@@ -23,8 +24,8 @@ class DataStoreTree(Tree):
 
     Args:
         do_import: Whether everything is imported at once.
-        read_from_disk: A folder that ``write_to_disk`` wrote, to be read in the place of an import.
-        write_to_disk: A folder to which each import is written: a JSON file a branch.
+        read_from_disk: What ``write_to_disk`` wrote, to be read in the place of an import.
+        write_to_disk: Where each import is written to: a file called ``….json``, or a folder for one.
 
     Raises:
         DeclarationError: if ``_branches`` names nothing, or two branches have one name.
@@ -81,34 +82,28 @@ class DataStoreTree(Tree):
             self.write_to_disk(self._written_to)
         return self
 
-    def write_to_disk(self, folder: str | Path) -> None:
-        """Write each branch to a JSON file of its name, which `read_from_disk` reads."""
-        syncer = JSONSyncer(folder)
+    def write_to_disk(self, path: str | Path) -> None:
+        """Write all branches, each with its objects, as JSON: to a file that is called so, or into a folder."""
+        data = []
         for name, branch in self.items():
             fields = branch.schema.fields
             rows = [{own: getattr(item, own) for own in fields or vars(item)} for item in branch.values()]
-            syncer.dump(name, data=rows)
+            data.append({"branch": name, "objects": rows})
+        JSONSyncer(path).dump(Path(path).stem, data=data)
 
-    def read_from_disk(self, folder: str | Path) -> None:
+    def read_from_disk(self, path: str | Path) -> None:
         """Replace what every branch holds by what `write_to_disk` wrote.
 
         Raises:
-            ImporterError: if a record does not have what an object needs.
+            ImporterError: if a branch is not there, or a record does not have what an object needs.
+            MalformedFileError: if it is no JSON.
         """
-        syncer = JSONSyncer(folder)
-        for name, rows in {name: syncer.load(name) for name in self}.items():
-            branch = self[name]
-            objects = {}
-            for number, row in enumerate(rows, 1):
-                fields = branch.schema.fields
-                if not row.keys() >= {*branch.identifiers} or (fields is not None and row.keys() != fields.keys()):
-                    message = f"record {number} of {name} is no {branch.object_class.__name__}"
-                    raise ImporterError(message, where=str(folder))
-                item = branch.schema.blank(row)
-                objects[item.__key__] = item
-            contents = ObjectSet(branch.description(), objects)
-            contents.report = ImportReport(branch.full_name, len(objects), len(objects))
-            branch.contents = contents
+        written = {record.get("branch"): record.get("objects") for record in JSONSyncer(path).load(Path(path).stem)}
+        if written.keys() != set(self):
+            message = f"it has the branches {', '.join(map(str, written))}, and {self.name} {', '.join(self)}"
+            raise ImporterError(message, where=str(path))
+        for name, contents in {name: _restored(self[name], written[name], str(path)) for name in self}.items():
+            self[name].contents = contents
 
     def __sub__(self, other: Any) -> Any:
         found = super().__sub__(other)
@@ -118,6 +113,21 @@ class DataStoreTree(Tree):
         for branch in self.values():
             branch.contents = ObjectSet(branch.description())
         return self
+
+
+def _restored(branch: NativeBranch[Any], rows: Any, path: str) -> ObjectSet:
+    """Return the objects of a branch that were written to the disk, as they were then: no ``__init__`` is called."""
+    fields, objects = branch.schema.fields, {}
+    for number, row in enumerate(rows if isinstance(rows, list) else [rows], 1):
+        names = row.keys() if isinstance(row, dict) else set()
+        if not names >= {*branch.identifiers} or (fields is not None and names != fields.keys()):
+            message = f"record {number} of {branch.name} is no {branch.object_class.__name__}"
+            raise ImporterError(message, where=path)
+        item = branch.schema.blank(row)
+        objects[item.__key__] = item
+    contents = ObjectSet(branch.description(), objects)
+    contents.report = ImportReport(branch.full_name, len(objects), len(objects))
+    return contents
 
 
 def branch_classes(tree: str, given: Any) -> Iterator[type]:
