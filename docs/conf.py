@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from sphinx.application import Sphinx
+
 import datastoresync
 
 project = "datastoresync"
@@ -33,11 +35,11 @@ copybutton_prompt_is_regexp = True
 _REPOSITORY = f"{html_theme_options['source_repository']}/blob/main/"
 
 
-def _link_outside(app, name, source):
+def _link_outside(app: Sphinx, name: str, source: list[str]) -> None:
     """Let links to files outside of this folder lead to the repository, which has them."""
     page = Path(app.srcdir) / f"{name}.md"
 
-    def changed(found):
+    def changed(found: re.Match[str]) -> str:
         target, _, anchor = found[1].partition("#")
         path = (page.parent / target).resolve()
         outside = target and not path.is_relative_to(app.srcdir) and path.exists()
@@ -48,6 +50,6 @@ def _link_outside(app, name, source):
     source[0] = re.sub(r"\]\((?!\w+:)([^)\s]+)\)", changed, source[0])
 
 
-def setup(app):
+def setup(app: Sphinx) -> None:
     """Called by Sphinx."""
     app.connect("source-read", _link_outside)
