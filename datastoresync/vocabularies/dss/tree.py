@@ -19,8 +19,10 @@ from datastoresync.vocabularies.dss.templates import Actions, template_for
 
 
 class DataStoreTree(Tree):
-    """One system. Subclass it: ``_branches = "school.source.SourceBranch"`` makes each subclass of that class in that
-    module a branch, in their order there; a list names several. ``_template`` is a template, its class or its name.
+    """One system. Subclass it, and say where its branches are.
+
+    ``_branches = "school.source.SourceBranch"`` makes each subclass of that class in that module a branch, in their
+    order there; a list names several classes. ``_template`` is a template, its class or its name.
 
     Args:
         do_import: Whether everything is imported at once.
@@ -29,7 +31,7 @@ class DataStoreTree(Tree):
 
     Raises:
         DeclarationError: if ``_branches`` names nothing, or two branches have one name.
-    """  # noqa: D205 - the summary is as long as it is
+    """
 
     _branches: Any = None
     _template: Any = None
@@ -142,11 +144,8 @@ def branch_classes(tree: str, given: Any) -> Iterator[type]:
         if not isinstance(base, type):
             message = f"{tree}._branches names {one!r}, which is no class"
             raise DeclarationError(message)
-        found = [
-            cls
-            for cls in dict.fromkeys(value for value in vars(module).values() if isinstance(value, type))
-            if issubclass(cls, base) and cls is not base and cls.__module__ == module.__name__
-        ]
+        classes = [value for value in vars(module).values() if isinstance(value, type)]
+        found = [cls for cls in dict.fromkeys(classes) if issubclass(cls, base) and cls is not base]
         if not found:
             message = (
                 f"{tree}._branches: {module.__name__} has no subclass of {base.__name__}, so that there is no branch"
