@@ -78,16 +78,19 @@ class DefaultTemplate(Template):
     def plan(self, diff: Diff) -> Plan:
         """Return the steps of an apply."""
         plan = super().plan(diff)
-        if diff.streamed:
-            return attrs.evolve(plan, steps=Streamed(lambda: map(_translated, plan.steps)))
-        return attrs.evolve(plan, steps=tuple(map(_translated, plan.steps)))
+        calls: dict[str, Callable[[Any], Any]] = {}
+
+        def translated(step: Step) -> Step:
+            if step.call is None:
+                return step
+            if step.method not in calls:
+                calls[step.method] = _translating(step.call)
+            return attrs.evolve(step, call=calls[step.method])
+
+        streamed = Streamed(lambda: map(translated, plan.steps))
+        return attrs.evolve(plan, steps=streamed if diff.streamed else tuple(streamed))
 
 
-def _translated(step: Step) -> Step:
-    return step if step.call is None else attrs.evolve(step, call=_translating(step.call))
-
-
-@functools.lru_cache(maxsize=1000)
 def _translating(method: Callable[[Any], Any]) -> Callable[[Any], Any]:
     def given(actions: Any) -> Any:
         return list(map(Action.of, actions)) if isinstance(actions, list) else Action.of(actions)
