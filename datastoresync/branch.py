@@ -333,7 +333,7 @@ class Branch(Printable, ObjectMapping[T], Generic[T]):
             contents = load_objects(bound)
             cls = self.object_class
             if self.schema.open and any((cls._references, cls._attributes, cls._sensitive, cls._active, cls._indexes)):
-                check_columns(cls, columns_of(contents.objects))
+                check_columns(cls, columns_of(contents.compared))
             contents.column_forms = self._column_forms(importer, contents)
             contents.rejected += sum(branch.contents.rejected for branch in sources)
             empty = [branch.name for branch in sources if not len(branch)]
