@@ -111,6 +111,12 @@ class Console:
             self._line(line, kind)
             kind = ""
 
+    def overwrite(self, line: str) -> None:
+        """Write over the line of a terminal that the cursor is in, and go back to its start."""
+        with suppress(OSError, ValueError):
+            self.file.write(f"\r{line}\r")
+            self.file.flush()
+
     def _line(self, line: str, kind: str) -> None:
         try:
             write(Outline(line, kind), self.file)

@@ -15,7 +15,7 @@ import attrs
 from datastoresync.app.console import say
 from datastoresync.app.destination import DestinationImporter, in_destination_types
 from datastoresync.app.parts import Arguments, Writer
-from datastoresync.app.syncer_reader import open_store, url
+from datastoresync.app.stores import open_store, url
 from datastoresync.app.tables import (
     TableState,
     TableWrite,

@@ -36,6 +36,28 @@ class Converted(click.ParamType[Any]):
             self.fail(str(error), param, ctx)
 
 
+class Section(click.Option):
+    """An option with a heading of its own in the help, above all that follow under the same."""
+
+    def __init__(self, *args: Any, section: str = "", **settings: Any) -> None:
+        super().__init__(*args, **settings)
+        self.section = section
+
+
+class SectionedCommand(click.Command):
+    """A command whose help has its options under headings."""
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the options, section by section."""
+        sections: dict[str, list[tuple[str, str]]] = {}
+        for param in self.get_params(ctx):
+            if (record := param.get_help_record(ctx)) is not None:
+                sections.setdefault(getattr(param, "section", ""), []).append(record)
+        for title, records in sections.items():
+            with formatter.section(title or "Options"):
+                formatter.write_dl(records)
+
+
 def part_options(part: AppPart, *, without: Collection[str] = ()) -> Iterator[click.Option]:
     """Yield the options of a reader or a writer as those of a command.
 
@@ -53,6 +75,7 @@ def part_options(part: AppPart, *, without: Collection[str] = ()) -> Iterator[cl
 def _option(argument: Argument) -> click.Option:
     action, settings = argument.action, argument.settings
     about: dict[str, Any] = {"help": (action.help or "") % {**vars(action)}, "default": action.default}
+    about["section"] = (argument.group.title or "").capitalize() or ("Limits" if "--allow-" in argument.flags[0] else "")
     if action.choices is not None:
         about["type"] = click.Choice(list(action.choices))
     elif action.nargs == 0:
@@ -63,7 +86,7 @@ def _option(argument: Argument) -> click.Option:
     if settings.get("action") == "append":
         about["multiple"] = True
         about["callback"] = _list_or_none
-    return click.Option([action.dest, *argument.flags], **about)
+    return Section([action.dest, *argument.flags], **about)
 
 
 def _list_or_none(_: click.Context, __: click.Parameter, value: tuple[Any, ...]) -> list[Any] | None:

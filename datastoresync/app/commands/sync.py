@@ -8,8 +8,9 @@ import click
 
 from datastoresync.app import cli
 from datastoresync.app.application import App
-from datastoresync.app.commands.options import Converted, flag, log_options, part_options, run_arguments
-from datastoresync.app.syncer_reader import SyncerReader, url
+from datastoresync.app.commands.options import Converted, SectionedCommand, flag, log_options, part_options, run_arguments
+from datastoresync.app.stores import url
+from datastoresync.app.syncer_reader import SyncerReader
 from datastoresync.app.syncer_writer import SyncerWriter
 
 _READER, _WRITER = SyncerReader(name="source"), SyncerWriter(name="destination")
@@ -19,7 +20,7 @@ _TO = list(part_options(_WRITER, without=_WITHOUT))
 
 
 @log_options
-@click.command()
+@click.command(cls=SectionedCommand)
 @click.argument("source", type=Converted(url))
 @click.argument("destination", type=Converted(url))
 @flag("--dry-run", help=cli.DRY_RUN)

@@ -130,6 +130,15 @@ class FileSyncer(ABC):
         """
         return projected(self._open, Table(table) if isinstance(table, str) else table, attributes, identifiers)
 
+    def records(self, identifier: str) -> Records:
+        """Return a stream of the records of a table with all of its columns, as an engine may read them by itself.
+
+        Raises:
+            SyncerError: There is no such table; the nearest one is named.
+            ImporterError: Its file is malformed.
+        """
+        return self._open(identifier)
+
     @abstractmethod
     def normalized(self, value: Any) -> Any:
         """Return the value that `load` returns for one that was dumped.
