@@ -22,10 +22,12 @@ from datastoresync.diffing.schema_check import check_related
 from datastoresync.diffing.side import Side
 from datastoresync.engines.relation import BranchDescription
 from datastoresync.errors import ComparisonError, DeclarationError, ImporterError, SyncerError
+from datastoresync.exporting.export import Export
+from datastoresync.exporting.exportable import Exportable
 from datastoresync.importing.importer import Importer, ImportReport, StoreImporter, importer_of
 from datastoresync.importing.load import load_objects, load_rows
 from datastoresync.importing.object_set import ObjectMapping, ObjectSet, settle_all
-from datastoresync.masking import ForgettingLocals, hidden
+from datastoresync.masking import MASK, ForgettingLocals, hidden
 from datastoresync.object import Object, check_columns, check_part, columns_of, forms_of, schema_of, side_of, synced
 from datastoresync.printing.outline import Grid, Outline
 from datastoresync.printing.show import Printable
@@ -43,7 +45,7 @@ if TYPE_CHECKING:
 T = TypeVar("T", bound=Object)
 
 
-class Branch(Printable, ObjectMapping[T], Generic[T]):
+class Branch(Printable, Exportable, ObjectMapping[T], Generic[T]):
     """The objects of one class in a tree, sorted by idnumber.
 
     In the class of a tree it is a declaration; each tree has branches of its own.
@@ -590,6 +592,18 @@ class Branch(Printable, ObjectMapping[T], Generic[T]):
             note += f", {counted(len(self.imported.bad_rows), 'row')} refused"
         grid = Grid(names, rows, len(self)) if len(self) else None
         return Outline(self.name or self.object_class.__name__, "branch", note, grid=grid)
+
+    def __export__(self) -> Export:
+        """Return a row an object: the fields of the idnumber, then the synced attributes."""
+        side, identifiers, objects = self.side(), self.identifiers, self.contents.objects
+
+        def rows() -> Iterator[list[Any]]:
+            for key, item in objects.items():
+                values = (MASK if name in side.sensitive else side.read(key, item, name) for name in side.attributes)
+                yield [*(getattr(item, name) for name in identifiers), *values]
+
+        columns = [*identifiers, *side.attributes]
+        return Export(self.full_name, columns, rows, counted(len(self), "object"), typed=True)
 
 
 def _blank(cls: type[Branch[Any]], tree_class: Any = None, name: str = "") -> Any:
