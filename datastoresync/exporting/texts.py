@@ -18,8 +18,9 @@ from datastoresync.printing.text import visible
 
 _QUOTED = r'["\r\n\t;,|\ufeff]|^\s|\s$'
 """What a program that guesses may take for a separator or drop, unless the field is quoted."""
-_MARKUP = re.compile(r"[\\`*\[\]<>&|~$]|(?<!\w)[_#!:]|_(?!\w)|(?<=w)w(?=w\.)|(?<=\w)[:@](?=\w|//)|^ | $")
-"""What Markdown, HTML or a forge may take for markup, a link, a name or an emoji; the blanks that a cell loses."""
+_MARKUP = re.compile(r"[\\`*\[\]<>&|~$]|(?<!\w)_|_(?!\w)|^ | $")
+"""What Markdown or HTML would take for markup, and the blanks that a cell would lose."""
+_ENTITIES = "<>& "
 _DIGITS = 10_000
 """Bits of an int that Python surely writes."""
 
@@ -34,6 +35,8 @@ def plain_value(value: Any) -> Any:
     >>> plain_value({"b", "a"}), plain_value(date(2024, 7, 1)), plain_value([float("nan"), b"ab"])
     (['a', 'b'], '2024-07-01', ['nan', '6162'])
     """
+    if value is None or type(value) is str:  # nearly always
+        return value
     if isinstance(value, Enum):
         return plain_value(value.value)
     if isinstance(value, Mapping):
@@ -42,7 +45,7 @@ def plain_value(value: Any) -> Any:
         return sorted(map(plain_value, value), key=lambda one: (isinstance(one, str), _order(one)))
     if isinstance(value, (list, tuple)):
         return list(map(plain_value, value))
-    return value if value is None else _plain_scalar(value)
+    return _plain_scalar(value)
 
 
 def _plain_scalar(value: Any) -> Any:
@@ -128,7 +131,11 @@ def _cell(value: Any) -> str:
     if not text:
         return "" if text is None else '`""`'
     lines = (visible(line) for line in text.split("\n"))
-    return "<br>".join(_MARKUP.sub(lambda found: f"&#{ord(found[0])};", line) for line in lines)
+    return "<br>".join(_MARKUP.sub(_escaped, line) for line in lines)
+
+
+def _escaped(found: re.Match[str]) -> str:
+    return f"&#{ord(found[0])};" if found[0] in _ENTITIES else f"\\{found[0]}"
 
 
 def _json(value: Any) -> str:
