@@ -12,12 +12,13 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, ClassVar, Self, TypeVar
 
+from datastoresync.atomic_write import AtomicWrite
 from datastoresync.conversion.value_format import Spelling
 from datastoresync.errors import DeclarationError, ImporterError, LockedError, SyncerError
 from datastoresync.spelling import nearest
 from datastoresync.syncers.changes import Change, Outcome, Outcomes, Same, Table, WriteOptions
-from datastoresync.syncers.files.atomic_write import AtomicWrite, locked
 from datastoresync.syncers.files.intent import Intent, intents_of
+from datastoresync.syncers.files.locks import locked
 from datastoresync.syncers.files.pending_rewrite import (
     PendingRewrite,
     SavedMeanwhileError,
