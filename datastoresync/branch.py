@@ -339,7 +339,7 @@ class Branch(Printable, Exportable, ObjectMapping[T], Generic[T]):
             contents = load_objects(importer.bound(description, tree=self.tree, branch=self))
             cls = self.object_class
             if self.schema.open and (cls._references or cls._attributes or cls._sensitive or cls._active):
-                check_columns(cls, columns_of(contents.objects))
+                check_columns(cls, columns_of(contents.compared))
             contents.column_forms = self._column_forms(importer, contents)
             contents.rejected += sum(branch.contents.rejected for branch in sources)
             empty = [branch.name for branch in sources if not len(branch)]

@@ -19,6 +19,8 @@ from datastoresync.printing.text import text, write
 if TYPE_CHECKING:
     from datastoresync.app.report import PartReport
 
+VERBOSE = "show progress and all details; -vv: each action, too"
+QUIET = "show nothing but failures"
 _DETAILS = 25
 
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from itertools import groupby
+from collections.abc import Callable
 from typing import Any
 
 import attrs
@@ -14,7 +13,7 @@ from datastoresync.app.commands.output import FORMATS, format_of, write_diff
 from datastoresync.app.console import Console
 from datastoresync.app.exit_codes import ExitCode
 from datastoresync.app.progress import Progress
-from datastoresync.app.store_diff import DiffOptions, StoreDiff, diff_stores, object_of
+from datastoresync.app.store_diff import DiffOptions, diff_stores
 from datastoresync.app.stores import FILE_OPTIONS, file_option_names, key_of_table, located, open_store
 from datastoresync.conversion.scalars import SCALARS
 from datastoresync.diffing.diff import Diff
@@ -25,6 +24,7 @@ _TYPES = {kind.__name__.lower(): kind for kind in SCALARS}
 _COLUMNS = "columns"
 _READING = {name: text for name, text in FILE_OPTIONS.items() if name != _COLUMNS}
 """The options for files; which columns are compared is an option of its own."""
+_SECTION = "Files to read (--old-… and --new-… for one of them)"
 
 
 def _pair(example: str) -> Callable[[str], tuple[str, str]]:
@@ -70,10 +70,16 @@ def _names(text: str) -> list[str]:
 @click.option(
     "--optional-key", multiple=True, metavar="COLUMN", help="a column that may be empty where it is part of a key"
 )
-@click.option("--tables", type=Converted(_tables), help="the tables to compare, as users,groups or old=new; default: all")
+@click.option(
+    "--tables", type=Converted(_tables), help="the tables to compare, as users,groups or old=new; default: all"
+)
 @click.option("--columns", type=Converted(_names), help="the columns to compare, as name,grade; default: all of both")
 @click.option(
-    "--rename", multiple=True, type=Converted(_pair("birthday=born")), metavar="OLD=NEW", help="what NEW calls a column of OLD"
+    "--rename",
+    multiple=True,
+    type=Converted(_pair("birthday=born")),
+    metavar="OLD=NEW",
+    help="what NEW calls a column of OLD",
 )
 @click.option(
     "--type",
@@ -87,8 +93,10 @@ def _names(text: str) -> list[str]:
 @click.option("--only", multiple=True, metavar="WHAT", help="show only: changed, added, removed, a table, .COLUMN")
 @click.option("--exclude", multiple=True, metavar="WHAT", help="leave out: changed, added, removed, a table, .COLUMN")
 @click.option("--limit", type=click.IntRange(min=0), metavar="N", help="show at most that many rows")
-@click.option("--format", "form", type=click.Choice(FORMATS), help="the format of the result; default: by --output, or text")
-@click.option("-o", "--output", type=click.Path(dir_okay=False), metavar="FILE", help="the file to write the result to")
+@click.option(
+    "--format", "form", type=click.Choice(FORMATS), help="the format; default: what --output ends in, or text"
+)
+@click.option("-o", "--output", type=click.Path(dir_okay=False), metavar="FILE", help="the file to write it to")
 @flag("--exit-code", help="end with 4 if there are differences")
 @click.option("--pager/--no-pager", default=True, help="show a long result on a terminal page by page, or at once")
 @click.pass_context
@@ -153,7 +161,9 @@ def _filtered(ctx: click.Context, diff: Diff, given: dict[str, Any]) -> Diff:
 for _name, _text in _READING.items():
     _flag = _name.replace("_", "-")
     command.params += [
-        Section([f"--{_flag}"], metavar=_name.upper(), help=_text, section="Files to read (--old-… or --new-… for one)"),
+        Section(
+            [f"--{_flag}"], metavar=_name.upper(), help=_text, section="Files to read (--old-… or --new-… for one)"
+        ),
         Section([f"--old-{_flag}"], hidden=True),
         Section([f"--new-{_flag}"], hidden=True),
     ]

@@ -1,16 +1,15 @@
-"""Options that commands share, and those of readers and writers as options of a command."""
+"""Options that commands share, and how they are shown and converted."""
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
 import click
 
-from datastoresync.app import cli
-from datastoresync.app.parts import AppPart, Argument, Arguments
+from datastoresync.app.console import QUIET, VERBOSE
 
 _LOG_FILE = "the file that the log is added to, with times; as detailed as -vv"
 
@@ -58,41 +57,6 @@ class SectionedCommand(click.Command):
                 formatter.write_dl(records)
 
 
-def part_options(part: AppPart, *, without: Collection[str] = ()) -> Iterator[click.Option]:
-    """Yield the options of a reader or a writer as those of a command.
-
-    Args:
-        part: The reader or writer.
-        without: The names in ``args`` of those that the command has in another way.
-    """
-    parser = Arguments()
-    part.add_arguments(parser)
-    for argument in parser.arguments:
-        if argument.action.dest not in without:
-            yield _option(argument)
-
-
-def _option(argument: Argument) -> click.Option:
-    action, settings = argument.action, argument.settings
-    about: dict[str, Any] = {"help": (action.help or "") % {**vars(action)}, "default": action.default}
-    about["section"] = (argument.group.title or "").capitalize() or ("Limits" if "--allow-" in argument.flags[0] else "")
-    if action.choices is not None:
-        about["type"] = click.Choice(list(action.choices))
-    elif action.nargs == 0:
-        about["is_flag"] = True
-    else:
-        about["type"] = Converted(action.type) if callable(action.type) else str
-        about["metavar"] = action.metavar or action.dest.upper()
-    if settings.get("action") == "append":
-        about["multiple"] = True
-        about["callback"] = _list_or_none
-    return Section([action.dest, *argument.flags], **about)
-
-
-def _list_or_none(_: click.Context, __: click.Parameter, value: tuple[Any, ...]) -> list[Any] | None:
-    return list(value) or None
-
-
 def _log_file(path: str) -> str:
     """Return the path of a log, to which something can be added.
 
@@ -110,20 +74,11 @@ def _log_file(path: str) -> str:
 def log_options(command: click.Command) -> click.Command:
     """Add the options of every command that reads a store: what it says of its work, and where."""
     command.params += [
-        click.Option(["-v", "--verbose"], count=True, help=cli.VERBOSE),
-        click.Option(["-q", "--quiet"], is_flag=True, help=cli.QUIET),
+        click.Option(["-v", "--verbose"], count=True, help=VERBOSE),
+        click.Option(["-q", "--quiet"], is_flag=True, help=QUIET),
         click.Option(["--log-file"], metavar="FILE", type=Converted(_log_file), help=_LOG_FILE),
     ]
     return command
-
-
-SHARED = ("dry_run", "rehearse", "verbose", "quiet", "log_file")
-"""The names of an application's own options."""
-
-
-def run_arguments(values: dict[str, Any], names: Collection[str] = ()) -> argparse.Namespace:
-    """Return the values of an application's own options, and of those named, as a part takes them."""
-    return argparse.Namespace(**{name: values.get(name) for name in (*SHARED, *names)})
 
 
 flag = partial(click.option, is_flag=True)

@@ -8,7 +8,8 @@ import click
 
 from datastoresync.app import cli
 from datastoresync.app.application import App
-from datastoresync.app.commands.options import Converted, SectionedCommand, flag, log_options, part_options, run_arguments
+from datastoresync.app.commands.options import Converted, SectionedCommand, flag, log_options
+from datastoresync.app.commands.part_options import part_options, run_arguments
 from datastoresync.app.stores import url
 from datastoresync.app.syncer_reader import SyncerReader
 from datastoresync.app.syncer_writer import SyncerWriter

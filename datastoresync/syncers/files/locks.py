@@ -9,7 +9,6 @@ import tempfile
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
-from hashlib import blake2b
 from pathlib import Path
 
 from datastoresync.errors import LockedError, SyncerError
@@ -64,6 +63,8 @@ def machine_lock(name: str, *parts: str) -> Iterator[None]:
         LockedError: Another run holds the lock.
         SyncerError: There is no folder for temporary files.
     """
+    from hashlib import blake2b  # reading takes no lock, and OpenSSL its time
+
     digest = blake2b(repr(parts).encode(), digest_size=16).hexdigest()
     try:
         folder = Path(tempfile.gettempdir())

@@ -1,0 +1,84 @@
+"""The result of a comparison: as text on a terminal, page by page if it is long, or in a format for other programs."""
+
+from __future__ import annotations
+
+import io
+import shutil
+import sys
+from contextlib import suppress
+from itertools import accumulate, groupby
+from pathlib import PurePath
+from typing import Any
+
+import click
+
+from datastoresync.app.console import Console
+from datastoresync.app.store_diff import StoreDiff, object_of
+from datastoresync.diffing.diff import Diff
+from datastoresync.exporting.exportable import deliver
+from datastoresync.printing.outline import Outline
+from datastoresync.printing.text import counted, text, wants_colour, write
+
+FORMATS = ("text", "json", "jsonl", "csv", "markdown", "html", "xlsx")
+_SUFFIXES = {f".{name}": name for name in FORMATS} | {".md": "markdown", ".htm": "html", ".ndjson": "jsonl"}
+
+
+def format_of(asked: str | None, path: str | None) -> str:
+    """Return the format that is asked for, or that the suffix of a file tells; text by default."""
+    return asked or _SUFFIXES.get(PurePath(path or "").suffix.lower(), "text")
+
+
+def write_diff(found: StoreDiff, form: str, path: str | None, *, limit: int | None, pager: bool) -> None:
+    """Write what was found to a file, or to standard output.
+
+    Args:
+        found: What differs.
+        form: One of `FORMATS`.
+        path: The file; None for standard output, where what is not text is in UTF-8.
+        limit: The most rows that are shown.
+        pager: Whether what is longer than a terminal may be shown page by page.
+
+    Raises:
+        SyncerError: if the file cannot be written.
+    """
+    diff, more = _limited(found.diff, limit)
+    notes = [*found.apart, *([f"{counted(more, 'more row')}: --limit {limit} leaves them out"] if more else [])]
+    with suppress(BrokenPipeError):  # whoever read it, such as `head`, has enough
+        if form == "text":
+            children = [*(Outline(note, "note") for note in notes), *diff.__outline__().children()]
+            outline = Outline(found.summary, "stat", children=lambda: children, total=len(children), expanded=True)
+            _write_text(outline, path, pager=pager)
+            return
+        for note in notes:
+            Console().say(f"note: {note}", "note")
+        if path is not None:
+            getattr(diff, f"to_{form}")(path)
+            return
+        binary = getattr(sys.stdout, "buffer", None)
+        file: Any = sys.stdout if binary is None else io.TextIOWrapper(binary, "utf-8", newline="")
+        getattr(diff, f"to_{form}")(file)
+        file.flush()
+        if binary is not None:
+            file.detach()
+
+
+def _limited(diff: Diff, limit: int | None) -> tuple[Diff, int]:
+    """Return the changes of the first objects, and the number of the others."""
+    sizes = [sum(1 for _ in actions) for _, actions in groupby(diff, object_of)] if limit is not None else []
+    if limit is None or len(sizes) <= limit:
+        return diff, 0
+    return diff[: [0, *accumulate(sizes)][limit]], len(sizes) - limit
+
+
+def _write_text(outline: Outline, path: str | None, *, pager: bool) -> None:
+    if path is not None:
+        deliver(iter([text(outline, lines=None, columns=None), "\n"]), path)
+        return
+    terminal = sys.stdout.isatty()
+    columns, rows = shutil.get_terminal_size()
+    if terminal and pager:
+        lines = text(outline, lines=None, columns=columns, colour=wants_colour(sys.stdout))
+        if lines.count("\n") >= rows - 1:
+            click.echo_via_pager(f"{lines}\n", color=wants_colour(sys.stdout))
+            return
+    write(outline, sys.stdout, columns=columns if terminal else None)
