@@ -23,16 +23,14 @@ def part_options(part: AppPart, *, without: Collection[str] = ()) -> Iterator[cl
     part.add_arguments(parser)
     for argument in parser.arguments:
         if argument.action.dest not in without:
-            yield _option(argument)
+            limit = "Limits" if argument.flags[0].startswith("--allow-") else ""
+            title = limit if argument.group is parser else (argument.group.title or limit)
+            yield _option(argument, title.capitalize())
 
 
-def _option(argument: Argument) -> click.Option:
+def _option(argument: Argument, section: str) -> click.Option:
     action, settings = argument.action, argument.settings
     about: dict[str, Any] = {"help": (action.help or "") % {**vars(action)}, "default": action.default}
-    limit = "Limits" if argument.flags[0].startswith("--allow-") else ""
-    about["section"] = (argument.group.title or limit).capitalize()
-        "Limits" if "--allow-" in argument.flags[0] else ""
-    )
     if action.choices is not None:
         about["type"] = click.Choice(list(action.choices))
     elif action.nargs == 0:
@@ -43,7 +41,7 @@ def _option(argument: Argument) -> click.Option:
     if settings.get("action") == "append":
         about["multiple"] = True
         about["callback"] = _list_or_none
-    return Section([action.dest, *argument.flags], **about)
+    return Section([action.dest, *argument.flags], section=section, **about)
 
 
 def _list_or_none(_: click.Context, __: click.Parameter, value: tuple[Any, ...]) -> list[Any] | None:
@@ -57,5 +55,3 @@ SHARED = ("dry_run", "rehearse", "verbose", "quiet", "log_file")
 def run_arguments(values: dict[str, Any], names: Collection[str] = ()) -> argparse.Namespace:
     """Return the values of an application's own options, and of those named, as a part takes them."""
     return argparse.Namespace(**{name: values.get(name) for name in (*SHARED, *names)})
-
-
