@@ -55,8 +55,20 @@ def _names(text: str) -> list[str]:
     return [name.strip() for name in text.split(",")]
 
 
+_HELP = """\
+Say what must change in OLD for it to be NEW: first how much, then each row.
+
+Both are files, folders of files, or URLs; the first row of a file has the names of its columns:
+
+\b
+  datastoresync diff old.csv new.xlsx --key id
+  datastoresync diff monday tuesday --key users=id --key members=group+person
+  datastoresync diff people.csv postgresql://ann@host/school --key id
+"""
+
+
 @log_options
-@click.command(cls=SectionedCommand)
+@click.command(cls=SectionedCommand, help=_HELP)
 @click.argument("old", type=Converted(located))
 @click.argument("new", type=Converted(located))
 @click.option(
@@ -101,15 +113,7 @@ def _names(text: str) -> list[str]:
 @click.option("--pager/--no-pager", default=True, help="show a long result on a terminal page by page, or at once")
 @click.pass_context
 def command(ctx: click.Context, /, old: Any, new: Any, **given: Any) -> int:
-    r"""Say what must change in OLD for it to be NEW: first how much, then each row.
-
-    Both are files, folders of files, or URLs; the first row of a file has the names of its columns:
-
-    \b
-      datastoresync diff old.csv new.xlsx --key id
-      datastoresync diff exports/monday exports/tuesday --key users=id --key members=group+person
-      datastoresync diff people.csv postgresql://ann@host/school --key id --only changed
-    """
+    """Say what must change in OLD for it to be NEW."""
     form = format_of(given["form"], given["output"])
     if form == "xlsx" and not given["output"]:
         ctx.fail("a workbook is written to a file: --output FILE")
@@ -162,7 +166,10 @@ for _name, _text in _READING.items():
     _flag = _name.replace("_", "-")
     command.params += [
         Section(
-            [f"--{_flag}"], metavar=_name.upper(), help=_text, section="Files to read (--old-… or --new-… for one)"
+            [f"--{_flag}"],
+            metavar=_name.upper(),
+            help=_text.replace("%%", "%"),
+            section="Files to read (--old-… or --new-… for one)",
         ),
         Section([f"--old-{_flag}"], hidden=True),
         Section([f"--new-{_flag}"], hidden=True),

@@ -50,7 +50,7 @@ class SectionedCommand(click.Command):
         """Write the options, section by section."""
         sections: dict[str, list[tuple[str, str]]] = {}
         for param in self.get_params(ctx):
-            if (record := param.get_help_record(ctx)) is not None:
+            if isinstance(param, click.Option) and (record := param.get_help_record(ctx)) is not None:
                 sections.setdefault(getattr(param, "section", ""), []).append(record)
         for title, records in sections.items():
             with formatter.section(title or "Options"):
