@@ -98,9 +98,14 @@ def open_syncer(url: str | os.PathLike[str], **options: Any) -> Any:
         return _open(address, _load(entry), hidden(address.path), options, _description(entry))
     if address.is_url:
         return _database(address, options)
-    schemes = {_PLUGIN, *formats, *_DATABASES, *(entry.name for entry in _entry_points())}
-    message = f"no store has the scheme {scheme!r}: {nearest(scheme, sorted(schemes))}"
+    message = f"no store has the scheme {scheme!r}: {nearest(scheme, known_schemes())}"
     raise SyncerError(message)
+
+
+def known_schemes() -> list[str]:
+    """Return all schemes that URLs of stores begin with, sorted; databases may have a driver behind theirs."""
+    formats = {each.name for each in files.FORMATS}
+    return sorted({_PLUGIN, *formats, *_DATABASES, *(entry.name for entry in _entry_points())})
 
 
 def _database(address: Address, options: Mapping[str, Any]) -> SQLSyncer:

@@ -169,7 +169,7 @@ for _name, _text in _READING.items():
             [f"--{_flag}"],
             metavar=_name.upper(),
             help=_text.replace("%%", "%"),
-            section="Files to read (--old-… or --new-… for one)",
+            section=_SECTION,
         ),
         Section([f"--old-{_flag}"], hidden=True),
         Section([f"--new-{_flag}"], hidden=True),
