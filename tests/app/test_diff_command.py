@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
 import sqlite3
 import string
 from contextlib import closing
@@ -247,3 +248,47 @@ def test_a_slip_is_told_with_the_way_on(diff, files, tmp_path, argv, code, said)
     found, out, err = diff(*argv)
     assert (found, out) == (code, "")
     assert said in err
+
+
+def test_an_output_that_cannot_show_a_character_shows_its_escape(diff, files, monkeypatch):
+    files("polish.csv", [*OLD[:-1], "4,Łukasz,1"])
+    written = io.BytesIO()
+    monkeypatch.setattr("sys.stdout", io.TextIOWrapper(written, "cp1252"))
+    assert main(["diff", "old.csv", "polish.csv", "--key", "id"]) == 0
+    assert b"\\u0141ukasz" in written.getvalue()
+    written.truncate(0)
+    assert main(["diff", "old.csv", "polish.csv", "--key", "id", "--format", "json"]) == 0
+    assert "Łukasz".encode() in written.getvalue()
+
+
+@pytest.mark.parametrize("form", ["text", "json"])
+def test_a_reader_of_the_output_that_leaves_is_no_error(diff, files, monkeypatch, capsys, form):
+    ours, theirs = os.pipe()
+    os.close(ours)
+    files("many.csv", [OLD[0], *(f"{number},x,y" for number in range(5_000))])
+    monkeypatch.setattr("sys.stdout", os.fdopen(theirs, "w", encoding="utf-8"))
+    assert main(["diff", "old.csv", "many.csv", "--key", "id", "--exit-code", "--format", form]) == 4
+    assert capsys.readouterr().err == ""
+
+
+def test_a_long_result_is_shown_page_by_page_on_a_terminal(diff, files, monkeypatch):
+    class Terminal(io.StringIO):
+        def isatty(self):
+            return True
+
+    shown = []
+    monkeypatch.setattr("click.echo_via_pager", lambda text, color: shown.append(text))
+    monkeypatch.setattr("shutil.get_terminal_size", lambda *_: os.terminal_size((40, 5)))
+    for argv, pages in (((), 1), (("--no-pager",), 0), (("--limit", "1"), 0)):
+        shown.clear()
+        monkeypatch.setattr("sys.stdout", screen := Terminal())
+        assert main(["diff", "old.csv", "new.csv", "--key", "id", *argv]) == 0
+        assert (len(shown), bool(screen.getvalue())) == (pages, not pages)
+        assert all(len(line) <= 40 for line in (*shown, screen.getvalue())[0].splitlines())
+
+
+def test_what_looks_wrong_in_the_data_is_a_warning(diff, files):
+    files("alike.csv", ["id,name", "Ann,1", "ann,2"])
+    code, _, err = diff("alike.csv", "alike.csv", "--key", "id")
+    assert (code, err.count("warning: ")) == (0, len(err.splitlines()))
+    assert "ann" in err
