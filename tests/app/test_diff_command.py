@@ -266,8 +266,9 @@ def test_a_reader_of_the_output_that_leaves_is_no_error(diff, files, monkeypatch
     ours, theirs = os.pipe()
     os.close(ours)
     files("many.csv", [OLD[0], *(f"{number},x,y" for number in range(5_000))])
-    monkeypatch.setattr("sys.stdout", os.fdopen(theirs, "w", encoding="utf-8"))
-    assert main(["diff", "old.csv", "many.csv", "--key", "id", "--exit-code", "--format", form]) == 4
+    with os.fdopen(theirs, "w", encoding="utf-8") as pipe:
+        monkeypatch.setattr("sys.stdout", pipe)
+        assert main(["diff", "old.csv", "many.csv", "--key", "id", "--exit-code", "--format", form]) == 4
     assert capsys.readouterr().err == ""
 
 

@@ -6,7 +6,7 @@ import sys
 import warnings
 from collections.abc import Sequence
 from importlib import import_module
-from typing import Any
+from typing import Any, TextIO
 
 import click
 
@@ -83,7 +83,14 @@ def _exit_code(given: list[str]) -> int:
         finish()
 
 
-def _say_warning(message: Warning | str, *_: Any) -> None:
+def _say_warning(
+    message: Warning | str,
+    category: type[Warning],  # noqa: ARG001 - a hook
+    filename: str,  # noqa: ARG001 - as above
+    lineno: int,  # noqa: ARG001 - as above
+    file: TextIO | None = None,  # noqa: ARG001 - as above
+    line: str | None = None,  # noqa: ARG001 - as above
+) -> None:
     """Say what a warning does, and not in which line of our code it was given."""
     Console().say(f"warning: {message}", "warning")
 

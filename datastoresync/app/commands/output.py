@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import io
+import codecs
 import shutil
 import sys
 from contextlib import suppress
@@ -55,11 +55,8 @@ def write_diff(found: StoreDiff, form: str, path: str | None, *, limit: int | No
             getattr(diff, f"to_{form}")(path)
             return
         binary = getattr(sys.stdout, "buffer", None)
-        file: Any = sys.stdout if binary is None else io.TextIOWrapper(binary, "utf-8", newline="")
+        file: Any = sys.stdout if binary is None else codecs.getwriter("utf-8")(binary)
         getattr(diff, f"to_{form}")(file)
-        file.flush()
-        if binary is not None:
-            file.detach()
 
 
 def _limited(diff: Diff, limit: int | None) -> tuple[Diff, int]:
