@@ -1,6 +1,7 @@
 """``datastoresync diff`` of two CSV files, beside csv-diff, daff and git: whole processes, from start to end."""
 
 import argparse
+import compileall
 import csv
 import os
 import re
@@ -113,6 +114,7 @@ def main():
     parser.add_argument("--rows", type=int, nargs="+", default=[100_000, 1_000_000], help="rows a side")
     parser.add_argument("--runs", type=int, default=3, help="runs of each; the median counts")
     options = parser.parse_args()
+    compileall.compile_dir(ROOT / "datastoresync", quiet=2)  # as an installation is
     with tempfile.TemporaryDirectory() as name:
         _start(Path(name), 3 * options.runs)
         for count in options.rows:

@@ -186,7 +186,18 @@ def diff_stores(old: Any, new: Any, options: DiffOptions, *, progress: Progress 
     if not options.types and (texts or type(old) is type(new)):
         with suppress(SchemaMismatchError):
             return _diff(old, new, options, progress, hold=False)
-    return _diff(old, new, options, progress, hold=True)
+    try:
+        return _diff(old, new, options, progress, hold=True)
+    except SchemaMismatchError as error:
+        problems = [_in_words(problem) for problem in error.problems]
+        message = f"the two cannot be compared:{''.join(f'{chr(10)}  - {problem}' for problem in problems)}"
+        raise SchemaMismatchError(message, problems=problems) from None
+
+
+def _in_words(problem: str) -> str:
+    """Return what is wrong with a column, and the option that mends it instead of what to declare in Python."""
+    column, facts = problem.partition(": ")[0], problem[: problem.rfind("): ") + 1]
+    return f"{facts}: give both one type, as in --type {column}=str"
 
 
 def _diff(old: Any, new: Any, options: DiffOptions, progress: Progress | None, *, hold: bool) -> StoreDiff:
@@ -261,7 +272,7 @@ def _sides(
         sides = [attrs.evolve(_branch(name, each, key, common, options).side(), tree=each.which) for each in tables]
     except DuplicateError as error:
         again = (_Table("OLD", old.syncer, old.name, options.rename), _Table("NEW", new.syncer, new.name, {}))
-        said = f"{error}; {_which_key(_unique(again))}"
+        said = f"{str(error).partition(', or write resolve_duplicate')[0]}; {_which_key(_unique(again))}"
         raise DuplicateError(said, idnumber=error.idnumber, first=error.first) from None
     mixed = frozenset(old.mixed | new.mixed)
     before, after = (attrs.evolve(side, flexible=mixed) for side in sides)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ast
 import json
+import re
+import shlex
 import sqlite3
 import sys
 from contextlib import closing
@@ -13,7 +15,7 @@ import pytest
 
 from datastoresync import __version__
 from datastoresync.__main__ import main as program
-from datastoresync.app import commands
+from datastoresync.app import ExitCode, commands
 from datastoresync.app.commands.group import main
 from datastoresync.app.syncer_writer import SyncerWriter
 from datastoresync.applying.report import Report, Result
@@ -225,3 +227,21 @@ def test_without_click_it_says_what_to_install(monkeypatch, capsys):
     monkeypatch.setattr(sys, "argv", ["datastoresync", "diff"])
     with pytest.raises(SystemExit, match=r"pip install 'datastoresync\[cli\]'"):
         program()
+
+
+def test_the_commands_of_the_documentation_say_what_it_says(run, tmp_path, monkeypatch):
+    page = (Path(__file__).resolve().parents[2] / "docs" / "commands.md").read_text(encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    tables = re.findall(r"^```csv\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
+    for name, table in zip(("monday.csv", "tuesday.csv"), tables, strict=True):
+        Path(name).write_text(table, encoding="utf-8")
+    calls = re.findall(r"^\$ datastoresync (.*)\n((?:[^$`].*\n)*)", page, re.MULTILINE)
+    assert len(calls) == 3
+    for line, said in calls:
+        code, out, err = run(*shlex.split(line))
+        assert (code, err) == (0, ""), line
+        if said:
+            assert out == said
+    codes = re.findall(r"^\| (\d+) \| ", page, re.MULTILINE)
+    assert list(map(int, codes)) == list(ExitCode)
+    assert all(f"`datastoresync {name} " in page for name in commands.COMMANDS)

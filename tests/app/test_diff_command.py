@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import datetime
 import io
 import json
 import os
@@ -125,7 +126,7 @@ def test_a_missing_key_is_not_guessed_but_unique_columns_are_named(diff, files):
     assert "which columns identify a row?" in err
     assert "unique in both: id, name, as in --key id" in err
     code, _, err = diff("old.csv", "new.csv", "--key", "grade")
-    assert (code, "unique in both: id, name" in err) == (1, True)
+    assert (code, "unique in both: id, name" in err, "resolve_duplicate" in err) == (1, True, False)
     code, _, err = diff("old.csv", "new.csv", "--key", "ident")
     assert (code, "has no column 'ident'" in err, "unique in both: id, name" in err) == (1, True, True)
     files("a.csv", ["a,b", "1,1", "1,2", "2,1", "2,2"])
@@ -211,6 +212,19 @@ def test_workbooks_json_and_text_are_compared_by_their_values(diff, files, tmp_p
         code, out, err = diff("old.csv", name, "--key", "id")
         assert (code, out.partition("\n")[0], err) == (0, "2 changed, 1 added, 1 removed", "")
         assert diff("new.csv", name, "--key", "id") == (0, "no differences\n", "")
+
+
+def test_what_cannot_be_compared_is_mended_by_an_option_and_not_in_python(diff, tmp_path):
+    for name, value in (("old.xlsx", datetime.date(2026, 1, 2)), ("new.xlsx", 7)):
+        book = openpyxl.Workbook()
+        book.active.append(["id", "born"])
+        book.active.append(["1", value])
+        book.save(tmp_path / name)
+    code, _, err = diff("old.xlsx", "new.xlsx", "--key", "id")
+    assert (code, err.count("\n")) == (1, 2)
+    assert err.endswith(" at idnumber '1'): give both one type, as in --type born=str\n")
+    code, out, err = diff("old.xlsx", "new.xlsx", "--key", "id", "--type", "born=str")
+    assert (code, out.partition("\n")[0], err) == (0, "1 changed", "")
 
 
 def test_folders_are_compared_table_by_table(diff, files):
