@@ -101,7 +101,7 @@ class Preview(Printable, Exportable):
                 ending = ("skipped", reasons[action]) if action in reasons else ("planned", None)
                 yield from ((ending[0], *row, ending[1]) for row in self.diff.rows_of(action))
 
-        return Export(f"preview of {self.diff.title}", RESULT_COLUMNS, rows, self.stat)
+        return Export(f"preview of {self.diff.title}", RESULT_COLUMNS, rows, self.stat, self.__outline__)
 
     def _warnings(self) -> Sequence[str]:
         return [*(one.sentence for one in self.side_effects), *(one.sentence for one in renames_of(self.diff))]

@@ -64,10 +64,10 @@ class Result:
     def message(self) -> str:
         """Status, message of the action, reason, and what the store holds instead, on one line."""
         what = self.action.message if self.action is not None else self.method
-        return f"{self.status}: {what}{': ' if self.remark else ''}{self.remark}"
+        return f"{self.status}: {what}{': ' if self.said else ''}{self.said}"
 
     @property
-    def remark(self) -> str:
+    def said(self) -> str:
         """The reason, and what the store holds instead."""
         sensitive = () if self.action is None or not self.held else self.action.sensitive
         held = ", ".join(
@@ -81,7 +81,7 @@ class Result:
         if self.action is None:
             return remark_row(self.status, self.message)
         (row,) = rows_of(self.action, {})
-        return (self.status, *row, self.remark or None)
+        return (self.status, *row, self.said or None)
 
     def __outline__(self) -> Outline:
         """Describe the result."""
@@ -435,7 +435,7 @@ class Report(Printable, Exportable):
             yield from (remark_row("warning", warning) for warning in self.warnings)
 
         part = "" if self.complete else f" (here are {len(self.results):,} of the results)"
-        return Export("report", RESULT_COLUMNS, rows, f"{self.stat}{part}")
+        return Export("report", RESULT_COLUMNS, rows, f"{self.stat}{part}", self.__outline__)
 
     def __or__(self, template: object) -> object:
         message = (

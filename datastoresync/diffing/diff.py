@@ -372,7 +372,13 @@ class Diff(Printable, Exportable):
 
     def __export__(self) -> Export:
         """Return the rows of all actions, in their order."""
-        return Export(self.title, COLUMNS, lambda: chain.from_iterable(map(self.rows_of, self.actions)), self.stat)
+        return Export(
+            self.title,
+            COLUMNS,
+            lambda: chain.from_iterable(map(self.rows_of, self.actions)),
+            self.stat,
+            self.__outline__,
+        )
 
     def fold(self, action: Action, created: Any = None) -> None:
         """Record in the destination's branch, in memory, that an action was carried out.

@@ -7,6 +7,8 @@ from typing import Any
 
 import attrs
 
+from datastoresync.printing.outline import Outline
+
 
 @attrs.frozen
 class Export:
@@ -17,6 +19,7 @@ class Export:
         columns: The names of the columns.
         rows: Returns the rows; each has a value a column. Those of a million need not be in memory.
         summary: One line about all of it.
+        outline: Describes it for people, above the table of a page; None if the table says it all.
         typed: Whether a column has values of one kind, as that of a branch has, rather than those of any attribute.
     """
 
@@ -24,4 +27,5 @@ class Export:
     columns: Sequence[str]
     rows: Callable[[], Iterable[Sequence[Any]]]
     summary: str = ""
+    outline: Callable[[], Outline] | None = None
     typed: bool = False

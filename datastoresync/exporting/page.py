@@ -8,6 +8,7 @@ from typing import Any
 
 from datastoresync.exporting.export import Export
 from datastoresync.exporting.texts import text_of
+from datastoresync.printing.html import html
 from datastoresync.printing.text import visible
 
 _STYLE = """
@@ -15,6 +16,7 @@ _STYLE = """
 @media (prefers-color-scheme:dark){:root{--rule:#3d444d;--muted:#a3adb8;--green:#56d364;--yellow:#e3b341;--red:#ff8e86}}
 body{font:14px/1.5 system-ui,sans-serif;margin:1.5em;overflow-wrap:anywhere}
 h1{font-size:1.3em}
+h2{font-size:1.1em}
 table{border-collapse:collapse}
 th,td{border-bottom:1px solid var(--rule);padding:2px 1em 2px 0;text-align:left;vertical-align:top}
 th{position:sticky;top:0;background:Canvas}
@@ -29,15 +31,16 @@ _COLOURED = ("status", "change")
 
 
 def html_lines(export: Export) -> Iterator[str]:
-    """Yield the head of the page with that of its table, then a line a row, then the end."""
+    """Yield the head of the page up to that of its table, then a line a row, then the end."""
     title = _shown(export.title)
     names = "".join(f'<th scope="col">{_shown(name)}</th>' for name in export.columns)
+    above = "" if export.outline is None else f"{html(export.outline())}\n<h2>All rows</h2>\n"
     coloured = [not export.typed and name in _COLOURED for name in export.columns]
     yield (
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width,initial-scale=1">\n'
         f"<title>{title}</title>\n<style>{_STYLE}</style>\n</head>\n<body>\n<h1>{title}</h1>\n"
-        f"<p>{_shown(export.summary)}</p>\n<table>\n<thead><tr>{names}</tr></thead>\n<tbody>\n"
+        f"<p>{_shown(export.summary)}</p>\n{above}<table>\n<thead><tr>{names}</tr></thead>\n<tbody>\n"
     )
     for row in export.rows():
         yield f"<tr>{''.join(map(_cell, row, coloured))}</tr>\n"
