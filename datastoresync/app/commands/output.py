@@ -5,6 +5,7 @@ from __future__ import annotations
 import codecs
 import shutil
 import sys
+from collections.abc import Sequence
 from contextlib import suppress
 from itertools import accumulate, groupby
 from pathlib import PurePath
@@ -17,7 +18,7 @@ from datastoresync.app.store_diff import StoreDiff, object_of
 from datastoresync.diffing.diff import Diff
 from datastoresync.exporting.exportable import deliver
 from datastoresync.printing.outline import Outline
-from datastoresync.printing.text import counted, text, wants_colour, write
+from datastoresync.printing.text import counted, text, wants_colour
 
 FORMATS = ("text", "json", "jsonl", "csv", "markdown", "html", "xlsx")
 _SUFFIXES = {f".{name}": name for name in FORMATS} | {".md": "markdown", ".htm": "html", ".ndjson": "jsonl"}
@@ -45,9 +46,7 @@ def write_diff(found: StoreDiff, form: str, path: str | None, *, limit: int | No
     notes = [*found.apart, *([f"{counted(more, 'more row')}: --limit {limit} leaves them out"] if more else [])]
     with suppress(BrokenPipeError):  # whoever read it, such as `head`, has enough
         if form == "text":
-            children = [*(Outline(note, "note") for note in notes), *diff.__outline__().children()]
-            outline = Outline(found.summary, "stat", children=lambda: children, total=len(children), expanded=True)
-            _write_text(outline, path, pager=pager)
+            _write_text(found.summary, notes, diff, path, pager=pager)
             return
         for note in notes:
             Console().say(f"note: {note}", "note")
@@ -67,15 +66,24 @@ def _limited(diff: Diff, limit: int | None) -> tuple[Diff, int]:
     return diff[: [0, *accumulate(sizes)][limit]], len(sizes) - limit
 
 
-def _write_text(outline: Outline, path: str | None, *, pager: bool) -> None:
-    if path is not None:
-        deliver(iter([text(outline, lines=None, columns=None), "\n"]), path)
-        return
-    terminal = sys.stdout.isatty()
+def _write_text(summary: str, notes: Sequence[str], diff: Diff, path: str | None, *, pager: bool) -> None:
+    terminal = path is None and sys.stdout.isatty()
     columns, rows = shutil.get_terminal_size()
-    if terminal and pager:
-        lines = text(outline, lines=None, columns=columns, colour=wants_colour(sys.stdout))
-        if lines.count("\n") >= rows - 1:
-            click.echo_via_pager(f"{lines}\n", color=wants_colour(sys.stdout))
-            return
-    write(outline, sys.stdout, columns=columns if terminal else None)
+    shown: dict[str, Any] = {
+        "lines": None,
+        "columns": columns if terminal else None,
+        "colour": path is None and wants_colour(sys.stdout),
+    }
+    outlines = [Outline(summary, "stat"), *(Outline(f"  {note}", "note") for note in notes)]
+    lines = [text(outline, **shown) for outline in outlines]
+    if diff:
+        lines.append(diff.text(**shown).partition("\n")[2])  # its title says no more than the summary
+    result = "\n".join(lines) + "\n"
+    if path is not None:
+        deliver(iter([result]), path)
+    elif terminal and pager and result.count("\n") >= rows:
+        click.echo_via_pager(result, color=shown["colour"])
+    else:
+        encoding = sys.stdout.encoding or "utf-8"
+        sys.stdout.write(result.encode(encoding, "backslashreplace").decode(encoding))
+        sys.stdout.flush()
