@@ -5,6 +5,7 @@ import compileall
 import csv
 import os
 import re
+import resource
 import shutil
 import statistics
 import subprocess
@@ -50,14 +51,16 @@ def _contestants(old, new):
 
 
 def _run(command):
-    """Run a command; return its seconds and its output."""
+    """Run a command; return its seconds, its processor seconds and its output."""
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "NO_COLOR": "1"}
-    started = time.perf_counter()
+    before, started = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
     done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
     seconds = time.perf_counter() - started
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    processor = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
     if done.returncode not in (0, 1) or "Traceback" in done.stderr:
         sys.exit(f"{' '.join(command)} failed:\n{done.stderr}")
-    return seconds, done.stdout
+    return seconds, processor, done.stdout
 
 
 def _write(path, rows):
@@ -76,7 +79,7 @@ def _compare(folder, count, runs):
     seconds, answers = {name: [] for name in taking_part}, {}
     for _ in range(runs):
         for name, (command, counts_of, _most) in taking_part.items():
-            spent, output = _run(command)
+            spent, _processor, output = _run(command)
             seconds[name].append(spent)
             if counts_of is not None:
                 answers[name] = counts_of(output)
@@ -105,8 +108,8 @@ def _start(folder, runs):
     }
     if other := _program("csv-diff"):
         commands["`csv-diff` of the same"] = [other, str(old), str(new), "--key=id"]
-    best = {name: min(_run(command)[0] for _ in range(runs)) for name, command in commands.items()}
-    table(["", f"seconds, best of {runs}"], [[name, f"{spent:.2f}"] for name, spent in best.items()])
+    best = {name: min(_run(command)[1] for _ in range(runs)) for name, command in commands.items()}
+    table(["", f"processor seconds, best of {runs}"], [[name, f"{spent:.2f}"] for name, spent in best.items()])
 
 
 def main():

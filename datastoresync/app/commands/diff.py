@@ -8,7 +8,7 @@ from typing import Any
 import attrs
 import click
 
-from datastoresync.app.commands.options import Converted, Section, SectionedCommand, flag, log_options
+from datastoresync.app.commands.options import Converted, SectionedCommand, SectionOption, flag, log_options
 from datastoresync.app.commands.output import FORMATS, format_of, write_diff
 from datastoresync.app.console import Console
 from datastoresync.app.exit_codes import ExitCode
@@ -165,12 +165,12 @@ def _filtered(ctx: click.Context, diff: Diff, given: dict[str, Any]) -> Diff:
 for _name, _text in _READING.items():
     _flag = _name.replace("_", "-")
     command.params += [
-        Section(
+        SectionOption(
             [f"--{_flag}"],
             metavar=_name.upper(),
             help=_text.replace("%%", "%"),
             section=_SECTION,
         ),
-        Section([f"--old-{_flag}"], hidden=True),
-        Section([f"--new-{_flag}"], hidden=True),
+        SectionOption([f"--old-{_flag}"], hidden=True),
+        SectionOption([f"--new-{_flag}"], hidden=True),
     ]

@@ -35,7 +35,7 @@ class Converted(click.ParamType[Any]):
             self.fail(str(error), param, ctx)
 
 
-class Section(click.Option):
+class SectionOption(click.Option):
     """An option with a heading of its own in the help, above all that follow under the same."""
 
     def __init__(self, *args: Any, section: str = "", **settings: Any) -> None:

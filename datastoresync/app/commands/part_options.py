@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from datastoresync.app.commands.options import Converted, Section
+from datastoresync.app.commands.options import Converted, SectionOption
 from datastoresync.app.parts import AppPart, Argument, Arguments
 
 
@@ -41,7 +41,7 @@ def _option(argument: Argument, section: str) -> click.Option:
     if settings.get("action") == "append":
         about["multiple"] = True
         about["callback"] = _list_or_none
-    return Section([action.dest, *argument.flags], section=section, **about)
+    return SectionOption([action.dest, *argument.flags], section=section, **about)
 
 
 def _list_or_none(_: click.Context, __: click.Parameter, value: tuple[Any, ...]) -> list[Any] | None:
