@@ -22,6 +22,8 @@ from datastoresync.diffing.schema_check import check_related
 from datastoresync.diffing.side import Side
 from datastoresync.engines.relation import BranchDescription
 from datastoresync.errors import ComparisonError, DeclarationError, ImporterError, SyncerError
+from datastoresync.exporting.export import Export
+from datastoresync.exporting.exportable import Exportable
 from datastoresync.importing.importer import Importer, ImportReport, StoreImporter, importer_of
 from datastoresync.importing.index import Indexes
 from datastoresync.importing.load import load_objects, load_rows
@@ -44,7 +46,7 @@ if TYPE_CHECKING:
 T = TypeVar("T", bound=Object)
 
 
-class Branch(Printable, ObjectMapping[T], Generic[T]):
+class Branch(Printable, Exportable, ObjectMapping[T], Generic[T]):
     """The objects of one class in a tree, sorted by idnumber.
 
     In the class of a tree it is a declaration; each tree has branches of its own.
@@ -353,14 +355,9 @@ class Branch(Printable, ObjectMapping[T], Generic[T]):
         canonical = getattr(syncer, "canonical", None)
         if not callable(canonical) or getattr(importer, "query", None) is not None:
             return {}
-        table = getattr(importer, "table", None) or self.table
-        known = self.stored_table
-        table = attrs.evolve(
-            Table(table) if isinstance(table, str) else table,
-            texts=self.schema.texts,
-            keys=known.keys,
-            references=known.references,
-        )
+        known, table = self.stored_table, getattr(importer, "table", None) or self.table
+        table = Table(table) if isinstance(table, str) else table
+        table = attrs.evolve(table, texts=known.texts, keys=known.keys, references=known.references)
         columns = set(getattr(contents.compared, "columns", ()))
         if self.schema.open and isinstance(contents.compared, dict):
             columns.update(*map(vars, islice(contents.compared.values(), 1)))
@@ -575,20 +572,24 @@ class Branch(Printable, ObjectMapping[T], Generic[T]):
         name = f" {self.full_name}" if self.name else ""
         return f"<Branch{name}: {counted(len(self), 'object')} of {self.object_class.__name__}>"
 
+    def _rows(self, side: Side, *, strict: bool = False) -> Iterator[list[Any]]:
+        for key, item in self.contents.objects.items():
+            yield [*(getattr(item, name) for name in self.identifiers), *side.cells(key, item, strict=strict)]
+
     def __outline__(self) -> Outline:
         """Describe the branch: a row an object."""
-        side, identifiers = self.side(), self.identifiers
-        names = [*identifiers, *side.attributes]
-
-        def rows() -> Iterator[list[Any]]:
-            for key, item in self.contents.objects.items():
-                yield [*(getattr(item, name) for name in identifiers), *side.cells(key, item)]
-
-        note = counted(len(self), "object")
+        side, note = self.side(), counted(len(self), "object")
         if self.imported is not None and self.imported.bad_rows:
             note += f", {counted(len(self.imported.bad_rows), 'row')} refused"
-        grid = Grid(names, rows, len(self)) if len(self) else None
+        names = [*self.identifiers, *side.attributes]
+        grid = Grid(names, partial(self._rows, side), len(self)) if len(self) else None
         return Outline(self.name or self.object_class.__name__, "branch", note, grid=grid)
+
+    def __export__(self) -> Export:
+        """Return a row an object: the fields of the idnumber, then the synced attributes."""
+        side = self.side()
+        names, rows = [*self.identifiers, *side.attributes], partial(self._rows, side, strict=True)
+        return Export(self.full_name, names, rows, counted(len(self), "object"), typed=True)
 
 
 def _blank(cls: type[Branch[Any]], tree_class: Any = None, name: str = "") -> Any:

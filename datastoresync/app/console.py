@@ -19,6 +19,8 @@ from datastoresync.printing.text import text, write
 if TYPE_CHECKING:
     from datastoresync.app.report import PartReport
 
+VERBOSE = "show progress and all details; -vv: each action, too"
+QUIET = "show nothing but failures"
 _DETAILS = 25
 
 
@@ -110,6 +112,12 @@ class Console:
         for line in masked(lines).splitlines():
             self._line(line, kind)
             kind = ""
+
+    def overwrite(self, line: str) -> None:
+        """Write over the line of a terminal that the cursor is in, and go back to its start."""
+        with suppress(OSError, ValueError):
+            self.file.write(f"\r{line}\r")
+            self.file.flush()
 
     def _line(self, line: str, kind: str) -> None:
         try:

@@ -10,6 +10,9 @@ from typing import Any, Literal, overload
 import attrs
 
 from datastoresync.diffing.action import Action
+from datastoresync.diffing.export_rows import COLUMNS, Row, rows_of
+from datastoresync.exporting.export import Export
+from datastoresync.exporting.exportable import Exportable
 from datastoresync.masking import MASK, masked, without_values
 from datastoresync.printing.outline import Outline
 from datastoresync.printing.show import Printable
@@ -61,16 +64,37 @@ class Result:
     def message(self) -> str:
         """Status, message of the action, reason, and what the store holds instead, on one line."""
         what = self.action.message if self.action is not None else self.method
+        return f"{self.status}: {what}{': ' if self.said else ''}{self.said}"
+
+    @property
+    def said(self) -> str:
+        """The reason, and what the store holds instead."""
         sensitive = () if self.action is None or not self.held else self.action.sensitive
         held = ", ".join(
             f"{name}={MASK if name in sensitive else repr(value)}" for name, value in (self.held or {}).items()
         )
-        said = "; ".join(filter(None, (self.reason, held and f"the store holds {held}")))
-        return f"{self.status}: {what}{': ' if said else ''}{said}"
+        return "; ".join(filter(None, (self.reason, held and f"the store holds {held}")))
+
+    @property
+    def row(self) -> Row:
+        """The row that it is exported as, under `RESULT_COLUMNS`; of an object as a whole, without its values."""
+        if self.action is None:
+            return remark_row(self.status, self.message)
+        (row,) = rows_of(self.action, {})
+        return (self.status, *row, self.said or None)
 
     def __outline__(self) -> Outline:
         """Describe the result."""
         return Outline(self.message, self.status)
+
+
+RESULT_COLUMNS = ("status", *COLUMNS, "message")
+"""Those of a diff, with a status before them, and the reason or what else is to be said behind them."""
+
+
+def remark_row(status: str, sentence: str) -> Row:
+    """Return the row of a sentence that is about no action."""
+    return (status, *(None for _ in COLUMNS), sentence)
 
 
 def succeeded(reason: str = "", *, held: Mapping[str, Any] | None = None) -> Result:
@@ -226,7 +250,7 @@ class Tally:
 
 
 @attrs.frozen(eq=False, repr=False)
-class Report(Printable):
+class Report(Printable, Exportable):
     """The results of an apply: one for each planned action.
 
     ``succeeded`` means that the destination holds what the action says, but for the values in a result's ``held``,
@@ -402,6 +426,16 @@ class Report(Printable):
         if not self.complete:
             note += f", with {len(self.results):,} of the {self.planned:,} results"
         return Outline(f"report: {self.stat}", "stat", note, lines, total, expanded=True)
+
+    def __export__(self) -> Export:
+        """Return a row for each result that it has, and one for each warning."""
+
+        def rows() -> Iterator[Row]:
+            yield from (result.row for result in self.results)
+            yield from (remark_row("warning", warning) for warning in self.warnings)
+
+        part = "" if self.complete else f" (here are {len(self.results):,} of the results)"
+        return Export("report", RESULT_COLUMNS, rows, f"{self.stat}{part}", self.__outline__)
 
     def __or__(self, template: object) -> object:
         message = (

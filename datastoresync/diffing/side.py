@@ -207,8 +207,11 @@ class Side:
         """Return the columns of values by attribute, given keys and objects."""
         return dict(zip(self.attributes, self.value_columns(keys, items), strict=True))
 
-    def cells(self, key: Any, item: Any) -> Iterator[Any]:
-        """Yield the synced values of an object for display; an error message where a property raises."""
+    def cells(self, key: Any, item: Any, *, strict: bool = False) -> Iterator[Any]:
+        """Yield the synced values of an object for display.
+
+        Where a property raises, that is an error message, or a `ComparisonError` if it is ``strict``.
+        """
         for attribute in self.attributes:
             if attribute in self.sensitive:
                 yield MASK
@@ -216,6 +219,8 @@ class Side:
             try:
                 yield self.read(key, item, attribute)
             except ComparisonError as error:
+                if strict:
+                    raise
                 yield str(error)
 
     def shown(self, attribute: str, value: Any) -> str:

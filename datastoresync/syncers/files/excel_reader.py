@@ -14,6 +14,7 @@ from typing import Any, Literal
 
 import attrs
 
+from datastoresync.conversion.cells import COLUMNS, EMPTY_TEXT, ROWS
 from datastoresync.errors import MalformedFileError
 from datastoresync.syncers.files.excel_package import (
     Area,
@@ -29,7 +30,7 @@ from datastoresync.syncers.files.excel_package import (
     without_codes,
     xml_parser,
 )
-from datastoresync.syncers.files.sheet_format import COLUMNS, EMPTY_TEXT, ROWS, SheetFormat
+from datastoresync.syncers.files.sheet_format import SheetFormat
 from datastoresync.syncers.records import Columns, Records, file_state, with_none
 
 _CHUNK, _CELLS = 4096, 2**20

@@ -7,7 +7,7 @@ from typing import Any
 
 from datastoresync.errors import DatastoreSyncError, DeclarationError, SyncerError
 from datastoresync.syncers.changes import Change, Outcome, Same, WriteOptions
-from datastoresync.syncers.files.atomic_write import machine_lock
+from datastoresync.syncers.files.locks import machine_lock
 from datastoresync.syncers.loading import load_records
 from datastoresync.syncers.read_back import read_back
 from datastoresync.syncers.row_index import TableContents

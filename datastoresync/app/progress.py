@@ -1,0 +1,56 @@
+"""Progress as a line of a terminal that is written over, and as lines of the log elsewhere."""
+
+from __future__ import annotations
+
+import logging
+import time
+from types import TracebackType
+from typing import Self
+
+from datastoresync.app.console import Console
+
+_WORDS = {"import": "reading", "diff": "comparing", "sync": "writing"}
+_INTERVAL = 0.1
+"""Seconds between two updates of a terminal, at least."""
+_SELDOM = 10.0
+"""Seconds between two lines of the log, at least."""
+
+
+class Progress:
+    """Is called with a stage, the number done and the total, as `Tree.diff` calls its ``progress``.
+
+    Args:
+        console: Where it is shown, if that is a terminal that shows progress.
+    """
+
+    def __init__(self, console: Console) -> None:
+        self.console = console
+        self._shown = self._logged = time.monotonic()
+        self._length = 0
+
+    def __call__(self, stage: str, done: int, total: int) -> None:
+        """Show it, unless that was done just now."""
+        now = time.monotonic()
+        line = f"{_WORDS.get(stage, stage)}: {done:,} of {total:,}"
+        if now - self._logged >= _SELDOM:
+            self._logged = now
+            logging.getLogger("datastoresync").info("%s", line)
+        if self.console.shows_progress and self.console.file.isatty() and now - self._shown >= _INTERVAL:
+            self._shown = now
+            self.console.overwrite(line.ljust(self._length))
+            self._length = len(line)
+
+    def close(self) -> None:
+        """Remove the line."""
+        if self._length:
+            self.console.overwrite(" " * self._length)
+            self.console.overwrite("")
+            self._length = 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
