@@ -49,8 +49,8 @@ def _store_or_tree(text: str) -> str:
 
 @log_options
 @click.command(cls=SectionedCommand, help=_HELP)
-@click.argument("source", type=Converted(_store_or_tree))
-@click.argument("destination", type=Converted(_store_or_tree))
+@click.argument("source", type=Converted(_store_or_tree, file=True))
+@click.argument("destination", type=Converted(_store_or_tree, file=True))
 @flag("--dry-run", help=cli.DRY_RUN)
 @flag("--rehearse", help=cli.REHEARSE)
 @flag("--json", "as_json", help="print the result as JSON to standard output, and nothing else there")
