@@ -166,13 +166,10 @@ class Tree(Printable, Mapping[str, Branch[Any]]):
 
     # The operators.
 
-    def load(self, *, progress: Progress | None = None) -> Self:
+    def load(self) -> Self:
         """Import every branch, each after those it is derived from; the same as ``+tree``.
 
         If one import fails, all branches stay as they were.
-
-        Args:
-            progress: Called with ``"import"``, how many branches were imported and how many there are.
 
         Raises:
             ImporterError: if something that comes in is refused.
@@ -192,10 +189,8 @@ class Tree(Printable, Mapping[str, Branch[Any]]):
         before = {name: branch.contents for name, branch in self._branches.items()}
         try:
             with collector_paused():
-                for number, name in enumerate(order, 1):
+                for name in order:
                     self._branches[name].load()
-                    if progress is not None:
-                        progress("import", number, len(order))
         except BaseException:
             for name, contents in before.items():
                 self._branches[name].contents = contents

@@ -66,6 +66,7 @@ class Console:
     ) -> None:
         self.log_file = log_file
         self._kept: logging.Handler | None = None
+        self._passing = 0
         self.file = _open_or_null(sys.stderr if file is None else file)
         self.verbose = verbose
         self.shows_progress = not quiet and (verbose or self.file.isatty())
@@ -114,12 +115,15 @@ class Console:
             kind = ""
 
     def overwrite(self, line: str) -> None:
-        """Write over the line of a terminal that the cursor is in, and go back to its start."""
+        """Write over the line of a terminal that the cursor is in, as the next line will do, too."""
         with suppress(OSError, ValueError):
-            self.file.write(f"\r{line}\r")
+            self.file.write(f"\r{line.ljust(self._passing)}\r")
             self.file.flush()
+        self._passing = len(line)
 
     def _line(self, line: str, kind: str) -> None:
+        if self._passing:
+            self.overwrite("")
         try:
             write(Outline(line, kind), self.file)
             self.file.flush()

@@ -91,9 +91,9 @@ class TreeReader(Reader):
         super().__init__(name=name)
         self.tree = tree
 
-    def read(self, args: argparse.Namespace) -> Tree:
+    def read(self, args: argparse.Namespace) -> Tree:  # noqa: ARG002 - a hook
         """Return the tree, imported."""
-        return self.tree.load(progress=args.progress)
+        return self.tree.load()
 
 
 class TreeWriter(SyncerWriter):
@@ -113,16 +113,12 @@ class TreeWriter(SyncerWriter):
 
     def write(self, args: argparse.Namespace, tree: Any) -> Any:
         """Write what differs; it raises as `SyncerWriter.write` does."""
-        return self._sync_sides(args, tree, self._loaded(args), self._limits(args, tree))
+        return self._sync_sides(args, tree, self.destination.load(), self._limits(args, tree))
 
     def rehearse(self, args: argparse.Namespace, tree: Any) -> Any:
         """Write what differs, and undo it; it raises as `SyncerWriter.rehearse` does."""
-        return self._rehearsed(args, tree, self._loaded(args), self._limits(args, tree))
+        return self._rehearsed(args, tree, self.destination.load(), self._limits(args, tree))
 
     def preview(self, args: argparse.Namespace, tree: Any) -> Preview:
         """Print what would be written; it raises as `SyncerWriter.preview` does."""
-        destination = self._loaded(args)
-        return self._previewed(tree, destination, self._limits(args, tree))
-
-    def _loaded(self, args: argparse.Namespace) -> Tree:
-        return self.destination.load(progress=args.progress)
+        return self._previewed(tree, self.destination.load(), self._limits(args, tree))

@@ -26,26 +26,22 @@ class Progress:
     def __init__(self, console: Console) -> None:
         self.console = console
         self._shown = self._logged = time.monotonic()
-        self._length = 0
 
     def __call__(self, stage: str, done: int, total: int) -> None:
         """Show it, unless that was done just now."""
         now = time.monotonic()
-        line = f"{_WORDS.get(stage, stage)}: {done:,} of {total:,}"
+        line = f"{_WORDS.get(stage, stage)}: {done:,}{f' of {total:,}' if total else ' rows'}"
         if now - self._logged >= _SELDOM:
             self._logged = now
             logging.getLogger("datastoresync").info("%s", line)
         if self.console.shows_progress and self.console.file.isatty() and now - self._shown >= _INTERVAL:
             self._shown = now
-            self.console.overwrite(line.ljust(self._length))
-            self._length = len(line)
+            self.console.overwrite(line)
 
     def close(self) -> None:
         """Remove the line."""
-        if self._length:
-            self.console.overwrite(" " * self._length)
+        if self.console.shows_progress and self.console.file.isatty():
             self.console.overwrite("")
-            self._length = 0
 
     def __enter__(self) -> Self:
         return self

@@ -21,6 +21,7 @@ from datastoresync.diffing.action import Action
 from datastoresync.diffing.diff import Diff, Progress
 from datastoresync.diffing.side import Side
 from datastoresync.errors import ColumnError, ConversionError, DuplicateError, SchemaMismatchError, SyncerError
+from datastoresync.importing.import_progress import import_progress
 from datastoresync.importing.importer import IterableImporter
 from datastoresync.object import Object
 from datastoresync.runtime import collector_paused
@@ -175,7 +176,7 @@ def diff_stores(old: Any, new: Any, options: DiffOptions, *, progress: Progress 
         old: Its syncer.
         new: The syncer of the new one.
         options: What is compared, and how.
-        progress: Called with ``"import"``, the number of tables read, and the total; then as by `Tree.diff`.
+        progress: Called as by `import_progress`, and then as by `Tree.diff`.
 
     Raises:
         SyncerError: if a store cannot be read, or lacks a table or a column that is named.
@@ -203,14 +204,12 @@ def _in_words(problem: str) -> str:
 def _diff(old: Any, new: Any, options: DiffOptions, progress: Progress | None, *, hold: bool) -> StoreDiff:
     pairs, apart = _pairs(old, new, options)
     sides: list[tuple[Side, Side]] = []
-    with collector_paused():
-        for number, (name, old_name, new_name) in enumerate(pairs, 1):
+    with collector_paused(), import_progress(progress):
+        for name, old_name, new_name in pairs:
             tables = _Table("OLD", old, old_name, options.rename), _Table("NEW", new, new_name, {})
             pair, said = _sides(name, tables, options, hold=hold)
             sides.append(pair)
             apart += said
-            if progress is not None:
-                progress("import", number, len(pairs))
         diff = Diff.between(sides, progress=progress)
         if options.ignore_case:
             diff = diff.exclude(_same_but_for_case)

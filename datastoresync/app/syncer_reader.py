@@ -166,7 +166,7 @@ class SyncerReader(Reader):
             if self.tree is not None:
                 return self.tree(syncer=syncer).load()
             branches = self._record_branches(syncer, args) if self.branches is None else self.branches
-            return Tree("source", syncer=syncer, branches=branches).load(progress=getattr(args, "progress", None))
+            return Tree("source", syncer=syncer, branches=branches).load()
 
     def _record_branches(self, syncer: Any, args: argparse.Namespace) -> dict[str, Branch[Any]]:
         tables = args.tables or table_names(syncer)

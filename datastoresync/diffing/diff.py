@@ -70,7 +70,7 @@ def _explanation(branch_diffs: Sequence[BranchDiff], left_out: Counter[str]) -> 
 
 
 Progress = Callable[[str, int, int], Any]
-"""Called with the stage (``"import"``, ``"diff"`` or ``"sync"``), the number done, and the total."""
+"""Called with the stage (``"import"``, ``"diff"``, ``"sync"``), the number done, and the total, or 0 for an unknown one."""
 
 
 class DiffKeywords(TypedDict, total=False):

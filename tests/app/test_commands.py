@@ -137,7 +137,12 @@ def test_completion_prints_a_script_of_the_shell(run, monkeypatch):
 
 def test_commands_and_options_are_completed(run, monkeypatch):
     monkeypatch.setenv("_DATASTORESYNC_COMPLETE", "bash_complete")
-    for words, found in (("datastoresync sy", "sync"), ("datastoresync sync --rehe", "--rehearse")):
+    for words, found in (
+        ("datastoresync sy", "plain,sync"),
+        ("datastoresync sync --rehe", "plain,--rehearse"),
+        ("datastoresync diff peo", "file,peo"),
+        ("datastoresync diff --format mark", "plain,markdown"),
+    ):
         monkeypatch.setenv("COMP_WORDS", words)
         monkeypatch.setenv("COMP_CWORD", str(len(words.split()) - 1))
         assert found in run()[1]

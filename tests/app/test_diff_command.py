@@ -71,6 +71,7 @@ def test_it_says_how_much_differs_and_then_what(diff, files):
     assert out.startswith("2 changed, 1 added, 1 removed\n")
     assert all(value in out for value in ("Bob", "Bobby", "7", "8", "'5'" if "'5'" in out else "5"))
     assert diff("old.csv", "old.csv", "--key", "id") == (0, "no differences\n", "")
+    assert "and their lines were compared; 4 objects against 4" in diff("old.csv", "new.csv", "--key", "id", "-v")[2]
 
 
 def test_the_exit_code_tells_differences_if_that_is_asked_for(diff, files):

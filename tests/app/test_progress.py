@@ -5,8 +5,11 @@ from __future__ import annotations
 import io
 import logging
 
+from datastoresync import Branch, CSVImporter, Object, Template, Tree
 from datastoresync.app.console import Console
 from datastoresync.app.progress import Progress
+from datastoresync.importing.import_progress import import_progress
+from datastoresync.syncers.records import Records
 
 
 class Terminal(io.StringIO):
@@ -24,15 +27,24 @@ def shown(monkeypatch, file, *calls, **console):
     return file.getvalue()
 
 
-CALLS = ((0.2, "import", 1, 2), (0.25, "import", 2, 2), (0.5, "diff", 1500, 3000), (11, "sync", 9, 10))
+CALLS = ((0.2, "import", 1000, 0), (0.25, "import", 2000, 2000), (0.5, "diff", 1500, 3000), (11, "sync", 9, 10))
 
 
 def test_a_terminal_has_one_line_that_is_written_over_and_removed(monkeypatch):
     written = shown(monkeypatch, Terminal(), *CALLS)
     lines = [line.rstrip() for line in written.split("\r") if line.strip()]
-    assert lines == ["reading: 1 of 2", "comparing: 1,500 of 3,000", "writing: 9 of 10"]
-    assert written.endswith(f"\r{' ' * len(lines[-1])}\r\r\r")
+    assert lines == ["reading: 1,000 rows", "comparing: 1,500 of 3,000", "writing: 9 of 10"]
+    assert written.endswith(f"\r{' ' * len(lines[-1])}\r")
     assert "\n" not in written
+
+
+def test_a_line_that_stays_is_written_over_it(monkeypatch):
+    console = Console(file=Terminal())
+    progress = Progress(console)
+    monkeypatch.setattr("time.monotonic", lambda: progress._shown + 1)
+    progress("diff", 10_000, 20_000)
+    console.say("done", "")
+    assert console.file.getvalue().endswith(f"\r{' ' * len('comparing: 10,000 of 20,000')}\rdone\n")
 
 
 def test_elsewhere_a_line_of_the_log_says_now_and_then_how_far_it_is(monkeypatch, caplog):
@@ -43,15 +55,29 @@ def test_elsewhere_a_line_of_the_log_says_now_and_then_how_far_it_is(monkeypatch
 
 
 def test_imports_comparison_and_writing_are_told_to_one_function(tmp_path):
-    from datastoresync import Branch, Object, Template, Tree
-
     class Accept(Template):
         def new(self, action):
             pass
 
-    source = Tree("source", branches={name: Branch(Object, importer=[{"idnumber": "1"}]) for name in ("a", "b")})
-    dest = Tree("dest", branches={name: Branch(Object, importer=[]) for name in ("a", "b")}, template=Accept)
+    (tmp_path / "a.csv").write_text('idnumber,name\n1,"Ann"\n2,Bob\n', encoding="utf-8")
+    source = Tree("source", branches={"a": Branch(Object, importer=CSVImporter(tmp_path / "a.csv"), engine="memory")})
+    dest = Tree("dest", branches={"a": Branch(Object, importer=[])}, template=Accept)
     told = []
-    source.load(progress=lambda *arguments: told.append(arguments))
-    source.sync_to(dest.load(), progress=lambda *arguments: told.append(arguments))
-    assert told == [("import", 1, 2), ("import", 2, 2), ("diff", 1, 2), ("diff", 2, 2), ("sync", 1, 2), ("sync", 2, 2)]
+
+    def progress(*arguments):
+        told.append(arguments)
+
+    with import_progress(progress):
+        source.load()
+    source.sync_to(dest.load(), progress=progress)
+    assert told == [("import", 2, 2), ("diff", 2, 2), ("sync", 1, 2), ("sync", 2, 2)]
+
+
+def test_rows_are_told_chunk_by_chunk():
+    chunks = [[["1", "2"]], [["3"]]]
+    branch = Branch(Object, importer=lambda: Records(["idnumber"], iter(chunks), str))
+    told = []
+    with import_progress(lambda *arguments: told.append(arguments)):
+        branch.load()
+    branch.load()
+    assert told == [("import", 2, 0), ("import", 3, 0), ("import", 3, 3)]

@@ -69,8 +69,8 @@ Both are files, folders of files, or URLs; the first row of a file has the names
 
 @log_options
 @click.command(cls=SectionedCommand, help=_HELP)
-@click.argument("old", type=Converted(located))
-@click.argument("new", type=Converted(located))
+@click.argument("old", type=Converted(located, file=True))
+@click.argument("new", type=Converted(located, file=True))
 @click.option(
     "--key",
     "keys",
@@ -136,6 +136,8 @@ def command(ctx: click.Context, /, old: Any, new: Any, **given: Any) -> int:
         found = diff_stores(before, after, options, progress=progress)
         found = attrs.evolve(found, diff=_filtered(ctx, found.diff, given))
         progress.close()
+        if given["verbose"]:
+            console.say(found.diff.explain(), "")
         if not given["quiet"]:
             write_diff(found, form, given["output"], limit=given["limit"], pager=given["pager"])
         return ExitCode.DIFFERENCES if found and given["exit_code"] else ExitCode.DONE

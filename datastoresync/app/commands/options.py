@@ -5,25 +5,38 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
+from click.shell_completion import CompletionItem
 
 from datastoresync.app.console import QUIET, VERBOSE
 
 _LOG_FILE = "the file that the log is added to, with times; as detailed as -vv"
 
 
-class Converted(click.ParamType[Any]):
+if TYPE_CHECKING:
+    _ParamType = click.ParamType[Any]
+else:  # a generic class only in the newest releases
+    _ParamType = click.ParamType
+
+
+class Converted(_ParamType):
     """The type of an option that a function converts, as argparse calls it.
 
     Args:
         convert_text: The function.
+        file: Whether it may be the name of a file, which shells then complete.
     """
 
-    def __init__(self, convert_text: Callable[[str], Any]) -> None:
+    def __init__(self, convert_text: Callable[[str], Any], *, file: bool = False) -> None:
         self.convert_text = convert_text
+        self.file = file
         self.name = "text"
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:  # noqa: ARG002 - a hook
+        """Return what a shell may complete it to."""
+        return [CompletionItem(incomplete, type="file")] if self.file else []
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """Return the value of a text; a default is one already."""
@@ -76,7 +89,7 @@ def log_options(command: click.Command) -> click.Command:
     command.params += [
         click.Option(["-v", "--verbose"], count=True, help=VERBOSE),
         click.Option(["-q", "--quiet"], is_flag=True, help=QUIET),
-        click.Option(["--log-file"], metavar="FILE", type=Converted(_log_file), help=_LOG_FILE),
+        click.Option(["--log-file"], metavar="FILE", type=Converted(_log_file, file=True), help=_LOG_FILE),
     ]
     return command
 

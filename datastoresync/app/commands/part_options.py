@@ -48,7 +48,7 @@ def _list_or_none(_: click.Context, __: click.Parameter, value: tuple[Any, ...])
     return list(value) or None
 
 
-SHARED = ("dry_run", "rehearse", "verbose", "quiet", "log_file", "progress")
+SHARED = ("dry_run", "rehearse", "verbose", "quiet", "log_file", "progress", "console")
 """The names of an application's own options."""
 
 

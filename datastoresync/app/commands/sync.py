@@ -24,6 +24,7 @@ from datastoresync.app.syncer_writer import SyncerWriter
 from datastoresync.applying.preview import Preview
 from datastoresync.applying.report import Report
 from datastoresync.branch import Branch
+from datastoresync.importing.import_progress import import_progress
 from datastoresync.tree import Tree
 
 _WITHOUT = ("store", "mode", "allow_loss")
@@ -49,8 +50,8 @@ def _store_or_tree(text: str) -> str:
 
 @log_options
 @click.command(cls=SectionedCommand, help=_HELP)
-@click.argument("source", type=Converted(_store_or_tree))
-@click.argument("destination", type=Converted(_store_or_tree))
+@click.argument("source", type=Converted(_store_or_tree, file=True))
+@click.argument("destination", type=Converted(_store_or_tree, file=True))
 @flag("--dry-run", help=cli.DRY_RUN)
 @flag("--rehearse", help=cli.REHEARSE)
 @flag("--json", "as_json", help="print the result as JSON to standard output, and nothing else there")
@@ -64,8 +65,9 @@ def command(ctx: click.Context, /, source: Any, destination: Any, **given: Any) 
         for option in _READING:
             if given[option.name or ""] is not None:
                 ctx.fail(f"{option.opts[0]} is for a store, and {source} is a tree, which says in Python what it reads")
-    with Progress(Console(verbose=given["verbose"], quiet=given["quiet"])) as progress:
-        own = run_arguments({**given, "progress": progress})
+    console = Console(verbose=given["verbose"], quiet=given["quiet"], log_file=given["log_file"])
+    with Progress(console) as progress, import_progress(progress):
+        own = run_arguments({**given, "progress": progress, "console": console})
         parts = _reader(trees), _writer(trees)
         arguments = [
             run_arguments(vars(own) | given, [option.name or "" for option in _READING + _WRITING]) for _ in parts
