@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 import re
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -13,6 +15,7 @@ from datastoresync.app.parts import Arguments, Reader
 from datastoresync.app.syncer_writer import SyncerWriter
 from datastoresync.applying.preview import Preview
 from datastoresync.applying.report import reason_of
+from datastoresync.diffing.diff import Diff
 from datastoresync.errors import DeclarationError
 from datastoresync.spelling import nearest
 from datastoresync.syncers.registry import known_schemes
@@ -122,3 +125,8 @@ class TreeWriter(SyncerWriter):
     def preview(self, args: argparse.Namespace, tree: Any) -> Preview:
         """Print what would be written; it raises as `SyncerWriter.preview` does."""
         return self._previewed(tree, self.destination.load(), self._limits(args, tree))
+
+    @contextmanager
+    def compared(self, args: argparse.Namespace, tree: Any) -> Iterator[tuple[Diff, list[str]]]:
+        """Yield what a sync would change, and no further lines; it raises as `SyncerWriter.compared` does."""
+        yield tree.diff(self.destination.load(), progress=args.progress), []
