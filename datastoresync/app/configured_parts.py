@@ -10,7 +10,7 @@ from typing import Any
 
 import attrs
 
-from datastoresync.app.configuration import FILE_FORMATS, LoadedConfiguration, load_configuration
+from datastoresync.app.configuration import FILE_FORMATS, LoadedConfiguration, StoreSettings, load_configuration
 from datastoresync.app.declared_trees import TreeReader, TreeWriter, declared_tree
 from datastoresync.app.parts import Reader
 from datastoresync.app.syncer_reader import Record, RecordImporter, SyncerReader
@@ -85,12 +85,7 @@ def configured_parts(path: str | os.PathLike[str]) -> Iterator[ConfiguredParts]:
     loaded = load_configuration(path)
     settings = loaded.settings
     with ExitStack() as stack:
-        stores: list[Any] = []
-        for side in (settings.source, settings.destination):
-            syncer = None if side.store is None else open_syncer(side.store, **side.options)
-            if callable(close := getattr(syncer, "close", None)):
-                stack.callback(close)
-            stores.append(syncer)
+        stores = [opened(side, stack) for side in (settings.source, settings.destination)]
         declared = [
             None if side.tree is None else declared_tree(side.tree) for side in (settings.source, settings.destination)
         ]
@@ -104,8 +99,26 @@ def configured_parts(path: str | os.PathLike[str]) -> Iterator[ConfiguredParts]:
         )
 
 
-def _classes(loaded: LoadedConfiguration, declared: Sequence[Tree | None]) -> dict[str, Any]:
-    """Return the classes of all branches by name: those of a tree, if there is one."""
+def opened(side: StoreSettings, stack: ExitStack) -> Any:
+    """Return the syncer of a store, which is closed with the stack; None for a tree that is declared in Python.
+
+    Raises:
+        SyncerError: if it cannot be opened.
+    """
+    if side.store is None:
+        return None
+    syncer = open_syncer(side.store, **side.options)
+    if callable(close := getattr(syncer, "close", None)):
+        stack.callback(close)
+    return syncer
+
+
+def branch_classes(loaded: LoadedConfiguration, declared: Sequence[Tree | None]) -> dict[str, Any]:
+    """Return the classes of all branches by name: those of a tree, if there is one.
+
+    Raises:
+        ConfigurationError: if a branch is named that the tree does not have.
+    """
     tree = next((one for one in declared if one is not None), None)
     if tree is None:
         return dict(loaded.classes)
@@ -127,7 +140,7 @@ def _table(loaded: LoadedConfiguration, name: str, side: str, tree: Tree | None)
 def _reader(loaded: LoadedConfiguration, declared: Sequence[Tree | None], syncer: Any) -> Reader:
     source, destination = declared
     if source is not None:
-        _classes(loaded, declared)
+        branch_classes(loaded, declared)
         return TreeReader(source, "source")
     branches = {
         name: Branch(
@@ -135,7 +148,7 @@ def _reader(loaded: LoadedConfiguration, declared: Sequence[Tree | None], syncer
             importer=ConfiguredImporter(syncer) if issubclass(cls, Record) else None,
             table=_table(loaded, name, "source", destination),
         )
-        for name, cls in _classes(loaded, declared).items()
+        for name, cls in branch_classes(loaded, declared).items()
     }
     return SyncerReader(name="source", branches=branches)
 
@@ -149,7 +162,7 @@ def _writer(loaded: LoadedConfiguration, declared: Sequence[Tree | None]) -> Syn
         for name, given in own.items():
             destination[name].limits = given.over(destination[name].limits)
         return TreeWriter(destination, "destination")
-    classes = _classes(loaded, declared)
+    classes = branch_classes(loaded, declared)
 
     def tree(syncer: Any) -> Tree:
         branches = {
