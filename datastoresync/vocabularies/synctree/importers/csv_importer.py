@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -64,7 +64,7 @@ class TranslatedCSVImporter(CSVImporter):
         importers = [self._importer(path) for path in self._paths()]
         if self.klass.reader is CSVImporter.reader and not any(one.overrides("keep") for one in importers):
             return importers[0].read_files([one.get_path() for one in importers])
-        return self._chained(importers)
+        return ProcessedFiles(importers)
 
     def _paths(self) -> list[str]:
         path = str(self.required_setting("path"))
@@ -85,14 +85,28 @@ class TranslatedCSVImporter(CSVImporter):
             importer.update_setting(name, value)
         return importer
 
-    def _chained(self, importers: Sequence[CSVImporter]) -> Iterator[Any]:
-        for importer in importers:
+
+class ProcessedFiles(Iterable[Any]):
+    """The rows of several files, each after the hooks of an importer of its own.
+
+    ``empty_parts`` names the files that had no rows, by which a run is refused that would delete what was in them.
+
+    Args:
+        importers: The importer of each file.
+    """
+
+    def __init__(self, importers: Sequence[CSVImporter]) -> None:
+        self.importers = importers
+        self.empty_parts: list[str] = []
+
+    def __iter__(self) -> Iterator[Any]:
+        for importer in self.importers:
             count = 0
-            for row in importer.rows():
-                count += 1
+            for count, row in enumerate(importer.rows(), 1):  # noqa: B007 - counted for what follows
                 made = importer.kwargs_preprocessor(row)
                 if made is not None:
                     yield made
             if not count:
+                self.empty_parts.append(importer.get_path().name)
                 message = f"{importer.get_path()}: the file has no rows"
                 warnings.warn(message, DataWarning, stacklevel=2)
