@@ -359,8 +359,11 @@ def test_every_public_attribute_and_property_is_compared():
         def _hidden(self):
             raise AssertionError
 
-    class Other(Public):
+    class Mixed:
         role = "teacher"
+
+    class Other(Mixed, Public):
+        pass
 
     tree = SyncTree(["source", "dest"], ["students"], [[Public], [Other]])
     tree.new("source", "students", "1", given="ann", extra=1, _carried=1)
@@ -394,6 +397,25 @@ def test_post_init_is_called_once_the_attributes_are_set_and_knows_the_branch():
     with pytest.raises(IndexError):
         tree.new("source", "students", "3", name="")
     assert "3" not in tree.source.students
+
+
+def test_an_init_of_the_users_is_called_by_imports_too():
+    class Student(Base):
+        def __init__(self, idnumber, **attributes):
+            super().__init__(idnumber, **attributes)
+            self.mail = f"{self.name.lower()}@school.example"
+
+        def post_init(self):
+            self.count = getattr(self, "count", 0) + 1
+
+    tree = SyncTree(["source"], ["students"], [[Student]])
+    tree.source.students.importer = [{"idnumber": "1", "name": "Ann"}]
+    +tree
+    tree.new("source", "students", "2", name="Bob")
+    assert [(one.mail, one.count) for one in tree.source.students] == [
+        ("ann@school.example", 1),
+        ("bob@school.example", 1),
+    ]
 
 
 def test_models_say_what_is_written_of_them():

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import attrs
+
 from datastoresync.branch import Branch
-from datastoresync.object import Object, branch_of
+from datastoresync.object import Object, branch_of, schema_of
 from datastoresync.object_type import ObjectType
 
 
@@ -38,12 +40,21 @@ class Base(Object, metaclass=BaseType):
     Student(idnumber='1', lastfirst='Ames, Ann', name='Ann Ames')
     """
 
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        """Let imports go through an ``__init__`` of the user's."""
+        super().__init_subclass__(**kwargs)
+        if cls.__init__ is not Base.__init__:
+            type.__setattr__(cls, "__schema__", attrs.evolve(schema_of(cls), through_init=True))
+
     def __init__(self, /, idnumber: Any, **attributes: Any) -> None:
         super().__init__(idnumber=idnumber, **attributes)
         self.post_init()
 
     def post_init(self) -> None:
-        """Do what is to be done once the attributes are set; of an imported object, once all of its subbranch are."""
+        """Do what is to be done once the attributes are set; of an imported object, once all of its subbranch are.
+
+        In a class with an ``__init__`` of its own it is called by that one, before the object is in a subbranch.
+        """
 
     @property
     def __branch__(self) -> Any:

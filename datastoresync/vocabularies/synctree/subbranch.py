@@ -99,7 +99,8 @@ class Subbranch(Branch[Any]):
         """Make an object and return it, after its ``post_init``."""
         made = super().new(idnumber, **attributes)
         try:
-            made.post_init()
+            if not self.schema.through_init:
+                made.post_init()
         except BaseException:
             self.remove(made.idnumber)
             raise
@@ -122,7 +123,7 @@ class Subbranch(Branch[Any]):
         return self
 
     def _complete(self) -> None:
-        if self.object_class.post_init is not Base.post_init:
+        if self.object_class.post_init is not Base.post_init and not self.schema.through_init:
             for item in list(self):
                 try:
                     item.post_init()
@@ -193,7 +194,7 @@ class Subbranch(Branch[Any]):
 
 def _class_attributes(cls: type) -> set[str]:
     """Return the public names that the classes of a model give values to."""
-    bodies = [vars(base) for base in cls.__mro__[: cls.__mro__.index(Base)]]
+    bodies = [vars(base) for base in cls.__mro__ if base not in Base.__mro__]
     return {
         name
         for body in bodies
