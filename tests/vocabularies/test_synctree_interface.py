@@ -1,9 +1,12 @@
 """Each sentence of what synctree's clients use, under the modules that they import it from."""
 
+import copy
 import csv
 import json
+import re
 import sqlite3
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 
@@ -450,6 +453,17 @@ def test_importers_have_settings_of_their_own():
     assert (Own(tree, tree.source, tree.source.students).get_setting("path"), Shared._settings["path"]) == ("b", "a")
 
 
+def test_the_importers_of_a_copied_tree_fill_the_copy():
+    class Deriving(DefaultImporter):
+        def on_import_complete(self):
+            self._branch.cohorts.make("7A")
+
+    tree = SyncTree(["source"], ["students", "cohorts"], importer_klass_list=[[Deriving, None]])
+    copied = copy.deepcopy(tree)
+    +copied
+    assert (len(tree.source.cohorts), len(copied.source.cohorts)) == (0, 1)
+
+
 def test_a_reader_is_a_generator_or_a_context_manager(tmp_path):
     path = tmp_path / "students.csv"
     path.write_text("idnumber,name\n1,Ann\n")
@@ -856,7 +870,18 @@ def test_a_wrapper_is_told_what_is_misspelt():
         (tree.source > tree.dest) | TemplateWrapper(Recorder, only_these="new_student")
 
 
+def test_every_test_that_the_documentation_names_is_there():
+    folder = Path(__file__).resolve().parent
+    _, _, rest = (
+        (folder.parents[1] / "docs" / "migrating.md").read_text(encoding="utf-8").partition("## From synctree\n")
+    )
+    named = set(re.findall(r"`(test_\w+)`", rest.partition("\n## ")[0]))
+    tests = re.findall(r"def (test_\w+)", "".join(path.read_text("utf-8") for path in folder.glob("test_synctree*.py")))
+    assert len(named) > 40
+    assert [name for name in sorted(named) if not any(test.startswith(name) for test in tests)] == []
+
+
 def test_all_names_are_in_the_package_too():
     for name in synctree.__all__:
-        assert getattr(synctree, name).__name__ if isinstance(getattr(synctree, name), type) else True
+        assert hasattr(synctree, name)
     assert synctree.Base is Base

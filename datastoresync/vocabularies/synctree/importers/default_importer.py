@@ -78,7 +78,9 @@ class DefaultImporter(Importer):
         return getattr(getattr(self, own), "__func__", None) is not getattr(other, own)
 
     def bound(self, description: Any = None, *, tree: Any = None, branch: Any = None) -> Any:
-        """Return what reads it into a branch."""
+        """Return what reads it into a branch, whose tree may be a copy of the one that it was made for."""
+        if branch is not None:
+            self._tree, self._branch, self._subbranch = getattr(tree, "synctree", None), tree, branch
         return RowFeed(self).bound(description, tree=tree, branch=branch)
 
     def rows(self) -> Any:
