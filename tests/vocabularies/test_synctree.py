@@ -51,7 +51,7 @@ CONTENTS = st.fixed_dictionaries(
 
 
 class Anything(DefaultTemplate):
-    """Accepts every action, memberships as a whole, and keeps the messages."""
+    """Accepts every action, and keeps the messages."""
 
     reporters = ()
 
@@ -62,7 +62,10 @@ class Anything(DefaultTemplate):
     def accept(self, action):
         self.seen.append(action.message)
 
-    new = update = old = accept
+    def __getattr__(self, name):
+        if name.partition("_")[0] in ("new", "update", "add", "remove", "old"):
+            return self.accept
+        raise AttributeError(name)
 
 
 def mirrored(source, destination):
@@ -281,7 +284,7 @@ def test_methods_get_actions_in_these_words_and_the_report_says_more():
         def new_students(self, action):
             seen.append(action)
 
-        def update_name(self, action):
+        def update_students_name(self, action):
             seen.append(action)
             raise RuntimeError("out of order")
 
@@ -363,8 +366,45 @@ def test_what_is_no_method_is_not_called():
 
     tree = school()
     template = Students()
-    assert ((tree.source > tree.destination) | template).ok
-    assert template.seen == ["new_students", "update_students_name"]
+    report = (tree.source > tree.destination) | template
+    assert report.unhandled_methods == {"new_students": 1}
+    assert template.seen == ["update_students_name"]
+
+
+def test_names_that_synctree_did_not_know_are_helpers():
+    class Students(DefaultTemplate):
+        reporters = ()
+
+        def update(self, statement, *values): ...
+        def new(self, action):
+            raise AssertionError
+
+        update_name = old = add = remove = new
+
+        @property
+        def new_student(self):
+            raise AssertionError
+
+    tree = school()
+    report = (tree.source > tree.destination) | Students
+    assert report.unhandled_methods == {"new_students": 1, "update_students_name": 1}
+
+
+def test_methods_may_be_left_out_and_must_take_an_action():
+    class Students(Anything):
+        leaves_out = ("new_students", "old_students")
+        __getattr__ = object.__getattribute__
+
+        def update_students_name(self, action): ...
+
+    tree = school()
+    assert ((tree.source > tree.destination) | Students).skipped == 1
+    Students.leaves_out = ("new_student",)
+    with pytest.raises(DeclarationError, match=r"leaves_out names 'new_student'.*did you mean 'new_students'"):
+        (tree.source > tree.destination) | Students
+    Students.leaves_out, Students.old_students = (), lambda self: None
+    with pytest.raises(DeclarationError, match=r"Students\.old_students cannot be called with 1 argument"):
+        (tree.source > tree.destination) | Students
 
 
 # --- results ----------------------------------------------------------------------------------------------------
@@ -437,7 +477,7 @@ def test_a_reporter_hears_of_everything_under_the_names_of_old():
         def new_students(self, action):
             return dropped_action if action.idnumber == "999" else None
 
-        def update_name(self, action):
+        def update_students_name(self, action):
             raise RuntimeError
 
     tree = school()

@@ -65,18 +65,26 @@ def method_name(verb: str, subbranch: str, attribute: str, destination: str) -> 
     return name + {"add": f"_to_{destination}", "remove": f"_from_{destination}"}.get(verb, "")
 
 
-def method_names(diff: Diff) -> Mapping[tuple[str, str, str], str]:
-    """Return the names of all methods that a template may have for a diff, by verb, subbranch and attribute."""
+def method_names(diff: Diff, *, everything: bool = False) -> Mapping[tuple[str, str, str], str]:
+    """Return the names of all methods that a template may have for a diff, by verb, subbranch and attribute.
+
+    Args:
+        diff: The diff.
+        everything: Whether those for the other subbranches of both branches are wanted, too.
+    """
+    attributes = {one.name: {*one.left.attributes, *one.right.attributes} for one in diff.branch_diffs}
+    for one in diff.branch_diffs if everything else ():
+        for side in (one.left, one.right):
+            for name, names in side.tree_attributes().items():
+                attributes[name] = {*attributes.get(name, ()), *names}
+    destination = next((one.right.tree for one in diff.branch_diffs), "")
     kinds = [
-        (verb, one, attribute)
-        for one in diff.branch_diffs
-        for attribute in ("", *sorted({*one.left.attributes, *one.right.attributes}))
+        (verb, name, attribute)
+        for name, names in attributes.items()
+        for attribute in ("", *sorted(names))
         for verb in (("update", "add", "remove") if attribute else ("new", "old"))
     ]
-    return {
-        (verb, one.name, attribute): method_name(verb, one.name, attribute, one.right.tree)
-        for verb, one, attribute in kinds
-    }
+    return {kind: method_name(*kind, destination) for kind in kinds}
 
 
 def translated(action: native.Action, destination: str) -> Action:

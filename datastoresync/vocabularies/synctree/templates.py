@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from typing import Any
 
+import attrs
+
 from datastoresync.applying.limits import NUMBERS, Limits
-from datastoresync.applying.methods import check_methods
+from datastoresync.applying.methods import method_names as native_names
 from datastoresync.applying.plan import Plan, is_asynchronous
 from datastoresync.applying.report import Report
 from datastoresync.applying.reporter import LoggingReporter, Reporter
@@ -18,7 +20,7 @@ from datastoresync.applying.template import Template
 from datastoresync.diffing.action import Action as NativeAction
 from datastoresync.diffing.diff import Diff, template_of
 from datastoresync.errors import DeclarationError, TemplateError
-from datastoresync.spelling import misspelt
+from datastoresync.spelling import fault_of_call, misspelt, takes
 from datastoresync.vocabularies.synctree.actions import Action, Actions, method_name, method_names, translated
 from datastoresync.vocabularies.synctree.reporters import DefaultReporter, LoggerReporter
 from datastoresync.vocabularies.synctree.results import Result, dropped_action, native_result
@@ -29,12 +31,13 @@ class DefaultTemplate(Template):
     """Applies changes. Subclass it, with methods that are named by the actions' messages.
 
     ``new_<subbranch>``, ``old_<subbranch>``, ``update_<subbranch>_<attribute>``,
-    ``add_<subbranch>_<attribute>_to_<branch>``, ``remove_<subbranch>_<attribute>_from_<branch>``; also those of a
-    native `Template`, which may be less specific. They get an `Action` of this vocabulary, and may return one of its
+    ``add_<subbranch>_<attribute>_to_<branch>``, ``remove_<subbranch>_<attribute>_from_<branch>``, and no less specific
+    ones: ``update`` and the like are helpers. They get an `Action` of this vocabulary, and may return one of its
     results or a list of them.
 
     Failures are logged, unless ``reporters`` has other reporters. A method that raises fails its own action only,
-    whatever it raises: ``_exceptions`` need not name it.
+    whatever it raises: ``_exceptions`` need not name it. The settings of a native `Template`, and its
+    ``current(action)``, are there, too; ``leaves_out`` has names as above.
 
     >>> class Template(DefaultTemplate):
     ...     def new_students(self, action):
@@ -46,9 +49,12 @@ class DefaultTemplate(Template):
     """A reporter, its class or its import string; of a template that is there, the reporter."""
     _exceptions: Any = ()
     """What methods may raise; here each exception fails its own action alone."""
+    _otherwise: Callable[[Any], Any] | None = None
+    """What takes the actions that no method is named after."""
 
     def __init__(self) -> None:
         super().__init__()
+        self._find_reporter()
         self.init()
 
     def init(self) -> None:
@@ -56,13 +62,16 @@ class DefaultTemplate(Template):
 
     def apply(self, diff: Any, **options: Any) -> Report:
         """Apply a diff, or actions, with the options of `Template.apply`."""
+        self._find_reporter()  # in the place of an __init__ that does not call the one above
+        found = diff.diff if isinstance(diff, Actions) else diff
+        return _TranslatingTemplate(self, found).apply(found, **options)
+
+    def _find_reporter(self) -> None:
         reporter = import_class(self._reporter) if isinstance(self._reporter, str) else self._reporter
         self._reporter = reporter() if isinstance(reporter, type) else reporter
         if not isinstance(self._reporter, Reporter):
             message = f"{type(self).__name__}._reporter is no subclass of DefaultReporter (got {self._reporter!r})"
             raise TemplateError(message)
-        found = diff.diff if isinstance(diff, Actions) else diff
-        return _TranslatingTemplate(self, found).apply(found, **options)
 
 
 class _TranslatingTemplate(Template):
@@ -70,14 +79,15 @@ class _TranslatingTemplate(Template):
 
     def __init__(self, template: DefaultTemplate, diff: Diff) -> None:
         super().__init__()
-        self.on_error, self.leaves_out, self.destination = template.on_error, template.leaves_out, template.destination
-        self.concurrency, self.retry = template.concurrency, template.retry
-        self.waits_for_left_out = template.waits_for_left_out
-        self.reporters = (*template.reporters, template._reporter)  # noqa: SLF001 - of this module
         self._template = template
         self._destination = next((one.right.tree for one in diff.branch_diffs), "")
-        own = method_names(diff)
-        self._own_names = {NativeAction(*kind[:2], None, kind[2]).method: name for kind, name in own.items()}
+        # The native name under which each is looked up first.
+        self._own_names = {native_names(*kind)[0]: name for kind, name in method_names(diff).items()}
+        self.on_error, self.destination = template.on_error, template.destination
+        self.concurrency, self.retry = template.concurrency, template.retry
+        self.waits_for_left_out = template.waits_for_left_out
+        self.leaves_out = [native for native, own in self._own_names.items() if own in template.leaves_out]
+        self.reporters = (*template.reporters, template._reporter)  # noqa: SLF001 - of this module
         check_retry(template)
 
     def exclusive_run(self, diff: Diff) -> AbstractContextManager[None]:
@@ -85,15 +95,21 @@ class _TranslatingTemplate(Template):
         return self._template.exclusive_run(diff)
 
     def plan(self, diff: Diff) -> Plan:
-        """Return the steps of an apply, after the check of the methods that they call."""
-        check_methods(self._template, diff)
-        _check_own_methods(self._template, self._own_names)
-        return super().plan(diff)
+        """Return the steps of an apply, after the check of the methods that they call, under the names they have here."""
+        _check_methods(self._template, diff)
+        plan = super().plan(diff)
+        names = self._own_names
+        steps = (attrs.evolve(step, method=names.get(step.method, step.method)) for step in plan.steps)
+        return attrs.evolve(plan, steps=tuple(steps))
 
     def __getattr__(self, name: str) -> Any:
-        own = self.__dict__.get("_own_names", {}).get(name, name)
-        method = getattr(self._template, own if hasattr(self._template, own) else name)
-        return self._translated(method) if callable(method) else method
+        own = self.__dict__.get("_own_names", {}).get(name, name if name == "current" else "")
+        method = getattr(self._template, own, None) if own else None
+        method = self._template._otherwise if own and method is None and name != "current" else method  # noqa: SLF001 - as above
+        if callable(method):
+            return self._translated(method)
+        message = f"{type(self._template).__name__} has no method for {own or name}"
+        raise AttributeError(message)
 
     def _translated(self, method: Callable[[Any], Any]) -> Callable[[Any], Any]:
         def given(actions: Any) -> Any:
@@ -121,18 +137,29 @@ class _TranslatingTemplate(Template):
         return call
 
 
-def _check_own_methods(template: DefaultTemplate, names: Mapping[str, str]) -> None:
-    """Refuse methods that are nearly named as synctree names changes of members.
+def _check_methods(template: DefaultTemplate, diff: Diff) -> None:
+    """Refuse methods of a template that are nearly named after an action of a diff, or that cannot take one.
 
     Raises:
-        DeclarationError: with the right name.
+        DeclarationError: with a sentence for each of them.
     """
-    right = {name for name in names.values() if name.startswith(("add_", "remove_"))}
+    owner, compared = type(template).__name__, set(method_names(diff).values())
+    every = compared | set(method_names(diff, everything=True).values())
+    problems = []
     for name in dir(template):
-        meant = misspelt(name, right) if name not in right and name.startswith(("add_", "remove_")) else ""
-        if meant and not hasattr(template, meant):
-            message = f"no action calls {type(template).__name__}.{name}: did you mean {meant!r}?"
-            raise DeclarationError(message)
+        method = None if name.startswith("_") or isinstance(getattr(type(template), name, None), property) else name
+        call = getattr(template, name) if method else None
+        if not callable(call):
+            continue
+        if name in compared:
+            problems += [f"{owner}.{name} {fault}" for fault in [fault_of_call(call, 1)] if fault]
+        elif name not in every and takes(call, 1) and (meant := misspelt(name, compared - set(dir(template)))):
+            problems.append(f"no action calls {owner}.{name}: did you mean {meant!r}?")
+    for name in template.leaves_out:
+        if name not in every and (meant := misspelt(name, compared)):
+            problems.append(f"{owner}.leaves_out names {name!r}, which no action calls: did you mean {meant!r}?")
+    if problems:
+        raise DeclarationError("; ".join(problems))
 
 
 class _LookingTemplate(DefaultTemplate):
@@ -147,12 +174,9 @@ class _LookingTemplate(DefaultTemplate):
         limits = Limits(**numbers, empty=names, first_load=names)
         return super().apply(diff, **{"limits": limits, **options})
 
-    def new(self, action: Action) -> Result:
-        """Look at an action of any kind."""
+    def _otherwise(self, action: Action) -> Result:
         self.look(action)
         return dropped_action(method=action.method, info="nothing was called")
-
-    old = update = add = remove = new
 
     def look(self, action: Action) -> None:
         """Do with an action what the template is for."""
