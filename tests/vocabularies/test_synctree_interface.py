@@ -1,35 +1,18 @@
-"""Each sentence of what synctree's clients use, under the modules that they import it from."""
+"""Each sentence of what synctree's clients use of trees, models and actions, under the modules that they import."""
 
-import copy
-import csv
 import json
-import re
-import sqlite3
-from contextlib import contextmanager
-from pathlib import Path
 
 import pytest
+from synctree_trees import messages, tree_of
 
-from datastoresync import DataWarning, DeclarationError, ImporterError, SafeguardError, SchemaMismatchError
-from datastoresync.vocabularies import synctree
+from datastoresync import ImporterError, SafeguardError, SchemaMismatchError
 from datastoresync.vocabularies.synctree.actions import Action, define_action
 from datastoresync.vocabularies.synctree.base import Base
 from datastoresync.vocabularies.synctree.branch import Branch
-from datastoresync.vocabularies.synctree.importers.csv_importer import CSVImporter, TranslatedCSVImporter
-from datastoresync.vocabularies.synctree.importers.db_importer import DBImporter, PostgresDBImporter
 from datastoresync.vocabularies.synctree.importers.default_importer import DefaultImporter
-from datastoresync.vocabularies.synctree.reporters import DefaultReporter, LoggerReporter
-from datastoresync.vocabularies.synctree.results import (
-    dropped_action,
-    exception_during_call,
-    successful_result,
-    unsuccessful_result,
-)
+from datastoresync.vocabularies.synctree.reporters import DefaultReporter
 from datastoresync.vocabularies.synctree.templates import (
     DefaultTemplate,
-    LoggerTemplate,
-    PrintTemplate,
-    TemplateWrapper,
 )
 from datastoresync.vocabularies.synctree.tree import SyncTree
 
@@ -57,28 +40,7 @@ class SourceStudentsImporter(DefaultImporter):
         yield {"idnumber": "1", "lastfirst": "Ames, Ann"}
 
 
-def tree_of(*rows, destination=(), subbranches=("students",), **options):
-    """Return a tree with rows of students in the source and in the destination."""
-    tree = SyncTree(["source", "dest"], list(subbranches), **options)
-    for branch, given in (("source", rows), ("dest", destination)):
-        for row in given:
-            tree.new(branch, "students", **row)
-    return tree
-
-
-def messages(actions):
-    return [action.message for action in actions]
-
-
-def imported(reader, **members):
-    """Return a subbranch after its import through an importer with this reader and these members."""
-    members = {"reader": reader} | members
-    tree = SyncTree(["source", "dest"], ["students", "cohorts"])
-    tree.source.students.importer = type("StudentsImporter", (DefaultImporter,), members)
-    return (+tree).source.students
-
-
-# --- SyncTree ---------------------------------------------------------------------------------------------------
+# --- SyncTree --------------------------------------------------------------------------------------------------------
 
 
 def test_classes_are_given_as_classes_import_strings_or_none():
@@ -86,7 +48,7 @@ def test_classes_are_given_as_classes_import_strings_or_none():
         ["source", "dest"],
         ["students", "staff"],
         [[SourceStudents, None], [f"{HERE}.DestStudents", Staff]],
-        [[SourceStudentsImporter, None], [None, None]],
+        [[SourceStudentsImporter, None], None],
     )
     assert [tree[branch][name].object_class for branch in tree.branches for name in tree.subbranches] == [
         *(SourceStudents, Base, DestStudents, Staff)
@@ -121,6 +83,14 @@ def test_a_pattern_names_all_classes(monkeypatch):
 def test_lists_that_do_not_fit_are_value_errors(argument, given, says):
     with pytest.raises(ValueError, match=says):
         SyncTree(["source", "dest"], ["students"], **{argument: given})
+
+
+@pytest.mark.parametrize("given", [{"model_klass_list": [[dict]]}, {"branch_class": "builtins.dict"}])
+def test_lists_that_have_other_classes_are_value_errors(given):
+    with pytest.raises(ValueError, match=r"'dict'> is no subclass of datastoresync\.vocabularies\.synctree"):
+        SyncTree(["source"], ["students"], **given)
+    with pytest.raises(DeclarationError, match="an importer, a function"):
+        SyncTree(["source"], ["students"], None, [["builtins.dict"]])
 
 
 def test_branches_may_have_a_class_of_their_own():
@@ -274,7 +244,7 @@ def test_a_tree_is_imported_by_plus_and_knows_where_all_is():
     assert (tree.keypath, tree.source.keypath, tree.source.students.keypath) == ("", "source", "source.students")
 
 
-# --- branches ---------------------------------------------------------------------------------------------------
+# --- branches --------------------------------------------------------------------------------------------------------
 
 
 def test_minus_of_branches_is_what_was_compared_and_greater_is_lazy():
@@ -318,7 +288,7 @@ def test_a_branch_knows_its_idnumbers_and_whether_it_is_the_source():
     assert (find("1", ["staff", "students"]), find("2", "staff"), find("2", ["students"])) == (student, teacher, None)
 
 
-# --- subbranches ------------------------------------------------------------------------------------------------
+# --- subbranches -----------------------------------------------------------------------------------------------------
 
 
 def test_a_subbranch_is_iterated_object_by_object():
@@ -346,7 +316,7 @@ def test_operators_of_subbranches_give_idnumbers():
         assert operate({"1"}) is NotImplemented
 
 
-# --- models -----------------------------------------------------------------------------------------------------
+# --- models ----------------------------------------------------------------------------------------------------------
 
 
 def test_every_public_attribute_and_property_is_compared():
@@ -432,220 +402,7 @@ def test_models_say_what_is_written_of_them():
     assert Base("1", name="Ann")._to_json == {"idnumber": "1", "name": "Ann"}
 
 
-# --- importers --------------------------------------------------------------------------------------------------
-
-
-def test_importers_have_settings_of_their_own():
-    class Shared(DefaultImporter):
-        _settings = {"path": "a", "delimiter": ";"}
-
-    class Own(Shared):
-        _settings = {"path": "b"}
-
-        def init(self):
-            self.update_setting("more", self.get_setting("path") * 2)
-
-    tree = SyncTree(["source"], ["students"], importer_klass_list=[[Own]])
-    importer = tree.source.students.importer
-    assert importer._settings == {"path": "b", "delimiter": ";", "more": "bb"}
-    assert (importer.get_setting("none"), importer.get_setting("none", 1)) == (None, 1)
-    importer.update_setting("path", "c")
-    assert (Own(tree, tree.source, tree.source.students).get_setting("path"), Shared._settings["path"]) == ("b", "a")
-
-
-def test_the_importers_of_a_copied_tree_fill_the_copy():
-    class Deriving(DefaultImporter):
-        def on_import_complete(self):
-            self._branch.cohorts.make("7A")
-
-    tree = SyncTree(["source"], ["students", "cohorts"], importer_klass_list=[[Deriving, None]])
-    copied = copy.deepcopy(tree)
-    +copied
-    assert (len(tree.source.cohorts), len(copied.source.cohorts)) == (0, 1)
-
-
-def test_a_reader_is_a_generator_or_a_context_manager(tmp_path):
-    path = tmp_path / "students.csv"
-    path.write_text("idnumber,name\n1,Ann\n")
-    opened = []
-
-    @contextmanager
-    def reader(self):
-        with path.open(newline="") as file:
-            opened.append(file)
-            yield csv.DictReader(file)
-
-    assert [one.name for one in imported(reader)] == ["Ann"]
-    assert opened[0].closed
-    assert [one.name for one in imported(lambda self: iter([{"idnumber": "1", "name": "Bob"}]))] == ["Bob"]
-    assert len(imported(DefaultImporter.reader)) == 0
-
-
-def test_a_row_is_processed_or_dropped():
-    students = imported(
-        lambda self: [{"id": "1"}, {"id": "2"}],
-        kwargs_preprocessor=lambda self, row: {"idnumber": row["id"]} if row["id"] == "1" else None,
-    )
-    assert students.idnumbers == {"1"}
-    with pytest.raises(ImporterError, match="row 1: KeyError: 'nr'"):
-        imported(lambda self: [{"id": "1"}], kwargs_preprocessor=lambda self, row: {"idnumber": row["nr"]})
-
-
-def test_rows_without_an_idnumber_are_numbered():
-    rows = [{"name": "a"}, {"name": "b", "idnumber": None}, {"name": "c"}]
-    for _ in range(2):
-        assert [(one.idnumber, one.name) for one in imported(lambda self: rows)] == [(0, "a"), (1, "b"), (2, "c")]
-
-
-def test_lists_and_sets_of_rows_with_one_idnumber_are_united():
-    rows = [
-        {"idnumber": "1", "name": "Ann", "classes": {"a"}, "marks": [1]},
-        {"idnumber": "1", "name": "Ann", "classes": {"b"}, "marks": [2]},
-    ]
-    (student,) = imported(lambda self: rows)
-    assert (student.classes, student.marks) == ({"a", "b"}, [1, 2])
-
-
-DUPLICATES = [{"idnumber": "1", "mail": "a", "own": 1}, {"idnumber": "1", "mail": "b", "own": 1}]
-
-
-@pytest.mark.parametrize(
-    ("resolve", "mail"),
-    [
-        (lambda self, original, **row: setattr(original, "mail", original.mail + row["mail"]), "ab"),
-        (lambda self, original, **row: row, "b"),
-        (lambda self, original, **row: original, "a"),
-        (lambda self, original, **row: None, "a"),
-    ],
-)
-def test_two_rows_with_other_values_are_resolved(resolve, mail):
-    (student,) = imported(lambda self: DUPLICATES, resolve_duplicate=resolve)
-    assert student.mail == mail
-
-
-def test_two_rows_with_other_values_are_an_error_unless_the_first_is_to_stay():
-    with pytest.raises(ImporterError, match="they differ in mail"):
-        imported(lambda self: DUPLICATES)
-    tree = SyncTree(["source"], ["students"], raise_error_on_duplicates=False)
-    tree.source.students.importer = type("Twice", (DefaultImporter,), {"reader": lambda self: DUPLICATES})
-    assert [one.mail for one in (+tree).source.students] == ["a"]
-
-
-def test_on_import_complete_finds_the_objects():
-    def complete(self):
-        for student in self._subbranch:
-            cohort = self._branch.cohorts.get(student.year) or self._branch.cohorts.make(student.year, members=set())
-            cohort.members.add(student.idnumber)
-
-    rows = [{"idnumber": number, "year": year} for number, year in (("1", "a"), ("2", "b"), ("3", "a"))]
-    students = imported(lambda self: rows, on_import_complete=complete)
-    assert {one.idnumber: one.members for one in students.tree.cohorts} == {"a": {"1", "3"}, "b": {"2"}}
-
-    def fail(self):
-        raise RuntimeError("no room")
-
-    students.importer = type("Failing", (DefaultImporter,), {"on_import_complete": fail})
-    with pytest.raises(RuntimeError, match="no room"):
-        +students.tree
-    assert len(students) == 3, "an import that fails leaves what was there"
-
-
-class LookingAway(DefaultTemplate):
-    def old_students(self, action): ...
-
-
-def students_from(folder, importer, **settings):
-    tree = SyncTree(["source"], ["students"], importer_klass_list=[[importer]])
-    settings = {"path": str(folder / "{branch}_{subbranch}.txt"), "delimiter": "\t"} | settings
-    for name, value in settings.items():
-        tree.source.students.importer.update_setting(name, value)
-    return (+tree).source.students
-
-
-@pytest.mark.parametrize("columns", [["idnumber", "", "name"], None])
-def test_a_csv_file_has_a_header_or_columns_in_the_settings(tmp_path, columns):
-    header = "" if columns else "idnumber\tyear\tname\n"
-    (tmp_path / "source_students.txt").write_text(header + "1\t7A\tAnn\n2\t8B\tBob\n")
-    students = students_from(tmp_path, CSVImporter, students_columns=columns)
-    assert [(one.idnumber, one.name, hasattr(one, "year")) for one in students] == [
-        ("1", "Ann", not columns),
-        ("2", "Bob", not columns),
-    ]
-    assert "rows=2" in students.imported.stat
-
-
-def test_columns_may_be_one_string_and_a_bad_line_is_named(tmp_path):
-    (tmp_path / "source_students.txt").write_text("1\tAnn\n1\tBob\n")
-    with pytest.raises(ImporterError, match=r"source_students\.txt:2"):
-        students_from(tmp_path, CSVImporter, students_columns="idnumber, name")
-    with pytest.raises(DeclarationError, match="no setting 'path'"):
-        students_from(tmp_path, CSVImporter, path=None)
-
-
-def test_several_files_are_read_through_translated_paths(tmp_path):
-    for name, rows in (("juniors", "1\tAnn\n"), ("seniors", "2\tBob\n")):
-        (tmp_path / f"source_{name}.txt").write_text(rows)
-
-    class Lines(CSVImporter):
-        def kwargs_preprocessor(self, row):
-            return {**row, "file": self.get_path().stem} if row["name"] != "Cid" else None
-
-    class Schools(TranslatedCSVImporter):
-        translate = {"students": ["juniors", "seniors"]}
-
-    class Processed(Schools):
-        klass = Lines
-
-    settings = {"path": str(tmp_path / "source_students.txt"), "students_columns": ["idnumber", "name"]}
-    assert [one.name for one in students_from(tmp_path, Schools, **settings)] == ["Ann", "Bob"]
-    students = students_from(tmp_path, Processed, **settings)
-    assert [one.file for one in students] == ["source_juniors", "source_seniors"]
-    (tmp_path / "source_juniors.txt").write_text("")
-    with pytest.raises(ImporterError, match=r"source_juniors\.txt: the file is empty"):
-        students_from(tmp_path, Schools, **settings)
-    for name, rows in (("juniors", ""), ("seniors", "2\tBob\n")):
-        (tmp_path / f"source_{name}.txt").write_text("idnumber\tname\n" + rows)
-    for importer in (Schools, Processed):
-        with pytest.warns(DataWarning, match=r"source_juniors\.txt.* no rows"):
-            students = students_from(tmp_path, importer, path=settings["path"])
-        assert [one.name for one in students] == ["Bob"]
-        assert "source_juniors.txt" in " ".join(students.imported.warnings)
-        full = SyncTree(["dest"], ["students"]).dest
-        for idnumber, item in (("1", "Ann"), ("2", "Bob")):
-            full.students.make(idnumber, name=item, file="source_seniors")
-        with pytest.raises(SafeguardError, match=r"source_juniors\.txt"):
-            (students.tree - full) | LookingAway
-    with pytest.raises(DeclarationError, match="replaces 'students', which is not in the path"):
-        students_from(tmp_path, Schools, path=str(tmp_path / "x.txt"))
-
-
-def test_a_database_is_read_by_a_query_or_a_table(tmp_path):
-    pytest.importorskip("sqlalchemy")
-    path = tmp_path / "school.db"
-    with sqlite3.connect(path) as connection:
-        connection.executescript(
-            "create table students (idnumber text, name text); insert into students values (1, 'Ann')"
-        )
-    connection.close()
-    settings = {"url": f"sqlite:///{path}"}
-    assert [one.name for one in students_from(tmp_path, DBImporter, **settings)] == ["Ann"]
-    settings["students_query"] = "select idnumber, upper(name) as name from students"
-    assert [one.name for one in students_from(tmp_path, DBImporter, **settings)] == ["ANN"]
-
-
-def test_a_postgresql_database_is_named_by_its_parts():
-    pytest.importorskip("sqlalchemy")
-    importer = PostgresDBImporter(None, None, "students")
-    for name, value in {"host": "db", "port": 5433, "user": "ann", "password": "p@ss", "database": "school"}.items():
-        importer.update_setting(name, value)
-    assert importer.get_url().render_as_string(hide_password=False) == (
-        "postgresql+psycopg://ann:p%40ss@db:5433/school"
-    )
-    importer.update_setting("url", "postgresql://db/other")
-    assert importer.get_url() == "postgresql://db/other"
-
-
-# --- actions ----------------------------------------------------------------------------------------------------
+# --- actions ---------------------------------------------------------------------------------------------------------
 
 
 def test_an_action_is_a_named_tuple():
@@ -710,179 +467,3 @@ def test_what_only_one_side_has_is_an_error_action_and_no_error():
         "room is not compared: dest.students has it, and source.students does not",
     )
     assert messages(tree.source.students > tree.dest.students)[-2:] == ["err_no_attr:grade", "err_no_attr:room"]
-
-
-# --- templates, results and reporters ---------------------------------------------------------------------------
-
-
-def changes():
-    return tree_of(
-        {"idnumber": "1", "name": "Ann", "classes": {"a"}},
-        {"idnumber": "2", "name": "Bob", "classes": set()},
-        destination=[{"idnumber": "1", "name": "Anna", "classes": {"b"}}],
-    )
-
-
-def test_templates_have_methods_under_these_names_and_are_told_what_is_misspelt():
-    called = []
-
-    class Students(DefaultTemplate):
-        def init(self):
-            self.started = True
-
-        def take(self, action):
-            assert self.started
-            called.append((action.method, action.value))
-
-        new_students = update_students_name = add_students_classes_to_dest = remove_students_classes_from_dest = take
-
-    tree = changes()
-    assert ((tree.source > tree.dest) | Students).ok
-    assert called == [
-        ("new_students", None),
-        ("add_students_classes_to_dest", "a"),
-        ("remove_students_classes_from_dest", "b"),
-        ("update_students_name", "Ann"),
-    ]
-    assert not tree.source - tree.dest
-
-    class Misspelt(DefaultTemplate):
-        def add_students_clases_to_dest(self, action): ...
-
-    tree = changes()
-    with pytest.raises(DeclarationError, match="did you mean 'add_students_classes_to_dest'"):
-        (tree.source > tree.dest) | Misspelt
-
-
-def test_results_are_named_tuples():
-    assert successful_result._fields == ("success", "method", "info", "exception")
-    assert [one.success for one in (successful_result, unsuccessful_result, dropped_action, exception_during_call)] == [
-        *(True, False, None, False)
-    ]
-    assert successful_result(method="m", info="i") == (True, "m", "i", None)
-    assert successful_result("m", "i") == (True, "m", "i", None)
-
-
-def test_reporters_are_told_what_a_method_returned_each_of_it():
-    heard = []
-
-    def hook(name):
-        return lambda self, action, result: heard.append((name, action.method, result.info))
-
-    names = ("success", "fail", "exception", "not_implemented", "dropped")
-    reporter = type("Reporter", (DefaultReporter,), {name: hook(name) for name in names})
-    error = OSError("gone")
-
-    class Students(DefaultTemplate):
-        reporters = ()
-        _reporter = reporter
-        _exceptions = (OSError,)
-
-        def new_students(self, action):
-            return [successful_result(info="made"), dropped_action(info="no mail"), unsuccessful_result(info="no room")]
-
-        def update_students_name(self, action):
-            return exception_during_call(method="rename", exception=error)
-
-        def add_students_classes_to_dest(self, action):
-            raise error
-
-    tree = changes()
-    template = Students()
-    report = (tree.source > tree.dest) | template
-    assert heard == [
-        ("success", "new_students", "made"),
-        ("dropped", "new_students", "no mail"),
-        ("fail", "new_students", "no room"),
-        ("exception", "add_students_classes_to_dest", "OSError: gone"),
-        ("not_implemented", "remove_students_classes_from_dest", "no method"),
-        ("exception", "update_students_name", ""),
-    ]
-    assert [report.results[position].reason for position in (0, 3)] == ["no room", "rename: OSError: gone"]
-    assert (report.failed, report.results[3].error) == (3, error)
-    assert report.unhandled_methods == {"remove_students_classes_from_dest": 1}
-    assert isinstance(template._reporter, reporter)
-
-
-def test_a_reporter_is_a_class_an_instance_or_an_import_string():
-    for given in (LoggerReporter, LoggerReporter(), "datastoresync.vocabularies.synctree.reporters.LoggerReporter"):
-        template = type("Students", (DefaultTemplate,), {"_reporter": given, "reporters": ()})()
-        tree = changes()
-        (tree.source > tree.dest) | template
-        (entry,) = template._reporter._log["students"]["2"]
-        assert (entry.outcome, entry.action.idnumber) == ("not_implemented", "2")
-    wrong = type("Students", (DefaultTemplate,), {"_reporter": dict})
-    with pytest.raises(TypeError, match="no subclass of DefaultReporter"):
-        (tree.source > tree.dest) | wrong
-
-
-def test_loggers_and_printers_do_nothing_and_no_limit_stops_them(capsys):
-    tree = tree_of(destination=[{"idnumber": str(number)} for number in range(9)])
-    template = LoggerTemplate()
-    report = (tree.source > tree.dest) | template
-    assert (report.skipped, report.ok) == (9, True)
-    assert {key: [one.outcome for one in entries] for key, entries in template._reporter._log["students"].items()} == {
-        str(number): ["dropped"] for number in range(9)
-    }
-    assert len(tree.dest.students) == 9
-    assert capsys.readouterr().out == ""
-    (tree.source - tree.dest) | PrintTemplate
-    assert capsys.readouterr().out.splitlines()[0] == "Action(idnumber='0', message='old_students')"
-    with pytest.raises(SafeguardError):
-        (tree.source > tree.dest) | DefaultTemplate
-
-
-class Recorder(DefaultTemplate):
-    reporters = ()
-
-    def __init__(self):
-        super().__init__()
-        self.called = []
-
-    def take(self, action):
-        self.called.append(action.method)
-
-    new_students = update_students_name = add_students_classes_to_dest = remove_students_classes_from_dest = take
-
-
-@pytest.mark.parametrize(
-    ("options", "called"),
-    [
-        ({"mock": True}, []),
-        ({"only_these": "new_students add_students_classes_to_dest"}, ["new_students", "add_students_classes_to_dest"]),
-        ({"exclude_these": "new_students,update_students_name", "only_these": "new_students"}, []),
-        (
-            {"exclude_these": "add_students_classes_to_dest, new_students"},
-            ["remove_students_classes_from_dest", "update_students_name"],
-        ),
-    ],
-)
-def test_a_wrapper_carries_out_some_or_none(options, called):
-    tree, template = changes(), Recorder()
-    report = (tree.source > tree.dest) | TemplateWrapper(template, **options)
-    assert template.called == called
-    assert report.mock == options.get("mock", False)
-    assert TemplateWrapper(Recorder, mock=True).apply(tree.source > tree.dest).succeeded == 0
-
-
-def test_a_wrapper_is_told_what_is_misspelt():
-    tree = changes()
-    with pytest.raises(DeclarationError, match="did you mean 'new_students'"):
-        (tree.source > tree.dest) | TemplateWrapper(Recorder, only_these="new_student")
-
-
-def test_every_test_that_the_documentation_names_is_there():
-    folder = Path(__file__).resolve().parent
-    _, _, rest = (
-        (folder.parents[1] / "docs" / "migrating.md").read_text(encoding="utf-8").partition("## From synctree\n")
-    )
-    named = set(re.findall(r"`(test_\w+)`", rest.partition("\n## ")[0]))
-    tests = re.findall(r"def (test_\w+)", "".join(path.read_text("utf-8") for path in folder.glob("test_synctree*.py")))
-    assert len(named) > 40
-    assert [name for name in sorted(named) if not any(test.startswith(name) for test in tests)] == []
-
-
-def test_all_names_are_in_the_package_too():
-    for name in synctree.__all__:
-        assert hasattr(synctree, name)
-    assert synctree.Base is Base

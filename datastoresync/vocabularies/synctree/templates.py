@@ -95,7 +95,7 @@ class _TranslatingTemplate(Template):
         return self._template.exclusive_run(diff)
 
     def plan(self, diff: Diff) -> Plan:
-        """Return the steps of an apply, after the check of the methods that they call, under the names they have here."""
+        """Return the steps of an apply, after the check of the methods that they call; under their names here."""
         _check_methods(self._template, diff)
         plan = super().plan(diff)
         names = self._own_names

@@ -78,6 +78,10 @@ class SyncTree(Datastore):
         models = classes_of(model_klass_list, names, self._subbranches, what="model_klass_list")
         importers = classes_of(importer_klass_list, names, self._subbranches, what="importer_klass_list")
         branch_class = import_class(branch_class) if isinstance(branch_class, str) else branch_class or SyncBranch
+        for cls, base in [(branch_class, SyncBranch), *((one, Base) for some in models for one in some if one)]:
+            if not (isinstance(cls, type) and issubclass(cls, base)):
+                message = f"{cls!r} is no subclass of {base.__module__}.{base.__name__}"
+                raise TreeError(message)
         for name, classes in zip(names, models, strict=True):
             branch = branch_class(name)
             branch.raise_error_on_duplicates = raise_error_on_duplicates

@@ -52,7 +52,7 @@ def classes_of(given: Any, branches: Sequence[str], subbranches: Sequence[str], 
         return [[None] * len(subbranches) for _ in branches]
     if isinstance(given, str):
         given = [[_filled(given, branch, subbranch, what) for subbranch in subbranches] for branch in branches]
-    given = [list(some) for some in given]
+    given = [[None] * len(subbranches) if some is None else list(some) for some in given]
     if len(given) != len(branches):
         message = f"{what} has {len(given)} lists, and there are {len(branches)} branches: give a list for each"
         raise TreeError(message)
