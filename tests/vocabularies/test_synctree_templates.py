@@ -125,6 +125,31 @@ def test_a_reporter_is_a_class_an_instance_or_an_import_string():
         (tree.source > tree.dest) | wrong
 
 
+def test_a_logger_keeps_what_became_of_each_action():
+    class Students(DefaultTemplate):
+        reporters = ()
+        _reporter = LoggerReporter
+
+        def new_students(self, action):
+            return successful_result(info="made")
+
+        def update_students_name(self, action):
+            return exception_during_call(method="rename", exception="timeout")
+
+        def add_students_classes_to_dest(self, action):
+            raise OSError("gone")
+
+        def remove_students_classes_from_dest(self, action):
+            return unsuccessful_result
+
+    tree, template = changes(), Students()
+    report = (tree.source > tree.dest) | template
+    (made,), others = template._reporter._log["students"]["2"], template._reporter._log["students"]["1"]
+    assert (made.outcome, made.action.source, made.result.info) == ("success", tree.source.students.get("2"), "made")
+    assert [one.outcome for one in others] == ["exception", "fail", "exception"]
+    assert [one.reason for one in report.failures] == ["OSError: gone", "unsuccessful", "rename: timeout"]
+
+
 def test_loggers_and_printers_do_nothing_and_no_limit_stops_them(capsys):
     tree = tree_of(destination=[{"idnumber": str(number)} for number in range(9)])
     template = LoggerTemplate()
