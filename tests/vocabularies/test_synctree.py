@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import tempfile
 import textwrap
 from collections import Counter
 from pathlib import Path
@@ -131,6 +132,20 @@ def test_applying_actions_leaves_none_and_does_nothing_the_second_time(source, d
     again = Anything()
     assert (actions | again).planned == 0
     assert again.seen == []
+
+
+@law
+@given(CONTENTS)
+def test_a_stored_tree_is_read_as_it_was(contents):
+    tree = mirrored(contents, contents)
+    with tempfile.TemporaryDirectory() as folder:
+        tree.store(Path(folder) / "tree.json")
+        again = SyncTree.from_file(Path(folder) / "tree.json")
+    assert again.to_json() == tree.to_json()
+    for name in tree.branches:
+        assert [vars(item) for own in again[name].values() for item in own] == [
+            vars(item) for own in tree[name].values() for item in own
+        ]
 
 
 # --- the tree ---------------------------------------------------------------------------------------------------

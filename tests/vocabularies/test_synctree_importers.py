@@ -43,6 +43,13 @@ def test_importers_have_settings_of_their_own():
     assert (Own(tree, tree.source, tree.source.students).get_setting("path"), Shared._settings["path"]) == ("b", "a")
 
 
+def test_hooks_of_importers_that_are_misspelt_or_never_run_are_refused():
+    with pytest.raises(DeclarationError, match=r"nothing calls Rows\.kwargs_preproccesor: did you mean 'kwargs_prepro"):
+        type("Rows", (DefaultImporter,), {"kwargs_preproccesor": lambda self, row: row})
+    with pytest.raises(DeclarationError, match=r"Rows\.kwargs_preprocessor cannot be called with 2 arguments"):
+        type("Rows", (CSVImporter,), {"kwargs_preprocessor": lambda self: None})
+
+
 def test_the_importers_of_a_copied_tree_fill_the_copy():
     class Deriving(DefaultImporter):
         def on_import_complete(self):

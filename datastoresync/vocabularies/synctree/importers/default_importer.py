@@ -8,6 +8,7 @@ from typing import Any
 
 from datastoresync.errors import DeclarationError
 from datastoresync.importing.importer import Importer
+from datastoresync.spelling import member_problems
 
 
 class DefaultImporter(Importer):
@@ -25,7 +26,10 @@ class DefaultImporter(Importer):
     _settings: dict[str, Any] = {}  # noqa: RUF012 - the declared ones, which are copied
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
-        """Take the hooks as they are: their names are those of the natives with other arguments."""
+        """Refuse misspelt hooks of this vocabulary; those of natives have other arguments."""
+        hooks = {"init": 0, "reader": 0, "kwargs_preprocessor": 1, "on_import_complete": 0}
+        for problem in member_problems(cls, DefaultImporter, hooks, {}):
+            raise DeclarationError(problem)
 
     def __init__(self, tree: Any = None, branch: Any = None, subbranch: Any = None) -> None:
         self._tree, self._branch, self._subbranch = tree, branch, subbranch
