@@ -42,8 +42,7 @@ def test_circles_left_behind_are_freed_in_the_end(monkeypatch):
 
 def test_frozen_objects_stay_frozen():
     script = (
-        "import gc; from datastoresync import runtime
-from datastoresync.runtime import collector_paused\n"
+        "import gc; from datastoresync.runtime import collector_paused\n"
         "gc.freeze(); frozen = gc.get_freeze_count()\n"
         "with collector_paused(): kept = [[] for _ in range(1000)]\n"
         "assert gc.isenabled() and gc.get_freeze_count() == frozen > 0"
