@@ -162,8 +162,10 @@ def test_loggers_and_printers_do_nothing_and_no_limit_stops_them(capsys):
     assert capsys.readouterr().out == ""
     (tree.source - tree.dest) | PrintTemplate
     assert capsys.readouterr().out.splitlines()[0] == "Action(idnumber='0', message='old_students')"
-    with pytest.raises(SafeguardError):
-        (tree.source > tree.dest) | DefaultTemplate
+    deleting = type("Deleting", (LoggerTemplate,), {"old_students": lambda self, action: None})
+    for limited in (DefaultTemplate, deleting):
+        with pytest.raises(SafeguardError):
+            (tree.source > tree.dest) | limited
 
 
 class Recorder(DefaultTemplate):

@@ -163,16 +163,18 @@ def _check_methods(template: DefaultTemplate, diff: Diff) -> None:
 
 
 class _LookingTemplate(DefaultTemplate):
-    """A template that does nothing about any action, so that nothing limits it."""
+    """A template that does nothing about any action, so that nothing limits it; a subclass with methods is limited."""
 
     reporters = ()
 
     def apply(self, diff: Any, **options: Any) -> Report:
         """Go through a diff, or actions."""
-        names = [one.name for one in (diff.diff if isinstance(diff, Actions) else diff).branch_diffs]
-        numbers: dict[str, Any] = dict.fromkeys(NUMBERS, _ANY)
-        limits = Limits(**numbers, empty=names, first_load=names)
-        return super().apply(diff, **{"limits": limits, **options})
+        found: Diff = diff.diff if isinstance(diff, Actions) else diff
+        if not any(hasattr(self, name) for name in method_names(found).values()):
+            names = [one.name for one in found.branch_diffs]
+            numbers: dict[str, Any] = dict.fromkeys(NUMBERS, _ANY)
+            options = {"limits": Limits(**numbers, empty=names, first_load=names), **options}
+        return super().apply(found, **options)
 
     def _otherwise(self, action: Action) -> Result:
         self.look(action)
