@@ -172,9 +172,10 @@ def test_a_csv_file_has_a_header_or_columns_in_the_settings(tmp_path, columns):
 
 
 def test_columns_may_be_one_string_and_a_bad_line_is_named(tmp_path):
-    (tmp_path / "source_students.txt").write_text("1\tAnn\n1\tBob\n")
-    with pytest.raises(ImporterError, match=r"source_students\.txt:2"):
-        students_from(tmp_path, CSVImporter, students_columns="idnumber, name")
+    for rows, line in (("1\tAnn\n1\tBob\n", 2), ("1\tAnn\n2\tBob\tx\n", 2), ("1\tAnn\n2\tBo", 2)):
+        (tmp_path / "source_students.txt").write_text(rows)
+        with pytest.raises(ImporterError, match=rf"source_students\.txt:{line}"):
+            students_from(tmp_path, CSVImporter, students_columns="idnumber, name")
     with pytest.raises(DeclarationError, match="no setting 'path'"):
         students_from(tmp_path, CSVImporter, path=None)
 
