@@ -417,6 +417,9 @@ def test_methods_may_be_left_out_and_must_take_an_action():
     Students.leaves_out = ("new_student",)
     with pytest.raises(DeclarationError, match=r"leaves_out names 'new_student'.*did you mean 'new_students'"):
         (tree.source > tree.destination) | Students
+    Students.leaves_out = "new_students"
+    with pytest.raises(DeclarationError, match=r"must be a tuple of names: \('new_students',\)"):
+        (tree.source > tree.destination) | Students
     Students.leaves_out, Students.old_students = (), lambda self: None
     with pytest.raises(DeclarationError, match=r"Students\.old_students cannot be called with 1 argument"):
         (tree.source > tree.destination) | Students

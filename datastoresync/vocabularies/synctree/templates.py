@@ -145,6 +145,9 @@ def _check_methods(template: DefaultTemplate, diff: Diff) -> None:
     """
     owner, compared = type(template).__name__, set(method_names(diff).values())
     every = compared | set(method_names(diff, everything=True).values())
+    if isinstance(template.leaves_out, str):
+        message = f"{owner}.leaves_out must be a tuple of names: ({template.leaves_out!r},)"
+        raise DeclarationError(message)
     problems = []
     for name in dir(template):
         method = None if name.startswith("_") or isinstance(getattr(type(template), name, None), property) else name
