@@ -92,6 +92,8 @@ def test_rows_without_an_idnumber_are_numbered():
     rows = [{"name": "a"}, {"name": "b", "idnumber": None}, {"name": "c"}]
     for _ in range(2):
         assert [(one.idnumber, one.name) for one in imported(lambda self: rows)] == [(0, "a"), (1, "b"), (2, "c")]
+    with pytest.raises(ImporterError, match="row 2: idnumber 0 is of type int, and '7' before it"):
+        imported(lambda self: [{"idnumber": "7", "name": "a"}, {"idnumber": "", "name": "b"}])
 
 
 def test_lists_and_sets_of_rows_with_one_idnumber_are_united():

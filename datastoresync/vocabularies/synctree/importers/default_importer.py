@@ -111,10 +111,11 @@ def _within(context: AbstractContextManager[Any]) -> Iterator[Any]:
 class RowFeed(Importer):
     """Hands the rows of an importer of this vocabulary to a branch: processed, numbered where they must be, united."""
 
+    number_from = 0
+
     def __init__(self, importer: DefaultImporter) -> None:
         self.importer = importer
         self.on_bad_row = importer.on_bad_row
-        self._count = 0
         self._row: Mapping[str, Any] | None = None
 
     def read(self) -> Any:
@@ -127,12 +128,8 @@ class RowFeed(Importer):
         return self._row is not None
 
     def prepare(self, row: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Return the row as the hook made it, with a number if it has no idnumber."""
-        made = row if self._row is None else self._row
-        if made.get("idnumber") is None:
-            made = {**made, "idnumber": self._count}
-            self._count += 1
-        return made
+        """Return the row as the hook made it."""
+        return row if self._row is None else self._row
 
     def resolve_duplicate(self, existing: Mapping[str, Any], row: Mapping[str, Any]) -> Mapping[str, Any] | None:
         """Return what the importer's hook makes of two rows."""
