@@ -70,7 +70,7 @@ def _explanation(branch_diffs: Sequence[BranchDiff], left_out: Counter[str]) -> 
 
 
 Progress = Callable[[str, int, int], Any]
-"""Called with the stage (``"import"``, ``"diff"``, ``"sync"``), the number done, and the total, or 0 for an unknown one."""
+"""Called with the stage (``"import"``, ``"diff"``, ``"sync"``), the number done and the total; 0 if that is unknown."""
 
 
 class DiffKeywords(TypedDict, total=False):
