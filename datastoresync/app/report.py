@@ -11,7 +11,6 @@ from datastoresync.applying.report import reason_of
 from datastoresync.masking import masked
 from datastoresync.printing.outline import Outline
 from datastoresync.printing.show import Printable
-from datastoresync.printing.text import text
 
 
 def trace_of(error: BaseException) -> str:
@@ -87,6 +86,9 @@ class AppReport(Printable):
         """Whether all parts are ok."""
         return self.exit_code == 0
 
+    def __bool__(self) -> bool:
+        return self.ok
+
     @property
     def exit_code(self) -> int:
         """0 on success, 1 if something failed, 3 if the safeguards refused something, 130 when interrupted."""
@@ -98,10 +100,10 @@ class AppReport(Printable):
         return 3 if "refused" in statuses else 0
 
     def __str__(self) -> str:
-        return text(self.__outline__(), lines=None, columns=None)
+        return self.text(lines=None, columns=None)
 
     def __repr__(self) -> str:
-        return text(self.__outline__(), lines=25, columns=100)
+        return self._in_repl()
 
     def __outline__(self) -> Outline:
         """Describe it: a line a part."""
