@@ -29,7 +29,9 @@ class Datastore(Printable, Mapping[str, Tree]):
     >>> store.new("source", "students", "111", name="Ann")
     Object(idnumber='111', name='Ann')
     >>> store.source - store.destination
-    new_students(idnumber='111')
+    source - destination: new=1 update=0 add=0 remove=0 old=0 total=1
+      students  1 new
+        + students 111  name: 'Ann'
     """
 
     def __init__(self, names: Iterable[str] = (), branches: Iterable[str] = (), /, **trees: Tree) -> None:

@@ -17,11 +17,11 @@ from datastoresync.applying.side_effects import SideEffect
 from datastoresync.diffing.diff import Applies, Diff, R_co, template_of
 from datastoresync.diffing.renames import renames_of
 from datastoresync.printing.outline import Outline
-from datastoresync.printing.show import Listed
+from datastoresync.printing.show import BoundedPrintable
 
 
 @attrs.frozen(eq=False, repr=False)
-class Preview(Listed):
+class Preview(BoundedPrintable):
     """The result of ``source > dest``: the diff, ready to be piped on, and the reasons why it would be refused.
 
     Args:

@@ -13,7 +13,7 @@ from datastoresync.diffing.action import Action
 from datastoresync.diffing.listing import NO_SIDES, object_outline
 from datastoresync.masking import MASK, masked, without_values
 from datastoresync.printing.outline import Outline
-from datastoresync.printing.show import Listed
+from datastoresync.printing.show import BoundedPrintable
 from datastoresync.printing.text import counted
 
 Status = Literal["succeeded", "failed", "skipped", "conflict", "unhandled", "pending", "planned"]
@@ -274,7 +274,7 @@ class Tally:
 
 
 @attrs.frozen(eq=False, repr=False)
-class Report(Listed):
+class Report(BoundedPrintable):
     """The results of an apply: one for each planned action.
 
     ``succeeded`` means that the destination holds what the action says, but for the values in a result's ``held``,

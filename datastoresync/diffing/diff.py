@@ -32,7 +32,7 @@ from datastoresync.diffing.schema_check import check_attributes, check_types, ra
 from datastoresync.diffing.side import Block, Candidates, Engine, Side, engine_of
 from datastoresync.errors import ComparisonError, TemplateError, noted_warnings
 from datastoresync.printing.outline import Outline
-from datastoresync.printing.show import Listed
+from datastoresync.printing.show import BoundedPrintable
 from datastoresync.printing.text import counted
 
 
@@ -120,7 +120,7 @@ def template_of(template: Any) -> Any:
 
 
 @attrs.frozen(eq=False, repr=False)
-class Diff(Listed):
+class Diff(BoundedPrintable):
     """The actions that make a destination equal to its source: creations, then updates, then deletions.
 
     A frozen sequence, true if anything differs. Two diffs are equal if their actions are.

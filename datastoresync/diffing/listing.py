@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
-from itertools import groupby, islice
+from itertools import chain, groupby, islice
 from operator import attrgetter
 from typing import Any
+
+import attrs
 
 from datastoresync.diffing.action import VERBS, Action
 from datastoresync.diffing.equality import is_blank
@@ -19,6 +21,8 @@ from datastoresync.printing.text import counted
 
 SCANNED = 10_000
 """Actions of each kind and branch that are looked at where not all are shown."""
+_FEW = 20
+"""Lines of a branch from which on they are grouped by what happens to the objects."""
 _ALIKE = 3
 """Objects that change alike, from which on they are one line."""
 _KEYS = 5
@@ -26,7 +30,6 @@ _KEYS = 5
 _MEMBERS = 20
 """Members that are shown of those that an object gets, where not all are."""
 _OBJECT_SIGNS: Mapping[str, str] = {verb: SIGNS.get(verb, SIGNS["update"]) for verb in VERBS}
-_SIGNS_IN_ORDER = tuple(dict.fromkeys(_OBJECT_SIGNS.values()))
 _WORDS: Mapping[str, tuple[str, str]] = {
     "new": ("new", "new"),
     "update": ("value changes", "values change"),
@@ -72,29 +75,52 @@ def branch_outlines(
     found = []
     for branch, verbs in counts.items():
         name = branch or next((side[branch].owner for side in sides if branch in side), "objects")
-        children: Callable[[], Iterable[Outline]]
         if whole:
-            children = partial(_each, name, actions, branch, sides)
-            total = shown = verbs.total()
+            line = _section(name, verbs, partial(_each, name, actions, branch, sides), verbs.total(), verbs.total())
         else:
-            some = [heads[branch][sign] for sign in _SIGNS_IN_ORDER if sign in heads[branch]]
-            lines = [line for head in some for line in folded(by_object(head))]
-            children, total, shown = partial(_some, name, lines, sides), len(lines), sum(map(len, some))
-        found.append(
-            Outline(
-                name,
-                "branch",
-                in_words(verbs),
-                children,
-                total,
-                expanded=True,
-                count=verbs.total(),
-                things=shown,
-                beyond=verbs.total() - shown,
-                unit="change",
-            )
-        )
+            kinds = [
+                _kind_outline(name, sign, head, verbs, sides)
+                for sign, head in sorted(heads[branch].items(), key=lambda one: "+~-".index(one[0]))
+            ]
+            line = _joined(name, verbs, kinds)
+        found.append(attrs.evolve(line, text=name, kind="branch"))
     return _total(counts.values()), found
+
+
+def _section(
+    text: str, counts: Counter[str], children: Callable[[], Iterable[Outline]], total: int, things: int
+) -> Outline:
+    """Return an outline above lines that stand for so many of the actions that are counted."""
+    return Outline(
+        text,
+        "",
+        in_words(counts),
+        children,
+        total,
+        expanded=True,
+        count=counts.total(),
+        things=things,
+        beyond=counts.total() - things,
+        unit="change",
+    )
+
+
+def _kind_outline(name: str, sign: str, head: list[Action], verbs: Counter[str], sides: Sides) -> Outline:
+    """Describe the new objects of a branch, those that change, or those that go, given the first of their actions."""
+    lines = folded(by_object(head))
+    counts = Counter({verb: count for verb, count in verbs.items() if _OBJECT_SIGNS[verb] == sign})
+    kind = next(one for one, its in SIGNS.items() if its == sign)
+    section = _section("", counts, partial(_some, name, lines, sides), len(lines), len(head))
+    return attrs.evolve(section, text=f"{sign} {section.note}", note="", kind=kind)
+
+
+def _joined(name: str, verbs: Counter[str], kinds: Sequence[Outline]) -> Outline:
+    """Describe a branch: line by line, or by kind of change, so that none pushes the others out, if there are many."""
+    total = sum(one.total for one in kinds)
+    if len(kinds) > 1 and total > _FEW:
+        return _section(name, verbs, lambda: kinds, len(kinds), verbs.total())
+    things = sum(one.things for one in kinds)
+    return _section(name, verbs, lambda: chain.from_iterable(one.children() for one in kinds), total, things)
 
 
 def _total(counts: Iterable[Counter[str]]) -> Counter[str]:
@@ -131,14 +157,14 @@ def folded(objects: Iterable[_AnObject]) -> list[list[_AnObject]]:
     """Return objects that change alike together, in the place of the first, if there are several; others alone."""
     groups: defaultdict[Hashable, list[_AnObject]] = defaultdict(list)
     for one in objects:
-        groups[_likeness(one)].append(one)
+        groups[_fold_key(one)].append(one)
     found: list[list[_AnObject]] = []
     for group in groups.values():
         found += [group] if len(group) >= _ALIKE else ([one] for one in group)
     return found
 
 
-def _likeness(actions: _AnObject) -> Hashable:
+def _fold_key(actions: _AnObject) -> Hashable:
     """Return what is equal of objects that change alike."""
     first = actions[0]
     if first.verb in ("new", "old"):
@@ -175,7 +201,7 @@ def object_outline(name: str, objects: Sequence[_AnObject], sides: Sides, *, who
     spans = list(object_spans(first, sides, whole=whole))
     if len(objects) == 1:
         return Outline(f"{sign} {name} {key_text(first[0].idnumber)}", kind, spans=spans, count=len(first))
-    if len(set(map(_likeness, objects))) > 1:
+    if len(set(map(_fold_key, objects))) > 1:
         spans = [(first[0].attr, "")] if first[0].attr else []
     keys = ", ".join(key_text(one[0].idnumber) for one in objects[:_KEYS])
     spans.append((f"{'  ' if spans else ''}({keys}{', …' if len(objects) > _KEYS else ''})", "note"))

@@ -14,13 +14,13 @@ from datastoresync.diffing.listing import NO_SIDES, Sides, by_object, in_words, 
 from datastoresync.diffing.side import Side
 from datastoresync.printing.changes import key_text
 from datastoresync.printing.outline import Outline
-from datastoresync.printing.show import Listed
+from datastoresync.printing.show import BoundedPrintable
 
 SiblingOrder = Callable[[str, Sequence["NestedDiff"]], Iterable["NestedDiff"]]
 """Called with a branch and its objects below one parent; returns them in the wanted order."""
 
 
-class NestedDiff(Listed):
+class NestedDiff(BoundedPrintable):
     """An object that differs, or that is above one that does.
 
     ``actions`` are its own; ``source`` and ``dest`` are the objects, None where a side has none; ``children`` and

@@ -35,7 +35,7 @@ class Printable:
         return html(self.__outline__())
 
 
-class Listed(Printable):
+class BoundedPrintable(Printable):
     """Prints itself in part or as a whole. A subclass has ``outline``."""
 
     __slots__ = ()
