@@ -87,7 +87,7 @@ def test_airports_follow_the_new_release_and_refuse_what_is_too_much(database):
     query(database, "alter table airports add constraint unwanted check (icao <> 'AYAF')")
     failed = run(AIRPORTS, "--database", database)
     assert (failed.returncode, failed.stderr) == (1, "")
-    assert "failed: + airports AYAF" in failed.stdout
+    assert "failed: new_airports(idnumber='AYAF')" in failed.stdout
     assert len(failed.stdout.splitlines()) <= 25, "what was rolled back is not listed"
     assert_holds(database, "2024-08")
     query(database, "alter table airports drop constraint unwanted")
