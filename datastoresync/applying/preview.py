@@ -90,7 +90,7 @@ class Preview(BoundedPrintable):
             inner,
             children=lambda: chain(remarks, inner.children()),
             total=len(remarks) + inner.total,
-            things=sum(one.count for one in remarks) + inner.things,
+            things=sum(one.count for one in remarks) + (inner.things or 0),
             unit="",
         )
 

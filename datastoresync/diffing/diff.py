@@ -458,12 +458,12 @@ class Diff(BoundedPrintable):
         else:
             counts, lines = branch_outlines(self.actions, sides, whole=whole)
         things = sum(one.count for one in lines)
+        lines = lines or [Outline("no differences", "note", count=0)]
         return Outline(
             f"{self.title}: {stat_line(counts)}",
             "diff",
-            "" if counts.total() else "no differences",
-            lambda: lines,
-            len(lines),
+            children=lambda: lines,
+            total=len(lines),
             expanded=True,
             count=counts.total(),
             things=things,

@@ -119,7 +119,7 @@ def _joined(name: str, verbs: Counter[str], kinds: Sequence[Outline]) -> Outline
     total = sum(one.total for one in kinds)
     if len(kinds) > 1 and total > _FEW:
         return _section(name, verbs, lambda: kinds, len(kinds), verbs.total())
-    things = sum(one.things for one in kinds)
+    things = sum(one.things or 0 for one in kinds)
     return _section(name, verbs, lambda: chain.from_iterable(one.children() for one in kinds), total, things)
 
 

@@ -47,7 +47,7 @@ class Outline:
         expanded: Whether a renderer that can fold shows the lines below at once.
         spans: What comes behind text and note. It is never cut: a renderer goes on in another line.
         count: How many things the line stands for, where lines that are left out are counted.
-        things: How many things the outlines below stand for; 0 if a thing each.
+        things: How many things the outlines below stand for; None if a thing each.
         beyond: How many more things there are, which no outline below stands for.
         unit: What is counted: ``change``.
     """
@@ -61,7 +61,7 @@ class Outline:
     expanded: bool = False
     spans: Sequence[Span] = ()
     count: int = 1
-    things: int = 0
+    things: int | None = None
     beyond: int = 0
     unit: str = ""
 
@@ -195,7 +195,7 @@ def _sections(one: Selected, rows: int | None) -> list[_Section]:
 
 def left_out(outline: Outline, shown: int) -> int:
     """Return how many things of an outline are left out if lines below it that stand for so many are shown."""
-    return max(0, (outline.things or outline.total) + outline.beyond - shown)
+    return max(0, (outline.total if outline.things is None else outline.things) + outline.beyond - shown)
 
 
 def walk(outline: Outline) -> Iterator[Selected | tuple[int, str]]:

@@ -184,7 +184,8 @@ def test_verdict_and_stat_come_first():
     assert lines(preview)[1] == "  within the limits"
     assert "within the limits" in preview._repr_html_()
     assert lines(Preview.of(tree("a") - tree("b"))) == [
-        "a - b: new=0 update=0 add=0 remove=0 old=0 total=0  no differences"
+        "a - b: new=0 update=0 add=0 remove=0 old=0 total=0",
+        "  no differences",
     ]
 
 
