@@ -68,6 +68,9 @@ class Datastore(Printable, Mapping[str, Tree]):
     def __dir__(self) -> list[str]:
         return [*super().__dir__(), *self._trees]
 
+    def _ipython_key_completions_(self) -> list[str]:
+        return list(self)
+
     def __getitem__(self, name: str) -> Tree:
         try:
             return self._trees[name]

@@ -194,7 +194,7 @@ def test_the_notebook_shows_trees_diffs_and_reports():
     for fragment, words in (
         (diff, 'grade: <del class="dss-removed dss-red">7</del>'),
         (inverse, 'grade: <del class="dss-removed dss-red">8</del>'),
-        (about, "<del class=\"dss-removed dss-red\">7</del>"),
+        (about, '<del class="dss-removed dss-red">7</del>'),
         (report, "succeeded=4"),
         (rest, "<b> groups chess</b>"),
     ):
