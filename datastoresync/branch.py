@@ -41,8 +41,6 @@ if TYPE_CHECKING:
     from datastoresync.applying.template import ApplyKeywords, SyncKeywords
 
 T = TypeVar("T", bound=Object)
-_COMPLETED = 1_000
-"""The most idnumbers that a REPL is given to complete one from."""
 
 
 class Branch(Printable, ObjectMapping[T], Generic[T]):
@@ -247,9 +245,6 @@ class Branch(Printable, ObjectMapping[T], Generic[T]):
             message = f"no {idnumber!r} in {self.full_name}"
             raise KeyError(message) from None
         return found
-
-    def _ipython_key_completions_(self) -> list[Any]:
-        return list(islice(self, _COMPLETED))
 
     __eq__ = object.__eq__
     __hash__ = object.__hash__

@@ -242,7 +242,8 @@ def _members(actions: Sequence[Action], *, whole: bool) -> Iterator[Span]:
     for index, one in enumerate(shown):
         kind = "removed" if one.verb == "remove" else "added"
         sign = "-" if one.verb == "remove" else "+"
-        yield f"{' ' * (index > 0)}{sign}{cut(literal(one.value), None if whole else OLD)}", kind
+        yield " " * (index > 0), ""
+        yield f"{sign}{cut(literal(one.value), None if whole else OLD)}", kind
     if len(shown) < len(actions):
         yield f" … and {counted(len(actions) - len(shown), 'more member')}", "note"
 

@@ -93,7 +93,7 @@ def _node(one: Selected, children: Sequence[str]) -> str:
         below += f'<ul class="dss-list" role="list">{"".join(items)}</ul>'
     if not below:
         return f'<div class="dss-line">{_line(one)}</div>'
-    opened = " open" if one.outline.expanded else ""
+    opened = " open" if one.outline.expanded or not one.level else ""
     return f'<details{opened}><summary class="dss-line">{_line(one)}</summary>{below}</details>'
 
 
@@ -102,16 +102,15 @@ def _line(one: Selected) -> str:
     before, mark, after = marked(outline)
     if mark:
         colour = _COLOURS[outline.kind]
-        after = _shown(after)
-        after = f"<b>{after}</b>" if outline.spans and after else after
+        after = f"<b>{_shown(after)}</b>" if outline.spans and after.strip(" :") else _shown(after)
         words = f'{_shown(before)}<span class="dss-mark dss-{colour}">{_shown(mark)}</span>{after}'
         line = f'<span class="dss-text dss-code">{words}</span>'
     else:
-        heading = " dss-heading" if outline.kind in _HEADINGS else ""
+        tag, heading = ("b", " dss-heading") if outline.kind in _HEADINGS else ("span", "")
         muted = " dss-muted" if outline.kind == "note" else ""
-        line = f'<span class="dss-text{heading}{muted}">{_shown(outline.text)}</span>'
+        line = f'<{tag} class="dss-text{heading}{muted}">{_shown(outline.text)}</{tag}>'
     if outline.note:
-        line += f' <span class="dss-text dss-note">{_shown(outline.note)}</span>'
+        line += f' <small class="dss-text dss-note">{_shown(outline.note)}</small>'
     if outline.spans:
         line += f' <span class="dss-text dss-code">{"".join(map(_span, outline.spans))}</span>'
     if one.more_below:
@@ -193,7 +192,7 @@ border-left:1px solid var(--dss-rule)}
 .dss-outline :is(.dss-removed,.dss-added){text-decoration:none}
 .dss-outline .dss-heading{font-weight:600}
 .dss-outline .dss-note,.dss-outline .dss-more,.dss-outline .dss-muted{color:var(--dss-muted)}
-.dss-outline .dss-note{margin-left:6px}
+.dss-outline .dss-note{margin-left:6px;font-size:inherit}
 .dss-outline .dss-more{font-weight:400;font-size:12px}
 .dss-outline ul.dss-list.dss-list>li.dss-more,.dss-outline div.dss-more{padding-left:16px}
 .dss-outline .dss-code,.dss-outline .dss-code~.dss-note,.dss-outline .dss-grid{

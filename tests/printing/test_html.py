@@ -44,6 +44,7 @@ TAGS = {
     "th",
     "td",
     "b",
+    "small",
 }
 ATTRIBUTES = {"class", "open", "role", "scope"}
 
@@ -224,9 +225,7 @@ def test_levels_too_deep_are_counted_on_their_line():
 def test_a_table_tells_its_headers_and_its_numbers():
     grid = grid_of(("idnumber", "grade"), [("1", 7), (None, 12)])
     fragment = html(Outline("users", "branch", "2 objects", grid=grid))
-    assert (
-        '<span class="dss-text dss-heading">users</span> <span class="dss-text dss-note">2 objects</span>' in fragment
-    )
+    assert '<b class="dss-text dss-heading">users</b> <small class="dss-text dss-note">2 objects</small>' in fragment
     assert '<tr><th scope="col">idnumber</th><th scope="col" class="dss-number">grade</th></tr>' in fragment
     assert '<tr><th scope="row">1</th><td class="dss-number">7</td></tr>' in fragment
     assert '<th scope="row"><span class="dss-muted">None</span></th>' in fragment
