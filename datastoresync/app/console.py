@@ -121,9 +121,13 @@ class Console:
             self.file.flush()
         self._passing = len(line)
 
-    def _line(self, line: str, kind: str) -> None:
+    def clear(self) -> None:
+        """Remove the line that was to be written over."""
         if self._passing:
             self.overwrite("")
+
+    def _line(self, line: str, kind: str) -> None:
+        self.clear()
         try:
             write(Outline(line, kind), self.file)
             self.file.flush()
