@@ -213,20 +213,22 @@ class Side:
         return [*self.identifiers, *self.attributes]
 
     def rows(self, objects: Mapping[Any, Any], *, strict: bool = False) -> Iterator[list[Any]]:
-        """Yield the fields of the idnumber and the synced values of objects, sensitive ones masked.
+        """Yield the fields of the idnumber and the `cells` of objects."""
+        for key, item in objects.items():
+            yield [*(getattr(item, name) for name in self.identifiers), *self.cells(key, item, strict=strict)]
+
+    def cells(self, key: Any, item: Any, *, strict: bool = False) -> Iterator[Any]:
+        """Yield the synced values of an object, sensitive ones masked.
 
         Where a property raises, that is an error message, or a `ComparisonError` if it is ``strict``.
         """
-        for key, item in objects.items():
-            row = [getattr(item, name) for name in self.identifiers]
-            for attribute in self.attributes:
-                try:
-                    row.append(MASK if attribute in self.sensitive else self.read(key, item, attribute))
-                except ComparisonError as error:
-                    if strict:
-                        raise
-                    row.append(str(error))
-            yield row
+        for attribute in self.attributes:
+            try:
+                yield MASK if attribute in self.sensitive else self.read(key, item, attribute)
+            except ComparisonError as error:
+                if strict:
+                    raise
+                yield str(error)
 
     def shown(self, attribute: str, value: Any) -> str:
         """Return what a message shows of a value of an attribute."""
