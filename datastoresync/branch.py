@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from itertools import islice
@@ -572,24 +572,20 @@ class Branch(Printable, Exportable, ObjectMapping[T], Generic[T]):
         name = f" {self.full_name}" if self.name else ""
         return f"<Branch{name}: {counted(len(self), 'object')} of {self.object_class.__name__}>"
 
-    def _rows(self, side: Side, *, strict: bool = False) -> Iterator[list[Any]]:
-        for key, item in self.contents.objects.items():
-            yield [*(getattr(item, name) for name in self.identifiers), *side.cells(key, item, strict=strict)]
-
     def __outline__(self) -> Outline:
         """Describe the branch: a row an object."""
         side, note = self.side(), counted(len(self), "object")
         if self.imported is not None and self.imported.bad_rows:
             note += f", {counted(len(self.imported.bad_rows), 'row')} refused"
-        names = [*self.identifiers, *side.attributes]
-        grid = Grid(names, partial(self._rows, side), len(self)) if len(self) else None
+        rows = partial(side.rows, self.contents.objects)
+        grid = Grid(side.row_columns, rows, len(self)) if len(self) else None
         return Outline(self.name or self.object_class.__name__, "branch", note, grid=grid)
 
     def __export__(self) -> Export:
         """Return a row an object: the fields of the idnumber, then the synced attributes."""
-        side = self.side()
-        names, rows = [*self.identifiers, *side.attributes], partial(self._rows, side, strict=True)
-        return Export(self.full_name, names, rows, counted(len(self), "object"), typed=True)
+        side, note = self.side(), counted(len(self), "object")
+        rows = partial(side.rows, self.contents.objects, strict=True)
+        return Export(self.full_name, side.row_columns, rows, note, typed=True)
 
 
 def _blank(cls: type[Branch[Any]], tree_class: Any = None, name: str = "") -> Any:

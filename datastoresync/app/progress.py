@@ -40,8 +40,7 @@ class Progress:
 
     def close(self) -> None:
         """Remove the line."""
-        if self.console.shows_progress and self.console.file.isatty():
-            self.console.overwrite("")
+        self.console.clear()
 
     def __enter__(self) -> Self:
         return self

@@ -16,7 +16,7 @@ from urllib.parse import unquote, urlsplit
 from datastoresync.applying.notification import Message, NotifyingReporter, When
 from datastoresync.errors import DatastoreSyncError, DeclarationError, NotificationError
 from datastoresync.masking import SecretText, masked
-from datastoresync.printing.html import html
+from datastoresync.printing.html import page
 
 Attachment = Literal["csv", "json", "jsonl", "html", "markdown", "xlsx"]
 _TYPES: Final[dict[str, tuple[str, str, str]]] = {
@@ -31,7 +31,8 @@ _TYPES: Final[dict[str, tuple[str, str, str]]] = {
 _PLAIN = "smtp+plain"
 _PORTS: Final[dict[str, int]] = {"smtp": 587, "smtps": 465, _PLAIN: 25}
 _THIS_MACHINE = ("localhost", "127.0.0.1", "::1")
-_LINES = 60
+_LINES, _ROWS = 60, 100
+"""Lines of the text; the most objects of a branch on the page."""
 _LARGEST = 10_000_000
 """Bytes of an attachment; most servers take about twice as many, encoded, in a mail."""
 
@@ -127,7 +128,8 @@ class EmailReporter(NotifyingReporter):
         files = [(name, *_attachment(message, name)) for name in self.attach]
         missing = [f"not attached: {name}, {reason}" for name, _, reason in files if reason]
         mail.set_content("\n".join([message.subject, "", message.text(_LINES), *missing, ""]))
-        mail.add_alternative(f"{_HEAD}{html(message.content.__outline__())}\n", subtype="html")
+        html = page(message.content.__outline__(), title=message.subject, rows=_ROWS)
+        mail.add_alternative(html, subtype="html")
         for name, data, reason in files:
             kind, subtype, suffix = _TYPES[name]
             if not reason:
@@ -150,9 +152,6 @@ class EmailReporter(NotifyingReporter):
     def _error(self, reason: str) -> NotificationError:
         where = f"{self.host}:{self.port}"
         return NotificationError(f"cannot send the mail by {where}: {masked(reason, [str.__str__(self._password)])}")
-
-
-_HEAD = '<!doctype html><meta charset="utf-8"><meta name="viewport" content="width=device-width">\n'
 
 
 def _recipients(refused: Any) -> str:

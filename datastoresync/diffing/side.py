@@ -207,17 +207,24 @@ class Side:
         """Return the columns of values by attribute, given keys and objects."""
         return dict(zip(self.attributes, self.value_columns(keys, items), strict=True))
 
+    @property
+    def row_columns(self) -> list[str]:
+        """The names over `rows`."""
+        return [*self.identifiers, *self.attributes]
+
+    def rows(self, objects: Mapping[Any, Any], *, strict: bool = False) -> Iterator[list[Any]]:
+        """Yield the fields of the idnumber and the `cells` of objects."""
+        for key, item in objects.items():
+            yield [*(getattr(item, name) for name in self.identifiers), *self.cells(key, item, strict=strict)]
+
     def cells(self, key: Any, item: Any, *, strict: bool = False) -> Iterator[Any]:
-        """Yield the synced values of an object for display.
+        """Yield the synced values of an object, sensitive ones masked.
 
         Where a property raises, that is an error message, or a `ComparisonError` if it is ``strict``.
         """
         for attribute in self.attributes:
-            if attribute in self.sensitive:
-                yield MASK
-                continue
             try:
-                yield self.read(key, item, attribute)
+                yield MASK if attribute in self.sensitive else self.read(key, item, attribute)
             except ComparisonError as error:
                 if strict:
                     raise

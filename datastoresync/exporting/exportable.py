@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any, overload
 
@@ -172,26 +171,23 @@ def deliver(lines: Iterator[str], path: Target | IO[str] | None, encoding: str =
     if isinstance(path, (str, os.PathLike)):
         _replace(Path(path), lambda file: _encode(lines, file, encoding))
     else:
-        for number, line in enumerate(lines):
-            with _translated(number):
-                path.write(line)
+        _write(lines, path)
     return None
 
 
 def _encode(lines: Iterator[str], file: IO[bytes], encoding: str) -> None:
-    text = io.TextIOWrapper(file, encoding=encoding, newline="", write_through=False)
-    for number, line in enumerate(lines):
-        with _translated(number):
-            text.write(line)
+    text = io.TextIOWrapper(file, encoding=encoding, newline="")
+    _write(lines, text)
     text.flush()
     text.detach()
 
 
-@contextmanager
-def _translated(number: int) -> Iterator[None]:
-    """Say in which row a text cannot be encoded; row 0 is the header."""
+def _write(lines: Iterator[str], file: IO[str]) -> None:
+    """Write lines, and say in which row a text cannot be encoded; row 0 is the header."""
+    number = 0
     try:
-        yield
+        for number, line in enumerate(lines):  # noqa: B007 - the last one is told
+            file.write(line)
     except UnicodeEncodeError as error:
         code = ord(error.object[error.start])
         half = ", half of a surrogate pair, which is no character" if 0xD800 <= code < 0xE000 else ""

@@ -70,9 +70,8 @@ def _typed(name: str, values: Sequence[Any]) -> Any:
 def _is_uniform(values: Sequence[Any]) -> bool:
     """Say whether values are of one type that Arrow keeps as it is."""
     kinds = {type(value) for value in values if value is not None}
-    if len(kinds - {int, float} or kinds) > 1 and kinds != {int, float}:
-        return False
-    if not kinds <= SCALARS.keys() or (kinds & {int, float} and kinds - {int, float}):
-        return False
+    if kinds == {int, float}:
+        return True
     zones = {value.tzinfo for value in values if isinstance(value, (datetime, time))}
-    return not zones or zones == {None} or (kinds == {datetime} and None not in zones)
+    kept = not zones or zones == {None} or (kinds == {datetime} and None not in zones)
+    return kept and len(kinds) <= 1 and all(kind in SCALARS and SCALARS[kind].arrow for kind in kinds)

@@ -14,13 +14,14 @@ from datastoresync.printing.text import visible
 _STYLE = """
 :root{color-scheme:light dark;--rule:#d1d9e0;--muted:#59636e;--green:#116329;--yellow:#7a4b00;--red:#b3151f}
 @media (prefers-color-scheme:dark){:root{--rule:#3d444d;--muted:#a3adb8;--green:#56d364;--yellow:#e3b341;--red:#ff8e86}}
-body{font:14px/1.5 system-ui,sans-serif;margin:1.5em;overflow-wrap:anywhere}
-h1{font-size:1.3em}
+body{font:14px/1.5 system-ui,sans-serif;margin:1.5em}
+h1{font-size:1.3em;overflow-wrap:anywhere}
 h2{font-size:1.1em}
 table{border-collapse:collapse}
 th,td{border-bottom:1px solid var(--rule);padding:2px 1em 2px 0;text-align:left;vertical-align:top}
 th{position:sticky;top:0;background:Canvas}
-td{white-space:pre-wrap;unicode-bidi:isolate}
+td{white-space:pre-wrap;overflow-wrap:anywhere;unicode-bidi:isolate}
+th,td[class]{white-space:nowrap}
 .empty{color:var(--muted)}
 .new,.add,.succeeded{color:var(--green)}
 .update,.unhandled,.warning,.conflict{color:var(--yellow)}
@@ -34,13 +35,15 @@ def html_lines(export: Export) -> Iterator[str]:
     """Yield the head of the page up to that of its table, then a line a row, then the end."""
     title = _shown(export.title)
     names = "".join(f'<th scope="col">{_shown(name)}</th>' for name in export.columns)
-    above = "" if export.outline is None else f"{html(export.outline())}\n<h2>All rows</h2>\n"
+    above = f"<p>{_shown(export.summary)}</p>\n"
+    if export.outline is not None:
+        above = f"{html(export.outline())}\n<h2>Rows</h2>\n{above}"
     coloured = [not export.typed and name in _COLOURED for name in export.columns]
     yield (
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width,initial-scale=1">\n'
         f"<title>{title}</title>\n<style>{_STYLE}</style>\n</head>\n<body>\n<h1>{title}</h1>\n"
-        f"<p>{_shown(export.summary)}</p>\n{above}<table>\n<thead><tr>{names}</tr></thead>\n<tbody>\n"
+        f"{above}<table>\n<thead><tr>{names}</tr></thead>\n<tbody>\n"
     )
     for row in export.rows():
         yield f"<tr>{''.join(map(_cell, row, coloured))}</tr>\n"
@@ -51,7 +54,8 @@ def _cell(value: Any, coloured: bool) -> str:  # noqa: FBT001 - one of two colum
     text = text_of(value)
     if not text:
         return "<td></td>" if text is None else '<td><span class="empty">empty text</span></td>'
-    return f'<td class="{text}">{text}</td>' if coloured else f"<td>{_shown(text)}</td>"
+    shown = _shown(text)
+    return f'<td class="{shown}">{shown}</td>' if coloured else f"<td>{shown}</td>"
 
 
 def _shown(text: str) -> str:

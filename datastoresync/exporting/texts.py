@@ -85,7 +85,7 @@ def csv_lines(export: Export, delimiter: str) -> Iterator[str]:
     special = re.compile(f"{_QUOTED}|{re.escape(delimiter)}")
 
     def field(value: Any) -> str:
-        text = text_of(value)
+        text = value if type(value) is str else text_of(value)
         if text is None:
             return ""
         text = escape_formula(text)

@@ -70,7 +70,8 @@ def _heading(sheet: Any, name: str) -> Any:
 
 
 def _cells(sheet: Any, row: Sequence[Any]) -> list[Any]:
-    return [make_cell(partial(WriteOnlyCell, sheet), _value(value)) for value in row]
+    cell_of = partial(WriteOnlyCell, sheet)
+    return [make_cell(cell_of, _value(value)) for value in row]
 
 
 def _value(value: Any) -> Any:

@@ -69,7 +69,12 @@ def test_it_says_how_much_differs_and_then_what(diff, files):
     code, out, err = diff("old.csv", "new.csv", "--key", "id")
     assert (code, err) == (0, "")
     assert out.startswith("2 changed, 1 added, 1 removed\n")
-    assert all(value in out for value in ("Bob", "Bobby", "7", "8", "'5'" if "'5'" in out else "5"))
+    assert [line.strip() for line in out.splitlines()[2:]] == [
+        "+ rows 5  grade: '1', name: 'Eve'",
+        "~ rows 1  grade: '7' → '8'",
+        "~ rows 2  name: 'Bob' → 'Bobby'",
+        "- rows 4  grade: '1', name: 'Dan'",
+    ]
     assert diff("old.csv", "old.csv", "--key", "id") == (0, "no differences\n", "")
     assert "and their lines were compared; 4 objects against 4" in diff("old.csv", "new.csv", "--key", "id", "-v")[2]
 
@@ -79,7 +84,7 @@ def test_the_exit_code_tells_differences_if_that_is_asked_for(diff, files):
     assert diff("old.csv", "old.csv", "--key", "id", "--exit-code", "-q") == (0, "", "")
     files("more.csv", [f"{line},x" for line in OLD])
     code, out, _ = diff("old.csv", "more.csv", "--key", "id", "--exit-code")
-    assert (code, "column x of rows: only in NEW" in out or "only in NEW" in out) == (4, True)
+    assert (code, "column x of rows: only in NEW" in out) == (4, True)
 
 
 def test_each_format_says_the_same(diff, files, tmp_path):
@@ -270,7 +275,7 @@ def test_an_output_that_cannot_show_a_character_shows_its_escape(diff, files, mo
     written = io.BytesIO()
     monkeypatch.setattr("sys.stdout", io.TextIOWrapper(written, "cp1252"))
     assert main(["diff", "old.csv", "polish.csv", "--key", "id"]) == 0
-    assert b"\\u0141ukasz" in written.getvalue()
+    assert b"name: 'Dan' -> '\\u0141ukasz'" in written.getvalue()
     written.truncate(0)
     assert main(["diff", "old.csv", "polish.csv", "--key", "id", "--format", "json"]) == 0
     assert "Łukasz".encode() in written.getvalue()
@@ -294,7 +299,7 @@ def test_a_long_result_is_shown_page_by_page_on_a_terminal(diff, files, monkeypa
 
     shown = []
     monkeypatch.setattr("click.echo_via_pager", lambda text, color: shown.append(text))
-    monkeypatch.setattr("shutil.get_terminal_size", lambda *_: os.terminal_size((40, 5)))
+    monkeypatch.setattr("shutil.get_terminal_size", lambda *_: os.terminal_size((40, 6)))
     for argv, pages in (((), 1), (("--no-pager",), 0), (("--limit", "1"), 0)):
         shown.clear()
         monkeypatch.setattr("sys.stdout", screen := Terminal())

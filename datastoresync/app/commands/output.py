@@ -18,7 +18,7 @@ from datastoresync.app.store_diff import StoreDiff, object_of
 from datastoresync.diffing.diff import Diff
 from datastoresync.exporting.exportable import deliver
 from datastoresync.printing.outline import Outline
-from datastoresync.printing.text import counted, text, wants_colour
+from datastoresync.printing.text import counted, encodable, text, wants_colour
 
 FORMATS = ("text", "json", "jsonl", "csv", "markdown", "html", "xlsx")
 _SUFFIXES = {f".{name}": name for name in FORMATS} | {".md": "markdown", ".htm": "html", ".ndjson": "jsonl"}
@@ -84,6 +84,5 @@ def _write_text(summary: str, notes: Sequence[str], diff: Diff, path: str | None
     elif terminal and pager and result.count("\n") >= rows:
         click.echo_via_pager(result, color=shown["colour"])
     else:
-        encoding = sys.stdout.encoding or "utf-8"
-        sys.stdout.write(result.encode(encoding, "backslashreplace").decode(encoding))
+        sys.stdout.write(encodable(result, sys.stdout.encoding))
         sys.stdout.flush()

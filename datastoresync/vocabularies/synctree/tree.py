@@ -25,10 +25,11 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Self
 from uuid import UUID
 
+from datastoresync.atomic_write import AtomicWrite
 from datastoresync.datastore import Datastore
 from datastoresync.errors import DatastoreSyncError
 from datastoresync.spelling import nearest
-from datastoresync.syncers.files.atomic_write import AtomicWrite, locked
+from datastoresync.syncers.files.locks import locked
 from datastoresync.vocabularies.synctree.actions import Actions
 from datastoresync.vocabularies.synctree.base import Base
 from datastoresync.vocabularies.synctree.branch import SyncBranch
