@@ -20,7 +20,7 @@ from datastoresync.applying.limits import Limits
 from datastoresync.branch import Branch
 from datastoresync.conversion.scalars import TYPE_NAMES
 from datastoresync.errors import DeclarationError
-from datastoresync.object import Object
+from datastoresync.object import Object, schema_of
 from datastoresync.spelling import closest, nearest
 from datastoresync.syncers.changes import Table
 from datastoresync.syncers.options import option_fault, parameters_of
@@ -315,6 +315,7 @@ def _class_of(named: tuple[str, BranchSettings], _: Place) -> type[Object]:
     """Return the class of a branch, for which all is made once that will be."""
     name, branch = named
     found = branch.object_class(name)
+    schema_of(found)  # which refuses settings that name no attribute
     for table in (branch.source, branch.destination):
         Tree("tree", branches={name: Branch(found, table=table)})
         for attribute in table.columns if table is not None and branch.types else ():

@@ -101,7 +101,7 @@ def _broken(text: str, error: Exception) -> str:
     else:
         own = [frame for frame in extract_tb(error.__traceback__) if not frame.filename.startswith(("<frozen", _OWN))]
         where = f"{own[-1].filename}:{own[-1].lineno}" if own else ""
-    return f"{text}: the module cannot be imported: {f'{where}: ' if where else ''}{reason_of(error)}"
+    return f"{text}: the module cannot be imported: {reason_of(error)}{f' ({where})' if where else ''}"
 
 
 class TreeReader(Reader):

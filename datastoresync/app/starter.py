@@ -141,7 +141,7 @@ def _plain(name: str) -> str:
 
 
 def _partner(name: str, there: Sequence[str], *, alone: bool) -> str:
-    """Return the table of the destination that is called like one of the source, or that is alone like it; or nothing."""
+    """Return the table of the destination that is called like one of the source, or that is alone like it; if any."""
     found = [other for other in there if _plain(other.rpartition(".")[2]) == _plain(name.rpartition(".")[2])]
     return found[0] if len(found) == 1 else there[0] if alone and len(there) == 1 and not found else ""
 

@@ -22,8 +22,8 @@ Look at two stores, and write a configuration that makes one follow the other; o
   datastoresync init people.csv env:SCHOOL --tables people --key people=id
   datastoresync init exports sqlite:///school.db --python
 
-On a terminal, what is not given is asked for. The stores are read, and nothing is written to them. A URL with a password
-is not written down: the file names an environment variable instead.
+On a terminal, what is not given is asked for. The stores are read, and nothing is written to them. A URL with a
+password is not written down: the file names an environment variable instead.
 """
 
 
@@ -36,7 +36,7 @@ is not written down: the file names an environment variable instead.
     multiple=True,
     type=Converted(key_of_table),
     metavar="COLUMN",
-    help="the column that identifies a row; several as first+second, of one table as users=id; default: the primary key",
+    help="what identifies a row; several as first+second, of one table as users=id; default: the primary key",
 )
 @click.option("--tables", metavar="NAMES", help="the tables of SOURCE, as users,groups; default: all")
 @flag("--python", help="write a script with classes instead of a configuration")

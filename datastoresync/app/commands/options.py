@@ -100,14 +100,14 @@ def config_option(*names: str) -> Callable[[Any], Any]:
     return click.option("-c", "--config", type=click.Path(dir_okay=False), metavar="FILE", help=text)
 
 
-def check_stores(ctx: click.Context, config: str | None, stores: Mapping[str, Any], others: Iterable[str]) -> None:
+def check_stores(ctx: click.Context, config: str | None, stores: Mapping[str, Any], replaced: Iterable[str]) -> None:
     """Refuse a call that names stores and a configuration, or neither.
 
     Args:
         ctx: The call.
         config: The configuration.
         stores: The arguments that name stores, by name.
-        others: The options, as they are written, that a configuration has instead.
+        replaced: The options, as they are written, that a configuration has instead.
 
     Raises:
         UsageError: with what to write.
@@ -118,7 +118,7 @@ def check_stores(ctx: click.Context, config: str | None, stores: Mapping[str, An
         ctx.fail(f"Missing argument '{missing}': or write --config FILE, which names both stores")
     if config is not None and given:
         ctx.fail(f"--config names the stores: leave {' and '.join(stores).upper().replace(' AND ', ' and ')} out")
-    if config is not None and (option := next(iter(others), None)):
+    if config is not None and (option := next(iter(replaced), None)):
         ctx.fail(f"{option} is for stores on the command line: write into {config} what it says")
 
 
