@@ -9,7 +9,7 @@ import re
 import types
 from collections.abc import Callable, Mapping
 from pathlib import PurePath
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar, get_args
 
 import attrs
 
@@ -247,6 +247,8 @@ class BranchSettings:
         for one in self.key:
             if one not in self.types:
                 raise DeclarationError(f"types lacks the key {one!r}: {nearest(one, self.types)}")
+            if type(None) in get_args(self.types[one]):
+                raise DeclarationError(f"the key {one!r} is never missing: leave None out of its type")
         settings["__annotations__"] = dict(self.types)
         return types.new_class(name.title(), (Object,), exec_body=lambda body: body.update(settings))
 

@@ -146,7 +146,8 @@ class TreeWriter(SyncerWriter):
 
     def preview(self, args: argparse.Namespace, tree: Any) -> Preview:
         """Print what would be written; it raises as `SyncerWriter.preview` does."""
-        return self._previewed(tree, self.destination.load(), self._limits(args, tree))
+        destination, limits = self.destination.load(), self._limits(args, tree)
+        return self._previewed(tree, destination, limits, whole=bool(args.verbose))
 
     @contextmanager
     def compared(self, args: argparse.Namespace, tree: Any) -> Iterator[tuple[Diff, list[str]]]:

