@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
+from keyword import iskeyword
 from typing import Any
 
 import attrs
@@ -152,7 +153,7 @@ def _branch(
     if destination is None:
         return StarterBranch(name=name, tables=(source.name, source.name), key=_key(source, source.columns, given, ask))
     pairs = _pairs(source.columns, destination.columns)
-    attributes = {column: _attribute(other) for column, other in pairs.items()}
+    attributes = _attributes(pairs)
     usual = tuple(column for column, other in pairs.items() if other in destination.key)
     whole = attrs.evolve(source, key=usual if len(usual) == len(destination.key) else source.key)
     key = tuple(attributes[column] for column in _key(whole, list(pairs), given, ask))
@@ -180,21 +181,26 @@ def _branch(
     )
 
 
-def _pairs(columns: Sequence[str], others: Sequence[str]) -> dict[str, str]:
-    """Return the columns that two tables have in common: those of one name, then those that are spelt alike."""
-    found = {column: column for column in columns if column in others}
-    for column in columns:
-        alike = [other for other in others if _plain(other) == _plain(column)]
-        if column not in found and len(alike) == 1 and alike[0] not in found.values():
-            found[column] = alike[0]
-    return {column: found[column] for column in columns if column in found}
+def _pairs(left: Sequence[str], right: Sequence[str]) -> dict[str, str]:
+    """Return the columns that two tables have in common: those of one name, then those that alone are spelt alike."""
+    found = {column: column for column in left if column in right}
+    for column in left:
+        alike = [[one for one in columns if _plain(one) == _plain(column)] for columns in (left, right)]
+        if column not in found and [len(names) for names in alike] == [1, 1]:
+            found[column] = alike[1][0]
+    return {column: found[column] for column in left if column in found}
 
 
-def _attribute(column: str) -> str:
-    if column.isidentifier() and not column.startswith("_"):
-        return column
-    plain = _plain(column)
-    return plain if plain.isidentifier() else f"column_{plain}"
+def _attributes(columns: Mapping[str, str]) -> dict[str, str]:
+    """Return the names of the attributes that columns of the destination become, by those of the source."""
+    found: dict[str, str] = {}
+    for column, right in columns.items():
+        name = right if right.isidentifier() and not right.startswith("_") else _plain(right)
+        name = name if name.isidentifier() else f"column_{name}"
+        while name in found.values() or iskeyword(name) or (name != right and name in columns.values()):
+            name += "_"
+        found[column] = name
+    return found
 
 
 def _key(table: StoreTable, columns: Sequence[str], given: tuple[str, ...], ask: Ask) -> tuple[str, ...]:

@@ -165,6 +165,19 @@ def people():
     return make
 
 
+def test_columns_are_paired_where_their_spelling_leaves_no_doubt(run):
+    write("people.csv", "id,Last name,last_name,a b,a-b,class,Möwe\n1,Ann,x,2,3,7,y\n")
+    rows('create table people (id integer primary key, last_name text, "a b" text, "class" text, "möwe" text)')
+    assert run("init", "people.csv", "school.db")[0] == 0
+    text = Path("sync.toml").read_text(encoding="utf-8")
+    assert 'columns = { a_b = "a b", class_ = "class", möwe = "Möwe" }'.replace("möwe", '"möwe"') in text
+    assert "# not synced, as the source alone has it: Last name, a-b" in text
+    assert run("sync", "-c", "sync.toml")[0] == 0
+    assert rows("select * from people") == [(1, "x", "2", "7", "y")]
+    assert run("init", "people.csv", "school.db", "--python")[0] == 0
+    compile(Path("sync.py").read_text(encoding="utf-8"), "sync.py", "exec")
+
+
 @pytest.mark.parametrize("python", [False, True])
 def test_what_init_writes_passes_check_and_syncs(run, people, store_url, execute, monkeypatch, python):
     people(execute, store_url)
