@@ -133,6 +133,13 @@ def test_new_and_old_objects_have_their_values():
     ]
 
 
+def test_sensitive_values_are_masked_and_do_not_tell_who_has_the_same():
+    rows = [{"idnumber": key, "password": "old"} for key in "abcd"]
+    diff = tree("a", [{**row, "password": f"new{row['idnumber'] > 'b'}"} for row in rows]) - tree("b", rows)
+    assert lines(diff)[2:] == ["    ~ 4 users  password: ***  (a, b, c, d)"]
+    assert "new" not in diff.text(lines=None).partition("\n")[2]
+
+
 def test_members_that_go_are_all_there_and_new_ones_are_counted():
     here = [{"idnumber": "g", "members": {f"n{number}" for number in range(1000)}}]
     there = [{"idnumber": "g", "members": {f"o{number}" for number in range(60)}}]
