@@ -207,6 +207,7 @@ class App:
         """
         argv = hidden(list(sys.argv[1:] if argv is None else argv))
         own, (reader_args, *writer_args) = self.command_line().parse(argv)
+        self.check_arguments([reader_args, *writer_args])
         console = Console(verbose=own.verbose, quiet=own.quiet)
         run = AppRun(self._names(), console)
         with console.logging():
@@ -247,6 +248,16 @@ class App:
     def add_arguments(self, part: AppPart, parser: Arguments) -> None:
         """Add the options of a part."""
         part.add_arguments(parser)
+
+    def check_arguments(self, arguments: Sequence[argparse.Namespace]) -> None:
+        """Refuse values of options before anything is read; the command line has seen to what is required.
+
+        Args:
+            arguments: Those of the reader, then of each writer.
+
+        Raises:
+            SystemExit: if some are refused.
+        """
 
     def read(self, args: argparse.Namespace) -> Any:
         """Return the tree."""
