@@ -206,9 +206,21 @@ class App:
             SyncInterrupted: on Ctrl-C; it has the ``report`` up to then.
         """
         argv = hidden(list(sys.argv[1:] if argv is None else argv))
-        own, (reader_args, *writer_args) = self.command_line().parse(argv)
-        self.check_arguments([reader_args, *writer_args])
-        console = Console(verbose=own.verbose, quiet=own.quiet)
+        return self.run_with(*self.command_line().parse(argv))
+
+    def run_with(self, own: argparse.Namespace, part_args: Sequence[argparse.Namespace]) -> AppReport:
+        """Run with the values of the options, as `run` does.
+
+        Args:
+            own: Those of the application itself.
+            part_args: Those of each part, the reader's first.
+
+        Raises:
+            DeclarationError: as `run`.
+            SyncInterrupted: as `run`.
+        """
+        reader_args, *writer_args = part_args
+        console = Console(verbose=own.verbose, quiet=own.quiet, log_file=getattr(own, "log_file", None))
         run = AppRun(self._names(), console)
         with console.logging():
             read = run.attempt(0, "reading", lambda: self._read_tree(reader_args))
@@ -248,16 +260,6 @@ class App:
     def add_arguments(self, part: AppPart, parser: Arguments) -> None:
         """Add the options of a part."""
         part.add_arguments(parser)
-
-    def check_arguments(self, arguments: Sequence[argparse.Namespace]) -> None:
-        """Refuse values of options before anything is read; the command line has seen to what is required.
-
-        Args:
-            arguments: Those of the reader, then of each writer.
-
-        Raises:
-            SystemExit: if some are refused.
-        """
 
     def read(self, args: argparse.Namespace) -> Any:
         """Return the tree."""

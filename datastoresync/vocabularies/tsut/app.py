@@ -143,10 +143,15 @@ class TSUserGroupSyncApp(App):
         valid = [part.has_valid_arguments(each) for part, each in parts]  # each is asked, even if the first has said no
         return all(valid)
 
-    def check_arguments(self, arguments: Sequence[argparse.Namespace]) -> None:
-        """End with 2 if a part does not take the values of its options; nothing was read."""
-        if not self.has_valid_arguments(_merged(arguments)):
+    def run_with(self, own: argparse.Namespace, part_args: Sequence[argparse.Namespace]) -> AppReport:
+        """Run with the values of the options, if all parts take them.
+
+        Raises:
+            SystemExit: with code 2 if a part does not take them; nothing was read.
+        """
+        if not self.has_valid_arguments(_merged(part_args)):
             raise SystemExit(2)
+        return super().run_with(own, part_args)
 
     @property
     def _parts(self) -> tuple[AppPart, ...]:
