@@ -175,7 +175,7 @@ def load_syncer(
     Args:
         folder: The folder of the syncer.
         configuration: The arguments of the class by name, or the path of a JSON file with them, or of a TOML file
-            with them in its table ``configuration``. A required ``name`` that is not among them is that of the manifest.
+            with them in its table ``configuration``. A required ``name`` that is not among them is the manifest's.
         metadata: The tables to create in a database; other stores need none.
 
     Returns:
@@ -354,7 +354,7 @@ def _make_tables(code: Path, syncer: Any, metadata: Any, secrets: Secrets) -> No
 
 
 def _narrow_listeners(syncer: Any, metadata: Any) -> None:
-    """Have the methods that listen to the making of any tables listen to that of their own: others are other stores'."""
+    """Have methods that listen to the making of all tables listen to that of their own, not of other stores'."""
     from sqlalchemy import MetaData, event
 
     for name in dir(type(syncer)):
