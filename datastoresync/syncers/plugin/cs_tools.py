@@ -15,7 +15,7 @@ class SyncerProtocol:
     """The base of syncers of version 1.3 and 1.4, for those that want one; it asks nothing."""
 
 
-class Syncer(pydantic.BaseModel):
+class BaseSyncer(pydantic.BaseModel):
     """The base of syncers since version 1.5: a model whose fields are the options."""
 
     __manifest_path__: Any = None
@@ -50,7 +50,10 @@ class Syncer(pydantic.BaseModel):
         self.__teardown__()
 
 
-class DatabaseSyncer(Syncer, is_base_class=True):
+Syncer = BaseSyncer
+
+
+class DatabaseSyncer(BaseSyncer, is_base_class=True):
     """The base of syncers of databases: one that sets ``_engine`` has a session, and the tables in ``metadata``."""
 
     __is_database__ = True

@@ -256,14 +256,8 @@ def _requirements(path: Path, requirements: Any) -> tuple[str, ...]:
             path, f"'requirements' must be a list of texts, such as [\"package>=1.2\"] (it is {requirements!r})"
         )
     parts = [part for each in requirements for part in re.split(r"\s+(?=--)", each.strip())]
-    options = [part for part in parts if part.startswith("-")]
-    needed = [part for part in parts if not part.startswith("-")]
-    if unknown := [option for option in options if option not in _PIP_OPTIONS]:
-        raise refused(
-            path,
-            f"the option {unknown[0]!r} of pip is not taken, but {', '.join(_PIP_OPTIONS)} are: leave it out, as "
-            "nothing is installed for you",
-        )
+    options = [part for part in parts if part in _PIP_OPTIONS]
+    needed = [part for part in parts if part not in _PIP_OPTIONS]
     missing = []
     for each in needed:
         try:
