@@ -173,6 +173,18 @@ def test_a_syncer_of_the_base_is_closed(tmp_path, metadata):
     assert not session.in_transaction()
 
 
+def test_a_dump_that_appends_cannot_follow_a_tree_and_is_found_out(tmp_path, metadata):
+    source = People()
+    for user in USERS:
+        source.users.new(**user)
+    dest = load_syncer(FOLDERS / "v1_6", {"database_path": f"{tmp_path}/x.db"}, metadata=metadata)
+    dest.dump("users", data=USERS[:1])
+    report = source >> +People(syncer=dest)
+    assert report.warnings == ("table 'users' has 1 row that nobody has written: the first is idnumber '1'",)
+    assert len(stored(tmp_path, "v1_6")) == 3
+    dest.close()
+
+
 # --- what cannot be called, or is not there ------------------------------------------------------------------------
 
 
