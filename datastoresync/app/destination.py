@@ -64,7 +64,9 @@ class DestinationImporter(StoreImporter):
         return Records((*records.columns, *self.absent), chunks, records.where, value_format=records.value_format)
 
 
-def in_destination_types(source: Tree, destination: Tree, syncer: Any, names: Collection[str]) -> Tree:
+def in_destination_types(
+    source: Tree, destination: Tree, syncer: Any, names: Collection[str], *, is_loaded: bool = True
+) -> Tree:
     """Return the source with its values as the destination would hold them, where their classes take any column.
 
     The type of a column is the one that the database declares, or else that of the values in it. A source that needs
@@ -72,15 +74,16 @@ def in_destination_types(source: Tree, destination: Tree, syncer: Any, names: Co
 
     Args:
         source: The source.
-        destination: The destination, loaded.
+        destination: The destination.
         syncer: Its store.
         names: The branches whose tables are there.
+        is_loaded: Whether the destination is. If not, only texts of files are converted, to types that are declared.
 
     Raises:
         SyncerError: The column of a database cannot take a value.
     """
     converted = {
-        name: _converted_rows(source[name], destination[name], syncer) if name in names else None
+        name: _converted_rows(source[name], destination[name], syncer, is_loaded) if name in names else None
         for name in source.branches
     }
     if not any(rows is not None for rows in converted.values()):
@@ -109,25 +112,33 @@ def in_destination_types(source: Tree, destination: Tree, syncer: Any, names: Co
     return found
 
 
-def _converted_rows(source: Branch[Any], destination: Branch[Any], syncer: Any) -> list[dict[str, Any]] | None:
+def _converted_rows(
+    source: Branch[Any],
+    destination: Branch[Any],
+    syncer: Any,
+    is_loaded: bool,  # noqa: FBT001 - as the caller was told
+) -> list[dict[str, Any]] | None:
     """Return the rows of a branch as the destination would hold them; None if these are the same."""
-    if not schema_of(source.object_class).open:
+    if not schema_of(source.object_class).open or not (is_loaded or source.contents.value_format):
         return None
     form = source.contents.value_format or ValueFormat()
     declared = _declared_types(syncer, destination, meant=form.changes_values)
     for name, kind in _declared_types(syncer, destination, meant=True).items():
-        if all(value is None for value in _values(destination, name)):  # nothing else is known of it
+        # What a column only means, it holds where there is nothing else in it, or it is not known.
+        if not is_loaded or all(value is None or type(value) is kind for value in _values(destination, name)):
             declared = {**declared, name: kind}
+    if not is_loaded and not declared:
+        return None
     names = [*source.identifiers, *source.side().attributes]
-    types = {name: declared.get(name) or _type_of(destination, name) for name in names}
-    normalized = getattr(syncer, "normalized", None)
+    types = {name: declared.get(name) or (_type_of(destination, name) if is_loaded else None) for name in names}
+    normalized = getattr(syncer, "normalized", None) if is_loaded else None
     rows: list[dict[str, Any]] = []
     problems: list[str] = []
     changed = False
     for key, item in source.items():
         row = dict(vars(item))
         for name in names:
-            if name not in row:
+            if name not in row or not (is_loaded or type(row[name]) is str):
                 continue
             value = row[name]
             try:
