@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, Final
 
-from datastoresync.app import App, AppReport, Reader, Writer
+from datastoresync.app import App, AppReport, ExitCode, Reader, Writer
 from datastoresync.app.parts import AppPart
 from datastoresync.errors import DeclarationError
 from datastoresync.syncers.thoughtspot.service import ThoughtSpotService
@@ -109,14 +109,14 @@ class TSUserGroupSyncApp(App):
         """Run, and return what was done.
 
         Raises:
-            SystemExit: with code 2 if the command line is wrong, naming missing arguments before anything is read;
-                after all writers, with 1 if something failed, and with 3 if only safeguards refused; with 130 after
-                Ctrl-C, and then ``__cause__`` may have a ``report``.
+            SystemExit: with an `ExitCode`: 2 if the command line is wrong, naming missing arguments before anything is
+                read; after all writers, 1 if something failed, 5 if something else was done, 3 if only safeguards
+                refused; 130 after Ctrl-C, and then ``__cause__`` may have a ``report``.
         """
         try:
             report = super().run(argv)
         except KeyboardInterrupt as error:
-            raise SystemExit(130) from error  # 128 and the number of SIGINT
+            raise SystemExit(ExitCode.INTERRUPTED) from error
         if not report.ok:
             raise SystemExit(report.exit_code)
         return report
@@ -150,7 +150,7 @@ class TSUserGroupSyncApp(App):
             SystemExit: with code 2 if a part does not take them; nothing was read.
         """
         if not self.has_valid_arguments(_merged(part_args)):
-            raise SystemExit(2)
+            raise SystemExit(ExitCode.WRONG_CALL)
         return super().run_with(own, part_args)
 
     @property
