@@ -230,7 +230,7 @@ def _load(manifest: Manifest, texts: Mapping[str, str], options: dict[str, Any],
         named = parameters.get("name")
         if named is not None and named.default is named.empty and "name" not in texts:
             options.setdefault("name", manifest.name)
-        if getattr(kind, "__is_database__", False) and "metadata" in parameters and metadata is None:
+        if _is_database(kind) and "metadata" in parameters and metadata is None:
             metadata = options["metadata"] = _no_tables()
         if fault := option_fault(parameters, {**texts, **options}):
             raise refused(code, f"the class {kind.__name__} {fault}{_hint(kind, {**texts, **options})}")
@@ -242,7 +242,7 @@ def _load(manifest: Manifest, texts: Mapping[str, str], options: dict[str, Any],
     syncer = _run(code, secrets, lambda: call_hooks(kind(**plain(options))))
     if not isinstance(syncer, Syncer) or not isinstance(syncer.name, str) or not syncer.name:
         raise refused(code, f"a {kind.__name__} has no name: write name = {manifest.name!r} in the class")
-    if getattr(syncer, "__is_database__", False):
+    if getattr(syncer, "__is_database__", False) or _is_database(kind):
         _make_tables(code, syncer, metadata, secrets)
     return syncer
 
@@ -313,9 +313,14 @@ def _hint(kind: type[Any], options: Mapping[str, Any]) -> str:
 # The tables ----------------------------------------------------------------------------------------------------------
 
 
+def _is_database(kind: type[Any]) -> bool:
+    """Say whether a class says that it is a database, or inherits from cs_tools' base of them, or one of its name."""
+    return bool(getattr(kind, "__is_database__", any(base.__name__ == "DatabaseSyncer" for base in kind.__mro__)))
+
+
 def _make_tables(code: Path, syncer: Any, metadata: Any, secrets: Secrets) -> None:
     kind = type(syncer).__name__
-    bind = getattr(syncer, "cnxn", None)
+    bind = getattr(syncer, "cnxn", None) or getattr(syncer, "engine", None)
     if bind is None:
         raise refused(
             code,

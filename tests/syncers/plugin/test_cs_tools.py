@@ -13,6 +13,7 @@ import pytest
 
 from datastoresync import Branch, Object, Tree
 from datastoresync.__main__ import main
+from datastoresync.app import App, SyncerReader, SyncerWriter
 from datastoresync.errors import ManifestError
 from datastoresync.syncers import load_syncer, open_syncer
 
@@ -141,6 +142,19 @@ def test_the_command_line_copies_into_each_and_back(folder, version, options, pl
     assert json.loads((tmp_path / "back" / "users.json").read_text(encoding="utf-8")) == users
 
 
+@pytest.mark.parametrize("version", ["v1_3", "v1_5"])
+def test_a_dump_that_looks_at_the_first_row_finds_its_columns_in_all(folder, version, options, place, tmp_path):
+    store = load_syncer(folder, options)
+    store.dump("users", data=[{"idnumber": "2", "name": "Bo", "mail": "b", "phone": "555"}])
+    (tmp_path / "users.csv").write_text("idnumber,name,mail\n1,Ann,a\n2,Bob,b\n", encoding="utf-8")
+    parts = ["--from", f"csv:{tmp_path}/users.csv", "--to", url_of(folder, options)]
+    assert App(SyncerReader(), SyncerWriter()).run(parts).ok
+    assert sorted(stored(place, version), key=lambda row: row["idnumber"]) == [
+        {"idnumber": "1", "name": "Ann", "mail": "a", "phone": None},
+        {"idnumber": "2", "name": "Bob", "mail": "b", "phone": "555"},
+    ]
+
+
 def test_each_hook_of_a_model_is_called_once_and_in_order(place):
     assert load_syncer(FOLDERS / "v1_5", {"directory": str(place)})._made == ["model_post_init", "__finalize__"]
 
@@ -160,6 +174,45 @@ def test_two_databases_are_told_of_their_own_tables_only(tmp_path, metadata):
     ]
     for store in (one, other, made):
         store.cnxn.close()
+
+
+def test_a_database_by_a_base_of_its_own_gets_its_tables(plugin, tmp_path, metadata):
+    code = """
+    import pydantic
+    import sqlalchemy as sa
+
+    class DatabaseSyncer(pydantic.BaseModel):
+        model_config = {"arbitrary_types_allowed": True}
+        metadata: sa.MetaData = sa.MetaData()
+        _engine: sa.engine.Engine = None
+
+        @property
+        def engine(self):
+            return self._engine
+
+    class Store(DatabaseSyncer):
+        name: str = "store"
+        path: str
+
+        def model_post_init(self, context):
+            self._engine = sa.create_engine(f"sqlite:///{self.path}")
+
+        def load(self, identifier):
+            with self.engine.connect() as connection:
+                return [dict(row) for row in connection.execute(self.metadata.tables[identifier].select()).mappings()]
+
+        def dump(self, identifier, *, data):
+            with self.engine.begin() as connection:
+                connection.execute(self.metadata.tables[identifier].insert(), data)
+    """
+    folder = plugin(code, methods=False)
+    store = load_syncer(folder, {"path": f"{tmp_path}/x.db"}, metadata=metadata)
+    store.dump("users", data=USERS)
+    assert stored(tmp_path, "v1_6") == USERS
+    again = open_syncer(f"plugin:{folder}?path={tmp_path}/x.db")
+    assert again.load("users") == USERS
+    for each in (store, again):
+        each.engine.dispose()
 
 
 def test_a_syncer_of_the_base_is_closed(tmp_path, metadata):
