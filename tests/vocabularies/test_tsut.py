@@ -207,7 +207,8 @@ def test_valid_is_what_fits_together():
     everyone = everyone_with(User("Bob", group_names=["STAFF"]))
     everyone.add_group(Group("staff"))
     assert everyone.is_valid()
-    assert everyone.is_valid().result is True
+    valid, issues = everyone.is_valid()
+    assert (valid, issues) == (True, [])
     everyone.get_user("bob").add_group("nowhere")
     everyone.add_group(Group("a", group_names=["b"]))
     everyone.add_group(Group("b", group_names=["a"]))
