@@ -57,17 +57,13 @@ def test_each_reader_reads_what_its_writer_writes(tmp_path_factory, everyone):
         (
             (TSUGJsonReader(), TSUGJSONWriter(), {}),
             (TSUGXLSXReader(), TSUGXLSXWriter(), {}),
-            (TSUGCSVReader(), TSUGCSVWriter(), {}),
             (TSUGCSVReader(delimiter="|"), TSUGCSVWriter(delimiter="|"), {}),
             (TSUGJsonReader(), TSUGOutputWriter(), {"output_type": "json"}),
-            (TSUGXLSReader(), TSUGOutputWriter(), {"output_type": "excel"}),
         )
     ):
         args = values_of(folder / str(number), **options)
         writer.write(args, everyone)
         assert described(reader.read(args)) == described(everyone)
-    UGXLSWriter().write(everyone, f"{folder}/io")
-    assert described(UGXLSReader().read_from_excel(f"{folder}/io")) == described(everyone)
 
 
 def test_a_json_file_is_compact_and_has_privileges(tmp_path):
@@ -87,7 +83,8 @@ def test_half_a_character_is_kept_in_json(tmp_path):
 
 
 def test_a_workbook_has_the_sheets_users_and_groups(tmp_path):
-    TSUGXLSXWriter().write(argparse.Namespace(filename=f"{tmp_path}/x.xlsx"), bob_and_staff())
+    UGXLSWriter().write(bob_and_staff(), f"{tmp_path}/x.xlsx")
+    assert described(UGXLSReader().read_from_excel(f"{tmp_path}/x.xlsx")) == described(bob_and_staff())
     book = openpyxl.load_workbook(tmp_path / "x.xlsx")
     assert book.sheetnames == ["Users", "Groups"]
     users, groups = (list(book[name].values) for name in book.sheetnames)
@@ -138,8 +135,14 @@ def test_json_of_tsut_is_read(tmp_path):
     assert described(UGJsonReader().parse_json([user, group])) == described(everyone)
 
 
-@pytest.mark.parametrize("titles", ["Display Name|Email|ID", "display_name|mail|id", "displayName|E-Mail|Id"])
-@pytest.mark.parametrize("groups", ['["staff", "é"]', "['staff', 'é']", '["staff","é"]', "['staff', \"\\u00e9\"]"])
+@pytest.mark.parametrize(
+    ("titles", "groups"),
+    [
+        ("Display Name|Email|ID", '["staff", "é"]'),
+        ("display_name|mail|id", "['staff', 'é']"),
+        ("displayName|E-Mail|Id", "['staff', \"\\u00e9\"]"),
+    ],
+)
 def test_a_workbook_of_tsut_is_read(tmp_path, titles, groups):
     shown, mail, number = titles.split("|")
     book = openpyxl.Workbook()

@@ -22,6 +22,7 @@ from datastoresync.vocabularies.tsut import (
     TSUGSyncWriter,
     TSUGWriter,
     TSUserGroupSyncApp,
+    UGXLSReader,
     User,
     UsersAndGroups,
     add_cnx_parser_arguments,
@@ -211,6 +212,8 @@ def test_the_output_goes_where_its_type_says(tmp_path, capsys):
     assert [json.loads(line)["name"] for line in capsys.readouterr().out.splitlines()] == ["Bob", "staff"]
     app.run(["--source", "x", "--output_type", "json", "--filename", f"{tmp_path}/out"])
     assert json.loads((tmp_path / "out").read_text(encoding="utf-8"))[1]["privileges"] == ["DATADOWNLOADING"]
+    app.run(["--source", "x", "--output_type", "excel", "--filename", f"{tmp_path}/book"])
+    assert UGXLSReader().read_from_excel(f"{tmp_path}/book").get_group("staff").privileges == ["DATADOWNLOADING"]
     with pytest.raises(SystemExit) as stopped:
         app.run(["--source", "x", "--output_type", "excel"])
     assert stopped.value.code == 2
