@@ -71,7 +71,8 @@ class ThoughtSpotServer:
     def listed(self):
         """Return all users and groups, with more than they were given, and without passwords."""
         held = [*self.users.values(), *self.groups.values()]
-        return [{**one, "password": None, "id": f"guid-{one['name']}", "complete": True} for one in held]
+        more = {"mail": "", "password": "", "privileges": [], "complete": True}
+        return [{**more, **one, "password": None, "id": f"guid-{one['name']}"} for one in held]
 
     def sync(self, fields):
         """Return a status and an answer."""

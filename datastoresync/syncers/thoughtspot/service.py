@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 from datastoresync.errors import DeclarationError, MissingDependencyError, SyncerError
 from datastoresync.masking import SecretText, hidden, secrets_in
 from datastoresync.printing.text import cell
-from datastoresync.syncers.thoughtspot.principals import FIELDS
+from datastoresync.syncers.thoughtspot.principals import FIELDS, KINDS
 
 if TYPE_CHECKING:
     import httpx
@@ -138,7 +138,7 @@ class ThoughtSpotService:
         return self._answer(response)
 
     def principals(self) -> list[dict[str, Any]]:
-        """Return all users and groups as records, with the attributes in `FIELDS` that the answer has.
+        """Return all users and groups as records, with the attributes in `FIELDS` that the answer has of each.
 
         Who logs in elsewhere, such as an ``LDAP_USER``, is a ``LOCAL_USER``, as `sync` knows no others.
 
@@ -159,11 +159,7 @@ class ThoughtSpotService:
         if not isinstance(told, list) or not all(isinstance(record, dict) for record in told):
             message = f"{self.host} did not answer with users and groups: is this the URL of ThoughtSpot itself?"
             raise SyncerError(message)
-        return [
-            {column: record[column] for column in FIELDS if column in record}
-            | {"principalTypeEnum": f"LOCAL_{str(record.get('principalTypeEnum')).rpartition('_')[2]}"}
-            for record in told
-        ]
+        return [_principal(record) for record in told]
 
     def _post(self, path: str, **content: Any) -> httpx.Response:
         return self._send("POST", path, **content)
@@ -248,6 +244,14 @@ def _host_of(url: str, *, verify: bool) -> str:
         message = f"http://{parts.hostname} would send passwords in the clear: use https, or --disable-ssl if you must"
         raise DeclarationError(message)
     return parts.hostname
+
+
+def _principal(record: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a record of the list of principals with what `sync` knows of its kind."""
+    kind = f"LOCAL_{str(record.get('principalTypeEnum')).rpartition('_')[2]}"
+    unknown = ("mail", "password") if kind == KINDS["groups"] else ("privileges",)
+    known = {column: record[column] for column in FIELDS if column in record and column not in unknown}
+    return {**known, "principalTypeEnum": kind}
 
 
 def _are_names(given: object) -> bool:
