@@ -13,7 +13,7 @@ from typing import Any, Literal, get_args
 import attrs
 
 from datastoresync.app.console import say
-from datastoresync.app.destination import DestinationImporter, in_destination_types
+from datastoresync.app.destination import DestinationImporter, in_column_types, in_destination_types
 from datastoresync.app.parts import Arguments, Writer
 from datastoresync.app.syncer_reader import open_store, url
 from datastoresync.app.tables import (
@@ -244,26 +244,19 @@ class SyncerWriter(Writer):
             SafeguardError: if more would be lost than is allowed.
             SyncerError: if the store does not support the mode, lacks a column, or cannot be read.
         """
-        writes = self._table_writes(args, self._in_column_types(tree, syncer), syncer)
+        writes = self._table_writes(args, tree, syncer)
         _write_method(args.mode, syncer)
         keyed = args.mode == "replace"
         stored = [table_state(syncer, write.table, key=write.identifying if keyed else ()) for write in writes]
         check_names(writes, stored, syncer)
+        writes = [
+            in_column_types(write, tree[write.label], syncer) if state.exists and write.key else write
+            for write, state in zip(writes, stored, strict=True)
+        ]
         if args.mode == "replace":
             _name_options(lambda: check_replacement(writes, stored, limits, syncer))
             check_columns(writes, stored, getattr(args, "allow_loss", None) or ())
         return list(zip(writes, stored, strict=True))
-
-    def _in_column_types(self, tree: Any, syncer: Any) -> Any:
-        """Return the tree with texts of files as the columns of a database declare them.
-
-        Raises:
-            SyncerError: A column cannot take one; the option that reads it is named.
-        """
-        absent = {write.label for write in self._missing(tree, syncer)}
-        destination = tree if self.tree is None else self.tree(syncer=syncer)
-        there = [name for name in tree.branches if name not in absent]
-        return in_destination_types(tree, destination, syncer, there, is_loaded=False)
 
     def _table_writes(self, args: argparse.Namespace, tree: Any, syncer: Any) -> list[TableWrite]:
         """Return the writes, in tables that allow the mode."""
