@@ -26,11 +26,11 @@ It is all translated into the native tree behind an adapter (``adapter.tree``), 
 
 from importlib.util import find_spec
 
-from datastoresync.errors import MissingDependencyError
+from datastoresync import errors as _errors
 
 if find_spec("pydantic") is None:
     _MISSING = "models are pydantic's: pip install 'datastoresync[dsync]'"
-    raise MissingDependencyError(_MISSING)
+    raise _errors.MissingDependencyError(_MISSING)
 
 from datastoresync.vocabularies.dsync.adapter import Adapter, DiffSync, DSync
 from datastoresync.vocabularies.dsync.diff import Diff, DiffElement

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from decimal import Decimal
+from itertools import takewhile
 from typing import TYPE_CHECKING, Any
 
 import attrs
@@ -33,6 +34,18 @@ class ModelType(ModelMetaclass):
     _references: Mapping[str, str] = {}
     _correlate: tuple[str, ...] = ()
     _flags = _key = _active = None
+
+    __compact__: bool
+    """Whether nothing of the user's sees a model while pydantic makes it, so that another one may get its values."""
+
+    def __new__(mcs, name: str, bases: tuple[type, ...], namespace: dict[str, Any], **kwargs: Any) -> ModelType:
+        """Create a class, and see whether it has such hooks."""
+        cls: Any = super().__new__(mcs, name, bases, namespace, **kwargs)
+        hooks = (
+            cls.__pydantic_custom_init__ or cls.__pydantic_post_init__ or cls.__pydantic_decorators__.model_validators
+        )
+        cls.__compact__ = not hooks and cls.model_config.get("extra") != "allow"
+        return cls  # type: ignore[no-any-return]  # Any for what pydantic keeps in it
 
 
 def check(cls: Any) -> None:
@@ -75,11 +88,15 @@ class ModelSchema(Schema):
         scalars: The fields whose values are compared by ``==``.
         dumped: The compared fields whose values are what `DiffSyncModel.get_attrs` says.
         complete: Whether all annotations are resolved.
+        plain_identifiers: The identifiers, if ``model_dump`` gives what is in the model.
+        plain_attributes: The compared fields, likewise.
     """
 
     complete: bool = True
     scalars: frozenset[str] = frozenset()
     dumped: frozenset[str] = frozenset()
+    plain_identifiers: tuple[str, ...] | None = None
+    plain_attributes: tuple[str, ...] | None = None
 
     def blank(self, values: Mapping[str, Any]) -> Any:
         """Make one model with these values, without validation, and the defaults of all other fields."""
@@ -110,15 +127,43 @@ def _schema(cls: Any) -> ModelSchema:
     for name in cls._identifiers:
         fields.setdefault(name, Field(name, converter(Any), None))  # what pydantic computes
     kinds = {name: field.converter.kinds for name, field in fields.items() if field.converter is not None}
-    scalars = {name for name, own in kinds.items() if own and own <= _SCALARS}
-    serializers = {name for one in cls.__pydantic_decorators__.field_serializers.values() for name in one.info.fields}
+    scalars = frozenset(name for name, own in kinds.items() if own and own <= _SCALARS)
+    serialized = _serialized(cls)
+
+    def plain(names: Iterable[str]) -> tuple[str, ...] | None:
+        known = {*names} <= scalars - serialized
+        return tuple(name for name in fields if name in names) if known else None
+
     return ModelSchema(
         cls,
         tuple(cls._identifiers),
         fields,
         complete=complete,
-        scalars=frozenset(scalars),
-        dumped=frozenset(cls._attributes if "*" in serializers else serializers & {*cls._attributes}),
+        scalars=scalars,
+        dumped=frozenset(name for name in serialized & {*cls._attributes} if not cls.model_fields[name].exclude),
+        plain_identifiers=plain(cls._identifiers),
+        plain_attributes=plain(cls._attributes),
+    )
+
+
+def _serialized(cls: Any) -> set[str]:
+    """Return the fields that ``model_dump`` gives otherwise than `getattr`."""
+    decorators, names = cls.__pydantic_decorators__, set(cls.model_fields)
+    bodies = takewhile(lambda base: base.__module__ != f"{__package__}.model", cls.__mro__)
+    overridden = any({"dict", "model_dump", "get_attrs"} & vars(body).keys() for body in bodies)
+    if overridden or decorators.model_serializers or cls.model_config.get("serialize_by_alias"):
+        return names
+    given = {name for one in decorators.field_serializers.values() for name in one.info.fields}
+    return (
+        names
+        if "*" in given
+        else given
+        | {
+            name
+            for name, field in cls.model_fields.items()
+            if field.exclude
+            or any(isinstance(one, (pydantic.PlainSerializer, pydantic.WrapSerializer)) for one in field.metadata)
+        }
     )
 
 

@@ -8,13 +8,10 @@ from typing import TYPE_CHECKING, Any, ClassVar, Dict, Optional, Self  # noqa: U
 import pydantic
 
 from datastoresync.masking import MASK
-from datastoresync.vocabularies.dsync.declaration import ModelType, check
+from datastoresync.vocabularies.dsync.declaration import ModelType, check, schema_for
 from datastoresync.vocabularies.dsync.exceptions import ObjectAlreadyExists, ObjectNotFound, ObjectStoreWrongType
-from datastoresync.vocabularies.dsync.flags import DiffSyncModelFlags, DiffSyncStatus, flags_of_model
+from datastoresync.vocabularies.dsync.flags import DiffSyncModelFlags, DiffSyncStatus
 from datastoresync.vocabularies.dsync.identity import sortable_key, text_of, unique_id_of
-
-if TYPE_CHECKING:
-    from datastoresync.diffing.flags import Flags
 
 Text = str  # what `str` is in the rest of the class is a method
 
@@ -30,7 +27,9 @@ class _SharedSet(set[str]):
 
 
 _SETS: Dict[frozenset[str], _SharedSet] = {}  # noqa: UP006 - as above
-_share = pydantic.BaseModel.__pydantic_fields_set__.__set__  # type: ignore[attr-defined]  # a slot
+_share, _set_extra, _set_private = (
+    getattr(pydantic.BaseModel, f"__pydantic_{name}__").__set__ for name in ("fields_set", "extra", "private")
+)
 
 
 class DiffSyncModel(pydantic.BaseModel, metaclass=ModelType):
@@ -78,9 +77,18 @@ class DiffSyncModel(pydantic.BaseModel, metaclass=ModelType):
             for name in _OLDER_NAMES & data.keys():
                 if name not in type(self).model_fields:
                     data["adapter"] = data.pop(name)
-            super().__init__(**data)
+            if type(self).__compact__:
+                # Attributes that are set one by one share the table of their names with other models.
+                made = self.__pydantic_validator__.validate_python(data)
+                for name, value in made.__dict__.items():
+                    object.__setattr__(self, name, value)
+                _set_extra(self, None)
+                _set_private(self, None)
+            else:
+                made = self
+                super().__init__(**data)
             # A set of its own for each model would take more memory than all the rest of it.
-            names = frozenset(self.__pydantic_fields_set__)
+            names = frozenset(made.__pydantic_fields_set__)
             shared = _SETS.get(names)
             _share(self, _SETS.setdefault(names, _SharedSet(names)) if shared is None else shared)
 
@@ -108,10 +116,6 @@ class DiffSyncModel(pydantic.BaseModel, metaclass=ModelType):
     def model_fields_set(self) -> set[Text]:
         """The names of the fields that were given, or set since."""
         return _own_set(self)
-
-    @property
-    def _flags(self) -> Flags | None:
-        return flags_of_model(self.model_flags)
 
     # Status. These have the names of diffsync's private attributes.
 
@@ -229,11 +233,19 @@ class DiffSyncModel(pydantic.BaseModel, metaclass=ModelType):
 
     def get_identifiers(self) -> Dict[Text, Any]:  # noqa: UP006 - see above
         """Return the identifiers and their values, in the order of their declaration."""
-        return self.dict(include=set(self._identifiers))
+        names = schema_for(type(self)).plain_identifiers
+        return (
+            self.dict(include=set(self._identifiers))
+            if names is None
+            else {name: getattr(self, name) for name in names}
+        )
 
     def get_attrs(self) -> Dict[Text, Any]:  # noqa: UP006 - see above
         """Return the compared attributes and their values, in the order of their declaration; containers are copies."""
-        return self.dict(include=set(self._attributes))
+        names = schema_for(type(self)).plain_attributes
+        return (
+            self.dict(include=set(self._attributes)) if names is None else {name: getattr(self, name) for name in names}
+        )
 
     def get_unique_id(self) -> Text:
         """Return the identifiers as one text, joined by two underscores.

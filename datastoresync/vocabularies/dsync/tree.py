@@ -16,6 +16,7 @@ from datastoresync.diffing.equality import is_membership
 from datastoresync.diffing.side import Side
 from datastoresync.tree import Tree
 from datastoresync.vocabularies.dsync.declaration import ModelSchema, schema_for
+from datastoresync.vocabularies.dsync.flags import flags_of_model
 from datastoresync.vocabularies.dsync.identity import keys_of, original_part, unique_id_of
 from datastoresync.vocabularies.dsync.model import DiffSyncModel
 from datastoresync.vocabularies.dsync.template import ModelTemplate
@@ -49,14 +50,18 @@ class ModelSide(Side):
 
     def read(self, key: Any, item: Any, attribute: str) -> Any:
         """Return the value of an attribute."""
-        value = item.get_attrs()[attribute] if attribute in self.dumped else super().read(key, item, attribute)
+        value = item.get_attrs().get(attribute) if attribute in self.dumped else super().read(key, item, attribute)
         if attribute in self.unique_id_fields and is_membership(value):
             return keys_of(value)
         return with_ordered_lists(value) if attribute in self.ordered else value
 
+    def flags_of(self, item: Any) -> Iterable[Any]:
+        """Return the flags of a model."""
+        return (flags_of_model(item.model_flags),)
+
     @property
     def _plain(self) -> bool:
-        return False  # `read` looks at each value
+        return super()._plain and not (self.ordered or self.unique_id_fields or self.dumped)
 
 
 class ModelBranch(Branch[Any]):
@@ -77,7 +82,7 @@ class ModelBranch(Branch[Any]):
         super()._attach(models)
         for model in models:
             if model.adapter is None:
-                model.__dict__["adapter"] = self.tree.adapter
+                object.__setattr__(model, "adapter", self.tree.adapter)
 
     def fold(self, action: Action, values: Mapping[str, Any], made: Any = None) -> None:
         """Apply an action to the objects in memory, unless the model has done that itself."""
@@ -117,8 +122,6 @@ class ModelBranch(Branch[Any]):
             for name, field in cls._children.items()
             if name not in self.tree or not has_text_keys(self.tree[name].schema)
         )
-        if not ordered and not unique_id_fields and not schema.dumped:
-            return side
         return ModelSide(
             **attrs.asdict(side, recurse=False),
             ordered=ordered,
