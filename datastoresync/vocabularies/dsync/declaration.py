@@ -38,14 +38,14 @@ class ModelType(ModelMetaclass):
     __compact__: bool
     """Whether nothing of the user's sees a model while pydantic makes it, so that another one may get its values."""
 
-    def __new__(mcs, name: str, bases: tuple[type, ...], namespace: dict[str, Any], **kwargs: Any) -> ModelType:
-        """Create a class, and see whether it has such hooks."""
-        cls: Any = super().__new__(mcs, name, bases, namespace, **kwargs)
+    def __init__(self, name: str, bases: tuple[type, ...], namespace: dict[str, Any], **kwargs: Any) -> None:
+        """See whether a class has such hooks. (Not in ``__new__``, whose caller's names pydantic looks up.)"""
+        super().__init__(name, bases, namespace, **kwargs)
+        cls: Any = self
         hooks = (
             cls.__pydantic_custom_init__ or cls.__pydantic_post_init__ or cls.__pydantic_decorators__.model_validators
         )
         cls.__compact__ = not hooks and cls.model_config.get("extra") != "allow"
-        return cls  # type: ignore[no-any-return]  # Any for what pydantic keeps in it
 
 
 def check(cls: Any) -> None:
