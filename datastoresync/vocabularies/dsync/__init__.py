@@ -24,6 +24,14 @@ device
 It is all translated into the native tree behind an adapter (``adapter.tree``), which does the work.
 """
 
+from importlib.util import find_spec
+
+from datastoresync import errors as _errors
+
+if find_spec("pydantic") is None:
+    _MISSING = "models are pydantic's: pip install 'datastoresync[dsync]'"
+    raise _errors.MissingDependencyError(_MISSING)
+
 from datastoresync.vocabularies.dsync.adapter import Adapter, DiffSync, DSync
 from datastoresync.vocabularies.dsync.diff import Diff, DiffElement
 from datastoresync.vocabularies.dsync.exceptions import (

@@ -378,7 +378,7 @@ class DiffBuilder:
     def _child_keys(self, source: DiffSyncModel | None, dest: DiffSyncModel | None, branch: str) -> Iterable[Any]:
         """Return the keys of the children of a model, the source's first."""
         models = [model for model in (source, dest) if model is not None and branch in model._children]
-        return chain(*(keys_of(getattr(model, model._children[branch])) for model in models))
+        return chain.from_iterable(keys_of(getattr(model, model._children[branch])) for model in models)
 
     def ordered_native(self) -> Native:
         """Return the native diff in the order of the elements, without omitted ones."""

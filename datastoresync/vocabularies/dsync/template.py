@@ -76,7 +76,7 @@ class ModelTemplate(ObjectTemplate):
 
     def call_move(self, item: Any, parent: Any) -> Any:
         """Move a model below another parent."""
-        return self._call(item.move, parent) if callable(item.move) else item  # it may be a field
+        return self._call(item._move, parent)  # noqa: SLF001 - a hook of the user's, who owns all other names
 
     def _create_new(self, cls: Any, *, ids: dict[str, Any], attrs: dict[str, Any], **adapter: Any) -> Any:
         if self.tree.adapter.store.find(cls, ids) is not None:
