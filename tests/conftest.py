@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import tempfile
@@ -10,6 +11,7 @@ from pathlib import Path
 import database_servers
 import profiles  # noqa: F401 - makes the profile `quick` known
 import pytest
+import structlog
 
 _FOLDER = pytest.StashKey[Path]()
 
@@ -164,3 +166,9 @@ def mariadb(pytestconfig, worker_name):
         # As servers often are: with a collation that takes a for A.
         connection.exec_driver_sql(f"CREATE DATABASE {name} CHARACTER SET utf8mb4 COLLATE utf8mb4_general_ci")
     return url.set(database=name).render_as_string(hide_password=False)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _quiet_structlog():
+    """Keep what models log out of the output of examples: structlog prints everything unless it is configured."""
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))

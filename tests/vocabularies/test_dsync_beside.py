@@ -12,20 +12,16 @@ Left out is where diffsync is wrong; each has a test of its own in ``test_dsync_
 
 from __future__ import annotations
 
-import logging
 import types
 from collections import Counter
 from typing import Any, NamedTuple, Optional
 
 import diffsync
 import diffsync.enum
-import structlog
 from hypothesis import event, given
 from hypothesis import strategies as st
 
 from datastoresync.vocabularies import dsync
-
-structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
 
 THEIRS = types.SimpleNamespace(
     Adapter=diffsync.Adapter,

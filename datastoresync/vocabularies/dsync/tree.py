@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import attrs
@@ -14,6 +14,7 @@ from datastoresync.diffing.action import Action
 from datastoresync.diffing.diff import Diff
 from datastoresync.diffing.equality import is_membership
 from datastoresync.diffing.side import Side
+from datastoresync.errors import SchemaMismatchError
 from datastoresync.tree import Tree
 from datastoresync.vocabularies.dsync.declaration import plan_of
 from datastoresync.vocabularies.dsync.identity import keys_of, original_part, unique_id_of
@@ -125,6 +126,26 @@ class ModelTree(Tree):
         finally:
             for tree in trees:
                 tree.comparing = False
+
+    def schema_diff(self, other: ModelTree, top_level: Iterable[str]) -> Diff:
+        """Return the changes that make ``other`` equal to this tree, for branches of both and with a common top level.
+
+        Raises:
+            SchemaMismatchError: if they cannot be compared: other kinds, other attributes, or other types.
+        """
+        for tree, another in ((self, other), (other, self)):
+            lacking = sorted(name for name, branch in another.items() if name not in tree and len(branch))
+            if lacking:
+                problems = [f"{tree.name} has no model {name!r}: declare it there" for name in lacking]
+                message = "the two adapters cannot be compared:" + "".join(f"\n  - {problem}" for problem in problems)
+                raise SchemaMismatchError(message, problems=problems)
+            tree.follow_adapter()
+            tree.top_level = tuple(top_level)
+        try:
+            return self.diff(other)
+        finally:
+            self.follow_adapter()
+            other.follow_adapter()
 
     def grow(self, name: str, branch: Branch[Any] | None = None) -> Branch[Any]:
         """Add a branch like the one given, or replace the one of that name."""
