@@ -38,7 +38,7 @@ def pytest_unconfigure(config):
 def pytest_collection_modifyitems(items):
     """Mark as slow what needs a program that takes its time."""
     for item in items:
-        if any(item.get_closest_marker(name) for name in ("browser", "full_postgresql", "mariadb", "spark")):
+        if any(item.get_closest_marker(name) for name in ("browser", "full_postgresql", "mariadb", "redis", "spark")):
             item.add_marker("slow")
 
 

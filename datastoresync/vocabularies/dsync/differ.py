@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from itertools import chain
 from operator import attrgetter
 from typing import Any
 
@@ -16,6 +17,8 @@ from datastoresync.vocabularies.dsync.utils import intersection, symmetric_diffe
 
 Callback = Callable[[str, int, int], Any]
 """Takes the stage, ``"diff"`` or ``"sync"``, the number of models done, and that of all."""
+
+_NONE = DiffSyncModelFlags.NONE
 
 
 class DiffSyncDiffer:
@@ -47,7 +50,6 @@ class DiffSyncDiffer:
         self.logger = get_logger().new(src=src_diffsync, dst=dst_diffsync, flags=flags)
         self.models_processed = 0
         self.total_models = len(src_diffsync) + len(dst_diffsync)
-        self._plans: dict[tuple[type, type], tuple[Callable[[Any], Any] | None, bool]] = {}
         self._path: set[tuple[str, str]] = set()
         self.logger.debug(f"Diff calculation between these two datasets will involve {self.total_models} models")
 
@@ -95,42 +97,48 @@ class DiffSyncDiffer:
     def _compared(self, source: Sequence[Any], dest: Sequence[Any]) -> tuple[list[Any], int]:
         """Return the entries of a diff for models of one kind, and how many equal ones are in its tuples."""
         left, right = _by_key(source, dest), _by_key(dest, source)
-        matched = left.keys() & right.keys()
-        size = len(left) + len(right) - len(matched)
+        matched = sum(map(right.__contains__, left))
+        size = len(left) + len(right) - matched
         self.incr_models_processed(max(len(source) - size, 0) + max(len(dest) - size, 0))
-        if len(matched) < len(left) and len(matched) < len(right):
-            _check_keys(
-                [model for key, model in left.items() if key not in matched],
-                [model for key, model in right.items() if key not in matched],
-            )
-        pairs = [(model, right.get(key)) for key, model in left.items()]
-        pairs += [(None, model) for key, model in right.items() if key not in matched]
+        if matched < len(left) and matched < len(right):
+            _check_keys(_without(left, right), _without(right, left))
         entries: list[Any] = []
-        names: set[str] = set()
-        equal = 0
-        for one, other in pairs:
-            if self._skips(one, other):
-                continue
-            self.incr_models_processed((one is not None) + (other is not None))
-            groups, same = self._compared_below(one, other)
-            element = None
-            if one is None or other is None or self._differs(one, other):
-                element = self._element(one, other)
-            if element is not None and element.action is None:
-                element = None
-            if element is None and any(type(entry) is not tuple for below in groups.values() for entry in below):
-                element = self._element(one, other)
-            if element is None:
-                entries.append((one, other, groups or None))
-                equal += same + 1
-                continue
-            if groups:
-                element.child_diff.fill(groups, same, self._element)
-            if element.name in names:
-                element.name = element.unique_id
-            names.add(element.name)
-            entries.append(element)
-        return entries, equal
+        equal = quick = 0
+        plan = _Plan(type(None), type(None))
+        pairs = zip(left.values(), map(right.get, left), strict=True)
+        for one, other in chain(pairs, ((None, model) for model in _without(right, left))):
+            if one is not None and other is not None:
+                if plan.source is not type(one) or plan.dest is not type(other):
+                    plan = _Plan(type(one), type(other))
+                if plan.plainly_equal(one, other):
+                    entries.append((one, other, None))
+                    quick += 1
+                    if self.callback is not None:
+                        self.incr_models_processed(2)
+                    continue
+            if not self._skips(one, other):
+                entry, same = self._entry(one, other, plan)
+                entries.append(entry)
+                equal += same
+        if self.callback is None:
+            self.models_processed += 2 * quick
+        _name_apart(entries)
+        return entries, equal + quick
+
+    def _entry(self, source: Any, dest: Any, plan: _Plan) -> tuple[Any, int]:
+        """Return the entry of a diff for one or two models, and how many equal ones are in its tuples."""
+        self.incr_models_processed((source is not None) + (dest is not None))
+        groups, equal = self._compared_below(source, dest)
+        element = None
+        if source is None or dest is None or plan.may_differ(source, dest):
+            element = self._element(source, dest)
+            element = None if element.action is None else element
+        if element is None and not any(type(entry) is not tuple for below in groups.values() for entry in below):
+            return (source, dest, groups or None), equal + 1
+        element = element or self._element(source, dest)
+        if groups:
+            element.child_diff.fill(groups, equal, self._element)
+        return element, 0  # it counts those below it itself
 
     def _compared_below(self, source: Any, dest: Any) -> tuple[Groups, int]:
         """Return the entries for the children of one or two models, by kind, and how many equal ones are in tuples."""
@@ -162,22 +170,11 @@ class DiffSyncDiffer:
         self._path.discard(place)
         return groups, equal
 
-    def _differs(self, source: Any, dest: Any) -> bool:
-        """Say whether two models may differ in attributes, or raise if their short names do."""
-        classes = (type(source), type(dest))
-        if classes not in self._plans:
-            self._plans[classes] = _comparison(*classes)
-        getter, short = self._plans[classes]
-        if short and source.get_shortname() != dest.get_shortname():
-            message = f"Shortname mismatch: {source.get_shortname()} vs {dest.get_shortname()}"
-            raise ValueError(message)
-        return getter is None or bool(getter(source) != getter(dest))
-
     def _skips(self, source: Any, dest: Any) -> bool:
         """Say whether flags leave a model out, and why in the log."""
-        left = DiffSyncModelFlags.NONE if source is None else source.model_flags
-        right = DiffSyncModelFlags.NONE if dest is None else dest.model_flags
-        if not (left or right or self.flags):
+        left = _NONE if source is None else source.model_flags
+        right = _NONE if dest is None else dest.model_flags
+        if left is _NONE and right is _NONE and not self.flags:
             return False
         reasons = (
             (
@@ -245,13 +242,58 @@ def _check_keys(left: Sequence[Any], right: Sequence[Any]) -> None:
             raise ValueError(message)
 
 
-def _comparison(source: Any, dest: Any) -> tuple[Callable[[Any], Any] | None, bool]:
-    """Return what reads the attributes that two classes have in common, and whether short names are to be compared.
+def _name_apart(entries: Sequence[Any]) -> None:
+    """Give elements with one short name their unique ids, but the first."""
+    names: set[str] = set()
+    for element in entries:
+        if type(element) is not tuple:
+            if element.name in names:
+                element.name = element.unique_id
+            names.add(element.name)
 
-    The first is None if models have to be asked for their attributes.
-    """
-    short = bool(source._shortname or dest._shortname or overrides(source, ["get_shortname"]))
-    if overrides(source, ("get_attrs", "dict")) or overrides(dest, ("get_attrs", "dict")):
-        return None, short
-    common = [name for name in dest._attributes if name in source._attributes]
-    return (attrgetter(*common) if common else lambda _: ()), short
+
+def _without(models: dict[Any, Any], counterparts: dict[Any, Any]) -> list[Any]:
+    """Return the models that have no counterpart."""
+    return [model for key, model in models.items() if key not in counterparts]
+
+
+class _Plan:
+    """How models of two classes are compared."""
+
+    __slots__ = ("_plain", "_short", "_values", "dest", "source")
+
+    def __init__(self, source: Any, dest: Any) -> None:
+        self.source, self.dest = source, dest
+        classes = (source, dest) if source is not type(None) else ()
+        self._short = any(cls._shortname or overrides(cls, ["get_shortname"]) for cls in classes)
+        self._values: Callable[[Any], Any] | None = None  # None if models have to be asked for their attributes
+        if classes and not any(overrides(cls, ("get_attrs", "dict")) for cls in classes):
+            common = [name for name in dest._attributes if name in source._attributes]
+            self._values = attrgetter(*common) if common else _nothing
+        below = any(cls._children or overrides(cls, ["get_children_mapping"]) for cls in classes)
+        self._plain = None if self._short or below else self._values
+
+    def plainly_equal(self, source: Any, dest: Any) -> bool:
+        """Say whether two models are equal, and nothing else is to be looked at."""
+        values = self._plain
+        return (
+            values is not None
+            and source.model_flags is _NONE
+            and dest.model_flags is _NONE
+            and bool(values(source) == values(dest))
+        )
+
+    def may_differ(self, source: Any, dest: Any) -> bool:
+        """Say whether two models may differ in attributes.
+
+        Raises:
+            ValueError: if they differ in their short names.
+        """
+        if self._short and source.get_shortname() != dest.get_shortname():
+            message = f"Shortname mismatch: {source.get_shortname()} vs {dest.get_shortname()}"
+            raise ValueError(message)
+        return self._values is None or bool(self._values(source) != self._values(dest))
+
+
+def _nothing(_: Any) -> None:
+    """Return what models without attributes have in common."""

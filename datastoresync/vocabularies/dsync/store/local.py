@@ -113,11 +113,9 @@ class LocalStore(BaseStore):
     def get_all(self, model: Kind) -> list[Any]:
         """Return all models of a kind, in the order in which they were added."""
         branch = self.tree.get(_name(model))
-        return (
-            []
-            if branch is None
-            else [branch.contents.objects[key] for key in _insertion_order(branch.contents.objects)]
-        )
+        objects: Any = {} if branch is None else branch.contents.objects
+        # `dict.values` of a sorted mapping has the order of insertion.
+        return list(dict.values(objects) if isinstance(objects, dict) else objects.values())
 
     def get_by_uids(self, uids: Iterable[Any], model: Kind) -> list[Any]:
         """Return models by their unique ids, in that order.
