@@ -9,9 +9,10 @@ import tempfile
 from pathlib import Path
 
 import database_servers
-import profiles  # noqa: F401 - makes the profile `quick` known
+import profiles
 import pytest
 import structlog
+from hypothesis import is_hypothesis_test
 
 _FOLDER = pytest.StashKey[Path]()
 
@@ -36,10 +37,12 @@ def pytest_unconfigure(config):
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items):
-    """Mark as slow what needs a program that takes its time."""
+    """Mark as slow what needs a program that takes its time, and let coverage rest where it has been counted."""
     for item in items:
         if any(item.get_closest_marker(name) for name in ("browser", "full_postgresql", "mariadb", "redis", "spark")):
             item.add_marker("slow")
+        elif is_hypothesis_test(item.obj) and not profiles.is_quick() and not item.get_closest_marker("slow"):
+            item.add_marker("no_cover")  # the quick run counts the lines of the law, which has more examples here
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -10,3 +10,8 @@ settings.register_profile("quick", settings.get_profile("ci"), max_examples=25)
 def examples(number):
     """Return this number, of which the profile `quick` takes a quarter."""
     return max(min(number, 5), number * settings().max_examples // 100)
+
+
+def is_quick():
+    """Say whether the profile is the one with few examples."""
+    return settings().max_examples == settings.get_profile("quick").max_examples
