@@ -321,9 +321,9 @@ class Noted(Pair):
 
 
 class Moving(Noted):
-    def move(self, parent):
+    def _move(self, parent):
         CALLS.append(("move", self.left, parent.name))
-        return super().move(parent)
+        return super()._move(parent)
 
 
 @pytest.mark.parametrize("racks", [("one", "two"), ("two", "one"), ("new", "old")])

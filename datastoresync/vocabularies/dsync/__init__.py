@@ -25,6 +25,14 @@ device
 Behind an adapter is a native tree (``adapter.tree``), so that the rest of this library is at hand.
 """
 
+from importlib.util import find_spec
+
+from datastoresync import errors as _errors
+
+if find_spec("pydantic") is None:
+    _MISSING = "models are pydantic's: pip install 'datastoresync[dsync]'"
+    raise _errors.MissingDependencyError(_MISSING)
+
 from datastoresync.vocabularies.dsync.adapter import Adapter, DiffSync, DSync
 from datastoresync.vocabularies.dsync.diff import Diff, DiffElement
 from datastoresync.vocabularies.dsync.exceptions import (

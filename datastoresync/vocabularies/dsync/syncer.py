@@ -238,7 +238,7 @@ class DiffSyncSyncer:
 
         def move() -> Any:
             self._detach(model, old_parent)
-            moved = model.move(self._parent_of(element))
+            moved = model._move(self._parent_of(element))  # noqa: SLF001 - as in `ModelTemplate`
             return update_model(moved, copy.deepcopy(changes)) if changes and moved is not None else moved
 
         return self._called(step, "move", move)
@@ -384,4 +384,4 @@ def _members(parent: Any, child: Any) -> Any:
 
 def _may_move(cls: Any) -> bool:
     """Say whether a class has a method of its own for being moved below another parent."""
-    return callable(getattr(cls, "move", None)) and overrides(cls, ["move"])
+    return overrides(cls, ["_move"])

@@ -96,7 +96,7 @@ class ModelTemplate(ObjectTemplate):
 
     def call_move(self, item: Any, parent: Any) -> Any:
         """Move a model below another parent."""
-        return item.move(parent) if callable(item.move) else item  # it may be a field
+        return item._move(parent)  # noqa: SLF001 - a hook of the user's, who owns all other names
 
     def outcome(self, verb: str, cls: Any, returned: Any) -> Result:
         """Return the result that a return value stands for."""

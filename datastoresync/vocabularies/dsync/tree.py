@@ -16,7 +16,8 @@ from datastoresync.diffing.equality import is_membership
 from datastoresync.diffing.side import Side
 from datastoresync.errors import SchemaMismatchError
 from datastoresync.tree import Tree
-from datastoresync.vocabularies.dsync.declaration import plan_of
+from datastoresync.vocabularies.dsync.declaration import ModelSchema, schema_for
+from datastoresync.vocabularies.dsync.flags import flags_of_model
 from datastoresync.vocabularies.dsync.identity import keys_of, original_part, unique_id_of
 from datastoresync.vocabularies.dsync.model import DiffSyncModel
 from datastoresync.vocabularies.dsync.template import ModelTemplate
@@ -41,30 +42,56 @@ class ModelSide(Side):
     Args:
         ordered: The attributes whose lists are ordered values.
         unique_id_fields: The fields with unique ids of children whose keys are no texts.
+        dumped: The attributes whose values are what `DiffSyncModel.get_attrs` says.
     """
 
     ordered: frozenset[str] = frozenset()
     unique_id_fields: frozenset[str] = frozenset()
+    dumped: frozenset[str] = frozenset()
 
     def read(self, key: Any, item: Any, attribute: str) -> Any:
         """Return the value of an attribute."""
-        value = super().read(key, item, attribute)
+        value = item.get_attrs().get(attribute) if attribute in self.dumped else super().read(key, item, attribute)
         if attribute in self.unique_id_fields and is_membership(value):
             return keys_of(value)
         return with_ordered_lists(value) if attribute in self.ordered else value
 
+    def flags_of(self, item: Any) -> Iterable[Any]:
+        """Return the flags of a model."""
+        return (flags_of_model(item.model_flags),)
+
     @property
     def _plain(self) -> bool:
-        return False  # `read` looks at each value
+        return super()._plain and not (self.ordered or self.unique_id_fields or self.dumped)
 
 
-class ModelBranch(Branch[DiffSyncModel]):
+class ModelBranch(Branch[Any]):
     """Models of one kind, which set their attributes themselves at an update."""
+
+    def __init__(self, object_class: type[DiffSyncModel]) -> None:
+        schema_for(object_class)
+        super().__init__(object_class)
+
+    @property
+    def schema(self) -> ModelSchema:
+        """What native code must know of the class of the models."""
+        return schema_for(self.object_class)
+
+    def _attach(self, objects: Iterable[Any]) -> None:
+        """Tell models the branch that they are in, and its adapter unless they have one."""
+        models = list(objects)
+        super()._attach(models)
+        for model in models:
+            if model.adapter is None:
+                object.__setattr__(model, "adapter", self.tree.adapter)
 
     def fold(self, action: Action, values: Mapping[str, Any], made: Any = None) -> None:
         """Apply an action to the objects in memory, unless the model has done that itself."""
         if not action.attr:
+            left = self.contents.objects.get(action.idnumber) if action.verb == "old" else None
             super().fold(action, {name: with_plain_lists(value) for name, value in values.items()}, made)
+            if left is not None:
+                left.adapter = None
             if action.verb == "new" and made is None:
                 item = self.contents.objects[action.idnumber]
                 for name in self.identifiers:
@@ -86,18 +113,22 @@ class ModelBranch(Branch[DiffSyncModel]):
 
     def side(self) -> Side:
         """Return the branch as one side of a comparison, without a search for flags if no model has any."""
-        adapter, cls = self.tree.adapter, self.object_class
-        side = attrs.evolve(super().side(), flagged=adapter is None or adapter.store.flagged)
-        scalar = {name for name, _, kinds, _, _ in plan_of(cls).steps if kinds}
-        ordered = frozenset(side.attributes if self.tree.comparing else ()) - scalar
+        adapter, cls, schema = self.tree.adapter, self.object_class, self.schema
+        side = attrs.evolve(
+            super().side(), flagged=adapter is None or adapter.store.flagged, held_children=frozenset(cls._children)
+        )
+        ordered = frozenset(side.attributes if self.tree.comparing else ()) - schema.scalars
         unique_id_fields = frozenset(
             field
             for name, field in cls._children.items()
             if name not in self.tree or not has_text_keys(self.tree[name].schema)
         )
-        if not ordered and not unique_id_fields:
-            return side
-        return ModelSide(**attrs.asdict(side, recurse=False), ordered=ordered, unique_id_fields=unique_id_fields)
+        return ModelSide(
+            **attrs.asdict(side, recurse=False),
+            ordered=ordered,
+            unique_id_fields=unique_id_fields,
+            dumped=schema.dumped,
+        )
 
 
 class ModelTree(Tree):
@@ -159,4 +190,7 @@ class ModelTree(Tree):
 
     def classes(self) -> dict[str, ObjectMethods]:
         """Return the classes of the models by name."""
-        return {name: ObjectMethods(self[name].object_class, self[name].identifiers) for name in self.branches}
+        return {
+            name: ObjectMethods(self[name].object_class, self[name].identifiers, {"move": "_move"})
+            for name in self.branches
+        }

@@ -7,6 +7,7 @@ from typing import Any
 
 from datastoresync.branch import Branch
 from datastoresync.conversion.converters import Schema
+from datastoresync.vocabularies.dsync.declaration import has_flags
 from datastoresync.vocabularies.dsync.exceptions import ObjectAlreadyExists, ObjectNotFound, ObjectStoreWrongType
 from datastoresync.vocabularies.dsync.identity import UniqueId, find_keys, text_of, unique_id_of
 from datastoresync.vocabularies.dsync.model import DiffSyncModel
@@ -40,7 +41,7 @@ class LocalStore(BaseStore):
         name = cls.get_type()
         branch = self.tree.grow(name, ModelBranch(cls))
         self.borrowed.discard(name)
-        self.flagged |= bool(cls._class_flags) or not isinstance(cls.model_flags, property)
+        self.flagged |= has_flags(cls)
         return branch
 
     def borrow(self, other: LocalStore) -> None:
