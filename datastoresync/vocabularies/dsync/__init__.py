@@ -35,6 +35,12 @@ if find_spec("pydantic") is None:
 
 from datastoresync.vocabularies.dsync.adapter import Adapter, DiffSync, DSync
 from datastoresync.vocabularies.dsync.diff import Diff, DiffElement
+from datastoresync.vocabularies.dsync.enum import (
+    DiffSyncActions,
+    DiffSyncFlags,
+    DiffSyncModelFlags,
+    DiffSyncStatus,
+)
 from datastoresync.vocabularies.dsync.exceptions import (
     DiffClassMismatch,
     DiffException,
@@ -46,12 +52,6 @@ from datastoresync.vocabularies.dsync.exceptions import (
     ObjectNotUpdated,
     ObjectStoreException,
     ObjectStoreWrongType,
-)
-from datastoresync.vocabularies.dsync.flags import (
-    DiffSyncActions,
-    DiffSyncFlags,
-    DiffSyncModelFlags,
-    DiffSyncStatus,
 )
 from datastoresync.vocabularies.dsync.logging import enable_console_logging
 from datastoresync.vocabularies.dsync.model import DiffSyncModel, DSyncModel

@@ -10,9 +10,9 @@ from datastoresync.applying.limits import Limits
 from datastoresync.applying.safeguards import check
 from datastoresync.vocabularies.dsync.diff import Diff
 from datastoresync.vocabularies.dsync.differ import Callback, DiffSyncDiffer
+from datastoresync.vocabularies.dsync.enum import DiffSyncFlags
 from datastoresync.vocabularies.dsync.exceptions import DiffClassMismatch, DiffException, ObjectStoreException
 from datastoresync.vocabularies.dsync.facade import Facade
-from datastoresync.vocabularies.dsync.flags import DiffSyncFlags
 from datastoresync.vocabularies.dsync.model import DiffSyncModel
 from datastoresync.vocabularies.dsync.store import BaseStore
 from datastoresync.vocabularies.dsync.store.local import LocalStore

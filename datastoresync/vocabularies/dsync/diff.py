@@ -7,8 +7,8 @@ from functools import lru_cache, total_ordering
 from typing import TYPE_CHECKING, Any
 
 from datastoresync.masking import MASK
+from datastoresync.vocabularies.dsync.enum import DiffSyncActions
 from datastoresync.vocabularies.dsync.exceptions import ObjectAlreadyExists
-from datastoresync.vocabularies.dsync.flags import DiffSyncActions
 from datastoresync.vocabularies.dsync.utils import OrderedDefaultDict, intersection
 
 if TYPE_CHECKING:

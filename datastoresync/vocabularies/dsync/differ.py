@@ -10,7 +10,7 @@ from typing import Any
 from datastoresync.errors import HierarchyError
 from datastoresync.runtime import collector_paused
 from datastoresync.vocabularies.dsync.diff import Diff, DiffElement, Groups
-from datastoresync.vocabularies.dsync.flags import DiffSyncFlags, DiffSyncModelFlags
+from datastoresync.vocabularies.dsync.enum import DiffSyncFlags, DiffSyncModelFlags
 from datastoresync.vocabularies.dsync.logging import get_logger
 from datastoresync.vocabularies.dsync.model import DiffSyncModel
 from datastoresync.vocabularies.dsync.utils import intersection, symmetric_difference

@@ -13,6 +13,12 @@ from datastoresync.applying.report import Report, Result, reason_of
 from datastoresync.diffing.action import Action
 from datastoresync.vocabularies.dsync.diff import Diff, DiffElement, differ
 from datastoresync.vocabularies.dsync.differ import Callback, overrides
+from datastoresync.vocabularies.dsync.enum import (
+    DiffSyncActions,
+    DiffSyncFlags,
+    DiffSyncModelFlags,
+    DiffSyncStatus,
+)
 from datastoresync.vocabularies.dsync.exceptions import (
     ObjectCrudException,
     ObjectNotCreated,
@@ -20,12 +26,6 @@ from datastoresync.vocabularies.dsync.exceptions import (
     ObjectNotFound,
     ObjectNotUpdated,
     ObjectStoreWrongType,
-)
-from datastoresync.vocabularies.dsync.flags import (
-    DiffSyncActions,
-    DiffSyncFlags,
-    DiffSyncModelFlags,
-    DiffSyncStatus,
 )
 from datastoresync.vocabularies.dsync.logging import get_logger
 from datastoresync.vocabularies.dsync.store.local import LocalStore

@@ -8,8 +8,8 @@ from typing import Any
 
 from datastoresync.applying.object_template import ObjectTemplate
 from datastoresync.applying.report import Result, failed, succeeded
+from datastoresync.vocabularies.dsync.enum import DiffSyncStatus
 from datastoresync.vocabularies.dsync.exceptions import ObjectNotCreated
-from datastoresync.vocabularies.dsync.flags import DiffSyncStatus
 from datastoresync.vocabularies.dsync.identity import original_part
 from datastoresync.vocabularies.dsync.model import DiffSyncModel
 from datastoresync.vocabularies.dsync.values import copy_value, equal_values

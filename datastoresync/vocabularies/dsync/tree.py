@@ -17,7 +17,7 @@ from datastoresync.diffing.side import Side
 from datastoresync.errors import SchemaMismatchError
 from datastoresync.tree import Tree
 from datastoresync.vocabularies.dsync.declaration import ModelSchema, schema_for
-from datastoresync.vocabularies.dsync.flags import flags_of_model
+from datastoresync.vocabularies.dsync.enum import flags_of_model
 from datastoresync.vocabularies.dsync.identity import keys_of, original_part, unique_id_of
 from datastoresync.vocabularies.dsync.model import DiffSyncModel
 from datastoresync.vocabularies.dsync.template import ModelTemplate
@@ -164,6 +164,7 @@ class ModelTree(Tree):
         Raises:
             SchemaMismatchError: if they cannot be compared: other kinds, other attributes, or other types.
         """
+        absent: list[tuple[ModelTree, str]] = []
         for tree, another in ((self, other), (other, self)):
             lacking = sorted(name for name, branch in another.items() if name not in tree and len(branch))
             if lacking:
@@ -172,9 +173,14 @@ class ModelTree(Tree):
                 raise SchemaMismatchError(message, problems=problems)
             tree.follow_adapter()
             tree.top_level = tuple(top_level)
+            absent += [(tree, name) for name in another if name not in tree]
+        for tree, name in absent:  # of which the other has no models either
+            tree.grow(name, ModelBranch((other if tree is self else self)[name].object_class))
         try:
             return self.diff(other)
         finally:
+            for tree, name in absent:
+                del tree._branches[name]  # noqa: SLF001 - one of its own
             self.follow_adapter()
             other.follow_adapter()
 

@@ -24,7 +24,6 @@ class LocalStore(BaseStore):
     def __init__(self, *args: Any, adapter: Any = None, name: str = "", **kwargs: Any) -> None:
         self.tree = ModelTree()
         self.flagged = False  # whether any model may have flags
-        self.borrowed: set[str] = set()  # kinds that only the other adapter of a comparison has
         super().__init__(*args, adapter=adapter, name=name, **kwargs)
 
     @property
@@ -40,16 +39,8 @@ class LocalStore(BaseStore):
         """Add a branch for models of a class."""
         name = cls.get_type()
         branch = self.tree.grow(name, ModelBranch(cls))
-        self.borrowed.discard(name)
         self.flagged |= has_flags(cls)
         return branch
-
-    def borrow(self, other: LocalStore) -> None:
-        """Add empty branches for the kinds that only another store has, so that the two can be compared."""
-        for name, branch in other.tree.items():
-            if name not in self.tree:
-                self.declare(branch.object_class)
-                self.borrowed.add(name)
 
     def get_all_model_names(self) -> set[str]:
         """Return the names of the kinds of which there are models."""
@@ -156,7 +147,7 @@ class LocalStore(BaseStore):
     def _branch(self, obj: DiffSyncModel) -> Branch[Any]:
         name, cls = obj.get_type(), type(obj)
         branch = self.tree.get(name)
-        if branch is None or (name in self.borrowed and not len(branch)):
+        if branch is None:
             return self.declare(cls)
         known = branch.object_class
         if cls is not known and not _is_compatible(cls, known):
