@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from decimal import Decimal
+from enum import Enum
 from itertools import takewhile
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin
 
 import attrs
 import pydantic
@@ -22,6 +23,8 @@ else:
 
 _SCALARS = frozenset({*SCALARS, type(None)} - {Decimal})
 """Types whose values `==` compares as diffsync does; a list's order would count."""
+_INERT = frozenset({*SCALARS, type(None)})
+_SERIALIZERS = (pydantic.PlainSerializer, pydantic.WrapSerializer)
 
 
 class ModelType(ModelMetaclass):
@@ -38,14 +41,14 @@ class ModelType(ModelMetaclass):
     __compact__: bool
     """Whether nothing of the user's sees a model while pydantic makes it, so that another one may get its values."""
 
-    def __new__(mcs, name: str, bases: tuple[type, ...], namespace: dict[str, Any], **kwargs: Any) -> ModelType:
-        """Create a class, and see whether it has such hooks."""
-        cls: Any = super().__new__(mcs, name, bases, namespace, **kwargs)
+    def __init__(self, name: str, bases: tuple[type, ...], namespace: dict[str, Any], **kwargs: Any) -> None:
+        """See whether a class has such hooks; not in ``__new__``, whose caller's names pydantic looks up."""
+        super().__init__(name, bases, namespace, **kwargs)
+        cls: Any = self
         hooks = (
             cls.__pydantic_custom_init__ or cls.__pydantic_post_init__ or cls.__pydantic_decorators__.model_validators
         )
         cls.__compact__ = not hooks and cls.model_config.get("extra") != "allow"
-        return cls  # type: ignore[no-any-return]  # Any for what pydantic keeps in it
 
 
 def check(cls: Any) -> None:
@@ -71,7 +74,7 @@ def check(cls: Any) -> None:
     for first, second in (("_identifiers", "_attributes"), ("_identifiers", "_children"), ("_attributes", "_children")):
         both = set(settings[first]) & set(settings[second])
         if both:
-            message = f"Fields {both} are included in both {first} and {second} of {cls.__name__}: take them out of one"
+            message = f"Fields {both} are included in both {first} and {second}. Take them out of one in {cls.__name__}"
             raise AttributeError(message)
 
 
@@ -154,17 +157,21 @@ def _serialized(cls: Any) -> set[str]:
     if overridden or decorators.model_serializers or cls.model_config.get("serialize_by_alias"):
         return names
     given = {name for one in decorators.field_serializers.values() for name in one.info.fields}
-    return (
-        names
-        if "*" in given
-        else given
-        | {
-            name
-            for name, field in cls.model_fields.items()
-            if field.exclude
-            or any(isinstance(one, (pydantic.PlainSerializer, pydantic.WrapSerializer)) for one in field.metadata)
-        }
-    )
+    for name, field in cls.model_fields.items():
+        annotated = any(isinstance(one, _SERIALIZERS) for one in field.metadata)
+        if "*" in given or field.exclude or annotated or not _is_inert(field.annotation):
+            given.add(name)
+    return given
+
+
+def _is_inert(annotation: Any) -> bool:
+    """Say whether values of a type are dumped as they are: no models, and nothing that may hold some."""
+    if get_origin(annotation) is Literal:
+        return True
+    arguments = [one for one in get_args(annotation) if one is not ...]
+    if arguments:
+        return all(map(_is_inert, arguments))
+    return isinstance(annotation, type) and (annotation in _INERT or issubclass(annotation, Enum))
 
 
 def _converter(annotation: Any) -> Converter:

@@ -53,7 +53,7 @@ class DiffSyncModel(pydantic.BaseModel, metaclass=ModelType):
     {'ports': 8}
     """
 
-    __slots__ = ("__branch__", "__status__")
+    __slots__ = ("__branch__",)
 
     _modelname: ClassVar[Text] = "diffsyncmodel"
     _identifiers: ClassVar[Sequence[Text]] = ()
@@ -70,7 +70,6 @@ class DiffSyncModel(pydantic.BaseModel, metaclass=ModelType):
 
     if TYPE_CHECKING:
         __branch__: Any
-        __status__: tuple[DiffSyncStatus, Text]
     else:
 
         def __init__(self, /, **data: Any) -> None:
@@ -117,11 +116,12 @@ class DiffSyncModel(pydantic.BaseModel, metaclass=ModelType):
         """The names of the fields that were given, or set since."""
         return _own_set(self)
 
-    # Status. These have the names of diffsync's private attributes.
+    # Status: as in diffsync private attributes of pydantic's, but only of models that were given one.
 
     @property
     def _status(self) -> DiffSyncStatus:
-        return getattr(self, "__status__", (DiffSyncStatus.SUCCESS, ""))[0]
+        status: DiffSyncStatus = (self.__pydantic_private__ or {}).get("_status", DiffSyncStatus.SUCCESS)
+        return status
 
     @_status.setter
     def _status(self, status: DiffSyncStatus) -> None:
@@ -129,7 +129,8 @@ class DiffSyncModel(pydantic.BaseModel, metaclass=ModelType):
 
     @property
     def _status_message(self) -> Text:
-        return getattr(self, "__status__", (DiffSyncStatus.SUCCESS, ""))[1]
+        message: Text = (self.__pydantic_private__ or {}).get("_status_message", "")
+        return message
 
     @_status_message.setter
     def _status_message(self, message: Text) -> None:
@@ -141,7 +142,8 @@ class DiffSyncModel(pydantic.BaseModel, metaclass=ModelType):
 
     def set_status(self, status: DiffSyncStatus, message: Text = "") -> None:
         """Set the status of a creation, update or deletion."""
-        object.__setattr__(self, "__status__", (status, message))
+        held = self.__pydantic_private__ or {}
+        _set_private(self, {**held, "_status": status, "_status_message": message})
 
     # Creation, update and deletion.
 
