@@ -19,6 +19,7 @@ from datastoresync.vocabularies.dsync import (
     DSyncModel,
     ObjectAlreadyExists,
     ObjectNotCreated,
+    ObjectNotDeleted,
     ObjectNotFound,
     ObjectNotUpdated,
     ObjectStoreWrongType,
@@ -412,6 +413,77 @@ def test_children_are_deleted_before_their_parents(flags):
     here.sync_from(Notes())
     assert calls == ["a__b", "inner", "outer"]
     assert len(here) == 0
+
+
+def test_a_parent_stays_if_a_child_could_not_be_deleted(events):
+    class Locked(Pair):
+        def delete(self):
+            if self.left == "locked":
+                raise ObjectNotDeleted("it is locked")
+            return super().delete()
+
+    here = type("Here", (Room,), {"pair": Locked})()
+    here.add(Rack(name="one", pairs=["a__b", "locked__b", "z__b"]))
+    here.add(Rack(name="two", pairs=["locked__b"]))
+    for left in ("a", "locked", "z"):
+        here.add(Locked(left=left, right="b"))
+    diff = here.sync_from(Room(), flags=DiffSyncFlags.CONTINUE_ON_FAILURE)
+    assert [(result.status, result.action.idnumber) for result in diff.report.results] == [
+        ("succeeded", ("a", "b")),
+        ("failed", ("locked", "b")),
+        ("succeeded", ("z", "b")),
+        ("skipped", "one"),
+        ("skipped", ("locked", "b")),  # it is tried once
+        ("skipped", "two"),
+    ]
+    assert [rack.pairs for rack in here.get_all("rack")] == [["locked__b"], ["locked__b"]]
+    said = [event["unique_id"] for event in events if event["event"].startswith("Not deleted, since a child")]
+    assert said == ["one", "two"]
+
+
+def test_a_deletion_may_remove_the_model_itself():
+    class Eager(Pair):
+        def delete(self):
+            self.adapter.remove(self)
+            return super().delete()
+
+    here = type("Here", (Pairs,), {"pair": Eager})()
+    here.add(Eager(left="a", right="b"))
+    assert here.sync_from(Pairs()).report.ok
+    assert len(here) == 0
+
+
+def test_a_model_that_is_there_is_put_below_its_new_parent_as_well():
+    there, here = Room(), Room()
+    for room in (there, here):
+        room.add(Rack(name="outer"))
+        room.add(Rack(name="inner"))
+    there.get("rack", "outer").add_child(there.get("rack", "inner"))
+    assert here.sync_from(there).report.ok
+    assert here.dict() == there.dict()
+
+
+def test_a_native_run_does_the_same_with_the_models_methods():
+    CALLS.clear()
+    there, here = Room("there"), type("Here", (Room,), {"pair": Moving})("here")
+    for room, racks, cls, note in (
+        (there, {"one": ["a__b"], "new": ["n__b"]}, Pair, "x"),
+        (here, {"one": [], "two": ["a__b", "o__b"]}, Moving, "y"),
+    ):
+        for name, pairs in racks.items():
+            room.add(Rack(name=name, pairs=pairs))
+            for uid in pairs:
+                room.add(cls(left=uid[0], right="b", note=note))
+    report = there.tree.sync_to(here.tree, limits=Limits(deletions=1.0, updates=1.0))
+    assert report.ok
+    assert sorted(CALLS, key=repr) == [
+        ("create", "n"),
+        ("delete", "o"),
+        ("move", "a", "one"),
+        ("update", "a", {"note": "x"}),
+    ]
+    assert here.dict() == there.dict()
+    assert not here.diff_from(there).has_diffs()
 
 
 class Stubborn(Pair):

@@ -9,6 +9,7 @@ from collections import defaultdict
 
 import pytest
 
+from datastoresync import Limits, SafeguardError
 from datastoresync.vocabularies.dsync import (
     Adapter,
     BaseStore,
@@ -198,6 +199,17 @@ def test_methods_of_a_store_take_positions_and_names():
     assert (store.count(), store.count(model=Site)) == (1, 1)
     store.remove(site)
     assert store.count() == 0
+
+
+def test_limits_hold_for_any_store():
+    class Careful(Network):
+        limits = Limits(deletions=1)
+
+    there = Careful("there", Plain)
+    there.load(THERE)
+    with pytest.raises(SafeguardError, match=r"place"):
+        there.sync_from(Network("plan"))
+    assert len(there) == 6
 
 
 def test_a_native_tree_is_there_in_memory_only():

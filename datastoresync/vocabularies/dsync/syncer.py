@@ -63,6 +63,7 @@ class DiffSyncSyncer:
         self._handled: set[int] = set()  # ids of elements
         self._failed: set[int] = set()  # ids of elements whose models are still there
         self._done: set[tuple[str, str, str]] = set()  # action, kind and unique id
+        self._lost: set[tuple[str, str, str]] = set()  # those that have failed
         self._moved: dict[int, DiffElement] = {}  # by the id of a creation: the deletion that it stands for as well
         self._index: dict[tuple[str, str], list[tuple[DiffElement, DiffElement | None]]] | None = None
         self._error: Exception | None = None
@@ -250,6 +251,9 @@ class DiffSyncSyncer:
             if DiffSyncFlags.LOG_UNCHANGED_RECORDS in self.flags:
                 step.logger.debug("No changes to apply; no action needed", status=DiffSyncStatus.SUCCESS.value)
             return False, model
+        if (element.action, element.type, step.unique_id) in self._lost:  # below another parent
+            self._note(element, "skipped", "it has failed before")
+            return False, None
         values = copy.deepcopy(element.get_attrs_diffs().get("+", {}))
         kind = cls.get_type()
 
@@ -276,6 +280,7 @@ class DiffSyncSyncer:
         except Exception as error:
             step.logger.error(str(error), status=DiffSyncStatus.ERROR.value)
             self._note(element, "failed", reason_of(error), error)
+            self._lost.add((str(element.action), element.type, step.unique_id))
             if DiffSyncFlags.CONTINUE_ON_FAILURE not in self.flags:
                 raise
             if not isinstance(error, ObjectCrudException):
@@ -285,6 +290,7 @@ class DiffSyncSyncer:
             message = f"{element.type} {verb} did not return the model object."
             step.logger.warning(message, status=DiffSyncStatus.FAILURE.value)
             self._note(element, "failed", f"{verb} of {step.cls.__name__} returned None")
+            self._lost.add((str(element.action), element.type, step.unique_id))
             return True, None
         status, message = result.get_status()
         levels = {DiffSyncStatus.SUCCESS: "info", DiffSyncStatus.FAILURE: "warning"}

@@ -24,7 +24,7 @@ from datastoresync.vocabularies.dsync.template import ModelTemplate
 from datastoresync.vocabularies.dsync.values import with_ordered_lists, with_plain_lists
 
 if TYPE_CHECKING:
-    from datastoresync.vocabularies.dsync.protocol import Owner
+    from datastoresync.vocabularies.dsync.protocol import Owner, Store
 
 
 def has_text_keys(schema: Schema) -> bool:
@@ -113,9 +113,9 @@ class ModelBranch(Branch[Any]):
 
     def side(self) -> Side:
         """Return the branch as one side of a comparison, without a search for flags if no model has any."""
-        adapter, cls, schema = self.tree.adapter, self.object_class, self.schema
+        store, cls, schema = self.tree.store, self.object_class, self.schema
         side = attrs.evolve(
-            super().side(), flagged=adapter is None or adapter.store.flagged, held_children=frozenset(cls._children)
+            super().side(), flagged=store is None or store.flagged, held_children=frozenset(cls._children)
         )
         ordered = frozenset(side.attributes if self.tree.comparing else ()) - schema.scalars
         unique_id_fields = frozenset(
@@ -137,6 +137,7 @@ class ModelTree(Tree):
     def __init__(self, name: str | None = None, *, adapter: Owner | None = None) -> None:
         super().__init__(name)
         self.adapter = adapter
+        self.store: Store | None = None
         self.top_level: tuple[str, ...] = ()
         self.comparing = False
 
@@ -149,8 +150,8 @@ class ModelTree(Tree):
         """Return the changes that make ``other`` equal to this tree; see `Tree.diff`."""
         trees = [tree for tree in (self, other) if isinstance(tree, ModelTree)]
         for tree in trees:
-            if tree.adapter is not None:
-                tree.adapter.store.resolve_children()
+            if tree.store is not None:
+                tree.store.resolve_children()
             tree.comparing = True
         try:
             return super().diff(other, **options)

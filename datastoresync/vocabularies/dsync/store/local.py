@@ -23,6 +23,7 @@ class LocalStore(BaseStore):
 
     def __init__(self, *args: Any, adapter: Any = None, name: str = "", **kwargs: Any) -> None:
         self.tree = ModelTree()
+        self.tree.store = self
         self.flagged = False  # whether any model may have flags
         super().__init__(*args, adapter=adapter, name=name, **kwargs)
 
