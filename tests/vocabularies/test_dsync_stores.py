@@ -257,3 +257,16 @@ def test_what_redis_cannot_hold_or_reach_is_refused(redis_url, tmp_path):
             RedisStore(**options)
     with pytest.raises(ValueError, match="'url' and 'host' arguments can't be specified together"):
         RedisStore(url=redis_url, host="x")
+
+
+def test_a_model_without_identifiers_is_the_only_one_of_its_kind():
+    there, here = Adapter(), Adapter()
+    only = DiffSyncModel()
+    there.add(only)
+    assert (only.get_unique_id(), there.dict()) == ("", {"diffsyncmodel": {"": {}}})
+    assert there.get(DiffSyncModel, "") is there.get_by_uids([""], "diffsyncmodel")[0] is only
+    assert there.get_or_instantiate(DiffSyncModel, {}) == (only, False)
+    with pytest.raises(ObjectAlreadyExists):
+        there.add(DiffSyncModel())
+    there.remove(only)
+    assert (len(there), here.diff_from(there).has_diffs()) == (0, False)

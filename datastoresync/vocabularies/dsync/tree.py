@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 def has_text_keys(schema: Schema) -> bool:
     """Say whether keys are texts, which are their own unique ids."""
-    if len(schema.identifiers) > 1 or schema.fields is None:
+    if len(schema.identifiers) != 1 or schema.fields is None:
         return False
     converter = schema.fields[schema.identifiers[0]].converter
     return converter is not None and converter.kinds == {str}

@@ -75,6 +75,8 @@ class LocalStore(BaseStore):
             ValueError: if a mapping lacks an identifier.
         """
         objects, schema = branch.contents.objects, branch.schema
+        if not schema.identifiers:
+            return ()  # the only one of its kind
         if isinstance(identifier, Mapping):
             lacking = [name for name in schema.identifiers if name not in identifier]
             if lacking:
