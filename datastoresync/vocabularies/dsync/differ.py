@@ -11,12 +11,17 @@ from datastoresync.errors import HierarchyError
 from datastoresync.runtime import collector_paused
 from datastoresync.vocabularies.dsync.diff import Diff, DiffElement, Groups
 from datastoresync.vocabularies.dsync.enum import DiffSyncFlags, DiffSyncModelFlags
+from datastoresync.vocabularies.dsync.facade import Facade
 from datastoresync.vocabularies.dsync.logging import get_logger
 from datastoresync.vocabularies.dsync.model import DiffSyncModel
+from datastoresync.vocabularies.dsync.store.local import LocalStore
 from datastoresync.vocabularies.dsync.utils import intersection, symmetric_difference
 
 Callback = Callable[[str, int, int], Any]
 """Takes the stage, ``"diff"`` or ``"sync"``, the number of models done, and that of all."""
+
+Models = dict[Any, Any] | Sequence[Any]
+"""Models of one kind, by key or without."""
 
 _NONE = DiffSyncModelFlags.NONE
 
@@ -51,6 +56,8 @@ class DiffSyncDiffer:
         self.models_processed = 0
         self.total_models = len(src_diffsync) + len(dst_diffsync)
         self._path: set[tuple[str, str]] = set()
+        self._of_class: dict[type, tuple[str, ...]] = {}
+        self._plans: dict[tuple[type, type], _Plan] = {}
         self.logger.debug(f"Diff calculation between these two datasets will involve {self.total_models} models")
 
     def incr_models_processed(self, delta: int = 1) -> None:
@@ -89,14 +96,14 @@ class DiffSyncDiffer:
         groups: Groups = {}
         equal = 0
         for kind in kinds:
-            groups[kind], same = self._compared(source.get_all(kind), dest.get_all(kind))
+            groups[kind], same = self._compared(_models(source, kind), _models(dest, kind))
             equal += same
         diff.fill({kind: entries for kind, entries in groups.items() if entries}, equal, self._element)
         return diff
 
-    def _compared(self, source: Sequence[Any], dest: Sequence[Any]) -> tuple[list[Any], int]:
+    def _compared(self, source: Models, dest: Models) -> tuple[list[Any], int]:
         """Return the entries of a diff for models of one kind, and how many equal ones are in its tuples."""
-        left, right = _by_key(source, dest), _by_key(dest, source)
+        left, right = self._by_key(source, dest), self._by_key(dest, source)
         matched = sum(map(right.__contains__, left))
         size = len(left) + len(right) - matched
         self.incr_models_processed(max(len(source) - size, 0) + max(len(dest) - size, 0))
@@ -104,12 +111,12 @@ class DiffSyncDiffer:
             _check_keys(_without(left, right), _without(right, left))
         entries: list[Any] = []
         equal = quick = 0
-        plan = _Plan(type(None), type(None))
+        plan = self._plan(type(None), type(None))
         pairs = zip(left.values(), map(right.get, left), strict=True)
         for one, other in chain(pairs, ((None, model) for model in _without(right, left))):
             if one is not None and other is not None:
                 if plan.source is not type(one) or plan.dest is not type(other):
-                    plan = _Plan(type(one), type(other))
+                    plan = self._plan(type(one), type(other))
                 if plan.plainly_equal(one, other):
                     entries.append((one, other, None))
                     quick += 1
@@ -124,6 +131,29 @@ class DiffSyncDiffer:
             self.models_processed += 2 * quick
         _name_apart(entries)
         return entries, equal + quick
+
+    def _plan(self, source: type, dest: type) -> _Plan:
+        if (source, dest) not in self._plans:
+            self._plans[source, dest] = _Plan(source, dest)
+        return self._plans[source, dest]
+
+    def _by_key(self, models: Models, counterparts: Models) -> dict[Any, Any]:
+        """Return models by their identifiers, or by their unique ids where a class makes those itself."""
+        given, *_ = both = [some.values() if isinstance(some, dict) else some for some in (models, counterparts)]
+        found = {self._identifiers(type(next(iter(some)))) for some in both if some}
+        identifiers = found.pop() if len(found) == 1 else ()
+        if not identifiers:
+            return {model.get_unique_id(): model for model in given}
+        if isinstance(models, dict):
+            return models
+        return dict(zip(map(attrgetter(*identifiers), models), models, strict=True))
+
+    def _identifiers(self, cls: Any) -> tuple[str, ...]:
+        """Return the identifiers of a class, or nothing if its unique ids are not made of them alone."""
+        if cls not in self._of_class:
+            own = overrides(cls, ("get_unique_id", "create_unique_id", "get_identifiers"))
+            self._of_class[cls] = () if own else tuple(cls._identifiers)
+        return self._of_class[cls]
 
     def _entry(self, source: Any, dest: Any, plan: _Plan) -> tuple[Any, int]:
         """Return the entry of a diff for one or two models, and how many equal ones are in its tuples."""
@@ -212,14 +242,12 @@ class DiffSyncDiffer:
         return element
 
 
-def _by_key(models: Sequence[Any], counterparts: Sequence[Any]) -> dict[Any, Any]:
-    """Return models by their identifiers, or by their unique ids where a class makes those itself."""
-    classes = {type(some[0]) for some in (models, counterparts) if some}
-    methods = ("get_unique_id", "create_unique_id", "get_identifiers")
-    identifiers = {tuple(cls._identifiers) for cls in classes}
-    if any(overrides(cls, methods) for cls in classes) or len(identifiers) != 1 or () in identifiers:
-        return {model.get_unique_id(): model for model in models}
-    return dict(zip(map(attrgetter(*identifiers.pop()), models), models, strict=True))
+def _models(adapter: Any, kind: str) -> Models:
+    """Return all models of a kind, by key where the store has them so."""
+    if isinstance(adapter.store, LocalStore) and type(adapter).get_all is Facade.get_all:
+        return adapter.store.by_key(kind)
+    found: list[Any] = adapter.get_all(kind)
+    return found
 
 
 def overrides(cls: Any, names: Iterable[str]) -> bool:

@@ -107,10 +107,14 @@ class LocalStore(BaseStore):
 
     def get_all(self, model: Kind) -> list[Any]:
         """Return all models of a kind, in the order in which they were added."""
+        return list(self.by_key(model).values())
+
+    def by_key(self, model: Kind) -> dict[Any, Any]:
+        """Return all models of a kind by their keys, in the order in which they were added."""
         branch = self.tree.get(_name(model))
         objects: Any = {} if branch is None else branch.contents.objects
-        # `dict.values` of a sorted mapping has the order of insertion.
-        return list(dict.values(objects) if isinstance(objects, dict) else objects.values())
+        # `dict.items` of a sorted mapping has the order of insertion.
+        return dict(dict.items(objects) if isinstance(objects, dict) else objects)
 
     def get_by_uids(self, uids: Iterable[Any], model: Kind) -> list[Any]:
         """Return models by their unique ids, in that order.
