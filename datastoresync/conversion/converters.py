@@ -13,7 +13,7 @@ Decimal             finite Decimal; int; decimal or exponent text
 date                date; naive datetime at midnight; text YYYY-MM-DD
 datetime            datetime; text YYYY-MM-DD, ``T`` or a blank, HH:MM[:SS[.ffffff]] and an optional offset or ``Z``
 time                time; timedelta of less than a day; text as behind the ``T`` of a datetime
-timedelta           timedelta; time without a time zone, since midnight
+timedelta           timedelta; time without a time zone, since midnight; text as P1DT2H3M4.5S or as 1 day, 2:03:04.5
 bytes               bytes, bytearray and memoryview
 UUID                UUID; its text, with or without hyphens
 IPv4Address, …      an address, interface or network of just this class of ``ipaddress``; its text

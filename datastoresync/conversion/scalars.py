@@ -43,6 +43,16 @@ _DATE = re.compile(_DATE_TEXT)
 _TIME = re.compile(_CLOCK, re.ASCII)
 _DATETIME = re.compile(rf"{_DATE_TEXT}[T ]{_CLOCK}", re.ASCII)
 _UUID = re.compile(_UUID_TEXT)
+_PERIOD = re.compile(
+    r"(?P<sign>[+-]?)P(?=.)(?:(?P<weeks>\d+)W)?(?:(?P<days>\d+)D)?"
+    r"(?:T(?=.)(?:(?P<hours>\d+)H)?(?:(?P<minutes>\d+)M)?(?:(?P<seconds>\d+)(?:[.,](?P<microseconds>\d{1,6}))?S)?)?",
+    re.ASCII,
+)
+_SPAN = re.compile(
+    r"(?:(?P<days>-?\d+) days?,? )?(?P<sign>-?)(?P<hours>\d+):(?P<minutes>[0-5]\d):(?P<seconds>[0-5]\d)"
+    r"(?:\.(?P<microseconds>\d{1,6}))?",
+    re.ASCII,
+)
 BOOLEAN_TEXTS: Mapping[str, bool] = MappingProxyType(
     dict.fromkeys(("true", "t", "yes", "y", "on", "1"), True)
     | dict.fromkeys(("false", "f", "no", "n", "off", "0"), False)
@@ -298,8 +308,30 @@ def _timedelta(value: Any) -> timedelta:
         return value
     if isinstance(value, time) and value.tzinfo is None:
         return datetime.combine(_MIDNIGHT, value) - _MIDNIGHT
-    reason = "only timedelta objects and times without a time zone, since durations have no one text form"
+    reason = "only P1DT2H3M4.5S, [1 day, ]2:03:04.5, timedelta objects and times without a time zone"
+    if isinstance(value, str) and (found := _PERIOD.fullmatch(value) or _SPAN.fullmatch(value)):
+        parts = {name: text for name, text in found.groupdict().items() if text and name != "sign"}
+        parts["microseconds"] = parts.get("microseconds", "0").ljust(6, "0")
+        with suppress(OverflowError, ValueError):  # digits without end
+            days = timedelta(days=int(parts.pop("days", 0)))
+            rest = timedelta(**{name: int(text) for name, text in parts.items()})
+            if found["sign"] != "-":
+                return days + rest
+            return -days - rest if found.re is _PERIOD else days - rest
+        reason = "it is too long"
     raise refused(value, "a timedelta", reason)
+
+
+def _text_of_timedelta(value: timedelta) -> str:
+    """Return a duration as ISO 8601 has it."""
+    rest = abs(value)
+    hours, seconds = divmod(rest.seconds, 3600)
+    minutes, seconds = divmod(seconds, 60)
+    fraction = f".{rest.microseconds:06}".rstrip("0") if rest.microseconds else ""
+    clock = "".join(f"{count}{unit}" for count, unit in ((hours, "H"), (minutes, "M")) if count)
+    clock += f"{seconds}{fraction}S" if seconds or fraction or not (clock or rest.days) else ""
+    days = f"{rest.days}D" if rest.days else ""
+    return f"{'-' * (value < timedelta())}P{days}{'T' * bool(clock)}{clock}"
 
 
 def _uuid(value: Any) -> UUID:
@@ -456,7 +488,14 @@ _TYPES = (
         from_text=time.fromisoformat,
         json_tag="$time",
     ),
-    ScalarType(timedelta, _timedelta, family="timedelta", kinds=("timedelta",), arrow="duration[us]"),
+    ScalarType(
+        timedelta,
+        _timedelta,
+        family="timedelta",
+        kinds=("timedelta",),
+        to_text=_text_of_timedelta,
+        arrow="duration[us]",
+    ),
     ScalarType(
         UUID,
         _uuid,

@@ -40,6 +40,12 @@ def test_texts_that_are_surely_valid_are_converted(cls, data):
     assert isinstance(PATTERNS[cls].convert(text), cls)
 
 
+@given(st.timedeltas())
+def test_durations_come_back_from_their_text_and_from_that_of_python(duration):
+    timedelta = SCALARS[type(duration)]
+    assert timedelta.convert(timedelta.to_text(duration)) == timedelta.convert(str(duration)) == duration
+
+
 @pytest.mark.parametrize(
     "cls", [cls for cls, scalar in SCALARS.items() if scalar.json_tag], ids=lambda cls: cls.__name__
 )
