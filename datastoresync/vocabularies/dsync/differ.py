@@ -96,13 +96,13 @@ class DiffSyncDiffer:
         groups: Groups = {}
         equal = 0
         for kind in kinds:
-            groups[kind], same = self._compared(_models(source, kind), _models(dest, kind))
+            groups[kind], same, _ = self._compared(_models(source, kind), _models(dest, kind))
             equal += same
         diff.fill({kind: entries for kind, entries in groups.items() if entries}, equal, self._element)
         return diff
 
-    def _compared(self, source: Models, dest: Models) -> tuple[list[Any], int]:
-        """Return the entries of a diff for models of one kind, and how many equal ones are in its tuples."""
+    def _compared(self, source: Models, dest: Models) -> tuple[list[Any], int, bool]:
+        """Return the entries of a diff for models of one kind, how many are in tuples, and if any differs."""
         left, right = self._by_key(source, dest), self._by_key(dest, source)
         matched = sum(map(right.__contains__, left))
         size = len(left) + len(right) - matched
@@ -129,8 +129,10 @@ class DiffSyncDiffer:
                 equal += same
         if self.callback is None:
             self.models_processed += 2 * quick
-        _name_apart(entries)
-        return entries, equal + quick
+        differs = len(entries) > quick and any(type(entry) is not tuple for entry in entries)
+        if differs:
+            _name_apart(entries)
+        return entries, equal + quick, differs
 
     def _plan(self, source: type, dest: type) -> _Plan:
         if (source, dest) not in self._plans:
@@ -158,26 +160,26 @@ class DiffSyncDiffer:
     def _entry(self, source: Any, dest: Any, plan: _Plan) -> tuple[Any, int]:
         """Return the entry of a diff for one or two models, and how many equal ones are in its tuples."""
         self.incr_models_processed((source is not None) + (dest is not None))
-        groups, equal = self._compared_below(source, dest)
+        groups, equal, differs = self._compared_below(source, dest)
         element = None
         if source is None or dest is None or plan.may_differ(source, dest):
             element = self._element(source, dest)
             element = None if element.action is None else element
-        if element is None and not any(type(entry) is not tuple for below in groups.values() for entry in below):
+        if element is None and not differs:
             return (source, dest, groups or None), equal + 1
         element = element or self._element(source, dest)
         if groups:
             element.child_diff.fill(groups, equal, self._element)
         return element, 0  # it counts those below it itself
 
-    def _compared_below(self, source: Any, dest: Any) -> tuple[Groups, int]:
-        """Return the entries for the children of one or two models, by kind, and how many equal ones are in tuples."""
+    def _compared_below(self, source: Any, dest: Any) -> tuple[Groups, int, bool]:
+        """Return by kind the entries for the children of one or two models, and the rest as `_compared` does."""
         left = source.get_children_mapping() if source is not None else {}
         right = dest.get_children_mapping() if dest is not None else {}
         groups: Groups = {}
-        equal = 0
+        equal, differs = 0, False
         if not left and not right:
-            return groups, equal
+            return groups, equal, differs
         both = source is not None and dest is not None
         model = source if source is not None else dest
         place = (model.get_type(), model.get_unique_id())
@@ -193,12 +195,13 @@ class DiffSyncDiffer:
                 continue
             sources = self.src_diffsync.get_by_uids(getattr(source, left[kind]), kind) if kind in left else []
             dests = self.dst_diffsync.get_by_uids(getattr(dest, right[kind]), kind) if kind in right else []
-            entries, same = self._compared(sources, dests)
+            entries, same, any_differs = self._compared(sources, dests)
             equal += same
+            differs |= any_differs
             if entries:
                 groups[kind] = entries
         self._path.discard(place)
-        return groups, equal
+        return groups, equal, differs
 
     def _skips(self, source: Any, dest: Any) -> bool:
         """Say whether flags leave a model out, and why in the log."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
+from contextlib import suppress
 from typing import Any
 
 from datastoresync.branch import Branch
@@ -123,10 +124,11 @@ class LocalStore(BaseStore):
             ObjectNotFound: if one of them is missing.
         """
         branch = self.tree.get(_name(model))
-        objects = {} if branch is None else branch.contents.objects
-        if branch is None or not has_text_keys(branch.schema):
-            return [self.get(model, uid) for uid in uids]
-        return [objects[uid] if uid in objects else self.get(model, uid) for uid in uids]
+        if branch is not None and has_text_keys(branch.schema):
+            objects = branch.contents.objects
+            with suppress(KeyError):
+                return [objects[uid] for uid in uids]
+        return [self.get(model, uid) for uid in uids]
 
     def add(self, obj: DiffSyncModel) -> None:
         """Keep a model.
