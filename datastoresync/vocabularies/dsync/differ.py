@@ -117,7 +117,13 @@ class DiffSyncDiffer:
             if one is not None and other is not None:
                 if plan.source is not type(one) or plan.dest is not type(other):
                     plan = self._plan(type(one), type(other))
-                if plan.plainly_equal(one, other):
+                values = plan.plain
+                if (
+                    values is not None
+                    and one.model_flags is _NONE
+                    and other.model_flags is _NONE
+                    and values(one) == values(other)
+                ):
                     entries.append((one, other, None))
                     quick += 1
                     if self.callback is not None:
@@ -289,9 +295,12 @@ def _without(models: dict[Any, Any], counterparts: dict[Any, Any]) -> list[Any]:
 
 
 class _Plan:
-    """How models of two classes are compared."""
+    """How models of two classes are compared.
 
-    __slots__ = ("_plain", "_short", "_values", "dest", "source")
+    ``plain`` reads all that is to be compared, unless there is more to it.
+    """
+
+    __slots__ = ("_short", "_values", "dest", "plain", "source")
 
     def __init__(self, source: Any, dest: Any) -> None:
         self.source, self.dest = source, dest
@@ -302,17 +311,7 @@ class _Plan:
             common = [name for name in dest._attributes if name in source._attributes]
             self._values = attrgetter(*common) if common else _nothing
         below = any(cls._children or overrides(cls, ["get_children_mapping"]) for cls in classes)
-        self._plain = None if self._short or below else self._values
-
-    def plainly_equal(self, source: Any, dest: Any) -> bool:
-        """Say whether two models are equal, and nothing else is to be looked at."""
-        values = self._plain
-        return (
-            values is not None
-            and source.model_flags is _NONE
-            and dest.model_flags is _NONE
-            and bool(values(source) == values(dest))
-        )
+        self.plain = None if self._short or below else self._values
 
     def may_differ(self, source: Any, dest: Any) -> bool:
         """Say whether two models may differ in attributes.
