@@ -259,7 +259,6 @@ def _of_class(annotation: Any, plain: Any, cls: type) -> Converter:
         return _container(annotation, _CONTAINERS[cls], get_args(plain))
     if cls is tuple:
         return _tuple(annotation, plain)
-    # `typing.is_typeddict` does not know those of typing_extensions.
     if cls in (dict, collections.abc.Mapping, collections.abc.MutableMapping) or "__required_keys__" in vars(cls):
         return mapping_converter(annotation)
     if cls in SCALARS:
