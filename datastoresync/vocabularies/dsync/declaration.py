@@ -14,7 +14,7 @@ import pydantic
 from datastoresync.conversion.converters import Converter, Field, Schema, converter
 from datastoresync.conversion.scalars import SCALARS
 from datastoresync.errors import DeclarationError
-from datastoresync.vocabularies.dsync.flags import DiffSyncModelFlags
+from datastoresync.vocabularies.dsync.enum import DiffSyncModelFlags
 
 if TYPE_CHECKING:
     from pydantic._internal._model_construction import ModelMetaclass

@@ -78,6 +78,8 @@ def text_of(key: Any) -> str:
     """
     if not isinstance(key, tuple):
         return str(key)
+    if not key:
+        return ""  # a model without identifiers is the only one of its kind
     parts = [str(part) for part in key]
     joined = _SEPARATOR.join(parts)
     return repr(key) if joined.startswith("(") or joined.split(_SEPARATOR) != parts else joined

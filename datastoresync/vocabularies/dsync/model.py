@@ -9,8 +9,8 @@ import pydantic
 
 from datastoresync.masking import MASK
 from datastoresync.vocabularies.dsync.declaration import ModelType, check, schema_for
+from datastoresync.vocabularies.dsync.enum import DiffSyncModelFlags, DiffSyncStatus
 from datastoresync.vocabularies.dsync.exceptions import ObjectAlreadyExists, ObjectNotFound, ObjectStoreWrongType
-from datastoresync.vocabularies.dsync.flags import DiffSyncModelFlags, DiffSyncStatus
 from datastoresync.vocabularies.dsync.identity import sortable_key, text_of, unique_id_of
 
 Text = str  # what `str` is in the rest of the class is a method

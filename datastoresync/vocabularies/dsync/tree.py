@@ -14,21 +14,22 @@ from datastoresync.diffing.action import Action
 from datastoresync.diffing.diff import Diff
 from datastoresync.diffing.equality import is_membership
 from datastoresync.diffing.side import Side
+from datastoresync.errors import SchemaMismatchError
 from datastoresync.tree import Tree
 from datastoresync.vocabularies.dsync.declaration import ModelSchema, schema_for
-from datastoresync.vocabularies.dsync.flags import flags_of_model
+from datastoresync.vocabularies.dsync.enum import flags_of_model
 from datastoresync.vocabularies.dsync.identity import keys_of, original_part, unique_id_of
 from datastoresync.vocabularies.dsync.model import DiffSyncModel
 from datastoresync.vocabularies.dsync.template import ModelTemplate
 from datastoresync.vocabularies.dsync.values import with_ordered_lists, with_plain_lists
 
 if TYPE_CHECKING:
-    from datastoresync.vocabularies.dsync.protocol import Owner
+    from datastoresync.vocabularies.dsync.protocol import Owner, Store
 
 
 def has_text_keys(schema: Schema) -> bool:
     """Say whether keys are texts, which are their own unique ids."""
-    if len(schema.identifiers) > 1 or schema.fields is None:
+    if len(schema.identifiers) != 1 or schema.fields is None:
         return False
     converter = schema.fields[schema.identifiers[0]].converter
     return converter is not None and converter.kinds == {str}
@@ -112,9 +113,9 @@ class ModelBranch(Branch[Any]):
 
     def side(self) -> Side:
         """Return the branch as one side of a comparison, without a search for flags if no model has any."""
-        adapter, cls, schema = self.tree.adapter, self.object_class, self.schema
+        store, cls, schema = self.tree.store, self.object_class, self.schema
         side = attrs.evolve(
-            super().side(), flagged=adapter is None or adapter.store.flagged, held_children=frozenset(cls._children)
+            super().side(), flagged=store is None or store.flagged, held_children=frozenset(cls._children)
         )
         ordered = frozenset(side.attributes if self.tree.comparing else ()) - schema.scalars
         unique_id_fields = frozenset(
@@ -136,6 +137,7 @@ class ModelTree(Tree):
     def __init__(self, name: str | None = None, *, adapter: Owner | None = None) -> None:
         super().__init__(name)
         self.adapter = adapter
+        self.store: Store | None = None
         self.top_level: tuple[str, ...] = ()
         self.comparing = False
 
@@ -148,14 +150,40 @@ class ModelTree(Tree):
         """Return the changes that make ``other`` equal to this tree; see `Tree.diff`."""
         trees = [tree for tree in (self, other) if isinstance(tree, ModelTree)]
         for tree in trees:
-            if tree.adapter is not None:
-                tree.adapter.store.resolve_children()
+            if tree.store is not None:
+                tree.store.resolve_children()
             tree.comparing = True
         try:
             return super().diff(other, **options)
         finally:
             for tree in trees:
                 tree.comparing = False
+
+    def schema_diff(self, other: ModelTree, top_level: Iterable[str]) -> Diff:
+        """Return the changes that make ``other`` equal to this tree, for branches of both and with a common top level.
+
+        Raises:
+            SchemaMismatchError: if they cannot be compared: other kinds, other attributes, or other types.
+        """
+        absent: list[tuple[ModelTree, str]] = []
+        for tree, another in ((self, other), (other, self)):
+            lacking = sorted(name for name, branch in another.items() if name not in tree and len(branch))
+            if lacking:
+                problems = [f"{tree.name} has no model {name!r}: declare it there" for name in lacking]
+                message = "the two adapters cannot be compared:" + "".join(f"\n  - {problem}" for problem in problems)
+                raise SchemaMismatchError(message, problems=problems)
+            tree.follow_adapter()
+            tree.top_level = tuple(top_level)
+            absent += [(tree, name) for name in another if name not in tree]
+        for tree, name in absent:  # of which the other has no models either
+            tree.grow(name, ModelBranch((other if tree is self else self)[name].object_class))
+        try:
+            return self.diff(other)
+        finally:
+            for tree, name in absent:
+                del tree._branches[name]  # noqa: SLF001 - one of its own
+            self.follow_adapter()
+            other.follow_adapter()
 
     def grow(self, name: str, branch: Branch[Any] | None = None) -> Branch[Any]:
         """Add a branch like the one given, or replace the one of that name."""
