@@ -7,6 +7,11 @@ import types
 import typing
 
 
+def _optional(annotation):
+    """Say whether None fits the annotation."""
+    return type(None) in typing.get_args(annotation)
+
+
 class Recorder:
     """Stands in for an API's client: takes every call, notes it, and answers with an object that has an id."""
 
@@ -33,7 +38,7 @@ def synced(source, destination, *, calls, **options):
     handler = logging.Handler()
     handler.emit = lambda record: events.append([record.levelname, record.getMessage().partition("\x1b")[0]])
     seen = []
-    diff = destination.diff_from(source, callback=lambda stage, done, total: seen.append([stage, done, total]), **options)
+    diff = destination.diff_from(source, callback=lambda *progress: seen.append(progress), **options)
     before = {"dict": diff.dict(), "text": diff.str(), "summary": diff.summary(), "differs": diff.has_diffs()}
     destination.sync_from(source, **options)
     after = destination.diff_from(source, **options)
@@ -76,7 +81,11 @@ def itential():
     source = NautobotAnsibleDeviceAdapter(job=job, sync=None, gateway=None, status=None)
     source.add(source.all_group(name="all", variables={"user": "ben"}))
     for name, host in (("core-1", "192.0.2.1"), ("core-2", "192.0.2.22"), ("new-1", "192.0.2.3")):
-        source.add(source.device(name=name, variables={"ansible_host": host, **({"ports": [1, 2]} if host.endswith(".1") else {})}))
+        source.add(
+            source.device(
+                name=name, variables={"ansible_host": host, **({"ports": [1, 2]} if host.endswith(".1") else {})}
+            )
+        )
     return synced(source, destination, calls=calls)
 
 
@@ -110,7 +119,6 @@ class Table:
 def servicenow():
     """Nautobot's sites, devices and interfaces into ServiceNow: children below children, deletions put off."""
     import diffsync.enum
-
     from nautobot_ssot.integrations.servicenow.diffsync.adapter_nautobot import NautobotDiffSync
     from nautobot_ssot.integrations.servicenow.diffsync.adapter_servicenow import ServiceNowDiffSync
 
@@ -211,7 +219,11 @@ def potenda():
 
         return Api(target=name, adapter=side, config=config, adapter_type=name, name=name)
 
-    sites = [{"id": 1, "name": "nyc", "region": "us"}, {"id": 2, "name": "lab", "region": "us"}, {"id": 3, "name": "ams", "region": "eu"}]
+    sites = [
+        {"id": 1, "name": "nyc", "region": "us"},
+        {"id": 2, "name": "lab", "region": "us"},
+        {"id": 3, "name": "ams", "region": "eu"},
+    ]
     devices = [
         {"id": 1, "name": "r1", "site": {"id": 1}, "role": "core", "peers": []},
         {"id": 2, "name": "r2", "site": {"id": 3}, "role": "edge", "peers": [{"id": 1}]},
@@ -225,7 +237,14 @@ def potenda():
             "devices": [{"id": 5, "name": "r1", "site": {"id": 9}, "role": "edge", "peers": []}],
         },
     )
-    engine = Potenda(destination=destination, source=source, config=config, top_level=["site", "device"], show_progress=False, concurrent_load=False)
+    engine = Potenda(
+        destination=destination,
+        source=source,
+        config=config,
+        top_level=["site", "device"],
+        show_progress=False,
+        concurrent_load=False,
+    )
     engine.load_both_sides()
     diff = engine.diff()
     before = {"dict": diff.dict(), "text": diff.str(), "summary": diff.summary(), "plan": engine._diff_to_rows(diff)}
@@ -247,13 +266,10 @@ def netbox():
     class Network(BaseAdapter):
         top_level: typing.ClassVar[list[str]] = ["site", "device", "cable"]
 
-    def values(model, **given):
-        fields = getattr(model, "model_fields", None) or model.__fields__
-        return {name: None for name in fields if not name.startswith("model_") and optional(fields[name])} | given
-
-    def optional(field):
-        required = getattr(field, "required", None)
-        return field.is_required() and type(None) in typing.get_args(field.annotation) if required is None else not required and field.default is None and field.default_factory is None
+    def nothing(model):
+        """Give each field that may be None and has no default the None that pydantic 1 gives it by itself."""
+        fields = getattr(model, "model_fields", {})
+        return {name: None for name, field in fields.items() if field.is_required() and _optional(field.annotation)}
 
     def filled(adapter, remote, devices):
         ids = iter(range(1, 1000))
@@ -261,7 +277,7 @@ def netbox():
         def new(kind, **given):
             model = getattr(adapter, kind)
             extra = {"remote_id": next(ids)} if remote else {}
-            item = model(**values(model, **given, **extra))
+            item = model(**nothing(model) | given | extra)
             adapter.add(item)
             return item
 

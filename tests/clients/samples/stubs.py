@@ -11,13 +11,17 @@ import importlib.machinery
 import sys
 import types
 
-
 # pydantic takes functions in the body of a class for methods, and refuses classes there.
 FUNCTIONS = frozenset({"parse_datetime"})
 
 
 def _nothing(*args, **options):
     """Stand in for a function."""
+
+
+def _decorated(args, options):
+    """Say whether a call is that of a decorator."""
+    return len(args) == 1 and not options and isinstance(args[0], type | types.FunctionType)
 
 
 class _Anything(type):
@@ -41,8 +45,8 @@ class Stub(metaclass=_Anything):
     """An object that has every attribute and can be called, iterated over and used as a decorator."""
 
     def __new__(cls, *args, **options):
-        if cls.__dict__.get("is_stub") and len(args) == 1 and not options and isinstance(args[0], type | types.FunctionType):
-            return args[0]  # it was used as a decorator
+        if cls.__dict__.get("is_stub") and _decorated(args, options):
+            return args[0]
         return super().__new__(cls)
 
     def __init__(self, *args, **options):
@@ -60,7 +64,7 @@ class Stub(metaclass=_Anything):
         return stub_class(name, type(self).__module__)()
 
     def __call__(self, *args, **options):
-        if len(args) == 1 and not options and isinstance(args[0], type | types.FunctionType):
+        if _decorated(args, options):
             return args[0]
         return self
 

@@ -14,7 +14,6 @@ import importlib
 import importlib.util
 import io
 import json
-import os
 import re
 import sys
 import traceback
@@ -28,13 +27,13 @@ import stubs
 
 PACKAGES = ("infrahub_sync", "nautobot_ssot", "network_importer")
 # Not installed, as most of them are large or need a server: Nautobot, Django, and the APIs of devices.
-STUBBED = """
-    arista celery cisco_sdwan constance cloudvision cvprac django django_filters django_tables2 dnacentersdk dns drf_spectacular
-    fsspec genie google graphene_django grpc ijson infrahub_sdk ipfabric magic markdown meraki napalm nautobot
-    netmiko nornir nornir_napalm nornir_netmiko nornir_utils ntc_templates oauthlib
-    parameterized prometheus_client pyats pyarrow pybatfish pynautobot pynetbox pytz requests_oauthlib rest_framework
-    rich six slurpit taggit termcolor timezone_field filelock
-""".split()
+STUBBED = (  # noqa: SIM905 - one name a line would be fifty lines
+    "arista celery cisco_sdwan cloudvision constance cvprac django django_filters django_tables2 dnacentersdk dns "
+    "drf_spectacular filelock fsspec genie google graphene_django grpc ijson infrahub_sdk ipfabric magic "
+    "markdown meraki napalm nautobot netmiko nornir nornir_napalm nornir_netmiko nornir_utils ntc_templates oauthlib "
+    "parameterized prometheus_client pyarrow pyats pybatfish pynautobot pynetbox pytz requests_oauthlib "
+    "rest_framework rich six slurpit taggit termcolor timezone_field"
+).split()
 
 
 def prepare(implementation):
@@ -53,9 +52,9 @@ def prepare(implementation):
     )
 
 
-def modules():
-    """Yield the names of the modules that import diffsync, without the tests."""
-    for package in PACKAGES:
+def modules(packages):
+    """Yield the names of the modules that import diffsync."""
+    for package in packages:
         folder = Path(importlib.util.find_spec(package).origin).parent
         for path in sorted(folder.rglob("*.py")):
             if re.search(r"^\s*(from|import) diffsync", path.read_text(), re.MULTILINE):
@@ -69,10 +68,10 @@ def error_of(error):
     return f"{type(error).__name__}: {error} ({Path(last.filename).name}:{last.lineno})"
 
 
-def imported():
+def imported(packages):
     """Return for each module its error, or None."""
     found = {}
-    for name in modules():
+    for name in modules(packages):
         try:
             importlib.import_module(name)
         except BaseException as error:  # noqa: BLE001 - a client may also exit
@@ -99,7 +98,7 @@ def made_up(annotation):
 
     known = {
         str: "x", int: 1, float: 1.5, bool: True, uuid.UUID: uuid.UUID(int=1), datetime.date: datetime.date(2026, 1, 2),
-        datetime.datetime: datetime.datetime(2026, 1, 2, 3, 4),
+        datetime.datetime: datetime.datetime(2026, 1, 2, 3, 4, tzinfo=datetime.UTC),
     }  # fmt: skip
     if annotation in known:
         return known[annotation]
@@ -108,7 +107,7 @@ def made_up(annotation):
     return "x"
 
 
-def models():
+def models(packages):
     """Return for each class of models what an object of it answers."""
     import diffsync
 
@@ -117,7 +116,7 @@ def models():
     while waiting:
         for model in waiting.pop().__subclasses__():
             waiting.append(model)
-            if model.__module__.partition(".")[0] in PACKAGES:
+            if model.__module__.partition(".")[0] in packages:
                 found[f"{model.__module__}.{model.__qualname__}"] = answers(model)
     return found
 
@@ -156,12 +155,12 @@ def answers(model):
         return error_of(error)
 
 
-def syncs():
+def syncs(packages):
     """Return what each pair of adapters says, or its error."""
     import pairs
 
     found = {}
-    for package in PACKAGES:
+    for package in packages:
         for pair in pairs.PAIRS[package]:
             try:
                 found[pair.__name__] = json.loads(json.dumps(pair(), default=str))
@@ -172,14 +171,12 @@ def syncs():
 
 def main(implementation, packages):
     """Print what is found."""
-    global PACKAGES
-    PACKAGES = packages or PACKAGES
     prepare(implementation)
     printed = io.StringIO()
     with contextlib.redirect_stdout(printed):
-        found = {"modules": imported(), "models": models(), "syncs": syncs()}
+        found = {"modules": imported(packages), "models": models(packages), "syncs": syncs(packages)}
     json.dump(found, sys.stdout, indent=1, sort_keys=True)
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], sys.argv[2:])
+    main(sys.argv[1], sys.argv[2:] or PACKAGES)
