@@ -24,7 +24,7 @@ PIP_INSTALL := $(BIN)/python -m pip install -qq --disable-pip-version-check --no
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test slow clients mutate check lint types layers bench docs format clean
+.PHONY: help demo test slow clients mutate check lint types layers bench docs site format clean
 
 help: ## list these targets
 	@echo "usage: make TARGET"
@@ -66,6 +66,10 @@ bench: $(VENV)/.installed-bench ## measure against the peers, one script of benc
 docs: $(VENV)/.installed-test ## check the documentation: links, anchors, and every example, by running it
 	@$(BIN)/python -m pytest -q datastoresync tests/test_house.py
 	@echo "start reading at README.md; the rest is in docs/"
+
+site: $(VENV)/.installed-test ## build the documentation's pages into build/site
+	@$(BIN)/sphinx-build -q -W --keep-going docs build/site
+	@echo "open build/site/index.html"
 
 format: $(VENV)/.installed-test ## lay the code out as lint wants it
 	@$(BIN)/ruff format .

@@ -1,20 +1,23 @@
-"""Copies from any store to any other: ``datastoresync --from postgresql://… --to xlsx:out.xlsx``."""
+"""The command ``datastoresync``: `app.commands` has what it can do."""
 
+import sys
 from typing import NoReturn
-
-from datastoresync import __version__
-from datastoresync.app import App, SyncerReader, SyncerWriter
 
 
 def main() -> NoReturn:
-    """Run the application, as the command ``datastoresync`` and as ``python -m datastoresync``."""
-    App(
-        SyncerReader(name="from"),
-        SyncerWriter(name="to"),
-        name="datastoresync",
-        description="Read tables from one store, and write them to another.",
-        version=__version__,
-    ).main()
+    """Run a command, as ``datastoresync`` and as ``python -m datastoresync``; options alone copy a store."""
+    argv = sys.argv[1:]
+    if any(argument.partition("=")[0] in ("--from", "--to") for argument in argv) and argv[0].startswith("-"):
+        from datastoresync.app.copy_application import copy_application
+
+        copy_application("datastoresync").main(argv)
+    try:
+        from datastoresync.app.commands.group import main as run
+    except ModuleNotFoundError as error:
+        if error.name != "click":
+            raise
+        sys.exit("the commands of datastoresync need click: pip install 'datastoresync[cli]'")
+    sys.exit(run(argv))
 
 
 if __name__ == "__main__":

@@ -17,14 +17,29 @@ from typing import Any
 
 @contextmanager
 def collector_paused() -> Iterator[None]:
-    """Pause the garbage collector, which would visit a million new objects again and again."""
+    """Pause the garbage collector, which would visit a million new objects again and again.
+
+    What is new afterwards counts as old at once, or the next allocation would have all of it visited; but only a
+    million between two collections of what is old, which free what an interactive session leaves behind in circles.
+    """
+    global _unvisited, _collections  # noqa: PLW0603 - there is one collector, too
     enabled = gc.isenabled()
     gc.disable()
     try:
         yield
     finally:
         if enabled:
+            collections = gc.get_stats()[2]["collections"]
+            _unvisited = gc.get_count()[0] + (_unvisited if collections == _collections else 0)
+            _collections = collections
+            if _unvisited <= _MOST and not gc.get_freeze_count():  # or the program's own frozen objects would thaw
+                gc.freeze()
+                gc.unfreeze()
             gc.enable()
+
+
+_MOST = 1_000_000  # objects, which take about 100 MB
+_unvisited = _collections = 0
 
 
 _ENDINGS = ("SIGINT", "SIGTERM", "SIGHUP")

@@ -206,8 +206,21 @@ class App:
             SyncInterrupted: on Ctrl-C; it has the ``report`` up to then.
         """
         argv = hidden(list(sys.argv[1:] if argv is None else argv))
-        own, (reader_args, *writer_args) = self.command_line().parse(argv)
-        console = Console(verbose=own.verbose, quiet=own.quiet)
+        return self.run_with(*self.command_line().parse(argv))
+
+    def run_with(self, own: argparse.Namespace, part_args: Sequence[argparse.Namespace]) -> AppReport:
+        """Run with the values of the options, as `run` does.
+
+        Args:
+            own: Those of the application itself.
+            part_args: Those of each part, the reader's first.
+
+        Raises:
+            DeclarationError: as `run`.
+            SyncInterrupted: as `run`.
+        """
+        reader_args, *writer_args = part_args
+        console = Console(verbose=own.verbose, quiet=own.quiet, log_file=getattr(own, "log_file", None))
         run = AppRun(self._names(), console)
         with console.logging():
             read = run.attempt(0, "reading", lambda: self._read_tree(reader_args))

@@ -11,6 +11,7 @@ from typing import Any, Literal, NoReturn
 
 import attrs
 
+from datastoresync.app.exit_codes import HELP
 from datastoresync.app.parts import Argument, Arguments
 from datastoresync.errors import DeclarationError
 from datastoresync.masking import masked
@@ -97,13 +98,10 @@ def _prefixed(argument: Argument, slug: str, flag: str, taken: set[str]) -> str:
     return free
 
 
-_EXIT_CODES = """\
-exit codes:
-  0    success
-  1    a failure
-  2    the command line is wrong; nothing was read
-  3    refused by the safeguards, without a change; nothing else failed
-  130  interrupted by Ctrl-C, SIGTERM or SIGHUP"""
+DRY_RUN = "show the changes without making them"
+REHEARSE = "make the changes, report, and undo them"
+VERBOSE = "show progress and all details; -vv: each action, too"
+QUIET = "show nothing but failures"
 
 
 class CommandLine:
@@ -164,10 +162,10 @@ class CommandLine:
         """Add the application's own options, and return their flags."""
         trials = parser.add_mutually_exclusive_group()
         actions = [
-            trials.add_argument("--dry-run", action="store_true", help="show the changes without making them"),
-            trials.add_argument("--rehearse", action="store_true", help="make the changes, report, and undo them"),
-            parser.add_argument("-v", "--verbose", action="store_true", help="show progress and all details"),
-            parser.add_argument("-q", "--quiet", action="store_true", help="show nothing but failures"),
+            trials.add_argument("--dry-run", action="store_true", help=DRY_RUN),
+            trials.add_argument("--rehearse", action="store_true", help=REHEARSE),
+            parser.add_argument("-v", "--verbose", action="count", default=0, help=VERBOSE),
+            parser.add_argument("-q", "--quiet", action="store_true", help=QUIET),
         ]
         if self._version is not None:
             action = parser.add_argument("--version", action="version", version=f"%(prog)s {self._version}")
@@ -179,7 +177,7 @@ class CommandLine:
         parser = _Parser(
             prog=self._name,
             description=self._description,
-            epilog=_EXIT_CODES,
+            epilog=HELP,
             formatter_class=argparse.RawDescriptionHelpFormatter,
             allow_abbrev=False,
         )

@@ -7,15 +7,17 @@ import logging
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
-from datastoresync.app.report import PartReport, trace_of
 from datastoresync.masking import masked
 from datastoresync.printing.outline import Outline
 from datastoresync.printing.show import Printable
 from datastoresync.printing.text import text, write
+
+if TYPE_CHECKING:
+    from datastoresync.app.report import PartReport
 
 _DETAILS = 25
 
@@ -51,12 +53,17 @@ class Console:
     """Prints progress to standard error if that is a terminal or ``verbose`` asks for it, and failures always.
 
     Args:
-        verbose: Print all, with details and tracebacks.
+        verbose: Print all, with details and tracebacks; 2 for the log of each action, too.
         quiet: Print only failures.
         file: The file to print to; standard error if None.
+        log_file: The file that the log is added to.
     """
 
-    def __init__(self, *, verbose: bool = False, quiet: bool = False, file: TextIO | None = None) -> None:
+    def __init__(
+        self, *, verbose: int = 0, quiet: bool = False, file: TextIO | None = None, log_file: str | None = None
+    ) -> None:
+        self.log_file = log_file
+        self._kept: logging.Handler | None = None
         self.file = _open_or_null(sys.stderr if file is None else file)
         self.verbose = verbose
         self.shows_progress = not quiet and (verbose or self.file.isatty())
@@ -68,7 +75,12 @@ class Console:
 
     def end(self, report: PartReport) -> None:
         """Print the outcome of a part: a success only where progress is shown."""
-        if report.status == "pending" or (report.ok and not self.shows_progress):
+        if report.status == "pending":
+            return
+        if self._kept is not None:
+            level = logging.INFO if report.ok else logging.ERROR
+            self._kept.handle(logging.LogRecord("datastoresync", level, "", 0, masked(report.message), None, None))
+        if report.ok and not self.shows_progress:
             return
         first, *more = report.message.splitlines() or [""]
         note = f" in {report.seconds:.1f} s" if report.status == "succeeded" else ""
@@ -81,7 +93,13 @@ class Console:
             details = text(report.returned.__outline__(), lines=None if self.verbose else _DETAILS, columns=None)
             self._text(details.partition("\n")[2])  # the first line is printed already
         if self.verbose and report.error is not None:
-            self._text(trace_of(report.error))
+            self.trace(report.error)
+
+    def trace(self, error: BaseException) -> None:
+        """Print the tracebacks of an error and of what led to it."""
+        from datastoresync.app.report import trace_of  # a run without errors needs none of it
+
+        self._text(trace_of(error))
 
     def _text(self, lines: str) -> None:
         for line in masked(lines).splitlines():
@@ -102,17 +120,28 @@ class Console:
 
     @contextmanager
     def logging(self) -> Iterator[None]:
-        """Show the package's log if ``verbose``, through the program's own handlers if it has any."""
+        """Show the package's log if ``verbose``, through the program's own handlers if it has any; and keep it."""
         logger = logging.getLogger("datastoresync")
         level, handlers = logger.level, list(logger.handlers)
-        if self.verbose:
-            if not logger.hasHandlers():
-                handler = logging.StreamHandler(self.file)
-                handler.setFormatter(logging.Formatter("%(asctime)s %(name)s %(levelname)s %(message)s"))
-                logger.addHandler(handler)
-            logger.setLevel(min(level or logging.INFO, logging.INFO))
-        try:
+        levels = [level or logging.WARNING]
+        with ExitStack() as stack:
+            stack.callback(logger.setLevel, level)
+            stack.callback(setattr, logger, "handlers", handlers)
+            if self.verbose:
+                levels.append(logging.DEBUG if self.verbose > 1 else logging.INFO)
+                if not logger.hasHandlers():
+                    shown: logging.Handler = logging.StreamHandler(self.file)
+                    shown.setLevel(levels[-1])
+                    logger.addHandler(_formatted(shown))
+            if self.log_file is not None:
+                levels.append(logging.DEBUG)
+                self._kept = _formatted(logging.FileHandler(self.log_file, encoding="utf-8"))
+                stack.callback(self._kept.close)
+                logger.addHandler(self._kept)
+            logger.setLevel(min(levels))
             yield
-        finally:
-            logger.handlers[:] = handlers
-            logger.setLevel(level)
+
+
+def _formatted(handler: logging.Handler) -> logging.Handler:
+    handler.setFormatter(logging.Formatter("%(asctime)s %(name)s %(levelname)s %(message)s"))
+    return handler

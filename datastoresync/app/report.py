@@ -7,7 +7,8 @@ from typing import Any, Literal
 
 import attrs
 
-from datastoresync.applying.report import reason_of
+from datastoresync.app.exit_codes import ExitCode, code_of
+from datastoresync.applying.report import Report, reason_of
 from datastoresync.masking import masked
 from datastoresync.printing.outline import Outline
 from datastoresync.printing.show import Printable
@@ -24,9 +25,6 @@ def trace_of(error: BaseException) -> str:
         pieces.append("".join(traceback.format_tb(current.__traceback__)) + reason_of(current))
         current = current.__cause__ or (None if current.__suppress_context__ else current.__context__)
     return masked("\nwhich led to:\n".join(reversed(pieces)))
-
-
-_INTERRUPTED = 130  # 128 and the number of SIGINT, as shells have it
 
 
 @attrs.frozen(eq=False)
@@ -54,6 +52,17 @@ class PartReport:
     def ok(self) -> bool:
         """Whether it succeeded or was skipped."""
         return self.status in ("succeeded", "skipped")
+
+    @property
+    def exit_code(self) -> ExitCode:
+        """The exit code of a run that had only this part, which is not pending."""
+        if self.ok:
+            return ExitCode.DONE
+        if self.status == "refused":
+            return ExitCode.REFUSED
+        reports = self.returned if isinstance(self.returned, (list, tuple)) else [self.returned]
+        done = any(report.succeeded and not report.rehearsed for report in reports if isinstance(report, Report))
+        return ExitCode.PARTLY if done and self.error is None else code_of(self.error)
 
     @property
     def message(self) -> str:
@@ -89,13 +98,14 @@ class AppReport(Printable):
 
     @property
     def exit_code(self) -> int:
-        """0 on success, 1 if something failed, 3 if the safeguards refused something, 130 when interrupted."""
+        """What `ExitCode` says of the worst part: 5 if no part failed as a whole, 6 if all that failed were locked."""
         statuses = {part.status for part in self.parts}
         if "interrupted" in statuses:
-            return _INTERRUPTED
-        if "failed" in statuses:
-            return 1
-        return 3 if "refused" in statuses else 0
+            return ExitCode.INTERRUPTED
+        failed = {part.exit_code for part in self.parts if part.status == "failed"}
+        if failed:
+            return failed.pop() if len(failed) == 1 else ExitCode.FAILED
+        return ExitCode.REFUSED if "refused" in statuses else ExitCode.DONE
 
     def __str__(self) -> str:
         return text(self.__outline__(), lines=None, columns=None)

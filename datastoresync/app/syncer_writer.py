@@ -477,7 +477,7 @@ def _name_options(call: Callable[[], Any]) -> Any:
 
 def _reporters(args: argparse.Namespace) -> list[Reporter]:
     reporters: list[Reporter] = [] if args.quiet or sys.stderr is None else [ProgressReporter()]
-    return [*reporters, LoggingReporter()] if args.verbose else reporters
+    return [*reporters, LoggingReporter()] if args.verbose or getattr(args, "log_file", None) else reporters
 
 
 def _limit(text: str) -> float:

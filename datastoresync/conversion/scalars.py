@@ -13,7 +13,9 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import date, datetime, time, timedelta, timezone
 from decimal import Decimal
-from functools import lru_cache
+from functools import lru_cache, partial
+from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Address, IPv6Interface, IPv6Network
+from pathlib import Path, PurePath, PurePosixPath, PureWindowsPath
 from reprlib import Repr
 from types import MappingProxyType
 from typing import Any
@@ -79,7 +81,7 @@ def _str(value: Any) -> str:
         with suppress(ValueError):
             return str(operator.index(value))
         raise refused(value, "text", "it has too many digits")
-    if isinstance(value, UUID) or (isinstance(value, Decimal) and value.is_finite()):
+    if isinstance(value, _TEXT_LIKE) or (isinstance(value, Decimal) and value.is_finite()):
         return str(value)
     if isinstance(value, date) and value == value:  # noqa: PLR0124 - pandas' NaT is a date that differs from itself
         return value.isoformat()
@@ -308,6 +310,22 @@ def _uuid(value: Any) -> UUID:
     raise refused(value, "a UUID", "only 32 hexadecimal digits, with or without hyphens")
 
 
+def _printed(cls: Callable[[str], Any], name: str, value: Any) -> Any:
+    """Convert to a class that reads the text that its values are printed as."""
+    reason = f"{type(value).__name__} is not accepted"
+    # An interface is an address to Python, and a path of one system none of another.
+    if isinstance(value, cls) if issubclass(cls, PurePath) else type(value) is cls:  # type: ignore[arg-type]  # a class
+        return value
+    if isinstance(value, str):
+        try:
+            if value:
+                return cls(value)
+            reason = "it is empty"
+        except ValueError as error:
+            reason = str(error)
+    raise refused(value, name, reason)
+
+
 def _bytes(value: Any) -> bytes:
     if isinstance(value, (bytes, bytearray, memoryview)):
         return bytes(value)
@@ -356,6 +374,17 @@ class ScalarType:
         return self.text_pattern.replace("#", str(digits))
 
 
+def _printed_type(cls: type, family: str) -> ScalarType:
+    """Return a type of values that are texts to all stores."""
+    convert = partial(_printed, cls, f"{'an' if family[0] == 'I' else 'a'} {cls.__name__}")
+    tag = f"${cls.__name__.lower()}"
+    alone = cls in _ADDRESSES  # two paths of Windows are equal in whatever case they are written
+    return ScalarType(cls, convert, family=family, kinds=(), to_text=str, from_text=cls, json_tag=tag, sharable=alone)
+
+
+_ADDRESSES = (IPv4Interface, IPv6Interface, IPv4Address, IPv6Address, IPv4Network, IPv6Network)
+_TEXT_LIKE = (UUID, PurePath, *_ADDRESSES)
+"""Types of which every value has one text."""
 _isoformat: Callable[[Any], str] = operator.methodcaller("isoformat")
 _TYPES = (
     ScalarType(str, _str, family="str", kinds=("text",), arrow="string", to_text=str.__str__, sharable=True),
@@ -440,6 +469,8 @@ _TYPES = (
         sharable=True,
     ),
     ScalarType(bytes, _bytes, family="bytes", kinds=("bytes",), arrow="binary"),
+    *(_printed_type(cls, cls.__name__) for cls in _ADDRESSES),
+    *(_printed_type(cls, "path") for cls in (Path, PurePosixPath, PureWindowsPath, PurePath)),
 )
 
 SCALARS: Mapping[Any, ScalarType] = MappingProxyType({scalar.cls: scalar for scalar in _TYPES})

@@ -165,10 +165,10 @@ def test_the_module_copies_from_any_store_to_any_other(tmp_path):
     assert (tmp_path / "out" / "people.jsonl").read_text(encoding="utf-8").count("\n") == 2
     _, seen = watched([*command, *argv, "--mode", "sync"])
     assert [line.partition(" in ")[0] for line in seen][-1].startswith("succeeded: to: succeeded=0")
-    missing = run(command)
+    missing = run([*command, "copy"])
     assert (missing.returncode, missing.stderr.splitlines()[-2:]) == (2, ["  from: --from", "  to: --to"])
-    shown = run(command, "--help").stdout
-    assert "usage: datastoresync [" in shown
+    shown = run([*command, "copy"], "--help").stdout
+    assert "usage: datastoresync copy [" in shown
 
 
 def test_a_reader_of_the_output_that_leaves_is_no_error(script):

@@ -1,0 +1,92 @@
+"""The group of all commands, and the run of one: its exit code, and its errors on standard error."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+from typing import Any
+
+import click
+
+from datastoresync import __version__
+from datastoresync.app.commands import COMMANDS
+from datastoresync.app.console import Console, finish
+from datastoresync.app.exit_codes import HELP, ExitCode, code_of
+from datastoresync.errors import DatastoreSyncError
+from datastoresync.masking import hidden
+from datastoresync.spelling import nearest
+
+PROGRAM = "datastoresync"
+
+
+class CommandGroup(click.Group):
+    """Imports a command when it is called or completed, and no other."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - a hook
+        """Return their names."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - a hook
+        """Return a command; None if there is none of that name."""
+        if cmd_name not in COMMANDS:
+            return None
+        command: click.Command = import_module(f"{__package__}.{cmd_name}").command
+        return command
+
+    def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:
+        """Return the command that the first argument names."""
+        if args[0] not in COMMANDS and not args[0].startswith("-"):
+            ctx.fail(f"there is no command {args[0]!r}: {nearest(args[0], COMMANDS)}")
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 - a hook
+        """Write the names and summaries, without an import."""
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 - a hook
+        """Write the exit codes, in lines of their own."""
+        formatter.write(f"\n{HELP}\n")
+
+
+@click.group(cls=CommandGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120})
+@click.version_option(__version__, message="%(prog)s %(version)s")
+def group() -> None:
+    """Look before you leap: see what differs between two stores, and make one follow the other."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a command, and return its exit code; what goes wrong is said on standard error.
+
+    Args:
+        argv: The arguments; those of the process if None.
+    """
+    given = hidden(list(sys.argv[1:] if argv is None else argv))
+    try:
+        return int(group.main(given, prog_name=PROGRAM, standalone_mode=False) or ExitCode.DONE)
+    except SystemExit as end:
+        return end.code if isinstance(end.code, int) else ExitCode.FAILED
+    except (click.Abort, KeyboardInterrupt):
+        return ExitCode.INTERRUPTED
+    except (click.ClickException, DatastoreSyncError, OSError) as error:
+        return _say_error(error, trace="-vv" in given)
+    finally:
+        finish()
+
+
+def _say_error(error: Exception, *, trace: bool) -> int:
+    """Say what is wrong, and return the exit code."""
+    console = Console()
+    if isinstance(error, click.ClickException):
+        context = getattr(error, "ctx", None)
+        path = PROGRAM if context is None else context.command_path
+        help_asked_for = isinstance(error, click.exceptions.NoArgsIsHelpError)
+        said = error.format_message()
+        console.say(said if help_asked_for else f"{path}: {said}\nsee {path} --help", "")
+        return ExitCode.WRONG_CALL
+    reason = f"{type(error).__name__}: {error}" if isinstance(error, OSError) else str(error)
+    console.say(f"failed: {reason}", "failed")
+    if trace:
+        console.trace(error)
+    return code_of(error)
