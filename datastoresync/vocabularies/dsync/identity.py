@@ -80,7 +80,8 @@ def text_of(key: Any) -> str:
         return str(key)
     parts = [str(part) for part in key]
     joined = _SEPARATOR.join(parts)
-    return repr(key) if joined.startswith("(") or joined.split(_SEPARATOR) != parts else joined
+    unlike = parts and (joined.startswith("(") or joined.split(_SEPARATOR) != parts)
+    return repr(key) if unlike else joined
 
 
 def find_keys(

@@ -53,10 +53,11 @@ def synced(source, destination, *, calls, **options):
 
 def held(adapter):
     """Return what an adapter holds, by kind and identity."""
-    return {
+    found = {
         str(kind): {one.get_unique_id(): [one.get_identifiers(), one.get_attrs()] for one in adapter.get_all(kind)}
         for kind in sorted(adapter.store.get_all_model_names())
     }
+    return {kind: objects for kind, objects in found.items() if objects}  # diffsync's store keeps a kind asked for
 
 
 def itential():

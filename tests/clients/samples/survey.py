@@ -1,6 +1,6 @@
 """Looks at the clients of diffsync under one implementation, and prints what it found as JSON.
 
-    python survey.py theirs|ours [PACKAGE ...]
+    python survey.py theirs|ours|ours-old [PACKAGE ...]
 
 The JSON has `modules` (each module that imports diffsync, with null or the error of its import), `models` (each class
 of models in them, with what an object of made-up values answers, or the error) and `syncs` (what the pairs of
@@ -40,8 +40,8 @@ def prepare(implementation):
     """Make the clients' modules importable."""
     warnings.simplefilter("ignore")
     stubs.install(STUBBED)
-    if implementation == "ours":
-        shim.install()
+    if implementation != "theirs":
+        shim.install(old=implementation == "ours-old")
     import pydantic
     import pydantic.v1
 

@@ -1,0 +1,56 @@
+"""The words of dsync for code that was written for diffsync 1, and so for pydantic 1.
+
+There a field that may be None need not be given. From pydantic 2 on it must be, which tells when one was forgotten;
+import from this module where that is not wanted.
+
+>>> from typing import Optional
+>>> class Device(DiffSyncModel):
+...     _modelname = "device"
+...     _identifiers = ("name",)
+...     _attributes = ("role",)
+...     name: str
+...     role: Optional[str]
+>>> Device(name="sw1").get_attrs()
+{'role': None}
+"""
+
+from __future__ import annotations
+
+from typing import Any, get_args
+
+from datastoresync.vocabularies.dsync import Adapter, Diff, DSync, model
+from datastoresync.vocabularies.dsync.adapter import DiffSync
+from datastoresync.vocabularies.dsync.enum import DiffSyncFlags, DiffSyncModelFlags, DiffSyncStatus
+
+__all__ = [
+    "Adapter",
+    "DSync",
+    "DSyncModel",
+    "Diff",
+    "DiffSync",
+    "DiffSyncFlags",
+    "DiffSyncModel",
+    "DiffSyncModelFlags",
+    "DiffSyncStatus",
+]
+
+
+class DiffSyncModel(model.DiffSyncModel):
+    """A model in which each field that may be None, and has no default, has None as its default."""
+
+    @classmethod
+    def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
+        """Give these fields their default."""
+        missing = [
+            field
+            for field in cls.model_fields.values()
+            if field.is_required() and type(None) in get_args(field.annotation)
+        ]
+        for field in missing:
+            field.default = None
+        if missing:
+            cls.model_rebuild(force=True)
+        super().__pydantic_init_subclass__(**kwargs)
+
+
+DSyncModel = DiffSyncModel
