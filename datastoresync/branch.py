@@ -23,6 +23,7 @@ from datastoresync.diffing.side import Side
 from datastoresync.engines.relation import BranchDescription
 from datastoresync.errors import ComparisonError, DeclarationError, ImporterError, SyncerError
 from datastoresync.importing.importer import Importer, ImportReport, StoreImporter, importer_of
+from datastoresync.importing.index import Indexes
 from datastoresync.importing.load import load_objects, load_rows
 from datastoresync.importing.object_set import ObjectMapping, ObjectSet, settle_all
 from datastoresync.masking import ForgettingLocals, hidden
@@ -122,7 +123,7 @@ class Branch(Printable, ObjectMapping[T], Generic[T]):
         """Return an empty branch like this one, for a tree of its own."""
         bound = copy.copy(self)
         bound.name, bound.tree = name, tree
-        bound.contents = ObjectSet(bound.description())
+        vars(bound)["_contents"] = ObjectSet(bound.description())  # the declared branch keeps its own
         return bound
 
     def __reduce_ex__(self, _: Any) -> tuple[Any, ...]:
@@ -190,13 +191,17 @@ class Branch(Printable, ObjectMapping[T], Generic[T]):
         if self._contents.stale:
             self._contents.stale = False
             self.load()
-        if self._contents.noted:
-            self._contents.settle()
+        self._contents.settle()
         return self._contents
 
     @contents.setter
     def contents(self, contents: ObjectSet) -> None:
-        self._contents = contents
+        self._contents.indexes = None
+        self._contents, contents.indexes = contents, Indexes()
+
+    def note_change(self, idnumber: Any) -> None:
+        """Note that an object may have another value by now in an attribute of ``_indexes``."""
+        self._contents.note((idnumber,))
 
     @property
     def table(self) -> Table:
@@ -250,33 +255,20 @@ class Branch(Printable, ObjectMapping[T], Generic[T]):
     __hash__ = object.__hash__
 
     def find(self, /, **attributes: Any) -> list[T]:
-        """Return the objects whose attributes have these values, in the order of their idnumbers."""
-        side = self.side()
-        items = self.contents.objects.values()
-        unknown = [
-            name
-            for name in attributes
-            if name not in side.attributes and not any(hasattr(item, name) for item in items)
-        ]
-        if unknown and items:
-            message = f"{self.full_name} has no attribute {', '.join(unknown)}: there are {', '.join(side.attributes)}"
-            raise ComparisonError(message)
-        return [
-            item
-            for key, item in self.contents.objects.items()
-            if all(equal(side.read(key, item, name), value) for name, value in attributes.items())
-        ]
-
-    def range(self, start: Any = None, stop: Any = None) -> Iterator[T]:
-        """Yield the objects whose idnumbers are at least ``start`` and less than ``stop``; costs one look-up."""
-        return (item for _, item in self.contents.between(start, stop))
-
-    def prefix(self, start: str) -> Iterator[T]:
-        """Yield the objects whose idnumbers, texts, begin with ``start``; costs one look-up."""
-        for key, item in self.contents.between(start):
-            if not key.startswith(start):
-                return
-            yield item
+        """Return the objects with these values by idnumber; a scan, unless an attribute is in their ``_indexes``."""
+        contents, indexes = self.contents, {*self.object_class._indexes}
+        indexed = next((name for name in attributes if name in indexes), None)
+        found = contents.objects if indexed is None else contents.indexed(indexed, attributes[indexed])
+        read: Callable[[Any, Any, str], Any] = contents.read
+        if not attributes.keys() <= indexes:
+            side, items = self.side(), contents.objects.values()
+            read, names = side.read, [name for name in attributes if name not in side.attributes]
+            unknown = [name for name in names if not any(hasattr(item, name) for item in items)]
+            if unknown and items:
+                known = ", ".join(side.attributes)
+                raise ComparisonError(f"{self.full_name} has no attribute {', '.join(unknown)}: there are {known}")
+        wanted = attributes.items()
+        return [item for key, item in found.items() if all(equal(read(key, item, name), own) for name, own in wanted)]
 
     def new(self, idnumber: Any = None, /, **attributes: Any) -> T:
         """Add an object, converted and checked like an imported row, and return it.
@@ -337,15 +329,22 @@ class Branch(Printable, ObjectMapping[T], Generic[T]):
         if importer is not None:
             sources = [self.tree[name] for name in importer.after] if self.tree is not None else []
             description = attrs.evolve(self.description(self._wanted_engine()), table=self.stored_table)
-            contents = load_objects(importer.bound(description, tree=self.tree, branch=self))
+            bound = importer.bound(description, tree=self.tree, branch=self)
+            contents = load_objects(bound)
             cls = self.object_class
-            if self.schema.open and (cls._references or cls._attributes or cls._sensitive or cls._active):
-                check_columns(cls, columns_of(contents.objects))
+            if self.schema.open and any((cls._references, cls._attributes, cls._sensitive, cls._active, cls._indexes)):
+                check_columns(cls, columns_of(contents.compared))
             contents.column_forms = self._column_forms(importer, contents)
             contents.rejected += sum(branch.contents.rejected for branch in sources)
             empty = [branch.name for branch in sources if not len(branch)]
             contents.empty_parts += tuple(empty if len(empty) < len(sources) else ())
-            self.contents = contents
+            before, self.contents = self._contents, contents
+            try:
+                with ForgettingLocals([cls]):
+                    bound.imported()
+            except BaseException:
+                self.contents = before
+                raise
         return self
 
     def _column_forms(self, importer: Any, contents: ObjectSet) -> Mapping[str, Form]:

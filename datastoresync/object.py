@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping
+from types import MemberDescriptorType
 from typing import TYPE_CHECKING, Any, ClassVar, Self, get_type_hints
 
 import attrs
 
 from datastoresync.conversion.converters import Field, Schema, converter
+from datastoresync.conversion.indexed_field import IndexedField
 from datastoresync.conversion.key_forms import Form, Forms, chained, form_of
 from datastoresync.diffing.common_form import in_common_form
 from datastoresync.diffing.diff import Diff
@@ -40,6 +42,8 @@ class Object(metaclass=ObjectType):
 
     ``_correlate = ("mail",)`` names attributes by which a new object and one to be deleted are known for the same one
     under another idnumber: previews and reports say so, and nothing else is done about it.
+
+    ``_indexes = ("email",)`` names fields by which `Branch.find` finds objects without looking at all of them.
 
     ``_active = "active"`` names the attribute that switches an object off (False, 0, blank; where it is a text or a
     date, any change of it does): to `Limits`, such an update is a deletion.
@@ -77,6 +81,7 @@ class Object(metaclass=ObjectType):
     _key: ClassVar[Form | Mapping[str, Form] | None] = None
     _active: ClassVar[str | None] = None
     _correlate: ClassVar[tuple[str, ...]] = ()
+    _indexes: ClassVar[tuple[str, ...]] = ()
 
     if TYPE_CHECKING:
         idnumber: Any = attrs.field(default=None)
@@ -219,7 +224,7 @@ def _narrowed(cls: type[Object], names: list[str]) -> tuple[str, ...]:
     hidden = {*cls._identifiers, *children}
     if isinstance(cls.idnumber, property):
         hidden.add("idnumber")
-    return tuple(sorted({name for name in names if name not in hidden and not name.startswith("_")}))
+    return tuple(sorted({name for name in names if name not in hidden and not type(cls).is_carried(name)}))
 
 
 def attributes_of(item: Object) -> tuple[str, ...]:
@@ -296,7 +301,7 @@ def _schema(cls: type[Object]) -> Schema:
         or not getattr(cls.__init__, "__attrs_init__", True)
         or any(attribute.validator or attribute.converter for attribute in declared)
         or _own_init(cls)
-        or not all(type(getattr(cls, name)).__name__ == "member_descriptor" for name in fields)
+        or not all(isinstance(getattr(cls, name), (MemberDescriptorType, IndexedField)) for name in fields)
     )
     return Schema(
         cls,

@@ -11,6 +11,7 @@ from typing import Any, ClassVar, dataclass_transform, get_args, get_origin
 
 import attrs
 
+from datastoresync.conversion.indexed_field import IndexedField
 from datastoresync.errors import DeclarationError
 from datastoresync.settings import SETTINGS, WITH_VALUE, check_misspelt, check_named
 
@@ -93,6 +94,11 @@ class ObjectType(type):
     whole_keys = True
     """Whether no part of a key may be None."""
 
+    @staticmethod
+    def is_carried(name: str) -> bool:
+        """Say whether an attribute is carried along, and not compared."""
+        return name.startswith("_")
+
     def __new__(
         mcs, name: str, bases: tuple[type, ...], namespace: dict[str, Any], *, open_class: bool = False, **kwargs: Any
     ) -> ObjectType:
@@ -153,6 +159,10 @@ class ObjectType(type):
         if any(isinstance(base, ObjectType) for base in bases):
             check_named(cls, properties_of(cls))
             _check_keys(cls)
+            for field in cls._indexes:  # type: ignore[attr-defined]  # a setting of `Object`
+                found = getattr(cls, field, None)
+                if not isinstance(found, (IndexedField, property)):
+                    type.__setattr__(cls, field, IndexedField(field, found))
 
 
 def _check_keys(cls: Any) -> None:

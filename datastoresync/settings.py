@@ -19,6 +19,7 @@ SETTINGS = frozenset(
         "_children",
         "_references",
         "_sensitive",
+        "_indexes",
     }
 )
 WITH_VALUE = frozenset({"_key", "_active", "_correlate"})
@@ -52,9 +53,10 @@ def check_named(cls: Any, properties: Iterable[str]) -> None:
     Raises:
         DeclarationError: with the nearest name.
     """
-    if isinstance(cls._attributes, str):
-        message = f"{cls.__name__}._attributes must be a tuple of names, such as ({cls._attributes!r},)"
-        raise DeclarationError(message)
+    for setting in ("_attributes", "_indexes"):
+        if isinstance(named := getattr(cls, setting), str):
+            message = f"{cls.__name__}.{setting} must be a tuple of names, such as ({named!r},)"
+            raise DeclarationError(message)
     for setting, example in (("_children", "{'devices': 'devices'}"), ("_references", "{'members': 'users'}")):
         named = getattr(cls, setting)
         if not isinstance(named, Mapping) or not all(isinstance(name, str) for pair in named.items() for name in pair):
@@ -67,11 +69,15 @@ def check_named(cls: Any, properties: Iterable[str]) -> None:
 
 
 def check_attributes(cls: Any, names: Sequence[str]) -> None:
-    """Refuse ``_attributes``, ``_references``, ``_active`` and ``_correlate`` that name none of these.
+    """Refuse ``_attributes``, ``_references``, ``_active``, ``_correlate`` and ``_indexes`` that name none of these.
 
     Raises:
         DeclarationError: with the nearest name.
     """
+    for name in cls._indexes:
+        if name not in names or isinstance(getattr(cls, name, None), property):
+            message = f"{cls.__name__}._indexes names {name!r}, which is no field: {nearest(name, names)}"
+            raise DeclarationError(message)
     active = (cls._active,) if isinstance(cls._active, str) else ()  # otherwise a field of the user's
     correlate = cls._correlate if isinstance(cls._correlate, tuple) else ()  # as above
     settings: dict[str, Iterable[str]] = {"_attributes": cls._attributes or (), "_references": cls._references}

@@ -49,6 +49,7 @@ from typing import Any, Final, Literal, TypeVar, Union, get_args, get_origin
 
 import attrs
 
+from datastoresync.conversion.indexed_field import IndexedField
 from datastoresync.conversion.key_forms import Form, formed, formed_column
 from datastoresync.conversion.scalars import SCALARS, Column, One, by_instant, instants, refused
 from datastoresync.errors import DeclarationError
@@ -573,8 +574,8 @@ class Schema:
 
     def takes(self, name: str) -> bool:
         """Say whether an attribute is kept as it is given: in a slot, or as any other attribute of an open class."""
-        found = getattr(self.cls, name, None)
-        return type(found) is MemberDescriptorType or (self.open and not hasattr(type(found), "__set__"))
+        kind = type(getattr(self.cls, name, None))
+        return kind in (MemberDescriptorType, IndexedField) or (self.open and not hasattr(kind, "__set__"))
 
     def blanks(self, columns: Mapping[str, Sequence[Any]], count: int) -> list[Any]:
         """Make ``count`` objects as `blank` does, out of columns of values that the class `takes`."""

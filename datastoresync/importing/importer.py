@@ -57,6 +57,12 @@ class ImportedBranch(Protocol):
         """Return the objects."""
         ...
 
+    def new(self, idnumber: Any = None, /, **attributes: Any) -> Any:
+        """Add an object and return it."""
+
+    def remove(self, idnumber: Any) -> Any:
+        """Remove an object and return it."""
+
 
 class ImportedTree(Protocol):
     """A tree as importers see it: branches by name."""
@@ -86,7 +92,7 @@ def hide_sensitive(error: RowError, cls: Any, rows: Iterable[Any]) -> None:
         error.__cause__ = error.__context__ = None
 
 
-_HOOKS = {"read": 0, "source_info": 0, "keep": 1, "prepare": 1, "resolve_duplicate": 2, "finished": 0}
+_HOOKS = {"read": 0, "source_info": 0, "keep": 1, "prepare": 1, "resolve_duplicate": 2, "finished": 0, "imported": 0}
 """The number of arguments of each."""
 
 
@@ -99,6 +105,8 @@ class Importer:
     ``on_bad_row`` is ``"stop"`` or ``"collect"``: whether a row that is refused ends the import, or is listed in its
     report and left out. After rows were left out, no sync deletes anything in that branch or in one derived from it.
 
+    ``number_from = 1`` numbers the rows that have no idnumber, but some value, in the order in which they are read.
+
     >>> class Staff(Importer):
     ...     def read(self):
     ...         yield {"idnumber": "1", "name": "Ann"}
@@ -108,6 +116,7 @@ class Importer:
 
     after: ClassVar[tuple[str, ...]] = ()
     on_bad_row: Literal["stop", "collect"] = "stop"
+    number_from: int | None = None
 
     if TYPE_CHECKING:
         tree: Sources
@@ -157,6 +166,9 @@ class Importer:
     def finished(self) -> None:
         """Do what is to be done when all rows are read; what it raises undoes the import."""
 
+    def imported(self) -> None:
+        """Change, add or remove objects of ``self.branch``, which are there now; what it raises undoes the import."""
+
     def overrides(self, hook: str) -> bool:
         """Say whether a hook is more than the one that every importer has."""
         return getattr(getattr(self, hook), "__func__", None) is not getattr(Importer, hook)
@@ -179,6 +191,9 @@ class Importer:
         """Return a copy for one branch, ready for one import; None stands for what `read` and the hooks do not use."""
         if self.on_bad_row not in ("stop", "collect"):
             message = f"on_bad_row is 'stop' or 'collect' (got {self.on_bad_row!r})"
+            raise DeclarationError(message)
+        if self.number_from is not None and (type(self.number_from) is not int or self.number_from < 0):
+            message = f"number_from is the first number of rows without an idnumber (got {self.number_from!r})"
             raise DeclarationError(message)
         bound: Any = copy.copy(self)
         bound.tree = Sources(tree, branch, tuple(self.after)) if tree is not None and branch is not None else None
@@ -344,6 +359,7 @@ class _FileImporter(Importer):
     files: str | Path | Sequence[str | Path] = attrs.field(converter=hidden)
     newest: Literal["modified", "name"] | None = attrs.field(default=None, kw_only=True)
     on_bad_row: Literal["stop", "collect"] = attrs.field(default="stop", kw_only=True)
+    number_from: int | None = attrs.field(default=None, kw_only=True)
 
     def read(self) -> Records:
         """Return the records of all the files, in the order of their names."""
@@ -365,7 +381,7 @@ class CSVImporter(TextFormat, _FileImporter):
     Args:
         files: A path, a pattern, or several of them.
         newest: Takes only the newest of the files, by its time of modification or by its name.
-        on_bad_row: ``"stop"`` or ``"collect"``; see `Importer`.
+        on_bad_row, number_from: As in `Importer`: rows that are refused, and those without an idnumber.
     """
 
     def _opened(self, paths: Sequence[Path]) -> Iterator[Records]:
@@ -390,7 +406,7 @@ class ParquetImporter(_FileImporter):
         files: A path, a pattern, or several of them.
         columns: As in `TextFormat`: the columns to read, or a mapping from attributes to columns with other names.
         newest: Takes only the newest of the files, by its time of modification or by its name.
-        on_bad_row: ``"stop"`` or ``"collect"``; see `Importer`.
+        on_bad_row, number_from: As in `Importer`: rows that are refused, and those without an idnumber.
     """
 
     columns: Mapping[str, str] | Sequence[str | tuple[str, str]] | None = attrs.field(default=None, kw_only=True)
@@ -511,7 +527,7 @@ class ExcelImporter(SheetFormat, _FileImporter):
         files: A path, a pattern, or several of them.
         sheet: The title of the sheet; None for the only one.
         newest: Takes only the newest of the files, by its time of modification or by its name.
-        on_bad_row: ``"stop"`` or ``"collect"``; see `Importer`.
+        on_bad_row, number_from: As in `Importer`: rows that are refused, and those without an idnumber.
     """
 
     sheet: str | None = attrs.field(default=None, kw_only=True)

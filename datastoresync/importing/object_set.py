@@ -25,6 +25,7 @@ from datastoresync.engines.lines import LineObjects
 from datastoresync.engines.relation import BranchDescription
 from datastoresync.errors import ComparisonError
 from datastoresync.importing.importer import ImportReport
+from datastoresync.importing.index import Indexes
 from datastoresync.printing.text import counted
 from datastoresync.runtime import uninterrupted
 
@@ -70,6 +71,7 @@ class ObjectSet:
     names the files and branches that had no rows, where others had, and ``absent`` the fields that no row had.
     ``noted`` are creations and deletions that were carried out and not read since; `settle` takes them in.
     ``compared`` are the objects as a comparison takes them, which need not all be made.
+    ``indexes`` find them by the value of an attribute; None if the objects do not tell this set of changes any more.
 
     Args:
         branch: The branch that has them; the objects are told.
@@ -87,6 +89,7 @@ class ObjectSet:
         "columns",
         "compared",
         "empty_parts",
+        "indexes",
         "noted",
         "overrides",
         "reason",
@@ -117,6 +120,7 @@ class ObjectSet:
         self.absent: frozenset[str] = frozenset()
         self.stale = False
         self.report: ImportReport | None = None
+        self.indexes: Indexes | None = Indexes()
         if objects and isinstance(self.compared, SortedDict):
             branch.attach(objects.values())
 
@@ -151,6 +155,21 @@ class ObjectSet:
         """Return a key as the store spells it."""
         return spelling(self.stored, self.schema.identifiers, key)
 
+    def indexed(self, name: str, value: Any) -> Mapping[Any, Any]:
+        """Return the objects that may have a value in an indexed attribute, by key; none that has it is missing."""
+        found = None if self.indexes is None else self.indexes.find(name, value, self.objects, self.read)
+        return self.objects if found is None else found
+
+    def read(self, key: Any, item: Any, name: str) -> Any:
+        """Return what an object has in an attribute; None if it has none."""
+        held = self.overrides.get(key, {})
+        return held[name] if name in held else getattr(item, name, None)
+
+    def note(self, keys: Iterable[Any]) -> None:
+        """Note for the indexes that objects were put in, taken out or changed."""
+        if self.indexes is not None:
+            self.indexes.note(keys)
+
     def put(self, key: Any, item: Any) -> None:
         """Put an object under its key; costs a look-up.
 
@@ -166,6 +185,7 @@ class ObjectSet:
         self.branch.attach((item,))
         self.overrides.pop(key, None)
         self.stored.pop(key, None)
+        self.note((key,))
 
     def between(self, start: Any = None, stop: Any = None) -> Iterator[tuple[Any, Any]]:
         """Yield keys and objects from a key up to another one, in order."""
@@ -191,6 +211,7 @@ class ObjectSet:
         item = self.objects.pop(key, None)
         self.overrides.pop(key, None)
         self.stored.pop(key, None)
+        self.note((key,))
         # An open class still has the columns of its last object that had them.
         self.columns.update(getattr(item, "__dict__", ()))
 
@@ -272,6 +293,7 @@ class ObjectSet:
 
     def _take_in(self, noted: _Noted) -> None:
         objects: Any = self.objects
+        self.note(noted.keys)
         if noted.columns is None:
             found = _taken_out(objects, noted.keys)
             if self.schema.open:
@@ -323,6 +345,7 @@ class ObjectSet:
                 self.objects.keep(key, item)
         except Exception:  # noqa: BLE001 - a property without a setter, or one that refuses what was written already
             self.overrides.setdefault(key, {})[name] = value
+            self.note((key,))
 
     def check(self) -> None:
         """Assert what must always hold."""
@@ -429,6 +452,17 @@ class ObjectMapping(Mapping[Any, T], Generic[T]):
     def __contains__(self, idnumber: object) -> bool:
         contents = self.contents
         return contents.key(idnumber) in contents.objects
+
+    def range(self, start: Any = None, stop: Any = None) -> Iterator[T]:
+        """Yield the objects whose idnumbers are at least ``start`` and less than ``stop``; costs one look-up."""
+        return (item for _, item in self.contents.between(start, stop))
+
+    def prefix(self, start: str) -> Iterator[T]:
+        """Yield the objects whose idnumbers, texts, begin with ``start``; costs one look-up."""
+        for key, item in self.contents.between(start):
+            if not key.startswith(start):
+                return
+            yield item
 
     def items(self) -> ItemsView[Any, T]:
         """Return a view of the idnumbers with their objects."""

@@ -96,6 +96,6 @@ def check_columns(columns: Collection[str], schema: Schema) -> None:
         return
     if len(set(columns)) < len(columns) or not set(schema.identifiers) <= set(columns):
         raise CannotPushDown("the columns are not those that the class needs")
-    taken = [name for name in columns if hasattr(type(getattr(schema.cls, name, None)), "__set__")]
+    taken = [name for name in columns if not schema.takes(name)]
     if taken:
         raise CannotPushDown(f"{', '.join(taken)} of {schema.cls.__name__} is computed, and a column")

@@ -27,7 +27,7 @@ from datastoresync.engines.spark.dataframe import read_spark
 from datastoresync.engines.spark.relation import SparkRelation
 from datastoresync.errors import ColumnError, DataWarning, MissingDependencyError, SyncerError
 from datastoresync.importing.importer import Importer
-from datastoresync.importing.load import RowLoader
+from datastoresync.importing.row_loader import RowLoader
 from datastoresync.object import schema_of
 
 pytestmark = [
