@@ -18,6 +18,9 @@ from __future__ import annotations
 
 from typing import Any, get_args
 
+from pydantic import GetCoreSchemaHandler
+from pydantic_core import CoreSchema
+
 from datastoresync.vocabularies.dsync import Adapter, Diff, DSync, model
 from datastoresync.vocabularies.dsync.adapter import DiffSync
 from datastoresync.vocabularies.dsync.enum import DiffSyncFlags, DiffSyncModelFlags, DiffSyncStatus
@@ -39,18 +42,12 @@ class DiffSyncModel(model.DiffSyncModel):
     """A model in which each field that may be None, and has no default, has None as its default."""
 
     @classmethod
-    def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
-        """Give these fields their default."""
-        missing = [
-            field
-            for field in cls.model_fields.values()
-            if field.is_required() and type(None) in get_args(field.annotation)
-        ]
-        for field in missing:
-            field.default = None
-        if missing:
-            cls.model_rebuild(force=True)
-        super().__pydantic_init_subclass__(**kwargs)
+    def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        """Give these fields their default, whenever the annotations are known."""
+        for field in cls.model_fields.values():
+            if field.is_required() and type(None) in get_args(field.annotation):
+                field.default = None
+        return handler(source)
 
 
 DSyncModel = DiffSyncModel
