@@ -203,6 +203,14 @@ class _Identity:
 type.__setattr__(Object, "idnumber", _Identity())
 
 
+def branch_of(item: Object) -> Any:
+    """Return the branch that an object is in, or None; a subclass may mean something else by ``__branch__``."""
+    try:
+        return vars(Object)["__branch__"].__get__(item)
+    except AttributeError:
+        return None
+
+
 def _stored(item: Object) -> list[str]:
     declared = [attribute.name for attribute in getattr(type(item), "__attrs_attrs__", ())]
     return declared + [name for name in getattr(item, "__dict__", {}) if name not in declared]
@@ -465,11 +473,11 @@ def side_of(
 
 
 def _side_of_one(item: Object, other: Object) -> Side:
-    branch = getattr(item, "__branch__", None)
+    branch = branch_of(item)
     if branch is not None:
         side: Side = branch.side()
     else:
-        name = getattr(getattr(other, "__branch__", None), "name", "")
+        name = getattr(branch_of(other), "name", "")
         side = side_of(type(item), {item.__key__: item}, branch=name)
     form = side.forms.key  # what was made by hand may be written otherwise
     return attrs.evolve(side, objects={item.__key__ if form is None else form(item.__key__): item})

@@ -156,7 +156,9 @@ def member_problems(
     members = {name: value for body in reversed(own) for name, value in vars(body).items()}
     for name in sorted(hooks.keys() & members.keys()):
         call, count = getattr(cls, name), hooks[name] + inspect.isfunction(members[name])
-        fault = fault_of_call(call, count, may_yield=name == "read", awaited=awaited) if callable(call) else ""
+        fault = (
+            fault_of_call(call, count, may_yield=name in ("read", "reader"), awaited=awaited) if callable(call) else ""
+        )
         if fault and not getattr(call, "__isabstractmethod__", False):  # which a subclass may write
             yield f"{cls.__name__}.{name} {fault}"
     for name, value in members.items():

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import tempfile
 import textwrap
 from collections import Counter
 from pathlib import Path
@@ -51,7 +52,7 @@ CONTENTS = st.fixed_dictionaries(
 
 
 class Anything(DefaultTemplate):
-    """Accepts every action, memberships as a whole, and keeps the messages."""
+    """Accepts every action, and keeps the messages."""
 
     reporters = ()
 
@@ -62,7 +63,10 @@ class Anything(DefaultTemplate):
     def accept(self, action):
         self.seen.append(action.message)
 
-    new = update = old = accept
+    def __getattr__(self, name):
+        if name.partition("_")[0] in ("new", "update", "add", "remove", "old"):
+            return self.accept
+        raise AttributeError(name)
 
 
 def mirrored(source, destination):
@@ -92,9 +96,9 @@ def test_the_actions_are_those_between_plain_dictionaries(source, destination):
     expected = Counter()
     for name in SUBBRANCHES:
         expected += plain_diff(name, source[name], destination[name])
-    assert plain_actions(tree.source > tree.destination) == expected
+    assert plain_actions((tree.source > tree.destination).diff) == expected
     for name in SUBBRANCHES:
-        assert plain_actions(tree.source[name] > tree.destination[name]) == plain_diff(
+        assert plain_actions((tree.source[name] > tree.destination[name]).diff) == plain_diff(
             name, source[name], destination[name]
         )
 
@@ -103,9 +107,17 @@ def test_the_actions_are_those_between_plain_dictionaries(source, destination):
 @given(CONTENTS, CONTENTS)
 def test_the_actions_are_those_of_the_core_in_its_order(source, destination):
     tree = mirrored(source, destination)
-    actions = tree.source > tree.destination
-    assert list(actions) == list(tree.source - tree.destination)
-    assert [one.message for one in actions] == [one.method for one in tree.source - tree.destination]
+    actions = list(tree.source > tree.destination)
+    native = list(tree.source.diff(tree.destination))
+    assert actions == list(tree.source - tree.destination)
+    assert [one[:4] for one in actions] == [
+        (one.idnumber, one.source or one.dest, one.source, one.dest) for one in native
+    ]
+    assert [one[5:] for one in actions] == [(one.attr or None, one.value, one.old_value) for one in native]
+    prepositions = {"add": "_to_destination", "remove": "_from_destination"}
+    assert [one.method for one in actions] == [
+        "_".join(filter(None, (one.verb, one.branch, one.attr))) + prepositions.get(one.verb, "") for one in native
+    ]
 
 
 @law
@@ -120,6 +132,20 @@ def test_applying_actions_leaves_none_and_does_nothing_the_second_time(source, d
     again = Anything()
     assert (actions | again).planned == 0
     assert again.seen == []
+
+
+@law
+@given(CONTENTS)
+def test_a_stored_tree_is_read_as_it_was(contents):
+    tree = mirrored(contents, contents)
+    with tempfile.TemporaryDirectory() as folder:
+        tree.store(Path(folder) / "tree.json")
+        again = SyncTree.from_file(Path(folder) / "tree.json")
+    assert again.to_json() == tree.to_json()
+    for name in tree.branches:
+        assert [vars(item) for own in again[name].values() for item in own] == [
+            vars(item) for own in tree[name].values() for item in own
+        ]
 
 
 # --- the tree ---------------------------------------------------------------------------------------------------
@@ -181,9 +207,9 @@ def test_importers_are_set_on_subbranches_and_run_by_plus():
     assert +tree.source is tree.source
     assert (len(tree.source.students), len(tree.destination.students)) == (1, 0)
     assert +tree is tree
-    assert list(tree.destination.students) == ["1", "2"]
+    assert [student.name for student in tree.destination.students] == ["Anna", "Bob"]
     tree.destination.students.importer = None
-    assert list((+tree).destination.students) == ["1", "2"]
+    assert (+tree).destination.students.idnumbers == {"1", "2"}
     with pytest.raises(DeclarationError, match="CSVImporter"):
         tree.source.students.importer = "students.csv"
 
@@ -226,7 +252,7 @@ def test_what_cannot_be_compared_is_said_when_the_actions_are_used():
 def test_next_goes_through_the_actions_once():
     tree = school()
     actions = tree.source > tree.destination
-    assert (next(actions).message, next(actions).message) == ("new_students", "update_name")
+    assert (next(actions).message, next(actions).message) == ("new_students", "update_students_name")
     assert next(actions, None) is None
     assert next(actions, None) is None
     assert len(list(actions)) == 2
@@ -236,7 +262,7 @@ def test_an_action_has_what_the_core_knows_of_it():
     tree = school()
     _, update = tree.source > tree.destination
     assert isinstance(update, Action)
-    assert repr(update) == "Action(idnumber='111', message='update_name', attr='name', value='Ann')"
+    assert repr(update) == "Action(idnumber='111', message='update_students_name', attribute='name', value='Ann')"
     assert (update.value, update.old_value) == ("Ann", "Anna")
     assert update.source is tree.source.students["111"]
     assert update.dest is tree.destination.students["111"]
@@ -273,27 +299,30 @@ def test_methods_get_actions_in_these_words_and_the_report_says_more():
         def new_students(self, action):
             seen.append(action)
 
-        def update_name(self, action):
+        def update_students_name(self, action):
             seen.append(action)
             raise RuntimeError("out of order")
 
     tree = school()
     report = (tree.source > tree.destination) | Students
-    assert [(type(one), one.message) for one in seen] == [(Action, "new_students"), (Action, "update_name")]
+    assert [(type(one), one.message) for one in seen] == [
+        (Action, "new_students"),
+        (Action, "update_students_name"),
+    ]
     assert isinstance(report, Report)
     assert (report.succeeded, report.failed, report.ok, report.exit_code) == (1, 1, False, 1)
     (failure,) = report.failures
     assert (
         failure.message == "failed: update_name(idnumber='111', attr='name', value='Ann'): RuntimeError: out of order"
     )
-    assert [action.message for action in tree.source > tree.destination] == ["update_name"]
+    assert [action.message for action in tree.source > tree.destination] == ["update_students_name"]
 
 
 def test_a_subbranch_may_be_applied_alone():
     tree = school()
     template = Anything()
     assert ((tree.source.students > tree.destination.students) | template).ok
-    assert template.seen == ["new_students", "update_name"]
+    assert template.seen == ["new_students", "update_students_name"]
 
 
 def test_a_branch_may_have_a_template_of_its_own():
@@ -352,8 +381,48 @@ def test_what_is_no_method_is_not_called():
 
     tree = school()
     template = Students()
-    assert ((tree.source > tree.destination) | template).ok
-    assert template.seen == ["new_students", "update_name"]
+    report = (tree.source > tree.destination) | template
+    assert report.unhandled_methods == {"new_students": 1}
+    assert template.seen == ["update_students_name"]
+
+
+def test_names_that_synctree_did_not_know_are_helpers():
+    class Students(DefaultTemplate):
+        reporters = ()
+
+        def update(self, statement, *values): ...
+        def new(self, action):
+            raise AssertionError
+
+        update_name = old = add = remove = new
+
+        @property
+        def new_student(self):
+            raise AssertionError
+
+    tree = school()
+    report = (tree.source > tree.destination) | Students
+    assert report.unhandled_methods == {"new_students": 1, "update_students_name": 1}
+
+
+def test_methods_may_be_left_out_and_must_take_an_action():
+    class Students(Anything):
+        leaves_out = ("new_students", "old_students")
+        __getattr__ = object.__getattribute__
+
+        def update_students_name(self, action): ...
+
+    tree = school()
+    assert ((tree.source > tree.destination) | Students).skipped == 1
+    Students.leaves_out = ("new_student",)
+    with pytest.raises(DeclarationError, match=r"leaves_out names 'new_student'.*did you mean 'new_students'"):
+        (tree.source > tree.destination) | Students
+    Students.leaves_out = "new_students"
+    with pytest.raises(DeclarationError, match=r"must be a tuple of names: \('new_students',\)"):
+        (tree.source > tree.destination) | Students
+    Students.leaves_out, Students.old_students = (), lambda self: None
+    with pytest.raises(DeclarationError, match=r"Students\.old_students cannot be called with 1 argument"):
+        (tree.source > tree.destination) | Students
 
 
 # --- results ----------------------------------------------------------------------------------------------------
@@ -398,13 +467,19 @@ class Diary(DefaultReporter):
         self.heard.append("start")
 
     def success(self, action, result):
-        self.heard.append(("success", repr(action), result.status))
+        self.heard.append(("success", repr(action), result.success))
 
     def fail(self, action, result):
-        self.heard.append(("fail", action.message, result.status))
+        self.heard.append(("fail", action.message, result.info))
+
+    def exception(self, action, result):
+        self.heard.append(("exception", action.message, type(result.exception)))
+
+    def not_implemented(self, action, result):
+        self.heard.append(("not_implemented", action.message, result.success))
 
     def dropped(self, action, result):
-        self.heard.append(("dropped", action.message, result.status))
+        self.heard.append(("dropped", action.message, result.success))
 
     def finished(self):
         self.heard.append("finish")
@@ -414,13 +489,13 @@ def test_a_reporter_hears_of_everything_under_the_names_of_old():
     diary = Diary()
 
     class Students(DefaultTemplate):
-        reporters = (diary,)
+        _reporter = diary
         on_error = "stop"
 
         def new_students(self, action):
             return dropped_action if action.idnumber == "999" else None
 
-        def update_name(self, action):
+        def update_students_name(self, action):
             raise RuntimeError
 
     tree = school()
@@ -431,11 +506,11 @@ def test_a_reporter_hears_of_everything_under_the_names_of_old():
     (tree.source > tree.destination) | Students
     assert diary.heard == [
         "start",
-        ("success", "Action(idnumber='1000', message='new_students')", "succeeded"),
-        ("dropped", "new_students", "skipped"),
-        ("dropped", "new_staff", "unhandled"),
-        ("fail", "update_name", "failed"),
-        ("fail", "update_name", "pending"),
+        ("success", "Action(idnumber='1000', message='new_students')", True),
+        ("dropped", "new_students", None),
+        ("not_implemented", "new_staff", None),
+        ("exception", "update_students_name", RuntimeError),
+        ("fail", "update_students_name", "not come to after a failure"),
         "finish",
     ]
 
@@ -454,7 +529,7 @@ def test_a_reporter_needs_only_the_hooks_that_it_wants():
 
 def test_a_result_without_an_action_is_nobodys():
     diary = Diary()
-    diary.result(successful_result)
+    diary.result(datastoresync.succeeded())
     assert diary.heard == []
 
 
@@ -495,7 +570,7 @@ def test_an_empty_source_deletes_nothing_unless_it_is_meant():
     tree.new("destination", "students", "1")
     with pytest.raises(SafeguardError, match=r"source\.students is empty"):
         (tree.source > tree.destination) | Anything
-    assert list(tree.destination.students) == ["1"]
+    assert tree.destination.students.idnumbers == {"1"}
     report = Anything().apply(tree.source - tree.destination, limits=Limits(empty="students", deletions=1))
     assert report.ok
     assert list(tree.destination.students) == []

@@ -1,4 +1,4 @@
-"""The words of synctree: a mirrored tree made of two lists of names, and a template behind ``|``.
+"""The tree: branches that all have the same subbranches.
 
 >>> synctree = SyncTree(["source", "destination"], ["students", "staff"])
 >>> synctree.source.students
@@ -8,110 +8,94 @@
 >>> _ = synctree.new("destination", "students", "111")
 >>> list(synctree.source > synctree.destination)
 [Action(idnumber='999', message='new_students')]
->>> class Template(DefaultTemplate):
-...     def new_students(self, action):
-...         print("enrol", action.idnumber)
->>> report = (synctree.source > synctree.destination) | Template
-enrol 999
 
 What was a branch there is a `Tree` here, a subbranch is a `Branch`, and the whole a `Datastore`: all that these can do
-is there too, under its own names. What changed:
-
-- ``>`` gave a generator, which was empty after its first use. Now it compares whenever it is used, as often as that is.
-- There were no limits. Now those of every template hold: a run that would delete or change too much, or delete
-  because a subbranch of the source is empty, raises `SafeguardError` before its first change. ``>`` and ``|`` have no
-  room for other limits: ``Template().apply(tree.source - tree.destination, limits=Limits(deletions=800))`` has.
-- A method that raises fails its own action only. ``|`` returns a `Report`, and failures are logged, which shows them on
-  standard error where logging was never set up.
+is there too, under its own names, but where synctree gave a name a meaning of its own.
 """
 
 from __future__ import annotations
 
-import functools
-import types
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager
-from typing import TYPE_CHECKING, Any
+import json
+from collections.abc import Iterable
+from datetime import date, time
+from decimal import Decimal
+from functools import partial
+from itertools import pairwise
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any, Self
+from uuid import UUID
 
-import attrs
-
-from datastoresync.applying.methods import check_methods
-from datastoresync.applying.plan import Plan, is_asynchronous
-from datastoresync.applying.report import Report, Result
-from datastoresync.applying.reporter import LoggingReporter, Reporter
-from datastoresync.applying.retry import check_retry
-from datastoresync.applying.template import Template
-from datastoresync.branch import Branch
 from datastoresync.datastore import Datastore
-from datastoresync.diffing import action as native
-from datastoresync.diffing.diff import Diff
-from datastoresync.errors import DeclarationError, TemplateError
-from datastoresync.importing.importer import Importer, StoreImporter, importer_of
-from datastoresync.object import Object
-from datastoresync.tree import Tree
-
-
-class Subbranch(Branch[Object]):
-    """One kind of object in a branch: a `Branch` of open objects.
-
-    ``importer`` may be set: to whatever a `Branch` takes as one.
-    """
-
-    @property
-    def importer(self) -> Importer | None:
-        """Where the rows come from at ``+``."""
-        return self._importer
-
-    @importer.setter
-    def importer(self, source: Any) -> None:
-        self._importer = None if source is None else importer_of(source, store=StoreImporter)
-
-    def __gt__(self, other: Any) -> Any:
-        return Actions(self, other) if isinstance(other, Branch) else NotImplemented
-
-    def __repr__(self) -> str:
-        return f"<Subbranch {self.name} of branch {self.tree.name}>" if self.tree is not None else "<Subbranch>"
-
-
-class SyncBranch(Tree):
-    """One system: a `Tree` with a `Subbranch` for each kind of object."""
-
-    if TYPE_CHECKING:
-
-        def __getattr__(self, name: str) -> Subbranch: ...
-
-    def __gt__(self, other: Any) -> Any:
-        return Actions(self, other) if isinstance(other, Tree) else super().__gt__(other)
-
-    def __repr__(self) -> str:
-        return f"<Branch {self.name}: {', '.join(f'{name} {len(self[name]):,}' for name in self) or 'no subbranches'}>"
+from datastoresync.errors import DatastoreSyncError
+from datastoresync.spelling import nearest
+from datastoresync.syncers.files.atomic_write import AtomicWrite, locked
+from datastoresync.vocabularies.synctree.actions import Actions
+from datastoresync.vocabularies.synctree.base import Base
+from datastoresync.vocabularies.synctree.branch import SyncBranch
+from datastoresync.vocabularies.synctree.subbranch import Subbranch
+from datastoresync.vocabularies.synctree.utils import Command, TreeError, classes_of, import_class
 
 
 class SyncTree(Datastore):
     """A mirrored tree: every branch has the same subbranches.
 
     Args:
-        branches: The names of the systems.
-        subbranches: The names of the kinds of objects in each of them.
+        branches: The names of the systems, the source first.
+        subbranches: The names of the kinds of objects in each of them; behind a colon, what each is told:
+            ``"students:off"``, ``"students:dict(source=['1'], dest=['2'])"``.
+        model_klass_list: The classes of the objects: a list a branch, with a class, its import string or None for each
+            subbranch; or a pattern of import strings, with ``{branch}``, ``{subbranch}``, ``{branch_title}`` and
+            ``{subbranch_title}``.
+        importer_klass_list: The importers, likewise.
+        branch_class: A subclass of `SyncBranch`, or its import string.
+        jsonify_root_data: Whether values for which JSON has no form are written to it as text, rather than refused.
+        raise_error_on_duplicates: Whether a second object of one idnumber is an error; otherwise the first one stays.
 
     Raises:
-        DeclarationError: if a name is no identifier, is there twice, or means something else already.
+        DeclarationError: if a name is no identifier, is there twice, or means something else already; a ValueError,
+            too, if the lists do not fit, or a command is none.
     """
 
-    def __init__(self, branches: Iterable[str], subbranches: Iterable[str]) -> None:
+    def __init__(
+        self,
+        branches: Iterable[str],
+        subbranches: Iterable[str],
+        model_klass_list: Any = None,
+        importer_klass_list: Any = None,
+        branch_class: Any = None,
+        jsonify_root_data: bool = False,  # noqa: FBT001, FBT002 - synctree's order
+        raise_error_on_duplicates: bool = True,  # noqa: FBT001, FBT002 - as above
+    ) -> None:
         if isinstance(branches, str) or isinstance(subbranches, str):
             message = "a tree grows from two lists: SyncTree(['source', 'destination'], ['students', 'staff'])"
-            raise DeclarationError(message)
+            raise TreeError(message)
         super().__init__()
-        self._subbranches = list(subbranches)
-        for name in branches:
-            if name in ("branches", "subbranches"):
-                message = f"{name!r} cannot be the name of a branch: the tree has something of that name itself"
-                raise DeclarationError(message)
-            branch = SyncBranch(name)
-            for subbranch in self._subbranches:
-                branch.grow(subbranch, Subbranch())
+        names, told = list(branches), list(subbranches)
+        commands = [Command.of(text, names) for text in told]
+        self._given_subbranches = told
+        self._subbranches = [one.name for one in commands]
+        self.jsonify_root_data = jsonify_root_data
+        models = classes_of(model_klass_list, names, self._subbranches, what="model_klass_list")
+        importers = classes_of(importer_klass_list, names, self._subbranches, what="importer_klass_list")
+        branch_class = import_class(branch_class) if isinstance(branch_class, str) else branch_class or SyncBranch
+        for cls, base in [(branch_class, SyncBranch), *((one, Base) for some in models for one in some if one)]:
+            if not (isinstance(cls, type) and issubclass(cls, base)):
+                message = f"{cls!r} is no subclass of {base.__module__}.{base.__name__}"
+                raise TreeError(message)
+        for name, classes in zip(names, models, strict=True):
+            branch = branch_class(name)
+            branch.raise_error_on_duplicates = raise_error_on_duplicates
+            branch.synctree = self
+            for command, model in zip(commands, classes, strict=True):
+                _check_name(command.name, SyncBranch, "subbranch")
+                subbranch: Any = branch.grow(command.name, Subbranch(Base if model is None else model))
+                subbranch.off, subbranch.compared_idnumbers = command.off, command.idnumbers.get(name)
+                subbranch.relations = {}
+            _check_name(name, SyncTree, "branch")
             self._add(name, branch)
+        for name, sources in zip(names, importers, strict=True):
+            for own, importer in zip(self._subbranches, sources, strict=True):
+                self[name][own].importer = importer
 
     if TYPE_CHECKING:
 
@@ -127,184 +111,139 @@ class SyncTree(Datastore):
         """The names of the subbranches that every branch has."""
         return list(self._subbranches)
 
-    def new(self, branch: str, subbranch: str, idnumber: Any, **attributes: Any) -> Any:  # type: ignore[override]  # by name too
-        """Make an object in a subbranch of a branch, and return it."""
-        return super().new(branch, subbranch, idnumber, **attributes)
+    @property
+    def keypath(self) -> str:
+        """Where it is: nowhere but in itself, so that it is empty; ``source.students`` is that of a subbranch."""
+        return ""
+
+    def new(self, branch: Any, subbranch: Any, idnumber: Any, **attributes: Any) -> Any:  # type: ignore[override]  # by name too
+        """Make an object in a subbranch of a branch, and return it; see `Subbranch.make`."""
+        made: Any = self[str(branch)][str(subbranch)]
+        return made.make(idnumber, **attributes)
+
+    def clear(self) -> None:
+        """Forget all objects of all branches."""
+        for branch in self.values():
+            for subbranch in branch.values():
+                subbranch.clear()  # type: ignore[attr-defined]  # all are subbranches
+
+    def register_relations(self, source: str, target: str, /) -> None:
+        """Say that an attribute has idnumbers of another subbranch.
+
+        What it names is made before and deleted after what names it, and an idnumber that is not there is an
+        ``err_integrity`` action.
+
+        Args:
+            source: The attribute, with its subbranch: ``"classes.members"``; the subbranch alone, if the attribute is
+                called as the other subbranch is.
+            target: The other subbranch.
+
+        Raises:
+            TreeError: if there is no such subbranch.
+        """
+        subbranch, _, attribute = source.partition(".")
+        for name in (subbranch, target):
+            if name not in self._subbranches:
+                message = f"there is no subbranch {name!r}: {nearest(name, self._subbranches)}"
+                raise TreeError(message)
+        for branch in self.values():
+            branch[subbranch].relations[attribute or target] = target  # type: ignore[attr-defined]  # a subbranch
+
+    # What is in it.
+
+    def show(self, subbranch: str | None = None, idnumber: Any = None) -> None:
+        """Print the tree; or one object in each branch."""
+        if subbranch is None:
+            print(self.text())  # noqa: T201 - for whoever looks at it
+            return
+        for name, branch in self.items():
+            print(f"{name}: {branch[str(subbranch)].get(idnumber)!r}")  # noqa: T201 - as above
+
+    def __call__(self, idnumber: Any) -> None:
+        """Print what every branch holds under an idnumber, and what differs from one branch to the next."""
+        for branch in self.values():
+            branch(idnumber)  # type: ignore[operator]  # a SyncBranch
+        for source, destination in pairwise(self.values()):
+            try:
+                found: list[Any] = [action for action in Actions(source, destination) if action.idnumber == idnumber]
+            except DatastoreSyncError as error:
+                found = [" ".join(str(error).split())]
+            for action in found:
+                print(f"{source.name} > {destination.name}: {action}")  # noqa: T201 - as above
+
+    # JSON.
+
+    def to_json(self) -> str:
+        """Return the tree as JSON: its branches, with the objects of each subbranch.
+
+        Raises:
+            TreeError: if a value has no form in JSON, unless ``jsonify_root_data`` says that it is to be text.
+        """
+        objects = {
+            name: {own: [_jsonified(item) for item in subbranch] for own, subbranch in branch.items()}
+            for name, branch in self.items()
+        }
+        content = {"branches": self.branches, "subbranches": self._given_subbranches, "objects": objects}
+        return json.dumps(content, ensure_ascii=False, default=self._default)
+
+    def _default(self, value: Any) -> Any:
+        if isinstance(value, (set, frozenset)):
+            return {_SET: sorted(value, key=repr)}
+        if self.jsonify_root_data or isinstance(value, (date, time, Decimal, UUID)):
+            return str(value)
+        kind = type(value).__name__
+        message = f"{value!r} is a {kind}, which JSON has no form for: give SyncTree jsonify_root_data=True"
+        raise TreeError(message)
+
+    def store(self, path: str | Path) -> None:
+        """Write the tree to a file, which is replaced as a whole, for `from_file`."""
+        content, target = self.to_json().encode(), Path(path)
+        with locked([target]):
+            written = AtomicWrite(target)
+            try:
+                written.write(partial(_write, content))
+                written.commit()
+            finally:
+                written.discard()
+
+    @classmethod
+    def from_file(cls, path: str | Path, **options: Any) -> Self:
+        """Return the tree that `store` wrote, without its importers.
+
+        Args:
+            path: The file.
+            options: Those of `SyncTree`, such as ``model_klass_list``: a file names no code to run.
+        """
+        content = json.loads(Path(path).read_text(encoding="utf-8"), object_hook=_read)
+        tree = cls(content["branches"], content["subbranches"], **options)
+        for name, subbranches in content["objects"].items():
+            for own, rows in subbranches.items():
+                for row in rows:
+                    tree.new(name, own, **row)
+        return tree
 
     def __repr__(self) -> str:
         return f"<SyncTree: {', '.join(self) or 'no branches'}>"
 
 
-@attrs.frozen(repr=False, eq=False)
-class Action(native.Action):
-    """One step, whose message is the name of the method that is called for it."""
-
-    @classmethod
-    def of(cls, action: native.Action) -> Action:
-        """Return an action of this class."""
-        return cls(*attrs.astuple(action, recurse=False))
-
-    @property
-    def message(self) -> str:
-        """The name of the method: ``new_students``."""
-        return self.method
-
-    def __repr__(self) -> str:
-        changed = f", attr={self.attr!r}, value={self._shown(self.value)}" if self.attr else ""
-        return f"Action(idnumber={self.idnumber!r}, message={self.message!r}{changed})"
+_SET = "__set__"
+"""The name under which JSON has the members of a set."""
 
 
-class Actions(Iterable[Action]):
-    """The result of ``source > destination``: the changes that make the destination equal to the source, on demand.
-
-    Every loop over them and every ``|`` compares again, so that they are never stale. ``next()`` iterates once, like a
-    generator.
-
-    Args:
-        source: A branch, or a subbranch.
-        destination: Another one of the same kind.
-    """
-
-    def __init__(self, source: Tree | Branch[Any], destination: Tree | Branch[Any]) -> None:
-        self._sides: tuple[Any, Any] = source, destination
-        self._left: Iterator[Action] | None = None
-
-    @property
-    def diff(self) -> Diff:
-        """The difference, as it is now."""
-        source, destination = self._sides
-        found: Diff = source.diff(destination)
-        return found
-
-    def __iter__(self) -> Iterator[Action]:
-        return map(Action.of, self.diff)
-
-    def __next__(self) -> Action:
-        if self._left is None:
-            self._left = iter(self)
-        return next(self._left)
-
-    def __or__(self, template: Any) -> Report:
-        if isinstance(template, types.FunctionType):
-            name = template.__name__
-            message = f"{name} is a function, not a template: write `class {name}(DefaultTemplate):` rather than `def`"
-            raise TemplateError(message)
-        report: Report = self.diff | template
-        return report
-
-    def __bool__(self) -> bool:
-        message = "actions are neither true nor false before they are compared: write `if source - destination`"
-        raise TypeError(message)
-
-    def __repr__(self) -> str:
-        source, destination = self._sides
-        return f"<Actions {source!r} > {destination!r}>"
+def _check_name(name: str, owner: type, kind: str) -> None:
+    if hasattr(owner, name) or name == "synctree":
+        message = f"{name!r} cannot be the name of a {kind}: it is taken, as a {kind} has something of that name itself"
+        raise TreeError(message)
 
 
-class DefaultTemplate(Template):
-    """Applies changes. Subclass it, with methods named by the actions' messages.
-
-    It is a `Template` whose methods get an `Action` in the words of this module. What they return may be
-    `successful_result`, `unsuccessful_result` or `dropped_action`, called or not. Failures are logged, unless
-    ``reporters`` has other reporters.
-    """
-
-    reporters: Sequence[Reporter] = (LoggingReporter(),)
-
-    def apply(self, diff: Diff, **options: Any) -> Report:
-        """Apply a diff, with the options of `Template.apply`."""
-        return _TranslatingTemplate(self).apply(diff, **options)
+def _write(content: bytes, file: IO[bytes]) -> None:
+    file.write(content)
 
 
-class _TranslatingTemplate(Template):
-    """A template whose methods are those of another one, called with actions in the words of this module."""
-
-    def __init__(self, template: DefaultTemplate) -> None:
-        super().__init__()
-        self.on_error, self.reporters, self.leaves_out = template.on_error, template.reporters, template.leaves_out
-        self.concurrency, self.retry, self.destination = template.concurrency, template.retry, template.destination
-        self._template = template
-        check_retry(template)
-
-    def exclusive_run(self, diff: Diff) -> AbstractContextManager[None]:
-        """Keep other runs of the translated template out."""
-        return self._template.exclusive_run(diff)
-
-    def plan(self, diff: Diff) -> Plan:
-        """Return the steps of an apply, after the check of the methods that they call."""
-        check_methods(self._template, diff)
-        return super().plan(diff)
-
-    def __getattr__(self, name: str) -> Any:
-        method = getattr(self._template, name)
-        return _translate(method) if callable(method) else method
+def _jsonified(item: Any) -> Any:
+    content = item._to_json  # noqa: SLF001 - what models write for others
+    return content() if callable(content) else content
 
 
-def _translate(method: Callable[[Any], Any]) -> Callable[[Any], Any]:
-    if is_asynchronous(method):
-
-        @functools.wraps(method)
-        async def awaited(given: Any) -> Any:
-            return await method([Action.of(one) for one in given] if isinstance(given, list) else Action.of(given))
-
-        return awaited
-
-    @functools.wraps(method)  # with its mark, if it takes a batch
-    def call(given: Any) -> Any:
-        return method([Action.of(one) for one in given] if isinstance(given, list) else Action.of(given))
-
-    return call
-
-
-@attrs.frozen(eq=False)
-class _CallableResult(Result):
-    """A result that returns a more detailed one when called."""
-
-    def __call__(self, method: str = "", info: str = "") -> Result:
-        """Return the result with a reason: the method called, and its outcome."""
-        return Result(self.status, ": ".join(str(part) for part in (method, info) if part) or self.reason)
-
-
-successful_result = _CallableResult("succeeded")
-"""The action succeeded; ``successful_result(method="", info="")`` says more."""
-
-unsuccessful_result = _CallableResult("failed", "unsuccessful")
-"""The action failed; ``unsuccessful_result(method="", info="")`` gives the reason."""
-
-dropped_action = _CallableResult("skipped", "dropped")
-"""The action was skipped; ``dropped_action(method="", info="")`` gives the reason."""
-
-
-class DefaultReporter(Reporter):
-    """A reporter with the old names of hooks. Subclass it, and add one to a template's ``reporters``."""
-
-    _hooks = {"will_start": 0, "success": 2, "fail": 2, "dropped": 2, "finished": 0}  # noqa: RUF012 - a ClassVar there
-
-    def will_start(self) -> None:
-        """Called at the start."""
-
-    def success(self, action: Action, result: Result) -> None:
-        """Called after an action succeeded."""
-
-    def fail(self, action: Action, result: Result) -> None:
-        """Called after an action failed, met a conflict, or was not reached."""
-
-    def dropped(self, action: Action, result: Result) -> None:
-        """Called after an action was skipped, or has no method."""
-
-    def finished(self) -> None:
-        """Called at the end."""
-
-    def start(self, plan: Plan) -> None:  # noqa: ARG002 - a hook
-        """Pass the start on."""
-        self.will_start()
-
-    def result(self, result: Result) -> None:
-        """Pass one result on."""
-        hooks = {"succeeded": self.success, "skipped": self.dropped, "unhandled": self.dropped}
-        if result.action is not None:
-            hooks.get(result.status, self.fail)(Action.of(result.action), result)
-
-    def end(self, report: Report) -> None:  # noqa: ARG002 - a hook
-        """Pass the end on."""
-        self.finished()
+def _read(content: dict[str, Any]) -> Any:
+    return set(content[_SET]) if content.keys() == {_SET} else content
