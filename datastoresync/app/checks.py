@@ -13,6 +13,7 @@ import attrs
 from datastoresync.app.configuration import LoadedConfiguration, load_configuration
 from datastoresync.app.configured_parts import branch_classes, opened
 from datastoresync.app.declared_trees import declared_module, declared_tree, is_tree
+from datastoresync.app.stores import table_names
 from datastoresync.app.toml_document import Place
 from datastoresync.applying.report import reason_of
 from datastoresync.diffing.schema_check import check_related
@@ -74,20 +75,33 @@ def check_declared(name: str, *, offline: bool = False) -> Findings:
 
 @attrs.frozen
 class _Side:
-    """One of the two stores of a configuration: its name, its tree if that is declared in Python, or its syncer."""
+    """One of the two stores of a configuration.
+
+    Args:
+        name: Which one.
+        tree: Its tree, if that is declared in Python.
+        syncer: Its syncer; None if it is not opened.
+        tables: The names of its tables; None if they are not known.
+    """
 
     name: str
-    tree: Tree | None
-    syncer: Any
+    tree: Tree | None = None
+    syncer: Any = None
+    tables: Sequence[str] | None = None
 
     @classmethod
     def of(cls, name: str, loaded: LoadedConfiguration, stack: ExitStack | None) -> _Side:
         """Return a side; what is wrong with it is noted. Without a stack, the store is not opened."""
         side, place = getattr(loaded.settings, name), loaded.document.place.below(name)
         if side.tree is not None:
-            return cls(name, place.below("tree").converted(lambda tree, _: declared_tree(tree), side.tree), None)
-        place = place.below("options" if side.options else "store")
-        return cls(name, None, None if stack is None else place.converted(lambda one, _: opened(one, stack), side))
+            return cls(name, place.below("tree").converted(lambda tree, _: declared_tree(tree), side.tree))
+        if stack is None:
+            return cls(name)
+        syncer = place.below("options" if side.options else "store").converted(lambda one, _: opened(one, stack), side)
+        listed = table_names if name == "source" else lambda one: list(one.tables())
+        known = callable(getattr(syncer, "tables", None))
+        tables = place.below("store").converted(lambda one, _: listed(one), syncer) if known else None
+        return cls(name, None, syncer, tables)
 
     def table(self, branch: str, loaded: LoadedConfiguration, other: _Side) -> Table:
         """Return the table of a branch."""
@@ -97,16 +111,14 @@ class _Side:
 
     def columns(self, table: Table, place: Place) -> list[str] | None:
         """Return the columns of a table, none of one that a sync makes; None if that is not known."""
-
-        def columns(*_: Any) -> list[str]:
-            names = list(self.syncer.tables()) if callable(getattr(self.syncer, "tables", None)) else [table.name]
-            if table.name in names:
-                return table_columns(self.syncer, table.name)
-            if self.name == "source":
-                raise ValueError(f"the source has no table {table.name!r}: {nearest(table.name, names)}")
-            return []
-
-        return None if self.syncer is None else place.converted(columns, table)
+        if self.tables is None:
+            return None
+        if table.name in self.tables:
+            return place.converted(lambda *_: table_columns(self.syncer, table.name), table)
+        if self.name == "source":
+            place.refuse(f"the source has no table {table.name!r}: {nearest(table.name, self.tables)}")
+            return None
+        return []
 
 
 def _check_configuration(path: str, *, offline: bool) -> Findings:
@@ -123,7 +135,7 @@ def _check_configuration(path: str, *, offline: bool) -> Findings:
                 found = source.columns(tables[0], place), destination.columns(tables[1], place)
                 _check_columns(place, cls, tables, found)
                 if found[1] == []:
-                    near = closest(tables[1].name, destination.syncer.tables())
+                    near = closest(tables[1].name, destination.tables or ())
                     hint = f"; or did you mean {near!r}?" if near else ""
                     lines.append(f"  the destination has no table {tables[1].name}: the first sync makes it{hint}")
     lines += [f"{name}: {_pairs(document.content[name])}" for name in ("limits", "reports") if name in document.content]

@@ -95,6 +95,24 @@ def test_check_holds_a_configuration_against_the_stores_and_writes_nothing(run):
     assert (code, err, out.endswith("no problems\n")) == (0, "", True)
 
 
+@pytest.mark.parametrize(
+    ("source", "destination", "said"),
+    [
+        ("poeple.csv", "x.db", "sync.toml:2: source.store: csv:poeple.csv: there is no poeple.csv"),
+        ("nosuch:x", "x.db", "sync.toml:2: source.store: no store has the scheme 'nosuch'"),
+        ("people.csv", "postgresql://localhost:1/x", "sync.toml:4: destination.store: cannot "),
+        ("people.csv", "x.db", ""),
+    ],
+)
+def test_check_tells_of_stores_that_cannot_be_read(run, source, destination, said):
+    write("people.csv", "id\n1\n")
+    stores = f'[source]\nstore = "{source}"\n[destination]\nstore = "{destination}"\n'
+    write("sync.toml", stores + '[branches.people]\nkey = "id"')
+    code, _, err = run("check", "sync.toml")
+    assert (code, err.count("sync.toml:"), said in err) == (bool(said), bool(said), True), err
+    assert not Path("x.db").exists()
+
+
 def test_check_looks_at_modules_and_the_trees_in_them(run):
     head = "from datastoresync import Branch, Object, Tree\n"
     person = "class Person(Object):\n    _references = {'boss': '%s'}\n    boss: str\n"
