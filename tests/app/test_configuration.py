@@ -283,6 +283,25 @@ def test_without_types_all_columns_are_synced_as_the_destination_has_them(run):
     assert run("diff", "-c", "sync.toml", "--exit-code")[0] == 0
 
 
+@pytest.mark.parametrize(
+    ("branch", "said"),
+    [
+        ('key = "id"', "table 'people' of sqlite:///school.db has no column 'nmae'; did you mean 'name'?"),
+        ('key = "di"', "table people has no column 'di', the key of [branches.people]"),
+        (
+            'key = "id"\ntypes = { id = "int", name = "str" }',
+            "table 'people' has no column 'name': did you mean 'nmae'?",
+        ),
+    ],
+)
+def test_a_column_that_is_not_there_is_told_with_the_nearest(run, branch, said):
+    write("people.csv", "id,nmae\n1,Ann\n")
+    rows("create table people (id integer primary key, name text)")
+    write("sync.toml", f"{STORES}[branches.people]\n{branch}\n")
+    code, _, err = run("sync", "-c", "sync.toml")
+    assert (code, said in err, "--key" in err) == (1, True, False), err
+
+
 def test_limits_refuse_and_an_option_raises_them(run):
     write("people.csv", "id,name\n1,Ann\n")
     rows("create table people (id integer primary key, name text)")
