@@ -11,10 +11,11 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import IO, Any, Final
 
+from datastoresync.atomic_write import AtomicWrite
 from datastoresync.errors import ColumnError, ConversionError, ImporterError
-from datastoresync.syncers.files.atomic_write import AtomicWrite, locked
 from datastoresync.syncers.files.csv import CSVSyncer
 from datastoresync.syncers.files.excel import ExcelSyncer
+from datastoresync.syncers.files.locks import locked
 from datastoresync.syncers.thoughtspot.principals import FIELDS, record_of
 from datastoresync.vocabularies.tsut.model import UsersAndGroups
 from datastoresync.vocabularies.tsut.principal import Group, User, compact_json
