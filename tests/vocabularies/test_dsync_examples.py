@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import types
 
 import diffsync
@@ -330,11 +331,15 @@ def test_look_ups(words):
     assert there.get(there.device, "n-core") is device
     assert there.get(device, {"name": "n-core"}) is device
     assert there.get_by_uids(["w-core", "n-core"], "device") == [there.get("device", "w-core"), device]
-    for missing in (lambda: there.get("device", "x"), lambda: there.get_by_uids(["x"], "device")):
-        with pytest.raises(words.ObjectNotFound):
+    for missing in (
+        lambda: there.get("device", "x"),
+        lambda: there.get(there.device, {"name": "x"}),
+        lambda: there.get_by_uids(["x"], "device"),
+    ):
+        with pytest.raises(words.ObjectNotFound, match="device x not present in LocalStore"):
             missing()
     assert there.get_or_none("router", "n-core") is None
-    with pytest.raises(ValueError, match="router"):
+    with pytest.raises(ValueError, match=re.escape("Invalid args: (router, None, {'name': 'n-core'})")):
         there.get("router", {"name": "n-core"})
     assert there.get_all("router") == []
     assert there.count() == len(there) == 4
@@ -436,6 +441,21 @@ def test_the_status_of_a_model(words):
     here.sync_from(there)
     assert device.get_status()[1] == "Updated successfully"
     assert here.get("device", "w-core").get_status()[1] == "Created successfully"
+
+
+def test_what_a_sync_leaves_unchanged_has_an_unknown_status(words):
+    there, here = network(words)("there"), network(words)("here")
+    there.load(PLAN)
+    here.load(PLAN)
+    there.get("device", "w-core").role = "firewall"
+    here.sync_from(there)
+    statuses = {
+        model.name: model.get_status()[0].value for kind in ("building", "device") for model in here.get_all(kind)
+    }
+    assert statuses.pop("w-core") == "success"
+    assert set(statuses.values()) == {"unknown"}
+    here.get("building", "north").set_status(words.DiffSyncStatus.FAILURE, "on strike")
+    assert here.get("building", "west").get_status() == (words.DiffSyncStatus.UNKNOWN, "")
 
 
 @pytest.mark.parametrize(

@@ -125,6 +125,15 @@ class Diff:
         """Yield elements in the order of their models: the source's first, then others of the destination."""
         yield from children.values()
 
+    def unchanged(self) -> Iterator[Any]:
+        """Yield the destination's models, at any depth, that are equal and have no element yet."""
+        waiting = list(self._waiting.values())
+        for entries in waiting:
+            for entry in entries:
+                if type(entry) is tuple:
+                    yield entry[1]
+                    waiting += (entry[2] or {}).values()
+
     def __len__(self) -> int:
         return sum(map(len, self.elements())) + self._equal
 
@@ -304,6 +313,10 @@ class DiffElement:
         """Yield the elements below this one, each model's in its order."""
         if self._child_diff is not None:
             yield from self._child_diff.get_children()
+
+    def unchanged(self) -> Iterable[Any]:
+        """Return the equal models below this one that have no element yet; see `Diff.unchanged`."""
+        return () if self._child_diff is None else self._child_diff.unchanged()
 
     def elements(self) -> Iterable[DiffElement]:
         """Return the elements below this one; see `Diff.elements`."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from itertools import chain
 from operator import attrgetter
 from typing import Any
@@ -110,6 +110,7 @@ class DiffSyncDiffer:
         if matched < len(left) and matched < len(right):
             _check_keys(_without(left, right), _without(right, left))
         entries: list[Any] = []
+        changed: list[DiffElement] = []
         equal = quick = 0
         plan = self._plan(type(None), type(None))
         pairs = zip(left.values(), map(right.get, left), strict=True)
@@ -133,12 +134,12 @@ class DiffSyncDiffer:
                 entry, same = self._entry(one, other, plan)
                 entries.append(entry)
                 equal += same
+                if type(entry) is not tuple:
+                    changed.append(entry)
         if self.callback is None:
             self.models_processed += 2 * quick
-        differs = len(entries) > quick and any(type(entry) is not tuple for entry in entries)
-        if differs:
-            _name_apart(entries)
-        return entries, equal + quick, differs
+        _name_apart(changed)
+        return entries, equal + quick, bool(changed)
 
     def _plan(self, source: type, dest: type) -> _Plan:
         if (source, dest) not in self._plans:
@@ -199,8 +200,8 @@ class DiffSyncDiffer:
                     len(getattr(source, left[kind]) if kind in left else getattr(dest, right[kind]))
                 )
                 continue
-            sources = self.src_diffsync.get_by_uids(getattr(source, left[kind]), kind) if kind in left else []
-            dests = self.dst_diffsync.get_by_uids(getattr(dest, right[kind]), kind) if kind in right else []
+            sources = _children(self.src_diffsync, getattr(source, left[kind]), kind) if kind in left else []
+            dests = _children(self.dst_diffsync, getattr(dest, right[kind]), kind) if kind in right else []
             entries, same, any_differs = self._compared(sources, dests)
             equal += same
             differs |= any_differs
@@ -259,6 +260,14 @@ def _models(adapter: Any, kind: str) -> Models:
     return found
 
 
+def _children(adapter: Any, uids: Collection[Any], kind: str) -> Models:
+    """Return the models with some unique ids, by key where those are the keys; each once then."""
+    found: Models = {}
+    if isinstance(adapter.store, LocalStore) and type(adapter).get_by_uids is Facade.get_by_uids:
+        found = adapter.store.by_text_key(uids, kind)
+    return found if len(found) == len(uids) else adapter.get_by_uids(uids, kind)
+
+
 def overrides(cls: Any, names: Iterable[str]) -> bool:
     """Say whether a class has a method of its own instead of one of `DiffSyncModel`."""
 
@@ -279,14 +288,13 @@ def _check_keys(left: Sequence[Any], right: Sequence[Any]) -> None:
             raise ValueError(message)
 
 
-def _name_apart(entries: Sequence[Any]) -> None:
+def _name_apart(elements: Sequence[DiffElement]) -> None:
     """Give elements with one short name their unique ids, but the first."""
     names: set[str] = set()
-    for element in entries:
-        if type(element) is not tuple:
-            if element.name in names:
-                element.name = element.unique_id
-            names.add(element.name)
+    for element in elements:
+        if element.name in names:
+            element.name = element.unique_id
+        names.add(element.name)
 
 
 def _without(models: dict[Any, Any], counterparts: dict[Any, Any]) -> list[Any]:

@@ -26,6 +26,9 @@ class _SharedSet(set[str]):
     __slots__ = ()
 
 
+_UNCHANGED = {"_status": DiffSyncStatus.UNKNOWN, "_status_message": ""}
+"""What all models share that a sync left unchanged. It must not change."""
+
 _SETS: Dict[frozenset[str], _SharedSet] = {}  # noqa: UP006 - as above
 _share, _set_extra, _set_private = (
     getattr(pydantic.BaseModel, f"__pydantic_{name}__").__set__ for name in ("fields_set", "extra", "private")
@@ -142,8 +145,11 @@ class DiffSyncModel(pydantic.BaseModel, metaclass=ModelType):
 
     def set_status(self, status: DiffSyncStatus, message: Text = "") -> None:
         """Set the status of a creation, update or deletion."""
-        held = self.__pydantic_private__ or {}
-        _set_private(self, {**held, "_status": status, "_status_message": message})
+        held = self.__pydantic_private__
+        if status is DiffSyncStatus.UNKNOWN and not message and held is None:  # and so no attribute of its own class
+            _set_private(self, _UNCHANGED)
+        else:
+            _set_private(self, {**(held or {}), "_status": status, "_status_message": message})
 
     # Creation, update and deletion.
 

@@ -104,7 +104,12 @@ class DiffSyncSyncer:
         return changed
 
     def _below(self, one: Diff | DiffElement) -> Iterable[DiffElement]:
-        return one.get_children() if self._everything else one.elements()
+        if self._everything:
+            return one.get_children()
+        elements = one.elements()  # a diff with an order of its own makes them all
+        for model in one.unchanged():
+            model.set_status(DiffSyncStatus.UNKNOWN)
+        return elements
 
     def _check_places(self, elements: Iterable[DiffElement], parent: Any) -> None:
         """Refuse to create a model of a kind that the destination does not have, or that its parent cannot hold."""

@@ -58,14 +58,11 @@ class LocalStore(BaseStore):
         name = _name(model)
         branch = self.tree.get(name)
         if branch is None:
-            if isinstance(identifier, Mapping) and isinstance(model, str):
-                message = f"{self._display_name} has no kind {name!r}, so its identifiers are unknown: give a unique id"
-                raise ValueError(message)
-            raise self._not_found(name, identifier)
+            raise self._not_found(name, self._get_uid(model, None if isinstance(model, str) else model, identifier))
         key = self.key(branch, identifier)
         found = branch.contents.objects.get(key)
         if found is None:
-            raise self._not_found(name, identifier)
+            raise self._not_found(name, self._get_uid(model, branch.object_class, identifier))
         return found
 
     def key(self, branch: Branch[Any], identifier: Any) -> Any:
@@ -123,12 +120,17 @@ class LocalStore(BaseStore):
         Raises:
             ObjectNotFound: if one of them is missing.
         """
+        uids = list(uids)
+        found = self.by_text_key(uids, model)
+        return [found[uid] if uid in found else self.get(model, uid) for uid in uids]
+
+    def by_text_key(self, uids: Collection[Any], model: Kind) -> dict[Any, Any]:
+        """Return the models with these unique ids by key, if texts are the keys of the kind and all are there."""
         branch = self.tree.get(_name(model))
         if branch is not None and has_text_keys(branch.schema):
-            objects = branch.contents.objects
             with suppress(KeyError):
-                return [objects[uid] for uid in uids]
-        return [self.get(model, uid) for uid in uids]
+                return dict(zip(uids, map(branch.contents.objects.__getitem__, uids), strict=True))
+        return {}
 
     def add(self, obj: DiffSyncModel) -> None:
         """Keep a model.
@@ -206,8 +208,7 @@ class LocalStore(BaseStore):
         return self.name if self.adapter is None else f"{self.name} of {self.adapter}"
 
     def _not_found(self, name: str, identifier: Any) -> ObjectNotFound:
-        shown = dict(identifier) if isinstance(identifier, Mapping) else text_of(identifier)
-        return ObjectNotFound(f"{name} {shown} not present in {self._display_name}")
+        return ObjectNotFound(f"{name} {text_of(identifier)} not present in {self._display_name}")
 
 
 def _name(model: Kind) -> str:
