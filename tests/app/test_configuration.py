@@ -313,6 +313,7 @@ def test_without_types_all_columns_are_synced_as_the_destination_has_them(run):
 def test_a_column_that_is_not_there_is_told_with_the_nearest(run, branch, said):
     write("people.csv", "id,nmae\n1,Ann\n")
     rows("create table people (id integer primary key, name text)")
+    rows("insert into people values (2, 'Bob')")
     write("sync.toml", f"{STORES}[branches.people]\n{branch}\n")
     code, _, err = run("sync", "-c", "sync.toml")
     assert (code, said in err, "--key" in err) == (1, True, False), err
@@ -375,6 +376,10 @@ def test_trees_of_python_are_named_and_their_tables_may_be_mapped(run):
         write("sync.toml", stores + '[branches.people]\nsource = "pupils"\n')
         code, out, err = run("diff", "-c", "sync.toml")
         assert (code, out.splitlines()[0], err) == (0, "1 added", "")
+        write("sync.toml", stores + "[limits]\nupdates = 2\n[branches.people.limits]\ndeletions = 3\n")
+        with configured_parts("sync.toml") as parts:
+            destination = parts.writer.destination
+            assert (destination.limits, destination["people"].limits) == (Limits(updates=2), Limits(deletions=3))
         write("sync.toml", stores + '[branches.peple]\nsource = "pupils"\n')
         code, _, err = run("diff", "-c", "sync.toml")
         assert (code, "sync.toml:5: branches.peple: Dest has no such branch: did you mean 'people'?" in err) == (
