@@ -13,12 +13,16 @@
 ...     template = Accounts
 >>> source, dest = +Source(), +Dest()
 >>> source - dest
-new_users(idnumber='2')
-update_name(idnumber='1', attr='name', value='Ann')
->>> preview = source > dest
-new_users(idnumber='2')
-update_name(idnumber='1', attr='name', value='Ann')
 Source - Dest: new=1 update=1 add=0 remove=0 old=0 total=2
+  users  1 new, 1 value changes
+    + users 2  name: 'Bob'
+    ~ users 1  name: 'Anna' → 'Ann'
+>>> preview = source > dest
+Source - Dest: new=1 update=1 add=0 remove=0 old=0 total=2
+  within the limits
+  users  1 new, 1 value changes
+    + users 2  name: 'Bob'
+    ~ users 1  name: 'Anna' → 'Ann'
 >>> report = source >> dest
 create an account for Bob
 rename Anna to Ann

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from functools import partial
 from itertools import pairwise
 from typing import Any, Self
 
@@ -14,7 +13,7 @@ from datastoresync.diffing.diff import Diff
 from datastoresync.errors import DatastoreSyncError, DeclarationError
 from datastoresync.printing.outline import Outline
 from datastoresync.printing.show import Printable
-from datastoresync.printing.text import counted, text
+from datastoresync.printing.text import counted
 from datastoresync.tree import Tree
 
 
@@ -30,7 +29,9 @@ class Datastore(Printable, Mapping[str, Tree]):
     >>> store.new("source", "students", "111", name="Ann")
     Object(idnumber='111', name='Ann')
     >>> store.source - store.destination
-    new_students(idnumber='111')
+    source - destination: new=1 update=0 add=0 remove=0 old=0 total=1
+      students  1 new
+        + students 111  name: 'Ann'
     """
 
     def __init__(self, names: Iterable[str] = (), branches: Iterable[str] = (), /, **trees: Tree) -> None:
@@ -66,6 +67,9 @@ class Datastore(Printable, Mapping[str, Tree]):
 
     def __dir__(self) -> list[str]:
         return [*super().__dir__(), *self._trees]
+
+    def _ipython_key_completions_(self) -> list[str]:
+        return list(self)
 
     def __getitem__(self, name: str) -> Tree:
         try:
@@ -134,10 +138,6 @@ class Datastore(Printable, Mapping[str, Tree]):
         return Outline("Datastore", "datastore", counted(len(self), "tree"), lines, len(self), expanded=True)
 
 
-def _outlines(diff: Diff) -> Iterator[Outline]:
-    return (action.__outline__() for action in diff)
-
-
 def _only(branch: Branch[Any], idnumber: Any) -> dict[Any, Any]:
     return {idnumber: branch[idnumber]} if idnumber in branch else {}
 
@@ -166,7 +166,7 @@ class About(Printable):
                 if isinstance(diff, str):
                     yield Outline(f"{title}: {diff}", "warning")
                 elif diff:
-                    yield Outline(title, "diff", "", partial(_outlines, diff), len(diff), expanded=True)
+                    yield attrs.evolve(diff.outline(), text=title)
                 else:
                     yield Outline(f"{title}: no differences", "note")
 
@@ -176,4 +176,4 @@ class About(Printable):
         )
 
     def __repr__(self) -> str:
-        return text(self.__outline__(), lines=25, columns=100)
+        return self._in_repl()

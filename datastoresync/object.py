@@ -65,7 +65,9 @@ class Object(metaclass=ObjectType):
     >>> User(idnumber="1", name="Ann")
     User(idnumber='1', name='Ann', groups=set())
     >>> User(idnumber="1", name="Ann") - User(idnumber="1", name="Anna")
-    update_name(idnumber='1', attr='name', value='Ann')
+    source - dest: new=0 update=1 add=0 remove=0 old=0 total=1
+      User  1 value changes
+        ~ User 1  name: 'Anna' → 'Ann'
     """
 
     __slots__ = ("__branch__",)

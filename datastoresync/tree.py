@@ -143,6 +143,9 @@ class Tree(Printable, Mapping[str, Branch[Any]]):
             message = f"no branch {name!r} in {self.name}: there are {', '.join(self._branches) or 'none'}"
             raise KeyError(message) from None
 
+    def _ipython_key_completions_(self) -> list[str]:
+        return list(self)
+
     def __iter__(self) -> Iterator[str]:
         return iter(self._branches)
 

@@ -113,7 +113,7 @@ def test_about_tells_all_that_is_held_under_an_idnumber(store):
     shown = repr(about)
     assert "about '1'" in shown
     assert "Object(idnumber='1', name='Ann')" in shown
-    assert "update_name(idnumber='1', attr='name', value='Ann')" in shown
+    assert "~ users 1  name: 'Anna' → 'Ann'" in shown
     assert "Anna" in about._repr_html_()
 
 

@@ -550,9 +550,9 @@ def test_markup_and_escapes_are_shown_as_text(value, capsys):
     ]
     for text in shown:
         assert all(line.isprintable() for line in text.splitlines()), text
-    assert len(printed.splitlines()) == 3
+    assert len(printed.splitlines()) == 5
     if value.startswith("["):
-        assert f"idnumber='{value}'" in printed
+        assert f"+ users '{value}'  name: '{value}'" in printed
     for shows in (source.users["1"], source.users, source, source - dest, preview, report):
         html = shows._repr_html_()
         assert "<script>alert" not in html

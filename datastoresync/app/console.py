@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 from datastoresync.masking import masked
 from datastoresync.printing.outline import Outline
 from datastoresync.printing.show import Printable
-from datastoresync.printing.text import text, write
+from datastoresync.printing.text import write
 
 if TYPE_CHECKING:
     from datastoresync.app.report import PartReport
@@ -90,7 +90,7 @@ class Console:
         if report.ok:
             return
         if isinstance(report.returned, Printable):
-            details = text(report.returned.__outline__(), lines=None if self.verbose else _DETAILS, columns=None)
+            details = report.returned.text(lines=None if self.verbose else _DETAILS, columns=None)
             self._text(details.partition("\n")[2])  # the first line is printed already
         if self.verbose and report.error is not None:
             self.trace(report.error)

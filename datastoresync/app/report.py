@@ -12,7 +12,6 @@ from datastoresync.applying.report import Report, reason_of
 from datastoresync.masking import masked
 from datastoresync.printing.outline import Outline
 from datastoresync.printing.show import Printable
-from datastoresync.printing.text import text
 
 
 def trace_of(error: BaseException) -> str:
@@ -96,6 +95,9 @@ class AppReport(Printable):
         """Whether all parts are ok."""
         return self.exit_code == 0
 
+    def __bool__(self) -> bool:
+        return self.ok
+
     @property
     def exit_code(self) -> int:
         """What `ExitCode` says of the worst part: 5 if no part failed as a whole, 6 if all that failed were locked."""
@@ -108,10 +110,10 @@ class AppReport(Printable):
         return ExitCode.REFUSED if "refused" in statuses else ExitCode.DONE
 
     def __str__(self) -> str:
-        return text(self.__outline__(), lines=None, columns=None)
+        return self.text(lines=None, columns=None)
 
     def __repr__(self) -> str:
-        return text(self.__outline__(), lines=25, columns=100)
+        return self._in_repl()
 
     def __outline__(self) -> Outline:
         """Describe it: a line a part."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from itertools import chain, groupby, islice
 from numbers import Number
@@ -14,7 +14,7 @@ import attrs
 
 from datastoresync.diffing.action import Action
 from datastoresync.diffing.branch_diff import BranchDiff
-from datastoresync.diffing.equality import is_membership
+from datastoresync.diffing.equality import is_blank, is_membership
 from datastoresync.diffing.side import Side
 
 FLOOR = 5
@@ -23,11 +23,6 @@ _BLOCK = 1024
 """Actions that are counted together."""
 _SAMPLE = 100_000
 """Rows of a table that are read to learn how many of them have a value."""
-
-
-def is_blank(value: Any) -> bool:
-    """Say whether a value says nothing: None, an empty text, a membership without members."""
-    return value is None or (isinstance(value, (str, bytes, set, frozenset, list, tuple, Mapping)) and not value)
 
 
 def switches_off(value: Any) -> bool:

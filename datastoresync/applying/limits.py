@@ -95,6 +95,13 @@ class Limits:
     missing: Collection[str] = attrs.field(default=(), converter=_names)
     first_load: Collection[str] = attrs.field(default=(), converter=_names)
 
+    def __repr__(self) -> str:
+        """Show what was given, as the class would be called with it."""
+        given = {name: getattr(self, name) for name in (*NUMBERS, *NAMES)}
+        usual = (_Usual, _UsualCount)
+        shown = (f"{name}={value!r}" for name, value in given.items() if value != () and not isinstance(value, usual))
+        return f"Limits({', '.join(shown)})"
+
     def over(self, declared: Limits | None) -> Limits:
         """Return these limits where they were given, and the declared ones elsewhere; names are allowed by either."""
         if declared is None:

@@ -2,27 +2,26 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
-from typing import Any, Self, TextIO
+from itertools import chain
+from typing import Any, Self
 
 import attrs
 
 from datastoresync.applying.dependents import DependencyTracker
 from datastoresync.applying.limits import Limits
 from datastoresync.applying.methods import without_left_out
-from datastoresync.applying.report import Result
+from datastoresync.applying.report import Result, grouped, results_outline
 from datastoresync.applying.safeguards import violations
 from datastoresync.applying.side_effects import SideEffect
 from datastoresync.diffing.diff import Applies, Diff, R_co, template_of
 from datastoresync.diffing.renames import renames_of
 from datastoresync.printing.outline import Outline
-from datastoresync.printing.show import Printable
-from datastoresync.printing.text import wants_colour, write
+from datastoresync.printing.show import BoundedPrintable
 
 
 @attrs.frozen(eq=False, repr=False)
-class Preview(Printable):
+class Preview(BoundedPrintable):
     """The result of ``source > dest``: the diff, ready to be piped on, and the reasons why it would be refused.
 
     Args:
@@ -59,33 +58,14 @@ class Preview(Printable):
         """One line to search logs for."""
         return self.diff.stat
 
-    def show(self, file: TextIO | None = None, *, colour: bool | None = None) -> Self:
-        """Print each message, the stat line, what else would happen, and the violations; return the preview.
-
-        Args:
-            file: The file; standard output if None.
-            colour: Whether to use colours; None asks the file.
-        """
-        file = sys.stdout if file is None else file
-        painted = wants_colour(file) if colour is None else colour
-        if self.diff.nested:
-            for nested in self.diff.children:
-                write(nested.__outline__(), file, colour=painted)
-        else:
-            for action in self.diff:
-                write(Outline(action.message, action.verb), file, colour=painted)
-        write(Outline(f"{self.diff.title}: {self.stat}", "stat"), file, colour=painted)
-        for line in self._remarks():
-            write(line, file, colour=painted)
-        return self
-
-    def _remarks(self) -> list[Outline]:
-        """Return what would be left out, what the store would do besides, and what would be refused."""
+    def _remarks(self, *, whole: bool) -> list[Outline]:
+        """Return whether the limits refuse it, what would be left out, and what the store would do besides."""
+        verdict = [Outline("would be refused:", "refused", spans=[(sentence, "")]) for sentence in self.refused]
         return [
-            *(Outline(f"would be left out: {one.message.partition(': ')[2]}", "skipped") for one in self.left_out),
-            *(Outline(one.sentence, "warning") for one in self.side_effects),
-            *(Outline(one.sentence, "warning") for one in renames_of(self.diff)),
-            *(Outline(f"would be refused: {sentence}", "refused") for sentence in self.refused),
+            *(verdict or [Outline("within the limits", "note")] * bool(self.diff)),
+            *(Outline("warning:", "warning", spans=[(one.sentence, "")]) for one in self.side_effects),
+            *(Outline("warning:", "warning", spans=[(one.sentence, "")]) for one in renames_of(self.diff)),
+            *(results_outline(one, "would be left out", whole=whole) for one in grouped(self.left_out, whole=whole)),
         ]
 
     def __or__(self, template: Applies[R_co] | type[Applies[R_co]] | str) -> R_co:
@@ -102,14 +82,18 @@ class Preview(Printable):
     def __repr__(self) -> str:
         return f"<Preview of {self.diff.title}: {self.stat}{', would be refused' if self.refused else ''}>"
 
-    def __outline__(self) -> Outline:
-        """Describe the preview: the diff, below what would be refused."""
-        inner = self.diff.__outline__()
-        lines = self._remarks()
-        return Outline(
-            f"preview of {self.diff.title}",
-            "diff",
-            self.stat,
-            lambda: [*lines, *inner.children()],
-            len(lines) + inner.total,
+    def outline(self, *, whole: bool = False) -> Outline:
+        """Describe the preview: what would be refused, then the diff; see `Diff.outline`."""
+        inner = self.diff.outline(whole=whole)
+        remarks = self._remarks(whole=whole)
+        return attrs.evolve(
+            inner,
+            children=lambda: chain(remarks, inner.children()),
+            total=len(remarks) + inner.total,
+            things=sum(one.count for one in remarks) + (inner.things or 0),
+            unit="",
         )
+
+    @property
+    def _see_all(self) -> str:
+        return f"all of it: ({self.diff.title}).show(limit=None)"

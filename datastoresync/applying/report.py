@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Literal, overload
 
 import attrs
 
 from datastoresync.diffing.action import Action
+from datastoresync.diffing.listing import NO_SIDES, object_outline
 from datastoresync.masking import MASK, masked, without_values
 from datastoresync.printing.outline import Outline
-from datastoresync.printing.show import Printable
-from datastoresync.printing.text import counted, text
+from datastoresync.printing.show import BoundedPrintable
+from datastoresync.printing.text import counted
 
 Status = Literal["succeeded", "failed", "skipped", "conflict", "unhandled", "pending", "planned"]
 
@@ -24,7 +25,7 @@ STATUSES: tuple[Status, ...] = ("succeeded", "failed", "skipped", "conflict", "u
 """
 
 
-@attrs.frozen(eq=False)
+@attrs.frozen(eq=False, repr=False)
 class Result:
     """The result of one action.
 
@@ -44,10 +45,10 @@ class Result:
     reason: str = ""
     action: Action | None = None
     method: str = ""
-    error: BaseException | None = attrs.field(default=None, repr=False)
-    skip_children: bool = attrs.field(default=False, repr=False)
-    created: Any = attrs.field(default=None, repr=False)
-    held: Mapping[str, Any] | None = attrs.field(default=None, repr=False)
+    error: BaseException | None = None
+    skip_children: bool = False
+    created: Any = None
+    held: Mapping[str, Any] | None = None
 
     def __attrs_post_init__(self) -> None:
         if self.reason and self.action is not None and (names := self.action.sensitive):
@@ -61,16 +62,63 @@ class Result:
     def message(self) -> str:
         """Status, message of the action, reason, and what the store holds instead, on one line."""
         what = self.action.message if self.action is not None else self.method
+        return f"{self.status}: {what}{': ' if self.said else ''}{self.said}"
+
+    @property
+    def said(self) -> str:
+        """The reason, and what the store holds instead."""
         sensitive = () if self.action is None or not self.held else self.action.sensitive
         held = ", ".join(
             f"{name}={MASK if name in sensitive else repr(value)}" for name, value in (self.held or {}).items()
         )
-        said = "; ".join(filter(None, (self.reason, held and f"the store holds {held}")))
-        return f"{self.status}: {what}{': ' if said else ''}{said}"
+        return "; ".join(filter(None, (self.reason, held and f"the store holds {held}")))
 
-    def __outline__(self) -> Outline:
-        """Describe the result."""
-        return Outline(self.message, self.status)
+    def __repr__(self) -> str:
+        return f"<Result {self.message}>"
+
+
+_ALIKE = 3
+"""Results that are alike, from which on they are one line."""
+
+
+def grouped(results: Iterable[Result], *, whole: bool = False) -> list[list[Result]]:
+    """Return results that say the same of the same kind of action together, if there are several; others alone.
+
+    Args:
+        results: The results.
+        whole: Whether each is left alone.
+    """
+    if whole:
+        return [[result] for result in results]
+    groups: defaultdict[Any, list[Result]] = defaultdict(list)
+    for result in results:
+        action = result.action
+        what = (action.branch, action.verb, action.attr) if action is not None else result.method
+        groups[result.status, result.said, what].append(result)
+    found: list[list[Result]] = []
+    for group in groups.values():
+        found += [group] if len(group) >= _ALIKE else ([one] for one in group)
+    return found
+
+
+def results_outline(results: Sequence[Result], what: str = "", *, whole: bool = False) -> Outline:
+    """Describe one result, or several that are `grouped`.
+
+    Args:
+        results: The results.
+        what: What is said of them instead of their status.
+        whole: Whether whole values are shown.
+    """
+    first, kind, count = results[0], "note" if what else results[0].status, len(results)
+    actions = [one.action for one in results if one.action is not None]
+    if not actions:
+        return Outline(first.message, kind, f"{count:,} times" * (count > 1), count=count)
+    line = object_outline(actions[0].branch or "objects", [[one] for one in actions], NO_SIDES, whole=whole)
+    text, spans = f"{what or first.status}: {line.text}", list(line.spans)
+    if first.said:
+        text, colon = (text, ": ") if spans else (f"{text}:", "")
+        spans.append((colon + first.said, ""))
+    return attrs.evolve(line, text=text, kind=kind, spans=spans, count=count)
 
 
 def succeeded(reason: str = "", *, held: Mapping[str, Any] | None = None) -> Result:
@@ -124,7 +172,7 @@ class Results(Sequence[Result]):
 
     >>> results = Results({"succeeded": 2}, lambda: [Result("succeeded"), Result("succeeded")])
     >>> len(results), results[-1]
-    (2, Result(status='succeeded', reason='', action=None, method=''))
+    (2, <Result succeeded: >)
     """
 
     __slots__ = ("_counts", "_make", "_results", "changed")
@@ -226,7 +274,7 @@ class Tally:
 
 
 @attrs.frozen(eq=False, repr=False)
-class Report(Printable):
+class Report(BoundedPrintable):
     """The results of an apply: one for each planned action.
 
     ``succeeded`` means that the destination holds what the action says, but for the values in a result's ``held``,
@@ -372,36 +420,51 @@ class Report(Printable):
         return " ".join(parts)
 
     def __str__(self) -> str:
-        return text(self.__outline__(), lines=None, columns=None)
+        return self.text(lines=None, columns=None)
 
     def __repr__(self) -> str:
-        return text(self.__outline__(), lines=25, columns=100)
+        return self._in_repl()
 
-    def __outline__(self) -> Outline:
-        """Describe the report: its counts, what went wrong or was changed on the way, and missing methods."""
-        missing, changed = self.unhandled_methods, self.changed
+    def outline(self, *, whole: bool = False) -> Outline:
+        """Describe the report: its counts, what went wrong or was changed on the way, and missing methods.
+
+        Args:
+            whole: Whether each failure has a line, with whole values, although others say the same.
+        """
+        missing, changed, failures = self.unhandled_methods, self.changed, grouped(self.failures, whole=whole)
 
         def held() -> Iterator[Outline]:
-            return (result.__outline__() for result in self.results if result.held)
+            return (results_outline([result], whole=whole) for result in self.results if result.held)
 
         def lines() -> Iterator[Outline]:
             for method, count in missing.items():
                 yield Outline(f"unhandled: {method}", "unhandled", f"{counted(count, 'action')}, and no method")
-            for result in self.failures:
-                yield result.__outline__()
+            yield from (results_outline(alike, whole=whole) for alike in failures)
             if changed:
                 what = f"the store holds other values than it was asked to of {counted(changed, 'action')}"
                 yield Outline(what, "warning", "", held, min(changed, len(self.results)), expanded=changed <= _FEW)
             for warning in self.warnings:
-                yield Outline(warning, "warning")
+                yield Outline("warning:", "warning", spans=[(warning, "")])
 
-        total = len(missing) + len(self.failures) + bool(changed) + len(self.warnings)
+        others = len(missing) + bool(changed) + len(self.warnings)
         note = f"in {self.seconds:.1f} s"
         if self.unchecked and self.succeeded:
             note += "; what had changed there since the import was not looked for"
         if not self.complete:
             note += f", with {len(self.results):,} of the {self.planned:,} results"
-        return Outline(f"report: {self.stat}", "stat", note, lines, total, expanded=True)
+        return Outline(
+            f"report: {self.stat}",
+            "stat",
+            children=lines,
+            total=others + len(failures),
+            expanded=True,
+            spans=[(note, "note")],
+            things=others + sum(map(len, failures)),
+        )
+
+    @property
+    def _see_all(self) -> str:
+        return "all of it: report.show(limit=None)"
 
     def __or__(self, template: object) -> object:
         message = (

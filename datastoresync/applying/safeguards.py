@@ -15,7 +15,6 @@ from datastoresync.applying.change_counts import (
     ChangeCounts,
     MembersChanged,
     count_values,
-    is_blank,
     items_of,
     part_reader,
     values_of,
@@ -25,7 +24,7 @@ from datastoresync.applying.limits import Limits, Violation, refusal
 from datastoresync.applying.side_effects import SideEffect, outside, rows_by_branch
 from datastoresync.diffing.branch_diff import BranchDiff
 from datastoresync.diffing.diff import Diff
-from datastoresync.diffing.equality import equal, is_membership
+from datastoresync.diffing.equality import equal, is_blank, is_membership
 from datastoresync.diffing.side import Side
 from datastoresync.errors import SafeguardError
 from datastoresync.printing.text import counted

@@ -1,10 +1,9 @@
-"""Actions: the single steps of a diff, as frozen values, and their counts, stat line and outline."""
+"""Actions: the single steps of a diff, as frozen values, and their counts and stat line."""
 
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from functools import partial
+from collections.abc import Callable, Iterable, Sequence
 from itertools import repeat
 from typing import Any, Final
 
@@ -12,8 +11,6 @@ import attrs
 
 from datastoresync.diffing.equality import equal
 from datastoresync.masking import MASK
-from datastoresync.printing.outline import Outline
-from datastoresync.printing.text import counted
 
 VERBS = ("new", "update", "add", "remove", "old")
 """All verbs, in the order in which they are counted and shown."""
@@ -108,15 +105,14 @@ class Action:
     def __repr__(self) -> str:
         parts = [repr(self.verb), repr(self.branch), repr(self.idnumber)]
         if self.attr:
-            parts += [f"attr={self.attr!r}", f"value={self._shown(self.value)}"]
-        if self.verb == "update":
-            parts.append(f"old_value={self._shown(self.old_value)}")
-        return f"Action({', '.join(parts)})"
-
-    def __outline__(self) -> Outline:
-        """Describe the action: its message, and the value that it replaces."""
-        note = f"was {self._shown(self.old_value)}" if self.verb == "update" else ""
-        return Outline(self.message, kind=self.verb, note=note)
+            parts.append(f"attr={self.attr!r}")
+        parts += [
+            f"{name}={self._shown(value)}"
+            for name, value in (("value", self.value), ("old_value", self.old_value))
+            if value is not None
+        ]
+        shown = f"Action({', '.join(parts)})"
+        return f"<{shown}>" if self.attr in self.sensitive else shown
 
 
 _SETTERS: Final[Sequence[Callable[[Any, Any], None]]] = [
@@ -146,10 +142,6 @@ def actions_of(
     return actions
 
 
-_FEW = 12
-"""The most actions of a branch that are listed in order; more are grouped by verb."""
-
-
 def counts_of(actions: Iterable[Action]) -> Counter[str]:
     """Return the number of actions of each verb; zeros included."""
     found = Counter(action.verb for action in actions)
@@ -164,25 +156,3 @@ def stat_of(actions: Iterable[Action]) -> str:
 def stat_line(counts: Counter[str]) -> str:
     """Return the counts of all verbs on one line."""
     return " ".join([*(f"{verb}={count}" for verb, count in counts.items()), f"total={counts.total()}"])
-
-
-def branch_outline(name: str, actions: Sequence[Action]) -> Outline:
-    """Describe the actions of one branch: in order, or grouped by verb where they are many."""
-    note = stat_of(actions)
-    if len(actions) <= _FEW:
-        return Outline(name or "objects", "branch", note, partial(_outlines, actions), len(actions), expanded=True)
-    verbs = {verb: [action for action in actions if action.verb == verb] for verb in VERBS}
-    lines = [_verb_outline(verb, some, name or "object") for verb, some in verbs.items() if some]
-    return Outline(name or "objects", "branch", note, lambda: lines, len(lines), expanded=True)
-
-
-def _verb_outline(verb: str, actions: Sequence[Action], branch: str) -> Outline:
-    objects = len({action.idnumber for action in actions})
-    note = f"{objects:,} {branch}"
-    if len(actions) > objects:
-        note += f", {counted(len(actions), 'value')}"
-    return Outline(verb, verb, note, partial(_outlines, actions), len(actions))
-
-
-def _outlines(actions: Iterable[Action]) -> Iterator[Outline]:
-    return (action.__outline__() for action in actions)

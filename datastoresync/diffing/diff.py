@@ -11,7 +11,7 @@ from typing import Any, Protocol, Self, TypedDict, TypeVar, overload
 
 import attrs
 
-from datastoresync.diffing.action import Action, branch_outline, counts_of, stat_line
+from datastoresync.diffing.action import Action, counts_of, stat_line
 from datastoresync.diffing.branch_diff import (
     BranchDiff,
     StreamedActions,
@@ -26,13 +26,14 @@ from datastoresync.diffing.common_form import in_common_forms, warn_of_lookalike
 from datastoresync.diffing.filters import Filter, predicate
 from datastoresync.diffing.flags import Exclusion, Flags
 from datastoresync.diffing.hierarchy import Hierarchy, scope_of
+from datastoresync.diffing.listing import SCANNED, branch_outlines
 from datastoresync.diffing.nested import NestedDiff, SiblingOrder, actions_by_parent, nested_diffs
 from datastoresync.diffing.schema_check import check_attributes, check_types, raise_problems
 from datastoresync.diffing.side import Block, Candidates, Engine, Side, engine_of
 from datastoresync.errors import ComparisonError, TemplateError, noted_warnings
 from datastoresync.printing.outline import Outline
-from datastoresync.printing.show import Printable
-from datastoresync.printing.text import clipped, counted, visible
+from datastoresync.printing.show import BoundedPrintable
+from datastoresync.printing.text import counted
 
 
 def _explanation(branch_diffs: Sequence[BranchDiff], left_out: Counter[str]) -> str:
@@ -119,7 +120,7 @@ def template_of(template: Any) -> Any:
 
 
 @attrs.frozen(eq=False, repr=False)
-class Diff(Printable):
+class Diff(BoundedPrintable):
     """The actions that make a destination equal to its source: creations, then updates, then deletions.
 
     A frozen sequence, true if anything differs. Two diffs are equal if their actions are.
@@ -331,10 +332,13 @@ class Diff(Printable):
     @property
     def children(self) -> tuple[NestedDiff, ...]:
         """The diff as a tree: the topmost objects that differ, each with those below it."""
+        return self._nodes(self.actions)
+
+    def _nodes(self, actions: Iterable[Action]) -> tuple[NestedDiff, ...]:
         sides = _by_name([(one.left, one.right) for one in self.branch_diffs])
         for own_sides, hierarchy in zip(sides, self.hierarchies, strict=True):
             own_sides.update(hierarchy.sides)
-        return nested_diffs(self.actions, sides, self.hierarchies)
+        return nested_diffs(actions, sides, self.hierarchies)
 
     def in_tree_order(self, order: SiblingOrder | None = None) -> Diff:
         """Return the same diff with its actions parent by parent; deletions come after those of children.
@@ -439,33 +443,37 @@ class Diff(Printable):
         raise TypeError(message)
 
     def __repr__(self) -> str:
-        if not self.actions:
-            return "<Diff: no differences>"
+        return self._in_repl() if self.actions else "<Diff: no differences>"
+
+    def outline(self, *, whole: bool = False) -> Outline:
+        """Describe the diff: branch by branch, or as a tree where objects are children of others.
+
+        Args:
+            whole: Whether nothing is folded, shortened or only counted.
+        """
+        sides = _by_name([(one.left, one.right) for one in self.branch_diffs])
         if self.nested:
-            return self.text(lines=_LINES, columns=_COLUMNS)
-        count = _LINES if len(self.actions) <= _LINES else _LINES - 2
-        lines = [clipped(visible(action.message), _COLUMNS) for action in islice(self.actions, count)]
-        if len(self.actions) > count:
-            lines += [f"… and {len(self.actions) - count:,} more", self.stat]
-        return "\n".join(lines)
+            nodes = self._nodes(self.actions if whole else islice(self.actions, SCANNED))
+            lines, counts = [node.outline(whole=whole) for node in nodes], self.counts
+        else:
+            counts, lines = branch_outlines(self.actions, sides, whole=whole)
+        things = sum(one.count for one in lines)
+        lines = lines or [Outline("no differences", "note", count=0)]
+        return Outline(
+            f"{self.title}: {stat_line(counts)}",
+            "diff",
+            children=lambda: lines,
+            total=len(lines),
+            expanded=True,
+            count=counts.total(),
+            things=things,
+            beyond=counts.total() - things,
+            unit="change",
+        )
 
-    def __outline__(self) -> Outline:
-        """Describe the diff: branch by branch, or as a tree where objects are children of others."""
-        if self.nested:
-            nodes = self.children
-            nested = (node.__outline__() for node in nodes)
-            return Outline(self.title, "diff", self.stat, lambda: nested, len(nodes), expanded=True)
-        groups: dict[str, list[Action]] = {one.name: [] for one in self.branch_diffs}
-        for action in islice(self.actions, _STREAMED) if self.streamed else self.actions:
-            groups.setdefault(action.branch, []).append(action)
-        changed = [(name, actions) for name, actions in groups.items() if actions]
-        lines = [branch_outline(name, actions) for name, actions in changed]
-        return Outline(self.title, "diff", self.stat, lambda: lines, len(lines), expanded=True)
-
-
-_LINES, _COLUMNS = 25, 100
-_STREAMED = 1000
-"""Actions of a streamed diff that an outline shows."""
+    @property
+    def _see_all(self) -> str:
+        return f"all of it: ({self.title}).show(limit=None)"
 
 
 def _fold_columns(branch_diff: BranchDiff, verb: str, actions: Sequence[Action]) -> bool:

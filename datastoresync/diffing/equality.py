@@ -30,6 +30,11 @@ _CLOSER_LOOK = (datetime.datetime, *_MEMBERSHIPS, tuple, Mapping)
 _SORTED_BY_VALUE = frozenset(scalar.family for scalar in SCALARS.values()) - {"number", "date", "datetime"}
 
 
+def is_blank(value: Any) -> bool:
+    """Say whether a value says nothing: None, an empty text, a membership without members."""
+    return value is None or (isinstance(value, (str, bytes, set, frozenset, list, tuple, Mapping)) and not value)
+
+
 def is_membership(value: Any) -> bool:
     """Say whether a value is a membership: its order carries no meaning, and it changes member by member."""
     return isinstance(value, _MEMBERSHIPS)

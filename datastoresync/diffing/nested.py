@@ -6,26 +6,31 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
+import attrs
+
 from datastoresync.diffing.action import Action, counts_of, stat_of
 from datastoresync.diffing.hierarchy import Hierarchy, ObjectKey
+from datastoresync.diffing.listing import NO_SIDES, Sides, by_object, in_words, object_outline
 from datastoresync.diffing.side import Side
+from datastoresync.printing.changes import key_text
 from datastoresync.printing.outline import Outline
-from datastoresync.printing.show import Printable
+from datastoresync.printing.show import BoundedPrintable
 
 SiblingOrder = Callable[[str, Sequence["NestedDiff"]], Iterable["NestedDiff"]]
 """Called with a branch and its objects below one parent; returns them in the wanted order."""
 
 
-class NestedDiff(Printable):
+class NestedDiff(BoundedPrintable):
     """An object that differs, or that is above one that does.
 
     ``actions`` are its own; ``source`` and ``dest`` are the objects, None where a side has none; ``children`` and
     ``parent`` are nested diffs.
     """
 
-    __slots__ = ("actions", "branch", "children", "dest", "idnumber", "parent", "source")
+    __slots__ = ("_sides", "actions", "branch", "children", "dest", "idnumber", "parent", "source")
 
-    def __init__(self, branch: str, idnumber: Any, source: Any, dest: Any) -> None:
+    def __init__(self, branch: str, idnumber: Any, source: Any, dest: Any, sides: Sides = NO_SIDES) -> None:
+        self._sides = sides
         self.branch = branch
         self.idnumber = idnumber
         self.source = source
@@ -55,17 +60,25 @@ class NestedDiff(Printable):
     def __repr__(self) -> str:
         return f"<NestedDiff {self.branch} {self.idnumber!r}: {self.stat}>"
 
-    def __outline__(self) -> Outline:
-        """Describe the node: its own actions, then what is below it."""
+    def outline(self, *, whole: bool = False) -> Outline:
+        """Describe the node: what changes of it, then what is below it."""
+        first, *others = by_object(self.actions) or [[]]
 
         def lines() -> Iterator[Outline]:
-            yield from (action.__outline__() for action in self.actions)
-            yield from (child.__outline__() for child in self.children)
+            yield from (object_outline(self.branch, [one], self._sides, whole=whole) for one in others)
+            yield from (child.outline(whole=whole) for child in self.children)
 
-        if not self.children and len(self.actions) == 1:
-            return self.actions[0].__outline__()
-        total = len(self.actions) + len(self.children)
-        return Outline(f"{self.branch} {self.idnumber!r}", "object", self.stat, lines, total, expanded=True)
+        counts = self.counts
+        line = Outline(f"{self.branch} {key_text(self.idnumber)}", "object", in_words(counts))
+        return attrs.evolve(
+            object_outline(self.branch, [first], self._sides, whole=whole) if first else line,
+            children=lines,
+            total=len(others) + len(self.children),
+            expanded=True,
+            count=counts.total(),
+            things=counts.total() - len(first),
+            unit="change",
+        )
 
 
 def nested_diffs(
@@ -83,7 +96,7 @@ def nested_diffs(
     def make(object_key: ObjectKey) -> NestedDiff:
         branch, key = object_key
         source, dest = (side[branch].objects.get(key) if branch in side else None for side in sides)
-        found[object_key] = NestedDiff(branch, key, source, dest)
+        found[object_key] = NestedDiff(branch, key, source, dest, sides)
         return found[object_key]
 
     for action in actions:

@@ -435,6 +435,10 @@ def _same(value: Any) -> Any:
 T = TypeVar("T")
 
 
+_COMPLETED = 1_000
+"""The most idnumbers that a REPL is given to complete one from."""
+
+
 class ObjectMapping(Mapping[Any, T], Generic[T]):
     """What ``contents`` hold, sorted by idnumber. Views show what it holds at the time, after another import too."""
 
@@ -442,6 +446,9 @@ class ObjectMapping(Mapping[Any, T], Generic[T]):
 
     def __iter__(self) -> Iterator[Any]:
         return iter(self.contents.objects)
+
+    def _ipython_key_completions_(self) -> list[Any]:
+        return list(islice(self, _COMPLETED))
 
     def __reversed__(self) -> Iterator[Any]:
         return iter(reversed(self.contents.objects))

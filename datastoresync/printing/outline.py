@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
+from types import MappingProxyType
 from typing import Any, TypeVar
 
 import attrs
@@ -25,6 +26,11 @@ class Grid:
     total: int
 
 
+Span = tuple[str, str]
+"""Words of a line, and what they are: ``removed`` or ``added`` (a whole value), ``cut`` or ``put`` (words of a text),
+``note`` (less important) or nothing."""
+
+
 @attrs.frozen
 class Outline:
     """A line of text, with lines and a table below it.
@@ -39,6 +45,11 @@ class Outline:
         total: The number of outlines directly below.
         grid: A table below the line, before its children.
         expanded: Whether a renderer that can fold shows the lines below at once.
+        spans: What comes behind text and note. It is never cut: a renderer goes on in another line.
+        count: How many things the line stands for, where lines that are left out are counted.
+        things: How many things the outlines below stand for; None if a thing each.
+        beyond: How many more things there are, which no outline below stands for.
+        unit: What is counted: ``change``.
     """
 
     text: str
@@ -48,6 +59,11 @@ class Outline:
     total: int = 0
     grid: Grid | None = None
     expanded: bool = False
+    spans: Sequence[Span] = ()
+    count: int = 1
+    things: int | None = None
+    beyond: int = 0
+    unit: str = ""
 
 
 T = TypeVar("T")
@@ -55,6 +71,8 @@ T = TypeVar("T")
 _VERBS = ("new", "update", "add", "remove", "old")
 _STATUSES = ("succeeded", "failed", "skipped", "conflict", "unhandled", "pending", "planned", "warning", "refused")
 _MARKS = frozenset((*_VERBS, *_STATUSES))
+SIGNS: Mapping[str, str] = MappingProxyType({"new": "+", "update": "~", "old": "-"})
+"""What stands for a verb before the name of an object."""
 
 
 @attrs.define(eq=False, repr=False)
@@ -132,11 +150,12 @@ class _Section:
     grid: Grid | None
     total: int
     most: int
+    beyond: int = 0
 
     @property
     def wish(self) -> int:
         """The number of lines that shows all."""
-        return (self.grid is not None) + self.most + (self.total > self.most)
+        return (self.grid is not None) + self.most + (self.total > self.most or self.beyond > 0)
 
     def fill(self, lines: int) -> int:
         """Show as much as fits into these lines; return the number of lines used."""
@@ -145,11 +164,13 @@ class _Section:
         count = self.most if lines == self.wish else max(0, room - 1)
         if self.grid is None:
             children = [Selected(child, self.into.level + 1) for child in _first(self.into.outline.children, count)]
-            shown, self.into.children = len(children), children
+            self.into.children = children
+            shown = len(children)
+            missing = left_out(self.into.outline, sum(one.outline.count for one in children))
         else:
             taken = _first(self.grid.rows, count)
             shown, self.into.rows, self.into.heading = len(taken), taken, heading
-        missing = self.total - shown
+            missing = self.total - shown
         if missing and not room:
             self.into.more_below += missing
         elif self.grid is None:
@@ -169,33 +190,72 @@ def _sections(one: Selected, rows: int | None) -> list[_Section]:
 
     grid, total = one.outline.grid, one.outline.total
     sections = [] if grid is None else [_Section(one, grid, grid.total, most(grid.total))]
-    return [*sections, _Section(one, None, total, most(total))] if total else sections
+    return [*sections, _Section(one, None, total, most(total), one.outline.beyond)] if total else sections
+
+
+def left_out(outline: Outline, shown: int) -> int:
+    """Return how many things of an outline are left out if lines below it that stand for so many are shown."""
+    return max(0, (outline.total if outline.things is None else outline.things) + outline.beyond - shown)
+
+
+def walk(outline: Outline) -> Iterator[Selected | tuple[int, str]]:
+    """Yield all of an outline from top to bottom, and level and words of what says that there is more.
+
+    Children are asked for one after the other, and none is kept.
+    """
+    top = _whole(outline, 0)
+    yield top
+    waiting, shown = [(top, iter(outline.children()))], [0]
+    while waiting:
+        above, children = waiting[-1]
+        child = next(children, None)
+        if child is None:
+            waiting.pop()
+            missing = left_out(above.outline, shown.pop())
+            if missing:
+                yield above.level + 1, more(missing, above.outline.unit)
+            continue
+        shown[-1] += child.count
+        one = _whole(child, above.level + 1)
+        yield one
+        waiting.append((one, iter(child.children())))
+        shown.append(0)
+
+
+def _whole(outline: Outline, level: int) -> Selected:
+    grid = outline.grid
+    return Selected(outline, level, grid is not None, () if grid is None else list(grid.rows()))
 
 
 def more(count: int, what: str = "") -> str:
-    """Return the words for a number of things left out.
+    """Return the words for a number of things left out, in the plural if there are several.
 
-    >>> more(999_977)
-    '… and 999,977 more'
+    >>> more(999_977), more(2, "column"), more(1, "change")
+    ('… and 999,977 more', '… and 2 more columns', '… and 1 more change')
     """
-    return f"… and {count:,} more{' ' if what else ''}{what}"
+    return f"… and {count:,} more{' ' if what else ''}{what}{'s' if what and count != 1 else ''}"
 
 
 def marked(outline: Outline) -> tuple[str, str, str]:
     """Return the text before the verb or status in an outline's text, the verb or status, and the text after it.
 
-    If it is not there, before the first bracket, colon or quote, it is put first: colour alone must not tell a failure
-    from a success.
+    The sign of a verb does as well. If neither is there, before the first bracket, colon or quote, the word is put
+    first: colour alone must not tell a failure from a success.
 
     >>> marked(Outline("update_name(idnumber='1')", kind="update"))
     ('', 'update', "_name(idnumber='1')")
     >>> marked(Outline("update_name(idnumber='1')", kind="failed"))
     ('', 'failed', "  update_name(idnumber='1')")
+    >>> marked(Outline("+ users 22222", kind="new"))
+    ('', '+', ' users 22222')
     >>> marked(Outline("users", kind="branch"))
     ('users', '', '')
     """
     if outline.kind not in _MARKS:
         return outline.text, "", ""
+    sign = SIGNS.get(outline.kind, "")
+    if sign and outline.text.startswith(f"{sign} "):
+        return "", sign, outline.text[len(sign) :]
     said = re.match(rf"([^:('\"]{{0,40}}(?<!\w))?{outline.kind}(?![^\W_])", outline.text)
     if said:
         return said[1] or "", outline.kind, outline.text[said.end() :]

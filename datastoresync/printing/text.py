@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import sys
 import unicodedata
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from decimal import Decimal
 from itertools import accumulate, islice
+from types import MappingProxyType
 from typing import IO, Any
 
-from datastoresync.printing.outline import Outline, Selected, marked, more, select, share
+from datastoresync.printing.outline import Outline, Selected, marked, more, select, share, walk
 
 _NAMED = (("\n", "\\n"), ("\r", "\\r"), ("\t", "\\t"))
 
@@ -139,7 +141,7 @@ def cell(value: Any, columns: int | None = None) -> str:
 
 _RESET = "\x1b[0m"
 # Select Graphic Rendition, ECMA-48 8.3.117.
-_BOLD, _DIM, _RED, _GREEN, _YELLOW, _MAGENTA = "1", "2", "31", "32", "33", "35"
+_BOLD, _DIM, _UNDERLINED, _STRUCK, _RED, _GREEN, _YELLOW, _MAGENTA = "1", "2", "4", "9", "31", "32", "33", "35"
 _TERMINALS_ON_WINDOWS = ("WT_SESSION", "TERM", "ANSICON", "ConEmuANSI")
 
 
@@ -173,21 +175,21 @@ def paint(text: str, kind: str) -> str:
 
 
 def _code(kind: str) -> str:
-    match kind:
-        case "new" | "add" | "succeeded":
-            return _GREEN
-        case "update" | "warning" | "unhandled":
-            return _YELLOW
-        case "old" | "remove" | "failed" | "refused":
-            return _RED
-        case "conflict":
-            return _MAGENTA
-        case "note" | "skipped" | "pending" | "planned":
-            return _DIM
-        case "datastore" | "tree" | "branch" | "object" | "diff" | "report" | "stat" | "heading":
-            return _BOLD
-        case _:
-            return ""
+    return next((code for code, kinds in _CODES.items() if kind in kinds), "")
+
+
+_CODES: Mapping[str, frozenset[str]] = MappingProxyType(
+    {
+        _GREEN: frozenset({"new", "add", "succeeded", "added"}),
+        _YELLOW: frozenset({"update", "warning", "unhandled"}),
+        _RED: frozenset({"old", "remove", "failed", "refused", "removed"}),
+        f"{_UNDERLINED};{_GREEN}": frozenset({"put"}),
+        f"{_STRUCK};{_RED}": frozenset({"cut"}),
+        _MAGENTA: frozenset({"conflict"}),
+        _DIM: frozenset({"note", "skipped", "pending", "planned"}),
+        _BOLD: frozenset({"datastore", "tree", "branch", "object", "diff", "report", "stat", "heading"}),
+    }
+)
 
 
 _GAP = "  "
@@ -214,11 +216,7 @@ def text(outline: Outline, *, lines: int | None = 25, columns: int | None = 100,
     """
     if lines is not None and lines < 1:
         return ""
-    room = None if columns is None else max(columns, 0)
-    return "\n".join(
-        "".join(paint(piece, kind) if colour else piece for piece, kind in parts)
-        for parts in _lines(select(outline, lines=lines), room)
-    )
+    return "\n".join(_text_lines(_selected(outline, lines), columns, colour=colour))
 
 
 def write(
@@ -226,26 +224,63 @@ def write(
     file: IO[str],
     *,
     lines: int | None = None,
+    limit: int | None = None,
     columns: int | None = None,
     colour: bool | None = None,
+    rest: str = "",
 ) -> None:
-    """Write the outline and a newline to a file.
+    """Write the outline and a newline to a file, line by line if there is no limit.
 
-    What the file's encoding does not have is written as backslash escapes.
+    What the file's encoding does not have is written as backslash escapes, but for arrows and dots.
 
     Args:
         outline: What is to be shown.
         file: An open text file, such as ``sys.stdout``.
         lines: The most lines, or None for all.
-        columns: The most columns of a line, or None for as many as it needs.
+        limit: The most lines below the first level, or None for all; instead of ``lines``.
+        columns: The most columns of a line, or None for as many as it needs; see `terminal_columns`.
         colour: Whether to colour it, or None to do as the file and the environment want it.
+        rest: A last line that says how to see what is left out, if anything is.
     """
     coloured = wants_colour(file) if colour is None else colour
-    written = text(outline, lines=lines, columns=columns, colour=coloured)
     encoding = getattr(file, "encoding", None)
-    if encoding and not written.isascii():
-        written = written.encode(encoding, "backslashreplace").decode(encoding)
-    file.write(f"{written}\n")
+    if limit is not None:
+        lines = 1 + limit + min(limit + 20, 2 * outline.total)
+    cut = False
+    for one in _selected(outline, lines):
+        cut = cut or isinstance(one, tuple) or one.more_rows + one.more_below > 0
+        for line in _text_lines([one], columns, colour=coloured):
+            file.write(f"{encodable(line, encoding)}\n")
+    if rest and cut:
+        write(Outline(rest, "note"), file, colour=coloured)
+
+
+def encodable(text: str, encoding: str | None) -> str:
+    r"""Return a text that an encoding can hold: plain signs for arrows and dots, and backslash escapes for all else.
+
+    >>> encodable("grade: 7 → 8 …", "cp1252"), encodable("ő → …", "ascii")
+    ('grade: 7 -> 8 …', '\\u0151 -> ...')
+    """
+    if not encoding or text.isascii():
+        return text
+    for character, plain in _PLAIN_SIGNS.items():
+        try:
+            character.encode(encoding)
+        except UnicodeEncodeError:
+            text = text.replace(character, plain)
+    return text.encode(encoding, "backslashreplace").decode(encoding)
+
+
+_PLAIN_SIGNS: Mapping[str, str] = MappingProxyType({"→": "->", "…": "..."})
+
+
+def terminal_columns(stream: IO[str]) -> int | None:
+    """Return the width of the terminal that a stream writes to; None if it writes to none.
+
+    ``COLUMNS`` is heard first, as everywhere.
+    """
+    isatty = getattr(stream, "isatty", None)
+    return shutil.get_terminal_size((100, 24)).columns if isatty is not None and isatty() else None
 
 
 def numeric(values: Sequence[Any]) -> bool:
@@ -259,20 +294,36 @@ def numeric(values: Sequence[Any]) -> bool:
     )
 
 
-def _lines(top: Selected, columns: int | None) -> Iterator[_Parts]:
-    """Yield the lines from top to bottom."""
+def _selected(outline: Outline, lines: int | None) -> Iterable[Selected | tuple[int, str]]:
+    """Return what is shown from top to bottom, and level and words of what says that there is more."""
+    return walk(outline) if lines is None else _from_top(select(outline, lines=lines))
+
+
+def _from_top(top: Selected) -> Iterator[Selected | tuple[int, str]]:
     waiting: list[Selected | tuple[int, str]] = [top]
     while waiting:
         one = waiting.pop()
-        if isinstance(one, tuple):
-            level, words = one
-            yield _fitted(_indent(level, columns), [(words, "note")], columns)
-            continue
-        yield _own_line(one, columns)
+        yield one
+        if isinstance(one, Selected):
+            if one.more_children:
+                waiting.append((one.level + 1, more(one.more_children, one.outline.unit)))
+            waiting.extend(reversed(one.children))
+
+
+def _text_lines(shown: Iterable[Selected | tuple[int, str]], columns: int | None, *, colour: bool) -> Iterator[str]:
+    room = None if columns is None else max(columns, 0)
+    for one in shown:
+        for parts in _lines(one, room, marks=not colour):
+            yield "".join(paint(piece, kind) if colour else piece for piece, kind in parts)
+
+
+def _lines(one: Selected | tuple[int, str], columns: int | None, *, marks: bool) -> Iterator[_Parts]:
+    if isinstance(one, tuple):
+        level, words = one
+        yield _fitted(_indent(level, columns), [(words, "note")], columns)
+    else:
+        yield from _own_lines(one, columns, marks=marks)
         yield from _grid(one, columns)
-        if one.more_children:
-            waiting.append((one.level + 1, more(one.more_children)))
-        waiting.extend(reversed(one.children))
 
 
 def _indent(level: int, columns: int | None) -> str:
@@ -280,15 +331,73 @@ def _indent(level: int, columns: int | None) -> str:
     return " " * (2 * level if columns is None else min(2 * level, columns // 2))
 
 
-def _own_line(one: Selected, columns: int | None) -> _Parts:
+def _own_lines(one: Selected, columns: int | None, *, marks: bool) -> Iterator[_Parts]:
+    """Yield the outline's line; several where its spans need them.
+
+    Args:
+        one: The outline.
+        columns: The most columns of a line.
+        marks: Whether signs mark the words that changed, as no colour does.
+    """
     outline = one.outline
     before, mark, after = marked(outline)
-    kind = outline.kind
-    parts = [(before + mark + after, kind)]
+    indent = _indent(one.level, columns)
+    parts = [(before + mark + after, outline.kind)]
     if outline.note:
         parts.append((_GAP + outline.note, "note"))
-    behind = f"{_GAP}{more(one.more_below)}" if one.more_below else ""
-    return _fitted(_indent(one.level, columns), parts, columns, behind)
+    behind = f"{_GAP}{more(one.more_below, outline.unit)}" if one.more_below else ""
+    if not outline.spans:
+        yield _fitted(indent, parts, columns, behind)
+        return
+    gap = " " if outline.text.endswith(":") else _GAP
+    if mark:  # what it is of stands out, and what happens to it is in its own colour
+        parts[:1] = [(before + mark, outline.kind), (after, "heading")]
+    spans = [
+        (f"{_MARKED[kind][0]}{words}{_MARKED[kind][1]}", kind) if marks and kind in _MARKED else (words, kind)
+        for words, kind in outline.spans
+    ]
+    parts = [(visible(words), kind) for words, kind in [*parts, (gap, ""), *spans, (behind, "note")] if words]
+    room = None if columns is None else max(columns - len(indent) - len(_HANGING), 1)
+    for number, line in enumerate(_wrapped(parts, room)):
+        yield [(indent + _HANGING * (number > 0), ""), *line]
+
+
+_MARKED: Mapping[str, tuple[str, str]] = MappingProxyType({"cut": ("[-", "-]"), "put": ("{+", "+}")})
+_HANGING = "    "
+_WORDS = re.compile(r"\S+|\s+")
+
+
+def _wrapped(parts: _Parts, columns: int | None) -> Iterator[_Parts]:
+    """Yield the parts as lines of at most so many columns, between words where there are any; nothing is lost."""
+    line: list[tuple[str, str]] = []
+    taken = 0
+    for words, kind in parts:
+        for word in [words] if columns is None else _split(words, columns):
+            wide = 0 if columns is None else width(word)
+            if columns is not None and taken + wide > columns and line:
+                yield line
+                line, taken = [], 0
+            line.append((word, kind))
+            taken += wide
+    if line:
+        yield line
+
+
+def _split(words: str, columns: int) -> Iterator[str]:
+    """Yield the words of a text and the blanks between them, in pieces of at most so many columns."""
+    for word in _WORDS.findall(words):
+        rest = word
+        while width(rest) > columns and len(rest) > 1:
+            head = _head(rest, columns)
+            yield rest[:head]
+            rest = rest[head:]
+        yield rest
+
+
+def _head(word: str, columns: int) -> int:
+    """Return how many characters of a word take at most so many columns; at least one."""
+    ends = accumulate(_widths(word))
+    return max(1, sum(1 for end in ends if end <= columns))
 
 
 def _fitted(indent: str, parts: _Parts, columns: int | None, behind: str = "") -> _Parts:
@@ -333,13 +442,13 @@ def _layout(natural: Sequence[int], total: int, room: int | None) -> tuple[list[
         return list(natural), ""
     count, behind = len(natural), ""
     if count < total or sum(min(one, _NARROW) for one in natural) + len(_GAP) * (count - 1) > room:
-        needed, count = len(_GAP) + len(more(total, "columns")), 0
+        needed, count = len(_GAP) + len(more(total, "column")), 0
         for one in natural:
             needed += min(one, _NARROW) + len(_GAP) * (count > 0)
             if needed > room and count:
                 break
             count += 1
-        behind = f"{_GAP}{more(total - count, 'columns')}"
+        behind = f"{_GAP}{more(total - count, 'column')}"
     space = room - len(behind) - len(_GAP) * (count - 1)
     return [max(one, 1) for one in share(max(space, 1), natural[:count])], behind
 

@@ -160,7 +160,7 @@ def sync(url: str, *, dry_run: bool, verbose: bool) -> int:
     if verbose:
         source > dest
     else:
-        print(diff.text(lines=12, columns=shutil.get_terminal_size().columns, colour=wants_colour(sys.stdout)))
+        print(diff.text(lines=9, columns=shutil.get_terminal_size().columns, colour=wants_colour(sys.stdout)))
     report = source.sync_to(dest, mock=dry_run, reporters=[LoggingReporter(log)])
     if dry_run:
         return report.exit_code

@@ -126,7 +126,7 @@ def test_a_failed_sync_shows_its_stat_and_its_failures(capsys):
     said = capsys.readouterr().err.splitlines()
     assert report.exit_code == 1
     assert said[0] == "failed: syncing: succeeded=0 failed=2 skipped=0 conflict=0 unhandled=0 pending=0 total=2"
-    assert said[1].strip().startswith("failed: new_users(idnumber='1')")
+    assert said[1].strip() == "failed: + users 1: OSError: the server is gone"
     assert len(said) == 3
 
 

@@ -1,4 +1,4 @@
-"""What ``>`` prints and returns: each message, the stat line, what would be refused; and what it can be piped to."""
+"""What ``>`` prints and returns: the stat line, what would be refused, the changes; and what it can be piped to."""
 
 import io
 import re
@@ -25,13 +25,16 @@ def changed():
     return trees([{"idnumber": "a", "name": "x"}, {"idnumber": "b", "name": "n"}], [{"idnumber": "a", "name": "y"}])
 
 
-def test_it_prints_each_message_and_a_stat_line_and_changes_nothing(changed, capsys):
+def test_it_prints_the_stat_the_verdict_and_each_object_and_changes_nothing(changed, capsys):
     source, dest = changed
     before = source - dest
     preview = source > dest
     assert capsys.readouterr().out.splitlines() == [
-        *(action.message for action in before),
         "source - dest: new=1 update=1 add=0 remove=0 old=0 total=2",
+        "  within the limits",
+        "  users  1 new, 1 value changes",
+        "    + users b  name: 'n'",
+        "    ~ users a  name: 'y' → 'x'",
     ]
     assert preview.diff == before == source - dest
     assert preview.stat == before.stat
@@ -42,7 +45,7 @@ def test_two_objects_and_two_branches_can_be_previewed(changed, capsys):
     source, dest = changed
     assert len((source.users > dest.users).diff) == 2
     assert len((source.users["a"] > dest.users["a"]).diff) == 1
-    assert capsys.readouterr().out.count("update_name(idnumber='a', attr='name', value='x')") == 2
+    assert capsys.readouterr().out.count("users a  name: 'y' → 'x'") == 2
 
 
 def test_filters_and_limits_of_the_call_are_those_of_the_preview(capsys):
@@ -84,7 +87,7 @@ def test_data_cannot_act_on_the_terminal(capsys):
     source, dest = trees([{"idnumber": "\x1b[2J[red]\n\u202eb", "name": 1}], [])
     preview = source > dest
     out = capsys.readouterr().out
-    assert len(out.splitlines()) == 2
+    assert len(out.splitlines()) == 4
     assert all(line.isprintable() for line in out.splitlines())
     assert "[red]" in out
     preview.show(terminal := Terminal(), colour=False)

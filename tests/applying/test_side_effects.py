@@ -80,9 +80,9 @@ def test_a_preview_shows_what_goes_along_and_asks_only_if_something_is_deleted(c
     source, dest = trees(store, 18)
     preview = source.users > dest.users if alone else source > dest
     shown = capsys.readouterr().out.splitlines()
-    assert shown[-2:] == [
-        "warning  orders: 1 row would be deleted along with users",
-        "warning  visits: 2 rows would have their references to users set to NULL",
+    assert shown[2:4] == [
+        "  warning: orders: 1 row would be deleted along with users",
+        "  warning: visits: 2 rows would have their references to users set to NULL",
     ]
     assert preview.refused == ()
     assert "orders: 1 row" in preview.text()
@@ -183,7 +183,7 @@ def test_a_preview_says_what_would_be_left_out(capsys):
     source.users.new("new")
     source.groups["g"].members = {"new", "01"}
     source.preview(dest, exclude={"verb": "new"})
-    what = "add_members_to_groups(idnumber='g', attr='members', value='new')"
+    what = "~ groups g  members: +'new'"
     assert f"would be left out: {what}: users 'new' is not created in this run" in capsys.readouterr().out
 
 

@@ -406,17 +406,15 @@ def test_a_whole_update_holds_no_child_that_could_not_be_created():
 def test_it_is_printed_as_a_tree_each_parent_with_its_stat(capsys):
     a, b = network("a", {"nyc": {"r1": {"e0": 1}}}), network("b", {"nyc": {"r1": {}}, "rdu": {}})
     lines = [
-        "a - b  new=1 update=1 add=0 remove=0 old=1 total=3",
-        "  sites 'nyc'  new=1 update=1 add=0 remove=0 old=0 total=2",
-        "    devices 'r1'  new=1 update=1 add=0 remove=0 old=0 total=2",
-        "      update_role(idnumber='r1', attr='role', value='1 ports')  was '0 ports'",
-        "      new_ports(idnumber=('r1', 'e0'))",
-        "  old_sites(idnumber='rdu')",
+        "a - b: new=1 update=1 add=0 remove=0 old=1 total=3",
+        "  sites nyc  1 new, 1 value changes",
+        "    ~ devices r1  role: '0 ports' → '1 ports'",
+        "      + ports ('r1', 'e0')  speed: 1",
+        "  - sites rdu",
     ]
     assert repr(a - b).splitlines() == lines
     a > b
-    shown = capsys.readouterr().out.splitlines()
-    assert shown == [*(line[2:] for line in lines[1:]), "a - b: new=1 update=1 add=0 remove=0 old=1 total=3"]
+    assert capsys.readouterr().out.splitlines() == [lines[0], "  within the limits", *lines[1:]]
     (nyc, _) = (a - b).children
     assert repr(nyc) == "<NestedDiff sites 'nyc': new=1 update=1 add=0 remove=0 old=0 total=2>"
     assert nyc.children[0].text().splitlines()[0] == lines[2].strip()

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from datastoresync.printing.html import html
+from datastoresync.printing.html import html, page
 from datastoresync.printing.outline import Grid, Outline
 from datastoresync.printing.text import visible
 
@@ -26,7 +26,26 @@ KINDS = ["", "note", "branch", "new", "update", "old", "failed", "skipped", "con
 texts = st.sampled_from(NASTY) | st.text(max_size=8)
 values = texts | st.none() | st.integers() | st.sets(texts, max_size=2)
 
-TAGS = {"div", "style", "details", "summary", "span", "code", "ul", "li", "table", "thead", "tbody", "tr", "th", "td"}
+TAGS = {
+    "div",
+    "del",
+    "ins",
+    "style",
+    "details",
+    "summary",
+    "span",
+    "code",
+    "ul",
+    "li",
+    "table",
+    "thead",
+    "tbody",
+    "tr",
+    "th",
+    "td",
+    "b",
+    "small",
+}
 ATTRIBUTES = {"class", "open", "role", "scope"}
 
 
@@ -206,9 +225,7 @@ def test_levels_too_deep_are_counted_on_their_line():
 def test_a_table_tells_its_headers_and_its_numbers():
     grid = grid_of(("idnumber", "grade"), [("1", 7), (None, 12)])
     fragment = html(Outline("users", "branch", "2 objects", grid=grid))
-    assert (
-        '<span class="dss-text dss-heading">users</span> <span class="dss-text dss-note">2 objects</span>' in fragment
-    )
+    assert '<b class="dss-text dss-heading">users</b> <small class="dss-text dss-note">2 objects</small>' in fragment
     assert '<tr><th scope="col">idnumber</th><th scope="col" class="dss-number">grade</th></tr>' in fragment
     assert '<tr><th scope="row">1</th><td class="dss-number">7</td></tr>' in fragment
     assert '<th scope="row"><span class="dss-muted">None</span></th>' in fragment
@@ -260,16 +277,14 @@ def test_every_rule_is_scoped_and_loads_nothing():
             assert ".dss-outline" in selector
 
 
-def test_every_class_and_colour_that_is_used_is_declared():
-    used = set(re.findall(r"var\((--dss-[a-z]+)", style()))
-    for scheme in schemes():
-        assert used <= set(scheme) | {"--dss-text", "--dss-back"}
+def colours():
+    """The light and the dark colour of each name."""
+    found = re.findall(r"(--dss-[a-z]+):light-dark\((#[0-9a-f]{6}),(#[0-9a-f]{6})\)", style())
+    return {name: pair for name, *pair in found}
 
 
-def schemes():
-    """The declared colours of every rule that declares a scheme."""
-    rules = [rule for rule in re.findall(r"\{([^{}]*)\}", style()) if "color-scheme" in rule]
-    return [dict(re.findall(r"(--dss-[a-z]+):(#[0-9a-f]{6})", rule)) for rule in rules]
+def test_every_colour_that_is_used_is_declared():
+    assert set(re.findall(r"var\((--dss-[a-z]+)", style())) == set(colours())
 
 
 def luminance(colour):
@@ -289,19 +304,43 @@ def test_contrast_is_reckoned_as_in_wcag():
 
 
 def test_colours_have_contrast_in_light_and_dark():
-    found = schemes()
-    assert len(found) == 4
-    # Pages that give a background of their own: JupyterLab, and Jupyter Notebook before it.
-    pages = {"#ffffff": ["#ffffff", "#f7f7f7"], "#181818": ["#111111", "#212121", "#1e1e1e"]}
-    for scheme in found:
-        back = scheme["--dss-back"]
-        for name in ("text", "muted", "green", "yellow", "red", "purple"):
-            for behind in (back, scheme["--dss-hover"], *pages[back]):
-                assert contrast(scheme[f"--dss-{name}"], behind) >= 4.5, (name, behind)
+    # Pages: browsers, JupyterLab and VS Code in light and dark, and what the pointer is on.
+    pages = (["#ffffff", "#f7f7f7", "#f3f3f3"], ["#111111", "#121212", "#181818", "#1e1e1e", "#212121"])
+    found = colours()
+    for scheme, backgrounds in enumerate(pages):
+        for name in ("muted", "green", "yellow", "red", "purple"):
+            for behind in (*backgrounds, found["--dss-hover"][scheme]):
+                assert contrast(found[f"--dss-{name}"][scheme], behind) >= 4.5, (name, behind)
 
 
-def test_light_and_dark_are_chosen_by_the_notebook_before_the_system():
-    rules = style()
-    system = rules.index("prefers-color-scheme:dark")
-    assert system < rules.index('[data-jp-theme-light="true"]') < rules.index('[data-jp-theme-light="false"]')
-    assert "var(--jp-content-font-color1,#" in rules
+def test_text_and_background_are_those_of_the_page_and_no_element_brings_others():
+    assert not re.search(r"[{;]background:(?!none|var\(--dss-hover\))|--jp-layout|--jp-content", style())
+    assert not {"code", "pre"} & {tag for tag, _ in Page(html(Outline("x", "failed", spans=[("a", "")]))).tags}
+
+
+def test_old_and_new_words_are_told_apart_without_a_style():
+    spans = [
+        ("grade: ", ""),
+        ("7", "removed"),
+        (" → ", "note"),
+        ("<8>", "added"),
+        (" a ", ""),
+        ("b", "cut"),
+        ("c", "put"),
+    ]
+    fragment = html(Outline("~ users 1", "update", spans=spans))
+    Page(fragment)
+    bare = re.sub(
+        r" class=\"[^\"]*\"",
+        "",
+        re.sub(r"<style>.*?</style>|</?(?:span|div)(?: class=\"[^\"]*\")?>", "", fragment, flags=re.DOTALL),
+    )
+    assert bare == ("~<b> users 1</b> grade: <del>7</del> → <ins>&lt;8&gt;</ins> a <del>b</del><ins>c</ins>")
+
+
+def test_a_page_stands_alone():
+    shown = page(Outline("users", children=lambda: [Outline("<b>")] * 200, total=200), title="A & <B>")
+    assert shown.startswith("<!doctype html>")
+    assert shown.count("&lt;b&gt;") == 200
+    assert "<h1>A &amp; &lt;B&gt;</h1>" in shown
+    assert not re.search(r"src=|href=|url\(|<script", shown)

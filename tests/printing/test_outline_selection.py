@@ -116,7 +116,7 @@ def test_children_that_do_not_come_are_said_to_be_more():
 
 def test_the_words_for_more():
     assert more(999_977) == "… and 999,977 more"
-    assert more(2, "columns") == "… and 2 more columns"
+    assert more(2, "column") == "… and 2 more columns"
 
 
 @pytest.mark.parametrize(

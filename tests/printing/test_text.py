@@ -236,7 +236,7 @@ def test_writing_escapes_what_the_encoding_does_not_have():
     file = io.TextIOWrapper(raw, encoding="latin-1", newline="\n")
     write(Outline("Zoë 山", total=3), file, lines=1, columns=30, colour=False)
     file.flush()
-    assert raw.getvalue() == b"Zo\xeb \\u5c71  \\u2026 and 3 more\n"
+    assert raw.getvalue() == b"Zo\xeb \\u5c71  ... and 3 more\n"
 
 
 def test_writing_shows_all_unless_told_otherwise():
