@@ -22,11 +22,12 @@ from datastoresync.diffing.branch_diff import (
     moves_between,
     ordered_actions,
 )
+from datastoresync.diffing.change_table import MOST, Ticks, columns_of
 from datastoresync.diffing.common_form import in_common_forms, warn_of_lookalikes
 from datastoresync.diffing.filters import Filter, predicate
 from datastoresync.diffing.flags import Exclusion, Flags
 from datastoresync.diffing.hierarchy import Hierarchy, scope_of
-from datastoresync.diffing.listing import SCANNED, branch_outlines
+from datastoresync.diffing.listing import SCANNED, Sides, branch_outlines
 from datastoresync.diffing.nested import NestedDiff, SiblingOrder, actions_by_parent, nested_diffs
 from datastoresync.diffing.schema_check import check_attributes, check_types, raise_problems
 from datastoresync.diffing.side import Block, Candidates, Engine, Side, engine_of
@@ -141,6 +142,7 @@ class Diff(BoundedPrintable):
     arranged: bool = False
     partial: bool = False
     _by_name: dict[str, BranchDiff] = attrs.field(init=False)
+    _ticks: Ticks = attrs.field(init=False, factory=Ticks)
 
     @_by_name.default
     def _by_their_names(self) -> dict[str, BranchDiff]:
@@ -305,6 +307,47 @@ class Diff(BoundedPrintable):
         }
         return predicate(terms, branches=list(attributes), attributes=attributes)
 
+    def tick(self, *terms: Filter, **names: Any) -> Self:
+        """Tick the actions that match any of the terms, as a click in a notebook's table does; return the diff.
+
+        Args:
+            terms: As those of `only`.
+            names: Likewise.
+
+        Raises:
+            FilterError: if a term names an unknown verb, branch or attribute.
+            ComparisonError: if there are too many actions for a table.
+        """
+        self._check_tickable()
+        condition = self._predicate([*terms, names] if names else list(terms))
+        self._ticks.tick((index for index, action in enumerate(self.actions) if condition(action)), len(self.actions))
+        return self
+
+    @property
+    def ticked(self) -> Diff:
+        """The diff of the actions that are ticked, in a notebook's table or by `tick`; none at first.
+
+        Raises:
+            ComparisonError: if there are too many actions for a table.
+        """
+        self._check_tickable()
+        return self._of(self.actions[index] for index in self._ticks.positions())
+
+    def _check_tickable(self) -> None:
+        if not self._tickable:
+            message = f"only diffs of at most {MOST:,} actions are ticked: choose some first, with only() or exclude()"
+            raise ComparisonError(message)
+
+    @property
+    def _tickable(self) -> bool:
+        return not self.streamed and len(self.actions) <= MOST
+
+    def _repr_mimebundle_(self, **_: Any) -> dict[str, Any]:
+        """Return the interactive table; IPython adds the text and the HTML for where that is not shown."""
+        if not self or not self._tickable:
+            return {}
+        return self._ticks.bundle(self.title, lambda: columns_of(self.actions, self._sides))
+
     @property
     def counts(self) -> Counter[str]:
         """The number of actions of each verb."""
@@ -335,7 +378,7 @@ class Diff(BoundedPrintable):
         return self._nodes(self.actions)
 
     def _nodes(self, actions: Iterable[Action]) -> tuple[NestedDiff, ...]:
-        sides = _by_name([(one.left, one.right) for one in self.branch_diffs])
+        sides = self._sides
         for own_sides, hierarchy in zip(sides, self.hierarchies, strict=True):
             own_sides.update(hierarchy.sides)
         return nested_diffs(actions, sides, self.hierarchies)
@@ -451,12 +494,11 @@ class Diff(BoundedPrintable):
         Args:
             whole: Whether nothing is folded, shortened or only counted.
         """
-        sides = _by_name([(one.left, one.right) for one in self.branch_diffs])
         if self.nested:
             nodes = self._nodes(self.actions if whole else islice(self.actions, SCANNED))
             lines, counts = [node.outline(whole=whole) for node in nodes], self.counts
         else:
-            counts, lines = branch_outlines(self.actions, sides, whole=whole)
+            counts, lines = branch_outlines(self.actions, self._sides, whole=whole)
         things = sum(one.count for one in lines)
         lines = lines or [Outline("no differences", "note", count=0)]
         return Outline(
@@ -470,6 +512,10 @@ class Diff(BoundedPrintable):
             beyond=counts.total() - things,
             unit="change",
         )
+
+    @property
+    def _sides(self) -> Sides:
+        return _by_name([(one.left, one.right) for one in self.branch_diffs])
 
     @property
     def _see_all(self) -> str:
