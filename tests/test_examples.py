@@ -187,17 +187,24 @@ def test_the_notebook_shows_trees_diffs_and_reports():
         for output in cell["outputs"]
         if output["output_type"] == "execute_result"
     ]
-    assert len(shown) == 7
+    assert len(shown) == 10
     assert all(fragment.startswith('<div class="dss-outline">') for fragment in shown)
-    store, branch, diff, inverse, about, report, rest = shown
+    store, branch, diff, inverse, about, ticked, report, left, last_report, rest = shown
     assert "佐藤 健" in store
     assert "佐藤 健" in branch
     for fragment, words in (
         (diff, 'grade: <del class="dss-removed dss-red">7</del>'),
         (inverse, 'grade: <del class="dss-removed dss-red">8</del>'),
         (about, '<del class="dss-removed dss-red">7</del>'),
-        (report, "succeeded=4"),
+        (ticked, "new=0 update=2 add=0 remove=0 old=0"),
+        (report, "succeeded=2"),
+        (left, "new=2 update=0 add=1 remove=1 old=1"),
+        (last_report, "unhandled=3"),
         (rest, "<b> groups chess</b>"),
     ):
         assert words in fragment
-    assert "_users" not in rest
+    assert "users" not in rest
+    outputs = [output for cell in cells(json.loads(done.stdout)) for output in cell["outputs"]]
+    assert sum("application/vnd.jupyter.widget-view+json" in output.get("data", {}) for output in outputs) == 5
+    progress = [output["data"] for output in outputs if output["output_type"] == "display_data"]
+    assert [data["text/plain"] for data in progress] == [["5 of 5 applied"]], "one line, which was updated"

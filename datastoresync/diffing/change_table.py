@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from datastoresync.diffing.action import VERBS, Action
 from datastoresync.diffing.listing import Sides, object_spans
 from datastoresync.masking import MASK
 from datastoresync.printing.changes import OLD, cut, key_text, literal
+from datastoresync.printing.progress_line import in_notebook
 from datastoresync.printing.text import visible
 
 if TYPE_CHECKING:
@@ -78,12 +77,6 @@ class Ticks:
         return self.widget.bundle()
 
 
-def in_notebook() -> bool:
-    """Say whether this runs in a kernel, of which the output is a page; without loading anything."""
-    ipython = sys.modules.get("IPython")
-    return ipython is not None and getattr(ipython.get_ipython(), "kernel", None) is not None
-
-
 def columns_of(actions: Sequence[Action], sides: Sides) -> dict[str, Any]:
     """Return the columns of a table with a row an action: texts that may be shown, of sensitive attributes a mask.
 
@@ -96,10 +89,15 @@ def columns_of(actions: Sequence[Action], sides: Sides) -> dict[str, Any]:
     """
     most = max(_SHORTEST, min(OLD, _CHARACTERS // max(2 * len(actions), 1)))
 
-    @cache
-    def masked(branch: str, attr: str, *classes: type) -> bool:
-        declared = any(attr in getattr(one, "_sensitive", ()) for one in classes)
-        return declared or any(attr in side[branch].sensitive for side in sides if branch in side)
+    masks: dict[Any, bool] = {}
+
+    def masked(action: Action) -> bool:
+        attr, branch = action.attr, action.branch
+        of = branch, attr, type(action.source), type(action.dest)
+        if of not in masks:
+            declared = any(attr in side[branch].sensitive for side in sides if branch in side)
+            masks[of] = declared or attr in action.sensitive
+        return masks[of]
 
     def shown(value: Any) -> str:
         return visible(cut(literal(value), most))
@@ -109,7 +107,7 @@ def columns_of(actions: Sequence[Action], sides: Sides) -> dict[str, Any]:
             spans = object_spans([action], sides)
             text = visible("".join(words for words, _ in spans))
             return ("", text) if action.verb == "new" else (text, "")
-        if masked(action.branch, action.attr, type(action.source), type(action.dest)):
+        if masked(action):
             return ("" if action.verb == "add" else MASK, "" if action.verb == "remove" else MASK)
         if action.verb == "update":
             return shown(action.old_value), shown(action.value)

@@ -27,7 +27,7 @@ from datastoresync.diffing.common_form import in_common_forms, warn_of_lookalike
 from datastoresync.diffing.filters import Filter, predicate
 from datastoresync.diffing.flags import Exclusion, Flags
 from datastoresync.diffing.hierarchy import Hierarchy, scope_of
-from datastoresync.diffing.listing import SCANNED, Sides, branch_outlines
+from datastoresync.diffing.listing import SCANNED, branch_outlines
 from datastoresync.diffing.nested import NestedDiff, SiblingOrder, actions_by_parent, nested_diffs
 from datastoresync.diffing.schema_check import check_attributes, check_types, raise_problems
 from datastoresync.diffing.side import Block, Candidates, Engine, Side, engine_of
@@ -514,7 +514,7 @@ class Diff(BoundedPrintable):
         )
 
     @property
-    def _sides(self) -> Sides:
+    def _sides(self) -> tuple[dict[str, Side], dict[str, Side]]:
         return _by_name([(one.left, one.right) for one in self.branch_diffs])
 
     @property

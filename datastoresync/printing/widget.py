@@ -24,18 +24,18 @@ class TableWidget(anywidget.AnyWidget):
     _esm: ClassVar[Path] = _FOLDER / "table.js"
     _css: ClassVar[str] = STYLE + (_FOLDER / "table.css").read_text(encoding="utf-8")
     rows = traitlets.Bytes().tag(sync=True)
-    ticked = traitlets.Bytes().tag(sync=True)
+    ticked = traitlets.CBytes().tag(sync=True)  # what comes from the page is a memoryview
 
     @classmethod
     def of(cls, rows: Mapping[str, Any], ticked: bytes, keep: Callable[[bytes], Any]) -> Self:
         """Return a table of these rows; ``keep`` is called with the ticks whenever they change."""
         columns = json.dumps(rows, separators=(",", ":")).encode()
         table = cls(rows=columns, ticked=ticked)
-        table.observe(lambda change: keep(bytes(change["new"])), "ticked")
+        table.observe(lambda change: keep(change["new"]), "ticked")
         return table
 
     def bundle(self) -> dict[str, Any]:
         """Return what shows it, by MIME type, without words for where it cannot be shown."""
         found = self._repr_mimebundle_()
-        data: dict[str, Any] = found[0] if isinstance(found, tuple) else found
+        data = found[0] if isinstance(found, tuple) else found
         return {kind: one for kind, one in (data or {}).items() if not kind.startswith("text/")}

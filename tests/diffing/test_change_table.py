@@ -153,7 +153,7 @@ assert list(bundle) == ["application/vnd.jupyter.widget-view+json"], bundle
 assert found._repr_mimebundle_() == bundle, "shown again, it is the same table"
 table = found._ticks.widget
 assert b'"key":["0","1",' in table.rows
-table.ticked = bytes([0b100, 1])  # as the page sends it
+table.set_state({"ticked": memoryview(bytes([0b100, 1]))})  # as the page sends it
 assert [action.idnumber for action in found.ticked] == ["2", "8"]
 found.tick(idnumber="0")
 assert table.ticked == bytes([0b101, 1])
