@@ -208,7 +208,7 @@ class SyncerWriter(Writer):
         with self._opened(args, tree, create=False) as syncer:
             limits = self._limits(args, tree)
             if args.mode == "sync":
-                return self._preview_sync(tree, syncer, limits)
+                return self._preview_sync(tree, syncer, limits, whole=bool(args.verbose))
             job = self._checked(args, tree, syncer, limits)
             for write, old in job:
                 check_values(_values_to_write(write), syncer)
@@ -320,13 +320,13 @@ class SyncerWriter(Writer):
         report: Report = _name_options(lambda: source.sync_to(destination, **keywords))
         return report
 
-    def _preview_sync(self, tree: Any, syncer: Any, limits: Limits) -> Preview:
+    def _preview_sync(self, tree: Any, syncer: Any, limits: Limits, *, whole: bool) -> Preview:
         missing = self._missing(tree, syncer)
         source, destination = self._sides(tree, syncer, missing)
         diff = _name_options(lambda: source.diff(destination))
         preview = Preview.of(diff, limits=limits, side_effects=destination.side_effects(diff))
         in_words = tuple(getattr(one, "on_command_line", one) for one in preview.refused)
-        attrs.evolve(preview, refused=in_words).show()
+        attrs.evolve(preview, refused=in_words).show(limit=None if whole else 50, rest="all of it: --verbose")
         for write in missing:
             say(f"{write.table}: would be made, with {counted(write.count, 'record')}")
         if preview.refused:

@@ -14,12 +14,15 @@ from typing import Any, TypeVar, overload
 
 import attrs
 
-from datastoresync.diffing.action import VERBS, Action, actions_of
+from datastoresync.diffing.action import Action, actions_of
 from datastoresync.diffing.equality import equal, equal_inside, is_membership, membership_changes
 from datastoresync.diffing.hierarchy import Hierarchy, topological_order
+from datastoresync.diffing.listing import Scan
 from datastoresync.diffing.side import BLOCK_SIZE, Block, Candidates, Side
 from datastoresync.errors import ComparisonError
 
+_KEPT = 1_000
+"""Actions of each kind and branch that a streamed diff keeps, to be shown."""
 _OF_MEMBERS = frozenset({"add", "remove"})
 _FEW = 200_000
 """The most pairs whose values are kept for both the check of types and the comparison, rather than read twice."""
@@ -340,7 +343,7 @@ class StreamedActions(Sequence[Action]):
         self._in_memory = in_memory
         self._ranks = ranks
         self._conditions = conditions
-        self._counts: Counter[str] | None = None
+        self._scan: Scan | None = None
 
     def __iter__(self) -> Iterator[Action]:
         streams: list[Iterable[Action]] = [self._in_memory]
@@ -356,17 +359,21 @@ class StreamedActions(Sequence[Action]):
     @property
     def counts(self) -> Counter[str]:
         """How many there are of each verb."""
-        if self._counts is None:
-            found = Counter(action.verb for action in self)
-            self._counts = Counter({verb: found[verb] for verb in VERBS})
-        return Counter(self._counts)
+        return self.scan.total
+
+    @property
+    def scan(self) -> Scan:
+        """The counts, and the first actions, of one pass that is made once."""
+        if self._scan is None:
+            self._scan = Scan.of(self, _KEPT)
+        return self._scan
 
     def __len__(self) -> int:
         return self.counts.total()
 
     def __bool__(self) -> bool:
-        if self._counts is not None:
-            return self._counts.total() > 0
+        if self._scan is not None:
+            return bool(self._scan.counts)
         return next(iter(self), None) is not None
 
     @overload

@@ -27,7 +27,7 @@ from datastoresync.diffing.common_form import in_common_forms, warn_of_lookalike
 from datastoresync.diffing.filters import Filter, predicate
 from datastoresync.diffing.flags import Exclusion, Flags
 from datastoresync.diffing.hierarchy import Hierarchy, scope_of
-from datastoresync.diffing.listing import SCANNED, branch_outlines
+from datastoresync.diffing.listing import SCANNED, Scan, branch_outlines, whole_outlines
 from datastoresync.diffing.nested import NestedDiff, SiblingOrder, actions_by_parent, nested_diffs
 from datastoresync.diffing.schema_check import check_attributes, check_types, raise_problems
 from datastoresync.diffing.side import Block, Candidates, Engine, Side, engine_of
@@ -494,11 +494,14 @@ class Diff(BoundedPrintable):
         Args:
             whole: Whether nothing is folded, shortened or only counted.
         """
+        sides = self._sides
         if self.nested:
             nodes = self._nodes(self.actions if whole else islice(self.actions, SCANNED))
             lines, counts = [node.outline(whole=whole) for node in nodes], self.counts
         else:
-            counts, lines = branch_outlines(self.actions, self._sides, whole=whole)
+            scan = self.actions.scan if isinstance(self.actions, StreamedActions) else Scan.of(self.actions)
+            lines = whole_outlines(scan, self.actions, sides) if whole else branch_outlines(scan, sides)
+            counts = scan.total
         things = sum(one.count for one in lines)
         lines = lines or [Outline("no differences", "note", count=0)]
         return Outline(

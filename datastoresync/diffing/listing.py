@@ -7,7 +7,7 @@ from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Seq
 from functools import partial
 from itertools import chain, groupby, islice
 from operator import attrgetter
-from typing import Any
+from typing import Any, Self
 
 import attrs
 
@@ -52,39 +52,68 @@ def in_words(counts: Mapping[str, int]) -> str:
     return ", ".join(f"{count:,} {_WORDS[verb][count != 1]}" for verb, count in counts.items() if count)
 
 
-def branch_outlines(
-    actions: Iterable[Action], sides: Sides, *, whole: bool = False
-) -> tuple[Counter[str], list[Outline]]:
-    """Return how many actions of each verb there are, and an outline a branch: its objects that differ, a line each.
-
-    Costs one pass. Objects that change alike are one line, among the first of many; what comes behind is only counted.
+@attrs.frozen
+class Scan:
+    """How many actions there are, and the first of them.
 
     Args:
-        actions: The actions.
-        sides: The sides of their branches.
-        whole: Whether every object has a line, with whole values; each pass over them is one over the actions.
+        counts: How many there are, by branch and verb.
+        heads: The first actions, by branch and by what happens to the objects: ``+``, ``~`` or ``-``.
     """
-    counts: dict[str, Counter[str]] = {}
-    heads: dict[str, dict[str, list[Action]]] = {}
-    for (branch, verb), group in groupby(actions, key=attrgetter("branch", "verb")):
-        head = heads.setdefault(branch, {}).setdefault(_OBJECT_SIGNS[verb], [])
-        first = list(islice(group, 0 if whole else SCANNED - len(head)))
-        head += first
-        behind = sum(1 for _ in group)  # noqa: B031 - what the slice left
-        counts.setdefault(branch, Counter(dict.fromkeys(VERBS, 0)))[verb] += len(first) + behind
+
+    counts: Mapping[str, Counter[str]]
+    heads: Mapping[str, Mapping[str, list[Action]]]
+
+    @classmethod
+    def of(cls, actions: Iterable[Action], most: int = SCANNED) -> Self:
+        """Scan actions in one pass; keep so many of each kind and branch."""
+        counts: dict[str, Counter[str]] = {}
+        heads: dict[str, dict[str, list[Action]]] = {}
+        for (branch, verb), group in groupby(actions, key=attrgetter("branch", "verb")):
+            head = heads.setdefault(branch, {}).setdefault(_OBJECT_SIGNS[verb], [])
+            first = list(islice(group, most - len(head)))
+            head += first
+            behind = sum(1 for _ in group)  # noqa: B031 - what the slice left
+            counts.setdefault(branch, Counter(dict.fromkeys(VERBS, 0)))[verb] += len(first) + behind
+        return cls(counts, heads)
+
+    @property
+    def total(self) -> Counter[str]:
+        """How many there are of each verb; zeros included."""
+        total = Counter(dict.fromkeys(VERBS, 0))
+        for one in self.counts.values():
+            total.update(one)
+        return total
+
+
+def branch_outlines(scan: Scan, sides: Sides) -> list[Outline]:
+    """Return an outline a branch: its objects that differ, a line each, or a line for those that change alike.
+
+    What comes behind those that were kept is counted.
+    """
     found = []
-    for branch, verbs in counts.items():
-        name = branch or next((side[branch].owner for side in sides if branch in side), "objects")
-        if whole:
-            line = _section(name, verbs, partial(_each, name, actions, branch, sides), verbs.total(), verbs.total())
-        else:
-            kinds = [
-                _kind_outline(name, sign, head, verbs, sides)
-                for sign, head in sorted(heads[branch].items(), key=lambda one: "+~-".index(one[0]))
-            ]
-            line = _joined(name, verbs, kinds)
-        found.append(attrs.evolve(line, text=name, kind="branch"))
-    return _total(counts.values()), found
+    for branch, verbs in scan.counts.items():
+        name = _name(branch, sides)
+        kinds = [
+            _kind_outline(name, sign, head, verbs, sides)
+            for sign, head in sorted(scan.heads[branch].items(), key=lambda one: "+~-".index(one[0]))
+        ]
+        found.append(attrs.evolve(_joined(name, verbs, kinds), kind="branch"))
+    return found
+
+
+def whole_outlines(scan: Scan, actions: Iterable[Action], sides: Sides) -> list[Outline]:
+    """Return an outline a branch, with a line of each object, and whole values; a pass over one is one over all."""
+    found = []
+    for branch, verbs in scan.counts.items():
+        name = _name(branch, sides)
+        line = _section(name, verbs, partial(_each, name, actions, branch, sides), verbs.total(), verbs.total())
+        found.append(attrs.evolve(line, kind="branch"))
+    return found
+
+
+def _name(branch: str, sides: Sides) -> str:
+    return branch or next((side[branch].owner for side in sides if branch in side), "objects")
 
 
 def _section(
@@ -121,13 +150,6 @@ def _joined(name: str, verbs: Counter[str], kinds: Sequence[Outline]) -> Outline
         return _section(name, verbs, lambda: kinds, len(kinds), verbs.total())
     things = sum(one.things or 0 for one in kinds)
     return _section(name, verbs, lambda: chain.from_iterable(one.children() for one in kinds), total, things)
-
-
-def _total(counts: Iterable[Counter[str]]) -> Counter[str]:
-    total = Counter(dict.fromkeys(VERBS, 0))
-    for one in counts:
-        total.update(one)
-    return total
 
 
 _AnObject = list[Action]

@@ -52,17 +52,26 @@ class BoundedPrintable(Printable):
         """Return indented text of at most so many lines and columns; None for no limit, which shortens nothing."""
         return text(self.outline(whole=lines is None), lines=lines, columns=columns, colour=colour)
 
-    def show(self, file: TextIO | None = None, *, limit: int | None = 50, colour: bool | None = None) -> Self:
+    def show(
+        self,
+        file: TextIO | None = None,
+        *,
+        limit: int | None = 50,
+        colour: bool | None = None,
+        rest: str | None = None,
+    ) -> Self:
         """Print it and return it.
 
         Args:
             file: The file; standard output if None.
             limit: About how many objects are shown, the others being counted; None for all, with whole values.
             colour: Whether to use colours; None asks the file.
+            rest: How to see what was left out, on a last line if anything is; None says it in Python.
         """
         file = sys.stdout if file is None else file
         columns = terminal_columns(file)
-        write(self.outline(whole=limit is None), file, limit=limit, columns=columns, colour=colour, rest=self._see_all)
+        last = self._see_all if rest is None else rest
+        write(self.outline(whole=limit is None), file, limit=limit, columns=columns, colour=colour, rest=last)
         return self
 
     @property

@@ -587,10 +587,19 @@ def test_sync_refuses_what_the_limits_do_not_allow_and_its_preview_says_the_same
         assert copy(source, destination, "--mode", "sync", "--dry-run", *argv).exit_code == code
         assert len(destination.held["users"]) == 10
         shown = capsys.readouterr().out
-        assert shown.count("old_users") == 8
+        assert shown.count("- users") == 8
         assert "old=8 total=8" in shown
         assert copy(source, destination, "--mode", "sync", *argv).exit_code == code
         assert len(destination.held["users"]) == (10 if code else 2)
+
+
+def test_a_dry_run_of_many_shows_some_and_the_option_that_shows_all(capsys):
+    source = Listing(users=people(100))
+    assert copy(source, Memory(users=[]), "--mode", "sync", "--dry-run").ok
+    shown = capsys.readouterr().out
+    assert shown.endswith("… and 49 more changes\nall of it: --verbose\n")
+    assert copy(source, Memory(users=[]), "--mode", "sync", "--dry-run", "--verbose").ok
+    assert capsys.readouterr().out.count("+ users") == 100
 
 
 def test_sync_does_not_overlook_a_column_of_the_source():
@@ -800,7 +809,7 @@ def test_a_rehearsal_has_the_report_of_a_run(capsys):
     report = copy(Listing(users=people(4)), store, "--mode", "sync", "--rehearse")
     assert store.rehearsed
     assert report.exit_code == 1
-    assert "failed: new_users" in capsys.readouterr().err
+    assert "failed: + users 0" in capsys.readouterr().err
     assert report.reports[0].returned.stat.endswith("total=3 rehearsed")
 
 

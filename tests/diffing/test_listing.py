@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from datastoresync import Branch, Limits, Object, Preview, Template, Tree
 from datastoresync.diffing import listing
 from datastoresync.diffing.action import Action
+from datastoresync.diffing.branch_diff import StreamedActions
 from datastoresync.diffing.diff import Diff
 from datastoresync.printing.text import text, width
 
@@ -132,6 +133,13 @@ def test_new_and_old_objects_have_their_values():
     ]
 
 
+def test_sensitive_values_are_masked_and_do_not_tell_who_has_the_same():
+    rows = [{"idnumber": key, "password": "old"} for key in "abcd"]
+    diff = tree("a", [{**row, "password": f"new{row['idnumber'] > 'b'}"} for row in rows]) - tree("b", rows)
+    assert lines(diff)[2:] == ["    ~ 4 users  password: ***  (a, b, c, d)"]
+    assert "new" not in diff.text(lines=None).partition("\n")[2]
+
+
 def test_members_that_go_are_all_there_and_new_ones_are_counted():
     here = [{"idnumber": "g", "members": {f"n{number}" for number in range(1000)}}]
     there = [{"idnumber": "g", "members": {f"o{number}" for number in range(60)}}]
@@ -154,7 +162,7 @@ def test_words_that_change_in_a_long_text_are_marked():
     assert '<del class="dss-cut dss-red">cello</del><ins class="dss-put dss-green">violin</ins>' in diff._repr_html_()
 
 
-def test_a_bounded_listing_formats_only_what_it_shows(monkeypatch):
+def test_a_bounded_listing_formats_only_what_it_shows():
     class Loud:
         said = 0
 
@@ -170,8 +178,38 @@ def test_a_bounded_listing_formats_only_what_it_shows(monkeypatch):
     ]
     assert len(shown) < 60
     assert Loud.said < 200
-    monkeypatch.setattr(listing, "SCANNED", 30)
-    assert lines(Diff(actions))[-2] == "    … and 99,970 more changes"
+    (users,) = listing.branch_outlines(listing.Scan.of(actions, 30), listing.NO_SIDES)
+    assert (users.things, users.beyond) == (30, 99_970)
+
+
+def test_a_streamed_diff_is_passed_over_once():
+    class Streamed(StreamedActions):
+        passes = 0
+
+        def __iter__(self):
+            self.passes += 1
+            return (Action("new", "users", key) for key in range(5_000))
+
+    diff = Diff(actions := Streamed([], (), {}))
+    assert repr(diff).endswith("… and 4,978 more changes")
+    assert diff.stat in repr(diff)
+    assert (actions.passes, len(diff)) == (2, 5_000), "one to see whether there is any"
+
+
+def test_a_terminal_is_as_wide_as_it_is(monkeypatch):
+    class Terminal(io.StringIO):
+        def isatty(self):
+            return True
+
+    monkeypatch.setenv("COLUMNS", "60")
+    monkeypatch.setenv("NO_COLOR", "1")
+    old = "the quick brown fox jumps over the lazy dog " * 9
+    diff = tree("a", [{"idnumber": "1", "name": ""}]) - tree("b", [{"idnumber": "1", "name": old}])
+    diff.show(file := Terminal())
+    shown = file.getvalue().splitlines()
+    assert max(map(width, shown[1:])) <= 60
+    assert f"{old}' → ''".replace(" ", "") in "".join(shown).replace(" ", "")
+    assert not any("\x1b" in line for line in shown)
 
 
 def test_verdict_and_stat_come_first():

@@ -235,7 +235,7 @@ def test_a_difference_gives_actions_with_the_old_names(trees):
 def test_objects_and_branches_have_differences_too(trees):
     source, dest = trees
     difference = source.users["11111"] - dest.users["11111"]
-    assert repr(difference) == "update_name(idnumber='11111', attr='name', value='Old Name')"
+    assert [action.message for action in difference] == ["update_name(idnumber='11111', attr='name', value='Old Name')"]
     assert [action.func_name for action in difference] == ["update_name"]
     assert [action.func_name for action in source.users - dest.users] == ["new_users", "update_name"]
     for left, right in ((source, 1), (source.users, 1), (source.users["11111"], 1)):
@@ -243,12 +243,12 @@ def test_objects_and_branches_have_differences_too(trees):
             left - right
 
 
-def test_greater_than_prints_the_messages(trees, capsys):
+def test_greater_than_prints_what_changes(trees, capsys):
     source, dest = trees
     source > dest
     out = capsys.readouterr().out
-    assert "update_name(idnumber='11111', attr='name', value='Old Name')" in out
-    assert "new_users(idnumber='22222')" in out
+    assert "~ users 11111  name: 'New Name' → 'Old Name'" in out
+    assert "+ users 22222" in out
 
 
 def test_what_begins_or_ends_with_an_underscore_is_not_compared_and_keys_narrow_the_rest():
