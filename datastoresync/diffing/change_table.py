@@ -57,24 +57,22 @@ class Ticks:
     def _keep(self, bits: bytes) -> None:
         self.bits = bits
 
-    def bundle(self, title: str, columns: Callable[[], Mapping[str, Any]]) -> dict[str, Any]:
-        """Return what a notebook shows as the table; nothing outside of one, or without anywidget.
+    def table(self, title: str, columns: Callable[[], Mapping[str, Any]]) -> TableWidget | None:
+        """Return the table, the same one each time; None outside of a notebook, or without anywidget.
 
         Args:
             title: What the table is called.
             columns: Returns the columns; see `columns_of`.
         """
-        if not in_notebook():
-            return {}
-        if self.widget is None:
+        if self.widget is None and in_notebook():
             try:
                 from datastoresync.printing.widget import TableWidget
             except ModuleNotFoundError as error:
                 if error.name != "anywidget":
                     raise
-                return {}  # the static HTML is shown
+                return None  # the static HTML is shown
             self.widget = TableWidget.of({"title": visible(title), **columns()}, self.bits, self._keep)
-        return self.widget.bundle()
+        return self.widget
 
 
 def columns_of(actions: Sequence[Action], sides: Sides) -> dict[str, Any]:

@@ -342,11 +342,17 @@ class Diff(BoundedPrintable):
     def _tickable(self) -> bool:
         return not self.streamed and len(self.actions) <= MOST
 
-    def _repr_mimebundle_(self, **_: Any) -> dict[str, Any]:
-        """Return the interactive table; IPython adds the text and the HTML for where that is not shown."""
-        if not self or not self._tickable:
-            return {}
-        return self._ticks.bundle(self.title, lambda: columns_of(self.actions, self._sides))
+    def _ipython_display_(self) -> None:
+        """Show the interactive table of a notebook.
+
+        Raises:
+            NotImplementedError: if there is none, so that IPython shows the text or the HTML.
+        """
+        small = self._tickable and bool(self.actions)
+        table = self._ticks.table(self.title, lambda: columns_of(self.actions, self._sides)) if small else None
+        if table is None:
+            raise NotImplementedError
+        table.show(repr(self), self._repr_html_())
 
     @property
     def counts(self) -> Counter[str]:

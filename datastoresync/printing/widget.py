@@ -9,6 +9,7 @@ from typing import Any, ClassVar, Self
 
 import anywidget
 import traitlets
+from IPython.display import display as ipython_display
 
 from datastoresync.printing.html import STYLE
 
@@ -34,8 +35,18 @@ class TableWidget(anywidget.AnyWidget):
         table.observe(lambda change: keep(change["new"]), "ticked")
         return table
 
-    def bundle(self) -> dict[str, Any]:
-        """Return what shows it, by MIME type, without words for where it cannot be shown."""
+    def show(self, text: str, html: str) -> None:
+        """Show it below the cell, and what it holds once more, which its style hides where the table is.
+
+        A notebook that is opened again has no table: JupyterLab then says that its model was not found, and shows
+        nothing else of the same output.
+
+        Args:
+            text: What it holds, for where neither is shown.
+            html: Likewise, as HTML.
+        """
+        display: Any = ipython_display  # which has no types
         found = self._repr_mimebundle_()
-        data = found[0] if isinstance(found, tuple) else found
-        return {kind: one for kind, one in (data or {}).items() if not kind.startswith("text/")}
+        data = (found[0] if isinstance(found, tuple) else found) or {}
+        display({**data, "text/plain": ""}, raw=True)
+        display({"text/plain": text, "text/html": html}, raw=True)

@@ -118,7 +118,8 @@ def test_ticks_are_bits_and_come_back_from_pickles_and_copies(changes):
 def test_too_many_actions_have_no_table_and_say_what_to_do(changes, monkeypatch):
     monkeypatch.setattr(diff, "MOST", 3)
     in_a_kernel(monkeypatch)
-    assert changes._repr_mimebundle_() == {}
+    with pytest.raises(NotImplementedError):
+        changes._ipython_display_()
     for ask in (lambda: changes.ticked, lambda: changes.tick("old")):
         with pytest.raises(ComparisonError, match=r"at most 3 actions are ticked: choose some first, with only\(\)"):
             ask()
@@ -129,28 +130,38 @@ def in_a_kernel(monkeypatch):
     monkeypatch.setitem(sys.modules, "IPython", types.SimpleNamespace(get_ipython=lambda: shell))
 
 
-def test_outside_of_a_notebook_and_without_anywidget_the_html_is_all(changes, monkeypatch):
-    assert changes._repr_mimebundle_() == {}
+def test_outside_of_a_notebook_and_without_anywidget_ipython_shows_text_and_html(changes, monkeypatch):
+    with pytest.raises(NotImplementedError):
+        changes._ipython_display_()
     in_a_kernel(monkeypatch)
     monkeypatch.setitem(sys.modules, "anywidget", None)
     monkeypatch.delitem(sys.modules, "datastoresync.printing.widget", raising=False)
-    assert changes._repr_mimebundle_(include=None, exclude=None) == {}
-    assert Diff(())._repr_mimebundle_() == {}
+    for shown in (changes, Diff(())):
+        with pytest.raises(NotImplementedError):
+            shown._ipython_display_()
 
 
 KERNEL = """
-import sys, types, IPython
-IPython.get_ipython = lambda: types.SimpleNamespace(kernel=object())
+import sys
+from IPython.core.interactiveshell import InteractiveShell
 from datastoresync import Branch, Object, Tree
 class Source(Tree):
     users = Branch(Object, importer=[{"idnumber": str(index)} for index in range(9)])
 class Dest(Tree):
     users = Branch(Object, importer=[])
 found = +Source() - +Dest()
+shell, shown = InteractiveShell.instance(), []
+shell.display_pub.publish = lambda data, *_, **__: shown.append(data)
+assert shell.display_formatter.format(found)[0].keys() >= {"text/plain", "text/html"}, "no kernel, no table"
 assert "anywidget" not in sys.modules
-bundle = found._repr_mimebundle_()
-assert list(bundle) == ["application/vnd.jupyter.widget-view+json"], bundle
-assert found._repr_mimebundle_() == bundle, "shown again, it is the same table"
+shell.kernel = object()
+for _ in range(2):
+    assert shell.display_formatter.format(found) == ({}, {})
+table, listed, again, _ = shown
+widget = "application/vnd.jupyter.widget-view+json"
+assert table["text/plain"] == ""
+assert table[widget] == again[widget], "shown again, it is the same table"
+assert listed == {"text/plain": repr(found), "text/html": found._repr_html_()}
 table = found._ticks.widget
 assert b'"key":["0","1",' in table.rows
 table.set_state({"ticked": memoryview(bytes([0b100, 1]))})  # as the page sends it
@@ -162,5 +173,6 @@ assert table.ticked == bytes([0b101, 1])
 
 def test_a_click_in_the_table_ticks_in_python_and_the_other_way_round():
     pytest.importorskip("anywidget")
+    pytest.importorskip("IPython")
     run = subprocess.run([sys.executable, "-c", KERNEL], capture_output=True, encoding="utf-8", check=False)
     assert run.returncode == 0, run.stderr
