@@ -38,6 +38,7 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:  # `X as X` tells type checkers that a name is public
     from datastoresync.applying.executors import OnExecutors as OnExecutors
+    from datastoresync.applying.mail import EmailReporter as EmailReporter
     from datastoresync.applying.preview import Preview as Preview
     from datastoresync.applying.reporter import (
         CallbackReporter as CallbackReporter,
@@ -56,6 +57,7 @@ if TYPE_CHECKING:  # `X as X` tells type checkers that a name is public
     from datastoresync.applying.limits import Limits as Limits
     from datastoresync.applying.retry import Retry as Retry, retry as retry
     from datastoresync.applying.template import Template as Template, batch as batch
+    from datastoresync.applying.webhook import WebhookReporter as WebhookReporter
     from datastoresync.branch import Branch as Branch
     from datastoresync.datastore import Datastore as Datastore
     from datastoresync.diffing.action import Action as Action
@@ -79,6 +81,7 @@ if TYPE_CHECKING:  # `X as X` tells type checkers that a name is public
         MalformedFileError as MalformedFileError,
         ManifestError as ManifestError,
         MissingDependencyError as MissingDependencyError,
+        NotificationError as NotificationError,
         RowError as RowError,
         SafeguardError as SafeguardError,
         SchemaMismatchError as SchemaMismatchError,
@@ -86,6 +89,7 @@ if TYPE_CHECKING:  # `X as X` tells type checkers that a name is public
         SyncInterrupted as SyncInterrupted,
         TemplateError as TemplateError,
     )
+    from datastoresync.importing.import_progress import import_progress as import_progress
     from datastoresync.importing.importer import (
         CSVImporter as CSVImporter,
         ExcelImporter as ExcelImporter,
@@ -106,11 +110,13 @@ else:  # so that type checkers refuse a name that is in no module
         {
             "applying.executors": "OnExecutors",
             "applying.limits": "Limits",
+            "applying.mail": "EmailReporter",
             "applying.preview": "Preview",
             "applying.report": "Report Result failed skipped succeeded",
             "applying.reporter": "CallbackReporter CollectingReporter LoggingReporter ProgressReporter Reporter",
             "applying.retry": "Retry retry",
             "applying.template": "Template batch",
+            "applying.webhook": "WebhookReporter",
             "branch": "Branch",
             "datastore": "Datastore",
             "diffing.action": "Action",
@@ -120,9 +126,10 @@ else:  # so that type checkers refuse a name that is in no module
             "errors": (
                 "CircularOrderError ColumnError ComparisonError ConversionError DataWarning DatastoreSyncError "
                 "DeclarationError DuplicateError FilterError HierarchyError IdnumberError ImporterError LockedError "
-                "MalformedFileError ManifestError MissingDependencyError RowError SafeguardError SchemaMismatchError "
-                "SyncInterrupted SyncerError TemplateError"
+                "MalformedFileError ManifestError MissingDependencyError NotificationError RowError SafeguardError "
+                "SchemaMismatchError SyncInterrupted SyncerError TemplateError"
             ),
+            "importing.import_progress": "import_progress",
             "importing.importer": (
                 "CSVImporter ExcelImporter ImportReport Importer ParquetImporter SQLImporter TSVImporter"
             ),

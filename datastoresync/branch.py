@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from itertools import islice
@@ -22,6 +22,8 @@ from datastoresync.diffing.schema_check import check_related
 from datastoresync.diffing.side import Side
 from datastoresync.engines.relation import BranchDescription
 from datastoresync.errors import ComparisonError, DeclarationError, ImporterError, SyncerError
+from datastoresync.exporting.export import Export
+from datastoresync.exporting.exportable import Exportable
 from datastoresync.importing.importer import Importer, ImportReport, StoreImporter, importer_of
 from datastoresync.importing.index import Indexes
 from datastoresync.importing.load import load_objects, load_rows
@@ -44,7 +46,7 @@ if TYPE_CHECKING:
 T = TypeVar("T", bound=Object)
 
 
-class Branch(Printable, ObjectMapping[T], Generic[T]):
+class Branch(Printable, Exportable, ObjectMapping[T], Generic[T]):
     """The objects of one class in a tree, sorted by idnumber.
 
     In the class of a tree it is a declaration; each tree has branches of its own.
@@ -97,7 +99,7 @@ class Branch(Printable, ObjectMapping[T], Generic[T]):
         limits: Limits | None = None,
         part: str | Callable[[Any], Any] | None = None,
     ) -> None:
-        if not (isinstance(object_class, type) and issubclass(object_class, Object)):
+        if not (isinstance(object_class, type) and hasattr(object_class, "__branch__")):
             message = f"a branch holds objects: give it a subclass of datastoresync.Object (got {object_class!r})"
             raise DeclarationError(message)
         check_table(object_class, table)
@@ -353,14 +355,9 @@ class Branch(Printable, ObjectMapping[T], Generic[T]):
         canonical = getattr(syncer, "canonical", None)
         if not callable(canonical) or getattr(importer, "query", None) is not None:
             return {}
-        table = getattr(importer, "table", None) or self.table
-        known = self.stored_table
-        table = attrs.evolve(
-            Table(table) if isinstance(table, str) else table,
-            texts=self.schema.texts,
-            keys=known.keys,
-            references=known.references,
-        )
+        known, table = self.stored_table, getattr(importer, "table", None) or self.table
+        table = Table(table) if isinstance(table, str) else table
+        table = attrs.evolve(table, texts=known.texts, keys=known.keys, references=known.references)
         columns = set(getattr(contents.compared, "columns", ()))
         if self.schema.open and isinstance(contents.compared, dict):
             columns.update(*map(vars, islice(contents.compared.values(), 1)))
@@ -577,18 +574,18 @@ class Branch(Printable, ObjectMapping[T], Generic[T]):
 
     def __outline__(self) -> Outline:
         """Describe the branch: a row an object."""
-        side, identifiers = self.side(), self.identifiers
-        names = [*identifiers, *side.attributes]
-
-        def rows() -> Iterator[list[Any]]:
-            for key, item in self.contents.objects.items():
-                yield [*(getattr(item, name) for name in identifiers), *side.cells(key, item)]
-
-        note = counted(len(self), "object")
+        side, note = self.side(), counted(len(self), "object")
         if self.imported is not None and self.imported.bad_rows:
             note += f", {counted(len(self.imported.bad_rows), 'row')} refused"
-        grid = Grid(names, rows, len(self)) if len(self) else None
+        rows = partial(side.rows, self.contents.objects)
+        grid = Grid(side.row_columns, rows, len(self)) if len(self) else None
         return Outline(self.name or self.object_class.__name__, "branch", note, grid=grid)
+
+    def __export__(self) -> Export:
+        """Return a row an object: the fields of the idnumber, then the synced attributes."""
+        side, note = self.side(), counted(len(self), "object")
+        rows = partial(side.rows, self.contents.objects, strict=True)
+        return Export(self.full_name, side.row_columns, rows, note, typed=True)
 
 
 def _blank(cls: type[Branch[Any]], tree_class: Any = None, name: str = "") -> Any:

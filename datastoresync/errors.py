@@ -21,6 +21,7 @@
     ├── SyncerError (RuntimeError)            a store that cannot be opened, read or written
     │   ├── LockedError                       another run is writing to the same store
     │   └── ManifestError                     a plugged-in syncer that is described or written wrongly
+    ├── NotificationError (RuntimeError)      a mail or chat message about a run that could not be sent
     └── MissingDependencyError (ImportError)  an optional package is not installed
 
     SyncInterrupted (KeyboardInterrupt)       Ctrl-C, SIGTERM … during an apply; carries the report
@@ -174,6 +175,10 @@ class ManifestError(SyncerError):
     def __init__(self, message: str, *, path: str = "") -> None:
         super().__init__(message)
         self.path = path
+
+
+class NotificationError(DatastoreSyncError, RuntimeError):
+    """A message about a run that could not be sent. It never holds a password or the address of a webhook."""
 
 
 class MissingDependencyError(DatastoreSyncError, ImportError):

@@ -25,7 +25,7 @@ ROOT = Path(__file__).resolve().parent.parent
 SETUP = configparser.ConfigParser()
 SETUP.read(ROOT / "setup.cfg", encoding="utf-8")
 EXTRAS = SETUP["options.extras_require"]
-FOR_DEVELOPERS = {"bench", "check", "demo", "release", "test"}
+FOR_DEVELOPERS = {"bench", "check", "demo", "docs", "release", "test"}
 NOT_PUBLISHED = {".gitignore", ".ci/run"}
 
 

@@ -212,7 +212,7 @@ class App:
         """Run with the values of the options, as `run` does.
 
         Args:
-            own: Those of the application itself.
+            own: Those of the application itself; a ``console`` among them is used.
             part_args: Those of each part, the reader's first.
 
         Raises:
@@ -220,7 +220,7 @@ class App:
             SyncInterrupted: as `run`.
         """
         reader_args, *writer_args = part_args
-        console = Console(verbose=own.verbose, quiet=own.quiet, log_file=getattr(own, "log_file", None))
+        console = getattr(own, "console", None) or Console(verbose=own.verbose, quiet=own.quiet)
         run = AppRun(self._names(), console)
         with console.logging():
             read = run.attempt(0, "reading", lambda: self._read_tree(reader_args))

@@ -11,6 +11,7 @@ from typing import Any, Literal, NoReturn
 
 import attrs
 
+from datastoresync.app.console import QUIET, VERBOSE
 from datastoresync.app.exit_codes import HELP
 from datastoresync.app.parts import Argument, Arguments
 from datastoresync.errors import DeclarationError
@@ -100,8 +101,6 @@ def _prefixed(argument: Argument, slug: str, flag: str, taken: set[str]) -> str:
 
 DRY_RUN = "show the changes without making them"
 REHEARSE = "make the changes, report, and undo them"
-VERBOSE = "show progress and all details; -vv: each action, too"
-QUIET = "show nothing but failures"
 
 
 class CommandLine:

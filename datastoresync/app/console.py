@@ -19,6 +19,8 @@ from datastoresync.printing.text import write
 if TYPE_CHECKING:
     from datastoresync.app.report import PartReport
 
+VERBOSE = "show progress and all details; -vv: each action, too"
+QUIET = "show nothing but failures"
 _DETAILS = 25
 
 
@@ -64,6 +66,7 @@ class Console:
     ) -> None:
         self.log_file = log_file
         self._kept: logging.Handler | None = None
+        self._passing = 0
         self.file = _open_or_null(sys.stderr if file is None else file)
         self.verbose = verbose
         self.shows_progress = not quiet and (verbose or self.file.isatty())
@@ -111,7 +114,20 @@ class Console:
             self._line(line, kind)
             kind = ""
 
+    def overwrite(self, line: str) -> None:
+        """Write over the line of a terminal that the cursor is in, as the next line will do, too."""
+        with suppress(OSError, ValueError):
+            self.file.write(f"\r{line.ljust(self._passing)}\r")
+            self.file.flush()
+        self._passing = len(line)
+
+    def clear(self) -> None:
+        """Remove the line that was to be written over."""
+        if self._passing:
+            self.overwrite("")
+
     def _line(self, line: str, kind: str) -> None:
+        self.clear()
         try:
             write(Outline(line, kind), self.file)
             self.file.flush()

@@ -13,9 +13,9 @@ from typing import Any, Literal, get_args
 import attrs
 
 from datastoresync.app.console import say
-from datastoresync.app.destination import DestinationImporter, in_destination_types
+from datastoresync.app.destination import DestinationImporter, in_column_types, in_destination_types
 from datastoresync.app.parts import Arguments, Writer
-from datastoresync.app.syncer_reader import open_store, url
+from datastoresync.app.stores import open_store, url
 from datastoresync.app.tables import (
     TableState,
     TableWrite,
@@ -193,7 +193,11 @@ class SyncerWriter(Writer):
                 names = ", ".join(write.table for write in missing)
                 message = f"{syncer.name} has no {names} yet, and to make a table cannot be rehearsed: use --dry-run"
                 raise SyncerError(message)
-            report = self._sync_sides(args, *self._sides(tree, syncer, ()), limits, rehearse=True)
+            return self._rehearsed(args, *self._sides(tree, syncer, ()), limits)
+
+    def _rehearsed(self, args: argparse.Namespace, source: Tree, destination: Tree, limits: Limits) -> Report:
+        """Sync, undo it, and print the results."""
+        report = self._sync_sides(args, source, destination, limits, rehearse=True)
         for line in (*(result.message for result in report.results), *report.warnings, report.stat):
             say(line)
         return report
@@ -249,6 +253,10 @@ class SyncerWriter(Writer):
         keyed = args.mode == "replace"
         stored = [table_state(syncer, write.table, key=write.identifying if keyed else ()) for write in writes]
         check_names(writes, stored, syncer)
+        writes = [
+            in_column_types(write, tree[write.label], syncer) if state.exists and write.key else write
+            for write, state in zip(writes, stored, strict=True)
+        ]
         if args.mode == "replace":
             _name_options(lambda: check_replacement(writes, stored, limits, syncer))
             check_columns(writes, stored, getattr(args, "allow_loss", None) or ())
@@ -317,22 +325,37 @@ class SyncerWriter(Writer):
     ) -> Report:
         on_error = getattr(args, "on_error", None)
         keywords: Any = {"limits": limits, "reporters": _reporters(args), "rehearse": rehearse, "on_error": on_error}
+        if (progress := getattr(args, "progress", None)) is not None:
+            keywords["progress"] = progress
         report: Report = _name_options(lambda: source.sync_to(destination, **keywords))
         return report
 
     def _preview_sync(self, tree: Any, syncer: Any, limits: Limits, *, whole: bool) -> Preview:
         missing = self._missing(tree, syncer)
         source, destination = self._sides(tree, syncer, missing)
+        made = [f"{write.table}: would be made, with {counted(write.count, 'record')}" for write in missing]
+        preview = self._previewed(source, destination, limits, made, whole=whole)
+        check_values(_values_to_sync(preview, missing), syncer)
+        return preview
+
+    def _previewed(
+        self, source: Tree, destination: Tree, limits: Limits, lines: Sequence[str] = (), *, whole: bool
+    ) -> Preview:
+        """Print what a sync would do, all of it or the first of it, and further lines.
+
+        Raises:
+            SafeguardError: if it would be refused.
+        """
         diff = _name_options(lambda: source.diff(destination))
-        preview = Preview.of(diff, limits=limits, side_effects=destination.side_effects(diff))
+        effects = destination.side_effects(diff)
+        preview = Preview.of(diff, limits=limits, side_effects=effects, template=destination.template)
         in_words = tuple(getattr(one, "on_command_line", one) for one in preview.refused)
         attrs.evolve(preview, refused=in_words).show(limit=None if whole else 50, rest="all of it: --verbose")
-        for write in missing:
-            say(f"{write.table}: would be made, with {counted(write.count, 'record')}")
+        for line in lines:
+            say(line)
         if preview.refused:
             message = refusal(preview.refused, verb="would be refused", command_line=True)
             raise SafeguardError(message, violations=preview.refused)
-        check_values(_values_to_sync(preview, missing), syncer)
         return preview
 
     def _missing(self, tree: Any, syncer: Any) -> list[TableWrite]:
@@ -476,7 +499,8 @@ def _name_options(call: Callable[[], Any]) -> Any:
 
 
 def _reporters(args: argparse.Namespace) -> list[Reporter]:
-    reporters: list[Reporter] = [] if args.quiet or sys.stderr is None else [ProgressReporter()]
+    silent = args.quiet or sys.stderr is None or getattr(args, "progress", None) is not None
+    reporters: list[Reporter] = [] if silent else [ProgressReporter()]
     return [*reporters, LoggingReporter()] if args.verbose or getattr(args, "log_file", None) else reporters
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from datastoresync.diffing.diff import Diff
 from datastoresync.masking import masked
-from datastoresync.syncers.files.atomic_write import machine_lock
+from datastoresync.syncers.files.locks import machine_lock
 
 
 def destination_lock(owner: type, diff: Diff, destination: Any) -> AbstractContextManager[None]:

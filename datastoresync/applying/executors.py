@@ -80,9 +80,9 @@ class OnExecutors:
         options = ApplyOptions(**keywords)
         if options.rehearse:
             refuse_rehearsal(template)
-        stop, diff = options.stops(template.on_error), options.checked(diff, template=template)
-        context = None if options.mock else self._context()
         reporters = [*template.reporters, *options.reporters]
+        stop, diff = options.stops(template.on_error), options.checked(diff, reporters, template=template)
+        context = None if options.mock else self._context()
         run = _SparkRun(diff, reporters, mock=options.mock, template=template)
         started = time.perf_counter()
         plan = template.plan(diff)

@@ -148,18 +148,22 @@ class Violation(str):
         name: The limit that allows it; empty if none does.
         value: Its value.
         python: What else to do in Python.
+        subject: The reason in few words, for the subject of a message; the reason itself if that is empty.
     """
 
-    __slots__ = ("name", "on_command_line", "value")
+    __slots__ = ("name", "on_command_line", "subject", "value")
 
     name: str
     value: Any
     on_command_line: str
+    subject: str
 
-    def __new__(cls, reason: str, advice: str, name: str = "", value: Any = None, *, python: str = "") -> Self:
+    def __new__(
+        cls, reason: str, advice: str, name: str = "", value: Any = None, *, python: str = "", subject: str = ""
+    ) -> Self:
         """Create the sentence in both languages."""
         made = super().__new__(cls, f"{reason}: {advice}{f' limits=Limits({name}={value!r})' if name else python}")
-        made.name, made.value = name, value
+        made.name, made.value, made.subject = name, value, subject or reason
         made.on_command_line = f"{reason}: {advice}{' ' + option(name, value) if name else ''}"
         return made
 

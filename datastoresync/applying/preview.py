@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import chain
 from typing import Any, Self
 
@@ -11,17 +11,20 @@ import attrs
 from datastoresync.applying.dependents import DependencyTracker
 from datastoresync.applying.limits import Limits
 from datastoresync.applying.methods import without_left_out
-from datastoresync.applying.report import Result, grouped, results_outline
+from datastoresync.applying.report import RESULT_COLUMNS, Result, grouped, remark_row, results_outline
 from datastoresync.applying.safeguards import violations
 from datastoresync.applying.side_effects import SideEffect
 from datastoresync.diffing.diff import Applies, Diff, R_co, template_of
+from datastoresync.diffing.export_rows import Row
 from datastoresync.diffing.renames import renames_of
+from datastoresync.exporting.export import Export
+from datastoresync.exporting.exportable import Exportable
 from datastoresync.printing.outline import Outline
 from datastoresync.printing.show import BoundedPrintable
 
 
 @attrs.frozen(eq=False, repr=False)
-class Preview(BoundedPrintable):
+class Preview(BoundedPrintable, Exportable):
     """The result of ``source > dest``: the diff, ready to be piped on, and the reasons why it would be refused.
 
     Args:
@@ -63,10 +66,25 @@ class Preview(BoundedPrintable):
         verdict = [Outline("would be refused:", "refused", spans=[(sentence, "")]) for sentence in self.refused]
         return [
             *(verdict or [Outline("within the limits", "note")] * bool(self.diff)),
-            *(Outline("warning:", "warning", spans=[(one.sentence, "")]) for one in self.side_effects),
-            *(Outline("warning:", "warning", spans=[(one.sentence, "")]) for one in renames_of(self.diff)),
+            *(Outline("warning:", "warning", spans=[(sentence, "")]) for sentence in self._warnings()),
             *(results_outline(one, "would be left out", whole=whole) for one in grouped(self.left_out, whole=whole)),
         ]
+
+    def __export__(self) -> Export:
+        """Return a row for each remark, then those of the diff: ``planned``, or ``skipped`` if they are left out."""
+        reasons = {one.action: one.reason for one in self.left_out}
+
+        def rows() -> Iterator[Row]:
+            for kind, sentences in (("refused", self.refused), ("warning", self._warnings())):
+                yield from (remark_row(kind, sentence) for sentence in sentences)
+            for action in self.diff:
+                ending = ("skipped", reasons[action]) if action in reasons else ("planned", None)
+                yield from ((ending[0], *row, ending[1]) for row in self.diff.rows_of(action))
+
+        return Export(f"preview of {self.diff.title}", RESULT_COLUMNS, rows, self.stat, self.__outline__)
+
+    def _warnings(self) -> Sequence[str]:
+        return [*(one.sentence for one in self.side_effects), *(one.sentence for one in renames_of(self.diff))]
 
     def __or__(self, template: Applies[R_co] | type[Applies[R_co]] | str) -> R_co:
         applied: R_co = template_of(template).apply(self.diff, limits=self.limits)

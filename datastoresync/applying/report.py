@@ -10,7 +10,10 @@ from typing import Any, Literal, overload
 import attrs
 
 from datastoresync.diffing.action import Action
+from datastoresync.diffing.export_rows import COLUMNS, Row, rows_of
 from datastoresync.diffing.listing import NO_SIDES, object_outline
+from datastoresync.exporting.export import Export
+from datastoresync.exporting.exportable import Exportable
 from datastoresync.masking import MASK, masked, without_values
 from datastoresync.printing.outline import Outline
 from datastoresync.printing.show import BoundedPrintable
@@ -73,6 +76,14 @@ class Result:
         )
         return "; ".join(filter(None, (self.reason, held and f"the store holds {held}")))
 
+    @property
+    def row(self) -> Row:
+        """The row that it is exported as, under `RESULT_COLUMNS`; of an object as a whole, without its values."""
+        if self.action is None:
+            return remark_row(self.status, self.message)
+        (row,) = rows_of(self.action, {})
+        return (self.status, *row, self.said or None)
+
     def __repr__(self) -> str:
         return f"<Result {self.message}>"
 
@@ -119,6 +130,15 @@ def results_outline(results: Sequence[Result], what: str = "", *, whole: bool = 
         text, colon = (text, ": ") if spans else (f"{text}:", "")
         spans.append((colon + first.said, ""))
     return attrs.evolve(line, text=text, kind=kind, spans=spans, count=count)
+
+
+RESULT_COLUMNS = ("status", *COLUMNS, "message")
+"""Those of a diff, with a status before them, and the reason or what else is to be said behind them."""
+
+
+def remark_row(status: str, sentence: str) -> Row:
+    """Return the row of a sentence that is about no action."""
+    return (status, *(None for _ in COLUMNS), sentence)
 
 
 def succeeded(reason: str = "", *, held: Mapping[str, Any] | None = None) -> Result:
@@ -274,7 +294,7 @@ class Tally:
 
 
 @attrs.frozen(eq=False, repr=False)
-class Report(BoundedPrintable):
+class Report(BoundedPrintable, Exportable):
     """The results of an apply: one for each planned action.
 
     ``succeeded`` means that the destination holds what the action says, but for the values in a result's ``held``,
@@ -465,6 +485,16 @@ class Report(BoundedPrintable):
     @property
     def _see_all(self) -> str:
         return "all of it: report.show(limit=None)"
+
+    def __export__(self) -> Export:
+        """Return a row for each result that it has, and one for each warning."""
+
+        def rows() -> Iterator[Row]:
+            yield from (result.row for result in self.results)
+            yield from (remark_row("warning", warning) for warning in self.warnings)
+
+        part = "" if self.complete else f" (here are {len(self.results):,} of the results)"
+        return Export("report", RESULT_COLUMNS, rows, f"{self.stat}{part}", self.__outline__)
 
     def __or__(self, template: object) -> object:
         message = (

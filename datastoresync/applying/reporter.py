@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, ClassVar, TextIO
 
 from datastoresync.applying.plan import Plan
-from datastoresync.applying.report import Report, Result
+from datastoresync.applying.preview import Preview
+from datastoresync.applying.report import Report, Result, reason_of
 from datastoresync.diffing.diff import Progress
 from datastoresync.errors import DeclarationError
 from datastoresync.printing.progress_line import ProgressLine
@@ -16,13 +17,13 @@ from datastoresync.spelling import member_problems
 
 
 class Reporter:
-    """Is told the start, every result and the end of an apply. Subclass it for e-mails and the like.
+    """Is told the start, every result and the end of an apply, or that it is refused. Subclass it for what is not here.
 
-    An exception of a reporter does not stop the apply; it becomes a warning in the report. A misspelt hook is refused
-    when the class is declared.
+    An exception of a reporter does not stop the apply; it becomes a warning in the report, or a note of the refusal. A
+    misspelt hook is refused when the class is declared.
     """
 
-    _hooks: ClassVar[Mapping[str, int]] = {"start": 1, "result": 1, "end": 1}
+    _hooks: ClassVar[Mapping[str, int]] = {"start": 1, "result": 1, "end": 1, "refused": 1}
     """The number of arguments of each."""
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
@@ -39,6 +40,18 @@ class Reporter:
 
     def end(self, report: Report) -> None:
         """Take the report, after the last action."""
+
+    def refused(self, preview: Preview) -> None:
+        """Take what would have been done, and why not, of a run that the limits refuse; nothing else is told then."""
+
+
+def tell(reporters: Iterable[Reporter], event: str, content: object) -> Iterator[str]:
+    """Call every reporter with an event; yield a sentence for each exception that one raises."""
+    for reporter in reporters:
+        try:
+            getattr(reporter, event)(content)
+        except Exception as error:  # noqa: BLE001 - a mail server that is down must not stop a sync
+            yield f"{type(reporter).__name__}.{event} raised {reason_of(error)}"
 
 
 class CollectingReporter(Reporter):

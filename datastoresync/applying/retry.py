@@ -103,7 +103,7 @@ class Retry:
             calls: How many calls were made that were not told when to come again.
             started: When the first one was, by the monotonic clock.
         """
-        asked = _retry_after(error)
+        asked = retry_after(error)
         if asked is None:
             return True if calls < self.attempts else None
         return asked if time.monotonic() + asked - started <= self.timeout else None
@@ -178,7 +178,7 @@ def outcome_of(error: BaseException) -> Outcome:
     causes = list(_causes(error))
     statuses = [status for one in causes if (status := _status(one)) is not None]
     if statuses:
-        refused = statuses[0] == _REFUSED or (statuses[0] == _UNAVAILABLE and _retry_after(error) is not None)
+        refused = statuses[0] == _REFUSED or (statuses[0] == _UNAVAILABLE and retry_after(error) is not None)
         return "refused" if refused else "unknown" if statuses[0] in _UNKNOWN else "failed"
     if any(isinstance(one, (ConnectionRefusedError, socket.gaierror)) for one in causes):
         return "refused"
@@ -216,7 +216,7 @@ def _number(value: Any) -> int | None:
     return int(value) if isinstance(value, int) and 100 <= value < 600 else None
 
 
-def _retry_after(error: BaseException) -> float | None:
+def retry_after(error: BaseException) -> float | None:
     """Return the seconds after which the server wants to be asked again; None if it does not say."""
     for one in _causes(error):
         response = getattr(one, "response", None)

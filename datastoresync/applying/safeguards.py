@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from itertools import chain, groupby, islice
 from numbers import Number
 from operator import attrgetter
-from typing import Any
+from typing import Any, Final
 
 from datastoresync.applying.change_counts import (
     FLOOR,
@@ -386,6 +386,9 @@ def _allowed_deletions(limit: float, size: int) -> int:
     return min(max(min(FLOOR, size // 2), math.ceil(limit * size)), size - 1)
 
 
+_DONE: Final = {"deletions": "deleted", "updates": "changed"}
+
+
 def _excess(
     count: int,
     name: str,
@@ -410,8 +413,10 @@ def _excess(
     """
     if count > most:
         allowed = f"{limit:,}" if isinstance(limit, int) else f"{limit:.0%} of {size:,}, which is {most:,}"
-        what = what or counted(count, name[:-1])
-        yield Violation(f"{display_name}: {what}, over the limit of {allowed}", _RAISE, name, needed or count)
+        known = not what and name in _DONE
+        subject = f"{count:,} of {size:,} {display_name.rpartition('.')[2]} would be {_DONE[name]}" if known else ""
+        reason = f"{display_name}: {what or counted(count, name[:-1])}, over the limit of {allowed}"
+        yield Violation(reason, _RAISE, name, needed or count, subject=subject)
 
 
 def _absent(parts: Collection[Any], side: Side, part_of: Callable[[Any, Any], Any] | None) -> list[Any]:

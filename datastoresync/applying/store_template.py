@@ -403,11 +403,11 @@ class StoreTemplate:
                 "through the actions without a change"
             )
             raise DeclarationError(message)
-        diff = options.checked(diff, self.side_effects)
+        reporters = [*self.reporters, *options.reporters]
+        diff = options.checked(diff, reporters, self.side_effects)
         started = time.perf_counter()
         alone, following = split_followers(ordered(diff), diff)
         actions = self._united(alone, diff)
-        reporters = [*self.reporters, *options.reporters]
         run = ApplyRun(diff, reporters, mock=options.mock, rehearse=options.rehearse)
         tables = {branch: one.table for branch, one in self.stored.items()}
         write_options = WriteOptions(

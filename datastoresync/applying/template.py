@@ -17,8 +17,9 @@ from datastoresync.applying.destination_lock import destination_lock
 from datastoresync.applying.limits import Limits
 from datastoresync.applying.methods import without_left_out
 from datastoresync.applying.plan import Plan, Step
+from datastoresync.applying.preview import Preview
 from datastoresync.applying.report import Report, Result, Results, Status, Tally, reason_of
-from datastoresync.applying.reporter import Reporter
+from datastoresync.applying.reporter import Reporter, tell
 from datastoresync.applying.retry import Retry, check_retry
 from datastoresync.applying.safeguards import check
 from datastoresync.applying.side_effects import SideEffect
@@ -27,7 +28,7 @@ from datastoresync.diffing.diff import Diff, Progress
 from datastoresync.diffing.filters import Filter
 from datastoresync.diffing.flags import Flags
 from datastoresync.diffing.renames import renames_of
-from datastoresync.errors import DeclarationError, SyncInterrupted
+from datastoresync.errors import DeclarationError, SafeguardError, SyncInterrupted
 from datastoresync.runtime import deferred_endings
 from datastoresync.spelling import member_problems, settings_of
 
@@ -85,12 +86,18 @@ class ApplyOptions:
             raise DeclarationError(message)
 
     def checked(
-        self, diff: Diff, side_effects: Callable[[Diff], Sequence[SideEffect]] | None = None, *, template: Any = None
+        self,
+        diff: Diff,
+        reporters: Iterable[Reporter],
+        side_effects: Callable[[Diff], Sequence[SideEffect]] | None = None,
+        *,
+        template: Any = None,
     ) -> Diff:
         """Return the actions of a diff that are to be carried out.
 
         Args:
             diff: The diff.
+            reporters: They are told if it is refused.
             side_effects: Returns what the store would do to other rows; None if it does nothing.
             template: The template, which may leave out some of them.
 
@@ -98,7 +105,14 @@ class ApplyOptions:
             SafeguardError: if they are more than the limits allow.
         """
         diff = diff.filtered(self.only, self.exclude)
-        check(without_left_out(diff, template), self.limits, () if side_effects is None else side_effects(diff))
+        effects = () if side_effects is None else side_effects(diff)
+        try:
+            check(without_left_out(diff, template), self.limits, effects)
+        except SafeguardError as error:
+            preview = Preview(diff, error.violations, self.limits, side_effects=effects)
+            for note in tell(reporters, "refused", preview):
+                error.add_note(note)
+            raise
         return diff
 
     def stops(self, default: str) -> bool:
@@ -218,8 +232,8 @@ class Template:
         options = ApplyOptions(**keywords)
         if options.rehearse:
             refuse_rehearsal(self)
-        diff, stop = options.checked(diff, template=self), options.stops(self.on_error)
         reporters = [*self.reporters, *options.reporters]
+        diff, stop = options.checked(diff, reporters, template=self), options.stops(self.on_error)
         run = ApplyRun(diff, reporters, mock=options.mock, template=self)
         with nullcontext() if options.mock else self.exclusive_run(diff):
             return run.carry_out(self.plan(diff), stop=stop)
@@ -349,13 +363,7 @@ class ApplyRun:
 
     def tell(self, event: str, content: object) -> None:
         """Call every reporter with an event; an exception that one raises becomes a warning."""
-        for reporter in self.reporters:
-            try:
-                getattr(reporter, event)(content)
-            except Exception as error:  # noqa: BLE001 - a mail server that is down must not stop a sync
-                warning = f"{type(reporter).__name__}.{event} raised {reason_of(error)}"
-                if warning not in self.warnings:
-                    self.warnings.append(warning)
+        self.warnings += (one for one in tell(self.reporters, event, content) if one not in self.warnings)
 
     @property
     def unobserved(self) -> bool:

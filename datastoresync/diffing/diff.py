@@ -24,6 +24,7 @@ from datastoresync.diffing.branch_diff import (
 )
 from datastoresync.diffing.change_table import MOST, Ticks, columns_of
 from datastoresync.diffing.common_form import in_common_forms, warn_of_lookalikes
+from datastoresync.diffing.export_rows import COLUMNS, Row, rows_of
 from datastoresync.diffing.filters import Filter, predicate
 from datastoresync.diffing.flags import Exclusion, Flags
 from datastoresync.diffing.hierarchy import Hierarchy, scope_of
@@ -32,6 +33,8 @@ from datastoresync.diffing.nested import NestedDiff, SiblingOrder, actions_by_pa
 from datastoresync.diffing.schema_check import check_attributes, check_types, raise_problems
 from datastoresync.diffing.side import Block, Candidates, Engine, Side, engine_of
 from datastoresync.errors import ComparisonError, TemplateError, noted_warnings
+from datastoresync.exporting.export import Export
+from datastoresync.exporting.exportable import Exportable
 from datastoresync.printing.outline import Outline
 from datastoresync.printing.show import BoundedPrintable
 from datastoresync.printing.text import counted
@@ -69,7 +72,7 @@ def _explanation(branch_diffs: Sequence[BranchDiff], left_out: Counter[str]) -> 
 
 
 Progress = Callable[[str, int, int], Any]
-"""Called with the stage (``"diff"`` or ``"sync"``), the number done, and the total."""
+"""Called with the stage (``"import"``, ``"diff"``, ``"sync"``), the number done and the total; 0 if that is unknown."""
 
 
 class DiffKeywords(TypedDict, total=False):
@@ -121,7 +124,7 @@ def template_of(template: Any) -> Any:
 
 
 @attrs.frozen(eq=False, repr=False)
-class Diff(BoundedPrintable):
+class Diff(BoundedPrintable, Exportable):
     """The actions that make a destination equal to its source: creations, then updates, then deletions.
 
     A frozen sequence, true if anything differs. Two diffs are equal if their actions are.
@@ -414,6 +417,21 @@ class Diff(BoundedPrintable):
         side = branch_diff.right if action.verb == "old" else branch_diff.left
         item = action.dest if action.verb == "old" else action.source
         return {name: side.read(action.idnumber, item, name) for name in side.attributes}
+
+    def rows_of(self, action: Action) -> Iterator[Row]:
+        """Yield the rows that an action is exported as; see `export_rows.rows_of`."""
+        known = not action.attr and action.branch in self._by_name
+        return rows_of(action, self.values(action) if known else {})
+
+    def __export__(self) -> Export:
+        """Return the rows of all actions, in their order."""
+        return Export(
+            self.title,
+            COLUMNS,
+            lambda: chain.from_iterable(map(self.rows_of, self.actions)),
+            self.stat,
+            self.__outline__,
+        )
 
     def fold(self, action: Action, created: Any = None) -> None:
         """Record in the destination's branch, in memory, that an action was carried out.

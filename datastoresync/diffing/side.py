@@ -162,6 +162,10 @@ class Side:
             )
             raise ComparisonError(message) from error
 
+    def flags_of(self, item: Any) -> Iterable[Any]:
+        """Return the flags of an object's class, and its own; None for none."""
+        return getattr(type(item), "_flags", None), getattr(item, "_flags", None)
+
     def _row_reader(self) -> Callable[[Any, Any], Sequence[Any]]:
         """Return a function from key and object to the values of all attributes.
 
@@ -207,15 +211,27 @@ class Side:
         """Return the columns of values by attribute, given keys and objects."""
         return dict(zip(self.attributes, self.value_columns(keys, items), strict=True))
 
-    def cells(self, key: Any, item: Any) -> Iterator[Any]:
-        """Yield the synced values of an object for display; an error message where a property raises."""
+    @property
+    def row_columns(self) -> list[str]:
+        """The names over `rows`."""
+        return [*self.identifiers, *self.attributes]
+
+    def rows(self, objects: Mapping[Any, Any], *, strict: bool = False) -> Iterator[list[Any]]:
+        """Yield the fields of the idnumber and the `cells` of objects."""
+        for key, item in objects.items():
+            yield [*(getattr(item, name) for name in self.identifiers), *self.cells(key, item, strict=strict)]
+
+    def cells(self, key: Any, item: Any, *, strict: bool = False) -> Iterator[Any]:
+        """Yield the synced values of an object, sensitive ones masked.
+
+        Where a property raises, that is an error message, or a `ComparisonError` if it is ``strict``.
+        """
         for attribute in self.attributes:
-            if attribute in self.sensitive:
-                yield MASK
-                continue
             try:
-                yield self.read(key, item, attribute)
+                yield MASK if attribute in self.sensitive else self.read(key, item, attribute)
             except ComparisonError as error:
+                if strict:
+                    raise
                 yield str(error)
 
     def shown(self, attribute: str, value: Any) -> str:

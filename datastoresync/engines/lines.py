@@ -77,7 +77,10 @@ class Writing:
             if set(map(str.count, lines, repeat(delimiter))) != {width - 1}:
                 return False
             index, column = places[0]
-            column.extend([line.split(delimiter, index + 1)[index] for line in lines])
+            if index:
+                column.extend([line.split(delimiter, index + 1)[index] for line in lines])
+            else:
+                column.extend([line.partition(delimiter)[0] for line in lines])
             return True
         rows: list[list[str]] = []
         with suppress(csv.Error):
@@ -380,10 +383,11 @@ def _are_keys(part: Sequence[Any]) -> bool:
 def _text(file: DelimitedFile) -> str | None:
     r"""Return what a file holds, its lines with ``\n`` at the end; None if it changed, or if they end in two ways."""
     try:
-        with file.path.open(encoding=file.encoding, newline="") as opened:
-            text = opened.read().removeprefix("\ufeff")
+        with file.path.open("rb") as opened:
+            content = opened.read()
             if file_state(os.fstat(opened.fileno())) != file.state:
                 return None
+        text = content.decode(file.encoding).removeprefix("\ufeff")
     except (OSError, ValueError):
         return None
     if "\r" in text:

@@ -15,6 +15,7 @@ from datastoresync.errors import (
     ImporterError,
     noted_warnings,
 )
+from datastoresync.importing.import_progress import tell, watch
 from datastoresync.importing.importer import Importer, ImportReport
 from datastoresync.importing.object_set import ObjectSet
 from datastoresync.importing.row_loader import LoadedRows, RowLoader, absent_fields
@@ -76,6 +77,7 @@ def load_objects(importer: Importer) -> ObjectSet:
     branch, started = importer.description, time.perf_counter()
     with collector_paused(), ForgettingLocals([branch.schema.cls]), noted_warnings() as said:
         loaded = load_rows(importer)
+        tell(loaded.rows, loaded.rows)
         try:
             contents = ObjectSet(branch, loaded.objects, reason=loaded.reason)
         except TypeError as error:
@@ -110,6 +112,7 @@ def load_rows(importer: Importer) -> LoadedRows:
         loader = RowLoader(branch.schema, importer, name=branch.name)
         if source is source_info:
             source = importer.read()
+        watch(source)
         lines = _lines_of(importer, source)
         loaded = loader.run(source) if lines is None else loader.take_lines(lines, source)
         return attrs.evolve(loaded, reason=reason, value_format=getattr(source, "value_format", None))

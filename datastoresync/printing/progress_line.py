@@ -18,10 +18,20 @@ def in_notebook() -> bool:
     return ipython is not None and getattr(ipython.get_ipython(), "kernel", None) is not None
 
 
+def progress_text(stage: str, done: int, total: int) -> str:
+    """Return how much of a stage is done; of an unknown total, which is 0, the rows.
+
+    >>> progress_text("diff", 1_000, 2_000), progress_text("import", 1_000, 0)
+    ('comparing: 1,000 of 2,000', 'reading: 1,000 rows')
+    """
+    return f"{_WORDS.get(stage, stage)}: {done:,}{f' of {total:,}' if total else ' rows'}"
+
+
 class ProgressLine:
     """Keeps one line up to date, below a notebook's cell or on a terminal, and is quiet anywhere else.
 
-    It goes where a ``progress`` is asked for: ``source.sync_to(dest, progress=ProgressLine())``. Each is for one cell.
+    It goes where a ``progress`` is asked for: ``source.sync_to(dest, progress=ProgressLine())``, and for imports,
+    ``with import_progress(ProgressLine()): source.load()``. Each is for one cell.
 
     Args:
         file: Where to, outside of a notebook; standard error if None.
@@ -36,9 +46,8 @@ class ProgressLine:
         self._shown, self._width = 0.0, 0
 
     def __call__(self, stage: str, done: int, total: int) -> None:
-        """Say how much of a stage is done; of an unknown total, which is 0, the rows."""
-        amount = f"{done:,} of {total:,}" if total else f"{done:,} rows"
-        self.show(f"{_WORDS.get(stage, stage)}: {amount}", done, total)
+        """Show how much of a stage is done."""
+        self.show(progress_text(stage, done, total), done, total)
 
     def show(self, text: str, done: int, total: int) -> None:
         """Show a text in place of the last one, unless that was shown just now and there is more to come."""

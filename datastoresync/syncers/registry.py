@@ -6,10 +6,9 @@ import os
 import re
 import warnings
 from collections.abc import Callable, Mapping
-from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from datastoresync.errors import DatastoreSyncError, DataWarning, DeclarationError, SyncerError
 from datastoresync.masking import hidden, masked, plain, secrets_in
@@ -23,8 +22,12 @@ from datastoresync.syncers.options import (
     parameters_of,
 )
 from datastoresync.syncers.protocol import Syncer, fault_of
-from datastoresync.syncers.sql.syncer import SQLSyncer
 from datastoresync.syncers.url import Address
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
+
+    from datastoresync.syncers.sql.syncer import SQLSyncer
 
 GROUP: Final = "datastoresync.syncers"
 """The entry points by which an installed package adds stores: name = scheme, value = a class or function."""
@@ -76,7 +79,7 @@ def open_syncer(url: str | os.PathLike[str], **options: Any) -> Any:
             message = f"{scheme}: must be followed by slashes, as in sqlite:///file.db or postgresql://host/db"
             raise SyncerError(message)
         _warn_of_shadowed(dialect)
-        return SQLSyncer(f"{scheme}:{address.rest}", **options)
+        return _database(address, options)
     formats = {each.name: each for each in files.FORMATS}
     if scheme == _PLUGIN:
         from datastoresync.syncers.plugin.loader import open_folder
@@ -84,18 +87,31 @@ def open_syncer(url: str | os.PathLike[str], **options: Any) -> Any:
         _warn_of_shadowed(scheme)
         return open_folder(_path(address), _options_in_url(address, options), options)
     if scheme in formats:
-        _warn_of_shadowed(scheme)
+        by_scheme = isinstance(url, str) and Address.parse(url) is not None
+        if by_scheme:
+            _warn_of_shadowed(scheme)
         syncer = _open(address, formats[scheme].load(), _path(address), options, f"{scheme}:")
-        syncer.spelling = "url" if isinstance(url, str) and Address.parse(url) else "python"
+        syncer.spelling = "url" if by_scheme else "python"
         return syncer
     entry = _entry_point(scheme)
     if entry is not None:
         return _open(address, _load(entry), hidden(address.path), options, _description(entry))
     if address.is_url:
-        return SQLSyncer(f"{scheme}:{address.rest}", **options)
-    schemes = {_PLUGIN, *formats, *_DATABASES, *(entry.name for entry in entry_points(group=GROUP))}
-    message = f"no store has the scheme {scheme!r}: {nearest(scheme, sorted(schemes))}"
+        return _database(address, options)
+    message = f"no store has the scheme {scheme!r}: {nearest(scheme, known_schemes())}"
     raise SyncerError(message)
+
+
+def known_schemes() -> list[str]:
+    """Return all schemes that URLs of stores begin with, sorted; databases may have a driver behind theirs."""
+    formats = {each.name for each in files.FORMATS}
+    return sorted({_PLUGIN, *formats, *_DATABASES, *(entry.name for entry in _entry_points())})
+
+
+def _database(address: Address, options: Mapping[str, Any]) -> SQLSyncer:
+    from datastoresync.syncers.sql.syncer import SQLSyncer  # files need none of it
+
+    return SQLSyncer(f"{address.scheme}:{address.rest}", **options)
 
 
 def parse_address(url: str | os.PathLike[str]) -> Address:
@@ -215,8 +231,11 @@ def _checked_options(
 # Installed packages --------------------------------------------------------------------------------------------------
 
 
-def _entry_points(scheme: str) -> list[EntryPoint]:
-    return [entry for entry in entry_points(group=GROUP) if entry.name.lower() == scheme]
+def _entry_points(scheme: str | None = None) -> list[EntryPoint]:
+    """Return what installed packages register for a scheme, or for all."""
+    from importlib.metadata import entry_points  # it takes its time, and a file that is named needs none of it
+
+    return [entry for entry in entry_points(group=GROUP) if scheme is None or entry.name.lower() == scheme]
 
 
 def _entry_point(scheme: str) -> EntryPoint | None:

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import ast
+import json
+import re
+import shlex
 import sqlite3
+import subprocess
+import sys
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from datastoresync import __version__
-from datastoresync.app import commands
+from datastoresync.__main__ import main as program
+from datastoresync.app import ExitCode, commands
 from datastoresync.app.commands.group import main
 from datastoresync.app.syncer_writer import SyncerWriter
 from datastoresync.applying.report import Report, Result
@@ -45,6 +51,22 @@ def test_each_command_is_a_module_and_a_line():
         )
     ]
     assert sorted(with_command) == sorted(commands.COMMANDS)
+
+
+def test_a_command_loads_no_more_than_it_needs():
+    show = "print(json.dumps([name for name in sys.modules if name.startswith(('datastoresync.', 'sqlalchemy'))]))"
+    code = f"import json, sys, datastoresync.app.commands.{{0}}; {show}"
+    for command, unwanted in (
+        ("group", ("applying", "branch", "diffing", "importing", "syncers", "tree")),
+        ("diff", ("applying", "engines.duckdb.relation", "syncers.sql", "tree", "vocabularies")),
+    ):
+        done = subprocess.run([sys.executable, "-c", code.format(command)], capture_output=True, text=True, check=True)
+        loaded = json.loads(done.stdout)
+        assert f"datastoresync.app.commands.{command}" in loaded
+        assert not [
+            name for name in loaded if f"{name}.".startswith(tuple(f"datastoresync.{one}." for one in unwanted))
+        ]
+        assert "sqlalchemy" not in loaded
 
 
 def test_the_version_and_the_help_are_results(run):
@@ -132,7 +154,116 @@ def test_completion_prints_a_script_of_the_shell(run, monkeypatch):
 
 def test_commands_and_options_are_completed(run, monkeypatch):
     monkeypatch.setenv("_DATASTORESYNC_COMPLETE", "bash_complete")
-    for words, found in (("datastoresync sy", "sync"), ("datastoresync sync --rehe", "--rehearse")):
+    for words, found in (
+        ("datastoresync sy", "plain,sync"),
+        ("datastoresync sync --rehe", "plain,--rehearse"),
+        ("datastoresync diff peo", "file,peo"),
+        ("datastoresync diff --format mark", "plain,markdown"),
+    ):
         monkeypatch.setenv("COMP_WORDS", words)
         monkeypatch.setenv("COMP_CWORD", str(len(words.split()) - 1))
         assert found in run()[1]
+
+
+DECLARED = """
+from datastoresync import Branch, CSVImporter, Object, Template, Tree
+
+class Person(Object):
+    name: str
+
+class Source(Tree):
+    people = Branch(Person, importer=CSVImporter("people.csv", columns={"idnumber": "id"}))
+
+class Accounts(Template):
+    def new_people(self, action):
+        print("create", action.source.name)
+
+class Destination(Tree):
+    people = Branch(Person, importer=lambda: [{"idnumber": "1", "name": "Ann"}])
+    template = Accounts
+
+def destination():
+    return Destination()
+
+nothing = 7
+"""
+
+
+@pytest.fixture
+def school(tmp_path, monkeypatch):
+    """A module in the current folder that declares two trees; forgotten afterwards."""
+    (tmp_path / "declared_school.py").write_text(DECLARED, encoding="utf-8")
+    (tmp_path / "broken_school.py").write_text("1 / 0", encoding="utf-8")
+    write(tmp_path / "people.csv", "id,name", "1,Ann", "2,Bob")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    yield
+    for name in ("declared_school", "broken_school"):
+        sys.modules.pop(name, None)
+
+
+def test_trees_that_are_declared_in_python_need_no_script(run, school):
+    trees = ("declared_school:Source", "declared_school:destination")
+    code, out, err = run("sync", *trees, "--dry-run")
+    assert (code, "Bob" in out or "'2'" in out, "create" in out, err) == (0, True, False, "")
+    assert run("sync", *trees) == (0, "create Bob\n", "")
+    code, out, _ = run("sync", *trees, "--json")
+    assert json.loads(out)["parts"][1]["counts"]["succeeded"] == 1
+    code, out, _ = run("sync", *trees, "--json", "--dry-run")
+    assert [row["new"] for row in json.loads(out)["parts"][1]["changes"]] == ["Bob"]
+    assert run("sync", trees[0], "jsonl:out") == (0, "", "")
+    assert Path("out/people.jsonl").read_text(encoding="utf-8").count("\n") == 2
+    assert run("sync", "jsonl:out", trees[1]) == (0, "create Bob\n", "")
+
+
+@pytest.mark.parametrize(
+    ("source", "code", "said"),
+    [
+        ("declared_school:Sorce", 1, "declared_school has no 'Sorce': did you mean 'Source'?"),
+        ("declared_shool:Source", 1, "did you mean 'declared_school'?"),
+        ("broken_school:Source", 1, "the module cannot be imported: ZeroDivisionError: division by zero"),
+        ("declared_school:nothing", 1, "is no tree: name a tree, the class of one, or a function that returns one"),
+    ],
+)
+def test_what_names_no_tree_is_told(run, school, source, code, said):
+    found, _, err = run("sync", source, "declared_school:Destination")
+    assert (found, said in err) == (code, True), err
+
+
+def test_options_of_a_store_are_refused_for_a_tree(run, school):
+    code, _, err = run("sync", "declared_school:Source", "declared_school:Destination", "--key", "id")
+    assert (code, "--key is for a store" in err) == (2, True)
+
+
+def test_options_without_a_command_copy_as_they_always_did(monkeypatch, capsys, tmp_path):
+    source = write(tmp_path / "people.csv", "idnumber,name", "1,Ann")
+    monkeypatch.setattr(sys, "argv", ["datastoresync", "--from", f"csv:{source}", f"--to=jsonl:{tmp_path}/out"])
+    with pytest.raises(SystemExit) as end:
+        program()
+    assert (end.value.code, (tmp_path / "out" / "people.jsonl").exists()) == (0, True)
+
+
+def test_without_click_it_says_what_to_install(monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, "click", None)
+    monkeypatch.delitem(sys.modules, "datastoresync.app.commands.group")
+    monkeypatch.setattr(sys, "argv", ["datastoresync", "diff"])
+    with pytest.raises(SystemExit, match=r"pip install 'datastoresync\[cli\]'"):
+        program()
+
+
+def test_the_commands_of_the_documentation_say_what_it_says(run, tmp_path, monkeypatch):
+    page = (Path(__file__).resolve().parents[2] / "docs" / "commands.md").read_text(encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    tables = re.findall(r"^```text\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
+    for name, table in zip(("monday.csv", "tuesday.csv"), tables, strict=True):
+        Path(name).write_text(table, encoding="utf-8")
+    calls = re.findall(r"^\$ datastoresync (.*)\n((?:[^$`].*\n)*)", page, re.MULTILINE)
+    assert len(calls) == 3
+    for line, said in calls:
+        code, out, err = run(*shlex.split(line))
+        assert (code, err) == (0, ""), line
+        if said:
+            assert out == said
+    codes = re.findall(r"^\| (\d+) \| ", page, re.MULTILINE)
+    assert list(map(int, codes)) == list(ExitCode)
+    assert all(f"`datastoresync {name} " in page for name in commands.COMMANDS)

@@ -475,7 +475,7 @@ def test_what_does_not_fail_is_written_if_that_is_asked_for(tmp_path):
     assert run(source, place).exit_code == 1
     assert sql(tmp_path / "x.db", "select * from users") == []
     report = run(source, place, "--on-error", "continue")
-    assert report.exit_code == 1
+    assert report.exit_code == 5
     assert report.reports[0].returned.failed == 1
     assert sql(tmp_path / "x.db", "select name from users order by name") == [("Ann",), ("Cid",)]
 

@@ -162,7 +162,7 @@ def test_stores_opened_from_urls_are_closed_and_given_ones_are_not(monkeypatch):
         opened.append(Listing(users=PEOPLE))
         return opened[-1]
 
-    monkeypatch.setattr("datastoresync.app.syncer_reader.open_syncer", opening)
+    monkeypatch.setattr("datastoresync.app.stores.open_syncer", opening)
     given = Memory()
     assert (
         App(SyncerReader(), SyncerWriter(), SyncerWriter(given, name="given"))

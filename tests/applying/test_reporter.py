@@ -12,11 +12,13 @@ from datastoresync import (
     Object,
     ProgressReporter,
     Reporter,
+    SafeguardError,
     Template,
     Tree,
     failed,
     skipped,
 )
+from datastoresync.syncers import CSVSyncer
 
 
 class Terminal(io.StringIO):
@@ -218,3 +220,39 @@ def test_progress_of_nothing_writes_nothing(diff):
     terminal = Terminal()
     Mixed().apply(diff[:0], reporters=[ProgressReporter(terminal)])
     assert terminal.getvalue() == ""
+
+
+class Refusals(Reporter):
+    def __init__(self):
+        self.previews = []
+
+    def start(self, plan):
+        raise AssertionError("nothing starts")
+
+    def refused(self, preview):
+        self.previews.append(preview)
+        raise OSError("no line to the printer")
+
+
+@pytest.mark.parametrize("stored", [False, True])
+def test_a_refusal_is_told_with_what_would_have_been_done_and_a_reporter_cannot_hide_it(tmp_path, stored):
+    rows = [{"idnumber": str(number), "name": "Ann"} for number in range(10, 40)]
+    store = CSVSyncer(tmp_path)
+    store.dump("users", data=rows)
+
+    class Dest(Tree):
+        users = Branch(Object, importer=None if stored else rows)
+        syncer = store if stored else None
+        template = None if stored else Template
+
+    class Source(Tree):
+        users = Branch(Object, importer=rows[:1])
+
+    reporter = Refusals()
+    with pytest.raises(SafeguardError) as caught:
+        (+Source()).sync_to(+Dest(), reporters=iter([reporter]))
+    (preview,) = reporter.previews
+    assert preview.refused == caught.value.violations
+    assert preview.diff.counts["old"] == 29
+    assert caught.value.__notes__ == ["Refusals.refused raised OSError: no line to the printer"]
+    assert store.load("users") == rows

@@ -4,7 +4,7 @@ import types
 
 import pytest
 
-from datastoresync import Branch, Object, ProgressLine, Template, Tree, succeeded
+from datastoresync import Branch, Object, ProgressLine, Template, Tree, import_progress, succeeded
 
 
 class Terminal(io.StringIO):
@@ -59,7 +59,7 @@ def test_a_notebook_has_one_output_that_is_updated(page):
     assert output.data[0]["text/html"] == '<label><progress value="1" max="2"></progress> &lt;b&gt;: 1 of 2</label>'
 
 
-def test_it_tells_of_comparison_and_applying(page):
+def test_it_tells_of_imports_comparison_and_applying(page):
     class Accepting(Template):
         def new(self, action):
             return succeeded()
@@ -71,7 +71,10 @@ def test_it_tells_of_comparison_and_applying(page):
         users = Branch(Object, importer=[])
         template = Accepting
 
-    source, dest = +Source(), +Dest()
+    with import_progress(ProgressLine(interval=0)):
+        source = +Source()
+    dest = +Dest()
     assert source.sync_to(dest, progress=ProgressLine(interval=0)).ok
-    (output,) = page
+    imported, output = page
+    assert [data["text/plain"] for data in imported.data] == ["reading: 2 of 2"]
     assert [data["text/plain"] for data in output.data] == ["comparing: 2 of 2", "writing: 1 of 2", "writing: 2 of 2"]

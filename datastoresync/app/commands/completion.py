@@ -11,19 +11,23 @@ from click.shell_completion import get_completion_class
 _SHELLS = ("bash", "zsh", "fish")
 
 
-@click.command()
+_HELP = """\
+Print what makes a shell complete commands, options and files.
+
+SHELL is bash, zsh or fish; by default that of $SHELL. To have it in every shell:
+
+\b
+  bash  eval "$(datastoresync completion bash)" in ~/.bashrc
+  zsh   eval "$(datastoresync completion zsh)" in ~/.zshrc, after compinit
+  fish  datastoresync completion fish > ~/.config/fish/completions/datastoresync.fish
+"""
+
+
+@click.command(help=_HELP)
 @click.argument("shell", type=click.Choice(_SHELLS), required=False)
 @click.pass_context
 def command(ctx: click.Context, shell: str | None) -> None:
-    r"""Print what makes a shell complete commands, options and files.
-
-    SHELL is bash, zsh or fish; by default that of $SHELL. To have it in every shell:
-
-    \b
-      bash  eval "$(datastoresync completion bash)" in ~/.bashrc
-      zsh   eval "$(datastoresync completion zsh)" in ~/.zshrc, after compinit
-      fish  datastoresync completion fish > ~/.config/fish/completions/datastoresync.fish
-    """
+    """Print the script of a shell."""
     shell = shell or PurePath(os.environ.get("SHELL", "")).name
     complete = get_completion_class(shell)
     if complete is None:

@@ -2,12 +2,177 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
+import attrs
 import click
 
+from datastoresync.app.commands.options import Converted, SectionedCommand, SectionOption, flag, log_options
+from datastoresync.app.commands.output import FORMATS, format_of, write_diff
+from datastoresync.app.console import Console
+from datastoresync.app.exit_codes import ExitCode
+from datastoresync.app.progress import Progress
+from datastoresync.app.store_diff import DiffOptions, diff_stores
+from datastoresync.app.stores import FILE_OPTIONS, file_option_names, key_of_table, located, open_store
+from datastoresync.conversion.scalars import SCALARS
+from datastoresync.diffing.diff import Diff
+from datastoresync.errors import FilterError
 
-@click.command()
-@click.argument("old")
-@click.argument("new")
-def command(old: str, new: str) -> int:
+_VERBS = {"changed": ["update", "add", "remove"], "added": ["new"], "removed": ["old"]}
+_TYPES = {kind.__name__.lower(): kind for kind in SCALARS}
+_COLUMNS = "columns"
+_READING = {name: text for name, text in FILE_OPTIONS.items() if name != _COLUMNS}
+"""The options for files; which columns are compared is an option of its own."""
+_SECTION = "Files to read (--old-… and --new-… for one of them)"
+
+
+def _pair(example: str) -> Callable[[str], tuple[str, str]]:
+    def split(text: str) -> tuple[str, str]:
+        left, equals, right = text.partition("=")
+        if not (left and equals and right):
+            message = f"a pair is needed, as in {example} (got {text!r})"
+            raise ValueError(message)
+        return left, right
+
+    return split
+
+
+def _typed(text: str) -> tuple[str, type]:
+    column, name = _pair("born=date")(text)
+    if name.lower() not in _TYPES:
+        message = f"the type is one of {', '.join(_TYPES)} (got {name!r})"
+        raise ValueError(message)
+    return column, _TYPES[name.lower()]
+
+
+def _tables(text: str) -> list[tuple[str, str]]:
+    pairs = [part.partition("=") for part in text.split(",")]
+    return [(old.strip(), new.strip() if equals else old.strip()) for old, equals, new in pairs]
+
+
+def _names(text: str) -> list[str]:
+    return [name.strip() for name in text.split(",")]
+
+
+_HELP = """\
+Say what must change in OLD for it to be NEW: first how much, then each row.
+
+Both are files, folders of files, or URLs; the first row of a file has the names of its columns:
+
+\b
+  datastoresync diff old.csv new.xlsx --key id
+  datastoresync diff monday tuesday --key users=id --key members=group+person
+  datastoresync diff people.csv postgresql://ann@host/school --key id
+"""
+
+
+@log_options
+@click.command(cls=SectionedCommand, help=_HELP)
+@click.argument("old", type=Converted(located, file=True))
+@click.argument("new", type=Converted(located, file=True))
+@click.option(
+    "--key",
+    "keys",
+    multiple=True,
+    type=Converted(key_of_table),
+    metavar="COLUMN",
+    help="the column that identifies a row; several as first+second, of one table as users=id; default: idnumber",
+)
+@click.option(
+    "--optional-key", multiple=True, metavar="COLUMN", help="a column that may be empty where it is part of a key"
+)
+@click.option(
+    "--tables", type=Converted(_tables), help="the tables to compare, as users,groups or old=new; default: all"
+)
+@click.option("--columns", type=Converted(_names), help="the columns to compare, as name,grade; default: all of both")
+@click.option(
+    "--rename",
+    multiple=True,
+    type=Converted(_pair("birthday=born")),
+    metavar="OLD=NEW",
+    help="what NEW calls a column of OLD",
+)
+@click.option(
+    "--type",
+    "types",
+    multiple=True,
+    type=Converted(_typed),
+    metavar="COLUMN=TYPE",
+    help=f"compare a column as values of a type: {', '.join(_TYPES)}; default: as the store with types has it",
+)
+@flag("--ignore-case", help="take texts for equal that differ in case alone")
+@click.option("--only", multiple=True, metavar="WHAT", help="show only: changed, added, removed, a table, .COLUMN")
+@click.option("--exclude", multiple=True, metavar="WHAT", help="leave out: changed, added, removed, a table, .COLUMN")
+@click.option("--limit", type=click.IntRange(min=0), metavar="N", help="show at most that many rows")
+@click.option(
+    "--format", "form", type=click.Choice(FORMATS), help="the format; default: what --output ends in, or text"
+)
+@click.option("-o", "--output", type=click.Path(dir_okay=False), metavar="FILE", help="the file to write it to")
+@flag("--exit-code", help="end with 4 if there are differences")
+@click.option("--pager/--no-pager", default=True, help="show a long result on a terminal page by page, or at once")
+@click.pass_context
+def command(ctx: click.Context, /, old: Any, new: Any, **given: Any) -> int:
     """Say what must change in OLD for it to be NEW."""
-    raise NotImplementedError
+    form = format_of(given["form"], given["output"])
+    if form == "xlsx" and not given["output"]:
+        ctx.fail("a workbook is written to a file: --output FILE")
+    options = DiffOptions(
+        tables=given["tables"] or (),
+        keys=dict(given["keys"]),
+        optional=given["optional_key"],
+        columns=given["columns"],
+        rename=dict(given["rename"]),
+        types=dict(given["types"]),
+        ignore_case=given["ignore_case"],
+    )
+    console = Console(verbose=given["verbose"], quiet=given["quiet"], log_file=given["log_file"])
+    with (
+        console.logging(),
+        Progress(console) as progress,
+        open_store(old, options=_options(ctx, old, "old", (old, new), given)) as before,
+        open_store(new, options=_options(ctx, new, "new", (old, new), given)) as after,
+    ):
+        found = diff_stores(before, after, options, progress=progress)
+        found = attrs.evolve(found, diff=_filtered(ctx, found.diff, given))
+        progress.close()
+        if given["verbose"]:
+            console.say(found.diff.explain(), "")
+        if not given["quiet"]:
+            write_diff(found, form, given["output"], limit=given["limit"], pager=given["pager"])
+        return ExitCode.DIFFERENCES if found and given["exit_code"] else ExitCode.DONE
+
+
+def _options(ctx: click.Context, store: Any, which: str, stores: Any, given: dict[str, Any]) -> dict[str, str]:
+    """Return the options for the files of one store: its own, and those for both that its format has."""
+    known = file_option_names(store)
+    for name in _READING:
+        if given[name] is not None and not any(name in file_option_names(each) for each in stores):
+            ctx.fail(f"--{name.replace('_', '-')} is for files of another format: neither OLD nor NEW has it")
+    common = {name: given[name] for name in _READING if given[name] is not None and name in known}
+    own = {name: given[f"{which}_{name}"] for name in _READING if given[f"{which}_{name}"] is not None}
+    return {**common, **own}
+
+
+def _filtered(ctx: click.Context, diff: Diff, given: dict[str, Any]) -> Diff:
+    for option, method in (("only", Diff.only), ("exclude", Diff.exclude)):
+        if given[option]:
+            try:
+                diff = method(diff, *(_VERBS.get(term, term) for term in given[option]))
+            except FilterError as error:
+                ctx.fail(f"--{option}: {error}")
+    return diff
+
+
+for _name, _text in _READING.items():
+    _flag = _name.replace("_", "-")
+    command.params += [
+        SectionOption(
+            [f"--{_flag}"],
+            metavar=_name.upper(),
+            help=_text.replace("%%", "%"),
+            section=_SECTION,
+        ),
+        SectionOption([f"--old-{_flag}"], hidden=True),
+        SectionOption([f"--new-{_flag}"], hidden=True),
+    ]

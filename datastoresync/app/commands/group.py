@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import sys
+import warnings
 from collections.abc import Sequence
 from importlib import import_module
-from typing import Any
+from typing import Any, TextIO
 
 import click
 
@@ -13,7 +14,7 @@ from datastoresync import __version__
 from datastoresync.app.commands import COMMANDS
 from datastoresync.app.console import Console, finish
 from datastoresync.app.exit_codes import HELP, ExitCode, code_of
-from datastoresync.errors import DatastoreSyncError
+from datastoresync.errors import DatastoreSyncError, DataWarning
 from datastoresync.masking import hidden
 from datastoresync.spelling import nearest
 
@@ -63,6 +64,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         argv: The arguments; those of the process if None.
     """
     given = hidden(list(sys.argv[1:] if argv is None else argv))
+    with warnings.catch_warnings():
+        warnings.showwarning = _say_warning
+        warnings.simplefilter("default", DataWarning)
+        return _exit_code(given)
+
+
+def _exit_code(given: list[str]) -> int:
     try:
         return int(group.main(given, prog_name=PROGRAM, standalone_mode=False) or ExitCode.DONE)
     except SystemExit as end:
@@ -73,6 +81,18 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _say_error(error, trace="-vv" in given)
     finally:
         finish()
+
+
+def _say_warning(
+    message: Warning | str,
+    category: type[Warning],  # noqa: ARG001 - a hook
+    filename: str,  # noqa: ARG001 - as above
+    lineno: int,  # noqa: ARG001 - as above
+    file: TextIO | None = None,  # noqa: ARG001 - as above
+    line: str | None = None,  # noqa: ARG001 - as above
+) -> None:
+    """Say what a warning does, and not in which line of our code it was given."""
+    Console().say(f"warning: {message}", "warning")
 
 
 def _say_error(error: Exception, *, trace: bool) -> int:

@@ -1,30 +1,42 @@
-"""Options that commands share, and those of readers and writers as options of a command."""
+"""Options that commands share, and how they are shown and converted."""
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
+from click.shell_completion import CompletionItem
 
-from datastoresync.app import cli
-from datastoresync.app.parts import AppPart, Argument, Arguments
+from datastoresync.app.console import QUIET, VERBOSE
 
 _LOG_FILE = "the file that the log is added to, with times; as detailed as -vv"
 
 
-class Converted(click.ParamType[Any]):
+if TYPE_CHECKING:
+    _ParamType = click.ParamType[Any]
+else:  # a generic class only in the newest releases
+    _ParamType = click.ParamType
+
+
+class Converted(_ParamType):
     """The type of an option that a function converts, as argparse calls it.
 
     Args:
         convert_text: The function.
+        file: Whether it may be the name of a file, which shells then complete.
     """
 
-    def __init__(self, convert_text: Callable[[str], Any]) -> None:
+    def __init__(self, convert_text: Callable[[str], Any], *, file: bool = False) -> None:
         self.convert_text = convert_text
+        self.file = file
         self.name = "text"
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:  # noqa: ARG002 - a hook
+        """Return what a shell may complete it to."""
+        return [CompletionItem(incomplete, type="file")] if self.file else []
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """Return the value of a text; a default is one already."""
@@ -36,38 +48,26 @@ class Converted(click.ParamType[Any]):
             self.fail(str(error), param, ctx)
 
 
-def part_options(part: AppPart, *, without: Collection[str] = ()) -> Iterator[click.Option]:
-    """Yield the options of a reader or a writer as those of a command.
+class SectionOption(click.Option):
+    """An option with a heading of its own in the help, above all that follow under the same."""
 
-    Args:
-        part: The reader or writer.
-        without: The names in ``args`` of those that the command has in another way.
-    """
-    parser = Arguments()
-    part.add_arguments(parser)
-    for argument in parser.arguments:
-        if argument.action.dest not in without:
-            yield _option(argument)
+    def __init__(self, *args: Any, section: str = "", **settings: Any) -> None:
+        super().__init__(*args, **settings)
+        self.section = section
 
 
-def _option(argument: Argument) -> click.Option:
-    action, settings = argument.action, argument.settings
-    about: dict[str, Any] = {"help": (action.help or "") % {**vars(action)}, "default": action.default}
-    if action.choices is not None:
-        about["type"] = click.Choice(list(action.choices))
-    elif action.nargs == 0:
-        about["is_flag"] = True
-    else:
-        about["type"] = Converted(action.type) if callable(action.type) else str
-        about["metavar"] = action.metavar or action.dest.upper()
-    if settings.get("action") == "append":
-        about["multiple"] = True
-        about["callback"] = _list_or_none
-    return click.Option([action.dest, *argument.flags], **about)
+class SectionedCommand(click.Command):
+    """A command whose help has its options under headings."""
 
-
-def _list_or_none(_: click.Context, __: click.Parameter, value: tuple[Any, ...]) -> list[Any] | None:
-    return list(value) or None
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the options, section by section."""
+        sections: dict[str, list[tuple[str, str]]] = {}
+        for param in self.get_params(ctx):
+            if isinstance(param, click.Option) and (record := param.get_help_record(ctx)) is not None:
+                sections.setdefault(getattr(param, "section", ""), []).append(record)
+        for title, records in sections.items():
+            with formatter.section(title or "Options"):
+                formatter.write_dl(records)
 
 
 def _log_file(path: str) -> str:
@@ -87,20 +87,11 @@ def _log_file(path: str) -> str:
 def log_options(command: click.Command) -> click.Command:
     """Add the options of every command that reads a store: what it says of its work, and where."""
     command.params += [
-        click.Option(["-v", "--verbose"], count=True, help=cli.VERBOSE),
-        click.Option(["-q", "--quiet"], is_flag=True, help=cli.QUIET),
-        click.Option(["--log-file"], metavar="FILE", type=Converted(_log_file), help=_LOG_FILE),
+        click.Option(["-v", "--verbose"], count=True, help=VERBOSE),
+        click.Option(["-q", "--quiet"], is_flag=True, help=QUIET),
+        click.Option(["--log-file"], metavar="FILE", type=Converted(_log_file, file=True), help=_LOG_FILE),
     ]
     return command
-
-
-SHARED = ("dry_run", "rehearse", "verbose", "quiet", "log_file")
-"""The names of an application's own options."""
-
-
-def run_arguments(values: dict[str, Any], names: Collection[str] = ()) -> argparse.Namespace:
-    """Return the values of an application's own options, and of those named, as a part takes them."""
-    return argparse.Namespace(**{name: values.get(name) for name in (*SHARED, *names)})
 
 
 flag = partial(click.option, is_flag=True)

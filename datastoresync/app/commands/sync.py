@@ -2,46 +2,115 @@
 
 from __future__ import annotations
 
+import json
+import sys
+from contextlib import redirect_stdout
 from typing import Any
 
 import click
 
 from datastoresync.app import cli
 from datastoresync.app.application import App
-from datastoresync.app.commands.options import Converted, flag, log_options, part_options, run_arguments
-from datastoresync.app.syncer_reader import SyncerReader, url
+from datastoresync.app.commands.options import Converted, SectionedCommand, flag, log_options
+from datastoresync.app.commands.part_options import part_options, run_arguments
+from datastoresync.app.console import Console
+from datastoresync.app.declared_trees import TreeReader, TreeWriter, declared_tree, names_declared
+from datastoresync.app.parts import Reader, Writer
+from datastoresync.app.progress import Progress
+from datastoresync.app.report import AppReport, PartReport
+from datastoresync.app.stores import located
+from datastoresync.app.syncer_reader import SyncerReader
 from datastoresync.app.syncer_writer import SyncerWriter
+from datastoresync.applying.preview import Preview
+from datastoresync.applying.report import Report
+from datastoresync.branch import Branch
+from datastoresync.importing.import_progress import import_progress
+from datastoresync.tree import Tree
 
-_READER, _WRITER = SyncerReader(name="source"), SyncerWriter(name="destination")
 _WITHOUT = ("store", "mode", "allow_loss")
-_FROM = list(part_options(_READER, without=_WITHOUT))
-_TO = list(part_options(_WRITER, without=_WITHOUT))
+_READING = list(part_options(SyncerReader(name="source"), without=_WITHOUT))
+_WRITING = list(part_options(SyncerWriter(name="destination"), without=_WITHOUT))
+_HELP = """\b
+Make DESTINATION like SOURCE: what differs is written, and nothing else.
+
+Both are files, folders of files, or URLs, or trees that are declared in Python:
+
+\b
+  datastoresync sync people.csv postgresql://ann@host/school --key id --dry-run
+  datastoresync sync env:SCHOOL xlsx:school.xlsx --tables people
+  datastoresync sync school:Source school:Destination
+
+A run that would delete or change too much is refused as a whole, before its first change; --allow-… raise the limits.
+"""
+
+
+def _store_or_tree(text: str) -> str:
+    return text if names_declared(text) else located(text)
 
 
 @log_options
-@click.command()
-@click.argument("source", type=Converted(url))
-@click.argument("destination", type=Converted(url))
+@click.command(cls=SectionedCommand, help=_HELP)
+@click.argument("source", type=Converted(_store_or_tree, file=True))
+@click.argument("destination", type=Converted(_store_or_tree, file=True))
 @flag("--dry-run", help=cli.DRY_RUN)
 @flag("--rehearse", help=cli.REHEARSE)
+@flag("--json", "as_json", help="print the result as JSON to standard output, and nothing else there")
 @click.pass_context
-def command(ctx: click.Context, /, **given: Any) -> int:
-    """Make DESTINATION like SOURCE: what differs is written, and nothing else.
-
-    Both are URLs, or files whose suffix tells the format: csv:folder, people.csv, postgresql://user@host/database, or
-    env:NAME for a URL in an environment variable.
-
-    A run that would delete or change too much is refused as a whole, before its first change; --allow-… raise the
-    limits.
-    """
+def command(ctx: click.Context, /, source: Any, destination: Any, **given: Any) -> int:
+    """Make a destination like a source."""
     if given["dry_run"] and given["rehearse"]:
         ctx.fail("--dry-run and --rehearse exclude each other")
-    own = run_arguments(given)
-    reading = run_arguments(given, [option.name for option in _FROM if option.name])
-    reading.store = given["source"]
-    writing = run_arguments(given, [option.name for option in _TO if option.name])
-    writing.store, writing.mode = given["destination"], "sync"
-    return App(_READER, _WRITER).run_with(own, [reading, writing]).exit_code
+    trees = [declared_tree(text) if names_declared(text) else None for text in (source, destination)]
+    if trees[0] is not None:
+        for option in _READING:
+            if given[option.name or ""] is not None:
+                ctx.fail(f"{option.opts[0]} is for a store, and {source} is a tree, which says in Python what it reads")
+    console = Console(verbose=given["verbose"], quiet=given["quiet"], log_file=given["log_file"])
+    with Progress(console) as progress, import_progress(progress):
+        own = run_arguments({**given, "progress": progress, "console": console})
+        parts = _reader(trees), _writer(trees)
+        arguments = [
+            run_arguments(vars(own) | given, [option.name or "" for option in _READING + _WRITING]) for _ in parts
+        ]
+        arguments[0].store, arguments[1].store, arguments[1].mode = source, destination, "sync"
+        if not given["as_json"]:
+            return App(*parts).run_with(own, arguments).exit_code
+        with redirect_stdout(sys.stderr):
+            report = App(*parts).run_with(own, arguments)
+    click.echo(json.dumps(_described(report), indent=2))
+    return report.exit_code
 
 
-command.params += [*_FROM, *_TO]
+def _reader(trees: list[Tree | None]) -> Reader:
+    """Return what reads the source: a declared tree, tables as a declared destination has them, or any tables."""
+    source, destination = trees
+    if source is not None:
+        return TreeReader(source, "source")
+    if destination is not None:
+        branches = {name: Branch(destination[name].object_class) for name in destination.branches}
+        return SyncerReader(name="source", branches=branches)
+    return SyncerReader(name="source")
+
+
+def _writer(trees: list[Tree | None]) -> Writer:
+    return SyncerWriter(name="destination") if trees[1] is None else TreeWriter(trees[1], "destination")
+
+
+def _described(report: AppReport) -> dict[str, Any]:
+    return {"exit_code": int(report.exit_code), "ok": report.ok, "parts": list(map(_described_part, report.parts))}
+
+
+def _described_part(part: PartReport) -> dict[str, Any]:
+    found = {"name": part.name, "status": part.status, "reason": part.reason, "seconds": round(part.seconds, 3)}
+    returned = part.returned if isinstance(part.returned, list) else [part.returned]
+    for one in returned:
+        if isinstance(one, Report):
+            failures = [result.message for result in one.failures]
+            found |= {"counts": dict(one.counts), "failures": failures, "warnings": list(one.warnings)}
+        elif isinstance(one, Preview):
+            found |= {"counts": dict(one.diff.counts), "refused": list(one.refused)}
+            found["changes"] = json.loads(one.diff.to_json())
+    return found
+
+
+command.params += [*_READING, *_WRITING]

@@ -12,12 +12,13 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, ClassVar, Self, TypeVar
 
+from datastoresync.atomic_write import AtomicWrite
 from datastoresync.conversion.value_format import Spelling
 from datastoresync.errors import DeclarationError, ImporterError, LockedError, SyncerError
 from datastoresync.spelling import nearest
 from datastoresync.syncers.changes import Change, Outcome, Outcomes, Same, Table, WriteOptions
-from datastoresync.syncers.files.atomic_write import AtomicWrite, locked
 from datastoresync.syncers.files.intent import Intent, intents_of
+from datastoresync.syncers.files.locks import locked
 from datastoresync.syncers.files.pending_rewrite import (
     PendingRewrite,
     SavedMeanwhileError,
@@ -129,6 +130,15 @@ class FileSyncer(ABC):
             ImporterError: A file is malformed.
         """
         return projected(self._open, Table(table) if isinstance(table, str) else table, attributes, identifiers)
+
+    def records(self, identifier: str) -> Records:
+        """Return a stream of the records of a table with all of its columns, as an engine may read them by itself.
+
+        Raises:
+            SyncerError: There is no such table; the nearest one is named.
+            ImporterError: Its file is malformed.
+        """
+        return self._open(identifier)
 
     @abstractmethod
     def normalized(self, value: Any) -> Any:

@@ -11,11 +11,11 @@ from enum import Enum
 from pathlib import Path
 from typing import IO, Any, ClassVar
 
+from datastoresync.conversion.formulas import escape_formula
 from datastoresync.conversion.scalars import scalar_of
 from datastoresync.errors import SyncerError
 from datastoresync.syncers.files.base import TableFileSyncer
 from datastoresync.syncers.files.csv_reader import LONGEST, read_csv
-from datastoresync.syncers.files.formulas import escape_formula
 from datastoresync.syncers.files.text_format import TextFormat, codec
 from datastoresync.syncers.records import Records
 from datastoresync.syncers.row_index import TableContents

@@ -25,8 +25,8 @@ from typing import IO, Any
 
 import attrs
 
+from datastoresync.conversion.formulas import unescape_formula
 from datastoresync.errors import ColumnError, MalformedFileError, RowError
-from datastoresync.syncers.files.formulas import unescape_formula
 from datastoresync.syncers.files.text_format import TextFormat, codec, encoding_fault, width_fault
 from datastoresync.syncers.records import (
     Columns,

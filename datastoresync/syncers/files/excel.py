@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import IO, Any, ClassVar
 
+from datastoresync.conversion.cells import COLUMNS, ROWS, cell_value, make_cell
 from datastoresync.errors import MissingDependencyError, SyncerError
 from datastoresync.syncers.files.base import TableFileSyncer
 from datastoresync.syncers.files.excel_package import package
 from datastoresync.syncers.files.excel_reader import SheetRows, read_sheet
-from datastoresync.syncers.files.sheet_format import COLUMNS, ROWS, SheetFormat, title_fault, title_of
+from datastoresync.syncers.files.sheet_format import SheetFormat, title_fault, title_of
 from datastoresync.syncers.names import clash
 from datastoresync.syncers.records import Records, file_state
 from datastoresync.syncers.row_index import TableContents
@@ -65,7 +67,8 @@ class ExcelSyncer(TableFileSyncer):
             SyncerError: A cell cannot hold it.
             MissingDependencyError: openpyxl is not installed.
         """
-        return _library().cell_value(value)
+        _library()  # nothing is a value of a workbook that could not be written
+        return cell_value(value)
 
     def _table_files(self) -> dict[str, Path]:
         files = super()._table_files()
@@ -127,7 +130,6 @@ class ExcelSyncer(TableFileSyncer):
 
     def _rows(self, identifier: str, contents: TableContents) -> list[list[Any]]:
         """Return the values of the cells of a sheet, its header first."""
-        cell_value = _library().cell_value
         if len(contents.records) >= ROWS or len(contents.columns) > COLUMNS:
             message = f"table {identifier!r} is larger than a sheet: {ROWS - 1} records, {COLUMNS} columns"
             raise SyncerError(message)
@@ -156,11 +158,11 @@ def _library() -> Any:
 
 
 def _fill(sheet: Any, rows: list[list[Any]]) -> None:
-    make_cell = _library().make_cell
+    cell_of = partial(_library().openpyxl.cell.WriteOnlyCell, sheet)
     for values in rows:
-        cells = [make_cell(sheet, value) for value in values]
+        cells = [make_cell(cell_of, value) for value in values]
         if all(value is None or value == "" for value in values):
-            cells.append(make_cell(sheet, ""))  # else it would be an empty row
+            cells.append(make_cell(cell_of, ""))  # else it would be an empty row
         sheet.append(cells)
 
 

@@ -15,8 +15,8 @@ from xml.parsers import expat
 
 import attrs
 
+from datastoresync.conversion.cells import COLUMNS
 from datastoresync.errors import MalformedFileError, SyncerError
-from datastoresync.syncers.files.sheet_format import COLUMNS
 from datastoresync.syncers.records import unreadable_reason
 
 _BLOCK = 2**18

@@ -11,8 +11,8 @@ from typing import IO
 
 import attrs
 
+from datastoresync.atomic_write import AtomicWrite, sync_folder
 from datastoresync.errors import SyncerError
-from datastoresync.syncers.files.atomic_write import AtomicWrite, sync_folder
 
 _SUFFIX = ".intent"
 

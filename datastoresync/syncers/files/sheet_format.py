@@ -9,11 +9,7 @@ import attrs
 from datastoresync.conversion.value_format import option_field
 from datastoresync.syncers.files.text_format import TableFormat, count
 
-ROWS, COLUMNS = 2**20, 2**14
-"""The size of a sheet."""
 _LONGEST_TITLE = 31
-EMPTY_TEXT = '@""'
-"""The number format of a cell that holds an empty text, and of one after the last column of a row without values."""
 
 
 @attrs.define(kw_only=True, slots=False, eq=False, on_setattr=attrs.setters.frozen)

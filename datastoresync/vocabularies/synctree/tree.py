@@ -25,10 +25,11 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Self
 from uuid import UUID
 
+from datastoresync.atomic_write import AtomicWrite
 from datastoresync.datastore import Datastore
 from datastoresync.errors import DatastoreSyncError
 from datastoresync.spelling import nearest
-from datastoresync.syncers.files.atomic_write import AtomicWrite, locked
+from datastoresync.syncers.files.locks import locked
 from datastoresync.vocabularies.synctree.actions import Actions
 from datastoresync.vocabularies.synctree.base import Base
 from datastoresync.vocabularies.synctree.branch import SyncBranch
@@ -116,9 +117,9 @@ class SyncTree(Datastore):
         """Where it is: nowhere but in itself, so that it is empty; ``source.students`` is that of a subbranch."""
         return ""
 
-    def new(self, branch: Any, subbranch: Any, idnumber: Any, **attributes: Any) -> Any:  # type: ignore[override]  # by name too
+    def new(self, branch: str, subbranch: str, idnumber: Any, **attributes: Any) -> Any:  # type: ignore[override]  # by name too
         """Make an object in a subbranch of a branch, and return it; see `Subbranch.make`."""
-        made: Any = self[str(branch)][str(subbranch)]
+        made: Any = self[branch][subbranch]
         return made.make(idnumber, **attributes)
 
     def clear(self) -> None:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from datastoresync.syncers.files.formulas import escape_formula, unescape_formula
+from datastoresync.conversion.formulas import escape_formula, unescape_formula
 
 texts = st.text() | st.text(alphabet="'=+-@\t\r\n1.e ＝＋－＠x", max_size=6)  # noqa: RUF001 - the wide signs are meant
 

@@ -11,14 +11,14 @@ from pathlib import Path
 
 import pytest
 
+from datastoresync import atomic_write
 from datastoresync.errors import DeclarationError, LockedError, SyncerError
 from datastoresync.spelling import nearest
 from datastoresync.syncers.changes import Change, Link, Outcome, Table, WriteOptions
-from datastoresync.syncers.files import atomic_write
-from datastoresync.syncers.files.atomic_write import locked
 from datastoresync.syncers.files.csv import CSVSyncer
 from datastoresync.syncers.files.excel import ExcelSyncer
 from datastoresync.syncers.files.json import JSONLinesSyncer, JSONSyncer
+from datastoresync.syncers.files.locks import locked
 from datastoresync.syncers.files.parquet import ParquetSyncer
 
 ALL = [CSVSyncer, JSONSyncer, JSONLinesSyncer, ParquetSyncer, ExcelSyncer]
@@ -483,7 +483,7 @@ def test_changes_of_a_table_that_is_not_there_are_refused(kind, tmp_path):
 HOLDER = """
     import sys
     from pathlib import Path
-    from datastoresync.syncers.files.atomic_write import locked
+    from datastoresync.syncers.files.locks import locked
     with locked([Path({path!r})]):
         print("held", flush=True)
         sys.stdin.read()
@@ -525,7 +525,7 @@ def test_a_lock_file_that_cannot_be_made_is_said(tmp_path):
 
 @pytest.mark.parametrize("another", [False, True])
 def test_a_lock_that_was_removed_by_its_holder_is_taken_anew(tmp_path, monkeypatch, another):
-    from datastoresync.syncers.files import atomic_write as locks
+    from datastoresync.syncers.files import locks
 
     real, calls = locks._lock, []
 
@@ -545,7 +545,7 @@ def test_a_lock_that_was_removed_by_its_holder_is_taken_anew(tmp_path, monkeypat
 WRITER = """
     import sys
     from {module} import {kind}
-    from datastoresync.syncers.files import atomic_write
+    from datastoresync import atomic_write
     syncer = {kind}({folder!r})
     def stop(handle):
         print("written", flush=True)

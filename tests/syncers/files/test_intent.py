@@ -18,10 +18,10 @@ import pytest
 
 from datastoresync.errors import DataWarning, LockedError, SyncerError
 from datastoresync.syncers.changes import Change, Link, Table
-from datastoresync.syncers.files.atomic_write import locked
 from datastoresync.syncers.files.csv import CSVSyncer
 from datastoresync.syncers.files.intent import Intent, intents_of
 from datastoresync.syncers.files.json import JSONSyncer
+from datastoresync.syncers.files.locks import locked
 
 GROUPS = Table("groups", links={"members": Link("memberships", "group", "user")})
 OLD = ([["idnumber", "title"], ["a", "A"], ["g", "G"]], [["group", "user"], ["a", "1"], ["g", "2"]])
@@ -151,7 +151,7 @@ def test_one_who_may_not_complete_it_is_told_instead_of_half(tmp_path, monkeypat
     def refused(*_):
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr("datastoresync.syncers.files.atomic_write._opened", refused)
+    monkeypatch.setattr("datastoresync.syncers.files.locks._opened", refused)
     with pytest.raises(SyncerError, match=r"killed while it replaced groups\.csv, memberships\.csv of .*whoever may"):
         CSVSyncer(tmp_path).load("groups")
     monkeypatch.undo()

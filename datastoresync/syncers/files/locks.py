@@ -1,4 +1,4 @@
-"""Locked and atomic writes: one writer at a time, and a new file replaces the old one when it is complete."""
+"""Locks of files: one writer at a time."""
 
 from __future__ import annotations
 
@@ -7,80 +7,12 @@ import os
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
-from hashlib import blake2b
 from pathlib import Path
-from typing import IO
 
 from datastoresync.errors import LockedError, SyncerError
 from datastoresync.syncers.lock_holders import kernel_tells, lock_holders, own_text, printable, process_text
-
-
-class AtomicWrite:
-    """The new version of a file, which replaces the old one as a whole or not at all.
-
-    The caller holds the lock of the file, so a temporary file that exists was left by a killed run.
-
-    Args:
-        target: The file; its mode, and where that is allowed its owner, stay as they are.
-    """
-
-    def __init__(self, target: Path) -> None:
-        self.target = target
-        self.temporary = target.with_name(f".{target.name}.tmp")
-        """What is written; it is there until it is moved, or discarded."""
-
-    def write(self, save: Callable[[IO[bytes]], None]) -> None:
-        """Write the temporary file next to the target, and flush it to the disk.
-
-        Raises:
-            OSError: The file cannot be written; the target is as it was.
-        """
-        self.temporary.unlink(missing_ok=True)
-        flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
-        # Users who may not read the target may not read this either, not even while it is written.
-        mode = 0o600 if self.target.exists() else 0o666
-        with os.fdopen(os.open(self.temporary, flags, mode), "w+b") as file:
-            self._keep_mode(file.fileno())
-            save(file)
-            file.flush()
-            os.fsync(file.fileno())
-
-    def commit(self) -> None:
-        """Replace the target by the temporary file, in one step.
-
-        Raises:
-            OSError: The file cannot be moved; the target is as it was.
-        """
-        self.temporary.replace(self.target)
-        sync_folder(self.target.parent)
-
-    def discard(self) -> None:
-        """Remove the temporary file."""
-        self.temporary.unlink(missing_ok=True)
-
-    def _keep_mode(self, handle: int) -> None:
-        if not self.target.exists() or os.name != "posix":
-            return
-        old, new = self.target.stat(), os.fstat(handle)
-        if (old.st_uid, old.st_gid) != (new.st_uid, new.st_gid):
-            with suppress(PermissionError):  # without the right to change owners, the new one stays
-                os.fchown(handle, old.st_uid, old.st_gid)
-        os.fchmod(handle, old.st_mode & 0o7777)
-
-
-def sync_folder(folder: Path) -> None:
-    """Flush what was moved in a folder to the disk, where a folder can be read and synced."""
-    if os.name != "posix":  # pragma: no cover - elsewhere it cannot be opened
-        return
-    with suppress(OSError):
-        handle = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
-
 
 _STEP = 0.02
 """Seconds between two attempts to lock."""
@@ -131,6 +63,8 @@ def machine_lock(name: str, *parts: str) -> Iterator[None]:
         LockedError: Another run holds the lock.
         SyncerError: There is no folder for temporary files.
     """
+    from hashlib import blake2b  # reading takes no lock, and OpenSSL its time
+
     digest = blake2b(repr(parts).encode(), digest_size=16).hexdigest()
     try:
         folder = Path(tempfile.gettempdir())

@@ -1,0 +1,88 @@
+"""The result of a comparison: as text on a terminal, page by page if it is long, or in a format for other programs."""
+
+from __future__ import annotations
+
+import codecs
+import shutil
+import sys
+from collections.abc import Sequence
+from contextlib import suppress
+from itertools import accumulate, groupby
+from pathlib import PurePath
+from typing import Any
+
+import click
+
+from datastoresync.app.console import Console
+from datastoresync.app.store_diff import StoreDiff, object_of
+from datastoresync.diffing.diff import Diff
+from datastoresync.exporting.exportable import deliver
+from datastoresync.printing.outline import Outline
+from datastoresync.printing.text import counted, encodable, text, wants_colour
+
+FORMATS = ("text", "json", "jsonl", "csv", "markdown", "html", "xlsx")
+_SUFFIXES = {f".{name}": name for name in FORMATS} | {".md": "markdown", ".htm": "html", ".ndjson": "jsonl"}
+
+
+def format_of(asked: str | None, path: str | None) -> str:
+    """Return the format that is asked for, or that the suffix of a file tells; text by default."""
+    return asked or _SUFFIXES.get(PurePath(path or "").suffix.lower(), "text")
+
+
+def write_diff(found: StoreDiff, form: str, path: str | None, *, limit: int | None, pager: bool) -> None:
+    """Write what was found to a file, or to standard output.
+
+    Args:
+        found: What differs.
+        form: One of `FORMATS`.
+        path: The file; None for standard output, where what is not text is in UTF-8.
+        limit: The most rows that are shown.
+        pager: Whether what is longer than a terminal may be shown page by page.
+
+    Raises:
+        SyncerError: if the file cannot be written.
+    """
+    diff, more = _limited(found.diff, limit)
+    notes = [*found.apart, *([f"{counted(more, 'more row')}: --limit {limit} leaves them out"] if more else [])]
+    with suppress(BrokenPipeError):  # whoever read it, such as `head`, has enough
+        if form == "text":
+            _write_text(found.summary, notes, diff, path, pager=pager)
+            return
+        for note in notes:
+            Console().say(f"note: {note}", "note")
+        if path is not None:
+            getattr(diff, f"to_{form}")(path)
+            return
+        binary = getattr(sys.stdout, "buffer", None)
+        file: Any = sys.stdout if binary is None else codecs.getwriter("utf-8")(binary)
+        getattr(diff, f"to_{form}")(file)
+
+
+def _limited(diff: Diff, limit: int | None) -> tuple[Diff, int]:
+    """Return the changes of the first objects, and the number of the others."""
+    sizes = [sum(1 for _ in actions) for _, actions in groupby(diff, object_of)] if limit is not None else []
+    if limit is None or len(sizes) <= limit:
+        return diff, 0
+    return diff[: [0, *accumulate(sizes)][limit]], len(sizes) - limit
+
+
+def _write_text(summary: str, notes: Sequence[str], diff: Diff, path: str | None, *, pager: bool) -> None:
+    terminal = path is None and sys.stdout.isatty()
+    columns, rows = shutil.get_terminal_size()
+    shown: dict[str, Any] = {
+        "lines": None,
+        "columns": columns if terminal else None,
+        "colour": path is None and wants_colour(sys.stdout),
+    }
+    outlines = [Outline(summary, "stat"), *(Outline(f"  {note}", "note") for note in notes)]
+    lines = [text(outline, **shown) for outline in outlines]
+    if diff:
+        lines.append(diff.text(**shown).partition("\n")[2])  # its title says no more than the summary
+    result = "\n".join(lines) + "\n"
+    if path is not None:
+        deliver(iter([result]), path)
+    elif terminal and pager and result.count("\n") >= rows:
+        click.echo_via_pager(result, color=shown["colour"])
+    else:
+        sys.stdout.write(encodable(result, sys.stdout.encoding))
+        sys.stdout.flush()

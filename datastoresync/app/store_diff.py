@@ -1,0 +1,407 @@
+"""What differs between two stores that no class describes: columns are paired by name, and values by their types."""
+
+from __future__ import annotations
+
+import types
+from collections import Counter
+from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import suppress
+from decimal import Decimal
+from itertools import groupby
+from typing import Any
+
+import attrs
+
+from datastoresync.app.stores import missing_key_advice, table_names
+from datastoresync.branch import Branch
+from datastoresync.conversion.converters import Converter, converter
+from datastoresync.conversion.scalars import SCALARS
+from datastoresync.conversion.value_format import ValueFormat
+from datastoresync.diffing.action import Action
+from datastoresync.diffing.diff import Diff, Progress
+from datastoresync.diffing.side import Side
+from datastoresync.errors import ColumnError, ConversionError, DuplicateError, SchemaMismatchError, SyncerError
+from datastoresync.importing.import_progress import import_progress
+from datastoresync.importing.importer import IterableImporter
+from datastoresync.object import Object
+from datastoresync.runtime import collector_paused
+from datastoresync.spelling import nearest
+from datastoresync.syncers.loading import load_records
+from datastoresync.syncers.records import Records
+
+_USUAL_KEY = "idnumber"
+_TEXTS = ("csv", "tsv")
+"""Formats in which every value is a text."""
+
+
+@attrs.frozen(kw_only=True)
+class DiffOptions:
+    """How two stores are compared.
+
+    Args:
+        tables: The names of each pair of tables, the old store's first; all that both have if there are none.
+        keys: The columns of the key by table, of all tables under ``""``.
+        optional: Columns that may be empty where they are part of a key of several.
+        columns: The columns to compare besides the key; None for all that both tables have.
+        rename: The name in the new store of columns that the old one calls otherwise, by the old name.
+        types: The types of columns, by their name in the new store, where texts are not to be compared as they are.
+        ignore_case: Whether texts that differ in case alone are equal, in keys as well.
+    """
+
+    tables: Sequence[tuple[str, str]] = ()
+    keys: Mapping[str, tuple[str, ...]] = attrs.field(factory=dict)
+    optional: Collection[str] = ()
+    columns: Sequence[str] | None = None
+    rename: Mapping[str, str] = attrs.field(factory=dict)
+    types: Mapping[str, type] = attrs.field(factory=dict)
+    ignore_case: bool = False
+
+    def key(self, table: str) -> tuple[str, ...]:
+        """Return the columns of a table's key."""
+        return self.keys.get(table) or self.keys.get("", (_USUAL_KEY,))
+
+
+@attrs.frozen(eq=False)
+class StoreDiff:
+    """What differs between two stores.
+
+    Args:
+        diff: What must change in the old one.
+        apart: A sentence for each table, and the columns of a table, that only one of them has.
+    """
+
+    diff: Diff
+    apart: tuple[str, ...] = ()
+
+    def __bool__(self) -> bool:
+        return bool(self.diff or self.apart)
+
+    @property
+    def counts(self) -> Counter[str]:
+        """The number of objects that were ``changed``, ``added`` and ``removed``."""
+        return Counter(what for (_, what, _), _ in groupby(self.diff, object_of))
+
+    @property
+    def summary(self) -> str:
+        """The counts in words: ``2 changed, 1 added, 1 removed``."""
+        counts = self.counts
+        found = [f"{counts[what]:,} {what}" for what in ("changed", "added", "removed") if counts[what]]
+        return ", ".join(found) or "no differences"
+
+
+def object_of(action: Action) -> tuple[str, str, Any]:
+    """Return the branch, what becomes of the object, and its key: actions of one object stand together."""
+    return action.branch, {"new": "added", "old": "removed"}.get(action.verb, "changed"), action.idnumber
+
+
+class _Table:
+    """One table of one store, opened.
+
+    Args:
+        which: ``OLD`` or ``NEW``.
+        syncer: The store.
+        name: The table.
+        rename: The new names of columns.
+    """
+
+    def __init__(self, which: str, syncer: Any, name: str, rename: Mapping[str, str]) -> None:
+        self.which, self.syncer, self.name = which, syncer, name
+        self.mixed: set[str] = set()
+        self.chunks: list[list[Sequence[Any]]] = []
+        read = getattr(syncer, "records", None) or getattr(syncer, "read", None)
+        found = read(name) if callable(read) else load_records(syncer, name)
+        if not isinstance(found, Records):
+            rows = list(found)
+            names = tuple(dict.fromkeys(each for row in rows for each in row))
+            chunk = [[row.get(each) for row in rows] for each in names]
+            found = Records(names, [chunk] if rows else [], lambda index: f"record {index + 1} of {name}")
+        if unknown := [each for each in rename if each not in found.columns]:
+            message = f"--rename names {unknown[0]!r}, which {self} does not have: {nearest(unknown[0], found.columns)}"
+            raise ColumnError(message, columns=unknown)
+        if rename:
+            names = tuple(rename.get(each, each) for each in found.columns)
+            found = Records(names, found.chunks, found.where, value_format=found.value_format)
+        self.records = found
+        self.form = found.value_format or ValueFormat()
+
+    def __str__(self) -> str:
+        return f"table {self.name} of {self.which}"
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The names of its columns."""
+        return self.records.columns
+
+    def hold(self) -> None:
+        """Read all of it into ``chunks``, which are what it holds from then on."""
+        self.chunks = [list(chunk) for chunk in self.records.chunks]
+        self.records = Records(self.columns, iter(self.chunks), self.records.where)
+
+    def kinds(self, name: str) -> set[type]:
+        """Return the types of the values of a column, None aside."""
+        index = self.columns.index(name)
+        return {kind for chunk in self.chunks for kind in set(map(type, chunk[index]))} - {type(None)}
+
+    def converted(self, name: str, convert: Callable[[Any], Any]) -> list[Sequence[Any]]:
+        """Return a column, chunk by chunk, with its values converted, each distinct one once.
+
+        Raises:
+            ConversionError: if a value is refused; it says where.
+        """
+        index, before = self.columns.index(name), 0
+        found: list[Sequence[Any]] = []
+        for chunk in self.chunks:
+            column: list[Any] = []
+            for position, value in enumerate(chunk[index]):
+                try:
+                    column.append(convert(value))
+                except (ValueError, TypeError) as error:
+                    where = self.records.where(before + position)
+                    raise ConversionError(f"{name}: {error}", where=where, column=name, value=value) from None
+            found.append(column)
+            before += len(column)
+        return found
+
+    def put(self, name: str, columns: Sequence[Sequence[Any]]) -> None:
+        """Replace a column, chunk by chunk."""
+        index = self.columns.index(name)
+        for chunk, column in zip(self.chunks, columns, strict=True):
+            chunk[index] = column
+
+
+def diff_stores(old: Any, new: Any, options: DiffOptions, *, progress: Progress | None = None) -> StoreDiff:
+    """Return what must change in an old store for it to be like a new one.
+
+    Args:
+        old: Its syncer.
+        new: The syncer of the new one.
+        options: What is compared, and how.
+        progress: Called as by `import_progress`, and then as by `Tree.diff`.
+
+    Raises:
+        SyncerError: if a store cannot be read, or lacks a table or a column that is named.
+        ImporterError: if a row is refused, such as a second one of a key.
+        SchemaMismatchError: if values of two columns can never be equal.
+    """
+    texts = all(getattr(syncer, "format", "") in _TEXTS for syncer in (old, new))
+    if not options.types and (texts or type(old) is type(new)):
+        with suppress(SchemaMismatchError):
+            return _diff(old, new, options, progress, hold=False)
+    try:
+        return _diff(old, new, options, progress, hold=True)
+    except SchemaMismatchError as error:
+        problems = [_in_words(problem) for problem in error.problems]
+        message = f"the two cannot be compared:{''.join(f'{chr(10)}  - {problem}' for problem in problems)}"
+        raise SchemaMismatchError(message, problems=problems) from None
+
+
+def _in_words(problem: str) -> str:
+    """Return what is wrong with a column, and the option that mends it instead of what to declare in Python."""
+    column, facts = problem.partition(": ")[0], problem[: problem.rfind("): ") + 1]
+    return f"{facts}: give both one type, as in --type {column}=str"
+
+
+def _diff(old: Any, new: Any, options: DiffOptions, progress: Progress | None, *, hold: bool) -> StoreDiff:
+    pairs, apart = _pairs(old, new, options)
+    sides: list[tuple[Side, Side]] = []
+    with collector_paused(), import_progress(progress):
+        for name, old_name, new_name in pairs:
+            tables = _Table("OLD", old, old_name, options.rename), _Table("NEW", new, new_name, {})
+            pair, said = _sides(name, tables, options, hold=hold)
+            sides.append(pair)
+            apart += said
+        diff = Diff.between(sides, progress=progress)
+        if options.ignore_case:
+            diff = diff.exclude(_same_but_for_case)
+    return StoreDiff(diff, tuple(apart))
+
+
+def _pairs(old: Any, new: Any, options: DiffOptions) -> tuple[list[tuple[str, str, str]], list[str]]:
+    """Return a name and the names in both stores for each pair of tables, and sentences about those without another."""
+    if options.tables:
+        return [(after, before, after) for before, after in options.tables], []
+    before, after = table_names(old), table_names(new)
+    if len(before) == len(after) == 1:
+        return [(after[0] if before == after else "rows", before[0], after[0])], []
+    common = [name for name in after if name in before]
+    if not common:
+        there = f"OLD has {', '.join(before)}, and NEW has {', '.join(after)}"
+        message = f"no table is in both: {there}: name the pairs, as in --tables {before[0]}={after[0]}"
+        raise SyncerError(message)
+    several = 1 not in (len(before), len(after))  # the one table of a file is looked for in a database, say
+    lone = [(name, "OLD") for name in before if name not in after]
+    lone += [(name, "NEW") for name in after if name not in before]
+    return [(name, name, name) for name in common], [
+        f"table {name} is only in {which}" for name, which in lone
+    ] * several
+
+
+def _sides(
+    name: str, tables: tuple[_Table, _Table], options: DiffOptions, *, hold: bool
+) -> tuple[tuple[Side, Side], list[str]]:
+    """Return the two sides of a pair of tables, the new one first, and a sentence about columns without another.
+
+    Args:
+        name: What messages call the pair.
+        tables: The old one and the new one.
+        options: What is compared, and how.
+        hold: Whether both are read into memory, so that their types can be compared.
+    """
+    old, new = tables
+    key = options.key(name)
+    for table in tables:
+        if missing := next((each for each in key if each not in table.columns), None):
+            raise ColumnError(_no_key(tables, table, missing, key, given=bool(options.keys)), columns=[missing])
+    common = [each for each in new.columns if each in old.columns and each not in key]
+    apart = [
+        f"{'column' if len(lone) == 1 else 'columns'} {', '.join(lone)} of {name}: only in {one.which}"
+        for one, other in ((old, new), (new, old))
+        if (lone := [each for each in one.columns if each not in other.columns])
+    ]
+    if options.columns is not None:
+        for table in tables:
+            _check_names("--columns", options.columns, table.columns, f"which {table} does not have")
+        common, apart = [each for each in common if each in options.columns], []
+    _check_names("--type", options.types, [*key, *common], "which is not compared")
+    if hold:
+        for table in tables:
+            table.hold()
+        _convert_types(tables, [*key, *common], key, options.types)
+    try:
+        sides = [attrs.evolve(_branch(name, each, key, common, options).side(), tree=each.which) for each in tables]
+    except DuplicateError as error:
+        again = (_Table("OLD", old.syncer, old.name, options.rename), _Table("NEW", new.syncer, new.name, {}))
+        said = f"{str(error).partition(', or write resolve_duplicate')[0]}; {_which_key(_unique(again))}"
+        raise DuplicateError(said, idnumber=error.idnumber, first=error.first) from None
+    mixed = frozenset(old.mixed | new.mixed)
+    before, after = (attrs.evolve(side, flexible=mixed) for side in sides)
+    return (after, before), apart
+
+
+def _check_names(option: str, names: Collection[str], known: Sequence[str], fault: str) -> None:
+    if unknown := [each for each in names if each not in known]:
+        message = f"{option} names {unknown[0]!r}, {fault}: {nearest(unknown[0], known)}"
+        raise ColumnError(message, columns=unknown)
+
+
+def _branch(
+    name: str, table: _Table, key: tuple[str, ...], columns: Sequence[str], options: DiffOptions
+) -> Branch[Any]:
+    settings: dict[str, Any] = {
+        "_identifiers": key,
+        "_optional_identifiers": tuple(each for each in key if each in options.optional),
+        "_attributes": tuple(columns),
+        "__module__": __name__,
+    }
+    if options.ignore_case:
+        settings["_key"] = _folded
+    cls: Any = types.new_class("Record", (Object,), exec_body=lambda body: body.update(settings))
+    branch: Branch[Any] = Branch(cls, importer=IterableImporter(table.records), engine="auto")
+    branch.name = name
+    return branch.load()
+
+
+def _folded(value: Any) -> Any:
+    return value.casefold() if isinstance(value, str) else value
+
+
+def _same_but_for_case(action: Action) -> bool:
+    old, new = action.old_value, action.value
+    return isinstance(old, str) and isinstance(new, str) and action.verb == "update" and _folded(old) == _folded(new)
+
+
+# Types ---------------------------------------------------------------------------------------------------------------
+
+
+def _convert_types(
+    tables: tuple[_Table, _Table], columns: Sequence[str], key: Sequence[str], given: Mapping[str, type]
+) -> None:
+    """Convert columns to the types that are given, and texts to what the other table has in a column.
+
+    A text that the other type cannot take stays a text, and differs. In a key all values become texts then.
+    """
+    for name in columns:
+        if name in given:
+            for table in tables:
+                table.put(name, table.converted(name, _strictly(table.form.applied(converter(given[name])), name)))
+            continue
+        kinds = [table.kinds(name) for table in tables]
+        if kinds[0] == kinds[1] or not all(kinds) or str not in kinds[0] | kinds[1]:
+            continue
+        kind = _kind_of(kinds[1 - kinds.index({str})]) if {str} in kinds else None
+        if kind is not None:
+            text = tables[kinds.index({str})]
+            read = text.converted(name, _leniently(text.form.applied(converter(kind))))
+            left = kind is not str and any(type(value) is str for column in read for value in column)
+            if not (left and name in key):
+                text.put(name, read)
+                text.mixed.update([name] * left)
+                continue
+        for table in tables:
+            table.put(name, table.converted(name, _as_text))
+
+
+def _kind_of(kinds: set[type]) -> type | None:
+    """Return the type that values of several types can all be of; None if texts are not converted to it."""
+    if len(kinds) > 1:
+        return float if kinds <= {int, float} else Decimal if kinds <= {int, Decimal} else None
+    return next((kind for kind in kinds if kind in SCALARS), None)
+
+
+def _strictly(kind: Converter, name: str) -> Callable[[Any], Any]:
+    def convert(value: Any) -> Any:
+        try:
+            return None if value is None or value == "" else kind.one(value)
+        except (ValueError, TypeError) as error:
+            message = f"{error} (--type {name}={kind.describe})"
+            raise ValueError(message) from None
+
+    return convert
+
+
+def _leniently(kind: Converter) -> Callable[[Any], Any]:
+    def convert(value: Any) -> Any:
+        with suppress(ValueError, TypeError):
+            return None if value is None or value == "" else kind.one(value)
+        return value
+
+    return convert
+
+
+def _as_text(value: Any) -> Any:
+    return value if value is None or isinstance(value, str) else str(value)
+
+
+# The key that is missing ---------------------------------------------------------------------------------------------
+
+
+def _no_key(tables: tuple[_Table, _Table], table: _Table, missing: str, key: Sequence[str], *, given: bool) -> str:
+    """Return what is wrong with a table that lacks a column of the key, and what may be one."""
+    if given:
+        said = missing_key_advice(table.syncer, table.name, missing, table.columns, table.records, key)
+        said = said.replace(f"table {table.name}", str(table), 1)
+    else:
+        said = f"which columns identify a row? there is no --key, and {table} has no column {missing!r}"
+    return f"{said}; {_which_key(_unique(tables))}"
+
+
+def _unique(tables: Sequence[_Table]) -> list[str]:
+    """Return the columns of which both tables have a value in each row, and never the same twice."""
+    old, new = tables
+    for table in tables:
+        table.hold()
+    return [name for name in new.columns if name in old.columns and all(_is_unique(table, name) for table in tables)]
+
+
+def _is_unique(table: _Table, name: str) -> bool:
+    values = [value for chunk in table.chunks for value in chunk[table.columns.index(name)]]
+    try:
+        return len(set(values)) == len(values) and None not in values and "" not in values
+    except TypeError:  # what cannot be hashed is no key
+        return False
+
+
+def _which_key(unique: Sequence[str]) -> str:
+    if unique:
+        return f"unique in both: {', '.join(unique)}, as in --key {unique[0]}"
+    return "no single column is unique in both: several together are a key, as in --key first+second"

@@ -1,0 +1,218 @@
+"""Stores as the command line names them: URLs, the options of files, tables and keys, and what is said about these."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from itertools import islice
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import attrs
+
+from datastoresync.errors import DatastoreSyncError, SyncerError
+from datastoresync.masking import hidden
+from datastoresync.spelling import closest
+from datastoresync.syncers import open_syncer
+from datastoresync.syncers.files import FORMATS
+from datastoresync.syncers.files.base import FileSyncer
+from datastoresync.syncers.files.sheet_format import SheetFormat
+from datastoresync.syncers.files.text_format import TableFormat, TextFormat
+from datastoresync.syncers.names import likely_delimiter
+from datastoresync.syncers.options import converted_options, parameters_of
+from datastoresync.syncers.records import Records
+from datastoresync.syncers.registry import parse_address
+from datastoresync.syncers.url import Address
+
+FILE_OPTIONS = {
+    field.name: field.metadata["help"]
+    for cls in (TextFormat, SheetFormat)
+    for field in attrs.fields(cls)
+    if "help" in field.metadata
+}
+"""What the options for files are called, and what their help says."""
+
+_SEARCHED = 50
+"""Rows that are searched for the header."""
+_VARIABLE = "env:"
+
+
+def url(text: str) -> str:
+    """Return a URL as it is, or the value of the environment variable for ``env:NAME``.
+
+    The variable keeps a password out of the list of processes, which every user of the machine can see.
+
+    Raises:
+        ArgumentTypeError: if it is empty.
+    """
+    name = text.removeprefix(_VARIABLE)
+    found = os.environ.get(name, "") if text.startswith(_VARIABLE) else text
+    if not found:
+        message = f"the environment variable {name!r} is not set" if text else "the URL is empty"
+        raise argparse.ArgumentTypeError(message)
+    return hidden(found)  # type: ignore[no-any-return]  # a text like the one it was
+
+
+@contextmanager
+def open_store(store: Any, *, metadata: Any = None, options: Mapping[str, str] | None = None) -> Iterator[Any]:
+    """Open the store at a URL, and close it in the end; a syncer is left open for its owner.
+
+    Args:
+        store: The URL, or the syncer.
+        metadata: The tables to make in a database that is plugged in.
+        options: The options for files that the command line has, as texts; None if it takes none.
+
+    Raises:
+        SyncerError: if the store does not have one of the options.
+    """
+    if not isinstance(store, (str, os.PathLike)):
+        if options:
+            message = f"--{next(iter(options)).replace('_', '-')} is for a URL, and {store} is open already"
+            raise SyncerError(message)
+        yield store
+        return
+    given = file_options(store, options) if options else {}
+    syncer = open_syncer(store, **given) if metadata is None else open_syncer(store, metadata=metadata)
+    if options is not None and isinstance(syncer, FileSyncer):
+        syncer.spelling = "option"
+    try:
+        yield syncer
+    finally:
+        close = getattr(syncer, "close", None)
+        if callable(close):
+            close()
+
+
+def located(text: str) -> str:
+    """Return a URL, a path or a folder as `open_store` takes it: a folder is named with the format of its files.
+
+    Raises:
+        ArgumentTypeError: if it is empty, or the files of a folder are of several formats, or of none.
+    """
+    found = url(text)
+    if Address.parse(found) is not None or not Path(found).is_dir():
+        return found
+    names = [path.name.lower() for path in Path(found).iterdir()]
+    formats = [each.name for each in FORMATS if any(name.endswith(each.suffixes) for name in names)]
+    if len(formats) != 1:
+        there = f"files of several formats: {', '.join(formats)}" if formats else "no file of a format that is known"
+        message = f"the folder {found!r} has {there}; write {(formats or ['csv'])[0]}:{found} for those of one"
+        raise argparse.ArgumentTypeError(message)
+    return f"{formats[0]}:{quote(found)}"
+
+
+def file_option_names(store: str | os.PathLike[str]) -> Collection[str]:
+    """Return the names of the options for files that a store has, without opening it; none for other stores."""
+    scheme = parse_address(store).scheme
+    opener = next((each.load() for each in FORMATS if each.name == scheme), None)
+    return FILE_OPTIONS.keys() & (parameters_of(opener) or {}) if opener is not None else ()
+
+
+def file_options(store: str | os.PathLike[str], options: Mapping[str, str]) -> dict[str, Any]:
+    """Return options for files that the command line has, converted.
+
+    Raises:
+        SyncerError: if files of that format do not have one, or it has a value that it cannot have.
+    """
+    scheme = parse_address(store).scheme
+    opener = next((each.load() for each in FORMATS if each.name == scheme), None)
+    known = {} if opener is None else parameters_of(opener) or {}
+    if unknown := next((name for name in options if name not in known), None):
+        message = f"{scheme}: has no --{unknown.replace('_', '-')}, which is for files of other formats"
+        raise SyncerError(message)
+    try:
+        return converted_options(opener, options)  # type: ignore[arg-type]  # it has options, so it is there
+    except ValueError as error:
+        message = f"the source {error}"
+        raise SyncerError(message) from None
+
+
+def table_names(syncer: Any) -> list[str]:
+    """Return the names of all tables of a store.
+
+    Raises:
+        SyncerError: if it has none, or cannot list them.
+    """
+    tables = getattr(syncer, "tables", None)
+    if not callable(tables):
+        message = f"{syncer.name} cannot list its tables: name them, as in --tables users,groups"
+        raise SyncerError(message)
+    found = list(tables())
+    path = getattr(syncer, "path", None)
+    if not found and isinstance(path, Path) and not path.exists():
+        near = closest(path.name, (each.name for each in path.parent.glob("*")))
+        hint = f": did you mean {near}?" if near else ""
+        message = f"{syncer.name}: there is no {path.name} in {path.absolute().parent}{hint}"
+        raise SyncerError(message)
+    if not found:
+        message = f"{syncer.name} has no tables, so there is nothing to read: check the URL"
+        raise SyncerError(message)
+    return found
+
+
+def key_of_table(text: str) -> tuple[str, tuple[str, ...]]:
+    """Return the table and the columns of the key that an option names; no table for the key of all.
+
+    Raises:
+        ArgumentTypeError: if a column has no name.
+
+    >>> key_of_table("members=group+person")
+    ('members', ('group', 'person'))
+    """
+    table, _, columns = text.rpartition("=")
+    key = tuple(columns.split("+"))
+    if not all(key):
+        message = f"a column is needed, as in guid, users=guid or members=group+person (got {text!r})"
+        raise argparse.ArgumentTypeError(message)
+    return table, key
+
+
+def missing_key_advice(
+    syncer: Any, table: str, missing: str, columns: Sequence[str], rows: Any, key: Sequence[str]
+) -> str:
+    """Return what is wrong with a table that lacks a column of its key; to follow it copies no garbage.
+
+    Args:
+        syncer: The store of the table.
+        table: Its name.
+        missing: The column that is not there.
+        columns: Those that are.
+        rows: Its records.
+        key: The columns of the key.
+    """
+    has = ", ".join(map(repr, columns))
+    advice = f"table {table} has no column {missing!r}: name its key, as in --key {table}=COLUMN; there are {has}"
+    file_format = getattr(syncer, "table_format", None)
+    if file_format is None:
+        return advice
+    file_format = file_format.told(syncer.spelling)
+    delimiter = getattr(file_format, "delimiter", "")
+    if above := _lines_above(rows, file_format, key, delimiter):
+        return f"table {table} has no column {missing!r}: the header looks to be further down: {above}"
+    other = likely_delimiter(columns, [missing], delimiter=delimiter) if delimiter else ""
+    if not other:
+        return advice + str(file_format.header_advice)
+    in_url = file_format.told("url").option("delimiter", other)
+    return (
+        f"table {table} has no column {missing!r}: it looks as if {other!r} separates its columns: "
+        f"{file_format.option('delimiter', other)}, or {syncer.format}:{quote(str(syncer.path))}{in_url}"
+    )
+
+
+def _lines_above(rows: Any, file_format: TableFormat, wanted: Iterable[str], delimiter: str) -> str:
+    """Return the options that read a row below as the header; nothing if none of the first looks to be it."""
+    if not isinstance(rows, Records) or file_format.header is not True:
+        return ""
+    with suppress(DatastoreSyncError):  # a row that is not as wide as the header
+        first = next(iter(rows.chunks), [])
+        for index, row in enumerate(islice(zip(*first, strict=True), _SEARCHED)):
+            texts = list(map(str, row))
+            other = likely_delimiter(texts, [*wanted], delimiter=delimiter) if delimiter else ""
+            found = file_format.option("delimiter", other) if other else ""
+            if {*wanted} <= {*(delimiter.join(texts).split(other) if other else texts)}:
+                above = int(rows.where(index).replace("row ", ":").rpartition(":")[2]) - 1
+                return f"{file_format.skip(above)} {found}".strip()
+    return ""

@@ -1,0 +1,1 @@
+"""What leaves for other programs and people: rows of a stable shape, and a writer for each format."""
