@@ -97,8 +97,9 @@ def columns_of(actions: Sequence[Action], sides: Sides) -> dict[str, Any]:
             masks[of] = declared or attr in action.sensitive
         return masks[of]
 
-    def shown(value: Any) -> str:
-        return visible(cut(literal(value), most))
+    def shown(text: str) -> str:
+        plain = len(text) <= most and text.isascii() and text.isprintable()  # as most are
+        return text if plain else visible(cut(text, most))
 
     def values(action: Action) -> tuple[str, str]:
         if action.verb in ("new", "old"):
@@ -107,16 +108,17 @@ def columns_of(actions: Sequence[Action], sides: Sides) -> dict[str, Any]:
             return ("", text) if action.verb == "new" else (text, "")
         if masked(action):
             return ("" if action.verb == "add" else MASK, "" if action.verb == "remove" else MASK)
+        new = shown(literal(action.value))
         if action.verb == "update":
-            return shown(action.old_value), shown(action.value)
-        return ("", shown(action.value)) if action.verb == "add" else (shown(action.value), "")
+            return shown(literal(action.old_value)), new
+        return ("", new) if action.verb == "add" else (new, "")
 
     pairs = list(map(values, actions))
     return {
         "verbs": VERBS,
         "verb": [VERBS.index(action.verb) for action in actions],
         **_numbered("branch", "branches", [action.branch for action in actions]),
-        "key": [visible(cut(key_text(action.idnumber), most)) for action in actions],
+        "key": [shown(key_text(action.idnumber)) for action in actions],
         **_numbered("attr", "attrs", [action.attr for action in actions]),
         "old": [old for old, _ in pairs],
         "new": [new for _, new in pairs],
