@@ -43,7 +43,7 @@ class ProgressLine:
         self.interval = interval
         self._notebook = file is None and in_notebook()
         self._display: Any = None
-        self._shown, self._width = 0.0, 0
+        self._shown, self._width = float("-inf"), 0
 
     def __call__(self, stage: str, done: int, total: int) -> None:
         """Show how much of a stage is done."""

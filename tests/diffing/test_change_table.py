@@ -4,6 +4,7 @@ import pickle
 import subprocess
 import sys
 import types
+from pathlib import Path
 
 import pytest
 
@@ -80,6 +81,11 @@ def test_long_values_are_cut_so_that_all_of_them_stay_bounded(monkeypatch):
     assert shown(long)[0][4:] == ("'y'", f"'{'x' * 999}… (10,002 characters)")
     monkeypatch.setattr(change_table, "_CHARACTERS", 0)
     assert shown(long)[0][4:] == ("'y'", f"'{'x' * 79}… (10,002 characters)")
+
+
+def test_what_is_hidden_in_a_value_is_seen():
+    hidden = Diff([Action("update", "users", "1", "home", Path("a\u202eb"), Path("c\nd"))])
+    assert shown(hidden)[0][4:] == ("c\\nd", "a\\u202eb")
 
 
 def test_nothing_is_ticked_at_first_and_what_is_ticked_is_a_diff(changes):
@@ -176,3 +182,10 @@ def test_a_click_in_the_table_ticks_in_python_and_the_other_way_round():
     pytest.importorskip("IPython")
     run = subprocess.run([sys.executable, "-c", KERNEL], capture_output=True, encoding="utf-8", check=False)
     assert run.returncode == 0, run.stderr
+
+
+def test_the_module_of_the_page_makes_no_markup_of_texts_and_loads_nothing():
+    source = (Path(change_table.__file__).parents[1] / "printing/table.js").read_text(encoding="utf-8")
+    assert "textContent" in source
+    for word in ("HTML", "eval", "Function(", "http", "import ", "import(", "fetch"):
+        assert word not in source

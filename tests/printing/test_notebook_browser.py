@@ -132,6 +132,11 @@ def status(browser):
     return browser.execute_script("return document.querySelector('.dss-table [role=status]').textContent")
 
 
+def lines_of(browser):
+    """The texts of the rows that are in the document."""
+    return [line.text.split("\n") for line in browser.find_elements("css selector", ".dss-body [data-position]")]
+
+
 def check_ticked(browser, model):
     """Check what the kernel says of `changes.ticked`; a click and the output of a cell take their time."""
     end = time.monotonic() + 10
@@ -164,13 +169,20 @@ def test_a_table_of_100_000_changes_in_jupyterlab(lab):
         assert status(lab).startswith(f"{count:,} of 100,000 shown")
     print({name: f"{time:.0f} ms" for name, time in times.items()})  # noqa: T201 - what pytest -s shows
 
+    # Sorted up, down, and as it came; numbers in keys count as numbers.
+    lab.execute_async_script(FILTER, "")
+    heading = lab.find_element("css selector", ".dss-head [role=columnheader]:nth-child(3) button")
+    for way, keys in (("ascending", ["1", "2"]), ("descending", ["49998", "49997"]), ("none", ["1", "10"])):
+        heading.click()
+        assert [row[1] for row in lines_of(lab)[3:5]] == keys, way
+        assert lab.execute_script("return arguments[0].parentElement.ariaSort", heading) == way
+
     # Ticked by the mouse, by the keyboard and all that are shown; a plain set is what it must come to.
     model = set()
-    lab.execute_async_script(FILTER, "")
     from selenium.webdriver import ActionChains, Keys
 
     boxes = lab.find_elements("css selector", ".dss-body input")
-    lines = [line.text.split("\n") for line in lab.find_elements("css selector", ".dss-body [data-position]")]
+    lines = lines_of(lab)
     boxes[3].click()
     model.add((int(lines[3][1]), lines[3][2]))
     down = ActionChains(lab).send_keys(Keys.ARROW_DOWN, Keys.ARROW_DOWN, " ", Keys.ARROW_DOWN, " ", " ")

@@ -22,6 +22,14 @@ def test_a_line_of_a_terminal_is_written_over_and_left_at_the_end():
     assert terminal.getvalue() == "\rreading: 1,000 rows\rcomparing: 5 of 10 \n"
 
 
+def test_it_is_not_updated_more_often_than_it_should_be_but_for_the_end():
+    terminal = Terminal()
+    line = ProgressLine(terminal, interval=3600)
+    for done in range(1, 1_001):
+        line("sync", done, 1_000)
+    assert terminal.getvalue() == "\rwriting: 1 of 1,000\rwriting: 1,000 of 1,000"
+
+
 def test_a_file_and_a_pipe_get_nothing():
     file = io.StringIO()
     line = ProgressLine(file, interval=0)
