@@ -179,12 +179,12 @@ def test_the_long_description_is_the_readme_with_absolute_links(distributions):
 @pytest.mark.parametrize("kind", ["sdist", "wheel"])
 def test_it_is_installed_and_syncs(kind, distributions, tmp_path):
     built = distributions[kind == "wheel"]
-    programs = make_environment(tmp_path / "environment", f"datastoresync[sql] @ {built.as_uri()}")
+    programs = make_environment(tmp_path / "environment", f"datastoresync[cli,sql] @ {built.as_uri()}")
     version = run(programs / "python", "-c", "import datastoresync; print(datastoresync.__version__)", cwd=tmp_path)
     assert version == f"{datastoresync.__version__}\n"
     for command in ([programs / "datastoresync"], [programs / "python", "-m", "datastoresync"]):
         assert run(*command, "--version", cwd=tmp_path) == f"datastoresync {datastoresync.__version__}\n"
-        assert run(*command, "--help", cwd=tmp_path).startswith("usage: datastoresync [")
+        assert run(*command, "--help", cwd=tmp_path).startswith("Usage: datastoresync [")
 
     (tmp_path / "people.csv").write_text("idnumber,name\n1,Ann\n2,Éva\n", encoding="utf-8")
     with sqlite3.connect(tmp_path / "school.db") as database:
