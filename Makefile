@@ -17,12 +17,14 @@ BENCHMARKS := $(shell grep -ls __main__ benchmarks/*.py)
 EXAMPLES := $(wildcard examples/*.py examples/*/*.py)
 SAMPLES := $(wildcard tests/typing/*.py)
 
+CLIENTS := CLIENTS=$(abspath $(VENV)-clients) CLIENTS_OLD=$(abspath $(VENV)-clients-old)
+
 # -qq hides pip's warnings, never its errors.
 PIP_INSTALL := $(BIN)/python -m pip install -qq --disable-pip-version-check --no-input
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test slow mutate check lint types layers bench docs site format clean
+.PHONY: help demo test slow clients mutate check lint types layers bench docs site format clean
 
 help: ## list these targets
 	@echo "usage: make TARGET"
@@ -35,8 +37,11 @@ demo: $(VENV)/.installed-demo ## sync two years of airports into a PostgreSQL th
 test: check ## check, then run the quick tests
 	@$(PYTEST) --hypothesis-profile quick -m "not slow" $(if $(COVERAGE),--cov --cov-report= --cov-fail-under=0) $(PYTEST_ARGS)
 
-slow: $(VENV)/.installed-test ## run what is slow: with servers, Spark, a browser, and laws with more examples
-	@$(PYTEST) --hypothesis-profile ci -m "slow or hypothesis" $(if $(COVERAGE),--cov --cov-append) $(PYTEST_ARGS)
+slow: $(VENV)/.installed-test $(VENV)-clients/.installed $(VENV)-clients-old/.installed ## run what is slow: with servers, Spark, a browser, and laws with more examples
+	@$(CLIENTS) $(PYTEST) --hypothesis-profile ci -m "slow or hypothesis" $(if $(COVERAGE),--cov --cov-append) $(PYTEST_ARGS)
+
+clients: $(VENV)/.installed-test $(VENV)-clients/.installed $(VENV)-clients-old/.installed ## run clients of diffsync on our vocabulary
+	@$(CLIENTS) $(BIN)/python -m pytest -q tests/clients $(PYTEST_ARGS)
 
 mutate: $(VENV)/.installed-test ## change one place of the code after the other, and say which changes no test notices
 	@$(BIN)/python tools/mutate.py $(MUTATE_ARGS)
@@ -83,6 +88,14 @@ $(VENV)/.installed-bench: EXTRAS := bench
 $(VENV)/.installed-%: setup.cfg pyproject.toml | $(VENV)/.created
 	@echo "installing datastoresync[$(EXTRAS)] into $(VENV); the first time this takes a minute or two"
 	@$(PIP_INSTALL) -e '.[$(EXTRAS)]'
+	@touch $@
+
+# The clients' own packages come without what they depend on, as most of that is large; see tests/clients.
+$(VENV)-clients/.installed $(VENV)-clients-old/.installed: $(VENV)-clients%/.installed: tests/clients/requirements%.txt tests/clients/clients.txt
+	@echo "installing the clients of tests/clients into $(@D)"
+	@"$(PYTHON)" -m venv --clear $(@D)
+	@$(@D)/bin/python -m pip install -qq --disable-pip-version-check --no-input -r $<
+	@$(@D)/bin/python -m pip install -qq --disable-pip-version-check --no-input --no-deps -r tests/clients/clients.txt
 	@touch $@
 
 $(VENV)/.created:

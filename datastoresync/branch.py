@@ -99,7 +99,7 @@ class Branch(Printable, Exportable, ObjectMapping[T], Generic[T]):
         limits: Limits | None = None,
         part: str | Callable[[Any], Any] | None = None,
     ) -> None:
-        if not (isinstance(object_class, type) and issubclass(object_class, Object)):
+        if not (isinstance(object_class, type) and hasattr(object_class, "__branch__")):
             message = f"a branch holds objects: give it a subclass of datastoresync.Object (got {object_class!r})"
             raise DeclarationError(message)
         check_table(object_class, table)

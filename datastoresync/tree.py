@@ -345,7 +345,7 @@ class Tree(Printable, Mapping[str, Branch[Any]]):
         if self.template is not None:
             return template_of(self.template)
         classes = {name: ObjectMethods(self[name].object_class, self[name].identifiers) for name in self.branches}
-        if any(one.has(verb) for one in classes.values() for verb in ("create", "update", "delete")):
+        if any(callable(one.method(verb)) for one in classes.values() for verb in ("create", "update", "delete")):
             check_object_methods({name: one.cls for name, one in classes.items()}, Object)
             return ObjectTemplate(self, classes)
         takes_changes = callable(getattr(self.syncer, "apply_changes", None))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import tempfile
@@ -10,6 +11,7 @@ from pathlib import Path
 import database_servers
 import profiles
 import pytest
+import structlog
 from hypothesis import is_hypothesis_test
 
 _FOLDER = pytest.StashKey[Path]()
@@ -37,7 +39,7 @@ def pytest_unconfigure(config):
 def pytest_collection_modifyitems(items):
     """Mark as slow what needs a program that takes its time, and let coverage rest where it has been counted."""
     for item in items:
-        if any(item.get_closest_marker(name) for name in ("browser", "full_postgresql", "mariadb", "spark")):
+        if any(item.get_closest_marker(name) for name in ("browser", "full_postgresql", "mariadb", "redis", "spark")):
             item.add_marker("slow")
         elif is_hypothesis_test(item.obj) and not profiles.is_quick() and not item.get_closest_marker("slow"):
             item.add_marker("no_cover")  # the quick run counts the lines of the law, which has more examples here
@@ -167,3 +169,9 @@ def mariadb(pytestconfig, worker_name):
         # As servers often are: with a collation that takes a for A.
         connection.exec_driver_sql(f"CREATE DATABASE {name} CHARACTER SET utf8mb4 COLLATE utf8mb4_general_ci")
     return url.set(database=name).render_as_string(hide_password=False)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _quiet_structlog():
+    """Keep what models log out of the output of examples: structlog prints everything unless it is configured."""
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))

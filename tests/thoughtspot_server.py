@@ -1,6 +1,6 @@
-"""A stand-in for ThoughtSpot: a local HTTP server that speaks the documented session and user-sync calls.
+"""A stand-in for ThoughtSpot: a local HTTP server that speaks the documented session, user-list and user-sync calls.
 
-It keeps users and groups in memory, and knows nothing of ThoughtSpot beside these two calls. What it refuses, it
+It keeps users and groups in memory, and knows nothing of ThoughtSpot beside these calls. What it refuses, it
 refuses with statuses and errors made up after the documentation.
 """
 
@@ -68,6 +68,12 @@ class ThoughtSpotServer:
         self.sessions.add(session)
         return session
 
+    def listed(self):
+        """Return all users and groups, with more than they were given, and without passwords."""
+        held = [*self.users.values(), *self.groups.values()]
+        more = {"mail": "", "password": "", "privileges": [], "complete": True}
+        return [{**more, **one, "password": None, "id": f"guid-{one['name']}"} for one in held]
+
     def sync(self, fields):
         """Return a status and an answer."""
         principals = json.loads(fields["principals"])
@@ -106,8 +112,11 @@ class _Handler(BaseHTTPRequestHandler):
     def log_message(self, *_):
         pass
 
+    def do_GET(self):
+        self.do_POST()
+
     def do_POST(self):
-        body = self.rfile.read(int(self.headers["Content-Length"]))
+        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
         self.stand_in.calls.append(self.path.removeprefix(API))
         assert self.headers["X-Requested-By"] == "ThoughtSpot"
         fault = self.stand_in.faults.popleft() if self.stand_in.faults else None
@@ -135,10 +144,12 @@ class _Handler(BaseHTTPRequestHandler):
                 self.answer(401, {"debug": f"wrong credentials: {fields}"})
             else:
                 self.answer(204, b"", **{"Set-Cookie": f"JSESSIONID={session}; Path=/; HttpOnly"})
-        elif self.path != f"{API}/user/sync":
+        elif self.path not in (f"{API}/user/sync", f"{API}/user/list"):
             self.answer(404, {})
         elif self.headers.get("Cookie", "").partition("=")[2] not in self.stand_in.sessions:
             self.answer(401, {"debug": "no session"})
+        elif self.command == "GET":
+            self.answer(200, self.stand_in.listed())
         else:
             self.answer(*self.stand_in.sync(_multipart(self.headers["Content-Type"], body)))
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import decimal
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 import attrs
 
+from datastoresync.app.tables import TableWrite
 from datastoresync.branch import Branch
 from datastoresync.conversion.converters import converter
 from datastoresync.conversion.scalars import SCALARS
@@ -116,7 +117,8 @@ def _converted_rows(source: Branch[Any], destination: Branch[Any], syncer: Any) 
     form = source.contents.value_format or ValueFormat()
     declared = _declared_types(syncer, destination, meant=form.changes_values)
     for name, kind in _declared_types(syncer, destination, meant=True).items():
-        if all(value is None for value in _values(destination, name)):  # nothing else is known of it
+        # What a column only means, it holds where there is nothing else in it.
+        if all(value is None or type(value) is kind for value in _values(destination, name)):
             declared = {**declared, name: kind}
     names = [*source.identifiers, *source.side().attributes]
     types = {name: declared.get(name) or _type_of(destination, name) for name in names}
@@ -135,16 +137,74 @@ def _converted_rows(source: Branch[Any], destination: Branch[Any], syncer: Any) 
             except (ValueError, TypeError, SyncerError) as error:
                 if name not in declared:
                     continue  # a store without types takes it, or says why not
-                said = MASK if name in source.object_class._sensitive else str(error)
-                way_out = form.advice(converter(types[name]), value) if types[name] in SCALARS else ""
-                problems.append(f"{source.name} {key!r}: {name}: {said}{way_out}")
+                problems.append(f"{source.name} {key!r}: {_reason(source, name, types[name], value, error)}")
             changed = changed or type(row[name]) is not type(value) or row[name] != value
         rows.append(row)
     if problems:
-        more = f", and {len(problems) - _LISTED:,} more" if len(problems) > _LISTED else ""
-        message = f"{syncer.name} cannot hold {'; '.join(problems[:_LISTED])}{more}"
-        raise SyncerError(message)
+        raise _refusal(syncer, problems)
     return rows if changed else None
+
+
+def in_column_types(write: TableWrite, source: Branch[Any], syncer: Any) -> TableWrite:
+    """Return a write whose texts, if they are those of a file, are of the types that a database declares or means.
+
+    Args:
+        write: The write of a table that is there.
+        source: The branch that it writes.
+        syncer: The store.
+
+    Raises:
+        SyncerError: A column cannot take a text; the option that may read it is named.
+    """
+    form, ask = source.contents.value_format, getattr(syncer, "column_types", None)
+    if form is None or not callable(ask) or not schema_of(source.object_class).open:
+        return write
+    kinds = {column: kind for column, kind in ask(write.table, meant=True).items() if column in write.columns}
+    convert = {
+        column: form.applied(converter(kind)).one
+        for column, kind in kinds.items()
+        if kind in SCALARS and kind is not str
+    }
+    problems = []
+    for record in write.records() if convert else ():
+        for column in convert.keys() & record.keys():
+            value = record[column]
+            try:
+                _converted(value, convert[column])
+            except (ValueError, TypeError) as error:
+                key = tuple(record[name] for name in write.identifying)
+                name = source.table.attributes.get(column, column)
+                said = _reason(source, name, kinds[column], value, error)
+                problems.append(f"{write.label} {key[0] if len(key) == 1 else key!r}: {said}")
+    if problems:
+        raise _refusal(syncer, problems)
+
+    def records() -> Iterator[dict[str, Any]]:
+        for record in write.records():
+            yield {
+                column: _converted(value, convert[column]) if column in convert else value
+                for column, value in record.items()
+            }
+
+    return attrs.evolve(write, records=records) if convert else write
+
+
+def _converted(value: Any, convert: Callable[[Any], Any]) -> Any:
+    if type(value) is not str:
+        return value
+    return convert(value) if value else None
+
+
+def _reason(source: Branch[Any], name: str, kind: type | None, value: Any, error: Exception) -> str:
+    """Return why a column cannot take a value, with the option that may read it."""
+    form = source.contents.value_format or ValueFormat()
+    said = MASK if name in source.object_class._sensitive else str(error)
+    return f"{name}: {said}{form.advice(converter(kind), value) if kind in SCALARS else ''}"
+
+
+def _refusal(syncer: Any, problems: Sequence[str]) -> SyncerError:
+    more = f", and {len(problems) - _LISTED:,} more" if len(problems) > _LISTED else ""
+    return SyncerError(f"{syncer.name} cannot hold {'; '.join(problems[:_LISTED])}{more}")
 
 
 def _held(value: Any, kind: type | None, normalized: Any, form: ValueFormat) -> Any:

@@ -13,7 +13,7 @@ from typing import Any, Literal, get_args
 import attrs
 
 from datastoresync.app.console import say
-from datastoresync.app.destination import DestinationImporter, in_destination_types
+from datastoresync.app.destination import DestinationImporter, in_column_types, in_destination_types
 from datastoresync.app.parts import Arguments, Writer
 from datastoresync.app.stores import open_store, url
 from datastoresync.app.tables import (
@@ -253,6 +253,10 @@ class SyncerWriter(Writer):
         keyed = args.mode == "replace"
         stored = [table_state(syncer, write.table, key=write.identifying if keyed else ()) for write in writes]
         check_names(writes, stored, syncer)
+        writes = [
+            in_column_types(write, tree[write.label], syncer) if state.exists and write.key else write
+            for write, state in zip(writes, stored, strict=True)
+        ]
         if args.mode == "replace":
             _name_options(lambda: check_replacement(writes, stored, limits, syncer))
             check_columns(writes, stored, getattr(args, "allow_loss", None) or ())

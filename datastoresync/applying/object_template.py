@@ -35,18 +35,20 @@ class ObjectMethods:
     Args:
         cls: The class.
         identifiers: The attributes that make up the idnumber.
+        names: The names of methods that have another name there.
     """
 
     cls: Any
     identifiers: tuple[str, ...]
+    names: Mapping[str, str] = attrs.field(factory=dict)
 
-    def has(self, name: str) -> bool:
-        """Say whether the class has a method of this name."""
-        return callable(getattr(self.cls, name, None))
+    def method(self, name: str, default: Any = None) -> Any:
+        """Return what the class has for a method of this name."""
+        return getattr(self.cls, self.names.get(name, name), default)
 
     def leaves_out(self, name: str) -> bool:
         """Say whether the class has None for a method of this name, and so leaves such changes out."""
-        return getattr(self.cls, name, self) is None
+        return self.method(name, self) is None
 
 
 class ObjectTemplate(Template):
@@ -122,8 +124,8 @@ class ObjectTemplate(Template):
         verb = "move" if child else {"new": "create", "old": "delete"}.get(first.verb, "update")
         methods = self.classes[branch]
         call: Callable[[Any], Any] | None = None
-        if methods.has(verb):
-            how = self._awaited if is_asynchronous(getattr(methods.cls, verb)) else self._called
+        if callable(methods.method(verb)):
+            how = self._awaited if is_asynchronous(methods.method(verb)) else self._called
             call = partial(how, verb, methods, partial(getattr(self, f"_{verb}"), diff, methods, branch))
         yield Step(f"{verb}_{branch}", call, tuple(group), batch=True, left_out=methods.leaves_out(verb))
 

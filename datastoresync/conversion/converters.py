@@ -5,7 +5,7 @@ Text stays text unless a type is declared. A value is taken if nothing of it is 
 ==================  ===================================================================================================
 declared            accepted
 ==================  ===================================================================================================
-str                 text; int, finite Decimal, UUID, date and datetime as their canonical text
+str                 text; int, finite Decimal, UUID, date, datetime, paths and IP addresses as their canonical text
 int                 int; integral float up to 2**53; integral Decimal; ASCII digits with an optional sign
 float               float; int if exact; Decimal; decimal or exponent text; ``nan``, ``inf`` and ``-inf`` in any case
 bool                bool; 0 and 1; true/false, t/f, yes/no, y/n, on/off, 1/0 as text in any case
@@ -13,16 +13,18 @@ Decimal             finite Decimal; int; decimal or exponent text
 date                date; naive datetime at midnight; text YYYY-MM-DD
 datetime            datetime; text YYYY-MM-DD, ``T`` or a blank, HH:MM[:SS[.ffffff]] and an optional offset or ``Z``
 time                time; timedelta of less than a day; text as behind the ``T`` of a datetime
-timedelta           timedelta; time without a time zone, since midnight
+timedelta           timedelta; time without a time zone, since midnight; text as P1DT2H3M4.5S or as 1 day, 2:03:04.5
 bytes               bytes, bytearray and memoryview
 UUID                UUID; its text, with or without hyphens
+IPv4Address, …      an address, interface or network of just this class of ``ipaddress``; its text
+Path, PurePath, …   a path; text, unless it is empty
 an Enum, Literal    a member; its value, which text is converted for; for an Enum the member's name
 T | None            None; empty text, unless T takes that itself; else what T accepts
 S | T               what has exactly one of these types; else the first that accepts it, str last
 set, frozenset,     a set, frozenset, list or tuple of what the element type accepts; any other single value is one
 list                member; empty text and None are no members. A new container for each object
 tuple               tuple or list, each value by the type in its place
-dict, Mapping       a mapping, copied
+dict, Mapping       a mapping, copied; a TypedDict likewise, of ``typing`` or of ``typing_extensions``
 Any, object         everything, as it is
 any other class     its instances
 ==================  ===================================================================================================
@@ -257,7 +259,7 @@ def _of_class(annotation: Any, plain: Any, cls: type) -> Converter:
         return _container(annotation, _CONTAINERS[cls], get_args(plain))
     if cls is tuple:
         return _tuple(annotation, plain)
-    if cls in (dict, collections.abc.Mapping, collections.abc.MutableMapping) or typing.is_typeddict(cls):
+    if cls in (dict, collections.abc.Mapping, collections.abc.MutableMapping) or "__required_keys__" in vars(cls):
         return mapping_converter(annotation)
     if cls in SCALARS:
         return scalar_converter(annotation, cls)

@@ -13,7 +13,9 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import date, datetime, time, timedelta, timezone
 from decimal import Decimal
-from functools import lru_cache
+from functools import lru_cache, partial
+from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Address, IPv6Interface, IPv6Network
+from pathlib import Path, PurePath, PurePosixPath, PureWindowsPath
 from reprlib import Repr
 from types import MappingProxyType
 from typing import Any
@@ -41,6 +43,16 @@ _DATE = re.compile(_DATE_TEXT)
 _TIME = re.compile(_CLOCK, re.ASCII)
 _DATETIME = re.compile(rf"{_DATE_TEXT}[T ]{_CLOCK}", re.ASCII)
 _UUID = re.compile(_UUID_TEXT)
+_PERIOD = re.compile(
+    r"(?P<sign>[+-]?)P(?=.)(?:(?P<weeks>\d+)W)?(?:(?P<days>\d+)D)?"
+    r"(?:T(?=.)(?:(?P<hours>\d+)H)?(?:(?P<minutes>\d+)M)?(?:(?P<seconds>\d+)(?:[.,](?P<microseconds>\d{1,6}))?S)?)?",
+    re.ASCII,
+)
+_SPAN = re.compile(
+    r"(?:(?P<days>-?\d+) days?,? )?(?P<sign>-?)(?P<hours>\d+):(?P<minutes>[0-5]\d):(?P<seconds>[0-5]\d)"
+    r"(?:\.(?P<microseconds>\d{1,6}))?",
+    re.ASCII,
+)
 BOOLEAN_TEXTS: Mapping[str, bool] = MappingProxyType(
     dict.fromkeys(("true", "t", "yes", "y", "on", "1"), True)
     | dict.fromkeys(("false", "f", "no", "n", "off", "0"), False)
@@ -79,7 +91,7 @@ def _str(value: Any) -> str:
         with suppress(ValueError):
             return str(operator.index(value))
         raise refused(value, "text", "it has too many digits")
-    if isinstance(value, UUID) or (isinstance(value, Decimal) and value.is_finite()):
+    if isinstance(value, _TEXT_LIKE) or (isinstance(value, Decimal) and value.is_finite()):
         return str(value)
     if isinstance(value, date) and value == value:  # noqa: PLR0124 - pandas' NaT is a date that differs from itself
         return value.isoformat()
@@ -296,8 +308,30 @@ def _timedelta(value: Any) -> timedelta:
         return value
     if isinstance(value, time) and value.tzinfo is None:
         return datetime.combine(_MIDNIGHT, value) - _MIDNIGHT
-    reason = "only timedelta objects and times without a time zone, since durations have no one text form"
+    reason = "only P1DT2H3M4.5S, [1 day, ]2:03:04.5, timedelta objects and times without a time zone"
+    if isinstance(value, str) and (found := _PERIOD.fullmatch(value) or _SPAN.fullmatch(value)):
+        parts = {name: text for name, text in found.groupdict().items() if text and name != "sign"}
+        parts["microseconds"] = parts.get("microseconds", "0").ljust(6, "0")
+        with suppress(OverflowError, ValueError):  # digits without end
+            days = timedelta(days=int(parts.pop("days", 0)))
+            rest = timedelta(**{name: int(text) for name, text in parts.items()})
+            if found["sign"] != "-":
+                return days + rest
+            return -days - rest if found.re is _PERIOD else days - rest
+        reason = "it is too long"
     raise refused(value, "a timedelta", reason)
+
+
+def _text_of_timedelta(value: timedelta) -> str:
+    """Return a duration as ISO 8601 has it."""
+    rest = abs(value)
+    hours, seconds = divmod(rest.seconds, 3600)
+    minutes, seconds = divmod(seconds, 60)
+    fraction = f".{rest.microseconds:06}".rstrip("0") if rest.microseconds else ""
+    clock = "".join(f"{count}{unit}" for count, unit in ((hours, "H"), (minutes, "M")) if count)
+    clock += f"{seconds}{fraction}S" if seconds or fraction or not (clock or rest.days) else ""
+    days = f"{rest.days}D" if rest.days else ""
+    return f"{'-' * (value < timedelta())}P{days}{'T' * bool(clock)}{clock}"
 
 
 def _uuid(value: Any) -> UUID:
@@ -306,6 +340,22 @@ def _uuid(value: Any) -> UUID:
     if isinstance(value, str) and _UUID.fullmatch(value):
         return UUID(value)
     raise refused(value, "a UUID", "only 32 hexadecimal digits, with or without hyphens")
+
+
+def _printed(cls: Callable[[str], Any], name: str, value: Any) -> Any:
+    """Convert to a class that reads the text that its values are printed as."""
+    reason = f"{type(value).__name__} is not accepted"
+    # An interface is an address to Python, and a path of one system none of another.
+    if isinstance(value, cls) if issubclass(cls, PurePath) else type(value) is cls:  # type: ignore[arg-type]  # a class
+        return value
+    if isinstance(value, str):
+        try:
+            if value:
+                return cls(value)
+            reason = "it is empty"
+        except ValueError as error:
+            reason = str(error)
+    raise refused(value, name, reason)
 
 
 def _bytes(value: Any) -> bytes:
@@ -356,6 +406,17 @@ class ScalarType:
         return self.text_pattern.replace("#", str(digits))
 
 
+def _printed_type(cls: type, family: str) -> ScalarType:
+    """Return a type of values that are texts to all stores."""
+    convert = partial(_printed, cls, f"{'an' if family[0] == 'I' else 'a'} {cls.__name__}")
+    tag = f"${cls.__name__.lower()}"
+    alone = cls in _ADDRESSES  # two paths of Windows are equal in whatever case they are written
+    return ScalarType(cls, convert, family=family, kinds=(), to_text=str, from_text=cls, json_tag=tag, sharable=alone)
+
+
+_ADDRESSES = (IPv4Interface, IPv6Interface, IPv4Address, IPv6Address, IPv4Network, IPv6Network)
+_TEXT_LIKE = (UUID, PurePath, *_ADDRESSES)
+"""Types of which every value has one text."""
 _isoformat: Callable[[Any], str] = operator.methodcaller("isoformat")
 _TYPES = (
     ScalarType(str, _str, family="str", kinds=("text",), arrow="string", to_text=str.__str__, sharable=True),
@@ -427,7 +488,14 @@ _TYPES = (
         from_text=time.fromisoformat,
         json_tag="$time",
     ),
-    ScalarType(timedelta, _timedelta, family="timedelta", kinds=("timedelta",), arrow="duration[us]"),
+    ScalarType(
+        timedelta,
+        _timedelta,
+        family="timedelta",
+        kinds=("timedelta",),
+        to_text=_text_of_timedelta,
+        arrow="duration[us]",
+    ),
     ScalarType(
         UUID,
         _uuid,
@@ -440,6 +508,8 @@ _TYPES = (
         sharable=True,
     ),
     ScalarType(bytes, _bytes, family="bytes", kinds=("bytes",), arrow="binary"),
+    *(_printed_type(cls, cls.__name__) for cls in _ADDRESSES),
+    *(_printed_type(cls, "path") for cls in (Path, PurePosixPath, PureWindowsPath, PurePath)),
 )
 
 SCALARS: Mapping[Any, ScalarType] = MappingProxyType({scalar.cls: scalar for scalar in _TYPES})

@@ -98,7 +98,7 @@ class Exclusion:
         """Return the flags of one object; ``which`` is 0 for the source and 1 for the destination."""
         item = self.sides[which][branch].objects[key]
         flags = self.run
-        for specific in (getattr(type(item), "_flags", None), getattr(item, "_flags", None)):
+        for specific in self.sides[which][branch].flags_of(item):
             if isinstance(specific, Flags):
                 flags = specific.over(flags)
             elif specific is not None and not hasattr(type(specific), "__get__"):

@@ -268,7 +268,9 @@ Pair = tuple[Side, Side]
 def scope_of(
     pairs: Sequence[Pair], hierarchies: tuple[Hierarchy, Hierarchy], tops: tuple[Sequence[str] | None, ...]
 ) -> list[Pair]:
-    """Return both sides without the objects that are below a top-level object on neither side.
+    """Return each side without the objects that are neither at its top level nor, in its own hierarchy, below it.
+
+    So what a parent of the source has let go of is deleted in the destination, though the source still keeps it.
 
     Args:
         pairs: The source's and the destination's side of each branch.
@@ -295,16 +297,10 @@ def scope_of(
     for which, top in enumerate(tops):
         names = [pair[which].branch for pair in pairs]
         found.append(hierarchies[which].scope_of(names if top is None else top))
-    narrowed = []
-    for left, right in pairs:
-        left_keys, right_keys = (keys[left.branch] for keys in found)
-        if left_keys is not None and right_keys is not None:
-            left, right = (_narrowed(side, left_keys | right_keys) for side in (left, right))  # noqa: PLW2901 - the same pair
-        narrowed.append((left, right))
-    return narrowed
+    return [(_narrowed(left, found[0][left.branch]), _narrowed(right, found[1][right.branch])) for left, right in pairs]
 
 
-def _narrowed(side: Side, keys: set[Any]) -> Side:
-    if keys.issuperset(side.objects):
+def _narrowed(side: Side, keys: set[Any] | None) -> Side:
+    if keys is None or keys.issuperset(side.objects):
         return side
     return attrs.evolve(side, objects={key: item for key, item in side.objects.items() if key in keys})

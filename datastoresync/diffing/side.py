@@ -162,6 +162,10 @@ class Side:
             )
             raise ComparisonError(message) from error
 
+    def flags_of(self, item: Any) -> Iterable[Any]:
+        """Return the flags of an object's class, and its own; None for none."""
+        return getattr(type(item), "_flags", None), getattr(item, "_flags", None)
+
     def _row_reader(self) -> Callable[[Any, Any], Sequence[Any]]:
         """Return a function from key and object to the values of all attributes.
 

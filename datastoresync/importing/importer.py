@@ -536,7 +536,8 @@ class ExcelImporter(SheetFormat, _FileImporter):
         from datastoresync.syncers.files.excel_reader import read_sheet
 
         sheet_format = format_of(SheetFormat, self)
-        return (read_sheet(path, self.sheet or "", sheet_format) for path in paths)
+        reject = self.reject if self.on_bad_row == "collect" else None
+        return (read_sheet(path, self.sheet or "", sheet_format, reject=reject) for path in paths)
 
 
 class StoreImporter(Importer):

@@ -168,7 +168,8 @@ def _besides(
     frozen = _freezer(columns)
     key_of: Callable[[Row], Hashable] = lambda record: tuple(lookup_key(record.get(column)) for column in keys)  # noqa: E731
     kept = [record for number, record in wanted.records.items() if number not in wanted.written]
-    there = Counter(map(frozen, after.records))
+    forms = list(map(frozen, after.records))
+    there = Counter(forms)
     missing = []
     for record in kept:
         form = frozen(record)
@@ -176,12 +177,22 @@ def _besides(
             there[form] -= 1
         else:
             missing.append(record)
-    # What was written, and what was to be deleted, is in the outcomes.
-    known = {key_of(wanted.records[number]) for number in wanted.written} | set(map(key_of, before.records))
     present = Counter(map(key_of, after.records))
     lost = [record for record in missing if not present[key_of(record)]]
     changed = [record for record in missing if present[key_of(record)]]
-    added = [record for record in after.records if key_of(record) not in known]
+    # What was written, and what was to be deleted, is in the outcomes.
+    known = set(map(key_of, before.records)) - set(map(key_of, kept))
+    known |= {key_of(wanted.records[number]) for number in wanted.written}
+    otherwise = Counter(map(key_of, changed))
+    added = []
+    for record, form in zip(after.records, forms, strict=True):
+        if there[form] > 0:  # no kept row is it
+            there[form] -= 1
+            key = key_of(record)
+            if otherwise[key] > 0:
+                otherwise[key] -= 1
+            elif key not in known:
+                added.append(record)
     found = (
         (lost, "that no change was made to, gone"),
         (changed, "that no change was made to, otherwise than it was"),

@@ -9,10 +9,13 @@ from datetime import UTC, date, datetime, time, timedelta, timezone
 from decimal import Decimal
 from enum import Enum, IntEnum, StrEnum
 from fractions import Fraction
+from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Address, IPv6Network
+from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Annotated, Any, Final, Literal, NewType, Protocol, TypedDict, TypeVar
 from uuid import UUID
 
 import pytest
+import typing_extensions
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from profiles import examples
@@ -56,6 +59,10 @@ class Settings(TypedDict):
     theme: str
 
 
+class Sizes(typing_extensions.TypedDict):
+    size: typing_extensions.NotRequired[int]
+
+
 class Text(str):
     __slots__ = ()
 
@@ -80,6 +87,9 @@ ANNOTATIONS = [
     time,
     timedelta,
     UUID,
+    IPv4Address,
+    IPv4Address | IPv6Network | None,
+    PurePosixPath,
     bytes,
     Color,
     Grade,
@@ -120,7 +130,7 @@ texts = st.one_of(
         [
             *("", "0", "1", "-7", "+007", "7.5", "1e5", "1e400", "nan", "-INF", "yes", "Off", "٣", "1_0", " 1", "a"),
             *("RED", "good", "8", "2024-01-02", "2024-02-30", "2024-01-02T10:00Z", "2024-01-02 10:00:00.5", "10:00"),
-            *(HEX, HYPHENS),
+            *(HEX, HYPHENS, "10.0.0.1", "::/64", "P1DT2S", "1:00:00"),
         ]
     ),
 )
@@ -138,6 +148,7 @@ scalars = st.one_of(
     st.times(),
     st.timedeltas(),
     st.uuids(),
+    st.ip_addresses(),
     st.binary(max_size=3),
     st.sampled_from([*Color, *Grade, *Level, *Mixed, Text("7"), Point(1), {"a": 1}, Fraction(1, 2)]),
 )
@@ -309,6 +320,22 @@ def test_text_stays_as_it_is(column):
         (time, "10:00", time(10)),
         (time, "10:00:00,25+01:00", time(10, 0, 0, 250000, timezone(timedelta(hours=1)))),
         (timedelta, timedelta(1), timedelta(1)),
+        (timedelta, "P1DT2H3M4.5S", timedelta(1, 7384, 500000)),
+        (timedelta, "-PT1,25S", -timedelta(seconds=1.25)),
+        (timedelta, "+P2W", timedelta(14)),
+        (timedelta, "-1 day, 23:59:59.75", -timedelta(seconds=0.25)),
+        (timedelta, "2 days 100:00:01", timedelta(2, 360001)),
+        (timedelta, "-00:00:01", -timedelta(seconds=1)),
+        (IPv4Address, "10.0.0.1", IPv4Address("10.0.0.1")),
+        (IPv6Address, "0:0::1", IPv6Address("::1")),
+        (IPv4Interface, "10.0.0.1/8", IPv4Interface("10.0.0.1/8")),
+        (IPv4Address | IPv6Network | None, "::/64", IPv6Network("::/64")),
+        (str, IPv4Address("10.0.0.1"), "10.0.0.1"),
+        (PurePosixPath, "a//b/", PurePosixPath("a/b")),
+        (PureWindowsPath | None, "", None),
+        (Path, "a", Path("a")),
+        (str, Path("a"), "a"),
+        (Sizes, {"size": 1}, {"size": 1}),
         (UUID, HEX.upper(), UUID(HEX)),
         (UUID, HYPHENS, UUID(HEX)),
         (bytes, bytearray(b"a"), b"a"),
@@ -487,7 +514,19 @@ def test_a_float_of_another_library_becomes_a_plain_one():
         (time, "10", "not a time: only HH:MM"),
         (time, "T10:00", "not a time"),
         (time, "10:00+25:00", "there is no such offset"),
-        (timedelta, "1 day", "durations have no one text form"),
+        (timedelta, "1 day", "not a timedelta: only P1DT2H3M4.5S"),
+        (timedelta, "P", "not a timedelta"),
+        (timedelta, "P1DT", "not a timedelta"),
+        (timedelta, "2:03", "not a timedelta"),
+        (timedelta, "P999999999999D", "it is too long"),
+        (timedelta, f"P{'9' * 5000}D", "it is too long"),
+        (timedelta, 60, "not a timedelta"),
+        (IPv4Address, "010.0.0.1", "not an IPv4Address: Leading zeros"),
+        (IPv4Address, IPv4Interface("10.0.0.1/8"), "IPv4Interface is not accepted"),
+        (IPv4Address, 1, "int is not accepted"),
+        (IPv4Network, "10.0.0.1/8", "10.0.0.1/8 has host bits set"),
+        (Path, "", "it is empty"),
+        (Sizes, [1], "only a mapping"),
         (UUID, "{" + HEX + "}", "not a UUID: only 32 hexadecimal digits"),
         (UUID, "12345678-12345678-12345678-12345678", "not a UUID"),
         (bytes, "a", "'a' is not bytes"),

@@ -160,11 +160,13 @@ def test_what_is_not_reached_from_the_top_is_not_compared():
     a.sync_to(b, limits=NO_LIMITS)
     assert not a - b
     assert "loose in b" in b.devices
-    # What one side has below the top is compared wherever the other one has it.
-    b.sites["nyc"].devices.remove("r1")
-    assert [action.verb for action in a - b] == ["add"]
-    a.devices["r1"].role = "core"
-    assert sorted(action.verb for action in a - b) == ["add", "update"]
+    # Each side has what its own hierarchy reaches: what no parent holds any more is gone, though the branch keeps it.
+    a.sites["nyc"].devices.remove("r1")
+    assert [(action.verb, action.idnumber) for action in a - b] == [("old", ("r1", "e")), ("old", "r1")]
+    assert list(-(a - b)) == list(b - a)
+    a.sync_to(b, limits=NO_LIMITS)
+    assert not a - b
+    assert list(b.devices) == ["loose in b"]
 
 
 @pytest.mark.parametrize("top_level", [("towns",), "sites"])

@@ -4,6 +4,8 @@ import warnings
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
+from ipaddress import IPv4Network, IPv6Address
+from pathlib import PurePath
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -154,6 +156,14 @@ class Ident(Object):
     value: UUID | None
 
 
+class Host(Object):
+    value: IPv6Address | IPv4Network | None
+
+
+class Folder(Object):
+    value: PurePath | None
+
+
 class Blob(Object):
     value: bytes | None
 
@@ -181,6 +191,8 @@ FITTING = {
     Flag: ["bool", "tiny", "text"],
     Number: [],
     Ident: ["uuid", "text"],
+    Host: ["address", "nothing"],
+    Folder: ["path", "text"],
     Blob: ["bytes", "fixed"],
 }
 """The classes, with the kinds of columns that they take; none for all."""
@@ -256,6 +268,8 @@ COLUMNS = {
     "autumn in UTC": autumn("us", "UTC"),
     "span": Column(pyarrow.duration("us"), st.sampled_from([0, 1, -1, 90_000_000, 91_800_000_000])),
     "uuid": Column(pyarrow.uuid(), st.integers(1, 4).map(lambda number: UUID(int=number).bytes)),
+    "address": Column(pyarrow.string(), st.sampled_from(["::1", "0:0::1", "::2", "10.0.0.0/8", "10.0.0.0/08", ""])),
+    "path": Column(pyarrow.string(), st.sampled_from(["a", "a/", "./a", "b", "/a", ""])),
     "fixed": Column(pyarrow.binary(2), st.sampled_from([b"aa", b"ab"])),
     "deep": Column(pyarrow.decimal128(38, 20), st.sampled_from([Decimal(1), 1 + Decimal("1e-20"), Decimal("1.5")])),
     "deeper": Column(pyarrow.decimal128(38, 30), st.sampled_from([Decimal(1), 1 + Decimal("1e-20"), Decimal("1.5")])),

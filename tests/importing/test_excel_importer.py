@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from datetime import date
 
+import openpyxl
 import pytest
 from workbooks import book, merge
 
@@ -82,3 +84,80 @@ def test_the_command_line_has_the_options_and_names_them(path, tmp_path):
     assert not App(SyncerReader(), SyncerWriter()).run([*given, "--skip-rows", "1", "--header", "no,such"]).ok
     assert App(SyncerReader(), SyncerWriter()).run([*given, "--skip-rows", "1", "--footer", "1"]).ok
     assert (out / "pupils.csv").read_text(encoding="utf-8") == "Number,name,grade,born\n1,Ann,7,2010-01-02\n"
+
+
+# --- bad rows -------------------------------------------------------------------------------------------------------
+
+ROWS_OF_PEOPLE = [
+    ["idnumber", "name", "grade"],
+    ["1", "Ann", 7],
+    ["2", "#N/A", 3],
+    ["3", "Bob", "=1+1"],
+    ["4", "Cid", 5, "behind"],
+    ["5", "Dan", 6],
+    ["6", "Eve", None],
+    ["7", "Fay", "x"],
+    [None, "Gus", 1],
+    ["9", "Hal", 2],
+]
+
+
+def bad_rows_of(path, cls=None, **options):
+    branch = Branch(cls or Object, importer=ExcelImporter(path, on_bad_row="collect", **options)).load()
+    return list(branch), [(int(re.search(r"row (\d+)", bad.where)[1]), bad.message) for bad in branch.imported.bad_rows]
+
+
+@pytest.fixture
+def people(tmp_path):
+    made = openpyxl.Workbook()
+    for row in ROWS_OF_PEOPLE:
+        made.active.append(row)
+    made.active["B3"].data_type = "e"
+    made.active.merge_cells("B6:C6")
+    made.save(tmp_path / "people.xlsx")
+    return tmp_path / "people.xlsx"
+
+
+def test_every_bad_row_of_a_workbook_is_collected(people):
+    class Person(Object):
+        name: str
+        grade: int | None
+
+    good, bad = bad_rows_of(people, Person)
+    assert good == ["1", "6", "9"]
+    reasons = dict(bad)
+    assert sorted(reasons) == [3, 4, 5, 6, 8, 9]
+    for number, reason in (
+        (3, "an error, #N/A"),
+        (4, "a formula whose result was not saved"),
+        (5, "a value stands behind the last of the 3 columns"),
+        (6, "cells B6:C6 are merged"),
+        (8, "grade: 'x' is not an int"),
+        (9, "idnumber is None"),
+    ):
+        assert reason in reasons[number]
+    assert bad_rows_of(people)[0] == ["1", "6", "7", "9"]
+    with pytest.raises(MalformedFileError, match="row 3, cell B3: an error, #N/A"):
+        Branch(Person, importer=ExcelImporter(people)).load()
+
+
+def test_rows_of_which_none_is_good_leave_nothing_behind(tmp_path):
+    book(tmp_path / "a.xlsx", one=[["idnumber"], ["1", "x"], ["2", "x"]])
+    assert bad_rows_of(tmp_path / "a.xlsx")[0] == []
+    book(tmp_path / "a.xlsx", one=[["1", "x"], ["2", "x", "y"]])
+    good, bad = bad_rows_of(tmp_path / "a.xlsx", header=["idnumber", "name"])
+    assert (good, [number for number, _ in bad]) == (["1"], [2])
+
+
+def test_a_merged_header_is_no_bad_row(tmp_path):
+    merge(tmp_path / "a.xlsx", [["idnumber", "name"], ["1", "Ann"], ["2", "Bob"]], "B1:B2")
+    with pytest.raises(MalformedFileError, match="of the header are merged"):
+        bad_rows_of(tmp_path / "a.xlsx")
+
+
+def test_what_was_left_out_is_known_to_a_sync(people):
+    class Person(Object):
+        name: str
+
+    source = Branch(Person, importer=ExcelImporter(people, columns=["idnumber", "name"], on_bad_row="collect")).load()
+    assert source.side().rejected == 3

@@ -15,6 +15,8 @@ from changes_by_key import same
 
 from datastoresync.syncers.changes import WriteOptions
 
+collect_ignore = ["plugin/cs_tools_folders"]
+"""What is loaded by the tests, as plug-ins."""
 GOING_ON = WriteOptions(on_error="continue")
 
 

@@ -364,6 +364,22 @@ def test_records_may_lack_columns_and_get_new_ones(tmp_path):
     assert syncer.load("t") == [{"key": 1, "a": 1, "tags": {"x"}}, {"key": 2, "a": 5}]
 
 
+@pytest.mark.parametrize(
+    ("stored", "dumped"),
+    [
+        ([{"key": 1, "a": "x"}], [{"key": 1, "a": "x"}, {"key": 2, "a": None, "bee": 5}]),
+        ([{"key": 1, "a": "x"}, {"key": 3}], [{"key": 1, "a": "x"}, {"key": 3}, {"key": 2, "bee": 5}]),
+        ([], [{"key": 2, "bee": 5}]),
+    ],
+)
+def test_all_rows_have_the_columns_of_all_where_those_that_were_there_had(stored, dumped):
+    memory = Memory(things=stored)
+    LoadDumpAdapter(memory).apply_changes([change("insert", 2, {"bee": 5}, table=Table("things"))], same=same)
+    if len(stored) == 1:
+        dumped[0]["bee"] = None
+    assert memory.held["things"] == dumped
+
+
 def test_it_says_whose_it_is():
     assert repr(LoadDumpAdapter(Memory)).startswith("LoadDumpAdapter(")
     assert LoadDumpAdapter(Memory()).name == "memory"

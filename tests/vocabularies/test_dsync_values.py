@@ -364,9 +364,9 @@ def test_identifiers_may_be_none(mine, theirs):
 def test_models_with_none_in_their_key_are_found_moved_and_removed():
     here = routed(dsync)().load(("1", "x", ""), ("1", None, ""), ("0", None, ""))
     kept = here.get("address", ("1", None))
-    assert kept.idnumber == ("1", None)
+    assert kept.__key__ == ("1", None)
     assert list(here.tree["address"]) == [("0", None), ("1", None), ("1", "x")]
-    assert repr(kept.idnumber) == "('1', None)"
+    assert repr(kept.__key__) == "('1', None)"
     here.remove(kept)
     assert here.get_or_none("address", "1__None") is None
     assert here.get("address", "1__x").vrf == "x"

@@ -15,7 +15,7 @@ from typing import Any, Literal
 import attrs
 
 from datastoresync.conversion.cells import COLUMNS, EMPTY_TEXT, ROWS
-from datastoresync.errors import MalformedFileError
+from datastoresync.errors import MalformedFileError, RowError
 from datastoresync.syncers.files.excel_package import (
     Area,
     DamagedError,
@@ -265,19 +265,22 @@ class _Row:
     merged: Sequence[tuple[Area, Any]] = ()
 
 
-def read_sheet(path: Path, title: str, sheet_format: SheetFormat) -> Records:
+def read_sheet(
+    path: Path, title: str, sheet_format: SheetFormat, *, reject: Callable[[RowError], None] | None = None
+) -> Records:
     """Return the table in a sheet, as a stream.
 
     Args:
         path: The workbook.
         title: The title of the sheet; the only sheet may have any.
         sheet_format: What of the sheet is read.
+        reject: Called with the error for a row with a cell that cannot be read, which is left out; None raises it.
 
     Raises:
         MalformedFileError: The workbook or its header cannot be read.
         ColumnError: A column that is to be read is not there.
     """
-    rows = SheetRows(path, title, sheet_format)
+    rows = SheetRows(path, title, sheet_format, reject)
     return Records(rows.header(), rows.chunks(), rows.where, value_format=sheet_format)
 
 
@@ -288,12 +291,20 @@ class SheetRows:
         path: The workbook.
         title: The title of the sheet; the only sheet may have any.
         sheet_format: What of the sheet is read.
+        reject: As for `read_sheet`.
     """
 
-    def __init__(self, path: Path, title: str, sheet_format: SheetFormat) -> None:
+    def __init__(
+        self,
+        path: Path,
+        title: str,
+        sheet_format: SheetFormat,
+        reject: Callable[[RowError], None] | None = None,
+    ) -> None:
         self._path = path
         self._title = title
         self._format = sheet_format
+        self._reject = reject
         self._numbers: list[int] = []
         self._first = 0
         self._names: list[str] = []
@@ -339,17 +350,35 @@ class SheetRows:
         size = max(1, min(_CHUNK, _CELLS // max(width, 1)))
         read = filled = 0
         while chunk := list(islice(rows, size)):
+            bad: set[int] = set()
             for row in chunk:
                 filled += len(row.values)
-                if row.faults or row.merged or max(row.values) >= self._width:
-                    self._check(row)
+                if (row.faults or row.merged or max(row.values) >= self._width) and self._is_rejected(row):
+                    bad.add(row.number)
             read += len(chunk) * width
             if read > _SPARSE and read > _TIMES * filled:
                 message = f"nearly all cells of the {width:,} columns are empty: {self._unread()}"
                 raise self._error(message, chunk[0].number)
+            if bad:
+                chunk = [row for row in chunk if row.number not in bad]
+                if not chunk:
+                    continue
             self._numbers += [row.number for row in chunk]
             columns = zip(*(map(row.values.get, self._indexes) for row in chunk), strict=True)
             yield [with_none(values, self._format.null) for values in columns]
+
+    def _is_rejected(self, row: _Row) -> bool:
+        """Say whether a record was refused, and told to be left out."""
+        try:
+            self._check(row)
+        except MalformedFileError as error:
+            in_header = self._format.header is True and any(area.top <= self._first for area, _ in row.merged)
+            if self._reject is None or in_header:
+                raise
+            values = [row.values.get(index) for index in self._indexes]
+            self._reject(RowError(error.message, where=error.where, row=values))
+            return True
+        return False
 
     def _check(self, row: _Row) -> None:
         """Refuse a record with a fault, a value without a column, or cells whose value stands in others."""

@@ -33,7 +33,10 @@ def fault_of_hooks(kind: type[Any]) -> str:
         try:
             inspect.signature(getattr(kind, hook)).bind(None, *_arguments(hook))
         except TypeError:
-            return f"nothing calls the {hook} of the class {kind.__name__} with the arguments that it takes: rename it"
+            return (
+                f"nothing calls the {hook} of the class {kind.__name__} with the arguments that it takes: make fields "
+                "of them, and let it take self alone"
+            )
     return ""
 
 

@@ -102,16 +102,16 @@ class LoadDumpAdapter:
             options=options,
         )
         if tables := rewrite.tables:
-            self._dump(tables)
+            self._dump(tables, before)
             read_back(changes, rewrite, before, self._load_again(tables))
         return rewrite.outcomes
 
-    def _dump(self, tables: Mapping[str, TableContents]) -> None:
+    def _dump(self, tables: Mapping[str, TableContents], before: Mapping[str, TableContents]) -> None:
         written: list[str] = []
         for name, contents in tables.items():
             try:
                 # Copies, as the syncer may change what it is given.
-                self.syncer.dump(name, data=list(map(dict, contents.records)))
+                self.syncer.dump(name, data=_dumped(contents, before[name]))
             except Exception as error:
                 if isinstance(error, SyncerError) and not written:
                     raise
@@ -132,6 +132,13 @@ class LoadDumpAdapter:
                 )
                 raise SyncerError(message) from error
         return after
+
+
+def _dumped(contents: TableContents, before: TableContents) -> list[dict[str, Any]]:
+    """Return copies of records: all with all columns, if those that were there had them, as a `dump` may expect."""
+    if any(len(record) != len(before.columns) for record in before.records):
+        return list(map(dict, contents.records))
+    return [dict.fromkeys(contents.columns) | record for record in contents.records]
 
 
 def _text(error: Exception) -> str:

@@ -19,7 +19,7 @@ from hashlib import blake2b
 from importlib import import_module
 from importlib.abc import MetaPathFinder
 from importlib.machinery import SOURCE_SUFFIXES, FileFinder, ModuleSpec, SourceFileLoader
-from importlib.util import module_from_spec, spec_from_file_location
+from importlib.util import find_spec, module_from_spec, spec_from_file_location
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Final
@@ -35,7 +35,7 @@ from datastoresync.syncers.options import (
     parameters_of,
 )
 from datastoresync.syncers.plugin.hooks import call_hooks, fault_of_hooks
-from datastoresync.syncers.plugin.manifest import CODE, Manifest, read_json, read_manifest, refused
+from datastoresync.syncers.plugin.manifest import CODE, Manifest, read_json, read_manifest, read_toml, refused
 from datastoresync.syncers.protocol import Syncer, fault_of
 
 if TYPE_CHECKING:
@@ -147,6 +147,8 @@ def _import(
     """Import for a module of a package, where the files next to it come before installed packages."""
     first = name.partition(".")[0]
     own = level == 0 and first not in sys.stdlib_module_names and _spec(f"{package}.{first}", str(folder))
+    if not own and first == "cs_tools" and level == 0 and find_spec(first) is None:
+        return import_module("datastoresync.syncers.plugin.cs_tools")
     if not own:
         return builtins.__import__(name, globals, locals, fromlist or (), level)
     if fromlist:
@@ -172,8 +174,8 @@ def load_syncer(
 
     Args:
         folder: The folder of the syncer.
-        configuration: The arguments of the class by name, or the path of a JSON file with them. A required ``name``
-            that is not among them is that of the manifest.
+        configuration: The arguments of the class by name, or the path of a JSON file with them, or of a TOML file
+            with them in its table ``configuration``. A required ``name`` that is not among them is the manifest's.
         metadata: The tables to create in a database; other stores need none.
 
     Returns:
@@ -228,7 +230,7 @@ def _load(manifest: Manifest, texts: Mapping[str, str], options: dict[str, Any],
         named = parameters.get("name")
         if named is not None and named.default is named.empty and "name" not in texts:
             options.setdefault("name", manifest.name)
-        if getattr(kind, "__is_database__", False) and "metadata" in parameters and metadata is None:
+        if _is_database(kind) and "metadata" in parameters and metadata is None:
             metadata = options["metadata"] = _no_tables()
         if fault := option_fault(parameters, {**texts, **options}):
             raise refused(code, f"the class {kind.__name__} {fault}{_hint(kind, {**texts, **options})}")
@@ -240,7 +242,7 @@ def _load(manifest: Manifest, texts: Mapping[str, str], options: dict[str, Any],
     syncer = _run(code, secrets, lambda: call_hooks(kind(**plain(options))))
     if not isinstance(syncer, Syncer) or not isinstance(syncer.name, str) or not syncer.name:
         raise refused(code, f"a {kind.__name__} has no name: write name = {manifest.name!r} in the class")
-    if getattr(syncer, "__is_database__", False):
+    if getattr(syncer, "__is_database__", False) or _is_database(kind):
         _make_tables(code, syncer, metadata, secrets)
     return syncer
 
@@ -254,7 +256,7 @@ def _no_tables() -> Any:
 def _options(configuration: Mapping[str, Any] | str | os.PathLike[str] | None) -> dict[str, Any]:
     if isinstance(configuration, (str, os.PathLike)):
         path = Path(configuration)
-        configuration = read_json(path)
+        configuration = read_toml(path) if path.suffix.lower() == ".toml" else read_json(path)
         if not isinstance(configuration, Mapping):
             raise refused(path, "it must hold an object: the options of the syncer by name")
     if configuration is not None and not isinstance(configuration, Mapping):
@@ -277,6 +279,8 @@ def _run(code: Path, secrets: Secrets, call: Callable[[], Any]) -> Any:
         raise
     except (Exception, SystemExit) as error:  # noqa: BLE001 - it is raised again, and caused by it unless that tells
         hint = ""
+        if type(error).__module__ == "pydantic.errors":
+            hint = "; if it is written for pydantic 1, import from pydantic.v1 instead of pydantic"
         if isinstance(error, ModuleNotFoundError):
             hint = "; if that is a package, list it in the manifest's requirements and install it"
         reason = error_text(error, secrets, folder=code.parent.resolve())
@@ -309,9 +313,14 @@ def _hint(kind: type[Any], options: Mapping[str, Any]) -> str:
 # The tables ----------------------------------------------------------------------------------------------------------
 
 
+def _is_database(kind: type[Any]) -> bool:
+    """Say whether a class says that it is a database, or inherits from cs_tools' base of them, or one of its name."""
+    return bool(getattr(kind, "__is_database__", any(base.__name__ == "DatabaseSyncer" for base in kind.__mro__)))
+
+
 def _make_tables(code: Path, syncer: Any, metadata: Any, secrets: Secrets) -> None:
     kind = type(syncer).__name__
-    bind = getattr(syncer, "cnxn", None)
+    bind = getattr(syncer, "cnxn", None) or getattr(syncer, "engine", None)
     if bind is None:
         raise refused(
             code,
@@ -336,6 +345,7 @@ def _make_tables(code: Path, syncer: Any, metadata: Any, secrets: Secrets) -> No
         if not metadata.tables or getattr(metadata, "info", {}).get(COMPLETED):
             # So that what listens to the making of tables is told of those that are there, with all their columns.
             metadata.reflect(bind, extend_existing=True)
+        _narrow_listeners(syncer, metadata)
         metadata.create_all(bind)
         if hasattr(bind, "commit"):
             bind.commit()  # a connection would keep them to itself
@@ -346,3 +356,16 @@ def _make_tables(code: Path, syncer: Any, metadata: Any, secrets: Secrets) -> No
             bind.rollback()
         message = f"the tables of {syncer.name} could not be made: {masked(reason_of(error), secrets)}"
         raise SyncerError(message) from None
+
+
+def _narrow_listeners(syncer: Any, metadata: Any) -> None:
+    """Have methods that listen to the making of all tables listen to that of their own, not of other stores'."""
+    from sqlalchemy import MetaData, event
+
+    for name in dir(type(syncer)):
+        if inspect.isfunction(inspect.getattr_static(type(syncer), name)):
+            method = getattr(syncer, name)
+            for identifier in ("before_create", "after_create"):
+                if event.contains(MetaData, identifier, method):
+                    event.remove(MetaData, identifier, method)
+                    event.listen(metadata, identifier, method)

@@ -10,6 +10,7 @@ import json
 import keyword
 import re
 import shlex
+import tomllib
 from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, distribution
 from operator import eq, ge, gt, le, lt, ne
@@ -124,6 +125,8 @@ MANIFEST: Final = "MANIFEST.json"
 CODE: Final = "syncer.py"
 _KEYS: Final = ("name", "syncer_class", "requirements")
 _NAME = re.compile(r"[\w-]+([ .][\w-]+)*")
+_PIP_OPTIONS: Final = ("--no-deps", "--upgrade", "--no-cache-dir", "--prefer-binary", "--quiet")
+"""Options of pip that may stand among the requirements: they say how to install, and nothing of what, or from where."""
 _EXAMPLE: Final = '{"name": "mine", "syncer_class": "Mine", "requirements": []}'
 
 
@@ -221,6 +224,21 @@ def read_json(path: Path) -> Any:
         raise refused(path, "its brackets are too deep to be what it should") from error
 
 
+def read_toml(path: Path) -> Any:
+    """Return the table ``configuration`` of a TOML file; all of it if there is none.
+
+    Raises:
+        ManifestError: It cannot be read, or is not TOML in UTF-8.
+    """
+    try:
+        content = tomllib.loads(path.read_text(encoding="utf-8-sig"))
+    except OSError as error:
+        raise refused(path, f"it cannot be read ({error.strerror})") from error
+    except ValueError as error:
+        raise refused(path, f"it is not TOML in UTF-8: {error}") from error
+    return content.get("configuration", content)
+
+
 def _text(path: Path, content: Mapping[str, Any], key: str) -> str:
     if key not in content:
         raise refused(path, f"it lacks {key!r}: write it like {_EXAMPLE}")
@@ -237,8 +255,11 @@ def _requirements(path: Path, requirements: Any) -> tuple[str, ...]:
         raise refused(
             path, f"'requirements' must be a list of texts, such as [\"package>=1.2\"] (it is {requirements!r})"
         )
+    parts = [part for each in requirements for part in re.split(r"\s+(?=--)", each.strip())]
+    options = [part for part in parts if part in _PIP_OPTIONS]
+    needed = [part for part in parts if part not in _PIP_OPTIONS]
     missing = []
-    for each in requirements:
+    for each in needed:
         try:
             reason = unmet(each)
         except ValueError as error:
@@ -247,6 +268,6 @@ def _requirements(path: Path, requirements: Any) -> tuple[str, ...]:
             missing.append((each, reason))
     if missing:
         reasons = "; ".join(reason for _, reason in missing)
-        command = f"pip install {shlex.join(each for each, _ in missing)}"
+        command = f"pip install {shlex.join([*options, *(each for each, _ in missing)])}"
         raise refused(path, f"it requires what is not here: {reasons}. Nothing is installed for you: {command}")
-    return tuple(requirements)
+    return tuple(needed)

@@ -416,7 +416,7 @@ def encode_printed(value: Any) -> Any:
     if isinstance(value, (int, float, Decimal, date, time, timedelta, UUID, list, tuple, set, frozenset)):
         message = f"the column takes text, not {type(value).__name__}"
         raise UnfitValueError(message)
-    return value
+    return value if isinstance(value, str) else encode_text(value)
 
 
 def encode_uuid(value: Any) -> Any:

@@ -1,4 +1,4 @@
-"""ThoughtSpot's session and user-sync calls, version 1 of its public REST API, over one connection."""
+"""ThoughtSpot's session, user-list and user-sync calls, version 1 of its public REST API, over one connection."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 from datastoresync.errors import DeclarationError, MissingDependencyError, SyncerError
 from datastoresync.masking import SecretText, hidden, secrets_in
 from datastoresync.printing.text import cell
+from datastoresync.syncers.thoughtspot.principals import FIELDS, KINDS
 
 if TYPE_CHECKING:
     import httpx
@@ -136,13 +137,40 @@ class ThoughtSpotService:
             raise SyncerError(message)
         return self._answer(response)
 
+    def principals(self) -> list[dict[str, Any]]:
+        """Return all users and groups as records, with the attributes in `FIELDS` that the answer has of each.
+
+        Who logs in elsewhere, such as an ``LDAP_USER``, is a ``LOCAL_USER``, as `sync` knows no others.
+
+        Raises:
+            SyncerError: if the cluster cannot be reached, refuses, or returns an invalid answer.
+        """
+        response = self._send("GET", "/user/list")
+        if response.status_code == self._httpx.codes.UNAUTHORIZED:  # the session has expired
+            self.log_in()
+            response = self._send("GET", "/user/list")
+        if not response.is_success:
+            message = f"{self.host} refuses to list users and groups: {self._describe(response, ())}"
+            raise SyncerError(message)
+        try:
+            told = response.json()
+        except ValueError:
+            told = None
+        if not isinstance(told, list) or not all(isinstance(record, dict) for record in told):
+            message = f"{self.host} did not answer with users and groups: is this the URL of ThoughtSpot itself?"
+            raise SyncerError(message)
+        return [_principal(record) for record in told]
+
     def _post(self, path: str, **content: Any) -> httpx.Response:
+        return self._send("POST", path, **content)
+
+    def _send(self, method: str, path: str, **content: Any) -> httpx.Response:
         """Send a request, with retries, and return the response of any status."""
         reason = ""
         for attempt in range(self._retries + 1):
             wait = 2**attempt * random.uniform(0.5, 1.0)  # noqa: S311 - no cryptography
             try:
-                response = self._client.post(_API + path, **content)
+                response = self._client.request(method, _API + path, **content)
             except self._httpx.TransportError as error:
                 reason = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
                 if _is_certificate_error(error):
@@ -216,6 +244,14 @@ def _host_of(url: str, *, verify: bool) -> str:
         message = f"http://{parts.hostname} would send passwords in the clear: use https, or --disable-ssl if you must"
         raise DeclarationError(message)
     return parts.hostname
+
+
+def _principal(record: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a record of the list of principals with what `sync` knows of its kind."""
+    kind = f"LOCAL_{str(record.get('principalTypeEnum')).rpartition('_')[2]}"
+    unknown = ("mail", "password") if kind == KINDS["groups"] else ("privileges",)
+    known = {column: record[column] for column in FIELDS if column in record and column not in unknown}
+    return {**known, "principalTypeEnum": kind}
 
 
 def _are_names(given: object) -> bool:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from datastoresync.errors import DeclarationError
-from datastoresync.importing.importer import Importer, StoreImporter, importer_of
+from datastoresync.importing.importer import ImportedBranch, Importer, StoreImporter, importer_of
 from datastoresync.spelling import misspelt
 from datastoresync.vocabularies.dss.names import named
 
@@ -19,10 +19,10 @@ class DefaultImporter:
     ``self.branch`` and ``self.tree`` are those that are being imported.
     """
 
-    branch: Any = None
+    branch: ImportedBranch | None = None
     tree: Any = None
 
-    def readin(self, branch: Any) -> Iterable[Mapping[str, Any]] | None:  # noqa: ARG002 - a hook
+    def readin(self, branch: ImportedBranch) -> Iterable[Mapping[str, Any]] | None:  # noqa: ARG002 - a hook
         """Yield the rows, each a mapping with an idnumber, or make the objects with ``branch.make``."""
         return self.reader()
 
@@ -45,9 +45,9 @@ class ReadinImporter(Importer):
 
     def read(self) -> Iterable[Mapping[str, Any]]:
         """Return the rows that it yields."""
-        branch: Any = self.branch
+        branch = self.branch
         if isinstance(self._importer, DefaultImporter):
-            self._importer.branch, self._importer.tree = branch, branch.tree
+            self._importer.branch, self._importer.tree = branch, self.tree
         readin = getattr(self._importer, "readin", None)
         rows = self._importer.reader() if readin is None else readin(branch)
         return () if rows is None else rows

@@ -9,6 +9,7 @@
 >>> class Inventory(Adapter):
 ...     device = Device
 ...     top_level = ["device"]
+>>> enable_console_logging()  # warnings alone; structlog shows each step unless it is told otherwise
 >>> old, new = Inventory("old"), Inventory("new")
 >>> old.add(Device(name="sw1"))
 >>> new.add(Device(name="sw1", role="router"))
@@ -21,11 +22,25 @@ device
 >>> old.get("device", "sw1").role
 'router'
 
-It is all translated into the native tree behind an adapter (``adapter.tree``), which does the work.
+Behind an adapter is a native tree (``adapter.tree``), so that the rest of this library is at hand.
 """
+
+from importlib.util import find_spec
+
+from datastoresync import errors as _errors
+
+if find_spec("pydantic") is None:
+    _MISSING = "models are pydantic's: pip install 'datastoresync[dsync]'"
+    raise _errors.MissingDependencyError(_MISSING)
 
 from datastoresync.vocabularies.dsync.adapter import Adapter, DiffSync, DSync
 from datastoresync.vocabularies.dsync.diff import Diff, DiffElement
+from datastoresync.vocabularies.dsync.enum import (
+    DiffSyncActions,
+    DiffSyncFlags,
+    DiffSyncModelFlags,
+    DiffSyncStatus,
+)
 from datastoresync.vocabularies.dsync.exceptions import (
     DiffClassMismatch,
     DiffException,
@@ -38,17 +53,14 @@ from datastoresync.vocabularies.dsync.exceptions import (
     ObjectStoreException,
     ObjectStoreWrongType,
 )
-from datastoresync.vocabularies.dsync.flags import (
-    DiffSyncActions,
-    DiffSyncFlags,
-    DiffSyncModelFlags,
-    DiffSyncStatus,
-)
+from datastoresync.vocabularies.dsync.logging import enable_console_logging
 from datastoresync.vocabularies.dsync.model import DiffSyncModel, DSyncModel
-from datastoresync.vocabularies.dsync.store import LocalStore
+from datastoresync.vocabularies.dsync.store import BaseStore
+from datastoresync.vocabularies.dsync.store.local import LocalStore
 
 __all__ = [
     "Adapter",
+    "BaseStore",
     "DSync",
     "DSyncModel",
     "Diff",
@@ -70,4 +82,5 @@ __all__ = [
     "ObjectNotUpdated",
     "ObjectStoreException",
     "ObjectStoreWrongType",
+    "enable_console_logging",
 ]

@@ -2,38 +2,27 @@
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import warnings
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, TypeAlias
 
-from datastoresync.applying.limits import NUMBERS, Limits
-from datastoresync.applying.report import Report
-from datastoresync.applying.reporter import LoggingReporter
-from datastoresync.errors import SchemaMismatchError
-from datastoresync.runtime import collector_paused
-from datastoresync.vocabularies.dsync.diff import Diff, DiffBuilder
-from datastoresync.vocabularies.dsync.exceptions import (
-    DiffClassMismatch,
-    DiffException,
-    ObjectCrudException,
-    ObjectStoreException,
-)
+from datastoresync.applying.limits import Limits
+from datastoresync.applying.safeguards import check
+from datastoresync.vocabularies.dsync.diff import Diff
+from datastoresync.vocabularies.dsync.differ import Callback, DiffSyncDiffer
+from datastoresync.vocabularies.dsync.enum import DiffSyncFlags
+from datastoresync.vocabularies.dsync.exceptions import DiffClassMismatch, DiffException, ObjectStoreException
 from datastoresync.vocabularies.dsync.facade import Facade
-from datastoresync.vocabularies.dsync.flags import DiffSyncFlags, flags_of_run
 from datastoresync.vocabularies.dsync.model import DiffSyncModel
-from datastoresync.vocabularies.dsync.store import LocalStore
-from datastoresync.vocabularies.dsync.template import ModelTemplate, ProgressListener
+from datastoresync.vocabularies.dsync.store import BaseStore
+from datastoresync.vocabularies.dsync.store.local import LocalStore
+from datastoresync.vocabularies.dsync.syncer import DiffSyncSyncer
+from datastoresync.vocabularies.dsync.utils import intersection, tree_string
 
 Text = str  # `str`, `dict` and `type` are attributes of the class
 Dictionary = dict
 Class: TypeAlias = type
-Callback = Callable[[str, int, int], Any]
-"""Takes the stage, ``"diff"`` or ``"sync"``, the number of models done, and that of all."""
-
 DiffClass = type[Diff]
-
-_LOGGER = logging.getLogger("datastoresync")
-_ANY = 10**18
 
 
 class Adapter(Facade):
@@ -43,11 +32,12 @@ class Adapter(Facade):
     a comparison begins with; models below them are compared, too.
 
     As in diffsync, there are no safeguards by default: a run may delete everything. ``limits = Limits()`` in the class
-    refuses a run that would change too much.
+    refuses a run that would change too much. Attributes, kinds and children that only one side has are not compared;
+    ``_strict = True`` in one of the classes refuses to compare where there are any, or values of unlike types.
 
     Args:
         name: Its name; its ``type`` if None, by default the class's name.
-        internal_storage_engine: The store of the models: `LocalStore`, or an instance.
+        internal_storage_engine: The store of the models: the class of one, or an instance.
 
     Raises:
         AttributeError: on the declaration of a class, if a model has another name, or ``top_level`` names no model.
@@ -56,35 +46,44 @@ class Adapter(Facade):
     type: Any = None
     top_level: ClassVar[Sequence[Text]] = ()
     limits: ClassVar[Limits | None] = None
+    _strict: ClassVar[bool] = False
 
     def __init__(self, name: Text | None = None, internal_storage_engine: Any = LocalStore) -> None:
         store = internal_storage_engine
-        store = store(adapter=self) if isinstance(store, Class) and issubclass(store, LocalStore) else store
-        if not isinstance(store, LocalStore):
-            message = f"an adapter keeps its models in a LocalStore (got {internal_storage_engine!r})"
+        if not isinstance(store, BaseStore):
+            store = store(adapter=self)
+        if not isinstance(store, BaseStore):
+            message = (
+                f"an adapter keeps its models in a BaseStore, such as LocalStore (got {internal_storage_engine!r})"
+            )
             raise ObjectStoreException(message)
         store.adapter = self
         self.store = store
-        self.type = self.type if self.type is not None else Class(self).__name__
-        self.name: Text = name or self.type
-        store.tree.follow_adapter()
-        for name_of_model in self._models():
-            if name_of_model not in store.tree:
-                store.declare(getattr(self, name_of_model))
+        kind = self.type
+        if kind is None or _is_model(kind):
+            kind = Class(self).__name__
+            self.type = kind
+        self.name: Text = name or kind
+        if isinstance(store, LocalStore):
+            store.tree.follow_adapter()
+            for name_of_model in self._models():
+                if name_of_model not in store.tree:
+                    store.declare(getattr(Class(self), name_of_model))
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         """Check the names of the models and the top level."""
         super().__init_subclass__(**kwargs)
         for name, value in vars(cls).items():
             if _is_model(value) and value.get_type() != name:
-                message = f"{cls.__name__}.{name} is {value.__name__}, whose _modelname is {value.get_type()!r}"
+                message = f'Incorrect field name - {value.__name__} has type name "{value.get_type()}", not "{name}"'
                 raise AttributeError(message)
             if _is_model(value) and name in _RESERVED:
                 message = f"{cls.__name__}.{name}: an adapter has something of that name itself; rename the model"
                 raise AttributeError(message)
         for name in cls.top_level:
             if not _is_model(getattr(cls, name, None)):
-                message = f"{cls.__name__}.top_level names {name!r}, which is no model's class in {cls.__name__}"
+                what = "not a DiffSyncModel subclass" if hasattr(cls, name) else "not a class attribute"
+                message = f'top_level references attribute "{name}" but it is {what}!'
                 raise AttributeError(message)
 
     @classmethod
@@ -109,7 +108,7 @@ class Adapter(Facade):
         """Return the hierarchy of models, as a drawing or as nested dictionaries."""
         below = {name: list(getattr(cls, name)._children) for name in cls._models()}
         found = _nested(below, cls.top_level)
-        return found if as_dict else _drawn(found, cls.__name__)
+        return found if as_dict else tree_string(found, cls.__name__)
 
     def dict(self, exclude_defaults: bool = True, **options: Any) -> Dictionary[Text, Dictionary[Text, Any]]:  # noqa: FBT001, FBT002 - diffsync's order
         """Return all models as dictionaries, by kind and unique id; ``options`` are those of a model's ``dict``."""
@@ -125,7 +124,7 @@ class Adapter(Facade):
         """Add models from the result of `dict`."""
         for name in self._models():
             for values in data.get(name, {}).values():
-                self.add(getattr(self, name)(**values))
+                self.add(getattr(Class(self), name)(**values))
 
     def str(self, indent: int = 0) -> Text:
         """Return the models from the top level down, a line each."""
@@ -155,33 +154,19 @@ class Adapter(Facade):
             callback: Takes ``"diff"``, the number of models compared, and that of all.
 
         Raises:
-            SchemaMismatchError: if the models of the two cannot be compared: other attributes, or other types.
-            HierarchyError: if a model has several parents, or is below itself, or names a child that is not there.
+            ObjectNotFound: if a model names a child that is not there.
+            HierarchyError: if a model is below itself.
+            ValueError: if the identifiers of two models have one text, but are not equal, or their short names differ.
+            SchemaMismatchError: if a class is ``_strict``, and the two have other attributes, kinds or types.
         """
-        top_level = [name for name in self.top_level if name in source.top_level]
-        if not top_level and len(self) and len(source):
-            _LOGGER.warning("nothing of %s and %s is compared: top_level has no name in common", source, self)
-        for adapter, other in ((self, source), (source, self)):
-            adapter.store.borrow(other.store)
-            adapter.store.tree.follow_adapter()
-            adapter.store.tree.top_level = tuple(top_level)
-        try:
-            native = source.store.tree.diff(self.store.tree, flags=flags_of_run(flags), progress=callback)
-        finally:
-            for tree in (self.store.tree, source.store.tree):  # the common top level is for this comparison alone
-                tree.follow_adapter()
-        for adapter in (self, source):
-            lacking = sorted({action.branch for action in native} & adapter.store.borrowed)
-            if lacking:
-                problems = [f"{adapter} has no model {name!r}: declare it there" for name in lacking]
-                message = "the two adapters cannot be compared:" + "".join(f"\n  - {problem}" for problem in problems)
-                raise SchemaMismatchError(message, problems=problems)
-        with collector_paused():
-            diff = DiffBuilder(native, source, self, top_level, diff_class).diff(flags)
-        if DiffSyncFlags.LOG_UNCHANGED_RECORDS in flags:
-            _LOGGER.debug("%s and %s: %d models need no change", source, self, diff.unchanged)
-        diff.complete()
-        return diff
+        if self._strict or source._strict:
+            self._native(source)
+        return DiffSyncDiffer(source, self, flags, diff_class, callback).calculate_diffs()
+
+    def _native(self, source: Adapter) -> Any:
+        """Return the native diff, whose checks are strict."""
+        here, there = (one.store if isinstance(one.store, LocalStore) else _copied(one) for one in (self, source))
+        return there.tree.schema_diff(here.tree, intersection(self.top_level, source.top_level))
 
     def diff_to(
         self,
@@ -214,40 +199,28 @@ class Adapter(Facade):
 
         Raises:
             DiffClassMismatch: if ``diff`` is not of ``diff_class``.
+            DiffException: if ``diff`` is for the other direction.
             SafeguardError: if it would do more than ``limits`` allow.
-            Exception: that of a model's method, after the run, which it stops; if the flags tell it to continue, only
-                one that is no `ObjectCrudException`. An exception of the callback always stops the run.
+            ObjectStoreWrongType: before the first change, if there is no place for a model that is to be created.
+            ObjectCrudException: that of a model's method, which ends the run unless the flags tell to continue.
+            Exception: any other of a model's method, after the run if the flags tell to continue; or the callback's.
         """
-        if diff is not None and not isinstance(diff, diff_class):
-            message = f"the diff is a {Class(diff).__name__}, and no {diff_class.__name__}: pass diff_class as well"
+        if diff is not None and diff_class and not isinstance(diff, diff_class):
+            message = (
+                f"The provided diff's class ({Class(diff).__name__}) does not match the diff_class: "
+                f"{diff_class.__name__}"
+            )
             raise DiffClassMismatch(message)
         if diff is None:
             diff = self.diff_from(source, diff_class=diff_class, flags=flags, callback=callback)
-        builder = diff.builder
-        if builder is None or builder.dest is not self or builder.source is not source:
-            message = f"the diff is not one that makes {self} equal to {source}: make it with diff_from"
+        elif diff.adapters is not None and diff.adapters[0] is self and diff.adapters[1] is source:
+            message = f"the diff makes {source} equal to {self}, and not the other way around: make it with diff_from"
             raise DiffException(message)
-        continue_on_failure = DiffSyncFlags.CONTINUE_ON_FAILURE in flags
-        tree = self.store.tree
-        template = ModelTemplate(tree, tree.classes(), continue_on_failure=continue_on_failure)
-        limits = self.limits  # unless a model is called so
-        if not isinstance(limits, Limits):
-            numbers: dict[str, Any] = dict.fromkeys(NUMBERS, _ANY)
-            missing = {name for branch in tree.values() for name in branch.side().attributes}
-            limits = Limits(**numbers, empty=list(tree), missing=missing)
-        listener = ProgressListener(callback, template.stop)
-        report: Report = template.apply(
-            builder.ordered_native(), limits=limits, reporters=[LoggingReporter(_LOGGER), listener]
-        )
-        diff.report = report
-        if listener.error is not None:
-            raise listener.error
-        errors = [result.error for result in report.results if result.error is not None]
-        for error in errors:
-            if not continue_on_failure or not isinstance(error, ObjectCrudException):
-                raise error
-        if any(result.status not in ("pending", "unhandled") for result in report.results):
-            self.sync_complete(source, diff, flags, _LOGGER)
+        if isinstance(self.limits, Limits):  # no model is called so
+            check(self._native(source), self.limits)
+        syncer = DiffSyncSyncer(diff, source, self, flags, callback)
+        if syncer.perform_sync():
+            self.sync_complete(source, diff, flags, syncer.base_logger)
         return diff
 
     def sync_to(
@@ -266,12 +239,12 @@ class Adapter(Facade):
         source: Adapter,
         diff: Diff,
         flags: DiffSyncFlags = DiffSyncFlags.NONE,
-        logger: logging.Logger | None = None,
+        logger: Any = None,
     ) -> None:
         """Do something after a sync with changes, such as writing everything at once; a hook."""
 
 
-_RESERVED = frozenset({"name", "store", *dir(Adapter)} - {"tree", "limits"})
+_RESERVED = frozenset({"store", "top_level", *dir(Adapter)} - {"tree", "limits", "type"})
 """Names that no model may have, since an adapter works with them, as it does in diffsync."""
 
 
@@ -302,20 +275,32 @@ def _nested(below: Mapping[str, Sequence[str]], tops: Sequence[str]) -> dict[str
     return found
 
 
-def _drawn(tree: Mapping[str, Any], title: str) -> str:
-    """Return nested dictionaries as a drawing, a line each."""
-    return "\n".join([title, *_tree_lines(tree, "")])
-
-
-def _tree_lines(tree: Mapping[str, Any], margin: str) -> Iterator[str]:
-    last = len(tree) - 1
-    for index, (name, below) in enumerate(tree.items()):
-        yield f"{margin}{'├── ' if index < last else '└── '}{name}"
-        yield from _tree_lines(below, margin + ("│   " if index < last else "    "))
+def _copied(adapter: Adapter) -> LocalStore:
+    """Return the models of an adapter with another store in a store in memory."""
+    store = LocalStore(adapter=adapter)
+    for kind in adapter.store.get_all_model_names():
+        for model in adapter.get_all(kind):
+            store.add(model)
+    return store
 
 
 class DSync(Adapter):
     """The adapter of dsync."""
 
 
-DiffSync = DSync
+class DiffSync(Adapter):
+    """The adapter of diffsync under its first name, which it deprecates."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        _deprecate()
+        super().__init__(*args, **kwargs)
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        """Warn of a subclass."""
+        _deprecate()
+        super().__init_subclass__(**kwargs)
+
+
+def _deprecate() -> None:
+    message = "DiffSync is the first name of Adapter, and deprecated: write Adapter"
+    warnings.warn(message, DeprecationWarning, stacklevel=3)

@@ -1,63 +1,62 @@
-"""The declaration of a model's class: its checks, and the plan for making models, computed once."""
+"""The declaration of a model's class: its checks, and what the native tree must know of it."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from decimal import Decimal
-from typing import Any
+from enum import Enum
+from itertools import takewhile
+from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin
 
 import attrs
+import pydantic
 
+from datastoresync.conversion.converters import Converter, Field, Schema, converter
 from datastoresync.conversion.scalars import SCALARS
 from datastoresync.errors import DeclarationError
-from datastoresync.object import schema_of
-from datastoresync.object_type import ObjectType
-from datastoresync.vocabularies.dsync.flags import DiffSyncModelFlags
+from datastoresync.vocabularies.dsync.enum import DiffSyncModelFlags
 
-_RESERVED = frozenset({"model_flags", "adapter"})
-_FREE = frozenset({"idnumber", "diff", "preview", "move", "dsync", "diffsync"})
-"""Names of ours that a field may have: the adapter and its template do without them."""
+if TYPE_CHECKING:
+    from pydantic._internal._model_construction import ModelMetaclass
+else:
+    ModelMetaclass = type(pydantic.BaseModel)
 
-Step = tuple[str, Callable[[Any, Any], None], frozenset[type], Callable[[Any], Any], Callable[[], Any] | None]
-"""A field: its name, setter, types that need no conversion, conversion, and default."""
-
-_PLAIN = frozenset({*SCALARS, type(None)} - {Decimal})
-"""Types whose values need no conversion; a Decimal may be infinite, and a list is copied."""
+_SCALARS = frozenset({*SCALARS, type(None)} - {Decimal})
+"""Types whose values `==` compares as diffsync does; a list's order would count."""
+_INERT = frozenset({*SCALARS, type(None)})
+_SERIALIZERS = (pydantic.PlainSerializer, pydantic.WrapSerializer)
 
 
-class ModelType(ObjectType):
-    """The metaclass of models: closed objects, whose ``__init__`` converts values and whose settings are checked."""
+class ModelType(ModelMetaclass):
+    """The metaclass of models: pydantic's, with what native code asks a class of objects for.
 
-    whole_keys = False  # unique ids say "None" then
+    Here, and not in the class, since instances do not see it: all names are the user's there.
+    """
 
-    settings = _RESERVED
+    _optional_identifiers: tuple[str, ...] = ()
+    _references: Mapping[str, str] = {}
+    _correlate: tuple[str, ...] = ()
+    _flags = _key = _active = None
 
-    def __new__(mcs, name: str, bases: tuple[type, ...], namespace: dict[str, Any], **kwargs: Any) -> ModelType:
-        """Create a class, and check it.
+    __compact__: bool
+    """Whether nothing of the user's sees a model while pydantic makes it, so that another one may get its values."""
 
-        Raises:
-            AttributeError: if a setting names no field, or two settings name one.
-            DeclarationError: if it uses pydantic.
-        """
-        has_init = "__init__" in namespace
-        for reserved in _RESERVED & set(namespace.get("__annotations__", ())):  # no fields: every model has them
-            del namespace["__annotations__"][reserved]
-        if namespace.get("adapter", "") is None:
-            del namespace["adapter"]
-        cls: Any = super().__new__(mcs, name, bases, namespace, **kwargs)
-        generated = vars(cls).get("__init__")
-        if generated is not None and not has_init and "__attrs_attrs__" in vars(cls):
-            type.__delattr__(cls, "__init__")  # so that the one of `DiffSyncModel`, which converts, is inherited
-            type.__setattr__(cls, "__generated__", staticmethod(generated))
-        flags = vars(cls).get("model_flags")
-        if isinstance(flags, DiffSyncModelFlags):  # given without an annotation
-            type.__delattr__(cls, "model_flags")
-            type.__setattr__(cls, "_class_flags", flags)
-        _check(cls, [field.name for field in getattr(cls, "__attrs_attrs__", ())])
-        return cls  # type: ignore[no-any-return]  # Any for its settings
+    def __init__(self, name: str, bases: tuple[type, ...], namespace: dict[str, Any], **kwargs: Any) -> None:
+        """See whether a class has such hooks; not in ``__new__``, whose caller's names pydantic looks up."""
+        super().__init__(name, bases, namespace, **kwargs)
+        cls: Any = self
+        hooks = (
+            cls.__pydantic_custom_init__ or cls.__pydantic_post_init__ or cls.__pydantic_decorators__.model_validators
+        )
+        cls.__compact__ = not hooks and cls.model_config.get("extra") != "allow"
 
 
-def _check(cls: Any, fields: list[str]) -> None:
+def check(cls: Any) -> None:
+    """Refuse a class whose settings name no field, or two of which name one.
+
+    Raises:
+        AttributeError: for the first one.
+    """
     settings: Mapping[str, Iterable[str]] = {
         "_identifiers": cls._identifiers,
         "_shortname": cls._shortname,
@@ -66,84 +65,130 @@ def _check(cls: Any, fields: list[str]) -> None:
     }
     for setting, names in settings.items():
         for name in names:
-            if name not in fields:
-                message = f"{cls.__name__}.{setting} names {name!r}, which is no annotated field of it"
+            if name not in cls.model_fields and not (setting == "_identifiers" and hasattr(cls, name)):
+                message = (
+                    f"{setting} {getattr(cls, setting)} references missing or un-annotated attr {name}: "
+                    f"annotate it in {cls.__name__}"
+                )
                 raise AttributeError(message)
     for first, second in (("_identifiers", "_attributes"), ("_identifiers", "_children"), ("_attributes", "_children")):
-        both = sorted(set(settings[first]) & set(settings[second]))
+        both = set(settings[first]) & set(settings[second])
         if both:
-            message = f"{cls.__name__} names {', '.join(both)} both in {first} and in {second}: take it out of one"
+            message = f"Fields {both} are included in both {first} and {second}. Take them out of one in {cls.__name__}"
             raise AttributeError(message)
-    model = next((base for base in reversed(cls.__mro__) if isinstance(base, ModelType)), cls)
-    for name in fields:
-        if name not in _FREE and hasattr(model, name):
-            message = f"{cls.__name__}.{name}: a model has something of that name itself; give the field another"
-            raise AttributeError(message)
-    given = {field.name: field.default for field in getattr(cls, "__attrs_attrs__", ())}
-    for name, value in {**vars(cls), **given}.items():
-        if type(value).__module__.partition(".")[0] == "pydantic":
-            message = (
-                f"{cls.__name__}.{name} is pydantic's, which is not used here: write attrs.field(default=…, "
-                "factory=…, converter=…, validator=…) for a field, and a property for what is computed"
-            )
-            raise DeclarationError(message)
 
 
-@attrs.frozen(eq=False)
-class ModelPlan:
-    """The plan for making models of one class.
+def has_flags(cls: Any) -> bool:
+    """Say whether all models of a class may have flags, rather than those that got some."""
+    return cls.model_fields["model_flags"].default is not DiffSyncModelFlags.NONE or hasattr(cls, "model_flags")
+
+
+@attrs.frozen(eq=False, repr=False)
+class ModelSchema(Schema):
+    """A class of models as native code sees it.
 
     Args:
-        steps: One for each field, in order.
-        fields: The names of all fields.
-        attributes: The names of the compared fields, in the order of their declaration.
-        defaults: The factories of defaults, by field.
-        strict: Whether other keyword arguments are refused.
-        generated: An ``__init__`` to call as well, for the user's own validators and converters.
+        scalars: The fields whose values are compared by ``==``.
+        dumped: The compared fields whose values are what `DiffSyncModel.get_attrs` says.
+        complete: Whether all annotations are resolved.
+        plain_identifiers: The identifiers, if ``model_dump`` gives what is in the model.
+        plain_attributes: The compared fields, likewise.
     """
 
-    steps: tuple[Step, ...]
-    fields: tuple[str, ...]
-    attributes: tuple[str, ...]
-    defaults: Mapping[str, Callable[[], Any]]
-    strict: bool
-    generated: Callable[..., None] | None
+    complete: bool = True
+    scalars: frozenset[str] = frozenset()
+    dumped: frozenset[str] = frozenset()
+    plain_identifiers: tuple[str, ...] | None = None
+    plain_attributes: tuple[str, ...] | None = None
 
-    def is_default(self, name: str, value: Any) -> bool:
-        """Say whether a value is the default of its field."""
-        if name in self.defaults:
-            return bool(value == self.defaults[name]())
-        return name == "model_flags" and value is DiffSyncModelFlags.NONE
+    def blank(self, values: Mapping[str, Any]) -> Any:
+        """Make one model with these values, without validation, and the defaults of all other fields."""
+        cls: Any = self.cls
+        required = [name for name, field in cls.model_fields.items() if field.is_required()]
+        return cls.model_construct(**{**dict.fromkeys(required), **values})
+
+    def takes(self, name: str) -> bool:  # noqa: ARG002 - as in the base
+        """Say that no attribute is in a slot."""
+        return False
 
 
-def _unchanged(value: Any) -> Any:
-    return value
-
-
-def plan_of(cls: Any) -> ModelPlan:
-    """Return the plan of a class, computed once, when its annotations can be resolved."""
-    found: ModelPlan | None = cls.__dict__.get("__plan__")
-    if found is None:
-        found = _plan(cls)
-        type.__setattr__(cls, "__plan__", found)
+def schema_for(cls: Any) -> ModelSchema:
+    """Return what native code must know of a class; computed once its annotations are resolved."""
+    found: ModelSchema | None = cls.__dict__.get("__schema__")
+    if found is None or not found.complete:
+        found = _schema(cls)
+        type.__setattr__(cls, "__schema__", found)
     return found
 
 
-def _plan(cls: Any) -> ModelPlan:
-    fields = (schema_of(cls).fields or {}) if cls._identifiers else {}
-    steps: list[Step] = []
-    for name, field in fields.items():
-        converter = field.converter
-        kinds = converter.kinds if converter is not None and converter.kinds <= _PLAIN else frozenset()
-        convert = _unchanged if converter is None else converter.one
-        steps.append((name, getattr(cls, name).__set__, kinds, convert, field.default))
-    declared = getattr(cls, "__attrs_attrs__", ())
-    custom = hasattr(cls, "__attrs_post_init__") or any(one.validator or one.converter for one in declared)
-    return ModelPlan(
-        tuple(steps),
-        tuple(fields),
-        tuple(name for name in fields if name in cls._attributes),
-        {name: field.default for name, field in fields.items() if field.default is not None},
-        dict(getattr(cls, "model_config", {})).get("extra") == "forbid",
-        cls.__generated__ if custom else None,
+def _schema(cls: Any) -> ModelSchema:
+    complete = cls.__pydantic_complete__ or cls.model_rebuild(raise_errors=False) is True
+    fields: dict[str, Field] = {}
+    for name, field in cls.model_fields.items():
+        default = None if field.is_required() else field.get_default
+        fields[name] = Field(name, _converter(field.annotation) if complete else converter(Any), default)
+    for name in cls._identifiers:
+        fields.setdefault(name, Field(name, converter(Any), None))  # what pydantic computes
+    kinds = {name: field.converter.kinds for name, field in fields.items() if field.converter is not None}
+    scalars = frozenset(name for name, own in kinds.items() if own and own <= _SCALARS)
+    serialized = _serialized(cls)
+
+    def plain(names: Iterable[str]) -> tuple[str, ...] | None:
+        known = {*names} <= scalars - serialized
+        return tuple(name for name in fields if name in names) if known else None
+
+    return ModelSchema(
+        cls,
+        tuple(cls._identifiers),
+        fields,
+        complete=complete,
+        scalars=scalars,
+        dumped=frozenset(name for name in serialized & {*cls._attributes} if not cls.model_fields[name].exclude),
+        plain_identifiers=plain(cls._identifiers),
+        plain_attributes=plain(cls._attributes),
     )
+
+
+def _serialized(cls: Any) -> set[str]:
+    """Return the fields that ``model_dump`` gives otherwise than `getattr`."""
+    decorators, names = cls.__pydantic_decorators__, set(cls.model_fields)
+    bodies = takewhile(lambda base: base.__module__ != f"{__package__}.model", cls.__mro__)
+    overridden = any({"dict", "model_dump", "get_attrs"} & vars(body).keys() for body in bodies)
+    if overridden or decorators.model_serializers or cls.model_config.get("serialize_by_alias"):
+        return names
+    given = {name for one in decorators.field_serializers.values() for name in one.info.fields}
+    for name, field in cls.model_fields.items():
+        annotated = any(isinstance(one, _SERIALIZERS) for one in field.metadata)
+        if "*" in given or field.exclude or annotated or not _is_inert(field.annotation):
+            given.add(name)
+    return given
+
+
+def _is_inert(annotation: Any) -> bool:
+    """Say whether values of a type are dumped as they are: no models, and nothing that may hold some."""
+    if get_origin(annotation) is Literal:
+        return True
+    arguments = [one for one in get_args(annotation) if one is not ...]
+    if arguments:
+        return all(map(_is_inert, arguments))
+    return isinstance(annotation, type) and (annotation in _INERT or issubclass(annotation, Enum))
+
+
+def _converter(annotation: Any) -> Converter:
+    """Return the converter of identifiers that are given as text."""
+    try:
+        native = converter(annotation)
+    except DeclarationError:  # pydantic knows more types
+        native = converter(Any)
+    adapter: list[Callable[[Any], Any]] = []
+
+    def one(value: Any) -> Any:
+        try:
+            return native.one(value)
+        except (ValueError, TypeError):
+            if not adapter:
+                config = pydantic.ConfigDict(arbitrary_types_allowed=True)
+                adapter.append(pydantic.TypeAdapter(annotation, config=config).validate_python)
+            return adapter[0](value)
+
+    return attrs.evolve(native, one=one)

@@ -5,26 +5,38 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from datastoresync.vocabularies.dsync.exceptions import ObjectNotFound
 from datastoresync.vocabularies.dsync.model import DiffSyncModel
-from datastoresync.vocabularies.dsync.store import Kind, LocalStore
-from datastoresync.vocabularies.dsync.tree import ModelTree
+from datastoresync.vocabularies.dsync.store import BaseStore, Kind
+
+
+class NativeTree:
+    """The native tree that an adapter's models are in; a subclass or an object may have something else of that name."""
+
+    def __get__(self, adapter: Any, owner: type | None = None) -> Any:
+        if adapter is None:
+            return self
+        try:
+            return adapter.store.tree
+        except AttributeError:
+            message = (
+                f"the models of {adapter} are in a {adapter.store}, not in a native tree: keep them in a LocalStore"
+            )
+            raise AttributeError(message) from None
 
 
 class Facade:
     """What an adapter offers of its ``store``. A kind of model is given by its name, its class, or a model of it."""
 
-    store: LocalStore
+    store: BaseStore
 
-    @property
-    def tree(self) -> ModelTree:
-        """The native tree that the models are in."""
-        return self.store.tree
+    tree = NativeTree()
 
     def __len__(self) -> int:
         return self.store.count()
 
     def add(self, obj: DiffSyncModel) -> None:
-        """Keep a model; see `LocalStore.add`."""
+        """Keep a model; see `BaseStore.add`."""
         self.store.add(obj=obj)
 
     def update(self, obj: DiffSyncModel) -> None:
@@ -32,7 +44,7 @@ class Facade:
         self.store.update(obj=obj)
 
     def remove(self, obj: DiffSyncModel, remove_children: bool = False) -> None:  # noqa: FBT001, FBT002 - diffsync's order
-        """Remove a model, and those below it if asked to; see `LocalStore.remove`."""
+        """Remove a model, and those below it if asked to; see `BaseStore.remove`."""
         self.store.remove(obj=obj, remove_children=remove_children)
 
     def get(self, obj: Kind, identifier: Any) -> Any:
@@ -45,7 +57,10 @@ class Facade:
 
     def get_or_none(self, obj: Kind, identifier: Any) -> Any:
         """Return a model by its unique id or its identifiers, or None."""
-        return self.store.find(obj, identifier)
+        try:
+            return self.get(obj, identifier)
+        except ObjectNotFound:
+            return None
 
     def get_all(self, obj: Kind) -> list[Any]:
         """Return all models of a kind, in the order in which they were added."""

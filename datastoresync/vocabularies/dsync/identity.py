@@ -78,9 +78,12 @@ def text_of(key: Any) -> str:
     """
     if not isinstance(key, tuple):
         return str(key)
+    if not key:
+        return ""  # a model without identifiers is the only one of its kind
     parts = [str(part) for part in key]
     joined = _SEPARATOR.join(parts)
-    return repr(key) if joined.startswith("(") or joined.split(_SEPARATOR) != parts else joined
+    unlike = parts and (joined.startswith("(") or joined.split(_SEPARATOR) != parts)
+    return repr(key) if unlike else joined
 
 
 def find_keys(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import attrs
@@ -14,20 +14,22 @@ from datastoresync.diffing.action import Action
 from datastoresync.diffing.diff import Diff
 from datastoresync.diffing.equality import is_membership
 from datastoresync.diffing.side import Side
+from datastoresync.errors import SchemaMismatchError
 from datastoresync.tree import Tree
-from datastoresync.vocabularies.dsync.declaration import plan_of
+from datastoresync.vocabularies.dsync.declaration import ModelSchema, schema_for
+from datastoresync.vocabularies.dsync.enum import flags_of_model
 from datastoresync.vocabularies.dsync.identity import keys_of, original_part, unique_id_of
 from datastoresync.vocabularies.dsync.model import DiffSyncModel
 from datastoresync.vocabularies.dsync.template import ModelTemplate
 from datastoresync.vocabularies.dsync.values import with_ordered_lists, with_plain_lists
 
 if TYPE_CHECKING:
-    from datastoresync.vocabularies.dsync.protocol import Owner
+    from datastoresync.vocabularies.dsync.protocol import Owner, Store
 
 
 def has_text_keys(schema: Schema) -> bool:
     """Say whether keys are texts, which are their own unique ids."""
-    if len(schema.identifiers) > 1 or schema.fields is None:
+    if len(schema.identifiers) != 1 or schema.fields is None:
         return False
     converter = schema.fields[schema.identifiers[0]].converter
     return converter is not None and converter.kinds == {str}
@@ -40,30 +42,56 @@ class ModelSide(Side):
     Args:
         ordered: The attributes whose lists are ordered values.
         unique_id_fields: The fields with unique ids of children whose keys are no texts.
+        dumped: The attributes whose values are what `DiffSyncModel.get_attrs` says.
     """
 
     ordered: frozenset[str] = frozenset()
     unique_id_fields: frozenset[str] = frozenset()
+    dumped: frozenset[str] = frozenset()
 
     def read(self, key: Any, item: Any, attribute: str) -> Any:
         """Return the value of an attribute."""
-        value = super().read(key, item, attribute)
+        value = item.get_attrs().get(attribute) if attribute in self.dumped else super().read(key, item, attribute)
         if attribute in self.unique_id_fields and is_membership(value):
             return keys_of(value)
         return with_ordered_lists(value) if attribute in self.ordered else value
 
+    def flags_of(self, item: Any) -> Iterable[Any]:
+        """Return the flags of a model."""
+        return (flags_of_model(item.model_flags),)
+
     @property
     def _plain(self) -> bool:
-        return False  # `read` looks at each value
+        return super()._plain and not (self.ordered or self.unique_id_fields or self.dumped)
 
 
-class ModelBranch(Branch[DiffSyncModel]):
+class ModelBranch(Branch[Any]):
     """Models of one kind, which set their attributes themselves at an update."""
+
+    def __init__(self, object_class: type[DiffSyncModel]) -> None:
+        schema_for(object_class)
+        super().__init__(object_class)
+
+    @property
+    def schema(self) -> ModelSchema:
+        """What native code must know of the class of the models."""
+        return schema_for(self.object_class)
+
+    def _attach(self, objects: Iterable[Any]) -> None:
+        """Tell models the branch that they are in, and its adapter unless they have one."""
+        models = list(objects)
+        super()._attach(models)
+        for model in models:
+            if model.adapter is None:
+                object.__setattr__(model, "adapter", self.tree.adapter)
 
     def fold(self, action: Action, values: Mapping[str, Any], made: Any = None) -> None:
         """Apply an action to the objects in memory, unless the model has done that itself."""
         if not action.attr:
+            left = self.contents.objects.get(action.idnumber) if action.verb == "old" else None
             super().fold(action, {name: with_plain_lists(value) for name, value in values.items()}, made)
+            if left is not None:
+                left.adapter = None
             if action.verb == "new" and made is None:
                 item = self.contents.objects[action.idnumber]
                 for name in self.identifiers:
@@ -85,18 +113,22 @@ class ModelBranch(Branch[DiffSyncModel]):
 
     def side(self) -> Side:
         """Return the branch as one side of a comparison, without a search for flags if no model has any."""
-        adapter, cls = self.tree.adapter, self.object_class
-        side = attrs.evolve(super().side(), flagged=adapter is None or adapter.store.flagged)
-        scalar = {name for name, _, kinds, _, _ in plan_of(cls).steps if kinds}
-        ordered = frozenset(side.attributes if self.tree.comparing else ()) - scalar
+        store, cls, schema = self.tree.store, self.object_class, self.schema
+        side = attrs.evolve(
+            super().side(), flagged=store is None or store.flagged, held_children=frozenset(cls._children)
+        )
+        ordered = frozenset(side.attributes if self.tree.comparing else ()) - schema.scalars
         unique_id_fields = frozenset(
             field
             for name, field in cls._children.items()
             if name not in self.tree or not has_text_keys(self.tree[name].schema)
         )
-        if not ordered and not unique_id_fields:
-            return side
-        return ModelSide(**attrs.asdict(side, recurse=False), ordered=ordered, unique_id_fields=unique_id_fields)
+        return ModelSide(
+            **attrs.asdict(side, recurse=False),
+            ordered=ordered,
+            unique_id_fields=unique_id_fields,
+            dumped=schema.dumped,
+        )
 
 
 class ModelTree(Tree):
@@ -105,6 +137,7 @@ class ModelTree(Tree):
     def __init__(self, name: str | None = None, *, adapter: Owner | None = None) -> None:
         super().__init__(name)
         self.adapter = adapter
+        self.store: Store | None = None
         self.top_level: tuple[str, ...] = ()
         self.comparing = False
 
@@ -117,14 +150,40 @@ class ModelTree(Tree):
         """Return the changes that make ``other`` equal to this tree; see `Tree.diff`."""
         trees = [tree for tree in (self, other) if isinstance(tree, ModelTree)]
         for tree in trees:
-            if tree.adapter is not None:
-                tree.adapter.store.resolve_children()
+            if tree.store is not None:
+                tree.store.resolve_children()
             tree.comparing = True
         try:
             return super().diff(other, **options)
         finally:
             for tree in trees:
                 tree.comparing = False
+
+    def schema_diff(self, other: ModelTree, top_level: Iterable[str]) -> Diff:
+        """Return the changes that make ``other`` equal to this tree, for branches of both and with a common top level.
+
+        Raises:
+            SchemaMismatchError: if they cannot be compared: other kinds, other attributes, or other types.
+        """
+        absent: list[tuple[ModelTree, str]] = []
+        for tree, another in ((self, other), (other, self)):
+            lacking = sorted(name for name, branch in another.items() if name not in tree and len(branch))
+            if lacking:
+                problems = [f"{tree.name} has no model {name!r}: declare it there" for name in lacking]
+                message = "the two adapters cannot be compared:" + "".join(f"\n  - {problem}" for problem in problems)
+                raise SchemaMismatchError(message, problems=problems)
+            tree.follow_adapter()
+            tree.top_level = tuple(top_level)
+            absent += [(tree, name) for name in another if name not in tree]
+        for tree, name in absent:  # of which the other has no models either
+            tree.grow(name, ModelBranch((other if tree is self else self)[name].object_class))
+        try:
+            return self.diff(other)
+        finally:
+            for tree, name in absent:
+                del tree._branches[name]  # noqa: SLF001 - one of its own
+            self.follow_adapter()
+            other.follow_adapter()
 
     def grow(self, name: str, branch: Branch[Any] | None = None) -> Branch[Any]:
         """Add a branch like the one given, or replace the one of that name."""
@@ -138,4 +197,7 @@ class ModelTree(Tree):
 
     def classes(self) -> dict[str, ObjectMethods]:
         """Return the classes of the models by name."""
-        return {name: ObjectMethods(self[name].object_class, self[name].identifiers) for name in self.branches}
+        return {
+            name: ObjectMethods(self[name].object_class, self[name].identifiers, {"move": "_move"})
+            for name in self.branches
+        }

@@ -1,12 +1,8 @@
-"""Values of models: lists compared member by member, copies, and JSON."""
+"""Values of models: lists compared member by member, and copies."""
 
 from __future__ import annotations
 
-import base64
 import copy
-import datetime
-import enum
-import json
 from collections import UserList
 from typing import Any
 
@@ -52,21 +48,3 @@ def copy_value(value: Any) -> Any:
     """Return a copy of a value, if the model could change it."""
     value = with_plain_lists(value)
     return copy.deepcopy(value) if isinstance(value, (list, set, dict)) else value
-
-
-def to_json(values: dict[str, Any]) -> str:
-    """Return the values of a model as JSON."""
-    return json.dumps(values, default=_json_value, ensure_ascii=False, separators=(",", ":"))
-
-
-def _json_value(value: Any) -> Any:
-    """Return the JSON form of a value that JSON does not know: its members, or its text."""
-    if isinstance(value, enum.Enum):
-        return value.value
-    if isinstance(value, (set, frozenset)):
-        return sorted(value, key=lambda member: (type(member).__name__, str(member)))
-    if isinstance(value, (datetime.date, datetime.time)):
-        return value.isoformat()
-    if isinstance(value, (bytes, bytearray)):
-        return base64.b64encode(value).decode("ascii")
-    return str(value)

@@ -117,9 +117,9 @@ class SyncTree(Datastore):
         """Where it is: nowhere but in itself, so that it is empty; ``source.students`` is that of a subbranch."""
         return ""
 
-    def new(self, branch: Any, subbranch: Any, idnumber: Any, **attributes: Any) -> Any:  # type: ignore[override]  # by name too
+    def new(self, branch: str, subbranch: str, idnumber: Any, **attributes: Any) -> Any:  # type: ignore[override]  # by name too
         """Make an object in a subbranch of a branch, and return it; see `Subbranch.make`."""
-        made: Any = self[str(branch)][str(subbranch)]
+        made: Any = self[branch][subbranch]
         return made.make(idnumber, **attributes)
 
     def clear(self) -> None:

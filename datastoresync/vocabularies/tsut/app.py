@@ -3,20 +3,30 @@
 from __future__ import annotations
 
 import argparse
-import json
+import logging
 import sys
-from collections.abc import Iterable, Sequence
-from pathlib import Path
+from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Final
 
-from datastoresync import syncers
-from datastoresync.app import App, AppReport, Reader, Writer
+from datastoresync.app import App, AppReport, ExitCode, Reader, Writer
 from datastoresync.app.parts import AppPart
 from datastoresync.errors import DeclarationError
+from datastoresync.syncers.thoughtspot.service import ThoughtSpotService
+from datastoresync.vocabularies.tsut.io import (
+    UGJsonReader,
+    UGXLSReader,
+    UGXLSWriter,
+    read_csv,
+    write_csv,
+    write_json,
+)
 from datastoresync.vocabularies.tsut.model import UsersAndGroups
-from datastoresync.vocabularies.tsut.principal import SHEET_KINDS, sheet_records, sheet_rows
-from datastoresync.vocabularies.tsut.writer import ThoughtSpotWriter
+from datastoresync.vocabularies.tsut.principal import compact_json
+from datastoresync.vocabularies.tsut.util import add_cnx_parser_arguments, eprint
+from datastoresync.vocabularies.tsut.writer import ThoughtSpotWriter, password_of
+
+_LOGGER: Final = logging.getLogger("datastoresync")
 
 
 def _overridden_method(part: object, *names: str) -> Any:
@@ -29,6 +39,18 @@ class _TSUGPart(AppPart):
 
     def __init__(self, required_arguments: Iterable[str] | None = None) -> None:
         super().__init__(required_arguments=required_arguments)
+
+    def get_required_arguments(self) -> list[str]:
+        """Return the names of the options that must have a value."""
+        return list(self.required_arguments)
+
+    def has_valid_arguments(self, args: argparse.Namespace) -> bool:
+        """Say whether all required options have a value, and print which have none; override it to check more."""
+        names = [name.lstrip("-") for name in self.get_required_arguments()]
+        missing = [name for name in names if getattr(args, name.replace("-", "_"), None) in (None, "", [])]
+        if missing:
+            eprint(f"{self.name}: missing arguments: {', '.join(f'--{name}' for name in missing)}")
+        return not missing
 
     def add_arguments(self, parser: Any) -> None:
         """Add the options by the method that a subclass defines."""
@@ -87,13 +109,53 @@ class TSUserGroupSyncApp(App):
         """Run, and return what was done.
 
         Raises:
-            SystemExit: with code 2 if the command line is wrong, naming missing arguments before anything is read;
-                after all writers, with 1 if something failed, and with 3 if only safeguards refused.
+            SystemExit: with an `ExitCode`: 2 if the command line is wrong, naming missing arguments before anything is
+                read; after all writers, 1 if something failed, 5 if something else was done, 3 if only safeguards
+                refused; 130 after Ctrl-C, and then ``__cause__`` may have a ``report``.
         """
-        report = super().run(argv)
+        try:
+            report = super().run(argv)
+        except KeyboardInterrupt as error:
+            raise SystemExit(ExitCode.INTERRUPTED) from error
         if not report.ok:
             raise SystemExit(report.exit_code)
         return report
+
+    def get_args(self, argv: Sequence[str] | None = None) -> argparse.Namespace:
+        """Return the values of the options of all parts; of options of one name, that of the first part.
+
+        Args:
+            argv: The arguments; those of the process if None.
+
+        Raises:
+            SystemExit: with code 2 if they are wrong, or some are missing.
+        """
+        return _merged(self.command_line().parse(list(sys.argv[1:] if argv is None else argv))[1])
+
+    def get_required_arguments(self) -> list[str]:
+        """Return the names of the options that must have a value, of all parts."""
+        return list(dict.fromkeys(name for part in self._parts for name in part.required_arguments))
+
+    def has_valid_arguments(self, args: argparse.Namespace) -> bool:
+        """Say whether all parts take the values of their options; each prints what it lacks."""
+        given = getattr(args, "of_parts", None) or [args] * len(self._parts)
+        parts = [(part, each) for part, each in zip(self._parts, given, strict=True) if isinstance(part, _TSUGPart)]
+        valid = [part.has_valid_arguments(each) for part, each in parts]  # each is asked, even if the first has said no
+        return all(valid)
+
+    def run_with(self, own: argparse.Namespace, part_args: Sequence[argparse.Namespace]) -> AppReport:
+        """Run with the values of the options, if all parts take them.
+
+        Raises:
+            SystemExit: with code 2 if a part does not take them; nothing was read.
+        """
+        if not self.has_valid_arguments(_merged(part_args)):
+            raise SystemExit(ExitCode.WRONG_CALL)
+        return super().run_with(own, part_args)
+
+    @property
+    def _parts(self) -> tuple[AppPart, ...]:
+        return (self.reader, *self.writers)
 
     def check(self, value: Any) -> None:
         """Refuse a value other than users and groups."""
@@ -114,10 +176,15 @@ class TSUserGroupSyncApp(App):
         return super().preview(writer, args, value if isinstance(writer, TSUGWriter) else value.tree)
 
 
-class _FilePart(_TSUGPart):
-    """A part with one option, the file."""
+def _merged(arguments: Sequence[argparse.Namespace]) -> argparse.Namespace:
+    values: dict[str, Any] = {}
+    for each in arguments:
+        values = {**vars(each), **values}
+    return argparse.Namespace(**values, of_parts=list(arguments))
 
-    _suffix = ".json"
+
+class _FilePart(_TSUGPart):
+    """A part with one option, the file, which may have any name."""
 
     def __init__(self, required_arguments: Iterable[str] | None = None) -> None:
         super().__init__(["filename", *(required_arguments or ())])
@@ -125,18 +192,7 @@ class _FilePart(_TSUGPart):
     def add_parser_args(self, parser: Any) -> None:
         """Add the name of the file."""
         super().add_parser_args(parser)
-        parser.add_argument("--filename", metavar="FILE", type=self._file, help=f"the file, a *{self._suffix}")
-
-    def _file(self, text: str) -> str:
-        """Return the name of a file; syncers take other names for folders.
-
-        Raises:
-            ArgumentTypeError: if it does not end in the format's suffix.
-        """
-        if Path(text).suffix.lower() != self._suffix:
-            message = f"a file that ends in {self._suffix} is needed (got {text!r})"
-            raise argparse.ArgumentTypeError(message)
-        return text
+        parser.add_argument("--filename", metavar="FILE", help="the file")
 
 
 class TSUGJsonReader(_FilePart, TSUGReader):
@@ -144,45 +200,84 @@ class TSUGJsonReader(_FilePart, TSUGReader):
 
     def get_users_and_groups(self, args: argparse.Namespace) -> UsersAndGroups:
         """Return the users and groups in the file."""
-        read = UsersAndGroups()
-        read.add_records(syncers.JSONSyncer(args.filename).load(Path(args.filename).stem))
-        return read
+        return UGJsonReader().read_from_file(args.filename)
 
 
-class TSUGJsonWriter(_FilePart, TSUGWriter):
+class TSUGJSONWriter(_FilePart, TSUGWriter):
     """Writes a JSON file: a list of users and groups, passwords too."""
+
+    name = "tsug-json-writer"
 
     def write_users_and_groups(self, args: argparse.Namespace, ugs: UsersAndGroups) -> None:
         """Write the file."""
-        syncers.JSONSyncer(args.filename).dump(Path(args.filename).stem, data=ugs.records())
+        write_json(ugs, args.filename)
 
 
-class TSUGXLSReader(_FilePart, TSUGReader):
+class TSUGXLSXReader(_FilePart, TSUGReader):
     """Reads an Excel workbook with sheets Users and Groups."""
 
     name = "tsug-xls-reader"
-    _suffix = ".xlsx"
 
     def get_users_and_groups(self, args: argparse.Namespace) -> UsersAndGroups:
         """Return the users and groups in the workbook."""
-        read = UsersAndGroups()
-        workbook = syncers.ExcelSyncer(args.filename)
-        for sheet in SHEET_KINDS:
-            read.add_records(sheet_records(sheet, workbook.load(sheet)))
-        return read
+        return UGXLSReader().read_from_excel(args.filename)
 
 
-class TSUGXLSWriter(_FilePart, TSUGWriter):
+class TSUGXLSXWriter(_FilePart, TSUGWriter):
     """Writes an Excel workbook with sheets Users and Groups, passwords too."""
 
     name = "tsug-xls-writer"
-    _suffix = ".xlsx"
 
     def write_users_and_groups(self, args: argparse.Namespace, ugs: UsersAndGroups) -> None:
         """Write the workbook; other sheets in it stay."""
-        workbook = syncers.ExcelSyncer(args.filename)
-        workbook.dump("Users", data=sheet_rows(ugs.get_users()))
-        workbook.dump("Groups", data=sheet_rows(ugs.get_groups()))
+        UGXLSWriter().write(ugs, args.filename)
+
+
+class _CSVPart(_TSUGPart):
+    """A part with two files.
+
+    Args:
+        required_arguments: Further required options.
+        delimiter: What separates the columns.
+    """
+
+    def __init__(self, required_arguments: Iterable[str] | None = None, *, delimiter: str = ",") -> None:
+        super().__init__(["user_csv", *(required_arguments or ())])
+        self.delimiter = delimiter
+
+    def add_parser_args(self, parser: Any) -> None:
+        """Add the names of the files."""
+        super().add_parser_args(parser)
+        parser.add_argument("--user_csv", metavar="FILE", help="the CSV file of users")
+        parser.add_argument("--group_csv", metavar="FILE", help="the CSV file of groups")
+
+
+class TSUGCSVReader(_CSVPart, TSUGReader):
+    """Reads users from a CSV file, and groups from another one if it is given."""
+
+    name = "tsug-csv-reader"
+
+    def get_users_and_groups(self, args: argparse.Namespace) -> UsersAndGroups:
+        """Return the users and groups in the files."""
+        read = UsersAndGroups()
+        for filename, sheet in ((args.user_csv, "Users"), (args.group_csv, "Groups")):
+            if filename:
+                read.add_records(read_csv(filename, sheet, delimiter=self.delimiter))
+        return read
+
+
+class TSUGCSVWriter(_CSVPart, TSUGWriter):
+    """Writes users to a CSV file, passwords too, and groups to another one."""
+
+    name = "tsug-csv-writer"
+
+    def __init__(self, required_arguments: Iterable[str] | None = None, *, delimiter: str = ",") -> None:
+        super().__init__(["group_csv", *(required_arguments or ())], delimiter=delimiter)
+
+    def write_users_and_groups(self, args: argparse.Namespace, ugs: UsersAndGroups) -> None:
+        """Write the files."""
+        write_csv(ugs.get_users(), args.user_csv, "Users", delimiter=self.delimiter)
+        write_csv(ugs.get_groups(), args.group_csv, "Groups", delimiter=self.delimiter)
 
 
 class TSUGStdOutWriter(TSUGWriter):
@@ -192,7 +287,66 @@ class TSUGStdOutWriter(TSUGWriter):
         """Write the lines."""
         for record in ugs.records():
             record.pop("password", None)
-            sys.stdout.write(json.dumps(record, ensure_ascii=False) + "\n")
+            sys.stdout.write(compact_json(record) + "\n")
+
+
+class TSUGOutputWriter(TSUGWriter):
+    """Writes to standard output, an Excel workbook or a JSON file, as ``--output_type`` says."""
+
+    name = "tsug-output-writer"
+
+    def add_parser_args(self, parser: Any) -> None:
+        """Add the kind of the output, and the name of the file."""
+        super().add_parser_args(parser)
+        parser.add_argument(
+            "--output_type", choices=_OUTPUTS, default="stdout", help="what to write; by default stdout"
+        )
+        parser.add_argument("--filename", metavar="FILE", help="the file, unless it is stdout")
+
+    def has_valid_arguments(self, args: argparse.Namespace) -> bool:
+        """Say whether there is a file if one is needed."""
+        missing = args.output_type != "stdout" and not args.filename
+        if missing:
+            eprint(f"{self.name}: --output_type {args.output_type} needs a --filename")
+        return super().has_valid_arguments(args) and not missing
+
+    def write_users_and_groups(self, args: argparse.Namespace, ugs: UsersAndGroups) -> None:
+        """Write them."""
+        _OUTPUTS[args.output_type]().write_users_and_groups(args, ugs)
+
+
+_OUTPUTS: Final[Mapping[str, type[TSUGWriter]]] = MappingProxyType(
+    {
+        "stdout": TSUGStdOutWriter,
+        **dict.fromkeys(("excel", "xls", "xlsx"), TSUGXLSXWriter),
+        "json": TSUGJSONWriter,
+    }
+)
+
+
+class TSUGSyncReader(TSUGReader):
+    """Reads users and groups from ThoughtSpot; privileges of groups are not in its answer."""
+
+    name = "tsug-sync-reader"
+
+    def __init__(self, required_arguments: Iterable[str] | None = None) -> None:
+        super().__init__(["ts_url", "username", *(required_arguments or ())])
+
+    def add_parser_args(self, parser: Any) -> None:
+        """Add the options of the connection."""
+        super().add_parser_args(parser)
+        add_cnx_parser_arguments(parser)
+
+    def get_users_and_groups(self, args: argparse.Namespace) -> UsersAndGroups:
+        """Return all users and groups.
+
+        Raises:
+            SyncerError: ThoughtSpot cannot be reached, or refuses.
+        """
+        password = password_of(args.password, f"the password of {args.username}")
+        with ThoughtSpotService(args.ts_url, args.username, password, verify=not args.disable_ssl) as service:
+            service.log_in()
+            return UGJsonReader().parse_json(service.principals())
 
 
 class TSUGSyncWriter(TSUGWriter):
@@ -213,6 +367,8 @@ class TSUGSyncWriter(TSUGWriter):
 
     def write_users_and_groups(self, args: argparse.Namespace, ugs: UsersAndGroups) -> Any:
         """Write them, or preview with ``--validate_only``."""
+        if named := [group.name for group in ugs.get_groups() if group.privileges]:
+            _LOGGER.warning("privileges of groups are not written to ThoughtSpot: %s", ", ".join(named))
         return self.preview(args, ugs) if args.validate_only else self._native.write(_native(args), ugs.tree)
 
     def preview(self, args: argparse.Namespace, ugs: UsersAndGroups) -> Any:
@@ -238,3 +394,8 @@ class _RenamingParser:
 def _native(args: argparse.Namespace) -> argparse.Namespace:
     """Return the values under the native names too."""
     return argparse.Namespace(**vars(args), **{name: getattr(args, old) for name, old in _OLD_NAMES.items()})
+
+
+TSUGJsonWriter = TSUGJSONWriter
+TSUGXLSReader = TSUGXLSXReader
+TSUGXLSWriter = TSUGXLSXWriter

@@ -12,8 +12,10 @@ from datastoresync.errors import DeclarationError, DuplicateError, ImporterError
 from datastoresync.object import Object
 from datastoresync.syncers.thoughtspot.principals import FIELDS, caseless, record_of
 from datastoresync.tree import Tree
-from datastoresync.vocabularies.tsut.principal import Group, User, compact_json, item_of
+from datastoresync.vocabularies.tsut.principal import Group, User, Visibility, compact_json, item_of
 from datastoresync.vocabularies.tsut.tree import problems_of
+
+__all__ = ["Group", "User", "UsersAndGroups", "UsersAndGroupsTree", "Validity", "Visibility"]
 
 T = TypeVar("T", bound=Object)
 

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from types import MappingProxyType
 from typing import Any, ClassVar
 
 from datastoresync.branch import Branch
-from datastoresync.errors import ConversionError, ImporterError
+from datastoresync.errors import ImporterError
 from datastoresync.syncers.thoughtspot.principals import FIELDS, KINDS, record_of
 from datastoresync.vocabularies.tsut.tree import ThoughtSpotGroup, ThoughtSpotUser
 
@@ -142,60 +141,3 @@ def item_of(record: Any) -> Any:
     del row["principalTypeEnum"]
     (item,) = Branch(cls, importer=[row]).load().values()
     return item
-
-
-SHEET_KINDS = MappingProxyType({"Users": KINDS["users"], "Groups": KINDS["groups"]})
-"""The worksheets, with the kinds of their principals."""
-
-_COLUMNS = MappingProxyType(
-    {
-        "Name": "name",
-        "Password": "password",
-        "Display Name": "displayName",
-        "Email": "mail",
-        "Description": "description",
-        "Groups": "groupNames",
-        "Privileges": "privileges",
-        "Visibility": "visibility",
-        "Created": "created",
-        "Modified": "modified",
-        "Id": "id",
-    }
-)
-
-_LISTS = MappingProxyType({"groupNames": "Groups", "privileges": "Privileges"})
-"""The columns whose cells are JSON lists, with their titles."""
-
-
-def sheet_rows(items: Iterable[Any]) -> list[dict[str, Any]]:
-    """Return users or groups as rows; the groups that each is in are a JSON list in one cell."""
-    rows = []
-    for item in items:
-        record = record_of(item, item.principalTypeEnum)
-        for column in _LISTS.keys() & record.keys():
-            record[column] = json.dumps(record[column], ensure_ascii=False)
-        rows.append({title: record.get(column) for title, column in _COLUMNS.items()})
-    return rows
-
-
-def sheet_records(sheet: str, rows: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Return the rows of a worksheet as records of ThoughtSpot's own JSON; empty cells are left out.
-
-    Raises:
-        ConversionError: if the groups begin like a JSON list, but are not one.
-    """
-    records = []
-    for number, row in enumerate(rows, 2):
-        record = {
-            _COLUMNS.get(title, title): value for title, value in row.items() if value is not None and value != ""
-        }
-        for column, title in _LISTS.items():
-            cell = record.get(column)
-            if isinstance(cell, str) and cell.startswith("["):
-                try:
-                    record[column] = json.loads(cell)
-                except ValueError as error:
-                    message = f'{title} is not a JSON list such as ["staff", "admins"]: {error}'
-                    raise ConversionError(message, where=f"row {number} of sheet {sheet!r}", column=title) from None
-        records.append({**record, "principalTypeEnum": SHEET_KINDS[sheet]})
-    return records

@@ -128,14 +128,14 @@ class ThoughtSpotWriter(Writer):
         service = ThoughtSpotService(
             args.url,
             args.username,
-            _password(args.password, f"the password of {args.username}"),
+            password_of(args.password, f"the password of {args.username}"),
             verify=not args.disable_ssl,
             timeout=args.timeout,
             retries=args.retries,
             sleep=self._sleep,
         )
         with service:
-            options = {"remove_deleted": args.remove_deleted, "password": _password(args.initial_password)}
+            options = {"remove_deleted": args.remove_deleted, "password": password_of(args.initial_password)}
             service.log_in()
             if args.remove_deleted:
                 answer = service.sync(batches[0], apply=False, **options)
@@ -168,7 +168,7 @@ def _at_least(minimum: int) -> Callable[[str], int]:
     return number
 
 
-def _password(given: str | None, what: str = "") -> str:
+def password_of(given: str | None, what: str = "") -> str:
     """Return a password, or the value of the environment variable ``env:NAME``.
 
     Args:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import csv
-from datetime import UTC, date, datetime, time
+from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from enum import Enum
+from ipaddress import IPv6Network
 from uuid import UUID
 
 import pytest
@@ -64,6 +65,8 @@ def test_text_comes_back_exactly_in_other_encodings(tmp_path, data, encoding):
         (datetime(2024, 1, 2, 3, tzinfo=UTC), "2024-01-02T03:00:00+00:00"),
         (time(3), "03:00:00"),
         (UUID(int=5), "00000000-0000-0000-0000-000000000005"),
+        (timedelta(seconds=1.5), "PT1.5S"),
+        (IPv6Network("::/64"), "::/64"),
         (Colour.RED, "1"),
         (type("Name", (str,), {})("x"), "x"),
     ],

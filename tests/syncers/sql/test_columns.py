@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import UTC, date, datetime, time, timedelta, timezone
 from decimal import Decimal
 from functools import cache
+from ipaddress import IPv4Address, IPv4Network, IPv6Address
+from pathlib import PurePosixPath
 from typing import Any
 from uuid import UUID
 
@@ -320,3 +322,37 @@ def test_an_application_goes_on_counting_behind_what_was_written(server_url, exe
 
 def same(change, attribute, raw, expected):
     return raw == expected
+
+
+def test_addresses_and_paths_come_back_as_they_are(store_url, execute):
+    postgresql = store_url.startswith("postgresql")
+    kinds = ["inet", "cidr"] if postgresql else ["varchar(40)"] * 2
+    body = ", ".join(f"{name} {kind}" for name, kind in zip(("host", "net"), kinds, strict=True))
+    execute(
+        store_url,
+        f"create table t (idnumber varchar(40) primary key, {body}, folder varchar(40))",
+        "insert into t values ('10.0.0.1', '::2', '10.0.0.0/8', 'a')",
+    )
+
+    class Thing(Object):
+        idnumber: IPv4Address
+        host: IPv6Address
+        net: IPv4Network
+        folder: PurePosixPath
+
+    rows = [
+        {"idnumber": "10.0.0.1", "host": "0:0::1", "net": "10.1.0.0/16", "folder": "a/"},
+        {"idnumber": "10.0.0.2", "host": "::3", "net": "0.0.0.0/0", "folder": "/b"},
+    ]
+    with SQLSyncer(store_url) as syncer:
+        source = +Tree("source", branches={"t": Branch(Thing, importer=lambda: rows)})
+        dest = +Tree("dest", syncer=syncer, branches={"t": Branch(Thing)})
+        assert [(action.attr, action.idnumber) for action in source - dest if action.verb == "update"] == [
+            ("host", IPv4Address("10.0.0.1")),
+            ("net", IPv4Address("10.0.0.1")),
+        ]
+        assert source.sync_to(dest, limits=Limits(updates=1.0, creations=1)).ok
+        assert list(source - +dest) == []
+    found = execute(store_url, "select cast(host as varchar(40)), cast(net as varchar(40)), folder from t order by 1")
+    mask = "/128" if postgresql else ""
+    assert found == [(f"::1{mask}", "10.1.0.0/16", "a"), (f"::3{mask}", "0.0.0.0/0", "/b")]

@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager
 from typing import Any
 
 from datastoresync.errors import DeclarationError
-from datastoresync.importing.importer import Importer
+from datastoresync.importing.importer import ImportedBranch, Importer
 from datastoresync.spelling import member_problems
 
 
@@ -31,8 +31,9 @@ class DefaultImporter(Importer):
         for problem in member_problems(cls, DefaultImporter, hooks, {}):
             raise DeclarationError(problem)
 
-    def __init__(self, tree: Any = None, branch: Any = None, subbranch: Any = None) -> None:
-        self._tree, self._branch, self._subbranch = tree, branch, subbranch
+    def __init__(self, tree: Any = None, branch: object = None, subbranch: Any = None) -> None:
+        self._branch: Any = branch
+        self._tree, self._subbranch = tree, subbranch
         declared = (vars(cls).get("_settings", {}) for cls in reversed(type(self).__mro__))
         self._settings = {name: value for settings in declared for name, value in settings.items()}
         self.init()
@@ -81,7 +82,7 @@ class DefaultImporter(Importer):
         own, other = _HOOKS.get(hook, (hook, Importer))
         return getattr(getattr(self, own), "__func__", None) is not getattr(other, own)
 
-    def bound(self, description: Any = None, *, tree: Any = None, branch: Any = None) -> Any:
+    def bound(self, description: Any = None, *, tree: Any = None, branch: ImportedBranch | None = None) -> Any:
         """Return what reads it into a branch, whose tree may be a copy of the one that it was made for."""
         if branch is not None:
             self._tree, self._branch, self._subbranch = getattr(tree, "synctree", None), tree, branch

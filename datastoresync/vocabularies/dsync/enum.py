@@ -39,7 +39,7 @@ class DiffSyncFlags(enum.Flag):
     """Delete nothing."""
     SKIP_UNMATCHED_BOTH = SKIP_UNMATCHED_SRC | SKIP_UNMATCHED_DST
     LOG_UNCHANGED_RECORDS = 0b1000
-    """Log the number of unchanged models."""
+    """Log each unchanged model of a sync, too."""
 
 
 class DiffSyncStatus(enum.Enum):
@@ -71,14 +71,4 @@ def flags_of_model(flags: DiffSyncModelFlags) -> Flags | None:
         never_create=True if DiffSyncModelFlags.SKIP_UNMATCHED_SRC in flags else None,
         never_delete=True if DiffSyncModelFlags.SKIP_UNMATCHED_DST in flags else None,
         leave_children=True if DiffSyncModelFlags.SKIP_CHILDREN_ON_DELETE in flags else None,
-    )
-
-
-def flags_of_run(flags: DiffSyncFlags) -> Flags | None:
-    """Return the native flags of a run."""
-    if not flags & DiffSyncFlags.SKIP_UNMATCHED_BOTH:
-        return None
-    return Flags(
-        never_create=True if DiffSyncFlags.SKIP_UNMATCHED_SRC in flags else None,
-        never_delete=True if DiffSyncFlags.SKIP_UNMATCHED_DST in flags else None,
     )

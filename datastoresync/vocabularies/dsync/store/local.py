@@ -1,74 +1,54 @@
-"""The store of an adapter's models: a tree with a branch for each kind."""
+"""The store of an adapter's models in memory: a tree with a branch for each kind."""
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Collection, Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from contextlib import suppress
+from typing import Any
 
 from datastoresync.branch import Branch
 from datastoresync.conversion.converters import Schema
+from datastoresync.vocabularies.dsync.declaration import has_flags
 from datastoresync.vocabularies.dsync.exceptions import ObjectAlreadyExists, ObjectNotFound, ObjectStoreWrongType
 from datastoresync.vocabularies.dsync.identity import UniqueId, find_keys, text_of, unique_id_of
 from datastoresync.vocabularies.dsync.model import DiffSyncModel
+from datastoresync.vocabularies.dsync.store import BaseStore, Kind
 from datastoresync.vocabularies.dsync.tree import ModelBranch, ModelTree, has_text_keys
-
-if TYPE_CHECKING:
-    from datastoresync.vocabularies.dsync.protocol import Owner
-
-Kind = str | DiffSyncModel | type[DiffSyncModel]
-"""A kind of model: its name, its class, or a model of it."""
 
 _ROUND_TRIP_TYPES = frozenset({str, int, type(None)})
 """Types of identifiers whose text converts back to them."""
 
 
-class LocalStore:
-    """Keeps the models of one adapter in memory, in its ``tree``.
+class LocalStore(BaseStore):
+    """Keeps the models of one adapter in memory, in its ``tree``."""
 
-    Args:
-        adapter: The owner of the models; an adapter that is made with the store sets it.
-        name: The name in messages.
-    """
-
-    def __init__(self, *, adapter: Owner | None = None, name: str = "") -> None:
-        self.name = name or type(self).__name__
-        self.tree = ModelTree(adapter=adapter)
+    def __init__(self, *args: Any, adapter: Any = None, name: str = "", **kwargs: Any) -> None:
+        self.tree = ModelTree()
+        self.tree.store = self
         self.flagged = False  # whether any model may have flags
-        self.borrowed: set[str] = set()  # kinds that only the other adapter of a comparison has
+        super().__init__(*args, adapter=adapter, name=name, **kwargs)
 
     @property
-    def adapter(self) -> Owner | None:
+    def adapter(self) -> Any:
         """The owner of the models."""
         return self.tree.adapter
 
     @adapter.setter
-    def adapter(self, adapter: Owner | None) -> None:
+    def adapter(self, adapter: Any) -> None:
         self.tree.adapter = adapter
-
-    def __str__(self) -> str:
-        return self.name
 
     def declare(self, cls: type[DiffSyncModel]) -> Branch[Any]:
         """Add a branch for models of a class."""
         name = cls.get_type()
         branch = self.tree.grow(name, ModelBranch(cls))
-        self.borrowed.discard(name)
-        self.flagged |= bool(cls._class_flags) or not isinstance(cls.model_flags, property)
+        self.flagged |= has_flags(cls)
         return branch
-
-    def borrow(self, other: LocalStore) -> None:
-        """Add empty branches for the kinds that only another store has, so that the two can be compared."""
-        for name, branch in other.tree.items():
-            if name not in self.tree:
-                self.declare(branch.object_class)
-                self.borrowed.add(name)
 
     def get_all_model_names(self) -> set[str]:
         """Return the names of the kinds of which there are models."""
         return {name for name, branch in self.tree.items() if len(branch)}
 
-    def get(self, *, model: Kind, identifier: Any) -> Any:
+    def get(self, model: Kind, identifier: Any) -> Any:
         """Return a model by its unique id, its identifiers in a mapping, or its key as it is.
 
         Raises:
@@ -96,6 +76,8 @@ class LocalStore:
             ValueError: if a mapping lacks an identifier.
         """
         objects, schema = branch.contents.objects, branch.schema
+        if not schema.identifiers:
+            return ()  # the only one of its kind
         if isinstance(identifier, Mapping):
             lacking = [name for name in schema.identifiers if name not in identifier]
             if lacking:
@@ -124,24 +106,31 @@ class LocalStore:
             raise ObjectStoreWrongType(message)
         return keys[0] if keys else identifier
 
-    def get_all(self, *, model: Kind) -> list[Any]:
+    def get_all(self, model: Kind) -> list[Any]:
         """Return all models of a kind, in the order in which they were added."""
-        branch = self.tree.get(_name(model))
-        return (
-            []
-            if branch is None
-            else [branch.contents.objects[key] for key in _insertion_order(branch.contents.objects)]
-        )
+        return list(self.by_key(model).values())
 
-    def get_by_uids(self, *, uids: Iterable[Any], model: Kind) -> list[Any]:
+    def by_key(self, model: Kind) -> dict[Any, Any]:
+        """Return all models of a kind by their keys, in the order in which they were added."""
+        branch = self.tree.get(_name(model))
+        objects: Any = {} if branch is None else branch.contents.objects
+        # `dict.items` of a sorted mapping has the order of insertion.
+        return dict(dict.items(objects) if isinstance(objects, dict) else objects)
+
+    def get_by_uids(self, uids: Iterable[Any], model: Kind) -> list[Any]:
         """Return models by their unique ids, in that order.
 
         Raises:
             ObjectNotFound: if one of them is missing.
         """
-        return [self.get(model=model, identifier=uid) for uid in uids]
+        branch = self.tree.get(_name(model))
+        if branch is not None and has_text_keys(branch.schema):
+            objects = branch.contents.objects
+            with suppress(KeyError):
+                return [objects[uid] for uid in uids]
+        return [self.get(model, uid) for uid in uids]
 
-    def add(self, *, obj: DiffSyncModel) -> None:
+    def add(self, obj: DiffSyncModel) -> None:
         """Keep a model.
 
         Raises:
@@ -154,12 +143,12 @@ class LocalStore:
         if existing is obj:
             return
         if existing is not None:
-            message = f"{obj!r} is already in {self._display_name}: change that one, or remove it first"
+            message = f"Object {obj.get_unique_id()} already present in {self._display_name}: change or remove that one"
             raise ObjectAlreadyExists(message, obj)
         branch.contents.put(key, obj)
         self.flagged = self.flagged or bool(obj.model_flags)
 
-    def update(self, *, obj: DiffSyncModel) -> None:
+    def update(self, obj: DiffSyncModel) -> None:
         """Keep a model, in place of one with its identifiers."""
         self._branch(obj).contents.put(obj.__key__, obj)
         self.flagged = self.flagged or bool(obj.model_flags)
@@ -167,7 +156,7 @@ class LocalStore:
     def _branch(self, obj: DiffSyncModel) -> Branch[Any]:
         name, cls = obj.get_type(), type(obj)
         branch = self.tree.get(name)
-        if branch is None or (name in self.borrowed and not len(branch)):
+        if branch is None:
             return self.declare(cls)
         known = branch.object_class
         if cls is not known and not _is_compatible(cls, known):
@@ -177,26 +166,6 @@ class LocalStore:
             )
             raise ObjectStoreWrongType(message)
         return branch
-
-    def remove(self, *, obj: DiffSyncModel, remove_children: bool = False) -> None:
-        """Remove a model.
-
-        Args:
-            obj: The model.
-            remove_children: Whether to remove those below it, too; missing ones are ignored.
-
-        Raises:
-            ObjectNotFound: if it is missing.
-        """
-        waiting = [obj]
-        while waiting:
-            one = waiting.pop()
-            if one is not obj and self.find(one, one.__key__) is None:
-                continue  # a child of two parents
-            self.remove_item(one.get_type(), one.__key__)
-            for name, field in one._children.items() if remove_children else ():
-                found = (self.find(name, member) for member in getattr(one, field))
-                waiting += [child for child in found if child is not None]
 
     def remove_item(self, modelname: str, uid: Any) -> None:
         """Remove a model by its name and unique id.
@@ -208,53 +177,11 @@ class LocalStore:
         self.tree[modelname].contents.drop(found.__key__)
         found.adapter = None
 
-    def count(self, *, model: Kind | None = None) -> int:
+    def count(self, model: Kind = None) -> int:
         """Return the number of models, of a kind or in all."""
         if model is None:
             return sum(map(len, self.tree.values()))
         return len(self.tree.get(_name(model), ()))
-
-    def get_or_instantiate(
-        self, *, model: type[DiffSyncModel], ids: Mapping[str, Any], attrs: Mapping[str, Any] | None = None
-    ) -> tuple[Any, bool]:
-        """Return the model with these identifiers and False, or a new one, now kept, and True."""
-        found = self.find(model, ids)
-        if found is not None:
-            return found, False
-        made = model(**ids, **(attrs or {}))
-        self.add(obj=made)
-        return made, True
-
-    def get_or_add_model_instance(self, *, obj: DiffSyncModel) -> tuple[Any, bool]:
-        """Return the model with the identifiers of this one and False, or this one, now kept, and True."""
-        found = self.find(obj, obj.__key__)
-        if found is not None:
-            return found, False
-        self.add(obj=obj)
-        return obj, True
-
-    def update_or_instantiate(
-        self, *, model: type[DiffSyncModel], ids: Mapping[str, Any], attrs: Mapping[str, Any]
-    ) -> tuple[Any, bool]:
-        """Set attributes of the model with these identifiers, or keep a new one; and say whether it is new."""
-        found, made = self.get_or_instantiate(model=model, ids=ids, attrs=attrs)
-        if not made:
-            _set_attributes(found, attrs)
-        return found, made
-
-    def update_or_add_model_instance(self, *, obj: DiffSyncModel) -> tuple[Any, bool]:
-        """Give the model with the identifiers of this one its attributes, or keep it; and say whether it is new."""
-        found, made = self.get_or_add_model_instance(obj=obj)
-        if not made:
-            _set_attributes(found, obj.get_attrs())
-        return found, made
-
-    def find(self, model: Kind, identifier: Any) -> Any:
-        """Return a model, or None; see `get`."""
-        try:
-            return self.get(model=model, identifier=identifier)
-        except ObjectNotFound:
-            return None
 
     def resolve_children(self) -> None:
         """Give unique ids that are plain texts in fields the keys that they stand for."""
@@ -276,11 +203,11 @@ class LocalStore:
 
     @property
     def _display_name(self) -> str:
-        return str(self if self.adapter is None else self.adapter)
+        return self.name if self.adapter is None else f"{self.name} of {self.adapter}"
 
     def _not_found(self, name: str, identifier: Any) -> ObjectNotFound:
         shown = dict(identifier) if isinstance(identifier, Mapping) else text_of(identifier)
-        return ObjectNotFound(f"no {name} {shown} in {self._display_name}")
+        return ObjectNotFound(f"{name} {shown} not present in {self._display_name}")
 
 
 def _name(model: Kind) -> str:
@@ -295,11 +222,6 @@ def _all_round_trip(schema: Schema) -> bool:
 
 def _is_compatible(cls: type[DiffSyncModel], known: type[DiffSyncModel]) -> bool:
     return tuple(cls._identifiers) == tuple(known._identifiers) and set(cls._attributes) >= set(known._attributes)
-
-
-def _set_attributes(model: DiffSyncModel, attributes: Mapping[str, Any]) -> None:
-    for name, value in attributes.items():
-        setattr(model, name, copy.copy(value))
 
 
 def _insertion_order(objects: Mapping[Any, Any]) -> Collection[Any]:

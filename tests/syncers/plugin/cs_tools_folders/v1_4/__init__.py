@@ -1,0 +1,1 @@
+"""A plug-in in the manner of version 1.4."""
