@@ -1,9 +1,9 @@
 """Runs what is shown on a page of documentation, in one folder: Python, sessions, scripts and what a shell is told.
 
 A Python block that begins with ``# sync.py`` is that file; any other runs where it stands. In a console block
-``$ cat FILE`` shows a file, and makes it if it is not there; ``$ cp``,
-``$ python FILE``, ``$ datastoresync …`` and ``$ echo $?`` are run in this process, and all else fails. What a shell shows is compared with what is printed, errors included; ``...``
-stands for anything. Nothing is run under ``<!-- not run: reason -->``.
+``$ cat FILE`` shows a file, and makes it if it is not there; ``$ cp``, ``$ python FILE``, ``$ datastoresync …`` and
+``$ echo $?`` are run in this process, and all else fails. What a shell shows is compared with what is printed, errors
+included; ``...`` stands for anything. Nothing is run under ``<!-- not run: reason -->``.
 """
 
 from __future__ import annotations

@@ -6,8 +6,10 @@ import runpy
 import sys
 import threading
 import types
+import urllib.request
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from wsgiref.simple_server import WSGIRequestHandler, make_server
 
 import pytest
 from mail_server import MailServer
@@ -52,7 +54,7 @@ class AccountService(BaseHTTPRequestHandler):
         else:
             self._answer(200, accounts.setdefault(key, {"id": key}).update(body))
 
-    do_GET = do_PUT = do_PATCH = do_DELETE = do_any
+    do_GET = do_PUT = do_PATCH = do_DELETE = do_any  # noqa: N815 - the names that http.server calls
 
     def _answer(self, status, value, headers=types.MappingProxyType({})):
         content = json.dumps(value).encode()
@@ -78,7 +80,7 @@ def serving(server):
         server.server_close()
 
 
-@pytest.mark.parametrize("name", ["csv.md", "databases.md", "excel.md", "index.md"])
+@pytest.mark.parametrize("name", ["csv.md", "databases.md", "excel.md", "index.md", "moodle-canvas.md"])
 def test_without_a_server(page, name):
     page(name)
 
@@ -103,6 +105,103 @@ def test_a_rest_interface_that_refuses_now_and_then(page, monkeypatch):
         assert server.refused == [("PUT", "2"), ("PATCH", "1"), ("DELETE", "4")]
     finally:
         stamina.instrumentation.set_on_retry_hooks(None)
+
+
+class NetworkService(BaseHTTPRequestHandler):
+    """Stands in for NetBox: lists of one row a page, and what a row refers to as a dictionary."""
+
+    def do_any(self):
+        kind, key = (*self.path.split("/")[3:], "")[:2]
+        body = json.loads(self.rfile.read(int(self.headers.get("Content-Length") or 0)) or "{}")
+        if "status" in body:
+            body["status"] = {"value": body["status"]}
+        rows = self.server.rows[kind]
+        answer = None
+        if self.command == "GET":
+            start = int(self.path.rpartition("offset=")[2]) if "offset=" in self.path else 0
+            following = f"{self.server.url}/api/dcim/{kind}/?limit=1&offset={start + 1}"
+            answer = {"results": rows[start : start + 1], "next": following if start + 1 < len(rows) else None}
+        elif self.command == "POST":
+            rows.append({"id": 100 + len(rows), **body})
+        else:
+            (row,) = (row for row in rows if str(row["id"]) == key)
+            rows.remove(row) if self.command == "DELETE" else row.update(body)
+        content = json.dumps(answer).encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
+
+    do_GET = do_POST = do_PATCH = do_DELETE = do_any  # noqa: N815 - the names that http.server calls
+
+    def log_message(self, *arguments):
+        """Print nothing."""
+
+
+def test_a_hierarchy_in_a_service_like_netbox(page, monkeypatch):
+    with serving(ThreadingHTTPServer(("127.0.0.1", 0), NetworkService)) as server:
+        server.url = f"http://127.0.0.1:{server.server_port}"
+        active, router = {"value": "active"}, {"name": "router"}
+        server.rows = {
+            "sites": [{"id": 1, "name": "nyc", "status": active}, {"id": 2, "name": "rdu", "status": active}],
+            "devices": [
+                {"id": 1, "name": "rtr-1", "site": {"name": "nyc"}, "role": router},
+                {"id": 2, "name": "rtr-9", "site": {"name": "rdu"}, "role": router},
+            ],
+            "interfaces": [{"id": 1, "name": "e0", "device": {"name": "rtr-1"}, "speed": 1000}],
+        }
+        monkeypatch.setenv("NETBOX_URL", server.url)
+        monkeypatch.setenv("NETBOX_TOKEN", "secret")
+        page("netbox.md")
+    names = {kind: sorted(row["name"] for row in rows) for kind, rows in server.rows.items()}
+    assert names == {"sites": ["nyc", "sfo"], "devices": ["rtr-1", "rtr-3"], "interfaces": ["e0", "e0", "e1"]}
+
+
+@pytest.mark.slow
+def test_scim_against_a_server_of_others(page, monkeypatch):
+    pytest.importorskip("scim2_server")
+    from scim2_server.memory import InMemoryStorage
+    from scim2_server.testserver.application import BearerTokenApplication
+    from scim2_server.utils import load_default_provider
+
+    storage = InMemoryStorage()
+    application = BearerTokenApplication(storage, load_default_provider(), bearer_tokens=["secret"])
+    with serving(make_server("127.0.0.1", 0, application, handler_class=QuietHandler)) as server:
+        url = f"http://127.0.0.1:{server.server_port}"
+        for name, active in (("Ann Old", True), ("Dan Dean", True), ("Fay Back", False)):
+            body = {"userName": f"{name[:3].lower()}@example.org", "displayName": name, "active": active}
+            scim_users(url, {"schemas": ["urn:ietf:params:scim:schemas:core:2.0:User"], **body})
+        monkeypatch.setenv("SCIM_URL", url)
+        monkeypatch.setenv("SCIM_TOKEN", "secret")
+        page("scim.md")
+        users = scim_users(url)["Resources"]
+    assert sorted((user["displayName"], user["active"]) for user in users) == [
+        ("Ann New", True),
+        ("Dan Dean", False),
+        ("Eve Ekman", True),
+        ("Fay Back", True),
+    ]
+
+
+class QuietHandler(WSGIRequestHandler):
+    def log_message(self, *arguments):
+        """Print nothing."""
+
+
+def scim_users(url, body=None):
+    headers = {"Authorization": "Bearer secret", "Content-Type": "application/scim+json"}
+    request = urllib.request.Request(f"{url}/Users", body and json.dumps(body).encode(), headers)
+    with urllib.request.urlopen(request) as answer:
+        return json.load(answer)
+
+
+def test_ldap_in_memory(page, tmp_path, monkeypatch):
+    pytest.importorskip("ldap3")
+    monkeypatch.syspath_prepend(tmp_path)
+    try:
+        page("ldap.md")
+    finally:
+        sys.modules.pop("directory", None)
 
 
 def test_every_night_with_a_mail(page, monkeypatch, tmp_path):

@@ -171,7 +171,8 @@ def test_the_long_description_is_the_readme_with_absolute_links(distributions):
     url = SETUP["metadata"]["url"]
     assert links(description) == []
     assert f"[The tutorial]({url}/blob/main/docs/tutorial.md)" in description
-    assert description.replace(f"{url}/blob/main/", "").strip() == readme.strip()
+    assert f"]({url}/raw/main/docs/plan.svg)" in description
+    assert re.sub(rf"{url}/(blob|raw)/main/", "", description).strip() == readme.strip()
     assert {line.partition(", ")[0] for line in metadata.get_all("Project-URL")} >= {"Changelog", "Documentation"}
 
 
