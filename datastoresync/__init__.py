@@ -68,6 +68,7 @@ if TYPE_CHECKING:  # `X as X` tells type checkers that a name is public
         CircularOrderError as CircularOrderError,
         ColumnError as ColumnError,
         ComparisonError as ComparisonError,
+        ConfigurationError as ConfigurationError,
         ConversionError as ConversionError,
         DatastoreSyncError as DatastoreSyncError,
         DataWarning as DataWarning,
@@ -122,10 +123,11 @@ else:  # so that type checkers refuse a name that is in no module
             "diffing.flags": "Flags",
             "engines.duckdb.connection": "DuckDB",
             "errors": (
-                "CircularOrderError ColumnError ComparisonError ConversionError DataWarning DatastoreSyncError "
-                "DeclarationError DuplicateError FilterError HierarchyError IdnumberError ImporterError LockedError "
-                "MalformedFileError ManifestError MissingDependencyError NotificationError RowError SafeguardError "
-                "SchemaMismatchError SyncInterrupted SyncerError TemplateError"
+                "CircularOrderError ColumnError ComparisonError ConfigurationError ConversionError DataWarning "
+                "DatastoreSyncError DeclarationError DuplicateError FilterError HierarchyError IdnumberError "
+                "ImporterError LockedError MalformedFileError ManifestError MissingDependencyError "
+                "NotificationError RowError SafeguardError SchemaMismatchError SyncInterrupted SyncerError "
+                "TemplateError"
             ),
             "importing.importer": (
                 "CSVImporter ExcelImporter ImportReport Importer ParquetImporter SQLImporter TSVImporter"

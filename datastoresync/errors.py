@@ -4,7 +4,8 @@
 
     DatastoreSyncError
     ├── DeclarationError (TypeError)          a class, branch or tree is declared wrongly
-    │   └── CircularOrderError                branches that wait for each other
+    │   ├── CircularOrderError                branches that wait for each other
+    │   └── ConfigurationError                a configuration file says what cannot be
     ├── ImporterError (ValueError)            data is refused; nothing was replaced
     │   ├── MalformedFileError                a file that cannot be what it says it is
     │   └── RowError                          one row is refused
@@ -53,6 +54,14 @@ class CircularOrderError(DeclarationError):
     def __init__(self, message: str, *, circle: Sequence[str] = ()) -> None:
         super().__init__(message)
         self.circle = tuple(circle)
+
+
+class ConfigurationError(DeclarationError):
+    """A configuration file that says what cannot be. ``problems`` has a sentence for each place, with file and line."""
+
+    def __init__(self, message: str, *, problems: Sequence[str] = ()) -> None:
+        super().__init__(message)
+        self.problems = tuple(problems)
 
 
 class ImporterError(DatastoreSyncError, ValueError):

@@ -105,7 +105,8 @@ def without_secrets(text: str, secrets: Iterable[str]) -> str:
 def secrets_in(options: Mapping[str, Any]) -> Secrets:
     """Return the values that no message may hold, as they are and as they stand in a URL.
 
-    These are the values of options with the name of a secret, and what looks like a secret within other texts.
+    These are the values of options with the name of a secret, those that are a `SecretText`, and what looks like a
+    secret within other texts.
     """
     found: list[str] = []
     for name, value in options.items():
@@ -114,7 +115,7 @@ def secrets_in(options: Mapping[str, Any]) -> Secrets:
             if isinstance(one, Mapping):
                 found += secrets_in(one)
             elif isinstance(one, str):
-                found += [one] if names_secret(name) else secrets_within(one)
+                found += [one] if names_secret(name) or isinstance(one, SecretText) else secrets_within(one)
     return Secrets(form for text in found for form in (text, unquote(text), quote(text, safe=""), quote_plus(text)))
 
 

@@ -1,9 +1,9 @@
 """Runs what is shown on a page of documentation, in one folder: Python, sessions, scripts and what a shell is told.
 
-A Python block that begins with ``# sync.py`` is that file; any other runs where it stands. In a console block
-``$ cat FILE`` shows a file, and makes it if it is not there; ``$ cp``, ``$ python FILE``, ``$ datastoresync …`` and
-``$ echo $?`` are run in this process, and all else fails. What a shell shows is compared with what is printed, errors
-included; ``...`` stands for anything. Nothing is run under ``<!-- not run: reason -->``.
+A block that begins with ``# sync.py`` or ``# sync.toml`` is that file; other Python runs where it stands. In a console
+block ``$ cat FILE`` shows a file, and makes it if it is not there; ``$ cp``, ``$ python FILE``, ``$ datastoresync …``
+and ``$ echo $?`` are run in this process, and all else fails. What a shell shows is compared with what is printed,
+errors included; ``...`` stands for anything. Nothing is run under ``<!-- not run: reason -->``.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ import pytest
 
 FENCE = re.compile(r"^(?P<indent> *)```(?P<language>\w*).*\n(?P<source>(?:.*\n)*?)(?P=indent)```[ ]*$", re.MULTILINE)
 NOT_RUN = re.compile(r"<!-- not run: \S.*-->\s*\Z")
-SCRIPT = re.compile(r"# ([\w/]+\.py)\n")
+FILE = re.compile(r"# ([\w/]+\.(?:py|toml))\n")
 COMMAND = re.compile(r"^\$ (.*(?:\\\n.*)*)\n", re.MULTILINE)
 
 
@@ -44,7 +44,7 @@ def blocks_of(text: str) -> list[Block]:
     return [
         Block(textwrap.dedent(match["source"]), text.count("\n", 0, match.start("source")) + 1, match["language"])
         for match in FENCE.finditer(text)
-        if match["language"] in ("python", "console") and not NOT_RUN.search(text, 0, match.start())
+        if match["language"] in ("python", "console", "toml") and not NOT_RUN.search(text, 0, match.start())
     ]
 
 
@@ -54,11 +54,11 @@ def run_blocks(blocks: list[Block], path: Path, namespace: dict[str, object]) ->
     for block in blocks:
         if block.language == "console":
             shell.run(block, path)
-        elif script := SCRIPT.match(block.source):
-            Path(script[1]).write_text(block.source, encoding="utf-8")
+        elif file := FILE.match(block.source):
+            Path(file[1]).write_text(block.source, encoding="utf-8")
         elif block.source.lstrip().startswith(">>>"):
             _run_session(block, path, namespace)
-        else:
+        elif block.language == "python":
             code = "\n" * (block.line - 1) + block.source  # so that a traceback shows the document's own line
             exec(compile(code, str(path), "exec", dont_inherit=True), namespace)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import IntEnum
 
-from datastoresync.errors import LockedError, SafeguardError
+from datastoresync.errors import ConfigurationError, LockedError, SafeguardError
 
 
 class ExitCode(IntEnum):
@@ -14,7 +14,7 @@ class ExitCode(IntEnum):
     """It was done, or there was nothing to do."""
     FAILED = 1
     WRONG_CALL = 2
-    """The command line is wrong; nothing was read."""
+    """The command line or the configuration is wrong; nothing was read."""
     REFUSED = 3
     """Refused by a limit, without a change."""
     DIFFERENCES = 4
@@ -31,7 +31,7 @@ HELP = """\
 exit codes:
   0    done, or nothing to do
   1    failed
-  2    the command line is wrong; nothing was read
+  2    the command line or the configuration is wrong; nothing was read
   3    refused by a limit, without a change; nothing else failed
   4    there are differences, with --exit-code
   5    partly done: some of it failed
@@ -45,4 +45,6 @@ def code_of(error: BaseException | None) -> ExitCode:
         return ExitCode.INTERRUPTED
     if isinstance(error, SafeguardError):
         return ExitCode.REFUSED
+    if isinstance(error, ConfigurationError):
+        return ExitCode.WRONG_CALL
     return ExitCode.LOCKED if isinstance(error, LockedError) else ExitCode.FAILED

@@ -40,11 +40,14 @@ class RecordImporter(StoreImporter):
         record = self.branch.object_class
         missing = [name for name in record._identifiers if name not in columns]
         if missing and columns:
-            table, key = self.branch.table.name, record._identifiers
-            advice = missing_key_advice(self.syncer, table, missing[0], columns, rows, key)
-            raise ColumnError(advice, columns=missing)
+            raise ColumnError(self.key_advice(missing[0], columns, rows), columns=missing)
         record._attributes = tuple(name for name in columns if name not in record._identifiers)
         return rows
+
+    def key_advice(self, missing: str, columns: Sequence[str], rows: Any) -> str:
+        """Return what to do about a column of the key that is not there."""
+        table, key = self.branch.table.name, self.branch.object_class._identifiers
+        return missing_key_advice(self.syncer, table, missing, columns, rows, key)
 
 
 def record_branch(syncer: Any, table: Table, identifiers: Sequence[str], optional: Iterable[str] = ()) -> Branch[Any]:

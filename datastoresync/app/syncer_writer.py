@@ -37,6 +37,7 @@ from datastoresync.applying.report import Report
 from datastoresync.applying.reporter import LoggingReporter, ProgressReporter, Reporter
 from datastoresync.applying.safeguards import check
 from datastoresync.branch import Branch
+from datastoresync.diffing.diff import Diff
 from datastoresync.errors import DeclarationError, SafeguardError, SchemaMismatchError, SyncerError
 from datastoresync.importing.importer import IterableImporter
 from datastoresync.object import schema_of
@@ -225,6 +226,19 @@ class SyncerWriter(Writer):
         return None
 
     @contextmanager
+    def compared(self, args: argparse.Namespace, tree: Any) -> Iterator[tuple[Diff, list[str]]]:
+        """Yield what a sync would change, and a line for each table that it would make, while the store is open.
+
+        Raises:
+            SyncerError: if the two cannot be read or compared.
+        """
+        with self._opened(args, tree, create=False) as syncer:
+            missing = self._missing(tree, syncer)
+            source, destination = self._sides(tree, syncer, missing)
+            made = [f"{write.table}: is only in the source, with {counted(write.count, 'record')}" for write in missing]
+            yield _name_options(lambda: source.diff(destination, progress=args.progress)), made
+
+    @contextmanager
     def _opened(self, args: argparse.Namespace, tree: Any, *, create: bool) -> Iterator[Any]:
         """Open the store to write to; a database that is plugged in gets the tables of the tree, to make them."""
         plugged = isinstance(args.store, (str, os.PathLike)) and str(args.store).lower().startswith("plugin:")
@@ -389,9 +403,11 @@ class SyncerWriter(Writer):
         """Return a tree like the one that was read, over the store to write to."""
         if self.tree is not None:
             destination = self.tree(syncer=syncer)
-            attributes: dict[str, list[str] | None] = dict.fromkeys(
-                name for name in tree.branches if name in destination
-            )
+            attributes: dict[str, list[str] | None] = {
+                name: _attributes(tree[name]) if _takes_any(destination[name]) else None
+                for name in tree.branches
+                if name in destination
+            }
         else:
             branches = {name: Branch(tree[name].object_class, table=tree[name].table) for name in tree.branches}
             destination = Tree("destination", syncer=syncer, branches=branches)
@@ -421,6 +437,11 @@ class SyncerWriter(Writer):
 def _labels(tree: Any) -> list[str]:
     """Return the names of the tables in limits: the branches, and their memberships."""
     return [label for name in tree.branches for label in (name, *(f"{name}.{link}" for link in tree[name].table.links))]
+
+
+def _takes_any(branch: Branch[Any]) -> bool:
+    """Say whether a branch of a declared tree is a table of the tree's store, whatever columns that has."""
+    return branch.importer is None and schema_of(branch.object_class).open
 
 
 def _attributes(branch: Branch[Any]) -> list[str] | None:
@@ -500,7 +521,7 @@ def _name_options(call: Callable[[], Any]) -> Any:
 
 def _reporters(args: argparse.Namespace) -> list[Reporter]:
     silent = args.quiet or sys.stderr is None or getattr(args, "progress", None) is not None
-    reporters: list[Reporter] = [] if silent else [ProgressReporter()]
+    reporters: list[Reporter] = [*([] if silent else [ProgressReporter()]), *(getattr(args, "reporters", None) or ())]
     return [*reporters, LoggingReporter()] if args.verbose or getattr(args, "log_file", None) else reporters
 
 

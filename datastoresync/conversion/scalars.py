@@ -515,6 +515,8 @@ _TYPES = (
 SCALARS: Mapping[Any, ScalarType] = MappingProxyType({scalar.cls: scalar for scalar in _TYPES})
 """All of them by their Python type, a type that is derived from another one before it."""
 _WITHOUT_MOMENTS = frozenset({type(None), *SCALARS} - {datetime})
+TYPE_NAMES: Mapping[str, type] = MappingProxyType({scalar.cls.__name__.lower(): scalar.cls for scalar in _TYPES})
+"""All of them by what they are called where no Python is written."""
 KINDS: Mapping[str, ScalarType] = MappingProxyType({kind: scalar for scalar in _TYPES for kind in scalar.kinds})
 """The types of the values of columns, by what engines call these."""
 

@@ -2,25 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import attrs
 import click
 
-from datastoresync.app.commands.options import Converted, SectionedCommand, SectionOption, flag, log_options
+from datastoresync.app.commands.options import (
+    Converted,
+    SectionedCommand,
+    SectionOption,
+    check_stores,
+    config_option,
+    flag,
+    log_options,
+)
 from datastoresync.app.commands.output import FORMATS, format_of, write_diff
+from datastoresync.app.commands.part_options import run_arguments
 from datastoresync.app.console import Console
 from datastoresync.app.exit_codes import ExitCode
 from datastoresync.app.progress import Progress
-from datastoresync.app.store_diff import DiffOptions, diff_stores
+from datastoresync.app.store_diff import DiffOptions, StoreDiff, diff_stores
 from datastoresync.app.stores import FILE_OPTIONS, file_option_names, key_of_table, located, open_store
-from datastoresync.conversion.scalars import SCALARS
+from datastoresync.conversion.scalars import TYPE_NAMES
 from datastoresync.diffing.diff import Diff
 from datastoresync.errors import FilterError
 
 _VERBS = {"changed": ["update", "add", "remove"], "added": ["new"], "removed": ["old"]}
-_TYPES = {kind.__name__.lower(): kind for kind in SCALARS}
 _COLUMNS = "columns"
 _READING = {name: text for name, text in FILE_OPTIONS.items() if name != _COLUMNS}
 """The options for files; which columns are compared is an option of its own."""
@@ -40,10 +49,10 @@ def _pair(example: str) -> Callable[[str], tuple[str, str]]:
 
 def _typed(text: str) -> tuple[str, type]:
     column, name = _pair("born=date")(text)
-    if name.lower() not in _TYPES:
-        message = f"the type is one of {', '.join(_TYPES)} (got {name!r})"
+    if name.lower() not in TYPE_NAMES:
+        message = f"the type is one of {', '.join(TYPE_NAMES)} (got {name!r})"
         raise ValueError(message)
-    return column, _TYPES[name.lower()]
+    return column, TYPE_NAMES[name.lower()]
 
 
 def _tables(text: str) -> list[tuple[str, str]]:
@@ -64,13 +73,15 @@ Both are files, folders of files, or URLs; the first row of a file has the names
   datastoresync diff old.csv new.xlsx --key id
   datastoresync diff monday tuesday --key users=id --key members=group+person
   datastoresync diff people.csv postgresql://ann@host/school --key id
+  datastoresync diff --config sync.toml
 """
 
 
 @log_options
 @click.command(cls=SectionedCommand, help=_HELP)
-@click.argument("old", type=Converted(located, file=True))
-@click.argument("new", type=Converted(located, file=True))
+@click.argument("old", required=False, type=Converted(located, file=True))
+@click.argument("new", required=False, type=Converted(located, file=True))
+@config_option("OLD", "NEW")
 @click.option(
     "--key",
     "keys",
@@ -99,7 +110,7 @@ Both are files, folders of files, or URLs; the first row of a file has the names
     multiple=True,
     type=Converted(_typed),
     metavar="COLUMN=TYPE",
-    help=f"compare a column as values of a type: {', '.join(_TYPES)}; default: as the store with types has it",
+    help=f"compare a column as values of a type: {', '.join(TYPE_NAMES)}; default: as the store with types has it",
 )
 @flag("--ignore-case", help="take texts for equal that differ in case alone")
 @click.option("--only", multiple=True, metavar="WHAT", help="show only: changed, added, removed, a table, .COLUMN")
@@ -117,6 +128,7 @@ def command(ctx: click.Context, /, old: Any, new: Any, **given: Any) -> int:
     form = format_of(given["form"], given["output"])
     if form == "xlsx" and not given["output"]:
         ctx.fail("a workbook is written to a file: --output FILE")
+    check_stores(ctx, given["config"], {"old": old, "new": new}, _described_stores(given))
     options = DiffOptions(
         tables=given["tables"] or (),
         keys=dict(given["keys"]),
@@ -130,17 +142,42 @@ def command(ctx: click.Context, /, old: Any, new: Any, **given: Any) -> int:
     with (
         console.logging(),
         Progress(console) as progress,
-        open_store(old, options=_options(ctx, old, "old", (old, new), given)) as before,
-        open_store(new, options=_options(ctx, new, "new", (old, new), given)) as after,
+        _found(ctx, old, new, options, {**given, "progress": progress}) as whole,
     ):
-        found = diff_stores(before, after, options, progress=progress)
-        found = attrs.evolve(found, diff=_filtered(ctx, found.diff, given))
+        found = attrs.evolve(whole, diff=_filtered(ctx, whole.diff, given))
         progress.close()
         if given["verbose"]:
             console.say(found.diff.explain(), "")
         if not given["quiet"]:
             write_diff(found, form, given["output"], limit=given["limit"], pager=given["pager"])
         return ExitCode.DIFFERENCES if found and given["exit_code"] else ExitCode.DONE
+
+
+def _described_stores(given: dict[str, Any]) -> list[str]:
+    """Return the options that are given of those that say what the stores have."""
+    names = ["keys", "optional_key", "tables", "columns", "rename", "types", "ignore_case"]
+    names += [f"{which}{name}" for which in ("", "old_", "new_") for name in _READING]
+    words = {"keys": "key", "types": "type"}
+    return [f"--{words.get(name, name).replace('_', '-')}" for name in names if given[name]]
+
+
+@contextmanager
+def _found(ctx: click.Context, old: Any, new: Any, options: DiffOptions, given: dict[str, Any]) -> Iterator[StoreDiff]:
+    """Yield what differs, while the stores are open."""
+    if given["config"] is None:
+        with (
+            open_store(old, options=_options(ctx, old, "old", (old, new), given)) as before,
+            open_store(new, options=_options(ctx, new, "new", (old, new), given)) as after,
+        ):
+            yield diff_stores(before, after, options, progress=given["progress"])
+        return
+    from datastoresync.app.configured_parts import configured_parts  # most runs have none, and start-up counts
+
+    with configured_parts(given["config"]) as parts:
+        reading, writing = run_arguments(given), run_arguments(given)
+        reading.store, writing.store = parts.stores
+        with parts.writer.compared(writing, parts.reader.read(reading)) as (diff, apart):
+            yield StoreDiff(diff, tuple(apart))
 
 
 def _options(ctx: click.Context, store: Any, which: str, stores: Any, given: dict[str, Any]) -> dict[str, str]:

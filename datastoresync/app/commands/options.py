@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -92,6 +92,34 @@ def log_options(command: click.Command) -> click.Command:
         click.Option(["--log-file"], metavar="FILE", type=Converted(_log_file, file=True), help=_LOG_FILE),
     ]
     return command
+
+
+def config_option(*names: str) -> Callable[[Any], Any]:
+    """Return the option that names a configuration, instead of the arguments of these names."""
+    text = f"the file that names both stores, their branches, limits and reports, instead of {' and '.join(names)}"
+    return click.option("-c", "--config", type=click.Path(dir_okay=False), metavar="FILE", help=text)
+
+
+def check_stores(ctx: click.Context, config: str | None, stores: Mapping[str, Any], replaced: Iterable[str]) -> None:
+    """Refuse a call that names stores and a configuration, or neither.
+
+    Args:
+        ctx: The call.
+        config: The configuration.
+        stores: The arguments that name stores, by name.
+        replaced: The options, as they are written, that a configuration has instead.
+
+    Raises:
+        UsageError: with what to write.
+    """
+    given = [name for name, value in stores.items() if value is not None]
+    if config is None and len(given) < len(stores):
+        missing = next(name for name in stores if name not in given).upper()
+        ctx.fail(f"Missing argument '{missing}': or write --config FILE, which names both stores")
+    if config is not None and given:
+        ctx.fail(f"--config names the stores: leave {' and '.join(stores).upper().replace(' AND ', ' and ')} out")
+    if config is not None and (option := next(iter(replaced), None)):
+        ctx.fail(f"{option} is for stores on the command line: write into {config} what it says")
 
 
 flag = partial(click.option, is_flag=True)

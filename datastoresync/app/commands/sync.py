@@ -4,14 +4,22 @@ from __future__ import annotations
 
 import json
 import sys
-from contextlib import redirect_stdout
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stdout
 from typing import Any
 
 import click
 
 from datastoresync.app import cli
 from datastoresync.app.application import App
-from datastoresync.app.commands.options import Converted, SectionedCommand, flag, log_options
+from datastoresync.app.commands.options import (
+    Converted,
+    SectionedCommand,
+    check_stores,
+    config_option,
+    flag,
+    log_options,
+)
 from datastoresync.app.commands.part_options import part_options, run_arguments
 from datastoresync.app.console import Console
 from datastoresync.app.declared_trees import TreeReader, TreeWriter, declared_tree, names_declared
@@ -39,6 +47,7 @@ Both are files, folders of files, or URLs, or trees that are declared in Python:
   datastoresync sync people.csv postgresql://ann@host/school --key id --dry-run
   datastoresync sync env:SCHOOL xlsx:school.xlsx --tables people
   datastoresync sync school:Source school:Destination
+  datastoresync sync --config sync.toml
 
 A run that would delete or change too much is refused as a whole, before its first change; --allow-… raise the limits.
 """
@@ -50,8 +59,9 @@ def _store_or_tree(text: str) -> str:
 
 @log_options
 @click.command(cls=SectionedCommand, help=_HELP)
-@click.argument("source", type=Converted(_store_or_tree, file=True))
-@click.argument("destination", type=Converted(_store_or_tree, file=True))
+@click.argument("source", required=False, type=Converted(_store_or_tree, file=True))
+@click.argument("destination", required=False, type=Converted(_store_or_tree, file=True))
+@config_option("SOURCE", "DESTINATION")
 @flag("--dry-run", help=cli.DRY_RUN)
 @flag("--rehearse", help=cli.REHEARSE)
 @flag("--json", "as_json", help="print the result as JSON to standard output, and nothing else there")
@@ -60,25 +70,41 @@ def command(ctx: click.Context, /, source: Any, destination: Any, **given: Any) 
     """Make a destination like a source."""
     if given["dry_run"] and given["rehearse"]:
         ctx.fail("--dry-run and --rehearse exclude each other")
-    trees = [declared_tree(text) if names_declared(text) else None for text in (source, destination)]
-    if trees[0] is not None:
-        for option in _READING:
-            if given[option.name or ""] is not None:
-                ctx.fail(f"{option.opts[0]} is for a store, and {source} is a tree, which says in Python what it reads")
+    reading = [option.opts[0] for option in _READING if given[option.name or ""] is not None]
+    check_stores(ctx, given["config"], {"source": source, "destination": destination}, reading)
+    if source is not None and names_declared(source) and reading:
+        ctx.fail(f"{reading[0]} is for a store, and {source} is a tree, which says in Python what it reads")
     console = Console(verbose=given["verbose"], quiet=given["quiet"], log_file=given["log_file"])
-    with Progress(console) as progress, import_progress(progress):
+    with (
+        Progress(console) as progress,
+        import_progress(progress),
+        _parts(given["config"], source, destination) as (parts, stores, reporters),
+    ):
         own = run_arguments({**given, "progress": progress, "console": console})
-        parts = _reader(trees), _writer(trees)
         arguments = [
             run_arguments(vars(own) | given, [option.name or "" for option in _READING + _WRITING]) for _ in parts
         ]
-        arguments[0].store, arguments[1].store, arguments[1].mode = source, destination, "sync"
+        arguments[0].store, arguments[1].store = stores
+        arguments[1].mode, arguments[1].reporters = "sync", reporters
         if not given["as_json"]:
             return App(*parts).run_with(own, arguments).exit_code
         with redirect_stdout(sys.stderr):
             report = App(*parts).run_with(own, arguments)
     click.echo(json.dumps(_described(report), indent=2))
     return report.exit_code
+
+
+@contextmanager
+def _parts(config: str | None, source: Any, destination: Any) -> Iterator[tuple[tuple[Reader, Writer], Any, Any]]:
+    """Yield the reader and the writer, what they open, and the reporters."""
+    if config is None:
+        trees = [declared_tree(text) if names_declared(text) else None for text in (source, destination)]
+        yield (_reader(trees), _writer(trees)), (source, destination), ()
+        return
+    from datastoresync.app.configured_parts import configured_parts  # most runs have none, and start-up counts
+
+    with configured_parts(config) as parts:
+        yield (parts.reader, parts.writer), parts.stores, parts.reporters
 
 
 def _reader(trees: list[Tree | None]) -> Reader:

@@ -216,11 +216,7 @@ def _load(manifest: Manifest, texts: Mapping[str, str], options: dict[str, Any],
     code = manifest.folder / CODE
     options = hidden(options)
     secrets = secrets_in({**options, **texts})
-    kind = _class_of(manifest, secrets)
-    if fault := fault_of(kind):
-        raise refused(code, f"the class {kind.__name__} {fault}")
-    if fault := fault_of_hooks(kind):
-        raise refused(code, fault)
+    kind = checked_class(manifest, secrets)
     parameters = parameters_of(kind)
     if parameters is None or "metadata" in parameters:
         metadata = options.get("metadata") if metadata is None else options.setdefault("metadata", metadata)
@@ -245,6 +241,24 @@ def _load(manifest: Manifest, texts: Mapping[str, str], options: dict[str, Any],
     if getattr(syncer, "__is_database__", False) or _is_database(kind):
         _make_tables(code, syncer, metadata, secrets)
     return syncer
+
+
+def checked_class(manifest: Manifest, secrets: Secrets | None = None) -> type[Any]:
+    """Return the class of a syncer, without an instance of it.
+
+    Args:
+        manifest: The manifest that names it.
+        secrets: What no message may hold.
+
+    Raises:
+        ManifestError: The code raises, or the class is not there or cannot be a syncer.
+    """
+    kind, code = _class_of(manifest, Secrets() if secrets is None else secrets), manifest.folder / CODE
+    if fault := fault_of(kind):
+        raise refused(code, f"the class {kind.__name__} {fault}")
+    if fault := fault_of_hooks(kind):
+        raise refused(code, fault)
+    return kind
 
 
 def _no_tables() -> Any:

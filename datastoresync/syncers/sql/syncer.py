@@ -215,6 +215,17 @@ class SQLSyncer:
                 found[column.name] = (meant and getattr(column.type, "meant", None)) or column.type.python_type
         return found
 
+    def primary_key(self, table: str) -> tuple[str, ...]:
+        """Return the columns of a table's primary key; none if it has no such key.
+
+        Raises:
+            SyncerError: The table is not there; the nearest one is named.
+        """
+        from datastoresync.syncers.sql.catalog import Catalogue
+
+        with self._database.reading() as connection, self._database.translated_errors("cannot read the schema of"):
+            return Catalogue(connection, self.name).find(table).primary_key
+
     def normalized(self, value: Any) -> Any:
         """Return what `load` gives for a value that `dump` put into a column of its own type.
 

@@ -1,0 +1,176 @@
+"""The reader, the writer and the reporters that a configuration declares."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import PurePath
+from typing import Any
+
+import attrs
+
+from datastoresync.app.configuration import FILE_FORMATS, LoadedConfiguration, StoreSettings, load_configuration
+from datastoresync.app.declared_trees import TreeReader, TreeWriter, declared_tree
+from datastoresync.app.parts import Reader
+from datastoresync.app.syncer_reader import Record, RecordImporter, SyncerReader
+from datastoresync.app.syncer_writer import SyncerWriter
+from datastoresync.applying.preview import Preview
+from datastoresync.applying.report import Report
+from datastoresync.applying.reporter import Reporter
+from datastoresync.branch import Branch
+from datastoresync.spelling import nearest
+from datastoresync.syncers import open_syncer
+from datastoresync.syncers.changes import Table
+from datastoresync.tree import Tree
+
+
+class ConfiguredImporter(RecordImporter):
+    """Reads a table without declared types."""
+
+    def key_advice(self, missing: str, columns: Sequence[str], rows: Any) -> str:  # noqa: ARG002 - a hook
+        """Return what to do about a column of the key that is not there."""
+        table, branch = self.branch.table.name, self.branch.name
+        return f"table {table} has no column {missing!r}, the key of [branches.{branch}]: {nearest(missing, columns)}"
+
+
+class FileReporter(Reporter):
+    """Writes the report, or why a run was refused, to a file.
+
+    Args:
+        path: The file, whose suffix tells the format.
+    """
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+
+    def end(self, report: Report) -> None:
+        """Write the report."""
+        self._write(report)
+
+    def refused(self, preview: Preview) -> None:
+        """Write what would have been done."""
+        self._write(preview)
+
+    def _write(self, content: Report | Preview) -> None:
+        getattr(content, f"to_{FILE_FORMATS[PurePath(self.path).suffix.lower()]}")(self.path)
+
+
+@attrs.frozen(kw_only=True)
+class ConfiguredParts:
+    """What a configuration declares, opened.
+
+    Args:
+        reader: Makes the tree of the source.
+        writer: Makes the destination follow it.
+        stores: The syncers of both; None where a tree has its own.
+        reporters: Those that are told of a run.
+    """
+
+    reader: Reader
+    writer: SyncerWriter
+    stores: tuple[Any, Any]
+    reporters: tuple[Reporter, ...]
+
+
+@contextmanager
+def configured_parts(path: str | os.PathLike[str]) -> Iterator[ConfiguredParts]:
+    """Open what a configuration declares, and close it in the end.
+
+    Raises:
+        ConfigurationError: if anything in it is wrong, or it names a branch that a tree does not have.
+        DeclarationError: if a tree is not there.
+        SyncerError: if a store cannot be opened.
+    """
+    loaded = load_configuration(path)
+    settings = loaded.settings
+    with ExitStack() as stack:
+        stores = [opened(side, stack) for side in (settings.source, settings.destination)]
+        declared = [
+            None if side.tree is None else declared_tree(side.tree) for side in (settings.source, settings.destination)
+        ]
+        reports = settings.reports
+        given = (reports.mail, reports.webhook, *map(FileReporter, reports.files))
+        yield ConfiguredParts(
+            reader=_reader(loaded, declared, stores[0]),
+            writer=_writer(loaded, declared),
+            stores=(stores[0], stores[1]),
+            reporters=tuple(one for one in given if one is not None),
+        )
+
+
+def opened(side: StoreSettings, stack: ExitStack) -> Any:
+    """Return the syncer of a store, which is closed with the stack; None for a tree that is declared in Python.
+
+    Raises:
+        SyncerError: if it cannot be opened.
+    """
+    if side.store is None:
+        return None
+    syncer = open_syncer(side.store, **side.options)
+    if callable(close := getattr(syncer, "close", None)):
+        stack.callback(close)
+    return syncer
+
+
+def branch_classes(loaded: LoadedConfiguration, declared: Sequence[Tree | None]) -> dict[str, Any]:
+    """Return the classes of all branches by name: those of a tree, if there is one.
+
+    Raises:
+        ConfigurationError: if a branch is named that the tree does not have.
+    """
+    tree = next((one for one in declared if one is not None), None)
+    if tree is None:
+        return dict(loaded.classes)
+    for name in loaded.settings.branches:
+        if name not in tree.branches:
+            loaded.document.place.below("branches").below(name).refuse(
+                f"{tree.name} has no such branch: {nearest(name, tree.branches)}"
+            )
+    loaded.document.check()
+    return {name: tree[name].object_class for name in tree.branches}
+
+
+def _table(loaded: LoadedConfiguration, name: str, side: str, tree: Tree | None) -> Table | None:
+    branch = loaded.settings.branches.get(name)
+    found = None if branch is None else getattr(branch, side)
+    return found or (None if tree is None else tree[name].table)
+
+
+def _reader(loaded: LoadedConfiguration, declared: Sequence[Tree | None], syncer: Any) -> Reader:
+    source, destination = declared
+    if source is not None:
+        branch_classes(loaded, declared)
+        return TreeReader(source, "source")
+    branches = {
+        name: Branch(
+            cls,
+            importer=ConfiguredImporter(syncer) if issubclass(cls, Record) else None,
+            table=_table(loaded, name, "source", destination),
+        )
+        for name, cls in branch_classes(loaded, declared).items()
+    }
+    return SyncerReader(name="source", branches=branches)
+
+
+def _writer(loaded: LoadedConfiguration, declared: Sequence[Tree | None]) -> SyncerWriter:
+    limits = loaded.settings.limits
+    own = {name: one.limits for name, one in loaded.settings.branches.items() if one.limits is not None}
+    source, destination = declared
+    if destination is not None:
+        destination.limits = limits.over(destination.limits) if limits else destination.limits
+        for name, given in own.items():
+            destination[name].limits = given.over(destination[name].limits)
+        return TreeWriter(destination, "destination")
+    classes = branch_classes(loaded, declared)
+
+    def tree(syncer: Any) -> Tree:
+        branches = {
+            name: Branch(cls, table=_table(loaded, name, "destination", source), limits=own.get(name))
+            for name, cls in classes.items()
+        }
+        found = Tree("destination", syncer=syncer, branches=branches)
+        found.limits = limits
+        return found
+
+    return SyncerWriter(name="destination", tree=tree)

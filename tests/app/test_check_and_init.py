@@ -1,0 +1,270 @@
+"""`check` says what is declared and what is wrong in stores; what `init` writes passes it, and syncs."""
+
+from __future__ import annotations
+
+import csv
+import runpy
+import sqlite3
+import sys
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from datastoresync.app.commands import init
+from datastoresync.app.commands.group import main
+from datastoresync.app.starter import Starter, script_of, toml_of
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture
+def run(capsys, monkeypatch, tmp_path):
+    """Return a function that runs a command in a folder of its own: its exit code, and what it printed to both."""
+    monkeypatch.setenv("NO_COLOR", "1")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+
+    def call(*argv):
+        code = main(list(map(str, argv)))
+        return (code, *capsys.readouterr())
+
+    return call
+
+
+def write(name, text):
+    Path(name).write_text(text, encoding="utf-8")
+    return name
+
+
+def rows(statement, database="school.db"):
+    with closing(sqlite3.connect(database)) as connection:
+        found = connection.execute(statement).fetchall()
+        connection.commit()
+        return found
+
+
+CHECKED = """\
+[source]
+store = "people.csv"
+[destination]
+store = "sqlite:///school.db"
+[branches.people]
+key = "id"
+source = { table = "people", columns = { name = "Full nmae" } }
+destination = "acounts"
+types = { id = "int", name = "str" }
+[branches.other]
+key = "id"
+source = "peple"
+[branches.last]
+key = "di"
+source = "people"
+destination = "accounts"
+[limits]
+deletions = 3
+"""
+
+
+def test_check_holds_a_configuration_against_the_stores_and_writes_nothing(run):
+    write("people.csv", "id,Full name\n1,Ann\n")
+    rows("create table accounts (id integer primary key, name text)")
+    write("sync.toml", CHECKED)
+    before = Path("school.db").read_bytes()
+    code, out, err = run("check", "sync.toml")
+    assert (code, Path("school.db").read_bytes()) == (1, before)
+    assert err.splitlines() == [
+        f"sync.toml:{line}: branches.{said}"
+        for line, said in (
+            (7, "people.source: table people of the source has no column 'Full nmae': did you mean 'Full name'?"),
+            (10, "other: the source has no table 'peple': did you mean 'people'?"),
+            (14, "last.key: table accounts of the destination has no column 'di': there are 'id', 'name'"),
+            (14, "last.key: table people of the source has no column 'di': there are 'id', 'Full name'"),
+            (
+                16,
+                "last.destination: table accounts of the destination has no column 'Full name': did you mean 'name'?",
+            ),
+        )
+    ]
+    assert "branch people: key id; id int, name str\n" in out
+    assert "the destination has no table acounts: the first sync makes it; or did you mean 'accounts'?" in out
+    assert out.endswith("limits: deletions 3\n5 problems\n")
+    code, out, err = run("check", "sync.toml", "--offline")
+    assert (code, err, out.endswith("no problems\n")) == (0, "", True)
+
+
+@pytest.mark.parametrize(
+    ("source", "destination", "said"),
+    [
+        ("poeple.csv", "x.db", "sync.toml:2: source.store: csv:poeple.csv: there is no poeple.csv"),
+        ("nosuch:x", "x.db", "sync.toml:2: source.store: no store has the scheme 'nosuch'"),
+        ("people.csv", "postgresql://localhost:1/x", "sync.toml:4: destination.store: cannot "),
+        ("people.csv", "x.db", ""),
+    ],
+)
+def test_check_tells_of_stores_that_cannot_be_read(run, source, destination, said):
+    write("people.csv", "id\n1\n")
+    stores = f'[source]\nstore = "{source}"\n[destination]\nstore = "{destination}"\n'
+    write("sync.toml", stores + '[branches.people]\nkey = "id"')
+    code, _, err = run("check", "sync.toml")
+    assert (code, err.count("sync.toml:"), said in err) == (bool(said), bool(said), True), err
+    assert not Path("x.db").exists()
+
+
+def test_check_looks_at_modules_and_the_trees_in_them(run):
+    head = "from datastoresync import Branch, Object, Tree\n"
+    person = "class Person(Object):\n    _references = {'boss': '%s'}\n    boss: str\n"
+    trees = "class Source(Tree):\n    people = Branch(Person)\n    template = 'nowhere:Template'\n"
+    write("checked_good.py", head + person % "people" + trees.replace("    template = 'nowhere:Template'\n", ""))
+    write("checked_bad.py", head + person % "peple" + trees)
+    write("checked_broken.py", "x = 1\n1 / 0\n")
+    write("checked_syntax.py", "x = 1\ndef (\n")
+    try:
+        code, out, err = run("check", "checked_good")
+        assert (code, err) == (0, "")
+        assert (
+            "tree checked_good:Source: has no template\n  branch people: key idnumber; idnumber Any, boss str\n" in out
+        )
+        assert run("check", "checked_good:Source")[0] == 0
+        code, _, err = run("check", "checked_bad")
+        assert code == 1
+        assert "people refers to 'peple', which is no branch of checked_bad:Source: did you mean 'people'?" in err
+        assert "nowhere" in err
+        for name, said in {
+            "checked_broken": "ZeroDivisionError: division by zero",
+            "checked_syntax": "SyntaxError",
+            "checked_godo": "did you mean 'checked_good'?",
+            "sys": "sys: it declares no tree",
+        }.items():
+            code, _, err = run("check", name)
+            assert (code, said in err) == (1, True), err
+        assert "checked_syntax.py:2)" in run("check", "checked_syntax")[2]
+        assert "checked_broken.py:2)" in run("check", "checked_broken")[2]
+        assert "write the name of the module, checked_good" in run("check", "checked_good.py")[2]
+    finally:
+        for name in ("checked_good", "checked_bad", "checked_broken", "checked_syntax"):
+            sys.modules.pop(name, None)
+
+
+def test_check_looks_at_a_plug_in_without_opening_it(run, tmp_path):
+    code, out, err = run("check", ROOT / "examples" / "plugins" / "archive")
+    assert (code, err) == (0, "")
+    assert "class ArchiveSyncer" in out
+    assert "options: path\n  methods: load, dump\n" in out
+    folder = tmp_path / "mine"
+    folder.mkdir()
+    (folder / "MANIFEST.json").write_text('{"name": "mine", "syncer_clas": "Mine"}', encoding="utf-8")
+    assert "did you mean 'syncer_class'?" in run("check", folder)[2]
+    (folder / "MANIFEST.json").write_text('{"name": "mine", "syncer_class": "Mine"}', encoding="utf-8")
+    (folder / "syncer.py").write_text("class Mine:\n    def load(self, x): ...\n", encoding="utf-8")
+    code, _, err = run("check", folder)
+    assert (code, "has no method dump" in err) == (1, True)
+
+
+# What init writes --------------------------------------------------------------------------------------------------
+
+
+def held_as_csv():
+    with Path("people.csv").open(encoding="utf-8", newline="") as file:
+        return [(int(row["ID"]), row["Full name"], row["born"] or None) for row in csv.DictReader(file)]
+
+
+@pytest.fixture
+def people():
+    """People in a file, whose columns are spelt otherwise than in a database."""
+
+    def make(execute, url):
+        write("people.csv", "ID,Full name,born,shoe\n1,Ann,2001-02-03,38\n2,Bob,,44\n")
+        execute(url, "create table accounts (id integer primary key, full_name text, born date, note text)")
+        execute(url, "insert into accounts values (1, 'Anna', null, 'kept')")
+
+    return make
+
+
+def test_columns_are_paired_where_their_spelling_leaves_no_doubt(run):
+    write("people.csv", "id,Last name,last_name,a b,a-b,class,Möwe\n1,Ann,x,2,3,7,y\n")
+    rows('create table people (id integer primary key, last_name text, "a b" text, "class" text, "möwe" text)')
+    assert run("init", "people.csv", "school.db")[0] == 0
+    text = Path("sync.toml").read_text(encoding="utf-8")
+    assert 'columns = { a_b = "a b", class_ = "class", möwe = "Möwe" }'.replace("möwe", '"möwe"') in text
+    assert "# not synced, as the source alone has it: Last name, a-b" in text
+    assert run("sync", "-c", "sync.toml")[0] == 0
+    assert rows("select * from people") == [(1, "x", "2", "7", "y")]
+    assert run("init", "people.csv", "school.db", "--python")[0] == 0
+    compile(Path("sync.py").read_text(encoding="utf-8"), "sync.py", "exec")
+
+
+@pytest.mark.parametrize("python", [False, True])
+def test_what_init_writes_passes_check_and_syncs(run, people, store_url, execute, monkeypatch, python):
+    people(execute, store_url)
+    monkeypatch.setenv("SCHOOL", store_url)
+    code, out, err = run("init", "people.csv", "env:SCHOOL", *(["--python"] if python else []))
+    assert (code, err) == (0, "")
+    assert "people: people > accounts, key id, 3 columns\n" in out
+    assert "the URL of the destination is read from the environment variable SCHOOL" in out
+    text = Path("sync.py" if python else "sync.toml").read_text(encoding="utf-8")
+    assert store_url not in text
+    assert "as the source alone has it: shoe" in text
+    assert "as the destination alone has it: note" in text
+    if python:
+        monkeypatch.setattr(sys, "argv", ["sync.py"])
+        with pytest.raises(SystemExit) as end:
+            runpy.run_path("sync.py", run_name="__main__")
+        assert end.value.code == 0
+        assert run("check", "sync:Source")[0] == 0
+        sys.modules.pop("sync")
+    else:
+        assert run("check", "sync.toml")[0] == 0
+        assert run("sync", "--config", "sync.toml") == (0, "", "")
+        assert run("diff", "--config", "sync.toml", "--exit-code")[0] == 0
+    found = execute(store_url, "select id, full_name, born, note from accounts order by id")
+    assert [(key, name, born and str(born)) for key, name, born, _ in found] == held_as_csv()
+    assert [note for *_, note in found] == ["kept", None]
+
+
+def test_init_writes_no_password_and_over_no_file(run):
+    write("people.csv", "id,name\n1,Ann\n")
+    secret = Starter(urls=("people.csv", "postgresql://ann:hunter2@localhost/school"), branches=())
+    for text in (toml_of(secret), script_of(secret)):
+        assert ("hunter2" in text, "DESTINATION_URL" in text) == (False, True)
+    code, out, _ = run("init", "people.csv", "new.db", "--key", "id")
+    assert (code, "people: people > people, key id, all columns" in out) == (0, True)
+    assert run("check", "sync.toml")[0] == 0
+    assert run("sync", "-c", "sync.toml")[0] == 0
+    assert rows("select * from people", "new.db") == [("1", "Ann")]
+    before = Path("sync.toml").read_bytes()
+    code, _, err = run("init", "people.csv", "new.db", "--key", "id")
+    assert (code, "sync.toml is there already" in err) == (1, True)
+    assert Path("sync.toml").read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("argv", "code", "said"),
+    [
+        (("people.csv", "x.db"), 1, "which columns identify a row of people? --key people=COLUMN names one"),
+        (
+            ("people.csv", "x.db", "--key", "nmae"),
+            1,
+            "the key 'nmae' of people is no column of it: did you",
+        ),
+        (("people.csv", "x.db", "--key", "id", "--tables", "peple"), 1, "has no table 'peple': did you mean 'people'?"),
+        (("people.csv",), 2, "Missing argument 'DESTINATION'"),
+        (("poeple.csv", "x.db"), 1, "did you mean people.csv?"),
+    ],
+)
+def test_init_guesses_nothing(run, argv, code, said):
+    write("people.csv", "id,name\n1,Ann\n")
+    found, _, err = run("init", *argv)
+    assert (found, said in err) == (code, True), err
+    assert not Path("sync.toml").exists()
+
+
+def test_init_asks_on_a_terminal(run, monkeypatch):
+    write("people.csv", "id,name\n1,Ann\n")
+    answers = iter(["people.csv", "x.db", "id+name"])
+    asked = []
+    monkeypatch.setattr(init.click, "prompt", lambda question: (asked.append(question), next(answers))[1])
+    monkeypatch.setattr(sys.stdin, "isatty", lambda: True, raising=False)
+    assert run("init")[0] == 0
+    assert "(id, name)" in asked[2]
+    assert 'key = ["id", "name"]' in Path("sync.toml").read_text(encoding="utf-8")

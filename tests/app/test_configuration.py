@@ -1,0 +1,402 @@
+"""Configurations: what is wrong with one is told with its line, and one does what the same tree does in Python."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import sqlite3
+import sys
+from contextlib import closing
+from datetime import date
+from pathlib import Path
+
+import attrs
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from datastoresync import Branch, ConfigurationError, Limits, Object, Table, Tree
+from datastoresync.app.commands.group import main
+from datastoresync.app.configuration import (
+    BranchSettings,
+    Configuration,
+    ReportSettings,
+    StoreSettings,
+    load_configuration,
+)
+from datastoresync.app.configured_parts import configured_parts
+from datastoresync.app.toml_document import TomlDocument
+from datastoresync.syncers import open_syncer
+
+ROOT = Path(__file__).resolve().parents[2]
+STORES = '[source]\nstore = "people.csv"\n[destination]\nstore = "sqlite:///school.db"\n'
+PEOPLE = '[branches.people]\nkey = "id"\n'
+ALL = STORES + PEOPLE
+ELSEWHERE = '[destination]\nstore = "x.db"\n'
+
+
+@pytest.fixture
+def run(capsys, monkeypatch, tmp_path):
+    """Return a function that runs a command in a folder of its own: its exit code, and what it printed to both."""
+    monkeypatch.setenv("NO_COLOR", "1")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+
+    def call(*argv):
+        code = main(list(map(str, argv)))
+        return (code, *capsys.readouterr())
+
+    return call
+
+
+def write(name, text):
+    Path(name).write_text(text, encoding="utf-8")
+    return name
+
+
+def rows(statement, database="school.db"):
+    with closing(sqlite3.connect(database)) as connection:
+        found = connection.execute(statement).fetchall()
+        connection.commit()
+        return found
+
+
+WRONG = [
+    ("[source\n", ["sync.toml:1: it is not TOML: "]),
+    ("", ["sync.toml:1: it lacks the key 'source'", "sync.toml:1: it lacks the key 'destination'"]),
+    (STORES, ["sync.toml:1: it names no branch: write [branches.users]"]),
+    ("sorce = 1\n" + STORES + PEOPLE, ["sync.toml:1: sorce: there is no such key: did you mean 'source'?"]),
+    (STORES + "source = 1", ["sync.toml:5: destination.source: there is no such key"]),
+    (ALL + "kye = 1", ["sync.toml:7: branches.people.kye: there is no such key: did you mean 'key'?"]),
+    (STORES + "[branches.people]\nkey = 7", ["sync.toml:6: branches.people.key: it is a text (got 7)"]),
+    (STORES + "[branches.people]\nkey = []", ["sync.toml:6: branches.people.key: it is a text, or a list of them"]),
+    (STORES + "[branches]\npeople = 7", ["sync.toml:6: branches.people: it is a table of keys and values (got 7)"]),
+    (STORES + "[branches.name]\n", ["sync.toml:5: branches.name: 'name' cannot be the name of a branch"]),
+    (
+        ALL + '[branches.people.types]\nid = "int"\nborn = "dat"',
+        ["sync.toml:9: branches.people.types.born: there is no type 'dat': did you mean 'date'?"],
+    ),
+    (ALL + '[branches.people.types]\nid = "set[text]"', ["types.id: there is no type 'set[text]'"]),
+    (
+        ALL + '[branches.people.types]\nname = "str"',
+        ["sync.toml:5: branches.people: types lacks the key 'id'"],
+    ),
+    (
+        ALL + 'types = { id = "int", name = "str" }\nsource = { table = "x", columns = { nmae = "N" } }',
+        ["sync.toml:5: branches.people: ", "did you mean 'name'?"],
+    ),
+    (ALL + "source = { columns = {} }", ["branches.people.source: it lacks the key 'table'"]),
+    (
+        ALL + '[branches.people.references]\nboss = "peple"',
+        ["sync.toml:8: branches.people.references.boss: there is no branch 'peple': did you mean 'people'?"],
+    ),
+    (ALL + 'types = { id = "int" }\nsensitive = "pin"', ["branches.people: ", "'pin'"]),
+    (
+        ALL + "[limits]\ndeletion = 3",
+        ["sync.toml:8: limits.deletion: there is no such limit: did you"],
+    ),
+    (
+        ALL + "[limits]\ndeletions = 3.5",
+        ["sync.toml:8: limits.deletions: deletions is a count such as 500"],
+    ),
+    (
+        ALL + '[limits]\ndeletions = "many"',
+        ["limits.deletions: deletions is a count such as 500 or a share"],
+    ),
+    (ALL + "[branches.people.limits]\nupdates = -1", ["sync.toml:8: branches.people.limits.updates: "]),
+    (
+        ALL + '[reports.mail]\nto = "a@b"\nsendr = "c@d"',
+        ["sync.toml:7: reports.mail: it has no option"],
+    ),
+    (ALL + '[reports.mail]\nto = "a@b"', ["sync.toml:7: reports.mail: it needs the option 'sender'"]),
+    (ALL + '[reports.mail]\nto = "a"\nsender = "b"', ["reports.mail: to and sender are mail addresses"]),
+    (
+        ALL + '[reports.webhook]\nurl = "https://x/"\nattempts = "3"',
+        ["webhook.attempts: it is a number"],
+    ),
+    (ALL + '[reports]\nfiles = "report.docx"', ["sync.toml:8: reports.files: the suffix tells the format"]),
+    ("[source]\n" + ELSEWHERE + PEOPLE, ["sync.toml:1: source: it needs one of store"]),
+    (
+        '[source]\ntree = "a:B"\nstore = "x"\n' + ELSEWHERE,
+        ["sync.toml:1: source: it needs one of store"],
+    ),
+    (
+        '[source]\ntree = "a:B"\n[source.options]\nx = 1\n' + ELSEWHERE,
+        ["source: options are for a store"],
+    ),
+    (
+        '[source]\ntree = "a:B"\n' + ELSEWHERE + PEOPLE,
+        ["sync.toml:6: branches.people.key: a:B says it in Python: leave it out"],
+    ),
+    (
+        ALL.replace("people.csv", "${env:NOT_SET}"),
+        ["sync.toml:2: source.store: the environment"],
+    ),
+    (ALL.replace("people.csv", "${file:no}"), ["source.store: the file 'no' cannot be read: No such file"]),
+    (
+        ALL.replace("people.csv", "${vault:x}"),
+        ["source.store: there is no ${vault:…}: there are ${env:NAME}"],
+    ),
+    (ALL + 'types = { id = "${env:SECRET_WORD}" }', ["branches.people.types.id: there is no type '***'"]),
+]
+
+
+@pytest.mark.parametrize(("text", "said"), WRONG, ids=[said[-1].replace("[", "(") for _, said in WRONG])
+def test_what_is_wrong_is_told_with_its_line_and_key_before_anything_is_opened(run, monkeypatch, text, said):
+    monkeypatch.setenv("SECRET_WORD", "hunter2")
+    write("sync.toml", text)
+    for command in (("sync", "-c"), ("diff", "--config"), ("check",)):
+        code, out, err = run(*command, "sync.toml")
+        assert (code, out) == (2, "")
+        assert [one for one in said if one not in err] == [], err
+        assert "hunter2" not in err
+    assert not Path("school.db").exists()
+
+
+def test_all_that_is_wrong_is_told_at_once_in_the_order_of_the_file(run):
+    write("sync.toml", "sorce = 1\n" + ALL + "kye = 1\n[limits]\ndeletions = 3.5\n")
+    with pytest.raises(ConfigurationError) as caught:
+        load_configuration("sync.toml")
+    assert [one.split(": ")[0] for one in caught.value.problems] == ["sync.toml:1", "sync.toml:8", "sync.toml:10"]
+
+
+@pytest.mark.parametrize(
+    ("argv", "said"),
+    [
+        (("sync", "people.csv"), "Missing argument 'DESTINATION': or write --config FILE"),
+        (("diff",), "Missing argument 'OLD': or write --config FILE"),
+        (("sync", "a.csv", "b.csv", "-c", "sync.toml"), "--config names the stores: leave SOURCE and DESTINATION out"),
+        (("sync", "-c", "sync.toml", "--key", "id"), "--key is for stores on the command line: write into sync.toml"),
+        (("diff", "-c", "sync.toml", "--old-delimiter", ";"), "--old-delimiter is for stores on the command line"),
+        (("sync", "-c", "snyc.toml"), "snyc.toml cannot be read: No such file or directory: did you mean 'sync.toml'?"),
+    ],
+)
+def test_a_call_with_both_or_neither_is_refused(run, argv, said):
+    write("sync.toml", STORES + PEOPLE)
+    code, _, err = run(*argv)
+    assert (code, said in err) == (2, True), err
+
+
+def test_lines_are_those_of_the_keys_however_they_are_written(tmp_path):
+    path = tmp_path / "x.toml"
+    path.write_text(
+        'a.b = 1\n[c]\n"d e".f = 2\n  [[c.g]]\n h = """\nq\n"""\n[ i . "j" ]\nk = [\n1]\n', encoding="utf-8"
+    )
+    lines = TomlDocument.read(path).lines
+    expected = {"a": 1, "a.b": 1, "c": 2, "c.d e": 3, "c.d e.f": 3, "c.g": 4, "c.g.h": 5, "i": 8, "i.j": 8, "i.j.k": 9}
+    assert {".".join(key): line for key, line in lines.items()} == expected
+
+
+# What a configuration does -----------------------------------------------------------------------------------------
+
+TEXTS = st.text("abc'é", max_size=3)
+RECORDS = st.dictionaries(
+    st.integers(1, 9), st.tuples(TEXTS, st.none() | st.dates(date(2000, 1, 1), date(2003, 1, 1))), max_size=6
+)
+LIMITS = st.fixed_dictionaries(
+    {}, optional={"deletions": st.integers(0, 6), "updates": st.sampled_from([0.0, 0.5, 1.0])}
+)
+
+
+def fill(path, records):
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("drop table if exists accounts")
+        connection.execute(
+            "create table accounts (number integer primary key, name text not null, born date, kept text)"
+        )
+        values = [(key, name, born and born.isoformat()) for key, (name, born) in records.items()]
+        connection.executemany("insert into accounts values (?, ?, ?, 'kept')", values)
+        connection.commit()
+
+
+def held(path):
+    return rows("select * from accounts order by number", path)
+
+
+class Person(Object):
+    _identifiers = ("id",)
+    id: int
+    name: str
+    born: date | None
+
+
+def in_python(folder, limits):
+    class Source(Tree):
+        people = Branch(Person, table=Table("people", columns={"name": "Full name"}))
+
+    class Destination(Tree):
+        people = Branch(Person, table=Table("accounts", columns={"id": "number"}), limits=Limits(**limits))
+
+    source = Source("source", syncer=open_syncer(f"{folder}/people.csv"))
+    with closing(open_syncer(f"sqlite:///{folder}/python.db")) as syncer:
+        return (+source).sync_to(+Destination("destination", syncer=syncer))
+
+
+@given(RECORDS, RECORDS, LIMITS)
+def test_a_configuration_does_what_the_same_tree_does_in_python(tmp_path_factory, before, after, limits):
+    folder = tmp_path_factory.getbasetemp()
+    with (folder / "people.csv").open("w", encoding="utf-8", newline="") as file:
+        values = ([key, name, born or ""] for key, (name, born) in after.items())
+        csv.writer(file).writerows([["id", "Full name", "born"], *values])
+    for name in ("python.db", "toml.db"):
+        fill(folder / name, before)
+    pairs = "".join(f"{name} = {value}\n" for name, value in limits.items())
+    write(
+        folder / "sync.toml",
+        f"""
+        [source]
+        store = "{folder}/people.csv"
+        [destination]
+        store = "sqlite:///{folder}/toml.db"
+        [branches.people]
+        key = "id"
+        source = {{ table = "people", columns = {{ name = "Full name" }} }}
+        destination = {{ table = "accounts", columns = {{ id = "number" }} }}
+        types = {{ id = "int", name = "str", born = "date | None" }}
+        [branches.people.limits]
+        {pairs}""",
+    )
+    try:
+        expected = 0 if in_python(folder, limits).ok else 5
+    except RuntimeError:  # refused by the limits
+        expected = 3
+    assert main(["sync", "-q", "-c", str(folder / "sync.toml")]) == expected
+    assert held(folder / "toml.db") == held(folder / "python.db")
+    if expected == 0:
+        wanted = [(key, name, born and born.isoformat()) for key, (name, born) in sorted(after.items())]
+        assert [row[:3] for row in held(folder / "toml.db")] == wanted
+        assert main(["diff", "-q", "--exit-code", "-c", str(folder / "sync.toml")]) == 0
+
+
+def test_without_types_all_columns_are_synced_as_the_destination_has_them(run):
+    write("people.csv", "id,name,born\n1,Ann,2001-02-03\n2,Bob,\n")
+    rows("create table accounts (id integer primary key, name text, born date, kept text)")
+    rows("insert into accounts values (1, 'Anna', null, 'kept')")
+    write("sync.toml", ALL + 'destination = "accounts"\n')
+    code, out, err = run("diff", "-c", "sync.toml", "--exit-code")
+    assert (code, out.splitlines()[0], err) == (4, "1 changed, 1 added", "")
+    assert run("sync", "-c", "sync.toml", "--dry-run")[0] == 0
+    assert rows("select name from accounts") == [("Anna",)]
+    assert run("sync", "-c", "sync.toml") == (0, "", "")
+    assert rows("select * from accounts order by id") == [(1, "Ann", "2001-02-03", "kept"), (2, "Bob", None, None)]
+    assert run("diff", "-c", "sync.toml", "--exit-code")[0] == 0
+
+
+@pytest.mark.parametrize(
+    ("branch", "said"),
+    [
+        ('key = "id"', "table 'people' of sqlite:///school.db has no column 'nmae'; did you mean 'name'?"),
+        ('key = "di"', "table people has no column 'di', the key of [branches.people]"),
+        (
+            'key = "id"\ntypes = { id = "int", name = "str" }',
+            "table 'people' has no column 'name': did you mean 'nmae'?",
+        ),
+    ],
+)
+def test_a_column_that_is_not_there_is_told_with_the_nearest(run, branch, said):
+    write("people.csv", "id,nmae\n1,Ann\n")
+    rows("create table people (id integer primary key, name text)")
+    write("sync.toml", f"{STORES}[branches.people]\n{branch}\n")
+    code, _, err = run("sync", "-c", "sync.toml")
+    assert (code, said in err, "--key" in err) == (1, True, False), err
+
+
+def test_limits_refuse_and_an_option_raises_them(run):
+    write("people.csv", "id,name\n1,Ann\n")
+    rows("create table people (id integer primary key, name text)")
+    rows("insert into people values (1, 'Ann'), (2, 'Bob')")
+    write("sync.toml", ALL + '[limits]\ndeletions = 0\n[reports]\nfiles = ["refused.json"]\n')
+    code, _, err = run("sync", "-c", "sync.toml")
+    assert (code, "--allow-deletions 1" in err) == (3, True), err
+    assert json.loads(Path("refused.json").read_text(encoding="utf-8"))
+    assert rows("select count(*) from people") == [(2,)]
+    assert run("sync", "-c", "sync.toml", "--allow-deletions", "1")[0] == 0
+    assert rows("select count(*) from people") == [(1,)]
+
+
+def test_reports_are_files_and_messages(run, monkeypatch):
+    sent = []
+    monkeypatch.setattr(
+        "datastoresync.applying.mail.EmailReporter.send", lambda _, message: sent.append(message.subject)
+    )
+    monkeypatch.setattr("datastoresync.applying.webhook.WebhookReporter.send", lambda _, message: sent.append(message))
+    write("people.csv", "id,name\n1,Ann\n")
+    rows("create table people (id integer primary key, name text)")
+    write("secret", "hunter2\n")
+    reports = '[reports]\nfiles = ["report.html", "report.csv"]\n[reports.mail]\nto = ["a@example.org"]\n'
+    reports += 'sender = "b@example.org"\nserver = "smtps://ann:${file:secret}@mail.example.org"\n'
+    reports += '[reports.webhook]\nurl = "https://chat.example.org/x"\nchat = "slack"\n'
+    write("sync.toml", ALL + reports)
+    mail = load_configuration("sync.toml").settings.reports.mail
+    assert (mail.user, str.__str__(mail._password), mail.host) == ("ann", "hunter2", "mail.example.org")
+    assert run("sync", "-c", "sync.toml") == (0, "", "")
+    assert "people" in Path("report.html").read_text(encoding="utf-8")
+    assert len(list(csv.DictReader(io.StringIO(Path("report.csv").read_text(encoding="utf-8"))))) >= 1
+    assert (len(sent), "people: 1 done" in sent[0]) == (2, True)
+
+
+def test_a_secret_is_put_in_and_never_shown(run, monkeypatch):
+    monkeypatch.setenv("SCHOOL_PASSWORD", "hun@ter/2")
+    url = "postgresql://ann:${env:SCHOOL_PASSWORD}@localhost:1/school"
+    write("sync.toml", STORES.replace("sqlite:///school.db", url) + PEOPLE)
+    settings = load_configuration("sync.toml").settings
+    assert str.__str__(settings.destination.store) == "postgresql://ann:hun%40ter%2F2@localhost:1/school"
+    assert "ter" not in repr(settings)
+    write("people.csv", "id\n1\n")
+    for command in (("sync", "-vv", "-c"), ("diff", "-vv", "-c"), ("check",)):
+        code, out, err = run(*command, "sync.toml")
+        assert (code, "ter/2" in out + err, "ter%2F2" in out + err) == (1, False, False)
+        assert "localhost" in out + err
+
+
+def test_trees_of_python_are_named_and_their_tables_may_be_mapped(run):
+    module = "from datastoresync import Branch, Object, Tree\nclass P(Object):\n    name: str\n"
+    write("declared_here.py", module + "class Dest(Tree):\n    people = Branch(P, importer=[])\n")
+    write("pupils.csv", "idnumber,name\n1,Ann\n")
+    stores = '[source]\nstore = "pupils.csv"\n[destination]\ntree = "declared_here:Dest"\n'
+    try:
+        write("sync.toml", stores + '[branches.people]\nsource = "pupils"\n')
+        code, out, err = run("diff", "-c", "sync.toml")
+        assert (code, out.splitlines()[0], err) == (0, "1 added", "")
+        write("sync.toml", stores + '[branches.peple]\nsource = "pupils"\n')
+        code, _, err = run("diff", "-c", "sync.toml")
+        assert (code, "sync.toml:5: branches.peple: Dest has no such branch: did you mean 'people'?" in err) == (
+            2,
+            True,
+        )
+        store = '[source]\ntree = "declared_here:Dest"\n[destination]\nstore = "jsonl:out"\n'
+        write("sync.toml", store + '[branches.people]\ndestination = "pupils"\n')
+        assert run("sync", "-c", "sync.toml")[0] == 0
+    finally:
+        sys.modules.pop("declared_here", None)
+
+
+def test_a_configuration_builds_what_python_would(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    write("people.csv", "id,Full name\n1,Ann\n")
+    text = '[branches.people]\nkey = ["id", "site"]\noptional_key = "site"\ndestination = "accounts"\n'
+    text += 'types = { id = "int", site = "str", friends = "set[int]" }\n'
+    text += 'sensitive = "friends"\n[branches.people.references]\nfriends = "people"\n[limits]\nempty = "people"\n'
+    write("sync.toml", STORES + text)
+    with configured_parts("sync.toml") as parts:
+        branch = parts.reader.branches["people"]
+        made = parts.writer.tree(syncer=parts.stores[1])
+        cls = branch.object_class
+        assert made["people"].object_class is cls
+        assert (made["people"].table, made.limits) == (Table("accounts"), Limits(empty="people"))
+        assert cls._references == {"friends": "people"}
+        assert (cls._identifiers, cls._optional_identifiers) == (("id", "site"), ("site",))
+        assert cls._sensitive == ("friends",)
+        assert {field.name: field.type for field in attrs.fields(cls)} == {"id": int, "site": str, "friends": set[int]}
+
+
+# The documentation -------------------------------------------------------------------------------------------------
+
+
+def test_the_page_on_configurations_names_each_key():
+    page = (ROOT / "docs" / "configuration.md").read_text(encoding="utf-8")
+    for cls in (Configuration, StoreSettings, BranchSettings, ReportSettings):
+        missing = [field.name for field in attrs.fields(cls) if f"`{field.name}" not in page]
+        assert missing == [], cls
+        assert [field.metadata["help"] for field in attrs.fields(cls) if field.metadata["help"] not in page] == []
