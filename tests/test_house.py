@@ -25,7 +25,19 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 DOCUMENTS = sorted(
     [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *ROOT.glob("examples/**/*.md"), *ROOT.glob("benchmarks/*.md")]
 )
-HEAVY = {"duckdb", "hypothesis", "pandas", "polars", "psycopg", "pyarrow", "pytest", "rich", "sqlalchemy"}
+HEAVY = {
+    "IPython",
+    "anywidget",
+    "duckdb",
+    "hypothesis",
+    "pandas",
+    "polars",
+    "psycopg",
+    "pyarrow",
+    "pytest",
+    "rich",
+    "sqlalchemy",
+}
 LONGEST_FILE = 601
 
 INLINE_CODE = re.compile(r"(`+)(?!`).+?(?<!`)\1(?!`)")
