@@ -41,7 +41,7 @@ def test_all_is_every_extra_that_the_library_uses_when_it_runs():
 
 
 def test_every_extra_that_a_message_or_a_document_names_is_there():
-    texts = [*(ROOT / "datastoresync").rglob("*.py"), *(ROOT / "docs").glob("*.md"), ROOT / "README.md"]
+    texts = [*(ROOT / "datastoresync").rglob("*.py"), *(ROOT / "docs").rglob("*.md"), ROOT / "README.md"]
     mention = re.compile(r"pip install '(?:datastoresync|\.)\[([\w,]+)\]|`'\.\[(\w+)\]'`")
     named = {
         name
