@@ -28,7 +28,7 @@ import pytest
 FENCE = re.compile(r"^(?P<indent> *)```(?P<language>\w*).*\n(?P<source>(?:.*\n)*?)(?P=indent)```[ ]*$", re.MULTILINE)
 NOT_RUN = re.compile(r"<!-- not run: \S.*-->\s*\Z")
 FILE = re.compile(r"# ([\w/]+\.(?:py|toml))\n")
-COMMAND = re.compile(r"^\$ (.*(?:\\\n.*)*)\n", re.MULTILINE)
+COMMAND = re.compile(r"^\$ ((?:[^\\\n]|\\[\s\S])*)\n", re.MULTILINE)
 
 
 class Block(NamedTuple):

@@ -240,6 +240,19 @@ def test_a_block_that_raises_shows_its_line() -> None:
     assert (str(caught.traceback[-1].path), caught.traceback[-1].lineno + 1) == ("some.md", 8)
 
 
+def test_what_a_shell_shows_is_what_is_printed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    files = "$ cat a/people.csv\nid,name\n1,Ann\n$ cp a/people.csv b.csv\n$ cat b.csv\nid,name\n1,Ann\n"
+    diff = "$ datastoresync diff a/people.csv b.csv \\\n    --key id --exit-code\nno ...\n$ echo $?\n0\n"
+    script = Block("# one.py\nimport sys\n\nprint('fünf')\nsys.exit(5)\n", 1)
+    run = Block("$ python one.py\nfünf\n$ echo $?\n5\n", 9, "console")
+    run_blocks([Block(files + diff, 1, "console"), script, run], Path("some.md"), {})
+    with pytest.raises(pytest.fail.Exception, match=r"some\.md, line 5: \$ cat b\.csv\nExpected:\nid\nGot:\nid,name"):
+        run_blocks([Block("$ cp a/people.csv b.csv\n$ cat b.csv\nid\n", 4, "console")], Path("some.md"), {})
+    with pytest.raises(AssertionError, match="pages run no make"):
+        run_blocks([Block("$ make\n", 1, "console")], Path("some.md"), {})
+
+
 def test_broken_links_and_anchors_are_found(tmp_path: Path) -> None:
     (tmp_path / "there.md").write_text("# The `one` thing, or [two](x.md)\n", encoding="utf-8")
     page = tmp_path / "page.md"
