@@ -337,7 +337,7 @@ class FileSyncer(ABC):
         if identifier != self._table_name(self.path):
             message = (
                 f"{self.name} is a single file, whose only table is {self._table_name(self.path)!r} "
-                f"(got {identifier!r})"
+                f"(got {identifier!r}): call it {identifier}{self.path.suffix}, or write to a folder"
             )
             raise SyncerError(message)
 
