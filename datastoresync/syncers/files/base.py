@@ -252,6 +252,11 @@ class FileSyncer(ABC):
     # The file of each table.
 
     @property
+    def only_table(self) -> str | None:
+        """The name of the one table that there can be, as in a single file; None if there may be others."""
+        return self._table_name(self.path) if self._single else None
+
+    @property
     def _single(self) -> bool:
         """Whether the path is that of a file."""
         if self.path.exists():
