@@ -41,7 +41,7 @@ def test_all_is_every_extra_that_the_library_uses_when_it_runs():
 
 
 def test_every_extra_that_a_message_or_a_document_names_is_there():
-    texts = [*(ROOT / "datastoresync").rglob("*.py"), *(ROOT / "docs").glob("*.md"), ROOT / "README.md"]
+    texts = [*(ROOT / "datastoresync").rglob("*.py"), *(ROOT / "docs").rglob("*.md"), ROOT / "README.md"]
     mention = re.compile(r"pip install '(?:datastoresync|\.)\[([\w,]+)\]|`'\.\[(\w+)\]'`")
     named = {
         name
@@ -171,7 +171,8 @@ def test_the_long_description_is_the_readme_with_absolute_links(distributions):
     url = SETUP["metadata"]["url"]
     assert links(description) == []
     assert f"[The tutorial]({url}/blob/main/docs/tutorial.md)" in description
-    assert description.replace(f"{url}/blob/main/", "").strip() == readme.strip()
+    assert f"]({url}/raw/main/docs/plan.svg)" in description
+    assert re.sub(rf"{url}/(blob|raw)/main/", "", description).strip() == readme.strip()
     assert {line.partition(", ")[0] for line in metadata.get_all("Project-URL")} >= {"Changelog", "Documentation"}
 
 
