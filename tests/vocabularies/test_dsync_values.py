@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+import enum
+import ipaddress
 import json
 from types import SimpleNamespace
 from typing import Any, ClassVar, Optional
@@ -358,6 +360,59 @@ def test_identifiers_may_be_none(mine, theirs):
                 kept = here.get("address", identifier)
                 assert (kept.ip, kept.vrf, kept.note) == (ip, vrf, note)
                 assert kept.vrf is None or kept.vrf == vrf
+    assert found[0] == found[1]
+
+
+class Protocol(enum.Enum):
+    TCP = 6
+    UDP = 17
+
+
+V4, V6 = ipaddress.ip_address("10.0.0.1"), ipaddress.ip_address("::1")
+
+
+@pytest.mark.parametrize(
+    ("annotation", "mine", "theirs"),
+    [
+        (Protocol, [Protocol.TCP, Protocol.UDP], [Protocol.UDP]),
+        (str | None, ["a", None], [None, "b"]),
+        (ipaddress.IPv4Address | ipaddress.IPv6Address, [V4], [V6, V4]),
+        (int | str, ["b", 2, 10], [10, "b", 3]),
+        (tuple[int, int], [(1, 2)], [(2, 1), (1, 2)]),
+        (list[int], [[1, 2]], [[2, 1], [1, 2]]),
+        (Any, [complex(1, 2), "x"], ["x", None]),
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("composite", [False, True])
+def test_identifiers_may_have_no_order(annotation, mine, theirs, composite):
+    found = []
+    for words in (dsync, THEIRS):
+
+        class Rule(words.DiffSyncModel):
+            _modelname = "rule"
+            _identifiers = ("group", "match") if composite else ("match",)
+            _attributes = ("note",)
+            match: annotation
+            group: str = "g"
+            note: str = ""
+
+        class Rules(words.Adapter):
+            rule = Rule
+            top_level: ClassVar = ["rule"]
+
+        here, there = Rules("here"), Rules("there")
+        for adapter, values in ((here, mine), (there, theirs)):
+            for value in values:
+                adapter.add(Rule(match=value, note=adapter.name))
+        diff = here.sync_from(there)
+        kept = [here.get(Rule, rule.get_identifiers()) for rule in there.get_all("rule")]
+        assert [here.get("rule", rule.get_unique_id()) for rule in kept] == kept
+        left = here.diff_from(there).has_diffs()
+        if words is dsync:
+            assert not there.tree - here.tree
+        here.remove(kept[0])
+        found.append((diff.dict(), diff.summary(), here.str(), left, here.count()))
     assert found[0] == found[1]
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from decimal import Decimal
 from enum import Enum
 from itertools import takewhile
@@ -15,6 +15,7 @@ from datastoresync.conversion.converters import Converter, Field, Schema, conver
 from datastoresync.conversion.scalars import SCALARS
 from datastoresync.errors import DeclarationError
 from datastoresync.vocabularies.dsync.enum import DiffSyncModelFlags
+from datastoresync.vocabularies.dsync.identity import sortable_part
 
 if TYPE_CHECKING:
     from pydantic._internal._model_construction import ModelMetaclass
@@ -23,6 +24,8 @@ else:
 
 _SCALARS = frozenset({*SCALARS, type(None)} - {Decimal})
 """Types whose values `==` compares as diffsync does; a list's order would count."""
+_SORTABLE = frozenset(SCALARS)
+"""Types whose values can be sorted among each other."""
 _INERT = frozenset({*SCALARS, type(None)})
 _SERIALIZERS = (pydantic.PlainSerializer, pydantic.WrapSerializer)
 
@@ -91,6 +94,7 @@ class ModelSchema(Schema):
         scalars: The fields whose values are compared by ``==``.
         dumped: The compared fields whose values are what `DiffSyncModel.get_attrs` says.
         complete: Whether all annotations are resolved.
+        sortable_types: For each identifier, the type of the values that can be sorted.
         plain_identifiers: The identifiers, if ``model_dump`` gives what is in the model.
         plain_attributes: The compared fields, likewise.
     """
@@ -98,6 +102,7 @@ class ModelSchema(Schema):
     complete: bool = True
     scalars: frozenset[str] = frozenset()
     dumped: frozenset[str] = frozenset()
+    sortable_types: tuple[type, ...] = ()
     plain_identifiers: tuple[str, ...] | None = None
     plain_attributes: tuple[str, ...] | None = None
 
@@ -106,6 +111,11 @@ class ModelSchema(Schema):
         cls: Any = self.cls
         required = [name for name, field in cls.model_fields.items() if field.is_required()]
         return cls.model_construct(**{**dict.fromkeys(required), **values})
+
+    def key(self, values: Iterable[Any]) -> Any:
+        """Return the key in the store for the values of all identifiers."""
+        parts = tuple(map(sortable_part, values, self.sortable_types))
+        return parts[0] if len(parts) == 1 else parts
 
     def takes(self, name: str) -> bool:  # noqa: ARG002 - as in the base
         """Say that no attribute is in a slot."""
@@ -144,9 +154,16 @@ def _schema(cls: Any) -> ModelSchema:
         complete=complete,
         scalars=scalars,
         dumped=frozenset(name for name in serialized & {*cls._attributes} if not cls.model_fields[name].exclude),
+        sortable_types=tuple(_sortable_type(kinds.get(name)) for name in cls._identifiers),
         plain_identifiers=plain(cls._identifiers),
         plain_attributes=plain(cls._attributes),
     )
+
+
+def _sortable_type(kinds: Collection[Any] | None) -> type:
+    """Return the only type of the values of an identifier if all of that type can be sorted, otherwise `str`."""
+    found = [kind for kind in kinds or () if kind is not type(None)]
+    return found[0] if len(found) == 1 and found[0] in _SORTABLE else str
 
 
 def _serialized(cls: Any) -> set[str]:

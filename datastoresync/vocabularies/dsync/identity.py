@@ -33,38 +33,48 @@ def keys_of(members: Iterable[Any]) -> list[Any]:
 
 
 @total_ordering
-class _SortableNone:
-    """None in a composite key, sorted before all other values."""
+class _Sortable:
+    """A part of a key whose type has no order, or that is among parts of other types; None comes first.
+
+    It is equal to the value itself, and otherwise to what has its type and its text.
+    """
+
+    __slots__ = ("value",)
+
+    def __init__(self, value: Any) -> None:
+        self.value = value
 
     def __eq__(self, other: object) -> bool:
-        return other is None or other is self
+        return _order(self.value) == _order(original_part(other))
 
     def __hash__(self) -> int:
-        return hash(None)
+        try:
+            return hash(self.value)
+        except TypeError:
+            return hash(str(self.value))
 
     def __lt__(self, other: object) -> bool:
-        return self != other
+        return _order(self.value) < _order(original_part(other))
+
+    def __str__(self) -> str:
+        return str(self.value)
 
     def __repr__(self) -> str:
-        return "None"
-
-    def __reduce__(self) -> str:
-        return "_NONE"  # copies are identical
+        return repr(self.value)
 
 
-_NONE = _SortableNone()
+def _order(value: Any) -> tuple[bool, str, str]:
+    return value is not None, type(value).__qualname__, str(value)
 
 
-def sortable_key(key: Any) -> Any:
-    """Return a composite key equal to the given one, sortable even if parts are None."""
-    if type(key) is tuple and None in key:
-        return tuple(_NONE if part is None else part for part in key)
-    return key
+def sortable_part(value: Any, sortable: type) -> Any:
+    """Return a part of a key: itself if it is of the type that can be sorted, otherwise what can be."""
+    return value if type(value) is sortable else _Sortable(value)
 
 
 def original_part(part: Any) -> Any:
     """Return a part of a key as it was given."""
-    return None if part is _NONE else part
+    return part.value if type(part) is _Sortable else part
 
 
 def text_of(key: Any) -> str:

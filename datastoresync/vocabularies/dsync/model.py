@@ -11,7 +11,7 @@ from datastoresync.masking import MASK
 from datastoresync.vocabularies.dsync.declaration import ModelType, check, schema_for
 from datastoresync.vocabularies.dsync.enum import DiffSyncModelFlags, DiffSyncStatus
 from datastoresync.vocabularies.dsync.exceptions import ObjectAlreadyExists, ObjectNotFound, ObjectStoreWrongType
-from datastoresync.vocabularies.dsync.identity import sortable_key, text_of, unique_id_of
+from datastoresync.vocabularies.dsync.identity import text_of, unique_id_of
 
 Text = str  # what `str` is in the rest of the class is a method
 
@@ -218,10 +218,7 @@ class DiffSyncModel(pydantic.BaseModel, metaclass=ModelType):
     @property
     def __key__(self) -> Any:
         """The key in the store: the identifier, or a tuple of all identifiers."""
-        identifiers = self._identifiers
-        if len(identifiers) == 1:
-            return getattr(self, identifiers[0])
-        return sortable_key(tuple([getattr(self, name) for name in identifiers]))
+        return schema_for(type(self)).key([getattr(self, name) for name in self._identifiers])
 
     @classmethod
     def get_type(cls) -> Text:

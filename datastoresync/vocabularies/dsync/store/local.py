@@ -8,7 +8,7 @@ from typing import Any
 
 from datastoresync.branch import Branch
 from datastoresync.conversion.converters import Schema
-from datastoresync.vocabularies.dsync.declaration import has_flags
+from datastoresync.vocabularies.dsync.declaration import has_flags, schema_for
 from datastoresync.vocabularies.dsync.exceptions import ObjectAlreadyExists, ObjectNotFound, ObjectStoreWrongType
 from datastoresync.vocabularies.dsync.identity import UniqueId, find_keys, text_of, unique_id_of
 from datastoresync.vocabularies.dsync.model import DiffSyncModel
@@ -72,7 +72,7 @@ class LocalStore(BaseStore):
             ObjectStoreWrongType: if a text may stand for several.
             ValueError: if a mapping lacks an identifier.
         """
-        objects, schema = branch.contents.objects, branch.schema
+        objects, schema = branch.contents.objects, schema_for(branch.object_class)
         if not schema.identifiers:
             return ()  # the only one of its kind
         if isinstance(identifier, Mapping):
@@ -82,10 +82,9 @@ class LocalStore(BaseStore):
                 message = f"a {branch.name} is identified by {named}: {lacking[0]!r} is missing in {dict(identifier)}"
                 raise ValueError(message)
             try:
-                parts = tuple(schema.convert(name, identifier[name]) for name in schema.identifiers)
+                return schema.key([schema.convert(name, identifier[name]) for name in schema.identifiers])
             except (ValueError, TypeError):
                 return None
-            return parts if len(parts) > 1 else parts[0]
         if isinstance(identifier, UniqueId):
             return identifier.key
         if not isinstance(identifier, str) or identifier in objects:
@@ -218,7 +217,8 @@ def _name(model: Kind) -> str:
 def _all_round_trip(schema: Schema) -> bool:
     """Say whether the texts of all identifiers convert back to them."""
     converters = [(schema.fields or {})[name].converter for name in schema.identifiers]
-    return all(one is not None and one.kinds and one.kinds <= _ROUND_TRIP_TYPES for one in converters)
+    kinds = [() if one is None else one.kinds or () for one in converters]
+    return all(len({*own} - {type(None)}) == 1 and {*own} <= _ROUND_TRIP_TYPES for own in kinds)
 
 
 def _is_compatible(cls: type[DiffSyncModel], known: type[DiffSyncModel]) -> bool:
