@@ -443,6 +443,35 @@ def test_the_status_of_a_model(words):
     assert here.get("device", "w-core").get_status()[1] == "Created successfully"
 
 
+def test_a_class_may_make_its_unique_ids_itself(words):
+    def create_unique_id(cls, **identifiers):
+        return f"{cls.get_type()}-{identifiers['name'].upper()}"
+
+    there, here = loaded(words, create_unique_id=classmethod(create_unique_id))
+    there = type(here)("there")
+    there.load(PLAN)
+    device = here.get("device", "device-S-CORE")
+    assert device.get_unique_id() == "device-S-CORE"
+    assert here.get("device", {"name": "s-core"}) is device
+    assert here.get("building", "south").devices == ["device-S-CORE"]
+    assert list(here.diff_from(there).dict()["building"]["south"]["device"]) == ["device-S-CORE"]
+    here.sync_from(there)
+    assert here.str() == there.str()
+    assert not here.diff_from(there).has_diffs()
+    west = here.get("building", "west")
+    west.remove_child(here.get("device", "device-W-CORE"))
+    assert west.devices == []
+
+
+def test_the_elements_of_a_diff_may_be_replaced(words):
+    there, here = loaded(words)
+    diff = here.diff_from(there)
+    diff.children = {"building": {"west": diff.children["building"]["west"]}}
+    here.sync_from(there, diff=diff)
+    assert here.get_or_none("building", "west") is not None
+    assert here.get_or_none("building", "south") is not None
+
+
 def test_what_a_sync_leaves_unchanged_has_an_unknown_status(words):
     there, here = network(words)("there"), network(words)("here")
     there.load(PLAN)

@@ -95,6 +95,7 @@ class ModelSchema(Schema):
         dumped: The compared fields whose values are what `DiffSyncModel.get_attrs` says.
         complete: Whether all annotations are resolved.
         sortable_types: For each identifier, the type of the values that can be sorted.
+        own_unique_id: Whether the class makes its unique ids itself.
         plain_identifiers: The identifiers, if ``model_dump`` gives what is in the model.
         plain_attributes: The compared fields, likewise.
     """
@@ -103,6 +104,7 @@ class ModelSchema(Schema):
     scalars: frozenset[str] = frozenset()
     dumped: frozenset[str] = frozenset()
     sortable_types: tuple[type, ...] = ()
+    own_unique_id: bool = False
     plain_identifiers: tuple[str, ...] | None = None
     plain_attributes: tuple[str, ...] | None = None
 
@@ -155,6 +157,7 @@ def _schema(cls: Any) -> ModelSchema:
         scalars=scalars,
         dumped=frozenset(name for name in serialized & {*cls._attributes} if not cls.model_fields[name].exclude),
         sortable_types=tuple(_sortable_type(kinds.get(name)) for name in cls._identifiers),
+        own_unique_id=_overrides(cls, {"get_unique_id", "create_unique_id", "get_identifiers"}),
         plain_identifiers=plain(cls._identifiers),
         plain_attributes=plain(cls._attributes),
     )
@@ -166,12 +169,20 @@ def _sortable_type(kinds: Collection[Any] | None) -> type:
     return found[0] if len(found) == 1 and found[0] in _SORTABLE else str
 
 
+def _overrides(cls: Any, names: set[str]) -> bool:
+    """Say whether a class or one of its bases has a method of its own instead of one of `DiffSyncModel`."""
+    bodies = takewhile(lambda base: base.__module__ != f"{__package__}.model", cls.__mro__)
+    return any(names & vars(body).keys() for body in bodies)
+
+
 def _serialized(cls: Any) -> set[str]:
     """Return the fields that ``model_dump`` gives otherwise than `getattr`."""
     decorators, names = cls.__pydantic_decorators__, set(cls.model_fields)
-    bodies = takewhile(lambda base: base.__module__ != f"{__package__}.model", cls.__mro__)
-    overridden = any({"dict", "model_dump", "get_attrs"} & vars(body).keys() for body in bodies)
-    if overridden or decorators.model_serializers or cls.model_config.get("serialize_by_alias"):
+    if (
+        _overrides(cls, {"dict", "model_dump", "get_attrs"})
+        or decorators.model_serializers
+        or cls.model_config.get("serialize_by_alias")
+    ):
         return names
     given = {name for one in decorators.field_serializers.values() for name in one.info.fields}
     for name, field in cls.model_fields.items():

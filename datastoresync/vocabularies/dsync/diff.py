@@ -78,6 +78,10 @@ class Diff:
             self._load()
         return self._children
 
+    @children.setter
+    def children(self, children: OrderedDefaultDict[Text, Dictionary[Text, DiffElement]]) -> None:
+        self._children, self._waiting, self._equal = children, {}, 0
+
     def complete(self) -> None:
         """Do something with the complete diff; a hook."""
 

@@ -20,7 +20,7 @@ class UniqueId(str):
 
 def unique_id_of(key: Any, text: str | None = None) -> str:
     """Return the member of a field for the child with this key: its text, or the given one."""
-    if isinstance(key, str):
+    if isinstance(key, str) and text in (None, key):
         return key
     found = UniqueId(text_of(key) if text is None else text)
     found.key = key

@@ -257,6 +257,8 @@ class DiffSyncModel(pydantic.BaseModel, metaclass=ModelType):
 
         If another model would have the same text, it is the repr of the tuple.
         """
+        if schema_for(type(self)).own_unique_id:
+            return self.create_unique_id(**self.get_identifiers())
         return text_of(self.__key__)
 
     def get_shortname(self) -> Text:
@@ -281,7 +283,9 @@ class DiffSyncModel(pydantic.BaseModel, metaclass=ModelType):
                 "add each child once"
             )
             raise ObjectAlreadyExists(message, child)
-        (members.add if isinstance(members, set) else members.append)(unique_id_of(child.__key__))
+        (members.add if isinstance(members, set) else members.append)(
+            unique_id_of(child.__key__, child.get_unique_id())
+        )
 
     def remove_child(self, child: DiffSyncModel) -> None:
         """Remove a child.
@@ -360,8 +364,8 @@ def _members(parent: DiffSyncModel, child: DiffSyncModel, what: str) -> Any:
 
 def _child_names(child: DiffSyncModel) -> Iterable[Any]:
     """Return the possible members of a field for a child: its key, and its unique id as text."""
-    key = child.__key__
-    return (key,) if isinstance(key, str) else (key, child.get_unique_id())
+    key, text = child.__key__, child.get_unique_id()
+    return (key,) if key == text else (key, text)
 
 
 class DSyncModel(DiffSyncModel):

@@ -87,6 +87,8 @@ class LocalStore(BaseStore):
                 return None
         if isinstance(identifier, UniqueId):
             return identifier.key
+        if schema.own_unique_id:  # which can be anything
+            return next((key for key, model in objects.items() if model.get_unique_id() == identifier), identifier)
         if not isinstance(identifier, str) or identifier in objects:
             return identifier
         if has_text_keys(schema):
