@@ -225,6 +225,12 @@ class ChangeFactory:
     def __init__(self, diff: Diff, stored: Mapping[str, StoredBranch]) -> None:
         self._stored = stored
         self._sides = {one.name: one.both for one in diff.branch_diffs}
+        whole = diff.hierarchies[1].sides
+        self._narrowed = {
+            name: whole[name]
+            for name, (_, right) in self._sides.items()
+            if name in whole and whole[name].objects is not right.objects
+        }
         self._spellings = spellings(self._sides)
         self.compared: dict[Row, dict[str, Any]] = {}
         """What was compared, by row and attribute, where the store had something else; of the changes built so far."""
@@ -237,6 +243,8 @@ class ChangeFactory:
         expected: dict[str, Any] = {}
         left, right = self._sides[action.branch]
         key, verb = action.idnumber, action.verb
+        if verb == "new" and (reached := self._reached(action)) is not None:
+            return reached
         if verb == "new":
             values = {name: left.read(key, action.source, name) for name in left.attributes}
         elif verb == "old":
@@ -252,6 +260,27 @@ class ChangeFactory:
         if verb != "remove" and self._spellings:
             values = {name: self._spelled(action, name, value) for name, value in values.items()}
         return Change(_VERBS[verb], kept.table, kept.identifiers, self._key(action), values, expected)
+
+    def _reached(self, action: Action) -> Change | None:
+        """Return the update of a row that is there, though nothing of the destination's ``top_level`` reaches it yet.
+
+        None of an action whose row is not there, or needs no update.
+        """
+        whole, left = self._narrowed.get(action.branch), self._sides[action.branch][0]
+        if whole is None or action.idnumber not in whole.objects:
+            return None
+        there = whole.objects[action.idnumber]
+        values: dict[str, Any] = {}
+        expected: dict[str, Any] = {}
+        for name in left.attributes:
+            value = self._spelled(action, name, left.read(action.idnumber, action.source, name))
+            old_value = whole.read(action.idnumber, there, name)
+            if not equal(value, old_value):
+                values[name] = value
+                expected[name] = whole.expected(action.idnumber, there, name)
+        kept, spelled = self._stored[action.branch], whole.spelling(action.idnumber)
+        key = (spelled,) if len(kept.identifiers) == 1 else spelled
+        return Change("update", kept.table, kept.identifiers, key, values, expected) if values else None
 
     def _key(self, action: Action) -> tuple[Any, ...]:
         """Return the key of an action's row as the store spells it."""
@@ -285,7 +314,8 @@ class ChangeFactory:
 
     def is_batchable(self, action: Action) -> bool:
         """Say whether an action changes an object or an attribute, in a table without tables of members."""
-        return action.verb not in ("add", "remove") and not self._stored[action.branch].table.links
+        narrowed = action.verb == "new" and action.branch in self._narrowed
+        return not narrowed and action.verb not in ("add", "remove") and not self._stored[action.branch].table.links
 
     def subject(self, action: Action) -> Any:
         """Return the branch and the idnumber of an action."""
