@@ -279,7 +279,7 @@ class SyncerWriter(Writer):
     def _table_writes(self, args: argparse.Namespace, tree: Any, syncer: Any) -> list[TableWrite]:
         """Return the writes, in tables that allow the mode."""
         writes = self._all_writes(tree, syncer)
-        declared = tree if self.tree is None else self.tree(syncer=syncer)
+        declared = self._declared(tree, syncer)
         ask: Any = getattr(syncer, "columns_with_ids", None)
         for name in tree.branches if callable(ask) else ():
             if columns := ask(declared[name].stored_table):
@@ -294,12 +294,29 @@ class SyncerWriter(Writer):
         return writes
 
     def _all_writes(self, tree: Any, syncer: Any) -> list[TableWrite]:
-        declared = tree if self.tree is None else self.tree(syncer=syncer)
+        declared = self._declared(tree, syncer)
         return [
             write
             for name in tree.branches
             for write in table_writes(tree[name], declared[name].table, declared[name].declared_limits)
         ]
+
+    def _declared(self, tree: Any, syncer: Any) -> Any:
+        """Return the tree that says which tables are written; a single file gives its name to the only one."""
+        if self.tree is not None:
+            return self.tree(syncer=syncer)
+        only = getattr(syncer, "only_table", None)
+        if only is None or len(tree.branches) != 1:
+            return tree
+        branches = {
+            name: Branch(
+                tree[name].object_class,
+                table=attrs.evolve(tree[name].table, name=only),
+                limits=tree[name].declared_limits,
+            )
+            for name in tree.branches
+        }
+        return Tree("destination", branches=branches)
 
     # Differences.
 
@@ -409,7 +426,8 @@ class SyncerWriter(Writer):
                 if name in destination
             }
         else:
-            branches = {name: Branch(tree[name].object_class, table=tree[name].table) for name in tree.branches}
+            tables = self._declared(tree, syncer)
+            branches = {name: Branch(tree[name].object_class, table=tables[name].table) for name in tree.branches}
             destination = Tree("destination", syncer=syncer, branches=branches)
             destination.top_level = tree.top_level
             attributes = {name: _attributes(tree[name]) for name in tree.branches}

@@ -82,6 +82,10 @@ class ExcelSyncer(TableFileSyncer):
                 self._sheets = (state, list(book.sheets))
         return self._sheets[1]
 
+    @property
+    def only_table(self) -> None:
+        """None: a workbook has as many tables as sheets."""
+
     def _check_single(self, identifier: str) -> None:
         reason = title_fault(identifier)
         if not reason and (existing := clash(identifier, self._table_files())):
