@@ -68,8 +68,8 @@ def _order(value: Any) -> tuple[bool, str, str]:
 
 
 def sortable_part(value: Any, sortable: type) -> Any:
-    """Return a part of a key: itself if it is of the type that can be sorted, otherwise what can be."""
-    return value if type(value) is sortable else _Sortable(value)
+    """Return a part of a key: itself if it is a text or of the type that can be sorted, otherwise what can be."""
+    return value if type(value) in (sortable, str) else _Sortable(value)
 
 
 def original_part(part: Any) -> Any:

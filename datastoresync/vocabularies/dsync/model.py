@@ -218,7 +218,10 @@ class DiffSyncModel(pydantic.BaseModel, metaclass=ModelType):
     @property
     def __key__(self) -> Any:
         """The key in the store: the identifier, or a tuple of all identifiers."""
-        return schema_for(type(self)).key([getattr(self, name) for name in self._identifiers])
+        values = [getattr(self, name) for name in self._identifiers]
+        if len(values) == 1 and type(values[0]) is str:  # which most are, and the key itself in any class
+            return values[0]
+        return schema_for(type(self)).key(values)
 
     @classmethod
     def get_type(cls) -> Text:
