@@ -23,6 +23,9 @@ Source - Dest: new=1 update=1 add=0 remove=0 old=0 total=2
   users  1 new, 1 value changes
     + users 2  name: 'Bob'
     ~ users 1  name: 'Anna' → 'Ann'
+  calls:
+    new_users(idnumber='2')
+    update_name(idnumber='1', attr='name', value='Ann')
 >>> report = source >> dest
 create an account for Bob
 rename Anna to Ann

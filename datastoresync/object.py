@@ -12,7 +12,7 @@ from datastoresync.conversion.converters import Field, Schema, converter
 from datastoresync.conversion.indexed_field import IndexedField
 from datastoresync.conversion.key_forms import Form, Forms, chained, form_of
 from datastoresync.diffing.common_form import in_common_form
-from datastoresync.diffing.diff import Diff
+from datastoresync.diffing.diff import Diff, ObjectDiff
 from datastoresync.diffing.flags import Flags
 from datastoresync.diffing.side import Side
 from datastoresync.errors import ComparisonError, DeclarationError
@@ -65,9 +65,7 @@ class Object(metaclass=ObjectType):
     >>> User(idnumber="1", name="Ann")
     User(idnumber='1', name='Ann', groups=set())
     >>> User(idnumber="1", name="Ann") - User(idnumber="1", name="Anna")
-    source - dest: new=0 update=1 add=0 remove=0 old=0 total=1
-      User  1 value changes
-        ~ User 1  name: 'Anna' → 'Ann'
+    update_name(idnumber='1', attr='name', value='Ann')
     """
 
     __slots__ = ("__branch__",)
@@ -163,7 +161,7 @@ class Object(metaclass=ObjectType):
                 "only objects with one idnumber can be compared"
             )
             raise ComparisonError(message)
-        return Diff.between([sides])
+        return ObjectDiff.between([sides])
 
     def preview(self, other: Object) -> Preview:
         """Print what ``other`` must change to become this object; the same as ``self > other``."""

@@ -14,6 +14,7 @@ from datastoresync.applying.methods import without_left_out
 from datastoresync.applying.report import RESULT_COLUMNS, Result, grouped, remark_row, results_outline
 from datastoresync.applying.safeguards import violations
 from datastoresync.applying.side_effects import SideEffect
+from datastoresync.diffing.branch_diff import StreamedActions
 from datastoresync.diffing.diff import Applies, Diff, R_co, template_of
 from datastoresync.diffing.export_rows import Row
 from datastoresync.diffing.renames import renames_of
@@ -21,6 +22,8 @@ from datastoresync.exporting.export import Export
 from datastoresync.exporting.exportable import Exportable
 from datastoresync.printing.outline import Outline
 from datastoresync.printing.show import BoundedPrintable
+
+_FEW = 10  # calls, which fit on a screen beside the plan
 
 
 @attrs.frozen(eq=False, repr=False)
@@ -33,6 +36,7 @@ class Preview(BoundedPrintable, Exportable):
         limits: The limits.
         left_out: The results of the actions that would be skipped, since they depend on others that the run leaves out.
         side_effects: What the store would do to other rows.
+        template: The destination's template; the calls that a few actions would be to it are shown.
     """
 
     diff: Diff
@@ -40,6 +44,7 @@ class Preview(BoundedPrintable, Exportable):
     limits: Limits | None = None
     left_out: Sequence[Result] = ()
     side_effects: Sequence[SideEffect] = ()
+    template: Any = None
 
     @classmethod
     def of(
@@ -54,7 +59,7 @@ class Preview(BoundedPrintable, Exportable):
         refused = violations(without_left_out(diff, template), limits, side_effects)
         tracker = DependencyTracker.of(diff)
         left_out = [] if tracker is None else tracker.settle(diff.actions)[1]
-        return cls(diff, refused, limits, left_out, side_effects)
+        return cls(diff, refused, limits, left_out, side_effects, template)
 
     @property
     def stat(self) -> str:
@@ -103,14 +108,22 @@ class Preview(BoundedPrintable, Exportable):
     def outline(self, *, whole: bool = False) -> Outline:
         """Describe the preview: what would be refused, then the diff; see `Diff.outline`."""
         inner = self.diff.outline(whole=whole)
-        remarks = self._remarks(whole=whole)
+        remarks, calls = self._remarks(whole=whole), self._calls()
         return attrs.evolve(
             inner,
-            children=lambda: chain(remarks, inner.children()),
-            total=len(remarks) + inner.total,
+            children=lambda: chain(remarks, inner.children(), calls),
+            total=len(remarks) + inner.total + len(calls),
             things=sum(one.count for one in remarks) + (inner.things or 0),
             unit="",
         )
+
+    def _calls(self) -> list[Outline]:
+        """Return the calls that the template would get, if they are few: what its methods are to be named."""
+        actions = self.diff.actions
+        if self.template is None or isinstance(actions, StreamedActions) or not 0 < len(actions) <= _FEW:
+            return []
+        lines = [Outline(action.message, "note", count=0) for action in actions]
+        return [Outline("calls:", "note", children=lambda: lines, total=len(lines), count=0, things=0)]
 
     @property
     def _see_all(self) -> str:

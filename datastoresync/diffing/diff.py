@@ -272,9 +272,9 @@ class Diff(BoundedPrintable, Exportable):
                 (action.inverse() for action in self.actions.in_memory), branch_diffs, hierarchies
             )
             streamed = self.actions.inverse(in_memory, branch_ranks(branch_diffs))
-            return Diff(streamed, branch_diffs, hierarchies, partial=partial)
+            return type(self)(streamed, branch_diffs, hierarchies, partial=partial)
         actions = ordered_actions((action.inverse() for action in self.actions), branch_diffs, hierarchies)
-        return Diff(actions, branch_diffs, hierarchies, partial=partial)
+        return type(self)(actions, branch_diffs, hierarchies, partial=partial)
 
     def __neg__(self) -> Diff:
         return self.inverse()
@@ -552,6 +552,13 @@ class Diff(BoundedPrintable, Exportable):
     @property
     def _see_all(self) -> str:
         return f"all of it: ({self.title}).show(limit=None)"
+
+
+class ObjectDiff(Diff):
+    """The diff of two objects: few enough actions to be named as the calls of a template."""
+
+    def __repr__(self) -> str:
+        return "\n".join(action.message for action in self.actions) or super().__repr__()
 
 
 def _fold_columns(branch_diff: BranchDiff, verb: str, actions: Sequence[Action]) -> bool:

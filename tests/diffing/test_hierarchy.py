@@ -438,7 +438,8 @@ def test_it_is_printed_as_a_tree_each_parent_with_its_stat(capsys):
     ]
     assert repr(a - b).splitlines() == lines
     a > b
-    assert capsys.readouterr().out.splitlines() == [lines[0], "  within the limits", *lines[1:]]
+    calls = [f"    {action.message}" for action in a - b]
+    assert capsys.readouterr().out.splitlines() == [lines[0], "  within the limits", *lines[1:], "  calls:", *calls]
     (nyc, _) = (a - b).children
     assert repr(nyc) == "<NestedDiff sites 'nyc': new=1 update=1 add=0 remove=0 old=0 total=2>"
     assert nyc.children[0].text().splitlines()[0] == lines[2].strip()
