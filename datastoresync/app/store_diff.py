@@ -56,9 +56,9 @@ class DiffOptions:
     types: Mapping[str, type] = attrs.field(factory=dict)
     ignore_case: bool = False
 
-    def key(self, table: str) -> tuple[str, ...]:
-        """Return the columns of a table's key."""
-        return self.keys.get(table) or self.keys.get("", (_USUAL_KEY,))
+    def key(self, *tables: str) -> tuple[str, ...]:
+        """Return the columns of the key of a pair of tables, by any of its names."""
+        return next((self.keys[each] for each in (*tables, "") if each in self.keys), (_USUAL_KEY,))
 
 
 @attrs.frozen(eq=False)
@@ -203,6 +203,7 @@ def _in_words(problem: str) -> str:
 
 def _diff(old: Any, new: Any, options: DiffOptions, progress: Progress | None, *, hold: bool) -> StoreDiff:
     pairs, apart = _pairs(old, new, options)
+    _check_keys(options, pairs, (old, new))
     sides: list[tuple[Side, Side]] = []
     with collector_paused(), import_progress(progress):
         for name, old_name, new_name in pairs:
@@ -214,6 +215,18 @@ def _diff(old: Any, new: Any, options: DiffOptions, progress: Progress | None, *
         if options.ignore_case:
             diff = diff.exclude(_same_but_for_case)
     return StoreDiff(diff, tuple(apart))
+
+
+def _check_keys(options: DiffOptions, pairs: Sequence[Sequence[str]], stores: Sequence[Any]) -> None:
+    """Refuse a key of a table that neither store has, and an optional column that is part of no key."""
+    tables = list(dict.fromkeys(name for names in pairs for name in names))
+    if unknown := options.keys.keys() - {"", *tables}:
+        known = [*tables, *(name for store in stores for name in table_names(store) if name not in tables)]
+        if table := next((each for each in unknown if each not in known), None):
+            message = f"--key names the table {table!r}, which is in neither store: {nearest(table, known)}"
+            raise SyncerError(message)
+    parts = list(dict.fromkeys(each for names in pairs for each in options.key(*names)))
+    _check_names("--optional-key", options.optional, parts, "which is part of no key")
 
 
 def _pairs(old: Any, new: Any, options: DiffOptions) -> tuple[list[tuple[str, str, str]], list[str]]:
@@ -248,7 +261,7 @@ def _sides(
         hold: Whether both are read into memory, so that their types can be compared.
     """
     old, new = tables
-    key = options.key(name)
+    key = options.key(name, old.name, new.name)
     for table in tables:
         if missing := next((each for each in key if each not in table.columns), None):
             raise ColumnError(_no_key(tables, table, missing, key, given=bool(options.keys)), columns=[missing])
@@ -380,6 +393,8 @@ def _no_key(tables: tuple[_Table, _Table], table: _Table, missing: str, key: Seq
     if given:
         said = missing_key_advice(table.syncer, table.name, missing, table.columns, table.records, key)
         said = said.replace(f"table {table.name}", str(table), 1)
+        if said.endswith("?") or " + between " in said:  # it is clear which one is meant
+            return said
     else:
         said = f"which columns identify a row? there is no --key, and {table} has no column {missing!r}"
     return f"{said}; {_which_key(_unique(tables))}"

@@ -43,6 +43,7 @@ from datastoresync.importing.importer import IterableImporter
 from datastoresync.object import schema_of
 from datastoresync.printing.text import counted
 from datastoresync.syncers.loading import given_records
+from datastoresync.syncers.table_layout import Table
 from datastoresync.tree import Tree
 
 Mode = Literal["replace", "append", "upsert", "sync"]
@@ -295,10 +296,13 @@ class SyncerWriter(Writer):
 
     def _all_writes(self, tree: Any, syncer: Any) -> list[TableWrite]:
         declared = tree if self.tree is None else self.tree(syncer=syncer)
+        tables = {
+            name: _table(tree, name, syncer) if self.tree is None else declared[name].table for name in tree.branches
+        }
         return [
             write
-            for name in tree.branches
-            for write in table_writes(tree[name], declared[name].table, declared[name].declared_limits)
+            for name, table in tables.items()
+            for write in table_writes(tree[name], table, declared[name].declared_limits)
         ]
 
     # Differences.
@@ -409,7 +413,8 @@ class SyncerWriter(Writer):
                 if name in destination
             }
         else:
-            branches = {name: Branch(tree[name].object_class, table=tree[name].table) for name in tree.branches}
+            tables = {name: _table(tree, name, syncer) for name in tree.branches}
+            branches = {name: Branch(tree[name].object_class, table=table) for name, table in tables.items()}
             destination = Tree("destination", syncer=syncer, branches=branches)
             destination.top_level = tree.top_level
             attributes = {name: _attributes(tree[name]) for name in tree.branches}
@@ -432,6 +437,23 @@ class SyncerWriter(Writer):
                 raise DeclarationError(message)
         options = {name: getattr(args, f"allow_{name}", None) for name in (*NUMBERS, *NAMES)}
         return Limits(**{name: value for name, value in options.items() if value is not None}).over(self.limits)
+
+
+def _table(tree: Any, name: str, syncer: Any) -> Table:
+    """Return the table of a branch in the store that is written to; in a file of one table it is that.
+
+    Raises:
+        SyncerError: if there are more tables than one, and the store is a file of one.
+    """
+    table: Table = tree[name].table
+    only = getattr(syncer, "only_table", None)
+    if only is None or (only == table.name and len(tree.branches) == 1):
+        return table
+    if len(tree.branches) > 1 or table.links:
+        many = ", ".join(_labels(tree))
+        message = f"{syncer.name} is a file for one table, and there are {many}: name a folder, or one with --tables"
+        raise SyncerError(message)
+    return attrs.evolve(table, name=only)
 
 
 def _labels(tree: Any) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 import warnings
 from collections.abc import Sequence
@@ -16,7 +17,7 @@ from datastoresync.app.console import Console, finish
 from datastoresync.app.exit_codes import HELP, ExitCode, code_of
 from datastoresync.errors import DatastoreSyncError, DataWarning
 from datastoresync.masking import hidden
-from datastoresync.spelling import nearest
+from datastoresync.spelling import closest, nearest
 
 PROGRAM = "datastoresync"
 
@@ -78,7 +79,7 @@ def _exit_code(given: list[str]) -> int:
     except (click.Abort, KeyboardInterrupt):
         return ExitCode.INTERRUPTED
     except (click.ClickException, DatastoreSyncError, OSError) as error:
-        return _say_error(error, trace="-vv" in given)
+        return _say_error(error, given)
     finally:
         finish()
 
@@ -95,18 +96,44 @@ def _say_warning(
     Console().say(f"warning: {message}", "warning")
 
 
-def _say_error(error: Exception, *, trace: bool) -> int:
+def _reason(error: OSError) -> str:
+    """Return what the system says, and of which file."""
+    return f"{error.filename}: {error.strerror}" if error.filename and error.strerror else str(error)
+
+
+def _unknown_option(error: click.NoSuchOption) -> str:
+    """Return that an option is not there, and the command that has it, or the option that was meant."""
+    name = error.option_name
+    options = {each: _options_of(each) for each in COMMANDS}
+    mine = options.get(error.ctx.info_name or "", []) if error.ctx else []
+    others = [each for each in COMMANDS if name in options[each]]
+    near = closest(name.lstrip("-"), (each.removeprefix("--") for each in mine if each.startswith("--")))
+    hints = [f": it is an option of {PROGRAM} {each}" for each in others]
+    hints += [f": did you mean --{near}?"] if near else []
+    return f"there is no option {name}{next(iter(hints), '')}"
+
+
+def _options_of(name: str) -> list[str]:
+    """Return the options that the help of a command shows, as they are written."""
+    command: click.Command = import_module(f"{__package__}.{name}").command
+    if name != "copy":
+        return [flag for each in command.params if not getattr(each, "hidden", False) for flag in each.opts]
+    from datastoresync.app.copy_application import copy_application  # its parser is argparse's
+
+    return re.findall(r"--[a-z-]+\b", copy_application(PROGRAM).command_line().help().partition("\n\n")[0])
+
+
+def _say_error(error: Exception, given: Sequence[str]) -> int:
     """Say what is wrong, and return the exit code."""
     console = Console()
     if isinstance(error, click.ClickException):
-        context = getattr(error, "ctx", None)
-        path = PROGRAM if context is None else context.command_path
+        path = " ".join([PROGRAM, *(each for each in given[:1] if each in COMMANDS)])
         help_asked_for = isinstance(error, click.exceptions.NoArgsIsHelpError)
-        said = error.format_message()
+        said = _unknown_option(error) if isinstance(error, click.NoSuchOption) else error.format_message()
         console.say(said if help_asked_for else f"{path}: {said}\nsee {path} --help", "")
         return ExitCode.WRONG_CALL
-    reason = f"{type(error).__name__}: {error}" if isinstance(error, OSError) else str(error)
+    reason = _reason(error) if isinstance(error, OSError) else str(error)
     console.say(f"failed: {reason}", "failed")
-    if trace:
+    if "-vv" in given:
         console.trace(error)
     return code_of(error)

@@ -16,17 +16,18 @@ from datastoresync.app.commands.options import (
     Converted,
     SectionedCommand,
     check_stores,
+    check_written,
     config_option,
     flag,
     log_options,
 )
 from datastoresync.app.commands.part_options import part_options, run_arguments
 from datastoresync.app.console import Console
-from datastoresync.app.declared_trees import TreeReader, TreeWriter, declared_tree, names_declared
+from datastoresync.app.declared_trees import TreeReader, TreeWriter, declared_tree
 from datastoresync.app.parts import Reader, Writer
 from datastoresync.app.progress import Progress
 from datastoresync.app.report import AppReport, PartReport
-from datastoresync.app.stores import located
+from datastoresync.app.stores import located, names_declared
 from datastoresync.app.syncer_reader import SyncerReader
 from datastoresync.app.syncer_writer import SyncerWriter
 from datastoresync.applying.preview import Preview
@@ -72,6 +73,7 @@ def command(ctx: click.Context, /, source: Any, destination: Any, **given: Any) 
         ctx.fail("--dry-run and --rehearse exclude each other")
     reading = [option.opts[0] for option in _READING if given[option.name or ""] is not None]
     check_stores(ctx, given["config"], {"source": source, "destination": destination}, reading)
+    check_written(ctx, given, {"SOURCE": source, "DESTINATION": destination})
     if source is not None and names_declared(source) and reading:
         ctx.fail(f"{reading[0]} is for a store, and {source} is a tree, which says in Python what it reads")
     console = Console(verbose=given["verbose"], quiet=given["quiet"], log_file=given["log_file"])

@@ -252,6 +252,11 @@ class FileSyncer(ABC):
     # The file of each table.
 
     @property
+    def only_table(self) -> str | None:
+        """The name of the table of a single file; None for a folder."""
+        return self._table_name(self.path) if self._single else None
+
+    @property
     def _single(self) -> bool:
         """Whether the path is that of a file."""
         if self.path.exists():
@@ -308,6 +313,10 @@ class FileSyncer(ABC):
     def _existing_file(self, identifier: str) -> Path:
         """Return the file of a table that exists."""
         files = self._table_files()
+        if identifier not in files and not self.path.exists():
+            near = nearest(self.path.name, (each.name for each in self.path.parent.glob("*")))
+            message = f"{self.name}: there is no {self.path.name} in {self.path.absolute().parent}: {near}"
+            raise SyncerError(message)
         if identifier not in files:
             message = f"{self.name} has no table {identifier!r}: {nearest(str(identifier), files)}"
             raise SyncerError(message)

@@ -82,6 +82,9 @@ class ExcelSyncer(TableFileSyncer):
                 self._sheets = (state, list(book.sheets))
         return self._sheets[1]
 
+    only_table = None
+    """A workbook has any number of sheets."""
+
     def _check_single(self, identifier: str) -> None:
         reason = title_fault(identifier)
         if not reason and (existing := clash(identifier, self._table_files())):

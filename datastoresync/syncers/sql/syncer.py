@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
+from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
@@ -179,6 +180,11 @@ class SQLSyncer:
         from datastoresync.syncers.sql.upsert import delete_records
 
         return delete_records(self._database, identifier, data, key)
+
+    @property
+    def database_file(self) -> Path | None:
+        """The file that the database is; None for one on a server or in memory."""
+        return self._database.dialect.file_of(self._database.engine.url)
 
     def tables(self) -> list[str]:
         """Return the names of all tables, those of other schemas as ``schema.table``, sorted.
