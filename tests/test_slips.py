@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
+import subprocess
+import sys
 from contextlib import closing
 
 import pytest
@@ -233,5 +236,16 @@ def test_one_file_follows_another_whatever_they_are_called(capsys):
 def test_a_result_beside_what_is_compared_is_written(capsys):
     for name in ("result.csv", "folder/result.csv"):
         assert main(["diff", "folder", "folder", "--key", "id", "--output", name]) == 0
-    assert main(["diff", "old.csv", "new.csv", "--key", "old=id", "--json"]) == 0
-    assert '"idnumber": "4"' in capsys.readouterr().out
+    for output in ("--json", "--format json --output -"):
+        assert main(["diff", "old.csv", "new.csv", "--key", "old=id", *output.split()]) == 0
+        assert '"idnumber": "4"' in capsys.readouterr().out
+
+
+def test_standard_output_may_be_a_pipe_or_closed():
+    command = f"{sys.executable} -m datastoresync diff old.csv new.csv --key id --format json"
+    piped, closed = (
+        subprocess.run(f"{command} {end}", shell=True, capture_output=True, check=True)
+        for end in ("--output /dev/stdout", ">&-")
+    )
+    assert len(json.loads(piped.stdout)) == 5
+    assert (closed.stdout, closed.stderr) == (b"", b"")

@@ -130,13 +130,15 @@ Both are files, folders of files, or URLs; the first row of a file has the names
     "--format", "form", type=click.Choice(FORMATS), help="the format; default: what --output ends in, or text"
 )
 @flag("--json", "as_json", help="the same as --format json")
-@click.option("-o", "--output", type=click.Path(dir_okay=False), metavar="FILE", help="the file to write it to")
+@click.option(
+    "-o", "--output", type=click.Path(dir_okay=False), metavar="FILE", help="the file to write it to; -: none"
+)
 @flag("--exit-code", help="end with 4 if there are differences")
 @click.option("--pager/--no-pager", default=True, help="show a long result on a terminal page by page, or at once")
 @click.pass_context
 def command(ctx: click.Context, /, old: Any, new: Any, **given: Any) -> int:
     """Say what must change in OLD for it to be NEW."""
-    asked = given["form"]
+    given["output"], asked = None if given["output"] == "-" else given["output"], given["form"]
     if given["as_json"] and asked not in (None, "json"):
         ctx.fail(f"--json and --format {asked} exclude each other")
     try:

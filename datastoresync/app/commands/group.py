@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import sys
 import warnings
@@ -64,6 +65,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     Args:
         argv: The arguments; those of the process if None.
     """
+    sys.stdout = sys.stdout or open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123, SIM115 - none with >&-
     given = hidden(list(sys.argv[1:] if argv is None else argv))
     with warnings.catch_warnings():
         warnings.showwarning = _say_warning
@@ -98,16 +100,17 @@ def _say_warning(
 
 def _reason(error: OSError) -> str:
     """Return what the system says, and of which file."""
-    return f"{error.filename}: {error.strerror}" if error.filename and error.strerror else str(error)
+    where = f"{error.filename}: " if error.filename else ""
+    return where + (error.strerror or str(error))
 
 
 def _unknown_option(error: click.NoSuchOption) -> str:
     """Return that an option is not there, and the command that has it, or the option that was meant."""
     name = error.option_name
     options = {each: _options_of(each) for each in COMMANDS}
-    mine = options.get(error.ctx.info_name or "", []) if error.ctx else []
+    own = options.get(error.ctx.info_name or "", []) if error.ctx else []
     others = [each for each in COMMANDS if name in options[each]]
-    near = closest(name.lstrip("-"), (each.removeprefix("--") for each in mine if each.startswith("--")))
+    near = closest(name.lstrip("-"), (each.removeprefix("--") for each in own if each.startswith("--")))
     hints = [f": it is an option of {PROGRAM} {each}" for each in others]
     hints += [f": did you mean --{near}?"] if near else []
     return f"there is no option {name}{next(iter(hints), '')}"
