@@ -90,6 +90,7 @@ if TYPE_CHECKING:  # `X as X` tells type checkers that a name is public
         SyncInterrupted as SyncInterrupted,
         TemplateError as TemplateError,
     )
+    from datastoresync.importing.import_progress import import_progress as import_progress
     from datastoresync.importing.importer import (
         CSVImporter as CSVImporter,
         ExcelImporter as ExcelImporter,
@@ -100,6 +101,7 @@ if TYPE_CHECKING:  # `X as X` tells type checkers that a name is public
         TSVImporter as TSVImporter,
     )
     from datastoresync.object import Object as Object
+    from datastoresync.printing.progress_line import ProgressLine as ProgressLine
     from datastoresync.syncers.table_layout import Link as Link, Ref as Ref, Table as Table
     from datastoresync.syncers.sql.syncer import SQLSyncer as SQLSyncer
     from datastoresync.tree import Tree as Tree
@@ -129,10 +131,12 @@ else:  # so that type checkers refuse a name that is in no module
                 "NotificationError RowError SafeguardError SchemaMismatchError SyncInterrupted SyncerError "
                 "TemplateError"
             ),
+            "importing.import_progress": "import_progress",
             "importing.importer": (
                 "CSVImporter ExcelImporter ImportReport Importer ParquetImporter SQLImporter TSVImporter"
             ),
             "object": "Object",
+            "printing.progress_line": "ProgressLine",
             "syncers.table_layout": "Link Ref Table",
             "syncers.sql.syncer": "SQLSyncer",
             "tree": "Tree",

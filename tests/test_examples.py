@@ -180,24 +180,29 @@ def test_the_notebook_shows_trees_diffs_and_reports():
     command = [sys.executable, "-c", EXECUTE, NOTEBOOK, ROOT]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, encoding="utf-8", check=False)
     assert done.returncode == 0, done.stderr
-    # Where a cell shows something, it shows it as HTML.
-    shown = [
-        "".join(output["data"].get("text/html", ""))
-        for cell in cells(json.loads(done.stdout))
-        for output in cell["outputs"]
-        if output["output_type"] == "execute_result"
-    ]
-    assert len(shown) == 7
+    outputs = [output for cell in cells(json.loads(done.stdout)) for output in cell["outputs"]]
+    found = [output["data"] for output in outputs if "data" in output]
+    # Where a cell shows something, it shows it as HTML; a diff as a table, too.
+    html = ["".join(data["text/html"]) for data in found if "text/html" in data]
+    shown = [fragment for fragment in html if "<progress" not in fragment]
+    assert len(shown) == 10
     assert all(fragment.startswith('<div class="dss-outline">') for fragment in shown)
-    store, branch, diff, inverse, about, report, rest = shown
+    store, branch, diff, inverse, about, ticked, report, left, last_report, rest = shown
     assert "佐藤 健" in store
     assert "佐藤 健" in branch
     for fragment, words in (
         (diff, 'grade: <del class="dss-removed dss-red">7</del>'),
         (inverse, 'grade: <del class="dss-removed dss-red">8</del>'),
         (about, '<del class="dss-removed dss-red">7</del>'),
-        (report, "succeeded=4"),
+        (ticked, "new=0 update=2 add=0 remove=0 old=0"),
+        (report, "succeeded=2"),
+        (left, "new=2 update=0 add=1 remove=1 old=1"),
+        (last_report, "unhandled=3"),
         (rest, "<b> groups chess</b>"),
     ):
         assert words in fragment
-    assert "_users" not in rest
+    assert "users" not in rest
+    assert sum("application/vnd.jupyter.widget-view+json" in data for data in found) == 5
+    progress = [fragment for fragment in html if "<progress" in fragment]
+    assert len(progress) == 1, "one line, which was updated"
+    assert progress[0].endswith("5 of 5 applied</label>")

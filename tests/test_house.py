@@ -27,7 +27,19 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 DOCUMENTS = sorted(
     [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *ROOT.glob("examples/**/*.md"), *ROOT.glob("benchmarks/*.md")]
 )
-HEAVY = {"duckdb", "hypothesis", "pandas", "polars", "psycopg", "pyarrow", "pytest", "rich", "sqlalchemy"}
+HEAVY = {
+    "IPython",
+    "anywidget",
+    "duckdb",
+    "hypothesis",
+    "pandas",
+    "polars",
+    "psycopg",
+    "pyarrow",
+    "pytest",
+    "rich",
+    "sqlalchemy",
+}
 LONGEST_FILE = 601
 
 FENCE = re.compile(r"^(?P<indent> *)```(?P<language>\w*).*\n(?P<source>(?:.*\n)*?)(?P=indent)```[ ]*$", re.MULTILINE)

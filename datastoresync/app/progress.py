@@ -8,8 +8,8 @@ from types import TracebackType
 from typing import Self
 
 from datastoresync.app.console import Console
+from datastoresync.printing.progress_line import progress_text
 
-_WORDS = {"import": "reading", "diff": "comparing", "sync": "writing"}
 _INTERVAL = 0.1
 """Seconds between two updates of a terminal, at least."""
 _SELDOM = 10.0
@@ -30,7 +30,7 @@ class Progress:
     def __call__(self, stage: str, done: int, total: int) -> None:
         """Show it, unless that was done just now."""
         now = time.monotonic()
-        line = f"{_WORDS.get(stage, stage)}: {done:,}{f' of {total:,}' if total else ' rows'}"
+        line = progress_text(stage, done, total)
         if now - self._logged >= _SELDOM:
             self._logged = now
             logging.getLogger("datastoresync").info("%s", line)

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import logging
-import sys
-import time
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, ClassVar, TextIO
 
@@ -13,6 +11,7 @@ from datastoresync.applying.preview import Preview
 from datastoresync.applying.report import Report, Result, reason_of
 from datastoresync.diffing.diff import Progress
 from datastoresync.errors import DeclarationError
+from datastoresync.printing.progress_line import ProgressLine
 from datastoresync.printing.text import visible
 from datastoresync.spelling import member_problems
 
@@ -140,38 +139,30 @@ class LoggingReporter(Reporter):
 
 
 class ProgressReporter(Reporter):
-    """Keeps one line of a terminal up to date, and is quiet anywhere else.
+    """Keeps one line of a terminal or a notebook up to date, and is quiet anywhere else.
 
     Args:
-        file: Where to; standard error if None.
+        file: Where to; standard error, or below the cell of a notebook, if None.
         interval: The shortest time between two updates, in seconds.
     """
 
     def __init__(self, file: TextIO | None = None, *, interval: float = 0.1) -> None:
-        self.file = file if file is not None else sys.stderr
-        self.interval = interval
+        self.file, self.interval = file, interval
         self._total = self._done = self._bad = 0
-        self._shown = 0.0
+        self._line = ProgressLine(file, interval=interval)
 
     def start(self, plan: Plan) -> None:
-        """Begin at nothing."""
-        self._total, self._done, self._bad, self._shown = len(plan.actions), 0, 0, 0.0
+        """Begin at nothing, with a line of its own."""
+        self._total, self._done, self._bad = len(plan.actions), 0, 0
+        self._line = ProgressLine(self.file, interval=self.interval)
 
     def result(self, result: Result) -> None:
         """Count, and show the count if it is time to."""
         self._done += 1
         self._bad += result.status in ("failed", "conflict")
-        now = time.monotonic()
-        if now - self._shown >= self.interval or self._done == self._total:
-            self._shown = now
-            self._write(f"\r{self._done:,} of {self._total:,} applied{f', {self._bad:,} failed' * bool(self._bad)}")
+        failed = f", {self._bad:,} failed" if self._bad else ""
+        self._line.show(f"{self._done:,} of {self._total:,} applied{failed}", self._done, self._total)
 
     def end(self, report: Report) -> None:  # noqa: ARG002 - a hook
         """Leave the line."""
-        if self._done:
-            self._write("\n")
-
-    def _write(self, content: str) -> None:
-        if self.file.isatty():
-            self.file.write(content)
-            self.file.flush()
+        self._line.close()

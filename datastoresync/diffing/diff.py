@@ -22,6 +22,7 @@ from datastoresync.diffing.branch_diff import (
     moves_between,
     ordered_actions,
 )
+from datastoresync.diffing.change_table import MOST, Ticks, columns_of
 from datastoresync.diffing.common_form import in_common_forms, warn_of_lookalikes
 from datastoresync.diffing.export_rows import COLUMNS, Row, rows_of
 from datastoresync.diffing.filters import Filter, predicate
@@ -144,6 +145,7 @@ class Diff(BoundedPrintable, Exportable):
     arranged: bool = False
     partial: bool = False
     _by_name: dict[str, BranchDiff] = attrs.field(init=False)
+    _ticks: Ticks = attrs.field(init=False, factory=Ticks)
 
     @_by_name.default
     def _by_their_names(self) -> dict[str, BranchDiff]:
@@ -308,6 +310,53 @@ class Diff(BoundedPrintable, Exportable):
         }
         return predicate(terms, branches=list(attributes), attributes=attributes)
 
+    def tick(self, *terms: Filter, **names: Any) -> Self:
+        """Tick the actions that match any of the terms, as a click in a notebook's table does; return the diff.
+
+        Args:
+            terms: As those of `only`.
+            names: Likewise.
+
+        Raises:
+            FilterError: if a term names an unknown verb, branch or attribute.
+            ComparisonError: if there are too many actions for a table.
+        """
+        self._check_tickable()
+        condition = self._predicate([*terms, names] if names else list(terms))
+        self._ticks.tick((index for index, action in enumerate(self.actions) if condition(action)), len(self.actions))
+        return self
+
+    @property
+    def ticked(self) -> Diff:
+        """The diff of the actions that are ticked, in a notebook's table or by `tick`; none at first.
+
+        Raises:
+            ComparisonError: if there are too many actions for a table.
+        """
+        self._check_tickable()
+        return self._of(self.actions[index] for index in self._ticks.positions())
+
+    def _check_tickable(self) -> None:
+        if not self._tickable:
+            message = f"only diffs of at most {MOST:,} actions are ticked: choose some first, with only() or exclude()"
+            raise ComparisonError(message)
+
+    @property
+    def _tickable(self) -> bool:
+        return not self.streamed and len(self.actions) <= MOST
+
+    def _ipython_display_(self) -> None:
+        """Show the interactive table of a notebook.
+
+        Raises:
+            NotImplementedError: if there is none, so that IPython shows the text or the HTML.
+        """
+        small = self._tickable and bool(self.actions)
+        table = self._ticks.table(self.title, lambda: columns_of(self.actions, self._sides)) if small else None
+        if table is None:
+            raise NotImplementedError
+        table.show(repr(self), self._repr_html_())
+
     @property
     def counts(self) -> Counter[str]:
         """The number of actions of each verb."""
@@ -338,7 +387,7 @@ class Diff(BoundedPrintable, Exportable):
         return self._nodes(self.actions)
 
     def _nodes(self, actions: Iterable[Action]) -> tuple[NestedDiff, ...]:
-        sides = _by_name([(one.left, one.right) for one in self.branch_diffs])
+        sides = self._sides
         for own_sides, hierarchy in zip(sides, self.hierarchies, strict=True):
             own_sides.update(hierarchy.sides)
         return nested_diffs(actions, sides, self.hierarchies)
@@ -469,7 +518,7 @@ class Diff(BoundedPrintable, Exportable):
         Args:
             whole: Whether nothing is folded, shortened or only counted.
         """
-        sides = _by_name([(one.left, one.right) for one in self.branch_diffs])
+        sides = self._sides
         if self.nested:
             nodes = self._nodes(self.actions if whole else islice(self.actions, SCANNED))
             lines, counts = [node.outline(whole=whole) for node in nodes], self.counts
@@ -490,6 +539,10 @@ class Diff(BoundedPrintable, Exportable):
             beyond=counts.total() - things,
             unit="change",
         )
+
+    @property
+    def _sides(self) -> tuple[dict[str, Side], dict[str, Side]]:
+        return _by_name([(one.left, one.right) for one in self.branch_diffs])
 
     @property
     def _see_all(self) -> str:

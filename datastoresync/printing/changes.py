@@ -30,6 +30,8 @@ def literal(value: Any) -> str:
     >>> literal("7"), literal(7), literal({"b", "a"}), literal(None)
     ("'7'", '7', "{'a', 'b'}", 'None')
     """
+    if type(value) is str:  # the most frequent ones, at once
+        return repr(value)
     try:
         if isinstance(value, AbstractSet):
             return f"{{{', '.join(sorted(map(literal, value)))}}}"

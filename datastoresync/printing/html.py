@@ -80,7 +80,7 @@ def _fragment(top: Selected) -> str:
     rendered: dict[int, str] = {}
     for one in reversed(every):
         rendered[id(one)] = _node(one, [rendered.pop(id(child)) for child in one.children])
-    return f'<div class="dss-outline"><style>{_STYLE}</style>{rendered[id(top)]}</div>'
+    return f'<div class="dss-outline"><style>{STYLE}</style>{rendered[id(top)]}</div>'
 
 
 def _node(one: Selected, children: Sequence[str]) -> str:
@@ -167,7 +167,7 @@ def _cells(row: Sequence[Any], right: Sequence[str]) -> str:
 
 # The page's own colours and background: only marks, muted words and lines have others, by the page's scheme. Notebooks
 # that say theirs otherwise are asked first. Selectors outweigh Jupyter's own for tables.
-_STYLE = """
+STYLE = """
 .dss-outline{--dss-muted:light-dark(#59636e,#a3adb8);--dss-rule:light-dark(#d1d9e0,#3d444d);
 --dss-hover:light-dark(#f3f5f7,#262b31);--dss-green:light-dark(#116329,#56d364);
 --dss-yellow:light-dark(#7a4b00,#e3b341);--dss-red:light-dark(#b3151f,#ff8e86);
@@ -215,7 +215,7 @@ white-space:pre;unicode-bidi:isolate;font-weight:400;line-height:inherit;border:
 """
 _PAGE_STYLE = """
 :root{color-scheme:light dark}
-body{margin:0;font-family:system-ui,sans-serif}
+body{margin:0;background:Canvas;color:CanvasText;font-family:system-ui,sans-serif}
 main{max-width:1400px;margin:0 auto;padding:16px 24px 48px}
 h1{font-size:20px;overflow-wrap:anywhere}
 """

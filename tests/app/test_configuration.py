@@ -7,6 +7,7 @@ import io
 import json
 import sqlite3
 import sys
+import types
 from contextlib import closing
 from datetime import date
 from pathlib import Path
@@ -16,7 +17,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from datastoresync import Branch, ConfigurationError, Limits, Object, Table, Tree
+from datastoresync import Branch, ConfigurationError, Limits, Object, SafeguardError, Table, Tree
 from datastoresync.app.commands.group import main
 from datastoresync.app.configuration import (
     BranchSettings,
@@ -202,9 +203,7 @@ LIMITS = st.fixed_dictionaries(
 def fill(path, records):
     with closing(sqlite3.connect(path)) as connection:
         connection.execute("drop table if exists accounts")
-        connection.execute(
-            "create table accounts (number integer primary key, name text not null, born date, kept text)"
-        )
+        connection.execute("create table accounts (number integer primary key, name text, born date, kept text)")
         values = [(key, name, born and born.isoformat()) for key, (name, born) in records.items()]
         connection.executemany("insert into accounts values (?, ?, ?, 'kept')", values)
         connection.commit()
@@ -214,58 +213,75 @@ def held(path):
     return rows("select * from accounts order by number", path)
 
 
-class Person(Object):
-    _identifiers = ("id",)
-    id: int
-    name: str
-    born: date | None
+IN_FILE = {"id": "id", "name": "Full name", "born": "born"}
+IN_TABLE = {"id": "number", "name": "name", "born": "born"}
+TYPES = {"id": ("int", int), "name": ("str | None", str | None), "born": ("date | None", date | None)}
+SPELLINGS = {
+    "id": st.sampled_from(["id", "number", "who"]),
+    "name": st.none() | st.sampled_from(["name", "full"]),
+    "born": st.none() | st.sampled_from(["born", "birth"]),
+}
+"""What an attribute is called; None if it is not synced."""
 
 
-def in_python(folder, limits):
+def columns(spelling, names):
+    return {attribute: names[what] for what, attribute in spelling.items() if attribute != names[what]}
+
+
+def in_python(folder, spelling, limits):
+    body = {
+        "_identifiers": (spelling["id"],),
+        "__annotations__": {one: TYPES[what][1] for what, one in spelling.items()},
+    }
+    person = types.new_class("Person", (Object,), exec_body=lambda namespace: namespace.update(body))
+
     class Source(Tree):
-        people = Branch(Person, table=Table("people", columns={"name": "Full name"}))
+        people = Branch(person, table=Table("people", columns=columns(spelling, IN_FILE)))
 
     class Destination(Tree):
-        people = Branch(Person, table=Table("accounts", columns={"id": "number"}), limits=Limits(**limits))
+        people = Branch(person, table=Table("accounts", columns=columns(spelling, IN_TABLE)), limits=Limits(**limits))
 
-    source = Source("source", syncer=open_syncer(f"{folder}/people.csv"))
     with closing(open_syncer(f"sqlite:///{folder}/python.db")) as syncer:
-        return (+source).sync_to(+Destination("destination", syncer=syncer))
+        source = Source(syncer=open_syncer(f"{folder}/people.csv"))
+        return (+source).sync_to(+Destination(syncer=syncer))
 
 
-@given(RECORDS, RECORDS, LIMITS)
-def test_a_configuration_does_what_the_same_tree_does_in_python(tmp_path_factory, before, after, limits):
-    folder = tmp_path_factory.getbasetemp()
-    with (folder / "people.csv").open("w", encoding="utf-8", newline="") as file:
-        values = ([key, name, born or ""] for key, (name, born) in after.items())
-        csv.writer(file).writerows([["id", "Full name", "born"], *values])
-    for name in ("python.db", "toml.db"):
-        fill(folder / name, before)
-    pairs = "".join(f"{name} = {value}\n" for name, value in limits.items())
-    write(
-        folder / "sync.toml",
-        f"""
+def in_toml(folder, spelling, limits):
+    def pairs(values):
+        return ", ".join(f"{name} = {json.dumps(value)}" for name, value in values.items())
+
+    return f"""
         [source]
         store = "{folder}/people.csv"
         [destination]
         store = "sqlite:///{folder}/toml.db"
         [branches.people]
-        key = "id"
-        source = {{ table = "people", columns = {{ name = "Full name" }} }}
-        destination = {{ table = "accounts", columns = {{ id = "number" }} }}
-        types = {{ id = "int", name = "str", born = "date | None" }}
-        [branches.people.limits]
-        {pairs}""",
-    )
+        key = "{spelling["id"]}"
+        source = {{ table = "people", columns = {{ {pairs(columns(spelling, IN_FILE))} }} }}
+        destination = {{ table = "accounts", columns = {{ {pairs(columns(spelling, IN_TABLE))} }} }}
+        types = {{ {pairs({attribute: TYPES[what][0] for what, attribute in spelling.items()})} }}
+        limits = {{ {pairs(limits)} }}
+        """
+
+
+@given(RECORDS, RECORDS, st.fixed_dictionaries(SPELLINGS), LIMITS)
+def test_a_configuration_does_what_the_same_tree_does_in_python(tmp_path_factory, before, after, spelling, limits):
+    spelling = {what: attribute for what, attribute in spelling.items() if attribute is not None}
+    folder = tmp_path_factory.getbasetemp()
+    with (folder / "people.csv").open("w", encoding="utf-8", newline="") as file:
+        values = ([key, name, born or ""] for key, (name, born) in after.items())
+        csv.writer(file).writerows([list(IN_FILE.values()), *values])
+    for name in ("python.db", "toml.db"):
+        fill(folder / name, before)
+    write(folder / "sync.toml", in_toml(folder, spelling, limits))
     try:
-        expected = 0 if in_python(folder, limits).ok else 5
-    except RuntimeError:  # refused by the limits
+        expected = 0 if in_python(folder, spelling, limits).ok else 5
+    except SafeguardError:
         expected = 3
     assert main(["sync", "-q", "-c", str(folder / "sync.toml")]) == expected
     assert held(folder / "toml.db") == held(folder / "python.db")
     if expected == 0:
-        wanted = [(key, name, born and born.isoformat()) for key, (name, born) in sorted(after.items())]
-        assert [row[:3] for row in held(folder / "toml.db")] == wanted
+        assert [row[0] for row in held(folder / "toml.db")] == sorted(after)
         assert main(["diff", "-q", "--exit-code", "-c", str(folder / "sync.toml")]) == 0
 
 
@@ -297,6 +313,7 @@ def test_without_types_all_columns_are_synced_as_the_destination_has_them(run):
 def test_a_column_that_is_not_there_is_told_with_the_nearest(run, branch, said):
     write("people.csv", "id,nmae\n1,Ann\n")
     rows("create table people (id integer primary key, name text)")
+    rows("insert into people values (2, 'Bob')")
     write("sync.toml", f"{STORES}[branches.people]\n{branch}\n")
     code, _, err = run("sync", "-c", "sync.toml")
     assert (code, said in err, "--key" in err) == (1, True, False), err
@@ -359,6 +376,10 @@ def test_trees_of_python_are_named_and_their_tables_may_be_mapped(run):
         write("sync.toml", stores + '[branches.people]\nsource = "pupils"\n')
         code, out, err = run("diff", "-c", "sync.toml")
         assert (code, out.splitlines()[0], err) == (0, "1 added", "")
+        write("sync.toml", stores + "[limits]\nupdates = 2\n[branches.people.limits]\ndeletions = 3\n")
+        with configured_parts("sync.toml") as parts:
+            destination = parts.writer.destination
+            assert (destination.limits, destination["people"].limits) == (Limits(updates=2), Limits(deletions=3))
         write("sync.toml", stores + '[branches.peple]\nsource = "pupils"\n')
         code, _, err = run("diff", "-c", "sync.toml")
         assert (code, "sync.toml:5: branches.peple: Dest has no such branch: did you mean 'people'?" in err) == (

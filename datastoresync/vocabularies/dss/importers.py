@@ -45,11 +45,11 @@ class ReadinImporter(Importer):
 
     def read(self) -> Iterable[Mapping[str, Any]]:
         """Return the rows that it yields."""
-        branch = self.branch
+        store: Any = self.branch
         if isinstance(self._importer, DefaultImporter):
-            self._importer.branch, self._importer.tree = branch, self.tree
+            self._importer.branch, self._importer.tree = store, store.tree
         readin = getattr(self._importer, "readin", None)
-        rows = self._importer.reader() if readin is None else readin(branch)
+        rows = self._importer.reader() if readin is None else readin(store)
         return () if rows is None else rows
 
 
