@@ -18,6 +18,8 @@ def main() -> NoReturn:
         copy_application("datastoresync").main(argv)
     try:
         from datastoresync.app.commands.group import main as run
+    except KeyboardInterrupt:
+        sys.exit(130)
     except ModuleNotFoundError as error:
         if error.name != "click":
             raise

@@ -84,7 +84,9 @@ SLIPS = [  # the command, the exit code, and what is said of what is wrong, wher
     (f"diff school:Source new.csv {KEY}", 2, "school:Source is declared in Python", "sync --dry-run"),
     (f"diff folder old.csv {KEY} --tables user", 1, "csv:folder has no table 'user'", "did you mean 'users'?"),
     (f"diff old.csv new.csv {KEY} --columns nmae", 1, "--columns names 'nmae'", "did you mean 'name'?"),
-    (f"diff old.csv new.csv {KEY} --rename nmae=x", 1, "--rename names 'nmae'", "did you mean 'name'?"),
+    (f"diff old.csv new.csv {KEY} --rename nmae=name", 1, "--rename names 'nmae'", "did you mean 'name'?"),
+    (f"diff old.csv new.csv {KEY} --rename name=nmae", 1, "'nmae', which table new of NEW", "mean 'name'?"),
+    (f"diff old.csv new.csv {KEY} --rename grade=name", 1, "two columns 'name' of table old of OLD", "leave it out"),
     (f"diff old.csv new.csv {KEY} --rename name", 2, "'--rename'", "a pair is needed, as in birthday=born"),
     (f"diff old.csv new.csv {KEY} --only canged", 2, "--only: no table or change 'canged'", "mean 'changed'?"),
     (f"diff old.csv new.csv {KEY} --only .nmae", 2, "--only: no attribute 'nmae'", "did you mean 'name'?"),
@@ -239,6 +241,32 @@ def test_a_result_beside_what_is_compared_is_written(capsys):
     for output in ("--json", "--format json --output -"):
         assert main(["diff", "old.csv", "new.csv", "--key", "old=id", *output.split()]) == 0
         assert '"idnumber": "4"' in capsys.readouterr().out
+
+
+def test_a_column_of_one_table_of_several_may_be_named(tmp_path, capsys):
+    (tmp_path / "later").mkdir()
+    (tmp_path / "later/users.csv").write_text("id,full\n1,ANN\n", encoding="utf-8")
+    (tmp_path / "later/groups.csv").write_text("id,title\n01,Ann\n", encoding="utf-8")
+    call = ["diff", "folder", "later", "--key", "id", "--rename", "name=full", "--json"]
+    assert main(call) == 0
+    assert '"new": "ANN"' in capsys.readouterr().out
+    for more, code, said in (
+        ("--columns full", 0, ""),
+        ("--columns ful", 1, "--columns names 'ful', which no table of OLD has: did you mean 'full'?"),
+        ("--rename nam=full", 1, "--rename names 'nam', which no table of OLD has: did you mean 'name'?"),
+        ("--rename name=ful", 1, "--rename names 'ful', which no table of NEW has: did you mean 'full'?"),
+    ):
+        assert main([*call, *more.split()]) == code
+        assert said in capsys.readouterr().err
+
+
+def test_texts_that_look_the_same_are_shown_by_their_escapes(tmp_path, capsys):
+    for name, row in (("one.csv", "A,e\u0301"), ("two.csv", "a,x"), ("three.csv", "A,\u00e9")):
+        (tmp_path / name).write_text(f"id,name\n{row}\n", encoding="utf-8")
+    assert main(["diff", "one.csv", "three.csv", "--key", "id"]) == 0
+    assert r"name: 'e\u0301' → '\xe9'" in capsys.readouterr().out
+    assert main(["diff", "one.csv", "two.csv", "--key", "id"]) == 0
+    assert capsys.readouterr().err.endswith("'a' and 'A'; datastoresync diff --ignore-case takes them for one\n")
 
 
 def test_standard_output_may_be_a_pipe_or_closed():

@@ -115,11 +115,12 @@ class _Table:
             names = tuple(dict.fromkeys(each for row in rows for each in row))
             chunk = [[row.get(each) for row in rows] for each in names]
             found = Records(names, [chunk] if rows else [], lambda index: f"record {index + 1} of {name}")
-        if unknown := [each for each in rename if each not in found.columns]:
-            message = f"--rename names {unknown[0]!r}, which {self} does not have: {nearest(unknown[0], found.columns)}"
-            raise ColumnError(message, columns=unknown)
+        self.written = found.columns
         if rename:
             names = tuple(rename.get(each, each) for each in found.columns)
+            if twice := next((each for each in names if names.count(each) > 1), None):
+                message = f"--rename makes two columns {twice!r} of {self}: rename the other, too, or leave it out"
+                raise ColumnError(message, columns=[twice])
             found = Records(names, found.chunks, found.where, value_format=found.value_format)
         self.records = found
         self.form = found.value_format or ValueFormat()
@@ -205,12 +206,17 @@ def _diff(old: Any, new: Any, options: DiffOptions, progress: Progress | None, *
     pairs, apart = _pairs(old, new, options)
     _check_keys(options, pairs, (old, new))
     sides: list[tuple[Side, Side]] = []
+    opened: list[_Table] = []
     with collector_paused(), import_progress(progress):
         for name, old_name, new_name in pairs:
             tables = _Table("OLD", old, old_name, options.rename), _Table("NEW", new, new_name, {})
+            opened += tables
+            if len(pairs) == 1:
+                _check_columns(options, opened)
             pair, said = _sides(name, tables, options, hold=hold)
             sides.append(pair)
             apart += said
+        _check_columns(options, opened)
         diff = Diff.between(sides, progress=progress)
         if options.ignore_case:
             diff = diff.exclude(_same_but_for_case)
@@ -272,10 +278,7 @@ def _sides(
         if (lone := [each for each in one.columns if each not in other.columns])
     ]
     if options.columns is not None:
-        for table in tables:
-            _check_names("--columns", options.columns, table.columns, f"which {table} does not have")
         common, apart = [each for each in common if each in options.columns], []
-    _check_names("--type", options.types, [*key, *common], "which is not compared")
     if hold:
         for table in tables:
             table.hold()
@@ -291,9 +294,23 @@ def _sides(
     return (after, before), apart
 
 
+def _check_columns(options: DiffOptions, tables: Sequence[_Table]) -> None:
+    """Refuse a column that an option names, and no table has; of one pair, both must have it."""
+    for which, renamed in (("OLD", options.rename), ("NEW", options.rename.values())):
+        own = [each for each in tables if each.which == which]
+        fault = f"which {own[0]} does not have" if len(own) == 1 else f"which no table of {which} has"
+        _check_names("--rename", renamed, [name for each in own for name in each.written], fault)
+        _check_names("--columns", options.columns or (), [name for each in own for name in each.columns], fault)
+    pairs = zip(tables[::2], tables[1::2], strict=True)
+    common = [name for old, new in pairs for name in new.columns if name in old.columns]
+    keys = {name for key in options.keys.values() for name in key} | {_USUAL_KEY}
+    compared = [each for each in common if options.columns is None or each in options.columns or each in keys]
+    _check_names("--type", options.types, compared, "which is not compared")
+
+
 def _check_names(option: str, names: Collection[str], known: Sequence[str], fault: str) -> None:
     if unknown := [each for each in names if each not in known]:
-        message = f"{option} names {unknown[0]!r}, {fault}: {nearest(unknown[0], known)}"
+        message = f"{option} names {unknown[0]!r}, {fault}: {nearest(unknown[0], dict.fromkeys(known))}"
         raise ColumnError(message, columns=unknown)
 
 

@@ -21,6 +21,8 @@ from datastoresync.masking import hidden
 from datastoresync.spelling import closest, nearest
 
 PROGRAM = "datastoresync"
+_LOOKALIKE = re.compile(r"; if they are one, declare `_key = (.*)` in Record$")
+_IGNORING = f"; {PROGRAM} diff --ignore-case takes them for one"
 
 
 class CommandGroup(click.Group):
@@ -95,7 +97,8 @@ def _say_warning(
     line: str | None = None,  # noqa: ARG001 - as above
 ) -> None:
     """Say what a warning does, and not in which line of our code it was given."""
-    Console().say(f"warning: {message}", "warning")
+    said = _LOOKALIKE.sub(lambda found: _IGNORING if found[1] == "str.casefold" else "", str(message))
+    Console().say(f"warning: {said}", "warning")
 
 
 def _reason(error: OSError) -> str:
