@@ -243,6 +243,23 @@ def test_a_result_beside_what_is_compared_is_written(capsys):
         assert '"idnumber": "4"' in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("store", ["sqlite:///school.db", "school.db"])
+@pytest.mark.parametrize("command", ["diff", "sync", "init"])
+def test_a_package_that_is_missing_is_named_with_what_installs_it(monkeypatch, capsys, command, store):
+    monkeypatch.setitem(sys.modules, "sqlalchemy", None)
+    assert main([command, "old.csv", store, "--key", "id"]) == 1
+    assert "SQLAlchemy, which is not installed: pip install 'datastoresync[sql]'" in capsys.readouterr().err
+
+
+def test_a_sync_that_stops_at_once_is_told_as_json_too(capsys):
+    for call, code in (("school:Sorce new.csv", 1), ("--config broken.toml", 2)):
+        assert main(["sync", *call.split(), "--json"]) == code
+        out, err = capsys.readouterr()
+        found = json.loads(out)
+        assert (found["exit_code"], found["ok"]) == (code, False)
+        assert found["reason"] in err
+
+
 def test_a_column_of_one_table_of_several_may_be_named(tmp_path, capsys):
     (tmp_path / "later").mkdir()
     (tmp_path / "later/users.csv").write_text("id,full\n1,ANN\n", encoding="utf-8")

@@ -24,6 +24,7 @@ from datastoresync.app.commands.options import (
 from datastoresync.app.commands.part_options import part_options, run_arguments
 from datastoresync.app.console import Console
 from datastoresync.app.declared_trees import TreeReader, TreeWriter, declared_tree
+from datastoresync.app.exit_codes import code_of
 from datastoresync.app.parts import Reader, Writer
 from datastoresync.app.progress import Progress
 from datastoresync.app.report import AppReport, PartReport
@@ -33,7 +34,9 @@ from datastoresync.app.syncer_writer import SyncerWriter
 from datastoresync.applying.preview import Preview
 from datastoresync.applying.report import Report
 from datastoresync.branch import Branch
+from datastoresync.errors import DatastoreSyncError
 from datastoresync.importing.import_progress import import_progress
+from datastoresync.masking import masked
 from datastoresync.tree import Tree
 
 _WITHOUT = ("store", "mode", "allow_loss")
@@ -78,6 +81,7 @@ def command(ctx: click.Context, /, source: Any, destination: Any, **given: Any) 
         ctx.fail(f"{reading[0]} is for a store, and {source} is a tree, which says in Python what it reads")
     console = Console(verbose=given["verbose"], quiet=given["quiet"], log_file=given["log_file"])
     with (
+        _told_as_json(as_json=given["as_json"]),
         Progress(console) as progress,
         import_progress(progress),
         _parts(given["config"], source, destination) as (parts, stores, reporters),
@@ -94,6 +98,18 @@ def command(ctx: click.Context, /, source: Any, destination: Any, **given: Any) 
             report = App(*parts).run_with(own, arguments)
     click.echo(json.dumps(_described(report), indent=2))
     return report.exit_code
+
+
+@contextmanager
+def _told_as_json(*, as_json: bool) -> Iterator[None]:
+    """Print what stops a run before its first part as JSON, too, for programs that read nothing else."""
+    try:
+        yield
+    except DatastoreSyncError as error:
+        if as_json:
+            found = {"exit_code": int(code_of(error)), "ok": False, "parts": [], "reason": masked(str(error))}
+            click.echo(json.dumps(found, indent=2))
+        raise
 
 
 @contextmanager

@@ -14,7 +14,7 @@ from datastoresync.masking import hidden, without_frames
 from datastoresync.syncers.changes import Cascade, Change, Outcome, Same, Table, WriteOptions
 from datastoresync.syncers.lock_holders import seconds_of
 from datastoresync.syncers.records import Records
-from datastoresync.syncers.sql.url import open_database, without_password
+from datastoresync.syncers.sql.url import open_database, require_sqlalchemy, without_password
 
 if TYPE_CHECKING:
     import sqlalchemy
@@ -69,6 +69,7 @@ class SQLSyncer:
         self._display_name = without_password(url_or_engine)
         self._opened: Database | None = None
         self.name = self._display_name if name is None else name
+        require_sqlalchemy(self.name)
 
     def __repr__(self) -> str:
         name = "" if self.name == self._display_name else f", name={self.name!r}"
