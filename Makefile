@@ -64,7 +64,7 @@ bench: $(VENV)/.installed-bench ## measure against the peers, one script of benc
 	@for script in $(BENCHMARKS); do echo "== $$script"; $(BIN)/python "$$script" || exit 1; done
 
 docs: $(VENV)/.installed-test ## check the documentation: links, anchors, and every example, by running it
-	@$(BIN)/python -m pytest -q datastoresync tests/test_house.py
+	@$(BIN)/python -m pytest -q datastoresync tests/test_house.py tests/test_howtos.py
 	@echo "start reading at README.md; the rest is in docs/"
 
 site: $(VENV)/.installed-test ## build the documentation's pages into build/site

@@ -10,5 +10,6 @@ root = Path(__file__).parent
 metadata = ConfigParser()
 metadata.read(root / "setup.cfg", encoding="utf-8")
 readme = (root / "README.md").read_text(encoding="utf-8")
-files = f"{metadata['metadata']['url']}/blob/main/"
-setup(long_description=re.sub(r"(?<=\]\()(?![a-z]+:|#)", files, readme))
+url = metadata["metadata"]["url"]
+readme = re.sub(r"(!\[[^\]]*\]\()(?![a-z]+:)", rf"\1{url}/raw/main/", readme)
+setup(long_description=re.sub(r"(?<=\]\()(?![a-z]+:|#)", f"{url}/blob/main/", readme))

@@ -60,11 +60,13 @@ def _temporary_folder(tmp_path_factory):
 def ctrl_c():
     """Presses Ctrl-C when called; it does what it does in a fresh interpreter, also in processes that the test starts.
 
-    In a shell's background it is ignored, and Spark handles it once it has run.
+    In a shell's background it is ignored, as SIGHUP is under nohup, and Spark handles it once it has run.
     """
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    fresh = {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: signal.SIG_DFL, signal.SIGHUP: signal.SIG_DFL}
+    before = {number: signal.signal(number, handler) for number, handler in fresh.items()}
     yield lambda: signal.raise_signal(signal.SIGINT)
-    signal.signal(signal.SIGINT, before)
+    for number, handler in before.items():
+        signal.signal(number, handler)
 
 
 @pytest.fixture(scope="session")

@@ -19,7 +19,7 @@ import pytest
 _PROGRAMS = ("mariadb-install-db", "mariadbd")
 _USER = "--user=root"  # or it refuses to run for root; for anybody else it means nothing
 _STARTED = []  # a process that is forgotten while it runs is warned of
-_HELD = []  # the lock of a session ends with its process
+_HELD = {}  # the locks of sessions by their folders, which a process that is killed lets go of, too
 
 
 def new_folder():
@@ -31,8 +31,8 @@ def new_folder():
     # Not below pytest's folders: a server may run as another user, who cannot enter those, and the path of a socket
     # has 107 characters at most.
     folder = Path(tempfile.mkdtemp(prefix="datastoresync-tests-"))
-    _HELD.append((folder / "session.lock").open("w"))
-    fcntl.flock(_HELD[-1], fcntl.LOCK_EX)
+    _HELD[folder] = (folder / "session.lock").open("w")
+    fcntl.flock(_HELD[folder], fcntl.LOCK_EX)
     return folder
 
 
@@ -172,3 +172,5 @@ def stop(folder):
                     process.send_signal(number)
                     process.wait(60)
     shutil.rmtree(folder, ignore_errors=True)
+    if folder in _HELD:
+        _HELD.pop(folder).close()

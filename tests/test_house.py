@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import ast
 import configparser
-import doctest
 import importlib
 import json
 import re
 import subprocess
 import sys
-import textwrap
 import tomllib
 import types
 from pathlib import Path
-from typing import NamedTuple
 
 import pytest
+from pages import FENCE, Block, blocks_of, run_blocks
 
 import datastoresync
 import datastoresync.syncers
@@ -42,43 +40,9 @@ HEAVY = {
 }
 LONGEST_FILE = 601
 
-FENCE = re.compile(r"^(?P<indent> *)```(?P<language>\w*).*\n(?P<source>(?:.*\n)*?)(?P=indent)```[ ]*$", re.MULTILINE)
-NOT_RUN = re.compile(r"<!-- not run: \S.*-->\s*\Z")
 INLINE_CODE = re.compile(r"(`+)(?!`).+?(?<!`)\1(?!`)")
 LINK = re.compile(r"!?\[[^\]]*\]\(<?([^)\s>]+)[^)]*\)|^\[[^\]]+\]:[ ]+(\S+)", re.MULTILINE)
 HEADING = re.compile(r"^#{1,6} +(.+?) *#*$", re.MULTILINE)
-
-
-class Block(NamedTuple):
-    """A fenced piece of Python in a document; ``line`` is that of its first line of code."""
-
-    source: str
-    line: int
-
-
-def python_blocks(text: str) -> list[Block]:
-    """Return the blocks that are to be run: all but those under ``<!-- not run: reason -->``."""
-    return [
-        Block(textwrap.dedent(match["source"]), text.count("\n", 0, match.start("source")) + 1)
-        for match in FENCE.finditer(text)
-        if match["language"] == "python" and not NOT_RUN.search(text, 0, match.start())
-    ]
-
-
-def run_blocks(blocks: list[Block], path: Path, namespace: dict[str, object]) -> None:
-    """Run blocks in order in one namespace: sessions are compared with their output, the rest is executed."""
-    for block in blocks:
-        if not block.source.lstrip().startswith(">>>"):
-            code = "\n" * (block.line - 1) + block.source  # so that a traceback shows the document's own line
-            exec(compile(code, str(path), "exec", dont_inherit=True), namespace)
-            continue
-        test = doctest.DocTestParser().get_doctest(block.source, namespace, path.name, str(path), block.line - 1)
-        report: list[str] = []
-        runner = doctest.DocTestRunner(optionflags=doctest.ELLIPSIS, verbose=False)
-        runner.run(test, out=report.append, clear_globs=False)
-        namespace.update(test.globs)
-        if report:
-            pytest.fail("".join(report), pytrace=False)
 
 
 def links(text: str) -> list[str]:
@@ -204,9 +168,9 @@ def test_relative_links_lead_somewhere(path: Path) -> None:
     assert broken_links(path, ROOT) == []
 
 
-@pytest.mark.parametrize("path", DOCUMENTS, ids=name_of)
-def test_python_in_documents_runs(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    blocks = python_blocks(path.read_text(encoding="utf-8"))
+@pytest.mark.parametrize("path", [path for path in DOCUMENTS if path.parent.name != "howto"], ids=name_of)
+def test_documents_run(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    blocks = blocks_of(path.read_text(encoding="utf-8"))
     # A module of its own, because classes look up their annotations, and pickles and import strings their names.
     module = types.ModuleType(path.stem.lower().replace("-", "_") + "_document")
     monkeypatch.setitem(sys.modules, module.__name__, module)
@@ -240,6 +204,7 @@ numbers = [1, 2]
 
   ```
 
+<!-- not run: it is no command -->
 ```console
 $ [no](link.md)
 ```
@@ -251,16 +216,16 @@ assert numbers == [1, 2, 3]
 
 
 def test_blocks_are_found_with_their_lines_and_skipped_only_with_a_reason() -> None:
-    assert [(block.line, block.source.splitlines()[0]) for block in python_blocks(DOCUMENT)] == [
+    assert [(block.line, block.source.splitlines()[0]) for block in blocks_of(DOCUMENT)] == [
         (4, "numbers = [1, 2]"),
         (14, "raise RuntimeError"),
         (18, ">>> sum(numbers)"),
-        (29, "assert numbers == [1, 2, 3]"),
+        (30, "assert numbers == [1, 2, 3]"),
     ]
 
 
 def test_blocks_share_one_namespace() -> None:
-    blocks = [block for block in python_blocks(DOCUMENT) if "raise" not in block.source]
+    blocks = [block for block in blocks_of(DOCUMENT) if "raise" not in block.source]
     run_blocks(blocks, Path("some.md"), {})
 
 
@@ -273,6 +238,19 @@ def test_a_block_that_raises_shows_its_line() -> None:
     with pytest.raises(ZeroDivisionError) as caught:
         run_blocks([Block("x = 0\n1 / x\n", 7)], Path("some.md"), {})
     assert (str(caught.traceback[-1].path), caught.traceback[-1].lineno + 1) == ("some.md", 8)
+
+
+def test_what_a_shell_shows_is_what_is_printed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    files = "$ cat a/people.csv\nid,name\n1,Ann\n$ cp a/people.csv b.csv\n$ cat b.csv\nid,name\n1,Ann\n"
+    diff = "$ datastoresync diff a/people.csv b.csv \\\n    --key id --exit-code\nno ...\n$ echo $?\n0\n"
+    script = Block("# one.py\nimport sys\n\nprint('fünf')\nsys.exit(5)\n", 1)
+    run = Block("$ python one.py\nfünf\n$ echo $?\n5\n", 9, "console")
+    run_blocks([Block(files + diff, 1, "console"), script, run], Path("some.md"), {})
+    with pytest.raises(pytest.fail.Exception, match=r"some\.md, line 5: \$ cat b\.csv\nExpected:\nid\nGot:\nid,name"):
+        run_blocks([Block("$ cp a/people.csv b.csv\n$ cat b.csv\nid\n", 4, "console")], Path("some.md"), {})
+    with pytest.raises(AssertionError, match="pages run no make"):
+        run_blocks([Block("$ make\n", 1, "console")], Path("some.md"), {})
 
 
 def test_broken_links_and_anchors_are_found(tmp_path: Path) -> None:

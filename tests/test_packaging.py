@@ -41,7 +41,7 @@ def test_all_is_every_extra_that_the_library_uses_when_it_runs():
 
 
 def test_every_extra_that_a_message_or_a_document_names_is_there():
-    texts = [*(ROOT / "datastoresync").rglob("*.py"), *(ROOT / "docs").glob("*.md"), ROOT / "README.md"]
+    texts = [*(ROOT / "datastoresync").rglob("*.py"), *(ROOT / "docs").rglob("*.md"), ROOT / "README.md"]
     mention = re.compile(r"pip install '(?:datastoresync|\.)\[([\w,]+)\]|`'\.\[(\w+)\]'`")
     named = {
         name
@@ -171,7 +171,8 @@ def test_the_long_description_is_the_readme_with_absolute_links(distributions):
     url = SETUP["metadata"]["url"]
     assert links(description) == []
     assert f"[The tutorial]({url}/blob/main/docs/tutorial.md)" in description
-    assert description.replace(f"{url}/blob/main/", "").strip() == readme.strip()
+    assert f"]({url}/raw/main/docs/plan.svg)" in description
+    assert re.sub(rf"{url}/(blob|raw)/main/", "", description).strip() == readme.strip()
     assert {line.partition(", ")[0] for line in metadata.get_all("Project-URL")} >= {"Changelog", "Documentation"}
 
 
@@ -179,12 +180,12 @@ def test_the_long_description_is_the_readme_with_absolute_links(distributions):
 @pytest.mark.parametrize("kind", ["sdist", "wheel"])
 def test_it_is_installed_and_syncs(kind, distributions, tmp_path):
     built = distributions[kind == "wheel"]
-    programs = make_environment(tmp_path / "environment", f"datastoresync[sql] @ {built.as_uri()}")
+    programs = make_environment(tmp_path / "environment", f"datastoresync[cli,sql] @ {built.as_uri()}")
     version = run(programs / "python", "-c", "import datastoresync; print(datastoresync.__version__)", cwd=tmp_path)
     assert version == f"{datastoresync.__version__}\n"
     for command in ([programs / "datastoresync"], [programs / "python", "-m", "datastoresync"]):
         assert run(*command, "--version", cwd=tmp_path) == f"datastoresync {datastoresync.__version__}\n"
-        assert run(*command, "--help", cwd=tmp_path).startswith("usage: datastoresync [")
+        assert run(*command, "--help", cwd=tmp_path).startswith("Usage: datastoresync [")
 
     (tmp_path / "people.csv").write_text("idnumber,name\n1,Ann\n2,Éva\n", encoding="utf-8")
     with sqlite3.connect(tmp_path / "school.db") as database:

@@ -1,14 +1,21 @@
 """What a REPL shows and completes: reprs that can be evaluated or say that they cannot, names and keys."""
 
+import doctest
+import subprocess
+import sys
 from decimal import Decimal
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pages import blocks_of
 
 from datastoresync import Branch, Datastore, Flags, Limits, Object, Report, Result, Template, Tree
 from datastoresync.app.report import AppReport, PartReport
 from datastoresync.diffing.action import Action
+
+DOCS = Path(__file__).resolve().parent.parent / "docs"
 
 scalars = st.none() | st.booleans() | st.integers() | st.text() | st.decimals(allow_nan=False)
 actions = st.builds(
@@ -84,3 +91,24 @@ def test_the_truth_of_a_thing(thing, truth):
 
 def test_flags_read_as_they_are_written():
     assert eval(repr(Flags(ignore=True)), {"Flags": Flags}) == Flags(ignore=True)
+
+
+@pytest.mark.parametrize("name", ["tutorial.md"])
+def test_a_page_may_be_typed_line_by_line(name, tmp_path):
+    typed, shown, raised = [], [], 0
+    for block in blocks_of((DOCS / name).read_text(encoding="utf-8")):
+        for example in doctest.DocTestParser().get_examples(block.source):
+            typed.append(example.source)
+            if example.exc_msg:
+                raised += 1
+            elif "..." not in example.want:
+                shown += example.want.splitlines()
+        if ">>>" not in block.source:
+            typed.append(block.source)
+        typed.append("\n")  # what ends a class or a loop there
+    code = "".join(one if one.count("\n") == 1 else f"{one}\n" for one in typed)
+    command = [sys.executable, "-i", "-q", "-X", "utf8"]
+    ran = subprocess.run(command, input=code, cwd=tmp_path, capture_output=True, encoding="utf-8", check=True)
+    assert (ran.stderr.count("Traceback"), ran.stderr.count('File "<stdin>"')) == (raised, raised), ran.stderr
+    said = iter(ran.stdout.splitlines())
+    assert [line for line in shown if line not in said] == [], "in this order"

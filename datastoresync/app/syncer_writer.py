@@ -43,7 +43,6 @@ from datastoresync.importing.importer import IterableImporter
 from datastoresync.object import schema_of
 from datastoresync.printing.text import counted
 from datastoresync.syncers.loading import given_records
-from datastoresync.syncers.table_layout import Table
 from datastoresync.tree import Tree
 
 Mode = Literal["replace", "append", "upsert", "sync"]
@@ -280,7 +279,7 @@ class SyncerWriter(Writer):
     def _table_writes(self, args: argparse.Namespace, tree: Any, syncer: Any) -> list[TableWrite]:
         """Return the writes, in tables that allow the mode."""
         writes = self._all_writes(tree, syncer)
-        declared = tree if self.tree is None else self.tree(syncer=syncer)
+        declared = self._declared(tree, syncer)
         ask: Any = getattr(syncer, "columns_with_ids", None)
         for name in tree.branches if callable(ask) else ():
             if columns := ask(declared[name].stored_table):
@@ -295,15 +294,39 @@ class SyncerWriter(Writer):
         return writes
 
     def _all_writes(self, tree: Any, syncer: Any) -> list[TableWrite]:
-        declared = tree if self.tree is None else self.tree(syncer=syncer)
-        tables = {
-            name: _table(tree, name, syncer) if self.tree is None else declared[name].table for name in tree.branches
-        }
+        declared = self._declared(tree, syncer)
         return [
             write
-            for name, table in tables.items()
-            for write in table_writes(tree[name], table, declared[name].declared_limits)
+            for name in tree.branches
+            for write in table_writes(tree[name], declared[name].table, declared[name].declared_limits)
         ]
+
+    def _declared(self, tree: Any, syncer: Any) -> Any:
+        """Return the tree that says which tables are written; a single file gives its name to the only one.
+
+        Raises:
+            SyncerError: if there are several, and the store is a file for one.
+        """
+        if self.tree is not None:
+            return self.tree(syncer=syncer)
+        only = getattr(syncer, "only_table", None)
+        if only is None:
+            return tree
+        if len(tree.branches) > 1:
+            many = ", ".join(tree.branches)
+            message = (
+                f"{syncer.name} is a file for one table, and there are {many}: name a folder, or one with --tables"
+            )
+            raise SyncerError(message)
+        branches = {
+            name: Branch(
+                tree[name].object_class,
+                table=attrs.evolve(tree[name].table, name=only),
+                limits=tree[name].declared_limits,
+            )
+            for name in tree.branches
+        }
+        return Tree("destination", branches=branches)
 
     # Differences.
 
@@ -413,8 +436,8 @@ class SyncerWriter(Writer):
                 if name in destination
             }
         else:
-            tables = {name: _table(tree, name, syncer) for name in tree.branches}
-            branches = {name: Branch(tree[name].object_class, table=table) for name, table in tables.items()}
+            tables = self._declared(tree, syncer)
+            branches = {name: Branch(tree[name].object_class, table=tables[name].table) for name in tree.branches}
             destination = Tree("destination", syncer=syncer, branches=branches)
             destination.top_level = tree.top_level
             attributes = {name: _attributes(tree[name]) for name in tree.branches}
@@ -437,23 +460,6 @@ class SyncerWriter(Writer):
                 raise DeclarationError(message)
         options = {name: getattr(args, f"allow_{name}", None) for name in (*NUMBERS, *NAMES)}
         return Limits(**{name: value for name, value in options.items() if value is not None}).over(self.limits)
-
-
-def _table(tree: Any, name: str, syncer: Any) -> Table:
-    """Return the table of a branch in the store that is written to; in a file of one table it is that.
-
-    Raises:
-        SyncerError: if there are more tables than one, and the store is a file of one.
-    """
-    table: Table = tree[name].table
-    only = getattr(syncer, "only_table", None)
-    if only is None or (only == table.name and len(tree.branches) == 1):
-        return table
-    if len(tree.branches) > 1 or table.links:
-        many = ", ".join(_labels(tree))
-        message = f"{syncer.name} is a file for one table, and there are {many}: name a folder, or one with --tables"
-        raise SyncerError(message)
-    return attrs.evolve(table, name=only)
 
 
 def _labels(tree: Any) -> list[str]:

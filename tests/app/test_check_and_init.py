@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import csv
-import re
 import runpy
-import shlex
 import sqlite3
 import sys
 from contextlib import closing
@@ -270,26 +268,3 @@ def test_init_asks_on_a_terminal(run, monkeypatch):
     assert run("init")[0] == 0
     assert "(id, name)" in asked[2]
     assert 'key = ["id", "name"]' in Path("sync.toml").read_text(encoding="utf-8")
-
-
-# The documentation -------------------------------------------------------------------------------------------------
-
-
-def test_the_commands_of_the_page_on_configurations_say_what_it_says(run, monkeypatch):
-    page = (ROOT / "docs" / "configuration.md").read_text(encoding="utf-8")
-    files = re.findall(r"^`([\w.]+)`:\n\n```\w+\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
-    assert [name for name, _ in files] == ["people.csv", "sync.toml"]
-    for name, text in files:
-        write(name, text)
-    rows("create table accounts (id integer primary key, name text, born date, room text)")
-    rows("insert into accounts values (1, 'Anna', '2010-05-01', '12'), (9, 'Zoe', null, '7')")
-    monkeypatch.setenv("CHAT_URL", "https://chat.example.org/x")
-    monkeypatch.setattr("datastoresync.applying.webhook.WebhookReporter.send", lambda *_: None)
-    calls = re.findall(r"^\$ datastoresync (.*)\n((?:[^$`].*\n)*)", page, re.MULTILINE)
-    assert len(calls) >= 4
-    for line, said in calls:
-        code, out, err = run(*shlex.split(line))
-        assert (code, err) == (0, ""), (line, err)
-        assert out.startswith(said), (line, out)
-    assert rows("select name, room from accounts order by id") == [("Ann", "12"), ("Bob", None)]
-    assert Path("report.html").exists()

@@ -169,7 +169,7 @@ def stop():
 
 
 @pytest.mark.parametrize("where", ["parsing", "reading", "writing"])
-def test_ctrl_c_ends_a_script_with_130(where):
+def test_ctrl_c_ends_a_script_with_130(where, ctrl_c):
     class Reading(Bob):
         def add_parser_args(self, parser):
             super().add_parser_args(parser)

@@ -253,7 +253,7 @@ class FileSyncer(ABC):
 
     @property
     def only_table(self) -> str | None:
-        """The name of the table of a single file; None for a folder."""
+        """The name of the one table that there can be, as in a single file; None if there may be others."""
         return self._table_name(self.path) if self._single else None
 
     @property
@@ -346,7 +346,7 @@ class FileSyncer(ABC):
         if identifier != self._table_name(self.path):
             message = (
                 f"{self.name} is a single file, whose only table is {self._table_name(self.path)!r} "
-                f"(got {identifier!r})"
+                f"(got {identifier!r}): call it {identifier}{self.path.suffix}, or write to a folder"
             )
             raise SyncerError(message)
 

@@ -82,8 +82,9 @@ class ExcelSyncer(TableFileSyncer):
                 self._sheets = (state, list(book.sheets))
         return self._sheets[1]
 
-    only_table = None
-    """A workbook has any number of sheets."""
+    @property
+    def only_table(self) -> None:
+        """None: a workbook has as many tables as sheets."""
 
     def _check_single(self, identifier: str) -> None:
         reason = title_fault(identifier)
