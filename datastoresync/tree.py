@@ -13,7 +13,8 @@ from datastoresync.applying.preview import Preview
 from datastoresync.applying.report import Report
 from datastoresync.applying.reporter import CallbackReporter
 from datastoresync.applying.side_effects import SideEffect
-from datastoresync.applying.store_template import StoredBranch, StoreTemplate
+from datastoresync.applying.store_changes import StoredBranch
+from datastoresync.applying.store_template import StoreTemplate
 from datastoresync.applying.template import ApplyKeywords, SyncKeywords, Template, refuse_rehearsal
 from datastoresync.branch import Branch
 from datastoresync.diffing.diff import Diff, DiffKeywords, Progress, template_of

@@ -488,10 +488,15 @@ class Diff(BoundedPrintable, Exportable):
                 yield from some
 
     def _fold_into_parent(self, action: Action) -> None:
-        """Add a new child to the field of its parent, or remove a deleted one from it."""
-        verb, hierarchy = ("add", self.hierarchies[0]) if action.verb == "new" else ("remove", self.hierarchies[1])
-        holder = hierarchy.holder(action.branch, action.idnumber)
-        if holder is not None:
+        """Add a new child to the field of its parent, or remove a deleted one from it.
+
+        A new one may be kept by a parent that the destination's ``top_level`` does not reach; it goes from there.
+        """
+        places = [("remove", self.hierarchies[1])] + [("add", self.hierarchies[0])] * (action.verb == "new")
+        for verb, hierarchy in places:
+            holder = hierarchy.holder(action.branch, action.idnumber)
+            if holder is None:
+                continue
             branch, parent, field = holder
             right = self.hierarchies[1].sides[branch]
             computed = isinstance(getattr(type(right.objects.get(parent)), field, None), property)

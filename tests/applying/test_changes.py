@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from datastoresync import Branch, Object, Tree
-from datastoresync.applying.store_template import ChangeFactory, ChangeSequence, StoredBranch, StoredValueEquality
+from datastoresync.applying.store_changes import ChangeFactory, ChangeSequence, StoredBranch, StoredValueEquality
 from datastoresync.object import schema_of
 from datastoresync.syncers.changes import Change, ChangeBatch, Table
 

@@ -1,7 +1,7 @@
 import pytest
 from hierarchies import NO_LIMITS
 
-from datastoresync import Branch, Flags, Object, SQLSyncer, Tree
+from datastoresync import Branch, Flags, Link, Object, SQLSyncer, Table, Tree
 
 sqlalchemy = pytest.importorskip("sqlalchemy")
 
@@ -70,3 +70,61 @@ def test_when_all_is_rolled_back_nothing_went_with_anything(engine, store_url):
         assert (report.succeeded, report.failed, report.skipped) == (0, 1, 1)
         assert report.deleted == ()
         assert len(+Stored("again", syncer=syncer).devices) == 3
+
+
+class Spare(Object):
+    site: str | None = None
+    role: str = ""
+    tags: set[str] = set()
+
+
+class Town(Object):
+    _children = {"devices": "site"}
+
+
+class Top(Tree):
+    top_level = ("towns",)
+    towns = Branch(Town)
+    devices = Branch(Spare, table=Table("devices", links={"tags": Link("tags", "device", "tag")}))
+
+
+@pytest.mark.parametrize("changed", [False, True])
+def test_a_row_that_the_destination_keeps_below_nothing_is_updated_and_not_inserted(store_url, changed):
+    engine = sqlalchemy.create_engine(store_url)
+    with engine.begin() as connection:
+        for statement in (
+            "create table towns (idnumber varchar primary key)",
+            "create table devices (idnumber varchar primary key, site varchar, role varchar)",
+            "create table tags (device varchar, tag varchar)",
+            "insert into towns values ('nyc')",
+            "insert into devices values ('loose', null, 'x'), ('same', null, 'x'), ('spare', null, 'x')",
+            "insert into tags values ('loose', 'old'), ('loose', 'both'), ('spare', 'old')",
+        ):
+            connection.exec_driver_sql(statement)
+    rows = [{"idnumber": "loose", "site": "nyc", "role": "y", "tags": {"new", "both"}}]
+    rows += [{"idnumber": name, "site": "nyc", "role": "x"} for name in ("same", "added")]
+    source = Top("source")
+    source.towns.new("nyc")
+    for row in rows:
+        source.devices.new(**row)
+    with SQLSyncer(store_url) as syncer:
+        dest = +Top("dest", syncer=syncer)
+        assert {action.verb for action in source - dest} == {"new"}
+        assert list(-(source - dest)) == list(dest - source)
+        with engine.begin() as connection:
+            if changed:
+                connection.exec_driver_sql("update devices set role = 'z' where idnumber = 'loose'")
+        report = source.sync_to(dest, limits=NO_LIMITS)
+        assert (report.succeeded, report.conflicts) == ((2, 1) if changed else (3, 0))
+        with engine.connect() as connection:
+            assert connection.exec_driver_sql("select * from devices order by 1").fetchall() == [
+                ("added", "nyc", "x"),
+                ("loose", None, "z") if changed else ("loose", "nyc", "y"),
+                ("same", "nyc", "x"),
+                ("spare", None, "x"),
+            ]
+            tags = {"old", "both"} if changed else {"new", "both"}
+            found = connection.exec_driver_sql("select tag from tags where device = 'loose'").scalars()
+            assert set(found) == tags
+        assert bool(source - +dest) is changed
+    engine.dispose()

@@ -169,6 +169,28 @@ def test_what_is_not_reached_from_the_top_is_not_compared():
     assert list(b.devices) == ["loose in b"]
 
 
+def test_a_child_of_a_parent_that_nothing_reaches_is_its_child_no_longer_once_it_is_reached():
+    class Part(Object):
+        _children = {"parts": "parts"}
+        parts: set[str] = set()
+
+    class Parts(Tree):
+        top_level = ("machines",)
+        machines = Branch(Part)
+        parts = Branch(Part)
+
+    a, b = Parts("a"), Parts("b")
+    for tree, members in ((a, {"bolt"}), (b, set())):
+        tree.machines.new("m", parts=members)
+        tree.parts.new("bolt")
+    b.parts.new("spare", parts={"bolt"})
+    assert [(action.verb, action.idnumber) for action in a - b] == [("new", "bolt")]
+    assert list(-(a - b)) == list(b - a)
+    assert ((a - b) | Seen).ok
+    assert not a - b
+    assert (b.machines["m"].parts, b.parts["spare"].parts) == ({"bolt"}, set())
+
+
 @pytest.mark.parametrize("top_level", [("towns",), "sites"])
 def test_a_top_level_that_is_no_branch_is_refused(top_level):
     a, b = network("a", A), network("b", B)

@@ -343,6 +343,17 @@ def test_what_was_dumped_before_a_failure_is_said():
         LoadDumpAdapter(memory).apply_changes(asked[1:], same=same)
 
 
+def test_a_dump_that_needs_a_record_is_said_to_have_been_given_none():
+    class Header(Memory):
+        def dump(self, identifier, *, data):
+            header = dict.fromkeys(data[0])
+            super().dump(identifier, data=[header | row for row in data])
+
+    memory = Header(things=things({1: (0, "", NONE)}), members=[])
+    with pytest.raises(SyncerError, match=r"\(IndexError, given no records\); no other table was written"):
+        LoadDumpAdapter(memory).apply_changes([change("delete", 1)], same=same)
+
+
 def test_a_lock_on_the_first_table_is_said_as_it_is():
     class Locked(Memory):
         def dump(self, identifier, *, data):

@@ -17,7 +17,6 @@ from datastoresync import (
     Limits,
     MalformedFileError,
     SafeguardError,
-    SyncerError,
 )
 from datastoresync.vocabularies.dss import Base, DataStoreTree, DefaultImporter, DefaultTemplate
 from datastoresync.vocabularies.dss.branch import Branch
@@ -147,7 +146,7 @@ def test_a_branch_has_the_methods_of_a_store_s_branch(trees):
     made = branch.make("11112", _lastfirst="Third, A", _department="staff")
     assert branch.get("11112") is made
     assert branch.get_from_attribute("name", "A Third") is made
-    assert branch.get_from_attribute("name", "Nobody") is None
+    assert branch.get_from_attribute(attr="name", value="Nobody") is None
     assert branch.find_one_with_callback(lambda user: user.name.startswith("New")).idnumber == "22222"
     assert branch.find_one_with_callback(lambda user: False) is None
     found = branch.find_many_with_callback(lambda user: user._department == "students")
@@ -249,6 +248,10 @@ def test_greater_than_prints_what_changes(trees, capsys):
     out = capsys.readouterr().out
     assert "~ users 11111  name: 'New Name' → 'Old Name'" in out
     assert "+ users 22222" in out
+    assert "~ users 11111  name: 'New Name' → 'Old Name'" in repr(source.users["11111"] - dest.users["11111"])
+    assert {"new_users(idnumber='22222')", "update_name(idnumber='11111', attr='name', value='Old Name')"} <= {
+        action.message for action in source - dest
+    }
 
 
 def test_what_begins_or_ends_with_an_underscore_is_not_compared_and_keys_narrow_the_rest():
@@ -501,7 +504,7 @@ def test_what_on_the_disk_is_no_tree_is_refused_before_anything_is_replaced(tmp_
     path.write_text(json.dumps(whole[1:]) + "\n", encoding="utf-8")
     with pytest.raises(ImporterError, match="it has the branches groups, and SourceTree users, groups"):
         source.read_from_disk(path)
-    with pytest.raises(SyncerError, match="has no table 'nowhere'"):
+    with pytest.raises(ImporterError, match="nowhere: there is nothing to read: write it with write_to_disk"):
         source.read_from_disk(tmp_path / "nowhere")
     (tmp_path / "old.pickle").write_bytes(b"\x80\x04")
     with pytest.raises(MalformedFileError, match="byte 0x80 is not utf-8"):

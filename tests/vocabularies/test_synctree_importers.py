@@ -43,6 +43,20 @@ def test_importers_have_settings_of_their_own():
     assert (Own(tree, tree.source, tree.source.students).get_setting("path"), Shared._settings["path"]) == ("b", "a")
 
 
+def test_importers_may_call_their_own_things_as_they_like():
+    def init(self):
+        self.rows, self.overrides = [{"idnumber": "1"}], None
+
+    assert imported(lambda self: self.rows, init=init).idnumbers == {"1"}
+
+
+def test_rows_may_be_numbered_above_the_idnumbers_that_there_are():
+    rows = [{"idnumber": 0, "name": "Ann"}, {"name": "Bob"}]
+    with pytest.raises(ImporterError, match="let number_from begin above them all"):
+        imported(lambda _: rows)
+    assert imported(lambda _: rows, number_from=1).idnumbers == {0, 1}
+
+
 def test_hooks_of_importers_that_are_misspelt_or_never_run_are_refused():
     with pytest.raises(DeclarationError, match=r"nothing calls Rows\.kwargs_preproccesor: did you mean 'kwargs_prepro"):
         type("Rows", (DefaultImporter,), {"kwargs_preproccesor": lambda self, row: row})

@@ -136,6 +136,7 @@ def test_a_command_narrows_what_is_compared_in_each_branch():
         "__import__('os').getcwd()",
         "dict(source=open('x'))",
         "dict(['source'])",
+        "dict(source=['1'], source=['2'])",
         "dict(**{'source': ['1']})",
         "dict(source='1')",
         "dict(source=['1'], sorce=['2'])",
@@ -222,6 +223,16 @@ def test_values_without_a_form_in_json_are_refused_or_text():
     with pytest.raises(ValueError, match="jsonify_root_data=True"):
         tree_of(row).to_json()
     assert "(1+2j)" in tree_of(row, jsonify_root_data=True).to_json()
+    with pytest.raises(ValueError, match=r"cannot be written as JSON: .*not tuple"):
+        tree_of({"idnumber": "1", "size": {(1, 2): 3}}, jsonify_root_data=True).to_json()
+
+
+@pytest.mark.parametrize("content", ["", "x", "{}", "[]", '{"branches": ["a"], "subbranches": ["b"], "objects": 1}'])
+def test_a_stored_tree_is_told_from_other_files(tmp_path, content):
+    path = tmp_path / "tree.json"
+    path.write_text(content, encoding="utf-8")
+    with pytest.raises(ValueError, match="is no file that a tree was stored in"):
+        SyncTree.from_file(path)
 
 
 def test_a_tree_called_prints_what_is_held_and_what_differs(capsys):
@@ -304,6 +315,10 @@ def test_find_all_looks_for_a_beginning_in_any_case():
     assert [one.idnumber for one in find("name: ann")] == ["1", "2"]
     assert [one.idnumber for one in find("name:ann a")] == ["1"]
     assert find("name: bob") is find("nane: ann") is None
+    students.source.students.get("3").name = None
+    assert find("name: no") is None
+    with pytest.raises(ValueError, match="needs an attribute and what it begins with, 'name: …'"):
+        find("name")
 
 
 def test_operators_of_subbranches_give_idnumbers():

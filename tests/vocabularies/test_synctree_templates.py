@@ -121,8 +121,36 @@ def test_a_reporter_is_a_class_an_instance_or_an_import_string():
         (entry,) = template._reporter._log["students"]["2"]
         assert (entry.outcome, entry.action.idnumber) == ("not_implemented", "2")
     wrong = type("Students", (DefaultTemplate,), {"_reporter": dict})
-    with pytest.raises(TypeError, match="no subclass of DefaultReporter"):
+    with pytest.raises(TypeError, match="none of the hooks of DefaultReporter"):
         (tree.source > tree.dest) | wrong
+
+
+def test_a_reporter_that_is_of_no_class_of_ours_may_have_some_of_the_hooks():
+    class Said:
+        def __init__(self):
+            self.lines = []
+
+        def not_implemented(self, action, result):
+            self.lines.append((action.method, result.success))
+
+    template = type("Students", (DefaultTemplate,), {"_reporter": Said, "reporters": ()})()
+    tree = changes()
+    (tree.source > tree.dest) | template
+    assert ("new_students", None) in template._reporter.lines
+
+
+def test_a_template_may_answer_to_every_name():
+    class Every(DefaultTemplate):
+        def __getattr__(self, name):
+            if name.startswith("_"):
+                raise AttributeError(name)
+            return lambda action: called.append((name, action.idnumber))
+
+    called = []
+    tree = changes()
+    assert ((tree.source > tree.dest) | Every).ok
+    assert {"new_students", "update_students_name"} <= {name for name, _ in called}
+    assert "current" not in dict(called)
 
 
 def test_a_logger_keeps_what_became_of_each_action():

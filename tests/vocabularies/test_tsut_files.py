@@ -175,7 +175,7 @@ def test_csv_files_of_tsut_are_read(tmp_path):
     with Path(args.user_csv).open("w", encoding="utf-8", newline="") as file:
         writer = csv.DictWriter(file, ["name", "display_name", "mail", "group_names", "visibility", "created"])
         writer.writeheader()
-        writer.writerow({"name": "Bob", "mail": "b@x", "group_names": "['staff']", "created": "1354006445987"})
+        writer.writerow({"name": "Bob", "mail": "b@x", "group_names": "['staff']", "created": "1354006445987.0"})
         writer.writerow({"name": "Eve, jr.", "group_names": "staff", "visibility": "NON_SHAREABLE"})
     with Path(args.group_csv).open("w", encoding="utf-8", newline="") as file:
         csv.writer(file).writerows([["name", "privileges"], ["staff", "[]"]])
@@ -224,3 +224,12 @@ def test_a_file_that_is_none_is_refused_by_name(tmp_path, reader, content):
         (tmp_path / "no").write_bytes(content)
     with pytest.raises(DatastoreSyncError, match=f"{tmp_path}/no"):
         reader().read(args)
+
+
+def test_files_that_are_not_there_are_told_so(tmp_path):
+    name = str(tmp_path / "nothing.xlsx")
+    for read in (UGXLSReader().read_from_excel, UGJsonReader().read_from_file):
+        with pytest.raises(ImporterError, match=r"nothing.xlsx cannot be read: (No|there is no) such file"):
+            read(name)
+    with pytest.raises(ImporterError, match=r"users cannot be read: there is no such file"):
+        TSUGCSVReader().get_users_and_groups(values_of(tmp_path))

@@ -116,7 +116,8 @@ class LoadDumpAdapter:
                 if isinstance(error, SyncerError) and not written:
                     raise
                 done = f"already written: {', '.join(map(repr, written))}" if written else "no other table was written"
-                message = f"table {name!r} of {self.name} could not be written ({_text(error)}); {done}"
+                empty = "" if contents.records else ", given no records"
+                message = f"table {name!r} of {self.name} could not be written ({_text(error)}{empty}); {done}"
                 raise SyncerError(message) from error
             written.append(name)
 

@@ -69,9 +69,9 @@ class Branch(NativeBranch[Any]):
         """Return the objects, in the order of their idnumbers."""
         return list(self.values())
 
-    def get_from_attribute(self, attribute: str, value: Any) -> Any:
+    def get_from_attribute(self, attr: str, value: Any) -> Any:
         """Return the first object with a value in an attribute, or None; a look-up if the model has an index of it."""
-        return next(iter(self.find(**{attribute: value})), None)
+        return next(iter(self.find(**{attr: value})), None)
 
     def find_one_with_callback(self, callback: Callable[[Any], Any]) -> Any:
         """Return the first object of which a function says so, or None."""

@@ -97,9 +97,12 @@ class DataStoreTree(Tree):
         """Replace what every branch holds by what `write_to_disk` wrote.
 
         Raises:
-            ImporterError: if a branch is not there, or a record does not have what an object needs.
+            ImporterError: if there is nothing, a branch is not there, or a record does not have what an object needs.
             MalformedFileError: if it is no JSON.
         """
+        if not Path(path).exists():
+            message = "there is nothing to read: write it with write_to_disk"
+            raise ImporterError(message, where=str(path))
         written = {record.get("branch"): record.get("objects") for record in JSONSyncer(path).load(Path(path).stem)}
         if written.keys() != set(self):
             message = f"it has the branches {', '.join(map(str, written))}, and {self.name} {', '.join(self)}"

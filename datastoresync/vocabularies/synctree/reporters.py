@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from datastoresync.applying import report as native
 from datastoresync.applying.plan import Plan
@@ -68,6 +68,14 @@ class DefaultReporter(Reporter):
     def end(self, report: Report) -> None:  # noqa: ARG002 - a hook
         """Pass the end on."""
         self.finished()
+
+
+def with_hooks(reporter: Any) -> Any:
+    """Return a reporter; one that only has some of the hooks gets the others of `DefaultReporter`."""
+    cls, hooks = type(reporter), DefaultReporter._hooks  # noqa: SLF001 - of this module
+    if not isinstance(reporter, Reporter) and any(callable(getattr(cls, hook, None)) for hook in hooks):
+        reporter.__class__ = type(cls.__name__, (cls, DefaultReporter), {"__module__": cls.__module__})
+    return reporter
 
 
 class Entry(NamedTuple):

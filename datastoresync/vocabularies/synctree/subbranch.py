@@ -17,6 +17,7 @@ from datastoresync.importing.object_set import ObjectSet
 from datastoresync.vocabularies.synctree.actions import Action, Actions, Difference, define_action
 from datastoresync.vocabularies.synctree.base import Base
 from datastoresync.vocabularies.synctree.importers.default_importer import DefaultImporter
+from datastoresync.vocabularies.synctree.utils import TreeError
 
 if TYPE_CHECKING:
     from datastoresync.diffing.diff import Diff, Progress
@@ -80,10 +81,17 @@ class Subbranch(Branch[Any]):
 
         Args:
             query: The attribute and the text: ``"lastfirst: ames"``.
+
+        Raises:
+            TreeError: if it has no colon.
         """
-        name, _, text = (part.strip() for part in query.partition(":"))
-        found = [item for item in self if str(getattr(item, name, "")).casefold().startswith(text.casefold())]
-        return [item for item in found if hasattr(item, name)] or None
+        name, colon, text = (part.strip() for part in query.partition(":"))
+        if not colon:
+            message = f"find_all needs an attribute and what it begins with, {name + ': …'!r} (got {query!r})"
+            raise TreeError(message)
+        pairs = [(item, getattr(item, name, None)) for item in self]
+        start = text.casefold()
+        return [item for item, value in pairs if value is not None and str(value).casefold().startswith(start)] or None
 
     def make(self, idnumber: Any, **attributes: Any) -> Any:
         """Make an object and return it; None if there is one, and the tree is not to raise an error.

@@ -22,7 +22,7 @@ from datastoresync.diffing.diff import Diff, template_of
 from datastoresync.errors import DeclarationError, TemplateError
 from datastoresync.spelling import fault_of_call, misspelt, takes
 from datastoresync.vocabularies.synctree.actions import Action, Actions, method_name, method_names, translated
-from datastoresync.vocabularies.synctree.reporters import DefaultReporter, LoggerReporter
+from datastoresync.vocabularies.synctree.reporters import DefaultReporter, LoggerReporter, with_hooks
 from datastoresync.vocabularies.synctree.results import Result, dropped_action, native_result
 from datastoresync.vocabularies.synctree.utils import import_class
 
@@ -68,9 +68,11 @@ class DefaultTemplate(Template):
 
     def _find_reporter(self) -> None:
         reporter = import_class(self._reporter) if isinstance(self._reporter, str) else self._reporter
-        self._reporter = reporter() if isinstance(reporter, type) else reporter
+        self._reporter = with_hooks(reporter() if isinstance(reporter, type) else reporter)
         if not isinstance(self._reporter, Reporter):
-            message = f"{type(self).__name__}._reporter is no subclass of DefaultReporter (got {self._reporter!r})"
+            message = (
+                f"{type(self).__name__}._reporter has none of the hooks of DefaultReporter (got {self._reporter!r})"
+            )
             raise TemplateError(message)
 
 
@@ -104,7 +106,8 @@ class _TranslatingTemplate(Template):
 
     def __getattr__(self, name: str) -> Any:
         own = self.__dict__.get("_own_names", {}).get(name, name if name == "current" else "")
-        method = getattr(self._template, own, None) if own else None
+        named = own and (name != "current" or hasattr(type(self._template), name))  # else a `__getattr__` may answer
+        method = getattr(self._template, own, None) if named else None
         method = self._template._otherwise if own and method is None and name != "current" else method  # noqa: SLF001 - as above
         if callable(method):
             return self._translated(method)

@@ -185,7 +185,13 @@ class SyncTree(Datastore):
             for name, branch in self.items()
         }
         content = {"branches": self.branches, "subbranches": self._given_subbranches, "objects": objects}
-        return json.dumps(content, ensure_ascii=False, default=self._default)
+        try:
+            return json.dumps(content, ensure_ascii=False, default=self._default)
+        except (TypeError, ValueError) as error:  # a key of a mapping, or a circle
+            if isinstance(error, TreeError):
+                raise
+            message = f"an attribute cannot be written as JSON: {error}"
+            raise TreeError(message) from error
 
     def _default(self, value: Any) -> Any:
         if isinstance(value, (set, frozenset)):
@@ -214,13 +220,27 @@ class SyncTree(Datastore):
         Args:
             path: The file.
             options: Those of `SyncTree`, such as ``model_klass_list``: a file names no code to run.
+
+        Raises:
+            TreeError: if `store` has not written it.
+            OSError: if it cannot be read.
         """
-        content = json.loads(Path(path).read_text(encoding="utf-8"), object_hook=_read)
-        tree = cls(content["branches"], content["subbranches"], **options)
-        for name, subbranches in content["objects"].items():
-            for own, rows in subbranches.items():
-                for row in rows:
-                    tree.new(name, own, **row)
+        text = Path(path).read_bytes()
+        try:
+            content = json.loads(text, object_hook=_read)
+            names, subbranches = content["branches"], content["subbranches"]
+            rows = [
+                (name, own, row)
+                for name, contents in content["objects"].items()
+                for own, some in contents.items()
+                for row in some
+            ]
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            message = f"{path} is no file that a tree was stored in ({type(error).__name__}: {error})"
+            raise TreeError(message) from error
+        tree = cls(names, subbranches, **options)
+        for name, own, row in rows:
+            tree.new(name, own, **row)
         return tree
 
     def __repr__(self) -> str:

@@ -120,7 +120,7 @@ def _literal_dict(text: str) -> dict[str, Any] | None:
         call = ast.parse(text, mode="eval").body
         if not (isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and call.func.id == "dict"):
             return None
-        if call.args:
+        if call.args or len({one.arg for one in call.keywords}) < len(call.keywords):
             return None
         return {one.arg or "**": ast.literal_eval(one.value) for one in call.keywords}
     except (SyntaxError, ValueError, TypeError, MemoryError, RecursionError):

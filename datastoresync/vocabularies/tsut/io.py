@@ -40,6 +40,8 @@ _TITLES: Final[Mapping[str, str]] = MappingProxyType(
 """The titles of the columns that are written, and what is in them, by its name in ThoughtSpot's own JSON."""
 _LISTS: Final = ("groupNames", "privileges")
 _NUMBERS: Final = ("created", "modified")
+_WHOLE: Final = re.compile(r"([0-9]+)(?:\.0*)?")
+"""A number as a CSV file has it; pandas writes 5 as 5.0 where other cells of the column are empty."""
 
 
 def _plain(title: str) -> str:
@@ -71,6 +73,13 @@ class _CSVFile(CSVSyncer):
         return self._table_name(self.path)
 
 
+def _existing(filename: str) -> str:
+    if not Path(filename).exists():
+        message = f"{filename} cannot be read: there is no such file"
+        raise ImporterError(message)
+    return filename
+
+
 class UGXLSReader:
     """Reads Excel workbooks with the sheets Users and Groups."""
 
@@ -80,7 +89,7 @@ class UGXLSReader:
         Raises:
             ImporterError: A sheet, a column or a value is not what it should be; it is named.
         """
-        read, workbook = UsersAndGroups(), _Workbook(filepath)
+        read, workbook = UsersAndGroups(), _Workbook(_existing(filepath))
         for sheet in _CLASSES:
             read.add_records(records_of(workbook.load(sheet), sheet, f"sheet {sheet!r}"))
         return read
@@ -161,7 +170,7 @@ def read_csv(filename: str, sheet: str, *, delimiter: str = ",") -> list[dict[st
     Raises:
         ImporterError: The file, a column or a value is not what it should be.
     """
-    file = _CSVFile(filename, delimiter=delimiter)
+    file = _CSVFile(_existing(filename), delimiter=delimiter)
     return records_of(file.load(file.table), sheet, filename)
 
 
@@ -221,8 +230,8 @@ def _cell(value: Any, column: str, title: str, where: str) -> Any:
     """Return what a cell holds: a list as JSON or as Python writes it, a number of a file that has texts only."""
     if not isinstance(value, str):
         return value
-    if column in _NUMBERS and value.isascii() and value.isdigit():
-        return int(value)
+    if column in _NUMBERS and (whole := _WHOLE.fullmatch(value)):
+        return int(whole[1])
     if column not in _LISTS or not value.startswith("["):
         return value
     try:

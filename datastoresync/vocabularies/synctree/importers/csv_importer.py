@@ -62,7 +62,8 @@ class TranslatedCSVImporter(CSVImporter):
             DeclarationError: if a word is not in the path.
         """
         importers = [self._importer(path) for path in self._paths()]
-        if self.klass.reader is CSVImporter.reader and not any(one.overrides("keep") for one in importers):
+        processed = any(DefaultImporter.overrides(one, "keep") for one in importers)
+        if self.klass.reader is CSVImporter.reader and not processed:
             return importers[0].read_files([one.get_path() for one in importers])
         return ProcessedFiles(importers)
 
@@ -102,7 +103,7 @@ class ProcessedFiles(Iterable[Any]):
     def __iter__(self) -> Iterator[Any]:
         for importer in self.importers:
             count = 0
-            for count, row in enumerate(importer.rows(), 1):  # noqa: B007 - counted for what follows
+            for count, row in enumerate(DefaultImporter.rows(importer), 1):  # noqa: B007 - counted for what follows
                 made = importer.kwargs_preprocessor(row)
                 if made is not None:
                     yield made

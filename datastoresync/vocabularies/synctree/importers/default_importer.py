@@ -24,6 +24,7 @@ class DefaultImporter(Importer):
     """
 
     _settings: dict[str, Any] = {}  # noqa: RUF012 - the declared ones, which are copied
+    number_from: int | None = 0
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         """Refuse misspelt hooks of this vocabulary; those of natives have other arguments."""
@@ -112,16 +113,14 @@ def _within(context: AbstractContextManager[Any]) -> Iterator[Any]:
 class RowFeed(Importer):
     """Hands the rows of an importer of this vocabulary to a branch: processed, numbered where they must be, united."""
 
-    number_from = 0
-
     def __init__(self, importer: DefaultImporter) -> None:
         self.importer = importer
-        self.on_bad_row = importer.on_bad_row
+        self.on_bad_row, self.number_from = importer.on_bad_row, importer.number_from
         self._row: Mapping[str, Any] | None = None
 
     def read(self) -> Any:
         """Return the rows."""
-        return self.importer.rows()
+        return DefaultImporter.rows(self.importer)  # even if a subclass calls something of its own so
 
     def keep(self, row: Mapping[str, Any]) -> bool:
         """Say whether the importer's hook keeps a row."""
@@ -134,7 +133,7 @@ class RowFeed(Importer):
 
     def resolve_duplicate(self, existing: Mapping[str, Any], row: Mapping[str, Any]) -> Mapping[str, Any] | None:
         """Return what the importer's hook makes of two rows."""
-        if not self.importer.overrides("resolve_duplicate"):
+        if not DefaultImporter.overrides(self.importer, "resolve_duplicate"):
             return None if getattr(self.importer._branch, "raise_error_on_duplicates", True) else existing  # noqa: SLF001 - of this module
         original = self.description.schema.blank(dict(existing))
         returned = self.importer.resolve_duplicate(original, **row)
