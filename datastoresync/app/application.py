@@ -18,7 +18,7 @@ from datastoresync.app.parts import AppPart, Arguments, Reader, Writer
 from datastoresync.app.report import AppReport, PartReport
 from datastoresync.applying.preview import Preview
 from datastoresync.applying.report import Result, reason_of, skipped
-from datastoresync.errors import DeclarationError, SafeguardError, SyncInterrupted
+from datastoresync.errors import DatastoreSyncError, DeclarationError, SafeguardError, SyncInterrupted
 from datastoresync.masking import hidden
 from datastoresync.printing.text import counted
 from datastoresync.tree import Tree
@@ -70,6 +70,8 @@ def _call_part(name: str, call: Callable[[], Any], report: Callable[[str, Any], 
         if error.code in (None, 0):
             return PartReport(name, "succeeded")
         return PartReport(name, "failed", reason_of(error), None, error)
+    except DatastoreSyncError as error:  # it says all, also to who knows no Python
+        return PartReport(name, "failed", str(error), None, error)
     except Exception as error:  # noqa: BLE001 - it is reported, and the other parts run
         return PartReport(name, "failed", reason_of(error), None, error)
     return report(name, returned)

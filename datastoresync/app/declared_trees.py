@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,22 +19,9 @@ from datastoresync.applying.report import reason_of
 from datastoresync.diffing.diff import Diff
 from datastoresync.errors import DeclarationError
 from datastoresync.spelling import nearest
-from datastoresync.syncers.registry import known_schemes
 from datastoresync.tree import Tree
 
 _OWN = str(Path(__file__).parents[1])
-_NAME = r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*"
-_DECLARED = re.compile(rf"(?P<module>{_NAME}):(?P<name>{_NAME})")
-
-
-def names_declared(text: str) -> bool:
-    """Say whether a text names something in a module, and not a store.
-
-    >>> names_declared("school.trees:Source"), names_declared("csv:exports"), names_declared("people.csv")
-    (True, False, False)
-    """
-    match = _DECLARED.fullmatch(text)
-    return match is not None and match["module"].lower() not in ("env", *known_schemes())
 
 
 def declared_tree(text: str) -> Tree:

@@ -47,4 +47,6 @@ def code_of(error: BaseException | None) -> ExitCode:
         return ExitCode.REFUSED
     if isinstance(error, ConfigurationError):
         return ExitCode.WRONG_CALL
-    return ExitCode.LOCKED if isinstance(error, LockedError) else ExitCode.FAILED
+    while error is not None and not isinstance(error, LockedError):
+        error = error.__cause__
+    return ExitCode.FAILED if error is None else ExitCode.LOCKED

@@ -56,9 +56,9 @@ class DiffOptions:
     types: Mapping[str, type] = attrs.field(factory=dict)
     ignore_case: bool = False
 
-    def key(self, table: str) -> tuple[str, ...]:
-        """Return the columns of a table's key."""
-        return self.keys.get(table) or self.keys.get("", (_USUAL_KEY,))
+    def key(self, *tables: str) -> tuple[str, ...]:
+        """Return the columns of the key of a pair of tables, by any of its names."""
+        return next((self.keys[each] for each in (*tables, "") if each in self.keys), (_USUAL_KEY,))
 
 
 @attrs.frozen(eq=False)
@@ -115,11 +115,12 @@ class _Table:
             names = tuple(dict.fromkeys(each for row in rows for each in row))
             chunk = [[row.get(each) for row in rows] for each in names]
             found = Records(names, [chunk] if rows else [], lambda index: f"record {index + 1} of {name}")
-        if unknown := [each for each in rename if each not in found.columns]:
-            message = f"--rename names {unknown[0]!r}, which {self} does not have: {nearest(unknown[0], found.columns)}"
-            raise ColumnError(message, columns=unknown)
+        self.written = found.columns
         if rename:
             names = tuple(rename.get(each, each) for each in found.columns)
+            if twice := next((each for each in names if names.count(each) > 1), None):
+                message = f"--rename makes two columns {twice!r} of {self}: rename the other, too, or leave it out"
+                raise ColumnError(message, columns=[twice])
             found = Records(names, found.chunks, found.where, value_format=found.value_format)
         self.records = found
         self.form = found.value_format or ValueFormat()
@@ -203,17 +204,35 @@ def _in_words(problem: str) -> str:
 
 def _diff(old: Any, new: Any, options: DiffOptions, progress: Progress | None, *, hold: bool) -> StoreDiff:
     pairs, apart = _pairs(old, new, options)
+    _check_keys(options, pairs, (old, new))
     sides: list[tuple[Side, Side]] = []
+    opened: list[_Table] = []
     with collector_paused(), import_progress(progress):
         for name, old_name, new_name in pairs:
             tables = _Table("OLD", old, old_name, options.rename), _Table("NEW", new, new_name, {})
+            opened += tables
+            if len(pairs) == 1:
+                _check_columns(options, opened)
             pair, said = _sides(name, tables, options, hold=hold)
             sides.append(pair)
             apart += said
+        _check_columns(options, opened)
         diff = Diff.between(sides, progress=progress)
         if options.ignore_case:
             diff = diff.exclude(_same_but_for_case)
     return StoreDiff(diff, tuple(apart))
+
+
+def _check_keys(options: DiffOptions, pairs: Sequence[Sequence[str]], stores: Sequence[Any]) -> None:
+    """Refuse a key of a table that neither store has, and an optional column that is part of no key."""
+    tables = list(dict.fromkeys(name for names in pairs for name in names))
+    if unknown := options.keys.keys() - {"", *tables}:
+        known = [*tables, *(name for store in stores for name in table_names(store) if name not in tables)]
+        if table := next((each for each in unknown if each not in known), None):
+            message = f"--key names the table {table!r}, which is in neither store: {nearest(table, known)}"
+            raise SyncerError(message)
+    parts = list(dict.fromkeys(each for names in pairs for each in options.key(*names)))
+    _check_names("--optional-key", options.optional, parts, "which is part of no key")
 
 
 def _pairs(old: Any, new: Any, options: DiffOptions) -> tuple[list[tuple[str, str, str]], list[str]]:
@@ -248,7 +267,7 @@ def _sides(
         hold: Whether both are read into memory, so that their types can be compared.
     """
     old, new = tables
-    key = options.key(name)
+    key = options.key(name, old.name, new.name)
     for table in tables:
         if missing := next((each for each in key if each not in table.columns), None):
             raise ColumnError(_no_key(tables, table, missing, key, given=bool(options.keys)), columns=[missing])
@@ -259,10 +278,7 @@ def _sides(
         if (lone := [each for each in one.columns if each not in other.columns])
     ]
     if options.columns is not None:
-        for table in tables:
-            _check_names("--columns", options.columns, table.columns, f"which {table} does not have")
         common, apart = [each for each in common if each in options.columns], []
-    _check_names("--type", options.types, [*key, *common], "which is not compared")
     if hold:
         for table in tables:
             table.hold()
@@ -278,9 +294,23 @@ def _sides(
     return (after, before), apart
 
 
+def _check_columns(options: DiffOptions, tables: Sequence[_Table]) -> None:
+    """Refuse a column that an option names, and no table has; of one pair, both must have it."""
+    for which, renamed in (("OLD", options.rename), ("NEW", options.rename.values())):
+        own = [each for each in tables if each.which == which]
+        fault = f"which {own[0]} does not have" if len(own) == 1 else f"which no table of {which} has"
+        _check_names("--rename", renamed, [name for each in own for name in each.written], fault)
+        _check_names("--columns", options.columns or (), [name for each in own for name in each.columns], fault)
+    pairs = zip(tables[::2], tables[1::2], strict=True)
+    common = [name for old, new in pairs for name in new.columns if name in old.columns]
+    keys = {name for key in options.keys.values() for name in key} | {_USUAL_KEY}
+    compared = [each for each in common if options.columns is None or each in options.columns or each in keys]
+    _check_names("--type", options.types, compared, "which is not compared")
+
+
 def _check_names(option: str, names: Collection[str], known: Sequence[str], fault: str) -> None:
     if unknown := [each for each in names if each not in known]:
-        message = f"{option} names {unknown[0]!r}, {fault}: {nearest(unknown[0], known)}"
+        message = f"{option} names {unknown[0]!r}, {fault}: {nearest(unknown[0], dict.fromkeys(known))}"
         raise ColumnError(message, columns=unknown)
 
 
@@ -380,6 +410,8 @@ def _no_key(tables: tuple[_Table, _Table], table: _Table, missing: str, key: Seq
     if given:
         said = missing_key_advice(table.syncer, table.name, missing, table.columns, table.records, key)
         said = said.replace(f"table {table.name}", str(table), 1)
+        if said.endswith("?") or " + between " in said:  # it is clear which one is meant
+            return said
     else:
         said = f"which columns identify a row? there is no --key, and {table} has no column {missing!r}"
     return f"{said}; {_which_key(_unique(tables))}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from itertools import islice
@@ -24,7 +25,7 @@ from datastoresync.syncers.files.text_format import TableFormat, TextFormat
 from datastoresync.syncers.names import likely_delimiter
 from datastoresync.syncers.options import converted_options, parameters_of
 from datastoresync.syncers.records import Records
-from datastoresync.syncers.registry import parse_address
+from datastoresync.syncers.registry import known_schemes, parse_address
 from datastoresync.syncers.url import Address
 
 FILE_OPTIONS = {
@@ -38,6 +39,8 @@ FILE_OPTIONS = {
 _SEARCHED = 50
 """Rows that are searched for the header."""
 _VARIABLE = "env:"
+_NAME = r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*"
+_DECLARED = re.compile(rf"(?P<module>{_NAME}):(?P<name>{_NAME})")
 
 
 def url(text: str) -> str:
@@ -104,6 +107,29 @@ def located(text: str) -> str:
     return f"{formats[0]}:{quote(found)}"
 
 
+def reads(store: str | os.PathLike[str], path: Path) -> bool:
+    """Say whether a store, which is not opened, is a file or has it in its folder."""
+    with suppress(DatastoreSyncError):
+        address = parse_address(store)
+        database = address.scheme.partition("+")[0] == "sqlite"
+        own = Path(address.rest.partition("?")[0].removeprefix("///") if database else address.path)
+        suffixes = next((each.suffixes for each in FORMATS if each.name == address.scheme), ())
+        return own.exists() and (
+            own.samefile(path) or (own.samefile(path.parent) and path.name.lower().endswith(tuple(suffixes)))
+        )
+    return False
+
+
+def names_declared(text: str) -> bool:
+    """Say whether a text names something in a module, and not a store.
+
+    >>> names_declared("school.trees:Source"), names_declared("csv:exports"), names_declared("people.csv")
+    (True, False, False)
+    """
+    match = _DECLARED.fullmatch(text)
+    return match is not None and match["module"].lower() not in ("env", *known_schemes())
+
+
 def file_option_names(store: str | os.PathLike[str]) -> Collection[str]:
     """Return the names of the options for files that a store has, without opening it; none for other stores."""
     scheme = parse_address(store).scheme
@@ -123,11 +149,14 @@ def file_options(store: str | os.PathLike[str], options: Mapping[str, str]) -> d
     if unknown := next((name for name in options if name not in known), None):
         message = f"{scheme}: has no --{unknown.replace('_', '-')}, which is for files of other formats"
         raise SyncerError(message)
-    try:
-        return converted_options(opener, options)  # type: ignore[arg-type]  # it has options, so it is there
-    except ValueError as error:
-        message = f"the source {error}"
-        raise SyncerError(message) from None
+    found: dict[str, Any] = {}
+    for name, text in options.items():
+        try:
+            found |= converted_options(opener, {name: text})  # type: ignore[arg-type]  # it has options, so it is there
+        except ValueError:
+            message = f"--{name.replace('_', '-')} is {FILE_OPTIONS[name].replace('%%', '%')} (got {text!r})"
+            raise SyncerError(message) from None
+    return found
 
 
 def table_names(syncer: Any) -> list[str]:
@@ -141,7 +170,7 @@ def table_names(syncer: Any) -> list[str]:
         message = f"{syncer.name} cannot list its tables: name them, as in --tables users,groups"
         raise SyncerError(message)
     found = list(tables())
-    path = getattr(syncer, "path", None)
+    path = getattr(syncer, "path", None) or getattr(syncer, "database_file", None)
     if not found and isinstance(path, Path) and not path.exists():
         near = closest(path.name, (each.name for each in path.parent.glob("*")))
         hint = f": did you mean {near}?" if near else ""
@@ -183,8 +212,15 @@ def missing_key_advice(
         rows: Its records.
         key: The columns of the key.
     """
-    has = ", ".join(map(repr, columns))
-    advice = f"table {table} has no column {missing!r}: name its key, as in --key {table}=COLUMN; there are {has}"
+    said = f"table {table} has no column {missing!r}"
+    names = {each.casefold(): each for each in reversed(columns)}
+    parts = missing.replace(",", "+").replace(" ", "")
+    if parts != missing and {*parts.split("+")} <= {*columns}:
+        advice = f"{said}: a key of several columns has a + between them: --key {parts}"
+    elif near := names.get(missing.casefold()) or closest(missing, columns):
+        advice = f"{said}: did you mean {near!r}?"
+    else:
+        advice = f"{said}: name its key, as in --key {table}=COLUMN; there are {', '.join(map(repr, columns))}"
     file_format = getattr(syncer, "table_format", None)
     if file_format is None:
         return advice
@@ -194,7 +230,7 @@ def missing_key_advice(
         return f"table {table} has no column {missing!r}: the header looks to be further down: {above}"
     other = likely_delimiter(columns, [missing], delimiter=delimiter) if delimiter else ""
     if not other:
-        return advice + str(file_format.header_advice)
+        return advice + (str(file_format.header_advice) if advice.startswith(f"{said}: name its key") else "")
     in_url = file_format.told("url").option("delimiter", other)
     return (
         f"table {table} has no column {missing!r}: it looks as if {other!r} separates its columns: "

@@ -302,12 +302,22 @@ class SyncerWriter(Writer):
         ]
 
     def _declared(self, tree: Any, syncer: Any) -> Any:
-        """Return the tree that says which tables are written; a single file gives its name to the only one."""
+        """Return the tree that says which tables are written; a single file gives its name to the only one.
+
+        Raises:
+            SyncerError: if there are several, and the store is a file for one.
+        """
         if self.tree is not None:
             return self.tree(syncer=syncer)
         only = getattr(syncer, "only_table", None)
-        if only is None or len(tree.branches) != 1:
+        if only is None:
             return tree
+        if len(tree.branches) > 1:
+            many = ", ".join(tree.branches)
+            message = (
+                f"{syncer.name} is a file for one table, and there are {many}: name a folder, or one with --tables"
+            )
+            raise SyncerError(message)
         branches = {
             name: Branch(
                 tree[name].object_class,

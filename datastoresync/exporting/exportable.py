@@ -201,8 +201,8 @@ def _replace(path: Path, save: Callable[[IO[bytes]], None]) -> None:
     target = Path(os.path.realpath(path))
     write = AtomicWrite(target, shared=True)
     try:
-        if target.exists() and not target.is_file() and not target.is_dir():
-            with target.open("wb") as file:
+        if path.exists() and not path.is_file() and not path.is_dir():  # of a pipe, the target is no path
+            with path.open("wb") as file:
                 save(file)
             return
         try:

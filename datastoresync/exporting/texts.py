@@ -18,7 +18,7 @@ from datastoresync.printing.text import visible
 
 _QUOTED = r'["\r\n\t;,|\ufeff]|^\s|\s$'
 """What a program that guesses may take for a separator or drop, unless the field is quoted."""
-_MARKUP = re.compile(r"[\\`*\[\]<>&|~$]|(?<!\w)_|_(?!\w)|^ | $")
+_MARKUP = re.compile(r"[\\`*\[\]<>&|~$]|(?<![^\W_])_|_(?![^\W_])|^ | $")
 """What Markdown or HTML would take for markup, and the blanks that a cell would lose."""
 _ENTITIES = "<>& "
 _DIGITS = 10_000

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from difflib import SequenceMatcher
 from typing import Any
+from unicodedata import normalize
 
 from datastoresync.printing.outline import Span
 
@@ -73,6 +74,8 @@ def change(old: Any, new: Any, *, whole: bool = False) -> Iterator[Span]:
     [("'the quick ", ''), ('brown', 'cut'), ('red', 'put'), (" fox jumps'", '')]
     """
     before, after = literal(old), literal(new)
+    if not before.isascii() and normalize("NFC", before) == normalize("NFC", after):  # they look the same
+        before, after = (each.encode("ascii", "backslashreplace").decode() for each in (before, after))
     words = _words(before, after) if isinstance(old, (str, list, tuple, Mapping)) and type(old) is type(new) else []
     if not words:
         yield cut(before, None if whole else OLD), "removed"

@@ -39,6 +39,7 @@ _KEYWORDS: Final = re.compile(
 """An option of what libpq and ODBC connect by."""
 # The schemes of databases that no package may shadow, and the suffixes of files that are databases.
 _DATABASES: Final = ("mariadb", "mysql", "postgres", "postgresql", "snowflake", "sqlite")
+_WEB: Final = ("ftp", "gs", "http", "https", "s3", "sftp")
 _DATABASE_SUFFIXES: Final[Mapping[str, str]] = MappingProxyType(
     {".db": "sqlite", ".sqlite": "sqlite", ".sqlite3": "sqlite"}
 )
@@ -96,6 +97,9 @@ def open_syncer(url: str | os.PathLike[str], **options: Any) -> Any:
     entry = _entry_point(scheme)
     if entry is not None:
         return _open(address, _load(entry), hidden(address.path), options, _description(entry))
+    if scheme in _WEB:
+        message = f"{scheme}: addresses are not read: download the file, and name it"
+        raise SyncerError(message)
     if address.is_url:
         return _database(address, options)
     message = f"no store has the scheme {scheme!r}: {nearest(scheme, known_schemes())}"
@@ -157,6 +161,8 @@ def _unclear(text: str, suffix: str, suffixes: list[str]) -> str:
         return f"{name} is the folder of a syncer of your own: open it with load_syncer, or write plugin:{text}"
     if shown and text and Path(text).is_dir():
         return f"{name} is a folder, and does not say what its files are: write csv:{text}, json:{text}, …"
+    if text == "-":
+        return "standard input and output are no stores: a file has a name, as in people.csv"
     hint = nearest(suffix, suffixes)
     return f"{name} has neither a scheme, as in csv:exports, nor a suffix that tells the kind of store: {hint}"
 

@@ -496,7 +496,7 @@ def test_main_tells_a_mistake_of_the_program_once_and_without_passwords(capsys):
             parser.add_argument("--url")
 
     for app, said in (
-        (App(Wrong(), Recording()), "failed: wrong: DeclarationError: no tree in postgresql://ann:***@host/db\n"),
+        (App(Wrong(), Recording()), "failed: wrong: no tree in postgresql://ann:***@host/db\n"),
         (App(PeopleReader(), Twice()), "failed: DeclarationError: twice adds an option twice: "),
     ):
         with pytest.raises(SystemExit) as stopped:

@@ -380,9 +380,9 @@ def test_what_cannot_be_read_is_not_replaced(make, error, message, argv):
     destination.error = error
     destination.append = destination.dump
     report = App(Reading(users=people(1)), SyncerWriter(destination)).run(argv)
-    assert report.exit_code == 1
+    assert report.exit_code == (6 if isinstance(error, LockedError) else 1)
     assert re.search(message, reasons(report))
-    assert reasons(report).count("SyncerError: ") == 1
+    assert "SyncerError: " not in reasons(report)
     assert len(destination.held["users"]) == 100
 
 
@@ -520,7 +520,7 @@ def test_syncing_with_what_cannot_be_read_says_why():
                 raise SyncerError("timed out once")
             return super().load(identifier)
 
-    assert reasons(copy(Listing(users=people(1)), Flaky(users=[]), "--mode", "sync")) == "SyncerError: timed out once"
+    assert reasons(copy(Listing(users=people(1)), Flaky(users=[]), "--mode", "sync")) == "timed out once"
     broken = FailingList(users=[])
     assert reasons(copy(Listing(users=people(1)), broken, "--mode", "sync")).count("timed out after 30 s") == 1
 
@@ -537,7 +537,7 @@ def test_what_fails_behind_another_is_said_once(tmp_path):
     report = App(
         Reading(users=people(1), groups=[{"idnumber": "a", "members": {"1"}}]), SyncerWriter(f"csv:{tmp_path}/out")
     ).run([])
-    assert reasons(report).count("SyncerError: ") == 1
+    assert "SyncerError: " not in reasons(report)
     assert "(write was done already for users)" in reasons(report)
 
 
@@ -754,9 +754,7 @@ def test_a_database_is_made_where_there_is_none(tmp_path, capsys):
     assert copy(Listing(users=people(2)), f"sqlite:///{path}", "--dry-run").ok
     assert "users: would replace 2 records, and the table is not there yet\n" in capsys.readouterr().out
     assert SQLSyncer(f"sqlite:///{path}").tables() == []
-    assert "new.db has no tables, so there is nothing to read: check the URL" in reasons(
-        copy(f"sqlite:///{path}", Memory())
-    )
+    assert "new.db: there is no new.db in " in reasons(copy(f"sqlite:///{path}", Memory()))
     assert not path.exists()
     assert copy(Listing(users=people(2)), f"sqlite:///{path}").ok
     assert list(SQLSyncer(f"sqlite:///{path}").load("users")) == people(2)

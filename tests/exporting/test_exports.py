@@ -16,7 +16,7 @@ from uuid import UUID
 import openpyxl
 import pyarrow
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 from pyarrow import csv as arrow_csv
@@ -147,6 +147,7 @@ def read_sheet(diff):
     return sheet
 
 
+@example({}, {"__A__": {"name": "a__b_c", "note": "_"}})
 @given(things, things)
 def test_every_format_has_the_difference_and_nothing_else(source, dest):
     diff = branch(source) - branch(dest)

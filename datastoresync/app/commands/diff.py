@@ -14,6 +14,7 @@ from datastoresync.app.commands.options import (
     SectionedCommand,
     SectionOption,
     check_stores,
+    check_written,
     config_option,
     flag,
     log_options,
@@ -24,10 +25,12 @@ from datastoresync.app.console import Console
 from datastoresync.app.exit_codes import ExitCode
 from datastoresync.app.progress import Progress
 from datastoresync.app.store_diff import DiffOptions, StoreDiff, diff_stores
-from datastoresync.app.stores import FILE_OPTIONS, file_option_names, key_of_table, located, open_store
+from datastoresync.app.stores import FILE_OPTIONS, file_option_names, key_of_table, located, names_declared, open_store
 from datastoresync.conversion.scalars import TYPE_NAMES
 from datastoresync.diffing.diff import Diff
 from datastoresync.errors import FilterError
+from datastoresync.spelling import closest, nearest
+from datastoresync.syncers.registry import known_schemes
 
 _VERBS = {"changed": ["update", "add", "remove"], "added": ["new"], "removed": ["old"]}
 _COLUMNS = "columns"
@@ -64,6 +67,13 @@ def _names(text: str) -> list[str]:
     return [name.strip() for name in text.split(",")]
 
 
+def _store(text: str) -> str:
+    if names_declared(text) and not closest(text.partition(":")[0], known_schemes()):
+        message = f"{text} is declared in Python: datastoresync sync --dry-run shows what differs between such trees"
+        raise ValueError(message)
+    return located(text)
+
+
 _HELP = """\
 Say what must change in OLD for it to be NEW: first how much, then each row.
 
@@ -79,8 +89,8 @@ Both are files, folders of files, or URLs; the first row of a file has the names
 
 @log_options
 @click.command(cls=SectionedCommand, help=_HELP)
-@click.argument("old", required=False, type=Converted(located, file=True))
-@click.argument("new", required=False, type=Converted(located, file=True))
+@click.argument("old", required=False, type=Converted(_store, file=True))
+@click.argument("new", required=False, type=Converted(_store, file=True))
 @config_option("OLD", "NEW")
 @click.option(
     "--key",
@@ -119,16 +129,26 @@ Both are files, folders of files, or URLs; the first row of a file has the names
 @click.option(
     "--format", "form", type=click.Choice(FORMATS), help="the format; default: what --output ends in, or text"
 )
-@click.option("-o", "--output", type=click.Path(dir_okay=False), metavar="FILE", help="the file to write it to")
+@flag("--json", "as_json", help="the same as --format json")
+@click.option(
+    "-o", "--output", type=click.Path(dir_okay=False), metavar="FILE", help="the file to write it to; -: none"
+)
 @flag("--exit-code", help="end with 4 if there are differences")
 @click.option("--pager/--no-pager", default=True, help="show a long result on a terminal page by page, or at once")
 @click.pass_context
 def command(ctx: click.Context, /, old: Any, new: Any, **given: Any) -> int:
     """Say what must change in OLD for it to be NEW."""
-    form = format_of(given["form"], given["output"])
+    given["output"], asked = None if given["output"] == "-" else given["output"], given["form"]
+    if given["as_json"] and asked not in (None, "json"):
+        ctx.fail(f"--json and --format {asked} exclude each other")
+    try:
+        form = format_of("json" if given["as_json"] else asked, given["output"])
+    except ValueError as error:
+        ctx.fail(f"--output: {error}")
     if form == "xlsx" and not given["output"]:
         ctx.fail("a workbook is written to a file: --output FILE")
     check_stores(ctx, given["config"], {"old": old, "new": new}, _described_stores(given))
+    check_written(ctx, given, {"OLD": old, "NEW": new})
     options = DiffOptions(
         tables=given["tables"] or (),
         keys=dict(given["keys"]),
@@ -197,7 +217,10 @@ def _filtered(ctx: click.Context, diff: Diff, given: dict[str, Any]) -> Diff:
             try:
                 diff = method(diff, *(_VERBS.get(term, term) for term in given[option]))
             except FilterError as error:
-                ctx.fail(f"--{option}: {error}")
+                known = [*_VERBS, *(each.name for each in diff.branch_diffs)]
+                unknown = next((term for term in given[option] if "." not in term and term not in known), None)
+                said = f"no table or change {unknown!r}: {nearest(unknown, known)}" if unknown else error
+                ctx.fail(f"--{option}: {said}")
     return diff
 
 

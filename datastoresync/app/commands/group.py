@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import re
 import sys
 import warnings
 from collections.abc import Sequence
@@ -16,9 +18,11 @@ from datastoresync.app.console import Console, finish
 from datastoresync.app.exit_codes import HELP, ExitCode, code_of
 from datastoresync.errors import DatastoreSyncError, DataWarning
 from datastoresync.masking import hidden
-from datastoresync.spelling import nearest
+from datastoresync.spelling import closest, nearest
 
 PROGRAM = "datastoresync"
+_LOOKALIKE = re.compile(r"; if they are one, declare `_key = (.*)` in Record$")
+_IGNORING = f"; {PROGRAM} diff --ignore-case takes them for one"
 
 
 class CommandGroup(click.Group):
@@ -63,6 +67,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     Args:
         argv: The arguments; those of the process if None.
     """
+    sys.stdout = sys.stdout or open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123, SIM115 - none with >&-
     given = hidden(list(sys.argv[1:] if argv is None else argv))
     with warnings.catch_warnings():
         warnings.showwarning = _say_warning
@@ -78,7 +83,7 @@ def _exit_code(given: list[str]) -> int:
     except (click.Abort, KeyboardInterrupt):
         return ExitCode.INTERRUPTED
     except (click.ClickException, DatastoreSyncError, OSError) as error:
-        return _say_error(error, trace="-vv" in given)
+        return _say_error(error, given)
     finally:
         finish()
 
@@ -92,21 +97,49 @@ def _say_warning(
     line: str | None = None,  # noqa: ARG001 - as above
 ) -> None:
     """Say what a warning does, and not in which line of our code it was given."""
-    Console().say(f"warning: {message}", "warning")
+    said = _LOOKALIKE.sub(lambda found: _IGNORING if found[1] == "str.casefold" else "", str(message))
+    Console().say(f"warning: {said}", "warning")
 
 
-def _say_error(error: Exception, *, trace: bool) -> int:
+def _reason(error: OSError) -> str:
+    """Return what the system says, and of which file."""
+    where = f"{error.filename}: " if error.filename else ""
+    return where + (error.strerror or str(error))
+
+
+def _unknown_option(error: click.NoSuchOption) -> str:
+    """Return that an option is not there, and the command that has it, or the option that was meant."""
+    name = error.option_name
+    options = {each: _options_of(each) for each in COMMANDS}
+    own = options.get(error.ctx.info_name or "", []) if error.ctx else []
+    others = [each for each in COMMANDS if name in options[each]]
+    near = closest(name.lstrip("-"), (each.removeprefix("--") for each in own if each.startswith("--")))
+    hints = [f": it is an option of {PROGRAM} {each}" for each in others]
+    hints += [f": did you mean --{near}?"] if near else []
+    return f"there is no option {name}{next(iter(hints), '')}"
+
+
+def _options_of(name: str) -> list[str]:
+    """Return the options that the help of a command shows, as they are written."""
+    command: click.Command = import_module(f"{__package__}.{name}").command
+    if name != "copy":
+        return [flag for each in command.params if not getattr(each, "hidden", False) for flag in each.opts]
+    from datastoresync.app.copy_application import copy_application  # its parser is argparse's
+
+    return re.findall(r"--[a-z-]+\b", copy_application(PROGRAM).command_line().help().partition("\n\n")[0])
+
+
+def _say_error(error: Exception, given: Sequence[str]) -> int:
     """Say what is wrong, and return the exit code."""
     console = Console()
     if isinstance(error, click.ClickException):
-        context = getattr(error, "ctx", None)
-        path = PROGRAM if context is None else context.command_path
+        path = " ".join([PROGRAM, *(each for each in given[:1] if each in COMMANDS)])
         help_asked_for = isinstance(error, click.exceptions.NoArgsIsHelpError)
-        said = error.format_message()
+        said = _unknown_option(error) if isinstance(error, click.NoSuchOption) else error.format_message()
         console.say(said if help_asked_for else f"{path}: {said}\nsee {path} --help", "")
         return ExitCode.WRONG_CALL
-    reason = f"{type(error).__name__}: {error}" if isinstance(error, OSError) else str(error)
+    reason = _reason(error) if isinstance(error, OSError) else str(error)
     console.say(f"failed: {reason}", "failed")
-    if trace:
+    if "-vv" in given:
         console.trace(error)
     return code_of(error)

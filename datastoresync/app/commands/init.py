@@ -60,6 +60,8 @@ def command(ctx: click.Context, /, source: str | None, destination: str | None, 
             file.write((script_of if given["python"] else toml_of)(starter))
     except FileExistsError:
         raise SyncerError(f"{path} is there already: name another file with --output") from None
+    except OSError as error:
+        raise SyncerError(f"cannot write {path}: {error.strerror}: name another file with --output") from None
     _tell(starter, path, python=given["python"])
 
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 from click.shell_completion import CompletionItem
 
 from datastoresync.app.console import QUIET, VERBOSE
+from datastoresync.app.stores import reads
 
 _LOG_FILE = "the file that the log is added to, with times; as detailed as -vv"
 
@@ -120,6 +122,25 @@ def check_stores(ctx: click.Context, config: str | None, stores: Mapping[str, An
         ctx.fail(f"--config names the stores: leave {' and '.join(stores).upper().replace(' AND ', ' and ')} out")
     if config is not None and (option := next(iter(replaced), None)):
         ctx.fail(f"{option} is for stores on the command line: write into {config} what it says")
+
+
+def check_written(ctx: click.Context, given: Mapping[str, Any], stores: Mapping[str, Any]) -> None:
+    """Refuse to write a result or a log over a file that is compared or synced.
+
+    Args:
+        ctx: The call.
+        given: The options.
+        stores: The stores, by what the usage calls them; None for those that are not given.
+
+    Raises:
+        UsageError: with the store.
+    """
+    for option in ("output", "log_file"):
+        path = Path(given.get(option) or "")
+        for name, store in stores.items():
+            if path.is_file() and store and reads(store, path):
+                flag = option.replace("_", "-")
+                ctx.fail(f"--{flag} {path} is in {name}, and would be written over: name another file")
 
 
 flag = partial(click.option, is_flag=True)

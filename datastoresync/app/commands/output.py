@@ -22,11 +22,20 @@ from datastoresync.printing.text import counted, encodable, text, wants_colour
 
 FORMATS = ("text", "json", "jsonl", "csv", "markdown", "html", "xlsx")
 _SUFFIXES = {f".{name}": name for name in FORMATS} | {".md": "markdown", ".htm": "html", ".ndjson": "jsonl"}
+_SUFFIXES |= dict.fromkeys(("", ".txt", ".diff", ".log"), "text")
 
 
 def format_of(asked: str | None, path: str | None) -> str:
-    """Return the format that is asked for, or that the suffix of a file tells; text by default."""
-    return asked or _SUFFIXES.get(PurePath(path or "").suffix.lower(), "text")
+    """Return the format that is asked for, or that the suffix of a file tells; text by default.
+
+    Raises:
+        ValueError: if the suffix tells none.
+    """
+    suffix = PurePath(path or "").suffix.lower()
+    if asked is None and suffix not in _SUFFIXES:
+        message = f"{suffix} is no format that is written: choose one with --format: {', '.join(FORMATS)}"
+        raise ValueError(message)
+    return asked or _SUFFIXES[suffix]
 
 
 def write_diff(found: StoreDiff, form: str, path: str | None, *, limit: int | None, pager: bool) -> None:

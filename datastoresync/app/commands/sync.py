@@ -16,23 +16,27 @@ from datastoresync.app.commands.options import (
     Converted,
     SectionedCommand,
     check_stores,
+    check_written,
     config_option,
     flag,
     log_options,
 )
 from datastoresync.app.commands.part_options import part_options, run_arguments
 from datastoresync.app.console import Console
-from datastoresync.app.declared_trees import TreeReader, TreeWriter, declared_tree, names_declared
+from datastoresync.app.declared_trees import TreeReader, TreeWriter, declared_tree
+from datastoresync.app.exit_codes import code_of
 from datastoresync.app.parts import Reader, Writer
 from datastoresync.app.progress import Progress
 from datastoresync.app.report import AppReport, PartReport
-from datastoresync.app.stores import located
+from datastoresync.app.stores import located, names_declared
 from datastoresync.app.syncer_reader import SyncerReader
 from datastoresync.app.syncer_writer import SyncerWriter
 from datastoresync.applying.preview import Preview
 from datastoresync.applying.report import Report
 from datastoresync.branch import Branch
+from datastoresync.errors import DatastoreSyncError
 from datastoresync.importing.import_progress import import_progress
+from datastoresync.masking import masked
 from datastoresync.tree import Tree
 
 _WITHOUT = ("store", "mode", "allow_loss")
@@ -72,10 +76,12 @@ def command(ctx: click.Context, /, source: Any, destination: Any, **given: Any) 
         ctx.fail("--dry-run and --rehearse exclude each other")
     reading = [option.opts[0] for option in _READING if given[option.name or ""] is not None]
     check_stores(ctx, given["config"], {"source": source, "destination": destination}, reading)
+    check_written(ctx, given, {"SOURCE": source, "DESTINATION": destination})
     if source is not None and names_declared(source) and reading:
         ctx.fail(f"{reading[0]} is for a store, and {source} is a tree, which says in Python what it reads")
     console = Console(verbose=given["verbose"], quiet=given["quiet"], log_file=given["log_file"])
     with (
+        _told_as_json(as_json=given["as_json"]),
         Progress(console) as progress,
         import_progress(progress),
         _parts(given["config"], source, destination) as (parts, stores, reporters),
@@ -92,6 +98,18 @@ def command(ctx: click.Context, /, source: Any, destination: Any, **given: Any) 
             report = App(*parts).run_with(own, arguments)
     click.echo(json.dumps(_described(report), indent=2))
     return report.exit_code
+
+
+@contextmanager
+def _told_as_json(*, as_json: bool) -> Iterator[None]:
+    """Print what stops a run before its first part as JSON, too, for programs that read nothing else."""
+    try:
+        yield
+    except DatastoreSyncError as error:
+        if as_json:
+            found = {"exit_code": int(code_of(error)), "ok": False, "parts": [], "reason": masked(str(error))}
+            click.echo(json.dumps(found, indent=2))
+        raise
 
 
 @contextmanager

@@ -313,6 +313,10 @@ class FileSyncer(ABC):
     def _existing_file(self, identifier: str) -> Path:
         """Return the file of a table that exists."""
         files = self._table_files()
+        if identifier not in files and not self.path.exists():
+            near = nearest(self.path.name, (each.name for each in self.path.parent.glob("*")))
+            message = f"{self.name}: there is no {self.path.name} in {self.path.absolute().parent}: {near}"
+            raise SyncerError(message)
         if identifier not in files:
             message = f"{self.name} has no table {identifier!r}: {nearest(str(identifier), files)}"
             raise SyncerError(message)

@@ -199,8 +199,8 @@ def translate_errors(path: Path) -> Iterator[None]:
         raise MalformedFileError(unreadable_reason(path, error), where=os.fspath(path)) from error
     except Exception as error:
         message = (
-            f"not a workbook that can be read ({type(error).__name__}): save it as .xlsx, without a password; "
-            "see the error that caused this"
+            f"not a workbook that can be read ({type(error).__name__}): it may be cut off, or of another kind; save it "
+            "as .xlsx, without a password"
         )
         raise MalformedFileError(message, where=os.fspath(path)) from error
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
+from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
@@ -13,7 +14,7 @@ from datastoresync.masking import hidden, without_frames
 from datastoresync.syncers.changes import Cascade, Change, Outcome, Same, Table, WriteOptions
 from datastoresync.syncers.lock_holders import seconds_of
 from datastoresync.syncers.records import Records
-from datastoresync.syncers.sql.url import open_database, without_password
+from datastoresync.syncers.sql.url import open_database, require_sqlalchemy, without_password
 
 if TYPE_CHECKING:
     import sqlalchemy
@@ -68,6 +69,7 @@ class SQLSyncer:
         self._display_name = without_password(url_or_engine)
         self._opened: Database | None = None
         self.name = self._display_name if name is None else name
+        require_sqlalchemy(self.name)
 
     def __repr__(self) -> str:
         name = "" if self.name == self._display_name else f", name={self.name!r}"
@@ -179,6 +181,11 @@ class SQLSyncer:
         from datastoresync.syncers.sql.upsert import delete_records
 
         return delete_records(self._database, identifier, data, key)
+
+    @property
+    def database_file(self) -> Path | None:
+        """The file that the database is; None for one on a server or in memory."""
+        return self._database.dialect.file_of(self._database.engine.url)
 
     def tables(self) -> list[str]:
         """Return the names of all tables, those of other schemas as ``schema.table``, sorted.

@@ -74,9 +74,22 @@ def locked(error: BaseException) -> bool:
     return _stands_for("busy", error)
 
 
+_OPENING = {
+    r"refused|timed? ?out": ": is the server running there, and is the port right?",
+    r"host ?name|name or service|getaddrinfo": ": check the name of the host",
+    r"password|access denied|authentication": ": check the user and the password",
+    r"database .* does not exist|unknown database": ": check the name of the database",
+    r"not a database": ": it is a file of another kind, or encrypted",
+}
+"""What may be done about a database that cannot be opened, by what it says."""
+
+
 def refusal_of(error: BaseException, doing: str, secrets: Iterable[str] = ()) -> SyncerError:
     """Return the `SyncerError`, or `LockedError`, to raise instead; it begins with what was being done."""
-    message = f"{doing}: {reason_of(error, secrets)}"
+    reason = reason_of(error, secrets)
+    opening = doing.startswith(("cannot open ", "cannot read the schema "))
+    advice = (hint for pattern, hint in _OPENING.items() if opening and re.search(pattern, reason, re.IGNORECASE))
+    message = f"{doing}: {reason}{next(advice, '')}"
     if locked(error):
         return LockedError(f"{message}; another run or program is at work there, and its lock ends with it")
     return SyncerError(message)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from datastoresync.conversion.scalars import BOOLEAN_TEXTS
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from datastoresync.syncers.sql.database import Database
 
 _LOCATION = re.compile(r"(\[[^\]]*\]|[^:/]*)(:\d*)?(/.*)?", re.DOTALL)
+_MISSING = "{} is read through SQLAlchemy, which is not installed: pip install 'datastoresync[sql]'"
 _NORMALIZE, _TIMEOUT = "normalize", "timeout"
 """The options of a URL that are ours, and not the driver's."""
 
@@ -46,8 +48,7 @@ def open_database(
     try:
         import sqlalchemy
     except ImportError as error:
-        message = f"{name} is read through SQLAlchemy, which is not installed: pip install 'datastoresync[sql]'"
-        raise MissingDependencyError(message) from error
+        raise MissingDependencyError(_MISSING.format(name)) from error
     if int(sqlalchemy.__version__.partition(".")[0]) < 2:
         message = (
             f"{name} is read through SQLAlchemy 2, but {sqlalchemy.__version__} is installed: "
@@ -90,6 +91,16 @@ def open_database(
     secrets = _secrets(url, options.get("connect_args", {}))
     engine = _engine(url, name, secrets, options)
     return Database(engine, name, secrets, foreign_keys=True, normalize=normalize, waits=waits)
+
+
+def require_sqlalchemy(name: str) -> None:
+    """Refuse a database at once if SQLAlchemy is not installed, without the time that it takes to import it.
+
+    Raises:
+        MissingDependencyError: It is not installed.
+    """
+    if find_spec("sqlalchemy") is None:
+        raise MissingDependencyError(_MISSING.format(name))
 
 
 def _is_torn(url: sqlalchemy.URL, given: str | sqlalchemy.URL) -> bool:
