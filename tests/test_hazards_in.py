@@ -550,7 +550,7 @@ def test_markup_and_escapes_are_shown_as_text(value, capsys):
     ]
     for text in shown:
         assert all(line.isprintable() for line in text.splitlines()), text
-    assert len(printed.splitlines()) == 5
+    assert len(printed.splitlines()) == 8, "five of the plan, three of the calls"
     if value.startswith("["):
         assert f"+ users '{value}'  name: '{value}'" in printed
     for shows in (source.users["1"], source.users, source, source - dest, preview, report):
