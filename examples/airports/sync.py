@@ -6,7 +6,6 @@ release first, so that there is something to change.
 
 import argparse
 import logging
-import shutil
 import sys
 import time
 from collections.abc import Iterator, Mapping
@@ -29,7 +28,6 @@ from datastoresync import (
     Table,
     Tree,
 )
-from datastoresync.printing.text import wants_colour
 from datastoresync.syncers import Records
 from examples.postgresql import postgresql
 
@@ -160,7 +158,7 @@ def sync(url: str, *, dry_run: bool, verbose: bool) -> int:
     if verbose:
         source > dest
     else:
-        print(diff.text(lines=9, columns=shutil.get_terminal_size().columns, colour=wants_colour(sys.stdout)))
+        diff.show(limit=10, rest="more of it: --verbose")
     report = source.sync_to(dest, mock=dry_run, reporters=[LoggingReporter(log)])
     if dry_run:
         return report.exit_code

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 
-from datastoresync.diffing.diff import Diff, Progress
-from datastoresync.diffing.filters import Filter
-from datastoresync.diffing.flags import Flags
+from datastoresync.diffing.diff import Diff, DiffKeywords
 from datastoresync.diffing.schema_check import check_branches
 from datastoresync.runtime import collector_paused
 from datastoresync.tree import Tree
@@ -63,15 +61,7 @@ class SyncBranch(Tree):
                 print(f"{self.name}.{name}: {description}")  # noqa: T201 - for whoever looks it up
         return list(found.values())
 
-    def diff(
-        self,
-        other: Tree,
-        *,
-        only: Filter = None,
-        exclude: Filter = None,
-        flags: Flags | None = None,
-        progress: Progress | None = None,
-    ) -> Diff:
+    def diff(self, other: Tree, **keywords: Unpack[DiffKeywords]) -> Diff:
         """Return what ``other`` must do to become this branch; see `Tree.diff`.
 
         Raises:
@@ -80,7 +70,7 @@ class SyncBranch(Tree):
         check_branches((self.name, self.branches), (other.name, other.branches))
         with collector_paused(), self._forgetting_locals(other):
             sides = [(self[name].side(), other[name].side()) for name in self.branches]
-            return difference(sides, flags=flags, progress=progress).filtered(only, exclude)
+            return difference(sides, **keywords)
 
     def __sub__(self, other: Any) -> Any:
         return Differences(self, other) if isinstance(other, Tree) else super().__sub__(other)

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
 from inspect import isroutine
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, Unpack
 
 import attrs
 
 from datastoresync.branch import Branch
 from datastoresync.diffing.filters import Filter
-from datastoresync.diffing.flags import Flags
 from datastoresync.diffing.side import Side
 from datastoresync.importing.importer import Importer, StoreImporter, importer_of
 from datastoresync.importing.object_set import ObjectSet
@@ -20,7 +19,7 @@ from datastoresync.vocabularies.synctree.importers.default_importer import Defau
 from datastoresync.vocabularies.synctree.utils import TreeError
 
 if TYPE_CHECKING:
-    from datastoresync.diffing.diff import Diff, Progress
+    from datastoresync.diffing.diff import Diff, DiffKeywords
 
 
 class Subbranch(Branch[Any]):
@@ -143,20 +142,11 @@ class Subbranch(Branch[Any]):
 
     # The operators.
 
-    def diff(
-        self,
-        other: Branch[Any],
-        *,
-        only: Filter = None,
-        exclude: Filter = None,
-        flags: Flags | None = None,
-        progress: Progress | None = None,
-    ) -> Diff:
+    def diff(self, other: Branch[Any], **keywords: Unpack[DiffKeywords]) -> Diff:
         """Return what ``other`` must do to become this subbranch; see `Branch.diff`."""
         around = [] if None in (self.tree, other.tree) else self.tree.sides_around(self, other)
         sides = [(self.side(), other.side())]
-        found = difference(sides, around=around, flags=flags, progress=progress)
-        return found.filtered(only, exclude)
+        return difference(sides, around=around, **keywords)
 
     def side(self) -> Side:
         """Return the subbranch as one side of a comparison: class attributes too, and what its command leaves."""
@@ -211,11 +201,13 @@ def _class_attributes(cls: type) -> set[str]:
     }
 
 
-def difference(sides: Sequence[tuple[Side, Side]], **keywords: Any) -> Difference:
+def difference(
+    sides: Sequence[tuple[Side, Side]], *, only: Filter = None, exclude: Filter = None, **keywords: Any
+) -> Diff:
     """Compare sides by the attributes that both have; what only one has, and references to nothing, are its errors."""
     errors = [error for left, right in sides for error in (*_one_sided(left, right), *_dangling(left))]
     found = Difference.between([_in_common(left, right) for left, right in sides], **keywords)
-    return attrs.evolve(found, errors=errors)
+    return attrs.evolve(found, errors=errors).filtered(only, exclude)
 
 
 def _only_one(left: Side, right: Side) -> list[str]:
