@@ -155,10 +155,7 @@ def sync(url: str, *, dry_run: bool, verbose: bool) -> int:
     load(dest)
     with timed("compared them"):
         diff = source - dest
-    if verbose:
-        source > dest
-    else:
-        diff.show(limit=10, rest="more of it: --verbose")
+    diff.show(limit=None if verbose else 10, rest="all of it: --verbose")
     report = source.sync_to(dest, mock=dry_run, reporters=[LoggingReporter(log)])
     if dry_run:
         return report.exit_code
