@@ -4,44 +4,16 @@ from __future__ import annotations
 
 import csv
 import runpy
-import sqlite3
 import sys
-from contextlib import closing
 from pathlib import Path
 
 import pytest
+from command_runs import rows, write
 
 from datastoresync.app.commands import init
-from datastoresync.app.commands.group import main
 from datastoresync.app.starter import Starter, script_of, toml_of
 
 ROOT = Path(__file__).resolve().parents[2]
-
-
-@pytest.fixture
-def run(capsys, monkeypatch, tmp_path):
-    """Return a function that runs a command in a folder of its own: its exit code, and what it printed to both."""
-    monkeypatch.setenv("NO_COLOR", "1")
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sys, "path", list(sys.path))
-
-    def call(*argv):
-        code = main(list(map(str, argv)))
-        return (code, *capsys.readouterr())
-
-    return call
-
-
-def write(name, text):
-    Path(name).write_text(text, encoding="utf-8")
-    return name
-
-
-def rows(statement, database="school.db"):
-    with closing(sqlite3.connect(database)) as connection:
-        found = connection.execute(statement).fetchall()
-        connection.commit()
-        return found
 
 
 CHECKED = """\

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import attrs
 import pytest
+from command_runs import rows, write
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -35,32 +36,6 @@ STORES = '[source]\nstore = "people.csv"\n[destination]\nstore = "sqlite:///scho
 PEOPLE = '[branches.people]\nkey = "id"\n'
 ALL = STORES + PEOPLE
 ELSEWHERE = '[destination]\nstore = "x.db"\n'
-
-
-@pytest.fixture
-def run(capsys, monkeypatch, tmp_path):
-    """Return a function that runs a command in a folder of its own: its exit code, and what it printed to both."""
-    monkeypatch.setenv("NO_COLOR", "1")
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sys, "path", list(sys.path))
-
-    def call(*argv):
-        code = main(list(map(str, argv)))
-        return (code, *capsys.readouterr())
-
-    return call
-
-
-def write(name, text):
-    Path(name).write_text(text, encoding="utf-8")
-    return name
-
-
-def rows(statement, database="school.db"):
-    with closing(sqlite3.connect(database)) as connection:
-        found = connection.execute(statement).fetchall()
-        connection.commit()
-        return found
 
 
 WRONG = [
