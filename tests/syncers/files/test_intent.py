@@ -11,6 +11,7 @@ import sys
 import tempfile
 import threading
 import time
+import traceback
 import warnings
 from pathlib import Path
 
@@ -76,9 +77,13 @@ def killed_at(step, folder, action):
         sys.addaudithook(hook)
         try:
             action(folder)
-        finally:
             os._exit(0)
-    return os.WIFSIGNALED(os.waitpid(process, 0)[1])
+        except BaseException:  # noqa: BLE001 - whatever it is, the parent's code must not go on here
+            traceback.print_exc()
+            os._exit(1)
+    status = os.waitpid(process, 0)[1]
+    assert os.WIFSIGNALED(status) or os.WEXITSTATUS(status) == 0, "its error is printed above"
+    return os.WIFSIGNALED(status)
 
 
 def test_a_run_that_is_killed_at_any_step_leaves_all_or_nothing(tmp_path):
