@@ -60,6 +60,12 @@ _NAMED = 5
 """Objects that a warning names."""
 
 
+def named(keys: Sequence[Any]) -> str:
+    """Return the first of some idnumbers, and how many more there are."""
+    more = f" and {len(keys) - _NAMED:,} more" if len(keys) > _NAMED else ""
+    return ", ".join(map(repr, keys[:_NAMED])) + more
+
+
 class StoreTemplate:
     """Applies changes to a syncer with ``apply_changes``: parents first, and all of them or none.
 
@@ -147,7 +153,30 @@ class StoreTemplate:
             run.note(run.followed(step))
         if run.acts and not (run.mock or run.rehearse or diff.streamed or run.interrupted):
             self._look_again(run)
+        if not (run.mock or run.rehearse or diff.streamed):
+            self._tell_unlisted(run)
         return run.finish(started)
+
+    def _tell_unlisted(self, run: ApplyRun) -> None:
+        """Say which children the store does not list, or still lists, where it is the parent's field that lists them.
+
+        A creation or a deletion is that of the child's row alone; what lists it is written once both sides have it.
+        """
+        if not any(one.both[side].child_fields for one in run.diff.branch_diffs for side in (0, 1)):
+            return
+        listed: dict[tuple[str, str], list[Any]] = {}
+        for result in run.tally.results if run.value_columns is None else run.value_columns:
+            action = result.action
+            if result.status == "succeeded" and action is not None and action.verb in ("new", "old"):
+                holder = run.diff.hierarchies[action.verb == "old"].holder(action.branch, action.idnumber)
+                if holder is not None and holder[0] in self.stored:
+                    listed.setdefault((holder[0], holder[2]), []).append(action.idnumber)
+        for (parent, field), keys in listed.items():
+            run.unsettled += len(keys)
+            run.warnings.append(
+                f"{parent}.{field} of the store does not say what has become of {named(keys)}: it is not written for "
+                "children that are new or deleted; let a field of the children name their parent, in _children"
+            )
 
     def _look_again(self, run: ApplyRun) -> None:
         """Hold what the store holds against what the results say of it, where it does things by itself.
@@ -171,10 +200,9 @@ class StoreTemplate:
             found = [one for one in Diff.between([(now, before)]) if (one.branch, one.idnumber) not in left]
             if found:
                 run.unsettled += len(found)
-                keys = list(dict.fromkeys(repr(one.idnumber) for one in found))
-                more = f" and {len(keys) - _NAMED:,} more" if len(keys) > _NAMED else ""
+                keys = list(dict.fromkeys(one.idnumber for one in found))
                 run.warnings.append(
-                    f"{name}: {', '.join(keys[:_NAMED])}{more} in the store are not as the results say, but as "
+                    f"{name}: {named(keys)} in the store are not as the results say, but as "
                     "triggers or another program have left them; the branch was imported again for the next run"
                 )
 

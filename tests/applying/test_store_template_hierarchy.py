@@ -128,3 +128,44 @@ def test_a_row_that_the_destination_keeps_below_nothing_is_updated_and_not_inser
             assert set(found) == tags
         assert bool(source - +dest) is changed
     engine.dispose()
+
+
+class Holder(Object):
+    _children = {"devices": "devices"}
+    devices: set[str] = set()
+
+
+class Held(Object):
+    role: str
+
+
+class Listed(Tree):
+    sites = Branch(Holder, table=Table("sites", links={"devices": Link("held", "site", "device")}))
+    devices = Branch(Held)
+
+
+def listing(devices):
+    tree = Listed("listing")
+    tree.sites.new("nyc", devices=set(devices))
+    for device in devices:
+        tree.devices.new(device, role="x")
+    return tree
+
+
+@pytest.mark.parametrize(("devices", "unlisted"), [("ab", "'b'"), ("b", "'b', 'a'"), ("a", None)])
+def test_children_that_the_store_does_not_list_as_asked_are_told(store_url, execute, devices, unlisted):
+    execute(
+        store_url,
+        "create table sites (idnumber varchar primary key)",
+        "create table devices (idnumber varchar primary key, role varchar not null)",
+        "create table held (site varchar, device varchar)",
+        "insert into sites values ('nyc')",
+        "insert into devices values ('a', 'x')",
+        "insert into held values ('nyc', 'a')",
+    )
+    with SQLSyncer(store_url) as syncer:
+        dest = +Listed("dest", syncer=syncer)
+        report = listing(devices).sync_to(dest, limits=NO_LIMITS)
+    held = {device for _, device in execute(store_url, "select * from held")}
+    assert (held == set(devices)) is report.ok is (unlisted is None)
+    assert [f" {unlisted}: " in warning for warning in report.warnings] == [True] * bool(unlisted)
