@@ -261,12 +261,17 @@ def test_another_run_of_ours_is_refused_at_once_or_waited_for(database, forgotte
 @pytest.mark.mariadb
 def test_a_forgotten_transaction_in_mariadb_is_named(mariadb):
     engine = sqlalchemy.create_engine(mariadb)
-    with SQLSyncer(mariadb, timeout=1) as syncer, engine.connect() as connection:
+    others = sqlalchemy.create_engine(mariadb.replace("?", "_others?"), poolclass=sqlalchemy.NullPool)
+    connection_of(mariadb, f"create or replace database {others.url.database}")
+    with SQLSyncer(mariadb, timeout=1) as syncer, engine.connect() as connection, others.connect() as other:
+        other.exec_driver_sql("create table t (id int primary key)")
+        other.exec_driver_sql("insert into t values (1)")  # a lock of another database, which is nobody's business here
         syncer.dump("t", data=ROWS)
         connection.exec_driver_sql("update t set x = 2 where id = 1")
         number = connection.exec_driver_sql("select connection_id()").scalar()
         message = refused(lambda: apply(syncer), limit=20)
         assert f"held by session {number} (user root, localhost, Sleep, since 20" in message
+        assert message.count("session ") == 1
         connection.rollback()
         assert apply(syncer) == ["done"]
         connection.exec_driver_sql("select * from t")  # which keeps its table from being changed

@@ -35,7 +35,8 @@ _TRANSACTIONAL = ("", "InnoDB", "RocksDB", "TokuDB")
 _SESSIONS_THAT_LOCK = """
 select t.trx_mysql_thread_id, p.user, p.host, p.command, t.trx_started from information_schema.innodb_trx t
 join information_schema.processlist p on p.id = t.trx_mysql_thread_id
-where t.trx_mysql_thread_id <> %s and t.trx_lock_structs > 0 order by t.trx_started
+where t.trx_mysql_thread_id <> %s and t.trx_lock_structs > 0 and coalesce(p.db, database()) = database()
+order by t.trx_started
 """
 _SESSION_THAT_RUNS = """
 select id, user, host, command, now() - interval time second
