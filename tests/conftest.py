@@ -12,6 +12,7 @@ import database_servers
 import profiles
 import pytest
 import structlog
+from _pytest.doctest import DoctestModule
 from hypothesis import is_hypothesis_test
 
 _FOLDER = pytest.StashKey[Path]()
@@ -33,6 +34,13 @@ def pytest_unconfigure(config):
     """Stop the servers once the last worker is done."""
     if not hasattr(config, "workerinput"):
         database_servers.stop(config.stash[_FOLDER])
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collect_file():
+    """Look for no examples in docstrings of tests, which takes a second of each worker."""
+    found = yield
+    return [one for one in found if not isinstance(one, DoctestModule)]
 
 
 @pytest.hookimpl(tryfirst=True)
