@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 import signal
@@ -51,6 +52,12 @@ def pytest_collection_modifyitems(items):
             item.add_marker("slow")
         elif is_hypothesis_test(item.obj) and not profiles.is_quick() and not item.get_closest_marker("slow"):
             item.add_marker("no_cover")  # the quick run counts the lines of the law, which has more examples here
+
+
+def pytest_collection_finish():
+    """Spare the collector what stays until the end: ten thousand tests, and the modules that they are in."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session", autouse=True)
