@@ -235,7 +235,7 @@ def _load(manifest: Manifest, texts: Mapping[str, str], options: dict[str, Any],
     except ValueError as error:
         raise refused(code, f"the class {kind.__name__} {error}") from None
     options = hidden(options)
-    syncer = _run(code, secrets, lambda: call_hooks(kind(**plain(options))))
+    syncer = _run(code, secrets, lambda: call_hooks(kind(**plain(options)), options))
     if not isinstance(syncer, Syncer) or not isinstance(syncer.name, str) or not syncer.name:
         raise refused(code, f"a {kind.__name__} has no name: write name = {manifest.name!r} in the class")
     if getattr(syncer, "__is_database__", False) or _is_database(kind):
