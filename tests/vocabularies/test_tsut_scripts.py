@@ -220,7 +220,7 @@ def test_the_output_goes_where_its_type_says(tmp_path, capsys):
     assert "--output_type excel needs a --filename" in capsys.readouterr().err
 
 
-def test_what_was_written_to_thoughtspot_is_read_from_there(monkeypatch, caplog):
+def test_what_was_written_to_thoughtspot_is_read_from_there(monkeypatch):
     class Seen(Noting):
         def write_users_and_groups(self, args, ugs):
             self.written.append(ugs)
@@ -229,7 +229,7 @@ def test_what_was_written_to_thoughtspot_is_read_from_there(monkeypatch, caplog)
         known = ["--ts_url", server.url, "--username", "tsadmin", "--disable_ssl"]
         monkeypatch.setenv("THOUGHTSPOT_PASSWORD", PASSWORD)
         TSUserGroupSyncApp(Bob(), TSUGSyncWriter()).run(["--source", "x", *known])
-        assert "privileges of groups are not written to ThoughtSpot: staff" in caplog.text
+        assert server.privileges == {"staff": ["DATADOWNLOADING"]}
         server.users["eve"] = {"principalTypeEnum": "LDAP_USER", "name": "Eve", "groupNames": []}
         server.faults.append(None)
         server.faults.append("expire")
@@ -240,7 +240,29 @@ def test_what_was_written_to_thoughtspot_is_read_from_there(monkeypatch, caplog)
             ("Bob", ["staff"], None, "guid-Bob"),
             ("Eve", [], None, "guid-Eve"),
         ]
-        assert everyone.has_group("staff")
+        assert everyone.get_group("staff").privileges == ["DATADOWNLOADING"]
+
+
+def test_create_groups_and_merge_groups_are_options(monkeypatch):
+    with ThoughtSpotServer() as server:
+        monkeypatch.setenv("THOUGHTSPOT_PASSWORD", PASSWORD)
+        server.groups["math"] = {"principalTypeEnum": "LOCAL_GROUP", "name": "Math", "groupNames": []}
+        server.users["bob"] = {"principalTypeEnum": "LOCAL_USER", "name": "bob", "groupNames": ["Math", "Staff"]}
+
+        class Lacking(Bob):
+            def get_users_and_groups(self, args):
+                everyone = super().get_users_and_groups(args)
+                everyone.get_user("bob").add_group("chess")
+                return everyone
+
+        known = ["--source", "x", "--ts_url", server.url, "--username", "tsadmin", "--disable_ssl"]
+        app = TSUserGroupSyncApp(Lacking(), TSUGSyncWriter())
+        with pytest.raises(SystemExit) as stopped:
+            app.run(known)
+        assert (stopped.value.code, server.syncs) == (3, [])
+        assert app.run([*known, "--create_groups", "--merge_groups"]).ok
+        assert server.users["bob"]["groupNames"] == ["Math", "chess", "staff"]
+        assert sorted(server.groups) == ["chess", "math", "staff"]
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import logging
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
@@ -25,8 +24,6 @@ from datastoresync.vocabularies.tsut.model import UsersAndGroups
 from datastoresync.vocabularies.tsut.principal import compact_json
 from datastoresync.vocabularies.tsut.util import add_cnx_parser_arguments, eprint
 from datastoresync.vocabularies.tsut.writer import ThoughtSpotWriter, password_of
-
-_LOGGER: Final = logging.getLogger("datastoresync")
 
 
 def _overridden_method(part: object, *names: str) -> Any:
@@ -325,7 +322,7 @@ _OUTPUTS: Final[Mapping[str, type[TSUGWriter]]] = MappingProxyType(
 
 
 class TSUGSyncReader(TSUGReader):
-    """Reads users and groups from ThoughtSpot; privileges of groups are not in its answer."""
+    """Reads users and groups from ThoughtSpot, with the privileges of groups."""
 
     name = "tsug-sync-reader"
 
@@ -346,7 +343,11 @@ class TSUGSyncReader(TSUGReader):
         password = password_of(args.password, f"the password of {args.username}")
         with ThoughtSpotService(args.ts_url, args.username, password, verify=not args.disable_ssl) as service:
             service.log_in()
-            return UGJsonReader().parse_json(service.principals())
+            everyone = UGJsonReader().parse_json(service.principals())
+            for name, privileges in service.privileges().items():
+                if group := everyone.get_group(name):
+                    group.privileges = privileges
+            return everyone
 
 
 class TSUGSyncWriter(TSUGWriter):
@@ -367,8 +368,6 @@ class TSUGSyncWriter(TSUGWriter):
 
     def write_users_and_groups(self, args: argparse.Namespace, ugs: UsersAndGroups) -> Any:
         """Write them, or preview with ``--validate_only``."""
-        if named := [group.name for group in ugs.get_groups() if group.privileges]:
-            _LOGGER.warning("privileges of groups are not written to ThoughtSpot: %s", ", ".join(named))
         return self.preview(args, ugs) if args.validate_only else self._native.write(_native(args), ugs.tree)
 
     def preview(self, args: argparse.Namespace, ugs: UsersAndGroups) -> Any:

@@ -54,7 +54,9 @@ class ThoughtSpotUser(ThoughtSpotPrincipal):
 
 
 class ThoughtSpotGroup(ThoughtSpotPrincipal):
-    """A group of users, and of other groups."""
+    """A group of users, and of other groups. Its ``privileges`` are not compared; none at all say nothing of them."""
+
+    privileges: set[str] = set()  # noqa: RUF012 - each object gets its own
 
 
 class ThoughtSpotTree(Tree):
