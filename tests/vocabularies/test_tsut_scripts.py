@@ -15,6 +15,8 @@ from datastoresync.app import Reader
 from datastoresync.errors import DatastoreSyncError
 from datastoresync.vocabularies.tsut import (
     Group,
+    SetGroupPrivilegesAPI,
+    SyncUserAndGroups,
     TSUGJSONWriter,
     TSUGOutputWriter,
     TSUGReader,
@@ -44,6 +46,7 @@ APPS = """
         ("apps", APPS),
         ("app", APPS),
         ("util", "eprint add_cnx_parser_arguments"),
+        ("api", "SyncUserAndGroups SetGroupPrivilegesAPI"),
     ],
 )
 def test_every_name_is_in_the_module_that_it_was_in(module, names):
@@ -279,3 +282,28 @@ def test_what_thoughtspot_answers_otherwise_is_refused(fault, why):
         args = argparse.Namespace(ts_url=server.url, username="tsadmin", password=PASSWORD, disable_ssl=False)
         with pytest.raises(DatastoreSyncError, match=why):
             TSUGSyncReader().read(args)
+
+
+def test_single_calls_read_write_and_change_privileges():
+    with ThoughtSpotServer() as server:
+        known = {"tsurl": server.url, "username": "tsadmin", "password": PASSWORD, "disable_ssl": True}
+        sync = SyncUserAndGroups(**known, global_password="first", create_groups=True)
+        everyone = UsersAndGroups()
+        everyone.add_user(User("Bob", group_names=["staff"]))
+        assert sync.sync_users_and_groups(everyone, apply_changes=False).planned == 2
+        assert server.users == {}
+        assert sync.sync_users_and_groups(users_and_groups=everyone, batch_size=1).succeeded == 2
+        assert ([len(one["principals"]) for one in server.syncs], server.syncs[-1]["password"]) == ([2, 1, 1], "first")
+        privileges = SetGroupPrivilegesAPI(**known)
+        privileges.add_privilege(["staff"], "ADMINISTRATION")
+        privileges.add_privilege(groups="staff", privilege="DATADOWNLOADING")
+        privileges.remove_privilege(["STAFF"], "ADMINISTRATION")
+        assert server.privileges == {"staff": ["DATADOWNLOADING"]}
+        assert privileges.get_privileges_for_group("Staff") == ["DATADOWNLOADING"]
+        assert privileges.get_privileges_for_group("nobody") is None
+        assert sync.get_all_users_and_groups().get_group("staff").privileges == ["DATADOWNLOADING"]
+        with pytest.raises(DatastoreSyncError, match="refuses to add the privilege 'A': 400"):
+            privileges.add_privilege("nobody", "A")
+        server.faults.extend([None, None, 400])
+        with pytest.raises(DatastoreSyncError, match=r"failed=1 .*: 127\.0\.0\.1 refuses to sync: 400"):
+            sync.sync_users_and_groups(everyone)

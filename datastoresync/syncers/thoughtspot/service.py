@@ -139,7 +139,7 @@ class ThoughtSpotService:
         Raises:
             SyncerError: if the cluster cannot be reached, refuses, or returns an invalid answer.
         """
-        return [_principal(record) for record in self._listed("users and groups", "/user/list")]
+        return [_principal(record) for record in self._records("users and groups", "/user/list")]
 
     def privileges(self) -> dict[str, list[str]]:
         """Return the privileges of all groups by name.
@@ -148,7 +148,7 @@ class ThoughtSpotService:
             SyncerError: if the cluster cannot be reached, refuses, or returns an invalid answer.
         """
         found = {}
-        for record in self._listed("groups", "/group"):
+        for record in self._records("groups", "/group"):
             header, privileges = record.get("header"), record.get("privileges")
             name = header.get("name") if isinstance(header, dict) else None
             if not isinstance(name, str) or not isinstance(privileges, list) or not _are_names(privileges):
@@ -165,7 +165,7 @@ class ThoughtSpotService:
         fields = {"privilege": privilege, "groupNames": json.dumps(list(groups))}
         self._call(f"{verb} the privilege {privilege!r}", "POST", f"/group/{verb}privilege", data=fields)
 
-    def _listed(self, what: str, path: str) -> list[dict[str, Any]]:
+    def _records(self, what: str, path: str) -> list[dict[str, Any]]:
         """Return the answer to a call that lists records."""
         response = self._call(f"list {what}", "GET", path)
         try:

@@ -11,7 +11,7 @@ from typing import Any, Final
 from datastoresync.app import App, AppReport, ExitCode, Reader, Writer
 from datastoresync.app.parts import AppPart
 from datastoresync.errors import DeclarationError
-from datastoresync.syncers.thoughtspot.service import ThoughtSpotService
+from datastoresync.vocabularies.tsut.api import SyncUserAndGroups
 from datastoresync.vocabularies.tsut.io import (
     UGJsonReader,
     UGXLSReader,
@@ -23,7 +23,7 @@ from datastoresync.vocabularies.tsut.io import (
 from datastoresync.vocabularies.tsut.model import UsersAndGroups
 from datastoresync.vocabularies.tsut.principal import compact_json
 from datastoresync.vocabularies.tsut.util import add_cnx_parser_arguments, eprint
-from datastoresync.vocabularies.tsut.writer import ThoughtSpotWriter, password_of
+from datastoresync.vocabularies.tsut.writer import ThoughtSpotWriter
 
 
 def _overridden_method(part: object, *names: str) -> Any:
@@ -340,14 +340,7 @@ class TSUGSyncReader(TSUGReader):
         Raises:
             SyncerError: ThoughtSpot cannot be reached, or refuses.
         """
-        password = password_of(args.password, f"the password of {args.username}")
-        with ThoughtSpotService(args.ts_url, args.username, password, verify=not args.disable_ssl) as service:
-            service.log_in()
-            everyone = UGJsonReader().parse_json(service.principals())
-            for name, privileges in service.privileges().items():
-                if group := everyone.get_group(name):
-                    group.privileges = privileges
-            return everyone
+        return SyncUserAndGroups(args.ts_url, args.username, args.password, args.disable_ssl).get_all_users_and_groups()
 
 
 class TSUGSyncWriter(TSUGWriter):
