@@ -263,7 +263,7 @@ def test_create_groups_and_merge_groups_are_options(monkeypatch):
         with pytest.raises(SystemExit) as stopped:
             app.run(known)
         assert (stopped.value.code, server.syncs) == (3, [])
-        assert app.run([*known, "--create_groups", "--merge_groups"]).ok
+        assert app.run([*known, "--create_groups", "--merge-groups"]).ok  # with a hyphen, as in messages
         assert server.users["bob"]["groupNames"] == ["Math", "chess", "staff"]
         assert sorted(server.groups) == ["chess", "math", "staff"]
 

@@ -372,7 +372,7 @@ _OLD_NAMES = MappingProxyType({"url": "ts_url", "initial_password": "global_pass
 
 
 class _RenamingParser:
-    """A parser that adds the native options under tsut's names."""
+    """A parser that adds the native options under tsut's names, and with hyphens, as messages have them."""
 
     def __init__(self, parser: Any) -> None:
         self._parser = parser
@@ -380,7 +380,8 @@ class _RenamingParser:
     def add_argument(self, flag: str, **settings: Any) -> Any:
         """Add an option under its old name."""
         name = flag.removeprefix("--").replace("-", "_")
-        return self._parser.add_argument(f"--{_OLD_NAMES.get(name, name)}", **settings)
+        flags = (f"--{_OLD_NAMES[name]}",) if name in _OLD_NAMES else dict.fromkeys((f"--{name}", flag))
+        return self._parser.add_argument(*flags, **settings)
 
 
 def _native(args: argparse.Namespace) -> argparse.Namespace:
