@@ -255,6 +255,7 @@ def test_what_no_version_here_has_is_refused_by_name(plugin, code, says):
         load_syncer(plugin(f"{code}\nclass Store:\n    name = 'store'\n"))
 
 
+SHIPPED = pytest.mark.skipif(sys.version_info >= (3, 14), reason="pydantic.v1 is for Python up to 3.13")
 PYDANTIC_1 = """
 from typing import Dict, List, Optional
 
@@ -330,6 +331,7 @@ class Settings(pydantic.BaseSettings):
 """
 
 
+@SHIPPED
 def test_a_folder_in_the_words_of_pydantic_1_gets_it(plugin, monkeypatch):
     folder = plugin(PYDANTIC_1, methods=False)
     (folder / "settings.py").write_text(SETTINGS, encoding="utf-8")
@@ -345,6 +347,7 @@ def test_a_folder_in_the_words_of_pydantic_1_gets_it(plugin, monkeypatch):
             load_syncer(folder, {"directory": "x", **options})
 
 
+@SHIPPED
 @pytest.mark.parametrize(("requirement", "met"), [("pydantic >= 1.9, < 2", True), ("pydantic<1.5", False)])
 def test_a_manifest_that_requires_pydantic_1_gets_that_in_pydantic_2(plugin, requirement, met):
     code = """

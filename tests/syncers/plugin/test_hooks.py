@@ -10,6 +10,7 @@ from datastoresync.syncers import load_syncer, open_syncer
 MADE_BY = {
     "dataclass": "from dataclasses import dataclass",
     "pydantic": "from pydantic.dataclasses import dataclass",
+    "pydantic 2": "from pydantic import ConfigDict; from pydantic.dataclasses import dataclass",
     "pydantic 1": "from pydantic.v1.dataclasses import dataclass",
     "attrs": "from attrs import define as dataclass",
 }
