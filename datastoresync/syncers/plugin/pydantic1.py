@@ -11,41 +11,54 @@ from itertools import accumulate, chain
 from pathlib import Path
 from typing import Final
 
-_ONLY_1: Final = {
-    "BaseConfig",
-    "BaseSettings",
-    "ErrorWrapper",
-    "GenericModel",
-    "ModelField",
-    "__post_init__post_parse__",
-    "__post_init_post_parse__",
-    "parse_obj_as",
-    "root_validator",
-    "validate_arguments",
-    "validator",
-}
-_ONLY_2: Final = {
-    "AfterValidator",
-    "BeforeValidator",
-    "ConfigDict",
-    "RootModel",
-    "TypeAdapter",
-    "ValidationInfo",
-    "computed_field",
-    "cs_tools.sync.base",
-    "field_serializer",
-    "field_validator",
-    "model_config",
-    "model_dump",
-    "model_post_init",
-    "model_serializer",
-    "model_validator",
-    "pydantic.v1",
-    "pydantic_core",
-    "pydantic_settings",
-}
+_ONLY_1: Final = frozenset(
+    {
+        "BaseConfig",
+        "BaseSettings",
+        "ErrorWrapper",
+        "GenericModel",
+        "ModelField",
+        "__post_init__post_parse__",
+        "__post_init_post_parse__",
+        "parse_obj_as",
+        "root_validator",
+        "validate_arguments",
+        "validator",
+    }
+)
+_ONLY_2: Final = frozenset(
+    {
+        "AfterValidator",
+        "BeforeValidator",
+        "ConfigDict",
+        "RootModel",
+        "TypeAdapter",
+        "ValidationInfo",
+        "computed_field",
+        "cs_tools.sync.base",
+        "field_serializer",
+        "field_validator",
+        "model_config",
+        "model_construct",
+        "model_copy",
+        "model_dump",
+        "model_dump_json",
+        "model_fields",
+        "model_post_init",
+        "model_rebuild",
+        "model_serializer",
+        "model_validate",
+        "model_validate_json",
+        "model_validator",
+        "pydantic.v1",
+        "pydantic_core",
+        "pydantic_settings",
+    }
+)
 """The names that are in one of the two only, or are passed over by the other."""
-_ARGUMENTS_1: Final = {"allow_mutation", "max_items", "min_items", "regex", "unique_items"}
+_ARGUMENTS_1: Final = frozenset({"allow_mutation", "max_items", "min_items", "regex", "unique_items"})
+_ARGUMENTS_2: Final = frozenset({"json_schema_extra", "pattern", "serialization_alias", "validation_alias"})
+"""The names of arguments of one of the two only. Pydantic 1 takes any others, and does nothing with them."""
 
 
 def shipped_version() -> str:
@@ -88,7 +101,7 @@ def _names(tree: ast.AST) -> Iterator[str]:
     for node in ast.walk(tree):
         if isinstance(node, ast.ImportFrom) and not node.level:
             yield from accumulate((node.module or "").split("."), "{}.{}".format)
-            yield from (alias.name for alias in node.names)
+            yield from (name for alias in node.names for name in (alias.name, f"{node.module}.{alias.name}"))
         elif isinstance(node, ast.Import):
             yield from chain.from_iterable(accumulate(alias.name.split("."), "{}.{}".format) for alias in node.names)
         elif isinstance(node, ast.FunctionDef):
@@ -97,5 +110,5 @@ def _names(tree: ast.AST) -> Iterator[str]:
             yield node.id
         elif isinstance(node, ast.Attribute):
             yield node.attr
-        elif isinstance(node, ast.keyword) and node.arg in _ARGUMENTS_1:
-            yield "validator"
+        elif isinstance(node, ast.keyword) and node.arg in _ARGUMENTS_1 | _ARGUMENTS_2:
+            yield "validator" if node.arg in _ARGUMENTS_1 else "field_validator"

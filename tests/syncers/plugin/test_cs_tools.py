@@ -372,6 +372,24 @@ def test_a_manifest_that_requires_pydantic_1_gets_that_in_pydantic_2(plugin, req
             load_syncer(folder, {"batch": 7})
 
 
+def test_words_of_pydantic_2_beside_those_that_both_have_mean_pydantic_2(plugin):
+    code = """
+    from pydantic import Field, validator
+    from pydantic.dataclasses import dataclass
+
+    @dataclass
+    class Store:
+        code: str = Field(pattern="[a-z]")
+        name: str = "store"
+
+        @validator("code")
+        def small(cls, code):
+            return code.lower()
+    """
+    with pytest.raises(ManifestError, match="String should match pattern"):  # pydantic 1 would pass over it
+        load_syncer(plugin(code), {"code": "1"})
+
+
 def test_a_validator_that_pydantic_2_does_not_take_is_refused_by_name_where_both_are_used(plugin):
     code = """
     from pydantic import ConfigDict, root_validator
