@@ -464,9 +464,11 @@ def test_groups_that_nobody_has_are_created_and_those_that_are_there_stay_as_the
 
 def test_merged_groups_are_those_of_both(server):
     write(server, school([("Ann", ["a", "b"]), "bob"], ["a", "b", "c", ("d", ["a"])]))
+    server.users["bob"]["groupNames"] = ["All"]  # which ThoughtSpot does not list
     tree = school([("ann", ["B", "c"]), ("bob", ["c"])], ["c", ("d", ["c"])])
-    assert write(server, tree, "--merge-groups").ok
-    assert [server.users[name]["groupNames"] for name in ("ann", "bob")] == [["B", "a", "c"], ["c"]]
+    assert write(server, tree, "--merge-groups", "--create-groups").ok
+    assert [server.users[name]["groupNames"] for name in ("ann", "bob")] == [["B", "a", "c"], ["All", "c"]]
+    assert sorted(server.groups) == ["a", "b", "c", "d"]
     assert server.groups["d"]["groupNames"] == ["a", "c"]
     assert tree.users["ann"].groups == {"B", "c"}, "the tree stays as it is"
 

@@ -8,7 +8,7 @@ import getpass
 import os
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Literal
 
 from datastoresync.app.console import say
@@ -39,8 +39,8 @@ class ThoughtSpotWriter(Writer):
     same attributes whose idnumbers are the names. Users and groups that are in ThoughtSpot alone stay, unless
     ``--remove-deleted`` is given; ThoughtSpot is then asked first how many these are, and limits hold as for any sync.
 
-    Updates and lost memberships of users and groups that stay are not limited, since the call tells beforehand which
-    ones change, but not how. Look at ``--dry-run`` first if a source may be damaged.
+    Updates, lost memberships and lost privileges of users and groups that stay are not limited, since the call tells
+    beforehand which ones change, but not how. Look at ``--dry-run`` first if a source may be damaged.
 
     It writes in batches, groups before users and parents before children. A failed batch is reported with its
     names, and the others go on. Then groups with ``privileges`` get these and lose all others, a result each; a group
@@ -194,26 +194,27 @@ def _with_groups(
         groups: The groups.
         args: The values of the options.
     """
-    there = {(branch_of(one), caseless(one["name"])): one for one in held}
+    there = {(branch_of(one), caseless(one["name"])): one.get("groupNames") or [] for one in held}
+    exist = {name for branch, name in there if branch == "groups"}
     if args.merge_groups:
         users, groups = (
-            [_merged(item, there.get((branch, caseless(item.name)), {})) for item in items]
+            [_merged(item, there.get((branch, caseless(item.name)), ())) for item in items]
             for branch, items in (("users", users), ("groups", groups))
         )
+        exist.update(caseless(name) for names in there.values() for name in names)  # a few are not listed: All
     named = {caseless(name): name for item in (*users, *groups) for name in item.groups}
-    existing = frozenset(args.existing_group) | {name for key, name in named.items() if ("groups", key) in there}
+    existing = frozenset(args.existing_group) | {name for key, name in named.items() if key in exist}
     if args.create_groups:
         known = {caseless(name) for name in (*existing, *(group.name for group in groups))}
         groups = [*groups, *(ThoughtSpotGroup(name=name) for key, name in sorted(named.items()) if key not in known)]
     return users, groups, existing
 
 
-def _merged(item: Any, held: Mapping[str, Any]) -> Any:
+def _merged(item: Any, held: Iterable[str]) -> Any:
     """Return a copy of a user or a group that is also in the groups that ThoughtSpot has it in."""
     own = set(map(caseless, item.groups))
     merged = copy.copy(item)
-    more = [name for name in held.get("groupNames") or () if caseless(name) not in own]
-    merged.groups = type(item.groups)((*item.groups, *more))
+    merged.groups = type(item.groups)((*item.groups, *(name for name in held if caseless(name) not in own)))
     return merged
 
 
