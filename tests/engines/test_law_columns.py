@@ -413,7 +413,7 @@ def agree(tmp_path, pair, sources):
 
 
 QUICK = [pytest.param(("sqlite", "postgresql"), 40, id="quick")]
-SLOW = [pytest.param(("sqlite", "postgresql", "mariadb"), 300, id="slow", marks=pytest.mark.slow)]
+SLOW = [pytest.param(("sqlite", "postgresql", "mariadb"), 100, id="slow", marks=pytest.mark.slow)]
 
 
 @pytest.mark.parametrize(("names", "count"), QUICK + SLOW)
