@@ -63,10 +63,17 @@ def check_declared(name: str, *, offline: bool = False) -> Findings:
     path = Path(name.removeprefix("plugin:"))
     if (path / MANIFEST).exists() or name.startswith("plugin:"):
         return _check_plugin(path)
+    if path.is_dir() and not (path / "__init__.py").is_file():
+        raise ConfigurationError(f"{name} is a folder without {MANIFEST}, so it is no plug-in: name a file or a module")
     if _MODULE.fullmatch(name) and path.suffix != ".toml" and not path.is_file():
         return _check_module(name)
     if path.suffix == ".py":
         raise ConfigurationError(f"{name} is a file of Python: write the name of the module, {path.stem}")
+    if path.suffix != ".toml" and path.is_file():
+        message = (
+            f"{name} is no configuration, whose name ends in .toml: datastoresync init {name} DESTINATION writes one"
+        )
+        raise ConfigurationError(message)
     return _check_configuration(name, offline=offline)
 
 
@@ -216,6 +223,9 @@ def _check_module(name: str) -> Findings:
     for each, value in found.items():
         try:
             tree = value if isinstance(value, Tree) else value()
+        except DatastoreSyncError as error:
+            findings.problems.append(f"{each}: {error}")
+            continue
         except Exception as error:  # noqa: BLE001 - it is told
             findings.problems.append(f"{each}: it cannot be made without arguments: {reason_of(error)}")
             continue

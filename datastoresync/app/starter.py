@@ -12,7 +12,7 @@ from typing import Any
 import attrs
 
 from datastoresync.app.checks import table_columns
-from datastoresync.app.stores import located, open_store, table_names
+from datastoresync.app.stores import located, open_store, plain_name, table_names
 from datastoresync.app.syncer_reader import branch_names
 from datastoresync.conversion.scalars import TYPE_NAMES
 from datastoresync.errors import SyncerError
@@ -136,14 +136,9 @@ def _looked_at(syncer: Any, table: str) -> StoreTable:
     return StoreTable(name=table, columns=table_columns(syncer, table), types=types, key=key)
 
 
-def _plain(name: str) -> str:
-    """Return a name as it is compared: ``"Last name"`` is ``"last_name"``."""
-    return "_".join(re.findall(r"[^\W_]+", name.casefold()))
-
-
 def _partner(name: str, there: Sequence[str], *, alone: bool) -> str:
     """Return the table of the destination that is called like one of the source, or that is alone like it; if any."""
-    found = [other for other in there if _plain(other.rpartition(".")[2]) == _plain(name.rpartition(".")[2])]
+    found = [other for other in there if plain_name(other.rpartition(".")[2]) == plain_name(name.rpartition(".")[2])]
     return found[0] if len(found) == 1 else there[0] if alone and len(there) == 1 and not found else ""
 
 
@@ -185,7 +180,7 @@ def _pairs(left: Sequence[str], right: Sequence[str]) -> dict[str, str]:
     """Return the columns that two tables have in common: those of one name, then those that alone are spelt alike."""
     found = {column: column for column in left if column in right}
     for column in left:
-        alike = [[one for one in columns if _plain(one) == _plain(column)] for columns in (left, right)]
+        alike = [[one for one in columns if plain_name(one) == plain_name(column)] for columns in (left, right)]
         if column not in found and [len(names) for names in alike] == [1, 1]:
             found[column] = alike[1][0]
     return {column: found[column] for column in left if column in found}
@@ -195,7 +190,7 @@ def _attributes(columns: Mapping[str, str]) -> dict[str, str]:
     """Return the names of the attributes that columns of the destination become, by those of the source."""
     found: dict[str, str] = {}
     for column, right in columns.items():
-        name = right if right.isidentifier() and not right.startswith("_") else _plain(right)
+        name = right if right.isidentifier() and not right.startswith("_") else plain_name(right)
         name = name if name.isidentifier() else f"column_{name}"
         while name in found.values() or iskeyword(name) or (name != right and name in columns.values()):
             name += "_"

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import re
+import shlex
 import types
 from collections import Counter
-from collections.abc import Callable, Collection, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from decimal import Decimal
 from itertools import groupby
 from typing import Any
 
 import attrs
 
-from datastoresync.app.stores import missing_key_advice, table_names
+from datastoresync.app.stores import missing_key_advice, plain_name, table_names
 from datastoresync.branch import Branch
 from datastoresync.conversion.converters import Converter, converter
 from datastoresync.conversion.scalars import SCALARS
@@ -209,7 +211,8 @@ def _diff(old: Any, new: Any, options: DiffOptions, progress: Progress | None, *
     opened: list[_Table] = []
     with collector_paused(), import_progress(progress):
         for name, old_name, new_name in pairs:
-            tables = _Table("OLD", old, old_name, options.rename), _Table("NEW", new, new_name, {})
+            with _table_told(name, options):
+                tables = _Table("OLD", old, old_name, options.rename), _Table("NEW", new, new_name, {})
             opened += tables
             if len(pairs) == 1:
                 _check_columns(options, opened)
@@ -221,6 +224,17 @@ def _diff(old: Any, new: Any, options: DiffOptions, progress: Progress | None, *
         if options.ignore_case:
             diff = diff.exclude(_same_but_for_case)
     return StoreDiff(diff, tuple(apart))
+
+
+@contextmanager
+def _table_told(name: str, options: DiffOptions) -> Iterator[None]:
+    """Name the option that pairs tables with two names, if the one table that is named is not in both stores."""
+    try:
+        yield
+    except SyncerError as error:
+        if (name, name) not in options.tables or " has no table " not in str(error):
+            raise
+        raise SyncerError(f"{error}; --tables OLD=NEW pairs two of other names") from None
 
 
 def _check_keys(options: DiffOptions, pairs: Sequence[Sequence[str]], stores: Sequence[Any]) -> None:
@@ -273,10 +287,11 @@ def _sides(
             raise ColumnError(_no_key(tables, table, missing, key, given=bool(options.keys)), columns=[missing])
     common = [each for each in new.columns if each in old.columns and each not in key]
     apart = [
-        f"{'column' if len(lone) == 1 else 'columns'} {', '.join(lone)} of {name}: only in {one.which}"
+        f"{'column' if len(lone) == 1 else 'columns'} {', '.join(map(_shown, lone))} of {name}: only in {one.which}"
         for one, other in ((old, new), (new, old))
         if (lone := [each for each in one.columns if each not in other.columns])
     ]
+    apart += _renamed(old, new)
     if options.columns is not None:
         common, apart = [each for each in common if each in options.columns], []
     if hold:
@@ -292,6 +307,22 @@ def _sides(
     mixed = frozenset(old.mixed | new.mixed)
     before, after = (attrs.evolve(side, flexible=mixed) for side in sides)
     return (after, before), apart
+
+
+def _renamed(old: _Table, new: _Table) -> list[str]:
+    """Return a sentence for each two columns that only their spelling keeps from being compared."""
+    lone = [[each for each in one.columns if each not in other.columns] for one, other in ((old, new), (new, old))]
+    return [
+        f"{_shown(one)} and {_shown(other)} may be one column: --rename {shlex.quote(f'{one}={other}')} compares them"
+        for one in lone[0]
+        for other in lone[1]
+        if plain_name(one) == plain_name(other)
+    ]
+
+
+def _shown(name: str) -> str:
+    """Return a name as a message has it: in quotes where it could not be told from what is around it."""
+    return name if re.fullmatch(r"\w(?:[^,]*\w)?", name) else repr(name)
 
 
 def _check_columns(options: DiffOptions, tables: Sequence[_Table]) -> None:
@@ -408,9 +439,15 @@ def _as_text(value: Any) -> Any:
 def _no_key(tables: tuple[_Table, _Table], table: _Table, missing: str, key: Sequence[str], *, given: bool) -> str:
     """Return what is wrong with a table that lacks a column of the key, and what may be one."""
     if given:
+        other = next(each for each in tables if each is not table)
+        near = next((each for each in table.columns if plain_name(each) == plain_name(missing)), "")
+        if near and missing in other.columns and near not in other.columns:
+            renamed = (missing, near) if table.which == "NEW" else (near, missing)
+            options = f"--rename {shlex.quote('='.join(renamed))} and --key {shlex.quote(renamed[1])}"
+            return f"{table} has no column {missing!r}: if {near!r} is that, write {options}"
         said = missing_key_advice(table.syncer, table.name, missing, table.columns, table.records, key)
         said = said.replace(f"table {table.name}", str(table), 1)
-        if said.endswith("?") or " + between " in said:  # it is clear which one is meant
+        if ": name its key, as in " not in said:  # it is clear what is meant
             return said
     else:
         said = f"which columns identify a row? there is no --key, and {table} has no column {missing!r}"

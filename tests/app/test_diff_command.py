@@ -259,7 +259,7 @@ def test_folders_are_compared_table_by_table(diff, files):
         (("old.csv", "new.csv", "--key", "id", "--columns", "nam"), 1, "--columns names 'nam', which table old of OLD"),
         (("old.csv", "new.csv", "--key", "id", "--format", "yaml"), 2, "'yaml' is not one of"),
         (("old.csv", "new.csv", "--key", "id", "--rename", "x"), 2, "a pair is needed, as in birthday=born"),
-        (("old.csv", "semicolon.csv", "--key", "id"), 1, "--delimiter ';'"),
+        (("old.csv", "semicolon.csv", "--key", "id"), 1, "--new-delimiter ';'"),
     ],
 )
 def test_a_slip_is_told_with_the_way_on(diff, files, tmp_path, argv, code, said):

@@ -8,6 +8,7 @@ import sys
 import warnings
 from collections.abc import Sequence
 from importlib import import_module
+from pathlib import Path
 from typing import Any, TextIO
 
 import click
@@ -16,7 +17,7 @@ from datastoresync import __version__
 from datastoresync.app.commands import COMMANDS
 from datastoresync.app.console import Console, finish
 from datastoresync.app.exit_codes import HELP, ExitCode, code_of
-from datastoresync.errors import DatastoreSyncError, DataWarning
+from datastoresync.errors import DatastoreSyncError, DataWarning, system_reason
 from datastoresync.masking import hidden
 from datastoresync.spelling import closest, nearest
 
@@ -42,7 +43,9 @@ class CommandGroup(click.Group):
     def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:
         """Return the command that the first argument names."""
         if args[0] not in COMMANDS and not args[0].startswith("-"):
-            ctx.fail(f"there is no command {args[0]!r}: {nearest(args[0], COMMANDS)}")
+            store = Path(args[0]).exists() or ":" in args[0]
+            hint = f"write {PROGRAM} diff {args[0]} NEW, say" if store else nearest(args[0], COMMANDS)
+            ctx.fail(f"there is no command {args[0]!r}: {hint}")
         return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 - a hook
@@ -103,13 +106,16 @@ def _say_warning(
 
 def _reason(error: OSError) -> str:
     """Return what the system says, and of which file."""
-    where = f"{error.filename}: " if error.filename else ""
-    return where + (error.strerror or str(error))
+    return f"{error.filename or 'cannot write the output'}: {system_reason(error)}"
 
 
-def _unknown_option(error: click.NoSuchOption) -> str:
+def _unknown_option(error: click.NoSuchOption, given: Sequence[str]) -> str:
     """Return that an option is not there, and the command that has it, or the option that was meant."""
     name = error.option_name
+    if not name.startswith("--"):  # a long option with one hyphen is read letter by letter
+        name = next((each for each in given if each.startswith(name) and len(each) > 2), name)
+    if name == "--version":
+        return f"there is no option --version here: write {PROGRAM} --version"
     options = {each: _options_of(each) for each in COMMANDS}
     own = options.get(error.ctx.info_name or "", []) if error.ctx else []
     others = [each for each in COMMANDS if name in options[each]]
@@ -135,7 +141,9 @@ def _say_error(error: Exception, given: Sequence[str]) -> int:
     if isinstance(error, click.ClickException):
         path = " ".join([PROGRAM, *(each for each in given[:1] if each in COMMANDS)])
         help_asked_for = isinstance(error, click.exceptions.NoArgsIsHelpError)
-        said = _unknown_option(error) if isinstance(error, click.NoSuchOption) else error.format_message()
+        said = _unknown_option(error, given) if isinstance(error, click.NoSuchOption) else error.format_message()
+        if said.startswith("Got unexpected extra argument"):
+            said += ": quote a name with blanks in it"
         console.say(said if help_asked_for else f"{path}: {said}\nsee {path} --help", "")
         return ExitCode.WRONG_CALL
     reason = _reason(error) if isinstance(error, OSError) else str(error)
