@@ -127,6 +127,27 @@ class _Side:
             return None
         return []
 
+    def check_links(self, table: Table, place: Place) -> list[str]:
+        """Note what is wrong with the tables of memberships and of references; return those that a sync makes."""
+        made, where = [], place.below(self.name)
+        for attribute, link in table.links.items():
+            at = where.below("links").below(attribute)
+            found = self.columns(Table(link.table), at)
+            for column in link.columns if found else ():
+                if column not in (found or ()):
+                    has_not = f"table {link.table} of the {self.name} has no column {column!r}"
+                    at.refuse(f"{has_not}: {nearest(column, found or ())}")
+            made += [link.table] if found == [] else []
+        refs = [
+            (where.below("columns"), table.refs),
+            *((where.below("links"), link.refs) for link in table.links.values()),
+        ]
+        for at, references in refs:
+            for ref in references.values():
+                if self.tables is not None and ref.table not in self.tables:
+                    at.refuse(f"the {self.name} has no table {ref.table!r}: {nearest(ref.table, self.tables)}")
+        return made
+
 
 def _check_configuration(path: str, *, offline: bool) -> Findings:
     loaded = load_configuration(path)
@@ -141,10 +162,12 @@ def _check_configuration(path: str, *, offline: bool) -> Findings:
                 place = document.place.below("branches").below(name)
                 found = source.columns(tables[0], place), destination.columns(tables[1], place)
                 _check_columns(place, cls, tables, found)
-                if found[1] == []:
-                    near = closest(tables[1].name, destination.tables or ())
+                source.check_links(tables[0], place)
+                made = [tables[1].name] if found[1] == [] else []
+                for table in (*made, *destination.check_links(tables[1], place)):
+                    near = closest(table, destination.tables or ())
                     hint = f"; or did you mean {near!r}?" if near else ""
-                    lines.append(f"  the destination has no table {tables[1].name}: the first sync makes it{hint}")
+                    lines.append(f"  the destination has no table {table}: the first sync makes it{hint}")
     lines += [f"{name}: {_pairs(document.content[name])}" for name in ("limits", "reports") if name in document.content]
     return Findings(lines, [text for _, text in sorted(document.problems)])
 

@@ -36,6 +36,7 @@ class StarterBranch:
         types: The attributes that both have, with their types; empty if all columns are synced.
         columns: The columns of attributes that are called otherwise, for the source and the destination.
         only: The columns that one of them alone has.
+        references: The branches that attributes refer to, where a foreign key leads to the key of one.
     """
 
     name: str
@@ -44,6 +45,7 @@ class StarterBranch:
     types: Mapping[str, str] = attrs.field(factory=dict)
     columns: tuple[Mapping[str, str], Mapping[str, str]] = ({}, {})
     only: tuple[Sequence[str], Sequence[str]] = ((), ())
+    references: Mapping[str, str] = attrs.field(factory=dict)
 
 
 @attrs.frozen(kw_only=True)
@@ -79,12 +81,14 @@ class StoreTable:
         columns: Its columns.
         types: The types that its store says they have; none if it says nothing.
         key: Its primary key.
+        foreign_keys: The table and the column that columns refer to.
     """
 
     name: str
     columns: Sequence[str]
     types: Mapping[str, type] = attrs.field(factory=dict)
     key: tuple[str, ...] = ()
+    foreign_keys: Mapping[str, tuple[str, str]] = attrs.field(factory=dict)
 
 
 Ask = Callable[[str, Sequence[str]], tuple[str, ...]]
@@ -122,18 +126,41 @@ def look_at(
             raise SyncerError(f"{source.name} has no table {unknown[0]!r}: {nearest(unknown[0], names)}")
         there = list(destination.tables()) if callable(getattr(destination, "tables", None)) else []
         chosen = list(tables or names)
-        branches = []
+        branches, looked = [], []
         for branch, name in branch_names(chosen).items():
             other = _partner(name, there, alone=len(chosen) == 1)
             pair = _looked_at(source, name), _looked_at(destination, other) if other else None
             branches.append(_branch(branch, *pair, keys.get(name, keys.get("", ())), ask))
-    return Starter(urls=urls, branches=tuple(branches))
+            looked.append(pair)
+    found = [
+        attrs.evolve(one, references=_references(one, pair, branches))
+        for one, pair in zip(branches, looked, strict=True)
+    ]
+    return Starter(urls=urls, branches=tuple(found))
+
+
+def _references(
+    branch: StarterBranch, pair: tuple[StoreTable, StoreTable | None], branches: Sequence[StarterBranch]
+) -> dict[str, str]:
+    """Return the branches that attributes refer to, where a foreign key of either store leads to the key of one."""
+    found = {}
+    for index, table in enumerate(pair):
+        attributes = {column: attribute for attribute, column in branch.columns[index].items()}
+        for column, (other, to) in table.foreign_keys.items() if table is not None else ():
+            attribute = attributes.get(column, column)
+            target = next((one for one in branches if one.tables[index] == other), None)
+            if target is None or (branch.types and attribute not in branch.types):
+                continue
+            if target.key == (next((own for own, name in target.columns[index].items() if name == to), to),):
+                found[attribute] = target.name
+    return found
 
 
 def _looked_at(syncer: Any, table: str) -> StoreTable:
     types = syncer.column_types(table, meant=True) if callable(getattr(syncer, "column_types", None)) else {}
     key = syncer.primary_key(table) if callable(getattr(syncer, "primary_key", None)) else ()
-    return StoreTable(name=table, columns=table_columns(syncer, table), types=types, key=key)
+    foreign = syncer.foreign_keys(table) if callable(getattr(syncer, "foreign_keys", None)) else {}
+    return StoreTable(name=table, columns=table_columns(syncer, table), types=types, key=key, foreign_keys=foreign)
 
 
 def _partner(name: str, there: Sequence[str], *, alone: bool) -> str:
@@ -233,6 +260,9 @@ def toml_of(starter: Starter) -> str:
                 lines.append(f"{side} = {{ table = {_quoted(table)}, columns = {{ {named} }} }}")
             elif table != branch.name:
                 lines.append(f"{side} = {_quoted(table)}")
+        if branch.references:
+            named = ", ".join(f"{_bare(name)} = {_quoted(other)}" for name, other in branch.references.items())
+            lines.append(f"references = {{ {named} }}")
         lines += _notes(branch)
         if branch.types:
             lines += [
@@ -290,6 +320,7 @@ def script_of(starter: Starter) -> str:
     ]
     for branch in starter.branches:
         lines += ["", "", f"class {_class_name(branch.name)}(Object):", f"    _identifiers = {branch.key!r}"]
+        lines += [f"    _references = {dict(branch.references)!r}"] if branch.references else []
         lines += [f"    {note}" for note in _notes(branch)]
         lines += [f"    {name}: {_python_type(kind)}" for name, kind in branch.types.items()]
     for index, side in enumerate(_SIDES):
