@@ -24,10 +24,12 @@ from datastoresync.diffing.diff import Diff, Progress
 from datastoresync.diffing.side import Side
 from datastoresync.errors import ColumnError, ConversionError, DuplicateError, SchemaMismatchError, SyncerError
 from datastoresync.importing.import_progress import import_progress
-from datastoresync.importing.importer import IterableImporter
+from datastoresync.importing.importer import IterableImporter, StoreImporter
 from datastoresync.object import Object
 from datastoresync.runtime import collector_paused
 from datastoresync.spelling import nearest
+from datastoresync.syncers.changes import Table
+from datastoresync.syncers.files.base import FileSyncer
 from datastoresync.syncers.loading import load_records
 from datastoresync.syncers.records import Records
 
@@ -91,6 +93,14 @@ class StoreDiff:
         return ", ".join(found) or "no differences"
 
 
+def _is_database(syncer: Any) -> bool:
+    if isinstance(syncer, FileSyncer):
+        return False
+    from datastoresync.syncers.sql.syncer import SQLSyncer  # files need none of it
+
+    return isinstance(syncer, SQLSyncer)
+
+
 def object_of(action: Action) -> tuple[str, str, Any]:
     """Return the branch, what becomes of the object, and its key: actions of one object stand together."""
     return action.branch, {"new": "added", "old": "removed"}.get(action.verb, "changed"), action.idnumber
@@ -104,6 +114,9 @@ class _Table:
         syncer: The store.
         name: The table.
         rename: The new names of columns.
+
+    Attributes:
+        stays: Whether its rows may stay in a database, and be compared there.
     """
 
     def __init__(self, which: str, syncer: Any, name: str, rename: Mapping[str, str]) -> None:
@@ -125,6 +138,7 @@ class _Table:
                 raise ColumnError(message, columns=[twice])
             found = Records(names, found.chunks, found.where, value_format=found.value_format)
         self.records = found
+        self.stays = _is_database(syncer)
         self.form = found.value_format or ValueFormat()
 
     def __str__(self) -> str:
@@ -135,8 +149,16 @@ class _Table:
         """The names of its columns."""
         return self.records.columns
 
+    @property
+    def stored(self) -> Table:
+        """The table, with the columns that are renamed."""
+        return Table(
+            self.name, columns={new: old for old, new in zip(self.written, self.columns, strict=True) if old != new}
+        )
+
     def hold(self) -> None:
         """Read all of it into ``chunks``, which are what it holds from then on."""
+        self.stays = False
         self.chunks = [list(chunk) for chunk in self.records.chunks]
         self.records = Records(self.columns, iter(self.chunks), self.records.where)
 
@@ -357,7 +379,10 @@ def _branch(
     if options.ignore_case:
         settings["_key"] = _folded
     cls: Any = types.new_class("Record", (Object,), exec_body=lambda body: body.update(settings))
-    branch: Branch[Any] = Branch(cls, importer=IterableImporter(table.records), engine="auto")
+    importer = StoreImporter(table.syncer) if table.stays else IterableImporter(table.records)
+    if table.stays and callable(close := getattr(table.records.chunks, "close", None)):
+        close()  # the columns are known
+    branch: Branch[Any] = Branch(cls, importer=importer, table=table.stored, engine="auto")
     branch.name = name
     return branch.load()
 

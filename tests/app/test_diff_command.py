@@ -7,6 +7,8 @@ import datetime
 import io
 import json
 import os
+import random
+import re
 import sqlite3
 import string
 from contextlib import closing
@@ -313,3 +315,31 @@ def test_what_looks_wrong_in_the_data_is_a_warning(diff, files):
     code, _, err = diff("alike.csv", "alike.csv", "--key", "id")
     assert (code, err.count("warning: ")) == (0, len(err.splitlines()))
     assert "ann" in err
+
+
+def test_tables_of_a_database_are_compared_in_it_as_files_are(diff, files, database, execute, monkeypatch):
+    monkeypatch.setattr("datastoresync.engines.postgresql.LARGE", 1)
+    draw, statements = random.Random(1), []
+    for which in ("old", "new"):
+        for number in range(2):
+            rows = [(key, draw.choice([None, "a", "B"]), draw.randrange(3)) for key in range(9) if draw.random() < 0.7]
+            table, values = f"{which}{number}", ", ".join(map(str, rows)).replace("None", "null")
+            statements.append(f"create table {table} (id integer, name text, grade integer)")
+            statements.append(f"insert into {table} values {values}")
+            files(
+                f"{which}/{table}.csv", ["id,name,grade", *(f"{key},{name or ''},{mark}" for key, name, mark in rows)]
+            )
+    execute(database, *statements)
+    url = database.replace("+psycopg", "")
+    pairs = ("--tables", ",".join(f"old{number}=new{number}" for number in range(2)), "--key", "id", "--format", "json")
+    code, out, err = diff(url, url, *pairs, "-v")
+    assert re.findall(r"(\w+) engine", err) == ["postgresql"] * 2
+    typed = ("--type", "id=int", "--type", "grade=int", "--null", "")
+    assert (code, json.loads(out)) == (0, json.loads(diff("old", "new", *pairs, *typed)[1]))
+    assert len(json.loads(out)) > 8
+    execute(database, "insert into new0 values (9, 'x', 1), (9, 'y', 2)")
+    code, _, err = diff(url, url, "--tables", "old0=new0", "--key", "id")
+    assert (code, "idnumber 9 is already at" in err, "resolve_duplicate" in err) == (1, True, False)
+    execute(database, "alter table old1 rename column grade to mark")
+    code, out, _ = diff(url, url, "--tables", "old1=new1", "--key", "id", "--rename", "mark=grade")
+    assert (code, "column" in out) == (0, False)
