@@ -294,20 +294,49 @@ def test_a_reader_of_the_output_that_leaves_is_no_error(diff, files, monkeypatch
     assert capsys.readouterr().err == ""
 
 
-def test_a_long_result_is_shown_page_by_page_on_a_terminal(diff, files, monkeypatch):
+def test_a_long_result_is_shown_page_by_page_on_a_terminal(diff, files, monkeypatch, tmp_path):
+    page = tmp_path / "page"
+
     class Terminal(io.StringIO):
         def isatty(self):
             return True
 
-    shown = []
-    monkeypatch.setattr("click.echo_via_pager", lambda text, color: shown.append(text))
+        encoding = "utf-8"
+
+    files(
+        "sync.toml",
+        [
+            "[source]",
+            'store = "old.csv"',
+            "[destination]",
+            'store = "new.csv"',
+            *(f'[branches.b{number}]\nkey = "id"\nsource = "old"\ndestination = "new"' for number in range(9)),
+        ],
+    )
     monkeypatch.setattr("shutil.get_terminal_size", lambda *_: os.terminal_size((40, 6)))
-    for argv, pages in (((), 1), (("--no-pager",), 0), (("--limit", "1"), 0)):
-        shown.clear()
+    monkeypatch.setenv("DATASTORESYNC_PAGER", "sh -c 'cat > page; echo $LESS > less'")
+    monkeypatch.delenv("LESS", raising=False)
+    for argv, pages in (
+        (("diff", "old.csv", "new.csv", "--key", "id"), True),
+        (("diff", "old.csv", "new.csv", "--key", "id", "--no-pager"), False),
+        (("diff", "old.csv", "new.csv", "--key", "id", "--limit", "1"), False),
+        (("sync", "old.csv", "new.csv", "--key", "id", "--dry-run"), True),
+        (("sync", "old.csv", "new.csv", "--key", "id", "--dry-run", "--no-pager"), False),
+        (("check", "sync.toml", "--offline"), True),
+        (("check", "sync.toml", "--offline", "--no-pager"), False),
+    ):
+        page.unlink(missing_ok=True)
         monkeypatch.setattr("sys.stdout", screen := Terminal())
-        assert main(["diff", "old.csv", "new.csv", "--key", "id", *argv]) == 0
-        assert (len(shown), bool(screen.getvalue())) == (pages, not pages)
-        assert all(len(line) <= 40 for line in (*shown, screen.getvalue())[0].splitlines())
+        assert main(list(argv)) == 0
+        text = page.read_text(encoding="utf-8") if pages else screen.getvalue()
+        assert (page.exists(), bool(text)) == (pages, True), argv
+        assert argv[0] != "diff" or all(len(line) <= 40 for line in text.splitlines())
+    assert (tmp_path / "less").read_text(encoding="utf-8") == "FRX\n"
+    for pager in ("", "cat", "no-such-pager", "true"):
+        monkeypatch.setenv("DATASTORESYNC_PAGER", pager)
+        monkeypatch.setattr("sys.stdout", screen := Terminal())
+        assert main(["diff", "old.csv", "new.csv", "--key", "id"]) == 0
+        assert bool(screen.getvalue()) == (pager != "true")
 
 
 def test_what_looks_wrong_in_the_data_is_a_warning(diff, files):

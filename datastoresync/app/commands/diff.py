@@ -18,11 +18,13 @@ from datastoresync.app.commands.options import (
     config_option,
     flag,
     log_options,
+    pager_option,
 )
 from datastoresync.app.commands.output import FORMATS, format_of, write_diff
 from datastoresync.app.commands.part_options import run_arguments
 from datastoresync.app.console import Console
 from datastoresync.app.exit_codes import ExitCode
+from datastoresync.app.pager import paged
 from datastoresync.app.progress import Progress
 from datastoresync.app.store_diff import DiffOptions, StoreDiff, diff_stores
 from datastoresync.app.stores import (
@@ -144,7 +146,7 @@ Both are files, folders of files, or URLs; the first row of a file has the names
     "-o", "--output", type=click.Path(dir_okay=False), metavar="FILE", help="the file to write it to; -: none"
 )
 @flag("--exit-code", help="end with 4 if there are differences")
-@click.option("--pager/--no-pager", default=True, help="show a long result on a terminal page by page, or at once")
+@pager_option
 @click.pass_context
 def command(ctx: click.Context, /, old: Any, new: Any, **given: Any) -> int:
     """Say what must change in OLD for it to be NEW."""
@@ -179,7 +181,8 @@ def command(ctx: click.Context, /, old: Any, new: Any, **given: Any) -> int:
         if given["verbose"]:
             console.say(found.diff.explain(), "")
         if not given["quiet"]:
-            write_diff(found, form, given["output"], limit=given["limit"], pager=given["pager"])
+            with paged(wanted=given["pager"]):
+                write_diff(found, form, given["output"], limit=given["limit"])
         return ExitCode.DIFFERENCES if found and given["exit_code"] else ExitCode.DONE
 
 

@@ -144,5 +144,8 @@ def check_written(ctx: click.Context, given: Mapping[str, Any], stores: Mapping[
                 ctx.fail(f"--{flag} {path} is in {name}, and would be written over: name another file")
 
 
+pager_option = click.option(
+    "--pager/--no-pager", default=True, help="show a long result on a terminal page by page, or at once"
+)
 flag = partial(click.option, is_flag=True)
 """An option without a value."""
