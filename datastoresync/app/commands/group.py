@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 import sys
@@ -72,10 +73,19 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     sys.stdout = sys.stdout or open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123, SIM115 - none with >&-
     given = hidden(list(sys.argv[1:] if argv is None else argv))
-    with warnings.catch_warnings():
-        warnings.showwarning = _say_warning
-        warnings.simplefilter("default", DataWarning)
-        return _exit_code(given)
+    hook, sys.unraisablehook = sys.unraisablehook, _log_unraisable
+    try:
+        with warnings.catch_warnings():
+            warnings.showwarning = _say_warning
+            warnings.simplefilter("default", DataWarning)
+            return _exit_code(given)
+    finally:
+        sys.unraisablehook = hook
+
+
+def _log_unraisable(found: Any) -> None:
+    """Log what goes wrong when an object is thrown away, such as a file half written: what led to it is told."""
+    logging.getLogger("datastoresync").debug("%s: %r", found.err_msg or found.object, found.exc_value)
 
 
 def _exit_code(given: list[str]) -> int:
