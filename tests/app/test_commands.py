@@ -269,7 +269,7 @@ sys.argv[0] = main()
 def test_ctrl_c_ends_it_in_silence_while_it_is_imported(imported):
     command = [sys.executable, "-c", INTERRUPTED, imported]
     run = subprocess.run(command, capture_output=True, check=False)
-    assert (run.returncode, run.stdout, run.stderr) == (130, b"", b"")
+    assert (run.returncode, run.stdout, run.stderr.strip()) == (130, b"", b"")
 
 
 def test_the_version_needs_no_library():
