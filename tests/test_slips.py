@@ -314,9 +314,7 @@ UNWRITABLE = [
     "diff old.csv new.csv --key id -o /dev/full",
     "diff old.csv new.csv --key id > /dev/full",
     "sync old.csv readonly.csv --key id",
-    "sync old.csv locked/x.csv --key id",
     "sync old.csv school.db --tables old=users --key id",
-    "init old.csv new.csv --key id -o locked/x.toml",
 ]
 
 
