@@ -159,7 +159,8 @@ def lazy_names(
         if name not in modules:
             message = f"module {package!r} has no attribute {name!r}"
             raise AttributeError(message)
-        value = contents[name] = getattr(import_module(f"datastoresync.{modules[name]}"), name)
+        with collector_paused():  # what modules make stays
+            value = contents[name] = getattr(import_module(f"datastoresync.{modules[name]}"), name)
         return value
 
     return public, get, lambda: sorted({*contents, *public})

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shlex
 from collections.abc import Callable, Sequence
 from datetime import datetime, time
 from typing import Annotated, Any, Literal
@@ -20,7 +19,7 @@ _NUMBERS = ("int", "float", "Decimal")
 _DATES = ("date", "datetime")
 
 
-@attrs.frozen
+@attrs.frozen(eq=False, repr=False)
 class FromText:
     """Stands in an ``Annotated`` type: how its value is told as text, in a URL or on the command line."""
 
@@ -164,6 +163,8 @@ class ValueFormat:
         text = text or (str(value) if isinstance(value, int) else between.join(value))
         if self.spelling == "url":
             return f"?{name}={_quoted(text)}"
+        import shlex  # only a message of the command line needs it
+
         return f"--{name.replace('_', '-')} {shlex.quote({chr(9): 'tab'}.get(text, text))}"
 
     def advice(self, converter: Converter, text: Any) -> str:
