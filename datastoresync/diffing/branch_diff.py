@@ -225,7 +225,7 @@ def ordered_actions(
     # Actions of one kind come together, mostly, and a run of them costs as little as one.
     runs = [(kind, list(run)) for kind, run in groupby(actions, key=attrgetter("verb", "branch"))]
     ordered = [action for _, run in sorted(runs, key=lambda run: sort_key(*run[0])) for action in run]
-    if not _OF_MEMBERS.isdisjoint(map(attrgetter("verb"), ordered)):
+    if not _OF_MEMBERS.isdisjoint(verb for (verb, _), _ in runs):
         ordered = list(additions_first(ordered))
     if hierarchies is not None and any(one.recursive for one in hierarchies):
         _sort_by_depth(ordered, hierarchies)
