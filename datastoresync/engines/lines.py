@@ -58,6 +58,9 @@ class Writing:
     null: str | None
     quoted: bool = attrs.field(eq=False)
 
+    unconverted = frozenset[str]()
+    """No column, as all are text; see `RowWriting`."""
+
     def kind(self, name: str) -> type:  # noqa: ARG002 - the same for all
         """Return the type of the values of a column."""
         return str
@@ -181,7 +184,11 @@ class LineObjects(Mapping[Any, Any]):
 
     def _convert(self, lines: Sequence[Any]) -> dict[str, Sequence[Any]]:
         columns = self.writing.read(lines, frozenset(self.writing.columns)) or {}
-        return {name: _converted(self.converter(name), column) for name, column in columns.items()}
+        return {name: self._values(name, column) for name, column in columns.items()}
+
+    def _values(self, name: str, column: Sequence[Any]) -> Sequence[Any]:
+        """Return what objects have for the values of a column."""
+        return column if name in self.writing.unconverted else _converted(self.converter(name), column)
 
     def converter(self, name: str) -> Converter | None:
         """Return what converts the values of a column; None for an open class."""
@@ -190,7 +197,7 @@ class LineObjects(Mapping[Any, Any]):
 
     def make(self, keys: Iterable[Any]) -> None:
         """Make the objects of some keys, all of which there are, unless they are made already."""
-        wanted = [key for key in keys if key not in self.made]
+        wanted = list(filterfalse(self.made.__contains__, keys) if self.made else keys)
         if wanted:
             columns = self._convert(list(map(self.lines.__getitem__, wanted)))
             objects = self.schema.make(tuple(columns), tuple(columns.values()), len(wanted))
@@ -212,7 +219,7 @@ class LineObjects(Mapping[Any, Any]):
         while block := list(islice(keys, _BLOCK)):
             yield from (getattr(made[key], name) for key in block if key in made)
             if others := [lines[key] for key in block if key not in made]:
-                yield from _converted(self.converter(name), (self.writing.read(others, {name}) or {})[name])
+                yield from self._values(name, (self.writing.read(others, {name}) or {})[name])
 
     def all(self) -> SortedDict:
         """Make all objects, and return them sorted by key; from here on, they are in memory."""
