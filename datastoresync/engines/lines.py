@@ -18,7 +18,8 @@ from uuid import UUID
 import attrs
 from sortedcontainers import SortedDict
 
-from datastoresync.conversion.converters import Converter, Schema, declared_scalar
+from datastoresync.conversion.converters import Converter, declared_scalar
+from datastoresync.conversion.schema import Schema
 from datastoresync.diffing.equality import rows_differ
 from datastoresync.diffing.side import Candidates, InMemoryEngine, Side, object_blocks
 from datastoresync.engines.relation import BranchDescription
