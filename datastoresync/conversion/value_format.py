@@ -54,7 +54,7 @@ def option_field(*, default: Any, text: str, choices: Sequence[Any] = (), **fiel
     return attrs.field(default=default, metadata={"help": text}, **field)
 
 
-@attrs.define(kw_only=True, slots=False, eq=False, on_setattr=attrs.setters.frozen)
+@attrs.define(kw_only=True, slots=False, eq=False, repr=False, on_setattr=attrs.setters.frozen)
 class ValueFormat:
     """How texts of a store stand for numbers, dates and truth. It matters where such a type is declared alone.
 

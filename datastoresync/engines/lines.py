@@ -39,7 +39,7 @@ _MAKING: Final = RLock()
 """Held while lines become objects, so that no two threads make two of one."""
 
 
-@attrs.frozen
+@attrs.frozen(repr=False)
 class Writing:
     """How the lines of a file are written, without their ends; equal lines that are written alike have equal values.
 
@@ -99,7 +99,7 @@ class Writing:
         return True
 
 
-@attrs.frozen
+@attrs.frozen(repr=False)
 class RowWriting:
     """What rows are made of: tuples of values, of which equal ones are the same if they are of one type.
 

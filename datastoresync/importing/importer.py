@@ -23,7 +23,6 @@ from datastoresync.syncers.files.csv_reader import read_csv
 from datastoresync.syncers.files.patterns import resolve_files
 from datastoresync.syncers.files.text_format import TextFormat, format_of
 from datastoresync.syncers.loading import load_records, records_in
-from datastoresync.syncers.projection import projected
 from datastoresync.syncers.records import Columns, Records, StoredRows, is_arrow
 from datastoresync.syncers.table_layout import Table
 
@@ -510,6 +509,8 @@ class StoreImporter(Importer):
         if callable(read):
             return read(table, wanted, identifiers=identifiers)
         if table.links:
+            from datastoresync.syncers.projection import projected  # most branches have no links
+
             return projected(self._opened, table, wanted, identifiers)
         loaded = self.syncer.load(table.name)
         if not table.columns and (is_arrow(loaded) or engine_of(loaded) is not None):
