@@ -5,17 +5,14 @@ Left out is where diffsync is wrong; each has a test of its own in ``test_dsync_
 - identifiers that join to the same text;
 - a child that several parents name, or that another parent has on the other side: what is shown is the same, but it is
   created, updated or deleted once, and deleted before it is created again;
-- parents that are deleted before their children: the calls and log events are the same, their order is not, and a
-  parent stays if a child could not be deleted. In natural order diffsync logs a parent under the name of a child;
-- a creation for which the destination has no place: diffsync fails on the way; here it is refused at the start;
-- exceptions of models that are no `ObjectCrudException`.
+- the names in log events of a deletion in natural order: diffsync logs a parent under the name of a child;
+- a creation for which the destination has no place: diffsync fails on the way; here it is refused at the start.
 """
 
 from __future__ import annotations
 
 import contextlib
 import functools
-from collections import Counter
 from typing import Any, NamedTuple, Optional
 
 import diffsync
@@ -34,6 +31,7 @@ class THEIRS:
     Diff = diffsync.Diff
     DiffSyncFlags = diffsync.enum.DiffSyncFlags
     DiffSyncModelFlags = diffsync.enum.DiffSyncModelFlags
+    DiffSyncStatus = diffsync.enum.DiffSyncStatus
     ObjectNotCreated = diffsync.exceptions.ObjectNotCreated
     ObjectNotUpdated = diffsync.exceptions.ObjectNotUpdated
     ObjectNotDeleted = diffsync.exceptions.ObjectNotDeleted
@@ -61,17 +59,16 @@ def declare(words: Any, shape: str, lacks: frozenset[str] = frozenset()) -> Any:
         @classmethod
         def create(cls, adapter, ids, attrs):
             call = ("create", cls.get_type(), cls.create_unique_id(**ids), repr(sorted(attrs.items())))
-            if adapter.tried(call, words.ObjectNotCreated):
-                return None
-            return super().create(adapter=adapter, ids=ids, attrs=attrs)
+            make = functools.partial(super().create, adapter=adapter, ids=ids, attrs=attrs)
+            return adapter.tried(call, words.ObjectNotCreated, make)
 
         def update(self, attrs):
             call = ("update", self.get_type(), self.get_unique_id(), repr(sorted(attrs.items())))
-            return None if self.adapter.tried(call, words.ObjectNotUpdated) else super().update(attrs)
+            return self.adapter.tried(call, words.ObjectNotUpdated, functools.partial(super().update, attrs))
 
         def delete(self):
             call = ("delete", self.get_type(), self.get_unique_id())
-            return None if self.adapter.tried(call, words.ObjectNotDeleted) else super().delete()
+            return self.adapter.tried(call, words.ObjectNotDeleted, super().delete)
 
     class Region(Noted):
         _modelname = "region"
@@ -130,13 +127,16 @@ def declare(words: Any, shape: str, lacks: frozenset[str] = frozenset()) -> Any:
             self.failing = {}
             self.completed = []
 
-        def tried(self, call, error):
-            """Note a call; say whether it is to fail without an exception."""
+        def tried(self, call, error, do):
+            """Note a call, and do it unless it is to fail."""
             self.calls.append(call)
             failure = self.failing.get((call[0], call[2]))
-            if failure == "raises":
-                raise error(f"{call[2]} is locked")
-            return failure == "fails"
+            if failure in ("raises", "breaks"):
+                raise (error if failure == "raises" else ZeroDivisionError)(f"{call[2]} is locked")
+            done = None if failure == "fails" else do()
+            if failure == "complains":
+                done.set_status(words.DiffSyncStatus.FAILURE, "there is no more room")
+            return done
 
         def sync_complete(self, source, diff, flags, logger=None):
             logger.info("written", count=len(diff))
@@ -197,7 +197,9 @@ VALUES = st.fixed_dictionaries(
     {"note": st.sampled_from(["", "a", "b\nc"]), "size": st.sampled_from([0, 1])},
     optional={"tags": st.sampled_from([[], ["x"], ["x", "y"], ["y", "x"], ["x", "y", "x"]])},
 )
-MODEL_FLAGS = st.sampled_from([1, 2, 4, 8, 12, 16, 18])
+MODEL_FLAGS = st.one_of(st.sampled_from([1, 2, 4, 8, 16]), st.integers(3, 31))
+RUN_FLAGS = st.one_of(st.just(0), st.integers(1, 15))
+FAILURES = st.sampled_from(["raises", "fails", "breaks", "complains"])
 
 
 @st.composite
@@ -227,7 +229,7 @@ def worlds(draw, *, flagged):
         draw(st.dictionaries(st.sampled_from(list(side)), MODEL_FLAGS, max_size=2)) if flagged and side else {}
         for side in (source, dest)
     ]
-    return World(shape, source, dest, *flags, draw(st.sampled_from([0, 2, 4, 6])) if flagged else 0)
+    return World(shape, source, dest, *flags, draw(RUN_FLAGS) if flagged else 0)
 
 
 @st.composite
@@ -239,15 +241,13 @@ def odd_worlds(draw):
         for side in (world.source, world.dest)
     ]
     lacks = [draw(st.frozensets(st.sampled_from(["note", "size", "device", "site"]), max_size=1)) for _ in range(2)]
-    verbs = ["create", "update", *(["delete"] if world.shape == "flat" else [])]
     ids = sorted({uid_of(world.shape, path) for path in (*world.source, *world.dest)}) or ["0"]
     failing = draw(
         st.dictionaries(
-            st.tuples(st.sampled_from(verbs), st.sampled_from(ids)), st.sampled_from(["raises", "fails"]), max_size=2
+            st.tuples(st.sampled_from(["create", "update", "delete"]), st.sampled_from(ids)), FAILURES, max_size=2
         )
     )
-    run = world.run | draw(st.sampled_from([0, 1, 9]))
-    return world._replace(loose=tuple(loose), lacks=tuple(lacks), failing=failing, run=run)
+    return world._replace(loose=tuple(loose), lacks=tuple(lacks), failing=failing, run=draw(RUN_FLAGS))
 
 
 def uid_of(shape, path):
@@ -343,7 +343,7 @@ def test_a_sync_leaves_the_same_behind_and_calls_the_same(world, direction):
     for _, source, dest, run in both(world):
         diff = dest.sync_from(source, flags=run) if direction == "from" else source.sync_to(dest, flags=run)
         again = dest.diff_from(source, flags=run)
-        found.append((plain(dest.dict()), plain(source.dict()), Counter(dest.calls), answers(diff), again.dict()))
+        found.append((plain(dest.dict()), plain(source.dict()), dest.calls, answers(diff), again.dict()))
     ours, theirs = found
     for one, other in zip(ours, theirs, strict=True):
         assert one == other
@@ -388,12 +388,11 @@ def test_odd_syncs_log_call_and_leave_the_same(world, listened):
     event("failed" if theirs[0] else "done")
     assert type(ours[0]).__name__ == type(theirs[0]).__name__
     assert ours[1:3] == theirs[1:3]
-    for one, other in zip(ours[3:5], theirs[3:5], strict=True):  # calls and events: deletions may come in another order
-        assert Counter(map(repr, one)) == Counter(map(repr, other))
-        assert [repr(it) for it in one if "delete" not in repr(it)] == [
-            repr(it) for it in other if "delete" not in repr(it)
-        ]
-    assert ours[5:] == theirs[5:]
+    if any(flags & 16 for flags in world.dest_flags.values()):
+        for one in (*ours[4], *theirs[4]):
+            if one.get("action") == "delete":  # diffsync logs a parent under the name of a child
+                one |= {"model": "", "unique_id": "", "diffs": {}, "event": one["event"].replace(one["model"], "")}
+    assert ours[3:] == theirs[3:]
 
 
 def is_moved(element, diff):
@@ -420,7 +419,7 @@ def logged():
 
 
 def comparable(events):
-    """Return events with flags as numbers and adapters by name; what diffsync mixes up in natural order is left out."""
+    """Return events with flags as numbers and adapters by name."""
     shown = []
     for one in events:
         found = {**one, "flags": one["flags"].value, "src": str(one["src"]), "dst": str(one["dst"])}
