@@ -270,8 +270,8 @@ def _children(adapter: Any, uids: Collection[Any], kind: str) -> Models:
 
 
 def _unflagged(adapter: Any, models: Models) -> bool:
-    """Say whether none of an adapter's models has flags, which is known of what came out of its store by key."""
-    return isinstance(models, dict) and not adapter.store.flagged
+    """Say whether none of these models has flags, which is known of what came out of a store in memory by key."""
+    return isinstance(models, dict) and not getattr(adapter.store, "flagged", True)
 
 
 def overrides(cls: Any, names: Iterable[str]) -> bool:
