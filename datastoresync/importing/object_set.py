@@ -14,9 +14,9 @@ from uuid import UUID
 import attrs
 from sortedcontainers import SortedDict
 
-from datastoresync.conversion.converters import Schema
 from datastoresync.conversion.key_forms import Form
 from datastoresync.conversion.scalars import by_instant
+from datastoresync.conversion.schema import Schema
 from datastoresync.conversion.value_format import ValueFormat
 from datastoresync.diffing.action import Action
 from datastoresync.diffing.equality import equal, is_membership
@@ -322,7 +322,9 @@ class ObjectSet:
         for action in actions if self.stored else ():
             self._note_written(action)
         values = _copied([action.value for action in actions])
-        for item, name, value in zip(map(objects.get, keys), attributes, values, strict=True):
+        some = getattr(objects, "some", None)
+        items = map(objects.get, keys) if some is None else some(keys)
+        for item, name, value in zip(items, attributes, values, strict=True):
             if item is not None:
                 object.__setattr__(item, name, value)
         return True
