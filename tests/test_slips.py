@@ -115,6 +115,7 @@ SLIPS = [  # the command, the exit code, and what is said of what is wrong, wher
     ("sync schol:Source new.csv", 1, "there is no module 'schol'", "did you mean 'school'?"),
     ("sync school:number new.csv", 1, "school:number is no tree", "name a tree, the class of one"),
     ("sync broken_module:Source new.csv", 1, "No module named 'not_there'", "broken_module.py:1"),
+    ("sync school:Source school:Source --dry-run", 1, "Source has no template, no syncer", "`syncer = open_syncer(…)`"),
     (f"init old.csv new.csv {KEY} -o none/x.toml", 1, "cannot write none/x.toml", "another file with --output"),
     (f"init old.csv new.csv {KEY} -o taken.toml", 1, "taken.toml is there already", "another file with --output"),
     ("check none.toml", 2, "none.toml cannot be read", "No such file"),

@@ -226,7 +226,13 @@ def _check_module(name: str) -> Findings:
 
 
 def _check_tree(name: str, tree: Tree, findings: Findings) -> None:
-    findings.lines.append(f"tree {name}: {'has a template' if tree.template is not None else 'has no template'}")
+    by = "a template" if tree.template is not None else "its store" if tree.syncer is not None else ""
+    try:
+        tree.applier()
+        findings.lines.append(f"tree {name}: is written to by {by or 'methods of its objects'}")
+    except DatastoreSyncError as error:
+        findings.lines.append(f"tree {name}: is only read{'' if by else ', as it has no syncer and no template'}")
+        findings.problems.extend([f"{name}: {error}"] * bool(by))
     classes = {each: branch.object_class for each, branch in tree.items()}
     for each, cls in classes.items():
         try:
@@ -234,11 +240,6 @@ def _check_tree(name: str, tree: Tree, findings: Findings) -> None:
             check_related(name, each, classes)
         except DatastoreSyncError as error:
             findings.problems.append(f"{name}: branch {each}: {error}")
-    if tree.template is not None or tree.syncer is not None:
-        try:
-            tree.applier()
-        except DatastoreSyncError as error:
-            findings.problems.append(f"{name}: {error}")
 
 
 def _check_plugin(folder: Path) -> Findings:

@@ -197,9 +197,14 @@ class SyncerWriter(Writer):
             return self._rehearsed(args, *self._sides(tree, syncer, ()), limits)
 
     def _rehearsed(self, args: argparse.Namespace, source: Tree, destination: Tree, limits: Limits) -> Report:
-        """Sync, undo it, and print the results."""
+        """Sync, undo it, and print the results, all of them or the first."""
         report = self._sync_sides(args, source, destination, limits, rehearse=True)
-        for line in (*(result.message for result in report.results), *report.warnings, report.stat):
+        shown = report.results if args.verbose else report.results[:50]
+        for result in shown:
+            say(result.message)
+        if len(shown) < len(report.results):
+            say(f"… and {len(report.results) - len(shown):,} more; all of them: --verbose")
+        for line in (*report.warnings, report.stat):
             say(line)
         return report
 

@@ -36,7 +36,7 @@ class Reporter:
         """Take the plan, before the first action."""
 
     def result(self, result: Result) -> None:
-        """Take the result of one action."""
+        """Take the result of one action; of one that a rehearsal undoes, it is ``planned`` as in a mock run."""
 
     def end(self, report: Report) -> None:
         """Take the report, after the last action."""

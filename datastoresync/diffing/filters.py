@@ -69,6 +69,27 @@ def predicate(terms: Filter, *, branches: Collection[str], attributes: Mapping[s
     raise FilterError(message)
 
 
+def attributes_of(terms: Filter) -> set[tuple[str, str]]:
+    """Return the attributes of which terms match every action, as branch and name; of an empty branch, those of all."""
+    if isinstance(terms, str):
+        branch, dot, attribute = terms.partition(".")
+        return {(branch, attribute)} if dot else set()
+    if isinstance(terms, Mapping):
+        branches, names = (
+            [found] if isinstance(found := terms.get(name, default), str) else list(found)
+            for name, default in (("branch", ""), ("attr", ()))
+        )
+        return set() if {*terms} - {"branch", "attr"} else {(branch, name) for branch in branches for name in names}
+    if terms is None or callable(terms):
+        return set()
+    return {found for term in terms for found in attributes_of(term)}
+
+
+def hides(hidden: Collection[tuple[str, str]], branch: str, attribute: str) -> bool:
+    """Say whether an attribute is among those that `attributes_of` returns."""
+    return (branch, attribute) in hidden or ("", attribute) in hidden
+
+
 def _check_name(name: str, names: Collection[str] | None, what: str) -> None:
     names = list(names or ())
     if name not in names:
