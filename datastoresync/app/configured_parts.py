@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import PurePath
 from typing import Any
@@ -16,9 +16,10 @@ from datastoresync.app.parts import Reader
 from datastoresync.app.syncer_reader import Record, RecordImporter, SyncerReader
 from datastoresync.app.syncer_writer import SyncerWriter
 from datastoresync.applying.preview import Preview
-from datastoresync.applying.report import Report
+from datastoresync.applying.report import Report, Result
 from datastoresync.applying.reporter import Reporter
 from datastoresync.branch import Branch
+from datastoresync.errors import DatastoreSyncError
 from datastoresync.spelling import nearest
 from datastoresync.syncers import open_syncer
 from datastoresync.syncers.changes import Table
@@ -35,7 +36,7 @@ class ConfiguredImporter(RecordImporter):
 
 
 class FileReporter(Reporter):
-    """Writes the report, or why a run was refused, to a file.
+    """Writes the report, or why a run was refused or failed, to a file.
 
     Args:
         path: The file, whose suffix tells the format.
@@ -51,6 +52,10 @@ class FileReporter(Reporter):
     def refused(self, preview: Preview) -> None:
         """Write what would have been done."""
         self._write(preview)
+
+    def failed(self, reason: str) -> None:
+        """Write the reason."""
+        self._write(Report((Result("failed", reason, method="sync"),)))
 
     def _write(self, content: Report | Preview) -> None:
         getattr(content, f"to_{FILE_FORMATS[PurePath(self.path).suffix.lower()]}")(self.path)
@@ -74,8 +79,14 @@ class ConfiguredParts:
 
 
 @contextmanager
-def configured_parts(path: str | os.PathLike[str]) -> Iterator[ConfiguredParts]:
+def configured_parts(
+    path: str | os.PathLike[str], failed: Callable[[Sequence[Reporter], str], None] = lambda *_: None
+) -> Iterator[ConfiguredParts]:
     """Open what a configuration declares, and close it in the end.
+
+    Args:
+        path: The configuration.
+        failed: Called with the reporters and the reason if a store cannot be opened, or the work in between fails.
 
     Raises:
         ConfigurationError: if anything in it is wrong, or it names a branch that a tree does not have.
@@ -84,19 +95,23 @@ def configured_parts(path: str | os.PathLike[str]) -> Iterator[ConfiguredParts]:
     """
     loaded = load_configuration(path)
     settings = loaded.settings
+    reports = settings.reports
+    given = (reports.mail, reports.webhook, *map(FileReporter, reports.files))
+    reporters = tuple(one for one in given if one is not None)
+    sides = (settings.source, settings.destination)
     with ExitStack() as stack:
-        stores = [opened(side, stack) for side in (settings.source, settings.destination)]
-        declared = [
-            None if side.tree is None else declared_tree(side.tree) for side in (settings.source, settings.destination)
-        ]
-        reports = settings.reports
-        given = (reports.mail, reports.webhook, *map(FileReporter, reports.files))
-        yield ConfiguredParts(
-            reader=_reader(loaded, declared, stores[0]),
-            writer=_writer(loaded, declared),
-            stores=(stores[0], stores[1]),
-            reporters=tuple(one for one in given if one is not None),
-        )
+        try:
+            stores = [opened(side, stack) for side in sides]
+            declared = [None if side.tree is None else declared_tree(side.tree) for side in sides]
+            yield ConfiguredParts(
+                reader=_reader(loaded, declared, stores[0]),
+                writer=_writer(loaded, declared),
+                stores=(stores[0], stores[1]),
+                reporters=reporters,
+            )
+        except DatastoreSyncError as error:
+            failed(reporters, str(error))
+            raise
 
 
 def opened(side: StoreSettings, stack: ExitStack) -> Any:

@@ -326,6 +326,12 @@ def test_reports_are_files_and_messages(run, monkeypatch):
     assert "people" in Path("report.html").read_text(encoding="utf-8")
     assert len(list(csv.DictReader(io.StringIO(Path("report.csv").read_text(encoding="utf-8"))))) >= 1
     assert (len(sent), "people: 1 done" in sent[0]) == (2, True)
+    for text, option, told in (("id,name\n1\n", "--dry-run", 0), ("id,name\n1\n", "-q", 2), (None, "-q", 2)):
+        sent.clear()
+        Path("people.csv").unlink() if text is None else write("people.csv", text)
+        assert run("sync", "-c", "sync.toml", option)[0] == 1
+        assert [getattr(one, "subject", one).startswith("failed: ") for one in sent] == [True] * told
+        assert ("people.csv" in Path("report.csv").read_text(encoding="utf-8")) == bool(told)
 
 
 def test_a_secret_is_put_in_and_never_shown(run, monkeypatch):
