@@ -550,3 +550,27 @@ def test_sqlite_takes_names_in_any_letters(tmp_path, execute):
     managers = {"1": None, "2": "3", "3": "1"}
     assert wanted_people(managers).sync_to(db, limits=WIDE).ok
     assert dict(execute(url, MANAGERS)) == managers
+
+
+KEYS = {
+    "uuid": "00000000-0000-0000-0000-0000000000AB",
+    "char(8)": "x",
+    "numeric(10, 2)": "1.5",
+    "integer": "007",
+    "date": "2024-01-05",
+    "inet": "10.0.0.1/32",
+    "text": "007",
+}
+
+
+@pytest.mark.parametrize(("kind", "key"), KEYS.items(), ids=KEYS)
+def test_what_ids_lead_to_is_compared_in_the_form_of_its_own_column(database, execute, kind, key):
+    execute(
+        database,
+        f"create table auth_user (id serial primary key, username {kind} unique, email text)",
+        "create table auth_group (id serial primary key, name text unique)",
+        "create table auth_user_groups (group_id integer references auth_group, user_id integer references auth_user)",
+    )
+    assert source([key], {"staff": {key}}).sync_to(+application(database)).ok
+    assert len(execute(database, MEMBERSHIPS)) == 1
+    assert not source([key], {"staff": {key}}) - +application(database)
