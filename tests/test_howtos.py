@@ -80,7 +80,7 @@ def serving(server):
         server.server_close()
 
 
-@pytest.mark.parametrize("name", ["csv.md", "databases.md", "excel.md", "index.md", "moodle-canvas.md"])
+@pytest.mark.parametrize("name", ["csv.md", "databases.md", "excel.md", "index.md", "moodle-canvas.md", "school.md"])
 def test_without_a_server(page, name):
     page(name)
 

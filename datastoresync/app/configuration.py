@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import fnmatch
 import functools
 import operator
 import os
 import re
 import types
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, Final, TypeVar, get_args
 
@@ -19,6 +20,7 @@ from datastoresync.app.toml_document import Place, TomlDocument
 from datastoresync.applying.limits import Limits
 from datastoresync.branch import Branch
 from datastoresync.conversion.scalars import TYPE_NAMES
+from datastoresync.diffing.flags import Flags
 from datastoresync.errors import DeclarationError
 from datastoresync.object import Object, schema_of
 from datastoresync.spelling import closest, nearest
@@ -101,6 +103,13 @@ def _structured(cls: type[T]) -> Callable[[Any, Place], T | None]:
         return cls(**given) if len(place.document.problems) == before else None
 
     return structured
+
+
+def _ignoring(patterns: Sequence[str]) -> property:
+    """Return the property of a class that ignores the objects whose keys match one of some patterns."""
+    matches = re.compile("|".join(map(fnmatch.translate, patterns))).match
+    ignored = Flags(ignore=True)
+    return property(lambda item: ignored if matches(str(item.idnumber)) else None)
 
 
 def _store(value: Any, place: Place) -> str:
@@ -226,6 +235,9 @@ class BranchSettings:
     destination: Table | None = _key(_table, "its table in the destination, likewise", default=None)
     types: Mapping[str, Any] = _key(_mapping(_annotation), "the attributes to sync, with their types", default={})
     references: Mapping[str, str] = _key(_mapping(_text), "attributes that name objects of a branch", default={})
+    ignore: tuple[str, ...] = _key(
+        _texts, "keys of objects that are left alone on both sides; * stands for any text", default=()
+    )
     sensitive: tuple[str, ...] = _key(_texts, "attributes whose values are never shown", default=())
     limits: Limits | None = _key(_limits, "limits of this branch", default=None)
 
@@ -242,6 +254,10 @@ class BranchSettings:
             "_sensitive": self.sensitive,
             "__module__": __name__,
         }
+        if self.ignore:
+            if len(self.key) > 1:
+                raise DeclarationError("ignore names keys of one attribute: for others, declare _flags in Python")
+            settings["_flags"] = _ignoring(self.ignore)
         if not self.types:
             return types.new_class("Record", (Record,), exec_body=lambda body: body.update(settings))
         for one in self.key:

@@ -221,8 +221,7 @@ class _BranchCheck:
         large = {part for part, count in lost.items() if count >= _SMALLEST_PART}
         if not large:
             return
-        parts = self.right.part or self.left.part
-        for part in _absent(large, self.left, part_reader(self.left, parts)):
+        for part in _absent(large, self.left, part_reader(self.left, self.right)):
             large.discard(part)
             if f"{self.name}:{part}" not in self.limits.empty:
                 count = counted(lost[part], "object")
@@ -231,7 +230,7 @@ class _BranchCheck:
         if isinstance(self.limits.deletions, int):
             return
         large = {part for part in large if lost[part] > FLOOR}
-        sizes = _sizes({part: 2 * lost[part] for part in large}, self.right, part_reader(self.right, parts))
+        sizes = _sizes({part: 2 * lost[part] for part in large}, self.right, part_reader(self.right, self.left))
         for part in sorted(large, key=repr):
             if sizes[part] >= _TEN and lost[part] * 2 > sizes[part]:
                 whole = counted(sizes[part], "object")

@@ -67,6 +67,10 @@ WRONG = [
         ALL + '[branches.people.references]\nboss = "peple"',
         ["sync.toml:8: branches.people.references.boss: there is no branch 'peple': did you mean 'people'?"],
     ),
+    (
+        STORES + '[branches.people]\nkey = ["id", "x"]\nignore = "1"',
+        ["branches.people: ignore names keys of one attribute"],
+    ),
     (ALL + 'types = { id = "int" }\nsensitive = "pin"', ["branches.people: ", "'pin'"]),
     (
         ALL + "[limits]\ndeletion = 3",
@@ -292,6 +296,16 @@ def test_a_column_that_is_not_there_is_told_with_the_nearest(run, branch, said):
     write("sync.toml", f"{STORES}[branches.people]\n{branch}\n")
     code, _, err = run("sync", "-c", "sync.toml")
     assert (code, said in err, "--key" in err) == (1, True, False), err
+
+
+@pytest.mark.parametrize("typed", ["", 'types = { id = "int", name = "str" }\n'])
+def test_what_is_ignored_stays_as_it_is_on_both_sides(run, typed):
+    write("people.csv", "id,name\n1,Ann\n7,Zoe\n31,Cid\n")
+    rows("create table people (id integer primary key, name text)")
+    rows("insert into people values (1, 'Anna'), (70, 'Admin'), (71, 'Service')")
+    write("sync.toml", f'{ALL}ignore = ["7*", "1"]\n{typed}')
+    assert run("sync", "-c", "sync.toml") == (0, "", "")
+    assert rows("select * from people order by id") == [(1, "Anna"), (31, "Cid"), (70, "Admin"), (71, "Service")]
 
 
 def test_limits_refuse_and_an_option_raises_them(run):
