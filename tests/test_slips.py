@@ -20,6 +20,7 @@ FILES = {
     "semi.csv": "id;name;grade\n1;Ann;8\n",
     "empty.csv": "",
     "headless.csv": "1,Ann,7\n2,Bob,8\n",
+    "titled.csv": "Nr,name,grade,shoe\n1,Ann,7,38\n",
     "twice.csv": "id,name,grade\n1,Ann,7\n1,Bob,8\n",
     "doubled.csv": "id,name,name\n1,Ann,7\n",
     "wide.csv": "id,name,grade\n1,Ann,7,9\n",
@@ -97,6 +98,7 @@ SLIPS = [  # the command, the exit code, and what is said of what is wrong, wher
     (f"diff old.csv new.csv {KEY} --encoding utf-9", 1, "'utf-9' is no text encoding", "cp1252"),
     (f"diff old.csv new.csv {KEY} --decimal ;", 1, "--decimal is the mark before the decimals", ", or ."),
     (f"diff old.csv new.csv {KEY} --footer x", 1, "--footer is the number of last rows", "got 'x'"),
+    (f"diff old.csv new.csv {KEY} --exclude name", 2, "no table or change 'name'", "write .name for the column"),
     (f"diff old.csv new.csv {KEY} --output none/x.html", 1, "none/x.html: No such file", "create the folder first"),
     (f"diff old.csv new.csv {KEY} --output x.pdf", 2, "--output: .pdf is no format", "--format: text, json"),
     (f"diff old.csv new.csv {KEY} --output new.csv", 2, "--output new.csv is in NEW", "name another file"),
@@ -147,6 +149,17 @@ class Misnamed(ds.Template):
         """Do nothing."""
 
 
+class LeavingOut(ds.Template):
+    """Leaves out what has no method of its own."""
+
+    leaves_out = ("add", "remove", "update", "new", "old")
+
+
+def titled():
+    """Return an importer of a file with a column too many and another name for one."""
+    return ds.CSVImporter("titled.csv", columns={"id": "Nr"})
+
+
 def tree(name, cls=User, table=None, **options):
     """Return a tree of one branch, loaded."""
     syncer = open_syncer(name, **options)
@@ -172,6 +185,13 @@ IN_PYTHON = [
     (lambda: tree("old.csv") - tree("old.csv") | Misnamed, "Misnamed.new_usres", "did you mean 'new_users'?"),
     (lambda: tree("old.csv") - tree("old.csv") | "schol:X", "'schol:X' leads nowhere", "No module named"),
     (lambda: (tree("old.csv") - tree("old.csv")).only("updat"), "no branch or verb 'updat'", "'update'?"),
+    (lambda: (tree("old.csv") - tree("old.csv")).exclude("name"), "no branch or verb 'name'", "attribute is '.name'"),
+    (
+        lambda: tree("old.csv") - tree("old.csv") | LeavingOut,
+        "names 'add', which no action calls",
+        "'update' leaves out",
+    ),
+    (lambda: +ds.Branch(User, importer=titled()), "User has no 'shoe'", "columns=(('id', 'Nr'), 'name', 'grade') does"),
     (lambda: ds.Branch("User"), "a branch holds objects", "a subclass of datastoresync.Object"),
 ]
 

@@ -171,7 +171,7 @@ class Violation(str):
         also: tuple[str, str, Any] | None = None,
     ) -> Self:
         """Create the sentence in both languages."""
-        ways = [(advice, name, value)] * bool(name) + [also] * bool(also)
+        ways = [one for one in ((advice, name, value), also) if one and one[1]]
         said = "; ".join(f"{words} limits=Limits({limit}={given!r})" for words, limit, given in ways)
         made = super().__new__(cls, f"{reason}: {said or advice + python}")
         made.name, made.value, made.subject = name, value, subject or reason

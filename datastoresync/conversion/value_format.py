@@ -161,7 +161,11 @@ class ValueFormat:
             return f"{name}={plain!r}"
         between = "|" if name == "dates" else ","
         text = value if isinstance(value, str) else str(value).lower() if isinstance(value, bool) else ""
-        text = text or (str(value) if isinstance(value, int) else between.join(value))
+        text = text or (
+            str(value)
+            if isinstance(value, int)
+            else between.join(one if isinstance(one, str) else "=".join(one) for one in value)
+        )
         if self.spelling == "url":
             return f"?{name}={_quoted(text)}"
         return f"--{name.replace('_', '-')} {shlex.quote({chr(9): 'tab'}.get(text, text))}"

@@ -43,6 +43,8 @@ def predicate(terms: Filter, *, branches: Collection[str], attributes: Mapping[s
             return lambda action: action.verb == terms
         branch, dot, attribute = terms.partition(".")
         if branch:
+            if not dot and branch in every and branch not in branches:
+                raise FilterError(f"no branch or verb {branch!r}: the attribute is {'.' + branch!r}")
             _check_name(branch, branches if dot else [*branches, *VERBS], "branch" if dot else "branch or verb")
         if not dot:
             return lambda action: action.branch == branch
