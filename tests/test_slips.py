@@ -315,3 +315,14 @@ def test_standard_output_may_be_a_pipe_or_closed():
     )
     assert len(json.loads(piped.stdout)) == 5
     assert (closed.stdout, closed.stderr) == (b"", b"")
+
+
+def test_a_plan_that_is_read_in_part_is_no_failure():
+    rows = "".join(f"{number},{'x' * 2_000},7\n" for number in range(200))
+    with open("many.csv", "w", encoding="utf-8") as file:  # noqa: PTH123 - as short as it gets
+        file.write(f"id,name,grade\n{rows}")
+    command = f"{sys.executable} -m datastoresync sync many.csv new.csv --key id --dry-run --allow-creations 200"
+    ran = subprocess.run(
+        f"{command} --allow-deletions 3 --verbose | head -n 1", shell=True, capture_output=True, check=True
+    )
+    assert (ran.stdout.startswith(b"source - destination"), b"Broken" in ran.stderr) == (True, False), ran.stderr

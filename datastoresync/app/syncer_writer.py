@@ -7,7 +7,7 @@ import os
 import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, Literal, get_args
 
 import attrs
@@ -396,7 +396,8 @@ class SyncerWriter(Writer):
         effects = destination.side_effects(diff)
         preview = Preview.of(diff, limits=limits, side_effects=effects, template=destination.template)
         in_words = tuple(getattr(one, "on_command_line", one) for one in preview.refused)
-        attrs.evolve(preview, refused=in_words).show(limit=None if whole else 50, rest="all of it: --verbose")
+        with suppress(BrokenPipeError):  # whoever read it, such as `head`, has enough
+            attrs.evolve(preview, refused=in_words).show(limit=None if whole else 50, rest="all of it: --verbose")
         for line in lines:
             say(line)
         if preview.refused:
