@@ -33,12 +33,11 @@ rename Anna to Ann
 (True, <Diff: no differences>)
 """
 
-from typing import TYPE_CHECKING
-
-from datastoresync.runtime import lazy_names
+from datastoresync.lazy import lazy_names
 
 __version__ = "0.1.0"
 
+TYPE_CHECKING = False  # which type checkers take for True: nothing else is imported here
 if TYPE_CHECKING:  # `X as X` tells type checkers that a name is public
     from datastoresync.applying.executors import OnExecutors as OnExecutors
     from datastoresync.applying.mail import EmailReporter as EmailReporter

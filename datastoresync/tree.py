@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import copy
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, ClassVar, Self, Unpack
 
+from datastoresync import syncers
 from datastoresync.applying.limits import Limits, check_limits
 from datastoresync.applying.methods import check_object_methods
 from datastoresync.applying.object_template import ObjectMethods, ObjectTemplate
@@ -36,6 +38,24 @@ from datastoresync.syncers.protocol import Syncer, fault_of
 
 _RESERVED = frozenset({"name", "syncer", "_branches"})
 """Attributes that every tree has besides those of its class."""
+_STORE = ("load", "read", "dump", "apply_changes")
+"""Methods of which a store has one at least."""
+
+
+def _store_of(given: Any, tree: str) -> Any:
+    """Return the store that is given, or opened, if its URL is.
+
+    Raises:
+        DeclarationError: if it is neither.
+        SyncerError: if it cannot be opened.
+    """
+    if isinstance(given, (str, os.PathLike)):
+        return syncers.open_syncer(given)
+    if isinstance(given, type) or (given is not None and not any(hasattr(given, name) for name in _STORE)):
+        shown = given.__name__ if isinstance(given, type) else repr(given)
+        message = f"{tree}: syncer is a store, or the URL of one, such as 'sqlite:///school.db' (got {shown})"
+        raise DeclarationError(message)
+    return given
 
 
 class Tree(Printable, Mapping[str, Branch[Any]]):
@@ -47,7 +67,8 @@ class Tree(Printable, Mapping[str, Branch[Any]]):
 
     Args:
         name: The name in messages; a datastore sets its own. None for the name of the class.
-        syncer: The store: source of every branch without an importer, and target of changes without a template.
+        syncer: The store, or its URL: source of every branch without an importer, and target of changes without a
+            template.
         template: A template, its class, or its import string; None for that of the class.
         branches: Additional branches by name.
 
@@ -88,6 +109,8 @@ class Tree(Printable, Mapping[str, Branch[Any]]):
         """Create a tree with its branches, whether or not the ``__init__`` of a subclass calls this one."""
         tree = super().__new__(cls)
         tree.name = cls.name or cls.__name__
+        if not hasattr(cls.syncer, "__get__"):  # a property is asked when the store is needed
+            tree.syncer = _store_of(cls.syncer, tree.name)
         tree._branches = {}
         for name, declared in cls._declared.items():
             tree.grow(name, declared)
@@ -103,7 +126,7 @@ class Tree(Printable, Mapping[str, Branch[Any]]):
     ) -> None:
         self.name = name or self.name
         if syncer is not None:
-            self.syncer = syncer
+            self.syncer = _store_of(syncer, self.name)
         if template is not None:
             self.template = template
         for branch_name, branch in (branches or {}).items():
@@ -363,7 +386,7 @@ class Tree(Printable, Mapping[str, Branch[Any]]):
             return StoreTemplate(writer, stored, read_again=self._read_again)
         message = (
             f"{self.name} has no template, no syncer, and no objects with create, update or delete: declare its store, "
-            f"`syncer = open_syncer(…)`, or `template = …` in {type(self).__name__}, or write source - dest | Template"
+            f"`syncer = 'sqlite:///…'`, or `template = …` in {type(self).__name__}, or write source - dest | Template"
         )
         raise DeclarationError(message)
 

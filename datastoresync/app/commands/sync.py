@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext, redirect_stdout
+from contextlib import contextmanager, redirect_stdout
 from functools import partial
 from typing import Any
 
@@ -21,11 +21,13 @@ from datastoresync.app.commands.options import (
     config_option,
     flag,
     log_options,
+    pager_option,
 )
 from datastoresync.app.commands.part_options import part_options, run_arguments
 from datastoresync.app.console import Console
 from datastoresync.app.declared_trees import TreeReader, TreeWriter, declared_tree
 from datastoresync.app.exit_codes import code_of
+from datastoresync.app.pager import paged
 from datastoresync.app.parts import Reader, Writer
 from datastoresync.app.progress import Progress
 from datastoresync.app.report import AppReport, PartReport
@@ -70,6 +72,7 @@ def _store_or_tree(text: str) -> str:
 @config_option("SOURCE", "DESTINATION")
 @flag("--dry-run", help=cli.DRY_RUN)
 @flag("--rehearse", help=cli.REHEARSE)
+@pager_option
 @flag("--json", "as_json", help="print the result as JSON to standard output, and nothing else there")
 @click.pass_context
 def command(ctx: click.Context, /, source: Any, destination: Any, **given: Any) -> int:
@@ -94,7 +97,8 @@ def command(ctx: click.Context, /, source: Any, destination: Any, **given: Any) 
         ]
         arguments[0].store, arguments[1].store = stores
         arguments[1].mode, arguments[1].reporters = "sync", reporters
-        with redirect_stdout(sys.stderr) if given["as_json"] else nullcontext():
+        pages = given["pager"] and (given["dry_run"] or given["rehearse"])
+        with redirect_stdout(sys.stderr) if given["as_json"] else paged(wanted=pages):
             report = App(*parts).run_with(own, arguments)
         for part in report.parts:
             if part.status == "failed" and part.error is not None and not given["dry_run"]:
