@@ -11,7 +11,7 @@ from typing import Any
 import attrs
 
 from datastoresync.app.configuration import LoadedConfiguration, load_configuration
-from datastoresync.app.configured_parts import branch_classes, opened
+from datastoresync.app.configured_parts import branch_classes, only_table, opened
 from datastoresync.app.declared_trees import declared_module, declared_tree, is_tree
 from datastoresync.app.stores import table_names
 from datastoresync.app.toml_document import Place
@@ -114,7 +114,9 @@ class _Side:
         """Return the table of a branch."""
         named = getattr(loaded.settings.branches.get(branch), self.name, None)
         tree = self.tree or other.tree
-        return named or (Table(branch) if tree is None else tree[branch].table)
+        table = named or (Table(branch) if tree is None else tree[branch].table)
+        alone = len(loaded.settings.branches if tree is None else tree.branches) == 1
+        return only_table(table, branch, self.syncer, alone=alone) or table
 
     def columns(self, table: Table, place: Place) -> list[str] | None:
         """Return the columns of a table, none of one that a sync makes; None if that is not known."""

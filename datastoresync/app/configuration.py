@@ -141,7 +141,9 @@ def _table(value: Any, place: Place) -> Table:
     """Return where a store keeps the objects: the name of a table, or a table of keys with its columns and links."""
     if isinstance(value, dict):
         found = _structured(_TableSettings)(value, place)
-        return Table("") if found is None else Table(found.table, columns=found.columns, links=found.links)
+        if found is None:
+            return Table("")
+        return Table(found.table or place.keys[-2], columns=found.columns, links=found.links)
     return Table(_text(value, place))
 
 
@@ -251,7 +253,7 @@ class _LinkSettings:
 
 @attrs.frozen(kw_only=True)
 class _TableSettings:
-    table: str = _key(_text, "the name of the table")
+    table: str = _key(_text, "the name of the table, if it is not called like the branch", default="")
     columns: Mapping[str, Any] = _key(_mapping(_column), "the columns of attributes with another name", default={})
     links: Mapping[str, Link] = _key(_mapping(_link), "the tables of memberships, by attribute", default={})
 

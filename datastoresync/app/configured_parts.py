@@ -152,6 +152,19 @@ def _table(loaded: LoadedConfiguration, name: str, side: str, tree: Tree | None)
     return found or (None if tree is None else tree[name].table)
 
 
+def only_table(table: Table | None, branch: str, syncer: Any, *, alone: bool) -> Table | None:
+    """Return the table of a branch: of the only one that of a single file, whatever that is called.
+
+    Args:
+        table: The table that is declared.
+        branch: The name of the branch.
+        syncer: The store.
+        alone: Whether there is no other branch.
+    """
+    name = getattr(syncer, "only_table", None) if alone else None
+    return table if name is None else attrs.evolve(table or Table(branch), name=name)
+
+
 def _part(loaded: LoadedConfiguration, name: str) -> str | None:
     branch = loaded.settings.branches.get(name)
     return None if branch is None else branch.part
@@ -162,14 +175,15 @@ def _reader(loaded: LoadedConfiguration, declared: Sequence[Tree | None], syncer
     if source is not None:
         branch_classes(loaded, declared)
         return TreeReader(source, "source")
+    classes = branch_classes(loaded, declared)
     branches = {
         name: Branch(
             cls,
             importer=ConfiguredImporter(syncer) if issubclass(cls, Record) else None,
-            table=_table(loaded, name, "source", destination),
+            table=only_table(_table(loaded, name, "source", destination), name, syncer, alone=len(classes) == 1),
             part=_part(loaded, name),
         )
-        for name, cls in branch_classes(loaded, declared).items()
+        for name, cls in classes.items()
     }
     return SyncerReader(name="source", branches=branches)
 
@@ -189,7 +203,7 @@ def _writer(loaded: LoadedConfiguration, declared: Sequence[Tree | None]) -> Syn
         branches = {
             name: Branch(
                 cls,
-                table=_table(loaded, name, "destination", source),
+                table=only_table(_table(loaded, name, "destination", source), name, syncer, alone=len(classes) == 1),
                 limits=own.get(name),
                 part=_part(loaded, name),
             )

@@ -62,7 +62,6 @@ WRONG = [
         ALL + 'types = { id = "int", name = "str" }\nsource = { table = "x", columns = { nmae = "N" } }',
         ["sync.toml:8: branches.people.source.columns.nmae: there is no attribute 'nmae'", "did you mean 'name'?"],
     ),
-    (ALL + "source = { columns = {} }", ["branches.people.source: it lacks the key 'table'"]),
     (
         ALL + '[branches.people.references]\nboss = "peple"',
         ["sync.toml:8: branches.people.references.boss: there is no branch 'peple': did you mean 'people'?"],
@@ -338,6 +337,20 @@ def test_what_is_ignored_stays_as_it_is_on_both_sides(run, typed):
     write("sync.toml", f'{ALL}ignore = ["7*", "1"]\n{typed}')
     assert run("sync", "-c", "sync.toml") == (0, "", "")
     assert rows("select * from people order by id") == [(1, "Anna"), (31, "Cid"), (70, "Admin"), (71, "Service")]
+
+
+def test_a_single_file_may_be_called_anything(run):
+    write("export-2026-01-31.csv", "ID,name\n1,Ann\n")
+    stores = '[source]\nstore = "export-2026-01-31.csv"\n[destination]\nstore = "copy.csv"\n'
+    for source, key in (("", "ID"), ('source = "people"\n', "ID"), ('source = { columns = { id = "ID" } }\n', "id")):
+        Path("copy.csv").unlink(missing_ok=True)
+        write("sync.toml", f'{stores}[branches.people]\nkey = "{key}"\n{source}')
+        code, out, err = run("check", "sync.toml")
+        assert (code, out.endswith("no problems\n"), err) == (0, True, "")
+        assert run("sync", "-c", "sync.toml") == (0, "", "")
+        assert Path("copy.csv").read_text(encoding="utf-8").replace("\r", "") == f"{key},name\n1,Ann\n"
+    write("sync.toml", f'{stores}[branches.people]\nkey = "ID"\n[branches.groups]\nkey = "ID"\n')
+    assert "the source has no table 'people': there are 'export-2026-01-31'" in run("check", "sync.toml")[2]
 
 
 def test_limits_refuse_and_an_option_raises_them(run):
