@@ -5,19 +5,9 @@ from __future__ import annotations
 import copy
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, ClassVar, Self, Unpack
+from typing import TYPE_CHECKING, Any, ClassVar, Self, Unpack
 
 from datastoresync import syncers
-from datastoresync.applying.limits import Limits, check_limits
-from datastoresync.applying.methods import check_object_methods
-from datastoresync.applying.object_template import ObjectMethods, ObjectTemplate
-from datastoresync.applying.preview import Preview
-from datastoresync.applying.report import Report
-from datastoresync.applying.reporter import CallbackReporter
-from datastoresync.applying.side_effects import SideEffect
-from datastoresync.applying.store_changes import StoredBranch
-from datastoresync.applying.store_template import StoreTemplate
-from datastoresync.applying.template import ApplyKeywords, SyncKeywords, Template, refuse_rehearsal
 from datastoresync.branch import Branch
 from datastoresync.diffing.diff import Diff, DiffKeywords, Progress, template_of
 from datastoresync.diffing.filters import Filter
@@ -33,8 +23,14 @@ from datastoresync.printing.show import Printable
 from datastoresync.printing.text import counted
 from datastoresync.runtime import collector_paused
 from datastoresync.spelling import member_problems, nearest, settings_of
-from datastoresync.syncers.plugin.load_dump_adapter import LoadDumpAdapter
 from datastoresync.syncers.protocol import Syncer, fault_of
+
+if TYPE_CHECKING:  # not all who look for differences apply them, and so `applying` is imported where it is used
+    from datastoresync.applying.limits import Limits
+    from datastoresync.applying.preview import Preview
+    from datastoresync.applying.report import Report
+    from datastoresync.applying.side_effects import SideEffect
+    from datastoresync.applying.template import ApplyKeywords, SyncKeywords
 
 _RESERVED = frozenset({"name", "syncer", "_branches"})
 """Attributes that every tree has besides those of its class."""
@@ -103,7 +99,10 @@ class Tree(Printable, Mapping[str, Branch[Any]]):
             for name, branch in getattr(base, "_declared", {}).items()
         }
         cls._declared = {**inherited, **own}
-        check_limits(cls.limits, cls.__name__)
+        if cls.limits is not None:
+            from datastoresync.applying.limits import check_limits
+
+            check_limits(cls.limits, cls.__name__)
 
     def __new__(cls, *_: Any, **__: Any) -> Self:
         """Create a tree with its branches, whether or not the ``__init__`` of a subclass calls this one."""
@@ -287,6 +286,8 @@ class Tree(Printable, Mapping[str, Branch[Any]]):
 
     def preview(self, other: Tree, *, limits: Limits | None = None, **keywords: Unpack[DiffKeywords]) -> Preview:
         """Print what ``other`` must do, with the keywords of `diff`; the same as ``self > other``."""
+        from datastoresync.applying.preview import Preview
+
         diff = self.diff(other, **keywords)
         side_effects = other.side_effects(diff)
         return Preview.of(diff, limits=limits, side_effects=side_effects, template=other.template).show()
@@ -314,6 +315,8 @@ class Tree(Printable, Mapping[str, Branch[Any]]):
             DeclarationError: if the destination has no template, no objects with methods, and no syncer.
         """
         if progress is not None:
+            from datastoresync.applying.reporter import CallbackReporter
+
             keywords["reporters"] = [*keywords.get("reporters", ()), CallbackReporter(progress)]
         return other.apply(self.diff(other, flags=flags, progress=progress), **keywords)
 
@@ -334,6 +337,9 @@ class Tree(Printable, Mapping[str, Branch[Any]]):
 
     def apply(self, diff: Diff, **keywords: Unpack[ApplyKeywords]) -> Report:
         """Carry out a diff whose destination this tree is; the keywords are those of `Template.apply`."""
+        from datastoresync.applying.store_template import StoreTemplate
+        from datastoresync.applying.template import Template, refuse_rehearsal
+
         for one in diff.branch_diffs:
             if one.name not in self or one.right.fold != self[one.name].fold:
                 message = f"the diff changes {one.right.name}, which is not in this tree: apply it there"
@@ -368,6 +374,12 @@ class Tree(Printable, Mapping[str, Branch[Any]]):
         """Return the template of this tree, or one that calls its objects' methods or its syncer."""
         if self.template is not None:
             return template_of(self.template)
+        from datastoresync.applying.methods import check_object_methods
+        from datastoresync.applying.object_template import ObjectMethods, ObjectTemplate
+        from datastoresync.applying.store_changes import StoredBranch
+        from datastoresync.applying.store_template import StoreTemplate
+        from datastoresync.syncers.plugin.load_dump_adapter import LoadDumpAdapter
+
         classes = {name: ObjectMethods(self[name].object_class, self[name].identifiers) for name in self.branches}
         if any(callable(one.method(verb)) for one in classes.values() for verb in ("create", "update", "delete")):
             check_object_methods({name: one.cls for name, one in classes.items()}, Object)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shlex
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, time
 from typing import Annotated, Any, Literal
@@ -20,7 +19,7 @@ _NUMBERS = ("int", "float", "Decimal")
 _DATES = ("date", "datetime")
 
 
-@attrs.frozen
+@attrs.frozen(eq=False, repr=False)
 class FromText:
     """Stands in an ``Annotated`` type: how its value is told as text, in a URL or on the command line."""
 
@@ -67,7 +66,7 @@ def option_field(*, default: Any, text: str, choices: Sequence[Any] = (), **fiel
     return attrs.field(default=default, metadata={"help": text}, **field)
 
 
-@attrs.define(kw_only=True, slots=False, eq=False, on_setattr=attrs.setters.frozen)
+@attrs.define(kw_only=True, slots=False, eq=False, repr=False, on_setattr=attrs.setters.frozen)
 class ValueFormat:
     """How texts of a store stand for numbers, dates and truth. It matters where such a type is declared alone.
 
@@ -184,6 +183,8 @@ class ValueFormat:
         )
         if self.spelling == "url":
             return f"?{name}={_quoted(text)}"
+        import shlex  # only a message of the command line needs it
+
         which = "" if self.spelling == "option" else f"{self.spelling}-"
         return f"--{which}{name.replace('_', '-')} {shlex.quote({chr(9): 'tab'}.get(text, text))}"
 

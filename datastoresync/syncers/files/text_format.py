@@ -61,7 +61,7 @@ def count(_: Any, attribute: attrs.Attribute[int], value: Any) -> None:
         raise DeclarationError(message)
 
 
-@attrs.define(kw_only=True, slots=False, eq=False, on_setattr=attrs.setters.frozen)
+@attrs.define(kw_only=True, slots=False, eq=False, repr=False, on_setattr=attrs.setters.frozen)
 class TableFormat(ValueFormat):
     """What of a table in a file is read.
 
@@ -172,7 +172,7 @@ class TableFormat(ValueFormat):
         return self.option("columns", tuple(good)) if good else self.option("header", ("…", "…"))
 
 
-@attrs.define(kw_only=True, slots=False, eq=False, on_setattr=attrs.setters.frozen)
+@attrs.define(kw_only=True, slots=False, eq=False, repr=False, on_setattr=attrs.setters.frozen)
 class TextFormat(TableFormat):
     r"""How a CSV or TSV file is written, and what of it is read.
 
