@@ -358,12 +358,13 @@ def _check_columns(options: DiffOptions, tables: Sequence[_Table]) -> None:
             if name not in written and other in written and name in others and other not in others:
                 message = f"--rename names {name!r}, {fault}: OLD's name stands first, as in --rename {other}={name}"
                 raise ColumnError(message, columns=[name])
+        columns = [name for each in own for name in each.columns]
         for name in options.columns or ():
-            if (other := options.rename.get(name)) is not None:
-                message = f"--columns names {name!r}, which --rename calls {other!r}: write that"
+            if name in options.rename and name not in columns:
+                message = f"--columns names {name!r}, which --rename calls {options.rename[name]!r}: write that"
                 raise ColumnError(message, columns=[name])
         _check_names("--rename", renamed, written, fault)
-        _check_names("--columns", options.columns or (), [name for each in own for name in each.columns], fault)
+        _check_names("--columns", options.columns or (), columns, fault)
     pairs = zip(tables[::2], tables[1::2], strict=True)
     common = [name for old, new in pairs for name in new.columns if name in old.columns]
     keys = {name for key in options.keys.values() for name in key} | {_USUAL_KEY}
