@@ -42,7 +42,7 @@ _STATES = 100
 """Changes of one value to another from which on an attribute does not tell what is on and off."""
 _OFF = {"false", "no", "n", "f", "off", "0", "inactive", "disabled", "deactivated", "suspended", "blocked", "locked"}
 """What says that an object is switched off: texts, and names of attributes that are true of it then."""
-_RAISE = "if that is meant, raise it for this run with"
+_RAISE = "look at the source; if that is meant, raise it for this run with"
 
 
 def violations(diff: Diff, limits: Limits | None = None, side_effects: Sequence[SideEffect] = ()) -> tuple[str, ...]:
