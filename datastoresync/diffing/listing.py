@@ -13,6 +13,7 @@ import attrs
 
 from datastoresync.diffing.action import VERBS, Action
 from datastoresync.diffing.equality import is_blank
+from datastoresync.diffing.filters import hides
 from datastoresync.diffing.side import Side
 from datastoresync.masking import MASK
 from datastoresync.printing.changes import NEW, OLD, change, cut, key_text, literal
@@ -42,6 +43,15 @@ _WORDS: Mapping[str, tuple[str, str]] = {
 Sides = tuple[Mapping[str, Side], Mapping[str, Side]]
 """The sides of the source and of the destination, by branch."""
 NO_SIDES: Sides = ({}, {})
+
+
+def shown_sides(sides: Mapping[str, Side], hidden: Collection[tuple[str, str]]) -> dict[str, Side]:
+    """Return sides without the attributes that are not shown, as `Diff` has them."""
+
+    def shown(branch: str, side: Side) -> Side:
+        return attrs.evolve(side, attributes=tuple(one for one in side.attributes if not hides(hidden, branch, one)))
+
+    return {branch: shown(branch, side) for branch, side in sides.items()} if hidden else dict(sides)
 
 
 def in_words(counts: Mapping[str, int]) -> str:
