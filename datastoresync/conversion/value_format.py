@@ -181,7 +181,11 @@ class ValueFormat:
             return f"options = {{ {name} = {json.dumps(value, ensure_ascii=False)} }}"
         between = "|" if name == "dates" else ","
         text = value if isinstance(value, str) else str(value).lower() if isinstance(value, bool) else ""
-        text = text or (str(value) if isinstance(value, int) else between.join(value))
+        text = text or (
+            str(value)
+            if isinstance(value, int)
+            else between.join(one if isinstance(one, str) else "=".join(one) for one in value)
+        )
         if self.spelling == "url":
             return f"?{name}={_quoted(text)}"
         import shlex  # only a message of the command line needs it
