@@ -351,7 +351,7 @@ class SyncerWriter(Writer):
             diff = source.diff(destination)
             _name_options(lambda: check(diff, limits, destination.side_effects(diff)))
             for write in missing:
-                if hint := self._other_table(write, tree, closest(write.table, self._other_tables(tree, syncer))):
+                if hint := self._other_table(write, tree, syncer, near=True):
                     warnings.warn(f"{write.table} is made in {syncer.name}{hint}", DataWarning, stacklevel=2)
             made = self._make(source, destination, {write.label for write in missing}, syncer)
             if len(missing) == len(self._all_writes(tree, syncer)):
@@ -389,10 +389,9 @@ class SyncerWriter(Writer):
     def _preview_sync(self, tree: Any, syncer: Any, limits: Limits, *, whole: bool) -> Preview:
         missing = self._missing(tree, syncer)
         source, destination = self._sides(tree, syncer, missing)
-        others = self._other_tables(tree, syncer) if missing else []
         made = [
             f"{write.table}: would be made, with {counted(write.count, 'record')}"
-            + self._other_table(write, tree, closest(write.table, others) or next(iter(others), ""))
+            + self._other_table(write, tree, syncer)
             for write in missing
         ]
         preview = self._previewed(source, destination, limits, made, whole=whole)
@@ -420,18 +419,15 @@ class SyncerWriter(Writer):
             raise SafeguardError(message, violations=preview.refused)
         return preview
 
-    def _other_tables(self, tree: Any, syncer: Any) -> list[str]:
-        """Return the tables of the store that are not written to."""
+    def _other_table(self, write: TableWrite, tree: Any, syncer: Any, *, near: bool = False) -> str:
+        """Return how a table that is not there may be written to another one, or to one nearly so called."""
+        importer = tree[write.label].importer if write.key and self.tree is None else None
         tables = getattr(syncer, "tables", None)
-        written = {write.table for write in self._all_writes(tree, syncer)}
-        return [name for name in tables() if name not in written] if callable(tables) else []
-
-    def _other_table(self, write: TableWrite, tree: Any, other: str) -> str:
-        """Return how a table that is not there may be written to another, if that is not declared."""
-        importer = tree[write.label].importer if other and write.key and self.tree is None else None
-        if not isinstance(importer, RecordImporter) or importer.table is not None:
+        if not isinstance(importer, RecordImporter) or importer.table is not None or not callable(tables):
             return ""
-        return f", which has {other!r}: if that is meant, --tables {tree[write.label].table.name}={other}"
+        others = sorted({*tables()} - {each.table for each in self._all_writes(tree, syncer)})
+        other = closest(write.table, others) or next(iter(others[:0] if near else others), "")
+        return f", which has {other!r}: if that is meant, --tables {write.table}={other}" if other else ""
 
     def _missing(self, tree: Any, syncer: Any) -> list[TableWrite]:
         """Return the writes of tables that are not there yet."""
