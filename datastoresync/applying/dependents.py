@@ -231,15 +231,14 @@ class DependencyTracker:
 
     def _written(self, action: Action, values: Mapping[str, Any] | None) -> Iterator[ObjectKey]:
         """Yield what an action makes its object refer to."""
-        references = self._references.get(action.branch, {})
         if action.verb == "new":
-            for attr, target in references.items():
+            for attr, target in self._references.get(action.branch, {}).items():
                 yield from ((target, member) for member in self._members(0, action, attr, values))
-        elif action.verb in ("add", "update") and action.attr in references:
+        elif action.verb in ("add", "update") and (named := self._target(action)):
             before = list(members_of(action.old_value)) if action.verb == "update" else ()
             for member in members_of(action.value):
                 if member is not None and member not in before:
-                    yield references[action.attr], member
+                    yield named, member
 
     def _members(self, which: int, action: Action, attr: str, values: Mapping[str, Any] | None) -> Iterable[Any]:
         """Return what an attribute of an action's object refers to."""
@@ -257,11 +256,17 @@ class DependencyTracker:
 
     def _child(self, action: Action) -> ObjectKey | None:
         """Return the child that an action adds to a parent, or removes from one."""
-        if action.verb not in ("add", "remove"):
-            return None
-        branches = (hierarchy.child_branch(action.branch, action.attr) for hierarchy in (self._left, self._right))
-        branch = next(filter(None, branches), None)
+        branch = self._child_branch(action) if action.verb in ("add", "remove") else None
         return None if branch is None else (branch, action.value)
+
+    def _child_branch(self, action: Action) -> str | None:
+        """Return the branch of the children that an action's attribute lists, if it does."""
+        branches = (hierarchy.child_branch(action.branch, action.attr) for hierarchy in (self._left, self._right))
+        return next(filter(None, branches), None)
+
+    def _target(self, action: Action) -> str | None:
+        """Return the branch of what an action's attribute names."""
+        return self._references.get(action.branch, {}).get(action.attr) or self._child_branch(action)
 
     def _keep(self, action: Action, values: Mapping[str, Any] | None) -> None:
         """Note that what an object is below, or refers to, must be kept, since it could not be deleted or changed."""
@@ -281,12 +286,12 @@ class DependencyTracker:
             self._kept[object_key] = f"its child {_display_name(child)} could not be moved"
         elif self._right.child_branch(action.branch, action.attr):
             self._kept[object_key] = "its children could not be moved"
-        elif action.attr in references and action.verb in ("update", "remove"):
+        if action.verb in ("update", "remove") and (named := self._target(action)):
             kept = list(members_of(action.value)) if action.verb == "update" else ()
             before = action.old_value if action.verb == "update" else action.value
             for member in members_of(before):
                 if member not in kept:
-                    self._refer((references[action.attr], member), object_key, "and could not be changed")
+                    self._refer((named, member), object_key, "and could not be changed")
 
     def _refer(self, target: ObjectKey, referrer: ObjectKey, reason: str) -> None:
         if target != referrer:
