@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self, get_type_hints
 
 import attrs
 
-from datastoresync.conversion.converters import Field, Schema, converter
+from datastoresync.conversion.converters import converter
 from datastoresync.conversion.indexed_field import IndexedField
 from datastoresync.conversion.key_forms import Form, Forms, chained, form_of
+from datastoresync.conversion.schema import Field, Schema
 from datastoresync.diffing.common_form import in_common_form
 from datastoresync.diffing.diff import Diff, ObjectDiff
 from datastoresync.diffing.flags import Flags

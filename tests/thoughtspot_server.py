@@ -1,4 +1,4 @@
-"""A stand-in for ThoughtSpot: a local HTTP server that speaks the documented session, user-list and user-sync calls.
+"""A stand-in for ThoughtSpot: a local HTTP server that speaks the documented session, user and group calls.
 
 It keeps users and groups in memory, and knows nothing of ThoughtSpot beside these calls. What it refuses, it
 refuses with statuses and errors made up after the documentation.
@@ -31,6 +31,7 @@ class ThoughtSpotServer:
 
     def __init__(self, *, certificate=None):
         self.users, self.groups = {}, {}
+        self.privileges = {}  # of groups, by their names in lower case
         self.faults = deque()
         self.calls, self.syncs, self.logins = [], [], []
         self.sessions = set()
@@ -74,6 +75,24 @@ class ThoughtSpotServer:
         more = {"mail": "", "password": "", "privileges": [], "complete": True}
         return [{**more, **one, "password": None, "id": f"guid-{one['name']}"} for one in held]
 
+    def listed_groups(self):
+        """Return all groups with their privileges."""
+        return [
+            {"header": {"id": f"guid-{one['name']}", "name": one["name"]}, "privileges": self.privileges.get(key, [])}
+            for key, one in self.groups.items()
+        ]
+
+    def change_privilege(self, verb, fields):
+        """Return a status and an answer."""
+        keys = [name.lower() for name in json.loads(fields["groupNames"])]
+        if strangers := [key for key in keys if key not in self.groups]:
+            return 400, {"debug": f"no such groups: {', '.join(strangers)}"}
+        for key in keys:
+            held = set(self.privileges.get(key, ()))
+            changed = held | {fields["privilege"]} if verb == "add" else held - {fields["privilege"]}
+            self.privileges[key] = sorted(changed)
+        return 204, b""
+
     def sync(self, fields):
         """Return a status and an answer."""
         principals = json.loads(fields["principals"])
@@ -102,6 +121,9 @@ class ThoughtSpotServer:
                 del fates["Unchanged"]
             answer |= {branch + fate: names for fate, names in fates.items()}
         return 200, answer
+
+
+_CALLS = ("/user/sync", "/user/list", "/group", "/group/addprivilege", "/group/removeprivilege")
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -144,12 +166,17 @@ class _Handler(BaseHTTPRequestHandler):
                 self.answer(401, {"debug": f"wrong credentials: {fields}"})
             else:
                 self.answer(204, b"", **{"Set-Cookie": f"JSESSIONID={session}; Path=/; HttpOnly"})
-        elif self.path not in (f"{API}/user/sync", f"{API}/user/list"):
+        elif self.path.removeprefix(API) not in _CALLS:
             self.answer(404, {})
         elif self.headers.get("Cookie", "").partition("=")[2] not in self.stand_in.sessions:
             self.answer(401, {"debug": "no session"})
         elif self.command == "GET":
-            self.answer(200, self.stand_in.listed())
+            listed = self.stand_in.listed if self.path.endswith("/user/list") else self.stand_in.listed_groups
+            self.answer(200, listed())
+        elif self.path.endswith("privilege"):
+            verb = "add" if self.path.endswith("/addprivilege") else "remove"
+            fields = dict(urllib.parse.parse_qsl(body.decode()))
+            self.answer(*self.stand_in.change_privilege(verb, fields))
         else:
             self.answer(*self.stand_in.sync(_multipart(self.headers["Content-Type"], body)))
 

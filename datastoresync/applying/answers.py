@@ -6,6 +6,7 @@ import inspect
 import sys
 from collections.abc import Sequence
 from functools import partial
+from threading import Thread
 from types import AsyncGeneratorType, GeneratorType
 from typing import Any
 
@@ -15,6 +16,7 @@ from datastoresync.applying.plan import Step
 from datastoresync.applying.report import Result, failed, reason_of, succeeded
 
 _DONE = succeeded()
+_BOOLS = ("bool", "bool_")  # numpy's, too
 _LAZY = (GeneratorType, AsyncGeneratorType, map, filter, zip)
 
 
@@ -44,7 +46,7 @@ def results_of(returned: Any, step: Step) -> list[Result]:
 
 def fault_of(returned: Any) -> str:
     """Return why a value shows that its method did nothing, or that nothing is known of it; empty if it does not."""
-    if returned is False or returned is NotImplemented:
+    if returned is NotImplemented or (type(returned).__name__ in _BOOLS and not returned):
         return f"returned {returned}: a method that did it returns None, and failed('why') says more"
     if inspect.iscoroutine(returned):
         returned.close()  # or Python warns of it somewhere else
@@ -58,9 +60,19 @@ def fault_of(returned: Any) -> str:
         return f"returned a function without calling it: write {name}(…)"
     if isinstance(returned, BaseException):
         return f"returned an exception, rather than raise it: {reason_of(returned)}"
-    if inspect.isawaitable(returned) or _is_future(returned):
+    if inspect.isawaitable(returned) or isinstance(returned, Thread) or _is_future(returned):
         return f"returned a {type(returned).__name__} that was not waited for: return what comes of it"
-    return ""
+    return _refusal(returned)
+
+
+def _refusal(returned: Any) -> str:
+    """Return what the answer of a service or a program says, if that is that it did not do what it was asked."""
+    kind, status = type(returned).__name__, getattr(returned, "status_code", getattr(returned, "status", None))
+    # requests, aiohttp and our own reports have the one, httpx has the other.
+    if getattr(returned, "ok", None) is False or getattr(returned, "is_error", None) is True:
+        return f"returned a {kind} that is not ok" + (f": status {status}" if isinstance(status, int) else "")
+    code = getattr(returned, "returncode", None)
+    return f"returned a {kind} with returncode {code}" if isinstance(code, int) and code else ""
 
 
 def _is_future(returned: Any) -> bool:

@@ -1,4 +1,4 @@
-"""Converters by declared type, and the schema of an object class: its fields and how objects are filled with them.
+"""Converters by declared type.
 
 Text stays text unless a type is declared. A value is taken if nothing of it is lost, and refused with a reason if not.
 
@@ -24,7 +24,8 @@ S | T               what has exactly one of these types; else the first that acc
 set, frozenset,     a set, frozenset, list or tuple of what the element type accepts; any other single value is one
 list                member; empty text and None are no members. A new container for each object
 tuple               tuple or list, each value by the type in its place
-dict, Mapping       a mapping, copied; a TypedDict likewise, of ``typing`` or of ``typing_extensions``
+dict, Mapping       a mapping, copied
+a TypedDict         a mapping that has its required keys and no strange ones, copied, each value by its type
 Any, object         everything, as it is
 any other class     its instances
 ==================  ===================================================================================================
@@ -38,21 +39,20 @@ from __future__ import annotations
 import collections.abc
 import types
 import typing
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from decimal import Decimal
 from enum import Enum
+from functools import cache
 from itertools import chain, islice, repeat
-from types import MappingProxyType, MemberDescriptorType
+from types import MappingProxyType
 from typing import Any, Final, Literal, TypeVar, Union, get_args, get_origin
 
 import attrs
 
-from datastoresync.conversion.indexed_field import IndexedField
-from datastoresync.conversion.key_forms import Form, formed, formed_column
 from datastoresync.conversion.scalars import SCALARS, Column, One, by_instant, instants, refused
 from datastoresync.errors import DeclarationError
+from datastoresync.spelling import nearest
 
 _SHARABLE = frozenset({type(None), *(cls for cls, scalar in SCALARS.items() if scalar.sharable)})
 """Types whose values are the same wherever they are equal, within one type and between any two of them."""
@@ -192,6 +192,44 @@ def mapping_converter(annotation: Any) -> Converter:
     return Converter(annotation, "dict", one, lambda values: list(map(one, values)), frozenset({dict}), sharable=False)
 
 
+def typed_dict_converter(annotation: Any, cls: Any) -> Converter:
+    """Return the converter to a TypedDict, of ``typing`` or of ``typing_extensions``."""
+
+    @cache
+    def keys() -> tuple[Mapping[str, Converter], frozenset[str]]:
+        """Return the converters of its values, which may be of the same TypedDict, and the keys that must be there."""
+        try:
+            hints = typing.get_type_hints(cls, include_extras=True)
+        except NameError as error:
+            message = f"{cls.__name__}: {error}; a TypedDict needs types that its module has at run time"
+            raise DeclarationError(message) from error
+        # Where annotations are texts, `__required_keys__` passes over their marks.
+        marks = {name: str(get_origin(hint)) for name, hint in hints.items()}
+        required = {name for name in cls.__required_keys__ if not marks[name].endswith(".NotRequired")}
+        required |= {name for name, mark in marks.items() if mark.endswith(".Required")}
+        return {name: converter(hint) for name, hint in hints.items()}, frozenset(required)
+
+    def one(value: Any) -> dict[str, Any]:
+        if not isinstance(value, collections.abc.Mapping):
+            raise refused(value, cls.__name__, "only a mapping")
+        converters, required = keys()
+        if missing := sorted(required - value.keys()):
+            raise refused(value, cls.__name__, f"it has no {missing[0]!r}")
+        made: dict[str, Any] = {}
+        for name, own in value.items():
+            if name not in converters:
+                raise refused(value, cls.__name__, f"it has {name!r}: {nearest(name, converters)}")
+            try:
+                made[name] = converters[name].one(own)
+            except (ValueError, TypeError) as error:
+                raise refused(value, cls.__name__, f"{name}: {error}") from None
+        return made
+
+    return Converter(
+        annotation, cls.__name__, one, lambda values: list(map(one, values)), frozenset({dict}), sharable=False
+    )
+
+
 def instance_converter(annotation: Any, cls: Any) -> Converter:
     """Return a converter that takes the instances of any other class, and nothing else."""
     cls = type(None) if cls is None else cls
@@ -259,8 +297,10 @@ def _of_class(annotation: Any, plain: Any, cls: type) -> Converter:
         return _container(annotation, _CONTAINERS[cls], get_args(plain))
     if cls is tuple:
         return _tuple(annotation, plain)
-    if cls in (dict, collections.abc.Mapping, collections.abc.MutableMapping) or "__required_keys__" in vars(cls):
+    if cls in (dict, collections.abc.Mapping, collections.abc.MutableMapping):
         return mapping_converter(annotation)
+    if "__required_keys__" in vars(cls):
+        return typed_dict_converter(annotation, cls)
     if cls in SCALARS:
         return scalar_converter(annotation, cls)
     if issubclass(cls, Enum):
@@ -268,11 +308,15 @@ def _of_class(annotation: Any, plain: Any, cls: type) -> Converter:
     return instance_converter(annotation, cls)
 
 
+_KEY_MARKS: Final = (".Required", ".NotRequired", ".ReadOnly")
+"""The marks of the keys of a TypedDict, of ``typing`` or of ``typing_extensions``."""
+
+
 def _unwrapped(annotation: Any) -> Any:
     """Return what an annotation stands for, without the names and notes around it."""
     while True:
         origin = get_origin(annotation)
-        if origin is typing.Annotated or origin is Final:
+        if origin is typing.Annotated or origin is Final or str(origin).endswith(_KEY_MARKS):
             annotation = get_args(annotation)[0]
         elif annotation is Final or isinstance(annotation, TypeVar):
             return Any
@@ -420,181 +464,3 @@ def _tuple(annotation: Any, plain: Any) -> Converter:
         return tuple(element.one(item) for element, item in zip(elements, value, strict=True))
 
     return Converter(annotation, describe, one, lambda values: list(map(one, values)), frozenset({tuple}))
-
-
-_exhaust: Callable[[Iterable[Any]], None] = deque[Any](maxlen=0).extend
-"""Runs an iterator to its end in C and keeps nothing."""
-
-
-@attrs.frozen(eq=False, repr=False)
-class Field:
-    """A declared field: how its values are converted, and what stands in for a column that is not there.
-
-    Args:
-        name: The attribute's name, which is the column's name too.
-        converter: Converts to the declared type; None where the class brings a converter of its own.
-        default: Called for each object without the column; None where the column is required.
-        constant: Whether ``default`` always gives the same, immutable value.
-        own: The class's own converter; None if there is none, or it takes more than a value.
-    """
-
-    name: str
-    converter: Converter | None
-    default: Callable[[], Any] | None
-    constant: bool = False
-    own: Callable[[Any], Any] | None = None
-
-    def defaults(self, count: int) -> Iterable[Any]:
-        """Yield the default ``count`` times, or None for a required field, which only a folded object lacks."""
-        if self.default is None:
-            return repeat(None, count)
-        if self.constant:
-            return repeat(self.default(), count)
-        return (self.default() for _ in range(count))
-
-
-@attrs.frozen(eq=False, repr=False)
-class Conversion:
-    """Converts raw values of attributes as an import would: one, or a column of them.
-
-    Args:
-        fields: The declared fields by name; values of all other attributes stay as they are.
-        forms: The one form of the values of those attributes that have one.
-    """
-
-    fields: Mapping[str, Field]
-    forms: Mapping[str, Form] = attrs.field(factory=dict)
-
-    def __call__(self, name: str, value: Any) -> Any:
-        """Convert one value of an attribute.
-
-        Raises:
-            ValueError: if the declared type cannot take it; TypeError likewise.
-        """
-        converter = self._converter(name)
-        return self.formed(name, value if converter is None else converter.one(value))
-
-    def column(self, name: str, values: Sequence[Any]) -> Sequence[Any]:
-        """Convert many values of an attribute.
-
-        Raises:
-            ValueError: if the declared type cannot take one of them; TypeError likewise.
-        """
-        converter = self._converter(name)
-        converted = values if converter is None else converter.column(values)
-        return formed_column(self.forms[name], converted) if name in self.forms else converted
-
-    def own(self, name: str, value: Any) -> Any:
-        """Return what the class's own converter, which may raise anything, makes of a value, or else the value."""
-        own = self.fields[name].own if name in self.fields else None
-        return value if own is None else self.formed(name, own(value))
-
-    def formed(self, name: str, value: Any) -> Any:
-        """Return a converted value of an attribute in its one form."""
-        return formed(self.forms[name], value) if name in self.forms else value
-
-    def _converter(self, name: str) -> Converter | None:
-        return self.fields[name].converter if name in self.fields else None
-
-
-@attrs.frozen(eq=False, repr=False)
-class Schema:
-    """An object class as an import sees it.
-
-    Args:
-        cls: The class that objects are made of.
-        identifiers: The fields that make up the idnumber.
-        fields: The declared fields by name; None for an open class, which takes any column.
-        through_init: Whether objects must go through ``__init__``, because it validates or does more than assign.
-        forms: The one form of each part of a key, None for one without; empty if no part has one.
-        properties: The names of the public properties.
-    """
-
-    cls: type
-    identifiers: tuple[str, ...]
-    fields: Mapping[str, Field] | None
-    through_init: bool = False
-    forms: tuple[Form | None, ...] = ()
-    properties: tuple[str, ...] = ()
-
-    @property
-    def open(self) -> bool:
-        """Whether the class takes any columns."""
-        return self.fields is None
-
-    @property
-    def memberships(self) -> frozenset[str]:
-        """The declared fields that are sets or lists."""
-        declared = (self.fields or {}).values()
-        return frozenset(field.name for field in declared if field.converter and field.converter.membership)
-
-    @property
-    def texts(self) -> frozenset[str]:
-        """The declared fields that are text, or None."""
-        declared = (self.fields or {}).values()
-        return frozenset(
-            field.name
-            for field in declared
-            if field.converter and set(field.converter.describe.split(" | ")) in ({"str"}, {"str", "None"})
-        )
-
-    def make(self, names: Sequence[str], columns: Sequence[Sequence[Any]], count: int) -> list[Any]:
-        """Make ``count`` objects from columns of converted values; what ``__init__`` raises goes through.
-
-        Costs one C-level pass a column, unless the class wants its ``__init__`` called.
-        """
-        cls = self.cls
-        if self.through_init:
-            rows = zip(*columns, strict=True) if columns else repeat((), count)
-            return [cls(**dict(zip(names, row, strict=True))) for row in rows]
-        objects: list[Any] = list(map(object.__new__, repeat(cls, count)))
-        if self.fields is None:
-            for name, column in zip(names, columns, strict=True):
-                _exhaust(map(setattr, objects, repeat(name), column))
-            return objects
-        given = dict(zip(names, columns, strict=True))
-        for name, field in self.fields.items():
-            values = given[name] if name in given else field.defaults(count)
-            _exhaust(map(getattr(cls, name).__set__, objects, values))
-        return objects
-
-    def blank(self, values: Mapping[str, Any]) -> Any:
-        """Make one object with these values and the defaults of all the others, past ``__init__`` and validators.
-
-        It is what a destination's object becomes when it is created there: its carried fields are not known yet.
-        """
-        item: Any = object.__new__(self.cls)
-        for name, field in (self.fields or {}).items():
-            if name not in values:
-                object.__setattr__(item, name, None if field.default is None else field.default())
-        for name, value in values.items():
-            object.__setattr__(item, name, value)
-        return item
-
-    def takes(self, name: str) -> bool:
-        """Say whether an attribute is kept as it is given: in a slot, or as any other attribute of an open class."""
-        kind = type(getattr(self.cls, name, None))
-        return kind in (MemberDescriptorType, IndexedField) or (self.open and not hasattr(kind, "__set__"))
-
-    def blanks(self, columns: Mapping[str, Sequence[Any]], count: int) -> list[Any]:
-        """Make ``count`` objects as `blank` does, out of columns of values that the class `takes`."""
-        objects: list[Any] = list(map(object.__new__, repeat(self.cls, count)))
-        for name, field in (self.fields or {}).items():
-            if name not in columns:
-                self.fill(objects, name, field.defaults(count))
-        for name, values in columns.items():
-            self.fill(objects, name, values)
-        return objects
-
-    def fill(self, objects: Iterable[Any], name: str, values: Iterable[Any]) -> None:
-        """Let each object have a value of its own in an attribute, past validators."""
-        _exhaust(map(object.__setattr__, objects, repeat(name), values))
-
-    def attach(self, objects: Iterable[Any], branch: object) -> None:
-        """Tell objects the branch that they are in."""
-        _exhaust(map(self.cls.__branch__.__set__, objects, repeat(branch)))  # type: ignore[attr-defined]  # a slot of Object
-
-    @property
-    def convert(self) -> Conversion:
-        """What converts raw values of attributes as an import would."""
-        return Conversion(self.fields or {})

@@ -18,7 +18,8 @@ from uuid import UUID
 import attrs
 from sortedcontainers import SortedDict
 
-from datastoresync.conversion.converters import Converter, Schema, declared_scalar
+from datastoresync.conversion.converters import Converter, declared_scalar
+from datastoresync.conversion.schema import Schema
 from datastoresync.diffing.side import Candidates, InMemoryEngine, Side
 from datastoresync.engines.relation import BranchDescription
 from datastoresync.syncers.records import Columns, DelimitedFile, DelimitedFiles, Records, file_state, with_none

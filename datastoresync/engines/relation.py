@@ -8,8 +8,8 @@ from typing import Any, Protocol, Self, runtime_checkable
 
 import attrs
 
-from datastoresync.conversion.converters import Schema
 from datastoresync.conversion.key_forms import Forms
+from datastoresync.conversion.schema import Schema
 from datastoresync.syncers.records import Columns, Records
 from datastoresync.syncers.table_layout import Table
 

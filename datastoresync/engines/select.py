@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from datastoresync.conversion.converters import Schema
+from datastoresync.conversion.schema import Schema
 from datastoresync.engines import duckdb, postgresql, spark
 from datastoresync.engines.relation import BranchDescription, CannotPushDown, SourceEngine
 from datastoresync.errors import DeclarationError

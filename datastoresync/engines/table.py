@@ -15,8 +15,8 @@ from weakref import ref
 import attrs
 from sortedcontainers import SortedDict
 
-from datastoresync.conversion.converters import Schema
 from datastoresync.conversion.scalars import instants
+from datastoresync.conversion.schema import Schema
 from datastoresync.diffing.side import Engine
 from datastoresync.engines.relation import BranchDescription, CannotPushDown, Page, Relation
 from datastoresync.syncers.records import Columns

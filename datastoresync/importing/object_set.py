@@ -14,9 +14,9 @@ from uuid import UUID
 import attrs
 from sortedcontainers import SortedDict
 
-from datastoresync.conversion.converters import Schema
 from datastoresync.conversion.key_forms import Form
 from datastoresync.conversion.scalars import by_instant
+from datastoresync.conversion.schema import Schema
 from datastoresync.conversion.value_format import ValueFormat
 from datastoresync.diffing.action import Action
 from datastoresync.diffing.equality import equal, is_membership

@@ -13,10 +13,10 @@ from uuid import UUID
 
 import attrs
 
-from datastoresync.conversion.converters import Schema
 from datastoresync.conversion.key_forms import Forms, formed, formed_column
 from datastoresync.conversion.lookalikes import lookalike_keys, shown_pairs
 from datastoresync.conversion.scalars import instants
+from datastoresync.conversion.schema import Schema
 from datastoresync.conversion.value_format import ValueFormat
 from datastoresync.diffing.equality import comparable, equal, is_membership
 from datastoresync.diffing.side import spelling

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from array import array
 from collections import Counter
-from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Container, Iterable, Iterator, Mapping, Sequence
 from itertools import compress, groupby, islice
 from typing import Any, Literal, Protocol, TypeVar, overload
 
 import attrs
 
 from datastoresync.errors import SyncerError
+from datastoresync.printing.text import counted
 from datastoresync.syncers.table_layout import Link as Link  # noqa: PLC0414 - changes are told with these
 from datastoresync.syncers.table_layout import Ref as Ref  # noqa: PLC0414 - as above
 from datastoresync.syncers.table_layout import Table as Table  # noqa: PLC0414 - as above
@@ -155,6 +156,15 @@ class WriteOptions:
     dependencies: Dependencies | None = None
     along: Sequence[Change] = ()
     left_out: Sequence[Change] = ()
+
+
+def ownerless_text(link: str, owners: str, keys: Collection[tuple[Any, ...]]) -> str:
+    """Return the warning about members whose owners, by these keys, are not in the table of owners."""
+    key: Any = min(keys, key=repr)
+    return (
+        f"table {link!r} has members of {counted(len(keys), 'owner')} not in table {owners!r} (such as "
+        f"{key[0] if len(key) == 1 else key}): they have no owner, and are removed by a run that makes one of that key"
+    )
 
 
 def orphans_text(link: str, owners: str, count: int) -> str:

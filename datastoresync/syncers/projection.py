@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from datastoresync.errors import DataWarning, SyncerError
-from datastoresync.printing.text import counted
 from datastoresync.spelling import nearest
+from datastoresync.syncers.changes import ownerless_text
 from datastoresync.syncers.names import likely_delimiter
 from datastoresync.syncers.records import Columns, Records
 from datastoresync.syncers.table_layout import Link, Table
@@ -98,10 +98,5 @@ def _chunks(
         ]
     for name, owned in members.items():
         if orphans := owned.keys() - seen:
-            key = min(orphans, key=repr)
-            message = (
-                f"table {table.links[name].table!r} has members of {counted(len(orphans), 'owner')} not in table "
-                f"{table.name!r} (such as {key[0] if len(key) == 1 else key!r}): they have no owner, and are "
-                "removed by a run that makes one of that key"
-            )
+            message = ownerless_text(table.links[name].table, table.name, orphans)
             warnings.warn(message, DataWarning, stacklevel=2)

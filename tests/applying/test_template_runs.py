@@ -7,9 +7,12 @@ import signal
 import subprocess
 import sys
 import textwrap
+import threading
 import warnings
 from concurrent.futures import Future
+from types import SimpleNamespace
 
+import numpy
 import pytest
 
 from datastoresync import (
@@ -56,6 +59,11 @@ NOTHING = {
     "a partial": lambda: functools.partial(print, 1),
     "an exception": lambda: ValueError("no"),
     "a future": Future,
+    "a thread": threading.Thread,
+    "a boolean of numpy": lambda: numpy.bool_(0),
+    "an answer of requests": lambda: SimpleNamespace(ok=False, status_code=500),
+    "an answer of httpx": lambda: SimpleNamespace(is_error=True, status_code=404),
+    "a program that failed": lambda: subprocess.CompletedProcess(["program"], 2),
 }
 
 

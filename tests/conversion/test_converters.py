@@ -57,10 +57,18 @@ class Shape(Protocol):
 
 class Settings(TypedDict):
     theme: str
+    size: "typing_extensions.NotRequired[int]"
 
 
 class Sizes(typing_extensions.TypedDict):
     size: typing_extensions.NotRequired[int]
+
+
+class Place(TypedDict, total=False):
+    name: "typing_extensions.Required[str]"
+    since: typing_extensions.ReadOnly[date | None]
+    parts: "list[Place]"
+    more: Any
 
 
 class Text(str):
@@ -335,7 +343,14 @@ def test_text_stays_as_it_is(column):
         (PureWindowsPath | None, "", None),
         (Path, "a", Path("a")),
         (str, Path("a"), "a"),
-        (Sizes, {"size": 1}, {"size": 1}),
+        (Sizes, {"size": "1"}, {"size": 1}),
+        (Sizes, {}, {}),
+        (
+            Place,
+            {"name": 7, "since": "", "parts": [{"name": "a", "since": "2024-02-01"}], "more": {"x": "1"}},
+            {"name": "7", "since": None, "parts": [{"name": "a", "since": date(2024, 2, 1)}], "more": {"x": "1"}},
+        ),
+        (Sizes | None, None, None),
         (UUID, HEX.upper(), UUID(HEX)),
         (UUID, HYPHENS, UUID(HEX)),
         (bytes, bytearray(b"a"), b"a"),
@@ -527,6 +542,10 @@ def test_a_float_of_another_library_becomes_a_plain_one():
         (IPv4Network, "10.0.0.1/8", "10.0.0.1/8 has host bits set"),
         (Path, "", "it is empty"),
         (Sizes, [1], "only a mapping"),
+        (Sizes, {"size": "x"}, "is not Sizes: size: 'x' is not an int: only ASCII digits"),
+        (Sizes, {"sise": 1}, "is not Sizes: it has 'sise': did you mean 'size'"),
+        (Settings, {}, "is not Settings: it has no 'theme'"),
+        (Place, {"name": "a", "parts": [{"since": None}]}, "parts: .* is not Place: it has no 'name'"),
         (UUID, "{" + HEX + "}", "not a UUID: only 32 hexadecimal digits"),
         (UUID, "12345678-12345678-12345678-12345678", "not a UUID"),
         (bytes, "a", "'a' is not bytes"),

@@ -442,6 +442,104 @@ def test_a_group_that_is_said_to_exist_is_not_deleted(server):
     assert "staff" in server.groups
 
 
+# --- groups that are there, and privileges --------------------------------------------------------------------------
+
+
+def test_groups_that_nobody_has_are_created_and_those_that_are_there_stay_as_they_are(server):
+    server.groups["staff"] = {
+        "principalTypeEnum": "LOCAL_GROUP",
+        "name": "Staff",
+        "description": "All",
+        "groupNames": [],
+    }
+    tree = school([("ann", ["STAFF", "chess"])], [("go", ["games"])])
+    for call in (preview, write):
+        assert call(server, tree, "--create-groups").ok
+        assert sorted(server.groups) == (["staff"] if call is preview else ["chess", "games", "go", "staff"])
+    assert server.groups["staff"]["description"] == "All"
+    assert server.users["ann"]["groupNames"] == ["STAFF", "chess"]
+    assert list(tree.groups) == ["go"], "the tree stays as it is"
+    assert statuses(write(server, tree, "--create-groups")) == {"skipped": 2}, "named, they are not created again"
+
+
+def test_merged_groups_are_those_of_both(server):
+    write(server, school([("Ann", ["a", "b"]), "bob"], ["a", "b", "c", ("d", ["a"])]))
+    server.users["bob"]["groupNames"] = ["All"]  # which ThoughtSpot does not list
+    tree = school([("ann", ["B", "c"]), ("bob", ["c"])], ["c", ("d", ["c"])])
+    assert write(server, tree, "--merge-groups", "--create-groups").ok
+    assert [server.users[name]["groupNames"] for name in ("ann", "bob")] == [["B", "a", "c"], ["All", "c"]]
+    assert sorted(server.groups) == ["a", "b", "c", "d"]
+    assert server.groups["d"]["groupNames"] == ["a", "c"]
+    assert tree.users["ann"].groups == {"B", "c"}, "the tree stays as it is"
+
+
+def test_a_group_that_somebody_is_merged_into_is_not_deleted(server):
+    write(server, school([("ann", ["g"])], ["g", *(f"g{n}" for n in range(20))]))
+    tree = school(["ann"], [f"g{n}" for n in range(20)])
+    with pytest.raises(SafeguardError, match="group 'g' is there already"):
+        write(server, tree, "--merge-groups", "--remove-deleted")
+    assert "g" in server.groups
+
+
+def test_groups_get_the_privileges_that_they_have_and_a_group_without_any_keeps_its_own(server):
+    write(server, school(groups=["staff", "math", "go"]))
+    server.privileges = {"staff": ["A", "B"], "math": ["A"], "go": ["C"]}
+    tree = school(groups=["go", "math", "new", "staff"])
+    for name, privileges in (("Staff", "BC"), ("math", "A"), ("new", "C")):
+        tree.groups[name.lower()].privileges = set(privileges)
+    report = preview(server, tree)
+    messages = ["new_groups(idnumber='new')"]
+    for verb, name, privilege, way in (
+        ("add", "new", "C", "to"),
+        ("add", "staff", "C", "to"),
+        ("remove", "staff", "A", "from"),
+    ):
+        messages.append(f"{verb}_privileges_{way}_groups(idnumber={name!r}, attr='privileges', value={privilege!r})")
+    assert [result.action.message for result in report.results if result.status == "planned"] == messages
+    assert server.privileges == {"staff": ["A", "B"], "math": ["A"], "go": ["C"]}
+    report = write(server, tree)
+    assert [result.action.message for result in report.results if result.status == "succeeded"] == messages
+    assert server.privileges == {"staff": ["B", "C"], "math": ["A"], "go": ["C"], "new": ["C"]}
+    assert server.calls.count("/group/addprivilege") == 1, "a call a privilege"
+    assert statuses(write(server, tree)) == {"skipped": 4}
+
+
+@pytest.mark.parametrize(
+    ("faults", "why"),
+    [
+        ([None, None, 403], "refuses to list groups: 403"),
+        ([None, None, '[{"header": {"name": "staff"}}]'], "did not answer with groups and their privileges"),
+        ([None, None, None, 400], "refuses to add the privilege 'A': 400 Bad Request: made up 400"),
+        ([None, 400], "the group is not there"),
+    ],
+)
+def test_privileges_that_are_refused_are_failures(server, faults, why):
+    tree = school(groups=["staff"])
+    tree.groups["staff"].privileges = {"A"}
+    server.faults.extend(faults)
+    report = write(server, tree)
+    assert why in report.failures[-1].reason
+    assert (report.ok, server.privileges) == (False, {})
+
+
+def test_ctrl_c_between_privileges_ends_with_a_report(server):
+    def interrupted(_):
+        raise KeyboardInterrupt
+
+    tree = school(groups=["staff"])
+    tree.groups["staff"].privileges = {"A", "B"}
+    server.faults.extend([None, None, None, None, 503])
+    with pytest.raises(SyncInterrupted) as caught:
+        write(server, tree, sleep=interrupted)
+    results = caught.value.report.results
+    assert [(each.status, each.method) for each in results] == [
+        ("succeeded", "new_groups"),
+        ("succeeded", "add_privileges_to_groups"),
+        ("failed", "sync_privileges"),
+    ]
+    assert server.privileges == {"staff": ["A"]}
+
+
 # --- what does not fit together ---------------------------------------------------------------------------------
 
 

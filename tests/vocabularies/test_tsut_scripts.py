@@ -15,6 +15,8 @@ from datastoresync.app import Reader
 from datastoresync.errors import DatastoreSyncError
 from datastoresync.vocabularies.tsut import (
     Group,
+    SetGroupPrivilegesAPI,
+    SyncUserAndGroups,
     TSUGJSONWriter,
     TSUGOutputWriter,
     TSUGReader,
@@ -44,6 +46,7 @@ APPS = """
         ("apps", APPS),
         ("app", APPS),
         ("util", "eprint add_cnx_parser_arguments"),
+        ("api", "SyncUserAndGroups SetGroupPrivilegesAPI"),
     ],
 )
 def test_every_name_is_in_the_module_that_it_was_in(module, names):
@@ -220,7 +223,7 @@ def test_the_output_goes_where_its_type_says(tmp_path, capsys):
     assert "--output_type excel needs a --filename" in capsys.readouterr().err
 
 
-def test_what_was_written_to_thoughtspot_is_read_from_there(monkeypatch, caplog):
+def test_what_was_written_to_thoughtspot_is_read_from_there(monkeypatch):
     class Seen(Noting):
         def write_users_and_groups(self, args, ugs):
             self.written.append(ugs)
@@ -229,7 +232,7 @@ def test_what_was_written_to_thoughtspot_is_read_from_there(monkeypatch, caplog)
         known = ["--ts_url", server.url, "--username", "tsadmin", "--disable_ssl"]
         monkeypatch.setenv("THOUGHTSPOT_PASSWORD", PASSWORD)
         TSUserGroupSyncApp(Bob(), TSUGSyncWriter()).run(["--source", "x", *known])
-        assert "privileges of groups are not written to ThoughtSpot: staff" in caplog.text
+        assert server.privileges == {"staff": ["DATADOWNLOADING"]}
         server.users["eve"] = {"principalTypeEnum": "LDAP_USER", "name": "Eve", "groupNames": []}
         server.faults.append(None)
         server.faults.append("expire")
@@ -240,7 +243,29 @@ def test_what_was_written_to_thoughtspot_is_read_from_there(monkeypatch, caplog)
             ("Bob", ["staff"], None, "guid-Bob"),
             ("Eve", [], None, "guid-Eve"),
         ]
-        assert everyone.has_group("staff")
+        assert everyone.get_group("staff").privileges == ["DATADOWNLOADING"]
+
+
+def test_create_groups_and_merge_groups_are_options(monkeypatch):
+    with ThoughtSpotServer() as server:
+        monkeypatch.setenv("THOUGHTSPOT_PASSWORD", PASSWORD)
+        server.groups["math"] = {"principalTypeEnum": "LOCAL_GROUP", "name": "Math", "groupNames": []}
+        server.users["bob"] = {"principalTypeEnum": "LOCAL_USER", "name": "bob", "groupNames": ["Math", "Staff"]}
+
+        class Lacking(Bob):
+            def get_users_and_groups(self, args):
+                everyone = super().get_users_and_groups(args)
+                everyone.get_user("bob").add_group("chess")
+                return everyone
+
+        known = ["--source", "x", "--ts_url", server.url, "--username", "tsadmin", "--disable_ssl"]
+        app = TSUserGroupSyncApp(Lacking(), TSUGSyncWriter())
+        with pytest.raises(SystemExit) as stopped:
+            app.run(known)
+        assert (stopped.value.code, server.syncs) == (3, [])
+        assert app.run([*known, "--create_groups", "--merge-groups"]).ok  # with a hyphen, as in messages
+        assert server.users["bob"]["groupNames"] == ["Math", "chess", "staff"]
+        assert sorted(server.groups) == ["chess", "math", "staff"]
 
 
 @pytest.mark.parametrize(
@@ -257,3 +282,28 @@ def test_what_thoughtspot_answers_otherwise_is_refused(fault, why):
         args = argparse.Namespace(ts_url=server.url, username="tsadmin", password=PASSWORD, disable_ssl=False)
         with pytest.raises(DatastoreSyncError, match=why):
             TSUGSyncReader().read(args)
+
+
+def test_single_calls_read_write_and_change_privileges():
+    with ThoughtSpotServer() as server:
+        known = {"tsurl": server.url, "username": "tsadmin", "password": PASSWORD, "disable_ssl": True}
+        sync = SyncUserAndGroups(**known, global_password="first", create_groups=True)
+        everyone = UsersAndGroups()
+        everyone.add_user(User("Bob", group_names=["staff"]))
+        assert sync.sync_users_and_groups(everyone, apply_changes=False).planned == 2
+        assert server.users == {}
+        assert sync.sync_users_and_groups(users_and_groups=everyone, batch_size=1).succeeded == 2
+        assert ([len(one["principals"]) for one in server.syncs], server.syncs[-1]["password"]) == ([2, 1, 1], "first")
+        privileges = SetGroupPrivilegesAPI(**known)
+        privileges.add_privilege(["staff"], "ADMINISTRATION")
+        privileges.add_privilege(groups="staff", privilege="DATADOWNLOADING")
+        privileges.remove_privilege(["STAFF"], "ADMINISTRATION")
+        assert server.privileges == {"staff": ["DATADOWNLOADING"]}
+        assert privileges.get_privileges_for_group("Staff") == ["DATADOWNLOADING"]
+        assert privileges.get_privileges_for_group("nobody") is None
+        assert sync.get_all_users_and_groups().get_group("staff").privileges == ["DATADOWNLOADING"]
+        with pytest.raises(DatastoreSyncError, match="refuses to add the privilege 'A': 400"):
+            privileges.add_privilege("nobody", "A")
+        server.faults.extend([None, None, 400])
+        with pytest.raises(DatastoreSyncError, match=r"failed=1 .*: 127\.0\.0\.1 refuses to sync: 400"):
+            sync.sync_users_and_groups(everyone)

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Collection
 from typing import Any
 
-from datastoresync.conversion.converters import Schema
+from datastoresync.conversion.schema import Schema
 from datastoresync.engines.duckdb.connection import DuckDB
 from datastoresync.engines.relation import BranchDescription, CannotPushDown, Relation, SourceEngine
 from datastoresync.syncers.arrow import ArrowStream

@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
+from datastoresync.masking import plain
 from datastoresync.syncers.options import pydantic_version
 
+_AFTER_PARSING: Final = ("__post_init_post_parse__", "__post_init__post_parse__")
+"""The hook of pydantic 1's dataclasses; the second is how the guide of cs_tools spells it."""
 _HOOKS: Final = (
     "__post_init__",
     "__attrs_post_init__",
     "model_post_init",
-    "__post_init_post_parse__",
-    "__post_init__post_parse__",
+    *_AFTER_PARSING,
     "__finalize__",
 )
-"""In the order in which they are called. The last but one is how the guide of cs_tools spells the one before it."""
+"""In the order in which they are called."""
 
 
 def fault_of_hooks(kind: type[Any]) -> str:
@@ -31,24 +33,36 @@ def fault_of_hooks(kind: type[Any]) -> str:
                 f"@{decorator} above the class"
             )
         try:
-            inspect.signature(getattr(kind, hook)).bind(None, *_arguments(hook))
+            inspect.signature(getattr(kind, hook)).bind(None, *_arguments(kind, hook))
         except TypeError:
             return (
-                f"nothing calls the {hook} of the class {kind.__name__} with the arguments that it takes: make fields "
-                "of them, and let it take self alone"
+                f"nothing calls the {hook} of the class {kind.__name__} with the arguments that it takes: let it take "
+                "self, and an argument for each InitVar of the class"
             )
     return ""
 
 
-def call_hooks(syncer: Any) -> Any:
-    """Call the hooks that the constructor of a syncer did not; return the syncer."""
+def call_hooks(syncer: Any, options: Mapping[str, Any]) -> Any:
+    """Call the hooks that the constructor of a syncer did not; return the syncer.
+
+    Args:
+        syncer: The syncer.
+        options: What its constructor was called with.
+    """
     for hook in _uncalled(type(syncer)):
-        getattr(syncer, hook)(*_arguments(hook))
+        arguments = _arguments(type(syncer), hook)
+        getattr(syncer, hook)(*(plain(options.get(name, default)) for name, default in arguments.items()))
     return syncer
 
 
-def _arguments(hook: str) -> tuple[Any, ...]:
-    return (None,) if hook == "model_post_init" else ()  # pydantic's context
+def _arguments(kind: type[Any], hook: str) -> dict[str, Any]:
+    """Return the arguments of a hook by name, and their defaults: every InitVar, in its order, as pydantic 1 has it."""
+    if hook == "model_post_init":
+        return {"context": None}
+    if not dataclasses.is_dataclass(kind) or hook not in _AFTER_PARSING:
+        return {}
+    names = kind.__dataclass_fields__.keys() - {field.name for field in dataclasses.fields(kind)}
+    return {name: each.default for name, each in inspect.signature(kind).parameters.items() if name in names}
 
 
 def _uncalled(kind: type[Any]) -> Iterator[str]:

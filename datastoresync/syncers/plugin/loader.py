@@ -36,6 +36,7 @@ from datastoresync.syncers.options import (
 )
 from datastoresync.syncers.plugin.hooks import call_hooks, fault_of_hooks
 from datastoresync.syncers.plugin.manifest import CODE, Manifest, read_json, read_manifest, read_toml, refused
+from datastoresync.syncers.plugin.pydantic1 import is_written_for_1
 from datastoresync.syncers.protocol import Syncer, fault_of
 
 if TYPE_CHECKING:
@@ -43,14 +44,17 @@ if TYPE_CHECKING:
 
 
 _PREFIX: Final = "datastoresync_plugin_"
+_PYDANTIC_1: Final = "__pydantic1__"
+"""The name in a package that says whether ``import pydantic`` in it means ``pydantic.v1``."""
 
 
-def import_code(folder: Path, name: str) -> ModuleType:
+def import_code(folder: Path, name: str, *, pydantic1: bool = False) -> ModuleType:
     """Return the module ``syncer`` of a folder; it runs once, and again after a file in the folder changed.
 
     Args:
         folder: The folder of ``syncer.py``.
         name: The readable part of the name of the package.
+        pydantic1: Whether it requires pydantic 1; what is written in its words gets it in any case.
 
     Raises:
         ManifestError: A file is a link that leads out of the folder.
@@ -60,10 +64,10 @@ def import_code(folder: Path, name: str) -> ModuleType:
         sys.meta_path.insert(0, _FINDER)
     resolved = folder.resolve()
     readable = re.sub(r"\W", "_", name)
-    package = f"{_PREFIX}{readable}_{_digest(resolved)}"
+    package = f"{_PREFIX}{readable}_{_digest(resolved)}{'_1' * pydantic1}"
     try:
         if package not in sys.modules:
-            _make_package(package, resolved)
+            _make_package(package, resolved, pydantic1=pydantic1 or is_written_for_1(_files(resolved)))
         return import_module(f"{package}.syncer")
     except BaseException:
         for each in [each for each in sys.modules if each == package or each.startswith(f"{package}.")]:
@@ -73,13 +77,16 @@ def import_code(folder: Path, name: str) -> ModuleType:
 
 def _digest(folder: Path) -> str:
     digest = blake2b(str(folder).encode("utf-8", "surrogatepass"), digest_size=8)
-    for file in sorted([*folder.glob("*.py"), *folder.glob("*/*.py")]):
-        if file.is_file():
-            digest.update(repr((str(file), file.read_bytes())).encode("utf-8", "surrogatepass"))
+    for file in _files(folder):
+        digest.update(repr((str(file), file.read_bytes())).encode("utf-8", "surrogatepass"))
     return digest.hexdigest()
 
 
-def _make_package(name: str, folder: Path) -> None:
+def _files(folder: Path) -> list[Path]:
+    return sorted(file for file in [*folder.glob("*.py"), *folder.glob("*/*.py")] if file.is_file())
+
+
+def _make_package(name: str, folder: Path, *, pydantic1: bool) -> None:
     start = folder / "__init__.py"
     if start.is_file():
         spec = spec_from_file_location(
@@ -88,11 +95,13 @@ def _make_package(name: str, folder: Path) -> None:
         assert spec is not None
         assert spec.loader is not None
         module = module_from_spec(spec)
+        module.__dict__[_PYDANTIC_1] = pydantic1
         sys.modules[name] = module
         spec.loader.exec_module(module)
     else:
         module = ModuleType(name)
         module.__path__ = [str(folder)]
+        module.__dict__[_PYDANTIC_1] = pydantic1
         sys.modules[name] = module
 
 
@@ -149,6 +158,9 @@ def _import(
     own = level == 0 and first not in sys.stdlib_module_names and _spec(f"{package}.{first}", str(folder))
     if not own and first == "cs_tools" and level == 0 and find_spec(first) is None:
         return import_module("datastoresync.syncers.plugin.cs_tools")
+    if not own and first == "pydantic" and level == 0 and vars(sys.modules[package]).get(_PYDANTIC_1):
+        found = builtins.__import__(f"pydantic.v1{name.removeprefix(first)}", globals, locals, fromlist or (), 0)
+        return found if fromlist else sys.modules["pydantic.v1"]
     if not own:
         return builtins.__import__(name, globals, locals, fromlist or (), level)
     if fromlist:
@@ -235,7 +247,7 @@ def _load(manifest: Manifest, texts: Mapping[str, str], options: dict[str, Any],
     except ValueError as error:
         raise refused(code, f"the class {kind.__name__} {error}") from None
     options = hidden(options)
-    syncer = _run(code, secrets, lambda: call_hooks(kind(**plain(options))))
+    syncer = _run(code, secrets, lambda: call_hooks(kind(**plain(options)), options))
     if not isinstance(syncer, Syncer) or not isinstance(syncer.name, str) or not syncer.name:
         raise refused(code, f"a {kind.__name__} has no name: write name = {manifest.name!r} in the class")
     if getattr(syncer, "__is_database__", False) or _is_database(kind):
@@ -303,7 +315,7 @@ def _run(code: Path, secrets: Secrets, call: Callable[[], Any]) -> Any:
 
 def _class_of(manifest: Manifest, secrets: Secrets) -> type[Any]:
     code = manifest.folder / CODE
-    module = _run(code, secrets, lambda: import_code(manifest.folder, manifest.name))
+    module = _run(code, secrets, lambda: import_code(manifest.folder, manifest.name, pydantic1=manifest.pydantic1))
     kind = getattr(module, manifest.syncer_class, None)
     if isinstance(kind, type):
         return kind

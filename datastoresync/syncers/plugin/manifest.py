@@ -21,6 +21,7 @@ import attrs
 
 from datastoresync.errors import ManifestError
 from datastoresync.spelling import misspelt
+from datastoresync.syncers.plugin.pydantic1 import requires_shipped
 
 _PLAIN = re.compile(
     r"([a-z0-9](?:[a-z0-9._-]*[a-z0-9])?)\s*((?:(?:==|!=|<=|>=|<|>)\s*\d+(?:\.\d+)*\s*(?:,\s*|$))*)", re.IGNORECASE
@@ -139,12 +140,14 @@ class Manifest:
         name: The name of the syncer.
         syncer_class: The class in ``syncer.py``.
         requirements: The packages that it needs, as pip takes them.
+        pydantic1: Whether one of them is met by the pydantic 1 that pydantic 2 brings, and by that alone.
     """
 
     folder: Path
     name: str
     syncer_class: str
     requirements: tuple[str, ...] = ()
+    pydantic1: bool = False
 
 
 def refused(path: Path, reason: str) -> ManifestError:
@@ -178,7 +181,7 @@ def read_manifest(folder: Path) -> Manifest:
             path,
             f"the syncer_class {syncer_class!r} is not the name of a class: write that of one in {CODE}, no path",
         )
-    manifest = Manifest(folder, name, syncer_class, _requirements(path, content.get("requirements")))
+    manifest = Manifest(folder, name, syncer_class, *_requirements(path, content.get("requirements")))
     inside(folder, CODE)
     return manifest
 
@@ -248,9 +251,10 @@ def _text(path: Path, content: Mapping[str, Any], key: str) -> str:
     return value
 
 
-def _requirements(path: Path, requirements: Any) -> tuple[str, ...]:
+def _requirements(path: Path, requirements: Any) -> tuple[tuple[str, ...], bool]:
+    """Return the requirements, and whether the pydantic 1 that pydantic 2 brings is one of them."""
     if requirements is None:
-        return ()
+        return (), False
     if not isinstance(requirements, list) or not all(isinstance(each, str) for each in requirements):
         raise refused(
             path, f"'requirements' must be a list of texts, such as [\"package>=1.2\"] (it is {requirements!r})"
@@ -258,16 +262,18 @@ def _requirements(path: Path, requirements: Any) -> tuple[str, ...]:
     parts = [part for each in requirements for part in re.split(r"\s+(?=--)", each.strip())]
     options = [part for part in parts if part in _PIP_OPTIONS]
     needed = [part for part in parts if part not in _PIP_OPTIONS]
-    missing = []
+    missing, pydantic1 = [], False
     for each in needed:
         try:
             reason = unmet(each)
         except ValueError as error:
             raise refused(path, f"the requirement {each!r} is not understood: {error}") from error
-        if reason:
+        if reason and requires_shipped(each):
+            pydantic1 = True
+        elif reason:
             missing.append((each, reason))
     if missing:
         reasons = "; ".join(reason for _, reason in missing)
         command = f"pip install {shlex.join([*options, *(each for each, _ in missing)])}"
         raise refused(path, f"it requires what is not here: {reasons}. Nothing is installed for you: {command}")
-    return tuple(needed)
+    return tuple(needed), pydantic1

@@ -17,6 +17,7 @@ from datastoresync.syncers.sql.catalog import Catalogue, Target
 from datastoresync.syncers.sql.column_forms import ColumnForm, Mode, would_give_back
 from datastoresync.syncers.sql.database import Database
 from datastoresync.syncers.sql.dialects import dialect_of
+from datastoresync.syncers.sql.references import meaning_of
 from datastoresync.syncers.sql.translate_errors import DATABASE_ERRORS, concerns_store, reason_of
 from datastoresync.syncers.sql.values import UnfitValueError
 
@@ -39,10 +40,12 @@ def canonical_forms(
         for name in dict.fromkeys((*identifiers, *attributes)):
             if name in target.links:
                 link = target.links[name]
-                form = link.stored.encoders[link.member.name]
+                stored, column = meaning_of(link.stored, link.member)
+                form = stored.encoders[column.name]
                 make: Callable[[Any], Any] = form.canonical_members
             else:
-                form = target.stored.encoders[target.column(name).name]
+                stored, column = meaning_of(target.stored, target.column(name))
+                form = stored.encoders[column.name]
                 form = attrs.evolve(form, mode="exact") if name in keys else form
                 make = form.canonical
             if form.printed is not None:

@@ -197,7 +197,8 @@ class Target:
 
     def is_printed(self, attribute: str) -> bool:
         """Say whether an attribute is read as the text that the database prints of something else."""
-        return self.stored.encoders[self.column(attribute).name].printed is not None
+        stored, column = meaning_of(self.stored, self.column(attribute))
+        return stored.encoders[column.name].printed is not None
 
     def check(self, attributes: Collection[str]) -> None:
         """Raise `SyncerError` unless every attribute has a column or a link table."""

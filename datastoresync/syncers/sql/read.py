@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
+import warnings
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing
 from typing import Any
 
 import attrs
 import sqlalchemy as sa
 
-from datastoresync.errors import ConversionError, SyncerError
-from datastoresync.syncers.changes import Table
+from datastoresync.errors import ConversionError, DataWarning, SyncerError
+from datastoresync.syncers.changes import Table, ownerless_text
 from datastoresync.syncers.records import Columns, Records
 from datastoresync.syncers.sql.catalog import Catalogue, StoredLink, Target
 from datastoresync.syncers.sql.database import Database
 from datastoresync.syncers.sql.dialects import Dialect, dialect_of
 from datastoresync.syncers.sql.references import Joins, followed_of
-from datastoresync.syncers.sql.spellings import compared, spelled_elsewhere
+from datastoresync.syncers.sql.spellings import Key, compared, spelled_elsewhere
 from datastoresync.syncers.sql.values import without_blanks
 
 _REFUSED_BY_DRIVER = (ValueError, ArithmeticError, NotImplementedError)
@@ -85,9 +86,9 @@ class _LinkColumn:
         owner_columns = target.owner_columns(link, identifiers)
         return cls(attribute, link, owner_columns, target.stored.matcher(owner_columns), catalogue.dialect)
 
-    def members(self, connection: sa.Connection) -> dict[tuple[Any, ...], set[Any]]:
+    def members(self, connection: sa.Connection) -> dict[Key, set[Any]]:
         """Read the whole link table; return the members by owner."""
-        found: dict[tuple[Any, ...], set[Any]] = {}
+        found: dict[Key, set[Any]] = {}
         joins = Joins(self.link.stored.table)
         columns = [joins.column(column) for column in (*self.link.owners, self.link.member)]
         statement = sa.select(*columns).select_from(joins.source)
@@ -102,10 +103,18 @@ class _LinkColumn:
         here = {
             (own, self.match(raw)) for own, raw in compared(ask, dialect, self.link.owners, [o for _, o in spelled])
         }
-        for key, own in spelled:
-            if (own, key) in here:
-                found.setdefault(self.match(own), set()).update(found[key])
+        owned = [(key, own) for key, own in spelled if (own, key) in here]
+        for key, own in owned:
+            found.setdefault(self.match(own), set()).update(found[key])
+        for key in dict(owned):
+            del found[key]
         return found
+
+    def tell_ownerless(self, keys: Collection[Key], owners: Collection[Key]) -> None:
+        """Warn of the owners of members that are not among those that the table has."""
+        if ownerless := [key for key in keys if key not in owners and None not in key]:
+            message = ownerless_text(self.link.stored.name, self.owner_columns[0].table.name, ownerless)
+            warnings.warn(message, DataWarning, stacklevel=2)
 
 
 def _table_chunks(database: Database, target: Target, names: list[str], links: list[_LinkColumn]) -> Iterator[Columns]:
@@ -115,19 +124,18 @@ def _table_chunks(database: Database, target: Target, names: list[str], links: l
     statement = sa.select(*map(joins.column, (*plain, *owners))).select_from(joins.source)
     with database.reading() as connection, database.translated_errors(f"cannot read table {target.stored.name!r} of"):
         members = {link.attribute: link.members(connection) for link in links}
+        seen: dict[str, set[Key]] = {link.attribute: set() for link in links}
         for columns in chunks_of(connection.execute(statement, execution_options={"stream_results": True})):
             keys = dict(zip(owners, columns[len(plain) :], strict=True))
-            memberships = {link.attribute: _memberships(link, members[link.attribute], keys) for link in links}
+            memberships = {}
+            for link in links:
+                found = list(map(link.match, zip(*(keys[column] for column in link.owner_columns), strict=True)))
+                seen[link.attribute].update(found)
+                memberships[link.attribute] = [set(members[link.attribute].get(key, ())) for key in found]
             waiting = iter(columns)
             yield [memberships[name] if name in memberships else next(waiting) for name in names]
-
-
-def _memberships(
-    link: _LinkColumn, members: Mapping[tuple[Any, ...], set[Any]], keys: Mapping[sa.Column[Any], Sequence[Any]]
-) -> list[set[Any]]:
-    """Return the members of each owner in a chunk; each row has a set of its own."""
-    owners = map(link.match, zip(*(keys[column] for column in link.owner_columns), strict=True))
-    return [set(members.get(owner, ())) for owner in owners]
+    for link in links:
+        link.tell_ownerless(members[link.attribute], seen[link.attribute])
 
 
 def _query_stream(database: Database, sql: str, parameters: Mapping[str, Any] | None) -> Iterator[Any]:

@@ -1,4 +1,4 @@
-"""ThoughtSpot's session, user-list and user-sync calls, version 1 of its public REST API, over one connection."""
+"""ThoughtSpot's session, user and group calls, version 1 of its public REST API, over one connection."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import re
 import ssl
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 from urllib.parse import urlsplit
 
 from datastoresync.errors import DeclarationError, MissingDependencyError, SyncerError
@@ -91,7 +91,7 @@ class ThoughtSpotService:
         Raises:
             SyncerError: if the cluster cannot be reached, or refuses the login.
         """
-        response = self._post("/session/login", data=self._credentials)
+        response = self._send("POST", "/session/login", data=self._credentials)
         if response.status_code in (self._httpx.codes.UNAUTHORIZED, self._httpx.codes.FORBIDDEN):
             user = self._credentials["username"]
             message = f"{self.host} does not let {user!r} in ({response.status_code}): check the name and the password"
@@ -128,13 +128,7 @@ class ThoughtSpotService:
         if password:
             fields["password"] = (None, password)
         secrets = secrets_in({"passwords": [password, *(principal.get("password") for principal in principals)]})
-        response = self._post("/user/sync", files=fields)
-        if response.status_code == self._httpx.codes.UNAUTHORIZED:  # the session has expired
-            self.log_in()
-            response = self._post("/user/sync", files=fields)
-        if not response.is_success:
-            message = f"{self.host} refuses to sync: {self._describe(response, secrets)}"
-            raise SyncerError(message)
+        response = self._call("sync", "POST", "/user/sync", secrets, files=fields)
         return self._answer(response)
 
     def principals(self) -> list[dict[str, Any]]:
@@ -145,24 +139,62 @@ class ThoughtSpotService:
         Raises:
             SyncerError: if the cluster cannot be reached, refuses, or returns an invalid answer.
         """
-        response = self._send("GET", "/user/list")
-        if response.status_code == self._httpx.codes.UNAUTHORIZED:  # the session has expired
-            self.log_in()
-            response = self._send("GET", "/user/list")
-        if not response.is_success:
-            message = f"{self.host} refuses to list users and groups: {self._describe(response, ())}"
-            raise SyncerError(message)
+        return [_principal(record) for record in self._records("users and groups", "/user/list")]
+
+    def privileges(self) -> dict[str, list[str]]:
+        """Return the privileges of all groups by name.
+
+        Raises:
+            SyncerError: if the cluster cannot be reached, refuses, or returns an invalid answer.
+        """
+        found = {}
+        for record in self._records("groups", "/group"):
+            header, privileges = record.get("header"), record.get("privileges")
+            name = header.get("name") if isinstance(header, dict) else None
+            if not isinstance(name, str) or not isinstance(privileges, list) or not _are_names(privileges):
+                raise self._wrong_answer("groups and their privileges")
+            found[name] = privileges
+        return found
+
+    def change_privilege(self, verb: Literal["add", "remove"], privilege: str, groups: Sequence[str]) -> None:
+        """Give a privilege to groups, or take it from them.
+
+        Raises:
+            SyncerError: if the cluster cannot be reached, or refuses.
+        """
+        fields = {"privilege": privilege, "groupNames": json.dumps(list(groups))}
+        self._call(f"{verb} the privilege {privilege!r}", "POST", f"/group/{verb}privilege", data=fields)
+
+    def _records(self, what: str, path: str) -> list[dict[str, Any]]:
+        """Return the answer to a call that lists records."""
+        response = self._call(f"list {what}", "GET", path)
         try:
             told = response.json()
         except ValueError:
             told = None
         if not isinstance(told, list) or not all(isinstance(record, dict) for record in told):
-            message = f"{self.host} did not answer with users and groups: is this the URL of ThoughtSpot itself?"
-            raise SyncerError(message)
-        return [_principal(record) for record in told]
+            raise self._wrong_answer(what)
+        return told
 
-    def _post(self, path: str, **content: Any) -> httpx.Response:
-        return self._send("POST", path, **content)
+    def _wrong_answer(self, what: str) -> SyncerError:
+        return SyncerError(f"{self.host} did not answer with {what}: is this the URL of ThoughtSpot itself?")
+
+    def _call(
+        self, what: str, method: str, path: str, secrets: Iterable[str | None] = (), **content: Any
+    ) -> httpx.Response:
+        """Return the response to a call, in another session if this one has expired.
+
+        Raises:
+            SyncerError: if it is refused.
+        """
+        response = self._send(method, path, **content)
+        if response.status_code == self._httpx.codes.UNAUTHORIZED:
+            self.log_in()
+            response = self._send(method, path, **content)
+        if not response.is_success:
+            message = f"{self.host} refuses to {what}: {self._describe(response, secrets)}"
+            raise SyncerError(message)
+        return response
 
     def _send(self, method: str, path: str, **content: Any) -> httpx.Response:
         """Send a request, with retries, and return the response of any status."""

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin
 import attrs
 import pydantic
 
-from datastoresync.conversion.converters import Converter, Field, Schema, converter
+from datastoresync.conversion.converters import Converter, converter
 from datastoresync.conversion.scalars import SCALARS
+from datastoresync.conversion.schema import Field, Schema
 from datastoresync.errors import DeclarationError
 from datastoresync.vocabularies.dsync.enum import DiffSyncModelFlags
 from datastoresync.vocabularies.dsync.identity import sortable_part

@@ -9,7 +9,7 @@ import attrs
 
 from datastoresync.applying.object_template import ObjectMethods
 from datastoresync.branch import Branch
-from datastoresync.conversion.converters import Schema
+from datastoresync.conversion.schema import Schema
 from datastoresync.diffing.action import Action
 from datastoresync.diffing.diff import Diff
 from datastoresync.diffing.equality import is_membership

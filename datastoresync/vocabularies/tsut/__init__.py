@@ -7,6 +7,7 @@
 (['staff'], True)
 """
 
+from datastoresync.vocabularies.tsut.api import SetGroupPrivilegesAPI, SyncUserAndGroups
 from datastoresync.vocabularies.tsut.app import (
     TSUGCSVReader,
     TSUGCSVWriter,
@@ -34,6 +35,8 @@ from datastoresync.vocabularies.tsut.writer import ThoughtSpotWriter
 
 __all__ = [
     "Group",
+    "SetGroupPrivilegesAPI",
+    "SyncUserAndGroups",
     "TSUGCSVReader",
     "TSUGCSVWriter",
     "TSUGJSONWriter",

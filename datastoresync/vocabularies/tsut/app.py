@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import logging
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
@@ -12,7 +11,7 @@ from typing import Any, Final
 from datastoresync.app import App, AppReport, ExitCode, Reader, Writer
 from datastoresync.app.parts import AppPart
 from datastoresync.errors import DeclarationError
-from datastoresync.syncers.thoughtspot.service import ThoughtSpotService
+from datastoresync.vocabularies.tsut.api import SyncUserAndGroups
 from datastoresync.vocabularies.tsut.io import (
     UGJsonReader,
     UGXLSReader,
@@ -24,9 +23,7 @@ from datastoresync.vocabularies.tsut.io import (
 from datastoresync.vocabularies.tsut.model import UsersAndGroups
 from datastoresync.vocabularies.tsut.principal import compact_json
 from datastoresync.vocabularies.tsut.util import add_cnx_parser_arguments, eprint
-from datastoresync.vocabularies.tsut.writer import ThoughtSpotWriter, password_of
-
-_LOGGER: Final = logging.getLogger("datastoresync")
+from datastoresync.vocabularies.tsut.writer import ThoughtSpotWriter
 
 
 def _overridden_method(part: object, *names: str) -> Any:
@@ -325,7 +322,7 @@ _OUTPUTS: Final[Mapping[str, type[TSUGWriter]]] = MappingProxyType(
 
 
 class TSUGSyncReader(TSUGReader):
-    """Reads users and groups from ThoughtSpot; privileges of groups are not in its answer."""
+    """Reads users and groups from ThoughtSpot, with the privileges of groups."""
 
     name = "tsug-sync-reader"
 
@@ -343,10 +340,7 @@ class TSUGSyncReader(TSUGReader):
         Raises:
             SyncerError: ThoughtSpot cannot be reached, or refuses.
         """
-        password = password_of(args.password, f"the password of {args.username}")
-        with ThoughtSpotService(args.ts_url, args.username, password, verify=not args.disable_ssl) as service:
-            service.log_in()
-            return UGJsonReader().parse_json(service.principals())
+        return SyncUserAndGroups(args.ts_url, args.username, args.password, args.disable_ssl).get_all_users_and_groups()
 
 
 class TSUGSyncWriter(TSUGWriter):
@@ -367,8 +361,6 @@ class TSUGSyncWriter(TSUGWriter):
 
     def write_users_and_groups(self, args: argparse.Namespace, ugs: UsersAndGroups) -> Any:
         """Write them, or preview with ``--validate_only``."""
-        if named := [group.name for group in ugs.get_groups() if group.privileges]:
-            _LOGGER.warning("privileges of groups are not written to ThoughtSpot: %s", ", ".join(named))
         return self.preview(args, ugs) if args.validate_only else self._native.write(_native(args), ugs.tree)
 
     def preview(self, args: argparse.Namespace, ugs: UsersAndGroups) -> Any:
@@ -380,7 +372,7 @@ _OLD_NAMES = MappingProxyType({"url": "ts_url", "initial_password": "global_pass
 
 
 class _RenamingParser:
-    """A parser that adds the native options under tsut's names."""
+    """A parser that adds the native options under tsut's names, and with hyphens, as messages have them."""
 
     def __init__(self, parser: Any) -> None:
         self._parser = parser
@@ -388,7 +380,8 @@ class _RenamingParser:
     def add_argument(self, flag: str, **settings: Any) -> Any:
         """Add an option under its old name."""
         name = flag.removeprefix("--").replace("-", "_")
-        return self._parser.add_argument(f"--{_OLD_NAMES.get(name, name)}", **settings)
+        flags = (f"--{_OLD_NAMES[name]}",) if name in _OLD_NAMES else dict.fromkeys((f"--{name}", flag))
+        return self._parser.add_argument(*flags, **settings)
 
 
 def _native(args: argparse.Namespace) -> argparse.Namespace:

@@ -96,7 +96,7 @@ class Group(_Principal, ThoughtSpotGroup):
     principalTypeEnum = KINDS["groups"]  # noqa: N815 - the old name
 
     groups: list[str] = []  # type: ignore[assignment]  # noqa: RUF012 - the old one is a list; each object gets its own
-    privileges: list[str] = []  # noqa: RUF012 - as above
+    privileges: list[str] = []  # type: ignore[assignment]  # noqa: RUF012 - as above
     created: int | str | None = None
     modified: int | str | None = None
     id: str | None = None

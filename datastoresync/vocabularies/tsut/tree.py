@@ -54,7 +54,9 @@ class ThoughtSpotUser(ThoughtSpotPrincipal):
 
 
 class ThoughtSpotGroup(ThoughtSpotPrincipal):
-    """A group of users, and of other groups."""
+    """A group of users, and of other groups. Its ``privileges`` are not compared; none at all say nothing of them."""
+
+    privileges: set[str] = set()  # noqa: RUF012 - each object gets its own
 
 
 class ThoughtSpotTree(Tree):
@@ -97,7 +99,7 @@ def problems_of(users: list[Any], groups: list[Any], existing: frozenset[str] = 
     Args:
         users: The users.
         groups: The groups.
-        existing: CaselessBranch of further groups, which are in ThoughtSpot already.
+        existing: The names of further groups, which are in ThoughtSpot already.
     """
     known = {caseless(group.name) for group in groups} | set(map(caseless, existing))
     for kind, items in (("user", users), ("group", groups)):

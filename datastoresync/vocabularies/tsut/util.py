@@ -28,7 +28,7 @@ def add_cnx_parser_arguments(parser: Any) -> None:
         default="env:THOUGHTSPOT_PASSWORD",
         help="their password, or env:NAME for that in an environment variable; by default env:THOUGHTSPOT_PASSWORD",
     )
-    parser.add_argument("--disable_ssl", action="store_true", help="do not verify the certificate")
+    parser.add_argument("--disable_ssl", "--disable-ssl", action="store_true", help="do not verify the certificate")
 
 
 def _from_environment(text: str) -> str:

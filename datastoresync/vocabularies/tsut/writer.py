@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import copy
 import getpass
 import os
 import sys
@@ -23,7 +24,7 @@ from datastoresync.object import Object
 from datastoresync.syncers.thoughtspot.principals import branch_of, caseless
 from datastoresync.syncers.thoughtspot.service import Answer, ThoughtSpotService
 from datastoresync.tree import Tree
-from datastoresync.vocabularies.tsut.tree import objects_of, principals_of, problems_of
+from datastoresync.vocabularies.tsut.tree import ThoughtSpotGroup, objects_of, principals_of, problems_of
 
 _Principals = list[dict[str, Any]]
 
@@ -38,11 +39,12 @@ class ThoughtSpotWriter(Writer):
     same attributes whose idnumbers are the names. Users and groups that are in ThoughtSpot alone stay, unless
     ``--remove-deleted`` is given; ThoughtSpot is then asked first how many these are, and limits hold as for any sync.
 
-    Updates and lost memberships of users and groups that stay are not limited, since the call tells beforehand which
-    ones change, but not how. Look at ``--dry-run`` first if a source may be damaged.
+    Updates, lost memberships and lost privileges of users and groups that stay are not limited, since the call tells
+    beforehand which ones change, but not how. Look at ``--dry-run`` first if a source may be damaged.
 
     It writes in batches, groups before users and parents before children. A failed batch is reported with its
-    names, and the others go on.
+    names, and the others go on. Then groups with ``privileges`` get these and lose all others, a result each; a group
+    without any keeps what it has.
 
     Args:
         required_arguments: Further required options.
@@ -80,6 +82,8 @@ class ThoughtSpotWriter(Writer):
             help="for new users without one; env:NAME as well",
         )
         add("--existing-group", metavar="NAME", action="append", default=[], help="a group that exists already")
+        add("--create-groups", action="store_true", help="create groups that users or groups are in, and nobody has")
+        add("--merge-groups", action="store_true", help="keep users and groups in the groups that they are in there")
         add("--remove-deleted", action="store_true", help="delete users and groups that only ThoughtSpot has")
         add("--allow-deletions", metavar="N", type=int, help="the number of each to allow, if more than usual")
         add(
@@ -118,12 +122,13 @@ class ThoughtSpotWriter(Writer):
     def _run(self, args: argparse.Namespace, tree: Tree, *, apply: bool) -> Report:
         started = time.perf_counter()
         users, groups = objects_of(tree, "users"), objects_of(tree, "groups")
-        _refuse(problems_of(users, groups, frozenset(args.existing_group)))
+        existing = frozenset(args.existing_group)
+        asks = (args.create_groups or args.merge_groups) and bool(users or groups)
+        if not asks:
+            _refuse(problems_of(users, groups, existing))
         if args.remove_deleted:
             _refuse(_batch_problems(tree, len(users) + len(groups), args.batch_size))
-        together = args.remove_deleted or not apply
-        batches = _batches(*principals_of(users, groups), size=None if together else args.batch_size or _BATCH)
-        if not batches:
+        if not users and not groups:
             return Report((), time.perf_counter() - started, not apply)
         service = ThoughtSpotService(
             args.url,
@@ -137,25 +142,112 @@ class ThoughtSpotWriter(Writer):
         with service:
             options = {"remove_deleted": args.remove_deleted, "password": password_of(args.initial_password)}
             service.log_in()
+            if asks:
+                users, groups, existing = _with_groups(service.principals(), users, groups, args)
+                _refuse(problems_of(users, groups, existing))
+            together = args.remove_deleted or not apply
+            batches = _batches(*principals_of(users, groups), size=None if together else args.batch_size or _BATCH)
             if args.remove_deleted:
                 answer = service.sync(batches[0], apply=False, **options)
-                _refuse(_deletion_problems(answer, batches[0], args.existing_group, args.allow_deletions))
+                _refuse(_deletion_problems(answer, batches[0], existing, args.allow_deletions))
             results: list[Result] = []
-            for number, batch in enumerate(batches):
-                try:
-                    results += _results(
-                        batch, service.sync(batch, apply=apply, **options), "succeeded" if apply else "planned"
-                    )
-                except SyncerError as error:
-                    where = f"batch {number + 1} of {len(batches)}: " if len(batches) > 1 else ""
-                    results += _same_results(batch, "failed", where + str(error), error)
-                except KeyboardInterrupt as error:
-                    results += _same_results(batch, "failed", "interrupted; whether it was done is not known", error)
-                    for rest in batches[number + 1 :]:
-                        results += _same_results(rest, "pending", "interrupted before it")
-                    seconds = time.perf_counter() - started
-                    raise SyncInterrupted(Report(tuple(results), seconds, not apply, interrupted=True)) from error
+            number = 0
+            try:
+                for number in range(len(batches)):
+                    results += _batch_results(service, batches, number, apply=apply, **options)
+                number = len(batches)
+                for result in _privilege_results(service, groups, apply=apply):
+                    results.append(result)  # one by one: an interrupt loses none
+            except KeyboardInterrupt as error:
+                reason = "interrupted; whether it was done is not known"
+                if number == len(batches):
+                    results.append(Result("failed", reason, None, "sync_privileges", error))
+                for batch in batches[number : number + 1]:
+                    results += _same_results(batch, "failed", reason, error)
+                for batch in batches[number + 1 :]:
+                    results += _same_results(batch, "pending", "interrupted before it")
+                seconds = time.perf_counter() - started
+                raise SyncInterrupted(Report(tuple(results), seconds, not apply, interrupted=True)) from error
         return Report(tuple(results), time.perf_counter() - started, not apply)
+
+
+def _batch_results(
+    service: ThoughtSpotService, batches: list[_Principals], number: int, *, apply: bool, **options: Any
+) -> list[Result]:
+    """Send a batch, and return its results; if it is refused, these say so."""
+    batch = batches[number]
+    try:
+        return list(_results(batch, service.sync(batch, apply=apply, **options), "succeeded" if apply else "planned"))
+    except SyncerError as error:
+        where = f"batch {number + 1} of {len(batches)}: " if len(batches) > 1 else ""
+        return list(_same_results(batch, "failed", where + str(error), error))
+
+
+def _with_groups(
+    held: list[dict[str, Any]], users: list[Any], groups: list[Any], args: argparse.Namespace
+) -> tuple[list[Any], list[Any], frozenset[str]]:
+    """Return users and groups as ``--create-groups`` and ``--merge-groups`` want them, and the groups that exist there.
+
+    Args:
+        held: What ThoughtSpot holds.
+        users: The users.
+        groups: The groups.
+        args: The values of the options.
+    """
+    there = {(branch_of(one), caseless(one["name"])): one.get("groupNames") or [] for one in held}
+    exist = {name for branch, name in there if branch == "groups"}
+    if args.merge_groups:
+        users, groups = (
+            [_merged(item, there.get((branch, caseless(item.name)), ())) for item in items]
+            for branch, items in (("users", users), ("groups", groups))
+        )
+        exist.update(caseless(name) for names in there.values() for name in names)  # a few are not listed: All
+    named = {caseless(name): name for item in (*users, *groups) for name in item.groups}
+    existing = frozenset(args.existing_group) | {name for key, name in named.items() if key in exist}
+    if args.create_groups:
+        known = {caseless(name) for name in (*existing, *(group.name for group in groups))}
+        groups = [*groups, *(ThoughtSpotGroup(name=name) for key, name in sorted(named.items()) if key not in known)]
+    return users, groups, existing
+
+
+def _merged(item: Any, held: Iterable[str]) -> Any:
+    """Return a copy of a user or a group that is also in the groups that ThoughtSpot has it in."""
+    own = set(map(caseless, item.groups))
+    merged = copy.copy(item)
+    merged.groups = type(item.groups)((*item.groups, *(name for name in held if caseless(name) not in own)))
+    return merged
+
+
+def _privilege_results(service: ThoughtSpotService, groups: list[Any], *, apply: bool) -> Iterator[Result]:
+    """Give the groups that have privileges these and no others, and yield a result for each change."""
+    if not (told := {group.name: set(group.privileges) for group in groups if group.privileges}):
+        return
+    try:
+        held = {caseless(name): set(names) for name, names in service.privileges().items()}
+    except SyncerError as error:
+        for name in told:
+            yield Result("failed", str(error), None, f"sync_privileges(idnumber={name!r})", error)
+        return
+    changes: dict[tuple[Any, str], list[str]] = {}
+    for name, privileges in told.items():
+        if apply and caseless(name) not in held:
+            yield Result("failed", "the group is not there", None, f"sync_privileges(idnumber={name!r})")
+            continue
+        before = held.get(caseless(name), set())
+        for verb, values in (("add", privileges - before), ("remove", before - privileges)):
+            for privilege in values:
+                changes.setdefault((verb, privilege), []).append(name)
+    for (verb, privilege), names in sorted(changes.items()):
+        status: Literal["succeeded", "failed", "planned"] = "succeeded" if apply else "planned"
+        reason, raised = "", None
+        if apply:
+            try:
+                service.change_privilege(verb, privilege, names)
+            except SyncerError as error:
+                status, reason, raised = "failed", str(error), error
+        for name in names:
+            action = Action(verb, "groups", name, "privileges", privilege)
+            yield Result(status, reason, action, action.method, raised)
 
 
 def _at_least(minimum: int) -> Callable[[str], int]:
@@ -241,7 +333,10 @@ def _deletion_problems(
             rows = [{"idnumber": name} for name in sorted(names)]
             tree.grow(branch, Branch(Object, importer=rows))
         for name in sorted(gone.intersection(map(caseless, existing if branch == "groups" else ()))):
-            yield f"group {name!r} is there already, as --existing-group says, and would be deleted: give the tree one"
+            yield (
+                f"group {name!r} is there already, as --existing-group says or as users are in it, and would be "
+                "deleted: give the tree one"
+            )
     limits = None if allowed is None else Limits(deletions=allowed)
     for sentence in violations(after.load().diff(before.load(), only=["old"]), limits):
         yield getattr(sentence, "on_command_line", sentence)

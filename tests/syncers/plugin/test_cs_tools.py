@@ -244,7 +244,7 @@ def test_a_dump_that_appends_cannot_follow_a_tree_and_is_found_out(tmp_path, met
 @pytest.mark.parametrize(
     ("code", "says"),
     [
-        ("from pydantic import BaseSettings", r"BaseSettings.*pydantic 1, import from pydantic.v1"),
+        ("from pydantic import BaseSettings, ConfigDict", r"BaseSettings.*pydantic 1, import from pydantic.v1"),
         ("from cs_tools.thoughtspot import ThoughtSpot", r"no 'ThoughtSpot' in what stands in for it: only SyncerProt"),
         ("from cs_tools.sync import utils", "cs_tools is not installed, and there is no 'utils'"),
         ("import cs_tools.sync.base as b\nb.nothing", "no 'nothing'"),
@@ -255,9 +255,144 @@ def test_what_no_version_here_has_is_refused_by_name(plugin, code, says):
         load_syncer(plugin(f"{code}\nclass Store:\n    name = 'store'\n"))
 
 
-def test_a_validator_that_pydantic_2_does_not_take_is_refused_by_name(plugin):
+SHIPPED = pytest.mark.skipif(sys.version_info >= (3, 14), reason="pydantic.v1 is for Python up to 3.13")
+PYDANTIC_1 = """
+from typing import Dict, List, Optional
+
+import pydantic
+from cs_tools.sync.protocol import SyncerProtocol
+from pydantic import BaseModel, Extra, Field, PrivateAttr, root_validator, validator
+from pydantic.dataclasses import dataclass as model
+from pydantic.fields import ModelField
+
+from settings import Settings
+
+
+class Config:
+    arbitrary_types_allowed = True
+    validate_assignment = True
+    extra = Extra.forbid
+
+
+class Inner(BaseModel):
+    path: Optional[str]
+    sizes: List[int] = Field([], max_items=3)
+    _seen: Dict[str, list] = PrivateAttr(default_factory=dict)
+
+    class Config:
+        fields = {"path": "directory"}
+
+    @validator("sizes", each_item=True)
+    def positive(cls, size, values, field: ModelField, config):
+        if size < 1:
+            raise ValueError(f"{field.name} must be positive")
+        return size
+
+
+@model(config=Config)
+class Store(SyncerProtocol):
+    directory: str
+    code: pydantic.constr(regex="[a-z]+") = "a"
+    batch: str = 5
+    name: str = "store"
+
+    @root_validator(pre=True)
+    def trimmed(cls, values):
+        return {key: value.strip() if isinstance(value, str) else value for key, value in values.items()}
+
+    @root_validator
+    def checked(cls, values):
+        if values.get("code") == "no":
+            raise ValueError("no such code")
+        return values
+
+    @validator("code", always=True)
+    def lower(cls, code, values):
+        return code.lower() if values["directory"] else code
+
+    def __post_init_post_parse__(self):
+        object.__setattr__(self, "inner", Inner(directory=self.directory, sizes=["1", 2]))
+        object.__setattr__(self, "mode", Settings().mode)
+
+    def load(self, identifier):
+        return self.inner._seen[identifier]
+
+    def dump(self, identifier, *, data):
+        self.inner._seen[identifier] = list(data)
+"""
+SETTINGS = """
+import pydantic
+
+class Settings(pydantic.BaseSettings):
+    mode: str = "fast"
+
+    class Config:
+        env_prefix = "STORE_"
+"""
+
+
+@SHIPPED
+def test_a_folder_in_the_words_of_pydantic_1_gets_it(plugin, monkeypatch):
+    folder = plugin(PYDANTIC_1, methods=False)
+    (folder / "settings.py").write_text(SETTINGS, encoding="utf-8")
+    monkeypatch.setenv("STORE_MODE", "slow")
+    for store in (load_syncer(folder, {"directory": " x "}), open_syncer(f"plugin:{folder}?directory=x&code=a")):
+        assert (store.directory, store.batch, store.mode) == ("x", "5", "slow")
+        assert (store.inner.path, store.inner.sizes) == ("x", [1, 2])
+        store.dump("users", data=USERS)
+        assert store.load("users") == USERS
+    assert load_syncer(folder, {"directory": "x", "batch": 7}).batch == "7"
+    for options, says in (({"code": "no"}, "no such code"), ({"code": "1"}, "match regex"), ({"nam": "x"}, "'name'")):
+        with pytest.raises(ManifestError, match=says):
+            load_syncer(folder, {"directory": "x", **options})
+
+
+@SHIPPED
+@pytest.mark.parametrize(("requirement", "met"), [("pydantic >= 1.9, < 2", True), ("pydantic<1.5", False)])
+def test_a_manifest_that_requires_pydantic_1_gets_that_in_pydantic_2(plugin, requirement, met):
     code = """
-    from pydantic import root_validator
+    import pydantic
+    import pydantic.dataclasses as made
+    version = pydantic.VERSION
+
+    @made.dataclass
+    class Store:
+        batch: str
+        name: str = "store"
+    """
+    folder = plugin(code)
+    assert type(load_syncer(folder, {"batch": "7"})).load.__globals__["version"].startswith("2.")
+    manifest = {"name": "store", "syncer_class": "Store", "requirements": [requirement]}
+    (folder / "MANIFEST.json").write_text(json.dumps(manifest), encoding="utf-8")
+    if met:
+        store = load_syncer(folder, {"batch": 7})
+        assert (store.batch, type(store).load.__globals__["version"][:2]) == ("7", "1.")
+    else:
+        with pytest.raises(ManifestError, match=r"pydantic<1.5: it is 2.*pip install 'pydantic<1.5'"):
+            load_syncer(folder, {"batch": 7})
+
+
+def test_words_of_pydantic_2_beside_those_that_both_have_mean_pydantic_2(plugin):
+    code = """
+    from pydantic import Field, validator
+    from pydantic.dataclasses import dataclass
+
+    @dataclass
+    class Store:
+        code: str = Field(pattern="[a-z]")
+        name: str = "store"
+
+        @validator("code")
+        def small(cls, code):
+            return code.lower()
+    """
+    with pytest.raises(ManifestError, match="String should match pattern"):  # pydantic 1 would pass over it
+        load_syncer(plugin(code), {"code": "1"})
+
+
+def test_a_validator_that_pydantic_2_does_not_take_is_refused_by_name_where_both_are_used(plugin):
+    code = """
+    from pydantic import ConfigDict, root_validator
     from pydantic.dataclasses import dataclass
 
     @dataclass
@@ -270,7 +405,6 @@ def test_a_validator_that_pydantic_2_does_not_take_is_refused_by_name(plugin):
     """
     with pytest.raises(ManifestError, match=r"(?s)root_validator.*import from pydantic.v1 instead of pydantic"):
         load_syncer(plugin(code))
-    assert load_syncer(plugin(code.replace("pydantic import", "pydantic.v1 import").replace("dantic.d", "dantic.v1.d")))
 
 
 def test_a_file_of_the_folder_comes_before_what_stands_in(plugin):

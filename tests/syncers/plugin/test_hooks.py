@@ -5,11 +5,12 @@ from __future__ import annotations
 import pytest
 
 from datastoresync.errors import ManifestError
-from datastoresync.syncers import load_syncer
+from datastoresync.syncers import load_syncer, open_syncer
 
 MADE_BY = {
     "dataclass": "from dataclasses import dataclass",
     "pydantic": "from pydantic.dataclasses import dataclass",
+    "pydantic 2": "from pydantic import ConfigDict; from pydantic.dataclasses import dataclass",
     "pydantic 1": "from pydantic.v1.dataclasses import dataclass",
     "attrs": "from attrs import define as dataclass",
 }
@@ -74,7 +75,35 @@ def test_a_hook_of_a_class_without_a_constructor_is_refused_by_name(plugin, hook
         load_syncer(folder)
 
 
-def test_a_hook_that_needs_arguments_is_refused_by_name(plugin):
+@pytest.mark.parametrize("hook", ["__post_init__", "__post_init_post_parse__", "__post_init__post_parse__"])
+@pytest.mark.parametrize("made_by", [name for name in MADE_BY if name != "attrs"])
+@pytest.mark.filterwarnings("ignore:Support for `__post_init_post_parse__`:DeprecationWarning")
+def test_a_hook_is_given_the_init_vars_of_its_class(plugin, made_by, hook):
+    code = f"""
+    from dataclasses import InitVar
+    from typing import ClassVar
+    {MADE_BY[made_by]}
+
+    calls = []
+
+    @dataclass
+    class Store:
+        batch: int
+        place: InitVar[str]
+        rows: InitVar[int] = 5
+        name: str = "store"
+        kind: ClassVar[str] = "a"
+
+        def {hook}(self, place, rows):
+            calls.append((self.batch, place, rows))
+    """
+    folder = plugin(code)
+    assert calls_of(load_syncer(folder, {"batch": 7, "place": "here"})) == [(7, "here", 5)]
+    url = f"plugin:{folder}?batch=8&place=there&rows=6"
+    assert calls_of(open_syncer(url))[-1] == (8, "there", 6)
+
+
+def test_a_hook_that_takes_other_arguments_is_refused_by_name(plugin):
     code = """
     from dataclasses import dataclass
 

@@ -9,7 +9,7 @@ from datetime import timedelta
 import pytest
 import sqlalchemy
 
-from datastoresync.errors import ConversionError, SyncerError
+from datastoresync.errors import ConversionError, DataWarning, SyncerError
 from datastoresync.syncers.changes import Link, Table
 from datastoresync.syncers.sql import read as sql_reading
 from datastoresync.syncers.sql.syncer import SQLSyncer
@@ -25,6 +25,7 @@ GROUPS = (
     "insert into group_members values ('a', '1'), ('a', '2'), ('a', '2'), ('gone', '3')",
 )
 MEMBERS = {"members": Link("group_members", "group_code", "user_id")}
+OWNERLESS = pytest.mark.filterwarnings("ignore:table 'group_members' has members of")
 
 
 @pytest.fixture
@@ -80,16 +81,21 @@ def test_an_attribute_that_would_be_two_columns_is_refused(syncer):
 
 def test_members_come_as_a_set_for_each_owner(syncer):
     table = Table("groups", columns={"idnumber": "code"}, links=MEMBERS)
-    found = {record["idnumber"]: record["members"] for record in syncer.read(table)}
+    with pytest.warns(
+        DataWarning, match=r"table 'group_members' has members of 1 owner not in table 'groups' \(such as go"
+    ):
+        found = {record["idnumber"]: record["members"] for record in syncer.read(table)}
     assert found == {"a": {"1", "2"}, "b": set()}
     assert syncer.read(table).columns == ("idnumber", "name", "members")
 
 
+@OWNERLESS
 def test_members_are_read_without_the_key(syncer):
     table = Table("groups", links=MEMBERS)  # no idnumber, so the primary key
     assert sorted(len(record["members"]) for record in syncer.read(table, ["members"])) == [0, 2]
 
 
+@OWNERLESS
 def test_members_belong_to_the_identifiers_that_are_named(syncer, execute, store_url):
     execute(store_url, "insert into group_members values ('A', '9')")
     table = Table("groups", links=MEMBERS)
@@ -116,6 +122,7 @@ def test_an_owner_of_another_width_than_the_key_is_refused(syncer):
         syncer.read(table)
 
 
+@OWNERLESS
 def test_sets_of_members_are_not_shared(syncer, execute, store_url):
     execute(store_url, "update groups set name = 'a'")
     one, two = syncer.read(Table("groups", links=MEMBERS), identifiers=["name"])
@@ -214,6 +221,7 @@ def test_a_reader_sees_one_state_of_the_database(database, execute, monkeypatch)
         assert len(list(stream)) == 2
 
 
+@OWNERLESS
 def test_members_and_their_owners_are_of_one_state(database, execute):
     execute(database, *GROUPS)
     engine = sqlalchemy.create_engine(database)

@@ -465,7 +465,9 @@ def test_files_refuse_what_they_cannot_follow(tmp_path):
         +db
 
 
-names = st.sampled_from(["1", "2", "3", "4", "5", "6"])
+NAMES = ["001", "01", "1", "2", "2.0", "a"]
+"""Texts, some of which are one number to a column of ids."""
+names = st.sampled_from(NAMES)
 
 
 @law
@@ -504,8 +506,7 @@ def test_any_hierarchy_becomes_any_other(store_url, execute, before, after):
     before=st.dictionaries(names, st.sets(names), max_size=4), after=st.dictionaries(names, st.sets(names), max_size=4)
 )
 def test_any_memberships_become_any_others(store_url, execute, before, after):
-    everybody = list("123456")
-    quoted = [f"('{name}', '{name}@x')" for name in reversed(everybody)]
+    quoted = [f"('{name}', '{name}@x')" for name in reversed(NAMES)]
     execute(
         store_url,
         *(f"drop table if exists {name}" for name in ("auth_user_groups", "auth_user", "auth_group")),
@@ -521,7 +522,7 @@ def test_any_memberships_become_any_others(store_url, execute, before, after):
     )
     app = +application(store_url)
     assert {name: group.members for name, group in app.auth_group.items()} == before
-    report = source(everybody, after).sync_to(
+    report = source(NAMES, after).sync_to(
         app, limits=Limits(deletions=99, updates=99, removals=99, empty=["auth_group"])
     )
     assert report.ok, report
@@ -549,3 +550,27 @@ def test_sqlite_takes_names_in_any_letters(tmp_path, execute):
     managers = {"1": None, "2": "3", "3": "1"}
     assert wanted_people(managers).sync_to(db, limits=WIDE).ok
     assert dict(execute(url, MANAGERS)) == managers
+
+
+KEYS = {
+    "uuid": "00000000-0000-0000-0000-0000000000AB",
+    "char(8)": "x",
+    "numeric(10, 2)": "1.5",
+    "integer": "007",
+    "date": "2024-01-05",
+    "inet": "10.0.0.1/32",
+    "text": "007",
+}
+
+
+@pytest.mark.parametrize(("kind", "key"), KEYS.items(), ids=KEYS)
+def test_what_ids_lead_to_is_compared_in_the_form_of_its_own_column(database, execute, kind, key):
+    execute(
+        database,
+        f"create table auth_user (id serial primary key, username {kind} unique, email text)",
+        "create table auth_group (id serial primary key, name text unique)",
+        "create table auth_user_groups (group_id integer references auth_group, user_id integer references auth_user)",
+    )
+    assert source([key], {"staff": {key}}).sync_to(+application(database)).ok
+    assert len(execute(database, MEMBERSHIPS)) == 1
+    assert not source([key], {"staff": {key}}) - +application(database)

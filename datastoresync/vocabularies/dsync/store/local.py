@@ -7,7 +7,7 @@ from contextlib import suppress
 from typing import Any
 
 from datastoresync.branch import Branch
-from datastoresync.conversion.converters import Schema
+from datastoresync.conversion.schema import Schema
 from datastoresync.vocabularies.dsync.declaration import has_flags, schema_for
 from datastoresync.vocabularies.dsync.exceptions import ObjectAlreadyExists, ObjectNotFound, ObjectStoreWrongType
 from datastoresync.vocabularies.dsync.identity import UniqueId, find_keys, text_of, unique_id_of
