@@ -74,6 +74,8 @@ class ObjectTemplate(Template):
         self.tree = tree
         self.classes = classes
 
+    changes_lists = False
+
     # Hooks for subclasses.
 
     def call_create(self, cls: Any, ids: dict[str, Any], attributes: dict[str, Any]) -> Any:

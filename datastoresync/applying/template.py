@@ -204,6 +204,8 @@ class Template:
     """Methods that are not there on purpose, such as ``("old", "update_name")``: what they would take is skipped."""
     waits_for_left_out: bool = True
     """Whether what depends on what flags and filters leave out is left out, too; on failures it always waits."""
+    changes_lists: bool = True
+    """Whether parents' lists of children are changed by its methods, and not along with the children."""
 
     def __init__(self) -> None:
         """Create a template; subclasses may take arguments."""
@@ -275,7 +277,11 @@ class ApplyRun:
         self.acts = False
         self.interrupted = False
         self._reason = ""
-        self.dependents = DependencyTracker.of(diff, left_out=template is None or template.waits_for_left_out)
+        self.dependents = DependencyTracker.of(
+            diff,
+            left_out=template is None or template.waits_for_left_out,
+            lists=template is None or template.changes_lists,
+        )
         self.done: set[tuple[str, Any]] = set()  # what was created or deleted
         self.value_columns: Results | None = None
 
