@@ -63,10 +63,17 @@ def check_declared(name: str, *, offline: bool = False) -> Findings:
     path = Path(name.removeprefix("plugin:"))
     if (path / MANIFEST).exists() or name.startswith("plugin:"):
         return _check_plugin(path)
+    if path.is_dir() and not (path / "__init__.py").is_file():
+        raise ConfigurationError(f"{name} is a folder without {MANIFEST}, so it is no plug-in: name a file or a module")
     if _MODULE.fullmatch(name) and path.suffix != ".toml" and not path.is_file():
         return _check_module(name)
     if path.suffix == ".py":
         raise ConfigurationError(f"{name} is a file of Python: write the name of the module, {path.stem}")
+    if path.suffix != ".toml" and path.is_file():
+        message = (
+            f"{name} is no configuration, whose name ends in .toml: datastoresync init {name} DESTINATION writes one"
+        )
+        raise ConfigurationError(message)
     return _check_configuration(name, offline=offline)
 
 
@@ -120,6 +127,27 @@ class _Side:
             return None
         return []
 
+    def check_links(self, table: Table, place: Place) -> list[str]:
+        """Note what is wrong with the tables of memberships and of references; return those that a sync makes."""
+        made, where = [], place.below(self.name)
+        for attribute, link in table.links.items():
+            at = where.below("links").below(attribute)
+            found = self.columns(Table(link.table), at)
+            for column in link.columns if found else ():
+                if column not in (found or ()):
+                    has_not = f"table {link.table} of the {self.name} has no column {column!r}"
+                    at.refuse(f"{has_not}: {nearest(column, found or ())}")
+            made += [link.table] if found == [] else []
+        refs = [
+            (where.below("columns"), table.refs),
+            *((where.below("links"), link.refs) for link in table.links.values()),
+        ]
+        for at, references in refs:
+            for ref in references.values():
+                if self.tables is not None and ref.table not in self.tables:
+                    at.refuse(f"the {self.name} has no table {ref.table!r}: {nearest(ref.table, self.tables)}")
+        return made
+
 
 def _check_configuration(path: str, *, offline: bool) -> Findings:
     loaded = load_configuration(path)
@@ -134,10 +162,12 @@ def _check_configuration(path: str, *, offline: bool) -> Findings:
                 place = document.place.below("branches").below(name)
                 found = source.columns(tables[0], place), destination.columns(tables[1], place)
                 _check_columns(place, cls, tables, found)
-                if found[1] == []:
-                    near = closest(tables[1].name, destination.tables or ())
+                source.check_links(tables[0], place)
+                made = [tables[1].name] if found[1] == [] else []
+                for table in (*made, *destination.check_links(tables[1], place)):
+                    near = closest(table, destination.tables or ())
                     hint = f"; or did you mean {near!r}?" if near else ""
-                    lines.append(f"  the destination has no table {tables[1].name}: the first sync makes it{hint}")
+                    lines.append(f"  the destination has no table {table}: the first sync makes it{hint}")
     lines += [f"{name}: {_pairs(document.content[name])}" for name in ("limits", "reports") if name in document.content]
     return Findings(lines, [text for _, text in sorted(document.problems)])
 
@@ -216,6 +246,9 @@ def _check_module(name: str) -> Findings:
     for each, value in found.items():
         try:
             tree = value if isinstance(value, Tree) else value()
+        except DatastoreSyncError as error:
+            findings.problems.append(f"{each}: {error}")
+            continue
         except Exception as error:  # noqa: BLE001 - it is told
             findings.problems.append(f"{each}: it cannot be made without arguments: {reason_of(error)}")
             continue

@@ -137,6 +137,11 @@ def _table(loaded: LoadedConfiguration, name: str, side: str, tree: Tree | None)
     return found or (None if tree is None else tree[name].table)
 
 
+def _part(loaded: LoadedConfiguration, name: str) -> str | None:
+    branch = loaded.settings.branches.get(name)
+    return None if branch is None else branch.part
+
+
 def _reader(loaded: LoadedConfiguration, declared: Sequence[Tree | None], syncer: Any) -> Reader:
     source, destination = declared
     if source is not None:
@@ -147,6 +152,7 @@ def _reader(loaded: LoadedConfiguration, declared: Sequence[Tree | None], syncer
             cls,
             importer=ConfiguredImporter(syncer) if issubclass(cls, Record) else None,
             table=_table(loaded, name, "source", destination),
+            part=_part(loaded, name),
         )
         for name, cls in branch_classes(loaded, declared).items()
     }
@@ -166,11 +172,16 @@ def _writer(loaded: LoadedConfiguration, declared: Sequence[Tree | None]) -> Syn
 
     def tree(syncer: Any) -> Tree:
         branches = {
-            name: Branch(cls, table=_table(loaded, name, "destination", source), limits=own.get(name))
+            name: Branch(
+                cls,
+                table=_table(loaded, name, "destination", source),
+                limits=own.get(name),
+                part=_part(loaded, name),
+            )
             for name, cls in classes.items()
         }
         found = Tree("destination", syncer=syncer, branches=branches)
-        found.limits = limits
+        found.limits, found.top_level = limits, loaded.settings.top_level
         return found
 
     return SyncerWriter(name="destination", tree=tree)

@@ -14,6 +14,7 @@ from urllib.parse import quote
 
 import attrs
 
+from datastoresync.conversion.value_format import Spelling
 from datastoresync.errors import DatastoreSyncError, SyncerError
 from datastoresync.masking import hidden
 from datastoresync.spelling import closest
@@ -51,6 +52,9 @@ def url(text: str) -> str:
     Raises:
         ArgumentTypeError: if it is empty.
     """
+    if variable := re.fullmatch(r"\$\{?(?:env:)?(\w+)\}?|env:", text):
+        message = f"the URL in an environment variable is written as {_VARIABLE}{variable[1] or 'NAME'} (got {text!r})"
+        raise argparse.ArgumentTypeError(message)
     name = text.removeprefix(_VARIABLE)
     found = os.environ.get(name, "") if text.startswith(_VARIABLE) else text
     if not found:
@@ -60,13 +64,16 @@ def url(text: str) -> str:
 
 
 @contextmanager
-def open_store(store: Any, *, metadata: Any = None, options: Mapping[str, str] | None = None) -> Iterator[Any]:
+def open_store(
+    store: Any, *, metadata: Any = None, options: Mapping[str, str] | None = None, spelling: Spelling = "url"
+) -> Iterator[Any]:
     """Open the store at a URL, and close it in the end; a syncer is left open for its owner.
 
     Args:
         store: The URL, or the syncer.
         metadata: The tables to make in a database that is plugged in.
         options: The options for files that the command line has, as texts; None if it takes none.
+        spelling: How messages write such an option.
 
     Raises:
         SyncerError: if the store does not have one of the options.
@@ -79,8 +86,8 @@ def open_store(store: Any, *, metadata: Any = None, options: Mapping[str, str] |
         return
     given = file_options(store, options) if options else {}
     syncer = open_syncer(store, **given) if metadata is None else open_syncer(store, metadata=metadata)
-    if options is not None and isinstance(syncer, FileSyncer):
-        syncer.spelling = "option"
+    if isinstance(syncer, FileSyncer):
+        syncer.spelling = spelling
     try:
         yield syncer
     finally:
@@ -127,7 +134,7 @@ def names_declared(text: str) -> bool:
     (True, False, False)
     """
     match = _DECLARED.fullmatch(text)
-    return match is not None and match["module"].lower() not in ("env", *known_schemes())
+    return match is not None and match["module"].lower() not in ("env", "file", "jdbc", *known_schemes())
 
 
 def file_option_names(store: str | os.PathLike[str]) -> Collection[str]:
@@ -182,6 +189,11 @@ def table_names(syncer: Any) -> list[str]:
     return found
 
 
+def plain_name(name: str) -> str:
+    """Return a name as it is compared with others: ``"Last name"`` is ``"last_name"``."""
+    return "_".join(re.findall(r"[^\W_]+", name.casefold()))
+
+
 def key_of_table(text: str) -> tuple[str, tuple[str, ...]]:
     """Return the table and the columns of the key that an option names; no table for the key of all.
 
@@ -197,6 +209,23 @@ def key_of_table(text: str) -> tuple[str, tuple[str, ...]]:
         message = f"a column is needed, as in guid, users=guid or members=group+person (got {text!r})"
         raise argparse.ArgumentTypeError(message)
     return table, key
+
+
+def table_pairs(text: str) -> list[tuple[str, str]]:
+    """Return pairs of tables: the name in one store and the name in the other, which is the same without ``=``.
+
+    Raises:
+        ArgumentTypeError: if a table has no name.
+
+    >>> table_pairs("users,people=accounts")
+    [('users', 'users'), ('people', 'accounts')]
+    """
+    parts = [part.partition("=") for part in text.split(",")]
+    pairs = [(one.strip(), other.strip() if equals else one.strip()) for one, equals, other in parts]
+    if not all(map(all, pairs)):
+        message = f"names with commas between them are needed, as in users,groups or people=accounts (got {text!r})"
+        raise argparse.ArgumentTypeError(message)
+    return list(dict.fromkeys(pairs))
 
 
 def missing_key_advice(

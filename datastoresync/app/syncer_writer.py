@@ -6,6 +6,7 @@ import argparse
 import os
 import re
 import sys
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Literal, get_args
@@ -16,6 +17,7 @@ from datastoresync.app.console import say
 from datastoresync.app.destination import DestinationImporter, in_column_types, in_destination_types
 from datastoresync.app.parts import Arguments, Writer
 from datastoresync.app.stores import open_store, url
+from datastoresync.app.syncer_reader import RecordImporter
 from datastoresync.app.tables import (
     TableState,
     TableWrite,
@@ -38,10 +40,11 @@ from datastoresync.applying.reporter import LoggingReporter, ProgressReporter, R
 from datastoresync.applying.safeguards import check
 from datastoresync.branch import Branch
 from datastoresync.diffing.diff import Diff
-from datastoresync.errors import DeclarationError, SafeguardError, SchemaMismatchError, SyncerError
+from datastoresync.errors import DataWarning, DeclarationError, SafeguardError, SchemaMismatchError, SyncerError
 from datastoresync.importing.importer import IterableImporter
 from datastoresync.object import schema_of
 from datastoresync.printing.text import counted
+from datastoresync.spelling import closest
 from datastoresync.syncers.loading import given_records
 from datastoresync.tree import Tree
 
@@ -318,6 +321,10 @@ class SyncerWriter(Writer):
                 f"{syncer.name} is a file for one table, and there are {many}: name a folder, or one with --tables"
             )
             raise SyncerError(message)
+        for branch in tree.values():
+            if isinstance(branch.importer, RecordImporter) and branch.importer.table and branch.table.name != only:
+                message = f"{syncer.name} has one table, {only!r}: leave ={branch.table.name} out of --tables"
+                raise SyncerError(message)
         branches = {
             name: Branch(
                 tree[name].object_class,
@@ -338,6 +345,9 @@ class SyncerWriter(Writer):
             source, destination = self._sides(tree, syncer, missing)
             diff = source.diff(destination)
             _name_options(lambda: check(diff, limits, destination.side_effects(diff)))
+            for write in missing:
+                if hint := self._other_table(write, tree, closest(write.table, self._other_tables(tree, syncer))):
+                    warnings.warn(f"{write.table} is made in {syncer.name}{hint}", DataWarning, stacklevel=2)
             made = self._make(source, destination, {write.label for write in missing}, syncer)
             if len(missing) == len(self._all_writes(tree, syncer)):
                 return WriteReport(made)
@@ -374,7 +384,12 @@ class SyncerWriter(Writer):
     def _preview_sync(self, tree: Any, syncer: Any, limits: Limits, *, whole: bool) -> Preview:
         missing = self._missing(tree, syncer)
         source, destination = self._sides(tree, syncer, missing)
-        made = [f"{write.table}: would be made, with {counted(write.count, 'record')}" for write in missing]
+        others = self._other_tables(tree, syncer) if missing else []
+        made = [
+            f"{write.table}: would be made, with {counted(write.count, 'record')}"
+            + self._other_table(write, tree, closest(write.table, others) or next(iter(others), ""))
+            for write in missing
+        ]
         preview = self._previewed(source, destination, limits, made, whole=whole)
         check_values(_values_to_sync(preview, missing), syncer)
         return preview
@@ -398,6 +413,19 @@ class SyncerWriter(Writer):
             message = refusal(preview.refused, verb="would be refused", command_line=True)
             raise SafeguardError(message, violations=preview.refused)
         return preview
+
+    def _other_tables(self, tree: Any, syncer: Any) -> list[str]:
+        """Return the tables of the store that are not written to."""
+        tables = getattr(syncer, "tables", None)
+        written = {write.table for write in self._all_writes(tree, syncer)}
+        return [name for name in tables() if name not in written] if callable(tables) else []
+
+    def _other_table(self, write: TableWrite, tree: Any, other: str) -> str:
+        """Return how a table that is not there may be written to another, if that is not declared."""
+        importer = tree[write.label].importer if other and write.key and self.tree is None else None
+        if not isinstance(importer, RecordImporter) or importer.table is not None:
+            return ""
+        return f", which has {other!r}: if that is meant, --tables {tree[write.label].table.name}={other}"
 
     def _missing(self, tree: Any, syncer: Any) -> list[TableWrite]:
         """Return the writes of tables that are not there yet."""

@@ -117,7 +117,7 @@ class ChangeCounts:
         """Count actions of one verb."""
         if verb == "new":
             done = self._done["new"]
-            self.created += sum(1 for action in actions if action.idnumber not in done)
+            self.created += sum(map(not_, map(done.__contains__, map(attrgetter("idnumber"), actions))))
         elif verb == "old":
             self._take_deletions(actions)
         elif verb == "update":
@@ -210,6 +210,9 @@ def values_of(side: Side, attribute: str) -> Iterator[Any]:
     """Yield the values of an attribute, of one object after the other, as they are asked for."""
     if isinstance(side.objects, dict) and not (side.sparse or side.overrides or "." in attribute):
         return map(attrgetter(attribute), dict.values(side.objects))
+    of_lines: Callable[[str], Iterator[Any]] | None = getattr(side.objects, "values_of", None)
+    if of_lines is not None and attribute in side.objects.columns and not (side.sparse or side.overrides):  # type: ignore[attr-defined]  # they have both
+        return of_lines(attribute)
     return (side.read(key, item, attribute) for key, item in items_of(side))
 
 

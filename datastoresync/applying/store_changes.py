@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from array import array
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from itertools import compress, repeat
+from itertools import repeat
 from operator import attrgetter, is_
 from typing import Any, Literal
 
@@ -336,15 +337,18 @@ def _columns(side: Side, keys: Sequence[Any], items: Sequence[Any]) -> dict[str,
 
 def _updates(actions: Sequence[Action]) -> tuple[dict[str, Column], dict[str, Column]]:
     """Return the columns that updates write, and those that they expect, by attribute."""
-    attributes = [action.attr for action in actions]
     values: dict[str, Column] = {}
     expected: dict[str, Column] = {}
-    for name in dict.fromkeys(attributes):
-        flags_of_name = [attribute == name for attribute in attributes]
+    indexes: defaultdict[str, list[int]] = defaultdict(list)
+    for index, action in enumerate(actions):
+        indexes[action.attr].append(index)
+    for name, own in indexes.items():
+        flags_of_name = [False] * len(actions)
         new_values: list[Any] = [None] * len(actions)
         old_values = new_values.copy()
-        for index in compress(range(len(actions)), flags_of_name):
-            new_values[index], old_values[index] = actions[index].value, actions[index].old_value
-        flags = None if all(flags_of_name) else flags_of_name
+        for index in own:
+            action = actions[index]
+            flags_of_name[index], new_values[index], old_values[index] = True, action.value, action.old_value
+        flags = None if len(own) == len(actions) else flags_of_name
         values[name], expected[name] = Column(new_values, flags), Column(old_values, flags)
     return values, expected

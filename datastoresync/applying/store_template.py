@@ -337,12 +337,15 @@ class StoreTemplate:
         def results() -> Iterator[Result]:
             return (self._result(action, outcome) for action, outcome in zip(actions, outcomes, strict=True))
 
-        statuses = Counter(map(attrgetter("status"), outcomes))
+        of_each = outcomes.counts() if isinstance(outcomes, Outcomes) else Counter(outcomes)
+        statuses: Counter[str] = Counter()
+        for outcome, count in of_each.items():
+            statuses[outcome.status] += count
         done = actions
         if statuses != Counter(done=len(actions)):
             done = [action for action, outcome in zip(actions, outcomes, strict=True) if outcome.status == "done"]
         held: list[tuple[Action, Mapping[str, Any]]] = []
-        if any(map(attrgetter("held"), outcomes)):
+        if any(map(attrgetter("held"), of_each)):
             pairs = zip(actions, outcomes, strict=True)
             held = [(action, values) for action, outcome in pairs if (values := self._held(action, outcome))]
         counts = {_STATUSES[one]: count for one, count in statuses.items()}

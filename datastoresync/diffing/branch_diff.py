@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from datetime import date
 from functools import cache, cached_property, partial
 from heapq import merge
-from itertools import groupby, islice
+from itertools import chain, groupby, islice
 from operator import attrgetter, is_
 from types import MappingProxyType
 from typing import Any, TypeVar, overload
@@ -229,11 +229,18 @@ def ordered_actions(
     actions: Iterable[Action], branch_diffs: Sequence[BranchDiff], hierarchies: Hierarchies | None = None
 ) -> tuple[Action, ...]:
     """Return creations, parents first, then updates, then deletions, children first."""
+    runs = [list(run) for _, run in groupby(actions, key=attrgetter("verb", "branch"))]
+    return ordered_runs(runs, branch_diffs, hierarchies)
+
+
+def ordered_runs(
+    runs: Iterable[Sequence[Action]], branch_diffs: Sequence[BranchDiff], hierarchies: Hierarchies | None = None
+) -> tuple[Action, ...]:
+    """Order actions as `ordered_actions` does, of which runs of one branch are creations, changes or deletions."""
     ranks = branch_ranks(branch_diffs)
     sort_key = cache(lambda verb, branch: action_sort_key(verb, branch, ranks))
-    # Actions of one kind come together, mostly, and a run of them costs as little as one.
-    runs = [(kind, list(run)) for kind, run in groupby(actions, key=attrgetter("verb", "branch"))]
-    ordered = [action for _, run in sorted(runs, key=lambda run: sort_key(*run[0])) for action in run]
+    in_order = sorted(filter(None, runs), key=lambda run: sort_key(run[0].verb, run[0].branch))
+    ordered = list(chain.from_iterable(in_order))
     if not _OF_MEMBERS.isdisjoint(map(attrgetter("verb"), ordered)):
         ordered = list(additions_first(ordered))
     if hierarchies is not None and any(one.recursive for one in hierarchies):

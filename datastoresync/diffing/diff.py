@@ -22,6 +22,7 @@ from datastoresync.diffing.branch_diff import (
     materialize_pairs,
     moves_between,
     ordered_actions,
+    ordered_runs,
 )
 from datastoresync.diffing.change_table import MOST, Ticks, columns_of
 from datastoresync.diffing.common_form import in_common_forms, warn_of_lookalikes
@@ -211,11 +212,12 @@ class Diff(BoundedPrintable, Exportable):
                 progress("diff", done, total)
         raise_problems(problems)
         branch_diffs = tuple(one for one, *_ in found)
-        own = (chain(*actions_between(*one)) for one in found if not one[1].streamed)
-        actions: Iterable[Action] = chain(*own, moves_between(hierarchies, branch_diffs))
+        runs = [list(run) for one in found if not one[1].streamed for run in actions_between(*one)]
+        moves = groupby(moves_between(hierarchies, branch_diffs), key=attrgetter("branch"))
+        runs += (list(run) for _, run in moves)
         if exclusion.active:
-            actions = [action for action in actions if exclusion.keeps(action)]
-        ordered: Sequence[Action] = ordered_actions(actions, branch_diffs, hierarchies)
+            runs = [list(filter(exclusion.keeps, run)) for run in runs]
+        ordered: Sequence[Action] = ordered_runs(runs, branch_diffs, hierarchies)
         parts = [StreamedPart(one, candidates) for one, candidates, _ in found if candidates.streamed]
         if parts:
             ordered = StreamedActions(parts, ordered, branch_ranks(branch_diffs))

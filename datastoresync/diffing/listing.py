@@ -52,7 +52,7 @@ def in_words(counts: Mapping[str, int]) -> str:
     return ", ".join(f"{count:,} {_WORDS[verb][count != 1]}" for verb, count in counts.items() if count)
 
 
-@attrs.frozen
+@attrs.frozen(eq=False, repr=False)
 class Scan:
     """How many actions there are, and the first of them.
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import IO, Any, overload
 
 from datastoresync.atomic_write import AtomicWrite
-from datastoresync.errors import MissingDependencyError, SyncerError
+from datastoresync.errors import MissingDependencyError, SyncerError, system_reason
 from datastoresync.exporting.export import Export
 
 Target = str | os.PathLike[str]
@@ -212,5 +212,5 @@ def _replace(path: Path, save: Callable[[IO[bytes]], None]) -> None:
             write.discard()
     except OSError as error:
         fix = ": create the folder first" if isinstance(error, FileNotFoundError) else ""
-        message = f"cannot write {path}: {error.strerror or error}{fix}"
+        message = f"cannot write {path}: {system_reason(error)}{fix}"
         raise SyncerError(message) from error

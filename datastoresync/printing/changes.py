@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from collections.abc import Set as AbstractSet
-from difflib import SequenceMatcher
 from typing import Any
 from unicodedata import normalize
 
@@ -113,6 +112,8 @@ def _words(old: str, new: str) -> list[Span]:
     left, right = (_WORD.findall(text[start : len(text) - end]) for text in (old, new))
     if len(left) + len(right) > _WORDS:
         return []
+    from difflib import SequenceMatcher  # few texts are so long
+
     found: list[Span] = [(old[:start], "")]
     equal = start + end
     for what, *ends in SequenceMatcher(None, left, right, autojunk=False).get_opcodes():

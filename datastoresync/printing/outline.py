@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 import attrs
 
 
-@attrs.frozen
+@attrs.frozen(eq=False, repr=False)
 class Grid:
     """A table: rows under named columns.
 
@@ -31,7 +31,7 @@ Span = tuple[str, str]
 ``note`` (less important) or nothing."""
 
 
-@attrs.frozen
+@attrs.frozen(eq=False, repr=False)
 class Outline:
     """A line of text, with lines and a table below it.
 

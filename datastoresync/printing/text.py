@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import sys
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -280,7 +279,11 @@ def terminal_columns(stream: IO[str]) -> int | None:
     ``COLUMNS`` is heard first, as everywhere.
     """
     isatty = getattr(stream, "isatty", None)
-    return shutil.get_terminal_size((100, 24)).columns if isatty is not None and isatty() else None
+    if isatty is None or not isatty():
+        return None
+    from shutil import get_terminal_size  # most processes print on no terminal
+
+    return get_terminal_size((100, 24)).columns
 
 
 def numeric(values: Sequence[Any]) -> bool:

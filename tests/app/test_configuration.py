@@ -18,7 +18,7 @@ from command_runs import rows, write
 from hypothesis import given
 from hypothesis import strategies as st
 
-from datastoresync import Branch, ConfigurationError, Limits, Object, SafeguardError, Table, Tree
+from datastoresync import Branch, ConfigurationError, Flags, Limits, Link, Object, Ref, SafeguardError, Table, Tree
 from datastoresync.app.commands.group import main
 from datastoresync.app.configuration import (
     BranchSettings,
@@ -60,14 +60,46 @@ WRONG = [
     ),
     (
         ALL + 'types = { id = "int", name = "str" }\nsource = { table = "x", columns = { nmae = "N" } }',
-        ["sync.toml:5: branches.people: ", "did you mean 'name'?"],
+        ["sync.toml:8: branches.people.source.columns.nmae: there is no attribute 'nmae'", "did you mean 'name'?"],
     ),
     (ALL + "source = { columns = {} }", ["branches.people.source: it lacks the key 'table'"]),
     (
         ALL + '[branches.people.references]\nboss = "peple"',
         ["sync.toml:8: branches.people.references.boss: there is no branch 'peple': did you mean 'people'?"],
     ),
-    (ALL + 'types = { id = "int" }\nsensitive = "pin"', ["branches.people: ", "'pin'"]),
+    (
+        ALL
+        + 'types = { id = "int", kind = "str" }\nsensitive = "pin"\ncorrelate = "mail"\nactive = "knid"\npart = "idd"',
+        [
+            "sync.toml:8: branches.people.sensitive: there is no attribute 'pin' in types: there are 'id', 'kind'",
+            "sync.toml:9: branches.people.correlate: there is no attribute 'mail'",
+            "sync.toml:10: branches.people.active: there is no attribute 'knid' in types: did you mean 'kind'?",
+            "sync.toml:11: branches.people.part: there is no attribute 'idd' in types: did you mean 'id'?",
+        ],
+    ),
+    (ALL + 'flags = "never_delet"', ["sync.toml:7: branches.people.flags: there is no flag", "mean 'never_delete'?"]),
+    (ALL + "ignore_case = 1", ["sync.toml:7: branches.people.ignore_case: it is true or false (got 1)"]),
+    (
+        ALL + '[branches.people.children]\npeple = "boss"',
+        ["sync.toml:8: branches.people.children.peple: there is no branch 'peple': did you mean 'people'?"],
+    ),
+    (
+        ALL + 'types = { id = "int", boss = "int" }\nchildren = { people = "bos" }',
+        ["sync.toml:8: branches.people.children: ", "by 'bos', which", "did you mean 'boss'?"],
+    ),
+    ('top_level = "peple"\n' + ALL, ["sync.toml:1: top_level: there is no branch 'peple': did you mean 'people'?"]),
+    (
+        ALL + '[branches.people.source]\ntable = "x"\nlinks = { m = { tabel = "y", owner = "a", member = "b" } }',
+        ["sync.toml:9: branches.people.source.links.m.tabel: there is no such key: did you mean 'table'?"],
+    ),
+    (
+        ALL + '[branches.people.source]\ntable = "x"\nlinks = { m = { table = "y", owner = "a" } }',
+        ["sync.toml:9: branches.people.source.links.m: it lacks the key 'member'"],
+    ),
+    (
+        ALL + '[branches.people.destination]\ntable = "x"\ncolumns = { boss = { tabel = "y" } }',
+        ["sync.toml:9: branches.people.destination.columns.boss.tabel: there is no such key: did you mean 'table'?"],
+    ),
     (
         ALL + "[limits]\ndeletion = 3",
         ["sync.toml:8: limits.deletion: there is no such limit: did you"],
@@ -372,9 +404,14 @@ def test_a_configuration_builds_what_python_would(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     write("people.csv", "id,Full name\n1,Ann\n")
     text = '[branches.people]\nkey = ["id", "site"]\noptional_key = "site"\ndestination = "accounts"\n'
-    text += 'types = { id = "int", site = "str", friends = "set[int]" }\n'
-    text += 'sensitive = "friends"\n[branches.people.references]\nfriends = "people"\n[limits]\nempty = "people"\n'
-    write("sync.toml", STORES + text)
+    text += 'types = { id = "int", site = "str", note = "str", friends = "set[int]" }\n'
+    text += 'children = { people = "friends" }\nactive = "note"\npart = "site"\ncorrelate = "note"\n'
+    text += 'ignore_case = true\nflags = ["never_delete"]\nsensitive = "friends"\n'
+    text += '[branches.people.references]\nfriends = "people"\n[limits]\nempty = "people"\n'
+    text += '[branches.people.source]\ntable = "people"\ncolumns = { note = { table = "notes", column = "note_id" } }\n'
+    text += 'links = { friends = { table = "pairs", owner = ["a", { table = "x", column = "b" }], member = "c" } }\n'
+    text = 'top_level = "people"\n' + STORES + text
+    write("sync.toml", text)
     with configured_parts("sync.toml") as parts:
         branch = parts.reader.branches["people"]
         made = parts.writer.tree(syncer=parts.stores[1])
@@ -384,7 +421,17 @@ def test_a_configuration_builds_what_python_would(tmp_path, monkeypatch):
         assert cls._references == {"friends": "people"}
         assert (cls._identifiers, cls._optional_identifiers) == (("id", "site"), ("site",))
         assert cls._sensitive == ("friends",)
-        assert {field.name: field.type for field in attrs.fields(cls)} == {"id": int, "site": str, "friends": set[int]}
+        assert (cls._children, cls._active, cls._correlate) == ({"people": "friends"}, "note", ("note",))
+        assert (cls._key, cls._flags) == (str.casefold, Flags(never_delete=True))
+        assert (branch.part, made["people"].part, made.top_level) == ("site", "site", ("people",))
+        links = {"friends": Link("pairs", ("a", Ref("x", column="b")), "c")}
+        assert branch.table == Table("people", columns={"note": Ref("notes", column="note_id")}, links=links)
+        assert {field.name: field.type for field in attrs.fields(cls)} == {
+            "id": int,
+            "site": str,
+            "note": str,
+            "friends": set[int],
+        }
 
 
 # The documentation -------------------------------------------------------------------------------------------------

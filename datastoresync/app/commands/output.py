@@ -1,4 +1,4 @@
-"""The result of a comparison: as text on a terminal, page by page if it is long, or in a format for other programs."""
+"""The result of a comparison: as text, or in a format for other programs."""
 
 from __future__ import annotations
 
@@ -10,8 +10,6 @@ from contextlib import suppress
 from itertools import accumulate, groupby
 from pathlib import PurePath
 from typing import Any
-
-import click
 
 from datastoresync.app.console import Console
 from datastoresync.app.store_diff import StoreDiff, object_of
@@ -38,7 +36,7 @@ def format_of(asked: str | None, path: str | None) -> str:
     return asked or _SUFFIXES[suffix]
 
 
-def write_diff(found: StoreDiff, form: str, path: str | None, *, limit: int | None, pager: bool) -> None:
+def write_diff(found: StoreDiff, form: str, path: str | None, *, limit: int | None) -> None:
     """Write what was found to a file, or to standard output.
 
     Args:
@@ -46,7 +44,6 @@ def write_diff(found: StoreDiff, form: str, path: str | None, *, limit: int | No
         form: One of `FORMATS`.
         path: The file; None for standard output, where what is not text is in UTF-8.
         limit: The most rows that are shown.
-        pager: Whether what is longer than a terminal may be shown page by page.
 
     Raises:
         SyncerError: if the file cannot be written.
@@ -55,7 +52,7 @@ def write_diff(found: StoreDiff, form: str, path: str | None, *, limit: int | No
     notes = [*found.apart, *([f"{counted(more, 'more row')}: --limit {limit} leaves them out"] if more else [])]
     with suppress(BrokenPipeError):  # whoever read it, such as `head`, has enough
         if form == "text":
-            _write_text(found.summary, notes, diff, path, pager=pager)
+            _write_text(found.summary, notes, diff, path)
             return
         for note in notes:
             Console().say(f"note: {note}", "note")
@@ -75,12 +72,11 @@ def _limited(diff: Diff, limit: int | None) -> tuple[Diff, int]:
     return diff[: [0, *accumulate(sizes)][limit]], len(sizes) - limit
 
 
-def _write_text(summary: str, notes: Sequence[str], diff: Diff, path: str | None, *, pager: bool) -> None:
+def _write_text(summary: str, notes: Sequence[str], diff: Diff, path: str | None) -> None:
     terminal = path is None and sys.stdout.isatty()
-    columns, rows = shutil.get_terminal_size()
     shown: dict[str, Any] = {
         "lines": None,
-        "columns": columns if terminal else None,
+        "columns": shutil.get_terminal_size().columns if terminal else None,
         "colour": path is None and wants_colour(sys.stdout),
     }
     outlines = [Outline(summary, "stat"), *(Outline(f"  {note}", "note") for note in notes)]
@@ -90,8 +86,6 @@ def _write_text(summary: str, notes: Sequence[str], diff: Diff, path: str | None
     result = "\n".join(lines) + "\n"
     if path is not None:
         deliver(iter([result]), path)
-    elif terminal and pager and result.count("\n") >= rows:
-        click.echo_via_pager(result, color=shown["colour"])
     else:
         sys.stdout.write(encodable(result, sys.stdout.encoding))
         sys.stdout.flush()

@@ -20,11 +20,13 @@ from datastoresync.app.commands.options import (
     config_option,
     flag,
     log_options,
+    pager_option,
 )
 from datastoresync.app.commands.part_options import part_options, run_arguments
 from datastoresync.app.console import Console
 from datastoresync.app.declared_trees import TreeReader, TreeWriter, declared_tree
 from datastoresync.app.exit_codes import code_of
+from datastoresync.app.pager import paged
 from datastoresync.app.parts import Reader, Writer
 from datastoresync.app.progress import Progress
 from datastoresync.app.report import AppReport, PartReport
@@ -68,6 +70,7 @@ def _store_or_tree(text: str) -> str:
 @config_option("SOURCE", "DESTINATION")
 @flag("--dry-run", help=cli.DRY_RUN)
 @flag("--rehearse", help=cli.REHEARSE)
+@pager_option
 @flag("--json", "as_json", help="print the result as JSON to standard output, and nothing else there")
 @click.pass_context
 def command(ctx: click.Context, /, source: Any, destination: Any, **given: Any) -> int:
@@ -93,7 +96,8 @@ def command(ctx: click.Context, /, source: Any, destination: Any, **given: Any) 
         arguments[0].store, arguments[1].store = stores
         arguments[1].mode, arguments[1].reporters = "sync", reporters
         if not given["as_json"]:
-            return App(*parts).run_with(own, arguments).exit_code
+            with paged(wanted=given["pager"] and (given["dry_run"] or given["rehearse"])):
+                return App(*parts).run_with(own, arguments).exit_code
         with redirect_stdout(sys.stderr):
             report = App(*parts).run_with(own, arguments)
     click.echo(json.dumps(_described(report), indent=2))

@@ -107,22 +107,23 @@ class DiffSyncDiffer:
         matched = sum(map(right.__contains__, left))
         size = len(left) + len(right) - matched
         self.incr_models_processed(max(len(source) - size, 0) + max(len(dest) - size, 0))
-        if matched < len(left) and matched < len(right):
-            _check_keys(_without(left, right), _without(right, left))
+        lone = [] if matched == len(right) else _without(right, left)
+        if lone and matched < len(left):
+            _check_keys(_without(left, right), lone)
+        unflagged = _unflagged(self.src_diffsync, source) and _unflagged(self.dst_diffsync, dest)
         entries: list[Any] = []
         changed: list[DiffElement] = []
         equal = quick = 0
         plan = self._plan(type(None), type(None))
         pairs = zip(left.values(), map(right.get, left), strict=True)
-        for one, other in chain(pairs, ((None, model) for model in _without(right, left))):
+        for one, other in chain(pairs, ((None, model) for model in lone)):
             if one is not None and other is not None:
                 if plan.source is not type(one) or plan.dest is not type(other):
                     plan = self._plan(type(one), type(other))
                 values = plan.plain
                 if (
                     values is not None
-                    and one.model_flags is _NONE
-                    and other.model_flags is _NONE
+                    and (unflagged or one.model_flags is other.model_flags is _NONE)
                     and values(one) == values(other)
                 ):
                     entries.append((one, other, None))
@@ -266,6 +267,11 @@ def _children(adapter: Any, uids: Collection[Any], kind: str) -> Models:
     if isinstance(adapter.store, LocalStore) and type(adapter).get_by_uids is Facade.get_by_uids:
         found = adapter.store.by_text_key(uids, kind)
     return found if len(found) == len(uids) else adapter.get_by_uids(uids, kind)
+
+
+def _unflagged(adapter: Any, models: Models) -> bool:
+    """Say whether none of these models has flags, which is known of what came out of a store in memory by key."""
+    return isinstance(models, dict) and not getattr(adapter.store, "flagged", True)
 
 
 def overrides(cls: Any, names: Iterable[str]) -> bool:

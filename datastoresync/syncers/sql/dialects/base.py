@@ -179,6 +179,10 @@ class Dialect:
             given: Whether that was said, and counts more than what the connection was opened with.
         """
 
+    def url_options(self, url: sa.URL) -> Sequence[str]:
+        """Return the options that a URL may have, where the driver would ignore any other."""
+        return ()
+
     def engine_options(self, options: Mapping[str, Any], seconds: float) -> Mapping[str, Any]:
         """Return options for ``create_engine`` with which a connection waits so long, where that is done there."""
         return options

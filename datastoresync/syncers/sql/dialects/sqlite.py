@@ -35,6 +35,7 @@ _ON_CONFLICT = re.compile(
     r"(?:\bUNIQUE|\bKEY(?:\s+(?:ASC|DESC))?)\s*(?:\([^()]*\)\s*)?ON\s+CONFLICT\s+(?!ABORT\b)", re.IGNORECASE
 )
 """In the text of a table, a unique constraint at which another row is replaced, say."""
+_URL_OPTIONS = ("isolation_level", "detect_types", "check_same_thread", "cached_statements", "uri")
 _STEP = 0.01
 """Seconds between two attempts to begin."""
 
@@ -148,6 +149,9 @@ class SQLite(Dialect):
     def limit_waits(self, connection: sa.Connection, seconds: float, *, given: bool) -> None:
         if given:
             connection.exec_driver_sql(f"PRAGMA busy_timeout = {round(seconds * 1000)}")
+
+    def url_options(self, url: sa.URL) -> Sequence[str]:
+        return () if "uri" in url.query or "+" in url.drivername else _URL_OPTIONS
 
     def engine_options(self, options: Mapping[str, Any], seconds: float) -> Mapping[str, Any]:
         return {**options, "connect_args": {"timeout": seconds, **options.get("connect_args", {})}}
