@@ -101,6 +101,11 @@ SLIPS = [  # the command, the exit code, and what is said of what is wrong, wher
     (f"diff old.csv file:///new.csv {KEY}", 1, "file: names no store", "write the path alone"),
     (f"diff old.csv file:new.csv {KEY}", 1, "file: names no store", "write the path alone"),
     (f"diff old.csv jdbc:sqlite:school.db {KEY}", 1, "jdbc: names no store", "leave it out"),
+    (f"diff old.csv school.db:users {KEY}", 2, "(got 'school.db:users')", "school.db with --tables users"),
+    (f"diff old.csv excel:new.xlsx {KEY}", 1, "no store has the scheme 'excel'", "'xlsx'"),
+    (f"diff old.csv postgresql+psycopg2://u@h/x {KEY}", 1, "psycopg2://u@h/x is not installed", "install psycopg2"),
+    (f"sync twice.csv new.csv {KEY}", 1, "twice.csv:3", "in grade, name: remove one of them\n"),
+    (f"sync school.db new.csv {KEY} --tables posts=new", 1, "'new' has no column 'mail'", "there are 'id'"),
     (f"diff old.csv $SCHOOL {KEY}", 2, "(got '$SCHOOL')", "is written as env:SCHOOL"),
     (f"diff old.csv ${{env:SCHOOL}} {KEY}", 2, "(got '${env:SCHOOL}')", "is written as env:SCHOOL"),
     (f"diff old.csv env: {KEY}", 2, "(got 'env:')", "is written as env:NAME"),
@@ -266,6 +271,7 @@ def folder(tmp_path, monkeypatch):
     (tmp_path / "wide16.csv").write_text("id,name,grade\n1,Jürg,7\n", encoding="utf-16")
     with closing(sqlite3.connect("school.db")) as database:
         database.execute("CREATE TABLE users (id INTEGER PRIMARY KEY, name TEXT, grade INTEGER NOT NULL)")
+        database.execute("CREATE TABLE posts (id INTEGER PRIMARY KEY, mail TEXT)")
     return tmp_path
 
 

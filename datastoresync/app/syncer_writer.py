@@ -507,9 +507,12 @@ def _takes_any(branch: Branch[Any]) -> bool:
 
 
 def _attributes(branch: Branch[Any]) -> list[str] | None:
-    """Return the attributes that a branch of any columns has, its identifiers first; None if it has no objects."""
-    if not schema_of(branch.object_class).open or not len(branch):
+    """Return the attributes that a branch of any columns has, its identifiers first; None if they are not known."""
+    if not schema_of(branch.object_class).open:
         return None
+    if not len(branch):
+        columns = branch.object_class._attributes
+        return None if columns is None else [*branch.identifiers, *columns]
     stored = {name for item in branch.values() for name in vars(item)}
     return [*branch.identifiers, *(name for name in ordered_attributes(branch.side()) if name in stored)]
 
