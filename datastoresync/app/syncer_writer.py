@@ -8,7 +8,7 @@ import re
 import sys
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, Literal, get_args
 
 import attrs
@@ -200,9 +200,14 @@ class SyncerWriter(Writer):
             return self._rehearsed(args, *self._sides(tree, syncer, ()), limits)
 
     def _rehearsed(self, args: argparse.Namespace, source: Tree, destination: Tree, limits: Limits) -> Report:
-        """Sync, undo it, and print the results."""
+        """Sync, undo it, and print the results, all of them or the first."""
         report = self._sync_sides(args, source, destination, limits, rehearse=True)
-        for line in (*(result.message for result in report.results), *report.warnings, report.stat):
+        shown = report.results if args.verbose else report.results[:50]
+        for result in shown:
+            say(result.message)
+        if len(shown) < len(report.results):
+            say(f"… and {len(report.results) - len(shown):,} more; all of them: --verbose")
+        for line in (*report.warnings, report.stat):
             say(line)
         return report
 
@@ -406,7 +411,8 @@ class SyncerWriter(Writer):
         effects = destination.side_effects(diff)
         preview = Preview.of(diff, limits=limits, side_effects=effects, template=destination.template)
         in_words = tuple(getattr(one, "on_command_line", one) for one in preview.refused)
-        attrs.evolve(preview, refused=in_words).show(limit=None if whole else 50, rest="all of it: --verbose")
+        with suppress(BrokenPipeError):  # whoever read it, such as `head`, has enough
+            attrs.evolve(preview, refused=in_words).show(limit=None if whole else 50, rest="all of it: --verbose")
         for line in lines:
             say(line)
         if preview.refused:

@@ -395,7 +395,7 @@ class ApplyRun:
                     one.right.expire()
 
     def note(self, results: Iterable[Result]) -> None:
-        """Collect results, fold the actions that succeeded, and tell the reporters."""
+        """Collect results, fold the actions that succeeded, and tell the reporters: in a rehearsal, as planned."""
         for result in results:
             action = result.action
             if self.dependents is not None and action is not None:
@@ -407,7 +407,8 @@ class ApplyRun:
                 self._fold(action, result.created, result.held)
             self.tally.add(result)
             if self.reporters:
-                self.tell("result", result)
+                undone = self.rehearse and result.status == "succeeded"
+                self.tell("result", attrs.evolve(result, status="planned") if undone else result)
 
     def _fold(self, action: Action, created: Any = None, held: Mapping[str, Any] | None = None) -> None:
         try:

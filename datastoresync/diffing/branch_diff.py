@@ -20,6 +20,7 @@ from datastoresync.diffing.hierarchy import Hierarchy, topological_order
 from datastoresync.diffing.listing import Scan
 from datastoresync.diffing.side import BLOCK_SIZE, Block, Candidates, Side
 from datastoresync.errors import ComparisonError
+from datastoresync.printing.text import counted
 
 _KEPT = 1_000
 """Actions of each kind and branch that a streamed diff keeps, to be shown."""
@@ -485,3 +486,34 @@ class Streamed(Sequence[T]):
 
     def __repr__(self) -> str:
         return f"<Streamed{'' if self._length is None else f': {self._length:,} items'}>"
+
+
+def explanation(branch_diffs: Sequence[BranchDiff], left_out: Counter[str]) -> str:
+    """Return, for each branch, the engine, why it ran, what it compared, and why objects are in memory.
+
+    Args:
+        branch_diffs: The branches that were compared.
+        left_out: The number of actions of each verb that flags left out.
+    """
+    if not branch_diffs:
+        return "nothing was compared"
+    lines = []
+    for branch_diff in branch_diffs:
+        left, right = branch_diff.sizes
+        lines.append(
+            f"{branch_diff.name or branch_diff.right.owner}: {branch_diff.engine} engine, since {branch_diff.reason}; "
+            f"{counted(left, 'object')} against {right:,}, {branch_diff.pairs:,} in both, "
+            f"{branch_diff.candidates:,} of them worth a look; "
+            f"attributes: {', '.join(branch_diff.right.attributes) or 'none'}"
+        )
+        lines += [f"  {side.name} is in memory: {side.reason}" for side in branch_diff.both if side.reason]
+    named = {branch_diff.name for branch_diff in branch_diffs}
+    apart = [
+        f"{branch_diff.name}: what it holds of {child}"
+        for branch_diff in branch_diffs
+        for child in branch_diff.right.held_children - named
+    ]
+    lines += [f"not compared: {what}" for what in sorted(apart)]
+    if left_out:
+        lines.append("left out by flags or imports: " + " ".join(f"{verb}={count}" for verb, count in left_out.items()))
+    return "\n".join(lines)

@@ -232,7 +232,9 @@ def _filtered(ctx: click.Context, diff: Diff, given: dict[str, Any]) -> Diff:
             except FilterError as error:
                 known = [*_VERBS, *(each.name for each in diff.branch_diffs)]
                 unknown = next((term for term in given[option] if "." not in term and term not in known), None)
-                said = f"no table or change {unknown!r}: {nearest(unknown, known)}" if unknown else error
+                columns = {name for each in diff.branch_diffs for name in each.right.attributes}
+                hint = f"write .{unknown} for the column" if unknown in columns else nearest(unknown, known)
+                said = f"no table or change {unknown!r}: {hint}" if unknown else error
                 ctx.fail(f"--{option}: {said}")
     return diff
 
