@@ -23,16 +23,21 @@ from datastoresync.errors import DatastoreSyncError
 from datastoresync.spelling import nearest
 from datastoresync.syncers import open_syncer
 from datastoresync.syncers.changes import Table
+from datastoresync.syncers.files.base import FileSyncer
+from datastoresync.syncers.names import likely_delimiter
 from datastoresync.tree import Tree
 
 
 class ConfiguredImporter(RecordImporter):
     """Reads a table without declared types."""
 
-    def key_advice(self, missing: str, columns: Sequence[str], rows: Any) -> str:  # noqa: ARG002 - a hook
+    def key_advice(self, missing: str, columns: Sequence[str], rows: Any) -> str:
         """Return what to do about a column of the key that is not there."""
-        table, branch = self.branch.table.name, self.branch.name
-        return f"table {table} has no column {missing!r}, the key of [branches.{branch}]: {nearest(missing, columns)}"
+        table, branch, form = self.branch.table.name, self.branch.name, getattr(rows, "value_format", None)
+        hint = nearest(missing, columns)
+        if form is not None and (other := likely_delimiter(columns, [missing])):
+            hint = f"it looks as if {other!r} separates its columns: {form.option('delimiter', other)} tells so"
+        return f"table {table} has no column {missing!r}, the key of [branches.{branch}]: {hint}"
 
 
 class FileReporter(Reporter):
@@ -123,6 +128,8 @@ def opened(side: StoreSettings, stack: ExitStack) -> Any:
     if side.store is None:
         return None
     syncer = open_syncer(side.store, **side.options)
+    if isinstance(syncer, FileSyncer):
+        syncer.spelling = "toml"
     if callable(close := getattr(syncer, "close", None)):
         stack.callback(close)
     return syncer

@@ -29,6 +29,8 @@ _LARGEST = 64 * 2**20
 """Bytes of a file that is read into memory as a whole."""
 _BLOCK = 256
 """Lines that are split at a time: few enough to stay in the processor's cache."""
+_MADE_AT_ONCE = 1024
+"""Objects that are made at a time: few enough to stay there, too."""
 _SAMPLE = 100
 """Lines whose values stand for all others, where only their types matter."""
 _KEYS = frozenset({str, int, bool, bytes, date, UUID})
@@ -198,12 +200,12 @@ class LineObjects(Mapping[Any, Any]):
 
     def make(self, keys: Iterable[Any]) -> None:
         """Make the objects of some keys, all of which there are, unless they are made already."""
-        wanted = list(filterfalse(self.made.__contains__, keys) if self.made else keys)
-        if wanted:
-            columns = self._convert(list(map(self.lines.__getitem__, wanted)))
-            objects = self.schema.make(tuple(columns), tuple(columns.values()), len(wanted))
+        wanted = filterfalse(self.made.__contains__, keys)
+        while block := list(islice(wanted, _MADE_AT_ONCE)):
+            columns = self._convert(list(map(self.lines.__getitem__, block)))
+            objects = self.schema.make(tuple(columns), tuple(columns.values()), len(block))
             self._branch.attach(objects)
-            self.made.update(zip(wanted, objects, strict=True))
+            self.made.update(zip(block, objects, strict=True))
 
     def some(self, keys: Sequence[Any]) -> list[Any]:
         """Return the objects of some keys, which are made at once; None for one that is not there."""

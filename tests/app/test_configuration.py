@@ -353,6 +353,18 @@ def test_a_single_file_may_be_called_anything(run):
     assert "the source has no table 'people': there are 'export-2026-01-31'" in run("check", "sync.toml")[2]
 
 
+@pytest.mark.parametrize("types", ["", 'types = { id = "int", name = "str" }'])
+def test_an_option_of_a_file_is_told_as_the_configuration_has_it(run, types):
+    write("people.csv", "id;name\n1;Ann\n")
+    write("sync.toml", f"{ALL}{types}\n")
+    code, _, err = run("sync", "-c", "sync.toml")
+    assert (code, 'separates its columns: options = { delimiter = ";" }' in err) == (1, True), err
+    option = 'options = { delimiter = ";" }'
+    write("sync.toml", f"{ALL}{types}\n".replace("[destination]", f"{option}\n[destination]"))
+    assert run("sync", "-c", "sync.toml")[0] == 0
+    assert rows("select name from people") == [("Ann",)]
+
+
 def test_limits_refuse_and_an_option_raises_them(run):
     write("people.csv", "id,name\n1,Ann\n")
     rows("create table people (id integer primary key, name text)")

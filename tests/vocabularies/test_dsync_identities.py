@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import diffsync
 import diffsync.enum
 import pytest
@@ -128,3 +130,50 @@ def test_natively_such_models_are_created_by_their_identifiers(own):
     report = there.tree.apply(diff, limits=Limits(deletions=1.0))
     assert report.ok
     assert sorted(held(there)[1]) == sorted(held(plan)[1])
+
+
+@pytest.mark.usefixtures("events")
+@pytest.mark.parametrize(
+    ("settings", "names", "error"),
+    [
+        ({"_identifiers": ("label",)}, ("a", "a"), "Keys mismatch: {'name': 'a'} vs {'label': 'a'}"),
+        (
+            {"get_unique_id": lambda self: self.name.lower()},
+            ("A", "a"),
+            "Keys mismatch: {'name': 'A'} vs {'name': 'a'}",
+        ),
+        ({"_shortname": ("label",)}, ("a", "b"), "Shortname mismatch: a vs b"),
+    ],
+)
+@pytest.mark.parametrize("nested", [False, True])
+@pytest.mark.parametrize("flags", [0, 1])
+def test_one_unique_id_of_two_identities_is_refused(settings, names, error, nested, flags):
+    for words, enum in ((dsync, dsync), (diffsync, diffsync.enum)):
+
+        class Device(words.DiffSyncModel):
+            _modelname = "device"
+            _identifiers = ("name",)
+            name: str
+            label: str
+
+        class Rack(words.DiffSyncModel):
+            _modelname = "rack"
+            _identifiers = ("name",)
+            _children = {"device": "devices"}
+            name: str = "r"
+            devices: list = []
+
+        other = type("Other", (Device,), {**settings, "__module__": __name__})
+        sides = []
+        for cls, name in zip((Device if "_identifiers" in settings else other, other), names, strict=True):
+            top = "rack" if nested else "device"
+            adapter = type("Room", (words.Adapter,), {"device": cls, "rack": Rack, "top_level": [top]})()
+            device = cls(name="a" if "_shortname" in settings else name, label=name)
+            device.model_flags = enum.DiffSyncModelFlags(flags)
+            rack = Rack()
+            for one in (device, rack):
+                adapter.add(one)
+            rack.add_child(device)
+            sides.append(adapter)
+        with pytest.raises(ValueError, match=re.escape(error)):
+            sides[1].diff_from(sides[0])

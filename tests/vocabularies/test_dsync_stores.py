@@ -246,3 +246,39 @@ def test_a_model_without_identifiers_is_the_only_one_of_its_kind():
         there.add(DiffSyncModel())
     there.remove(only)
     assert (len(there), here.diff_from(there).has_diffs()) == (0, False)
+
+
+class Port(DiffSyncModel):
+    _modelname = "port"
+    _identifiers = ("name",)
+    _attributes = ("note",)
+    name: str
+    note: str = ""
+
+
+class Device(DiffSyncModel):
+    _modelname = "device"
+    _identifiers = ("name",)
+    _children = {"port": "ports"}
+    name: str
+    ports: list[str] = []
+
+
+@pytest.mark.parametrize("owner", ["its adapter", "another adapter", "none so far"])
+@pytest.mark.parametrize("top", ["device", "port"])
+def test_flags_that_a_model_gets_when_it_is_kept_are_seen(owner, top):
+    class Rack(Adapter):
+        device = Device
+        port = Port
+        top_level = [top]
+
+    store, plan, other = LocalStore(), Rack("plan"), Rack("other")
+    here = None if owner == "none so far" else Rack("here", store)
+    port = Port(name="e0", adapter=other if owner == "another adapter" else None)
+    for add, one in ((store.add, port), (plan.add, Port(name="e0"))):
+        add(one)
+        add(Device(name="d", ports=["e0"]))
+    here = here or Rack("here", store)
+    assert here.diff_from(plan).summary()["skip"] == 0
+    port.model_flags = DiffSyncModelFlags.IGNORE
+    assert here.diff_from(plan).summary()["skip"] == 1

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
-from contextlib import suppress
 from typing import Any
 
 from datastoresync.branch import Branch
@@ -123,18 +122,13 @@ class LocalStore(BaseStore):
         Raises:
             ObjectNotFound: if one of them is missing.
         """
-        uids = list(uids)
-        found = self.by_text_key(uids, model)
+        found = self.by_uid(model) or {}
         return [found[uid] if uid in found else self.get(model, uid) for uid in uids]
 
-    def by_text_key(self, uids: Collection[Any], model: Kind) -> dict[Any, Any]:
-        """Return the models with these unique ids by key, if texts are the keys of the kind and all are there."""
+    def by_uid(self, model: Kind) -> Mapping[Any, Any] | None:
+        """Return all models of a kind by their unique ids, if those are their keys."""
         branch = self.tree.get(_name(model))
-        if branch is not None and has_text_keys(branch.schema):
-            with suppress(KeyError):
-                models = list(map(branch.contents.objects.__getitem__, uids))  # one after another is quicker by far
-                return dict(zip(uids, models, strict=True))
-        return {}
+        return branch.contents.objects if branch is not None and has_text_keys(branch.schema) else None
 
     def add(self, obj: DiffSyncModel) -> None:
         """Keep a model.
