@@ -174,7 +174,7 @@ def _changes(
 def moves_between(hierarchies: Hierarchies, branch_diffs: Sequence[BranchDiff]) -> list[Action]:
     """Return the additions to and removals from fields of parents, for children whose parent differs.
 
-    Children that only one side has are created and deleted by actions of their own.
+    What is created or deleted itself brings its list of new children along, or takes it away.
     """
     sides = {one.name: (one.left, one.right) for one in branch_diffs}
     left, right = hierarchies
@@ -183,15 +183,24 @@ def moves_between(hierarchies: Hierarchies, branch_diffs: Sequence[BranchDiff]) 
         for key in keys:
             if left.parent(branch, key) == right.parent(branch, key):
                 continue
-            if any(key not in side.objects for side in sides[branch]):
-                continue
+            moved = all(key in side.objects for side in sides[branch])
             for verb, hierarchy in (("add", left), ("remove", right)):
                 holder = hierarchy.holder(branch, key)
-                if holder is not None:
+                if holder is not None and (moved or lists_apart(sides[holder[0]], branch, holder[1])):
                     name, parent, field = holder
                     source, dest = (side.objects.get(parent) for side in sides[name])
                     actions.append(Action(verb, name, parent, field, key, None, source, dest))
     return sorted(actions, key=lambda action: (action.branch, action.idnumber, action.attr, action.verb, action.value))
+
+
+def lists_children(sides: tuple[Side, Side], child: str) -> bool:
+    """Say whether a field of the parents on both sides lists the children of a branch, and no property computes it."""
+    return all(child in side.held_children and side.children[child] not in side.computed for side in sides)
+
+
+def lists_apart(sides: tuple[Side, Side], child: str, parent: Any) -> bool:
+    """Say whether a child that comes or goes is an action on its parent's list: whether that stays on both sides."""
+    return lists_children(sides, child) and all(parent in side.objects for side in sides)
 
 
 def _reparented(sides: Mapping[str, tuple[Side, Side]]) -> dict[str, set[Any]]:

@@ -19,6 +19,7 @@ from datastoresync.diffing.branch_diff import (
     actions_between,
     branch_ranks,
     explanation,
+    lists_apart,
     materialize_pairs,
     moves_between,
     ordered_actions,
@@ -467,7 +468,7 @@ class Diff(BoundedPrintable, Exportable):
                 yield from some
 
     def _fold_into_parent(self, action: Action) -> None:
-        """Add a new child to the field of its parent, or remove a deleted one from it.
+        """Add a new child to the field of its parent, or remove a deleted one from it, unless that is another action.
 
         A new one may be kept by a parent that the destination's ``top_level`` does not reach; it goes from there.
         """
@@ -477,6 +478,13 @@ class Diff(BoundedPrintable, Exportable):
             if holder is None:
                 continue
             branch, parent, field = holder
+            above = self._by_name.get(branch)
+            if (
+                above is not None
+                and parent not in above.carried_out["new"]
+                and lists_apart(above.both, action.branch, parent)
+            ):
+                continue
             right = self.hierarchies[1].sides[branch]
             computed = isinstance(getattr(type(right.objects.get(parent)), field, None), property)
             if not computed:

@@ -123,16 +123,16 @@ class DiffSyncDiffer:
         self, kind: str, source: Collection[Any], dest: Collection[Any]
     ) -> tuple[Iterable[Pair], bool]:
         """Return the models with these unique ids as `_paired` does, at once where both stores find them by those."""
-        mine, theirs = set(source), set(dest)
+        ours, theirs = set(source), set(dest)
         here, there = _by_uid(self.src_diffsync, kind), _by_uid(self.dst_diffsync, kind)
-        if here is not None and there is not None and len(mine) == len(source) and len(theirs) == len(dest):
+        if here is not None and there is not None and len(ours) == len(source) and len(theirs) == len(dest):
             with suppress(KeyError):  # one that is missing is named below
                 ones = list(map(here.__getitem__, source))  # loops that do one thing are quicker by far
-                if mine == theirs:
+                if ours == theirs:
                     others, lone = list(map(there.__getitem__, source)), []
                 else:
                     others = [there[uid] if uid in theirs else None for uid in source]
-                    lone = [(None, there[uid]) for uid in dest if uid not in mine]
+                    lone = [(None, there[uid]) for uid in dest if uid not in ours]
                 unflagged = not (self.src_diffsync.store.flagged or self.dst_diffsync.store.flagged)
                 return chain(zip(ones, others, strict=True), lone), unflagged
         left, right = (
