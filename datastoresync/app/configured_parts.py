@@ -66,6 +66,24 @@ class FileReporter(Reporter):
         getattr(content, f"to_{FILE_FORMATS[PurePath(self.path).suffix.lower()]}")(self.path)
 
 
+class OptionReporter(Reporter):
+    """Tells a reporter of a run of the command line, whose refusals name options, and no Python.
+
+    Args:
+        reporter: The reporter.
+    """
+
+    def __init__(self, reporter: Reporter) -> None:
+        self.reporter = reporter
+        for event in ("start", "result", "end", "failed"):
+            setattr(self, event, getattr(reporter, event))
+
+    def refused(self, preview: Preview) -> None:
+        """Tell why, in options."""
+        told = tuple(getattr(one, "on_command_line", one) for one in preview.refused)
+        self.reporter.refused(attrs.evolve(preview, refused=told))
+
+
 @attrs.frozen(kw_only=True)
 class ConfiguredParts:
     """What a configuration declares, opened.
@@ -102,7 +120,7 @@ def configured_parts(
     settings = loaded.settings
     reports = settings.reports
     given = (reports.mail, reports.webhook, *map(FileReporter, reports.files))
-    reporters = tuple(one for one in given if one is not None)
+    reporters = tuple(OptionReporter(one) for one in given if one is not None)
     sides = (settings.source, settings.destination)
     with ExitStack() as stack:
         try:

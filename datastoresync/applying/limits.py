@@ -139,6 +139,14 @@ def option(name: str, value: Any) -> str:
     return " ".join(f"--allow-{name.replace('_', '-')} {shlex.quote(str(one))}" for one in values)
 
 
+class _OptionWords(str):
+    """A violation as the command line says it."""
+
+    __slots__ = ("subject",)
+
+    subject: str
+
+
 class Violation(str):
     """A sentence that says what is over a limit, and how that is allowed in Python.
 
@@ -176,7 +184,8 @@ class Violation(str):
         made = super().__new__(cls, f"{reason}: {said or advice + python}")
         made.name, made.value, made.subject = name, value, subject or reason
         said = "; ".join(f"{words} {option(limit, given)}" for words, limit, given in ways)
-        made.on_command_line = f"{reason}: {said or advice}"
+        made.on_command_line = words = _OptionWords(f"{reason}: {said or advice}")
+        words.subject = made.subject
         return made
 
 

@@ -397,6 +397,12 @@ def test_reports_are_files_and_messages(run, monkeypatch):
     assert "people" in Path("report.html").read_text(encoding="utf-8")
     assert len(list(csv.DictReader(io.StringIO(Path("report.csv").read_text(encoding="utf-8"))))) >= 1
     assert (len(sent), "people: 1 done" in sent[0]) == (2, True)
+    sent.clear()
+    write("people.csv", "id,name\n")
+    assert run("sync", "-c", "sync.toml")[0] == 3
+    page = Path("report.html").read_text(encoding="utf-8")
+    assert (len(sent), "--allow-empty people" in page, "Limits(" in page) == (2, True, False)
+    assert sent[0].startswith("refused: source.people is empty, and 1 object of destination.people would be deleted")
     for text, option, told in (("id,name\n1\n", "--dry-run", 0), ("id,name\n1\n", "-q", 2), (None, "-q", 2)):
         sent.clear()
         Path("people.csv").unlink() if text is None else write("people.csv", text)
