@@ -337,15 +337,16 @@ class StoreTemplate:
         def results() -> Iterator[Result]:
             return (self._result(action, outcome) for action, outcome in zip(actions, outcomes, strict=True))
 
-        of_each = outcomes.counts() if isinstance(outcomes, Outcomes) else Counter(outcomes)
+        counted = outcomes.counts() if isinstance(outcomes, Outcomes) else None
+        of_each = [(one, 1) for one in outcomes] if counted is None else list(counted.items())
         statuses: Counter[str] = Counter()
-        for outcome, count in of_each.items():
+        for outcome, count in of_each:
             statuses[outcome.status] += count
         done = actions
         if statuses != Counter(done=len(actions)):
             done = [action for action, outcome in zip(actions, outcomes, strict=True) if outcome.status == "done"]
         held: list[tuple[Action, Mapping[str, Any]]] = []
-        if any(map(attrgetter("held"), of_each)):
+        if any(outcome.held for outcome, _ in of_each):
             pairs = zip(actions, outcomes, strict=True)
             held = [(action, values) for action, outcome in pairs if (values := self._held(action, outcome))]
         counts = {_STATUSES[one]: count for one, count in statuses.items()}

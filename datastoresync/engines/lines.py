@@ -394,6 +394,8 @@ def _understood(columns: Sequence[str], schema: Schema) -> bool:
     fields = schema.fields
     if schema.through_init or cls.__setattr__ is not object.__setattr__:
         return False
+    if cls.__getattribute__ is not object.__getattribute__:
+        return False
     if not set(schema.identifiers) <= set(columns) or not all(map(schema.takes, columns)):
         return False
     if fields is None:
@@ -450,8 +452,8 @@ class LineEngine:
         with _MAKING:
             if lines_compare(left, right):
                 return _candidates(left, right)
-            if (beside := _beside_objects(left, right)) is not None:
-                return beside
+        if (beside := _beside_objects(left, right)) is not None:
+            return beside
         sides = [attrs.evolve(side, objects=in_memory(side.objects)) for side in (left, right)]
         return InMemoryEngine().candidates(*sides)
 
@@ -504,14 +506,15 @@ def _beside_objects(left: Side, right: Side) -> Candidates | None:
         return None
     rows: Any = sides[index].objects
     objects = in_memory(sides[1 - index].objects)
-    if not isinstance(objects, dict):
+    lines, made = rows.lines, rows.made  # properties of the objects may look at the rows, which makes all of them
+    if not isinstance(objects, dict) or rows.finished is not None:
         return None
     of_row, of_object = itemgetter(*map(rows.columns.index, names)), attrgetter(*names)
     alone: list[Any] = []
     differing: list[Any] = []
     try:
         for keys, items in object_blocks(objects):
-            found = list(map(rows.lines.get, keys))
+            found = list(map(lines.get, keys))
             there = list(map(is_not, found, repeat(None)))
             if not all(there):
                 alone += compress(keys, map(not_, there))
@@ -520,9 +523,10 @@ def _beside_objects(left: Side, right: Side) -> Candidates | None:
             differing += compress(keys, rows_differ(*(of_both if index else of_both[::-1])))
     except Exception:  # noqa: BLE001 - an attribute is missing or a property fails: what is in memory knows which
         return None
-    both = sorted({*differing, *(rows.made.keys() & objects.keys())})  # what was made may have been changed since
+    with _MAKING:
+        both = sorted({*differing, *(made.keys() & objects.keys())})  # what was made may have been changed since
     matched = len(objects) - len(alone)
-    others = sorted(filterfalse(objects.__contains__, rows.lines)) if len(rows) > matched else []
+    others = sorted(filterfalse(objects.__contains__, lines)) if len(lines) > matched else []
     columns = [list(map(objects.__getitem__, both)), rows.some(both)]
     pairs = list(zip(both, *(columns if index else columns[::-1]), strict=True))
     new, old = (sorted(alone), others) if index else (others, sorted(alone))
