@@ -77,8 +77,8 @@ def change(old: Any, new: Any, *, whole: bool = False) -> list[Span]:
     before, after = literal(old), literal(new)
     if not before.isascii() and normalize("NFC", before) == normalize("NFC", after):  # they look the same
         before, after = (each.encode("ascii", "backslashreplace").decode() for each in (before, after))
-    alike = type(old) is type(new) and min(len(before), len(after)) >= _LONG
-    words = _words(before, after) if alike and isinstance(old, (str, list, tuple, Mapping)) else []
+    alike = type(old) is type(new) and isinstance(old, (str, list, tuple, Mapping))
+    words = changed_words(before, after) if alike else []
     if not words:
         both = (before, after) if whole else (cut(before, OLD), cut(after, NEW))
         return [(both[0], "removed"), (" → ", "note"), (both[1], "added")]
@@ -99,8 +99,14 @@ def _passage(text: str) -> Iterator[Span]:
         yield text[-_AROUND:], ""
 
 
-def _words(old: str, new: str) -> list[Span]:
-    """Return what is equal, what was cut and what was put in its place; nothing if the texts are long or unlike."""
+def changed_words(old: str, new: str) -> list[Span]:
+    """Return what is equal, what was cut and what was put in its place; nothing if the texts are short or unlike.
+
+    >>> changed_words("the quick brown fox jumps up", "the quick red fox jumps up")
+    [('the quick ', ''), ('brown', 'cut'), ('red', 'put'), (' fox jumps up', '')]
+    """
+    if min(len(old), len(new)) < _LONG:
+        return []
     start = next((index for index, pair in enumerate(zip(old, new, strict=False)) if pair[0] != pair[1]), 0)
     start = old.rfind(" ", 0, start) + 1  # whole words only
     most = min(len(old), len(new)) - start
