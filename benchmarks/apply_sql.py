@@ -56,9 +56,11 @@ def _after(url):
 def datastoresync(url, rows, *, alone):
     import datetime
 
-    import sqlalchemy  # noqa: F401 - as in the others, its import is not what is measured
+    import sqlalchemy  # noqa: F401 - as in the others, imports are not what is measured
 
     from datastoresync import Branch, Limits, Object, Tree
+    from datastoresync.applying import object_template, store_template  # noqa: F401 - as above
+    from datastoresync.syncers.sql import apply  # noqa: F401 - as above
     from datastoresync.syncers.sql.syncer import SQLSyncer
 
     class Person(Object):

@@ -53,10 +53,9 @@ def declare(words, nested):
 def contestant(name, count, shape):
     import logging
 
-    if name == PEER:
-        import structlog
+    import structlog
 
-        structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
     words = importlib.import_module(MODULES[name])
     network = declare(words, nested=shape != SHAPES[0])
     rows = source_and_destination(int(count))

@@ -33,12 +33,11 @@ rename Anna to Ann
 (True, <Diff: no differences>)
 """
 
-from typing import TYPE_CHECKING
-
-from datastoresync.runtime import lazy_names
+from datastoresync.lazy import lazy_names
 
 __version__ = "0.1.0"
 
+TYPE_CHECKING = False  # which type checkers take for True: nothing else is imported here
 if TYPE_CHECKING:  # `X as X` tells type checkers that a name is public
     from datastoresync.applying.executors import OnExecutors as OnExecutors
     from datastoresync.applying.mail import EmailReporter as EmailReporter
@@ -93,15 +92,17 @@ if TYPE_CHECKING:  # `X as X` tells type checkers that a name is public
         SyncInterrupted as SyncInterrupted,
         TemplateError as TemplateError,
     )
+    from datastoresync.importing.file_importers import (
+        ExcelImporter as ExcelImporter,
+        ParquetImporter as ParquetImporter,
+        TSVImporter as TSVImporter,
+    )
     from datastoresync.importing.import_progress import import_progress as import_progress
     from datastoresync.importing.importer import (
         CSVImporter as CSVImporter,
-        ExcelImporter as ExcelImporter,
         Importer as Importer,
         ImportReport as ImportReport,
-        ParquetImporter as ParquetImporter,
         SQLImporter as SQLImporter,
-        TSVImporter as TSVImporter,
     )
     from datastoresync.object import Object as Object
     from datastoresync.printing.progress_line import ProgressLine as ProgressLine
@@ -135,9 +136,8 @@ else:  # so that type checkers refuse a name that is in no module
                 "TemplateError"
             ),
             "importing.import_progress": "import_progress",
-            "importing.importer": (
-                "CSVImporter ExcelImporter ImportReport Importer ParquetImporter SQLImporter TSVImporter"
-            ),
+            "importing.file_importers": "ExcelImporter ParquetImporter TSVImporter",
+            "importing.importer": "CSVImporter ImportReport Importer SQLImporter",
             "object": "Object",
             "printing.progress_line": "ProgressLine",
             "syncers.table_layout": "Link Ref Table",

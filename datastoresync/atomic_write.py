@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Callable
 from contextlib import suppress
@@ -29,8 +30,10 @@ class AtomicWrite:
         """Write the temporary file next to the target, and flush it to the disk.
 
         Raises:
-            OSError: The file cannot be written; the target is as it was.
+            OSError: The file cannot be written, or may not be; the target is as it was.
         """
+        if self.target.exists() and not os.access(self.target, os.W_OK):  # only its folder would be asked otherwise
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(self.target))
         self.temporary.unlink(missing_ok=True)
         flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
         # Users who may not read the target may not read this either, not even while it is written.

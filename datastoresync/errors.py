@@ -34,6 +34,7 @@ Messages are lowercase; they say what is wrong, where, and how to mend it. The f
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -215,6 +216,24 @@ class DataWarning(UserWarning):
         super().__init__(*args)
         if (noted := _NOTED.get()) is not None:
             noted.append(str(self))
+
+
+_RIGHTS = "check who may read and write there, or name another place"
+_ROOM = "make room there, or name another place"
+_WAYS_ON = {
+    errno.EACCES: _RIGHTS,
+    errno.EPERM: _RIGHTS,
+    errno.EROFS: _RIGHTS,
+    errno.ENOSPC: _ROOM,
+    getattr(errno, "EDQUOT", errno.ENOSPC): _ROOM,
+}
+
+
+def system_reason(error: BaseException) -> str:
+    """Return what the system says about a file or folder, and what may be done about it."""
+    said = str(getattr(error, "strerror", None) or error)
+    way_on = _WAYS_ON.get(getattr(error, "errno", None) or 0)
+    return f"{said}: {way_on}" if way_on else said
 
 
 @contextmanager

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Mapping
-from dataclasses import MISSING
 from functools import cached_property
 from typing import Any, ClassVar, dataclass_transform, get_args, get_origin
 
@@ -37,7 +36,7 @@ def _mixin_fields(base: type) -> dict[str, Any]:
     made = vars(base).get("__dataclass_fields__", {})
     found = {name: vars(base).get(name, attrs.NOTHING) for name in _fields_among(_own_annotations(vars(base)))}
     for name, field in made.items():
-        if name in found and field.default_factory is not MISSING:
+        if name in found and callable(field.default_factory):
             found[name] = attrs.field(factory=field.default_factory)
     return found
 

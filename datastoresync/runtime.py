@@ -1,4 +1,4 @@
-"""The running interpreter: lazy imports, the garbage collector, Ctrl-C, and finalizers bound to their process."""
+"""The running interpreter: the garbage collector, Ctrl-C, and finalizers bound to their process."""
 
 from __future__ import annotations
 
@@ -8,10 +8,9 @@ import signal
 import sys
 import threading
 import weakref
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from importlib import import_module
-from types import FrameType, MappingProxyType
+from types import FrameType
 from typing import Any
 
 
@@ -139,27 +138,3 @@ def finalizer(owner: Any, end: Callable[..., Any], *arguments: Any) -> weakref.f
 def _end(process: int, end: Callable[..., Any], arguments: tuple[Any, ...]) -> None:
     if os.getpid() == process:
         end(*arguments)
-
-
-def lazy_names(
-    package: str, names: Mapping[str, str], more: Mapping[str, str] = MappingProxyType({})
-) -> tuple[list[str], Callable[[str], Any], Callable[[], list[str]]]:
-    """Return the ``__all__``, ``__getattr__`` and ``__dir__`` of a package that imports each name on first use.
-
-    Args:
-        package: Its ``__name__``.
-        names: The names of each module, separated by spaces; modules are named below ``datastoresync``.
-        more: Further names, and the module of each.
-    """
-    modules = {name: module for module, some in names.items() for name in some.split()} | dict(more)
-    public = sorted(modules)
-    contents = vars(sys.modules[package])
-
-    def get(name: str) -> Any:
-        if name not in modules:
-            message = f"module {package!r} has no attribute {name!r}"
-            raise AttributeError(message)
-        value = contents[name] = getattr(import_module(f"datastoresync.{modules[name]}"), name)
-        return value
-
-    return public, get, lambda: sorted({*contents, *public})

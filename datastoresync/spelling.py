@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from difflib import get_close_matches
 from functools import lru_cache
 from typing import Any
 
@@ -16,6 +15,8 @@ _MOST = 2
 
 def closest(name: object, names: Iterable[str]) -> str:
     """Return the name that one which does not exist resembles most; empty if it resembles none."""
+    from difflib import get_close_matches  # only a mistake needs it
+
     found = get_close_matches(str(name), list(names), 1)
     return found[0] if found else ""
 

@@ -3,19 +3,11 @@
 from __future__ import annotations
 
 import copy
+import os
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, ClassVar, Self, Unpack
+from typing import TYPE_CHECKING, Any, ClassVar, Self, Unpack
 
-from datastoresync.applying.limits import Limits, check_limits
-from datastoresync.applying.methods import check_object_methods
-from datastoresync.applying.object_template import ObjectMethods, ObjectTemplate
-from datastoresync.applying.preview import Preview
-from datastoresync.applying.report import Report
-from datastoresync.applying.reporter import CallbackReporter
-from datastoresync.applying.side_effects import SideEffect
-from datastoresync.applying.store_changes import StoredBranch
-from datastoresync.applying.store_template import StoreTemplate
-from datastoresync.applying.template import ApplyKeywords, SyncKeywords, Template, refuse_rehearsal
+from datastoresync import syncers
 from datastoresync.branch import Branch
 from datastoresync.diffing.diff import Diff, DiffKeywords, Progress, template_of
 from datastoresync.diffing.filters import Filter
@@ -31,11 +23,35 @@ from datastoresync.printing.show import Printable
 from datastoresync.printing.text import counted
 from datastoresync.runtime import collector_paused
 from datastoresync.spelling import member_problems, nearest, settings_of
-from datastoresync.syncers.plugin.load_dump_adapter import LoadDumpAdapter
 from datastoresync.syncers.protocol import Syncer, fault_of
+
+if TYPE_CHECKING:  # not all who look for differences apply them, and so `applying` is imported where it is used
+    from datastoresync.applying.limits import Limits
+    from datastoresync.applying.preview import Preview
+    from datastoresync.applying.report import Report
+    from datastoresync.applying.side_effects import SideEffect
+    from datastoresync.applying.template import ApplyKeywords, SyncKeywords
 
 _RESERVED = frozenset({"name", "syncer", "_branches"})
 """Attributes that every tree has besides those of its class."""
+_STORE = ("load", "read", "dump", "apply_changes")
+"""Methods of which a store has one at least."""
+
+
+def _store_of(given: Any, tree: str) -> Any:
+    """Return the store that is given, or opened, if its URL is.
+
+    Raises:
+        DeclarationError: if it is neither.
+        SyncerError: if it cannot be opened.
+    """
+    if isinstance(given, (str, os.PathLike)):
+        return syncers.open_syncer(given)
+    if isinstance(given, type) or (given is not None and not any(hasattr(given, name) for name in _STORE)):
+        shown = given.__name__ if isinstance(given, type) else repr(given)
+        message = f"{tree}: syncer is a store, or the URL of one, such as 'sqlite:///school.db' (got {shown})"
+        raise DeclarationError(message)
+    return given
 
 
 class Tree(Printable, Mapping[str, Branch[Any]]):
@@ -47,7 +63,8 @@ class Tree(Printable, Mapping[str, Branch[Any]]):
 
     Args:
         name: The name in messages; a datastore sets its own. None for the name of the class.
-        syncer: The store: source of every branch without an importer, and target of changes without a template.
+        syncer: The store, or its URL: source of every branch without an importer, and target of changes without a
+            template.
         template: A template, its class, or its import string; None for that of the class.
         branches: Additional branches by name.
 
@@ -82,12 +99,17 @@ class Tree(Printable, Mapping[str, Branch[Any]]):
             for name, branch in getattr(base, "_declared", {}).items()
         }
         cls._declared = {**inherited, **own}
-        check_limits(cls.limits, cls.__name__)
+        if cls.limits is not None:
+            from datastoresync.applying.limits import check_limits
+
+            check_limits(cls.limits, cls.__name__)
 
     def __new__(cls, *_: Any, **__: Any) -> Self:
         """Create a tree with its branches, whether or not the ``__init__`` of a subclass calls this one."""
         tree = super().__new__(cls)
         tree.name = cls.name or cls.__name__
+        if not hasattr(cls.syncer, "__get__"):  # a property is asked when the store is needed
+            tree.syncer = _store_of(cls.syncer, tree.name)
         tree._branches = {}
         for name, declared in cls._declared.items():
             tree.grow(name, declared)
@@ -103,7 +125,7 @@ class Tree(Printable, Mapping[str, Branch[Any]]):
     ) -> None:
         self.name = name or self.name
         if syncer is not None:
-            self.syncer = syncer
+            self.syncer = _store_of(syncer, self.name)
         if template is not None:
             self.template = template
         for branch_name, branch in (branches or {}).items():
@@ -264,6 +286,8 @@ class Tree(Printable, Mapping[str, Branch[Any]]):
 
     def preview(self, other: Tree, *, limits: Limits | None = None, **keywords: Unpack[DiffKeywords]) -> Preview:
         """Print what ``other`` must do, with the keywords of `diff`; the same as ``self > other``."""
+        from datastoresync.applying.preview import Preview
+
         diff = self.diff(other, **keywords)
         side_effects = other.side_effects(diff)
         return Preview.of(diff, limits=limits, side_effects=side_effects, template=other.template).show()
@@ -291,6 +315,8 @@ class Tree(Printable, Mapping[str, Branch[Any]]):
             DeclarationError: if the destination has no template, no objects with methods, and no syncer.
         """
         if progress is not None:
+            from datastoresync.applying.reporter import CallbackReporter
+
             keywords["reporters"] = [*keywords.get("reporters", ()), CallbackReporter(progress)]
         return other.apply(self.diff(other, flags=flags, progress=progress), **keywords)
 
@@ -311,6 +337,9 @@ class Tree(Printable, Mapping[str, Branch[Any]]):
 
     def apply(self, diff: Diff, **keywords: Unpack[ApplyKeywords]) -> Report:
         """Carry out a diff whose destination this tree is; the keywords are those of `Template.apply`."""
+        from datastoresync.applying.store_template import StoreTemplate
+        from datastoresync.applying.template import Template, refuse_rehearsal
+
         for one in diff.branch_diffs:
             if one.name not in self or one.right.fold != self[one.name].fold:
                 message = f"the diff changes {one.right.name}, which is not in this tree: apply it there"
@@ -345,6 +374,12 @@ class Tree(Printable, Mapping[str, Branch[Any]]):
         """Return the template of this tree, or one that calls its objects' methods or its syncer."""
         if self.template is not None:
             return template_of(self.template)
+        from datastoresync.applying.methods import check_object_methods
+        from datastoresync.applying.object_template import ObjectMethods, ObjectTemplate
+        from datastoresync.applying.store_changes import StoredBranch
+        from datastoresync.applying.store_template import StoreTemplate
+        from datastoresync.syncers.plugin.load_dump_adapter import LoadDumpAdapter
+
         classes = {name: ObjectMethods(self[name].object_class, self[name].identifiers) for name in self.branches}
         if any(callable(one.method(verb)) for one in classes.values() for verb in ("create", "update", "delete")):
             check_object_methods({name: one.cls for name, one in classes.items()}, Object)
@@ -362,8 +397,8 @@ class Tree(Printable, Mapping[str, Branch[Any]]):
                 stored[name] = StoredBranch(branch.stored_table, branch.identifiers, branch.conversion, whole)
             return StoreTemplate(writer, stored, read_again=self._read_again)
         message = (
-            f"{self.name} has no template, no syncer, and no objects with create, update or delete: declare "
-            f"`template = …` in {type(self).__name__}, or write source - dest | Template"
+            f"{self.name} has no template, no syncer, and no objects with create, update or delete: declare its store, "
+            f"`syncer = 'sqlite:///…'`, or `template = …` in {type(self).__name__}, or write source - dest | Template"
         )
         raise DeclarationError(message)
 

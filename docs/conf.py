@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Any
 
+import attrs
 from sphinx.application import Sphinx
 
 import datastoresync
@@ -50,6 +52,31 @@ def _link_outside(app: Sphinx, name: str, source: list[str]) -> None:
     source[0] = re.sub(r"\]\((?!\w+:)([^)\s]+)\)", changed, source[0])
 
 
+def _make_accessible(app: Sphinx, name: str, template: str, context: dict[str, Any], doctree: object) -> None:  # noqa: ARG001 - Sphinx's
+    """Say the level of headings that are paragraphs, and let code that is too wide be scrolled by keys."""
+    for part, before, after in (
+        ("furo_navigation_tree", 'role="heading"', 'role="heading" aria-level="2"'),
+        ("body", 'role="heading"', 'role="heading" aria-level="2"'),
+        ("body", "<pre>", '<pre tabindex="0">'),
+    ):
+        context[part] = context.get(part, "").replace(before, after)
+
+
+def _with_defaults(*about: Any) -> tuple[str, str] | None:
+    """Show the defaults of an attrs class, of which its source only says where they are."""
+    _, _, _, documented, _, signature, returned = about
+
+    def default(found: re.Match[str]) -> str:
+        shown = repr(attrs.fields_dict(documented)[found[1]].default)
+        return "…" if " object at " in shown else shown
+
+    if not signature:
+        return None
+    return re.sub(r"attr_dict\['(\w+)'\]\.default", default, signature).replace("=NOTHING", "=…"), returned
+
+
 def setup(app: Sphinx) -> None:
     """Called by Sphinx."""
+    app.connect("autodoc-process-signature", _with_defaults)
     app.connect("source-read", _link_outside)
+    app.connect("html-page-context", _make_accessible, priority=900)  # after the theme

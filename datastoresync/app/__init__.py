@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from datastoresync.runtime import lazy_names
+from datastoresync.lazy import lazy_names
 
 if TYPE_CHECKING:
     from datastoresync.app.application import App as App

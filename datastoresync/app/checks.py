@@ -11,7 +11,7 @@ from typing import Any
 import attrs
 
 from datastoresync.app.configuration import LoadedConfiguration, load_configuration
-from datastoresync.app.configured_parts import branch_classes, opened
+from datastoresync.app.configured_parts import branch_classes, only_table, opened
 from datastoresync.app.declared_trees import declared_module, declared_tree, is_tree
 from datastoresync.app.stores import table_names
 from datastoresync.app.toml_document import Place
@@ -63,10 +63,17 @@ def check_declared(name: str, *, offline: bool = False) -> Findings:
     path = Path(name.removeprefix("plugin:"))
     if (path / MANIFEST).exists() or name.startswith("plugin:"):
         return _check_plugin(path)
+    if path.is_dir() and not (path / "__init__.py").is_file():
+        raise ConfigurationError(f"{name} is a folder without {MANIFEST}, so it is no plug-in: name a file or a module")
     if _MODULE.fullmatch(name) and path.suffix != ".toml" and not path.is_file():
         return _check_module(name)
     if path.suffix == ".py":
         raise ConfigurationError(f"{name} is a file of Python: write the name of the module, {path.stem}")
+    if path.suffix != ".toml" and path.is_file():
+        message = (
+            f"{name} is no configuration, whose name ends in .toml: datastoresync init {name} DESTINATION writes one"
+        )
+        raise ConfigurationError(message)
     return _check_configuration(name, offline=offline)
 
 
@@ -107,7 +114,9 @@ class _Side:
         """Return the table of a branch."""
         named = getattr(loaded.settings.branches.get(branch), self.name, None)
         tree = self.tree or other.tree
-        return named or (Table(branch) if tree is None else tree[branch].table)
+        table = named or (Table(branch) if tree is None else tree[branch].table)
+        alone = len(loaded.settings.branches if tree is None else tree.branches) == 1
+        return only_table(table, branch, self.syncer, alone=alone) or table
 
     def columns(self, table: Table, place: Place) -> list[str] | None:
         """Return the columns of a table, none of one that a sync makes; None if that is not known."""
@@ -119,6 +128,27 @@ class _Side:
             place.refuse(f"the source has no table {table.name!r}: {nearest(table.name, self.tables)}")
             return None
         return []
+
+    def check_links(self, table: Table, place: Place) -> list[str]:
+        """Note what is wrong with the tables of memberships and of references; return those that a sync makes."""
+        made, where = [], place.below(self.name)
+        for attribute, link in table.links.items():
+            at = where.below("links").below(attribute)
+            found = self.columns(Table(link.table), at)
+            for column in link.columns if found else ():
+                if column not in (found or ()):
+                    has_not = f"table {link.table} of the {self.name} has no column {column!r}"
+                    at.refuse(f"{has_not}: {nearest(column, found or ())}")
+            made += [link.table] if found == [] else []
+        refs = [
+            (where.below("columns"), table.refs),
+            *((where.below("links"), link.refs) for link in table.links.values()),
+        ]
+        for at, references in refs:
+            for ref in references.values():
+                if self.tables is not None and ref.table not in self.tables:
+                    at.refuse(f"the {self.name} has no table {ref.table!r}: {nearest(ref.table, self.tables)}")
+        return made
 
 
 def _check_configuration(path: str, *, offline: bool) -> Findings:
@@ -134,10 +164,12 @@ def _check_configuration(path: str, *, offline: bool) -> Findings:
                 place = document.place.below("branches").below(name)
                 found = source.columns(tables[0], place), destination.columns(tables[1], place)
                 _check_columns(place, cls, tables, found)
-                if found[1] == []:
-                    near = closest(tables[1].name, destination.tables or ())
+                source.check_links(tables[0], place)
+                made = [tables[1].name] if found[1] == [] else []
+                for table in (*made, *destination.check_links(tables[1], place)):
+                    near = closest(table, destination.tables or ())
                     hint = f"; or did you mean {near!r}?" if near else ""
-                    lines.append(f"  the destination has no table {tables[1].name}: the first sync makes it{hint}")
+                    lines.append(f"  the destination has no table {table}: the first sync makes it{hint}")
     lines += [f"{name}: {_pairs(document.content[name])}" for name in ("limits", "reports") if name in document.content]
     return Findings(lines, [text for _, text in sorted(document.problems)])
 
@@ -216,6 +248,9 @@ def _check_module(name: str) -> Findings:
     for each, value in found.items():
         try:
             tree = value if isinstance(value, Tree) else value()
+        except DatastoreSyncError as error:
+            findings.problems.append(f"{each}: {error}")
+            continue
         except Exception as error:  # noqa: BLE001 - it is told
             findings.problems.append(f"{each}: it cannot be made without arguments: {reason_of(error)}")
             continue
@@ -226,7 +261,13 @@ def _check_module(name: str) -> Findings:
 
 
 def _check_tree(name: str, tree: Tree, findings: Findings) -> None:
-    findings.lines.append(f"tree {name}: {'has a template' if tree.template is not None else 'has no template'}")
+    by = "a template" if tree.template is not None else "its store" if tree.syncer is not None else ""
+    try:
+        tree.applier()
+        findings.lines.append(f"tree {name}: is written to by {by or 'methods of its objects'}")
+    except DatastoreSyncError as error:
+        findings.lines.append(f"tree {name}: is only read{'' if by else ', as it has no syncer and no template'}")
+        findings.problems.extend([f"{name}: {error}"] * bool(by))
     classes = {each: branch.object_class for each, branch in tree.items()}
     for each, cls in classes.items():
         try:
@@ -234,11 +275,6 @@ def _check_tree(name: str, tree: Tree, findings: Findings) -> None:
             check_related(name, each, classes)
         except DatastoreSyncError as error:
             findings.problems.append(f"{name}: branch {each}: {error}")
-    if tree.template is not None or tree.syncer is not None:
-        try:
-            tree.applier()
-        except DatastoreSyncError as error:
-            findings.problems.append(f"{name}: {error}")
 
 
 def _check_plugin(folder: Path) -> Findings:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import fnmatch
 import functools
 import operator
 import os
 import re
 import types
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, Final, TypeVar, get_args
 
@@ -19,11 +20,13 @@ from datastoresync.app.toml_document import Place, TomlDocument
 from datastoresync.applying.limits import Limits
 from datastoresync.branch import Branch
 from datastoresync.conversion.scalars import TYPE_NAMES
+from datastoresync.diffing.flags import Flags
+from datastoresync.diffing.schema_check import check_related
 from datastoresync.errors import DeclarationError
 from datastoresync.object import Object, schema_of
 from datastoresync.spelling import closest, nearest
-from datastoresync.syncers.changes import Table
 from datastoresync.syncers.options import option_fault, parameters_of
+from datastoresync.syncers.table_layout import Link, Ref, Table
 from datastoresync.tree import Tree
 
 if TYPE_CHECKING:
@@ -103,6 +106,13 @@ def _structured(cls: type[T]) -> Callable[[Any, Place], T | None]:
     return structured
 
 
+def _ignoring(patterns: Sequence[str], flags: Flags | None) -> property:
+    """Return the property of a class that ignores the objects whose keys match a pattern; others have the flags."""
+    matches = re.compile("|".join(map(fnmatch.translate, patterns))).match
+    ignored = Flags(ignore=True)
+    return property(lambda item: ignored if matches(str(item.idnumber)) else flags)
+
+
 def _store(value: Any, place: Place) -> str:
     return located(_text(value, place))
 
@@ -128,11 +138,45 @@ def _annotation(value: Any, place: Place) -> Any:
 
 
 def _table(value: Any, place: Place) -> Table:
-    """Return where a store keeps the objects: the name of a table, or a table of keys with its columns as well."""
+    """Return where a store keeps the objects: the name of a table, or a table of keys with its columns and links."""
     if isinstance(value, dict):
         found = _structured(_TableSettings)(value, place)
-        return Table("") if found is None else Table(found.table, columns=found.columns)
+        if found is None:
+            return Table("")
+        return Table(found.table or place.keys[-2], columns=found.columns, links=found.links)
     return Table(_text(value, place))
+
+
+def _column(value: Any, place: Place) -> str | Ref:
+    """Return a column: its name, or a table of keys that says where the ids in it lead."""
+    if not isinstance(value, dict):
+        return _text(value, place)
+    found = _structured(_RefSettings)(value, place)
+    return "" if found is None else Ref(found.table, column=found.column, to=found.to, key=found.key)
+
+
+def _owner(value: Any, place: Place) -> str | Ref | tuple[str | Ref, ...]:
+    return tuple(_column(one, place) for one in value) if isinstance(value, list) else _column(value, place)
+
+
+def _link(value: Any, place: Place) -> Link:
+    found = _structured(_LinkSettings)(value, place)
+    return Link("", "", "") if found is None else Link(found.table, found.owner, found.member)
+
+
+def _flags(value: Any, place: Place) -> Flags:
+    """Return flags: the names of those that are set."""
+    known = [field.name for field in attrs.fields(Flags)]
+    names = _texts(value, place)
+    if unknown := next((name for name in names if name not in known), None):
+        raise ValueError(f"there is no flag {unknown!r}: {nearest(unknown, known)}")
+    return Flags(**dict.fromkeys(names, True))
+
+
+def _truth(value: Any, _: Place) -> bool:
+    if not isinstance(value, bool):
+        raise ValueError(f"it is true or false (got {value!r})")  # noqa: TRY004 - as above
+    return value
 
 
 def _limits(value: Any, place: Place) -> Limits:
@@ -191,9 +235,27 @@ def _key(convert: Callable[[Any, Place], Any], about: str, *, default: Any = att
 
 
 @attrs.frozen(kw_only=True)
+class _RefSettings:
+    table: str = _key(_text, "the table whose rows the ids are those of")
+    column: str = _key(_text, "the column with the ids", default="")
+    to: str = _key(_text, "the column of that table which has these ids, if it is not its primary key", default="")
+    key: str = _key(
+        _text, "the column of that table that is read for them, if it is not the key of its branch", default=""
+    )
+
+
+@attrs.frozen(kw_only=True)
+class _LinkSettings:
+    table: str = _key(_text, "the table with a row a member")
+    owner: Any = _key(_owner, "its column with the key of the owner; a list for a key of several")
+    member: Any = _key(_column, "its column with the member")
+
+
+@attrs.frozen(kw_only=True)
 class _TableSettings:
-    table: str = _key(_text, "the name of the table")
-    columns: Mapping[str, str] = _key(_mapping(_text), "the columns of attributes with another name", default={})
+    table: str = _key(_text, "the name of the table, if it is not called like the branch", default="")
+    columns: Mapping[str, Any] = _key(_mapping(_column), "the columns of attributes with another name", default={})
+    links: Mapping[str, Link] = _key(_mapping(_link), "the tables of memberships, by attribute", default={})
 
 
 @attrs.frozen(kw_only=True)
@@ -226,6 +288,15 @@ class BranchSettings:
     destination: Table | None = _key(_table, "its table in the destination, likewise", default=None)
     types: Mapping[str, Any] = _key(_mapping(_annotation), "the attributes to sync, with their types", default={})
     references: Mapping[str, str] = _key(_mapping(_text), "attributes that name objects of a branch", default={})
+    children: Mapping[str, str] = _key(_mapping(_text), "branches of its children, with the attribute", default={})
+    active: str | None = _key(_text, "the attribute that switches an object off", default=None)
+    part: str | None = _key(_text, "the attribute that says to which part an object belongs", default=None)
+    correlate: tuple[str, ...] = _key(_texts, "attributes by which an object is known under another key", default=())
+    ignore_case: bool = _key(_truth, "whether keys are the same in whatever case they are written", default=False)
+    flags: Flags | None = _key(_flags, "what is left alone", default=None)
+    ignore: tuple[str, ...] = _key(
+        _texts, "keys of objects that are left alone on both sides; * stands for any text", default=()
+    )
     sensitive: tuple[str, ...] = _key(_texts, "attributes whose values are never shown", default=())
     limits: Limits | None = _key(_limits, "limits of this branch", default=None)
 
@@ -239,9 +310,18 @@ class BranchSettings:
             "_identifiers": self.key,
             "_optional_identifiers": self.optional_key,
             "_references": dict(self.references),
+            "_children": dict(self.children),
+            "_active": self.active,
+            "_correlate": self.correlate,
+            "_key": str.casefold if self.ignore_case else None,
+            "_flags": self.flags,
             "_sensitive": self.sensitive,
             "__module__": __name__,
         }
+        if self.ignore:
+            if len(self.key) > 1:
+                raise DeclarationError("ignore names keys of one attribute: for others, declare _flags in Python")
+            settings["_flags"] = _ignoring(self.ignore, self.flags)
         if not self.types:
             return types.new_class("Record", (Record,), exec_body=lambda body: body.update(settings))
         for one in self.key:
@@ -269,6 +349,7 @@ class Configuration:
     source: StoreSettings = _key(_structured(StoreSettings), "the store that is followed")
     destination: StoreSettings = _key(_structured(StoreSettings), "the store that follows")
     branches: Mapping[str, BranchSettings] = _key(_mapping(_structured(BranchSettings)), "what is synced", default={})
+    top_level: tuple[str, ...] | None = _key(_texts, "the branches that are compared with what is below", default=None)
     limits: Limits | None = _key(_limits, "how much one run may change", default=None)
     reports: ReportSettings = _key(_structured(ReportSettings), "who is told", default=ReportSettings())
 
@@ -306,8 +387,18 @@ def load_configuration(path: str | os.PathLike[str]) -> LoadedConfiguration:
             if declared:
                 _check_undeclared(branch, declared[0], place)
             else:
+                _check_attributes(branch, place)
                 classes[name] = place.converted(_class_of, (name, branch)) or Object
-                _check_references(branch, settings.branches, place)
+                _check_branches(branch, settings.branches, place)
+        for name in settings.top_level or ():
+            if declared:
+                document.place.below("top_level").refuse(f"{declared[0]} says it in Python: leave it out")
+            elif name not in classes:
+                document.place.below("top_level").refuse(f"there is no branch {name!r}: {nearest(name, classes)}")
+        if not document.problems:
+            for name in classes:
+                place = document.place.below("branches").below(name).below("children")
+                place.converted(lambda one, _: check_related("branches", one, classes), name)
     document.check()
     assert settings is not None
     return LoadedConfiguration(settings, document, classes)
@@ -319,11 +410,7 @@ def _class_of(named: tuple[str, BranchSettings], _: Place) -> type[Object]:
     found = branch.object_class(name)
     schema_of(found)  # which refuses settings that name no attribute
     for table in (branch.source, branch.destination):
-        Tree("tree", branches={name: Branch(found, table=table)})
-        for attribute in table.columns if table is not None and branch.types else ():
-            if attribute not in branch.types:
-                near = nearest(attribute, branch.types)
-                raise DeclarationError(f"the column of {attribute!r} is that of no attribute in types: {near}")
+        Tree("tree", branches={name: Branch(found, table=table, part=branch.part)})
     return found
 
 
@@ -334,7 +421,25 @@ def _check_undeclared(branch: BranchSettings, tree: str, place: Place) -> None:
             place.below(field.name).refuse(f"{tree} says it in Python: leave it out")
 
 
-def _check_references(branch: BranchSettings, names: Mapping[str, BranchSettings], place: Place) -> None:
-    for attribute, name in branch.references.items():
+def _check_attributes(branch: BranchSettings, place: Place) -> None:
+    """Refuse what names an attribute that is not in types, if there are any."""
+    named = [(place.below("optional_key"), name) for name in branch.optional_key]
+    named += [(place.below("sensitive"), name) for name in branch.sensitive]
+    named += [(place.below("correlate"), name) for name in branch.correlate]
+    named += [(place.below(key), name) for key in ("active", "part") if (name := getattr(branch, key)) is not None]
+    named += [(place.below("references").below(name), name) for name in branch.references]
+    for side in ("source", "destination"):
+        table = getattr(branch, side) or Table("")
+        for key, attributes in (("columns", table.columns), ("links", table.links)):
+            named += [(place.below(side).below(key).below(name), name) for name in attributes]
+    for where, name in named if branch.types else ():
+        if name not in branch.types:
+            where.refuse(f"there is no attribute {name!r} in types: {nearest(name, branch.types)}")
+
+
+def _check_branches(branch: BranchSettings, names: Mapping[str, BranchSettings], place: Place) -> None:
+    named = [(place.below("references").below(attribute), name) for attribute, name in branch.references.items()]
+    named += [(place.below("children").below(name), name) for name in branch.children]
+    for where, name in named:
         if name not in names:
-            place.below("references").below(attribute).refuse(f"there is no branch {name!r}: {nearest(name, names)}")
+            where.refuse(f"there is no branch {name!r}: {nearest(name, names)}")

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from datastoresync.app.report import PartReport
 
 VERBOSE = "show progress and all details; -vv: each action, too"
-QUIET = "show nothing but failures"
+QUIET = "show nothing but the result and failures"
 _DETAILS = 25
 
 
@@ -83,6 +83,10 @@ class Console:
         if self._kept is not None:
             level = logging.INFO if report.ok else logging.ERROR
             self._kept.handle(logging.LogRecord("datastoresync", level, "", 0, masked(report.message), None, None))
+        returned = report.returned if isinstance(report.returned, list) else [report.returned]
+        if report.ok:
+            for warning in (one for each in returned for one in getattr(each, "warnings", ())):
+                self.say(f"warning: {warning}", "warning")
         if report.ok and not self.shows_progress:
             return
         first, *more = report.message.splitlines() or [""]

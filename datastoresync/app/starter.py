@@ -12,7 +12,7 @@ from typing import Any
 import attrs
 
 from datastoresync.app.checks import table_columns
-from datastoresync.app.stores import located, open_store, table_names
+from datastoresync.app.stores import located, open_store, plain_name, table_names
 from datastoresync.app.syncer_reader import branch_names
 from datastoresync.conversion.scalars import TYPE_NAMES
 from datastoresync.errors import SyncerError
@@ -36,6 +36,7 @@ class StarterBranch:
         types: The attributes that both have, with their types; empty if all columns are synced.
         columns: The columns of attributes that are called otherwise, for the source and the destination.
         only: The columns that one of them alone has.
+        references: The branches that attributes refer to, where a foreign key leads to the key of one.
     """
 
     name: str
@@ -44,6 +45,7 @@ class StarterBranch:
     types: Mapping[str, str] = attrs.field(factory=dict)
     columns: tuple[Mapping[str, str], Mapping[str, str]] = ({}, {})
     only: tuple[Sequence[str], Sequence[str]] = ((), ())
+    references: Mapping[str, str] = attrs.field(factory=dict)
 
 
 @attrs.frozen(kw_only=True)
@@ -79,12 +81,14 @@ class StoreTable:
         columns: Its columns.
         types: The types that its store says they have; none if it says nothing.
         key: Its primary key.
+        foreign_keys: The table and the column that columns refer to.
     """
 
     name: str
     columns: Sequence[str]
     types: Mapping[str, type] = attrs.field(factory=dict)
     key: tuple[str, ...] = ()
+    foreign_keys: Mapping[str, tuple[str, str]] = attrs.field(factory=dict)
 
 
 Ask = Callable[[str, Sequence[str]], tuple[str, ...]]
@@ -122,28 +126,46 @@ def look_at(
             raise SyncerError(f"{source.name} has no table {unknown[0]!r}: {nearest(unknown[0], names)}")
         there = list(destination.tables()) if callable(getattr(destination, "tables", None)) else []
         chosen = list(tables or names)
-        branches = []
+        branches, looked = [], []
         for branch, name in branch_names(chosen).items():
             other = _partner(name, there, alone=len(chosen) == 1)
             pair = _looked_at(source, name), _looked_at(destination, other) if other else None
             branches.append(_branch(branch, *pair, keys.get(name, keys.get("", ())), ask))
-    return Starter(urls=urls, branches=tuple(branches))
+            looked.append(pair)
+    found = [
+        attrs.evolve(one, references=_references(one, pair, branches))
+        for one, pair in zip(branches, looked, strict=True)
+    ]
+    return Starter(urls=urls, branches=tuple(found))
+
+
+def _references(
+    branch: StarterBranch, pair: tuple[StoreTable, StoreTable | None], branches: Sequence[StarterBranch]
+) -> dict[str, str]:
+    """Return the branches that attributes refer to, where a foreign key of either store leads to the key of one."""
+    found = {}
+    for index, table in enumerate(pair):
+        attributes = {column: attribute for attribute, column in branch.columns[index].items()}
+        for column, (other, to) in table.foreign_keys.items() if table is not None else ():
+            attribute = attributes.get(column, column)
+            target = next((one for one in branches if one.tables[index] == other), None)
+            if target is None or (branch.types and attribute not in branch.types):
+                continue
+            if target.key == (next((own for own, name in target.columns[index].items() if name == to), to),):
+                found[attribute] = target.name
+    return found
 
 
 def _looked_at(syncer: Any, table: str) -> StoreTable:
     types = syncer.column_types(table, meant=True) if callable(getattr(syncer, "column_types", None)) else {}
     key = syncer.primary_key(table) if callable(getattr(syncer, "primary_key", None)) else ()
-    return StoreTable(name=table, columns=table_columns(syncer, table), types=types, key=key)
-
-
-def _plain(name: str) -> str:
-    """Return a name as it is compared: ``"Last name"`` is ``"last_name"``."""
-    return "_".join(re.findall(r"[^\W_]+", name.casefold()))
+    foreign = syncer.foreign_keys(table) if callable(getattr(syncer, "foreign_keys", None)) else {}
+    return StoreTable(name=table, columns=table_columns(syncer, table), types=types, key=key, foreign_keys=foreign)
 
 
 def _partner(name: str, there: Sequence[str], *, alone: bool) -> str:
     """Return the table of the destination that is called like one of the source, or that is alone like it; if any."""
-    found = [other for other in there if _plain(other.rpartition(".")[2]) == _plain(name.rpartition(".")[2])]
+    found = [other for other in there if plain_name(other.rpartition(".")[2]) == plain_name(name.rpartition(".")[2])]
     return found[0] if len(found) == 1 else there[0] if alone and len(there) == 1 and not found else ""
 
 
@@ -153,6 +175,13 @@ def _branch(
     if destination is None:
         return StarterBranch(name=name, tables=(source.name, source.name), key=_key(source, source.columns, given, ask))
     pairs = _pairs(source.columns, destination.columns)
+    if not pairs:
+        listed = " and ".join(", ".join(map(repr, one.columns)) for one in (source, destination))
+        message = (
+            f"{source.name} and {destination.name} of the destination have no column of one name: {listed}; write a "
+            'configuration that pairs them, with columns = { id = "…" } for each store'
+        )
+        raise SyncerError(message)
     attributes = _attributes(pairs)
     usual = tuple(column for column, other in pairs.items() if other in destination.key)
     whole = attrs.evolve(source, key=usual if len(usual) == len(destination.key) else source.key)
@@ -185,7 +214,7 @@ def _pairs(left: Sequence[str], right: Sequence[str]) -> dict[str, str]:
     """Return the columns that two tables have in common: those of one name, then those that alone are spelt alike."""
     found = {column: column for column in left if column in right}
     for column in left:
-        alike = [[one for one in columns if _plain(one) == _plain(column)] for columns in (left, right)]
+        alike = [[one for one in columns if plain_name(one) == plain_name(column)] for columns in (left, right)]
         if column not in found and [len(names) for names in alike] == [1, 1]:
             found[column] = alike[1][0]
     return {column: found[column] for column in left if column in found}
@@ -195,7 +224,7 @@ def _attributes(columns: Mapping[str, str]) -> dict[str, str]:
     """Return the names of the attributes that columns of the destination become, by those of the source."""
     found: dict[str, str] = {}
     for column, right in columns.items():
-        name = right if right.isidentifier() and not right.startswith("_") else _plain(right)
+        name = right if right.isidentifier() and not right.startswith("_") else plain_name(right)
         name = name if name.isidentifier() else f"column_{name}"
         while name in found.values() or iskeyword(name) or (name != right and name in columns.values()):
             name += "_"
@@ -238,6 +267,9 @@ def toml_of(starter: Starter) -> str:
                 lines.append(f"{side} = {{ table = {_quoted(table)}, columns = {{ {named} }} }}")
             elif table != branch.name:
                 lines.append(f"{side} = {_quoted(table)}")
+        if branch.references:
+            named = ", ".join(f"{_bare(name)} = {_quoted(other)}" for name, other in branch.references.items())
+            lines.append(f"references = {{ {named} }}")
         lines += _notes(branch)
         if branch.types:
             lines += [
@@ -295,6 +327,7 @@ def script_of(starter: Starter) -> str:
     ]
     for branch in starter.branches:
         lines += ["", "", f"class {_class_name(branch.name)}(Object):", f"    _identifiers = {branch.key!r}"]
+        lines += [f"    _references = {dict(branch.references)!r}"] if branch.references else []
         lines += [f"    {note}" for note in _notes(branch)]
         lines += [f"    {name}: {_python_type(kind)}" for name, kind in branch.types.items()]
     for index, side in enumerate(_SIDES):

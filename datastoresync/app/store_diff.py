@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import re
+import shlex
 import types
 from collections import Counter
-from collections.abc import Callable, Collection, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from decimal import Decimal
 from itertools import groupby
 from typing import Any
 
 import attrs
 
-from datastoresync.app.stores import missing_key_advice, table_names
+from datastoresync.app.stores import missing_key_advice, plain_name, table_names
 from datastoresync.branch import Branch
 from datastoresync.conversion.converters import Converter, converter
 from datastoresync.conversion.scalars import SCALARS
@@ -22,10 +24,12 @@ from datastoresync.diffing.diff import Diff, Progress
 from datastoresync.diffing.side import Side
 from datastoresync.errors import ColumnError, ConversionError, DuplicateError, SchemaMismatchError, SyncerError
 from datastoresync.importing.import_progress import import_progress
-from datastoresync.importing.importer import IterableImporter
+from datastoresync.importing.importer import IterableImporter, StoreImporter
 from datastoresync.object import Object
 from datastoresync.runtime import collector_paused
 from datastoresync.spelling import nearest
+from datastoresync.syncers.changes import Table
+from datastoresync.syncers.files.base import FileSyncer
 from datastoresync.syncers.loading import load_records
 from datastoresync.syncers.records import Records
 
@@ -89,6 +93,14 @@ class StoreDiff:
         return ", ".join(found) or "no differences"
 
 
+def _is_database(syncer: Any) -> bool:
+    if isinstance(syncer, FileSyncer):
+        return False
+    from datastoresync.syncers.sql.syncer import SQLSyncer  # files need none of it
+
+    return isinstance(syncer, SQLSyncer)
+
+
 def object_of(action: Action) -> tuple[str, str, Any]:
     """Return the branch, what becomes of the object, and its key: actions of one object stand together."""
     return action.branch, {"new": "added", "old": "removed"}.get(action.verb, "changed"), action.idnumber
@@ -102,6 +114,9 @@ class _Table:
         syncer: The store.
         name: The table.
         rename: The new names of columns.
+
+    Attributes:
+        stays: Whether its rows may stay in a database, and be compared there.
     """
 
     def __init__(self, which: str, syncer: Any, name: str, rename: Mapping[str, str]) -> None:
@@ -123,6 +138,7 @@ class _Table:
                 raise ColumnError(message, columns=[twice])
             found = Records(names, found.chunks, found.where, value_format=found.value_format)
         self.records = found
+        self.stays = _is_database(syncer)
         self.form = found.value_format or ValueFormat()
 
     def __str__(self) -> str:
@@ -133,8 +149,16 @@ class _Table:
         """The names of its columns."""
         return self.records.columns
 
+    @property
+    def stored(self) -> Table:
+        """The table, with the columns that are renamed."""
+        return Table(
+            self.name, columns={new: old for old, new in zip(self.written, self.columns, strict=True) if old != new}
+        )
+
     def hold(self) -> None:
         """Read all of it into ``chunks``, which are what it holds from then on."""
+        self.stays = False
         self.chunks = [list(chunk) for chunk in self.records.chunks]
         self.records = Records(self.columns, iter(self.chunks), self.records.where)
 
@@ -209,7 +233,8 @@ def _diff(old: Any, new: Any, options: DiffOptions, progress: Progress | None, *
     opened: list[_Table] = []
     with collector_paused(), import_progress(progress):
         for name, old_name, new_name in pairs:
-            tables = _Table("OLD", old, old_name, options.rename), _Table("NEW", new, new_name, {})
+            with _table_told(name, options):
+                tables = _Table("OLD", old, old_name, options.rename), _Table("NEW", new, new_name, {})
             opened += tables
             if len(pairs) == 1:
                 _check_columns(options, opened)
@@ -221,6 +246,17 @@ def _diff(old: Any, new: Any, options: DiffOptions, progress: Progress | None, *
         if options.ignore_case:
             diff = diff.exclude(_same_but_for_case)
     return StoreDiff(diff, tuple(apart))
+
+
+@contextmanager
+def _table_told(name: str, options: DiffOptions) -> Iterator[None]:
+    """Name the option that pairs tables with two names, if the one table that is named is not in both stores."""
+    try:
+        yield
+    except SyncerError as error:
+        if (name, name) not in options.tables or " has no table " not in str(error):
+            raise
+        raise SyncerError(f"{error}; --tables OLD=NEW pairs two of other names") from None
 
 
 def _check_keys(options: DiffOptions, pairs: Sequence[Sequence[str]], stores: Sequence[Any]) -> None:
@@ -273,10 +309,11 @@ def _sides(
             raise ColumnError(_no_key(tables, table, missing, key, given=bool(options.keys)), columns=[missing])
     common = [each for each in new.columns if each in old.columns and each not in key]
     apart = [
-        f"{'column' if len(lone) == 1 else 'columns'} {', '.join(lone)} of {name}: only in {one.which}"
+        f"{'column' if len(lone) == 1 else 'columns'} {', '.join(map(_shown, lone))} of {name}: only in {one.which}"
         for one, other in ((old, new), (new, old))
         if (lone := [each for each in one.columns if each not in other.columns])
     ]
+    apart += _renamed(old, new)
     if options.columns is not None:
         common, apart = [each for each in common if each in options.columns], []
     if hold:
@@ -294,13 +331,40 @@ def _sides(
     return (after, before), apart
 
 
+def _renamed(old: _Table, new: _Table) -> list[str]:
+    """Return a sentence for each two columns that only their spelling keeps from being compared."""
+    lone = [[each for each in one.columns if each not in other.columns] for one, other in ((old, new), (new, old))]
+    return [
+        f"{_shown(one)} and {_shown(other)} may be one column: --rename {shlex.quote(f'{one}={other}')} compares them"
+        for one in lone[0]
+        for other in lone[1]
+        if plain_name(one) == plain_name(other)
+    ]
+
+
+def _shown(name: str) -> str:
+    """Return a name as a message has it: in quotes where it could not be told from what is around it."""
+    return name if re.fullmatch(r"\w(?:[^,]*\w)?", name) else repr(name)
+
+
 def _check_columns(options: DiffOptions, tables: Sequence[_Table]) -> None:
     """Refuse a column that an option names, and no table has; of one pair, both must have it."""
     for which, renamed in (("OLD", options.rename), ("NEW", options.rename.values())):
         own = [each for each in tables if each.which == which]
         fault = f"which {own[0]} does not have" if len(own) == 1 else f"which no table of {which} has"
-        _check_names("--rename", renamed, [name for each in own for name in each.written], fault)
-        _check_names("--columns", options.columns or (), [name for each in own for name in each.columns], fault)
+        written = [name for each in own for name in each.written]
+        others = {name for each in tables if each.which != which for name in each.written}
+        for name, other in options.rename.items() if which == "OLD" else ():
+            if name not in written and other in written and name in others and other not in others:
+                message = f"--rename names {name!r}, {fault}: OLD's name stands first, as in --rename {other}={name}"
+                raise ColumnError(message, columns=[name])
+        columns = [name for each in own for name in each.columns]
+        for name in options.columns or ():
+            if name in options.rename and name not in columns:
+                message = f"--columns names {name!r}, which --rename calls {options.rename[name]!r}: write that"
+                raise ColumnError(message, columns=[name])
+        _check_names("--rename", renamed, written, fault)
+        _check_names("--columns", options.columns or (), columns, fault)
     pairs = zip(tables[::2], tables[1::2], strict=True)
     common = [name for old, new in pairs for name in new.columns if name in old.columns]
     keys = {name for key in options.keys.values() for name in key} | {_USUAL_KEY}
@@ -326,7 +390,10 @@ def _branch(
     if options.ignore_case:
         settings["_key"] = _folded
     cls: Any = types.new_class("Record", (Object,), exec_body=lambda body: body.update(settings))
-    branch: Branch[Any] = Branch(cls, importer=IterableImporter(table.records), engine="auto")
+    importer = StoreImporter(table.syncer) if table.stays else IterableImporter(table.records)
+    if table.stays and callable(close := getattr(table.records.chunks, "close", None)):
+        close()  # the columns are known
+    branch: Branch[Any] = Branch(cls, importer=importer, table=table.stored, engine="auto")
     branch.name = name
     return branch.load()
 
@@ -408,9 +475,15 @@ def _as_text(value: Any) -> Any:
 def _no_key(tables: tuple[_Table, _Table], table: _Table, missing: str, key: Sequence[str], *, given: bool) -> str:
     """Return what is wrong with a table that lacks a column of the key, and what may be one."""
     if given:
+        other = next(each for each in tables if each is not table)
+        near = next((each for each in table.columns if plain_name(each) == plain_name(missing)), "")
+        if near and missing in other.columns and near not in other.columns:
+            renamed = (missing, near) if table.which == "NEW" else (near, missing)
+            options = f"--rename {shlex.quote('='.join(renamed))} and --key {shlex.quote(renamed[1])}"
+            return f"{table} has no column {missing!r}: if {near!r} is that, write {options}"
         said = missing_key_advice(table.syncer, table.name, missing, table.columns, table.records, key)
         said = said.replace(f"table {table.name}", str(table), 1)
-        if said.endswith("?") or " + between " in said:  # it is clear which one is meant
+        if ": name its key, as in " not in said:  # it is clear what is meant
             return said
     else:
         said = f"which columns identify a row? there is no --key, and {table} has no column {missing!r}"

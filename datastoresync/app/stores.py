@@ -14,6 +14,7 @@ from urllib.parse import quote
 
 import attrs
 
+from datastoresync.conversion.value_format import Spelling
 from datastoresync.errors import DatastoreSyncError, SyncerError
 from datastoresync.masking import hidden
 from datastoresync.spelling import closest
@@ -38,6 +39,7 @@ FILE_OPTIONS = {
 
 _SEARCHED = 50
 """Rows that are searched for the header."""
+_SUFFIXES = tuple(suffix for each in FORMATS for suffix in each.suffixes)
 _VARIABLE = "env:"
 _NAME = r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*"
 _DECLARED = re.compile(rf"(?P<module>{_NAME}):(?P<name>{_NAME})")
@@ -51,6 +53,9 @@ def url(text: str) -> str:
     Raises:
         ArgumentTypeError: if it is empty.
     """
+    if variable := re.fullmatch(r"\$\{?(?:env:)?(\w+)\}?|env:", text):
+        message = f"the URL in an environment variable is written as {_VARIABLE}{variable[1] or 'NAME'} (got {text!r})"
+        raise argparse.ArgumentTypeError(message)
     name = text.removeprefix(_VARIABLE)
     found = os.environ.get(name, "") if text.startswith(_VARIABLE) else text
     if not found:
@@ -60,13 +65,16 @@ def url(text: str) -> str:
 
 
 @contextmanager
-def open_store(store: Any, *, metadata: Any = None, options: Mapping[str, str] | None = None) -> Iterator[Any]:
+def open_store(
+    store: Any, *, metadata: Any = None, options: Mapping[str, str] | None = None, spelling: Spelling = "url"
+) -> Iterator[Any]:
     """Open the store at a URL, and close it in the end; a syncer is left open for its owner.
 
     Args:
         store: The URL, or the syncer.
         metadata: The tables to make in a database that is plugged in.
         options: The options for files that the command line has, as texts; None if it takes none.
+        spelling: How messages write such an option.
 
     Raises:
         SyncerError: if the store does not have one of the options.
@@ -79,8 +87,8 @@ def open_store(store: Any, *, metadata: Any = None, options: Mapping[str, str] |
         return
     given = file_options(store, options) if options else {}
     syncer = open_syncer(store, **given) if metadata is None else open_syncer(store, metadata=metadata)
-    if options is not None and isinstance(syncer, FileSyncer):
-        syncer.spelling = "option"
+    if isinstance(syncer, FileSyncer):
+        syncer.spelling = spelling
     try:
         yield syncer
     finally:
@@ -96,6 +104,10 @@ def located(text: str) -> str:
         ArgumentTypeError: if it is empty, or the files of a folder are of several formats, or of none.
     """
     found = url(text)
+    file, _, table = found.rpartition(":")
+    if Path(file).is_file() and not Path(found).exists():
+        message = f"a table has an option of its own: {file} with --tables {table} (got {found!r})"
+        raise argparse.ArgumentTypeError(message)
     if Address.parse(found) is not None or not Path(found).is_dir():
         return found
     names = [path.name.lower() for path in Path(found).iterdir()]
@@ -127,7 +139,9 @@ def names_declared(text: str) -> bool:
     (True, False, False)
     """
     match = _DECLARED.fullmatch(text)
-    return match is not None and match["module"].lower() not in ("env", *known_schemes())
+    if match is None or Path(match["module"]).is_file() or match["name"].lower().endswith(_SUFFIXES):
+        return False
+    return match["module"].lower() not in ("env", "file", "jdbc", *known_schemes())
 
 
 def file_option_names(store: str | os.PathLike[str]) -> Collection[str]:
@@ -182,6 +196,11 @@ def table_names(syncer: Any) -> list[str]:
     return found
 
 
+def plain_name(name: str) -> str:
+    """Return a name as it is compared with others: ``"Last name"`` is ``"last_name"``."""
+    return "_".join(re.findall(r"[^\W_]+", name.casefold()))
+
+
 def key_of_table(text: str) -> tuple[str, tuple[str, ...]]:
     """Return the table and the columns of the key that an option names; no table for the key of all.
 
@@ -199,6 +218,23 @@ def key_of_table(text: str) -> tuple[str, tuple[str, ...]]:
     return table, key
 
 
+def table_pairs(text: str) -> list[tuple[str, str]]:
+    """Return pairs of tables: the name in one store and the name in the other, which is the same without ``=``.
+
+    Raises:
+        ArgumentTypeError: if a table has no name.
+
+    >>> table_pairs("users,people=accounts")
+    [('users', 'users'), ('people', 'accounts')]
+    """
+    parts = [part.partition("=") for part in text.split(",")]
+    pairs = [(one.strip(), other.strip() if equals else one.strip()) for one, equals, other in parts]
+    if not all(map(all, pairs)):
+        message = f"names with commas between them are needed, as in users,groups or people=accounts (got {text!r})"
+        raise argparse.ArgumentTypeError(message)
+    return list(dict.fromkeys(pairs))
+
+
 def missing_key_advice(
     syncer: Any, table: str, missing: str, columns: Sequence[str], rows: Any, key: Sequence[str]
 ) -> str:
@@ -214,6 +250,9 @@ def missing_key_advice(
     """
     said = f"table {table} has no column {missing!r}"
     names = {each.casefold(): each for each in reversed(columns)}
+    with suppress(UnicodeError):
+        if missing.encode().decode("cp1252") in columns and not missing.isascii():
+            return f"{said}: the file is utf-8, and is read in another encoding: leave the option encoding out"
     parts = missing.replace(",", "+").replace(" ", "")
     if parts != missing and {*parts.split("+")} <= {*columns}:
         advice = f"{said}: a key of several columns has a + between them: --key {parts}"

@@ -7,13 +7,22 @@ import types
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
+import attrs
+
 from datastoresync.app.parts import Arguments, Reader
-from datastoresync.app.stores import FILE_OPTIONS, key_of_table, missing_key_advice, open_store, table_names, url
+from datastoresync.app.stores import (
+    FILE_OPTIONS,
+    key_of_table,
+    missing_key_advice,
+    open_store,
+    table_names,
+    table_pairs,
+    url,
+)
 from datastoresync.branch import Branch
-from datastoresync.errors import ColumnError, SyncerError
+from datastoresync.errors import ColumnError, DuplicateError, SyncerError
 from datastoresync.importing.importer import StoreImporter
 from datastoresync.object import Object
-from datastoresync.syncers.changes import Table
 from datastoresync.syncers.loading import records_in
 from datastoresync.syncers.records import Records
 from datastoresync.tree import Tree
@@ -24,7 +33,16 @@ class Record(Object):
 
 
 class RecordImporter(StoreImporter):
-    """Reads a table, and declares its columns in the branch's class."""
+    """Reads a table, and declares its columns in the branch's class.
+
+    Args:
+        syncer: The store.
+        table: The name of the table there; None if it is that of the branch's table.
+    """
+
+    def __init__(self, syncer: Any, table: str | None = None) -> None:
+        super().__init__(syncer)
+        self.table = table
 
     def read(self) -> Any:
         """Return the records.
@@ -32,7 +50,10 @@ class RecordImporter(StoreImporter):
         Raises:
             ColumnError: if a column of the key is missing.
         """
-        found = records_in(super().read(), self.syncer, self.branch.table.name)
+        if self.table is not None:
+            table = attrs.evolve(self.description.table, name=self.table)
+            self.description = attrs.evolve(self.description, table=table)
+        found = records_in(super().read(), self.syncer, self.description.table.name)
         rows = found if isinstance(found, Records) else [dict(row) for row in found]
         columns = (
             rows.columns if isinstance(rows, Records) else tuple(dict.fromkeys(name for row in rows for name in row))
@@ -46,16 +67,18 @@ class RecordImporter(StoreImporter):
 
     def key_advice(self, missing: str, columns: Sequence[str], rows: Any) -> str:
         """Return what to do about a column of the key that is not there."""
-        table, key = self.branch.table.name, self.branch.object_class._identifiers
+        table, key = self.description.table.name, self.branch.object_class._identifiers
         return missing_key_advice(self.syncer, table, missing, columns, rows, key)
 
 
-def record_branch(syncer: Any, table: Table, identifiers: Sequence[str], optional: Iterable[str] = ()) -> Branch[Any]:
+def record_branch(
+    syncer: Any, tables: tuple[str, str], identifiers: Sequence[str], optional: Iterable[str] = ()
+) -> Branch[Any]:
     """Return a branch for the records of a table, with a class of its own.
 
     Args:
         syncer: The store of the table.
-        table: The table.
+        tables: The name of the table, and the one that it has where it is written to.
         identifiers: The columns of its key.
         optional: Columns that may be empty where they are part of a key.
     """
@@ -65,7 +88,8 @@ def record_branch(syncer: Any, table: Table, identifiers: Sequence[str], optiona
         "__module__": __name__,
     }
     cls: Any = types.new_class("Record", (Record,), exec_body=lambda body: body.update(settings))
-    return Branch(cls, importer=RecordImporter(syncer), table=table)
+    name, written = tables
+    return Branch(cls, importer=RecordImporter(syncer, None if name == written else name), table=written)
 
 
 def branch_names(tables: Iterable[str]) -> Mapping[str, str]:
@@ -141,7 +165,11 @@ class SyncerReader(Reader):
             files.add_argument(f"--{name.replace('_', '-')}", metavar=name.upper(), help=help_text)
         if self.tree is None and self.branches is None:
             parser.add_argument(
-                "--tables", type=_names, default=self.tables, help="the tables to read, as users,groups; default: all"
+                "--tables",
+                type=table_pairs,
+                default=None if self.tables is None else [(name, name) for name in self.tables],
+                help="the tables to read, as users,groups; one of another name where it is written to as "
+                "people=accounts; default: all",
             )
             parser.add_argument(
                 "--key",
@@ -165,29 +193,32 @@ class SyncerReader(Reader):
             ImporterError: if a record is refused.
         """
         options = {name: getattr(args, name) for name in FILE_OPTIONS if getattr(args, name, None) is not None}
-        with open_store(args.store, options=options) as syncer:
+        with open_store(args.store, options=options, spelling="option") as syncer:
             if self.tree is not None:
                 return self.tree(syncer=syncer).load()
             branches = self._record_branches(syncer, args) if self.branches is None else self.branches
-            return Tree("source", syncer=syncer, branches=branches).load()
+            try:
+                return Tree("source", syncer=syncer, branches=branches).load()
+            except DuplicateError as error:  # no importer is the user's own
+                said = str(error).partition(", or write resolve_duplicate")[0]
+                raise DuplicateError(said, idnumber=error.idnumber, first=error.first) from None
 
     def _record_branches(self, syncer: Any, args: argparse.Namespace) -> dict[str, Branch[Any]]:
-        tables = args.tables or table_names(syncer)
-        keys: dict[str, tuple[str, ...]] = dict(args.key or ())
-        unknown = keys.keys() - {"", *tables}
-        if unknown:
-            message = f"--key names {', '.join(sorted(unknown))}, which is not read: there is {', '.join(tables)}"
+        pairs = args.tables or [(name, name) for name in table_names(syncer)]
+        read = {written: name for name, written in pairs}
+        if len(read) < len(pairs):
+            message = "--tables names two tables that are to be written to one: sync one of them"
             raise SyncerError(message)
-        usual = keys.get("", ("idnumber",))
+        keys: dict[str, tuple[str, ...]] = dict(args.key or ())
+        unknown = keys.keys() - {"", *read, *read.values()}
+        if unknown:
+            there = ", ".join(read.values())
+            message = f"--key names {', '.join(sorted(unknown))}, which is not read: there is {there}"
+            raise SyncerError(message)
+        usual, optional = keys.get("", ("idnumber",)), getattr(args, "optional_key", None) or ()
         return {
-            name: record_branch(syncer, Table(table), keys.get(table, usual), getattr(args, "optional_key", None) or ())
-            for name, table in branch_names(tables).items()
+            name: record_branch(
+                syncer, (read[written], written), keys.get(read[written], keys.get(written, usual)), optional
+            )
+            for name, written in branch_names(read).items()
         }
-
-
-def _names(text: str) -> list[str]:
-    names = list(dict.fromkeys(name.strip() for name in text.split(",")))
-    if not all(names):
-        message = f"names with commas between them are needed, as in users,groups (got {text!r})"
-        raise argparse.ArgumentTypeError(message)
-    return names

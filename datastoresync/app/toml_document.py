@@ -15,7 +15,7 @@ import attrs
 
 from datastoresync.errors import ConfigurationError, DatastoreSyncError
 from datastoresync.masking import SecretText, hidden, masked
-from datastoresync.spelling import nearest
+from datastoresync.spelling import closest
 
 T = TypeVar("T")
 _ELSEWHERE = re.compile(r"\$\{(\w+):([^}]*)\}")
@@ -52,8 +52,9 @@ class TomlDocument:
             text = Path(path).read_text(encoding="utf-8-sig")
             return cls(Path(path), tomllib.loads(text), _lines(text))
         except OSError as error:
-            near = nearest(Path(path).name, (one.name for one in Path(path).parent.glob("*.toml")))
-            raise ConfigurationError(f"{path} cannot be read: {error.strerror}: {near}") from None
+            near = closest(Path(path).name, (one.name for one in Path(path).parent.glob("*.toml")))
+            hint = f"did you mean {near!r}?" if near else "datastoresync init SOURCE DESTINATION writes one"
+            raise ConfigurationError(f"{path} cannot be read: {error.strerror}: {hint}") from None
         except UnicodeDecodeError as error:
             raise ConfigurationError(f"{path} is not in UTF-8 (byte {error.start + 1}): save it so") from None
         except tomllib.TOMLDecodeError as error:

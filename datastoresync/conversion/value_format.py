@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import re
-import shlex
 from collections.abc import Callable, Sequence
-from datetime import datetime, time
+from datetime import UTC, datetime, time
 from typing import Annotated, Any, Literal
 from urllib.parse import quote
 
@@ -14,13 +14,15 @@ import attrs
 from datastoresync.conversion.converters import Converter, declared_scalar
 from datastoresync.errors import DeclarationError
 
-Spelling = Literal["python", "url", "option"]
-"""Where options are given: as keywords, behind the question mark of a URL, or on the command line."""
+Spelling = Literal["python", "url", "toml", "option", "old", "new"]
+"""Where options are given: as keywords, behind the question mark of a URL, in a file of TOML, or on the command line,
+for both stores, the old or the new one.
+"""
 _NUMBERS = ("int", "float", "Decimal")
 _DATES = ("date", "datetime")
 
 
-@attrs.frozen
+@attrs.frozen(eq=False, repr=False)
 class FromText:
     """Stands in an ``Annotated`` type: how its value is told as text, in a URL or on the command line."""
 
@@ -33,6 +35,18 @@ def _words(given: str | Sequence[str] | None) -> tuple[str, ...] | None:
 
 _Words = Annotated[str | Sequence[str] | None, FromText(lambda text: text.split(","))]
 _Formats = Annotated[str | Sequence[str] | None, FromText(lambda text: text.split("|"))]
+
+
+def _check_dates(_: Any, attribute: attrs.Attribute[Any], value: tuple[str, ...] | None) -> None:
+    for form in value or ():
+        try:
+            written = datetime(2001, 2, 3, tzinfo=UTC).strftime(form)
+            known = written != form and datetime.strptime(written, form)  # noqa: DTZ007 - only whether it can be read
+        except ValueError:
+            known = False
+        if not known:
+            message = f"{attribute.name} are written like %d.%m.%Y, with %H:%M:%S for times (got {form!r})"
+            raise DeclarationError(message)
 
 
 def option_field(*, default: Any, text: str, choices: Sequence[Any] = (), **field: Any) -> Any:
@@ -55,7 +69,7 @@ def option_field(*, default: Any, text: str, choices: Sequence[Any] = (), **fiel
     return attrs.field(default=default, metadata={"help": text}, **field)
 
 
-@attrs.define(kw_only=True, slots=False, eq=False, on_setattr=attrs.setters.frozen)
+@attrs.define(kw_only=True, slots=False, eq=False, repr=False, on_setattr=attrs.setters.frozen)
 class ValueFormat:
     """How texts of a store stand for numbers, dates and truth. It matters where such a type is declared alone.
 
@@ -66,14 +80,18 @@ class ValueFormat:
         false: The words for false.
 
     Raises:
-        DeclarationError: One of ``true`` and ``false`` is given alone, or the decimal mark is another.
+        DeclarationError: One of ``true`` and ``false`` is given alone, the decimal mark is another, or ``dates`` is no
+            form of a date.
     """
 
     decimal: Literal[",", "."] | None = option_field(
         default=None, text="the mark before the decimals of numbers: , or .", choices=(None, ",", ".")
     )
     dates: _Formats = option_field(
-        default=None, text="the form of dates and times, such as %%d.%%m.%%Y; several with | between", converter=_words
+        default=None,
+        text="the form of dates and times, such as %%d.%%m.%%Y; several with | between",
+        converter=_words,
+        validator=_check_dates,
     )
     true: _Words = option_field(default=None, text="the words for true, with commas between them", converter=_words)
     false: _Words = option_field(default=None, text="the words for false, with commas between them", converter=_words)
@@ -159,12 +177,21 @@ class ValueFormat:
         if self.spelling == "python":
             plain = value[0] if name in ("dates", "true", "false") and len(value) == 1 else value
             return f"{name}={plain!r}"
+        if self.spelling == "toml":
+            return f"options = {{ {name} = {json.dumps(value, ensure_ascii=False)} }}"
         between = "|" if name == "dates" else ","
         text = value if isinstance(value, str) else str(value).lower() if isinstance(value, bool) else ""
-        text = text or (str(value) if isinstance(value, int) else between.join(value))
+        text = text or (
+            str(value)
+            if isinstance(value, int)
+            else between.join(one if isinstance(one, str) else "=".join(one) for one in value)
+        )
         if self.spelling == "url":
             return f"?{name}={_quoted(text)}"
-        return f"--{name.replace('_', '-')} {shlex.quote({chr(9): 'tab'}.get(text, text))}"
+        import shlex  # only a message of the command line needs it
+
+        which = "" if self.spelling == "option" else f"{self.spelling}-"
+        return f"--{which}{name.replace('_', '-')} {shlex.quote({chr(9): 'tab'}.get(text, text))}"
 
     def advice(self, converter: Converter, text: Any) -> str:
         """Return the option that may read a text which a declared type refuses; nothing if there is none."""

@@ -413,11 +413,13 @@ class Candidates:
     def created(self, left: Side) -> Iterator[tuple[Any, Any]]:
         """Yield the keys and objects that only the left side has, sorted."""
         reduced = left.reduced
+        if not reduced:
+            return zip(self.new, _objects_of(left, self.new), strict=True)
         return ((key, reduced[key] if key in reduced else left.objects[key]) for key in self.new)
 
     def deleted(self, right: Side) -> Iterator[tuple[Any, Any]]:
         """Yield the keys and objects that only the right side has, sorted."""
-        return ((key, right.objects[key]) for key in self.old)
+        return zip(self.old, _objects_of(right, self.old), strict=True)
 
     def __iter__(self) -> Iterator[Triple]:
         """Yield ``(key, left, right)`` triples; None stands for a missing object."""
@@ -432,7 +434,13 @@ class Candidates:
         return read_blocks(left, right, self)
 
 
-def _blocks(objects: Mapping[Any, Any]) -> Iterator[tuple[list[Any], list[Any]]]:
+def _objects_of(side: Side, keys: Sequence[Any]) -> Iterable[Any]:
+    """Return the objects of some keys; all at once where that makes them sooner."""
+    some: Callable[[Sequence[Any]], Iterable[Any]] | None = getattr(side.objects, "some", None)
+    return map(side.objects.__getitem__, keys) if some is None else some(keys)
+
+
+def object_blocks(objects: Mapping[Any, Any]) -> Iterator[tuple[list[Any], list[Any]]]:
     """Yield keys and objects in blocks, in order of insertion where the mapping has one.
 
     Objects created one after the other lie next to each other in memory, which sorted keys would not follow.
@@ -477,7 +485,7 @@ class InMemoryEngine:
         new: list[Any] = []
         differing: list[Triple] = []
         compared = 0
-        for keys, lefts in _blocks(left_objects):
+        for keys, lefts in object_blocks(left_objects):
             rights = list(map(right_objects.get, keys))
             there = list(map(is_not, rights, repeat(None)))
             both: Sequence[list[Any]] = (keys, lefts, rights)

@@ -10,7 +10,7 @@ from datetime import date, datetime
 from decimal import Decimal
 from functools import cached_property
 from itertools import compress, filterfalse, islice, repeat
-from operator import ne
+from operator import attrgetter, is_, is_not, itemgetter, ne, not_
 from threading import RLock
 from typing import Any, Final
 from uuid import UUID
@@ -20,7 +20,8 @@ from sortedcontainers import SortedDict
 
 from datastoresync.conversion.converters import Converter, declared_scalar
 from datastoresync.conversion.schema import Schema
-from datastoresync.diffing.side import Candidates, InMemoryEngine, Side
+from datastoresync.diffing.equality import rows_differ
+from datastoresync.diffing.side import Candidates, InMemoryEngine, Side, object_blocks
 from datastoresync.engines.relation import BranchDescription
 from datastoresync.syncers.records import Columns, DelimitedFile, DelimitedFiles, Records, file_state, with_none
 
@@ -28,6 +29,8 @@ _LARGEST = 64 * 2**20
 """Bytes of a file that is read into memory as a whole."""
 _BLOCK = 256
 """Lines that are split at a time: few enough to stay in the processor's cache."""
+_MADE_AT_ONCE = 1024
+"""Objects that are made at a time: few enough to stay there, too."""
 _SAMPLE = 100
 """Lines whose values stand for all others, where only their types matter."""
 _KEYS = frozenset({str, int, bool, bytes, date, UUID})
@@ -38,7 +41,7 @@ _MAKING: Final = RLock()
 """Held while lines become objects, so that no two threads make two of one."""
 
 
-@attrs.frozen
+@attrs.frozen(repr=False)
 class Writing:
     """How the lines of a file are written, without their ends; equal lines that are written alike have equal values.
 
@@ -57,6 +60,9 @@ class Writing:
     columns: tuple[str, ...]
     null: str | None
     quoted: bool = attrs.field(eq=False)
+
+    unconverted = frozenset[str]()
+    """No column, as all are text; see `RowWriting`."""
 
     def kind(self, name: str) -> type:  # noqa: ARG002 - the same for all
         """Return the type of the values of a column."""
@@ -95,17 +101,19 @@ class Writing:
         return True
 
 
-@attrs.frozen
+@attrs.frozen(repr=False)
 class RowWriting:
     """What rows are made of: tuples of values, of which equal ones are the same if they are of one type.
 
     Args:
         columns: The names of the columns.
         kinds: The type of the values of each by name, None aside.
+        unconverted: Those whose values are the very ones that objects have.
     """
 
     columns: tuple[str, ...]
     kinds: Mapping[str, type]
+    unconverted: frozenset[str] = attrs.field(eq=False)
 
     def kind(self, name: str) -> type:
         """Return the type of the values of a column."""
@@ -179,7 +187,11 @@ class LineObjects(Mapping[Any, Any]):
 
     def _convert(self, lines: Sequence[Any]) -> dict[str, Sequence[Any]]:
         columns = self.writing.read(lines, frozenset(self.writing.columns)) or {}
-        return {name: _converted(self.converter(name), column) for name, column in columns.items()}
+        return {name: self._values(name, column) for name, column in columns.items()}
+
+    def _values(self, name: str, column: Sequence[Any]) -> Sequence[Any]:
+        """Return what objects have for the values of a column."""
+        return column if name in self.writing.unconverted else _converted(self.converter(name), column)
 
     def converter(self, name: str) -> Converter | None:
         """Return what converts the values of a column; None for an open class."""
@@ -188,12 +200,29 @@ class LineObjects(Mapping[Any, Any]):
 
     def make(self, keys: Iterable[Any]) -> None:
         """Make the objects of some keys, all of which there are, unless they are made already."""
-        wanted = [key for key in keys if key not in self.made]
-        if wanted:
-            columns = self._convert(list(map(self.lines.__getitem__, wanted)))
-            objects = self.schema.make(tuple(columns), tuple(columns.values()), len(wanted))
+        wanted = filterfalse(self.made.__contains__, keys)
+        while block := list(islice(wanted, _MADE_AT_ONCE)):
+            columns = self._convert(list(map(self.lines.__getitem__, block)))
+            objects = self.schema.make(tuple(columns), tuple(columns.values()), len(block))
             self._branch.attach(objects)
-            self.made.update(zip(wanted, objects, strict=True))
+            self.made.update(zip(block, objects, strict=True))
+
+    def some(self, keys: Sequence[Any]) -> list[Any]:
+        """Return the objects of some keys, which are made at once; None for one that is not there."""
+        with _MAKING:
+            if self.finished is None:
+                self.make(filter(self.lines.__contains__, keys))
+            return list(map((self.made if self.finished is None else self.finished).get, keys))
+
+    def values_of(self, name: str) -> Iterator[Any]:
+        """Yield what the objects have in an attribute, in any order; none is made for that."""
+        with _MAKING:
+            made, lines = (self.made, self.lines) if self.finished is None else (self.finished, self.finished)
+        keys = iter(dict.keys(lines))
+        while block := list(islice(keys, _BLOCK)):
+            yield from (getattr(made[key], name) for key in block if key in made)
+            if others := [lines[key] for key in block if key not in made]:
+                yield from self._values(name, (self.writing.read(others, {name}) or {})[name])
 
     def all(self) -> SortedDict:
         """Make all objects, and return them sorted by key; from here on, they are in memory."""
@@ -322,10 +351,13 @@ def _keyed_rows(
     types: list[set[type]] = [set() for _ in names]
     values: dict[str, list[Any]] = {name: [] for name in schema.identifiers}
     rows: list[tuple[Any, ...]] = []
+    unconverted = set(names)
     try:
         for chunk in chunks:
             for name, column, known in zip(names, chunk, types, strict=True):
                 converted = _converted(converters.get(name), column)
+                if name in unconverted and not (converted is column or all(map(is_, converted, column))):
+                    unconverted.remove(name)
                 known.update(map(type, column))
                 if datetime in known and any(getattr(value, "tzinfo", None) for value in column):
                     return None  # one instant may be written in several ways
@@ -339,7 +371,8 @@ def _keyed_rows(
     if not rows or None in kinds or not all(map(_are_keys, parts)):
         return None
     found = dict(zip(parts[0] if len(parts) == 1 else zip(*parts, strict=True), rows, strict=True))
-    writing = RowWriting(names, dict(zip(names, kinds, strict=True)))  # type: ignore[arg-type]  # no None
+    kind_by_name: dict[str, Any] = dict(zip(names, kinds, strict=True))
+    writing = RowWriting(names, kind_by_name, frozenset(unconverted))
     return (found, writing) if len(found) == len(rows) else None
 
 
@@ -360,6 +393,8 @@ def _understood(columns: Sequence[str], schema: Schema) -> bool:
     cls: Any = schema.cls
     fields = schema.fields
     if schema.through_init or cls.__setattr__ is not object.__setattr__:
+        return False
+    if cls.__getattribute__ is not object.__getattribute__:
         return False
     if not set(schema.identifiers) <= set(columns) or not all(map(schema.takes, columns)):
         return False
@@ -417,6 +452,8 @@ class LineEngine:
         with _MAKING:
             if lines_compare(left, right):
                 return _candidates(left, right)
+        if (beside := _beside_objects(left, right)) is not None:
+            return beside
         sides = [attrs.evolve(side, objects=in_memory(side.objects)) for side in (left, right)]
         return InMemoryEngine().candidates(*sides)
 
@@ -459,6 +496,49 @@ def _candidates(left: Side, right: Side) -> Candidates:
     what = "lines" if isinstance(one.writing, Writing) else "rows"
     reason = f"both sides are in memory, and their {what} were compared"
     return Candidates(found.new, found.old, pairs, found.matched, reason)
+
+
+def _beside_objects(left: Side, right: Side) -> Candidates | None:
+    """Compare rows of the very values that objects have with the objects of the other side; None for anything else."""
+    sides, names = (left, right), left.attributes
+    index = next((index for index in (1, 0) if _rows_of_values(sides[index])), None)
+    if index is None or left.overrides or right.overrides or len(names) < 2 or any("." in name for name in names):
+        return None
+    rows: Any = sides[index].objects
+    objects = in_memory(sides[1 - index].objects)
+    lines, made = rows.lines, rows.made  # properties of the objects may look at the rows, which makes all of them
+    if not isinstance(objects, dict) or rows.finished is not None:
+        return None
+    of_row, of_object = itemgetter(*map(rows.columns.index, names)), attrgetter(*names)
+    alone: list[Any] = []
+    differing: list[Any] = []
+    try:
+        for keys, items in object_blocks(objects):
+            found = list(map(lines.get, keys))
+            there = list(map(is_not, found, repeat(None)))
+            if not all(there):
+                alone += compress(keys, map(not_, there))
+                keys, items, found = (list(compress(part, there)) for part in (keys, items, found))  # noqa: PLW2901 - those that both have
+            of_both = [list(map(of_object, items)), list(map(of_row, found))]
+            differing += compress(keys, rows_differ(*(of_both if index else of_both[::-1])))
+    except Exception:  # noqa: BLE001 - an attribute is missing or a property fails: what is in memory knows which
+        return None
+    with _MAKING:
+        both = sorted({*differing, *(made.keys() & objects.keys())})  # what was made may have been changed since
+    matched = len(objects) - len(alone)
+    others = sorted(filterfalse(objects.__contains__, lines)) if len(lines) > matched else []
+    columns = [list(map(objects.__getitem__, both)), rows.some(both)]
+    pairs = list(zip(both, *(columns if index else columns[::-1]), strict=True))
+    new, old = (sorted(alone), others) if index else (others, sorted(alone))
+    return Candidates(new, old, pairs, matched, "both sides are in memory, and rows were compared with objects")
+
+
+def _rows_of_values(side: Side) -> bool:
+    """Say whether a side has rows that are not objects yet, but have all their values."""
+    objects = side.objects
+    if not isinstance(objects, LineObjects) or objects.finished is not None:
+        return False
+    return isinstance(objects.writing, RowWriting) and objects.writing.unconverted.issuperset(side.attributes)
 
 
 @attrs.frozen(eq=False, repr=False)

@@ -10,7 +10,7 @@ import attrs
 from datastoresync.printing.outline import Outline
 
 
-@attrs.frozen
+@attrs.frozen(eq=False, repr=False)
 class Export:
     """A table for other programs: rows under named columns.
 

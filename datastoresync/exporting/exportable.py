@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import IO, Any, overload
 
 from datastoresync.atomic_write import AtomicWrite
-from datastoresync.errors import MissingDependencyError, SyncerError
+from datastoresync.errors import MissingDependencyError, SyncerError, system_reason
 from datastoresync.exporting.export import Export
 
 Target = str | os.PathLike[str]
@@ -135,7 +135,8 @@ class Exportable:
     def to_xlsx(self, path: Target | IO[bytes]) -> None:
         """Write an Excel workbook of one sheet: its header stays in sight, and every column has a filter.
 
-        Numbers, dates and truth are cells of their type; text is never a formula. What a cell cannot hold is text, and
+        Numbers, dates and truth are cells of their type; text is never a formula. In two long texts of which the one
+        follows the other, the words that changed are struck out, or underlined. What a cell cannot hold is text, and
         text of more than 32,767 characters is cut, which its end says.
 
         Args:
@@ -212,5 +213,5 @@ def _replace(path: Path, save: Callable[[IO[bytes]], None]) -> None:
             write.discard()
     except OSError as error:
         fix = ": create the folder first" if isinstance(error, FileNotFoundError) else ""
-        message = f"cannot write {path}: {error.strerror or error}{fix}"
+        message = f"cannot write {path}: {system_reason(error)}{fix}"
         raise SyncerError(message) from error

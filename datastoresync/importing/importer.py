@@ -21,10 +21,8 @@ from datastoresync.printing.show import Printable
 from datastoresync.spelling import member_problems, settings_of
 from datastoresync.syncers.files.csv_reader import read_csv
 from datastoresync.syncers.files.patterns import resolve_files
-from datastoresync.syncers.files.sheet_format import SheetFormat
 from datastoresync.syncers.files.text_format import TextFormat, format_of
 from datastoresync.syncers.loading import load_records, records_in
-from datastoresync.syncers.projection import projected
 from datastoresync.syncers.records import Columns, Records, StoredRows, is_arrow
 from datastoresync.syncers.table_layout import Table
 
@@ -353,7 +351,7 @@ class ImportReport(Printable):
 
 
 @attrs.define(eq=False, slots=False)
-class _FileImporter(Importer):
+class FileImporter(Importer):
     """Reads files into one branch."""
 
     files: str | Path | Sequence[str | Path] = attrs.field(converter=hidden)
@@ -371,7 +369,7 @@ class _FileImporter(Importer):
 
 
 @attrs.define(eq=False, slots=False)
-class CSVImporter(TextFormat, _FileImporter):
+class CSVImporter(TextFormat, FileImporter):
     """Reads CSV files: one, several, or those that a pattern such as ``"exports/*.csv"`` finds, into one branch.
 
     Text stays text; the branch's class says what is converted. A file that is malformed is refused with the line, and
@@ -387,39 +385,6 @@ class CSVImporter(TextFormat, _FileImporter):
     def _opened(self, paths: Sequence[Path]) -> Iterator[Records]:
         text_format = format_of(TextFormat, self)
         return (read_csv(path, text_format=text_format, reject=self.reject) for path in paths)
-
-
-@attrs.define(eq=False, slots=False)
-class TSVImporter(CSVImporter):
-    """Reads files whose columns are separated by tabs; the same as `CSVImporter` otherwise."""
-
-    delimiter: str = attrs.field(default="\t", kw_only=True)
-
-
-@attrs.define(eq=False, slots=False)
-class ParquetImporter(_FileImporter):
-    """Reads Parquet files: one, several, or those that a pattern such as ``"lake/*.parquet"`` finds, into one branch.
-
-    Values are of the types that the file gives them: text is never read as a number. It needs pyarrow.
-
-    Args:
-        files: A path, a pattern, or several of them.
-        columns: As in `TextFormat`: the columns to read, or a mapping from attributes to columns with other names.
-        newest: Takes only the newest of the files, by its time of modification or by its name.
-        on_bad_row, number_from: As in `Importer`: rows that are refused, and those without an idnumber.
-    """
-
-    columns: Mapping[str, str] | Sequence[str | tuple[str, str]] | None = attrs.field(default=None, kw_only=True)
-
-    def _opened(self, paths: Sequence[Path]) -> Iterator[Records]:
-        from datastoresync.syncers.files.parquet import read_parquet
-
-        for path in paths:
-            records = read_parquet(path, columns=self.columns)
-            if len(paths) == 1 and records.source_info is not None and not records.source_info.rows:
-                message = f"{path}: the file has columns and no rows"
-                warnings.warn(message, DataWarning, stacklevel=4)
-            yield records
 
 
 def _joined(parts: list[Records]) -> Records:
@@ -516,30 +481,6 @@ class SQLImporter(Importer):
         return self.syncer.query(self.query or "", self.parameters)
 
 
-@attrs.define(eq=False, slots=False)
-class ExcelImporter(SheetFormat, _FileImporter):
-    """Reads a sheet of a workbook, or of several that a pattern such as ``"exports/*.xlsx"`` finds, into one branch.
-
-    Values are of the types that cells show: text, int, float, bool, date, datetime, time. Text is never read as a
-    number. The options of `SheetFormat` are keywords here: ``skip_rows=2``, ``footer=1``, ``merged="fill"``.
-
-    Args:
-        files: A path, a pattern, or several of them.
-        sheet: The title of the sheet; None for the only one.
-        newest: Takes only the newest of the files, by its time of modification or by its name.
-        on_bad_row, number_from: As in `Importer`: rows that are refused, and those without an idnumber.
-    """
-
-    sheet: str | None = attrs.field(default=None, kw_only=True)
-
-    def _opened(self, paths: Sequence[Path]) -> Iterator[Records]:
-        from datastoresync.syncers.files.excel_reader import read_sheet
-
-        sheet_format = format_of(SheetFormat, self)
-        reject = self.reject if self.on_bad_row == "collect" else None
-        return (read_sheet(path, self.sheet or "", sheet_format, reject=reject) for path in paths)
-
-
 class StoreImporter(Importer):
     """Reads the branch from a syncer: through its ``read`` if it has one, and its ``load`` otherwise.
 
@@ -568,6 +509,8 @@ class StoreImporter(Importer):
         if callable(read):
             return read(table, wanted, identifiers=identifiers)
         if table.links:
+            from datastoresync.syncers.projection import projected  # most branches have no links
+
             return projected(self._opened, table, wanted, identifiers)
         loaded = self.syncer.load(table.name)
         if not table.columns and (is_arrow(loaded) or engine_of(loaded) is not None):

@@ -322,7 +322,9 @@ class ObjectSet:
         for action in actions if self.stored else ():
             self._note_written(action)
         values = _copied([action.value for action in actions])
-        for item, name, value in zip(map(objects.get, keys), attributes, values, strict=True):
+        some = getattr(objects, "some", None)
+        items = map(objects.get, keys) if some is None else some(keys)
+        for item, name, value in zip(items, attributes, values, strict=True):
             if item is not None:
                 object.__setattr__(item, name, value)
         return True

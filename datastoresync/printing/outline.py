@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 import attrs
 
 
-@attrs.frozen
+@attrs.frozen(eq=False, repr=False)
 class Grid:
     """A table: rows under named columns.
 
@@ -31,7 +31,7 @@ Span = tuple[str, str]
 ``note`` (less important) or nothing."""
 
 
-@attrs.frozen
+@attrs.frozen(eq=False, repr=False)
 class Outline:
     """A line of text, with lines and a table below it.
 
@@ -218,6 +218,8 @@ def walk(outline: Outline) -> Iterator[Selected | tuple[int, str]]:
         shown[-1] += child.count
         one = _whole(child, above.level + 1)
         yield one
+        if child.children is tuple and not left_out(child, 0):  # as of most lines, nothing is below
+            continue
         waiting.append((one, iter(child.children())))
         shown.append(0)
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Mapping
-from html import escape
 from types import MappingProxyType
 from typing import Any, TextIO
 
@@ -70,6 +69,8 @@ class ProgressLine:
             self._width = 0
 
     def _update(self, text: str, done: int, total: int) -> None:
+        from html import escape  # which no terminal needs
+
         from IPython.display import display
 
         bar = f'<progress value="{done}" max="{total}"></progress> ' if total else ""

@@ -6,7 +6,7 @@ those of `files.FORMATS`; a module is imported when its class is first used.
 
 from typing import TYPE_CHECKING
 
-from datastoresync.runtime import lazy_names
+from datastoresync.lazy import lazy_names
 from datastoresync.syncers.files import FORMATS
 
 if TYPE_CHECKING:

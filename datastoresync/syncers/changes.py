@@ -239,9 +239,13 @@ class Outcomes(Sequence[Outcome]):
 
     __hash__ = None  # type: ignore[assignment]  # it changes
 
-    def __repr__(self) -> str:
+    def counts(self) -> dict[Outcome, int]:
+        """Return how often there is each outcome."""
         counts = {outcome: self._codes.count(code) for code, outcome in enumerate(self._kinds)}
-        text = ", ".join(f"{count:,} × {outcome!r}" for outcome, count in counts.items() if count)
+        return {outcome: count for outcome, count in counts.items() if count}
+
+    def __repr__(self) -> str:
+        text = ", ".join(f"{count:,} × {outcome!r}" for outcome, count in self.counts().items())
         return f"<Outcomes: {text or 'none'}>"
 
 

@@ -6,6 +6,7 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
+from datastoresync.conversion.value_format import ValueFormat
 from datastoresync.errors import DataWarning, SyncerError
 from datastoresync.spelling import nearest
 from datastoresync.syncers.changes import ownerless_text
@@ -35,9 +36,9 @@ def projected(
     records = open_table(table.name)
     names = _all_attributes(table, records) if attributes is None else list(attributes)
     places = {column: index for index, column in enumerate(records.columns)}
-    plain = {name: _index(places, table.name, table.column(name)) for name in names if name not in table.links}
+    plain = {name: _index(places, records, table.name, table.column(name)) for name in names if name not in table.links}
     owners = (
-        [_index(places, table.name, table.column(name)) for name in identifiers or ("idnumber",)]
+        [_index(places, records, table.name, table.column(name)) for name in identifiers or ("idnumber",)]
         if any(name in table.links for name in names)
         else []
     )
@@ -51,13 +52,14 @@ def _all_attributes(table: Table, records: Records) -> list[str]:
     return list(dict.fromkeys([*(attributes.get(column, column) for column in records.columns), *table.links]))
 
 
-def _index(places: Mapping[str, int], table: str, column: str) -> int:
+def _index(places: Mapping[str, int], records: Records, table: str, column: str) -> int:
     """Return the index of a column; 0 in a table without columns, which has no records either."""
     if column in places or not places:
         return places.get(column, 0)
-    other = likely_delimiter(list(places), [column], delimiter="\0")
-    looks = f"it looks as if {other!r} separates its columns, which the option delimiter tells"
-    message = f"table {table!r} has no column {column!r}: {looks if other else nearest(column, places)}"
+    other = likely_delimiter(records.columns, [column], delimiter="\0")
+    option = (records.value_format or ValueFormat()).option("delimiter", other)
+    looks = f"it looks as if {other!r} separates its columns: {option} tells so"
+    message = f"table {table!r} has no column {column!r}: {looks if other else nearest(column, records.columns)}"
     raise SyncerError(message)
 
 
@@ -71,8 +73,8 @@ def _members(open_table: _Open, link: Link, width: int) -> Mapping[tuple[Any, ..
         raise SyncerError(message)
     records = open_table(link.table)
     places = {column: index for index, column in enumerate(records.columns)}
-    owners = [_index(places, link.table, column) for column in link.owners]
-    index = _index(places, link.table, link.member_column)
+    owners = [_index(places, records, link.table, column) for column in link.owners]
+    index = _index(places, records, link.table, link.member_column)
     members: dict[tuple[Any, ...], set[Any]] = {}
     for chunk in records.chunks:
         for owner, member in zip(zip(*(chunk[each] for each in owners), strict=True), chunk[index], strict=True):

@@ -11,7 +11,7 @@ from typing import Any
 import attrs
 
 from datastoresync.conversion.value_format import ValueFormat
-from datastoresync.errors import ColumnError, DeclarationError
+from datastoresync.errors import ColumnError, DeclarationError, system_reason
 from datastoresync.spelling import nearest
 
 Columns = Sequence[Sequence[Any]]
@@ -123,7 +123,7 @@ def unreadable_reason(path: Path, error: Exception) -> str:
     """Return the reason that a file cannot be opened or read."""
     if isinstance(error, FileNotFoundError):
         return f"there is no such file in {path.absolute().parent}"
-    return f"the file cannot be read: {getattr(error, 'strerror', None) or error}"
+    return f"the file cannot be read: {system_reason(error)}"
 
 
 def with_none(values: Sequence[Any], null: str | None) -> Sequence[Any]:

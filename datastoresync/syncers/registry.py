@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import quote
 
 from datastoresync.errors import DatastoreSyncError, DataWarning, DeclarationError, SyncerError
 from datastoresync.masking import hidden, masked, plain, secrets_in
@@ -40,6 +41,13 @@ _KEYWORDS: Final = re.compile(
 # The schemes of databases that no package may shadow, and the suffixes of files that are databases.
 _DATABASES: Final = ("mariadb", "mysql", "postgres", "postgresql", "snowflake", "sqlite")
 _WEB: Final = ("ftp", "gs", "http", "https", "s3", "sftp")
+_NO_STORES: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "file": "write the path alone, as in /srv/people.csv",
+        "jdbc": "leave it out, and write the user in front of the host: postgresql://user@host/database",
+    }
+)
+"""Schemes of other programs, and what is to be written instead."""
 _DATABASE_SUFFIXES: Final[Mapping[str, str]] = MappingProxyType(
     {".db": "sqlite", ".sqlite": "sqlite", ".sqlite3": "sqlite"}
 )
@@ -97,6 +105,9 @@ def open_syncer(url: str | os.PathLike[str], **options: Any) -> Any:
     entry = _entry_point(scheme)
     if entry is not None:
         return _open(address, _load(entry), hidden(address.path), options, _description(entry))
+    if scheme in _NO_STORES:
+        message = f"{scheme}: names no store: {_NO_STORES[scheme]}"
+        raise SyncerError(message)
     if scheme in _WEB:
         message = f"{scheme}: addresses are not read: download the file, and name it"
         raise SyncerError(message)
@@ -163,6 +174,11 @@ def _unclear(text: str, suffix: str, suffixes: list[str]) -> str:
         return f"{name} is a folder, and does not say what its files are: write csv:{text}, json:{text}, …"
     if text == "-":
         return "standard input and output are no stores: a file has a name, as in people.csv"
+    before, mark, _ = text.partition("?")
+    if mark and shown and (known := next((each for each in files.FORMATS if before.endswith(each.suffixes)), None)):
+        return f"{name} is the name of a file with a question mark: with options it is {known.name}:{text}"
+    if shown and Path(text).is_file() and suffix in ("", ".txt", ".dat", ".asc"):
+        return f"{name} is a file whose suffix does not tell its format: write csv:{quote(text)}, if it is CSV"
     hint = nearest(suffix, suffixes)
     return f"{name} has neither a scheme, as in csv:exports, nor a suffix that tells the kind of store: {hint}"
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import runpy
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -65,6 +66,71 @@ def test_check_holds_a_configuration_against_the_stores_and_writes_nothing(run):
     assert (code, err, out.endswith("no problems\n")) == (0, "", True)
 
 
+LINKED = """\
+[source]
+store = "exports"
+[destination]
+store = "sqlite:///school.db"
+[branches.people]
+key = "id"
+[branches.groups]
+key = "id"
+types = { id = "int", boss = "int", people = "set[int]" }
+[branches.groups.source]
+table = "groups"
+links = { people = { table = "membrs", owner = "groups", member = "person" } }
+[branches.groups.destination]
+table = "groups"
+columns = { boss = { table = "peple" } }
+links = { people = { table = "members", owner = "grup", member = "person" } }
+"""
+
+
+def test_check_looks_at_the_tables_of_memberships_and_references(run):
+    Path("exports").mkdir()
+    for name, header in {"people": "id", "groups": "id,boss", "members": "group,person"}.items():
+        write(f"exports/{name}.csv", f"{header}\n")
+    for name, columns in {"people": "id", "groups": "id, boss", "members": '"group", person'}.items():
+        rows(f"create table {name} ({columns})")
+    write("sync.toml", LINKED)
+    code, _, err = run("check", "sync.toml")
+    assert code == 1
+    for line, (where, said) in zip(
+        err.splitlines(),
+        [
+            ("12: branches.groups.source.links.people", "the source has no table 'membrs': did you mean 'members'?"),
+            ("15: branches.groups.destination.columns", "the destination has no table 'peple': did you mean 'people'?"),
+            ("16: branches.groups.destination.links.people", "has no column 'grup': did you mean 'group'?"),
+        ],
+        strict=True,
+    ):
+        assert line.startswith(f"sync.toml:{where}: ")
+        assert line.endswith(said)
+    write("sync.toml", LINKED.replace("membrs", "members").replace('groups", member', 'group", member'))
+    rows("alter table members rename to pairs")
+    _, out, err = run("check", "sync.toml")
+    assert "the destination has no table members: the first sync makes it" in out
+
+
+def test_init_writes_the_foreign_keys_that_lead_to_keys(run):
+    rows("create table people (id integer primary key, mail text unique, boss integer references people)")
+    rows("create table groups (id integer primary key, owner text references people (mail))")
+    rows("create table members (grp integer references groups, who integer references people, primary key (grp, who))")
+    for values in ("people values (1, 'a', null), (2, 'b', 1)", "groups values (1, 'a')", "members values (1, 2)"):
+        rows(f"insert into {values}")
+    for python in ((), ("--python",)):
+        assert run("init", "school.db", "other.db", *python)[0] == 0
+    text = Path("sync.toml").read_text(encoding="utf-8")
+    assert 'references = { boss = "people" }' in text
+    assert ("who" in text, "owner" in text) == (True, False)
+    for name, references in tomllib.loads(text)["branches"].items():
+        expected = {"people": {"boss": "people"}, "members": {"grp": "groups", "who": "people"}}.get(name, {})
+        assert references.get("references", {}) == expected
+    assert run("sync", "-c", "sync.toml")[0] == 0
+    assert "_references = {'boss': 'people'}" in Path("sync.py").read_text(encoding="utf-8")
+    compile(Path("sync.py").read_text(encoding="utf-8"), "sync.py", "exec")
+
+
 @pytest.mark.parametrize(
     ("source", "destination", "said"),
     [
@@ -87,7 +153,9 @@ def test_check_looks_at_modules_and_the_trees_in_them(run):
     head = "from datastoresync import Branch, Object, Tree\n"
     person = "class Person(Object):\n    _references = {'boss': '%s'}\n    boss: str\n"
     trees = "class Source(Tree):\n    people = Branch(Person)\n    template = 'nowhere:Template'\n"
-    write("checked_good.py", head + person % "people" + trees.replace("    template = 'nowhere:Template'\n", ""))
+    good = trees.replace("    template = 'nowhere:Template'\n", "")
+    stored = "from datastoresync.syncers import open_syncer\nclass Stored(Tree):\n    syncer = open_syncer('csv:.')\n"
+    write("checked_good.py", head + person % "people" + good + stored)
     write("checked_bad.py", head + person % "peple" + trees)
     write("checked_broken.py", "x = 1\n1 / 0\n")
     write("checked_syntax.py", "x = 1\ndef (\n")
@@ -95,7 +163,9 @@ def test_check_looks_at_modules_and_the_trees_in_them(run):
         code, out, err = run("check", "checked_good")
         assert (code, err) == (0, "")
         assert (
-            "tree checked_good:Source: has no template\n  branch people: key idnumber; idnumber Any, boss str\n" in out
+            "tree checked_good:Source: is only read, as it has no syncer and no template\n"
+            "  branch people: key idnumber; idnumber Any, boss str\n"
+            "tree checked_good:Stored: is written to by its store\n" in out
         )
         assert run("check", "checked_good:Source")[0] == 0
         code, _, err = run("check", "checked_bad")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import csv
 import json
 import re
 import sqlite3
@@ -234,7 +235,15 @@ def test_options_of_a_store_are_refused_for_a_tree(run, school):
     assert (code, "--key is for a store" in err) == (2, True)
 
 
-def test_options_without_a_command_copy_as_they_always_did(monkeypatch, capsys, tmp_path):
+@pytest.fixture
+def csv_limit():
+    """Give back the limit of fields, which the program raises for its process."""
+    before = csv.field_size_limit()
+    yield
+    csv.field_size_limit(before)
+
+
+def test_options_without_a_command_copy_as_they_always_did(monkeypatch, capsys, tmp_path, csv_limit):
     source = write(tmp_path / "people.csv", "idnumber,name", "1,Ann")
     monkeypatch.setattr(sys, "argv", ["datastoresync", "--from", f"csv:{source}", f"--to=jsonl:{tmp_path}/out"])
     with pytest.raises(SystemExit) as end:
@@ -242,7 +251,39 @@ def test_options_without_a_command_copy_as_they_always_did(monkeypatch, capsys, 
     assert (end.value.code, (tmp_path / "out" / "people.jsonl").exists()) == (0, True)
 
 
-def test_without_click_it_says_what_to_install(monkeypatch, capsys):
+INTERRUPTED = """\
+import os, signal, sys
+imported = sys.argv[1]
+class Finder:
+    def find_spec(name, path=None, target=None):
+        if name == imported:
+            os.kill(os.getpid(), signal.SIGINT)
+sys.meta_path.insert(0, Finder)
+from datastoresync.__main__ import main
+sys.argv[:] = ["datastoresync", "diff", "old.csv", "new.csv", "--key", "id"]
+sys.argv[0] = main()
+"""
+
+
+@pytest.mark.parametrize("imported", ["csv", "click", "datastoresync.app.store_diff"])
+def test_ctrl_c_ends_it_in_silence_while_it_is_imported(imported):
+    command = [sys.executable, "-c", INTERRUPTED, imported]
+    run = subprocess.run(command, capture_output=True, check=False)
+    assert (run.returncode, run.stdout, run.stderr.strip()) == (130, b"", b"")
+
+
+def test_the_version_needs_no_library():
+    run = subprocess.run(
+        [sys.executable, "-X", "importtime", "-m", "datastoresync", "--version"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert run.stdout == f"datastoresync {__version__}\n"
+    assert not re.search(r"\| +(click|attrs?|csv|logging|datastoresync\.runtime)$", run.stderr, re.MULTILINE)
+
+
+def test_without_click_it_says_what_to_install(monkeypatch, capsys, csv_limit):
     monkeypatch.setitem(sys.modules, "click", None)
     monkeypatch.delitem(sys.modules, "datastoresync.app.commands.group")
     monkeypatch.setattr(sys, "argv", ["datastoresync", "diff"])

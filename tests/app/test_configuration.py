@@ -18,7 +18,7 @@ from command_runs import rows, write
 from hypothesis import given
 from hypothesis import strategies as st
 
-from datastoresync import Branch, ConfigurationError, Limits, Object, SafeguardError, Table, Tree
+from datastoresync import Branch, ConfigurationError, Flags, Limits, Link, Object, Ref, SafeguardError, Table, Tree
 from datastoresync.app.commands.group import main
 from datastoresync.app.configuration import (
     BranchSettings,
@@ -60,14 +60,49 @@ WRONG = [
     ),
     (
         ALL + 'types = { id = "int", name = "str" }\nsource = { table = "x", columns = { nmae = "N" } }',
-        ["sync.toml:5: branches.people: ", "did you mean 'name'?"],
+        ["sync.toml:8: branches.people.source.columns.nmae: there is no attribute 'nmae'", "did you mean 'name'?"],
     ),
-    (ALL + "source = { columns = {} }", ["branches.people.source: it lacks the key 'table'"]),
     (
         ALL + '[branches.people.references]\nboss = "peple"',
         ["sync.toml:8: branches.people.references.boss: there is no branch 'peple': did you mean 'people'?"],
     ),
-    (ALL + 'types = { id = "int" }\nsensitive = "pin"', ["branches.people: ", "'pin'"]),
+    (
+        STORES + '[branches.people]\nkey = ["id", "x"]\nignore = "1"',
+        ["branches.people: ignore names keys of one attribute"],
+    ),
+    (
+        ALL
+        + 'types = { id = "int", kind = "str" }\nsensitive = "pin"\ncorrelate = "mail"\nactive = "knid"\npart = "idd"',
+        [
+            "sync.toml:8: branches.people.sensitive: there is no attribute 'pin' in types: there are 'id', 'kind'",
+            "sync.toml:9: branches.people.correlate: there is no attribute 'mail'",
+            "sync.toml:10: branches.people.active: there is no attribute 'knid' in types: did you mean 'kind'?",
+            "sync.toml:11: branches.people.part: there is no attribute 'idd' in types: did you mean 'id'?",
+        ],
+    ),
+    (ALL + 'flags = "never_delet"', ["sync.toml:7: branches.people.flags: there is no flag", "mean 'never_delete'?"]),
+    (ALL + "ignore_case = 1", ["sync.toml:7: branches.people.ignore_case: it is true or false (got 1)"]),
+    (
+        ALL + '[branches.people.children]\npeple = "boss"',
+        ["sync.toml:8: branches.people.children.peple: there is no branch 'peple': did you mean 'people'?"],
+    ),
+    (
+        ALL + 'types = { id = "int", boss = "int" }\nchildren = { people = "bos" }',
+        ["sync.toml:8: branches.people.children: ", "by 'bos', which", "did you mean 'boss'?"],
+    ),
+    ('top_level = "peple"\n' + ALL, ["sync.toml:1: top_level: there is no branch 'peple': did you mean 'people'?"]),
+    (
+        ALL + '[branches.people.source]\ntable = "x"\nlinks = { m = { tabel = "y", owner = "a", member = "b" } }',
+        ["sync.toml:9: branches.people.source.links.m.tabel: there is no such key: did you mean 'table'?"],
+    ),
+    (
+        ALL + '[branches.people.source]\ntable = "x"\nlinks = { m = { table = "y", owner = "a" } }',
+        ["sync.toml:9: branches.people.source.links.m: it lacks the key 'member'"],
+    ),
+    (
+        ALL + '[branches.people.destination]\ntable = "x"\ncolumns = { boss = { tabel = "y" } }',
+        ["sync.toml:9: branches.people.destination.columns.boss.tabel: there is no such key: did you mean 'table'?"],
+    ),
     (
         ALL + "[limits]\ndeletion = 3",
         ["sync.toml:8: limits.deletion: there is no such limit: did you"],
@@ -294,6 +329,42 @@ def test_a_column_that_is_not_there_is_told_with_the_nearest(run, branch, said):
     assert (code, said in err, "--key" in err) == (1, True, False), err
 
 
+@pytest.mark.parametrize("types", ["", 'types = { id = "int", name = "str" }'])
+def test_an_option_of_a_file_is_told_as_the_configuration_has_it(run, types):
+    write("people.csv", "id;name\n1;Ann\n")
+    write("sync.toml", f"{ALL}{types}\n")
+    code, _, err = run("sync", "-c", "sync.toml")
+    assert (code, 'separates its columns: options = { delimiter = ";" }' in err) == (1, True), err
+    option = 'options = { delimiter = ";" }'
+    write("sync.toml", f"{ALL}{types}\n".replace("[destination]", f"{option}\n[destination]"))
+    assert run("sync", "-c", "sync.toml")[0] == 0
+    assert rows("select name from people") == [("Ann",)]
+
+
+@pytest.mark.parametrize("typed", ["", 'types = { id = "int", name = "str" }\n'])
+def test_what_is_ignored_stays_as_it_is_on_both_sides(run, typed):
+    write("people.csv", "id,name\n1,Ann\n7,Zoe\n31,Cid\n")
+    rows("create table people (id integer primary key, name text)")
+    rows("insert into people values (1, 'Anna'), (70, 'Admin'), (71, 'Service')")
+    write("sync.toml", f'{ALL}ignore = ["7*", "1"]\n{typed}')
+    assert run("sync", "-c", "sync.toml") == (0, "", "")
+    assert rows("select * from people order by id") == [(1, "Anna"), (31, "Cid"), (70, "Admin"), (71, "Service")]
+
+
+def test_a_single_file_may_be_called_anything(run):
+    write("export-2026-01-31.csv", "ID,name\n1,Ann\n")
+    stores = '[source]\nstore = "export-2026-01-31.csv"\n[destination]\nstore = "copy.csv"\n'
+    for source, key in (("", "ID"), ('source = "people"\n', "ID"), ('source = { columns = { id = "ID" } }\n', "id")):
+        Path("copy.csv").unlink(missing_ok=True)
+        write("sync.toml", f'{stores}[branches.people]\nkey = "{key}"\n{source}')
+        code, out, err = run("check", "sync.toml")
+        assert (code, out.endswith("no problems\n"), err) == (0, True, "")
+        assert run("sync", "-c", "sync.toml") == (0, "", "")
+        assert Path("copy.csv").read_text(encoding="utf-8").replace("\r", "") == f"{key},name\n1,Ann\n"
+    write("sync.toml", f'{stores}[branches.people]\nkey = "ID"\n[branches.groups]\nkey = "ID"\n')
+    assert "the source has no table 'people': there are 'export-2026-01-31'" in run("check", "sync.toml")[2]
+
+
 def test_limits_refuse_and_an_option_raises_them(run):
     write("people.csv", "id,name\n1,Ann\n")
     rows("create table people (id integer primary key, name text)")
@@ -326,6 +397,18 @@ def test_reports_are_files_and_messages(run, monkeypatch):
     assert "people" in Path("report.html").read_text(encoding="utf-8")
     assert len(list(csv.DictReader(io.StringIO(Path("report.csv").read_text(encoding="utf-8"))))) >= 1
     assert (len(sent), "people: 1 done" in sent[0]) == (2, True)
+    sent.clear()
+    write("people.csv", "id,name\n")
+    assert run("sync", "-c", "sync.toml")[0] == 3
+    page = Path("report.html").read_text(encoding="utf-8")
+    assert (len(sent), "--allow-empty people" in page, "Limits(" in page) == (2, True, False)
+    assert sent[0].startswith("refused: source.people is empty, and 1 object of destination.people would be deleted")
+    for text, option, told in (("id,name\n1\n", "--dry-run", 0), ("id,name\n1\n", "-q", 2), (None, "-q", 2)):
+        sent.clear()
+        Path("people.csv").unlink() if text is None else write("people.csv", text)
+        assert run("sync", "-c", "sync.toml", option)[0] == 1
+        assert [getattr(one, "subject", one).startswith("failed: ") for one in sent] == [True] * told
+        assert ("people.csv" in Path("report.csv").read_text(encoding="utf-8")) == bool(told)
 
 
 def test_a_secret_is_put_in_and_never_shown(run, monkeypatch):
@@ -372,9 +455,14 @@ def test_a_configuration_builds_what_python_would(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     write("people.csv", "id,Full name\n1,Ann\n")
     text = '[branches.people]\nkey = ["id", "site"]\noptional_key = "site"\ndestination = "accounts"\n'
-    text += 'types = { id = "int", site = "str", friends = "set[int]" }\n'
-    text += 'sensitive = "friends"\n[branches.people.references]\nfriends = "people"\n[limits]\nempty = "people"\n'
-    write("sync.toml", STORES + text)
+    text += 'types = { id = "int", site = "str", note = "str", friends = "set[int]" }\n'
+    text += 'children = { people = "friends" }\nactive = "note"\npart = "site"\ncorrelate = "note"\n'
+    text += 'ignore_case = true\nflags = ["never_delete"]\nsensitive = "friends"\n'
+    text += '[branches.people.references]\nfriends = "people"\n[limits]\nempty = "people"\n'
+    text += '[branches.people.source]\ntable = "people"\ncolumns = { note = { table = "notes", column = "note_id" } }\n'
+    text += 'links = { friends = { table = "pairs", owner = ["a", { table = "x", column = "b" }], member = "c" } }\n'
+    text = 'top_level = "people"\n' + STORES + text
+    write("sync.toml", text)
     with configured_parts("sync.toml") as parts:
         branch = parts.reader.branches["people"]
         made = parts.writer.tree(syncer=parts.stores[1])
@@ -384,7 +472,17 @@ def test_a_configuration_builds_what_python_would(tmp_path, monkeypatch):
         assert cls._references == {"friends": "people"}
         assert (cls._identifiers, cls._optional_identifiers) == (("id", "site"), ("site",))
         assert cls._sensitive == ("friends",)
-        assert {field.name: field.type for field in attrs.fields(cls)} == {"id": int, "site": str, "friends": set[int]}
+        assert (cls._children, cls._active, cls._correlate) == ({"people": "friends"}, "note", ("note",))
+        assert (cls._key, cls._flags) == (str.casefold, Flags(never_delete=True))
+        assert (branch.part, made["people"].part, made.top_level) == ("site", "site", ("people",))
+        links = {"friends": Link("pairs", ("a", Ref("x", column="b")), "c")}
+        assert branch.table == Table("people", columns={"note": Ref("notes", column="note_id")}, links=links)
+        assert {field.name: field.type for field in attrs.fields(cls)} == {
+            "id": int,
+            "site": str,
+            "note": str,
+            "friends": set[int],
+        }
 
 
 # The documentation -------------------------------------------------------------------------------------------------

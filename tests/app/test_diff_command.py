@@ -7,6 +7,8 @@ import datetime
 import io
 import json
 import os
+import random
+import re
 import sqlite3
 import string
 from contextlib import closing
@@ -100,6 +102,9 @@ def test_each_format_says_the_same(diff, files, tmp_path):
     for name in ("result.md", "result.html", "result.txt"):
         assert diff(*base, "-o", name) == (0, "", "")
         assert "Bobby" in (tmp_path / name).read_text(encoding="utf-8")
+    page = (tmp_path / "result.html").read_text(encoding="utf-8")
+    assert page.count("old.csv → new.csv, 2") == 3, "as the title, the heading and above the plan"
+    assert "NEW" not in page
     assert diff(*base, "-o", "result.xlsx") == (0, "", "")
     header, *cells = openpyxl.load_workbook(tmp_path / "result.xlsx").active.iter_rows(values_only=True)
     rows = [dict(zip(header, row, strict=True)) for row in cells]
@@ -259,7 +264,7 @@ def test_folders_are_compared_table_by_table(diff, files):
         (("old.csv", "new.csv", "--key", "id", "--columns", "nam"), 1, "--columns names 'nam', which table old of OLD"),
         (("old.csv", "new.csv", "--key", "id", "--format", "yaml"), 2, "'yaml' is not one of"),
         (("old.csv", "new.csv", "--key", "id", "--rename", "x"), 2, "a pair is needed, as in birthday=born"),
-        (("old.csv", "semicolon.csv", "--key", "id"), 1, "--delimiter ';'"),
+        (("old.csv", "semicolon.csv", "--key", "id"), 1, "--new-delimiter ';'"),
     ],
 )
 def test_a_slip_is_told_with_the_way_on(diff, files, tmp_path, argv, code, said):
@@ -292,20 +297,49 @@ def test_a_reader_of_the_output_that_leaves_is_no_error(diff, files, monkeypatch
     assert capsys.readouterr().err == ""
 
 
-def test_a_long_result_is_shown_page_by_page_on_a_terminal(diff, files, monkeypatch):
+def test_a_long_result_is_shown_page_by_page_on_a_terminal(diff, files, monkeypatch, tmp_path):
+    page = tmp_path / "page"
+
     class Terminal(io.StringIO):
         def isatty(self):
             return True
 
-    shown = []
-    monkeypatch.setattr("click.echo_via_pager", lambda text, color: shown.append(text))
+        encoding = "utf-8"
+
+    files(
+        "sync.toml",
+        [
+            "[source]",
+            'store = "old.csv"',
+            "[destination]",
+            'store = "new.csv"',
+            *(f'[branches.b{number}]\nkey = "id"\nsource = "old"\ndestination = "new"' for number in range(9)),
+        ],
+    )
     monkeypatch.setattr("shutil.get_terminal_size", lambda *_: os.terminal_size((40, 6)))
-    for argv, pages in (((), 1), (("--no-pager",), 0), (("--limit", "1"), 0)):
-        shown.clear()
+    monkeypatch.setenv("DATASTORESYNC_PAGER", "sh -c 'cat > page; echo $LESS > less'")
+    monkeypatch.delenv("LESS", raising=False)
+    for argv, pages in (
+        (("diff", "old.csv", "new.csv", "--key", "id"), True),
+        (("diff", "old.csv", "new.csv", "--key", "id", "--no-pager"), False),
+        (("diff", "old.csv", "new.csv", "--key", "id", "--limit", "1"), False),
+        (("sync", "old.csv", "new.csv", "--key", "id", "--dry-run"), True),
+        (("sync", "old.csv", "new.csv", "--key", "id", "--dry-run", "--no-pager"), False),
+        (("check", "sync.toml", "--offline"), True),
+        (("check", "sync.toml", "--offline", "--no-pager"), False),
+    ):
+        page.unlink(missing_ok=True)
         monkeypatch.setattr("sys.stdout", screen := Terminal())
-        assert main(["diff", "old.csv", "new.csv", "--key", "id", *argv]) == 0
-        assert (len(shown), bool(screen.getvalue())) == (pages, not pages)
-        assert all(len(line) <= 40 for line in (*shown, screen.getvalue())[0].splitlines())
+        assert main(list(argv)) == 0
+        text = page.read_text(encoding="utf-8") if pages else screen.getvalue()
+        assert (page.exists(), bool(text)) == (pages, True), argv
+        assert argv[0] != "diff" or all(len(line) <= 40 for line in text.splitlines())
+    assert (tmp_path / "less").read_text(encoding="utf-8") == "FRX\n"
+    for pager in ("", "cat", "no-such-pager", "true"):
+        monkeypatch.setenv("DATASTORESYNC_PAGER", pager)
+        monkeypatch.setattr("sys.stdout", screen := Terminal())
+        assert main(["diff", "old.csv", "new.csv", "--key", "id"]) == 0
+        assert bool(screen.getvalue()) == (pager != "true")
 
 
 def test_what_looks_wrong_in_the_data_is_a_warning(diff, files):
@@ -313,3 +347,31 @@ def test_what_looks_wrong_in_the_data_is_a_warning(diff, files):
     code, _, err = diff("alike.csv", "alike.csv", "--key", "id")
     assert (code, err.count("warning: ")) == (0, len(err.splitlines()))
     assert "ann" in err
+
+
+def test_tables_of_a_database_are_compared_in_it_as_files_are(diff, files, database, execute, monkeypatch):
+    monkeypatch.setattr("datastoresync.engines.postgresql.LARGE", 1)
+    draw, statements = random.Random(1), []
+    for which in ("old", "new"):
+        for number in range(2):
+            rows = [(key, draw.choice([None, "a", "B"]), draw.randrange(3)) for key in range(9) if draw.random() < 0.7]
+            table, values = f"{which}{number}", ", ".join(map(str, rows)).replace("None", "null")
+            statements.append(f"create table {table} (id integer, name text, grade integer)")
+            statements.append(f"insert into {table} values {values}")
+            files(
+                f"{which}/{table}.csv", ["id,name,grade", *(f"{key},{name or ''},{mark}" for key, name, mark in rows)]
+            )
+    execute(database, *statements)
+    url = database.replace("+psycopg", "")
+    pairs = ("--tables", ",".join(f"old{number}=new{number}" for number in range(2)), "--key", "id", "--format", "json")
+    code, out, err = diff(url, url, *pairs, "-v")
+    assert re.findall(r"(\w+) engine", err) == ["postgresql"] * 2
+    typed = ("--type", "id=int", "--type", "grade=int", "--null", "")
+    assert (code, json.loads(out)) == (0, json.loads(diff("old", "new", *pairs, *typed)[1]))
+    assert len(json.loads(out)) > 8
+    execute(database, "insert into new0 values (9, 'x', 1), (9, 'y', 2)")
+    code, _, err = diff(url, url, "--tables", "old0=new0", "--key", "id")
+    assert (code, "idnumber 9 is already at" in err, "resolve_duplicate" in err) == (1, True, False)
+    execute(database, "alter table old1 rename column grade to mark")
+    code, out, _ = diff(url, url, "--tables", "old1=new1", "--key", "id", "--rename", "mark=grade")
+    assert (code, "column" in out) == (0, False)

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from profiles import examples
 
 from datastoresync import Branch, CSVImporter, Object, SQLImporter, Tree
-from datastoresync.importing.importer import ParquetImporter
+from datastoresync.importing.file_importers import ParquetImporter
 
 KEYS = st.dictionaries(
     st.sampled_from(["ann", "bob", "cid", "straße", "é"]),

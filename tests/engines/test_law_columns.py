@@ -20,7 +20,7 @@ from pyarrow import parquet
 from datastoresync import Branch, CSVImporter, DatastoreSyncError, Object, SQLImporter, Tree
 from datastoresync.engines.duckdb.connection import DuckDB
 from datastoresync.engines.table import TableObjects
-from datastoresync.importing.importer import ParquetImporter
+from datastoresync.importing.file_importers import ParquetImporter
 from datastoresync.syncers.sql.syncer import SQLSyncer
 
 DUCKDB = DuckDB(threads=1)

@@ -173,8 +173,8 @@ def records(draw):
     return halves
 
 
-def told(rows, classes, failing):
-    """Import two sides and compare them; return all that a person sees."""
+def told(rows, classes, failing, objects=None):
+    """Import two sides, make the ``objects`` of one, and compare them; return all that a person sees."""
     seen, branches = [], []
     for half, cls in zip(rows, classes, strict=True):
 
@@ -187,6 +187,8 @@ def told(rows, classes, failing):
         source = Records(("idnumber", "name", "level"), chunks(), lambda index: f"row {index + 1}")
         branches.append(Branch(cls, importer=lambda source=source: source))
         seen.append(attempt(lambda: branches[-1].load() is None))
+    if objects is not None:
+        list(branches[objects])
     seen.append(attempt(lambda: acted(branches[0] - branches[1])))
     seen.append(attempt(lambda: acted(branches[1] - branches[0])))
     seen += [[(shown(key), shown(item)) for key, item in branch.items()] for branch in branches]
@@ -196,14 +198,23 @@ def told(rows, classes, failing):
 ROWED = st.sampled_from([Object, Anything, Named, Counted, Measured, Timed])
 
 
-@example(rows=[[("a", 1, None)]] * 2, cls=Named, other=Object, same=False, failing=1)
-@given(rows=records(), cls=ROWED, other=ROWED, same=st.booleans(), failing=st.integers(0, 9))
+@example(rows=[[("a", 1, None)]] * 2, cls=Named, other=Object, same=False, failing=1, objects=None)
+@example(rows=[[("a", "x", 1)], [("a", "x", True)]], cls=Object, other=Object, same=True, failing=1, objects=0)
+@example(rows=[[("a", "x", "2")]] * 2, cls=Object, other=Counted, same=False, failing=1, objects=0)
+@given(
+    rows=records(),
+    cls=ROWED,
+    other=ROWED,
+    same=st.booleans(),
+    failing=st.integers(0, 9),
+    objects=st.sampled_from([None, 0, 1]),
+)
 @settings(max_examples=examples(100), deadline=None, suppress_health_check=list(HealthCheck))
-def test_rows_show_what_objects_show(rows, cls, other, same, failing):
+def test_rows_show_what_objects_show(rows, cls, other, same, failing, objects):
     classes = (cls, cls if same else other)
     with without_lines():
         expected = told(rows, classes, failing == 0)
-    assert told(rows, classes, failing == 0) == expected
+    assert told(rows, classes, failing == 0, objects) == expected
 
 
 def test_rows_of_a_database_become_objects_where_they_differ(tmp_path):
@@ -222,6 +233,66 @@ def test_rows_of_a_database_become_objects_where_they_differ(tmp_path):
         ("update", "2", "label"),
         ("old", "5", ""),
     }
+
+
+@pytest.mark.parametrize("rows_first", [False, True])
+def test_rows_that_stand_beside_objects_become_objects_where_they_differ(tmp_path, rows_first):
+    url = f"sqlite:///{tmp_path}/people.db"
+    with closing(sqlite3.connect(tmp_path / "people.db")) as connection, connection:
+        connection.execute("CREATE TABLE people (idnumber TEXT PRIMARY KEY, name TEXT, level INTEGER)")
+        connection.executemany("INSERT INTO people VALUES (?, ?, ?)", THEIRS)
+    rows = [dict(zip(("idnumber", "name", "level"), row, strict=True)) for row in MINE]
+    theirs, mine = +Branch(Counted, importer=SQLImporter(url, table="people")), +Branch(Counted, importer=rows)
+    diff = theirs - mine if rows_first else mine - theirs
+    assert "rows were compared with objects" in str(diff.explain())
+    verbs = ("old", "new") if rows_first else ("new", "old")
+    assert {(one.verb, one.idnumber, one.attr) for one in diff} == {
+        (verbs[0], "1", ""),
+        ("update", "2", "name"),
+        (verbs[1], "5", ""),
+    }
+    assert set(theirs.contents.compared.made) == {"2", "5"}
+    (renamed,) = [one for one in mine - theirs if one.attr == "name"]
+    renamed.source.name, renamed.dest.name = renamed.old_value, "Rob"
+    assert {one.idnumber for one in mine - theirs} == {"1", "2", "5"}
+    assert isinstance(theirs.contents.compared, LineObjects)
+
+
+def rows_of(cls):
+    values = [[str(index) for index in range(2000)], ["a"] * 2000, [7] * 2000]
+    return +Branch(cls, importer=lambda: Records(("idnumber", "name", "level"), iter([values]), str))
+
+
+@pytest.mark.parametrize("threads", [False, True])
+def test_properties_of_objects_beside_rows_may_look_at_all_rows(threads):
+    theirs = rows_of(Counted)
+
+    class Looking(Object):
+        level: int
+
+        @property
+        def name(self):
+            seen = []
+            work = threading.Thread(target=lambda: seen.append(next(iter(theirs.values())).name), daemon=True)
+            if threads:
+                work.start()
+                work.join(5)
+            else:
+                work.run()
+            return seen[0]
+
+    mine = +Branch(Looking, importer=[{"idnumber": str(index), "level": 7} for index in range(2000)])
+    assert not mine - theirs
+
+
+def test_what_a_class_makes_of_its_values_as_they_are_asked_for_is_compared():
+    class Loud(Object):
+        def __getattribute__(self, name):
+            value = object.__getattribute__(self, name)
+            return value.upper() if name == "name" else value
+
+    mine = +Branch(Object, importer=[{"idnumber": str(index), "name": "a", "level": 7} for index in range(2000)])
+    assert len(mine - rows_of(Loud)) == 2000
 
 
 # What is made, and when ---------------------------------------------------------------------------------------------

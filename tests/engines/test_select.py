@@ -9,7 +9,7 @@ from datastoresync.engines import duckdb as limits
 from datastoresync.engines.duckdb.connection import DuckDB
 from datastoresync.engines.select import options_of
 from datastoresync.engines.table import TableObjects
-from datastoresync.importing.importer import ParquetImporter
+from datastoresync.importing.file_importers import ParquetImporter
 from datastoresync.syncers.arrow import ArrowStream, read_arrow
 
 TABLE = pyarrow.table({"idnumber": ["1", "2", "3"], "name": ["Ann", "Bob", "Cec"]})

@@ -8,7 +8,7 @@ import pytest
 from pyarrow import parquet
 
 from datastoresync import Branch, ColumnError, DataWarning, MalformedFileError, Object, Tree
-from datastoresync.importing.importer import ParquetImporter
+from datastoresync.importing.file_importers import ParquetImporter
 
 
 class User(Object):

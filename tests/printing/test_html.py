@@ -278,8 +278,8 @@ def test_every_rule_is_scoped_and_loads_nothing():
 
 
 def colours():
-    """The light and the dark colour of each name."""
-    found = re.findall(r"(--dss-[a-z]+):light-dark\((#[0-9a-f]{6}),(#[0-9a-f]{6})\)", style())
+    """The light and the dark colour of each name; that of VS Code's theme may stand before it."""
+    found = re.findall(r"(--dss-[a-z]+):(?:var\(--vscode-[\w-]+,)?light-dark\((#[0-9a-f]{6}),(#[0-9a-f]{6})\)", style())
     return {name: pair for name, *pair in found}
 
 

@@ -4,7 +4,6 @@ import json
 import os
 import random
 import re
-import shutil
 import socket
 import subprocess
 import sys
@@ -12,7 +11,9 @@ import time
 import urllib.request
 from pathlib import Path
 
+import chromium
 import pytest
+from chromium import serious
 
 from datastoresync import Branch, Object, Tree
 from datastoresync.printing.html import page
@@ -45,18 +46,8 @@ changes = +Source() - +Dest()""",
 
 @pytest.fixture(scope="module")
 def browser():
-    webdriver = pytest.importorskip("selenium.webdriver")
-    chromium, driver = shutil.which("chromium"), shutil.which("chromedriver")
-    if not (chromium and driver):
-        pytest.skip("needs chromium and chromedriver")
-    options = webdriver.ChromeOptions()
-    options.binary_location = chromium
-    for option in ("headless=new", "no-sandbox", "disable-gpu", "disable-dev-shm-usage", "window-size=1300,1000"):
-        options.add_argument(f"--{option}")
-    chrome = webdriver.Chrome(options=options, service=webdriver.ChromeService(driver))
-    chrome.set_script_timeout(60)
-    yield chrome
-    chrome.quit()
+    with chromium.started() as chrome:
+        yield chrome
 
 
 def until(condition, seconds=60):
@@ -208,20 +199,6 @@ def test_a_table_of_100_000_changes_in_jupyterlab(lab):
     assert serious(lab, ".dss-table") == []
 
 
-AXE = "const [scope, done] = arguments; axe.run(scope).then((found) => done(found.violations))"
-
-
-def serious(browser, scope):
-    axe = pytest.importorskip("axe_core_python")
-    browser.execute_script((Path(axe.__file__).parent / "axe.min.js").read_text(encoding="utf-8"))
-    found = browser.execute_async_script(AXE, scope)
-    return [
-        (one["id"], [node["html"] for node in one["nodes"]])
-        for one in found
-        if one["impact"] in ("serious", "critical")
-    ]
-
-
 class Source(Tree):
     users = Branch(Object, importer=[{"idnumber": str(one), "note": "plays the violin " * 20} for one in range(40)])
 
@@ -235,11 +212,7 @@ class Dest(Tree):
 def test_the_page_without_a_table_reads_well(browser, tmp_path, scheme, wide):
     path = tmp_path / "page.html"
     path.write_text(page((+Source() - +Dest()).outline()), encoding="utf-8")
-    features = [{"name": "prefers-color-scheme", "value": scheme}]
-    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": features})
-    size = {"width": wide, "height": 900, "deviceScaleFactor": 1, "mobile": False}
-    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
-    try:
+    with chromium.emulated(browser, scheme, wide):
         browser.get(path.as_uri())
         assert browser.execute_script("return document.documentElement.scrollWidth") <= wide
         dark = browser.execute_script("return getComputedStyle(document.body).backgroundColor") == "rgb(18, 18, 18)"
@@ -247,9 +220,37 @@ def test_the_page_without_a_table_reads_well(browser, tmp_path, scheme, wide):
         assert serious(browser, "body") == []
         if folder := os.environ.get("PICTURES"):  # for whoever wants to look at them
             browser.save_screenshot(f"{folder}/page-{scheme}-{wide}.png")
-    finally:
-        browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
-        browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []})
+
+
+VSCODE = """<!doctype html><html lang="en" style="--vscode-descriptionForeground: {4};
+--vscode-font-family: Theme; --vscode-editor-font-family: Code"><title>VS Code</title>
+<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
+<body class="{0}" data-vscode-theme-kind="{0}" style="background: {1}; color: {2}">{3}"""
+LOOKS = """
+const of = (name) => getComputedStyle(document.querySelector(name));
+return [of(".dss-outline").colorScheme, of(".dss-red").color, of(".dss-muted").color, of(".dss-outline").fontFamily,
+        of(".dss-code").fontFamily.split(",")[0]];
+"""
+
+
+@pytest.mark.parametrize(
+    ("kind", "scheme", "red"),
+    [
+        ("vscode-light", "light", "rgb(179, 21, 31)"),
+        ("vscode-dark", "dark", "rgb(255, 142, 134)"),
+        ("vscode-high-contrast", "dark", "rgb(255, 142, 134)"),
+        ("vscode-high-contrast-light", "light", "rgb(179, 21, 31)"),
+    ],
+)
+def test_in_a_page_like_that_of_vs_code_its_theme_decides(browser, tmp_path, kind, scheme, red):
+    path = tmp_path / "page.html"
+    colours = ("#fff", "#000") if scheme == "light" else ("#000", "#fff")
+    muted = "rgb(1, 103, 2)" if scheme == "light" else "rgb(151, 203, 152)"
+    path.write_text(VSCODE.format(kind, *colours, (+Source() - +Dest())._repr_html_(), muted), encoding="utf-8")
+    with chromium.emulated(browser, {"light": "dark", "dark": "light"}[scheme], 800):  # that of the system is another
+        browser.get(path.as_uri())
+        assert browser.execute_script(LOOKS) == [scheme, red, muted, "Theme", "Code"]
+        assert serious(browser, ".dss-outline") == []
 
 
 TOGETHER = """

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-import subprocess
-import time
 from collections import defaultdict
 
 import pytest
@@ -96,27 +93,6 @@ class Plain(BaseStore):
         return sum(len(self.models[kind]) for kind in kinds)
 
 
-@pytest.fixture(scope="module")
-def redis_url(tmp_path_factory):
-    """Return the URL of a Redis of this module's own."""
-    pytest.importorskip("redis")
-    server = shutil.which("redis-server")
-    if server is None:
-        pytest.skip("there is no Redis: apt-get install redis-server")
-    folder = tmp_path_factory.mktemp("redis")
-    socket = folder / "redis.socket"
-    options = ["--port", "0", "--unixsocket", str(socket), "--dir", str(folder), "--save", ""]
-    process = subprocess.Popen([server, *options], stdout=subprocess.DEVNULL)
-    deadline = time.monotonic() + 20
-    while not socket.exists():
-        assert process.poll() is None
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-    yield f"unix://{socket}"
-    process.terminate()
-    process.wait(20)
-
-
 @pytest.fixture(params=["local", "plain", pytest.param("redis", marks=pytest.mark.redis)])
 def store(request):
     """Return what makes a store for an adapter."""
@@ -128,8 +104,8 @@ def store(request):
     return lambda **options: RedisStore(url=url, **options)
 
 
-PLAN = {"nyc": {1: "a", 2: "b"}, "sfo": {1: "c"}}
-THERE = {"nyc": {1: "a", 2: "old", 3: "gone"}, "rdu": {7: "gone"}}
+PLAN = {"nyc": {1: "a", 2: "b"}, "sfo": {1: "c"}, "ams": {}}
+THERE = {"nyc": {1: "a", 2: "old", 3: "gone"}, "rdu": {7: "gone"}, "ams": {}}
 
 
 def held(adapter):
@@ -151,7 +127,7 @@ def test_a_sync_leaves_the_same_in_any_store(store, flags):
     memory[0].load(PLAN)
     memory[1].load(THERE)
     assert diff.dict() == memory[1].diff_from(memory[0]).dict()
-    assert diff.summary() == {"create": 2, "update": 1, "delete": 3, "no-change": 2, "skip": 0}
+    assert diff.summary() == {"create": 2, "update": 1, "delete": 3, "no-change": 3, "skip": 0}
     assert there.sync_from(plan, flags=flags, diff=diff).report.ok
     assert held(there) == held(plan)
     assert not there.diff_from(plan).has_diffs()
@@ -161,7 +137,7 @@ def test_a_sync_leaves_the_same_in_any_store(store, flags):
 def test_a_store_finds_counts_and_removes(store):
     network = Network("n", store)
     network.load(PLAN)
-    assert (len(network), network.count("place"), network.get_all_model_names()) == (5, 3, {"site", "place"})
+    assert (len(network), network.count("place"), network.get_all_model_names()) == (6, 3, {"site", "place"})
     found = network.get("place", {"name": "nyc", "number": 2})
     assert found == network.get("place", "nyc__2") == network.get_by_uids(["nyc__2"], Place)[0]
     assert (found.adapter is network, found.tags, found.model_flags) == (True, {"b", "x"}, DiffSyncModelFlags.NONE)
@@ -209,7 +185,7 @@ def test_limits_hold_for_any_store():
     there.load(THERE)
     with pytest.raises(SafeguardError, match=r"place"):
         there.sync_from(Network("plan"))
-    assert len(there) == 6
+    assert len(there) == 7
 
 
 def test_a_native_tree_is_there_in_memory_only():
@@ -270,3 +246,39 @@ def test_a_model_without_identifiers_is_the_only_one_of_its_kind():
         there.add(DiffSyncModel())
     there.remove(only)
     assert (len(there), here.diff_from(there).has_diffs()) == (0, False)
+
+
+class Port(DiffSyncModel):
+    _modelname = "port"
+    _identifiers = ("name",)
+    _attributes = ("note",)
+    name: str
+    note: str = ""
+
+
+class Device(DiffSyncModel):
+    _modelname = "device"
+    _identifiers = ("name",)
+    _children = {"port": "ports"}
+    name: str
+    ports: list[str] = []
+
+
+@pytest.mark.parametrize("owner", ["its adapter", "another adapter", "none so far"])
+@pytest.mark.parametrize("top", ["device", "port"])
+def test_flags_that_a_model_gets_when_it_is_kept_are_seen(owner, top):
+    class Rack(Adapter):
+        device = Device
+        port = Port
+        top_level = [top]
+
+    store, plan, other = LocalStore(), Rack("plan"), Rack("other")
+    here = None if owner == "none so far" else Rack("here", store)
+    port = Port(name="e0", adapter=other if owner == "another adapter" else None)
+    for add, one in ((store.add, port), (plan.add, Port(name="e0"))):
+        add(one)
+        add(Device(name="d", ports=["e0"]))
+    here = here or Rack("here", store)
+    assert here.diff_from(plan).summary()["skip"] == 0
+    port.model_flags = DiffSyncModelFlags.IGNORE
+    assert here.diff_from(plan).summary()["skip"] == 1

@@ -5,9 +5,10 @@ from __future__ import annotations
 import click
 
 from datastoresync.app.checks import check_declared
-from datastoresync.app.commands.options import SectionedCommand, flag
+from datastoresync.app.commands.options import SectionedCommand, flag, pager_option
 from datastoresync.app.console import Console, say
 from datastoresync.app.exit_codes import ExitCode
+from datastoresync.app.pager import paged
 from datastoresync.printing.text import counted
 
 _HELP = """\
@@ -27,11 +28,13 @@ The stores of a configuration are opened and looked at: whether they have its ta
 @click.command(cls=SectionedCommand, help=_HELP)
 @click.argument("what", type=click.Path())
 @flag("--offline", help="open no store")
-def command(what: str, *, offline: bool) -> int:
+@pager_option
+def command(what: str, *, offline: bool, pager: bool) -> int:
     """Check what is declared."""
     found = check_declared(what, offline=offline)
-    for line in found.lines:
-        say(line)
+    with paged(wanted=pager):
+        for line in found.lines:
+            say(line)
     for problem in found.problems:
         Console().say(problem, "")
     say(counted(len(found.problems), "problem") if found.problems else "no problems")

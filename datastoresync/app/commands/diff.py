@@ -18,14 +18,24 @@ from datastoresync.app.commands.options import (
     config_option,
     flag,
     log_options,
+    pager_option,
 )
-from datastoresync.app.commands.output import FORMATS, format_of, write_diff
+from datastoresync.app.commands.output import FORMATS, format_of, title_of, write_diff
 from datastoresync.app.commands.part_options import run_arguments
 from datastoresync.app.console import Console
 from datastoresync.app.exit_codes import ExitCode
+from datastoresync.app.pager import paged
 from datastoresync.app.progress import Progress
 from datastoresync.app.store_diff import DiffOptions, StoreDiff, diff_stores
-from datastoresync.app.stores import FILE_OPTIONS, file_option_names, key_of_table, located, names_declared, open_store
+from datastoresync.app.stores import (
+    FILE_OPTIONS,
+    file_option_names,
+    key_of_table,
+    located,
+    names_declared,
+    open_store,
+    table_pairs,
+)
 from datastoresync.conversion.scalars import TYPE_NAMES
 from datastoresync.diffing.diff import Diff
 from datastoresync.errors import FilterError
@@ -58,9 +68,11 @@ def _typed(text: str) -> tuple[str, type]:
     return column, TYPE_NAMES[name.lower()]
 
 
-def _tables(text: str) -> list[tuple[str, str]]:
-    pairs = [part.partition("=") for part in text.split(",")]
-    return [(old.strip(), new.strip() if equals else old.strip()) for old, equals, new in pairs]
+def _count(text: str) -> int:
+    if not (text.isascii() and text.isdecimal()):
+        message = f"it is a number, 0 or more (got {text!r})"
+        raise ValueError(message)
+    return int(text)
 
 
 def _names(text: str) -> list[str]:
@@ -104,7 +116,7 @@ Both are files, folders of files, or URLs; the first row of a file has the names
     "--optional-key", multiple=True, metavar="COLUMN", help="a column that may be empty where it is part of a key"
 )
 @click.option(
-    "--tables", type=Converted(_tables), help="the tables to compare, as users,groups or old=new; default: all"
+    "--tables", type=Converted(table_pairs), help="the tables to compare, as users,groups or old=new; default: all"
 )
 @click.option("--columns", type=Converted(_names), help="the columns to compare, as name,grade; default: all of both")
 @click.option(
@@ -125,7 +137,7 @@ Both are files, folders of files, or URLs; the first row of a file has the names
 @flag("--ignore-case", help="take texts for equal that differ in case alone")
 @click.option("--only", multiple=True, metavar="WHAT", help="show only: changed, added, removed, a table, .COLUMN")
 @click.option("--exclude", multiple=True, metavar="WHAT", help="leave out: changed, added, removed, a table, .COLUMN")
-@click.option("--limit", type=click.IntRange(min=0), metavar="N", help="show at most that many rows")
+@click.option("--limit", type=Converted(_count), metavar="N", help="show at most that many rows")
 @click.option(
     "--format", "form", type=click.Choice(FORMATS), help="the format; default: what --output ends in, or text"
 )
@@ -134,7 +146,7 @@ Both are files, folders of files, or URLs; the first row of a file has the names
     "-o", "--output", type=click.Path(dir_okay=False), metavar="FILE", help="the file to write it to; -: none"
 )
 @flag("--exit-code", help="end with 4 if there are differences")
-@click.option("--pager/--no-pager", default=True, help="show a long result on a terminal page by page, or at once")
+@pager_option
 @click.pass_context
 def command(ctx: click.Context, /, old: Any, new: Any, **given: Any) -> int:
     """Say what must change in OLD for it to be NEW."""
@@ -169,14 +181,16 @@ def command(ctx: click.Context, /, old: Any, new: Any, **given: Any) -> int:
         if given["verbose"]:
             console.say(found.diff.explain(), "")
         if not given["quiet"]:
-            write_diff(found, form, given["output"], limit=given["limit"], pager=given["pager"])
+            with paged(wanted=given["pager"]):
+                title = title_of(old, new) if given["config"] is None else title_of(given["config"])
+                write_diff(found, form, given["output"], limit=given["limit"], title=title)
         return ExitCode.DIFFERENCES if found and given["exit_code"] else ExitCode.DONE
 
 
 def _described_stores(given: dict[str, Any]) -> list[str]:
     """Return the options that are given of those that say what the stores have."""
     names = ["keys", "optional_key", "tables", "columns", "rename", "types", "ignore_case"]
-    names += [f"{which}{name}" for which in ("", "old_", "new_") for name in _READING]
+    names += [*_READING, *(f"{which}_{name}" for which in ("old", "new") for name in FILE_OPTIONS)]
     words = {"keys": "key", "types": "type"}
     return [f"--{words.get(name, name).replace('_', '-')}" for name in names if given[name]]
 
@@ -186,8 +200,8 @@ def _found(ctx: click.Context, old: Any, new: Any, options: DiffOptions, given: 
     """Yield what differs, while the stores are open."""
     if given["config"] is None:
         with (
-            open_store(old, options=_options(ctx, old, "old", (old, new), given)) as before,
-            open_store(new, options=_options(ctx, new, "new", (old, new), given)) as after,
+            open_store(old, options=_options(ctx, old, "old", (old, new), given), spelling="old") as before,
+            open_store(new, options=_options(ctx, new, "new", (old, new), given), spelling="new") as after,
         ):
             yield diff_stores(before, after, options, progress=given["progress"])
         return
@@ -207,7 +221,7 @@ def _options(ctx: click.Context, store: Any, which: str, stores: Any, given: dic
         if given[name] is not None and not any(name in file_option_names(each) for each in stores):
             ctx.fail(f"--{name.replace('_', '-')} is for files of another format: neither OLD nor NEW has it")
     common = {name: given[name] for name in _READING if given[name] is not None and name in known}
-    own = {name: given[f"{which}_{name}"] for name in _READING if given[f"{which}_{name}"] is not None}
+    own = {name: given[f"{which}_{name}"] for name in FILE_OPTIONS if given[f"{which}_{name}"] is not None}
     return {**common, **own}
 
 
@@ -219,20 +233,16 @@ def _filtered(ctx: click.Context, diff: Diff, given: dict[str, Any]) -> Diff:
             except FilterError as error:
                 known = [*_VERBS, *(each.name for each in diff.branch_diffs)]
                 unknown = next((term for term in given[option] if "." not in term and term not in known), None)
-                said = f"no table or change {unknown!r}: {nearest(unknown, known)}" if unknown else error
+                columns = {name for each in diff.branch_diffs for name in each.right.attributes}
+                hint = f"write .{unknown} for the column" if unknown in columns else nearest(unknown, known)
+                said = f"no table or change {unknown!r}: {hint}" if unknown else error
                 ctx.fail(f"--{option}: {said}")
     return diff
 
 
-for _name, _text in _READING.items():
+for _name, _text in FILE_OPTIONS.items():
     _flag = _name.replace("_", "-")
-    command.params += [
-        SectionOption(
-            [f"--{_flag}"],
-            metavar=_name.upper(),
-            help=_text.replace("%%", "%"),
-            section=_SECTION,
-        ),
-        SectionOption([f"--old-{_flag}"], hidden=True),
-        SectionOption([f"--new-{_flag}"], hidden=True),
-    ]
+    if _name in _READING:
+        _help = _text.replace("%%", "%")
+        command.params.append(SectionOption([f"--{_flag}"], metavar=_name.upper(), help=_help, section=_SECTION))
+    command.params += [SectionOption([f"--{_which}-{_flag}"], hidden=True) for _which in ("old", "new")]

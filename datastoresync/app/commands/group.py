@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 import sys
 import warnings
 from collections.abc import Sequence
 from importlib import import_module
+from pathlib import Path
 from typing import Any, TextIO
 
 import click
@@ -16,7 +18,7 @@ from datastoresync import __version__
 from datastoresync.app.commands import COMMANDS
 from datastoresync.app.console import Console, finish
 from datastoresync.app.exit_codes import HELP, ExitCode, code_of
-from datastoresync.errors import DatastoreSyncError, DataWarning
+from datastoresync.errors import DatastoreSyncError, DataWarning, system_reason
 from datastoresync.masking import hidden
 from datastoresync.spelling import closest, nearest
 
@@ -42,7 +44,9 @@ class CommandGroup(click.Group):
     def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:
         """Return the command that the first argument names."""
         if args[0] not in COMMANDS and not args[0].startswith("-"):
-            ctx.fail(f"there is no command {args[0]!r}: {nearest(args[0], COMMANDS)}")
+            store = Path(args[0]).exists() or ":" in args[0]
+            hint = f"write {PROGRAM} diff {args[0]} NEW, say" if store else nearest(args[0], COMMANDS)
+            ctx.fail(f"there is no command {args[0]!r}: {hint}")
         return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 - a hook
@@ -69,10 +73,19 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     sys.stdout = sys.stdout or open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123, SIM115 - none with >&-
     given = hidden(list(sys.argv[1:] if argv is None else argv))
-    with warnings.catch_warnings():
-        warnings.showwarning = _say_warning
-        warnings.simplefilter("default", DataWarning)
-        return _exit_code(given)
+    hook, sys.unraisablehook = sys.unraisablehook, _log_unraisable
+    try:
+        with warnings.catch_warnings():
+            warnings.showwarning = _say_warning
+            warnings.simplefilter("default", DataWarning)
+            return _exit_code(given)
+    finally:
+        sys.unraisablehook = hook
+
+
+def _log_unraisable(found: Any) -> None:
+    """Log what goes wrong when an object is thrown away, such as a file half written: what led to it is told."""
+    logging.getLogger("datastoresync").debug("%s: %r", found.err_msg or found.object, found.exc_value)
 
 
 def _exit_code(given: list[str]) -> int:
@@ -103,13 +116,16 @@ def _say_warning(
 
 def _reason(error: OSError) -> str:
     """Return what the system says, and of which file."""
-    where = f"{error.filename}: " if error.filename else ""
-    return where + (error.strerror or str(error))
+    return f"{error.filename or 'cannot write the output'}: {system_reason(error)}"
 
 
-def _unknown_option(error: click.NoSuchOption) -> str:
+def _unknown_option(error: click.NoSuchOption, given: Sequence[str]) -> str:
     """Return that an option is not there, and the command that has it, or the option that was meant."""
     name = error.option_name
+    if not name.startswith("--"):  # a long option with one hyphen is read letter by letter
+        name = next((each for each in given if each.startswith(name) and len(each) > 2), name)
+    if name == "--version":
+        return f"there is no option --version here: write {PROGRAM} --version"
     options = {each: _options_of(each) for each in COMMANDS}
     own = options.get(error.ctx.info_name or "", []) if error.ctx else []
     others = [each for each in COMMANDS if name in options[each]]
@@ -135,7 +151,9 @@ def _say_error(error: Exception, given: Sequence[str]) -> int:
     if isinstance(error, click.ClickException):
         path = " ".join([PROGRAM, *(each for each in given[:1] if each in COMMANDS)])
         help_asked_for = isinstance(error, click.exceptions.NoArgsIsHelpError)
-        said = _unknown_option(error) if isinstance(error, click.NoSuchOption) else error.format_message()
+        said = _unknown_option(error, given) if isinstance(error, click.NoSuchOption) else error.format_message()
+        if said.startswith("Got unexpected extra argument"):
+            said += ": quote a name with blanks in it"
         console.say(said if help_asked_for else f"{path}: {said}\nsee {path} --help", "")
         return ExitCode.WRONG_CALL
     reason = _reason(error) if isinstance(error, OSError) else str(error)

@@ -13,6 +13,7 @@ from click.shell_completion import CompletionItem
 
 from datastoresync.app.console import QUIET, VERBOSE
 from datastoresync.app.stores import reads
+from datastoresync.errors import system_reason
 
 _LOG_FILE = "the file that the log is added to, with times; as detailed as -vv"
 
@@ -82,7 +83,7 @@ def _log_file(path: str) -> str:
         with open(path, "a", encoding="utf-8"):  # noqa: PTH123 - as logging opens it
             return path
     except OSError as error:
-        message = f"cannot write to {path}: {error.strerror}"
+        message = f"cannot write to {path}: {system_reason(error)}"
         raise ValueError(message) from None
 
 
@@ -143,5 +144,8 @@ def check_written(ctx: click.Context, given: Mapping[str, Any], stores: Mapping[
                 ctx.fail(f"--{flag} {path} is in {name}, and would be written over: name another file")
 
 
+pager_option = click.option(
+    "--pager/--no-pager", default=True, help="show a long result on a terminal page by page, or at once"
+)
 flag = partial(click.option, is_flag=True)
 """An option without a value."""

@@ -14,7 +14,7 @@ from typing import IO, Any, ClassVar, Self, TypeVar
 
 from datastoresync.atomic_write import AtomicWrite
 from datastoresync.conversion.value_format import Spelling
-from datastoresync.errors import DeclarationError, ImporterError, LockedError, SyncerError
+from datastoresync.errors import DeclarationError, ImporterError, LockedError, SyncerError, system_reason
 from datastoresync.spelling import nearest
 from datastoresync.syncers.changes import Change, Outcome, Outcomes, Same, Table, WriteOptions
 from datastoresync.syncers.files.intent import Intent, intents_of
@@ -273,7 +273,7 @@ class FileSyncer(ABC):
                 return {self._table_name(self.path): self.path} if self.path.exists() else {}
             entries = sorted(self.path.iterdir()) if self.path.is_dir() else []
         except OSError as error:
-            message = f"cannot read {self.name}: {error.strerror or error}"
+            message = f"cannot read {self.name}: {system_reason(error)}"
             raise SyncerError(message) from error
         files: dict[str, Path] = {}
         for path in filter(self._is_table_file, entries):
@@ -359,7 +359,7 @@ class FileSyncer(ABC):
             for folder in {target.parent for target in targets}:
                 folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            message = f"cannot create the folder of {self.name}: {error.strerror or error}"
+            message = f"cannot create the folder of {self.name}: {system_reason(error)}"
             raise SyncerError(message) from error
         while True:
             with locked(targets, timeout=self.timeout):
@@ -422,7 +422,7 @@ class FileSyncer(ABC):
                 done = f"already written: {', '.join(moved) or 'nothing'}; the rest is as soon as that can be done"
             else:
                 done = "nothing was written"
-            message = f"cannot write to {self.name} ({error.strerror or error}); {done}"
+            message = f"cannot write to {self.name} ({system_reason(error)}); {done}"
             raise SyncerError(message) from error
         finally:
             if not begun or intent is None:  # else they are still to be moved, by the next run if not by this one

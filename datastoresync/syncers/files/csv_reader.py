@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import codecs
 import csv
-import gzip
 import io
 import os
 import re
@@ -168,8 +167,12 @@ class TextFile:
 
     def open_bytes(self, *, buffered: bool = False) -> IO[bytes]:
         """Open the file for its bytes, unpacked."""
-        opened: Any = gzip.GzipFile(self.path) if self.packed else None
-        return opened or self.path.open("rb", buffering=-1 if buffered else 0)
+        if not self.packed:
+            return self.path.open("rb", buffering=-1 if buffered else 0)
+        from gzip import GzipFile
+
+        unpacked: Any = GzipFile(self.path)
+        return unpacked  # type: ignore[no-any-return]  # it has all that is read
 
     def open(self) -> IO[str]:
         """Open the file behind its byte order mark, and behind the lines that are skipped."""

@@ -332,7 +332,8 @@ class _Document:
         if not self._text[position:]:
             raise self._error("the file is empty: one without records holds []", position)
         if self._text[position] != "[":
-            raise self._error("the file is not a list: it must begin with [ and hold objects", position)
+            lines = "; jsonl:FILE reads a file with an object a line" if self._text[position] == "{" else ""
+            raise self._error(f"the file is not a list: it must begin with [ and hold objects{lines}", position)
         position = self._after(position + 1)
         if self._text[position : position + 1] == "]":
             self._end(position + 1)

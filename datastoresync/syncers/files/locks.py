@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
-from datastoresync.errors import LockedError, SyncerError
+from datastoresync.errors import LockedError, SyncerError, system_reason
 from datastoresync.syncers.lock_holders import kernel_tells, lock_holders, own_text, printable, process_text
 
 _STEP = 0.02
@@ -91,7 +91,7 @@ def _locked(path: Path, until: float, called: str | Path) -> Iterator[None]:
         raise LockedError(message) from None
     except OSError as error:
         where = "" if called is path else f" with {lock}"
-        message = f"cannot lock {called}{where}: {error.strerror or error}"
+        message = f"cannot lock {called}{where}: {system_reason(error)}"
         raise SyncerError(message) from error
     try:
         yield

@@ -61,7 +61,7 @@ def count(_: Any, attribute: attrs.Attribute[int], value: Any) -> None:
         raise DeclarationError(message)
 
 
-@attrs.define(kw_only=True, slots=False, eq=False, on_setattr=attrs.setters.frozen)
+@attrs.define(kw_only=True, slots=False, eq=False, repr=False, on_setattr=attrs.setters.frozen)
 class TableFormat(ValueFormat):
     """What of a table in a file is read.
 
@@ -172,7 +172,7 @@ class TableFormat(ValueFormat):
         return self.option("columns", tuple(good)) if good else self.option("header", ("…", "…"))
 
 
-@attrs.define(kw_only=True, slots=False, eq=False, on_setattr=attrs.setters.frozen)
+@attrs.define(kw_only=True, slots=False, eq=False, repr=False, on_setattr=attrs.setters.frozen)
 class TextFormat(TableFormat):
     r"""How a CSV or TSV file is written, and what of it is read.
 
@@ -261,8 +261,9 @@ _LOOKS = (
     (rb"[^\0]\0.\0", "utf-16-le"),
     (rb"\0[^\0]\0.", "utf-16-be"),
     (rb"\x1f\x8b", "a file packed by gzip: call it so, with .gz behind its name"),
-    (rb"PK\x03\x04", "a workbook or an archive: a workbook is read as xlsx"),
-    (rb"PAR1", "a Parquet file: it is read as parquet"),
+    (rb"PK\x03\x04", "a workbook or an archive: xlsx:FILE reads a workbook"),
+    (rb"PAR1", "a Parquet file: parquet:FILE reads it"),
+    (rb"SQLi", "a database of SQLite: sqlite:///FILE reads it"),
 )
 """What files begin with that are no text, or text in another encoding; as patterns."""
 
@@ -302,6 +303,8 @@ def width_fault(form: TextFormat, row: Sequence[str], width: int, *, header_line
     """
     expected = width + form.trailing_delimiter
     reason = "it may be cut off" if len(row) < expected else f"quote a value that holds {form.delimiter!r}"
+    if expected == 1 and (other := next((one for one in ";\t|" if any(one in value for value in row)), "")):
+        reason = f"it looks as if {other!r} separates the columns: {form.option('delimiter', other)}"
     if form.trailing_delimiter:
         reason += f"; {form.option('trailing_delimiter', value=True)} takes an empty one at the end of each row"
     elif len(row) == width + 1 and not row[-1]:

@@ -233,6 +233,23 @@ class SQLSyncer:
         with self._database.reading() as connection, self._database.translated_errors("cannot read the schema of"):
             return Catalogue(connection, self.name).find(table).primary_key
 
+    def foreign_keys(self, table: str) -> dict[str, tuple[str, str]]:
+        """Return, for each column of a table that is a foreign key by itself, the table and the column it refers to.
+
+        Raises:
+            SyncerError: The table is not there; the nearest one is named.
+        """
+        from datastoresync.syncers.sql.catalog import Catalogue
+
+        with self._database.reading() as connection, self._database.translated_errors("cannot read the schema of"):
+            catalogue = Catalogue(connection, self.name)
+            catalogue.find(table)
+            return {
+                key.columns[0]: (f"{key.schema}.{key.table}" if key.schema else key.table, key.to[0])
+                for key in catalogue.foreign_keys(catalogue.locate(table) or (None, table))
+                if len(key.columns) == 1
+            }
+
     def normalized(self, value: Any) -> Any:
         """Return what `load` gives for a value that `dump` put into a column of its own type.
 

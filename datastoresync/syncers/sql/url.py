@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from datastoresync.conversion.scalars import BOOLEAN_TEXTS
 from datastoresync.errors import MissingDependencyError, SyncerError
 from datastoresync.masking import MASK, Secrets, is_token, plain, secrets_in
+from datastoresync.spelling import nearest
 from datastoresync.syncers.lock_holders import seconds_of
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ def open_database(
     Raises:
         DeclarationError: The timeout is no number of seconds.
         MissingDependencyError: SQLAlchemy, a dialect or a driver is not installed.
-        SyncerError: The URL is none, or names a kind of database that is not known.
+        SyncerError: The URL is none, has an unknown option, or names a kind of database that is not known.
     """
     try:
         import sqlalchemy
@@ -84,6 +85,10 @@ def open_database(
         url = url.difference_update_query([_TIMEOUT])
     waits = LockWaits(None if timeout is None else seconds_of(timeout, PATIENCE))
     if dialect is not None:
+        options_in_url = dialect.url_options(url)
+        if options_in_url and (unknown := next((one for one in url.query if one not in options_in_url), None)):
+            there = nearest(unknown, [_TIMEOUT, _NORMALIZE, *options_in_url])
+            raise SyncerError(f"{name}: its URL has no option {unknown!r}: {there}")
         options = dialect.engine_options(options, waits.seconds)
     scheme = url.drivername
     drivers = (dialect.driver for dialect in known if scheme in (dialect.name, *dialect.schemes) and dialect.driver)
@@ -124,7 +129,7 @@ def _engine(url: sqlalchemy.URL, name: str, secrets: Secrets, options: Mapping[s
     from datastoresync.syncers.sql.translate_errors import refusal_of
 
     installable = [dialect for dialect in DIALECTS.values() if dialect.extra]
-    extra = next((dialect.extra for dialect in installable if url.drivername.startswith(dialect.driver)), None)
+    extra = next((dialect.extra for dialect in installable if url.drivername == dialect.driver), None)
     try:
         return sqlalchemy.create_engine(url, **{"hide_parameters": True, **plain(options)})
     except sqlalchemy.exc.NoSuchModuleError as error:

@@ -203,7 +203,7 @@ class Adapter(Facade):
             SafeguardError: if it would do more than ``limits`` allow.
             ObjectStoreWrongType: before the first change, if there is no place for a model that is to be created.
             ObjectCrudException: that of a model's method, which ends the run unless the flags tell to continue.
-            Exception: any other of a model's method, after the run if the flags tell to continue; or the callback's.
+            Exception: any other of a model's method, or the callback's.
         """
         if diff is not None and diff_class and not isinstance(diff, diff_class):
             message = (

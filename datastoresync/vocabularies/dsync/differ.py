@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from contextlib import suppress
 from itertools import chain
 from operator import attrgetter
 from typing import Any
@@ -23,7 +24,11 @@ Callback = Callable[[str, int, int], Any]
 Models = dict[Any, Any] | Sequence[Any]
 """Models of one kind, by key or without."""
 
+Pair = tuple[Any, Any]
+"""A model of the source and its counterpart in the destination; None for one that is not there."""
+
 _NONE = DiffSyncModelFlags.NONE
+_IDENTITY = ("get_identifiers", "get_unique_id", "create_unique_id")
 
 
 class DiffSyncDiffer:
@@ -96,33 +101,60 @@ class DiffSyncDiffer:
         groups: Groups = {}
         equal = 0
         for kind in kinds:
-            groups[kind], same, _ = self._compared(_models(source, kind), _models(dest, kind))
+            groups[kind], same, _ = self._compared(*self._paired(_models(source, kind), _models(dest, kind)))
             equal += same
         diff.fill({kind: entries for kind, entries in groups.items() if entries}, equal, self._element)
         return diff
 
-    def _compared(self, source: Models, dest: Models) -> tuple[list[Any], int, bool]:
-        """Return the entries of a diff for models of one kind, how many are in tuples, and if any differs."""
+    def _paired(self, source: Models, dest: Models) -> tuple[Iterable[Pair], bool]:
+        """Return the models of one kind in pairs, and whether none of them has flags."""
         left, right = self._by_key(source, dest), self._by_key(dest, source)
         matched = sum(map(right.__contains__, left))
         size = len(left) + len(right) - matched
         self.incr_models_processed(max(len(source) - size, 0) + max(len(dest) - size, 0))
-        if matched < len(left) and matched < len(right):
-            _check_keys(_without(left, right), _without(right, left))
+        lone = [] if matched == len(right) else _without(right, left)
+        if lone and matched < len(left):
+            _check_keys(_without(left, right), lone)
+        unflagged = _unflagged(self.src_diffsync, source) and _unflagged(self.dst_diffsync, dest)
+        pairs = zip(left.values(), map(right.get, left), strict=True)
+        return chain(pairs, ((None, model) for model in lone)), unflagged
+
+    def _paired_children(
+        self, kind: str, source: Collection[Any], dest: Collection[Any]
+    ) -> tuple[Iterable[Pair], bool]:
+        """Return the models with these unique ids as `_paired` does, at once where both stores find them by those."""
+        left, right = set(source), set(dest)
+        here, there = _by_uid(self.src_diffsync, kind), _by_uid(self.dst_diffsync, kind)
+        if here is not None and there is not None and len(left) == len(source) and len(right) == len(dest):
+            with suppress(KeyError):  # one that is missing is named below
+                models = list(map(here.__getitem__, source))  # loops that do one thing are quicker by far
+                if left == right:
+                    counterparts, lone = list(map(there.__getitem__, source)), []
+                else:
+                    counterparts = [there[uid] if uid in right else None for uid in source]
+                    lone = [(None, there[uid]) for uid in dest if uid not in left]
+                unflagged = not (self.src_diffsync.store.flagged or self.dst_diffsync.store.flagged)
+                return chain(zip(models, counterparts, strict=True), lone), unflagged
+        sources, dests = (
+            adapter.get_by_uids(uids, kind) if uids else []
+            for adapter, uids in ((self.src_diffsync, source), (self.dst_diffsync, dest))
+        )
+        return self._paired(sources, dests)
+
+    def _compared(self, pairs: Iterable[Pair], unflagged: bool) -> tuple[list[Any], int, bool]:  # noqa: FBT001 - from above
+        """Return the entries of a diff for models of one kind, how many are in tuples, and if any differs."""
         entries: list[Any] = []
         changed: list[DiffElement] = []
         equal = quick = 0
         plan = self._plan(type(None), type(None))
-        pairs = zip(left.values(), map(right.get, left), strict=True)
-        for one, other in chain(pairs, ((None, model) for model in _without(right, left))):
+        for one, other in pairs:
             if one is not None and other is not None:
                 if plan.source is not type(one) or plan.dest is not type(other):
                     plan = self._plan(type(one), type(other))
                 values = plan.plain
                 if (
                     values is not None
-                    and one.model_flags is _NONE
-                    and other.model_flags is _NONE
+                    and (unflagged or one.model_flags is other.model_flags is _NONE)
                     and values(one) == values(other)
                 ):
                     entries.append((one, other, None))
@@ -130,6 +162,7 @@ class DiffSyncDiffer:
                     if self.callback is not None:
                         self.incr_models_processed(2)
                     continue
+                plan.check(one, other)
             if not self._skips(one, other):
                 entry, same = self._entry(one, other, plan)
                 entries.append(entry)
@@ -160,8 +193,7 @@ class DiffSyncDiffer:
     def _identifiers(self, cls: Any) -> tuple[str, ...]:
         """Return the identifiers of a class, or nothing if its unique ids are not made of them alone."""
         if cls not in self._of_class:
-            own = overrides(cls, ("get_unique_id", "create_unique_id", "get_identifiers"))
-            self._of_class[cls] = () if own else tuple(cls._identifiers)
+            self._of_class[cls] = () if overrides(cls, _IDENTITY) else tuple(cls._identifiers)
         return self._of_class[cls]
 
     def _entry(self, source: Any, dest: Any, plan: _Plan) -> tuple[Any, int]:
@@ -200,9 +232,9 @@ class DiffSyncDiffer:
                     len(getattr(source, left[kind]) if kind in left else getattr(dest, right[kind]))
                 )
                 continue
-            sources = _children(self.src_diffsync, getattr(source, left[kind]), kind) if kind in left else []
-            dests = _children(self.dst_diffsync, getattr(dest, right[kind]), kind) if kind in right else []
-            entries, same, any_differs = self._compared(sources, dests)
+            sources = getattr(source, left[kind]) if kind in left else ()
+            dests = getattr(dest, right[kind]) if kind in right else ()
+            entries, same, any_differs = self._compared(*self._paired_children(kind, sources, dests))
             equal += same
             differs |= any_differs
             if entries:
@@ -260,12 +292,15 @@ def _models(adapter: Any, kind: str) -> Models:
     return found
 
 
-def _children(adapter: Any, uids: Collection[Any], kind: str) -> Models:
-    """Return the models with some unique ids, by key where those are the keys; each once then."""
-    found: Models = {}
-    if isinstance(adapter.store, LocalStore) and type(adapter).get_by_uids is Facade.get_by_uids:
-        found = adapter.store.by_text_key(uids, kind)
-    return found if len(found) == len(uids) else adapter.get_by_uids(uids, kind)
+def _by_uid(adapter: Any, kind: str) -> Mapping[Any, Any] | None:
+    """Return the models of a kind by their unique ids, if the store has them so."""
+    quick = isinstance(adapter.store, LocalStore) and type(adapter).get_by_uids is Facade.get_by_uids
+    return adapter.store.by_uid(kind) if quick else None
+
+
+def _unflagged(adapter: Any, models: Models) -> bool:
+    """Say whether none of these models has flags, which is known of what came out of a store in memory by key."""
+    return isinstance(models, dict) and not getattr(adapter.store, "flagged", True)
 
 
 def overrides(cls: Any, names: Iterable[str]) -> bool:
@@ -308,28 +343,37 @@ class _Plan:
     ``plain`` reads all that is to be compared, unless there is more to it.
     """
 
-    __slots__ = ("_short", "_values", "dest", "plain", "source")
+    __slots__ = ("_own", "_short", "_values", "dest", "plain", "source")
 
     def __init__(self, source: Any, dest: Any) -> None:
         self.source, self.dest = source, dest
         classes = (source, dest) if source is not type(None) else ()
+        self._own = bool(classes) and (
+            source._identifiers != dest._identifiers or any(overrides(cls, _IDENTITY) for cls in classes)
+        )
         self._short = any(cls._shortname or overrides(cls, ["get_shortname"]) for cls in classes)
         self._values: Callable[[Any], Any] | None = None  # None if models have to be asked for their attributes
         if classes and not any(overrides(cls, ("get_attrs", "dict")) for cls in classes):
             common = [name for name in dest._attributes if name in source._attributes]
             self._values = attrgetter(*common) if common else _nothing
         below = any(cls._children or overrides(cls, ["get_children_mapping"]) for cls in classes)
-        self.plain = None if self._short or below else self._values
+        self.plain = None if self._own or self._short or below else self._values
 
-    def may_differ(self, source: Any, dest: Any) -> bool:
-        """Say whether two models may differ in attributes.
+    def check(self, source: Any, dest: Any) -> None:
+        """Refuse models that have one unique id, but no other names in common.
 
         Raises:
-            ValueError: if they differ in their short names.
+            ValueError: if they differ in their short names or identifiers.
         """
         if self._short and source.get_shortname() != dest.get_shortname():
             message = f"Shortname mismatch: {source.get_shortname()} vs {dest.get_shortname()}"
             raise ValueError(message)
+        if self._own and source.get_identifiers() != dest.get_identifiers():
+            message = f"Keys mismatch: {source.get_identifiers()} vs {dest.get_identifiers()}"
+            raise ValueError(message)
+
+    def may_differ(self, source: Any, dest: Any) -> bool:
+        """Say whether two models may differ in attributes."""
         return self._values is None or bool(self._values(source) != self._values(dest))
 
 

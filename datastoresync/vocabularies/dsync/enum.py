@@ -9,10 +9,7 @@ from datastoresync.diffing.flags import Flags
 
 
 class DiffSyncModelFlags(enum.Flag):
-    """Flags of a model, as ``model_flags`` of its class or of one object.
-
-    ``NATURAL_DELETION_ORDER`` has no effect: children are always deleted before their parents.
-    """
+    """Flags of a model, as ``model_flags`` of its class or of one object."""
 
     NONE = 0
     IGNORE = 0b1
@@ -24,6 +21,7 @@ class DiffSyncModelFlags(enum.Flag):
     SKIP_UNMATCHED_DST = 0b1000
     """Do not delete it if only the destination has it."""
     NATURAL_DELETION_ORDER = 0b10000
+    """Delete its children before it, and not after it."""
     SKIP_UNMATCHED_BOTH = SKIP_UNMATCHED_SRC | SKIP_UNMATCHED_DST
 
 

@@ -217,11 +217,14 @@ class DiffSyncModel(pydantic.BaseModel, metaclass=ModelType):
 
     @property
     def __key__(self) -> Any:
-        """The key in the store: the identifier, or a tuple of all identifiers."""
+        """The key in the store: the identifier, a tuple of all identifiers, or the unique id that the class makes."""
+        schema = schema_for(type(self))
+        if schema.own_unique_id:
+            return self.get_unique_id()
         values = [getattr(self, name) for name in self._identifiers]
         if len(values) == 1 and type(values[0]) is str:  # which most are, and the key itself in any class
             return values[0]
-        return schema_for(type(self)).key(values)
+        return schema.key(values)
 
     @classmethod
     def get_type(cls) -> Text:

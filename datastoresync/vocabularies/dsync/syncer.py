@@ -37,8 +37,7 @@ CREATE, UPDATE, DELETE = DiffSyncActions.CREATE, DiffSyncActions.UPDATE, DiffSyn
 class DiffSyncSyncer:
     """Carries out a diff in its destination, by the methods of its models.
 
-    Children are deleted before their parents, and nothing is created, updated or deleted twice, though several parents
-    name it.
+    Nothing is created, updated or deleted twice, though several parents name it.
 
     Args:
         diff: The diff.
@@ -61,12 +60,10 @@ class DiffSyncSyncer:
         self._everything = callback is not None or DiffSyncFlags.LOG_UNCHANGED_RECORDS in flags
         self._results: list[Result] = []
         self._handled: set[int] = set()  # ids of elements
-        self._failed: set[int] = set()  # ids of elements whose models are still there
         self._done: set[tuple[str, str, str]] = set()  # action, kind and unique id
         self._lost: set[tuple[str, str, str]] = set()  # those that have failed
         self._moved: dict[int, DiffElement] = {}  # by the id of a creation: the deletion that it stands for as well
         self._index: dict[tuple[str, str], list[tuple[DiffElement, DiffElement | None]]] | None = None
-        self._error: Exception | None = None
 
     def incr_elements_processed(self, delta: int = 1) -> None:
         """Count models, and tell the callback."""
@@ -80,7 +77,7 @@ class DiffSyncSyncer:
         Raises:
             ObjectStoreWrongType: before the first change, if the destination has no place for what is to be created.
             ObjectCrudException: that of a model's method, unless the flags tell to continue.
-            Exception: any other of a model's method, after the run if the flags tell to continue; or the callback's.
+            Exception: any other of a model's method, or the callback's.
         """
         self._check_places(self.diff.elements(), None)
         started = time.perf_counter()
@@ -99,8 +96,6 @@ class DiffSyncSyncer:
             seconds = time.perf_counter() - started
             self.diff.report = Report(tuple(self._results), seconds, interrupted=interrupted, unchecked=True)
         self.base_logger.info("Sync complete")
-        if self._error is not None:
-            raise self._error
         return changed
 
     def _below(self, one: Diff | DiffElement) -> Iterable[DiffElement]:
@@ -126,7 +121,8 @@ class DiffSyncSyncer:
 
     def _class(self, element: DiffElement) -> Any:
         """Return the class of the destination's models of a kind; None if it has none."""
-        found = getattr(type(self.dst_diffsync), element.type, None)
+        owner: Any = self.dst_diffsync
+        found = getattr(type(owner), element.type, getattr(owner, element.type, None))
         if found is None:  # a kind that is only in the store
             model = self.dst_diffsync.get_or_none(element.type, element.unique_id)
             found = None if model is None else type(model)
@@ -145,11 +141,7 @@ class DiffSyncSyncer:
             return self._delete(step, parent_model)
         changed, result = self._write(step)
         if result is None:
-            step.logger.warning("No object resulted from sync, will not process child objects.")
-            for below in _walk(element.elements()):
-                self._note(
-                    below, "skipped", f"its parent {element.type} {step.unique_id!r} could not be {element.action}d"
-                )
+            self._leave_below(step)
             return changed
         if element.action == CREATE:
             self._attach(result, parent_model)
@@ -193,7 +185,7 @@ class DiffSyncSyncer:
         return self.sync_model(step)
 
     def _delete(self, step: _Step, parent_model: Any) -> bool:
-        """Delete a model after its children, unless it is kept below another parent."""
+        """Delete a model and then those below it, or before it in natural order, unless another parent keeps it."""
         element, model = step.element, step.model
         if (DELETE, element.type, step.unique_id) in self._done:
             self._note(element, "succeeded")
@@ -208,30 +200,35 @@ class DiffSyncSyncer:
                 return True
             if CREATE in others and _may_move(step.cls):
                 return False  # the creation moves it
-        skips_children = model is not None and DiffSyncModelFlags.SKIP_CHILDREN_ON_DELETE in model.model_flags
-        changed = False
-        for child in () if skips_children else self._below(element):
-            changed |= self.sync_diff_element(child, model)
-        if any(id(child) in self._failed for child in element.elements()):
-            self._failed.add(id(element))
-            self._note(element, "skipped", "a child of it could not be deleted")
-            step.logger.warning("Not deleted, since a child of it could not be deleted", status="failure")
-            return changed
+        flags = DiffSyncModelFlags.NONE if model is None else model.model_flags
+        skips_children = DiffSyncModelFlags.SKIP_CHILDREN_ON_DELETE in flags
+        children_first = DiffSyncModelFlags.NATURAL_DELETION_ORDER in flags and not skips_children
+        for child in self._below(element) if children_first else ():
+            self.sync_diff_element(child, model)
         _, result = self.sync_model(step)
         if result is None:
-            self._failed.add(id(element))
-            step.logger.warning("No object resulted from sync, will not process child objects.")
+            self._leave_below(step)
             return True
         self._detach(model, parent_model)
         try:
             self.dst_diffsync.remove(result, remove_children=skips_children)
         except ObjectNotFound:
             step.logger.debug("The model has removed itself")
-        for below in _walk(element.elements()) if skips_children else ():
-            self._note(below, "succeeded", "it goes with its parent")
-        if not skips_children:
-            self.incr_elements_processed()
+        if skips_children:
+            for below in _walk(element.elements()):
+                self._note(below, "succeeded", "it goes with its parent")
+            return True
+        self.incr_elements_processed()
+        for child in () if children_first else self._below(element):
+            self.sync_diff_element(child, result)
         return True
+
+    def _leave_below(self, step: _Step) -> None:
+        """Log that what is below a model is left alone, since that one has failed."""
+        step.logger.warning("No object resulted from sync, will not process child objects.")
+        element = step.element
+        for below in _walk(element.elements()):
+            self._note(below, "skipped", f"its parent {element.type} {step.unique_id!r} could not be {element.action}d")
 
     def _move(self, step: _Step, deletion: DiffElement, above: DiffElement | None) -> tuple[bool, Any]:
         """Let a model move itself below another parent, and then update it; return as `sync_model` does."""
@@ -283,13 +280,13 @@ class DiffSyncSyncer:
         try:
             result = call()
         except Exception as error:
-            step.logger.error(str(error), status=DiffSyncStatus.ERROR.value)
             self._note(element, "failed", reason_of(error), error)
+            if not isinstance(error, ObjectCrudException):
+                raise
+            step.logger.error(str(error), status=DiffSyncStatus.ERROR.value)
             self._lost.add((str(element.action), element.type, step.unique_id))
             if DiffSyncFlags.CONTINUE_ON_FAILURE not in self.flags:
                 raise
-            if not isinstance(error, ObjectCrudException):
-                self._error = self._error or error
             return True, None
         if result is None:
             message = f"{element.type} {verb} did not return the model object."
@@ -301,7 +298,8 @@ class DiffSyncSyncer:
         levels = {DiffSyncStatus.SUCCESS: "info", DiffSyncStatus.FAILURE: "warning"}
         getattr(step.logger, levels.get(status, "error"))(message, status=status.value)
         self._done.add((str(element.action), element.type, step.unique_id))
-        self._note(element, "succeeded")
+        other = element.action == CREATE and result.get_identifiers() != element.keys
+        self._note(element, "succeeded", f"it became {result!r}" if other else "")
         return True, result
 
     # Stores.

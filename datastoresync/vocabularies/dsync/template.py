@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import lru_cache
 from inspect import Parameter, signature
 from typing import Any
 
-from datastoresync.applying.object_template import ObjectTemplate
+from datastoresync.applying.object_template import ObjectMethods, ObjectTemplate
 from datastoresync.applying.report import Result, failed, succeeded
+from datastoresync.diffing.action import Action
+from datastoresync.diffing.diff import Diff
+from datastoresync.vocabularies.dsync.declaration import schema_for
 from datastoresync.vocabularies.dsync.enum import DiffSyncStatus
 from datastoresync.vocabularies.dsync.exceptions import ObjectNotCreated
 from datastoresync.vocabularies.dsync.identity import original_part
@@ -32,9 +36,6 @@ def create_model(cls: Any, adapter: Any, ids: dict[str, Any], attrs: dict[str, A
         return cls.create_base(adapter, ids, attrs) if found is None else found
     if made is not None and not isinstance(made, DiffSyncModel):
         message = f"create of {cls.__name__} must return the model (got {type(made).__name__})"
-        raise ObjectNotCreated(message)
-    if made is not None and made.get_identifiers() != ids:
-        message = f"create of {cls.__name__} returned {made!r} instead of {ids}"
         raise ObjectNotCreated(message)
     return made
 
@@ -79,10 +80,21 @@ class ModelTemplate(ObjectTemplate):
 
     waits_for_left_out = False  # a parent goes though a child is left alone
 
+    def _create(self, diff: Diff, methods: ObjectMethods, branch: str, actions: Sequence[Action]) -> Any:
+        source: Any = actions[0].source
+        if not schema_for(methods.cls).own_unique_id:
+            return super()._create(diff, methods, branch, actions)
+        return self.call_create(methods.cls, source.get_identifiers(), diff.values(actions[0]))
+
     def call_create(self, cls: Any, ids: dict[str, Any], attributes: dict[str, Any]) -> Any:
         """Create a model."""
         given = {name: copy_value(value) for name, value in attributes.items()}
-        return create_model(cls, self.tree.adapter, {name: original_part(value) for name, value in ids.items()}, given)
+        named = {name: original_part(value) for name, value in ids.items()}
+        made = create_model(cls, self.tree.adapter, named, given)
+        if made is not None and made.get_identifiers() != named:
+            message = f"create of {cls.__name__} returned {made!r} instead of {named}"
+            raise ObjectNotCreated(message)
+        return made
 
     def call_update(self, item: Any, attributes: dict[str, Any]) -> Any:
         """Update a model."""

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 def has_text_keys(schema: Schema) -> bool:
     """Say whether keys are texts, which are their own unique ids."""
+    if isinstance(schema, ModelSchema) and schema.own_unique_id:
+        return True
     if len(schema.identifiers) != 1 or schema.fields is None:
         return False
     converter = schema.fields[schema.identifiers[0]].converter
@@ -81,9 +83,12 @@ class ModelBranch(Branch[Any]):
         """Tell models the branch that they are in, and its adapter unless they have one."""
         models = list(objects)
         super()._attach(models)
+        owner, store = self.tree.adapter, self.tree.store
         for model in models:
             if model.adapter is None:
-                object.__setattr__(model, "adapter", self.tree.adapter)
+                object.__setattr__(model, "adapter", owner)
+            if store is not None and not store.flagged:  # a model that cannot tell the store may get flags at any time
+                store.flagged = bool(model.model_flags) or owner is None or model.adapter is not owner
 
     def fold(self, action: Action, values: Mapping[str, Any], made: Any = None) -> None:
         """Apply an action to the objects in memory, unless the model has done that itself."""

@@ -21,7 +21,7 @@ from datastoresync.engines.duckdb.types import array_of, kind_of
 from datastoresync.engines.relation import CannotPushDown, Page
 from datastoresync.engines.table import TableObjects
 from datastoresync.errors import ImporterError
-from datastoresync.importing.importer import ParquetImporter
+from datastoresync.importing.file_importers import ParquetImporter
 from datastoresync.object import schema_of
 from datastoresync.syncers.files.parquet import read_parquet
 from datastoresync.syncers.records import Records, file_state

@@ -285,7 +285,10 @@ def test_a_file_that_may_not_be_read(people, monkeypatch):
         raise PermissionError(13, "Permission denied")
 
     monkeypatch.setattr(csv_reader.Path, "open", forbidden)
-    assert str(refused(path)) == "people.csv: the file cannot be read: Permission denied"
+    assert str(refused(path)) == (
+        "people.csv: the file cannot be read: Permission denied: "
+        "check who may read and write there, or name another place"
+    )
 
 
 @pytest.mark.parametrize("content", ["", "\ufeff"])

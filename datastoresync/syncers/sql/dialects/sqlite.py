@@ -15,6 +15,7 @@ from math import isfinite, isnan
 from operator import itemgetter
 from pathlib import Path
 from time import monotonic, sleep
+from types import MappingProxyType
 from typing import Any
 from uuid import UUID
 
@@ -35,6 +36,7 @@ _ON_CONFLICT = re.compile(
     r"(?:\bUNIQUE|\bKEY(?:\s+(?:ASC|DESC))?)\s*(?:\([^()]*\)\s*)?ON\s+CONFLICT\s+(?!ABORT\b)", re.IGNORECASE
 )
 """In the text of a table, a unique constraint at which another row is replaced, say."""
+_URL_OPTIONS = ("isolation_level", "detect_types", "check_same_thread", "cached_statements", "uri")
 _STEP = 0.01
 """Seconds between two attempts to begin."""
 
@@ -73,6 +75,13 @@ class SQLite(Dialect):
     broken = re.compile(r"SQLITE_(BUSY|LOCKED|CANTOPEN|CORRUPT|FULL|IOERR|NOMEM|NOTADB|READONLY).*")
     # ON DELETE RESTRICT is a trigger of SQLite's own.
     constraint = re.compile("SQLITE_CONSTRAINT_(UNIQUE|PRIMARYKEY|ROWID|FOREIGNKEY|TRIGGER)")
+    ways_on = MappingProxyType(
+        {
+            "SQLITE_(READONLY|CANTOPEN)": "check that its folder is there, and who may write to it and to the file",
+            "SQLITE_FULL": "make room on its disk",
+            "Invalid SQLite URL": "write three slashes before the path, as in sqlite:///file.db",
+        }
+    )
     state_attribute = "sqlite_errorname"
     writes_json_text = True
 
@@ -148,6 +157,9 @@ class SQLite(Dialect):
     def limit_waits(self, connection: sa.Connection, seconds: float, *, given: bool) -> None:
         if given:
             connection.exec_driver_sql(f"PRAGMA busy_timeout = {round(seconds * 1000)}")
+
+    def url_options(self, url: sa.URL) -> Sequence[str]:
+        return () if "uri" in url.query or "+" in url.drivername else _URL_OPTIONS
 
     def engine_options(self, options: Mapping[str, Any], seconds: float) -> Mapping[str, Any]:
         return {**options, "connect_args": {"timeout": seconds, **options.get("connect_args", {})}}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
-from contextlib import suppress
 from typing import Any
 
 from datastoresync.branch import Branch
@@ -59,6 +58,8 @@ class LocalStore(BaseStore):
         branch = self.tree.get(name)
         if branch is None:
             raise self._not_found(name, self._get_uid(model, None if isinstance(model, str) else model, identifier))
+        if schema_for(branch.object_class).own_unique_id:
+            identifier = self._get_uid(model, branch.object_class if isinstance(model, str) else model, identifier)
         key = self.key(branch, identifier)
         found = branch.contents.objects.get(key)
         if found is None:
@@ -73,6 +74,8 @@ class LocalStore(BaseStore):
             ValueError: if a mapping lacks an identifier.
         """
         objects, schema = branch.contents.objects, schema_for(branch.object_class)
+        if schema.own_unique_id:
+            return self._get_uid(branch.name, branch.object_class, identifier)
         if not schema.identifiers:
             return ()  # the only one of its kind
         if isinstance(identifier, Mapping):
@@ -87,8 +90,6 @@ class LocalStore(BaseStore):
                 return None
         if isinstance(identifier, UniqueId):
             return identifier.key
-        if schema.own_unique_id:  # which can be anything
-            return next((key for key, model in objects.items() if model.get_unique_id() == identifier), identifier)
         if not isinstance(identifier, str) or identifier in objects:
             return identifier
         if has_text_keys(schema):
@@ -121,17 +122,13 @@ class LocalStore(BaseStore):
         Raises:
             ObjectNotFound: if one of them is missing.
         """
-        uids = list(uids)
-        found = self.by_text_key(uids, model)
+        found = self.by_uid(model) or {}
         return [found[uid] if uid in found else self.get(model, uid) for uid in uids]
 
-    def by_text_key(self, uids: Collection[Any], model: Kind) -> dict[Any, Any]:
-        """Return the models with these unique ids by key, if texts are the keys of the kind and all are there."""
+    def by_uid(self, model: Kind) -> Mapping[Any, Any] | None:
+        """Return all models of a kind by their unique ids, if those are their keys."""
         branch = self.tree.get(_name(model))
-        if branch is not None and has_text_keys(branch.schema):
-            with suppress(KeyError):
-                return dict(zip(uids, map(branch.contents.objects.__getitem__, uids), strict=True))
-        return {}
+        return branch.contents.objects if branch is not None and has_text_keys(branch.schema) else None
 
     def add(self, obj: DiffSyncModel) -> None:
         """Keep a model.
@@ -149,12 +146,10 @@ class LocalStore(BaseStore):
             message = f"Object {obj.get_unique_id()} already present in {self._display_name}: change or remove that one"
             raise ObjectAlreadyExists(message, obj)
         branch.contents.put(key, obj)
-        self.flagged = self.flagged or bool(obj.model_flags)
 
     def update(self, obj: DiffSyncModel) -> None:
         """Keep a model, in place of one with its identifiers."""
         self._branch(obj).contents.put(obj.__key__, obj)
-        self.flagged = self.flagged or bool(obj.model_flags)
 
     def _branch(self, obj: DiffSyncModel) -> Branch[Any]:
         name, cls = obj.get_type(), type(obj)
@@ -177,7 +172,9 @@ class LocalStore(BaseStore):
             ObjectNotFound: if it is missing.
         """
         found = self.get(model=modelname, identifier=uid)
-        self.tree[modelname].contents.drop(found.__key__)
+        branch = self.tree[modelname]
+        own = schema_for(branch.object_class).own_unique_id  # of which an identity may have changed since
+        branch.contents.drop(self.key(branch, uid) if own else found.__key__)
         found.adapter = None
 
     def count(self, model: Kind = None) -> int:
