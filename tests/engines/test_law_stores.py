@@ -65,7 +65,8 @@ def in_arrow(table, folder, name):
 @contextmanager
 def in_database(url):
     """Yield what puts a table into a database."""
-    engine = sqlalchemy.create_engine(url)
+    # A connection keeps statements that it has prepared for the columns of a table of before.
+    engine = sqlalchemy.create_engine(url, poolclass=sqlalchemy.NullPool)
 
     def put(table, folder, name):
         typed = [f"{column.name} {sql_type(engine.dialect.name, column.type)}" for column in table.schema]
@@ -88,7 +89,6 @@ def in_database(url):
 
     with SQLSyncer(url) as syncer:
         yield Store(put, [kind for kind in COLUMNS if sql_type(engine.dialect.name, COLUMNS[kind].kind)])
-    engine.dispose()
 
 
 class Store(NamedTuple):
