@@ -123,23 +123,23 @@ class DiffSyncDiffer:
         self, kind: str, source: Collection[Any], dest: Collection[Any]
     ) -> tuple[Iterable[Pair], bool]:
         """Return the models with these unique ids as `_paired` does, at once where both stores find them by those."""
-        mine, theirs = set(source), set(dest)
+        left, right = set(source), set(dest)
         here, there = _by_uid(self.src_diffsync, kind), _by_uid(self.dst_diffsync, kind)
-        if here is not None and there is not None and len(mine) == len(source) and len(theirs) == len(dest):
+        if here is not None and there is not None and len(left) == len(source) and len(right) == len(dest):
             with suppress(KeyError):  # one that is missing is named below
-                ones = list(map(here.__getitem__, source))  # loops that do one thing are quicker by far
-                if mine == theirs:
-                    others, lone = list(map(there.__getitem__, source)), []
+                models = list(map(here.__getitem__, source))  # loops that do one thing are quicker by far
+                if left == right:
+                    counterparts, lone = list(map(there.__getitem__, source)), []
                 else:
-                    others = [there[uid] if uid in theirs else None for uid in source]
-                    lone = [(None, there[uid]) for uid in dest if uid not in mine]
+                    counterparts = [there[uid] if uid in right else None for uid in source]
+                    lone = [(None, there[uid]) for uid in dest if uid not in left]
                 unflagged = not (self.src_diffsync.store.flagged or self.dst_diffsync.store.flagged)
-                return chain(zip(ones, others, strict=True), lone), unflagged
-        left, right = (
+                return chain(zip(models, counterparts, strict=True), lone), unflagged
+        sources, dests = (
             adapter.get_by_uids(uids, kind) if uids else []
             for adapter, uids in ((self.src_diffsync, source), (self.dst_diffsync, dest))
         )
-        return self._paired(left, right)
+        return self._paired(sources, dests)
 
     def _compared(self, pairs: Iterable[Pair], unflagged: bool) -> tuple[list[Any], int, bool]:  # noqa: FBT001 - from above
         """Return the entries of a diff for models of one kind, how many are in tuples, and if any differs."""
