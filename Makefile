@@ -22,9 +22,12 @@ CLIENTS := CLIENTS=$(abspath $(VENV)-clients) CLIENTS_OLD=$(abspath $(VENV)-clie
 # -qq hides pip's warnings, never its errors.
 PIP_INSTALL := $(BIN)/python -m pip install -qq --disable-pip-version-check --no-input
 
+# Where Python is told to keep nothing that it compiled, each of the many processes that tests start would compile anew.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test slow clients mutate check lint types layers bench docs site format clean
+.PHONY: help demo test slow clients mutate check compiled lint types samples layers bench docs site format clean
 
 help: ## list these targets
 	@echo "usage: make TARGET"
@@ -34,7 +37,8 @@ help: ## list these targets
 demo: $(VENV)/.installed-demo ## sync two years of airports into a PostgreSQL that it starts itself
 	@$(BIN)/python $(DEMO)
 
-test: check ## check, then run the quick tests
+test: $(VENV)/.installed-test ## check, then run the quick tests
+	@$(MAKE) --no-print-directory -j2 --output-sync check compiled
 	@$(PYTEST) --hypothesis-profile quick -m "not slow" $(if $(COVERAGE),--cov --cov-report= --cov-fail-under=0) $(PYTEST_ARGS)
 
 slow: $(VENV)/.installed-test $(VENV)-clients/.installed $(VENV)-clients-old/.installed ## run what is slow: with servers, Spark, a browser, and laws with more examples
@@ -46,7 +50,12 @@ clients: $(VENV)/.installed-test $(VENV)-clients/.installed $(VENV)-clients-old/
 mutate: $(VENV)/.installed-test ## change one place of the code after the other, and say which changes no test notices
 	@$(BIN)/python tools/mutate.py $(MUTATE_ARGS)
 
-check: lint types layers ## lint, types and layers, without running a test
+check: types samples lint layers ## lint, types and layers, without running a test
+
+# Else each worker of pytest-xdist would compile all tests; this takes the processor that `check` leaves idle. A test that
+# cannot be collected is told of by `test`.
+compiled: $(VENV)/.installed-test
+	@$(BIN)/python -m pytest -qq --collect-only >/dev/null || true
 
 lint: $(VENV)/.installed-test
 	@$(BIN)/ruff check .
@@ -54,6 +63,8 @@ lint: $(VENV)/.installed-test
 
 types: $(VENV)/.installed-test
 	@$(BIN)/mypy datastoresync $(if $(SAMPLES),tests/typing) $(if $(EXAMPLES),examples)
+
+samples: $(VENV)/.installed-test
 	@$(if $(SAMPLES),$(BIN)/pyright --pythonpath $(BIN)/python)
 
 layers: $(VENV)/.installed-test

@@ -22,7 +22,7 @@ def main() -> NoReturn:
     argv = sys.argv[1:]
     if argv == ["--version"]:
         print(f"datastoresync {__version__}")  # noqa: T201 - what is asked for, without what other commands need
-        sys.exit()
+        sys.exit(0)
     handler = signal.getsignal(signal.SIGINT)
     if handler is signal.default_int_handler:  # else Ctrl-C is the program's that has started this one, or nobody's
         signal.signal(signal.SIGINT, _end)

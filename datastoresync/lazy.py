@@ -29,7 +29,10 @@ def lazy_names(
         if name not in modules:
             message = f"module {package!r} has no attribute {name!r}"
             raise AttributeError(message)
-        value = contents[name] = getattr(import_module(f"datastoresync.{modules[name]}"), name)
+        from datastoresync.runtime import collector_paused  # it takes its time, too
+
+        with collector_paused():  # what modules make stays
+            value = contents[name] = getattr(import_module(f"datastoresync.{modules[name]}"), name)
         return value
 
     return public, get, lambda: sorted({*contents, *public})

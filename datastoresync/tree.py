@@ -397,8 +397,8 @@ class Tree(Printable, Mapping[str, Branch[Any]]):
                 stored[name] = StoredBranch(branch.stored_table, branch.identifiers, branch.conversion, whole)
             return StoreTemplate(writer, stored, read_again=self._read_again)
         message = (
-            f"{self.name} has no template, no syncer, and no objects with create, update or delete: declare "
-            f"`template = …` in {type(self).__name__}, or write source - dest | Template"
+            f"{self.name} has no template, no syncer, and no objects with create, update or delete: declare its store, "
+            f"`syncer = 'sqlite:///…'`, or `template = …` in {type(self).__name__}, or write source - dest | Template"
         )
         raise DeclarationError(message)
 

@@ -80,7 +80,7 @@ def serving(server):
         server.server_close()
 
 
-@pytest.mark.parametrize("name", ["csv.md", "databases.md", "excel.md", "index.md", "moodle-canvas.md"])
+@pytest.mark.parametrize("name", ["csv.md", "databases.md", "excel.md", "index.md", "moodle-canvas.md", "school.md"])
 def test_without_a_server(page, name):
     page(name)
 
@@ -208,9 +208,11 @@ def test_every_night_with_a_mail(page, monkeypatch, tmp_path):
     with MailServer() as server:
         monkeypatch.setenv("MAIL_SERVER", f"smtp+plain://localhost:{server.port}")
         page("nightly.md")
-    done, refused = [str(mail["Subject"]) for mail in server.mails]
+    done, refused, failed = [str(mail["Subject"]) for mail in server.mails]
     assert f"`{done}`" in (HOWTOS / "nightly.md").read_text(encoding="utf-8")
     assert refused.startswith("refused: ")
+    assert failed.startswith("failed: export.people: ")
+    assert "people.csv:3" in failed
 
 
 def test_each_is_run_here_and_reached_from_the_list():

@@ -8,12 +8,14 @@ import second_night as night_of
 import sqlalchemy as sa
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
+from profiles import examples
 
 from datastoresync.errors import DatastoreSyncError, SafeguardError
 from datastoresync.syncers import SQLSyncer
 
 pytestmark = pytest.mark.filterwarnings("ignore::datastoresync.errors.DataWarning")
 QUIET = settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+ON_SERVER = settings(QUIET, max_examples=examples(100, quick=12))
 KEYS = {"users": "idnumber", "orders": "number", "log": "entry"}
 
 
@@ -69,7 +71,7 @@ def test_sqlite_holds_what_the_report_says(sqlite, night):
 @given(night=night_of.nights(night_of.POSTGRESQL, night_of.POSTGRESQL_KEYS))
 @example(night_of.one_leaves("changes others"))
 @example(night_of.one_leaves("adds to the table"))
-@QUIET
+@ON_SERVER
 def test_postgresql_holds_what_the_report_says(database, execute, night):
     execute(database, "DROP SCHEMA public CASCADE", "CREATE SCHEMA public")
     two_nights(database, night)
@@ -156,7 +158,7 @@ def test_what_foreign_keys_of_sqlite_do_is_told_or_prevented(sqlite, **school):
 
 
 @given(**SCHOOL)
-@QUIET
+@ON_SERVER
 def test_what_foreign_keys_of_postgresql_do_is_told_or_prevented(database, execute, **school):
     execute(database, "DROP SCHEMA public CASCADE", "CREATE SCHEMA public")
     school_night(database, **school)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import pickle
 import re
 import shutil
 import sqlite3
@@ -25,6 +24,10 @@ FILES = {
     "semi.csv": "id;name;grade\n1;Ann;8\n",
     "empty.csv": "",
     "headless.csv": "1,Ann,7\n2,Bob,8\n",
+    "apart.csv": "nr,who\n1,Ann\n",
+    "umlaut.csv": "Mühe\n1\n",
+    "comma.csv": "id;name\n1;Ann, Bob\n",
+    "titled.csv": "Nr,name,grade,shoe\n1,Ann,7,38\n",
     "twice.csv": "id,name,grade\n1,Ann,7\n1,Bob,8\n",
     "doubled.csv": "id,name,name\n1,Ann,7\n",
     "wide.csv": "id,name,grade\n1,Ann,7,9\n",
@@ -98,6 +101,11 @@ SLIPS = [  # the command, the exit code, and what is said of what is wrong, wher
     (f"diff old.csv file:///new.csv {KEY}", 1, "file: names no store", "write the path alone"),
     (f"diff old.csv file:new.csv {KEY}", 1, "file: names no store", "write the path alone"),
     (f"diff old.csv jdbc:sqlite:school.db {KEY}", 1, "jdbc: names no store", "leave it out"),
+    (f"diff old.csv school.db:users {KEY}", 2, "(got 'school.db:users')", "school.db with --tables users"),
+    (f"diff old.csv excel:new.xlsx {KEY}", 1, "no store has the scheme 'excel'", "'xlsx'"),
+    (f"diff old.csv postgresql+psycopg2://u@h/x {KEY}", 1, "psycopg2://u@h/x is not installed", "install psycopg2"),
+    (f"sync twice.csv new.csv {KEY}", 1, "twice.csv:3", "in grade, name: remove one of them\n"),
+    (f"sync school.db new.csv {KEY} --tables posts=new", 1, "'new' has no column 'mail'", "there are 'id'"),
     (f"diff old.csv $SCHOOL {KEY}", 2, "(got '$SCHOOL')", "is written as env:SCHOOL"),
     (f"diff old.csv ${{env:SCHOOL}} {KEY}", 2, "(got '${env:SCHOOL}')", "is written as env:SCHOOL"),
     (f"diff old.csv env: {KEY}", 2, "(got 'env:')", "is written as env:NAME"),
@@ -122,7 +130,11 @@ SLIPS = [  # the command, the exit code, and what is said of what is wrong, wher
     (f"diff school:Source new.csv {KEY}", 2, "school:Source is declared in Python", "sync --dry-run"),
     (f"diff folder old.csv {KEY} --tables user", 1, "csv:folder has no table 'user'", "did you mean 'users'?"),
     (f"diff old.csv school.db {KEY} --tables user", 1, "has no table 'user'", "--tables OLD=NEW"),
+    ("diff umlaut.csv umlaut.csv --key Mühe --encoding cp1252", 1, "no column 'Mühe'", "leave the option encoding out"),
     (f"diff old.csv new.csv {KEY} --columns nmae", 1, "--columns names 'nmae'", "did you mean 'name'?"),
+    (f"diff old.csv titled.csv {KEY} --rename Nr=id", 1, "'Nr', which table old of OLD does not", "--rename id=Nr"),
+    ("diff old.csv titled.csv --key Nr --rename id=Nr --columns id", 1, "names 'id', which --rename calls", "'Nr'"),
+    (f"init old.csv apart.csv {KEY}", 1, "'id', 'name', 'grade' and 'nr', 'who'", "columns = { id = "),
     (f"diff old.csv new.csv {KEY} --rename nmae=name", 1, "--rename names 'nmae'", "did you mean 'name'?"),
     (f"diff old.csv new.csv {KEY} --rename name=nmae", 1, "'nmae', which table new of NEW", "mean 'name'?"),
     (f"diff old.csv new.csv {KEY} --rename grade=name", 1, "two columns 'name' of table old of OLD", "leave it out"),
@@ -138,6 +150,7 @@ SLIPS = [  # the command, the exit code, and what is said of what is wrong, wher
     (f"diff old.csv new.csv {KEY} --dates %d.%m.%q", 1, "(got '%d.%m.%q')", "written like %d.%m.%Y"),
     (f"diff old.csv new.csv {KEY} --decimal ;", 1, "--decimal is the mark before the decimals", ", or ."),
     (f"diff old.csv new.csv {KEY} --footer x", 1, "--footer is the number of last rows", "got 'x'"),
+    (f"diff old.csv new.csv {KEY} --exclude name", 2, "no table or change 'name'", "write .name for the column"),
     (f"diff old.csv new.csv {KEY} --output none/x.html", 1, "none/x.html: No such file", "create the folder first"),
     (f"diff old.csv new.csv {KEY} --output x.pdf", 2, "--output: .pdf is no format", "--format: text, json"),
     (f"diff old.csv new.csv {KEY} --output new.csv", 2, "--output new.csv is in NEW", "name another file"),
@@ -163,6 +176,7 @@ SLIPS = [  # the command, the exit code, and what is said of what is wrong, wher
     ("sync schol:Source new.csv", 1, "there is no module 'schol'", "did you mean 'school'?"),
     ("sync school:number new.csv", 1, "school:number is no tree", "name a tree, the class of one"),
     ("sync broken_module:Source new.csv", 1, "No module named 'not_there'", "broken_module.py:1"),
+    ("sync school:Source school:Source --dry-run", 1, "Source has no template, no syncer", "`syncer = 'sqlite:///…'`"),
     (f"init old.csv new.csv {KEY} -o none/x.toml", 1, "cannot write none/x.toml", "another file with --output"),
     (f"init old.csv new.csv {KEY} -o taken.toml", 1, "taken.toml is there already", "another file with --output"),
     ("check none.toml", 2, "none.toml cannot be read", "No such file"),
@@ -194,6 +208,17 @@ class Misnamed(ds.Template):
         """Do nothing."""
 
 
+class LeavingOut(ds.Template):
+    """Leaves out what has no method of its own."""
+
+    leaves_out = ("add", "remove", "update", "new", "old")
+
+
+def titled():
+    """Return an importer of a file with a column too many and another name for one."""
+    return ds.CSVImporter("titled.csv", columns={"id": "Nr"})
+
+
 def tree(name, cls=User, table=None, **options):
     """Return a tree of one branch, loaded."""
     syncer = open_syncer(name, **options)
@@ -219,6 +244,14 @@ IN_PYTHON = [
     (lambda: tree("old.csv") - tree("old.csv") | Misnamed, "Misnamed.new_usres", "did you mean 'new_users'?"),
     (lambda: tree("old.csv") - tree("old.csv") | "schol:X", "'schol:X' leads nowhere", "No module named"),
     (lambda: (tree("old.csv") - tree("old.csv")).only("updat"), "no branch or verb 'updat'", "'update'?"),
+    (lambda: (tree("old.csv") - tree("old.csv")).exclude("name"), "no branch or verb 'name'", "attribute is '.name'"),
+    (
+        lambda: tree("old.csv") - tree("old.csv") | LeavingOut,
+        "names 'add', which no action calls",
+        "'update' leaves out",
+    ),
+    (lambda: list(open_syncer("comma.csv").load("comma")), "comma.csv:2: the row has 2 values", "delimiter=';'"),
+    (lambda: +ds.Branch(User, importer=titled()), "User has no 'shoe'", "columns=(('id', 'Nr'), 'name', 'grade') does"),
     (lambda: tree("old.csv", dates="dd.mm.yyyy"), "dates are written like %d.%m.%Y", "got 'dd.mm.yyyy'"),
     (lambda: tree("sqlite:///school.db?tiemout=3"), "no option 'tiemout'", "did you mean 'timeout'?"),
     (lambda: ds.Tree("school", syncer=7), "school: syncer is a store", "the URL of one, such as 'sqlite:///"),
@@ -238,6 +271,7 @@ def folder(tmp_path, monkeypatch):
     (tmp_path / "wide16.csv").write_text("id,name,grade\n1,Jürg,7\n", encoding="utf-16")
     with closing(sqlite3.connect("school.db")) as database:
         database.execute("CREATE TABLE users (id INTEGER PRIMARY KEY, name TEXT, grade INTEGER NOT NULL)")
+        database.execute("CREATE TABLE posts (id INTEGER PRIMARY KEY, mail TEXT)")
     return tmp_path
 
 
@@ -300,7 +334,6 @@ def test_the_store_of_a_tree_may_be_a_url():
         syncer = "sqlite:///school.db"
 
     assert (tree("old.csv") >> +School()).ok
-    assert pickle.loads(pickle.dumps(School())).syncer.name == "sqlite:///school.db"
     assert list(+School()["users"]) == ["1", "2", "3"]
     assert list(+ds.Tree("other", syncer=Path("old.csv"), branches={"old": ds.Branch(User)})["old"]) == ["1", "2", "3"]
 
@@ -316,9 +349,7 @@ UNWRITABLE = [
     "diff old.csv new.csv --key id -o /dev/full",
     "diff old.csv new.csv --key id > /dev/full",
     "sync old.csv readonly.csv --key id",
-    "sync old.csv locked/x.csv --key id",
     "sync old.csv school.db --tables old=users --key id",
-    "init old.csv new.csv --key id -o locked/x.toml",
 ]
 
 
@@ -419,3 +450,14 @@ def test_standard_output_may_be_a_pipe_or_closed():
     )
     assert len(json.loads(piped.stdout)) == 5
     assert (closed.stdout, closed.stderr) == (b"", b"")
+
+
+def test_a_plan_that_is_read_in_part_is_no_failure():
+    rows = "".join(f"{number},{'x' * 2_000},7\n" for number in range(200))
+    with open("many.csv", "w", encoding="utf-8") as file:  # noqa: PTH123 - as short as it gets
+        file.write(f"id,name,grade\n{rows}")
+    command = f"{sys.executable} -m datastoresync sync many.csv new.csv --key id --dry-run --allow-creations 200"
+    ran = subprocess.run(
+        f"{command} --allow-deletions 3 --verbose | head -n 1", shell=True, capture_output=True, check=True
+    )
+    assert (ran.stdout.startswith(b"source - destination"), b"Broken" in ran.stderr) == (True, False), ran.stderr

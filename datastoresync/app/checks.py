@@ -11,7 +11,7 @@ from typing import Any
 import attrs
 
 from datastoresync.app.configuration import LoadedConfiguration, load_configuration
-from datastoresync.app.configured_parts import branch_classes, opened
+from datastoresync.app.configured_parts import branch_classes, only_table, opened
 from datastoresync.app.declared_trees import declared_module, declared_tree, is_tree
 from datastoresync.app.stores import table_names
 from datastoresync.app.toml_document import Place
@@ -114,7 +114,9 @@ class _Side:
         """Return the table of a branch."""
         named = getattr(loaded.settings.branches.get(branch), self.name, None)
         tree = self.tree or other.tree
-        return named or (Table(branch) if tree is None else tree[branch].table)
+        table = named or (Table(branch) if tree is None else tree[branch].table)
+        alone = len(loaded.settings.branches if tree is None else tree.branches) == 1
+        return only_table(table, branch, self.syncer, alone=alone) or table
 
     def columns(self, table: Table, place: Place) -> list[str] | None:
         """Return the columns of a table, none of one that a sync makes; None if that is not known."""
@@ -259,7 +261,13 @@ def _check_module(name: str) -> Findings:
 
 
 def _check_tree(name: str, tree: Tree, findings: Findings) -> None:
-    findings.lines.append(f"tree {name}: {'has a template' if tree.template is not None else 'has no template'}")
+    by = "a template" if tree.template is not None else "its store" if tree.syncer is not None else ""
+    try:
+        tree.applier()
+        findings.lines.append(f"tree {name}: is written to by {by or 'methods of its objects'}")
+    except DatastoreSyncError as error:
+        findings.lines.append(f"tree {name}: is only read{'' if by else ', as it has no syncer and no template'}")
+        findings.problems.extend([f"{name}: {error}"] * bool(by))
     classes = {each: branch.object_class for each, branch in tree.items()}
     for each, cls in classes.items():
         try:
@@ -267,11 +275,6 @@ def _check_tree(name: str, tree: Tree, findings: Findings) -> None:
             check_related(name, each, classes)
         except DatastoreSyncError as error:
             findings.problems.append(f"{name}: branch {each}: {error}")
-    if tree.template is not None or tree.syncer is not None:
-        try:
-            tree.applier()
-        except DatastoreSyncError as error:
-            findings.problems.append(f"{name}: {error}")
 
 
 def _check_plugin(folder: Path) -> Findings:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import fnmatch
 import functools
 import operator
 import os
 import re
 import types
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, Final, TypeVar, get_args
 
@@ -105,6 +106,13 @@ def _structured(cls: type[T]) -> Callable[[Any, Place], T | None]:
     return structured
 
 
+def _ignoring(patterns: Sequence[str], flags: Flags | None) -> property:
+    """Return the property of a class that ignores the objects whose keys match a pattern; others have the flags."""
+    matches = re.compile("|".join(map(fnmatch.translate, patterns))).match
+    ignored = Flags(ignore=True)
+    return property(lambda item: ignored if matches(str(item.idnumber)) else flags)
+
+
 def _store(value: Any, place: Place) -> str:
     return located(_text(value, place))
 
@@ -133,7 +141,9 @@ def _table(value: Any, place: Place) -> Table:
     """Return where a store keeps the objects: the name of a table, or a table of keys with its columns and links."""
     if isinstance(value, dict):
         found = _structured(_TableSettings)(value, place)
-        return Table("") if found is None else Table(found.table, columns=found.columns, links=found.links)
+        if found is None:
+            return Table("")
+        return Table(found.table or place.keys[-2], columns=found.columns, links=found.links)
     return Table(_text(value, place))
 
 
@@ -243,7 +253,7 @@ class _LinkSettings:
 
 @attrs.frozen(kw_only=True)
 class _TableSettings:
-    table: str = _key(_text, "the name of the table")
+    table: str = _key(_text, "the name of the table, if it is not called like the branch", default="")
     columns: Mapping[str, Any] = _key(_mapping(_column), "the columns of attributes with another name", default={})
     links: Mapping[str, Link] = _key(_mapping(_link), "the tables of memberships, by attribute", default={})
 
@@ -284,6 +294,9 @@ class BranchSettings:
     correlate: tuple[str, ...] = _key(_texts, "attributes by which an object is known under another key", default=())
     ignore_case: bool = _key(_truth, "whether keys are the same in whatever case they are written", default=False)
     flags: Flags | None = _key(_flags, "what is left alone", default=None)
+    ignore: tuple[str, ...] = _key(
+        _texts, "keys of objects that are left alone on both sides; * stands for any text", default=()
+    )
     sensitive: tuple[str, ...] = _key(_texts, "attributes whose values are never shown", default=())
     limits: Limits | None = _key(_limits, "limits of this branch", default=None)
 
@@ -305,6 +318,10 @@ class BranchSettings:
             "_sensitive": self.sensitive,
             "__module__": __name__,
         }
+        if self.ignore:
+            if len(self.key) > 1:
+                raise DeclarationError("ignore names keys of one attribute: for others, declare _flags in Python")
+            settings["_flags"] = _ignoring(self.ignore, self.flags)
         if not self.types:
             return types.new_class("Record", (Record,), exec_body=lambda body: body.update(settings))
         for one in self.key:

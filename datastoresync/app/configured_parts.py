@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import PurePath
 from typing import Any
@@ -16,26 +16,32 @@ from datastoresync.app.parts import Reader
 from datastoresync.app.syncer_reader import Record, RecordImporter, SyncerReader
 from datastoresync.app.syncer_writer import SyncerWriter
 from datastoresync.applying.preview import Preview
-from datastoresync.applying.report import Report
+from datastoresync.applying.report import Report, Result
 from datastoresync.applying.reporter import Reporter
 from datastoresync.branch import Branch
+from datastoresync.errors import DatastoreSyncError
 from datastoresync.spelling import nearest
 from datastoresync.syncers import open_syncer
 from datastoresync.syncers.changes import Table
+from datastoresync.syncers.files.base import FileSyncer
+from datastoresync.syncers.names import likely_delimiter
 from datastoresync.tree import Tree
 
 
 class ConfiguredImporter(RecordImporter):
     """Reads a table without declared types."""
 
-    def key_advice(self, missing: str, columns: Sequence[str], rows: Any) -> str:  # noqa: ARG002 - a hook
+    def key_advice(self, missing: str, columns: Sequence[str], rows: Any) -> str:
         """Return what to do about a column of the key that is not there."""
-        table, branch = self.branch.table.name, self.branch.name
-        return f"table {table} has no column {missing!r}, the key of [branches.{branch}]: {nearest(missing, columns)}"
+        table, branch, form = self.branch.table.name, self.branch.name, getattr(rows, "value_format", None)
+        hint = nearest(missing, columns)
+        if form is not None and (other := likely_delimiter(columns, [missing])):
+            hint = f"it looks as if {other!r} separates its columns: {form.option('delimiter', other)} tells so"
+        return f"table {table} has no column {missing!r}, the key of [branches.{branch}]: {hint}"
 
 
 class FileReporter(Reporter):
-    """Writes the report, or why a run was refused, to a file.
+    """Writes the report, or why a run was refused or failed, to a file.
 
     Args:
         path: The file, whose suffix tells the format.
@@ -52,8 +58,30 @@ class FileReporter(Reporter):
         """Write what would have been done."""
         self._write(preview)
 
+    def failed(self, reason: str) -> None:
+        """Write the reason."""
+        self._write(Report((Result("failed", reason, method="sync"),)))
+
     def _write(self, content: Report | Preview) -> None:
         getattr(content, f"to_{FILE_FORMATS[PurePath(self.path).suffix.lower()]}")(self.path)
+
+
+class OptionReporter(Reporter):
+    """Tells a reporter of a run of the command line, whose refusals name options, and no Python.
+
+    Args:
+        reporter: The reporter.
+    """
+
+    def __init__(self, reporter: Reporter) -> None:
+        self.reporter = reporter
+        for event in ("start", "result", "end", "failed"):
+            setattr(self, event, getattr(reporter, event))
+
+    def refused(self, preview: Preview) -> None:
+        """Tell why, in options."""
+        told = tuple(getattr(one, "on_command_line", one) for one in preview.refused)
+        self.reporter.refused(attrs.evolve(preview, refused=told))
 
 
 @attrs.frozen(kw_only=True)
@@ -74,8 +102,14 @@ class ConfiguredParts:
 
 
 @contextmanager
-def configured_parts(path: str | os.PathLike[str]) -> Iterator[ConfiguredParts]:
+def configured_parts(
+    path: str | os.PathLike[str], failed: Callable[[Sequence[Reporter], str], None] = lambda *_: None
+) -> Iterator[ConfiguredParts]:
     """Open what a configuration declares, and close it in the end.
+
+    Args:
+        path: The configuration.
+        failed: Called with the reporters and the reason if a store cannot be opened, or the work in between fails.
 
     Raises:
         ConfigurationError: if anything in it is wrong, or it names a branch that a tree does not have.
@@ -84,19 +118,23 @@ def configured_parts(path: str | os.PathLike[str]) -> Iterator[ConfiguredParts]:
     """
     loaded = load_configuration(path)
     settings = loaded.settings
+    reports = settings.reports
+    given = (reports.mail, reports.webhook, *map(FileReporter, reports.files))
+    reporters = tuple(OptionReporter(one) for one in given if one is not None)
+    sides = (settings.source, settings.destination)
     with ExitStack() as stack:
-        stores = [opened(side, stack) for side in (settings.source, settings.destination)]
-        declared = [
-            None if side.tree is None else declared_tree(side.tree) for side in (settings.source, settings.destination)
-        ]
-        reports = settings.reports
-        given = (reports.mail, reports.webhook, *map(FileReporter, reports.files))
-        yield ConfiguredParts(
-            reader=_reader(loaded, declared, stores[0]),
-            writer=_writer(loaded, declared),
-            stores=(stores[0], stores[1]),
-            reporters=tuple(one for one in given if one is not None),
-        )
+        try:
+            stores = [opened(side, stack) for side in sides]
+            declared = [None if side.tree is None else declared_tree(side.tree) for side in sides]
+            yield ConfiguredParts(
+                reader=_reader(loaded, declared, stores[0]),
+                writer=_writer(loaded, declared),
+                stores=(stores[0], stores[1]),
+                reporters=reporters,
+            )
+        except DatastoreSyncError as error:
+            failed(reporters, str(error))
+            raise
 
 
 def opened(side: StoreSettings, stack: ExitStack) -> Any:
@@ -108,6 +146,8 @@ def opened(side: StoreSettings, stack: ExitStack) -> Any:
     if side.store is None:
         return None
     syncer = open_syncer(side.store, **side.options)
+    if isinstance(syncer, FileSyncer):
+        syncer.spelling = "toml"
     if callable(close := getattr(syncer, "close", None)):
         stack.callback(close)
     return syncer
@@ -137,6 +177,19 @@ def _table(loaded: LoadedConfiguration, name: str, side: str, tree: Tree | None)
     return found or (None if tree is None else tree[name].table)
 
 
+def only_table(table: Table | None, branch: str, syncer: Any, *, alone: bool) -> Table | None:
+    """Return the table of a branch: of the only one that of a single file, whatever that is called.
+
+    Args:
+        table: The table that is declared.
+        branch: The name of the branch.
+        syncer: The store.
+        alone: Whether there is no other branch.
+    """
+    name = getattr(syncer, "only_table", None) if alone else None
+    return table if name is None else attrs.evolve(table or Table(branch), name=name)
+
+
 def _part(loaded: LoadedConfiguration, name: str) -> str | None:
     branch = loaded.settings.branches.get(name)
     return None if branch is None else branch.part
@@ -147,14 +200,15 @@ def _reader(loaded: LoadedConfiguration, declared: Sequence[Tree | None], syncer
     if source is not None:
         branch_classes(loaded, declared)
         return TreeReader(source, "source")
+    classes = branch_classes(loaded, declared)
     branches = {
         name: Branch(
             cls,
             importer=ConfiguredImporter(syncer) if issubclass(cls, Record) else None,
-            table=_table(loaded, name, "source", destination),
+            table=only_table(_table(loaded, name, "source", destination), name, syncer, alone=len(classes) == 1),
             part=_part(loaded, name),
         )
-        for name, cls in branch_classes(loaded, declared).items()
+        for name, cls in classes.items()
     }
     return SyncerReader(name="source", branches=branches)
 
@@ -174,7 +228,7 @@ def _writer(loaded: LoadedConfiguration, declared: Sequence[Tree | None]) -> Syn
         branches = {
             name: Branch(
                 cls,
-                table=_table(loaded, name, "destination", source),
+                table=only_table(_table(loaded, name, "destination", source), name, syncer, alone=len(classes) == 1),
                 limits=own.get(name),
                 part=_part(loaded, name),
             )

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from datastoresync.app.report import PartReport
 
 VERBOSE = "show progress and all details; -vv: each action, too"
-QUIET = "show nothing but failures"
+QUIET = "show nothing but the result and failures"
 _DETAILS = 25
 
 

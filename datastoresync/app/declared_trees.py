@@ -131,7 +131,8 @@ class TreeWriter(SyncerWriter):
         return self._rehearsed(args, tree, self.destination.load(), self._limits(args, tree))
 
     def preview(self, args: argparse.Namespace, tree: Any) -> Preview:
-        """Print what would be written; it raises as `SyncerWriter.preview` does."""
+        """Print what would be written; it raises as `SyncerWriter.preview` does, and if nothing can be written."""
+        self.destination.applier()
         destination, limits = self.destination.load(), self._limits(args, tree)
         return self._previewed(tree, destination, limits, whole=bool(args.verbose))
 

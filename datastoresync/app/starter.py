@@ -175,6 +175,13 @@ def _branch(
     if destination is None:
         return StarterBranch(name=name, tables=(source.name, source.name), key=_key(source, source.columns, given, ask))
     pairs = _pairs(source.columns, destination.columns)
+    if not pairs:
+        listed = " and ".join(", ".join(map(repr, one.columns)) for one in (source, destination))
+        message = (
+            f"{source.name} and {destination.name} of the destination have no column of one name: {listed}; write a "
+            'configuration that pairs them, with columns = { id = "…" } for each store'
+        )
+        raise SyncerError(message)
     attributes = _attributes(pairs)
     usual = tuple(column for column, other in pairs.items() if other in destination.key)
     whole = attrs.evolve(source, key=usual if len(usual) == len(destination.key) else source.key)

@@ -352,8 +352,19 @@ def _check_columns(options: DiffOptions, tables: Sequence[_Table]) -> None:
     for which, renamed in (("OLD", options.rename), ("NEW", options.rename.values())):
         own = [each for each in tables if each.which == which]
         fault = f"which {own[0]} does not have" if len(own) == 1 else f"which no table of {which} has"
-        _check_names("--rename", renamed, [name for each in own for name in each.written], fault)
-        _check_names("--columns", options.columns or (), [name for each in own for name in each.columns], fault)
+        written = [name for each in own for name in each.written]
+        others = {name for each in tables if each.which != which for name in each.written}
+        for name, other in options.rename.items() if which == "OLD" else ():
+            if name not in written and other in written and name in others and other not in others:
+                message = f"--rename names {name!r}, {fault}: OLD's name stands first, as in --rename {other}={name}"
+                raise ColumnError(message, columns=[name])
+        columns = [name for each in own for name in each.columns]
+        for name in options.columns or ():
+            if name in options.rename and name not in columns:
+                message = f"--columns names {name!r}, which --rename calls {options.rename[name]!r}: write that"
+                raise ColumnError(message, columns=[name])
+        _check_names("--rename", renamed, written, fault)
+        _check_names("--columns", options.columns or (), columns, fault)
     pairs = zip(tables[::2], tables[1::2], strict=True)
     common = [name for old, new in pairs for name in new.columns if name in old.columns]
     keys = {name for key in options.keys.values() for name in key} | {_USUAL_KEY}

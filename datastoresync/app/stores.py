@@ -39,6 +39,7 @@ FILE_OPTIONS = {
 
 _SEARCHED = 50
 """Rows that are searched for the header."""
+_SUFFIXES = tuple(suffix for each in FORMATS for suffix in each.suffixes)
 _VARIABLE = "env:"
 _NAME = r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*"
 _DECLARED = re.compile(rf"(?P<module>{_NAME}):(?P<name>{_NAME})")
@@ -103,6 +104,10 @@ def located(text: str) -> str:
         ArgumentTypeError: if it is empty, or the files of a folder are of several formats, or of none.
     """
     found = url(text)
+    file, _, table = found.rpartition(":")
+    if Path(file).is_file() and not Path(found).exists():
+        message = f"a table has an option of its own: {file} with --tables {table} (got {found!r})"
+        raise argparse.ArgumentTypeError(message)
     if Address.parse(found) is not None or not Path(found).is_dir():
         return found
     names = [path.name.lower() for path in Path(found).iterdir()]
@@ -134,7 +139,9 @@ def names_declared(text: str) -> bool:
     (True, False, False)
     """
     match = _DECLARED.fullmatch(text)
-    return match is not None and match["module"].lower() not in ("env", "file", "jdbc", *known_schemes())
+    if match is None or Path(match["module"]).is_file() or match["name"].lower().endswith(_SUFFIXES):
+        return False
+    return match["module"].lower() not in ("env", "file", "jdbc", *known_schemes())
 
 
 def file_option_names(store: str | os.PathLike[str]) -> Collection[str]:
@@ -243,6 +250,9 @@ def missing_key_advice(
     """
     said = f"table {table} has no column {missing!r}"
     names = {each.casefold(): each for each in reversed(columns)}
+    with suppress(UnicodeError):
+        if missing.encode().decode("cp1252") in columns and not missing.isascii():
+            return f"{said}: the file is utf-8, and is read in another encoding: leave the option encoding out"
     parts = missing.replace(",", "+").replace(" ", "")
     if parts != missing and {*parts.split("+")} <= {*columns}:
         advice = f"{said}: a key of several columns has a + between them: --key {parts}"

@@ -20,7 +20,7 @@ from datastoresync.app.stores import (
     url,
 )
 from datastoresync.branch import Branch
-from datastoresync.errors import ColumnError, SyncerError
+from datastoresync.errors import ColumnError, DuplicateError, SyncerError
 from datastoresync.importing.importer import StoreImporter
 from datastoresync.object import Object
 from datastoresync.syncers.loading import records_in
@@ -197,7 +197,11 @@ class SyncerReader(Reader):
             if self.tree is not None:
                 return self.tree(syncer=syncer).load()
             branches = self._record_branches(syncer, args) if self.branches is None else self.branches
-            return Tree("source", syncer=syncer, branches=branches).load()
+            try:
+                return Tree("source", syncer=syncer, branches=branches).load()
+            except DuplicateError as error:  # no importer is the user's own
+                said = str(error).partition(", or write resolve_duplicate")[0]
+                raise DuplicateError(said, idnumber=error.idnumber, first=error.first) from None
 
     def _record_branches(self, syncer: Any, args: argparse.Namespace) -> dict[str, Branch[Any]]:
         pairs = args.tables or [(name, name) for name in table_names(syncer)]

@@ -8,7 +8,7 @@ import re
 import sys
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, Literal, get_args
 
 import attrs
@@ -200,9 +200,14 @@ class SyncerWriter(Writer):
             return self._rehearsed(args, *self._sides(tree, syncer, ()), limits)
 
     def _rehearsed(self, args: argparse.Namespace, source: Tree, destination: Tree, limits: Limits) -> Report:
-        """Sync, undo it, and print the results."""
+        """Sync, undo it, and print the results, all of them or the first."""
         report = self._sync_sides(args, source, destination, limits, rehearse=True)
-        for line in (*(result.message for result in report.results), *report.warnings, report.stat):
+        shown = report.results if args.verbose else report.results[:50]
+        for result in shown:
+            say(result.message)
+        if len(shown) < len(report.results):
+            say(f"… and {len(report.results) - len(shown):,} more; all of them: --verbose")
+        for line in (*report.warnings, report.stat):
             say(line)
         return report
 
@@ -346,7 +351,7 @@ class SyncerWriter(Writer):
             diff = source.diff(destination)
             _name_options(lambda: check(diff, limits, destination.side_effects(diff)))
             for write in missing:
-                if hint := self._other_table(write, tree, closest(write.table, self._other_tables(tree, syncer))):
+                if hint := self._other_table(write, tree, syncer, near=True):
                     warnings.warn(f"{write.table} is made in {syncer.name}{hint}", DataWarning, stacklevel=2)
             made = self._make(source, destination, {write.label for write in missing}, syncer)
             if len(missing) == len(self._all_writes(tree, syncer)):
@@ -384,10 +389,9 @@ class SyncerWriter(Writer):
     def _preview_sync(self, tree: Any, syncer: Any, limits: Limits, *, whole: bool) -> Preview:
         missing = self._missing(tree, syncer)
         source, destination = self._sides(tree, syncer, missing)
-        others = self._other_tables(tree, syncer) if missing else []
         made = [
             f"{write.table}: would be made, with {counted(write.count, 'record')}"
-            + self._other_table(write, tree, closest(write.table, others) or next(iter(others), ""))
+            + self._other_table(write, tree, syncer)
             for write in missing
         ]
         preview = self._previewed(source, destination, limits, made, whole=whole)
@@ -406,7 +410,8 @@ class SyncerWriter(Writer):
         effects = destination.side_effects(diff)
         preview = Preview.of(diff, limits=limits, side_effects=effects, template=destination.template)
         in_words = tuple(getattr(one, "on_command_line", one) for one in preview.refused)
-        attrs.evolve(preview, refused=in_words).show(limit=None if whole else 50, rest="all of it: --verbose")
+        with suppress(BrokenPipeError):  # whoever read it, such as `head`, has enough
+            attrs.evolve(preview, refused=in_words).show(limit=None if whole else 50, rest="all of it: --verbose")
         for line in lines:
             say(line)
         if preview.refused:
@@ -414,18 +419,15 @@ class SyncerWriter(Writer):
             raise SafeguardError(message, violations=preview.refused)
         return preview
 
-    def _other_tables(self, tree: Any, syncer: Any) -> list[str]:
-        """Return the tables of the store that are not written to."""
+    def _other_table(self, write: TableWrite, tree: Any, syncer: Any, *, near: bool = False) -> str:
+        """Return how a table that is not there may be written to another one, or to one nearly so called."""
+        importer = tree[write.label].importer if write.key and self.tree is None else None
         tables = getattr(syncer, "tables", None)
-        written = {write.table for write in self._all_writes(tree, syncer)}
-        return [name for name in tables() if name not in written] if callable(tables) else []
-
-    def _other_table(self, write: TableWrite, tree: Any, other: str) -> str:
-        """Return how a table that is not there may be written to another, if that is not declared."""
-        importer = tree[write.label].importer if other and write.key and self.tree is None else None
-        if not isinstance(importer, RecordImporter) or importer.table is not None:
+        if not isinstance(importer, RecordImporter) or importer.table is not None or not callable(tables):
             return ""
-        return f", which has {other!r}: if that is meant, --tables {tree[write.label].table.name}={other}"
+        others = sorted({*tables()} - {each.table for each in self._all_writes(tree, syncer)})
+        other = closest(write.table, others) or next(iter(others[:0] if near else others), "")
+        return f", which has {other!r}: if that is meant, --tables {write.table}={other}" if other else ""
 
     def _missing(self, tree: Any, syncer: Any) -> list[TableWrite]:
         """Return the writes of tables that are not there yet."""
@@ -501,9 +503,12 @@ def _takes_any(branch: Branch[Any]) -> bool:
 
 
 def _attributes(branch: Branch[Any]) -> list[str] | None:
-    """Return the attributes that a branch of any columns has, its identifiers first; None if it has no objects."""
-    if not schema_of(branch.object_class).open or not len(branch):
+    """Return the attributes that a branch of any columns has, its identifiers first; None if they are not known."""
+    if not schema_of(branch.object_class).open:
         return None
+    if not len(branch):
+        columns = branch.object_class._attributes
+        return None if columns is None else [*branch.identifiers, *columns]
     stored = {name for item in branch.values() for name in vars(item)}
     return [*branch.identifiers, *(name for name in ordered_attributes(branch.side()) if name in stored)]
 

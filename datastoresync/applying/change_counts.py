@@ -16,6 +16,7 @@ from datastoresync.diffing.action import Action
 from datastoresync.diffing.branch_diff import BranchDiff
 from datastoresync.diffing.equality import is_blank, is_membership
 from datastoresync.diffing.side import Side
+from datastoresync.errors import ComparisonError
 
 FLOOR = 5
 """The least that a share amounts to, so that a class of twenty can lose four pupils."""
@@ -102,7 +103,7 @@ class ChangeCounts:
         self._done = branch_diff.carried_out
         self._moves = {*left.child_fields, *right.child_fields}
         self.active = right.active or left.active
-        self.part = part_reader(right, right.part or left.part)
+        self.part = part_reader(right, left)
         self.created = self.added = self.removed = 0
         self.deleted, self.updated, self.switched_off = (distinct_keys(streamed=streamed) for _ in range(3))
         self.replaced: Counter[str] = Counter()
@@ -183,18 +184,35 @@ def _any_false(values: list[Any]) -> bool:
         return True
 
 
-def part_reader(side: Side, part: Any) -> Callable[[Any, Any], Any] | None:
+def part_reader(side: Side, other: Side) -> Callable[[Any, Any], Any] | None:
     """Return what gives the part that an object with its key belongs to; None if there are no parts.
 
     Args:
         side: The side.
-        part: The name of an attribute, or a function of an object.
+        other: The other one, whose parts are those of both if this one declares none.
+
+    Raises:
+        ComparisonError: by what is returned, if an object lacks the attribute, or a property raises.
     """
+    part = side.part or other.part
     if part is None:
         return None
     if callable(part):
         return lambda _, item: part(item)
-    return lambda key, item: side.read(key, item, part)
+
+    def read(key: Any, item: Any) -> Any:
+        try:
+            return side.read(key, item, part)
+        except ComparisonError as error:
+            if hasattr(type(item), part):
+                raise
+            message = (
+                f"{side.name}: {side.owner} has no attribute {part!r}, the part of {other.name}, and what would go is "
+                f"looked up there: declare it in {side.owner}, or give that branch a part= of its own"
+            )
+            raise ComparisonError(message) from error
+
+    return read
 
 
 def items_of(side: Side) -> Iterator[tuple[Any, Any]]:

@@ -10,6 +10,7 @@ from typing import Any, Self
 from datastoresync.applying.report import Result
 from datastoresync.conversion.key_forms import formed
 from datastoresync.diffing.action import Action
+from datastoresync.diffing.branch_diff import lists_children
 from datastoresync.diffing.diff import Diff
 from datastoresync.diffing.equality import members_of
 from datastoresync.diffing.hierarchy import Hierarchy, ObjectKey
@@ -65,10 +66,12 @@ class DependencyTracker:
     Args:
         diff: The actions of the run.
         left_out: Whether what the run leaves out is looked for, too.
+        lists: Whether a child is not deleted while a parent that stays lists it.
     """
 
-    def __init__(self, diff: Diff, *, left_out: bool = True) -> None:
+    def __init__(self, diff: Diff, *, left_out: bool = True, lists: bool = True) -> None:
         self._left, self._right = diff.hierarchies
+        self._lists = {one.name for one in diff.branch_diffs if lists}
         self._sides = sides_of(diff)
         self._references = references_of(diff)
         self._most = _MOST if diff.streamed else None
@@ -80,9 +83,9 @@ class DependencyTracker:
             self._note_left_out(diff)
 
     @classmethod
-    def of(cls, diff: Diff, *, left_out: bool = True) -> Self | None:
+    def of(cls, diff: Diff, *, left_out: bool = True, lists: bool = True) -> Self | None:
         """Return a tracker for a diff; None if nothing in it depends on anything."""
-        return cls(diff, left_out=left_out) if diff.nested or references_of(diff) else None
+        return cls(diff, left_out=left_out, lists=lists) if diff.nested or references_of(diff) else None
 
     @property
     def active(self) -> bool:
@@ -148,7 +151,8 @@ class DependencyTracker:
         """Yield objects that are to be deleted, each with one that stays and refers to it as the source does not."""
         sources, dests = self._sides
         for branch, side in dests.items():
-            targets = {attr: to for attr, to in self._references.get(branch, {}).items() if to in deleted}
+            named = {**self._references.get(branch, {}), **self._child_fields(branch)}
+            targets = {attr: to for attr, to in named.items() if to in deleted}
             for key, item in side.objects.items() if targets else ():
                 if key in deleted.get(branch, ()):
                     continue
@@ -166,6 +170,13 @@ class DependencyTracker:
                 holder = self._right.holder(branch, key)
                 if holder is not None and (*holder, key) not in changed and holder not in changed:
                     yield parent, (branch, key)
+
+    def _child_fields(self, branch: str) -> dict[str, str]:
+        """Return the branch of the children that each field of a branch lists, where changes of lists are actions."""
+        both = [sides[branch] for sides in self._sides if branch in sides]
+        if branch not in self._lists or len(both) < 2:
+            return {}
+        return {field: child for child, field in both[1].children.items() if lists_children((both[0], both[1]), child)}
 
     def _refers(self, side: Side | None, key: Any, attr: str, member: Any) -> bool:
         item = None if side is None else side.objects.get(key)
@@ -231,15 +242,14 @@ class DependencyTracker:
 
     def _written(self, action: Action, values: Mapping[str, Any] | None) -> Iterator[ObjectKey]:
         """Yield what an action makes its object refer to."""
-        references = self._references.get(action.branch, {})
         if action.verb == "new":
-            for attr, target in references.items():
+            for attr, target in self._references.get(action.branch, {}).items():
                 yield from ((target, member) for member in self._members(0, action, attr, values))
-        elif action.verb in ("add", "update") and action.attr in references:
+        elif action.verb in ("add", "update") and (branch := self._target(action)):
             before = list(members_of(action.old_value)) if action.verb == "update" else ()
             for member in members_of(action.value):
                 if member is not None and member not in before:
-                    yield references[action.attr], member
+                    yield branch, member
 
     def _members(self, which: int, action: Action, attr: str, values: Mapping[str, Any] | None) -> Iterable[Any]:
         """Return what an attribute of an action's object refers to."""
@@ -257,11 +267,17 @@ class DependencyTracker:
 
     def _child(self, action: Action) -> ObjectKey | None:
         """Return the child that an action adds to a parent, or removes from one."""
-        if action.verb not in ("add", "remove"):
-            return None
-        branches = (hierarchy.child_branch(action.branch, action.attr) for hierarchy in (self._left, self._right))
-        branch = next(filter(None, branches), None)
+        branch = self._child_branch(action) if action.verb in ("add", "remove") else None
         return None if branch is None else (branch, action.value)
+
+    def _child_branch(self, action: Action) -> str | None:
+        """Return the branch of the children that an action's attribute lists, if it does."""
+        branches = (hierarchy.child_branch(action.branch, action.attr) for hierarchy in (self._left, self._right))
+        return next(filter(None, branches), None)
+
+    def _target(self, action: Action) -> str | None:
+        """Return the branch of what an action's attribute names."""
+        return self._references.get(action.branch, {}).get(action.attr) or self._child_branch(action)
 
     def _keep(self, action: Action, values: Mapping[str, Any] | None) -> None:
         """Note that what an object is below, or refers to, must be kept, since it could not be deleted or changed."""
@@ -281,12 +297,12 @@ class DependencyTracker:
             self._kept[object_key] = f"its child {_display_name(child)} could not be moved"
         elif self._right.child_branch(action.branch, action.attr):
             self._kept[object_key] = "its children could not be moved"
-        elif action.attr in references and action.verb in ("update", "remove"):
+        if action.verb in ("update", "remove") and (branch := self._target(action)):
             kept = list(members_of(action.value)) if action.verb == "update" else ()
             before = action.old_value if action.verb == "update" else action.value
             for member in members_of(before):
                 if member not in kept:
-                    self._refer((references[action.attr], member), object_key, "and could not be changed")
+                    self._refer((branch, member), object_key, "and could not be changed")
 
     def _refer(self, target: ObjectKey, referrer: ObjectKey, reason: str) -> None:
         if target != referrer:

@@ -139,6 +139,14 @@ def option(name: str, value: Any) -> str:
     return " ".join(f"--allow-{name.replace('_', '-')} {shlex.quote(str(one))}" for one in values)
 
 
+class _OptionWords(str):
+    """A violation as the command line says it."""
+
+    __slots__ = ("subject",)
+
+    subject: str
+
+
 class Violation(str):
     """A sentence that says what is over a limit, and how that is allowed in Python.
 
@@ -149,6 +157,7 @@ class Violation(str):
         value: Its value.
         python: What else to do in Python.
         subject: The reason in few words, for the subject of a message; the reason itself if that is empty.
+        also: A further limit that may be meant, as words, name and value.
     """
 
     __slots__ = ("name", "on_command_line", "subject", "value")
@@ -159,12 +168,24 @@ class Violation(str):
     subject: str
 
     def __new__(
-        cls, reason: str, advice: str, name: str = "", value: Any = None, *, python: str = "", subject: str = ""
+        cls,
+        reason: str,
+        advice: str,
+        name: str = "",
+        value: Any = None,
+        *,
+        python: str = "",
+        subject: str = "",
+        also: tuple[str, str, Any] | None = None,
     ) -> Self:
         """Create the sentence in both languages."""
-        made = super().__new__(cls, f"{reason}: {advice}{f' limits=Limits({name}={value!r})' if name else python}")
+        ways = [one for one in ((advice, name, value), also) if one and one[1]]
+        said = "; ".join(f"{words} limits=Limits({limit}={given!r})" for words, limit, given in ways)
+        made = super().__new__(cls, f"{reason}: {said or advice + python}")
         made.name, made.value, made.subject = name, value, subject or reason
-        made.on_command_line = f"{reason}: {advice}{' ' + option(name, value) if name else ''}"
+        said = "; ".join(f"{words} {option(limit, given)}" for words, limit, given in ways)
+        made.on_command_line = words = _OptionWords(f"{reason}: {said or advice}")
+        words.subject = made.subject
         return made
 
 

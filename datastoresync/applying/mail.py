@@ -38,7 +38,7 @@ _LARGEST = 10_000_000
 
 
 class EmailReporter(NotifyingReporter):
-    """Mails the report at the end of a run, or why it was refused, as text and HTML.
+    """Mails the report at the end of a run, or why it was refused or failed, as text and HTML.
 
     The subject says what is to be looked at: ``users: 3 failed, 12 done — sync of sis > app``. When it is sent, and
     what becomes of a mail that cannot be sent, is as in `NotifyingReporter`.

@@ -151,7 +151,9 @@ def _unknown_left_out(template: Any, diff: Diff, known: set[str]) -> Iterator[st
             yield f"{owner} leaves out {name}, and has it: take it out of leaves_out, or the method away"
         elif name not in known and diff.branch_diffs:
             names = known | _related_names(diff)
-            if name not in names and (misspelt(name, names) or not unseen):
+            if name in _PREPOSITIONS:
+                yield f"{owner}.leaves_out names {name!r}, which no action calls: 'update' leaves out members as well"
+            elif name not in names and (misspelt(name, names) or not unseen):
                 yield f"{owner}.leaves_out names {name!r}, which no action calls: {nearest(name, sorted(known))}"
 
 

@@ -14,6 +14,7 @@ from datastoresync.applying.preview import Preview
 from datastoresync.applying.report import Report, Result, reason_of
 from datastoresync.applying.reporter import Reporter
 from datastoresync.errors import DeclarationError
+from datastoresync.masking import masked
 from datastoresync.printing.text import clipped, counted, visible
 
 When = Literal["always", "changes", "problems"]
@@ -42,7 +43,8 @@ class Message:
 
     Args:
         subject: One line: what is to be looked at, and of which run.
-        content: The report, or the preview of a run that was refused.
+        content: The report, which says of a run that failed before its first action why; or the preview of a run that
+            was refused.
     """
 
     subject: str
@@ -54,14 +56,14 @@ class Message:
 
 
 class NotifyingReporter(Reporter):
-    """Sends a message at the end of a run, and when one is refused. A subclass has the method ``send``.
+    """Sends a message at the end of a run, and when one is refused or fails. A subclass has the method ``send``.
 
     A message that cannot be sent never fails a run: it is an error in the log of ``datastoresync.applying``, and a
     warning in the report, which does not change its exit code; of a run that is refused, it is a note of the error.
 
     Args:
         when: ``"always"``; ``"changes"``, if there was anything to do or to warn of; ``"problems"``, if the report is
-            not ok. A run that is refused is always told.
+            not ok. A run that is refused or fails is always told.
 
     Raises:
         DeclarationError: ``when`` is something else.
@@ -106,6 +108,11 @@ class NotifyingReporter(Reporter):
         first, *others = (getattr(one, "subject", one) for one in preview.refused)
         more = f", and {counted(len(others), 'more reason')}" if others else ""
         self._send(f"refused: {first}{more} — sync of {_arrow(preview.diff.title)}", preview)
+
+    def failed(self, reason: str) -> None:
+        """Send why there is no report."""
+        said = masked(reason)
+        self._send(f"failed: {' '.join(said.split())}", Report((Result("failed", said, method="sync"),)))
 
     def _send(self, subject: str, content: Report | Preview) -> None:
         try:

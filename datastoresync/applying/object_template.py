@@ -74,6 +74,8 @@ class ObjectTemplate(Template):
         self.tree = tree
         self.classes = classes
 
+    changes_lists = False
+
     # Hooks for subclasses.
 
     def call_create(self, cls: Any, ids: dict[str, Any], attributes: dict[str, Any]) -> Any:
@@ -106,13 +108,27 @@ class ObjectTemplate(Template):
         return destination_lock(type(self.tree), diff, self.destination)
 
     def plan(self, diff: Diff) -> Plan:
-        """Return one call an object, with all its changes; moves of children are calls of the child."""
+        """Return one call an object, with all its changes; moves of children are calls of the child.
+
+        Where parents list a child that is created or deleted, that goes along with it.
+        """
         alone, following = split_followers(ordered(diff), diff)
+        listed = {(action.branch, action.idnumber) for action in diff if action.verb in ("new", "old") and diff.nested}
 
         def steps() -> Iterator[Step]:
+            unlisted: list[Step] = []
             for group in _groups(alone, diff):
-                yield from self._steps(group, diff)
+                child = _moved_child(group[0], diff)
+                if child is None or child not in listed:
+                    yield from self._steps(group, diff)
+                    continue
+                follows = Step(group[0].method, None, tuple(group), follows=child)
+                if group[0].verb == "add":
+                    yield follows
+                else:  # its child is deleted later
+                    unlisted.append(follows)
             yield from following
+            yield from unlisted
 
         return Plan(diff, Streamed(steps) if diff.streamed else tuple(steps()))
 

@@ -51,7 +51,8 @@ class Step:
         call: The bound method, or None.
         actions: One action, or several where the method takes a batch.
         batch: Whether the method takes a list of actions.
-        follows: The branch and idnumber of the ancestor along with which the object is deleted, without a call.
+        follows: The branch and idnumber of what the action is carried out along with, without a call: the ancestor of
+            an object that is deleted, or the child that is created or deleted where its parent lists it.
         left_out: Whether the template says that it leaves such actions out.
     """
 
@@ -210,14 +211,37 @@ def _united(actions: Sequence[Action], diff: Diff, look_up: Callable[[Action], M
     In a streamed diff these stand together, object by object.
     """
     sides = {one.name: one for one in diff.branch_diffs}
+    created = _Created(diff)
     if diff.streamed:
-        return by_object(actions, lambda some: _united_at_once(some, sides, look_up))
-    return _united_at_once(actions, sides, look_up)
+        return by_object(actions, lambda some: _united_at_once(some, sides, created, look_up))
+    return _united_at_once(actions, sides, created, look_up)
+
+
+@attrs.frozen(eq=False)
+class _Created:
+    """The children that a diff creates.
+
+    Args:
+        diff: The diff.
+    """
+
+    diff: Diff
+    keys: set[ObjectKey] = attrs.field(init=False)
+
+    @keys.default
+    def _new(self) -> set[ObjectKey]:
+        return {(one.branch, one.idnumber) for one in self.diff if one.verb == "new"} if self.diff.nested else set()
+
+    def among(self, members: Iterable[Any], attribute: tuple[str, Any, str]) -> list[Any]:
+        """Return those of the members of an attribute that are created as children."""
+        child = self.diff.hierarchies[0].child_branch(attribute[0], attribute[2])
+        return [one for one in members if child is not None and (child, one) in self.keys]
 
 
 def _united_at_once(
     actions: Sequence[Action],
     sides: Mapping[str, BranchDiff],
+    created: _Created,
     look_up: Callable[[Action], Method],
 ) -> Iterator[Action]:
     together = member_changes(actions)
@@ -228,11 +252,13 @@ def _united_at_once(
         if members[0].verb not in ("add", "remove") or not any(name.startswith("update") for name in names):
             yield from members
             continue
-        whole = membership_update(sides[attribute[0]], together[attribute])
+        first = members[0]
+        held = sides[attribute[0]].left.read(attribute[1], first.source, attribute[2]) if first.dest is None else ()
+        whole = membership_update(sides[attribute[0]], together[attribute], created.among(held or (), attribute))
         if all(look_up(action)[0].startswith("update") for action in members):
             if attribute not in wholes:  # its members need not stand together
                 wholes.add(attribute)
-                yield whole
+                yield from _without_first(whole, together[attribute], created)
             continue
         # One of `add` and `remove` has a method of its own: the other is left to the update, with what is then there.
         for verb in ("add", "remove"):
@@ -241,6 +267,17 @@ def _united_at_once(
                 yield whole
             else:
                 yield from verb_actions
+
+
+def _without_first(whole: Action, members: Sequence[Action], created: _Created) -> Iterator[Action]:
+    """Yield the update of a list of children without new ones, then with them, as one of these may have failed."""
+    new = created.among((one.value for one in members if one.verb == "add"), _attribute(whole))
+    if whole.dest is None or not 0 < len(new) < len(members):
+        yield whole
+        return
+    value = type(whole.value)(one for one in whole.value if one not in new)
+    yield attrs.evolve(whole, value=value)
+    yield attrs.evolve(whole, old_value=value)
 
 
 def _attribute(action: Action) -> tuple[str, Any, str]:
@@ -256,13 +293,23 @@ def member_changes(actions: Iterable[Action]) -> dict[tuple[str, Any, str], list
     return together
 
 
-def membership_update(branch_diff: BranchDiff, members: Sequence[Action]) -> Action:
-    """Return the update of a membership that makes these changes of members, and no others."""
+def membership_update(branch_diff: BranchDiff, members: Sequence[Action], brought: Iterable[Any] = ()) -> Action:
+    """Return the update of a membership that makes these changes of members, and no others.
+
+    Args:
+        branch_diff: The branch.
+        members: The changes.
+        brought: The members that an object has been created with.
+    """
     first = members[0]
     source, dest = first.source, first.dest
     value = None if source is None else branch_diff.left.read(first.idnumber, source, first.attr)
     # A copy: the destination's own changes as its members are folded.
     old_value = None if dest is None else copy.copy(branch_diff.right.read(first.idnumber, dest, first.attr))
+    if dest is None and value is not None:
+        old_value = type(value)(brought)
+    if source is None and old_value is not None:
+        value = type(old_value)()
     new_members, members_before = list(value or ()), list(old_value or ())
     if len(members) < sum(map(len, membership_changes(value or members_before[:0], old_value or new_members[:0]))):
         kind: Any = type(value if old_value is None else old_value)

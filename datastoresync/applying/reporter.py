@@ -17,13 +17,13 @@ from datastoresync.spelling import member_problems
 
 
 class Reporter:
-    """Is told the start, every result and the end of an apply, or that it is refused. Subclass it for what is not here.
+    """Is told the start, every result and the end of an apply, or that it is refused or fails. Subclass it for more.
 
     An exception of a reporter does not stop the apply; it becomes a warning in the report, or a note of the refusal. A
     misspelt hook is refused when the class is declared.
     """
 
-    _hooks: ClassVar[Mapping[str, int]] = {"start": 1, "result": 1, "end": 1, "refused": 1}
+    _hooks: ClassVar[Mapping[str, int]] = {"start": 1, "result": 1, "end": 1, "refused": 1, "failed": 1}
     """The number of arguments of each."""
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
@@ -36,13 +36,19 @@ class Reporter:
         """Take the plan, before the first action."""
 
     def result(self, result: Result) -> None:
-        """Take the result of one action."""
+        """Take the result of one action; of one that a rehearsal undoes, it is ``planned`` as in a mock run."""
 
     def end(self, report: Report) -> None:
         """Take the report, after the last action."""
 
     def refused(self, preview: Preview) -> None:
         """Take what would have been done, and why not, of a run that the limits refuse; nothing else is told then."""
+
+    def failed(self, reason: str) -> None:
+        """Take why a run ended without a report, such as a file that cannot be read.
+
+        The command line tells so; a script that imports by itself tells its reporters: ``reporter.failed(str(error))``.
+        """
 
 
 def tell(reporters: Iterable[Reporter], event: str, content: object) -> Iterator[str]:
@@ -136,6 +142,10 @@ class LoggingReporter(Reporter):
         self.logger.log(
             logging.INFO if report.ok else logging.ERROR, "%s: %s in %.1f s", done, report.stat, report.seconds
         )
+
+    def failed(self, reason: str) -> None:
+        """Log the reason."""
+        self.logger.error("failed: %s", visible(reason))
 
 
 class ProgressReporter(Reporter):

@@ -42,7 +42,7 @@ _STATES = 100
 """Changes of one value to another from which on an attribute does not tell what is on and off."""
 _OFF = {"false", "no", "n", "f", "off", "0", "inactive", "disabled", "deactivated", "suspended", "blocked", "locked"}
 """What says that an object is switched off: texts, and names of attributes that are true of it then."""
-_RAISE = "if that is meant, raise it for this run with"
+_RAISE = "look at the source; if that is meant, raise it for this run with"
 
 
 def violations(diff: Diff, limits: Limits | None = None, side_effects: Sequence[SideEffect] = ()) -> tuple[str, ...]:
@@ -162,7 +162,8 @@ class _BranchCheck:
         if deleted and not self.source_size and self.name not in self.limits.empty:
             lost = counted(self.going, "object")
             reason = f"{self.left.name} is empty, and {lost} of {self.display_name} would be deleted"
-            advice = "import the source first; only if it is meant to be empty, allow that with"
+            first = "import the source" if self.left.not_imported else "look at what it reads"
+            advice = f"{first} first; only if it is meant to be empty, allow that with"
             yield Violation(reason, advice, "empty", [self.name])
             return
         limit = self.limits.deletions
@@ -220,8 +221,7 @@ class _BranchCheck:
         large = {part for part, count in lost.items() if count >= _SMALLEST_PART}
         if not large:
             return
-        parts = self.right.part or self.left.part
-        for part in _absent(large, self.left, part_reader(self.left, parts)):
+        for part in _absent(large, self.left, part_reader(self.left, self.right)):
             large.discard(part)
             if f"{self.name}:{part}" not in self.limits.empty:
                 count = counted(lost[part], "object")
@@ -230,7 +230,7 @@ class _BranchCheck:
         if isinstance(self.limits.deletions, int):
             return
         large = {part for part in large if lost[part] > FLOOR}
-        sizes = _sizes({part: 2 * lost[part] for part in large}, self.right, part_reader(self.right, parts))
+        sizes = _sizes({part: 2 * lost[part] for part in large}, self.right, part_reader(self.right, self.left))
         for part in sorted(large, key=repr):
             if sizes[part] >= _TEN and lost[part] * 2 > sizes[part]:
                 whole = counted(sizes[part], "object")
@@ -412,11 +412,16 @@ def _excess(
         needed: The count to allow, if that must be more.
     """
     if count > most:
-        allowed = f"{limit:,}" if isinstance(limit, int) else f"{limit:.0%} of {size:,}, which is {most:,}"
+        share = math.ceil(limit * size)
+        rule = "and at least" if most > share else "and never all, so" if most < share else "which is"
+        allowed = f"{limit:,}" if isinstance(limit, int) else f"{limit:.0%} of {size:,}, {rule} {most:,}"
         known = not what and name in _DONE
-        subject = f"{count:,} of {size:,} {display_name.rpartition('.')[2]} would be {_DONE[name]}" if known else ""
+        branch = display_name.rpartition(".")[2]
+        subject = f"{count:,} of {size:,} {branch} would be {_DONE[name]}" if known else ""
+        first = ("of a first load, allow it with", "first_load", [branch])
+        also = first if name == "creations" and count > size else None
         reason = f"{display_name}: {what or counted(count, name[:-1])}, over the limit of {allowed}"
-        yield Violation(reason, _RAISE, name, needed or count, subject=subject)
+        yield Violation(reason, _RAISE, name, needed or count, subject=subject, also=also)
 
 
 def _absent(parts: Collection[Any], side: Side, part_of: Callable[[Any, Any], Any] | None) -> list[Any]:

@@ -13,7 +13,7 @@ import attrs
 
 from datastoresync.conversion.key_forms import formed
 from datastoresync.diffing.action import Action
-from datastoresync.diffing.branch_diff import Streamed
+from datastoresync.diffing.branch_diff import Streamed, lists_children
 from datastoresync.diffing.common_form import spellings
 from datastoresync.diffing.diff import Diff
 from datastoresync.diffing.equality import equal, is_membership
@@ -222,7 +222,7 @@ class ChangeFactory:
         if verb == "new" and (adoption := self._adoption(action)) is not None:
             return adoption
         if verb == "new":
-            values = {name: left.read(key, action.source, name) for name in left.attributes}
+            values = {name: left.read(key, action.source, name) for name in left.attributes} | self._lists(action)
         elif verb == "old":
             read = {name: right.read(key, action.dest, name) for name in right.attributes}
             expected = {name: self._expected(action, name, value) for name, value in read.items()}
@@ -254,9 +254,20 @@ class ChangeFactory:
             if not equal(value, old_value):
                 values[name] = value
                 expected[name] = whole.expected(action.idnumber, there, name)
+        for name, value in self._lists(action).items():  # what it lists now goes, and what it is to list comes later
+            if old_value := whole.read(action.idnumber, there, name):
+                values[name], expected[name] = value, old_value
         kept, spelled = self._stored[action.branch], whole.spelling(action.idnumber)
         key = (spelled,) if len(kept.identifiers) == 1 else spelled
         return Change("update", kept.table, kept.identifiers, key, values, expected) if values else None
+
+    def _lists(self, action: Action) -> dict[str, Any]:
+        """Return the lists of children that a new object has in link tables, empty: none of them is there yet."""
+        sides, links = self._sides[action.branch], self._stored[action.branch].table.links
+        named = sides[0].children.items() if links else ()
+        fields = [field for child, field in named if field in links and lists_children(sides, child)]
+        lists = {field: sides[0].read(action.idnumber, action.source, field) for field in fields}
+        return {field: type(value)() for field, value in lists.items() if value is not None}
 
     def _key(self, action: Action) -> tuple[Any, ...]:
         """Return the key of an action's row as the store spells it."""

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from inspect import Parameter, signature
-from itertools import chain
+from itertools import chain, groupby
 from operator import attrgetter
 from typing import Any, Unpack
 
@@ -29,7 +29,7 @@ from datastoresync.applying.side_effects import SideEffect
 from datastoresync.applying.store_changes import ChangeFactory, ChangeSequence, StoredBranch, StoredValueEquality
 from datastoresync.applying.template import ApplyKeywords, ApplyOptions, ApplyRun
 from datastoresync.diffing.action import Action
-from datastoresync.diffing.branch_diff import Streamed
+from datastoresync.diffing.branch_diff import Streamed, lists_apart, lists_children
 from datastoresync.diffing.diff import Diff
 from datastoresync.diffing.side import Side
 from datastoresync.errors import DatastoreSyncError, DeclarationError
@@ -54,6 +54,16 @@ _STATUSES: Mapping[str, Status] = {
 
 
 _MEMBERS = frozenset({"add", "remove"})
+_OBJECTS = frozenset({"new", "old"})
+
+
+class _Listing(Action):
+    """A change of a parent's list of children that belongs to the parent's creation or deletion, and is told as that.
+
+    It is a change of its own to the store, since parents come before their children, and go after them.
+    """
+
+    __slots__ = ()
 
 
 _NAMED = 5
@@ -123,7 +133,8 @@ class StoreTemplate:
         diff = options.checked(diff, reporters, self.side_effects)
         started = time.perf_counter()
         alone, following = split_followers(ordered(diff), diff)
-        actions = self._united(alone, diff)
+        single = self._with_lists(alone, diff)
+        actions = self._united(single, diff)
         run = ApplyRun(diff, reporters, mock=options.mock, rehearse=options.rehearse)
         tables = {branch: one.table for branch, one in self.stored.items()}
         write_options = WriteOptions(
@@ -135,7 +146,8 @@ class StoreTemplate:
             along=list(map(ChangeFactory(diff, self.stored).change, (step.actions[0] for step in following))),
             dependencies=None if run.dependents is None else StoredDependencies(run.dependents, diff, tables),
         )
-        run.tell("start", Plan(diff, Streamed(lambda: chain(map(self._step, actions), following))))
+        told = Streamed(lambda: (action for action in actions if not isinstance(action, _Listing)))
+        run.tell("start", Plan(diff, Streamed(lambda: chain(map(self._step, told), following))))
         blocked: list[Result] = []
         if run.dependents is not None:
             actions, blocked = run.dependents.settle(actions)
@@ -148,34 +160,36 @@ class StoreTemplate:
             results = self._results(run, actions, write_options)
             with run.interruptible():  # all is written by now, so that memory must have it too
                 run.note(results)
-            run.note(blocked)
+            run.note(one for one in blocked if not isinstance(one.action, _Listing))
         for step in following:
             run.note(run.followed(step))
         if run.acts and not (run.mock or run.rehearse or diff.streamed or run.interrupted):
             self._look_again(run)
         if not (run.mock or run.rehearse or diff.streamed):
-            self._tell_unlisted(run)
+            self._tell_unlisted(run, single)
         return run.finish(started)
 
-    def _tell_unlisted(self, run: ApplyRun) -> None:
-        """Say which children the store does not list, or still lists, where it is the parent's field that lists them.
-
-        A creation or a deletion is that of the child's row alone; what lists it is written once both sides have it.
-        """
-        if not any(one.both[side].child_fields for one in run.diff.branch_diffs for side in (0, 1)):
+    def _tell_unlisted(self, run: ApplyRun, actions: Sequence[Action]) -> None:
+        """Say which children the store does not list, or still lists, since what would change that was left out."""
+        if not run.diff.nested:
             return
+        changed = {(one.branch, one.idnumber, one.attr, one.value) for one in actions if one.verb in _MEMBERS}
         listed: dict[tuple[str, str], list[Any]] = {}
-        for result in run.tally.results if run.value_columns is None else run.value_columns:
+        for result in run.tally.results:
             action = result.action
-            if result.status == "succeeded" and action is not None and action.verb in ("new", "old"):
+            if result.status == "succeeded" and action is not None and action.verb in _OBJECTS:
                 holder = run.diff.hierarchies[action.verb == "old"].holder(action.branch, action.idnumber)
-                if holder is not None and holder[0] in self.stored:
+                if holder is None or holder[0] not in self.stored or (*holder, action.idnumber) in changed:
+                    continue
+                left, right = (hierarchy.sides[holder[0]] for hierarchy in run.diff.hierarchies)
+                gone = action.verb == "old" and holder[:2] in run.done
+                if lists_children((left, right), action.branch) and not gone:
                     listed.setdefault((holder[0], holder[2]), []).append(action.idnumber)
         for (parent, field), keys in listed.items():
             run.unsettled += len(keys)
             run.warnings.append(
-                f"{parent}.{field} of the store does not say what has become of {named(keys)}: it is not written for "
-                "children that are new or deleted; let a field of the children name their parent, in _children"
+                f"{parent}.{field} of the store does not say what has become of {named(keys)}: this run leaves "
+                f"changes of {parent}.{field} out; run it over both branches, without a filter"
             )
 
     def _look_again(self, run: ApplyRun) -> None:
@@ -215,7 +229,7 @@ class StoreTemplate:
         ask = getattr(self.syncer, "cascades", None)
         if not callable(ask) or not diff.counts["old"]:
             return ()
-        actions = self._united(ordered(diff), diff)
+        actions = self._united(self._with_lists(ordered(diff), diff), diff)
         tracker = DependencyTracker.of(diff)
         if tracker is not None:
             actions, _ = tracker.settle(actions)
@@ -249,18 +263,60 @@ class StoreTemplate:
         }
         return lambda table: synced.get(id(table), ())
 
+    def _with_lists(self, actions: Sequence[Action], diff: Diff) -> Sequence[Action]:
+        """Return the actions with those on lists of children that the parents' own creations and deletions bring along.
+
+        New children are listed once they are there; those that go are taken out of the list before.
+        """
+        if not diff.nested:
+            return actions
+        sides = {one.name: one.both for one in diff.branch_diffs if one.name in self.stored}
+        held = {child for both in sides.values() for side in both for child in side.held_children}
+
+        def listing(action: Action) -> Iterator[Action]:
+            which = int(action.verb == "old")
+            branch, parent, field = diff.hierarchies[which].holder(action.branch, action.idnumber) or ("", None, "")
+            both = sides.get(branch)
+            if both is None or not lists_children(both, action.branch) or lists_apart(both, action.branch, parent):
+                return
+            apart = not which or field in self.stored[branch].table.links  # a column goes with its row
+            if apart and parent in both[which].objects:
+                items = [side.objects.get(parent) for side in both]
+                yield _Listing(("add", "remove")[which], branch, parent, field, action.idnumber, None, *items)
+
+        def found() -> Iterator[Action]:
+            for (verb, branch), group in groupby(actions, key=attrgetter("verb", "branch")):
+                if verb not in _OBJECTS or branch not in held:
+                    yield from group
+                    continue
+                some = list(group)
+                lists = [one for action in some for one in listing(action)]
+                yield from (*some, *lists) if verb == "new" else (*lists, *some)
+
+        return Streamed(found) if diff.streamed else list(found())
+
     def _step(self, action: Action) -> Step:
         return Step(action.method, self.apply, (action,))
 
     def _results(self, run: ApplyRun, actions: Sequence[Action], options: WriteOptions) -> Iterator[Result]:
-        """Write the changes; return the result of each action."""
+        """Write the changes; return the result of each action.
+
+        What became of a list that belongs to a creation or deletion is told only if it alone went wrong.
+        """
         if run.mock or not actions:
-            return (Result("planned", "mock", action, action.method) for action in actions)
+            told = (action for action in actions if not isinstance(action, _Listing))
+            return (Result("planned", "mock", action, action.method) for action in told)
         streamed = run.diff.streamed
         changes = ChangeSequence(actions, ChangeFactory(run.diff, self.stored), streamed=streamed)
         outcomes = self._outcomes(run, actions, changes, options)
-        told: Iterable[Action | None] = changes.again(run.warnings) if streamed else actions
-        return (self._result(one, outcome) for one, outcome in zip(told, outcomes, strict=True))
+        known: Iterable[Action | None] = changes.again(run.warnings) if streamed else actions
+        pairs = zip(known, outcomes, strict=True)
+        wrong = ("failed", "conflict")
+        return (
+            self._result(action, outcome)
+            for action, outcome in pairs
+            if not isinstance(action, _Listing) or outcome.status in wrong or outcome.held
+        )
 
     def _result(self, action: Action | None, outcome: Outcome) -> Result:
         method = "" if action is None else action.method
@@ -281,15 +337,16 @@ class StoreTemplate:
         def results() -> Iterator[Result]:
             return (self._result(action, outcome) for action, outcome in zip(actions, outcomes, strict=True))
 
-        of_each = outcomes.counts() if isinstance(outcomes, Outcomes) else Counter(outcomes)
+        counted = outcomes.counts() if isinstance(outcomes, Outcomes) else None
+        of_each = [(one, 1) for one in outcomes] if counted is None else list(counted.items())
         statuses: Counter[str] = Counter()
-        for outcome, count in of_each.items():
+        for outcome, count in of_each:
             statuses[outcome.status] += count
         done = actions
         if statuses != Counter(done=len(actions)):
             done = [action for action, outcome in zip(actions, outcomes, strict=True) if outcome.status == "done"]
         held: list[tuple[Action, Mapping[str, Any]]] = []
-        if any(map(attrgetter("held"), of_each)):
+        if any(outcome.held for outcome, _ in of_each):
             pairs = zip(actions, outcomes, strict=True)
             held = [(action, values) for action, outcome in pairs if (values := self._held(action, outcome))]
         counts = {_STATUSES[one]: count for one, count in statuses.items()}
@@ -333,6 +390,9 @@ class StoreTemplate:
                 if action.verb not in _MEMBERS or action.attr in self.stored[action.branch].table.links:
                     yield action
                 elif attribute in together:
-                    yield membership_update(sides[action.branch], together.pop(attribute))
+                    members = together.pop(attribute)
+                    whole = membership_update(sides[action.branch], members)
+                    of_object = all(isinstance(member, _Listing) for member in members)
+                    yield _Listing(**attrs.asdict(whole, recurse=False)) if of_object else whole
 
         return Streamed(lambda: by_object(actions, united)) if diff.streamed else list(united(actions))

@@ -204,6 +204,8 @@ class Template:
     """Methods that are not there on purpose, such as ``("old", "update_name")``: what they would take is skipped."""
     waits_for_left_out: bool = True
     """Whether what depends on what flags and filters leave out is left out, too; on failures it always waits."""
+    changes_lists: bool = True
+    """Whether parents' lists of children are changed by its methods, and not along with the children."""
 
     def __init__(self) -> None:
         """Create a template; subclasses may take arguments."""
@@ -275,8 +277,12 @@ class ApplyRun:
         self.acts = False
         self.interrupted = False
         self._reason = ""
-        self.dependents = DependencyTracker.of(diff, left_out=template is None or template.waits_for_left_out)
-        self.deleted: set[tuple[str, Any]] = set()
+        self.dependents = DependencyTracker.of(
+            diff,
+            left_out=template is None or template.waits_for_left_out,
+            lists=template is None or template.changes_lists,
+        )
+        self.done: set[tuple[str, Any]] = set()  # what was created or deleted
         self.value_columns: Results | None = None
 
     def carry_out(self, plan: Plan, *, stop: bool) -> Report:
@@ -395,19 +401,20 @@ class ApplyRun:
                     one.right.expire()
 
     def note(self, results: Iterable[Result]) -> None:
-        """Collect results, fold the actions that succeeded, and tell the reporters."""
+        """Collect results, fold the actions that succeeded, and tell the reporters: in a rehearsal, as planned."""
         for result in results:
             action = result.action
             if self.dependents is not None and action is not None:
                 if result.status not in ("succeeded", "planned"):
                     self.dependents.note(action, result.status, skip_children=result.skip_children)
-                elif action.verb == "old":
-                    self.deleted.add((action.branch, action.idnumber))
+                elif action.verb in ("new", "old") and self.diff.nested:
+                    self.done.add((action.branch, action.idnumber))
             if result.status == "succeeded" and action is not None and not self.rehearse:
                 self._fold(action, result.created, result.held)
             self.tally.add(result)
             if self.reporters:
-                self.tell("result", result)
+                undone = self.rehearse and result.status == "succeeded"
+                self.tell("result", attrs.evolve(result, status="planned") if undone else result)
 
     def _fold(self, action: Action, created: Any = None, held: Mapping[str, Any] | None = None) -> None:
         try:
@@ -458,13 +465,15 @@ class ApplyRun:
         return finished(step.actions, step.method, results)
 
     def followed(self, step: Step) -> list[Result]:
-        """Return the results of a step whose objects are deleted along with an ancestor."""
+        """Return the results of a step that is carried out along with the creation or deletion of something else."""
         branch, idnumber = step.follows or ("", None)
-        deleted = step.follows in self.deleted
         done: Status = "planned" if self.mock else "succeeded"
-        status: Status = done if deleted else "skipped"
-        went = "goes" if self.mock else "went"
-        reason = f"{went} with {branch} {idnumber!r}" if deleted else f"{branch} {idnumber!r} was not deleted"
+        status: Status = done if step.follows in self.done else "skipped"
+        verb = step.actions[0].verb
+        went, goes, deleted = ("came", "comes", "created") if verb == "add" else ("went", "goes", "deleted")
+        reason = f"{goes if self.mock else went} with {branch} {idnumber!r}"
+        if status == "skipped":
+            reason = f"{branch} {idnumber!r} {'was not' if verb == 'old' else 'could not be'} {deleted}"
         return [Result(status, reason, action, step.method) for action in step.actions]
 
     def interruptible(self) -> AbstractContextManager[None]:

@@ -62,7 +62,7 @@ _PAYLOADS: Final[dict[str, Callable[[Message], Any]]] = {"slack": _slack, "matte
 
 
 class WebhookReporter(NotifyingReporter):
-    """Posts the report at the end of a run, or why it was refused, to the incoming webhook of a chat, as JSON.
+    """Posts the report of a run, or why it was refused or failed, to the incoming webhook of a chat, as JSON.
 
     It is tried again after what may pass: a connection that fails or takes too long, and answers such as 429 and 503,
     in the time that these ask for. What was posted just before a connection broke may so be there twice. When it is

@@ -64,7 +64,7 @@ def make_cell(cell_of: Callable[[Any], Any], value: Any) -> Any:
     if value is None:
         return None
     if isinstance(value, str):
-        cell = cell_of(_escape(value) or None)
+        cell = cell_of(escape(value) or None)
         if value:
             cell.data_type = "s"  # whatever it looks like: never a formula, an error or a number
         else:
@@ -82,7 +82,7 @@ def make_cell(cell_of: Callable[[Any], Any], value: Any) -> Any:
 
 def _check_text(text: str) -> str:
     try:
-        units = len(_escape(text).encode("utf-16-le")) // 2
+        units = len(escape(text).encode("utf-16-le")) // 2
     except UnicodeEncodeError:
         message = "a text holds half of a surrogate pair, which is no character"
         raise SyncerError(message) from None
@@ -92,7 +92,7 @@ def _check_text(text: str) -> str:
     return text
 
 
-def _escape(text: str) -> str:
+def escape(text: str) -> str:
     """Return a text as a workbook writes it: characters that XML cannot hold as ``_x000D_``."""
     return _UNWRITABLE.sub(lambda match: f"_x{ord(match[0]):04X}_", text)
 

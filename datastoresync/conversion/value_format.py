@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, time
@@ -13,8 +14,10 @@ import attrs
 from datastoresync.conversion.converters import Converter, declared_scalar
 from datastoresync.errors import DeclarationError
 
-Spelling = Literal["python", "url", "option", "old", "new"]
-"""Where options are given: as keywords, behind the question mark of a URL, or on the command line; ``--old-…``, …"""
+Spelling = Literal["python", "url", "toml", "option", "old", "new"]
+"""Where options are given: as keywords, behind the question mark of a URL, in a file of TOML, or on the command line,
+for both stores, the old or the new one.
+"""
 _NUMBERS = ("int", "float", "Decimal")
 _DATES = ("date", "datetime")
 
@@ -174,9 +177,15 @@ class ValueFormat:
         if self.spelling == "python":
             plain = value[0] if name in ("dates", "true", "false") and len(value) == 1 else value
             return f"{name}={plain!r}"
+        if self.spelling == "toml":
+            return f"options = {{ {name} = {json.dumps(value, ensure_ascii=False)} }}"
         between = "|" if name == "dates" else ","
         text = value if isinstance(value, str) else str(value).lower() if isinstance(value, bool) else ""
-        text = text or (str(value) if isinstance(value, int) else between.join(value))
+        text = text or (
+            str(value)
+            if isinstance(value, int)
+            else between.join(one if isinstance(one, str) else "=".join(one) for one in value)
+        )
         if self.spelling == "url":
             return f"?{name}={_quoted(text)}"
         import shlex  # only a message of the command line needs it

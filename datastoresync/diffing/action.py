@@ -81,8 +81,8 @@ class Action:
     @property
     def sensitive(self) -> tuple[str, ...]:
         """The attributes that the class of either object declares as ``_sensitive``."""
-        classes = dict.fromkeys(map(type, (self.source, self.dest)))
-        return tuple(dict.fromkeys(name for cls in classes for name in getattr(cls, "_sensitive", ())))
+        of_source, of_dest = getattr(type(self.source), "_sensitive", ()), getattr(type(self.dest), "_sensitive", ())
+        return tuple(dict.fromkeys((*of_source, *of_dest))) if of_source or of_dest else ()
 
     @property
     def sensitive_values(self) -> list[Any]:

@@ -20,6 +20,7 @@ from datastoresync.diffing.hierarchy import Hierarchy, topological_order
 from datastoresync.diffing.listing import Scan
 from datastoresync.diffing.side import BLOCK_SIZE, Block, Candidates, Side
 from datastoresync.errors import ComparisonError
+from datastoresync.printing.text import counted
 
 _KEPT = 1_000
 """Actions of each kind and branch that a streamed diff keeps, to be shown."""
@@ -173,7 +174,7 @@ def _changes(
 def moves_between(hierarchies: Hierarchies, branch_diffs: Sequence[BranchDiff]) -> list[Action]:
     """Return the additions to and removals from fields of parents, for children whose parent differs.
 
-    Children that only one side has are created and deleted by actions of their own.
+    What is created or deleted itself brings its list of new children along, or takes it away.
     """
     sides = {one.name: (one.left, one.right) for one in branch_diffs}
     left, right = hierarchies
@@ -182,15 +183,24 @@ def moves_between(hierarchies: Hierarchies, branch_diffs: Sequence[BranchDiff]) 
         for key in keys:
             if left.parent(branch, key) == right.parent(branch, key):
                 continue
-            if any(key not in side.objects for side in sides[branch]):
-                continue
+            moved = all(key in side.objects for side in sides[branch])
             for verb, hierarchy in (("add", left), ("remove", right)):
                 holder = hierarchy.holder(branch, key)
-                if holder is not None:
+                if holder is not None and (moved or lists_apart(sides[holder[0]], branch, holder[1])):
                     name, parent, field = holder
                     source, dest = (side.objects.get(parent) for side in sides[name])
                     actions.append(Action(verb, name, parent, field, key, None, source, dest))
     return sorted(actions, key=lambda action: (action.branch, action.idnumber, action.attr, action.verb, action.value))
+
+
+def lists_children(sides: tuple[Side, Side], child: str) -> bool:
+    """Say whether a field of the parents on both sides lists the children of a branch, and no property computes it."""
+    return all(child in side.held_children and side.children[child] not in side.computed for side in sides)
+
+
+def lists_apart(sides: tuple[Side, Side], child: str, parent: Any) -> bool:
+    """Say whether a child that comes or goes is an action on its parent's list: whether that stays on both sides."""
+    return lists_children(sides, child) and all(parent in side.objects for side in sides)
 
 
 def _reparented(sides: Mapping[str, tuple[Side, Side]]) -> dict[str, set[Any]]:
@@ -485,3 +495,34 @@ class Streamed(Sequence[T]):
 
     def __repr__(self) -> str:
         return f"<Streamed{'' if self._length is None else f': {self._length:,} items'}>"
+
+
+def explanation(branch_diffs: Sequence[BranchDiff], left_out: Counter[str]) -> str:
+    """Return, for each branch, the engine, why it ran, what it compared, and why objects are in memory.
+
+    Args:
+        branch_diffs: The branches that were compared.
+        left_out: The number of actions of each verb that flags left out.
+    """
+    if not branch_diffs:
+        return "nothing was compared"
+    lines = []
+    for branch_diff in branch_diffs:
+        left, right = branch_diff.sizes
+        lines.append(
+            f"{branch_diff.name or branch_diff.right.owner}: {branch_diff.engine} engine, since {branch_diff.reason}; "
+            f"{counted(left, 'object')} against {right:,}, {branch_diff.pairs:,} in both, "
+            f"{branch_diff.candidates:,} of them worth a look; "
+            f"attributes: {', '.join(branch_diff.right.attributes) or 'none'}"
+        )
+        lines += [f"  {side.name} is in memory: {side.reason}" for side in branch_diff.both if side.reason]
+    named = {branch_diff.name for branch_diff in branch_diffs}
+    apart = [
+        f"{branch_diff.name}: what it holds of {child}"
+        for branch_diff in branch_diffs
+        for child in branch_diff.right.held_children - named
+    ]
+    lines += [f"not compared: {what}" for what in sorted(apart)]
+    if left_out:
+        lines.append("left out by flags or imports: " + " ".join(f"{verb}={count}" for verb, count in left_out.items()))
+    return "\n".join(lines)

@@ -18,6 +18,8 @@ from datastoresync.diffing.branch_diff import (
     StreamedPart,
     actions_between,
     branch_ranks,
+    explanation,
+    lists_apart,
     materialize_pairs,
     moves_between,
     ordered_actions,
@@ -26,10 +28,10 @@ from datastoresync.diffing.branch_diff import (
 from datastoresync.diffing.change_table import MOST, Ticks, columns_of
 from datastoresync.diffing.common_form import in_common_forms, warn_of_lookalikes
 from datastoresync.diffing.export_rows import COLUMNS, Row, rows_of
-from datastoresync.diffing.filters import Filter, predicate
+from datastoresync.diffing.filters import Filter, attributes_of, hides, predicate
 from datastoresync.diffing.flags import Exclusion, Flags
 from datastoresync.diffing.hierarchy import Hierarchy, scope_of
-from datastoresync.diffing.listing import SCANNED, Scan, branch_outlines, whole_outlines
+from datastoresync.diffing.listing import SCANNED, Scan, branch_outlines, shown_sides, whole_outlines
 from datastoresync.diffing.nested import NestedDiff, SiblingOrder, actions_by_parent, nested_diffs
 from datastoresync.diffing.schema_check import check_attributes, check_types, raise_problems
 from datastoresync.diffing.side import Block, Candidates, Engine, Side, engine_of
@@ -38,39 +40,6 @@ from datastoresync.exporting.export import Export
 from datastoresync.exporting.exportable import Exportable
 from datastoresync.printing.outline import Outline
 from datastoresync.printing.show import BoundedPrintable
-from datastoresync.printing.text import counted
-
-
-def _explanation(branch_diffs: Sequence[BranchDiff], left_out: Counter[str]) -> str:
-    """Return, for each branch, the engine, why it ran, what it compared, and why objects are in memory.
-
-    Args:
-        branch_diffs: The branches that were compared.
-        left_out: The number of actions of each verb that flags left out.
-    """
-    if not branch_diffs:
-        return "nothing was compared"
-    lines = []
-    for branch_diff in branch_diffs:
-        left, right = branch_diff.sizes
-        lines.append(
-            f"{branch_diff.name or branch_diff.right.owner}: {branch_diff.engine} engine, since {branch_diff.reason}; "
-            f"{counted(left, 'object')} against {right:,}, {branch_diff.pairs:,} in both, "
-            f"{branch_diff.candidates:,} of them worth a look; "
-            f"attributes: {', '.join(branch_diff.right.attributes) or 'none'}"
-        )
-        lines += [f"  {side.name} is in memory: {side.reason}" for side in branch_diff.both if side.reason]
-    named = {branch_diff.name for branch_diff in branch_diffs}
-    apart = [
-        f"{branch_diff.name}: what it holds of {child}"
-        for branch_diff in branch_diffs
-        for child in branch_diff.right.held_children - named
-    ]
-    lines += [f"not compared: {what}" for what in sorted(apart)]
-    if left_out:
-        lines.append("left out by flags or imports: " + " ".join(f"{verb}={count}" for verb, count in left_out.items()))
-    return "\n".join(lines)
-
 
 Progress = Callable[[str, int, int], Any]
 """Called with the stage (``"import"``, ``"diff"``, ``"sync"``), the number done and the total; 0 if that is unknown."""
@@ -137,6 +106,8 @@ class Diff(BoundedPrintable, Exportable):
         exclusion: The actions that flags leave out.
         arranged: Whether the caller chose the order of the actions, so that a plan must keep it.
         partial: Whether actions of the comparison may have been left out by a filter.
+        hidden: Attributes that were excluded, as branch and name, and are not shown of new and deleted objects either;
+            of an empty branch, those of all.
     """
 
     actions: Sequence[Action]
@@ -145,6 +116,7 @@ class Diff(BoundedPrintable, Exportable):
     exclusion: Exclusion | None = None
     arranged: bool = False
     partial: bool = False
+    hidden: frozenset[tuple[str, str]] = frozenset()
     _by_name: dict[str, BranchDiff] = attrs.field(init=False)
     _ticks: Ticks = attrs.field(init=False, factory=Ticks)
 
@@ -274,9 +246,9 @@ class Diff(BoundedPrintable, Exportable):
                 (action.inverse() for action in self.actions.in_memory), branch_diffs, hierarchies
             )
             streamed = self.actions.inverse(in_memory, branch_ranks(branch_diffs))
-            return type(self)(streamed, branch_diffs, hierarchies, partial=partial)
+            return type(self)(streamed, branch_diffs, hierarchies, partial=partial, hidden=self.hidden)
         actions = ordered_actions((action.inverse() for action in self.actions), branch_diffs, hierarchies)
-        return type(self)(actions, branch_diffs, hierarchies, partial=partial)
+        return type(self)(actions, branch_diffs, hierarchies, partial=partial, hidden=self.hidden)
 
     def __neg__(self) -> Diff:
         return self.inverse()
@@ -294,9 +266,14 @@ class Diff(BoundedPrintable, Exportable):
         return self._where(condition)
 
     def exclude(self, *terms: Filter, **names: Any) -> Diff:
-        """Return the diff without the actions that match any of the terms; see `only`."""
-        condition = self._predicate([*terms, names] if names else list(terms))
-        return self._where(lambda action: not condition(action))
+        """Return the diff without the actions that match any of the terms; see `only`.
+
+        An attribute is not shown of new and deleted objects either; new ones are written with it nevertheless.
+        """
+        given = [*terms, names] if names else list(terms)
+        condition = self._predicate(given)
+        found = self._where(lambda action: not condition(action))
+        return attrs.evolve(found, hidden=found.hidden | attributes_of(given))
 
     def filtered(self, only: Filter = None, exclude: Filter = None) -> Diff:
         """Return the diff after both filters, each of which may be None."""
@@ -391,7 +368,7 @@ class Diff(BoundedPrintable, Exportable):
     def _nodes(self, actions: Iterable[Action]) -> tuple[NestedDiff, ...]:
         sides = self._sides
         for own_sides, hierarchy in zip(sides, self.hierarchies, strict=True):
-            own_sides.update(hierarchy.sides)
+            own_sides.update(shown_sides(hierarchy.sides, self.hidden))
         return nested_diffs(actions, sides, self.hierarchies)
 
     def in_tree_order(self, order: SiblingOrder | None = None) -> Diff:
@@ -411,7 +388,7 @@ class Diff(BoundedPrintable, Exportable):
 
     def explain(self) -> str:
         """Return, for each branch, the engine, why it ran, and what it compared."""
-        return _explanation(self.branch_diffs, self.left_out)
+        return explanation(self.branch_diffs, self.left_out)
 
     def values(self, action: Action) -> dict[str, Any]:
         """Return the synced values of an action's object: the source's, or for ``old`` the destination's."""
@@ -423,7 +400,8 @@ class Diff(BoundedPrintable, Exportable):
     def rows_of(self, action: Action) -> Iterator[Row]:
         """Yield the rows that an action is exported as; see `export_rows.rows_of`."""
         known = not action.attr and action.branch in self._by_name
-        return rows_of(action, self.values(action) if known else {})
+        values = self.values(action).items() if known else ()
+        return rows_of(action, {name: one for name, one in values if not hides(self.hidden, action.branch, name)})
 
     def __export__(self) -> Export:
         """Return the rows of all actions, in their order."""
@@ -490,7 +468,7 @@ class Diff(BoundedPrintable, Exportable):
                 yield from some
 
     def _fold_into_parent(self, action: Action) -> None:
-        """Add a new child to the field of its parent, or remove a deleted one from it.
+        """Add a new child to the field of its parent, or remove a deleted one from it, unless that is another action.
 
         A new one may be kept by a parent that the destination's ``top_level`` does not reach; it goes from there.
         """
@@ -500,6 +478,13 @@ class Diff(BoundedPrintable, Exportable):
             if holder is None:
                 continue
             branch, parent, field = holder
+            above = self._by_name.get(branch)
+            if (
+                above is not None
+                and parent not in above.carried_out["new"]
+                and lists_apart(above.both, action.branch, parent)
+            ):
+                continue
             right = self.hierarchies[1].sides[branch]
             computed = isinstance(getattr(type(right.objects.get(parent)), field, None), property)
             if not computed:
@@ -549,7 +534,8 @@ class Diff(BoundedPrintable, Exportable):
 
     @property
     def _sides(self) -> tuple[dict[str, Side], dict[str, Side]]:
-        return _by_name([(one.left, one.right) for one in self.branch_diffs])
+        left, right = _by_name([(one.left, one.right) for one in self.branch_diffs])
+        return shown_sides(left, self.hidden), shown_sides(right, self.hidden)
 
     @property
     def _see_all(self) -> str:

@@ -43,6 +43,8 @@ def predicate(terms: Filter, *, branches: Collection[str], attributes: Mapping[s
             return lambda action: action.verb == terms
         branch, dot, attribute = terms.partition(".")
         if branch:
+            if not dot and branch in every and branch not in branches:
+                raise FilterError(f"no branch or verb {branch!r}: the attribute is {'.' + branch!r}")
             _check_name(branch, branches if dot else [*branches, *VERBS], "branch" if dot else "branch or verb")
         if not dot:
             return lambda action: action.branch == branch
@@ -67,6 +69,27 @@ def predicate(terms: Filter, *, branches: Collection[str], attributes: Mapping[s
         return lambda action: any(matches(action) for matches in predicates)
     message = f"a filter is a name, a mapping, a function or several of them (got {terms!r})"
     raise FilterError(message)
+
+
+def attributes_of(terms: Filter) -> set[tuple[str, str]]:
+    """Return the attributes of which terms match every action, as branch and name; of an empty branch, those of all."""
+    if isinstance(terms, str):
+        branch, dot, attribute = terms.partition(".")
+        return {(branch, attribute)} if dot else set()
+    if isinstance(terms, Mapping):
+        branches, names = (
+            [found] if isinstance(found := terms.get(name, default), str) else list(found)
+            for name, default in (("branch", ""), ("attr", ()))
+        )
+        return set() if {*terms} - {"branch", "attr"} else {(branch, name) for branch in branches for name in names}
+    if terms is None or callable(terms):
+        return set()
+    return {found for term in terms for found in attributes_of(term)}
+
+
+def hides(hidden: Collection[tuple[str, str]], branch: str, attribute: str) -> bool:
+    """Say whether an attribute is among those that `attributes_of` returns."""
+    return (branch, attribute) in hidden or ("", attribute) in hidden
 
 
 def _check_name(name: str, names: Collection[str] | None, what: str) -> None:

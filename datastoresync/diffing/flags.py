@@ -170,9 +170,10 @@ class Exclusion:
     def _excluded(self, action: Action) -> bool:
         branch, key = action.branch, action.idnumber
         child = self.hierarchies[0].child_branch(branch, action.attr)
-        if child is not None:  # a move of a child: its two actions stand or fall together
+        if child is not None:  # the two actions of a move stand or fall together, others with the child
             covered = any(self.covers(*object_key) for object_key in self._concerned(child, action.value))
-            return covered or self._settled(child, action.value)
+            moved = all(action.value in sides[child].objects for sides in self.sides)
+            return covered or (moved and self._settled(child, action.value))
         if self.covers(branch, key):
             return True
         if action.verb in ("new", "old"):

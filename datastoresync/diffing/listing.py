@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from itertools import chain, groupby, islice
 from operator import attrgetter
@@ -13,6 +13,7 @@ import attrs
 
 from datastoresync.diffing.action import VERBS, Action
 from datastoresync.diffing.equality import is_blank
+from datastoresync.diffing.filters import hides
 from datastoresync.diffing.side import Side
 from datastoresync.masking import MASK
 from datastoresync.printing.changes import NEW, OLD, change, cut, key_text, literal
@@ -29,6 +30,7 @@ _KEYS = 5
 """Keys that are named of such objects."""
 _MEMBERS = 20
 """Members that are shown of those that an object gets, where not all are."""
+_ATTR = attrgetter("attr")
 _OBJECT_SIGNS: Mapping[str, str] = {verb: SIGNS.get(verb, SIGNS["update"]) for verb in VERBS}
 _WORDS: Mapping[str, tuple[str, str]] = {
     "new": ("new", "new"),
@@ -41,6 +43,15 @@ _WORDS: Mapping[str, tuple[str, str]] = {
 Sides = tuple[Mapping[str, Side], Mapping[str, Side]]
 """The sides of the source and of the destination, by branch."""
 NO_SIDES: Sides = ({}, {})
+
+
+def shown_sides(sides: Mapping[str, Side], hidden: Collection[tuple[str, str]]) -> dict[str, Side]:
+    """Return sides without the attributes that are not shown, as `Diff` has them."""
+
+    def shown(branch: str, side: Side) -> Side:
+        return attrs.evolve(side, attributes=tuple(one for one in side.attributes if not hides(hidden, branch, one)))
+
+    return {branch: shown(branch, side) for branch, side in sides.items()} if hidden else dict(sides)
 
 
 def in_words(counts: Mapping[str, int]) -> str:
@@ -220,7 +231,7 @@ def object_outline(name: str, objects: Sequence[_AnObject], sides: Sides, *, who
     first = objects[0]
     verb = first[0].verb
     sign, kind = _OBJECT_SIGNS[verb], verb if verb in SIGNS else "update"
-    spans = list(object_spans(first, sides, whole=whole))
+    spans = object_spans(first, sides, whole=whole)
     if len(objects) == 1:
         return Outline(f"{sign} {name} {key_text(first[0].idnumber)}", kind, spans=spans, count=len(first))
     if len(set(map(_fold_key, objects))) > 1:
@@ -230,8 +241,8 @@ def object_outline(name: str, objects: Sequence[_AnObject], sides: Sides, *, who
     return Outline(f"{sign} {len(objects):,} {name}", kind, spans=spans, count=sum(map(len, objects)))
 
 
-def object_spans(actions: Sequence[Action], sides: Sides, *, whole: bool = False) -> Iterator[Span]:
-    """Yield what changes of one object, given its actions: old and new values, members, or all that it has.
+def object_spans(actions: Sequence[Action], sides: Sides, *, whole: bool = False) -> list[Span]:
+    """Return what changes of one object, given its actions: old and new values, members, or all that it has.
 
     Args:
         actions: Its actions.
@@ -240,21 +251,23 @@ def object_spans(actions: Sequence[Action], sides: Sides, *, whole: bool = False
     """
     first = actions[0]
     if first.verb in ("new", "old"):
-        yield from _values(first, sides[first.verb == "old"].get(first.branch), whole=whole)
-        return
-    gap = ""
-    for attr, group in groupby(actions, key=attrgetter("attr")):
+        return list(_values(first, sides[first.verb == "old"].get(first.branch), whole=whole))
+    hidden: Collection[str] = first.sensitive
+    for side in sides:
+        found = side.get(first.branch)
+        if found is not None and found.sensitive:
+            hidden = found.sensitive.union(hidden)
+    spans: list[Span] = []
+    for attr, group in groupby(actions, key=_ATTR):
         some = list(group)
-        yield f"{gap}{attr}: ", ""
-        gap = ", "
-        if attr in first.sensitive or any(
-            attr in side[first.branch].sensitive for side in sides if first.branch in side
-        ):
-            yield MASK, "note"
+        spans.append((f", {attr}: " if spans else f"{attr}: ", ""))
+        if attr in hidden:
+            spans.append((MASK, "note"))
         elif some[0].verb == "update":
-            yield from change(some[0].old_value, some[0].value, whole=whole)
+            spans += change(some[0].old_value, some[0].value, whole=whole)
         else:
-            yield from _members(some, whole=whole)
+            spans += _members(some, whole=whole)
+    return spans
 
 
 def _members(actions: Sequence[Action], *, whole: bool) -> Iterator[Span]:

@@ -47,6 +47,18 @@ class NestedDiff(BoundedPrintable):
             yield nested
             waiting += reversed(nested.children)
 
+    def arranged(self) -> tuple[list[Action], list[Action]]:
+        """Return the actions before those of the nodes below, and after: a deletion, and what names new children."""
+        side = self._sides[0].get(self.branch)
+        fields = {} if side is None else side.children
+        created = (child for child in self.children if child.actions and child.actions[0].verb == "new")
+        named = {("add", fields.get(child.branch), child.idnumber) for child in created}
+        parts: tuple[list[Action], list[Action]] = [], []
+        for action in self.actions:
+            last = action.verb == "old" or (action.attr and (action.verb, action.attr, action.value) in named)
+            parts[bool(last)].append(action)
+        return parts
+
     @property
     def counts(self) -> Counter[str]:
         """How many actions of each verb there are, in this node and below it."""
@@ -128,15 +140,16 @@ def nested_diffs(
 
 
 def actions_by_parent(nested: Sequence[NestedDiff], order: SiblingOrder | None = None) -> Iterator[Action]:
-    """Yield the actions of all nodes, parent by parent: what is deleted after its children, all else before them."""
+    """Yield the actions of all nodes, parent by parent; deletions, and what names new children, come after these."""
     waiting: list[NestedDiff | Action] = list(reversed(_arranged(nested, order)))
     while waiting:
         one = waiting.pop()
         if isinstance(one, Action):
             yield one
             continue
-        yield from (action for action in one.actions if action.verb != "old")
-        waiting += (action for action in one.actions if action.verb == "old")
+        first, last = one.arranged()
+        yield from first
+        waiting += reversed(last)
         waiting += reversed(_arranged(one.children, order))
 
 

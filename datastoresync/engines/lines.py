@@ -29,6 +29,8 @@ _LARGEST = 64 * 2**20
 """Bytes of a file that is read into memory as a whole."""
 _BLOCK = 256
 """Lines that are split at a time: few enough to stay in the processor's cache."""
+_MADE_AT_ONCE = 1024
+"""Objects that are made at a time: few enough to stay there, too."""
 _SAMPLE = 100
 """Lines whose values stand for all others, where only their types matter."""
 _KEYS = frozenset({str, int, bool, bytes, date, UUID})
@@ -198,12 +200,12 @@ class LineObjects(Mapping[Any, Any]):
 
     def make(self, keys: Iterable[Any]) -> None:
         """Make the objects of some keys, all of which there are, unless they are made already."""
-        wanted = list(filterfalse(self.made.__contains__, keys) if self.made else keys)
-        if wanted:
-            columns = self._convert(list(map(self.lines.__getitem__, wanted)))
-            objects = self.schema.make(tuple(columns), tuple(columns.values()), len(wanted))
+        wanted = filterfalse(self.made.__contains__, keys)
+        while block := list(islice(wanted, _MADE_AT_ONCE)):
+            columns = self._convert(list(map(self.lines.__getitem__, block)))
+            objects = self.schema.make(tuple(columns), tuple(columns.values()), len(block))
             self._branch.attach(objects)
-            self.made.update(zip(wanted, objects, strict=True))
+            self.made.update(zip(block, objects, strict=True))
 
     def some(self, keys: Sequence[Any]) -> list[Any]:
         """Return the objects of some keys, which are made at once; None for one that is not there."""
@@ -392,6 +394,8 @@ def _understood(columns: Sequence[str], schema: Schema) -> bool:
     fields = schema.fields
     if schema.through_init or cls.__setattr__ is not object.__setattr__:
         return False
+    if cls.__getattribute__ is not object.__getattribute__:
+        return False
     if not set(schema.identifiers) <= set(columns) or not all(map(schema.takes, columns)):
         return False
     if fields is None:
@@ -448,8 +452,8 @@ class LineEngine:
         with _MAKING:
             if lines_compare(left, right):
                 return _candidates(left, right)
-            if (beside := _beside_objects(left, right)) is not None:
-                return beside
+        if (beside := _beside_objects(left, right)) is not None:
+            return beside
         sides = [attrs.evolve(side, objects=in_memory(side.objects)) for side in (left, right)]
         return InMemoryEngine().candidates(*sides)
 
@@ -502,14 +506,15 @@ def _beside_objects(left: Side, right: Side) -> Candidates | None:
         return None
     rows: Any = sides[index].objects
     objects = in_memory(sides[1 - index].objects)
-    if not isinstance(objects, dict):
+    lines, made = rows.lines, rows.made  # properties of the objects may look at the rows, which makes all of them
+    if not isinstance(objects, dict) or rows.finished is not None:
         return None
     of_row, of_object = itemgetter(*map(rows.columns.index, names)), attrgetter(*names)
     alone: list[Any] = []
     differing: list[Any] = []
     try:
         for keys, items in object_blocks(objects):
-            found = list(map(rows.lines.get, keys))
+            found = list(map(lines.get, keys))
             there = list(map(is_not, found, repeat(None)))
             if not all(there):
                 alone += compress(keys, map(not_, there))
@@ -518,9 +523,10 @@ def _beside_objects(left: Side, right: Side) -> Candidates | None:
             differing += compress(keys, rows_differ(*(of_both if index else of_both[::-1])))
     except Exception:  # noqa: BLE001 - an attribute is missing or a property fails: what is in memory knows which
         return None
-    both = sorted({*differing, *(rows.made.keys() & objects.keys())})  # what was made may have been changed since
+    with _MAKING:
+        both = sorted({*differing, *(made.keys() & objects.keys())})  # what was made may have been changed since
     matched = len(objects) - len(alone)
-    others = sorted(filterfalse(objects.__contains__, rows.lines)) if len(rows) > matched else []
+    others = sorted(filterfalse(objects.__contains__, lines)) if len(lines) > matched else []
     columns = [list(map(objects.__getitem__, both)), rows.some(both)]
     pairs = list(zip(both, *(columns if index else columns[::-1]), strict=True))
     new, old = (sorted(alone), others) if index else (others, sorted(alone))

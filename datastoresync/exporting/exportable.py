@@ -135,7 +135,8 @@ class Exportable:
     def to_xlsx(self, path: Target | IO[bytes]) -> None:
         """Write an Excel workbook of one sheet: its header stays in sight, and every column has a filter.
 
-        Numbers, dates and truth are cells of their type; text is never a formula. What a cell cannot hold is text, and
+        Numbers, dates and truth are cells of their type; text is never a formula. In two long texts of which the one
+        follows the other, the words that changed are struck out, or underlined. What a cell cannot hold is text, and
         text of more than 32,767 characters is cut, which its end says.
 
         Args:

@@ -10,19 +10,28 @@ from typing import IO, Any
 
 import openpyxl
 from openpyxl.cell import WriteOnlyCell
+from openpyxl.cell.rich_text import CellRichText, TextBlock
+from openpyxl.cell.text import InlineFont
 from openpyxl.styles import Font
+from openpyxl.styles.colors import Color
 from openpyxl.utils import get_column_letter
 
-from datastoresync.conversion.cells import LONGEST_TEXT, ROWS, cell_value, make_cell
+from datastoresync.conversion.cells import LONGEST_TEXT, ROWS, cell_value, escape, make_cell
 from datastoresync.errors import SyncerError
 from datastoresync.exporting.export import Export
 from datastoresync.exporting.texts import text_of
+from datastoresync.printing.changes import changed_words
 
 _TITLE = "Sheet1"
 _CUT = LONGEST_TEXT - 100
 """Units of UTF-16 that are kept of a text that is too long."""
 _WIDTH = 24
 """Of a column, in characters."""
+_FONTS = {
+    "cut": InlineFont(strike=True, color=Color("FFB3151F")),
+    "put": InlineFont(u="single", color=Color("FF116329")),
+}
+"""Of the words that changed."""
 
 
 def save(export: Export, file: IO[bytes]) -> None:
@@ -35,6 +44,9 @@ def save(export: Export, file: IO[bytes]) -> None:
     book.properties.title = export.title
     sheet = book.create_sheet(_TITLE)
     sheet.freeze_panes = "A2"
+    marked = (
+        () if export.typed else tuple(export.columns.index(name) for name in ("old", "new") if name in export.columns)
+    )
     last = get_column_letter(len(export.columns))
     for index in range(1, len(export.columns) + 1):
         sheet.column_dimensions[get_column_letter(index)].width = _WIDTH
@@ -45,7 +57,7 @@ def save(export: Export, file: IO[bytes]) -> None:
             if number > ROWS:
                 message = f"a sheet holds {ROWS - 1:,} rows, and there are more: write CSV, or a part of them"
                 raise SyncerError(message)
-            sheet.append(_cells(sheet, row))
+            sheet.append(_cells(sheet, row, marked))
         sheet.auto_filter.ref = f"A1:{last}{number}"
         book.save(file)
 
@@ -69,9 +81,16 @@ def _heading(sheet: Any, name: str) -> Any:
     return cell
 
 
-def _cells(sheet: Any, row: Sequence[Any]) -> list[Any]:
+def _cells(sheet: Any, row: Sequence[Any], marked: Sequence[int]) -> list[Any]:
+    """Return the cells of a row; in an old and a new text, at the two places marked, the changed words stand out."""
     cell_of = partial(WriteOnlyCell, sheet)
-    return [make_cell(cell_of, _value(value)) for value in row]
+    values = list(map(_value, row))
+    texts = [values[index] for index in marked if type(row[index]) is str]
+    words = changed_words(*texts) if len(texts) == 2 else []
+    for index, (kind, font) in zip(marked, _FONTS.items(), strict=False) if words else ():
+        parts = ((escape(text), which) for text, which in words if which in ("", kind))
+        values[index] = CellRichText(*(TextBlock(font, text) if which else text for text, which in parts))
+    return [make_cell(cell_of, value) for value in values]
 
 
 def _value(value: Any) -> Any:

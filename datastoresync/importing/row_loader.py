@@ -382,7 +382,12 @@ class RowLoader:
             listed = _list_names(unknown)
             near = [close for name in unknown[:_MANY] if (close := closest(name, fields or ()))]
             meant = f" (did you mean {', '.join(map(repr, near))}?)" if near else ""
-            ours = tuple(name for name in names if name in (fields or ()))
+            chosen = getattr(self._format, "columns", None) or ()
+            pairs = (
+                chosen.items() if isinstance(chosen, Mapping) else (one for one in chosen if not isinstance(one, str))
+            )
+            renamed = {name: (name, column) for name, column in pairs if name != column}
+            ours = tuple(renamed.get(name, name) for name in names if name in (fields or ()))
             told = f", as {self._format.option('columns', ours)} does" if hasattr(self._format, "columns") else ""
             problems.append(f"{cls} has no {listed}{meant}: declare it, or leave the column out in the importer{told}")
         if missing:

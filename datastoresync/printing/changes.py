@@ -13,6 +13,8 @@ from datastoresync.printing.outline import Span
 _READABLE = frozenset({"datetime", "decimal", "fractions", "ipaddress", "pathlib", "uuid"})
 """Modules whose values are read best as ``str`` has them."""
 _PLAIN_KEY = re.compile(r"[\w.@+-]+")
+_PLAIN = (str, int, float, bool, type(None))
+"""Types of the most frequent values, which need no second look."""
 _WORD = re.compile(r"\w+|\s+|[^\w\s]")
 _LONG = 24
 """Characters from which on two texts are compared word by word."""
@@ -30,9 +32,9 @@ def literal(value: Any) -> str:
     >>> literal("7"), literal(7), literal({"b", "a"}), literal(None)
     ("'7'", '7', "{'a', 'b'}", 'None')
     """
-    if type(value) is str:  # the most frequent ones, at once
-        return repr(value)
     try:
+        if type(value) in _PLAIN:
+            return repr(value)
         if isinstance(value, AbstractSet):
             return f"{{{', '.join(sorted(map(literal, value)))}}}"
         return str(value) if type(value).__module__ in _READABLE else repr(value)
@@ -58,8 +60,8 @@ def cut(text: str, most: int | None) -> str:
     return text if most is None or len(text) <= most else f"{text[:most]}… ({len(text):,} characters)"
 
 
-def change(old: Any, new: Any, *, whole: bool = False) -> Iterator[Span]:
-    """Yield the old value and the new one, or, of long texts that are much alike, one with the words that changed.
+def change(old: Any, new: Any, *, whole: bool = False) -> list[Span]:
+    """Return the old value and the new one, or, of long texts that are much alike, one with the words that changed.
 
     Args:
         old: The old value.
@@ -67,27 +69,25 @@ def change(old: Any, new: Any, *, whole: bool = False) -> Iterator[Span]:
         whole: Whether all is shown; otherwise a thousand characters of an old value are, and fewer of a new one. Of
             longer texts that are much alike it is the words that changed, and the ends of the passages between them.
 
-    >>> list(change(7, 8))
+    >>> change(7, 8)
     [('7', 'removed'), (' → ', 'note'), ('8', 'added')]
-    >>> list(change("the quick brown fox jumps", "the quick red fox jumps"))
+    >>> change("the quick brown fox jumps", "the quick red fox jumps")
     [("'the quick ", ''), ('brown', 'cut'), ('red', 'put'), (" fox jumps'", '')]
     """
     before, after = literal(old), literal(new)
     if not before.isascii() and normalize("NFC", before) == normalize("NFC", after):  # they look the same
         before, after = (each.encode("ascii", "backslashreplace").decode() for each in (before, after))
-    words = _words(before, after) if isinstance(old, (str, list, tuple, Mapping)) and type(old) is type(new) else []
+    alike = type(old) is type(new) and isinstance(old, (str, list, tuple, Mapping))
+    words = changed_words(before, after) if alike else []
     if not words:
-        yield cut(before, None if whole else OLD), "removed"
-        yield " → ", "note"
-        yield cut(after, None if whole else NEW), "added"
-    short = max(len(before), len(after)) <= OLD
+        both = (before, after) if whole else (cut(before, OLD), cut(after, NEW))
+        return [(both[0], "removed"), (" → ", "note"), (both[1], "added")]
+    if whole or max(len(before), len(after)) <= OLD:
+        return words
+    found: list[Span] = []
     for text, kind in words:
-        if whole or short:
-            yield text, kind
-        elif kind:
-            yield cut(text, OLD if kind == "cut" else NEW), kind
-        else:
-            yield from _passage(text)
+        found += [(cut(text, OLD if kind == "cut" else NEW), kind)] if kind else _passage(text)
+    return found
 
 
 def _passage(text: str) -> Iterator[Span]:
@@ -99,8 +99,12 @@ def _passage(text: str) -> Iterator[Span]:
         yield text[-_AROUND:], ""
 
 
-def _words(old: str, new: str) -> list[Span]:
-    """Return what is equal, what was cut and what was put in its place; nothing if the texts are short or unlike."""
+def changed_words(old: str, new: str) -> list[Span]:
+    """Return what is equal, what was cut and what was put in its place; nothing if the texts are short or unlike.
+
+    >>> changed_words("the quick brown fox jumps up", "the quick red fox jumps up")
+    [('the quick ', ''), ('brown', 'cut'), ('red', 'put'), (' fox jumps up', '')]
+    """
     if min(len(old), len(new)) < _LONG:
         return []
     start = next((index for index, pair in enumerate(zip(old, new, strict=False)) if pair[0] != pair[1]), 0)

@@ -168,15 +168,18 @@ def _cells(row: Sequence[Any], right: Sequence[str]) -> str:
 # The page's own colours and background: only marks, muted words and lines have others, by the page's scheme. Notebooks
 # that say theirs otherwise are asked first. Selectors outweigh Jupyter's own for tables.
 STYLE = """
-.dss-outline{--dss-muted:light-dark(#59636e,#a3adb8);--dss-rule:light-dark(#d1d9e0,#3d444d);
+.dss-outline{--dss-muted:var(--vscode-descriptionForeground,light-dark(#59636e,#a3adb8));
+--dss-rule:var(--vscode-editorWidget-border,light-dark(#d1d9e0,#3d444d));
 --dss-hover:light-dark(#f3f5f7,#262b31);--dss-green:light-dark(#116329,#56d364);
 --dss-yellow:light-dark(#7a4b00,#e3b341);--dss-red:light-dark(#b3151f,#ff8e86);
 --dss-purple:light-dark(#6e3bb8,#d2a8ff)}
-[data-jp-theme-light="true"] .dss-outline,.vscode-light .dss-outline,[data-theme="light"] .dss-outline{
-color-scheme:light}
-[data-jp-theme-light="false"] .dss-outline,.vscode-dark .dss-outline,[data-theme="dark"] .dss-outline,
-html[theme="dark"] .dss-outline{color-scheme:dark}
-.dss-outline{padding:4px 0;font:13px/1.55 var(--jp-ui-font-family,system-ui,sans-serif)}
+[data-jp-theme-light="true"] .dss-outline,[data-theme="light"] .dss-outline,.vscode-light .dss-outline,
+[data-vscode-theme-kind$="light"] .dss-outline{color-scheme:light}
+[data-jp-theme-light="false"] .dss-outline,[data-theme="dark"] .dss-outline,html[theme="dark"] .dss-outline,
+.vscode-dark .dss-outline,
+:is([data-vscode-theme-kind="vscode-dark"],[data-vscode-theme-kind="vscode-high-contrast"]) .dss-outline{
+color-scheme:dark}
+.dss-outline{padding:4px 0;font:13px/1.55 var(--jp-ui-font-family,var(--vscode-font-family,system-ui,sans-serif))}
 .dss-outline details,.dss-outline .dss-line{margin:0;padding:0}
 .dss-outline summary.dss-line{cursor:pointer;list-style:none;border-radius:3px}
 .dss-outline summary.dss-line::-webkit-details-marker{display:none}
@@ -196,7 +199,8 @@ border-left:1px solid var(--dss-rule)}
 .dss-outline .dss-more{font-weight:400;font-size:12px}
 .dss-outline ul.dss-list.dss-list>li.dss-more,.dss-outline div.dss-more{padding-left:16px}
 .dss-outline .dss-code,.dss-outline .dss-code~.dss-note,.dss-outline .dss-grid{
-font:12px/1.55 var(--jp-code-font-family,ui-monospace,Menlo,Consolas,"DejaVu Sans Mono",monospace)}
+font:12px/1.55 var(--jp-code-font-family,var(--vscode-editor-font-family,
+ui-monospace,Menlo,Consolas,"DejaVu Sans Mono",monospace))}
 .dss-outline .dss-code~.dss-code{margin-left:.6em}
 .dss-outline .dss-mark{font-weight:700}
 .dss-outline .dss-green{color:var(--dss-green)}

@@ -218,6 +218,8 @@ def walk(outline: Outline) -> Iterator[Selected | tuple[int, str]]:
         shown[-1] += child.count
         one = _whole(child, above.level + 1)
         yield one
+        if child.children is tuple and not left_out(child, 0):  # as of most lines, nothing is below
+            continue
         waiting.append((one, iter(child.children())))
         shown.append(0)
 

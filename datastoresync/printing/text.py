@@ -45,7 +45,7 @@ def visible(text: str) -> str:
     >>> visible("Zoë 山田 👩‍🚀")
     'Zoë 山田 👩‍🚀'
     """
-    if text.isprintable() and (text.isascii() or not re.search(_UNSEEN, text)):
+    if _is_visible(text):
         return text
     ordinary = {match.start() for match in re.finditer(_ORDINARY, text)}
     return "".join(
@@ -54,6 +54,10 @@ def visible(text: str) -> str:
         else _escaped(character)
         for index, character in enumerate(text)
     )
+
+
+def _is_visible(text: str) -> bool:
+    return text.isprintable() and (text.isascii() or not re.search(_UNSEEN, text))
 
 
 def _escaped(character: str) -> str:
@@ -215,7 +219,7 @@ def text(outline: Outline, *, lines: int | None = 25, columns: int | None = 100,
     """
     if lines is not None and lines < 1:
         return ""
-    return "\n".join(_text_lines(_selected(outline, lines), columns, colour=colour))
+    return "\n".join(line for one in _selected(outline, lines) for line in _text_lines(one, columns, colour=colour))
 
 
 def write(
@@ -248,7 +252,7 @@ def write(
     cut = False
     for one in _selected(outline, lines):
         cut = cut or isinstance(one, tuple) or one.more_rows + one.more_below > 0
-        for line in _text_lines([one], columns, colour=coloured):
+        for line in _text_lines(one, columns, colour=coloured):
             file.write(f"{encodable(line, encoding)}\n")
     if rest and cut:
         write(Outline(rest, "note"), file, colour=coloured)
@@ -260,14 +264,20 @@ def encodable(text: str, encoding: str | None) -> str:
     >>> encodable("grade: 7 → 8 …", "cp1252"), encodable("ő → …", "ascii")
     ('grade: 7 -> 8 …', '\\u0151 -> ...')
     """
-    if not encoding or text.isascii():
+    if not encoding or text.isascii() or not _lacks(encoding, text):
         return text
     for character, plain in _PLAIN_SIGNS.items():
-        try:
-            character.encode(encoding)
-        except UnicodeEncodeError:
+        if _lacks(encoding, character):
             text = text.replace(character, plain)
     return text.encode(encoding, "backslashreplace").decode(encoding)
+
+
+def _lacks(encoding: str, text: str) -> bool:
+    try:
+        text.encode(encoding)
+    except UnicodeEncodeError:
+        return True
+    return False
 
 
 _PLAIN_SIGNS: Mapping[str, str] = MappingProxyType({"→": "->", "…": "..."})
@@ -313,20 +323,17 @@ def _from_top(top: Selected) -> Iterator[Selected | tuple[int, str]]:
             waiting.extend(reversed(one.children))
 
 
-def _text_lines(shown: Iterable[Selected | tuple[int, str]], columns: int | None, *, colour: bool) -> Iterator[str]:
+def _text_lines(one: Selected | tuple[int, str], columns: int | None, *, colour: bool) -> list[str]:
     room = None if columns is None else max(columns, 0)
-    for one in shown:
-        for parts in _lines(one, room, marks=not colour):
-            yield "".join(paint(piece, kind) if colour else piece for piece, kind in parts)
+    lines = _lines(one, room, marks=not colour)
+    return ["".join([paint(*part) for part in parts] if colour else [piece for piece, _ in parts]) for parts in lines]
 
 
-def _lines(one: Selected | tuple[int, str], columns: int | None, *, marks: bool) -> Iterator[_Parts]:
+def _lines(one: Selected | tuple[int, str], columns: int | None, *, marks: bool) -> Sequence[_Parts]:
     if isinstance(one, tuple):
         level, words = one
-        yield _fitted(_indent(level, columns), [(words, "note")], columns)
-    else:
-        yield from _own_lines(one, columns, marks=marks)
-        yield from _grid(one, columns)
+        return [_fitted(_indent(level, columns), [(words, "note")], columns)]
+    return [*_own_lines(one, columns, marks=marks), *_grid(one, columns)]
 
 
 def _indent(level: int, columns: int | None) -> str:
@@ -334,8 +341,8 @@ def _indent(level: int, columns: int | None) -> str:
     return " " * (2 * level if columns is None else min(2 * level, columns // 2))
 
 
-def _own_lines(one: Selected, columns: int | None, *, marks: bool) -> Iterator[_Parts]:
-    """Yield the outline's line; several where its spans need them.
+def _own_lines(one: Selected, columns: int | None, *, marks: bool) -> Sequence[_Parts]:
+    """Return the outline's line; several where its spans need them.
 
     Args:
         one: The outline.
@@ -350,8 +357,7 @@ def _own_lines(one: Selected, columns: int | None, *, marks: bool) -> Iterator[_
         parts.append((_GAP + outline.note, "note"))
     behind = f"{_GAP}{more(one.more_below, outline.unit)}" if one.more_below else ""
     if not outline.spans:
-        yield _fitted(indent, parts, columns, behind)
-        return
+        return [_fitted(indent, parts, columns, behind)]
     gap = " " if outline.text.endswith(":") else _GAP
     if mark:  # what it is of stands out, and what happens to it is in its own colour
         parts[:1] = [(before + mark, outline.kind), (after, "heading")]
@@ -359,10 +365,13 @@ def _own_lines(one: Selected, columns: int | None, *, marks: bool) -> Iterator[_
         (f"{_MARKED[kind][0]}{words}{_MARKED[kind][1]}", kind) if marks and kind in _MARKED else (words, kind)
         for words, kind in outline.spans
     ]
-    parts = [(visible(words), kind) for words, kind in [*parts, (gap, ""), *spans, (behind, "note")] if words]
-    room = None if columns is None else max(columns - len(indent) - len(_HANGING), 1)
-    for number, line in enumerate(_wrapped(parts, room)):
-        yield [(indent + _HANGING * (number > 0), ""), *line]
+    parts += [(gap, ""), *spans, (behind, "note")]
+    if not _is_visible("".join([words for words, _ in parts])):  # nearly always at once
+        parts = [(visible(words), kind) for words, kind in parts]
+    if columns is None:
+        return [[(indent, ""), *parts]]
+    room = max(columns - len(indent) - len(_HANGING), 1)
+    return [[(indent + _HANGING * (number > 0), ""), *line] for number, line in enumerate(_wrapped(parts, room))]
 
 
 _MARKED: Mapping[str, tuple[str, str]] = MappingProxyType({"cut": ("[-", "-]"), "put": ("{+", "+}")})
@@ -370,14 +379,14 @@ _HANGING = "    "
 _WORDS = re.compile(r"\S+|\s+")
 
 
-def _wrapped(parts: _Parts, columns: int | None) -> Iterator[_Parts]:
+def _wrapped(parts: _Parts, columns: int) -> Iterator[_Parts]:
     """Yield the parts as lines of at most so many columns, between words where there are any; nothing is lost."""
     line: list[tuple[str, str]] = []
     taken = 0
     for words, kind in parts:
-        for word in [words] if columns is None else _split(words, columns):
-            wide = 0 if columns is None else width(word)
-            if columns is not None and taken + wide > columns and line:
+        for word in _split(words, columns):
+            wide = width(word)
+            if taken + wide > columns and line:
                 yield line
                 line, taken = [], 0
             line.append((word, kind))

@@ -153,7 +153,9 @@ def test_check_looks_at_modules_and_the_trees_in_them(run):
     head = "from datastoresync import Branch, Object, Tree\n"
     person = "class Person(Object):\n    _references = {'boss': '%s'}\n    boss: str\n"
     trees = "class Source(Tree):\n    people = Branch(Person)\n    template = 'nowhere:Template'\n"
-    write("checked_good.py", head + person % "people" + trees.replace("    template = 'nowhere:Template'\n", ""))
+    good = trees.replace("    template = 'nowhere:Template'\n", "")
+    stored = "from datastoresync.syncers import open_syncer\nclass Stored(Tree):\n    syncer = open_syncer('csv:.')\n"
+    write("checked_good.py", head + person % "people" + good + stored)
     write("checked_bad.py", head + person % "peple" + trees)
     write("checked_broken.py", "x = 1\n1 / 0\n")
     write("checked_syntax.py", "x = 1\ndef (\n")
@@ -161,7 +163,9 @@ def test_check_looks_at_modules_and_the_trees_in_them(run):
         code, out, err = run("check", "checked_good")
         assert (code, err) == (0, "")
         assert (
-            "tree checked_good:Source: has no template\n  branch people: key idnumber; idnumber Any, boss str\n" in out
+            "tree checked_good:Source: is only read, as it has no syncer and no template\n"
+            "  branch people: key idnumber; idnumber Any, boss str\n"
+            "tree checked_good:Stored: is written to by its store\n" in out
         )
         assert run("check", "checked_good:Source")[0] == 0
         code, _, err = run("check", "checked_bad")

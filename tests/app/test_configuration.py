@@ -62,10 +62,13 @@ WRONG = [
         ALL + 'types = { id = "int", name = "str" }\nsource = { table = "x", columns = { nmae = "N" } }',
         ["sync.toml:8: branches.people.source.columns.nmae: there is no attribute 'nmae'", "did you mean 'name'?"],
     ),
-    (ALL + "source = { columns = {} }", ["branches.people.source: it lacks the key 'table'"]),
     (
         ALL + '[branches.people.references]\nboss = "peple"',
         ["sync.toml:8: branches.people.references.boss: there is no branch 'peple': did you mean 'people'?"],
+    ),
+    (
+        STORES + '[branches.people]\nkey = ["id", "x"]\nignore = "1"',
+        ["branches.people: ignore names keys of one attribute"],
     ),
     (
         ALL
@@ -326,6 +329,42 @@ def test_a_column_that_is_not_there_is_told_with_the_nearest(run, branch, said):
     assert (code, said in err, "--key" in err) == (1, True, False), err
 
 
+@pytest.mark.parametrize("types", ["", 'types = { id = "int", name = "str" }'])
+def test_an_option_of_a_file_is_told_as_the_configuration_has_it(run, types):
+    write("people.csv", "id;name\n1;Ann\n")
+    write("sync.toml", f"{ALL}{types}\n")
+    code, _, err = run("sync", "-c", "sync.toml")
+    assert (code, 'separates its columns: options = { delimiter = ";" }' in err) == (1, True), err
+    option = 'options = { delimiter = ";" }'
+    write("sync.toml", f"{ALL}{types}\n".replace("[destination]", f"{option}\n[destination]"))
+    assert run("sync", "-c", "sync.toml")[0] == 0
+    assert rows("select name from people") == [("Ann",)]
+
+
+@pytest.mark.parametrize("typed", ["", 'types = { id = "int", name = "str" }\n'])
+def test_what_is_ignored_stays_as_it_is_on_both_sides(run, typed):
+    write("people.csv", "id,name\n1,Ann\n7,Zoe\n31,Cid\n")
+    rows("create table people (id integer primary key, name text)")
+    rows("insert into people values (1, 'Anna'), (70, 'Admin'), (71, 'Service')")
+    write("sync.toml", f'{ALL}ignore = ["7*", "1"]\n{typed}')
+    assert run("sync", "-c", "sync.toml") == (0, "", "")
+    assert rows("select * from people order by id") == [(1, "Anna"), (31, "Cid"), (70, "Admin"), (71, "Service")]
+
+
+def test_a_single_file_may_be_called_anything(run):
+    write("export-2026-01-31.csv", "ID,name\n1,Ann\n")
+    stores = '[source]\nstore = "export-2026-01-31.csv"\n[destination]\nstore = "copy.csv"\n'
+    for source, key in (("", "ID"), ('source = "people"\n', "ID"), ('source = { columns = { id = "ID" } }\n', "id")):
+        Path("copy.csv").unlink(missing_ok=True)
+        write("sync.toml", f'{stores}[branches.people]\nkey = "{key}"\n{source}')
+        code, out, err = run("check", "sync.toml")
+        assert (code, out.endswith("no problems\n"), err) == (0, True, "")
+        assert run("sync", "-c", "sync.toml") == (0, "", "")
+        assert Path("copy.csv").read_text(encoding="utf-8").replace("\r", "") == f"{key},name\n1,Ann\n"
+    write("sync.toml", f'{stores}[branches.people]\nkey = "ID"\n[branches.groups]\nkey = "ID"\n')
+    assert "the source has no table 'people': there are 'export-2026-01-31'" in run("check", "sync.toml")[2]
+
+
 def test_limits_refuse_and_an_option_raises_them(run):
     write("people.csv", "id,name\n1,Ann\n")
     rows("create table people (id integer primary key, name text)")
@@ -358,6 +397,18 @@ def test_reports_are_files_and_messages(run, monkeypatch):
     assert "people" in Path("report.html").read_text(encoding="utf-8")
     assert len(list(csv.DictReader(io.StringIO(Path("report.csv").read_text(encoding="utf-8"))))) >= 1
     assert (len(sent), "people: 1 done" in sent[0]) == (2, True)
+    sent.clear()
+    write("people.csv", "id,name\n")
+    assert run("sync", "-c", "sync.toml")[0] == 3
+    page = Path("report.html").read_text(encoding="utf-8")
+    assert (len(sent), "--allow-empty people" in page, "Limits(" in page) == (2, True, False)
+    assert sent[0].startswith("refused: source.people is empty, and 1 object of destination.people would be deleted")
+    for text, option, told in (("id,name\n1\n", "--dry-run", 0), ("id,name\n1\n", "-q", 2), (None, "-q", 2)):
+        sent.clear()
+        Path("people.csv").unlink() if text is None else write("people.csv", text)
+        assert run("sync", "-c", "sync.toml", option)[0] == 1
+        assert [getattr(one, "subject", one).startswith("failed: ") for one in sent] == [True] * told
+        assert ("people.csv" in Path("report.csv").read_text(encoding="utf-8")) == bool(told)
 
 
 def test_a_secret_is_put_in_and_never_shown(run, monkeypatch):

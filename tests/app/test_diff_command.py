@@ -102,6 +102,9 @@ def test_each_format_says_the_same(diff, files, tmp_path):
     for name in ("result.md", "result.html", "result.txt"):
         assert diff(*base, "-o", name) == (0, "", "")
         assert "Bobby" in (tmp_path / name).read_text(encoding="utf-8")
+    page = (tmp_path / "result.html").read_text(encoding="utf-8")
+    assert page.count("old.csv → new.csv, 2") == 3, "as the title, the heading and above the plan"
+    assert "NEW" not in page
     assert diff(*base, "-o", "result.xlsx") == (0, "", "")
     header, *cells = openpyxl.load_workbook(tmp_path / "result.xlsx").active.iter_rows(values_only=True)
     rows = [dict(zip(header, row, strict=True)) for row in cells]

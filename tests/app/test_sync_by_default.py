@@ -7,25 +7,16 @@ import json
 import re
 import shlex
 import sqlite3
-import subprocess
-import sys
 from contextlib import closing
 
 import pytest
+from command_runs import command
 
 from datastoresync import Branch, Link, Object, Table, Tree
 from datastoresync.app import App, Reader, SyncerReader, SyncerWriter
 from datastoresync.syncers import open_syncer
 
 PEOPLE = [{"idnumber": "1", "name": "Ann"}, {"idnumber": "2", "name": "Bob"}]
-
-
-def command(*argv):
-    """Run the command line in a process of its own; return its exit code and all that it says."""
-    done = subprocess.run(
-        [sys.executable, "-m", "datastoresync", *map(str, argv)], capture_output=True, text=True, check=False
-    )
-    return done.returncode, done.stdout + done.stderr
 
 
 def write_csv(path, text):
@@ -55,7 +46,7 @@ def reasons(report):
     return " / ".join(part.reason for part in report.parts if not part.ok)
 
 
-# --- processes -----------------------------------------------------------------------------------------------------
+# --- the command line ----------------------------------------------------------------------------------------------
 
 
 def test_a_table_that_is_not_there_is_made_and_then_synced(tmp_path):

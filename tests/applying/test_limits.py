@@ -5,6 +5,7 @@ import pytest
 
 from datastoresync import (
     Branch,
+    ComparisonError,
     CSVImporter,
     DeclarationError,
     Diff,
@@ -340,6 +341,22 @@ def test_a_part_that_is_switched_off_counts_as_well():
     users = rows(1000, site=lambda n: "B" if n >= 900 else "A")
     source = [{**user, "active": user["site"] == "A"} for user in users]
     assert said(tree("source", source, cls=Switched), tree("dest", users, cls=Switched, part="site")) == ["deletions"]
+
+
+def test_a_part_that_one_side_knows_alone_is_told_and_each_may_have_its_own():
+    class Plain(Object):
+        name: str = ""
+
+    class Placed(Plain):
+        _site: str
+
+    source = tree("source", rows(100, _site="A"), cls=Placed, part="_site")
+    users = rows(103, name=lambda n: "B" if n >= 100 else "")
+    with pytest.raises(
+        ComparisonError, match=r"dest\.users: Plain has no attribute '_site', the part of source\.users"
+    ):
+        violations(source - tree("dest", users, cls=Plain))
+    assert said(source, tree("dest", users, cls=Plain, part=lambda user: user.name or "A")) == ["empty"]
 
 
 @pytest.mark.parametrize("part", ["sight", 7])

@@ -154,7 +154,20 @@ def test_creations_at_the_edge(size, limit):
 
 def test_a_first_load_is_let_through_into_an_empty_branch_and_into_a_filled_one_by_name():
     allowed(tree("source", users=users(500)) - tree("dest", users=[]))
-    allowed(tree("source", users=users(500)) - tree("dest", users=users(10)), Limits(first_load="users"))
+    diff = tree("source", users=users(500)) - tree("dest", users=users(10))
+    (said,) = refused(
+        diff, match="over the limit of 50% of 10, and at least 20: .* raise it .* of a first load"
+    ).violations
+    assert said.endswith("limits=Limits(first_load=['users'])")
+    assert said.on_command_line.endswith(
+        "--allow-creations 490; of a first load, allow it with --allow-first-load users"
+    )
+    allowed(diff, Limits(first_load="users"))
+
+
+def test_of_a_few_not_all_may_go():
+    diff = tree("source", users=users(2)[1:]) - tree("dest", users=users(1))
+    refused(diff, match="1 deletion, over the limit of 20% of 1, and never all, so 0:")
 
 
 def test_an_inverse_is_measured_against_its_own_destination():
@@ -243,7 +256,7 @@ def test_sync_to_and_the_operators_refuse_alike(capsys):
 def test_an_empty_source_deletes_nothing_whatever_the_limit(count, limits):
     source, dest = tree("source", users=[]), tree("dest", users=users(count))
     error = refused(source - dest, limits, match="source.users is empty, and")
-    assert "import the source first; only if it is meant to be empty" in str(error)
+    assert "look at what it reads first; only if it is meant to be empty" in str(error)
     assert "limits=Limits(empty=['users'])" in str(error)
 
 

@@ -112,8 +112,8 @@ def refused(store, keep=18, limits=None):
 def test_what_goes_along_outside_of_the_tree_has_a_limit_of_its_own(rows):
     cascades = (Cascade("orders", "deleted", 5, "users", 100), Cascade("orders", "set to NULL", rows - 5, "x", 100))
     sentence = (
-        "orders: 21 rows deleted or changed along with others, over the limit of 20% of 100, which is 20: if that is "
-        "meant, raise it for this run with limits=Limits(cascades=21)"
+        "orders: 21 rows deleted or changed along with others, over the limit of 20% of 100, which is 20: look at the "
+        "source; if that is meant, raise it for this run with limits=Limits(cascades=21)"
     )
     assert refused(Store(*cascades)) == [sentence] * (rows == 21)
 

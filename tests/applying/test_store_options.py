@@ -191,6 +191,8 @@ def test_a_rehearsal_reports_what_a_run_would_and_folds_nothing(reporters, one_b
     report = source.rehearse(whither, reporters=reporters, limits=ANYTHING)
     assert store.options[0].rehearse
     assert [one.status for one in report.results] == ["succeeded", "failed", "succeeded"]
+    for reporter in reporters:  # nobody prints a letter
+        assert [one.status for one in reporter.results] == ["planned", "failed", "planned"]
     assert report.stat.endswith("total=3 changed=1 rehearsed")
     assert (report.rehearsed, report.deleted) == (True, ())
     assert TWO - dest == before

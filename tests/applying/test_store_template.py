@@ -1,5 +1,7 @@
 """Applying to the store that the destination came from: one transaction, conflicts kept, all or nothing."""
 
+from types import SimpleNamespace
+
 import pytest
 import sqlalchemy
 from hypothesis import given, settings
@@ -561,3 +563,18 @@ def test_ctrl_c_with_the_commit_keeps_what_the_store_says_of_it(reporters):
         wanted().sync_to(dest, reporters=reporters, limits=ANYTHING)
     assert (caught.value.report.succeeded, caught.value.report.pending) == (4, 0)
     assert {item.name for item in dest.users.values()} == {"after"}
+
+
+def test_outcomes_of_a_store_may_be_of_any_kind():
+    class Told:
+        name = "told"
+
+        def load(self, table):
+            return [{"idnumber": "1", "name": "a"}]
+
+        def apply_changes(self, changes, *, same):
+            return [SimpleNamespace(status="done", reason="", held=None) for _ in changes]  # which have no hash
+
+    dest = +Tree("dest", syncer=Told(), branches={"users": Branch(Object)})
+    report = +Tree("source", branches={"users": Branch(Object, importer=[{"idnumber": "1", "name": "b"}])}) >> dest
+    assert (report.ok, report.succeeded) == (True, 1)

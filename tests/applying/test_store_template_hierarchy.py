@@ -1,7 +1,17 @@
+import contextlib
+import csv
+import json
+import sqlite3
+import tempfile
+
 import pytest
 from hierarchies import NO_LIMITS
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from profiles import examples
 
 from datastoresync import Branch, Flags, Link, Object, SQLSyncer, Table, Tree
+from datastoresync.syncers import CSVSyncer, JSONSyncer
 
 sqlalchemy = pytest.importorskip("sqlalchemy")
 
@@ -136,7 +146,7 @@ class Holder(Object):
 
 
 class Held(Object):
-    role: str
+    role: str | None
 
 
 class Listed(Tree):
@@ -144,28 +154,146 @@ class Listed(Tree):
     devices = Branch(Held)
 
 
-def listing(devices):
+TABLES = [
+    "create table sites (idnumber varchar primary key)",
+    "create table devices (idnumber varchar primary key, role varchar not null)",
+    "create table held (site varchar, device varchar)",
+]
+STRICT = [
+    *TABLES[:2],
+    "create table held (site varchar not null references sites, device varchar not null unique references devices)",
+]
+PLACES = {"nyc": "ab", "gone": "cd", "kept": "e"}
+WANTED = {"nyc": "ac", "new": "bf", "kept": ""}
+
+
+def listing(places, loose=(), role="x"):
     tree = Listed("listing")
-    tree.sites.new("nyc", devices=set(devices))
-    for device in devices:
-        tree.devices.new(device, role="x")
+    for site, devices in places.items():
+        tree.sites.new(site, devices=set(devices))
+    for device in [*"".join(places.values()), *loose]:
+        tree.devices.new(device, role=role)
     return tree
 
 
-@pytest.mark.parametrize(("devices", "unlisted"), [("ab", "'b'"), ("b", "'b', 'a'"), ("a", None)])
-def test_children_that_the_store_does_not_list_as_asked_are_told(store_url, execute, devices, unlisted):
-    execute(
-        store_url,
-        "create table sites (idnumber varchar primary key)",
-        "create table devices (idnumber varchar primary key, role varchar not null)",
-        "create table held (site varchar, device varchar)",
-        "insert into sites values ('nyc')",
-        "insert into devices values ('a', 'x')",
-        "insert into held values ('nyc', 'a')",
-    )
+def rows_of(places, loose=()):
+    rows = [f"insert into sites values ('{site}')" for site in places]
+    rows += [f"insert into devices values ('{device}', 'x')" for device in [*"".join(places.values()), *loose]]
+    return rows + [f"insert into held values ('{site}', '{device}')" for site in places for device in places[site]]
+
+
+@st.composite
+def nights(draw):
+    """Draw sites with their devices, and devices that no site lists."""
+    devices = draw(st.lists(st.sampled_from("abcdef"), unique=True))
+    sites = draw(st.lists(st.sampled_from(["nyc", "rdu", "sfo"]), unique=True))
+    where = {device: draw(st.sampled_from([*sites, None])) for device in devices}
+    places = {site: "".join(device for device in devices if where[device] == site) for site in sites}
+    return places, [device for device in devices if where[device] is None]
+
+
+@settings(max_examples=examples(60), deadline=None)
+@given(nights(), nights(), st.sampled_from([TABLES, STRICT]), st.sampled_from(["stop", "continue"]))
+def test_the_store_lists_the_children_that_the_source_lists_and_the_second_night_finds_nothing(
+    before, after, tables, on_error
+):
+    with tempfile.TemporaryDirectory() as folder, contextlib.closing(sqlite3.connect(f"{folder}/store.db")) as store:
+        store.executescript(";".join([*tables, *rows_of(*before)]))
+        with SQLSyncer(f"sqlite:///{folder}/store.db") as syncer:
+            source, dest = listing(*after), +Listed("dest", syncer=syncer)
+            diff = source - dest
+            report = source.sync_to(dest, limits=NO_LIMITS, on_error=on_error)
+            assert report.ok
+            assert len(report.results) == len(diff)
+            assert not source - dest
+            assert not source - +Listed("again", syncer=syncer)
+        places, loose = after
+        held = [(site, device) for site in places for device in places[site]]
+        assert sorted(store.execute("select site, device from held")) == sorted(held)
+        assert sorted(store.execute("select idnumber from sites")) == [(site,) for site in sorted(places)]
+        devices = sorted([device for _, device in held] + loose)
+        assert [device for (device,) in sorted(store.execute("select idnumber from devices"))] == devices
+
+
+def test_lists_are_changed_between_creations_and_deletions_whatever_refers_to_what(store_url, execute, monkeypatch):
+    execute(store_url, *STRICT, *rows_of(PLACES))
+    source, verbs = listing(WANTED), []
+    with SQLSyncer(store_url) as syncer:
+        write = syncer.apply_changes
+        monkeypatch.setattr(
+            syncer,
+            "apply_changes",
+            lambda changes, **keywords: verbs.append([change.verb for change in changes]) or write(changes, **keywords),
+        )
+        dest = +Listed("dest", syncer=syncer)
+        assert [action.message for action in (source - dest).only(".devices")] == [
+            "remove_devices_from_sites(idnumber='gone', attr='devices', value='c')",
+            "remove_devices_from_sites(idnumber='kept', attr='devices', value='e')",
+            "add_devices_to_sites(idnumber='new', attr='devices', value='b')",
+            "add_devices_to_sites(idnumber='nyc', attr='devices', value='c')",
+            "remove_devices_from_sites(idnumber='nyc', attr='devices', value='b')",
+        ]
+        assert source.rehearse(dest, limits=NO_LIMITS).ok
+        report = source.sync_to(dest, limits=NO_LIMITS)
+        assert report.ok
+        assert report.warnings == ()
+        assert not source - +Listed("again", syncer=syncer)
+    places = {"insert": 0, "link": 1, "unlink": 1, "delete": 2}
+    assert [sorted(one, key=places.get) for one in verbs] == verbs
+    held = {(site, device) for site in WANTED for device in WANTED[site]}
+    assert set(execute(store_url, "select site, device from held")) == held
+
+
+@pytest.mark.parametrize("parent", ["nyc", "new"])
+def test_a_child_that_could_not_be_created_is_listed_nowhere_and_the_others_are(store_url, execute, parent):
+    execute(store_url, *TABLES, *rows_of({"nyc": ""}))
+    source = listing({"nyc": "", parent: "ab"})
+    source.devices["a"].role = None
     with SQLSyncer(store_url) as syncer:
         dest = +Listed("dest", syncer=syncer)
-        report = listing(devices).sync_to(dest, limits=NO_LIMITS)
-    held = {device for _, device in execute(store_url, "select * from held")}
-    assert (held == set(devices)) is report.ok is (unlisted is None)
-    assert [f" {unlisted}: " in warning for warning in report.warnings] == [True] * bool(unlisted)
+        report = source.sync_to(dest, on_error="continue")
+        assert report.failed == 1
+        reasons = {"devices 'a' could not be created"} if parent == "nyc" else set()
+        assert {result.reason for result in report.results if result.status == "skipped"} == reasons
+        assert dest.sites[parent].devices == (+Listed("again", syncer=syncer)).sites[parent].devices == {"b"}
+
+
+def test_children_that_a_filter_keeps_out_of_the_list_are_told_and_those_that_it_keeps_in_it_stay(store_url, execute):
+    execute(store_url, *TABLES, *rows_of({"nyc": "ade"}))
+    with SQLSyncer(store_url) as syncer:
+        dest = +Listed("dest", syncer=syncer)
+        report = listing({"nyc": "af"}).sync_to(dest, limits=NO_LIMITS, only=["new", "old"])
+        again = +Listed("again", syncer=syncer)
+    assert not report.ok
+    assert [" 'f': " in warning for warning in report.warnings] == [True]
+    reasons = [(result.action.idnumber, result.reason) for result in report.results if result.status == "skipped"]
+    assert reasons == [(device, "sites 'nyc' refers to it, and stays") for device in "de"]
+    for tree in (dest, again):
+        assert (list(tree.devices), tree.sites["nyc"].devices) == (["a", "d", "e", "f"], {"a", "d", "e"})
+
+
+def test_files_list_children_in_a_table_of_links_or_in_a_column(tmp_path):
+    for name, rows in (
+        ("sites", [{"idnumber": site} for site in PLACES]),
+        ("devices", [{"idnumber": device, "role": "x"} for device in "".join(PLACES.values())]),
+        ("held", [{"site": site, "device": device} for site in PLACES for device in PLACES[site]]),
+    ):
+        with (tmp_path / f"{name}.csv").open("w", newline="") as file:
+            writer = csv.DictWriter(file, rows[0])
+            writer.writeheader()
+            writer.writerows(rows)
+    column = tmp_path / "column"
+    column.mkdir()
+    sites = [{"idnumber": site, "devices": list(devices)} for site, devices in PLACES.items()]
+    (column / "sites.json").write_text(json.dumps(sites))
+    (column / "devices.json").write_text(json.dumps([{"idnumber": one, "role": "x"} for one in "abcde"]))
+    source, branches = listing(WANTED), {"sites": Branch(Holder), "devices": Branch(Held)}
+    for dest in (Listed("csv", syncer=CSVSyncer(tmp_path)), Tree("json", syncer=JSONSyncer(column), branches=branches)):
+        report = source.sync_to(+dest, limits=NO_LIMITS)
+        assert report.ok
+        assert not source - +dest
+    held = {(site, device) for site in WANTED for device in WANTED[site]}
+    with (tmp_path / "held.csv").open(newline="") as file:
+        assert {(row["site"], row["device"]) for row in csv.DictReader(file)} == held
+    lists = {row["idnumber"]: set(row["devices"]["$set"]) for row in json.loads((column / "sites.json").read_text())}
+    assert lists == {site: set(devices) for site, devices in WANTED.items()}

@@ -105,3 +105,18 @@ def test_a_mistyped_filter_is_refused(diff, term, message):
 def test_a_mistyped_name_is_refused(diff):
     with pytest.raises(FilterError, match="no filter 'kind'"):
         diff.only(kind="old")
+
+
+def test_an_excluded_attribute_is_shown_nowhere(diff):
+    for left in (
+        diff.exclude("users.name"),
+        diff.exclude({"branch": "users", "attr": ["name"]}),
+        -diff.exclude(".name"),
+    ):
+        (old,) = [action for action in left if action.verb == "old"]
+        said = [left.text(lines=None), left._repr_html_(), left.to_markdown(), *map(str, left.rows_of(old))]
+        assert "7" in str(said)
+        assert not [one for one in said if "Bob" in one or "Cy" in one]
+    assert "Bob" in diff.exclude({"attr": "name", "verb": "update"}).text(lines=None)
+    assert "grade: 7, name: 'Bob'" in diff.exclude("groups.name").text(lines=None)
+    assert diff.exclude("users.name")[0].source.name == "Bob"  # as it is written

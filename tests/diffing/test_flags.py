@@ -129,14 +129,24 @@ def test_what_is_left_alone_takes_along_what_is_below_it():
 
     a = network("a", {"new": {"r1": {"e": 1}}, "both": {"r2": {"e": 1}}}, cls=Places)
     b = network("b", {"old": {"r3": {"e": 1}}, "both": {"r2": {"e": 2}, "r4": {}}}, cls=Places)
-    assert len(a - b) == 3 + 3 + 2 - 0 + 0
+    assert len(a - b) == 3 + 3 + 2 + 1  # and r4 is taken out of its parent's list
     a.sites["new"]._flags = Flags(never_create=True)
     b.sites["old"]._flags = Flags(never_delete=True)
-    assert [action.idnumber for action in a - b] == [("r2", "e"), "r4"]
+    assert [action.idnumber for action in a - b] == ["both", ("r2", "e"), "r4"]
     a.sites["both"]._flags = Flags(never_create=True, never_delete=True)  # it is on both sides
-    assert len(a - b) == 2
+    assert len(a - b) == 3
     a.sites["both"]._flags = Flags(ignore=True)
     assert not a - b
+
+
+@pytest.mark.parametrize(
+    ("flags", "devices"),
+    [(Flags(never_update=True), "12"), (Flags(never_create=True), ""), (Flags(never_delete=True), "123")],
+)
+def test_a_child_is_listed_or_not_as_it_is_created_or_deleted(flags, devices):
+    a, b = network("a", {"nyc": {"1": {}, "2": {}}}), network("b", {"nyc": {"3": {}}})
+    a.sync_to(b, flags=flags, limits=NO_LIMITS)
+    assert sorted(b.sites["nyc"].devices) == list(b.devices) == list(devices)
 
 
 def test_a_move_stands_or_falls_as_a_whole():

@@ -4,7 +4,7 @@ import pytest
 from hierarchies import NO_LIMITS, Network, Port, Region, Seen, Site, network, parent_of, worlds
 from hypothesis import given
 
-from datastoresync import Branch, DeclarationError, Flags, HierarchyError, Object, SafeguardError, Tree
+from datastoresync import Branch, DeclarationError, Flags, HierarchyError, Object, SafeguardError, Template, Tree
 
 A = {"nyc": {"r1": {"e0": 1, "e1": 2}, "r2": {}}, "sfo": {"r3": {"e0": 5}}}
 B = {"nyc": {"r1": {"e0": 2}, "r3": {"e0": 5}}, "rdu": {"r9": {"e0": 1}}}
@@ -59,6 +59,26 @@ def test_parents_are_created_first_and_deleted_last(a, b):
 
 
 @given(worlds("a"), worlds("b"))
+def test_children_are_listed_once_they_are_there_and_taken_out_before_they_go(a, b):
+    branches = {"parts": "regions", "sites": "sites", "devices": "devices"}
+    for diff in (a - b, (a - b).in_tree_order()):
+        positions = {(action.verb, action.branch, action.idnumber): index for index, action in enumerate(diff)}
+        listed = [(index, action) for index, action in enumerate(diff) if action.attr in branches]
+        for index, action in listed:
+            child = (branches[action.attr], action.value)
+            assert positions.get(("new", *child), -1) < index < positions.get(("old", *child), len(diff))
+        for tree, other, verb in ((a, b, "add"), (b, a, "remove")):
+            held = {(place, parent_of(tree, *place)) for place in places(tree) if parent_of(tree, *place)}
+            apart = {
+                (*parent, place[1])
+                for place, parent in held
+                if place[0] != "ports" and parent_of(other, *place) != parent and parent in places(other)
+            }
+            told = {(action.branch, action.idnumber, action.value) for _, action in listed if action.verb == verb}
+            assert apart <= told
+
+
+@given(worlds("a"), worlds("b"))
 def test_the_nodes_hold_each_action_once_below_the_right_parent(a, b):
     diff = a - b
     nodes = [node for top in diff.children for node in top.walk()]
@@ -97,6 +117,7 @@ def test_a_child_that_moves_is_taken_from_one_parent_and_given_to_the_other():
     a, b = network("a", A), network("b", B)
     moves = (a - b).only(verb=["add", "remove"])
     assert [action.message for action in moves] == [
+        "add_devices_to_sites(idnumber='nyc', attr='devices', value='r2')",  # which is new
         "remove_devices_from_sites(idnumber='nyc', attr='devices', value='r3')",
         "add_devices_to_sites(idnumber='sfo', attr='devices', value='r3')",
     ]
@@ -162,7 +183,8 @@ def test_what_is_not_reached_from_the_top_is_not_compared():
     assert "loose in b" in b.devices
     # Each side has what its own hierarchy reaches: what no parent holds any more is gone, though the branch keeps it.
     a.sites["nyc"].devices.remove("r1")
-    assert [(action.verb, action.idnumber) for action in a - b] == [("old", ("r1", "e")), ("old", "r1")]
+    found = [(action.verb, action.idnumber) for action in a - b]
+    assert found == [("remove", "nyc"), ("old", ("r1", "e")), ("old", "r1")]
     assert list(-(a - b)) == list(b - a)
     a.sync_to(b, limits=NO_LIMITS)
     assert not a - b
@@ -184,7 +206,7 @@ def test_a_child_of_a_parent_that_nothing_reaches_is_its_child_no_longer_once_it
         tree.machines.new("m", parts=members)
         tree.parts.new("bolt")
     b.parts.new("spare", parts={"bolt"})
-    assert [(action.verb, action.idnumber) for action in a - b] == [("new", "bolt")]
+    assert [(action.verb, action.idnumber) for action in a - b] == [("new", "bolt"), ("add", "m")]
     assert list(-(a - b)) == list(b - a)
     assert ((a - b) | Seen).ok
     assert not a - b
@@ -421,7 +443,36 @@ def test_a_whole_update_holds_no_child_that_could_not_be_created():
     report = a.sync_to(b, limits=NO_LIMITS)
     assert report.failed == 1
     assert b.sites["nyc"].devices == ["r1"]
-    assert [action.message for action in a - b] == ["new_devices(idnumber='r2')"]
+    assert [action.message for action in a - b] == [
+        "new_devices(idnumber='r2')",
+        "add_devices_to_sites(idnumber='nyc', attr='devices', value='r2')",
+    ]
+
+
+def test_an_update_of_a_list_of_children_has_those_of_the_same_run():
+    class Whole(Template):
+        lists = []
+
+        def new(self, action):
+            self.lists.append(action.idnumber)
+
+        old = new
+
+        def update(self, action):
+            self.lists.append((action.idnumber, action.old_value, action.value))
+
+    def places(name, sites, template=None):
+        return network(name, {site: {key: {} for key in devices} for site, devices in sites.items()}, template)
+
+    a, b = places("a", {"nyc": "ab", "sfo": "de"}), places("b", {"nyc": "bc", "rdu": "d"}, Whole())
+    assert a.sync_to(b, limits=NO_LIMITS).ok
+    assert Whole.lists == [
+        *("sfo", "a", "e"),
+        *(("nyc", ["b", "c"], ["b"]), ("nyc", ["b"], ["a", "b"])),  # once more, as "a" might have failed
+        *(("rdu", ["d"], []), ("sfo", ["e"], ["d", "e"])),
+        *("c", "rdu"),
+    ]
+    assert not a - b
 
 
 # Showing -------------------------------------------------------------------------------------------------------------

@@ -258,6 +258,43 @@ def test_rows_that_stand_beside_objects_become_objects_where_they_differ(tmp_pat
     assert isinstance(theirs.contents.compared, LineObjects)
 
 
+def rows_of(cls):
+    values = [[str(index) for index in range(2000)], ["a"] * 2000, [7] * 2000]
+    return +Branch(cls, importer=lambda: Records(("idnumber", "name", "level"), iter([values]), str))
+
+
+@pytest.mark.parametrize("threads", [False, True])
+def test_properties_of_objects_beside_rows_may_look_at_all_rows(threads):
+    theirs = rows_of(Counted)
+
+    class Looking(Object):
+        level: int
+
+        @property
+        def name(self):
+            seen = []
+            work = threading.Thread(target=lambda: seen.append(next(iter(theirs.values())).name), daemon=True)
+            if threads:
+                work.start()
+                work.join(5)
+            else:
+                work.run()
+            return seen[0]
+
+    mine = +Branch(Looking, importer=[{"idnumber": str(index), "level": 7} for index in range(2000)])
+    assert not mine - theirs
+
+
+def test_what_a_class_makes_of_its_values_as_they_are_asked_for_is_compared():
+    class Loud(Object):
+        def __getattribute__(self, name):
+            value = object.__getattribute__(self, name)
+            return value.upper() if name == "name" else value
+
+    mine = +Branch(Object, importer=[{"idnumber": str(index), "name": "a", "level": 7} for index in range(2000)])
+    assert len(mine - rows_of(Loud)) == 2000
+
+
 # What is made, and when ---------------------------------------------------------------------------------------------
 
 

@@ -577,3 +577,21 @@ def test_a_missing_package_is_named(tmp_path, monkeypatch, method, module, extra
     monkeypatch.setitem(sys.modules, f"datastoresync.exporting.{module}", None)
     with pytest.raises(MissingDependencyError, match=rf"pip install 'datastoresync\[{extra}\]'"):
         getattr(Rows([]), method)(*([] if method == "to_frame" else [tmp_path / "x"]))
+
+
+def test_the_words_that_changed_stand_out_in_the_cells_of_a_workbook(tmp_path):
+    old, new = (f"=plays the {name} in the orchestra\n  of _x0041_" for name in ("cello", "violin"))
+    pairs = [{"note": old, "name": "Ann", "pin": 7}, {"note": new, "name": "Anna", "pin": 8}]
+    dest, source = (Branch(Object, importer=[{"idnumber": "1", **pair}]) for pair in pairs)
+    (+source - +dest).to_xlsx(tmp_path / "x.xlsx")
+    rows = openpyxl.load_workbook(tmp_path / "x.xlsx", rich_text=True).active.iter_rows(min_row=2, values_only=True)
+    cells = {row[3]: row[4:] for row in rows}
+    assert cells["name"] == ("Ann", "Anna")
+    assert cells["pin"] == (7, 8)
+    for cell, whole, word, struck in ((cells["note"][0], old, "cello", True), (cells["note"][1], new, "violin", None)):
+        (part,) = (one for one in cell if not isinstance(one, str))
+        assert (part.text, part.font.strike, part.font.u) == (word, struck, None if struck else "single")
+        assert "".join(map(str, cell)) == whole
+    plain = openpyxl.load_workbook(tmp_path / "x.xlsx").active
+    texts = {openpyxl.utils.escape.unescape(str(cell.value)) for cells in plain.iter_rows() for cell in cells}
+    assert {old, new} <= texts

@@ -180,7 +180,7 @@ def test_no_list_or_table_is_longer_than_its_limit(outline, rows):
             opened[-1] += 1
 
 
-@pytest.mark.parametrize("words", ["&" * 400, "\u202e" * 400, "é" * 400, "e\u0301" * 400, "\U000e0041\U000e0042" * 200])
+@pytest.mark.parametrize("words", ["&" * 400, "\u202e" * 400, "e\u0301" * 400, "\U000e0041\U000e0042" * 200])
 def test_the_size_is_bounded_whatever_it_is_made_of(words):
     row = [words] * 40
     grid = Grid(row, lambda: (row for _ in range(1_000_000)), 1_000_000)
@@ -278,8 +278,8 @@ def test_every_rule_is_scoped_and_loads_nothing():
 
 
 def colours():
-    """The light and the dark colour of each name."""
-    found = re.findall(r"(--dss-[a-z]+):light-dark\((#[0-9a-f]{6}),(#[0-9a-f]{6})\)", style())
+    """The light and the dark colour of each name; that of VS Code's theme may stand before it."""
+    found = re.findall(r"(--dss-[a-z]+):(?:var\(--vscode-[\w-]+,)?light-dark\((#[0-9a-f]{6}),(#[0-9a-f]{6})\)", style())
     return {name: pair for name, *pair in found}
 
 

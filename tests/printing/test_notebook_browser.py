@@ -222,6 +222,37 @@ def test_the_page_without_a_table_reads_well(browser, tmp_path, scheme, wide):
             browser.save_screenshot(f"{folder}/page-{scheme}-{wide}.png")
 
 
+VSCODE = """<!doctype html><html lang="en" style="--vscode-descriptionForeground: {4};
+--vscode-font-family: Theme; --vscode-editor-font-family: Code"><title>VS Code</title>
+<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
+<body class="{0}" data-vscode-theme-kind="{0}" style="background: {1}; color: {2}">{3}"""
+LOOKS = """
+const of = (name) => getComputedStyle(document.querySelector(name));
+return [of(".dss-outline").colorScheme, of(".dss-red").color, of(".dss-muted").color, of(".dss-outline").fontFamily,
+        of(".dss-code").fontFamily.split(",")[0]];
+"""
+
+
+@pytest.mark.parametrize(
+    ("kind", "scheme", "red"),
+    [
+        ("vscode-light", "light", "rgb(179, 21, 31)"),
+        ("vscode-dark", "dark", "rgb(255, 142, 134)"),
+        ("vscode-high-contrast", "dark", "rgb(255, 142, 134)"),
+        ("vscode-high-contrast-light", "light", "rgb(179, 21, 31)"),
+    ],
+)
+def test_in_a_page_like_that_of_vs_code_its_theme_decides(browser, tmp_path, kind, scheme, red):
+    path = tmp_path / "page.html"
+    colours = ("#fff", "#000") if scheme == "light" else ("#000", "#fff")
+    muted = "rgb(1, 103, 2)" if scheme == "light" else "rgb(151, 203, 152)"
+    path.write_text(VSCODE.format(kind, *colours, (+Source() - +Dest())._repr_html_(), muted), encoding="utf-8")
+    with chromium.emulated(browser, {"light": "dark", "dark": "light"}[scheme], 800):  # that of the system is another
+        browser.get(path.as_uri())
+        assert browser.execute_script(LOOKS) == [scheme, red, muted, "Theme", "Code"]
+        assert serious(browser, ".dss-outline") == []
+
+
 TOGETHER = """
 const [source, before, after, done] = arguments;
 import(`data:text/javascript,${encodeURIComponent(source)}`).then((module) => done(module.words(before, after)));

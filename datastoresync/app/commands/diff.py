@@ -20,7 +20,7 @@ from datastoresync.app.commands.options import (
     log_options,
     pager_option,
 )
-from datastoresync.app.commands.output import FORMATS, format_of, write_diff
+from datastoresync.app.commands.output import FORMATS, format_of, title_of, write_diff
 from datastoresync.app.commands.part_options import run_arguments
 from datastoresync.app.console import Console
 from datastoresync.app.exit_codes import ExitCode
@@ -182,7 +182,8 @@ def command(ctx: click.Context, /, old: Any, new: Any, **given: Any) -> int:
             console.say(found.diff.explain(), "")
         if not given["quiet"]:
             with paged(wanted=given["pager"]):
-                write_diff(found, form, given["output"], limit=given["limit"])
+                title = title_of(old, new) if given["config"] is None else title_of(given["config"])
+                write_diff(found, form, given["output"], limit=given["limit"], title=title)
         return ExitCode.DIFFERENCES if found and given["exit_code"] else ExitCode.DONE
 
 
@@ -232,7 +233,9 @@ def _filtered(ctx: click.Context, diff: Diff, given: dict[str, Any]) -> Diff:
             except FilterError as error:
                 known = [*_VERBS, *(each.name for each in diff.branch_diffs)]
                 unknown = next((term for term in given[option] if "." not in term and term not in known), None)
-                said = f"no table or change {unknown!r}: {nearest(unknown, known)}" if unknown else error
+                columns = {name for each in diff.branch_diffs for name in each.right.attributes}
+                hint = f"write .{unknown} for the column" if unknown in columns else nearest(unknown, known)
+                said = f"no table or change {unknown!r}: {hint}" if unknown else error
                 ctx.fail(f"--{option}: {said}")
     return diff
 

@@ -5,16 +5,21 @@ from __future__ import annotations
 import codecs
 import shutil
 import sys
+import time
 from collections.abc import Sequence
 from contextlib import suppress
 from itertools import accumulate, groupby
 from pathlib import PurePath
 from typing import Any
 
+import attrs
+
 from datastoresync.app.console import Console
 from datastoresync.app.store_diff import StoreDiff, object_of
 from datastoresync.diffing.diff import Diff
-from datastoresync.exporting.exportable import deliver
+from datastoresync.exporting.export import Export
+from datastoresync.exporting.exportable import Exportable, deliver
+from datastoresync.masking import masked
 from datastoresync.printing.outline import Outline
 from datastoresync.printing.text import counted, encodable, text, wants_colour
 
@@ -36,7 +41,32 @@ def format_of(asked: str | None, path: str | None) -> str:
     return asked or _SUFFIXES[suffix]
 
 
-def write_diff(found: StoreDiff, form: str, path: str | None, *, limit: int | None) -> None:
+@attrs.frozen
+class _TitledDiff(Exportable):
+    """A diff that is exported under the names of its stores."""
+
+    diff: Diff
+    title: str
+
+    def __export__(self) -> Export:
+        return attrs.evolve(self.diff.__export__(), title=self.title, outline=self._outline)
+
+    def _outline(self) -> Outline:
+        found = self.diff.outline()
+        return attrs.evolve(found, text=found.text.replace(self.diff.title, self.title, 1))
+
+
+def title_of(*stores: str) -> str:
+    """Return the title of a comparison: the files, or the URLs without passwords, from old to new; and the day.
+
+    >>> title_of("exports/monday.csv", "postgresql://ann:secret@host/school").partition(", ")[0]
+    'monday.csv → postgresql://ann:***@host/school'
+    """
+    names = [masked(one) if ":" in one else PurePath(one).name for one in map(str, stores)]
+    return f"{' → '.join(names)}, {time.strftime('%Y-%m-%d')}"
+
+
+def write_diff(found: StoreDiff, form: str, path: str | None, *, limit: int | None, title: str) -> None:
     """Write what was found to a file, or to standard output.
 
     Args:
@@ -44,6 +74,7 @@ def write_diff(found: StoreDiff, form: str, path: str | None, *, limit: int | No
         form: One of `FORMATS`.
         path: The file; None for standard output, where what is not text is in UTF-8.
         limit: The most rows that are shown.
+        title: The title of a page.
 
     Raises:
         SyncerError: if the file cannot be written.
@@ -56,12 +87,13 @@ def write_diff(found: StoreDiff, form: str, path: str | None, *, limit: int | No
             return
         for note in notes:
             Console().say(f"note: {note}", "note")
+        titled = _TitledDiff(diff, title)
         if path is not None:
-            getattr(diff, f"to_{form}")(path)
+            getattr(titled, f"to_{form}")(path)
             return
         binary = getattr(sys.stdout, "buffer", None)
         file: Any = sys.stdout if binary is None else codecs.getwriter("utf-8")(binary)
-        getattr(diff, f"to_{form}")(file)
+        getattr(titled, f"to_{form}")(file)
 
 
 def _limited(diff: Diff, limit: int | None) -> tuple[Diff, int]:

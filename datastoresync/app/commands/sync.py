@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, redirect_stdout
+from functools import partial
 from typing import Any
 
 import click
@@ -35,6 +36,7 @@ from datastoresync.app.syncer_reader import SyncerReader
 from datastoresync.app.syncer_writer import SyncerWriter
 from datastoresync.applying.preview import Preview
 from datastoresync.applying.report import Report
+from datastoresync.applying.reporter import Reporter, tell
 from datastoresync.branch import Branch
 from datastoresync.errors import DatastoreSyncError
 from datastoresync.importing.import_progress import import_progress
@@ -87,7 +89,7 @@ def command(ctx: click.Context, /, source: Any, destination: Any, **given: Any) 
         _told_as_json(as_json=given["as_json"]),
         Progress(console) as progress,
         import_progress(progress),
-        _parts(given["config"], source, destination) as (parts, stores, reporters),
+        _parts(given, source, destination, partial(_tell_failure, console)) as (parts, stores, reporters),
     ):
         own = run_arguments({**given, "progress": progress, "console": console})
         arguments = [
@@ -95,11 +97,14 @@ def command(ctx: click.Context, /, source: Any, destination: Any, **given: Any) 
         ]
         arguments[0].store, arguments[1].store = stores
         arguments[1].mode, arguments[1].reporters = "sync", reporters
-        if not given["as_json"]:
-            with paged(wanted=given["pager"] and (given["dry_run"] or given["rehearse"])):
-                return App(*parts).run_with(own, arguments).exit_code
-        with redirect_stdout(sys.stderr):
+        pages = given["pager"] and (given["dry_run"] or given["rehearse"])
+        with redirect_stdout(sys.stderr) if given["as_json"] else paged(wanted=pages):
             report = App(*parts).run_with(own, arguments)
+        for part in report.parts:
+            if part.status == "failed" and part.error is not None and not given["dry_run"]:
+                _tell_failure(console, reporters, f"{part.name}: {part.reason}")
+    if not given["as_json"]:
+        return report.exit_code
     click.echo(json.dumps(_described(report), indent=2))
     return report.exit_code
 
@@ -116,16 +121,23 @@ def _told_as_json(*, as_json: bool) -> Iterator[None]:
         raise
 
 
+def _tell_failure(console: Console, reporters: Sequence[Reporter], reason: str) -> None:
+    for note in tell(reporters, "failed", masked(reason)):
+        console.say(f"warning: {note}", "warning")
+
+
 @contextmanager
-def _parts(config: str | None, source: Any, destination: Any) -> Iterator[tuple[tuple[Reader, Writer], Any, Any]]:
-    """Yield the reader and the writer, what they open, and the reporters."""
-    if config is None:
+def _parts(
+    given: dict[str, Any], source: Any, destination: Any, failed: Callable[[Sequence[Reporter], str], None]
+) -> Iterator[tuple[tuple[Reader, Writer], Any, Any]]:
+    """Yield the reader and the writer, what they open, and the reporters, who are told of a failure as well."""
+    if given["config"] is None:
         trees = [declared_tree(text) if names_declared(text) else None for text in (source, destination)]
         yield (_reader(trees), _writer(trees)), (source, destination), ()
         return
     from datastoresync.app.configured_parts import configured_parts  # most runs have none, and start-up counts
 
-    with configured_parts(config) as parts:
+    with configured_parts(given["config"], *[] if given["dry_run"] else [failed]) as parts:
         yield (parts.reader, parts.writer), parts.stores, parts.reporters
 
 

@@ -303,6 +303,8 @@ def width_fault(form: TextFormat, row: Sequence[str], width: int, *, header_line
     """
     expected = width + form.trailing_delimiter
     reason = "it may be cut off" if len(row) < expected else f"quote a value that holds {form.delimiter!r}"
+    if expected == 1 and (other := next((one for one in ";\t|" if any(one in value for value in row)), "")):
+        reason = f"it looks as if {other!r} separates the columns: {form.option('delimiter', other)}"
     if form.trailing_delimiter:
         reason += f"; {form.option('trailing_delimiter', value=True)} takes an empty one at the end of each row"
     elif len(row) == width + 1 and not row[-1]:

@@ -45,16 +45,9 @@ def reason_of(error: BaseException, secrets: Iterable[str] = ()) -> str:
         if name and f'"{name}"' not in message:
             facts.append(f"{fact} {name}")
     known = ", ".join(fact for fact in facts if fact)
-    advice = next((f": {hint}" for pattern, hint in _WAYS_ON.items() if re.fullmatch(pattern, state)), "")
-    return masked(f"{message} ({known}){advice}" if known else message, secrets)
-
-
-_WAYS_ON = {
-    "SQLITE_(READONLY|CANTOPEN).*": "check that its folder is there, and who may write to it and to the file",
-    "SQLITE_FULL": "make room on its disk",
-    "42501": "grant it to the user of the URL",
-}
-"""What may be done about an error, by its state."""
+    ways_on = (way for dialect in DIALECTS.values() for way in dialect.ways_on.items())
+    advice = next((f": {hint}" for pattern, hint in ways_on if re.match(pattern, state or message)), "")
+    return masked(f"{message} ({known}){advice}" if known else f"{message}{advice}", secrets)
 
 
 def detail_of(error: BaseException) -> str:
@@ -85,7 +78,6 @@ def locked(error: BaseException) -> bool:
 
 _OPENING = {
     r"connection option|unexpected keyword": ": check the options behind the question mark of the URL",
-    r"invalid sqlite url": ": write three slashes before the path, as in sqlite:///file.db",
     r"refused|timed? ?out": ": is the server running there, and is the port right?",
     r"host ?name|name or service|getaddrinfo": ": check the name of the host",
     r"password|access denied|authentication": ": check the user and the password",

@@ -129,7 +129,7 @@ def _engine(url: sqlalchemy.URL, name: str, secrets: Secrets, options: Mapping[s
     from datastoresync.syncers.sql.translate_errors import refusal_of
 
     installable = [dialect for dialect in DIALECTS.values() if dialect.extra]
-    extra = next((dialect.extra for dialect in installable if url.drivername.startswith(dialect.driver)), None)
+    extra = next((dialect.extra for dialect in installable if url.drivername == dialect.driver), None)
     try:
         return sqlalchemy.create_engine(url, **{"hide_parameters": True, **plain(options)})
     except sqlalchemy.exc.NoSuchModuleError as error:

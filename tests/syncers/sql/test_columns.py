@@ -19,7 +19,9 @@ from datastoresync import Branch, Limits, Object, Tree
 from datastoresync.syncers.changes import Change, Table
 from datastoresync.syncers.sql.syncer import SQLSyncer
 
-law = settings(deadline=None, max_examples=examples(300), suppress_health_check=[HealthCheck.function_scoped_fixture])
+law = settings(
+    deadline=None, max_examples=examples(300, quick=40), suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 
 COMMON = (
     "smallint",

@@ -11,6 +11,7 @@ from datetime import date, datetime, time, tzinfo
 from decimal import Decimal
 from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Final, TypeVar
 from uuid import UUID
 
@@ -114,6 +115,8 @@ class Dialect:
     """The states of errors that say that a statement was broken off: it took too long, or was cancelled."""
     constraint = _NEVER
     """The states of errors that may pass once other rows are changed: of unique values and of foreign keys."""
+    ways_on: Mapping[str, str] = MappingProxyType({})
+    """What may be done about an error, by what its state, or else its message, begins with."""
     state_attribute = ""
     """The attribute of a driver's error that holds its state."""
     quoted_value: re.Pattern[str] | None = None

@@ -11,6 +11,7 @@ from decimal import Decimal
 from functools import cache, partial
 from importlib import import_module
 from itertools import compress
+from types import MappingProxyType
 from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
@@ -149,6 +150,7 @@ class PostgreSQL(Dialect):
     busy = re.compile("55P03")
     cancelled = re.compile("57014")
     constraint = re.compile("23(505|503|P01|001)")
+    ways_on = MappingProxyType({"42501": "grant it to the user of the URL", "53100": "make room on its disk"})
     state_attribute = "pgcode"
     encode_text = staticmethod(values.encode_text)
     padded_scales = ()

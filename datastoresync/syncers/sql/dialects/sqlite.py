@@ -15,6 +15,7 @@ from math import isfinite, isnan
 from operator import itemgetter
 from pathlib import Path
 from time import monotonic, sleep
+from types import MappingProxyType
 from typing import Any
 from uuid import UUID
 
@@ -74,6 +75,13 @@ class SQLite(Dialect):
     broken = re.compile(r"SQLITE_(BUSY|LOCKED|CANTOPEN|CORRUPT|FULL|IOERR|NOMEM|NOTADB|READONLY).*")
     # ON DELETE RESTRICT is a trigger of SQLite's own.
     constraint = re.compile("SQLITE_CONSTRAINT_(UNIQUE|PRIMARYKEY|ROWID|FOREIGNKEY|TRIGGER)")
+    ways_on = MappingProxyType(
+        {
+            "SQLITE_(READONLY|CANTOPEN)": "check that its folder is there, and who may write to it and to the file",
+            "SQLITE_FULL": "make room on its disk",
+            "Invalid SQLite URL": "write three slashes before the path, as in sqlite:///file.db",
+        }
+    )
     state_attribute = "sqlite_errorname"
     writes_json_text = True
 
