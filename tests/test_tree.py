@@ -252,7 +252,7 @@ def test_options_go_through():
 def test_a_tree_without_a_template_says_what_to_do():
     with pytest.raises(
         DeclarationError,
-        match=r"Source has no template, no syncer, and no objects with create.* declare `template = …` in Sour",
+        match=r"Source has no template, no syncer, and no objects with create.* or `template = …` in Source",
     ):
         +Dest() >> +Source()
 

@@ -249,7 +249,14 @@ def test_a_mark_of_a_method_concerns_no_other():
 def test_a_signal_ends_the_wait():
     source, dest = sides(2)
     template = Answering(answer(429, Retry_After="60"))
-    threading.Timer(0.1, signal.pthread_kill, (threading.main_thread().ident, signal.SIGTERM)).start()
+
+    def press():
+        while not template.calls:  # before, nobody waits for it yet
+            time.sleep(0.01)
+        time.sleep(0.1)
+        signal.pthread_kill(threading.main_thread().ident, signal.SIGTERM)
+
+    threading.Thread(target=press).start()
     begun = time.monotonic()
     with pytest.raises(SyncInterrupted) as caught:
         source - dest | template

@@ -83,11 +83,13 @@ class ModelBranch(Branch[Any]):
         """Tell models the branch that they are in, and its adapter unless they have one."""
         models = list(objects)
         super()._attach(models)
-        owner, store = self.tree.adapter, self.tree.store
+        # What is copied or read back comes in any order, and so the tree and its store may still be empty.
+        owner, store = getattr(self.tree, "adapter", None), getattr(self.tree, "store", None)
         for model in models:
             if model.adapter is None:
                 object.__setattr__(model, "adapter", owner)
-            if store is not None and not store.flagged:  # a model that cannot tell the store may get flags at any time
+            if store is not None and not getattr(store, "flagged", True):
+                # A model that cannot tell the store may get flags at any time.
                 store.flagged = bool(model.model_flags) or owner is None or model.adapter is not owner
 
     def fold(self, action: Action, values: Mapping[str, Any], made: Any = None) -> None:
