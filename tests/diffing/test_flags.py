@@ -61,7 +61,9 @@ def test_a_run_with_flags_is_the_diff_without_what_they_leave_out(a, b, flags):
         if action.verb in ("add", "remove"):
             child = ({"parts": "regions"}.get(action.attr, action.attr), action.value)
             places = [child, *(parent for parent in (parent_of(tree, *child) for tree in (a, b)) if parent)]
-            return not flags.never_update and not any(map(out, places))
+            # What lists a child that comes or goes goes along with it, and is no update of its own.
+            one_sided = (child[1] in a[child[0]]) != (child[1] in b[child[0]])
+            return (one_sided or not flags.never_update) and not any(map(out, places))
         return not out(place) and not (flags.never_update and action.verb == "update")
 
     full, less = a - b, a.diff(b, flags=flags)
