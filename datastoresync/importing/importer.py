@@ -15,7 +15,7 @@ import attrs
 from datastoresync.engines.relation import BranchDescription
 from datastoresync.engines.select import engine_of
 from datastoresync.errors import ColumnError, DataWarning, DeclarationError, ImporterError, RowError
-from datastoresync.masking import hidden, masked, without_values
+from datastoresync.masking import hidden, masked, plain, without_values
 from datastoresync.printing.outline import Outline
 from datastoresync.printing.show import Printable
 from datastoresync.spelling import member_problems, settings_of
@@ -456,13 +456,13 @@ class SQLImporter(Importer):
         self.syncer = database if isinstance(database, SQLSyncer) else SQLSyncer(database)
         self.query = query
         self.table = table
-        self.parameters = parameters
+        self.parameters = hidden(parameters)
 
     def source_info(self) -> StoredRows | None:
         """Return the table or the query, which a large one can be compared in."""
         if type(self).read is not SQLImporter.read:
             return None
-        return StoredRows(self.syncer, self._stored_table(), self.query, self.parameters)
+        return StoredRows(self.syncer, self._stored_table(), self.query, plain(self.parameters))
 
     def _stored_table(self) -> Table | None:
         """Return the table, with what the tree knows of its other tables."""
