@@ -22,7 +22,7 @@ from datastoresync.applying.change_counts import (
 from datastoresync.applying.dangling import dangling
 from datastoresync.applying.limits import Limits, Violation, refusal
 from datastoresync.applying.side_effects import SideEffect, outside, rows_by_branch
-from datastoresync.diffing.branch_diff import BranchDiff, StreamedActions
+from datastoresync.diffing.branch_diff import BranchDiff
 from datastoresync.diffing.diff import Diff
 from datastoresync.diffing.equality import equal, is_blank, is_membership
 from datastoresync.diffing.side import Side
@@ -57,8 +57,7 @@ def violations(diff: Diff, limits: Limits | None = None, side_effects: Sequence[
     counts = {one.name: ChangeCounts(one, streamed=diff.streamed) for one in diff.branch_diffs}
     unknown: set[str] = set()
     with collector_paused():  # streamed ones become new objects
-        passing = diff.actions.scanned() if isinstance(diff.actions, StreamedActions) else diff
-        for (branch, verb), actions in groupby(passing, key=attrgetter("branch", "verb")):
+        for (branch, verb), actions in groupby(diff.scanned(), key=attrgetter("branch", "verb")):
             if branch in counts:
                 counts[branch].take(verb, actions)
             else:
