@@ -15,7 +15,7 @@ import attrs
 from datastoresync.engines.relation import BranchDescription
 from datastoresync.engines.select import engine_of
 from datastoresync.errors import ColumnError, DataWarning, DeclarationError, ImporterError, RowError
-from datastoresync.masking import hidden, masked, plain, without_values
+from datastoresync.masking import hidden, masked, without_values
 from datastoresync.printing.outline import Outline
 from datastoresync.printing.show import Printable
 from datastoresync.spelling import member_problems, settings_of
@@ -23,6 +23,7 @@ from datastoresync.syncers.files.csv_reader import read_csv
 from datastoresync.syncers.files.patterns import resolve_files
 from datastoresync.syncers.files.text_format import TextFormat, format_of
 from datastoresync.syncers.loading import load_records, records_in
+from datastoresync.syncers.protocol import reading_fault
 from datastoresync.syncers.records import Columns, Records, StoredRows, is_arrow
 from datastoresync.syncers.table_layout import Table
 
@@ -456,13 +457,13 @@ class SQLImporter(Importer):
         self.syncer = database if isinstance(database, SQLSyncer) else SQLSyncer(database)
         self.query = query
         self.table = table
-        self.parameters = hidden(parameters)
+        self.parameters = parameters
 
     def source_info(self) -> StoredRows | None:
         """Return the table or the query, which a large one can be compared in."""
         if type(self).read is not SQLImporter.read:
             return None
-        return StoredRows(self.syncer, self._stored_table(), self.query, plain(self.parameters))
+        return StoredRows(self.syncer, self._stored_table(), self.query, self.parameters)
 
     def _stored_table(self) -> Table | None:
         """Return the table, with what the tree knows of its other tables."""
@@ -505,6 +506,9 @@ class StoreImporter(Importer):
         """Return the records, each attribute under its own name."""
         table, wanted = self.description.table, self.description.columns
         identifiers = self.description.schema.identifiers
+        if fault := reading_fault(self.syncer):
+            message = f"a table cannot be read: a {type(self.syncer).__name__} {fault}"
+            raise DeclarationError(message)
         read = getattr(self.syncer, "read", None)
         if callable(read):
             return read(table, wanted, identifiers=identifiers)
