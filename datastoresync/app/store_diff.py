@@ -14,7 +14,7 @@ from typing import Any
 
 import attrs
 
-from datastoresync.app.stores import missing_key_advice, plain_name, table_names
+from datastoresync.app.stores import SEPARATES, missing_key_advice, plain_name, table_names
 from datastoresync.branch import Branch
 from datastoresync.conversion.converters import Converter, converter
 from datastoresync.conversion.scalars import SCALARS
@@ -481,11 +481,11 @@ def _no_key(tables: tuple[_Table, _Table], table: _Table, missing: str, key: Seq
             renamed = (missing, near) if table.which == "NEW" else (near, missing)
             options = f"--rename {shlex.quote('='.join(renamed))} and --key {shlex.quote(renamed[1])}"
             return f"{table} has no column {missing!r}: if {near!r} is that, write {options}"
-        said = missing_key_advice(table.syncer, table.name, missing, table.columns, table.records, key)
-        said = said.replace(f"table {table.name}", str(table), 1)
-        if ": name its key, as in " not in said:  # it is clear what is meant
-            return said
-    else:
+    said = missing_key_advice(table.syncer, table.name, missing, table.columns, table.records, key)
+    said = said.replace(f"table {table.name}", str(table), 1)
+    if ": name its key, as in " not in said and (given or SEPARATES in said):  # it is clear what is meant
+        return said
+    if not given:
         said = f"which columns identify a row? there is no --key, and {table} has no column {missing!r}"
     return f"{said}; {_which_key(_unique(tables))}"
 
