@@ -91,7 +91,7 @@ class Console:
             return
         first, *more = report.message.splitlines() or [""]
         note = f" in {report.seconds:.1f} s" if report.status == "succeeded" else ""
-        self._line(first + note, report.status)
+        self._line(first + note, report.shown_status)
         for line in more:
             self._line(line, "")
         if report.ok:
