@@ -42,6 +42,8 @@ _STATES = 100
 """Changes of one value to another from which on an attribute does not tell what is on and off."""
 _OFF = {"false", "no", "n", "f", "off", "0", "inactive", "disabled", "deactivated", "suspended", "blocked", "locked"}
 """What says that an object is switched off: texts, and names of attributes that are true of it then."""
+_FEW_PARTS, _SHOWN_PARTS = 2, 5
+"""Parts that have a sentence each, and those that are named of more, at most."""
 _RAISE = "look at the source; if that is meant, raise it for this run with"
 
 
@@ -221,21 +223,22 @@ class _BranchCheck:
         large = {part for part, count in lost.items() if count >= _SMALLEST_PART}
         if not large:
             return
-        for part in _absent(large, self.left, part_reader(self.left, self.right)):
-            large.discard(part)
-            if f"{self.name}:{part}" not in self.limits.empty:
-                count = counted(lost[part], "object")
-                reason = f"{self.display_name}: the source has nothing of {part!r}, and {count} of it would go"
-                yield Violation(reason, _EMPTY_PART, "empty", [f"{self.name}:{part}"])
+        absent = list(_absent(large, self.left, part_reader(self.left, self.right)))
+        large.difference_update(absent)
+        for parts in _folded([part for part in absent if f"{self.name}:{part}" not in self.limits.empty]):
+            count, it = counted(sum(lost[part] for part in parts), "object"), "it" if len(parts) == 1 else "them"
+            reason = f"{self.display_name}: the source has nothing of {_listed(parts)}, and {count} of {it} would go"
+            yield Violation(reason, _EMPTY_PART, "empty", [f"{self.name}:{part}" for part in parts])
         if isinstance(self.limits.deletions, int):
             return
         large = {part for part in large if lost[part] > FLOOR}
         sizes = _sizes({part: 2 * lost[part] for part in large}, self.right, part_reader(self.right, self.left))
-        for part in sorted(large, key=repr):
-            if sizes[part] >= _TEN and lost[part] * 2 > sizes[part]:
-                whole = counted(sizes[part], "object")
-                reason = f"{self.display_name}: {lost[part]:,} of {whole} of {part!r} would go, more than half"
-                yield Violation(reason, _RAISE, "deletions", self.needed["deletions"])
+        halved = [part for part in large if sizes[part] >= _TEN and lost[part] * 2 > sizes[part]]
+        for parts in _folded(sorted(halved, key=repr)):
+            gone, whole = sum(lost[part] for part in parts), sum(sizes[part] for part in parts)
+            each = "more than half" if len(parts) == 1 else "more than half of each"
+            reason = f"{self.display_name}: {gone:,} of {counted(whole, 'object')} of {_listed(parts)} would go, {each}"
+            yield Violation(reason, _RAISE, "deletions", self.needed["deletions"])
 
     # Attributes.
 
@@ -373,6 +376,16 @@ def _is_off(value: Any) -> bool:
 
 def _is_state(value: Any) -> bool:
     return isinstance(value, Number) or (isinstance(value, str) and value != "")
+
+
+def _folded(parts: list[Any]) -> list[list[Any]]:
+    """Return many parts together, since one sentence is enough for them; a few one by one."""
+    return [parts] if len(parts) > _FEW_PARTS else [[part] for part in parts]
+
+
+def _listed(parts: Sequence[Any]) -> str:
+    more = f" and {len(parts) - _SHOWN_PARTS:,} more" if len(parts) > _SHOWN_PARTS else ""
+    return ", ".join(map(repr, parts[:_SHOWN_PARTS])) + more
 
 
 def _allowed(limit: float, size: int, few: int = FLOOR) -> int:

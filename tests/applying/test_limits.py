@@ -492,3 +492,20 @@ def test_all_that_a_run_needs_is_said_at_once():
     with pytest.raises(SafeguardError, match=r"if all of this is meant: limits=Limits\(deletions=30, updates=70\)"):
         Quiet().apply(source - dest)
     assert Quiet().apply(source - dest, limits=Limits(deletions=30, updates=70)).ok
+
+
+def test_many_parts_of_which_too_much_would_go_are_told_in_one_sentence():
+    class Pupil(Object):
+        form: str
+
+    def tree(name, counts):
+        rows = [{"idnumber": f"{form}{n}", "form": form} for form, count in counts.items() for n in range(count)]
+        return +Tree(name, branches={"pupils": Branch(Pupil, importer=rows, part="form")})
+
+    full = tree("full", dict.fromkeys("abcdefg", 12) | {"rest": 400})
+    lost = (tree("lost", dict.fromkeys("g", 12) | {"rest": 400}) > full).refused
+    assert len(lost) == 1
+    assert "the source has nothing of 'a', 'b', 'c', 'd', 'e' and 1 more, and 72 objects of them would go" in lost[0]
+    assert lost[0].endswith("empty=['pupils:a', 'pupils:b', 'pupils:c', 'pupils:d', 'pupils:e', 'pupils:f'])")
+    (halved,) = (tree("halved", dict.fromkeys("abc", 1) | dict.fromkeys("defg", 12) | {"rest": 400}) > full).refused
+    assert "33 of 36 objects of 'a', 'b', 'c' would go, more than half of each" in halved
