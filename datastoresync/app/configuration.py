@@ -293,6 +293,9 @@ class BranchSettings:
     references: Mapping[str, str] = _key(_mapping(_text), "attributes that name objects of a branch", default={})
     children: Mapping[str, str] = _key(_mapping(_text), "branches of its children, with the attribute", default={})
     active: str | None = _key(_text, "the attribute that switches an object off", default=None)
+    shortname: tuple[str, ...] = _key(
+        _texts, "attributes that are shown beside the key of an object that changes", default=()
+    )
     part: str | None = _key(_text, "the attribute that says to which part an object belongs", default=None)
     correlate: tuple[str, ...] = _key(_texts, "attributes by which an object is known under another key", default=())
     skip_empty: tuple[str, ...] = _key(
@@ -322,6 +325,7 @@ class BranchSettings:
             "_children": dict(self.children),
             "_active": self.active,
             "_correlate": self.correlate,
+            "_shortname": self.shortname,
             "_key": chained(str.strip if self.ignore_blanks else None, str.casefold if self.ignore_case else None),
             "_flags": self.flags,
             "_sensitive": self.sensitive,
@@ -440,6 +444,7 @@ def _check_attributes(branch: BranchSettings, place: Place) -> None:
     named = [(place.below("optional_key"), name) for name in branch.optional_key]
     named += [(place.below("sensitive"), name) for name in branch.sensitive]
     named += [(place.below("correlate"), name) for name in branch.correlate]
+    named += [(place.below("shortname"), name) for name in branch.shortname]
     named += [(place.below("skip_empty"), name) for name in branch.skip_empty]
     named += [(place.below(key), name) for key in ("active", "part") if (name := getattr(branch, key)) is not None]
     named += [(place.below("references").below(name), name) for name in branch.references]

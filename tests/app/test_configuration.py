@@ -422,7 +422,8 @@ def test_several_branches_are_read_from_one_file_without_the_rows_that_lack_what
 def test_rows_are_left_out_with_and_without_types(run, typed):
     write("people.csv", "id,name\n1,Ann\n2,\n")
     stores = '[source]\nstore = "people.csv"\n[destination]\nstore = "copy.csv"\n'
-    write("sync.toml", f'{stores}[branches.people]\nkey = "id"\nskip_empty = ["id", "name"]\n{typed}')
+    more = f'skip_empty = ["id", "name"]\nshortname = "name"\n{typed}'
+    write("sync.toml", f'{stores}[branches.people]\nkey = "id"\n{more}')
     assert run("sync", "-c", "sync.toml") == (0, "", "")
     assert Path("copy.csv").read_text(encoding="utf-8").replace("\r", "") == "id,name\n1,Ann\n"
 
