@@ -25,6 +25,7 @@ from datastoresync.applying.side_effects import SideEffect, outside, rows_by_bra
 from datastoresync.diffing.branch_diff import BranchDiff
 from datastoresync.diffing.diff import Diff
 from datastoresync.diffing.equality import equal, is_blank, is_membership
+from datastoresync.diffing.renames import lost_zeros
 from datastoresync.diffing.side import Side
 from datastoresync.errors import SafeguardError
 from datastoresync.printing.text import counted
@@ -87,7 +88,7 @@ def violations(diff: Diff, limits: Limits | None = None, side_effects: Sequence[
         found += _excess(rows, "cascades", limit, _allowed_deletions(limit, size), size, table, what)
     deleted = {name: one.deleted for name, one in counts.items()}
     found.extend(dangling(diff, lambda name: checks[name].limits.dangling, deleted))
-    return tuple(found)
+    return (*found, *lost_zeros(diff)) if found else ()
 
 
 def check(diff: Diff, limits: Limits | None = None, side_effects: Sequence[SideEffect] = ()) -> None:
