@@ -11,6 +11,22 @@ from datastoresync.conversion.converters import Converter
 from datastoresync.conversion.value_format import ValueFormat
 from datastoresync.importing.importer import Importer
 from datastoresync.masking import MASK
+from datastoresync.syncers.table_layout import Table
+
+
+def named_column(name: str, table: Table, value_format: ValueFormat) -> str:
+    """Return an attribute as messages name it: by its column, too, if that is called otherwise.
+
+    Args:
+        name: The attribute.
+        table: The table that it is read from.
+        value_format: The options of that table, which may rename columns as well.
+    """
+    chosen: Any = getattr(value_format, "columns", None) or ()
+    pairs = chosen.items() if isinstance(chosen, Mapping) else [one for one in chosen if not isinstance(one, str)]
+    column = table.column(name)
+    column = dict(pairs).get(column, column)
+    return name if column == name else f"column {column!r} ({name})"
 
 
 @attrs.frozen(eq=False)
@@ -34,11 +50,7 @@ class ValueAdvice:
         """Return an attribute as a message names it: by its column, too, if that is called otherwise."""
         if self.importer.description is None or self.importer.overrides("prepare"):
             return name
-        chosen: Any = getattr(self.value_format, "columns", None) or ()
-        pairs = chosen.items() if isinstance(chosen, Mapping) else [one for one in chosen if not isinstance(one, str)]
-        column = self.importer.description.table.column(name)
-        column = dict(pairs).get(column, column)
-        return name if column == name else f"column {column!r} ({name})"
+        return named_column(name, self.importer.description.table, self.value_format)
 
     def refusal(self, name: str, converter: Converter, value: Any, error: Exception) -> str:
         """Return the message about a value that a declared type refuses.
@@ -56,7 +68,7 @@ class ValueAdvice:
             wider = f"{declared} | None"
             written = f'write {name} = "{wider}" in types' if self._in_toml else f"declare `{name}: {wider}`"
             may_be = "" if key else f"{written} if it may be missing, or "
-            return f"{self.place(name)} is empty (declared: {declared}): {may_be}{self.skips(name)}"
+            return f"{self.place(name)}: it is empty (declared: {declared}); {may_be}{self.skips(name)}"
         said = MASK if name in getattr(schema.cls, "_sensitive", ()) else str(error)
         return f"{self.place(name)}: {said} (declared: {declared}){self.value_format.advice(converter, value)}"
 

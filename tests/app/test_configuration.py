@@ -400,12 +400,12 @@ def test_several_branches_are_read_from_one_file_without_the_rows_that_lack_what
     rows("insert into pupils values ('1 ', 'Ann', '7a')")
     write("sync.toml", GROUPS)
     code, _, err = run("sync", "-c", "sync.toml")
-    said = "export-1.csv:4: column 'Form' (title) is empty (declared: str): "
+    said = "export-1.csv:4: column 'Form' (title): it is empty (declared: str); "
     assert (code, said + 'write skip_empty = "title" in [branches.groups]' in err) == (1, True), err
     write("sync.toml", GROUPS.replace('key = "title"', 'key = "title"\nskip_empty = "title"'))
     code, _, err = run("sync", "-c", "sync.toml")
     ways = 'write form = "str | None" in types if it may be missing, or write skip_empty = "form" in [branches.pupils]'
-    assert (code, f"column 'Form' (form) is empty (declared: str): {ways}" in err) == (1, True), err
+    assert (code, f"column 'Form' (form): it is empty (declared: str); {ways}" in err) == (1, True), err
     write(
         "sync.toml",
         GROUPS.replace('"title"', '"title"\nskip_empty = "title"', 1).replace('form = "str"', 'form = "str | None"'),

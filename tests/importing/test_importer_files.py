@@ -171,7 +171,7 @@ def test_the_text_that_stands_for_none(table):
     branch = loaded(CSVImporter(table, columns=columns, null="NULL"), Object)
     assert [(user.name, user.shoe) for user in branch.values()] == [("Ann", None), (None, "42")]
     with pytest.raises(
-        ConversionError, match=r"table.csv:3: column 'Full name' \(name\) is empty .*`name: str \| None`.*keep"
+        ConversionError, match=r"table.csv:3: column 'Full name' \(name\): it is empty .*`name: str \| None`.*keep"
     ):
         loaded(CSVImporter(table, columns=[("idnumber", "ID"), ("name", "Full name")], null="NULL"))
 
