@@ -257,7 +257,11 @@ class Branch(Printable, Exportable, ObjectMapping[T], Generic[T]):
     __hash__ = object.__hash__
 
     def find(self, /, **attributes: Any) -> list[T]:
-        """Return the objects with these values by idnumber; a scan, unless an attribute is in their ``_indexes``."""
+        """Return the objects with these values by idnumber; a scan, unless an attribute is in their ``_indexes``.
+
+        It looks at what was imported, and asks no store: of a large table a branch over SQL must be imported first. The
+        first look-up by an index is a scan that builds it; each later one costs what it finds.
+        """
         contents, indexes = self.contents, {*self.object_class._indexes}
         indexed = next((name for name in attributes if name in indexes), None)
         found = contents.objects if indexed is None else contents.indexed(indexed, attributes[indexed])
