@@ -250,9 +250,6 @@ def missing_key_advice(
     """
     said = f"table {table} has no column {missing!r}"
     names = {each.casefold(): each for each in reversed(columns)}
-    with suppress(UnicodeError):
-        if missing.encode().decode("cp1252") in columns and not missing.isascii():
-            return f"{said}: the file is utf-8, and is read in another encoding: leave the option encoding out"
     parts = missing.replace(",", "+").replace(" ", "")
     if parts != missing and {*parts.split("+")} <= {*columns}:
         advice = f"{said}: a key of several columns has a + between them: --key {parts}"

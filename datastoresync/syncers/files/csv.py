@@ -16,7 +16,8 @@ from datastoresync.conversion.scalars import scalar_of
 from datastoresync.errors import SyncerError
 from datastoresync.syncers.files.base import TableFileSyncer
 from datastoresync.syncers.files.csv_reader import LONGEST, read_csv
-from datastoresync.syncers.files.text_format import TextFormat, codec
+from datastoresync.syncers.files.text_encoding import codec
+from datastoresync.syncers.files.text_format import TextFormat
 from datastoresync.syncers.records import Records
 from datastoresync.syncers.row_index import TableContents
 

@@ -26,7 +26,8 @@ import attrs
 
 from datastoresync.conversion.formulas import unescape_formula
 from datastoresync.errors import ColumnError, MalformedFileError, RowError
-from datastoresync.syncers.files.text_format import TextFormat, codec, encoding_fault, width_fault
+from datastoresync.syncers.files.text_encoding import LooksLikeUtf8, codec, encoding_fault, one_byte, utf8_fault
+from datastoresync.syncers.files.text_format import TextFormat, width_fault
 from datastoresync.syncers.records import (
     Columns,
     DelimitedFile,
@@ -233,6 +234,7 @@ class _Scan:
         self.line_ends = _LineEnds()
         self._decoder = codecs.getincrementaldecoder(file.encoding)()
         self._plain = file.encoding in ("utf-8", "ascii")
+        self._utf8 = LooksLikeUtf8() if file.format.check_encoding and one_byte(file.encoding) else None
         self._carriage_return = ""
         self._started = False
         self._newlines = 0
@@ -306,10 +308,22 @@ class _Scan:
             raise self.file.error(message, self.line + before.count("\n"), column)
         if not text.isascii():
             self.special.add("\x80")
+        if self._utf8:
+            self._utf8.note(block, final=final)
+            self._check_utf8(self._utf8, text, final=final)
         if not self._plain and "'" in text:
             self.special.add("'")
         self._newlines += text.count("\n")
         self.width = len(text) - text.rfind("\n") - 1 + (0 if "\n" in text else self.width)
+
+    def _check_utf8(self, utf8: LooksLikeUtf8, text: str, *, final: bool) -> None:
+        if utf8.position is None and not text.isascii():
+            before = text[: next(index for index, character in enumerate(text) if not character.isascii())]
+            column = len(before) - before.rfind("\n") + (0 if "\n" in before else self.width)
+            utf8.position = self.line + before.count("\n"), column
+        if final and utf8.character and utf8.position:
+            message = utf8_fault(self.file.format, self.file.encoding, utf8.character)
+            raise self.file.error(message, *utf8.position)
 
     def _encoding_fault(self, failure: UnicodeError | None) -> str:
         with self.file.open_bytes() as binary:
@@ -498,6 +512,8 @@ def _chunks(
                 finally:  # in a file that changed, the change is to blame for every fault
                     file.check_unchanged(text, state)
                 if not taken:
+                    if len(held) < file.format.footer:
+                        raise file.error(file.format.too_few(len(held)))
                     return
                 if rows.line - line + 1 == len(taken) and set(map(len, taken)) == {width} and file.format.plain_rows:
                     lines.note(index, line)

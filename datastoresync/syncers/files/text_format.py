@@ -5,10 +5,7 @@ Importers, syncers, the options of URLs and those of the command line are made o
 
 from __future__ import annotations
 
-import codecs
 import inspect
-import io
-import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Annotated, Any, ClassVar, Literal, Self, get_type_hints
@@ -17,6 +14,8 @@ import attrs
 
 from datastoresync.conversion.value_format import FromText, Spelling, ValueFormat, option_field
 from datastoresync.errors import DeclarationError
+from datastoresync.printing.text import counted
+from datastoresync.syncers.files.text_encoding import codec
 from datastoresync.syncers.records import choose_columns
 
 _DELIMITERS: Mapping[str, str] = {"tab": "\t", "\\t": "\t"}
@@ -109,6 +108,10 @@ class TableFormat(ValueFormat):
         """Return the same options, of which messages speak as they are written somewhere else."""
         return attrs.evolve(self, spelling=spelling)
 
+    def too_few(self, rows: int) -> str:
+        """Say that there are fewer rows than are left unread at the end."""
+        return f"the table has {counted(rows, 'row')}, and {self.option('footer', self.footer)}: it may be cut off"
+
     @property
     def header_advice(self) -> str:
         """What may be done about a header that lacks a column."""
@@ -179,6 +182,8 @@ class TextFormat(TableFormat):
     Args:
         delimiter: What separates the columns: one character, ``tab`` or ``\t``.
         encoding: What the file is written in; a byte order mark is read through.
+        check_encoding: Whether a file is refused that is to be read in an encoding of one byte a character, such as
+            cp1252, and looks like UTF-8: read so, ``Jörg`` would silently be ``JÃ¶rg``.
         skip_lines: The number of lines above the header, such as a title or ``sep=;``.
         trailing_delimiter: Whether each row ends in a delimiter, behind which there is no column.
         final_newline: Whether the last line ends in a newline, as lines do: one that does not may be cut off, and is
@@ -188,13 +193,14 @@ class TextFormat(TableFormat):
             value.
     """
 
-    _written: ClassVar[tuple[str, ...]] = ("delimiter", "encoding", "formulas", "final_newline")
+    _written: ClassVar[tuple[str, ...]] = ("delimiter", "encoding", "check_encoding", "formulas", "final_newline")
     delimiter: str = option_field(
         default=",",
         text="what separates the columns: one character, or tab",
         converter=_delimiter,
     )
     encoding: str = option_field(default="utf-8", text="the encoding, such as cp1252 or utf-16")
+    check_encoding: bool = option_field(default=True, text="false: a file that looks like UTF-8 is in that encoding")
     skip_lines: int = option_field(default=0, text="the number of lines above the header", validator=count)
     trailing_delimiter: bool = option_field(
         default=False, text="true: each row ends in a delimiter, with no column behind"
@@ -241,54 +247,7 @@ def format_of(cls: type[ValueFormat], source: Any) -> Any:
     return cls(**{name: getattr(source, name) for name in (*options_of(cls), "spelling")})
 
 
-def codec(encoding: str) -> str:
-    """Return the name of an encoding; of one with a byte order mark, the encoding without."""
-    try:
-        io.TextIOWrapper(io.BytesIO(), encoding)
-        return codecs.lookup(encoding).name.replace("utf-8-sig", "utf-8")
-    except LookupError as error:
-        message = f"{encoding!r} is no text encoding that Python knows: give one such as 'utf-8' or 'cp1252'"
-        raise DeclarationError(message) from error
-
-
 # Messages about files, with the option that reads them ---------------------------------------------------------------
-
-_LOOKS = (
-    (rb"\xff\xfe\0\0|\0\0\xfe\xff", "utf-32"),
-    (rb"\xff\xfe|\xfe\xff", "utf-16"),
-    (rb"[^\0]\0\0\0", "utf-32-le"),
-    (rb"\0\0\0[^\0]", "utf-32-be"),
-    (rb"[^\0]\0.\0", "utf-16-le"),
-    (rb"\0[^\0]\0.", "utf-16-be"),
-    (rb"\x1f\x8b", "a file packed by gzip: call it so, with .gz behind its name"),
-    (rb"PK\x03\x04", "a workbook or an archive: xlsx:FILE reads a workbook"),
-    (rb"PAR1", "a Parquet file: parquet:FILE reads it"),
-    (rb"SQLi", "a database of SQLite: sqlite:///FILE reads it"),
-)
-"""What files begin with that are no text, or text in another encoding; as patterns."""
-
-
-def encoding_fault(form: TextFormat, encoding: str, start: bytes, failure: UnicodeError | None) -> str:
-    """Return what is wrong with a file that holds a NUL, or a byte that is not of its encoding.
-
-    Args:
-        form: How the file is read.
-        encoding: The name of its encoding.
-        start: Its first four bytes.
-        failure: The error of the decoder; None for a NUL.
-    """
-    looks = next((looks for pattern, looks in _LOOKS if re.match(pattern, start, re.DOTALL)), "")
-    if looks.startswith("utf") and not encoding.startswith(looks):
-        hint = f": it looks like {looks[:6].upper()}, which {form.option('encoding', looks)} reads"
-    else:
-        hint = f": it looks like {looks}" if looks and "utf" not in looks else ""
-    if failure is None:
-        return f"a NUL character{hint or ': the file is damaged, or in another encoding'}"
-    if not isinstance(failure, UnicodeDecodeError):
-        return f"it has no byte order mark, as {encoding} needs one{hint}"
-    byte = f"byte 0x{failure.object[failure.start]:02x} is not {encoding}"
-    usual = f": save the file as {encoding}, or give the encoding that it is in, as in "
-    return byte + (hint or usual + form.option("encoding", "cp1252"))
 
 
 def width_fault(form: TextFormat, row: Sequence[str], width: int, *, header_line: int, below: int) -> str:

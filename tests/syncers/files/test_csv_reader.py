@@ -1,6 +1,8 @@
 """Reading CSV files: what is written comes back with its place, and what is damaged is refused with its place."""
 
+import codecs
 import csv as plain_csv
+import gzip
 import os
 import tracemalloc
 import warnings
@@ -326,6 +328,46 @@ def test_another_encoding(people):
         "encoding='cp1252'"
     )
     assert (error.line, error.column) == (3, 4)
+
+
+ONE_BYTE = ("cp1252", "latin-1", "iso8859_15", "cp850", "cp1251", "koi8-r", "mac-roman", "cp1253")
+
+
+@pytest.mark.parametrize("encoding", ONE_BYTE)
+def test_utf8_is_not_read_as_an_encoding_in_which_it_is_other_text(people, encoding):
+    error = refused(people("idnumber,name\n1,Ann\n2,Björ\n3,Zoë\n"), encoding=encoding)
+    other = "ö".encode().decode(encoding)
+    name = codecs.lookup(encoding).name
+    assert str(error) == (
+        f"people.csv:3:5: the file looks like UTF-8: read as {name}, its 'ö' would be {other!r}; "
+        f"encoding='utf-8' reads it, and with check_encoding=False {other!r} is what is meant"
+    )
+    assert (error.line, error.column) == (3, 5)
+    insisted = rows_of(read_csv("people.csv", encoding=encoding, check_encoding=False))
+    assert insisted[1:] == [["2", f"Bj{other}r"], ["3", "Zo" + "ë".encode().decode(encoding)]]
+
+
+beyond_ascii = st.text(st.characters(exclude_characters='\0\r\n,"', exclude_categories=["Cs"]), max_size=4)
+any_bytes = st.text(st.characters(codec="latin-1", exclude_characters='\0\r\n,"'), max_size=9)
+
+
+@settings(max_examples=examples(200))
+@given(any_bytes | beyond_ascii.map(lambda text: text.encode().decode("latin-1")), st.integers(1, 9), st.booleans())
+def test_what_is_utf8_as_a_whole_is_refused_and_nothing_else(tmp_path_factory, text, block, packed):
+    path = tmp_path_factory.mktemp("bytes") / ("people.csv.gz" if packed else "people.csv")
+    content = f"idnumber\n-{text}\n".encode("latin-1")
+    path.write_bytes(gzip.compress(content) if packed else content)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(csv_reader, "_BLOCK", block)
+        try:
+            utf8 = not content.isascii() and content.decode()
+        except UnicodeDecodeError:
+            utf8 = False
+        if utf8:
+            first = next(index for index, one in enumerate(content) if one > 127)
+            assert refused(path, encoding="latin-1").column == first - len("idnumber\n") + 1
+        else:
+            assert rows_of(read_csv(path, encoding="latin-1")) == [[f"-{text}"]]
 
 
 def test_a_character_cut_in_two(people):
