@@ -262,8 +262,7 @@ class Branch(Printable, Exportable, ObjectMapping[T], Generic[T]):
     def find(self, /, **attributes: Any) -> list[T]:
         """Return the objects with these values by idnumber; a scan, unless an attribute is in their ``_indexes``.
 
-        It looks at what was imported, and asks no store: of a large table a branch over SQL must be imported first. The
-        first look-up by an index is a scan that builds it; each later one costs what it finds.
+        It asks no store, but looks at what was imported, all of a table. The first use of an index is a scan, too.
         """
         contents, indexes = self.contents, {*self.object_class._indexes}
         indexed = next((name for name in attributes if name in indexes), None)
