@@ -224,7 +224,7 @@ class _BranchCheck:
             return
         absent = list(_absent(large, self.left, part_reader(self.left, self.right)))
         large.difference_update(absent)
-        for parts in _folded([part for part in absent if f"{self.name}:{part}" not in self.limits.empty]):
+        for parts in _together([part for part in absent if f"{self.name}:{part}" not in self.limits.empty]):
             count, it = counted(sum(lost[part] for part in parts), "object"), "it" if len(parts) == 1 else "them"
             reason = f"{self.display_name}: the source has nothing of {_listed(parts)}, and {count} of {it} would go"
             yield Violation(reason, _EMPTY_PART, "empty", [f"{self.name}:{part}" for part in parts])
@@ -233,7 +233,7 @@ class _BranchCheck:
         large = {part for part in large if lost[part] > FLOOR}
         sizes = _sizes({part: 2 * lost[part] for part in large}, self.right, part_reader(self.right, self.left))
         halved = [part for part in large if sizes[part] >= _TEN and lost[part] * 2 > sizes[part]]
-        for parts in _folded(sorted(halved, key=repr)):
+        for parts in _together(sorted(halved, key=repr)):
             gone, whole = sum(lost[part] for part in parts), sum(sizes[part] for part in parts)
             each = "more than half" if len(parts) == 1 else "more than half of each"
             reason = f"{self.display_name}: {gone:,} of {counted(whole, 'object')} of {_listed(parts)} would go, {each}"
@@ -358,7 +358,7 @@ class _BranchCheck:
 _EMPTY_PART = "look at the source; only if it is meant to be empty, allow that with"
 
 
-def _folded(parts: list[Any]) -> list[list[Any]]:
+def _together(parts: list[Any]) -> list[list[Any]]:
     """Return many parts together, since one sentence is enough for them; a few one by one."""
     return [parts] if len(parts) > _FEW_PARTS else [[part] for part in parts]
 
