@@ -21,7 +21,7 @@ def collector_paused() -> Iterator[None]:
     What is new afterwards counts as old at once, or the next allocation would have all of it visited; but only a
     million between two collections of what is old, which free what an interactive session leaves behind in circles.
     """
-    global _unvisited, _collections  # noqa: PLW0603 - there is one collector, too
+    global _unvisited, _collections, _frozen  # noqa: PLW0603 - there is one collector, too
     enabled = gc.isenabled()
     gc.disable()
     try:
@@ -31,14 +31,17 @@ def collector_paused() -> Iterator[None]:
             collections = gc.get_stats()[2]["collections"]
             _unvisited = gc.get_count()[0] + (_unvisited if collections == _collections else 0)
             _collections = collections
-            if _unvisited <= _MOST and not gc.get_freeze_count():  # or the program's own frozen objects would thaw
-                gc.freeze()
-                gc.unfreeze()
+            if _unvisited <= _MOST and not _frozen:
+                _frozen = gc.get_freeze_count() > 0  # which would thaw, and take long to count
+                if not _frozen:
+                    gc.freeze()
+                    gc.unfreeze()
             gc.enable()
 
 
 _MOST = 1_000_000  # objects, which take about 100 MB
 _unvisited = _collections = 0
+_frozen = False
 
 
 _ENDINGS = ("SIGINT", "SIGTERM", "SIGHUP")

@@ -32,12 +32,21 @@ _OFF = {"false", "no", "n", "f", "off", "0", "inactive", "disabled", "deactivate
 """What says that an object is switched off: texts, and names of attributes that are true of it then."""
 
 
-def switches_off(value: Any) -> bool:
+def is_inverted(attribute: str | None) -> bool:
+    """Say whether an attribute is called like what is true of objects that are switched off."""
+    return attribute is not None and attribute.lower().removeprefix("is_") in _OFF
+
+
+def switches_off(value: Any, *, inverted: bool = False) -> bool:
     """Say whether an attribute that switches objects off does so with a value: all but True and numbers other than 0.
 
     What a text or a date means is not known, so that each change to it counts.
+
+    Args:
+        value: Its new value.
+        inverted: Whether it is the other way round; see `is_inverted`.
     """
-    return not value if isinstance(value, Number) else True
+    return bool(value) is inverted if isinstance(value, Number) else True
 
 
 def distinct_keys(*, streamed: bool) -> set[Any]:
@@ -166,8 +175,9 @@ class ChangeCounts:
                     self.losing.append(MembersChanged(action.attr, action.idnumber, count, count))
 
     def _take_switches(self, block: list[Action]) -> None:
+        inverted = is_inverted(self.active)
         for action in block:
-            if action.attr == self.active and switches_off(action.value):
+            if action.attr == self.active and switches_off(action.value, inverted=inverted):
                 self.switched_off.add(action.idnumber)
                 if self.part is not None:
                     self.parts[self.part(action.idnumber, action.dest)] += 1
@@ -203,7 +213,7 @@ class ChangeCounts:
 
 def _is_switch(attribute: str, old: Any, new: Any) -> bool:
     """Say whether a value that may stand for on becomes one that stands for off."""
-    on, off = (new, old) if attribute.removeprefix("is_") in _OFF else (old, new)
+    on, off = (new, old) if is_inverted(attribute) else (old, new)
     state = isinstance(old, Number) or (isinstance(old, str) and old != "")
     return state and _is_off(off) and not _is_off(on) and isinstance(new, Hashable)
 

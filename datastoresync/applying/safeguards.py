@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from itertools import chain, groupby, islice
 from numbers import Number
 from operator import attrgetter
@@ -15,8 +16,10 @@ from datastoresync.applying.change_counts import (
     ChangeCounts,
     MembersChanged,
     count_values,
+    is_inverted,
     items_of,
     part_reader,
+    switches_off,
     values_of,
 )
 from datastoresync.applying.dangling import ReferenceCheck
@@ -25,6 +28,7 @@ from datastoresync.applying.side_effects import SideEffect, outside, rows_by_bra
 from datastoresync.diffing.branch_diff import BranchDiff
 from datastoresync.diffing.diff import Diff
 from datastoresync.diffing.equality import equal, is_blank, is_membership
+from datastoresync.diffing.renames import lost_zeros
 from datastoresync.diffing.side import Side
 from datastoresync.errors import SafeguardError
 from datastoresync.printing.text import counted
@@ -39,6 +43,8 @@ _TEN = 10
 """Members of an object, or objects of a part, from which on it has limits of its own."""
 _SMALLEST_PART = 3
 """Objects of a part from which on it cannot be emptied: that two go on one day is no wonder."""
+_FEW_PARTS, _SHOWN_PARTS = 2, 5
+"""Parts that have a sentence each, and those that are named of more, at most."""
 _RAISE = "look at the source; if that is meant, raise it for this run with"
 
 
@@ -84,7 +90,7 @@ def violations(diff: Diff, limits: Limits | None = None, side_effects: Sequence[
         found += _excess(rows, "cascades", limit, _allowed_deletions(limit, size), size, table, what)
     deleted = {name: one.deleted for name, one in counts.items()}
     found.extend(references.violations(lambda name: checks[name].limits.dangling, deleted))
-    return tuple(found)
+    return (*found, *lost_zeros(diff)) if found else ()
 
 
 def check(diff: Diff, limits: Limits | None = None, side_effects: Sequence[SideEffect] = ()) -> None:
@@ -171,7 +177,8 @@ class _BranchCheck:
         elif len(switched_off) > FLOOR and not isinstance(limit, int):
             needed = self._needed_base(len(switched_off), limit)
             values = values_of(self.right, self.counts.active)
-            on = (one for one in values if isinstance(one, Number) and one)
+            off = partial(switches_off, inverted=is_inverted(self.counts.active))
+            on = (one for one in values if isinstance(one, Number) and not off(one))
             size = sum(1 for _ in islice(on, needed))
             most = _allowed_deletions(limit, size)
             if 0 < size < needed and len(switched_off) > most:
@@ -216,21 +223,22 @@ class _BranchCheck:
         large = {part for part, count in lost.items() if count >= _SMALLEST_PART}
         if not large:
             return
-        for part in _absent(large, self.left, part_reader(self.left, self.right)):
-            large.discard(part)
-            if f"{self.name}:{part}" not in self.limits.empty:
-                count = counted(lost[part], "object")
-                reason = f"{self.display_name}: the source has nothing of {part!r}, and {count} of it would go"
-                yield Violation(reason, _EMPTY_PART, "empty", [f"{self.name}:{part}"])
+        absent = list(_absent(large, self.left, part_reader(self.left, self.right)))
+        large.difference_update(absent)
+        for parts in _folded([part for part in absent if f"{self.name}:{part}" not in self.limits.empty]):
+            count, it = counted(sum(lost[part] for part in parts), "object"), "it" if len(parts) == 1 else "them"
+            reason = f"{self.display_name}: the source has nothing of {_listed(parts)}, and {count} of {it} would go"
+            yield Violation(reason, _EMPTY_PART, "empty", [f"{self.name}:{part}" for part in parts])
         if isinstance(self.limits.deletions, int):
             return
         large = {part for part in large if lost[part] > FLOOR}
         sizes = _sizes({part: 2 * lost[part] for part in large}, self.right, part_reader(self.right, self.left))
-        for part in sorted(large, key=repr):
-            if sizes[part] >= _TEN and lost[part] * 2 > sizes[part]:
-                whole = counted(sizes[part], "object")
-                reason = f"{self.display_name}: {lost[part]:,} of {whole} of {part!r} would go, more than half"
-                yield Violation(reason, _RAISE, "deletions", self.needed["deletions"])
+        halved = [part for part in large if sizes[part] >= _TEN and lost[part] * 2 > sizes[part]]
+        for parts in _folded(sorted(halved, key=repr)):
+            gone, whole = sum(lost[part] for part in parts), sum(sizes[part] for part in parts)
+            each = "more than half" if len(parts) == 1 else "more than half of each"
+            reason = f"{self.display_name}: {gone:,} of {counted(whole, 'object')} of {_listed(parts)} would go, {each}"
+            yield Violation(reason, _RAISE, "deletions", self.needed["deletions"])
 
     # Attributes.
 
@@ -349,6 +357,16 @@ class _BranchCheck:
 
 
 _EMPTY_PART = "look at the source; only if it is meant to be empty, allow that with"
+
+
+def _folded(parts: list[Any]) -> list[list[Any]]:
+    """Return many parts together, since one sentence is enough for them; a few one by one."""
+    return [parts] if len(parts) > _FEW_PARTS else [[part] for part in parts]
+
+
+def _listed(parts: Sequence[Any]) -> str:
+    more = f" and {len(parts) - _SHOWN_PARTS:,} more" if len(parts) > _SHOWN_PARTS else ""
+    return ", ".join(map(repr, parts[:_SHOWN_PARTS])) + more
 
 
 def _allowed(limit: float, size: int, few: int = FLOOR) -> int:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime, time
+from datetime import UTC, date, datetime, time
 from typing import Annotated, Any, Literal
 from urllib.parse import quote
 
 import attrs
 
 from datastoresync.conversion.converters import Converter, declared_scalar
+from datastoresync.conversion.scalars import refused
 from datastoresync.errors import DeclarationError
 
 Spelling = Literal["python", "url", "toml", "option", "old", "new"]
@@ -41,11 +42,15 @@ def _check_dates(_: Any, attribute: attrs.Attribute[Any], value: tuple[str, ...]
     for form in value or ():
         try:
             written = datetime(2001, 2, 3, tzinfo=UTC).strftime(form)
-            known = written != form and datetime.strptime(written, form)  # noqa: DTZ007 - only whether it can be read
+            # Without a day, a month or a year, strptime makes one up.
+            known = datetime.strptime(written, form).date() == date(2001, 2, 3)  # noqa: DTZ007 - only what is read
         except ValueError:
             known = False
         if not known:
-            message = f"{attribute.name} are written like %d.%m.%Y, with %H:%M:%S for times (got {form!r})"
+            message = (
+                f"{attribute.name} are written like %d.%m.%Y, with day, month and year, and %H:%M:%S for times "
+                f"(got {form!r})"
+            )
             raise DeclarationError(message)
 
 
@@ -80,8 +85,8 @@ class ValueFormat:
         false: The words for false.
 
     Raises:
-        DeclarationError: One of ``true`` and ``false`` is given alone, the decimal mark is another, or ``dates`` is no
-            form of a date.
+        DeclarationError: One of ``true`` and ``false`` is given alone, a word is in both, the decimal mark is another,
+            or ``dates`` is no form of a whole date.
     """
 
     decimal: Literal[",", "."] | None = option_field(
@@ -100,6 +105,9 @@ class ValueFormat:
     def __attrs_post_init__(self) -> None:
         if (self.true is None) != (self.false is None):
             raise DeclarationError("true and false are given together: the words for each, an empty text among them")
+        if both := set(self.true or ()).intersection(self.false or ()):
+            message = f"true and false have no words in common (got {min(both)!r} in both)"
+            raise DeclarationError(message)
 
     @property
     def changes_values(self) -> bool:
@@ -156,15 +164,19 @@ class ValueFormat:
         return whole + (f".{decimals}" if decimals.strip("0") or (decimals and kind != "int") else "") + exponent
 
     def _usual_date(self, kind: str, text: str) -> str:
+        no_day = False
         for form in self.dates or ():
             try:
                 moment = datetime.strptime(text, form)  # noqa: DTZ007 - its form says whether it has a zone
-            except ValueError:
+            except ValueError as error:
+                no_day = no_day or "range" in str(error)  # it has the form, and a 31 February
                 continue
             if kind == "datetime":
                 return moment.isoformat()
             if moment.time() == time():
                 return moment.date().isoformat()
+        if no_day:
+            raise refused(text, f"a {kind}", "there is no such day")
         message = f"{text!r} is not written as {self.option('dates', self.dates)} has it"
         raise ValueError(message)
 
@@ -202,7 +214,8 @@ class ValueFormat:
             zeros = not text.rpartition(mark[1])[2].strip("0")
             if zeros or (kind != "int" and mark[1] == ","):
                 return f"; if {mark[1]!r} is the decimal mark, {self.option('decimal', mark[1])} reads it"
-        if kind in _DATES and not self.dates and re.search(r"\d", text):
+        usual = re.match(r"\d{4}-\d\d-\d\d", text)  # only there is no such day
+        if kind in _DATES and not self.dates and not usual and re.search(r"\d", text):
             return f"; {self.option('dates', ('%d.%m.%Y',))}, say, tells in which form they are written"
         if kind == "bool" and self.true is None:
             return f"; {self.option('true', ('…',))} and {self.option('false', ('…',))} tell the words"

@@ -256,3 +256,24 @@ def test_equal_failures_are_one_line_with_a_count():
     ]
     assert len(str(report).splitlines()) == 11
     assert len(lines(report, limit=None)) == 11
+
+
+def test_a_changed_object_is_named_beside_its_key_but_not_by_what_changes_or_is_secret():
+    class Pupil(Object):
+        _shortname = ("first", "last", "pin")
+        _sensitive = ("pin",)
+        first: str
+        last: str
+        pin: str
+        grade: int
+
+    def pupils(name, *rows):
+        named = [dict(zip(("idnumber", "first", "last", "pin", "grade"), row, strict=True)) for row in rows]
+        return +Tree(name, branches={"pupils": Branch(Pupil, importer=named)})
+
+    old = pupils("old", ("1", "Ann", "Lee", "s3cret", 7), ("2", "Bob", "", "s3cret", 7), ("3", "Cid", "Poe", "", 7))
+    new = pupils("new", ("1", "Ann", "Lee", "s3cret", 8), ("2", "Bob", "", "s3cret", 9), ("3", "Cid", "Roe", "", 7))
+    shown = [line.strip() for line in lines(new - old)]
+    assert "~ pupils 1 (Ann Lee)  grade: 7 → 8" in shown
+    assert "~ pupils 2 (Bob)  grade: 7 → 9" in shown
+    assert "~ pupils 3 (Cid)  last: 'Poe' → 'Roe'" in shown
