@@ -22,7 +22,7 @@ from datastoresync.applying.change_counts import (
     switches_off,
     values_of,
 )
-from datastoresync.applying.dangling import dangling
+from datastoresync.applying.dangling import ReferenceCheck
 from datastoresync.applying.limits import Limits, Violation, refusal
 from datastoresync.applying.side_effects import SideEffect, outside, rows_by_branch
 from datastoresync.diffing.branch_diff import BranchDiff
@@ -62,8 +62,9 @@ def violations(diff: Diff, limits: Limits | None = None, side_effects: Sequence[
         side.settle()
     counts = {one.name: ChangeCounts(one, streamed=diff.streamed) for one in diff.branch_diffs}
     unknown: set[str] = set()
+    references = ReferenceCheck(diff)
     with collector_paused():  # streamed ones become new objects
-        for (branch, verb), actions in groupby(diff.scanned(), key=attrgetter("branch", "verb")):
+        for (branch, verb), actions in groupby(references.noting(diff.scanned()), key=attrgetter("branch", "verb")):
             if branch in counts:
                 counts[branch].take(verb, actions)
             else:
@@ -88,7 +89,7 @@ def violations(diff: Diff, limits: Limits | None = None, side_effects: Sequence[
         limit = strictest.cascades
         found += _excess(rows, "cascades", limit, _allowed_deletions(limit, size), size, table, what)
     deleted = {name: one.deleted for name, one in counts.items()}
-    found.extend(dangling(diff, lambda name: checks[name].limits.dangling, deleted))
+    found.extend(references.violations(lambda name: checks[name].limits.dangling, deleted))
     return (*found, *lost_zeros(diff)) if found else ()
 
 
