@@ -245,6 +245,9 @@ class Branch(Printable, Exportable, ObjectMapping[T], Generic[T]):
     # A mapping.
 
     def __getitem__(self, idnumber: Any) -> T:
+        if isinstance(idnumber, slice):
+            message = f"an idnumber goes in brackets; those from one up to another are {self.full_name}.range(…, …)"
+            raise TypeError(message)
         try:
             contents = self.contents
             found: T = contents.objects[contents.key(idnumber)]

@@ -84,7 +84,8 @@ class StoreDiff:
     @property
     def counts(self) -> Counter[str]:
         """The number of objects that were ``changed``, ``added`` and ``removed``."""
-        return Counter(what for (_, what, _), _ in groupby(self.diff, object_of))
+        with collector_paused():  # streamed actions are new objects
+            return Counter(what for (_, what, _), _ in groupby(self.diff.scanned(), object_of))
 
     @property
     def summary(self) -> str:

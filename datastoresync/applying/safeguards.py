@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from itertools import chain, groupby, islice
 from numbers import Number
 from operator import attrgetter
@@ -15,8 +16,10 @@ from datastoresync.applying.change_counts import (
     ChangeCounts,
     MembersChanged,
     count_values,
+    is_inverted,
     items_of,
     part_reader,
+    switches_off,
     values_of,
 )
 from datastoresync.applying.dangling import dangling
@@ -29,6 +32,7 @@ from datastoresync.diffing.renames import lost_zeros
 from datastoresync.diffing.side import Side
 from datastoresync.errors import SafeguardError
 from datastoresync.printing.text import counted
+from datastoresync.runtime import collector_paused
 
 _EXAMPLES = 5
 _FEW_CREATIONS = 20
@@ -39,10 +43,6 @@ _TEN = 10
 """Members of an object, or objects of a part, from which on it has limits of its own."""
 _SMALLEST_PART = 3
 """Objects of a part from which on it cannot be emptied: that two go on one day is no wonder."""
-_STATES = 100
-"""Changes of one value to another from which on an attribute does not tell what is on and off."""
-_OFF = {"false", "no", "n", "f", "off", "0", "inactive", "disabled", "deactivated", "suspended", "blocked", "locked"}
-"""What says that an object is switched off: texts, and names of attributes that are true of it then."""
 _FEW_PARTS, _SHOWN_PARTS = 2, 5
 """Parts that have a sentence each, and those that are named of more, at most."""
 _RAISE = "look at the source; if that is meant, raise it for this run with"
@@ -62,15 +62,16 @@ def violations(diff: Diff, limits: Limits | None = None, side_effects: Sequence[
         side.settle()
     counts = {one.name: ChangeCounts(one, streamed=diff.streamed) for one in diff.branch_diffs}
     unknown: set[str] = set()
-    for (branch, verb), actions in groupby(diff, key=attrgetter("branch", "verb")):
-        if branch in counts:
-            counts[branch].take(verb, actions)
-        else:
-            unknown.add(branch)
+    with collector_paused():  # streamed ones become new objects
+        for (branch, verb), actions in groupby(diff.scanned(), key=attrgetter("branch", "verb")):
+            if branch in counts:
+                counts[branch].take(verb, actions)
+            else:
+                unknown.add(branch)
     found = [f"{name}: its actions come from no comparison: use a - b" for name in sorted(unknown)]
     along = rows_by_branch(side_effects)
     checks = {
-        one.name: _BranchCheck(diff, one, counts[one.name], _limits_of(one, limits), along.get(one.name, Counter()))
+        one.name: _BranchCheck(one, counts[one.name], _limits_of(one, limits), along.get(one.name, Counter()))
         for one in diff.branch_diffs
     }
     # What a sentence tells to allow must do for all branches, since a limit given for a run is one of each.
@@ -114,17 +115,13 @@ class _BranchCheck:
     """What one branch would change, against its limits; what parts of the same diff did before counts as well.
 
     Args:
-        diff: The actions.
         branch_diff: The branch.
         counts: What its actions would change.
         limits: Its limits.
         along: How many more objects the store deletes and updates, and members it removes.
     """
 
-    def __init__(
-        self, diff: Diff, branch_diff: BranchDiff, counts: ChangeCounts, limits: Limits, along: Counter[str]
-    ) -> None:
-        self.diff = diff
+    def __init__(self, branch_diff: BranchDiff, counts: ChangeCounts, limits: Limits, along: Counter[str]) -> None:
         self.left, self.right, self.name = branch_diff.left, branch_diff.right, branch_diff.name
         self.source_size, self.size = branch_diff.sizes
         self.counts, self.limits = counts, limits
@@ -179,7 +176,8 @@ class _BranchCheck:
         elif len(switched_off) > FLOOR and not isinstance(limit, int):
             needed = self._needed_base(len(switched_off), limit)
             values = values_of(self.right, self.counts.active)
-            on = (one for one in values if isinstance(one, Number) and one)
+            off = partial(switches_off, inverted=is_inverted(self.counts.active))
+            on = (one for one in values if isinstance(one, Number) and not off(one))
             size = sum(1 for _ in islice(on, needed))
             most = _allowed_deletions(limit, size)
             if 0 < size < needed and len(switched_off) > most:
@@ -265,20 +263,11 @@ class _BranchCheck:
 
     def _switches(self, attribute: str, count: int) -> Iterator[str]:
         """Yield a violation if too many objects lose a True that most have, or the like: nobody said what it means."""
-        share, name = self.limits.switches, self.name
+        share = self.limits.switches
         least = _allowed(share, self.size // 2)
         if attribute == self.counts.active or count <= least:
             return
-        pairs: Counter[tuple[Any, Any]] = Counter()
-        on, off = ("value", "old_value") if attribute.removeprefix("is_") in _OFF else ("old_value", "value")
-        for action in self.diff:
-            if action.attr != attribute or action.branch != name:
-                continue
-            if _is_off(getattr(action, off)) and not _is_off(getattr(action, on)) and _is_state(action.old_value):
-                pairs[action.old_value, action.value] += 1
-                if len(pairs) > _STATES:
-                    return
-        for (old, new), switched in pairs.most_common(1):
+        for (old, new), switched in self.counts.switches[attribute].most_common(1):
             size = sum(isinstance(value, type(old)) and value == old for value in values_of(self.right, attribute))
             if switched > least and size * 2 > self.size:
                 before, after = (self.right.shown(attribute, value) for value in (old, new))
@@ -367,16 +356,6 @@ class _BranchCheck:
 
 
 _EMPTY_PART = "look at the source; only if it is meant to be empty, allow that with"
-
-
-def _is_off(value: Any) -> bool:
-    if isinstance(value, str):
-        return value.casefold() in _OFF
-    return isinstance(value, Number) and not value
-
-
-def _is_state(value: Any) -> bool:
-    return isinstance(value, Number) or (isinstance(value, str) and value != "")
 
 
 def _folded(parts: list[Any]) -> list[list[Any]]:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
-from itertools import chain, groupby, islice
+from itertools import chain, groupby
 from operator import attrgetter
 from typing import Any, Self
 
@@ -75,21 +75,27 @@ class Scan:
         heads: The first actions, by branch and by what happens to the objects: ``+``, ``~`` or ``-``.
     """
 
-    counts: Mapping[str, Counter[str]]
-    heads: Mapping[str, Mapping[str, list[Action]]]
+    counts: dict[str, Counter[str]]
+    heads: dict[str, dict[str, list[Action]]]
 
     @classmethod
     def of(cls, actions: Iterable[Action], most: int = SCANNED) -> Self:
         """Scan actions in one pass; keep so many of each kind and branch."""
-        counts: dict[str, Counter[str]] = {}
-        heads: dict[str, dict[str, list[Action]]] = {}
+        scan = cls({}, {})
+        deque(scan.noting(actions, most), maxlen=0)
+        return scan
+
+    def noting(self, actions: Iterable[Action], most: int) -> Iterator[Action]:
+        """Yield actions, and take note of them; all of them are counted once the last one is yielded."""
         for (branch, verb), group in groupby(actions, key=attrgetter("branch", "verb")):
-            head = heads.setdefault(branch, {}).setdefault(_OBJECT_SIGNS[verb], [])
-            first = list(islice(group, most - len(head)))
-            head += first
-            behind = sum(1 for _ in group)  # noqa: B031 - what the slice left
-            counts.setdefault(branch, Counter(dict.fromkeys(VERBS, 0)))[verb] += len(first) + behind
-        return cls(counts, heads)
+            head = self.heads.setdefault(branch, {}).setdefault(_OBJECT_SIGNS[verb], [])
+            counts = self.counts.setdefault(branch, Counter(dict.fromkeys(VERBS, 0)))
+            room, number = most - len(head), 0
+            for number, action in enumerate(group, 1):
+                if number <= room:
+                    head.append(action)
+                yield action
+            counts[verb] += number
 
     @property
     def total(self) -> Counter[str]:

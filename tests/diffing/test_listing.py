@@ -103,6 +103,15 @@ def test_no_width_cuts_what_changes(diff, columns):
         assert all(width(one) <= columns for one in narrow.split("\n"))
 
 
+def test_a_line_ends_in_the_place_of_a_blank():
+    words = " ".join(["grade"] * 15)
+    (line,) = leaves((tree("a", [{"idnumber": "1", "name": words}]) - tree("b", [])).outline())
+    first, *rest = text(line, columns=40).split("\n")
+    assert not [one for one in (first, *rest) if one.endswith(" ")]
+    assert {len(one) - len(one.lstrip()) for one in rest} == {4}
+    assert " ".join(map(str.strip, (first, *rest))) == text(line, columns=None)
+
+
 def test_equal_changes_are_one_line_with_a_count():
     old = [{"idnumber": str(number), "name": "x", "grade": 7} for number in range(240)]
     diff = tree("a", [{**row, "grade": 8} for row in old]) - tree("b", old)
