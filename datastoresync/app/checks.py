@@ -10,7 +10,12 @@ from typing import Any
 
 import attrs
 
-from datastoresync.app.configuration import LoadedConfiguration, load_configuration
+from datastoresync.app.configuration import (
+    BranchSettings,
+    LoadedConfiguration,
+    load_configuration,
+    named_attributes,
+)
 from datastoresync.app.configured_parts import branch_classes, only_table, opened
 from datastoresync.app.declared_trees import declared_module, declared_tree, is_tree
 from datastoresync.app.stores import table_names
@@ -164,6 +169,8 @@ def _check_configuration(path: str, *, offline: bool) -> Findings:
                 place = document.place.below("branches").below(name)
                 found = source.columns(tables[0], place), destination.columns(tables[1], place)
                 _check_columns(place, cls, tables, found)
+                if name in loaded.classes and schema_of(cls).fields is None:
+                    _check_named(place, loaded.settings.branches[name], tables, found)
                 source.check_links(tables[0], place)
                 made = [tables[1].name] if found[1] == [] else []
                 for table in (*made, *destination.check_links(tables[1], place)):
@@ -195,6 +202,17 @@ def _check_columns(
         for attribute in dict.fromkeys((*wanted, *table.columns)) if columns else ():
             if table.column(attribute) not in (columns or ()) and attribute not in table.links:
                 _refuse_column(place, side, table, cls, attribute, columns or ())
+
+
+def _check_named(
+    place: Place, branch: BranchSettings, tables: Sequence[Table], found: Sequence[Sequence[str] | None]
+) -> None:
+    """Note the attributes that the keys of a branch without types name, and its tables do not have."""
+    for side, table, columns in zip(_SIDES, tables, found, strict=True):
+        known = [*(table.attributes.get(column, column) for column in columns or ()), *table.links]
+        for where, name in named_attributes(branch, place) if columns else ():
+            if name not in known and (where.keys[-1] != "part" or side != _SIDES[0]):
+                where.refuse(f"the {side} has no attribute {name!r}: {nearest(name, known)}")
 
 
 def _refuse_column(

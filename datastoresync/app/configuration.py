@@ -423,11 +423,7 @@ def _check_undeclared(branch: BranchSettings, tree: str, place: Place) -> None:
 
 def _check_attributes(branch: BranchSettings, place: Place) -> None:
     """Refuse what names an attribute that is not in types, if there are any."""
-    named = [(place.below("optional_key"), name) for name in branch.optional_key]
-    named += [(place.below("sensitive"), name) for name in branch.sensitive]
-    named += [(place.below("correlate"), name) for name in branch.correlate]
-    named += [(place.below(key), name) for key in ("active", "part") if (name := getattr(branch, key)) is not None]
-    named += [(place.below("references").below(name), name) for name in branch.references]
+    named = named_attributes(branch, place)
     for side in ("source", "destination"):
         table = getattr(branch, side) or Table("")
         for key, attributes in (("columns", table.columns), ("links", table.links)):
@@ -435,6 +431,15 @@ def _check_attributes(branch: BranchSettings, place: Place) -> None:
     for where, name in named if branch.types else ():
         if name not in branch.types:
             where.refuse(f"there is no attribute {name!r} in types: {nearest(name, branch.types)}")
+
+
+def named_attributes(branch: BranchSettings, place: Place) -> list[tuple[Place, str]]:
+    """Return the attributes that the keys of a branch name, each with its place."""
+    named = [(place.below("optional_key"), name) for name in branch.optional_key]
+    named += [(place.below("sensitive"), name) for name in branch.sensitive]
+    named += [(place.below("correlate"), name) for name in branch.correlate]
+    named += [(place.below(key), name) for key in ("active", "part") if (name := getattr(branch, key)) is not None]
+    return named + [(place.below("references").below(name), name) for name in branch.references]
 
 
 def _check_branches(branch: BranchSettings, names: Mapping[str, BranchSettings], place: Place) -> None:

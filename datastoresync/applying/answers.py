@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import sys
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from functools import partial
 from threading import Thread
 from types import AsyncGeneratorType, GeneratorType
@@ -17,6 +17,8 @@ from datastoresync.applying.report import Result, failed, reason_of, succeeded
 
 _DONE = succeeded()
 _BOOLS = ("bool", "bool_")  # numpy's, too
+_WRONG = 400
+"""The first status of HTTP that says that something was not done."""
 _LAZY = (GeneratorType, AsyncGeneratorType, map, filter, zip)
 
 
@@ -62,17 +64,35 @@ def fault_of(returned: Any) -> str:
         return f"returned an exception, rather than raise it: {reason_of(returned)}"
     if inspect.isawaitable(returned) or isinstance(returned, Thread) or _is_future(returned):
         return f"returned a {type(returned).__name__} that was not waited for: return what comes of it"
-    return _refusal(returned)
+    return _hidden(returned) or _refusal(returned)
+
+
+def _hidden(returned: Any) -> str:
+    """Return what is wrong with results in a mapping, a set or a list in a list, where nobody looks for them."""
+    if not isinstance(returned, Collection) or isinstance(returned, (str, bytes)):
+        return ""
+    within = returned.values() if isinstance(returned, Mapping) else returned
+    hidden = any(isinstance(one, Result) for one in within)
+    return f"returned results within a {type(returned).__name__}: return one, or a list of them" if hidden else ""
 
 
 def _refusal(returned: Any) -> str:
     """Return what the answer of a service or a program says, if that is that it did not do what it was asked."""
-    kind, status = type(returned).__name__, getattr(returned, "status_code", getattr(returned, "status", None))
-    # requests, aiohttp and our own reports have the one, httpx has the other.
-    if getattr(returned, "ok", None) is False or getattr(returned, "is_error", None) is True:
+    kind, code = type(returned).__name__, getattr(returned, "status_code", None)
+    answers = code is not None or hasattr(returned, "headers")  # of other things, a status may mean anything
+    status = getattr(returned, "status", None) if code is None else code
+    # requests, aiohttp and our own reports have the one, httpx has the other, and http.client has neither.
+    ok, is_error = getattr(returned, "ok", None), getattr(returned, "is_error", None)
+    wrong = answers and ok is not True and is_error is not False and isinstance(status, int) and status >= _WRONG
+    if ok is False or is_error is True or wrong:
         return f"returned a {kind} that is not ok" + (f": status {status}" if isinstance(status, int) else "")
-    code = getattr(returned, "returncode", None)
-    return f"returned a {kind} with returncode {code}" if isinstance(code, int) and code else ""
+    for name, wait in (("returncode", "wait"), ("exitcode", "join")):
+        code = getattr(returned, name, 0)
+        if code is None and callable(getattr(returned, wait, None)):
+            return f"returned a {kind} that was not waited for: return what comes of it"
+        if isinstance(code, int) and code:
+            return f"returned a {kind} with {name} {code}"
+    return ""
 
 
 def _is_future(returned: Any) -> bool:

@@ -152,14 +152,14 @@ class _Call:
         """
         step, left = self._step, self._left
         actions = [step.actions[position] for position in left]
+        if len(actions) < len(step.actions):
+            step = attrs.evolve(step, actions=tuple(actions))
         lost: list[str] = []
         token = _lost.set(lost)
         try:
             returned: Any = step.call and step.call(actions if step.batch else actions[0])
             if self._awaited:
                 returned = await returned
-            if len(actions) < len(step.actions):
-                step = attrs.evolve(step, actions=tuple(actions))
             results = results_of(returned, step)
             if lost:
                 fault = failed(f"{lost[0]}, so it never ran: await it, in an async def method")

@@ -26,12 +26,25 @@ _SAMPLE = 100_000
 """Rows of a table that are read to learn how many of them have a value."""
 
 
-def switches_off(value: Any) -> bool:
+OFF = {"false", "no", "n", "f", "off", "0", "inactive", "disabled", "deactivated", "suspended", "blocked", "locked"}
+"""What says that an object is switched off: texts, and names of attributes that are true of it then."""
+
+
+def is_inverted(attribute: str | None) -> bool:
+    """Say whether an attribute is called like what is true of objects that are switched off."""
+    return attribute is not None and attribute.lower().removeprefix("is_") in OFF
+
+
+def switches_off(value: Any, *, inverted: bool = False) -> bool:
     """Say whether an attribute that switches objects off does so with a value: all but True and numbers other than 0.
 
     What a text or a date means is not known, so that each change to it counts.
+
+    Args:
+        value: Its new value.
+        inverted: Whether it is the other way round; see `is_inverted`.
     """
-    return not value if isinstance(value, Number) else True
+    return bool(value) is inverted if isinstance(value, Number) else True
 
 
 def distinct_keys(*, streamed: bool) -> set[Any]:
@@ -156,8 +169,9 @@ class ChangeCounts:
                     self.losing.append(MembersChanged(action.attr, action.idnumber, count, count))
 
     def _take_switches(self, block: list[Action]) -> None:
+        inverted = is_inverted(self.active)
         for action in block:
-            if action.attr == self.active and switches_off(action.value):
+            if action.attr == self.active and switches_off(action.value, inverted=inverted):
                 self.switched_off.add(action.idnumber)
                 if self.part is not None:
                     self.parts[self.part(action.idnumber, action.dest)] += 1

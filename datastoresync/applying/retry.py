@@ -27,7 +27,7 @@ Outcome = Literal["refused", "unknown", "failed"]
 
 
 def _is_positive(_: Any, attribute: Any, value: Any) -> None:
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or value <= 0:
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not value > 0:
         message = f"{attribute.name} is a number above 0 (got {value!r})"
         raise DeclarationError(message)
 

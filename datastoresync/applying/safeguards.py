@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from itertools import chain, groupby, islice
 from numbers import Number
 from operator import attrgetter
@@ -12,11 +13,14 @@ from typing import Any, Final
 
 from datastoresync.applying.change_counts import (
     FLOOR,
+    OFF,
     ChangeCounts,
     MembersChanged,
     count_values,
+    is_inverted,
     items_of,
     part_reader,
+    switches_off,
     values_of,
 )
 from datastoresync.applying.dangling import dangling
@@ -40,8 +44,6 @@ _SMALLEST_PART = 3
 """Objects of a part from which on it cannot be emptied: that two go on one day is no wonder."""
 _STATES = 100
 """Changes of one value to another from which on an attribute does not tell what is on and off."""
-_OFF = {"false", "no", "n", "f", "off", "0", "inactive", "disabled", "deactivated", "suspended", "blocked", "locked"}
-"""What says that an object is switched off: texts, and names of attributes that are true of it then."""
 _RAISE = "look at the source; if that is meant, raise it for this run with"
 
 
@@ -176,7 +178,8 @@ class _BranchCheck:
         elif len(switched_off) > FLOOR and not isinstance(limit, int):
             needed = self._needed_base(len(switched_off), limit)
             values = values_of(self.right, self.counts.active)
-            on = (one for one in values if isinstance(one, Number) and one)
+            off = partial(switches_off, inverted=is_inverted(self.counts.active))
+            on = (one for one in values if isinstance(one, Number) and not off(one))
             size = sum(1 for _ in islice(on, needed))
             most = _allowed_deletions(limit, size)
             if 0 < size < needed and len(switched_off) > most:
@@ -266,7 +269,7 @@ class _BranchCheck:
         if attribute == self.counts.active or count <= least:
             return
         pairs: Counter[tuple[Any, Any]] = Counter()
-        on, off = ("value", "old_value") if attribute.removeprefix("is_") in _OFF else ("old_value", "value")
+        on, off = ("value", "old_value") if is_inverted(attribute) else ("old_value", "value")
         for action in self.diff:
             if action.attr != attribute or action.branch != name:
                 continue
@@ -367,7 +370,7 @@ _EMPTY_PART = "look at the source; only if it is meant to be empty, allow that w
 
 def _is_off(value: Any) -> bool:
     if isinstance(value, str):
-        return value.casefold() in _OFF
+        return value.casefold() in OFF
     return isinstance(value, Number) and not value
 
 

@@ -32,7 +32,8 @@ from datastoresync.diffing.action import Action
 from datastoresync.diffing.branch_diff import Streamed, lists_apart, lists_children
 from datastoresync.diffing.diff import Diff
 from datastoresync.diffing.side import Side
-from datastoresync.errors import DatastoreSyncError, DeclarationError
+from datastoresync.errors import DatastoreSyncError, DeclarationError, SyncerError
+from datastoresync.printing.text import counted
 from datastoresync.runtime import interrupting
 from datastoresync.syncers.changes import (
     AppliesChanges,
@@ -207,6 +208,7 @@ class StoreTemplate:
             try:
                 before, now = self._read_again(name) if self._read_again is not None else (None, None)
             except DatastoreSyncError as error:
+                run.unsettled += 1
                 run.warnings.append(f"{name} could not be read again, so what else the store did is not known: {error}")
                 continue
             if before is None or now is None:
@@ -361,7 +363,11 @@ class StoreTemplate:
             with interrupting():
                 outcomes = self.syncer.apply_changes(changes, same=self._same(actions, changes), **keywords)
             # The report may be asked for them much later.
-            found = outcomes if isinstance(outcomes, Outcomes) else list(outcomes)
+            found = (
+                outcomes
+                if isinstance(outcomes, Outcomes)
+                else self._checked(outcomes, None if run.diff.streamed else len(changes))
+            )
         except (KeyboardInterrupt, SystemExit) as interrupt:
             run.interrupted = True
             undone = Outcome("undone", "interrupted, and everything rolled back")
@@ -370,6 +376,26 @@ class StoreTemplate:
         run.warnings += getattr(found, "warnings", ())
         run.acts = getattr(found, "acts", False)
         return found
+
+    def _checked(self, outcomes: Any, count: int | None) -> list[Outcome]:
+        """Return the outcomes that a store gives, if they are some: without them, nobody knows what it holds."""
+        given = outcomes if isinstance(outcomes, (str, bytes)) or not isinstance(outcomes, Iterable) else list(outcomes)
+        if not isinstance(given, list):
+            fault = "None" if given is None else f"a {type(given).__name__}"
+        elif odd := [one for one in given if getattr(one, "status", None) not in _STATUSES]:
+            known = ", ".join(map(repr, _STATUSES))
+            fault = f"{odd[0]!r}, which is no outcome: an Outcome has one of the statuses {known}"
+        elif count is not None and len(given) != count:
+            fault = (
+                f"{counted(len(given), 'outcome')} for {counted(count, 'change')}: it returns one for each, in order"
+            )
+        else:
+            return given
+        message = (
+            f"apply_changes of {self._name} returned {fault}; what it has written is not known: look at the store "
+            "before the next run"
+        )
+        raise SyncerError(message)
 
     def _same(self, actions: Sequence[Action], changes: Sequence[Change]) -> Same:  # noqa: ARG002 - for subclasses
         return StoredValueEquality(self.stored, getattr(changes, "compared", None))

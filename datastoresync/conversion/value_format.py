@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime, time
+from datetime import UTC, date, datetime, time
 from typing import Annotated, Any, Literal
 from urllib.parse import quote
 
@@ -41,11 +41,15 @@ def _check_dates(_: Any, attribute: attrs.Attribute[Any], value: tuple[str, ...]
     for form in value or ():
         try:
             written = datetime(2001, 2, 3, tzinfo=UTC).strftime(form)
-            known = written != form and datetime.strptime(written, form)  # noqa: DTZ007 - only whether it can be read
+            # Without a day, a month or a year, strptime makes one up.
+            known = datetime.strptime(written, form).date() == date(2001, 2, 3)  # noqa: DTZ007 - only what is read
         except ValueError:
             known = False
         if not known:
-            message = f"{attribute.name} are written like %d.%m.%Y, with %H:%M:%S for times (got {form!r})"
+            message = (
+                f"{attribute.name} are written like %d.%m.%Y, with day, month and year, and %H:%M:%S for times "
+                f"(got {form!r})"
+            )
             raise DeclarationError(message)
 
 
@@ -80,8 +84,8 @@ class ValueFormat:
         false: The words for false.
 
     Raises:
-        DeclarationError: One of ``true`` and ``false`` is given alone, the decimal mark is another, or ``dates`` is no
-            form of a date.
+        DeclarationError: One of ``true`` and ``false`` is given alone, a word is in both, the decimal mark is another,
+            or ``dates`` is no form of a whole date.
     """
 
     decimal: Literal[",", "."] | None = option_field(
@@ -100,6 +104,9 @@ class ValueFormat:
     def __attrs_post_init__(self) -> None:
         if (self.true is None) != (self.false is None):
             raise DeclarationError("true and false are given together: the words for each, an empty text among them")
+        if both := set(self.true or ()).intersection(self.false or ()):
+            message = f"true and false have no words in common (got {min(both)!r} in both)"
+            raise DeclarationError(message)
 
     @property
     def changes_values(self) -> bool:

@@ -51,7 +51,9 @@ def read_back(
     rewrite.outcomes.warnings += check.warnings()
     keys = _key_columns(changes)
     for name, contents in after.items():
-        rewrite.outcomes.warnings += _besides(name, keys[name], wanted.tables[name], before[name], contents)
+        besides = _besides(name, keys[name], wanted.tables[name], before[name], contents)
+        rewrite.outcomes.warnings += besides
+        rewrite.outcomes.acts = rewrite.outcomes.acts or bool(besides)
 
 
 def _is_equal(left: Sequence[Row], right: Sequence[Row]) -> bool:

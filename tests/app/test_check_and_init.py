@@ -66,6 +66,46 @@ def test_check_holds_a_configuration_against_the_stores_and_writes_nothing(run):
     assert (code, err, out.endswith("no problems\n")) == (0, "", True)
 
 
+NAMING = """\
+[source]
+store = "people.csv"
+[destination]
+store = "accounts.csv"
+[branches.people]
+key = "id"
+source = { table = "people", columns = { name = "Full name" } }
+destination = "accounts"
+references = { bos = "people" }
+active = "activ"
+part = "stie"
+sensitive = ["pasword"]
+correlate = "nmae"
+"""
+
+
+def test_check_looks_for_the_attributes_that_are_named_where_all_columns_are_synced(run):
+    write("people.csv", "id,Full name,boss,active,password\n1,Ann,1,true,x\n")
+    write("accounts.csv", "id,name,boss,active,password,site\n1,Ann,1,true,x,North\n")
+    write("sync.toml", NAMING)
+    code, _, err = run("check", "sync.toml")
+    named = [(9, "references.bos", "bos", "boss"), (10, "active", "activ", "active"), (11, "part", "stie", "site")]
+    named += [(12, "sensitive", "pasword", "password"), (13, "correlate", "nmae", "name")]
+    assert (code, sorted(err.splitlines(), key=lambda line: int(line.split(":")[1]))) == (
+        1,
+        [
+            f"sync.toml:{line}: branches.people.{key}: the {side} has no attribute {name!r}: did you mean {meant!r}?"
+            for line, key, name, meant in named
+            for side in ("destination", "source")
+            if (side, key) != ("source", "part")
+        ],
+    )
+    right = NAMING
+    for _, _, name, meant in named:
+        right = right.replace(f" {name} ", f" {meant} ").replace(f'"{name}"', f'"{meant}"')
+    write("sync.toml", right)
+    assert run("check", "sync.toml")[0] == 0
+
+
 LINKED = """\
 [source]
 store = "exports"

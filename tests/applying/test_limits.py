@@ -282,6 +282,22 @@ def test_those_that_are_off_already_do_not_count_among_those_that_could_be():
     assert said(tree("source", rows(1000, active=False), cls=Switched), dest) == ["deletions"]
 
 
+@pytest.mark.parametrize(("yes", "no"), [(True, False), (1, 0)])
+def test_what_is_called_disabled_switches_off_when_it_is_true(yes, no):
+    class Disabled(User):
+        _active = "is_disabled"
+        is_disabled: bool | int
+
+    dest = tree("dest", rows(1000, is_disabled=no), cls=Disabled)
+    for going, expected in [(200, []), (201, ["deletions"])]:
+        source = tree("source", rows(1000, is_disabled=lambda n, going=going: yes if n < going else no), cls=Disabled)
+        assert said(source, dest) == expected
+    off = tree("dest", rows(1000, is_disabled=yes), cls=Disabled)
+    assert said(tree("source", rows(1000, is_disabled=lambda n: no if n < 400 else yes), cls=Disabled), off) == []
+    few = tree("dest", rows(1000, is_disabled=lambda n: no if n < 100 else yes), cls=Disabled)
+    assert said(tree("source", rows(1000, is_disabled=yes), cls=Disabled), few) == ["deletions"]
+
+
 def test_a_date_that_is_set_switches_off():
     class Ends(User):
         _active = "ends"

@@ -550,6 +550,27 @@ def test_outcomes_that_come_one_by_one_are_kept():
     assert [result.status for result in report.results] == ["succeeded"] * 4
 
 
+@pytest.mark.parametrize(
+    ("answer", "fault"),
+    [
+        (None, "returned None"),
+        ("done", "returned a str"),
+        (3, "returned a int"),
+        (["done"] * 4, "'done', which is no outcome"),
+        ([Outcome("succeeded")] * 4, "status='succeeded'.*, which is no outcome.*'done', 'conflict'"),
+        ([Outcome("done")] * 3, "returned 3 outcomes for 4 changes"),
+        ([Outcome("done")] * 5, "returned 5 outcomes for 4 changes"),
+    ],
+)
+def test_what_is_no_outcome_for_each_change_is_refused(answer, fault):
+    class Odd(Store):
+        def apply_changes(self, changes, *, same):
+            return answer
+
+    with pytest.raises(SyncerError, match=f"{fault}.*; what it has written is not known: look at the store"):
+        wanted().sync_to(over(Odd(PLAIN)), limits=ANYTHING)
+
+
 @pytest.mark.parametrize("reporters", [[], [CollectingReporter()]])
 def test_ctrl_c_with_the_commit_keeps_what_the_store_says_of_it(reporters):
     class Committed(Store):

@@ -173,6 +173,13 @@ def test_in_a_batch_none_among_results_has_succeeded_and_hides_no_failure():
     assert [result.status for result in report.results] == ["succeeded", "failed"]
 
 
+def test_a_batch_that_takes_its_list_apart_has_a_result_for_each_action():
+    source, dest = pair(3)
+    report = source - dest | batching(lambda actions: actions.clear(), 2)
+    assert [result.status for result in report.results] == ["succeeded"] * 3
+    assert [result.action.idnumber for result in report.results] == [0, 1, 2]
+
+
 @pytest.mark.parametrize("answer", [None, True, "some"])
 def test_a_batch_that_says_nothing_has_succeeded(answer):
     source, dest = pair(3)

@@ -63,7 +63,14 @@ NOTHING = {
     "a boolean of numpy": lambda: numpy.bool_(0),
     "an answer of requests": lambda: SimpleNamespace(ok=False, status_code=500),
     "an answer of httpx": lambda: SimpleNamespace(is_error=True, status_code=404),
+    "an answer without a verdict": lambda: SimpleNamespace(status_code=503),
+    "an answer of http.client": lambda: SimpleNamespace(status=404, headers={}),
     "a program that failed": lambda: subprocess.CompletedProcess(["program"], 2),
+    "a program that runs": lambda: SimpleNamespace(returncode=None, wait=print),
+    "a process that runs": lambda: SimpleNamespace(exitcode=None, join=print),
+    "a process that failed": lambda: SimpleNamespace(exitcode=-9, join=print),
+    "results by name": lambda: {"ann": failed("no")},
+    "a set of results": lambda: {failed("no")},
 }
 
 

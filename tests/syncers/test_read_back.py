@@ -10,6 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from profiles import examples
 
+from datastoresync import Branch, Object, Tree
 from datastoresync.errors import DeclarationError, SyncerError
 from datastoresync.syncers.changes import Change, Link, Table, WriteOptions
 from datastoresync.syncers.plugin.load_dump_adapter import LoadDumpAdapter
@@ -80,6 +81,38 @@ def test_rows_that_were_not_to_change_are_missed():
     outcomes, warnings = apply(target, change("update", "1", {"name": "new"}))
     assert outcomes == [("done", "", None)]
     assert warnings == ["table 'users' has 2 rows that no change was made to, gone: the first is idnumber '3'"]
+
+
+@pytest.mark.parametrize(
+    ("take", "left"),
+    [
+        (lambda record: None if record["idnumber"] == "3" else record, {"1": "new", "2": "old"}),
+        (
+            lambda record: record | {"name": "other"} if record["idnumber"] == "3" else record,
+            {"1": "new", "2": "old", "3": "other"},
+        ),
+    ],
+)
+def test_a_run_that_a_store_adds_to_is_not_ok_and_the_branch_is_as_the_store_is(take, left):
+    target = store(take, users=[{"idnumber": key, "name": "old"} for key in "123"])
+    dest = +Tree("dest", syncer=target, branches={"users": Branch(Object)})
+    rows = [{"idnumber": "1", "name": "new"}, *target.load("users")[1:]]
+    report = (+Tree("source", branches={"users": Branch(Object, importer=rows)})).sync_to(dest)
+    assert (report.succeeded, report.ok, report.exit_code) == (1, False, 1)
+    assert {one.idnumber: one.name for one in dest.users.values()} == left
+    assert {one["idnumber"]: one["name"] for one in target.tables["users"]} == left
+
+
+def test_a_store_that_keeps_rows_twice_is_not_ok():
+    target = Store(users=[{"idnumber": key, "name": "old"} for key in "123"])
+    real = target.dump
+    target.dump = lambda identifier, *, data: real(identifier, data=[*data, data[-1]])
+    dest = +Tree("dest", syncer=target, branches={"users": Branch(Object)})
+    rows = [{"idnumber": "1", "name": "new"}, *target.load("users")[1:]]
+    target.load = lambda identifier: [dict(one, copy=n) for n, one in enumerate(target.tables[identifier])]
+    report = (+Tree("source", branches={"users": Branch(Object, importer=rows)})).sync_to(dest)
+    assert (report.succeeded, report.ok) == (1, False)
+    assert any("could not be read again" in warning for warning in report.warnings)
 
 
 def test_rows_that_were_changed_or_added_besides_are_said():

@@ -512,6 +512,8 @@ def _chunks(
                 finally:  # in a file that changed, the change is to blame for every fault
                     file.check_unchanged(text, state)
                 if not taken:
+                    if len(held) < file.format.footer:
+                        raise file.error(file.format.too_few(len(held)))
                     return
                 if rows.line - line + 1 == len(taken) and set(map(len, taken)) == {width} and file.format.plain_rows:
                     lines.note(index, line)

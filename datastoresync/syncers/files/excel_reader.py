@@ -152,10 +152,10 @@ class _Values(dict[tuple[str, str], Callable[[str], Any]]):
             self[key] = made = self._number_reader(self.format(style))
             return made
         self[key] = made = {
-            "s": lambda text: self._texts[int(text)],
+            "s": lambda text: self._texts[int(text) if text[0] != "-" else len(self._texts)],
             "str": without_codes,
             "inlineStr": without_codes,
-            "b": lambda text: bool(int(text)) if text.isdigit() else text == "true",
+            "b": {"1": True, "true": True, "0": False, "false": False}.__getitem__,
             "d": _iso_moment,
             "e": self._error,
         }[kind]
@@ -216,14 +216,16 @@ def _kind_of_time(code: str) -> Literal["", "date", "time", "datetime", "timedel
 def _moment(days: float, kind: str, *, since_1904: bool) -> date | time | timedelta:
     """Return the date or time that is so many days from the epoch of a workbook, in whole milliseconds.
 
-    Excel takes 1900 for a leap year, so that days before its March are off by one. Less than a day is a time, except
-    for the first date that is counted from 1904.
+    Excel takes 1900 for a leap year, so that days before its March are off by one, and its 29 February is none. Less
+    than a day is a time, except for the first date that is counted from 1904.
 
     Raises:
         ValueError: There is no such date.
     """
     try:
         span = timedelta(milliseconds=round(days * _DAY))
+        if kind != "timedelta" and not since_1904 and span.days == _LEAP_DAY:
+            raise ValueError(days)
         if kind == "timedelta":
             return span
         if 0 <= days < 1 and span.days == 0 and not (since_1904 and kind != "time"):
@@ -345,7 +347,7 @@ class SheetRows:
         if self._format.header is True:
             next(rows, None)
         if self._format.footer:
-            rows = _without_last(rows, self._format.footer)
+            rows = self._without_last(rows, self._format.footer)
         width = len(self._indexes)
         size = max(1, min(_CHUNK, _CELLS // max(width, 1)))
         read = filled = 0
@@ -366,6 +368,18 @@ class SheetRows:
             self._numbers += [row.number for row in chunk]
             columns = zip(*(map(row.values.get, self._indexes) for row in chunk), strict=True)
             yield [with_none(values, self._format.null) for values in columns]
+
+    def _without_last(self, rows: Iterator[_Row], count: int) -> Iterator[_Row]:
+        """Yield all rows but the last ones."""
+        last: deque[_Row] = deque()
+        number = self._first
+        for row in rows:
+            number = row.number
+            last.append(row)
+            if len(last) > count:
+                yield last.popleft()
+        if len(last) < count:
+            raise self._error(self._format.too_few(len(last)), number)
 
     def _is_rejected(self, row: _Row) -> bool:
         """Say whether a record was refused, and told to be left out."""
@@ -505,7 +519,9 @@ class SheetRows:
             if formula and not self.formula:
                 self.formula = self._where(number, index)
             try:
-                if text:
+                if index in values:
+                    faults[index] = f"{text!r}, and another value before it: enter it anew in Excel"
+                elif text:
                     values[index] = readers[kind, style](text)
                 elif formula and kind != "str":
                     faults[index] = "a formula whose result was not saved: open the workbook in Excel, and save it"
@@ -537,12 +553,3 @@ class SheetRows:
     def _where(self, number: int, index: int | None = None) -> str:
         cell = "" if index is None else f", cell {letters_of(index)}{number}"
         return f"{self._path}, sheet {self._title!r}, row {number}{cell}"
-
-
-def _without_last(rows: Iterator[_Row], count: int) -> Iterator[_Row]:
-    """Yield all rows but the last ones."""
-    last: deque[_Row] = deque()
-    for row in rows:
-        last.append(row)
-        if len(last) > count:
-            yield last.popleft()

@@ -14,6 +14,7 @@ import attrs
 
 from datastoresync.conversion.value_format import FromText, Spelling, ValueFormat, option_field
 from datastoresync.errors import DeclarationError
+from datastoresync.printing.text import counted
 from datastoresync.syncers.files.text_encoding import codec
 from datastoresync.syncers.records import choose_columns
 
@@ -106,6 +107,10 @@ class TableFormat(ValueFormat):
     def told(self, spelling: Spelling) -> Self:
         """Return the same options, of which messages speak as they are written somewhere else."""
         return attrs.evolve(self, spelling=spelling)
+
+    def too_few(self, rows: int) -> str:
+        """Say that there are fewer rows than are left unread at the end."""
+        return f"the table has {counted(rows, 'row')}, and {self.option('footer', self.footer)}: it may be cut off"
 
     @property
     def header_advice(self) -> str:

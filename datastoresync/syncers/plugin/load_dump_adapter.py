@@ -117,7 +117,10 @@ class LoadDumpAdapter:
                     raise
                 done = f"already written: {', '.join(map(repr, written))}" if written else "no other table was written"
                 empty = "" if contents.records else ", given no records"
-                message = f"table {name!r} of {self.name} could not be written ({_text(error)}{empty}); {done}"
+                message = (
+                    f"table {name!r} of {self.name} could not be written ({_text(error)}{empty}), and what it holds "
+                    f"now is not known: look at it before the next run; {done}"
+                )
                 raise SyncerError(message) from error
             written.append(name)
 

@@ -249,6 +249,13 @@ def test_a_header_of_two_rows_is_refused_with_the_way_to_read_it(path):
     assert read(path, skip_rows=1, merged="fill") == [{"id": "1", "first": "Ann", "last": "Lee"}]
 
 
+def test_fewer_rows_than_are_left_unread_are_refused(path):
+    book(path, one=[["id"], ["1"], ["2"]])
+    assert read(path, footer=2) == []
+    with pytest.raises(MalformedFileError, match="row 3: the table has 2 rows, and footer=3: it may be cut off"):
+        read(path, footer=3)
+
+
 # --- values -----------------------------------------------------------------------------------------------------------
 
 DAY = datetime(2024, 2, 29)  # noqa: DTZ001 - cells have no time zone
@@ -309,12 +316,30 @@ def test_the_first_day_of_the_later_epoch_is_a_date(path):
         ('<c r="A2" t="s"><v>99</v></c>', "'99', which is no value"),
         ('<c r="A2" t="z"><v>1</v></c>', "'1', which is no value"),
         ('<c r="A2" t="d"><v>soon</v></c>', "'soon', which is no value"),
+        ('<c r="A2" t="s"><v>-1</v></c>', "'-1', which is no value"),
+        ('<c r="A2" t="b"><v>TRUE</v></c>', "'TRUE', which is no value"),
+        ('<c r="A2"><v>1</v></c><c r="A2"><v>2</v></c>', "'2', and another value before it"),
     ],
 )
 def test_a_cell_that_is_damaged_is_refused_with_its_place(path, cell, says):
     with_sheet(path, f'<row r="1"><c r="A1" t="str"><v>id</v></c></row><row r="2">{cell}</row>')
     with pytest.raises(MalformedFileError, match=f"row 2, cell A2: {says}"):
         read(path)
+
+
+@pytest.mark.parametrize(("number", "day"), [(59, date(1900, 2, 28)), (60, None), (60.5, None), (61, date(1900, 3, 1))])
+def test_the_day_that_1900_did_not_have_is_refused(path, number, day):
+    made = openpyxl.Workbook()
+    made.active.title = "one"
+    made.active.append(["v"])
+    made.active.append([number])
+    made.active["A2"].number_format = "yyyy-mm-dd"
+    made.save(path)
+    if day is None:
+        with pytest.raises(MalformedFileError, match=f"cell A2: the number {number}, which is no date"):
+            read(path)
+    else:
+        assert read(path) == [{"v": day}]
 
 
 def test_a_number_that_is_no_date_is_refused_with_its_place(path):

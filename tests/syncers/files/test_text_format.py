@@ -149,6 +149,13 @@ def test_the_last_rows_are_left_unread_however_they_are_chunked(people, chunk, f
     assert [row["idnumber"] for row in read_csv(path, footer=footer, chunk=chunk)] == list("0123")[: 4 - footer]
 
 
+@pytest.mark.parametrize("chunk", [1, 2, 100])
+def test_fewer_rows_than_are_left_unread_are_refused(people, chunk):
+    path = people("idnumber\n1\n2\n")
+    with pytest.raises(MalformedFileError, match=r"people.csv: the table has 2 rows, and footer=3: it may be cut off"):
+        list(read_csv(path, footer=3, chunk=chunk))
+
+
 def test_a_row_without_its_trailing_delimiter_or_with_a_value_behind_it_is_refused(people):
     for bad in ("1,Ann", "1,Ann,x", "1,"):
         with pytest.raises(ImporterError, match="the header 3: "):
