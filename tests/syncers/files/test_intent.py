@@ -105,15 +105,24 @@ def test_a_run_that_is_killed_at_any_step_leaves_all_or_nothing(tmp_path):
     assert seen == {(False, False), (True, True), (False, True)}, "each of these happens at some step"
 
 
+def begin(root, make):
+    """Return a folder in which a run was killed as soon as it had written down what it was going to move.
+
+    Each is killed a step later than the one before, and in files of its own, which a function makes.
+    """
+    step = 0
+    while True:
+        step += 1
+        (root / f"{step}").mkdir()
+        folder = make(root / f"{step}")
+        assert killed_at(step, root / f"{step}", lambda _, folder=folder: delete_a_group(folder))
+        if list(intents_of(folder)):
+            return folder
+
+
 @pytest.fixture(scope="module")
 def begun(tmp_path_factory):
-    """A folder in which a run was killed as soon as it had written down what it was going to move."""
-    step, folder = 0, tmp_path_factory.mktemp("begun")
-    while not list(intents_of(folder)):
-        step += 1
-        write(folder)
-        assert killed_at(step, folder, delete_a_group)
-    return folder
+    return begin(tmp_path_factory.mktemp("begun"), lambda folder: write(folder) or folder)
 
 
 def test_what_completes_a_killed_run_may_be_killed_itself(tmp_path, begun):
@@ -190,16 +199,16 @@ def test_a_run_that_does_not_come_to_an_end_is_said(tmp_path, monkeypatch):
 
 
 def test_files_that_are_linked_to_are_completed_where_they_are(tmp_path):
-    (tmp_path / "shared").mkdir()
-    (tmp_path / "folder").mkdir()
-    write(tmp_path / "shared")
-    for name in ("groups.csv", "memberships.csv"):
-        (tmp_path / "folder" / name).symlink_to(tmp_path / "shared" / name)
-    step = 0
-    while not list(intents_of(tmp_path / "folder")):
-        step += 1
-        assert killed_at(step, tmp_path, lambda folder: delete_a_group(folder / "folder"))
-    assert loaded(tmp_path / "folder") == rows(tmp_path / "shared") == NEW
+    def make(root):
+        (root / "shared").mkdir()
+        (root / "folder").mkdir()
+        write(root / "shared")
+        for name in ("groups.csv", "memberships.csv"):
+            (root / "folder" / name).symlink_to(root / "shared" / name)
+        return root / "folder"
+
+    folder = begin(tmp_path, make)
+    assert loaded(folder) == rows(folder.parent / "shared") == NEW
 
 
 @pytest.mark.parametrize(
