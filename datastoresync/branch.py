@@ -245,6 +245,9 @@ class Branch(Printable, Exportable, ObjectMapping[T], Generic[T]):
     # A mapping.
 
     def __getitem__(self, idnumber: Any) -> T:
+        if isinstance(idnumber, slice):
+            message = f"an idnumber goes in brackets; those from one up to another are {self.full_name}.range(…, …)"
+            raise TypeError(message)
         try:
             contents = self.contents
             found: T = contents.objects[contents.key(idnumber)]
@@ -257,7 +260,7 @@ class Branch(Printable, Exportable, ObjectMapping[T], Generic[T]):
     __hash__ = object.__hash__
 
     def find(self, /, **attributes: Any) -> list[T]:
-        """Return the objects with these values by idnumber; a scan, unless an attribute is in their ``_indexes``."""
+        """Return imported objects with these values by idnumber: a scan; by an attribute in ``_indexes``, one in all."""
         contents, indexes = self.contents, {*self.object_class._indexes}
         indexed = next((name for name in attributes if name in indexes), None)
         found = contents.objects if indexed is None else contents.indexed(indexed, attributes[indexed])

@@ -36,10 +36,11 @@ class Object(metaclass=ObjectType):
     to use.
 
     Class-level settings: ``_identifiers`` (the fields that make up the idnumber), ``_optional_identifiers`` (those of
-    them that may be empty texts), ``_attributes`` (just these are synced), ``_shortname``, ``_references``
-    (``{"members": "users"}``: the branch that an attribute's values are idnumbers of), ``_flags`` (a `Flags`: what is
-    left alone; an object may have its own), ``_sensitive`` (attributes whose values are masked wherever they are shown,
-    and are compared and written as they are), ``_active``, ``_key`` and ``_children``.
+    them that may be empty texts), ``_attributes`` (just these are synced), ``_shortname`` (what plans show beside the
+    key of an object that changes, such as ``("name",)``), ``_references`` (``{"members": "users"}``: the branch that an
+    attribute's values are idnumbers of), ``_flags`` (a `Flags`: what is left alone; an object may have its own),
+    ``_sensitive`` (attributes whose values are masked wherever they are shown, and are compared and written as they
+    are), ``_active``, ``_key`` and ``_children``.
 
     ``_correlate = ("mail",)`` names attributes by which a new object and one to be deleted are known for the same one
     under another idnumber: previews and reports say so, and nothing else is done about it.

@@ -7,8 +7,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import lru_cache
 from typing import Any
 
-_LISTED = 20
-"""Names in a message, at most."""
+_LISTED = 12
+"""Names in a message, at most; of more, a few."""
+_FEW = 5
 _MOST = 2
 """Letters that are missing, wrong, too many or in each other's place in a name that is nearly another, at most."""
 
@@ -24,14 +25,20 @@ def closest(name: object, names: Iterable[str]) -> str:
 def nearest(name: object, names: Iterable[str]) -> str:
     """Return the end of a message about an unknown name: the existing one that it resembles, or all in their order.
 
+    Of many, a few are named, those first that resemble it most.
+
     >>> nearest("usres", ["users", "groups"])
     "did you mean 'users'?"
     """
     existing = list(names)
     if close := closest(name, existing):
         return f"did you mean {close!r}?"
-    listed = ", ".join(map(repr, existing[:_LISTED])) + (", ..." if len(existing) > _LISTED else "")
-    return f"there are {listed}" if existing else "there are none at all"
+    if len(existing) > _LISTED:
+        from difflib import get_close_matches  # as in `closest`
+
+        shown = get_close_matches(str(name), existing, _FEW, 0.0)
+        return f"there are {', '.join(map(repr, shown))} and {len(existing) - len(shown):,} more"
+    return f"there are {', '.join(map(repr, existing))}" if existing else "there are none at all"
 
 
 def misspelt(name: str, names: Iterable[str]) -> str:

@@ -26,6 +26,8 @@ from datastoresync.spelling import member_problems, nearest, settings_of
 from datastoresync.syncers.protocol import Syncer, fault_of
 
 if TYPE_CHECKING:  # not all who look for differences apply them, and so `applying` is imported where it is used
+    from inspect import Signature
+
     from datastoresync.applying.limits import Limits
     from datastoresync.applying.preview import Preview
     from datastoresync.applying.report import Report
@@ -52,6 +54,16 @@ def _store_of(given: Any, tree: str) -> Any:
         message = f"{tree}: syncer is a store, or the URL of one, such as 'sqlite:///school.db' (got {shown})"
         raise DeclarationError(message)
     return given
+
+
+class _Signature:
+    """What a tree is called with, for ``help``: the parameters of its ``__init__``, not those of ``__new__``."""
+
+    def __get__(self, tree: Tree | None, owner: type[Tree]) -> Signature:
+        from inspect import signature  # asked for by who reads it
+
+        found = signature(owner.__init__)
+        return found.replace(parameters=list(found.parameters.values())[1:], return_annotation=found.empty)
 
 
 class Tree(Printable, Mapping[str, Branch[Any]]):
@@ -103,6 +115,8 @@ class Tree(Printable, Mapping[str, Branch[Any]]):
             from datastoresync.applying.limits import check_limits
 
             check_limits(cls.limits, cls.__name__)
+
+    __signature__: ClassVar[Any] = _Signature()
 
     def __new__(cls, *_: Any, **__: Any) -> Self:
         """Create a tree with its branches, whether or not the ``__init__`` of a subclass calls this one."""

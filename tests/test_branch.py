@@ -378,3 +378,8 @@ def test_dates_are_idnumbers_too():
     days = [datetime.date(2024, 1, day) for day in (3, 1, 2)]
     branch = +Branch(importer=[{"idnumber": day} for day in days])
     assert [item.idnumber.day for item in branch.range(days[1], days[0])] == [1, 2]
+
+
+def test_a_slice_is_refused_with_what_gives_the_objects():
+    with pytest.raises(TypeError, match=r"those from one up to another are Object\.range\("):
+        Branch(Object)["5":"7"]

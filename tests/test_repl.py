@@ -1,6 +1,7 @@
 """What a REPL shows and completes: reprs that can be evaluated or say that they cannot, names and keys."""
 
 import doctest
+import inspect
 import subprocess
 import sys
 from decimal import Decimal
@@ -71,6 +72,15 @@ def test_trees_branches_and_keys_are_completed():
     assert store._ipython_key_completions_() == ["school"]
     assert tree._ipython_key_completions_() == ["users"]
     assert tree.users._ipython_key_completions_() == list(range(1_000))
+
+
+def test_help_says_what_a_tree_is_called_with():
+    class Named(Tree):
+        def __init__(self, city):
+            super().__init__(city)
+
+    assert list(inspect.signature(Tree).parameters) == ["name", "syncer", "template", "branches"]
+    assert str(inspect.signature(Named)) == "(city)"
 
 
 @pytest.mark.parametrize(

@@ -196,7 +196,9 @@ def test_a_branch_that_fails_leaves_all_as_they_were(failing):
 
 def test_an_error_names_its_branch():
     tree = Tree("school", branches={"users": Branch(importer=[{"idnumber": ""}])})
-    with pytest.raises(ImporterError, match=r"^school\.users: row 1: idnumber is '': every row needs an idnumber$"):
+    with pytest.raises(
+        ImporterError, match=r"^school\.users: row 1: idnumber is '': every row needs an idnumber; write `def keep"
+    ):
         +tree
 
 

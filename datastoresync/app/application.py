@@ -15,7 +15,7 @@ import attrs
 from datastoresync.app.cli import CommandLine, Section, unique
 from datastoresync.app.console import Console, finish, say
 from datastoresync.app.parts import AppPart, Arguments, Reader, Writer
-from datastoresync.app.report import AppReport, PartReport
+from datastoresync.app.report import AppReport, PartReport, nothing_written
 from datastoresync.applying.preview import Preview
 from datastoresync.applying.report import Result, reason_of, skipped
 from datastoresync.errors import DatastoreSyncError, DeclarationError, SafeguardError, SyncInterrupted
@@ -117,7 +117,9 @@ def _stat(returned: Any) -> str:
     if isinstance(returned, Tree):
         return ", ".join(f"{name} {len(branch):,}" for name, branch in returned.items())
     stat = getattr(returned, "stat", "")
-    return stat if isinstance(stat, str) else ""
+    if not isinstance(stat, str):
+        return ""
+    return f"nothing was written; {stat}" if nothing_written(returned) else stat
 
 
 class App:

@@ -121,7 +121,7 @@ class _Side:
         tree = self.tree or other.tree
         table = named or (Table(branch) if tree is None else tree[branch].table)
         alone = len(loaded.settings.branches if tree is None else tree.branches) == 1
-        return only_table(table, branch, self.syncer, alone=alone) or table
+        return only_table(table, branch, self.syncer, alone=alone, source=self.name == "source") or table
 
     def columns(self, table: Table, place: Place) -> list[str] | None:
         """Return the columns of a table, none of one that a sync makes; None if that is not known."""

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import fnmatch
 import functools
+import json
 import operator
 import os
 import re
 import types
 from collections.abc import Callable, Mapping, Sequence
+from keyword import iskeyword
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, Final, TypeVar, get_args
 
@@ -19,6 +21,7 @@ from datastoresync.app.syncer_reader import Record
 from datastoresync.app.toml_document import Place, TomlDocument
 from datastoresync.applying.limits import Limits
 from datastoresync.branch import Branch
+from datastoresync.conversion.key_forms import chained
 from datastoresync.conversion.scalars import TYPE_NAMES
 from datastoresync.diffing.flags import Flags
 from datastoresync.diffing.schema_check import check_related
@@ -290,9 +293,18 @@ class BranchSettings:
     references: Mapping[str, str] = _key(_mapping(_text), "attributes that name objects of a branch", default={})
     children: Mapping[str, str] = _key(_mapping(_text), "branches of its children, with the attribute", default={})
     active: str | None = _key(_text, "the attribute that switches an object off", default=None)
+    shortname: tuple[str, ...] = _key(
+        _texts, "attributes that are shown beside the key of an object that changes", default=()
+    )
     part: str | None = _key(_text, "the attribute that says to which part an object belongs", default=None)
     correlate: tuple[str, ...] = _key(_texts, "attributes by which an object is known under another key", default=())
+    skip_empty: tuple[str, ...] = _key(
+        _texts,
+        "attributes without which a row of the source is left out, as it is no object of this branch",
+        default=(),
+    )
     ignore_case: bool = _key(_truth, "whether keys are the same in whatever case they are written", default=False)
+    ignore_blanks: bool = _key(_truth, "whether keys are the same with and without blanks at their ends", default=False)
     flags: Flags | None = _key(_flags, "what is left alone", default=None)
     ignore: tuple[str, ...] = _key(
         _texts, "keys of objects that are left alone on both sides; * stands for any text", default=()
@@ -313,7 +325,8 @@ class BranchSettings:
             "_children": dict(self.children),
             "_active": self.active,
             "_correlate": self.correlate,
-            "_key": str.casefold if self.ignore_case else None,
+            "_shortname": self.shortname,
+            "_key": chained(str.strip if self.ignore_blanks else None, str.casefold if self.ignore_case else None),
             "_flags": self.flags,
             "_sensitive": self.sensitive,
             "__module__": __name__,
@@ -324,6 +337,11 @@ class BranchSettings:
             settings["_flags"] = _ignoring(self.ignore, self.flags)
         if not self.types:
             return types.new_class("Record", (Record,), exec_body=lambda body: body.update(settings))
+        for one in self.types:
+            if not one.isidentifier() or iskeyword(one):
+                other = re.sub(r"\W", "_", one) + "_" * iskeyword(one)
+                said = f"no attribute in types can be called {one!r}: write {other}, and in source and destination "
+                raise DeclarationError(f"{said}columns = {{ {other} = {json.dumps(one, ensure_ascii=False)} }}")
         for one in self.key:
             if one not in self.types:
                 raise DeclarationError(f"types lacks the key {one!r}: {nearest(one, self.types)}")
@@ -438,6 +456,8 @@ def named_attributes(branch: BranchSettings, place: Place) -> list[tuple[Place, 
     named = [(place.below("optional_key"), name) for name in branch.optional_key]
     named += [(place.below("sensitive"), name) for name in branch.sensitive]
     named += [(place.below("correlate"), name) for name in branch.correlate]
+    named += [(place.below("shortname"), name) for name in branch.shortname]
+    named += [(place.below("skip_empty"), name) for name in branch.skip_empty]
     named += [(place.below(key), name) for key in ("active", "part") if (name := getattr(branch, key)) is not None]
     return named + [(place.below("references").below(name), name) for name in branch.references]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import PurePath
 from typing import Any
@@ -20,11 +20,13 @@ from datastoresync.applying.report import Report, Result
 from datastoresync.applying.reporter import Reporter
 from datastoresync.branch import Branch
 from datastoresync.errors import DatastoreSyncError
+from datastoresync.importing.importer import StoreImporter
 from datastoresync.spelling import nearest
 from datastoresync.syncers import open_syncer
 from datastoresync.syncers.changes import Table
 from datastoresync.syncers.files.base import FileSyncer
 from datastoresync.syncers.names import likely_delimiter
+from datastoresync.syncers.sql.syncer import SQLSyncer
 from datastoresync.tree import Tree
 
 
@@ -38,6 +40,27 @@ class ConfiguredImporter(RecordImporter):
         if form is not None and (other := likely_delimiter(columns, [missing])):
             hint = f"it looks as if {other!r} separates its columns: {form.option('delimiter', other)} tells so"
         return f"table {table} has no column {missing!r}, the key of [branches.{branch}]: {hint}"
+
+
+class SkippingImporter(StoreImporter):
+    """Leaves out rows in which one of some attributes is empty.
+
+    Args:
+        syncer: The store.
+        names: The attributes.
+    """
+
+    def __init__(self, syncer: Any, names: Sequence[str]) -> None:
+        super().__init__(syncer)
+        self.names = names
+
+    def keep(self, row: Mapping[str, Any]) -> bool:
+        """Say whether all of them have a value; one that the row has no column for is missed elsewhere."""
+        return all(row.get(name, False) not in (None, "") for name in self.names)
+
+
+class SkippingRecordImporter(SkippingImporter, ConfiguredImporter):
+    """The same of a table without declared types."""
 
 
 class FileReporter(Reporter):
@@ -146,7 +169,7 @@ def opened(side: StoreSettings, stack: ExitStack) -> Any:
     if side.store is None:
         return None
     syncer = open_syncer(side.store, **side.options)
-    if isinstance(syncer, FileSyncer):
+    if isinstance(syncer, (FileSyncer, SQLSyncer)):
         syncer.spelling = "toml"
     if callable(close := getattr(syncer, "close", None)):
         stack.callback(close)
@@ -177,22 +200,32 @@ def _table(loaded: LoadedConfiguration, name: str, side: str, tree: Tree | None)
     return found or (None if tree is None else tree[name].table)
 
 
-def only_table(table: Table | None, branch: str, syncer: Any, *, alone: bool) -> Table | None:
+def only_table(table: Table | None, branch: str, syncer: Any, *, alone: bool, source: bool = False) -> Table | None:
     """Return the table of a branch: of the only one that of a single file, whatever that is called.
 
     Args:
         table: The table that is declared.
         branch: The name of the branch.
         syncer: The store.
-        alone: Whether there is no other branch.
+        source: Whether it is the source.
+        alone: Whether there is no other branch. Of several, those that name no table of their own are read from it.
     """
-    name = getattr(syncer, "only_table", None) if alone else None
+    unnamed = source and (table is None or table.name == branch)
+    name = getattr(syncer, "only_table", None) if alone or unnamed else None
     return table if name is None else attrs.evolve(table or Table(branch), name=name)
 
 
 def _part(loaded: LoadedConfiguration, name: str) -> str | None:
     branch = loaded.settings.branches.get(name)
     return None if branch is None else branch.part
+
+
+def _importer(loaded: LoadedConfiguration, name: str, cls: type[Any], syncer: Any) -> StoreImporter | None:
+    branch = loaded.settings.branches.get(name)
+    untyped = issubclass(cls, Record)
+    if branch is not None and branch.skip_empty:
+        return (SkippingRecordImporter if untyped else SkippingImporter)(syncer, branch.skip_empty)
+    return ConfiguredImporter(syncer) if untyped else None
 
 
 def _reader(loaded: LoadedConfiguration, declared: Sequence[Tree | None], syncer: Any) -> Reader:
@@ -204,8 +237,10 @@ def _reader(loaded: LoadedConfiguration, declared: Sequence[Tree | None], syncer
     branches = {
         name: Branch(
             cls,
-            importer=ConfiguredImporter(syncer) if issubclass(cls, Record) else None,
-            table=only_table(_table(loaded, name, "source", destination), name, syncer, alone=len(classes) == 1),
+            importer=_importer(loaded, name, cls, syncer),
+            table=only_table(
+                _table(loaded, name, "source", destination), name, syncer, alone=len(classes) == 1, source=True
+            ),
             part=_part(loaded, name),
         )
         for name, cls in classes.items()

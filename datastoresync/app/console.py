@@ -91,7 +91,7 @@ class Console:
             return
         first, *more = report.message.splitlines() or [""]
         note = f" in {report.seconds:.1f} s" if report.status == "succeeded" else ""
-        self._line(first + note, report.status)
+        self._line(first + note, report.shown_status)
         for line in more:
             self._line(line, "")
         if report.ok:
@@ -152,7 +152,8 @@ class Console:
                 if not logger.hasHandlers():
                     shown: logging.Handler = logging.StreamHandler(self.file)
                     shown.setLevel(levels[-1])
-                    logger.addHandler(_formatted(shown))
+                    shown.setFormatter(logging.Formatter("%(message)s"))  # as the lines beside it, which have no time
+                    logger.addHandler(shown)
             if self.log_file is not None:
                 levels.append(logging.DEBUG)
                 self._kept = _formatted(logging.FileHandler(self.log_file, encoding="utf-8"))

@@ -15,6 +15,7 @@ from datastoresync.conversion.scalars import SCALARS
 from datastoresync.conversion.value_format import ValueFormat
 from datastoresync.errors import SyncerError
 from datastoresync.importing.importer import StoreImporter
+from datastoresync.importing.refused_value import named_column
 from datastoresync.masking import MASK
 from datastoresync.object import schema_of
 from datastoresync.syncers.projection import projected
@@ -199,7 +200,8 @@ def _reason(source: Branch[Any], name: str, kind: type | None, value: Any, error
     """Return why a column cannot take a value, with the option that may read it."""
     form = source.contents.value_format or ValueFormat()
     said = MASK if name in source.object_class._sensitive else str(error)
-    return f"{name}: {said}{form.advice(converter(kind), value) if kind in SCALARS else ''}"
+    place = named_column(name, source.table, form)
+    return f"{place}: {said}{form.advice(converter(kind), value) if kind in SCALARS else ''}"
 
 
 def _refusal(syncer: Any, problems: Sequence[str]) -> SyncerError:

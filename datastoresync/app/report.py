@@ -8,6 +8,7 @@ from typing import Any, Literal
 import attrs
 
 from datastoresync.app.exit_codes import ExitCode, code_of
+from datastoresync.applying.preview import Preview
 from datastoresync.applying.report import Report, reason_of
 from datastoresync.masking import masked
 from datastoresync.printing.outline import Outline
@@ -24,6 +25,11 @@ def trace_of(error: BaseException) -> str:
         pieces.append("".join(traceback.format_tb(current.__traceback__)) + reason_of(current))
         current = current.__cause__ or (None if current.__suppress_context__ else current.__context__)
     return masked("\nwhich led to:\n".join(reversed(pieces)))
+
+
+def nothing_written(returned: Any) -> bool:
+    """Say whether what a writer returned is about what it would do."""
+    return isinstance(returned, Preview) or (isinstance(returned, Report) and returned.undone)
 
 
 @attrs.frozen(eq=False)
@@ -64,13 +70,20 @@ class PartReport:
         return ExitCode.PARTLY if done and self.error is None else code_of(self.error)
 
     @property
+    def shown_status(self) -> str:
+        """The status as it is told to people: ``planned`` where all that succeeded is a preview or a rehearsal."""
+        reports = self.returned if isinstance(self.returned, (list, tuple)) else [self.returned]
+        planned = self.status == "succeeded" and any(map(nothing_written, reports))
+        return "planned" if planned else self.status
+
+    @property
     def message(self) -> str:
         """The status, the part's name, and the reason."""
-        return f"{self.status}: {self.name}{': ' if self.reason else ''}{self.reason}"
+        return f"{self.shown_status}: {self.name}{': ' if self.reason else ''}{self.reason}"
 
     def __outline__(self) -> Outline:
         """Describe it."""
-        return Outline(self.message, self.status)
+        return Outline(self.message, self.shown_status)
 
 
 @attrs.frozen(eq=False, repr=False)

@@ -2,22 +2,35 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from keyword import iskeyword
+from types import MappingProxyType
 from typing import Any
+from urllib.parse import quote
 
 import attrs
 
 from datastoresync.app.checks import table_columns
-from datastoresync.app.stores import located, open_store, plain_name, table_names
+from datastoresync.app.stores import (
+    SEPARATES,
+    file_options,
+    located,
+    missing_key_advice,
+    open_store,
+    plain_name,
+    table_names,
+)
 from datastoresync.app.syncer_reader import branch_names
 from datastoresync.conversion.scalars import TYPE_NAMES
 from datastoresync.errors import SyncerError
 from datastoresync.masking import masked
 from datastoresync.spelling import nearest
+from datastoresync.syncers.registry import parse_address
+from datastoresync.syncers.url import Address
 
 _SIDES = ("source", "destination")
 _VARIABLES = {"source": "SOURCE_URL", "destination": "DESTINATION_URL"}
@@ -37,6 +50,7 @@ class StarterBranch:
         columns: The columns of attributes that are called otherwise, for the source and the destination.
         only: The columns that one of them alone has.
         references: The branches that attributes refer to, where a foreign key leads to the key of one.
+        made: Whether the first sync makes its table.
     """
 
     name: str
@@ -46,6 +60,7 @@ class StarterBranch:
     columns: tuple[Mapping[str, str], Mapping[str, str]] = ({}, {})
     only: tuple[Sequence[str], Sequence[str]] = ((), ())
     references: Mapping[str, str] = attrs.field(factory=dict)
+    made: bool = False
 
 
 @attrs.frozen(kw_only=True)
@@ -55,10 +70,14 @@ class Starter:
     Args:
         urls: The URLs of the source and of the destination, as they were given.
         branches: The branches.
+        options: The options for the files of the source.
+        there: The tables of the destination that no branch is paired with.
     """
 
     urls: tuple[str, str]
     branches: tuple[StarterBranch, ...]
+    options: Mapping[str, str] = attrs.field(factory=dict)
+    there: Sequence[str] = ()
 
     @property
     def variables(self) -> dict[str, str]:
@@ -106,37 +125,61 @@ def refuse_to_guess(table: str, columns: Sequence[str]) -> tuple[str, ...]:
 
 
 def look_at(
-    urls: tuple[str, str], tables: Sequence[str], keys: Mapping[str, tuple[str, ...]], ask: Ask = refuse_to_guess
+    urls: tuple[str, str],
+    tables: Sequence[tuple[str, str]],
+    keys: Mapping[str, tuple[str, ...]],
+    ask: Ask = refuse_to_guess,
+    options: Mapping[str, str] = MappingProxyType({}),
 ) -> Starter:
     """Return what two stores have in common; nothing is guessed that a sync depends on.
 
     Args:
         urls: The source and the destination: paths, URLs or ``env:NAME``.
-        tables: The tables of the source; all of them if there are none.
+        tables: The tables of the source, each with the one of the destination, or with itself if that is looked for;
+            all of them if there are none.
         keys: The columns of the keys by table of the source, of all under ``""``.
         ask: Tells the key of a table without one.
+        options: The options for the files of the source, as texts.
 
     Raises:
-        SyncerError: if a store cannot be read, or a key is not known.
+        SyncerError: if a store cannot be read, it is both of them, or a key is not known.
     """
     with ExitStack() as stack:
-        source, destination = (stack.enter_context(open_store(located(url))) for url in urls)
+        places = [_located(url) for url in urls]
+        if places[0] == places[1]:
+            raise SyncerError(f"{masked(urls[0])} cannot follow itself: name another destination")
+        source = stack.enter_context(open_store(places[0], options=options, spelling="option"))
+        destination = stack.enter_context(open_store(places[1]))
         names = table_names(source)
-        if unknown := [name for name in tables if name not in names]:
-            raise SyncerError(f"{source.name} has no table {unknown[0]!r}: {nearest(unknown[0], names)}")
         there = list(destination.tables()) if callable(getattr(destination, "tables", None)) else []
-        chosen = list(tables or names)
+        chosen = dict(tables) or {name: name for name in names}
+        for name, other in chosen.items():
+            if name not in names:
+                raise SyncerError(f"{source.name} has no table {name!r}: {nearest(name, names)}")
+            if other != name and there and other not in there:
+                raise SyncerError(f"{destination.name} has no table {other!r}: {nearest(other, there)}")
+        if len({*chosen.values()}) < len(chosen):
+            raise SyncerError("--tables names two tables that are to be written to one: pair each with one of its own")
         branches, looked = [], []
         for branch, name in branch_names(chosen).items():
-            other = _partner(name, there, alone=len(chosen) == 1)
-            pair = _looked_at(source, name), _looked_at(destination, other) if other else None
-            branches.append(_branch(branch, *pair, keys.get(name, keys.get("", ())), ask))
+            other = chosen[name] if chosen[name] != name else _partner(name, there, alone=len(chosen) == 1)
+            pair = _looked_at(source, name), _looked_at(destination, other) if other in there else None
+            one = _branch(branch, *pair, keys.get(name, keys.get("", ())), ask)
+            branches.append(attrs.evolve(one, tables=(name, other or name), made=True) if pair[1] is None else one)
             looked.append(pair)
     found = [
         attrs.evolve(one, references=_references(one, pair, branches))
         for one, pair in zip(branches, looked, strict=True)
     ]
-    return Starter(urls=urls, branches=tuple(found))
+    free = [name for name in there if name not in {one.tables[1] for one in found}]
+    return Starter(urls=urls, branches=tuple(found), options=options, there=free)
+
+
+def _located(text: str) -> str:
+    try:
+        return located(text)
+    except argparse.ArgumentTypeError as error:
+        raise SyncerError(str(error)) from None
 
 
 def _references(
@@ -160,7 +203,10 @@ def _looked_at(syncer: Any, table: str) -> StoreTable:
     types = syncer.column_types(table, meant=True) if callable(getattr(syncer, "column_types", None)) else {}
     key = syncer.primary_key(table) if callable(getattr(syncer, "primary_key", None)) else ()
     foreign = syncer.foreign_keys(table) if callable(getattr(syncer, "foreign_keys", None)) else {}
-    return StoreTable(name=table, columns=table_columns(syncer, table), types=types, key=key, foreign_keys=foreign)
+    columns = table_columns(syncer, table)
+    if len(columns) == 1 and SEPARATES in (said := missing_key_advice(syncer, table, "", columns, None, ())):
+        raise SyncerError(said.replace(" has no column '':", ":", 1))
+    return StoreTable(name=table, columns=columns, types=types, key=key, foreign_keys=foreign)
 
 
 def _partner(name: str, there: Sequence[str], *, alone: bool) -> str:
@@ -241,7 +287,7 @@ def _key(table: StoreTable, columns: Sequence[str], given: tuple[str, ...], ask:
     key = given or table.key or (("idnumber",) if "idnumber" in columns else ask(table.name, columns))
     for column in key:
         if column not in columns:
-            raise SyncerError(f"the key {column!r} of {table.name} is no column of it: {nearest(column, columns)}")
+            raise SyncerError(missing_key_advice(None, table.name, column, columns, None, key))
     return key
 
 
@@ -257,7 +303,11 @@ def toml_of(starter: Starter) -> str:
     lines = ["# datastoresync sync --config FILE --dry-run shows what would be written.", ""]
     for side, url in zip(_SIDES, starter.urls, strict=True):
         variable = starter.variables.get(side)
-        lines += [f"[{side}]", f"store = {_quoted(f'${{env:{variable}}}' if variable else url)}", ""]
+        lines += [f"[{side}]", f"store = {_quoted(f'${{env:{variable}}}' if variable else url)}"]
+        if starter.options and side == "source":
+            given = file_options(_located(url), starter.options)
+            lines.append(f"options = {{ {', '.join(f'{name} = {_quoted(value)}' for name, value in given.items())} }}")
+        lines.append("")
     for branch in starter.branches:
         head = f"branches.{branch.name}"
         lines += [f"[{head}]", f"key = {_quoted(branch.key[0] if len(branch.key) == 1 else list(branch.key))}"]
@@ -337,9 +387,14 @@ def script_of(starter: Starter) -> str:
             columns = branch.columns[index]
             named = f"Table({table!r}, columns={dict(columns)!r})" if columns else repr(table)
             lines.append(f"    {branch.name} = Branch({_class_name(branch.name)}, table={named})")
+    places = [_located(url) for url in starter.urls]
+    if starter.options and Address.parse(places[0]) is None:
+        places[0] = f"{parse_address(places[0]).scheme}:{quote(places[0])}"
+    for name, text in starter.options.items():
+        places[0] += f"{'&' if '?' in places[0] else '?'}{name}={quote(text)}"
     urls = [
-        f"os.environ[{starter.variables[side]!r}]" if side in starter.variables else repr(str(located(url)))
-        for side, url in zip(_SIDES, starter.urls, strict=True)
+        f"os.environ[{starter.variables[side]!r}]" if side in starter.variables else repr(str(place))
+        for side, place in zip(_SIDES, places, strict=True)
     ]
     call = f"App(SyncerReader({urls[0]}, tree=Source), SyncerWriter({urls[1]}, tree=Destination)).main()"
     return "\n".join([*lines, "", "", 'if __name__ == "__main__":', f"    {call}", ""])

@@ -14,13 +14,14 @@ from typing import Any
 
 import attrs
 
-from datastoresync.app.stores import missing_key_advice, plain_name, table_names
+from datastoresync.app.stores import SEPARATES, missing_key_advice, plain_name, table_names
 from datastoresync.branch import Branch
-from datastoresync.conversion.converters import Converter, converter
+from datastoresync.conversion.converters import Converter, converter, declared_scalar
 from datastoresync.conversion.scalars import SCALARS
 from datastoresync.conversion.value_format import ValueFormat
 from datastoresync.diffing.action import Action
 from datastoresync.diffing.diff import Diff, Progress
+from datastoresync.diffing.renames import lost_zeros
 from datastoresync.diffing.side import Side
 from datastoresync.errors import ColumnError, ConversionError, DuplicateError, SchemaMismatchError, SyncerError
 from datastoresync.importing.import_progress import import_progress
@@ -83,7 +84,8 @@ class StoreDiff:
     @property
     def counts(self) -> Counter[str]:
         """The number of objects that were ``changed``, ``added`` and ``removed``."""
-        return Counter(what for (_, what, _), _ in groupby(self.diff, object_of))
+        with collector_paused():  # streamed actions are new objects
+            return Counter(what for (_, what, _), _ in groupby(self.diff.scanned(), object_of))
 
     @property
     def summary(self) -> str:
@@ -245,7 +247,7 @@ def _diff(old: Any, new: Any, options: DiffOptions, progress: Progress | None, *
         diff = Diff.between(sides, progress=progress)
         if options.ignore_case:
             diff = diff.exclude(_same_but_for_case)
-    return StoreDiff(diff, tuple(apart))
+    return StoreDiff(diff, (*apart, *lost_zeros(diff)))
 
 
 @contextmanager
@@ -446,9 +448,11 @@ def _kind_of(kinds: set[type]) -> type | None:
 
 
 def _strictly(kind: Converter, name: str) -> Callable[[Any], Any]:
+    whole = declared_scalar(kind) == "str"
+
     def convert(value: Any) -> Any:
         try:
-            return None if value is None or value == "" else kind.one(value)
+            return None if value is None or value == "" else kind.one(_whole(value) if whole else value)
         except (ValueError, TypeError) as error:
             message = f"{error} (--type {name}={kind.describe})"
             raise ValueError(message) from None
@@ -466,7 +470,13 @@ def _leniently(kind: Converter) -> Callable[[Any], Any]:
 
 
 def _as_text(value: Any) -> Any:
+    value = _whole(value)
     return value if value is None or isinstance(value, str) else str(value)
+
+
+def _whole(value: Any) -> Any:
+    """Return a float without decimals, as other programs store whole numbers, as the int that it is."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 # The key that is missing ---------------------------------------------------------------------------------------------
@@ -481,11 +491,11 @@ def _no_key(tables: tuple[_Table, _Table], table: _Table, missing: str, key: Seq
             renamed = (missing, near) if table.which == "NEW" else (near, missing)
             options = f"--rename {shlex.quote('='.join(renamed))} and --key {shlex.quote(renamed[1])}"
             return f"{table} has no column {missing!r}: if {near!r} is that, write {options}"
-        said = missing_key_advice(table.syncer, table.name, missing, table.columns, table.records, key)
-        said = said.replace(f"table {table.name}", str(table), 1)
-        if ": name its key, as in " not in said:  # it is clear what is meant
-            return said
-    else:
+    said = missing_key_advice(table.syncer, table.name, missing, table.columns, table.records, key)
+    said = said.replace(f"table {table.name}", str(table), 1)
+    if ": name its key, as in " not in said and (given or SEPARATES in said):  # it is clear what is meant
+        return said
+    if not given:
         said = f"which columns identify a row? there is no --key, and {table} has no column {missing!r}"
     return f"{said}; {_which_key(_unique(tables))}"
 

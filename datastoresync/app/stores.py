@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import glob
 import os
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -37,6 +38,8 @@ FILE_OPTIONS = {
 }
 """What the options for files are called, and what their help says."""
 
+SEPARATES = " separates its columns: "
+"""What a message says of a file that is written with another delimiter."""
 _SEARCHED = 50
 """Rows that are searched for the header."""
 _SUFFIXES = tuple(suffix for each in FORMATS for suffix in each.suffixes)
@@ -100,10 +103,13 @@ def open_store(
 def located(text: str) -> str:
     """Return a URL, a path or a folder as `open_store` takes it: a folder is named with the format of its files.
 
+    A pattern such as ``export-*.csv`` stands for the one file that matches it.
+
     Raises:
-        ArgumentTypeError: if it is empty, or the files of a folder are of several formats, or of none.
+        ArgumentTypeError: if it is empty, not exactly one file matches a pattern, or the files of a folder are of
+            several formats, or of none.
     """
-    found = url(text)
+    found = _matching(url(text))
     file, _, table = found.rpartition(":")
     if Path(file).is_file() and not Path(found).exists():
         message = f"a table has an option of its own: {file} with --tables {table} (got {found!r})"
@@ -117,6 +123,19 @@ def located(text: str) -> str:
         message = f"the folder {found!r} has {there}; write {(formats or ['csv'])[0]}:{found} for those of one"
         raise argparse.ArgumentTypeError(message)
     return f"{formats[0]}:{quote(found)}"
+
+
+def _matching(found: str) -> str:
+    if Address.parse(found) is not None or "*" not in found or Path(found).exists():
+        return found
+    files = sorted(glob.glob(found))  # noqa: PTH207 - Path.glob takes no absolute patterns
+    if len(files) == 1:
+        return files[0]
+    if not files:
+        raise argparse.ArgumentTypeError(f"no file matches {found} in {Path().absolute()}")
+    shown = ", ".join(files[:3]) + (", …" if files[3:] else "")
+    message = f"{len(files)} files match {found} ({shown}), and only one is taken: name it, or move the others away"
+    raise argparse.ArgumentTypeError(message)
 
 
 def reads(store: str | os.PathLike[str], path: Path) -> bool:
@@ -186,8 +205,12 @@ def table_names(syncer: Any) -> list[str]:
     found = list(tables())
     path = getattr(syncer, "path", None) or getattr(syncer, "database_file", None)
     if not found and isinstance(path, Path) and not path.exists():
-        near = closest(path.name, (each.name for each in path.parent.glob("*")))
-        hint = f": did you mean {near}?" if near else ""
+        if not path.parent.is_dir():
+            raise SyncerError(f"{syncer.name}: there is no folder {path.absolute().parent}")
+        alike = sorted(path.parent.glob("*"), key=lambda each: each.suffix == path.suffix)
+        files = {each.stem: each.name for each in alike}
+        near = closest(path.stem, files)
+        hint = f": did you mean {files[near]}?" if near else ""
         message = f"{syncer.name}: there is no {path.name} in {path.absolute().parent}{hint}"
         raise SyncerError(message)
     if not found:
@@ -250,8 +273,8 @@ def missing_key_advice(
     """
     said = f"table {table} has no column {missing!r}"
     names = {each.casefold(): each for each in reversed(columns)}
-    parts = missing.replace(",", "+").replace(" ", "")
-    if parts != missing and {*parts.split("+")} <= {*columns}:
+    parts = "+".join(filter(None, re.split(r"\s*[,;|\s]\s*", missing)))
+    if "+" in parts and {*parts.split("+")} <= {*columns}:
         advice = f"{said}: a key of several columns has a + between them: --key {parts}"
     elif near := names.get(missing.casefold()) or closest(missing, columns):
         advice = f"{said}: did you mean {near!r}?"
@@ -269,7 +292,7 @@ def missing_key_advice(
         return advice + (str(file_format.header_advice) if advice.startswith(f"{said}: name its key") else "")
     in_url = file_format.told("url").option("delimiter", other)
     return (
-        f"table {table} has no column {missing!r}: it looks as if {other!r} separates its columns: "
+        f"table {table} has no column {missing!r}: it looks as if {other!r}{SEPARATES}"
         f"{file_format.option('delimiter', other)}, or {syncer.format}:{quote(str(syncer.path))}{in_url}"
     )
 

@@ -204,10 +204,10 @@ class SyncerWriter(Writer):
         report = self._sync_sides(args, source, destination, limits, rehearse=True)
         shown = report.results if args.verbose else report.results[:50]
         for result in shown:
-            say(result.message)
+            say(report.shown(result).message.replace("planned:", "would succeed:", 1))
         if len(shown) < len(report.results):
             say(f"… and {len(report.results) - len(shown):,} more; all of them: --verbose")
-        for line in (*report.warnings, report.stat):
+        for line in (*report.warnings, "nothing was written: it was undone, as this is a rehearsal", report.stat):
             say(line)
         return report
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections import Counter, defaultdict
+from collections.abc import Callable, Hashable, Iterable, Iterator
 from contextlib import suppress
 from itertools import chain, groupby, islice
 from numbers import Number
@@ -26,13 +26,15 @@ _SAMPLE = 100_000
 """Rows of a table that are read to learn how many of them have a value."""
 
 
-OFF = {"false", "no", "n", "f", "off", "0", "inactive", "disabled", "deactivated", "suspended", "blocked", "locked"}
+_STATES = 100
+"""Changes of one value to another from which on an attribute does not tell what is on and off."""
+_OFF = {"false", "no", "n", "f", "off", "0", "inactive", "disabled", "deactivated", "suspended", "blocked", "locked"}
 """What says that an object is switched off: texts, and names of attributes that are true of it then."""
 
 
 def is_inverted(attribute: str | None) -> bool:
     """Say whether an attribute is called like what is true of objects that are switched off."""
-    return attribute is not None and attribute.lower().removeprefix("is_") in OFF
+    return attribute is not None and attribute.lower().removeprefix("is_") in _OFF
 
 
 def switches_off(value: Any, *, inverted: bool = False) -> bool:
@@ -122,6 +124,9 @@ class ChangeCounts:
         self.replaced: Counter[str] = Counter()
         """Values that were not blank and become others, by attribute; blank ones as well."""
         self.blanked: Counter[str] = Counter()
+        self.switches: defaultdict[str, Counter[tuple[Any, Any]]] = defaultdict(Counter)
+        """Changes from what may be on to what is off, by attribute, as old value and new one; none if they are many."""
+        self._stateless: set[str] = set()
         self.parts: Counter[Any] = Counter()
         """Objects that are deleted or switched off, by their part."""
         self.losing: list[MembersChanged] = []
@@ -154,7 +159,8 @@ class ChangeCounts:
         replaced = Counter(map(attrgetter("attr"), block))
         if self.active in replaced:
             self._take_switches(block)
-        values, old_values = (list(map(attrgetter(name), block)) for name in ("value", "old_value"))
+        names, values, old_values = (list(map(attrgetter(name), block)) for name in ("attr", "value", "old_value"))
+        self._take_states(zip(names, old_values, values, strict=True))
         if _any_false(old_values):
             replaced -= Counter(action.attr for action in block if is_blank(action.old_value))
         if _any_false(values):
@@ -176,6 +182,20 @@ class ChangeCounts:
                 if self.part is not None:
                     self.parts[self.part(action.idnumber, action.dest)] += 1
 
+    def _take_states(self, changes: Iterable[tuple[str, Any, Any]]) -> None:
+        changes = list(changes)
+        try:
+            counts = Counter(changes)
+        except TypeError:  # some have no hash
+            counts = Counter(one for one in changes if _is_switch(*one))
+        for (attribute, old, new), count in counts.items():
+            if attribute not in self._stateless and _is_switch(attribute, old, new):
+                found = self.switches[attribute]
+                found[old, new] += count
+                if len(found) > _STATES:
+                    self._stateless.add(attribute)
+                    del self.switches[attribute]
+
     def _take_members(self, verb: str, actions: Iterable[Action]) -> None:
         for (idnumber, attribute), members in groupby(actions, key=attrgetter("idnumber", "attr")):
             first, *others = members
@@ -189,6 +209,19 @@ class ChangeCounts:
                 size = len(self._right.read(idnumber, first.dest, attribute) or ())
                 changed = self.losing if verb == "remove" else self.gaining
                 changed.append(MembersChanged(attribute, idnumber, count, size))
+
+
+def _is_switch(attribute: str, old: Any, new: Any) -> bool:
+    """Say whether a value that may stand for on becomes one that stands for off."""
+    on, off = (new, old) if is_inverted(attribute) else (old, new)
+    state = isinstance(old, Number) or (isinstance(old, str) and old != "")
+    return state and _is_off(off) and not _is_off(on) and isinstance(new, Hashable)
+
+
+def _is_off(value: Any) -> bool:
+    if isinstance(value, str):
+        return value.casefold() in _OFF
+    return isinstance(value, Number) and not value
 
 
 def _any_false(values: list[Any]) -> bool:

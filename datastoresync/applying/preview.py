@@ -17,7 +17,7 @@ from datastoresync.applying.side_effects import SideEffect
 from datastoresync.diffing.branch_diff import StreamedActions
 from datastoresync.diffing.diff import Applies, Diff, R_co, template_of
 from datastoresync.diffing.export_rows import Row
-from datastoresync.diffing.renames import renames_of
+from datastoresync.diffing.renames import lost_zeros, renames_of
 from datastoresync.exporting.export import Export
 from datastoresync.exporting.exportable import Exportable
 from datastoresync.printing.outline import Outline
@@ -89,7 +89,11 @@ class Preview(BoundedPrintable, Exportable):
         return Export(f"preview of {self.diff.title}", RESULT_COLUMNS, rows, self.stat, self.__outline__)
 
     def _warnings(self) -> Sequence[str]:
-        return [*(one.sentence for one in self.side_effects), *(one.sentence for one in renames_of(self.diff))]
+        return [
+            *(one.sentence for one in self.side_effects),
+            *(one.sentence for one in renames_of(self.diff)),
+            *([] if self.refused else lost_zeros(self.diff)),
+        ]
 
     def __or__(self, template: Applies[R_co] | type[Applies[R_co]] | str) -> R_co:
         applied: R_co = template_of(template).apply(self.diff, limits=self.limits)

@@ -330,6 +330,24 @@ class Report(BoundedPrintable, Exportable):
     unchecked: bool = False
 
     @property
+    def undone(self) -> bool:
+        """Whether nothing was written: it was rehearsed, or a mock run."""
+        return self.mock or self.rehearsed
+
+    def shown(self, result: Result) -> Result:
+        """Return a result as it is told to people: ``planned`` where it succeeded in a rehearsal, which undid it."""
+        undone = self.rehearsed and result.status == "succeeded"
+        return attrs.evolve(result, status="planned") if undone else result
+
+    @property
+    def shown_counts(self) -> Counter[str]:
+        """The counts of results as they are told to people; see `shown`."""
+        counts = self.counts
+        if self.rehearsed:
+            counts["planned"], counts["succeeded"] = counts["planned"] + counts["succeeded"], 0
+        return counts
+
+    @property
     def complete(self) -> bool:
         """Whether ``results`` has all results, rather than those that a streamed run keeps."""
         return self.planned == len(self.results)
@@ -470,6 +488,8 @@ class Report(BoundedPrintable, Exportable):
         note = f"in {self.seconds:.1f} s"
         if self.unchecked and self.succeeded:
             note += "; what had changed there since the import was not looked for"
+        if self.undone:
+            note += "; nothing was written"
         if not self.complete:
             note += f", with {len(self.results):,} of the {self.planned:,} results"
         return Outline(
@@ -490,11 +510,12 @@ class Report(BoundedPrintable, Exportable):
         """Return a row for each result that it has, and one for each warning."""
 
         def rows() -> Iterator[Row]:
-            yield from (result.row for result in self.results)
+            yield from (self.shown(result).row for result in self.results)
             yield from (remark_row("warning", warning) for warning in self.warnings)
 
         part = "" if self.complete else f" (here are {len(self.results):,} of the results)"
-        return Export("report", RESULT_COLUMNS, rows, f"{self.stat}{part}", self.__outline__)
+        title = "report of what would be done: nothing was written" if self.undone else "report"
+        return Export(title, RESULT_COLUMNS, rows, f"{self.stat}{part}", self.__outline__)
 
     def __or__(self, template: object) -> object:
         message = (

@@ -13,7 +13,6 @@ from typing import Any, Final
 
 from datastoresync.applying.change_counts import (
     FLOOR,
-    OFF,
     ChangeCounts,
     MembersChanged,
     count_values,
@@ -23,15 +22,17 @@ from datastoresync.applying.change_counts import (
     switches_off,
     values_of,
 )
-from datastoresync.applying.dangling import dangling
+from datastoresync.applying.dangling import ReferenceCheck
 from datastoresync.applying.limits import Limits, Violation, refusal
 from datastoresync.applying.side_effects import SideEffect, outside, rows_by_branch
 from datastoresync.diffing.branch_diff import BranchDiff
 from datastoresync.diffing.diff import Diff
 from datastoresync.diffing.equality import equal, is_blank, is_membership
+from datastoresync.diffing.renames import lost_zeros
 from datastoresync.diffing.side import Side
 from datastoresync.errors import SafeguardError
 from datastoresync.printing.text import counted
+from datastoresync.runtime import collector_paused
 
 _EXAMPLES = 5
 _FEW_CREATIONS = 20
@@ -42,8 +43,8 @@ _TEN = 10
 """Members of an object, or objects of a part, from which on it has limits of its own."""
 _SMALLEST_PART = 3
 """Objects of a part from which on it cannot be emptied: that two go on one day is no wonder."""
-_STATES = 100
-"""Changes of one value to another from which on an attribute does not tell what is on and off."""
+_FEW_PARTS, _SHOWN_PARTS = 2, 5
+"""Parts that have a sentence each, and those that are named of more, at most."""
 _RAISE = "look at the source; if that is meant, raise it for this run with"
 
 
@@ -61,15 +62,17 @@ def violations(diff: Diff, limits: Limits | None = None, side_effects: Sequence[
         side.settle()
     counts = {one.name: ChangeCounts(one, streamed=diff.streamed) for one in diff.branch_diffs}
     unknown: set[str] = set()
-    for (branch, verb), actions in groupby(diff, key=attrgetter("branch", "verb")):
-        if branch in counts:
-            counts[branch].take(verb, actions)
-        else:
-            unknown.add(branch)
+    references = ReferenceCheck(diff)
+    with collector_paused():  # streamed ones become new objects
+        for (branch, verb), actions in groupby(references.noting(diff.scanned()), key=attrgetter("branch", "verb")):
+            if branch in counts:
+                counts[branch].take(verb, actions)
+            else:
+                unknown.add(branch)
     found = [f"{name}: its actions come from no comparison: use a - b" for name in sorted(unknown)]
     along = rows_by_branch(side_effects)
     checks = {
-        one.name: _BranchCheck(diff, one, counts[one.name], _limits_of(one, limits), along.get(one.name, Counter()))
+        one.name: _BranchCheck(one, counts[one.name], _limits_of(one, limits), along.get(one.name, Counter()))
         for one in diff.branch_diffs
     }
     # What a sentence tells to allow must do for all branches, since a limit given for a run is one of each.
@@ -86,8 +89,8 @@ def violations(diff: Diff, limits: Limits | None = None, side_effects: Sequence[
         limit = strictest.cascades
         found += _excess(rows, "cascades", limit, _allowed_deletions(limit, size), size, table, what)
     deleted = {name: one.deleted for name, one in counts.items()}
-    found.extend(dangling(diff, lambda name: checks[name].limits.dangling, deleted))
-    return tuple(found)
+    found.extend(references.violations(lambda name: checks[name].limits.dangling, deleted))
+    return (*found, *lost_zeros(diff)) if found else ()
 
 
 def check(diff: Diff, limits: Limits | None = None, side_effects: Sequence[SideEffect] = ()) -> None:
@@ -113,17 +116,13 @@ class _BranchCheck:
     """What one branch would change, against its limits; what parts of the same diff did before counts as well.
 
     Args:
-        diff: The actions.
         branch_diff: The branch.
         counts: What its actions would change.
         limits: Its limits.
         along: How many more objects the store deletes and updates, and members it removes.
     """
 
-    def __init__(
-        self, diff: Diff, branch_diff: BranchDiff, counts: ChangeCounts, limits: Limits, along: Counter[str]
-    ) -> None:
-        self.diff = diff
+    def __init__(self, branch_diff: BranchDiff, counts: ChangeCounts, limits: Limits, along: Counter[str]) -> None:
         self.left, self.right, self.name = branch_diff.left, branch_diff.right, branch_diff.name
         self.source_size, self.size = branch_diff.sizes
         self.counts, self.limits = counts, limits
@@ -224,21 +223,22 @@ class _BranchCheck:
         large = {part for part, count in lost.items() if count >= _SMALLEST_PART}
         if not large:
             return
-        for part in _absent(large, self.left, part_reader(self.left, self.right)):
-            large.discard(part)
-            if f"{self.name}:{part}" not in self.limits.empty:
-                count = counted(lost[part], "object")
-                reason = f"{self.display_name}: the source has nothing of {part!r}, and {count} of it would go"
-                yield Violation(reason, _EMPTY_PART, "empty", [f"{self.name}:{part}"])
+        absent = list(_absent(large, self.left, part_reader(self.left, self.right)))
+        large.difference_update(absent)
+        for parts in _together([part for part in absent if f"{self.name}:{part}" not in self.limits.empty]):
+            count, it = counted(sum(lost[part] for part in parts), "object"), "it" if len(parts) == 1 else "them"
+            reason = f"{self.display_name}: the source has nothing of {_few_named(parts)}, and {count} of {it} would go"
+            yield Violation(reason, _EMPTY_PART, "empty", [f"{self.name}:{part}" for part in parts])
         if isinstance(self.limits.deletions, int):
             return
         large = {part for part in large if lost[part] > FLOOR}
         sizes = _sizes({part: 2 * lost[part] for part in large}, self.right, part_reader(self.right, self.left))
-        for part in sorted(large, key=repr):
-            if sizes[part] >= _TEN and lost[part] * 2 > sizes[part]:
-                whole = counted(sizes[part], "object")
-                reason = f"{self.display_name}: {lost[part]:,} of {whole} of {part!r} would go, more than half"
-                yield Violation(reason, _RAISE, "deletions", self.needed["deletions"])
+        halved = [part for part in large if sizes[part] >= _TEN and lost[part] * 2 > sizes[part]]
+        for parts in _together(sorted(halved, key=repr)):
+            gone, whole = sum(lost[part] for part in parts), sum(sizes[part] for part in parts)
+            each = "more than half" if len(parts) == 1 else "more than half of each"
+            reason = f"{self.display_name}: {gone:,} of {counted(whole, 'object')} of {_few_named(parts)} would go, {each}"
+            yield Violation(reason, _RAISE, "deletions", self.needed["deletions"])
 
     # Attributes.
 
@@ -264,20 +264,11 @@ class _BranchCheck:
 
     def _switches(self, attribute: str, count: int) -> Iterator[str]:
         """Yield a violation if too many objects lose a True that most have, or the like: nobody said what it means."""
-        share, name = self.limits.switches, self.name
+        share = self.limits.switches
         least = _allowed(share, self.size // 2)
         if attribute == self.counts.active or count <= least:
             return
-        pairs: Counter[tuple[Any, Any]] = Counter()
-        on, off = ("value", "old_value") if is_inverted(attribute) else ("old_value", "value")
-        for action in self.diff:
-            if action.attr != attribute or action.branch != name:
-                continue
-            if _is_off(getattr(action, off)) and not _is_off(getattr(action, on)) and _is_state(action.old_value):
-                pairs[action.old_value, action.value] += 1
-                if len(pairs) > _STATES:
-                    return
-        for (old, new), switched in pairs.most_common(1):
+        for (old, new), switched in self.counts.switches[attribute].most_common(1):
             size = sum(isinstance(value, type(old)) and value == old for value in values_of(self.right, attribute))
             if switched > least and size * 2 > self.size:
                 before, after = (self.right.shown(attribute, value) for value in (old, new))
@@ -368,14 +359,14 @@ class _BranchCheck:
 _EMPTY_PART = "look at the source; only if it is meant to be empty, allow that with"
 
 
-def _is_off(value: Any) -> bool:
-    if isinstance(value, str):
-        return value.casefold() in OFF
-    return isinstance(value, Number) and not value
+def _together(parts: list[Any]) -> list[list[Any]]:
+    """Return many parts together, since one sentence is enough for them; a few one by one."""
+    return [parts] if len(parts) > _FEW_PARTS else [[part] for part in parts]
 
 
-def _is_state(value: Any) -> bool:
-    return isinstance(value, Number) or (isinstance(value, str) and value != "")
+def _few_named(parts: Sequence[Any]) -> str:
+    more = f" and {len(parts) - _SHOWN_PARTS:,} more" if len(parts) > _SHOWN_PARTS else ""
+    return ", ".join(map(repr, parts[:_SHOWN_PARTS])) + more
 
 
 def _allowed(limit: float, size: int, few: int = FLOOR) -> int:

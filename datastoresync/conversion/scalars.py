@@ -95,7 +95,8 @@ def _str(value: Any) -> str:
         return str(value)
     if isinstance(value, date) and value == value:  # noqa: PLR0124 - pandas' NaT is a date that differs from itself
         return value.isoformat()
-    raise refused(value, "text", f"{type(value).__name__} has no canonical text")
+    way = ": its type is float, or int if all are whole" if isinstance(value, float) else ""
+    raise refused(value, "text", f"{type(value).__name__} has no canonical text{way}")
 
 
 def _int(value: Any) -> int:

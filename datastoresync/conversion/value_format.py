@@ -12,6 +12,7 @@ from urllib.parse import quote
 import attrs
 
 from datastoresync.conversion.converters import Converter, declared_scalar
+from datastoresync.conversion.scalars import refused
 from datastoresync.errors import DeclarationError
 
 Spelling = Literal["python", "url", "toml", "option", "old", "new"]
@@ -163,15 +164,19 @@ class ValueFormat:
         return whole + (f".{decimals}" if decimals.strip("0") or (decimals and kind != "int") else "") + exponent
 
     def _usual_date(self, kind: str, text: str) -> str:
+        no_day = False
         for form in self.dates or ():
             try:
                 moment = datetime.strptime(text, form)  # noqa: DTZ007 - its form says whether it has a zone
-            except ValueError:
+            except ValueError as error:
+                no_day = no_day or "range" in str(error)  # it has the form, and a 31 February
                 continue
             if kind == "datetime":
                 return moment.isoformat()
             if moment.time() == time():
                 return moment.date().isoformat()
+        if no_day:
+            raise refused(text, f"a {kind}", "there is no such day")
         message = f"{text!r} is not written as {self.option('dates', self.dates)} has it"
         raise ValueError(message)
 
@@ -209,7 +214,8 @@ class ValueFormat:
             zeros = not text.rpartition(mark[1])[2].strip("0")
             if zeros or (kind != "int" and mark[1] == ","):
                 return f"; if {mark[1]!r} is the decimal mark, {self.option('decimal', mark[1])} reads it"
-        if kind in _DATES and not self.dates and re.search(r"\d", text):
+        usual = re.match(r"\d{4}-\d\d-\d\d", text)  # only there is no such day
+        if kind in _DATES and not self.dates and not usual and re.search(r"\d", text):
             return f"; {self.option('dates', ('%d.%m.%Y',))}, say, tells in which form they are written"
         if kind == "bool" and self.true is None:
             return f"; {self.option('true', ('…',))} and {self.option('false', ('…',))} tell the words"

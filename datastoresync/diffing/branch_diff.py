@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import date
 from functools import cache, cached_property, partial
 from heapq import merge
 from itertools import chain, groupby, islice
-from operator import attrgetter, is_
+from operator import attrgetter, is_, itemgetter
 from types import MappingProxyType
 from typing import Any, TypeVar, overload
 
@@ -363,15 +363,29 @@ class StreamedActions(Sequence[Action]):
         self._scan: Scan | None = None
 
     def __iter__(self) -> Iterator[Action]:
-        streams: list[Iterable[Action]] = [self._in_memory]
+        def sort_key(action: Action) -> tuple[int, int]:
+            return action_sort_key(action.verb, action.branch, self._ranks)
+
+        streams: list[list[tuple[tuple[int, int], Iterable[Action]]]]
+        streams = [[(key, list(run)) for key, run in groupby(self._in_memory, key=sort_key)]]
         for part in self._parts:
-            streams += part.phases()
-        found: Iterable[Action] = merge(
-            *streams, key=lambda action: action_sort_key(action.verb, action.branch, self._ranks)
-        )
+            for verb, actions in zip(("new", "update", "old"), part.phases(), strict=True):
+                streams.append([(action_sort_key(verb, part.branch_diff.name, self._ranks), actions)])
+        found: Iterable[Action] = chain.from_iterable(actions for _, actions in merge(*streams, key=itemgetter(0)))
         for condition in self._conditions:
             found = filter(condition, found)
         return iter(found)
+
+    def scanned(self) -> Iterator[Action]:
+        """Yield the actions, in a pass that is also the one for the counts and the first ones, unless that was made."""
+        if self._scan is not None:
+            return iter(self)
+        return self._scanned()
+
+    def _scanned(self) -> Iterator[Action]:
+        scan = Scan({}, {})
+        yield from scan.noting(self, _KEPT)
+        self._scan = scan
 
     @property
     def counts(self) -> Counter[str]:
@@ -380,10 +394,10 @@ class StreamedActions(Sequence[Action]):
 
     @property
     def scan(self) -> Scan:
-        """The counts, and the first actions, of one pass that is made once."""
+        """The counts, and the first actions, of one pass that is made once; see `scanned`."""
         if self._scan is None:
-            self._scan = Scan.of(self, _KEPT)
-        return self._scan
+            deque(self._scanned(), maxlen=0)
+        return self._scan  # type: ignore[return-value]  # the pass has set it
 
     def __len__(self) -> int:
         return self.counts.total()

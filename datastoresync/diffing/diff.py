@@ -336,6 +336,10 @@ class Diff(BoundedPrintable, Exportable):
             raise NotImplementedError
         table.show(repr(self), self._repr_html_())
 
+    def scanned(self) -> Iterator[Action]:
+        """Yield the actions, those of a streamed diff in the pass that its counts and its outline need, too."""
+        return self.actions.scanned() if isinstance(self.actions, StreamedActions) else iter(self.actions)
+
     @property
     def counts(self) -> Counter[str]:
         """The number of actions of each verb."""
@@ -499,6 +503,13 @@ class Diff(BoundedPrintable, Exportable):
 
     def __rshift__(self, other: object) -> Any:
         message = "a diff is applied with `|`: source - dest | Template, or source >> dest for dest's own template"
+        raise TypeError(message)
+
+    def __gt__(self, other: object) -> Any:
+        message = (
+            "a diff is no operand of `>`, which binds less tightly than `-`: source - dest shows what differs, and "
+            "source > dest what dest must do"
+        )
         raise TypeError(message)
 
     def __repr__(self) -> str:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from functools import partial
-from itertools import chain, groupby, islice
+from itertools import chain, groupby
 from operator import attrgetter
 from typing import Any, Self
 
@@ -28,6 +29,8 @@ _ALIKE = 3
 """Objects that change alike, from which on they are one line."""
 _KEYS = 5
 """Keys that are named of such objects."""
+_NAME = 60
+"""Characters of an object's name beside its key, at most."""
 _MEMBERS = 20
 """Members that are shown of those that an object gets, where not all are."""
 _ATTR = attrgetter("attr")
@@ -72,21 +75,27 @@ class Scan:
         heads: The first actions, by branch and by what happens to the objects: ``+``, ``~`` or ``-``.
     """
 
-    counts: Mapping[str, Counter[str]]
-    heads: Mapping[str, Mapping[str, list[Action]]]
+    counts: dict[str, Counter[str]]
+    heads: dict[str, dict[str, list[Action]]]
 
     @classmethod
     def of(cls, actions: Iterable[Action], most: int = SCANNED) -> Self:
         """Scan actions in one pass; keep so many of each kind and branch."""
-        counts: dict[str, Counter[str]] = {}
-        heads: dict[str, dict[str, list[Action]]] = {}
+        scan = cls({}, {})
+        deque(scan.noting(actions, most), maxlen=0)
+        return scan
+
+    def noting(self, actions: Iterable[Action], most: int) -> Iterator[Action]:
+        """Yield actions, and take note of them; all of them are counted once the last one is yielded."""
         for (branch, verb), group in groupby(actions, key=attrgetter("branch", "verb")):
-            head = heads.setdefault(branch, {}).setdefault(_OBJECT_SIGNS[verb], [])
-            first = list(islice(group, most - len(head)))
-            head += first
-            behind = sum(1 for _ in group)  # noqa: B031 - what the slice left
-            counts.setdefault(branch, Counter(dict.fromkeys(VERBS, 0)))[verb] += len(first) + behind
-        return cls(counts, heads)
+            head = self.heads.setdefault(branch, {}).setdefault(_OBJECT_SIGNS[verb], [])
+            counts = self.counts.setdefault(branch, Counter(dict.fromkeys(VERBS, 0)))
+            room, number = most - len(head), 0
+            for number, action in enumerate(group, 1):
+                if number <= room:
+                    head.append(action)
+                yield action
+            counts[verb] += number
 
     @property
     def total(self) -> Counter[str]:
@@ -233,12 +242,25 @@ def object_outline(name: str, objects: Sequence[_AnObject], sides: Sides, *, who
     sign, kind = _OBJECT_SIGNS[verb], verb if verb in SIGNS else "update"
     spans = object_spans(first, sides, whole=whole)
     if len(objects) == 1:
-        return Outline(f"{sign} {name} {key_text(first[0].idnumber)}", kind, spans=spans, count=len(first))
+        text = f"{sign} {name} {key_text(first[0].idnumber)}{'' if verb in ('new', 'old') else _short_name(first)}"
+        return Outline(text, kind, spans=spans, count=len(first))
     if len(set(map(_fold_key, objects))) > 1:
         spans = [(first[0].attr, "")] if first[0].attr else []
     keys = ", ".join(key_text(one[0].idnumber) for one in objects[:_KEYS])
     spans.append((f"{'  ' if spans else ''}({keys}{', …' if len(objects) > _KEYS else ''})", "note"))
     return Outline(f"{sign} {len(objects):,} {name}", kind, spans=spans, count=sum(map(len, objects)))
+
+
+def _short_name(actions: _AnObject) -> str:
+    """Return what a changed object is called besides its key, as ``_shortname`` of its class says; or nothing."""
+    item = actions[0].source if actions[0].dest is None else actions[0].dest
+    left_out = {*actions[0].sensitive, *(one.attr for one in actions)}
+    parts = []
+    for attr in getattr(type(item), "_shortname", ()):
+        with suppress(Exception):  # a property that fails is reported when it is compared
+            if attr not in left_out and not is_blank(value := getattr(item, attr)):
+                parts.append(str(value))
+    return f" ({cut(' '.join(parts), _NAME)})" if parts else ""
 
 
 def object_spans(actions: Sequence[Action], sides: Sides, *, whole: bool = False) -> list[Span]:

@@ -10,6 +10,10 @@ import attrs
 
 from datastoresync.diffing.action import Action
 from datastoresync.diffing.diff import Diff
+from datastoresync.printing.text import counted
+
+_FEWEST = 3
+"""New and deleted objects from which on it is no accident that their keys differ in zeros alone."""
 
 
 @attrs.frozen
@@ -58,3 +62,28 @@ def renames_of(diff: Diff) -> list[Rename]:
             new, old = (action.idnumber for action in actions)
             found.setdefault((branch, new), Rename(branch, old, new, name, sides[branch][1].shown(name, value)))
     return list(found.values())
+
+
+def lost_zeros(diff: Diff) -> list[str]:
+    """Return a sentence for each branch of which nearly all new and deleted objects differ in leading zeros alone.
+
+    Nothing is looked for in a streamed diff, and in one that changes more than it creates and deletes.
+    """
+    counts = {} if diff.streamed else diff.counts
+    if not counts or min(counts["new"], counts["old"]) < _FEWEST or counts["update"] > counts["new"] + counts["old"]:
+        return []
+    keys: defaultdict[str, dict[str, dict[str, str]]] = defaultdict(lambda: {"new": {}, "old": {}})
+    for action in diff:
+        if action.verb in ("new", "old") and isinstance(action.idnumber, str):
+            keys[action.branch][action.verb][action.idnumber.lstrip("0")] = action.idnumber
+    found = []
+    for branch, one in keys.items():
+        alike = one["new"].keys() & one["old"].keys()
+        if len(alike) >= _FEWEST and 10 * len(alike) >= 9 * min(map(len, one.values())):
+            first = min(alike)
+            found.append(
+                f"{branch}: {counted(len(alike), 'new object')} have the keys of deleted ones but for zeros in front, "
+                f"such as {one['new'][first]!r} and {one['old'][first]!r}: a spreadsheet may have dropped them, so "
+                "take the file as it was exported"
+            )
+    return found

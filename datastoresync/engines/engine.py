@@ -181,66 +181,68 @@ def _spooled(table: TableObjects, rows: Rows, duckdb: DuckDB) -> TableObjects | 
 
 
 @attrs.frozen(eq=False)
-class _MergedPairs:
-    """The pairs that may differ, read again by each iteration."""
+class _PairedRows:
+    """The pairs that may differ, read again by each iteration.
 
-    left: TableObjects | None
-    right: TableObjects | None
-    count: int
+    Args:
+        left: The rows of the source whose keys the destination's have, too; None if there are none.
+        right: Those of the destination.
+    """
+
+    left: TableObjects | None = None
+    right: TableObjects | None = None
 
     def __len__(self) -> int:
-        return self.count
+        return 0 if self.left is None else len(self.left)
 
     def __iter__(self) -> Iterator[tuple[Any, Any, Any]]:
-        return (
-            (key, left, right)
-            for key, left, right in _merged(self.left, self.right)
-            if not (left is None or right is None)
-        )
+        if self.left is None or self.right is None:
+            return iter(())
+        pairs = zip(self.left.pairs(), self.right.pairs(), strict=True)
+        return ((key, left, right) for (key, left), (_, right) in pairs)
 
 
+@attrs.frozen(eq=False)
 class _Streamed(Candidates):
-    """Candidates in temporary files, which each pass reads again."""
+    """Candidates in temporary files, which each pass reads again.
 
+    Args:
+        alone: The rows that only the source has, and those that only the destination has; None if there are none.
+    """
+
+    alone: tuple[TableObjects | None, TableObjects | None] = (None, None)
     streamed = True
 
     def created(self, left: Side) -> Iterator[tuple[Any, Any]]:
         """Yield the keys and objects of the source alone."""
         del left
-        pairs: Any = self.pairs
-        return ((key, left) for key, left, right in _merged(pairs.left, pairs.right) if right is None)
+        return iter(()) if self.alone[0] is None else self.alone[0].pairs()
 
     def deleted(self, right: Side) -> Iterator[tuple[Any, Any]]:
         """Yield the keys and objects of the destination alone."""
         del right
-        pairs: Any = self.pairs
-        return ((key, right) for key, left, right in _merged(pairs.left, pairs.right) if left is None)
+        return iter(()) if self.alone[1] is None else self.alone[1].pairs()
 
 
 def _streamed(left: TableObjects | None, right: TableObjects | None, size: int, reason: str, engine: str) -> Candidates:
-    both = 0
-    if left is not None and right is not None:
-        both = left.relation.common(right.relation)  # type: ignore[attr-defined]  # it is one of ours
-    new = (0 if left is None else len(left)) - both
-    pairs: Any = _MergedPairs(left, right, both)
-    return _Streamed((), (), pairs, size - new, f"{reason}; what differs is in temporary files", engine)
+    alone, pairs = (left, right), _PairedRows()
+    common = 0 if left is None or right is None else left.relation.common(right.relation)  # type: ignore[attr-defined]  # it is one of ours
+    if left is not None and right is not None and common:
+        paired = [_among(*tables, common, there=True) for tables in ((left, right), (right, left))]
+        alone = (
+            _among(left, right, len(left) - common, there=False),
+            _among(right, left, len(right) - common, there=False),
+        )
+        pairs = _PairedRows(*paired)
+    reason = f"{reason}; what differs is in temporary files"
+    new = 0 if left is None else len(left) - common
+    return _Streamed((), (), pairs, size - new, reason, engine, alone)  # type: ignore[arg-type]  # a sequence in all that is asked of it
 
 
-def _merged(left: TableObjects | None, right: TableObjects | None) -> Iterator[tuple[Any, Any, Any]]:
-    """Yield keys with the objects of both sides, or None where one has none, in order."""
-    left_pairs = iter(()) if left is None else left.pairs()
-    right_pairs = iter(()) if right is None else right.pairs()
-    left_pair, right_pair = next(left_pairs, None), next(right_pairs, None)
-    while left_pair is not None or right_pair is not None:
-        if right_pair is None or (left_pair is not None and left_pair[0] < right_pair[0]):
-            yield left_pair[0], left_pair[1], None  # type: ignore[index]  # one of the two is there
-            left_pair = next(left_pairs, None)
-        elif left_pair is None or right_pair[0] < left_pair[0]:
-            yield right_pair[0], None, right_pair[1]
-            right_pair = next(right_pairs, None)
-        else:
-            yield left_pair[0], left_pair[1], right_pair[1]
-            left_pair, right_pair = next(left_pairs, None), next(right_pairs, None)
+def _among(table: TableObjects, other: TableObjects, count: int, *, there: bool) -> TableObjects | None:
+    """Return so many rows of a table, those whose keys another one has or lacks; None if there are none."""
+    relation: Any = table.relation
+    return table.subset(relation.among(other.relation, count, there=there)) if count else None
 
 
 class _TableLines(LineObjects):

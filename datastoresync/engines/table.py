@@ -344,6 +344,13 @@ class TableObjects(Mapping[Any, Any]):
             yield [key for key, _ in pairs], [item for _, item in pairs]
         yield list(self.changed), list(self.changed.values())
 
+    def values_of(self, name: str) -> Iterator[Any]:
+        """Yield the values of a column, in any order; rows become objects only where these may have others."""
+        if self.dirty or name not in self.relation.columns or not self._transparent:
+            return (getattr(item, name) for _, items in self.passing() for item in items)
+        index = self.relation.columns.index(name)
+        return chain.from_iterable(self._converted(name, columns[index]) for columns in self.relation.rows())
+
     def _convert(self, columns: Columns) -> list[Sequence[Any]]:
         return [self._converted(name, column) for name, column in zip(self.relation.columns, columns, strict=True)]
 

@@ -31,8 +31,9 @@ from datastoresync.errors import (
     RowError,
 )
 from datastoresync.importing.importer import Importer, hide_sensitive
+from datastoresync.importing.refused_value import ValueAdvice
 from datastoresync.importing.rows import Chunk, Rows
-from datastoresync.masking import MASK, without_values
+from datastoresync.masking import without_values
 from datastoresync.spelling import closest
 from datastoresync.syncers.names import likely_delimiter
 
@@ -225,6 +226,10 @@ class RowLoader:
     def _formed(self, name: str, value: Any) -> Any:
         return formed(self._form_of[name], value) if name in self._form_of else value
 
+    @property
+    def _advice(self) -> ValueAdvice:
+        return ValueAdvice(self.importer, self._format)
+
     def _take(self, chunk: Chunk) -> None:
         try:
             converted = self._convert(chunk.names, chunk.columns, chunk.rows)
@@ -341,8 +346,7 @@ class RowLoader:
                 try:
                     value = converter.one(value)  # noqa: PLW2901 - the same value, converted
                 except (ValueError, TypeError) as error:
-                    said = MASK if name in getattr(self.schema.cls, "_sensitive", ()) else str(error)
-                    message = f"{name}: {said} (declared: {converter.describe}){self._format.advice(converter, value)}"
+                    message = self._advice.refusal(name, converter, value, error)
                     raise ConversionError(message, column=name, value=value) from None
             if name in self._form_of:
                 try:
@@ -409,7 +413,7 @@ class RowLoader:
                 continue
             if part is None or part == "" or part != part:  # noqa: PLR0124 - 0 is an idnumber, NaN is not
                 shown = "NaN" if part is not None and part != "" else repr(part)
-                message = f"{name} is {shown}: every row needs an idnumber"
+                message = f"{self._advice.place(name)} is {shown}: every row needs an idnumber"
                 if len(parts) > 1:
                     message = f"{message}, and each of its parts; let prepare(row) give it one, such as '-'"
                 message += self._way_out(parts)
@@ -436,9 +440,12 @@ class RowLoader:
             if self.schema.open and self._format.spelling == "option":
                 return f"; if that part may be empty, --optional-key {optional} says so"
             return f"; if that part may be empty, write `_optional_identifiers = ({optional!r},)` in the class"
+        blank = ""
         if empty and hasattr(self._format, "blank_rows"):
-            return f"; {self._format.option('blank_rows', 'skip')} leaves rows unread that are blank"
-        return ""
+            blank = f"; {self._format.option('blank_rows', 'skip')} leaves rows unread that are blank"
+        return (
+            blank if self._format.spelling == "option" else f"{blank}; {self._advice.skips(self.schema.identifiers[0])}"
+        )
 
     def _store(self, converted: _Converted, indexes: Sequence[int], names: tuple[str, ...]) -> None:
         keys, objects, stored = converted.keys, converted.objects, converted.stored

@@ -380,15 +380,20 @@ _WORDS = re.compile(r"\S+|\s+")
 
 
 def _wrapped(parts: _Parts, columns: int) -> Iterator[_Parts]:
-    """Yield the parts as lines of at most so many columns, between words where there are any; nothing is lost."""
+    """Yield the parts as lines of at most so many columns, between words where there are any.
+
+    Nothing is lost but the blank in whose place a line ends.
+    """
     line: list[tuple[str, str]] = []
     taken = 0
     for words, kind in parts:
         for word in _split(words, columns):
             wide = width(word)
             if taken + wide > columns and line:
-                yield line
+                yield line[:-1] if len(line) > 1 and line[-1][0] == " " else line
                 line, taken = [], 0
+                if word == " ":
+                    continue
             line.append((word, kind))
             taken += wide
     if line:

@@ -327,18 +327,50 @@ def test_init_writes_no_password_and_over_no_file(run):
         (
             ("people.csv", "x.db", "--key", "nmae"),
             1,
-            "the key 'nmae' of people is no column of it: did you",
+            "table people has no column 'nmae': did you",
         ),
         (("people.csv", "x.db", "--key", "id", "--tables", "peple"), 1, "has no table 'peple': did you mean 'people'?"),
         (("people.csv",), 2, "Missing argument 'DESTINATION'"),
+        (("semicolons.csv", "x.db"), 1, "table semicolons: it looks as if ';' separates its columns: --delimiter ';'"),
+        (("latin.csv", "x.db"), 1, "as in --encoding cp1252"),
+        (("people.csv", "people.csv", "--key", "id"), 1, "people.csv cannot follow itself"),
+        (("people.csv", "x.db", "--key", "id;name"), 1, "a key of several columns has a + between them: --key id+name"),
+        (("people.csv", "old.db", "--key", "id", "--tables", "people=acounts"), 1, "did you mean 'accounts'?"),
+        (("pe*.csv", "x.db"), 1, "which columns identify a row of people?"),
+        (("*.csv", "x.db"), 1, "3 files match *.csv (latin.csv, people.csv, semicolons.csv), and only one is taken"),
         (("poeple.csv", "x.db"), 1, "did you mean people.csv?"),
     ],
 )
 def test_init_guesses_nothing(run, argv, code, said):
     write("people.csv", "id,name\n1,Ann\n")
+    write("semicolons.csv", "id;name\n1;Ann\n")
+    Path("latin.csv").write_bytes("id,name\n1,Zo\xeb\n".encode("cp1252"))
+    rows("create table accounts (id text primary key, name text)", "old.db")
     found, _, err = run("init", *argv)
     assert (found, said in err) == (code, True), err
     assert not Path("sync.toml").exists()
+
+
+@pytest.mark.parametrize("python", [False, True])
+def test_init_writes_down_how_the_file_is_read_and_what_it_is_paired_with(run, monkeypatch, python):
+    write("people.csv", "ID;name\n1;Ann\n")
+    rows("create table accounts (id text primary key, name text)")
+    rows("create table others (id text primary key)")
+    code, out, _ = run(
+        "init", "people.csv", "sqlite:///school.db", "--key", "ID", "--delimiter", ";", "-o", "first.toml"
+    )
+    assert (code, "has no table people: the first sync makes it; --tables people=accounts pairs it" in out) == (0, True)
+    given = ("people.csv", "sqlite:///school.db", "--delimiter", ";", "--tables", "people=accounts")
+    code, out, _ = run("init", *given, *(["--python"] if python else []))
+    assert (code, "people: people > accounts, key id, 2 columns" in out) == (0, True)
+    if python:
+        monkeypatch.setattr(sys, "argv", ["sync.py"])
+        with pytest.raises(SystemExit) as end:
+            runpy.run_path("sync.py", run_name="__main__")
+        assert end.value.code == 0
+    else:
+        assert run("sync", "-c", "sync.toml")[0] == 0
+    assert rows("select * from accounts") == [("1", "Ann")]
 
 
 def test_init_asks_on_a_terminal(run, monkeypatch):

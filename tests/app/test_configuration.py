@@ -81,6 +81,13 @@ WRONG = [
         ],
     ),
     (ALL + 'flags = "never_delet"', ["sync.toml:7: branches.people.flags: there is no flag", "mean 'never_delete'?"]),
+    (
+        ALL + 'types = { id = "int", class = "str" }',
+        [
+            "sync.toml:5: branches.people: no attribute in types can be called 'class': write class_,",
+            'columns = { class_ = "class" }',
+        ],
+    ),
     (ALL + "ignore_case = 1", ["sync.toml:7: branches.people.ignore_case: it is true or false (got 1)"]),
     (
         ALL + '[branches.people.children]\npeple = "boss"',
@@ -361,8 +368,64 @@ def test_a_single_file_may_be_called_anything(run):
         assert (code, out.endswith("no problems\n"), err) == (0, True, "")
         assert run("sync", "-c", "sync.toml") == (0, "", "")
         assert Path("copy.csv").read_text(encoding="utf-8").replace("\r", "") == f"{key},name\n1,Ann\n"
-    write("sync.toml", f'{stores}[branches.people]\nkey = "ID"\n[branches.groups]\nkey = "ID"\n')
-    assert "the source has no table 'people': there are 'export-2026-01-31'" in run("check", "sync.toml")[2]
+    wrong = 'source = "epople"'
+    write("sync.toml", f'{stores}[branches.people]\nkey = "ID"\n[branches.groups]\nkey = "ID"\n{wrong}\n')
+    assert "the source has no table 'epople': there are 'export-2026-01-31'" in run("check", "sync.toml")[2]
+
+
+GROUPS = """
+[source]
+store = "export-*.csv"
+options = { null = "" }
+[destination]
+store = "sqlite:///school.db"
+[branches.groups]
+key = "title"
+source = { columns = { title = "Form", members = "id" } }
+destination = { links = { members = { table = "members", owner = "title", member = "pupil" } } }
+types = { title = "str", members = "set[str]" }
+[branches.pupils]
+key = "id"
+ignore_blanks = true
+source = { columns = { form = "Form" } }
+types = { id = "str", name = "str", form = "str" }
+"""
+
+
+def test_several_branches_are_read_from_one_file_without_the_rows_that_lack_what_they_need(run):
+    write("export-1.csv", "id,name,Form\n1,Ann,7a\n2,Bob,7a\n3,Cid,\n")
+    rows("create table groups (title text primary key)")
+    rows("create table members (title text, pupil text, primary key (title, pupil))")
+    rows("create table pupils (id text primary key, name text, form text)")
+    rows("insert into pupils values ('1 ', 'Ann', '7a')")
+    write("sync.toml", GROUPS)
+    code, _, err = run("sync", "-c", "sync.toml")
+    said = "export-1.csv:4: column 'Form' (title): it is empty (declared: str); "
+    assert (code, said + 'write skip_empty = "title" in [branches.groups]' in err) == (1, True), err
+    write("sync.toml", GROUPS.replace('key = "title"', 'key = "title"\nskip_empty = "title"'))
+    code, _, err = run("sync", "-c", "sync.toml")
+    ways = 'write form = "str | None" in types if it may be missing, or write skip_empty = "form" in [branches.pupils]'
+    assert (code, f"column 'Form' (form): it is empty (declared: str); {ways}" in err) == (1, True), err
+    write(
+        "sync.toml",
+        GROUPS.replace('"title"', '"title"\nskip_empty = "title"', 1).replace('form = "str"', 'form = "str | None"'),
+    )
+    assert run("sync", "-c", "sync.toml", "--allow-first-load", "pupils")[0] == 0
+    assert rows("select * from members order by 2") == [("7a", "1"), ("7a", "2")]
+    assert rows("select * from pupils order by 1") == [("1 ", "Ann", "7a"), ("2", "Bob", "7a"), ("3", "Cid", None)]
+    write("export-2.csv", "id,name,Form\n")
+    code, _, err = run("sync", "-c", "sync.toml")
+    assert (code, "2 files match export-*.csv (export-1.csv, export-2.csv), and only one is taken" in err) == (2, True)
+
+
+@pytest.mark.parametrize("typed", ["", 'types = { id = "str", name = "str" }\n'])
+def test_rows_are_left_out_with_and_without_types(run, typed):
+    write("people.csv", "id,name\n1,Ann\n2,\n")
+    stores = '[source]\nstore = "people.csv"\n[destination]\nstore = "copy.csv"\n'
+    more = f'skip_empty = ["id", "name"]\nshortname = "name"\n{typed}'
+    write("sync.toml", f'{stores}[branches.people]\nkey = "id"\n{more}')
+    assert run("sync", "-c", "sync.toml") == (0, "", "")
+    assert Path("copy.csv").read_text(encoding="utf-8").replace("\r", "") == "id,name\n1,Ann\n"
 
 
 def test_limits_refuse_and_an_option_raises_them(run):

@@ -238,6 +238,19 @@ def test_what_cannot_be_compared_is_mended_by_an_option_and_not_in_python(diff, 
     assert (code, out.partition("\n")[0], err) == (0, "1 changed", "")
 
 
+def test_a_whole_number_with_decimals_is_the_text_of_a_whole_number(diff, files):
+    files("floats.json", ['[{"id": 123.0}, {"id": 124.0}, {"id": "x"}]'])
+    files("texts.csv", ["id", "123", "124", "x"])
+    assert diff("floats.json", "texts.csv", "--key", "id") == (0, "no differences\n", "")
+    assert diff("floats.json", "texts.csv", "--key", "id", "--type", "id=str") == (0, "no differences\n", "")
+    files("floats.json", ['[{"id": 123.5}]'])
+    code, _, err = diff("floats.json", "texts.csv", "--key", "id", "--type", "id=str")
+    assert (code, "id: 123.5 is not text" in err) == (1, True)
+    files("padded.csv", ["id", "00123", "00124", "00125"])
+    files("short.csv", ["id", "123", "124", "125"])
+    assert "but for zeros in front, such as '00123' and '123'" in diff("short.csv", "padded.csv", "--key", "id")[1]
+
+
 def test_folders_are_compared_table_by_table(diff, files):
     for folder, lines in (("monday", OLD), ("tuesday", NEW)):
         files(f"{folder}/people.csv", lines)

@@ -451,8 +451,16 @@ def test_a_rehearsal_says_what_a_run_would_and_changes_nothing(kind, tmp_path, c
     assert report.reports[0].returned.rehearsed
     assert report.reports[0].returned.succeeded == 1
     said = capsys.readouterr().out.splitlines()
-    assert said[0] == "succeeded: new_users(idnumber='2')"
+    assert said[0] == "would succeed: new_users(idnumber='2')"
     assert re.fullmatch("succeeded=1 .* rehearsed", said[-1])
+    assert "nothing was written" in said[-2]
+    assert re.match("planned: .*: nothing was written; succeeded=1 ", report.reports[0].message)
+    rehearsed = report.reports[0].returned
+    assert [one["status"] for one in json.loads(rehearsed.to_json())] == ["planned"]
+    for text in (rehearsed.to_html(), rehearsed.to_markdown(), str(rehearsed)):
+        assert "nothing was written" in text
+    previewed = run(source, place, "--dry-run").reports[0]
+    assert (previewed.status, previewed.message.startswith("planned: ")) == ("succeeded", True)
     assert len(list(open_syncer(place).load("users"))) == 1
     assert "only --mode sync can be rehearsed" in reasons(run(source, place, "--rehearse", "--mode", "replace"))
     source.held["groups"] = PEOPLE

@@ -508,3 +508,33 @@ def test_all_that_a_run_needs_is_said_at_once():
     with pytest.raises(SafeguardError, match=r"if all of this is meant: limits=Limits\(deletions=30, updates=70\)"):
         Quiet().apply(source - dest)
     assert Quiet().apply(source - dest, limits=Limits(deletions=30, updates=70)).ok
+
+
+def test_many_parts_of_which_too_much_would_go_are_told_in_one_sentence():
+    class Pupil(Object):
+        form: str
+
+    def tree(name, counts):
+        rows = [{"idnumber": f"{form}{n}", "form": form} for form, count in counts.items() for n in range(count)]
+        return +Tree(name, branches={"pupils": Branch(Pupil, importer=rows, part="form")})
+
+    full = tree("full", dict.fromkeys("abcdefg", 12) | {"rest": 400})
+    lost = (tree("lost", dict.fromkeys("g", 12) | {"rest": 400}) > full).refused
+    assert len(lost) == 1
+    assert "the source has nothing of 'a', 'b', 'c', 'd', 'e' and 1 more, and 72 objects of them would go" in lost[0]
+    assert lost[0].endswith("empty=['pupils:a', 'pupils:b', 'pupils:c', 'pupils:d', 'pupils:e', 'pupils:f'])")
+    (halved,) = (tree("halved", dict.fromkeys("abc", 1) | dict.fromkeys("defg", 12) | {"rest": 400}) > full).refused
+    assert "33 of 36 objects of 'a', 'b', 'c' would go, more than half of each" in halved
+
+
+def test_zeros_that_keys_have_lost_are_told_where_nearly_all_would_go():
+    def store(name, keys, **more):
+        return +Tree(name, branches={"users": Branch(User, importer=[{"idnumber": key, **more} for key in keys])})
+
+    full, short = ([f"{number:0{width}}" for number in range(100, 140)] for width in (5, 3))
+    said = "users: 40 new objects have the keys of deleted ones but for zeros in front, such as '100' and '00100'"
+    refused = (store("short", short) > store("full", full)).refused
+    assert [one.startswith(said) for one in refused] == [False, False, True]
+    raised = store("short", short).preview(store("full", full), limits=Limits(deletions=40, creations=40))
+    assert (raised.refused, said in str(raised.text(lines=None, columns=None))) == ((), True)
+    assert not [one for one in (store("other", ["x", *short[:2]]) > store("full", full)).refused if "zeros" in one]

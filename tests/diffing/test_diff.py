@@ -168,6 +168,12 @@ def test_a_diff_is_not_shifted(diff, other):
         diff >> other
 
 
+@pytest.mark.parametrize("other", [Counting, Tree(), 5])
+def test_a_diff_is_not_previewed_once_more(diff, other):
+    with pytest.raises(TypeError, match=r"source - dest shows what differs, and source > dest what dest must do"):
+        diff > other
+
+
 @pytest.mark.parametrize(
     "operation", [lambda one: one - 5, lambda one: 5 - one, lambda one: one > one, lambda one: +one]
 )

@@ -103,6 +103,15 @@ def test_no_width_cuts_what_changes(diff, columns):
         assert all(width(one) <= columns for one in narrow.split("\n"))
 
 
+def test_a_line_ends_in_the_place_of_a_blank():
+    words = " ".join(["grade"] * 15)
+    (line,) = leaves((tree("a", [{"idnumber": "1", "name": words}]) - tree("b", [])).outline())
+    first, *rest = text(line, columns=40).split("\n")
+    assert not [one for one in (first, *rest) if one.endswith(" ")]
+    assert {len(one) - len(one.lstrip()) for one in rest} == {4}
+    assert " ".join(map(str.strip, (first, *rest))) == text(line, columns=None)
+
+
 def test_equal_changes_are_one_line_with_a_count():
     old = [{"idnumber": str(number), "name": "x", "grade": 7} for number in range(240)]
     diff = tree("a", [{**row, "grade": 8} for row in old]) - tree("b", old)
@@ -247,3 +256,24 @@ def test_equal_failures_are_one_line_with_a_count():
     ]
     assert len(str(report).splitlines()) == 11
     assert len(lines(report, limit=None)) == 11
+
+
+def test_a_changed_object_is_named_beside_its_key_but_not_by_what_changes_or_is_secret():
+    class Pupil(Object):
+        _shortname = ("first", "last", "pin")
+        _sensitive = ("pin",)
+        first: str
+        last: str
+        pin: str
+        grade: int
+
+    def pupils(name, *rows):
+        named = [dict(zip(("idnumber", "first", "last", "pin", "grade"), row, strict=True)) for row in rows]
+        return +Tree(name, branches={"pupils": Branch(Pupil, importer=named)})
+
+    old = pupils("old", ("1", "Ann", "Lee", "s3cret", 7), ("2", "Bob", "", "s3cret", 7), ("3", "Cid", "Poe", "", 7))
+    new = pupils("new", ("1", "Ann", "Lee", "s3cret", 8), ("2", "Bob", "", "s3cret", 9), ("3", "Cid", "Roe", "", 7))
+    shown = [line.strip() for line in lines(new - old)]
+    assert "~ pupils 1 (Ann Lee)  grade: 7 → 8" in shown
+    assert "~ pupils 2 (Bob)  grade: 7 → 9" in shown
+    assert "~ pupils 3 (Cid)  last: 'Poe' → 'Roe'" in shown

@@ -12,10 +12,13 @@ from profiles import examples
 from strategies import NO_LIMITS, TEMPLATES, Streaming, worlds
 
 from datastoresync import Branch, Limits, Object, Tree
+from datastoresync.applying.preview import Preview
 from datastoresync.applying.safeguards import violations
+from datastoresync.diffing.branch_diff import StreamedPart
 from datastoresync.diffing.diff import Diff
 from datastoresync.diffing.flags import Flags
 from datastoresync.diffing.side import InMemoryEngine
+from datastoresync.printing.text import text
 
 law = settings(deadline=None, max_examples=examples(60))
 
@@ -128,3 +131,28 @@ def test_an_object_with_several_changes_is_counted_once():
         (updates, removals) = violations(diff, Limits(updates=9, removals=9))
         assert "10 updates, over the limit of 9" in updates
         assert "10 removals, over the limit of 9" in removals
+
+
+def test_what_a_preview_says_of_it_takes_one_pass(monkeypatch):
+    passes = []
+    phases = StreamedPart.phases
+    monkeypatch.setattr(StreamedPart, "phases", lambda part: passes.append(part) or phases(part))
+
+    class User(Object):
+        _references = {"head": "users"}
+
+    def side(name, active, head):
+        rows = [
+            {"idnumber": f"{key:03}", "active": active, "head": head, "note": {"no hash": active}} for key in range(100)
+        ]
+        tree = +Tree(name, branches={"users": Branch(User, importer=rows)})
+        return tree.users.side()
+
+    sides = [(side("source", False, "nobody"), side("dest", True, "001"))]
+    held, streamed = (Diff.between(sides, engine=engine) for engine in (None, Streaming(frozenset({"users"}))))
+    said = [Preview.of(diff) for diff in (streamed, held)]
+    shown = [(one.refused, one.stat, text(one.outline(), lines=None)) for one in said]
+    assert shown[0] == shown[1]
+    assert "100 objects would have active=False" in "".join(said[0].refused)
+    assert "users.head refers to users that the source does not have: 'nobody' of '000'" in "".join(said[0].refused)
+    assert len(passes) == 1

@@ -170,7 +170,9 @@ def test_the_text_that_stands_for_none(table):
     columns = {"idnumber": "ID", "name": "Full name", "shoe": "Shoe"}
     branch = loaded(CSVImporter(table, columns=columns, null="NULL"), Object)
     assert [(user.name, user.shoe) for user in branch.values()] == [("Ann", None), (None, "42")]
-    with pytest.raises(ConversionError, match=r"table.csv:3: name: .*None"):
+    with pytest.raises(
+        ConversionError, match=r"table.csv:3: column 'Full name' \(name\): it is empty .*`name: str \| None`.*keep"
+    ):
         loaded(CSVImporter(table, columns=[("idnumber", "ID"), ("name", "Full name")], null="NULL"))
 
 

@@ -38,6 +38,7 @@ from datastoresync.app.stores import (
 )
 from datastoresync.conversion.scalars import TYPE_NAMES
 from datastoresync.diffing.diff import Diff
+from datastoresync.diffing.renames import lost_zeros
 from datastoresync.errors import FilterError
 from datastoresync.spelling import closest, nearest
 from datastoresync.syncers.registry import known_schemes
@@ -211,7 +212,7 @@ def _found(ctx: click.Context, old: Any, new: Any, options: DiffOptions, given: 
         reading, writing = run_arguments(given), run_arguments(given)
         reading.store, writing.store = parts.stores
         with parts.writer.compared(writing, parts.reader.read(reading)) as (diff, apart):
-            yield StoreDiff(diff, tuple(apart))
+            yield StoreDiff(diff, (*apart, *lost_zeros(diff)))
 
 
 def _options(ctx: click.Context, store: Any, which: str, stores: Any, given: dict[str, Any]) -> dict[str, str]:

@@ -9,10 +9,10 @@ from typing import Any
 
 import click
 
-from datastoresync.app.commands.options import Converted, SectionedCommand, flag
+from datastoresync.app.commands.options import Converted, SectionedCommand, SectionOption, flag
 from datastoresync.app.console import say
 from datastoresync.app.starter import Starter, look_at, refuse_to_guess, script_of, toml_of
-from datastoresync.app.stores import key_of_table
+from datastoresync.app.stores import FILE_OPTIONS, key_of_table, table_pairs
 from datastoresync.errors import SyncerError
 
 _HELP = """\
@@ -26,6 +26,8 @@ On a terminal, what is not given is asked for. The stores are read, and nothing 
 password is not written down: the file names an environment variable instead.
 """
 
+_FILES = "How the files of SOURCE are read"
+
 
 @click.command(cls=SectionedCommand, help=_HELP)
 @click.argument("source", required=False)
@@ -38,7 +40,13 @@ password is not written down: the file names an environment variable instead.
     metavar="COLUMN",
     help="what identifies a row; several as first+second, of one table as users=id; default: the primary key",
 )
-@click.option("--tables", metavar="NAMES", help="the tables of SOURCE, as users,groups; default: all")
+@click.option(
+    "--tables",
+    type=Converted(table_pairs),
+    metavar="NAMES",
+    help="the tables of SOURCE, as users,groups; one that is called otherwise in DESTINATION as people=accounts; "
+    "default: all",
+)
 @flag("--python", help="write a script with classes instead of a configuration")
 @click.option("-o", "--output", metavar="FILE", help="the file to write; default: sync.toml, or sync.py")
 @click.pass_context
@@ -52,8 +60,9 @@ def command(ctx: click.Context, /, source: str | None, destination: str | None, 
             ("DESTINATION", destination, "The store that is to follow it"),
         )
     ]
-    tables = [name.strip() for name in (given["tables"] or "").split(",") if name.strip()]
-    starter = look_at((urls[0], urls[1]), tables, dict(given["keys"]), _ask if asks else refuse_to_guess)
+    options = {name: given[name] for name in FILE_OPTIONS if given[name] is not None}
+    ask = _ask if asks else refuse_to_guess
+    starter = look_at((urls[0], urls[1]), given["tables"] or (), dict(given["keys"]), ask, options)
     path = Path(given["output"] or ("sync.py" if given["python"] else "sync.toml"))
     try:
         with path.open("x", encoding="utf-8") as file:
@@ -75,7 +84,17 @@ def _tell(starter: Starter, path: Path, *, python: bool) -> None:
     for branch in starter.branches:
         columns = f"{len(branch.types)} columns" if branch.types else "all columns"
         say(f"{branch.name}: {' > '.join(branch.tables)}, key {' + '.join(branch.key)}, {columns}")
+        if branch.made:
+            own, table = branch.tables
+            hint = f"; --tables {own}={starter.there[0]} pairs it with one that is there" if starter.there else ""
+            say(f"  the destination has no table {table}: the first sync makes it{hint}")
     for side, variable in starter.variables.items():
         say(f"the URL of the {side} is read from the environment variable {variable}")
     look = f"python {path} --dry-run" if python else f"datastoresync sync --config {path} --dry-run"
     say(f"{path} is written; next: {look}")
+
+
+command.params += [
+    SectionOption([f"--{name.replace('_', '-')}"], metavar=name.upper(), help=text.replace("%%", "%"), section=_FILES)
+    for name, text in FILE_OPTIONS.items()
+]

@@ -161,12 +161,12 @@ def _described(report: AppReport) -> dict[str, Any]:
 
 
 def _described_part(part: PartReport) -> dict[str, Any]:
-    found = {"name": part.name, "status": part.status, "reason": part.reason, "seconds": round(part.seconds, 3)}
+    found = {"name": part.name, "status": part.shown_status, "reason": part.reason, "seconds": round(part.seconds, 3)}
     returned = part.returned if isinstance(part.returned, list) else [part.returned]
     for one in returned:
         if isinstance(one, Report):
             failures = [result.message for result in one.failures]
-            found |= {"counts": dict(one.counts), "failures": failures, "warnings": list(one.warnings)}
+            found |= {"counts": dict(one.shown_counts), "failures": failures, "warnings": list(one.warnings)}
         elif isinstance(one, Preview):
             found |= {"counts": dict(one.diff.counts), "refused": list(one.refused)}
             found["changes"] = json.loads(one.diff.to_json())

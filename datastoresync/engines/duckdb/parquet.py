@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
@@ -12,7 +13,7 @@ import attrs
 
 from datastoresync.engines.duckdb.connection import DuckDB, literal
 from datastoresync.engines.duckdb.join import JoinedRelation
-from datastoresync.engines.duckdb.relation import HeldFile
+from datastoresync.engines.duckdb.relation import HeldFile, LocalRelation
 from datastoresync.engines.duckdb.types import Kind, array_of, declared, kind_of
 from datastoresync.engines.relation import CannotPushDown, Relation
 from datastoresync.runtime import finalizer
@@ -247,6 +248,7 @@ class ColumnarRelation(JoinedRelation):
         self._plain = frozenset(plain)
         self._files = tuple(files)
         self._store = store
+        self.key_filter: tuple[LocalRelation, bool] | None = None
 
     # Where they come from.
 
@@ -386,7 +388,18 @@ class ColumnarRelation(JoinedRelation):
                 for index, (name, kind) in enumerate(zip(part.names, part.kinds, strict=True))
             ]
             parts.append(f"SELECT {', '.join(taken)} FROM {_reading(part)}")  # noqa: S608 - names are quoted
-        return f"({' UNION ALL '.join(parts)})"
+        rows = f"({' UNION ALL '.join(parts)})"
+        if self.key_filter is None:
+            return rows
+        other, there = self.key_filter
+        join = f"{'SEMI' if there else 'ANTI'} JOIN {other.scan()} AS r ON {self.same_key(other)}"
+        return f"(SELECT l.* FROM {rows} AS l {join})"  # noqa: S608 - names are ours
+
+    def among(self, other: LocalRelation, count: int, *, there: bool) -> Self:
+        """Return so many of the rows, those whose keys another relation has or lacks."""
+        found = copy.copy(self)
+        found.count, found.key_filter = count, (other, there)
+        return found
 
     def _read(self, index: int, name: str, kind: Kind) -> str:
         if kind.name != "null":

@@ -420,11 +420,14 @@ class LocalRelation:
 
     def common(self, other: LocalRelation) -> int:
         """Return how many keys two relations have in common."""
-        on = " AND ".join(f"{one} = {two}" for one, two in zip(self.keys("l."), other.keys("r."), strict=True))
-        query = f"SELECT count(*) FROM {self.scan()} AS l JOIN {other.scan()} AS r ON {on}"  # noqa: S608 - names are ours
+        query = f"SELECT count(*) FROM {self.scan()} AS l JOIN {other.scan()} AS r ON {self.same_key(other)}"  # noqa: S608 - names are ours
         with self.duckdb.connected() as connection:
             found: int = connection.execute(query).fetchone()[0]
         return found
+
+    def same_key(self, other: LocalRelation) -> str:
+        """Return the condition that a row ``l`` of this relation and one of another, ``r``, have one key."""
+        return " AND ".join(f"{one} = {two}" for one, two in zip(self.keys("l."), other.keys("r."), strict=True))
 
     def _all(self) -> str:
         return ", ".join(map(self.raw, self.columns))

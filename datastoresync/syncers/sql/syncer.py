@@ -9,6 +9,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
+from datastoresync.conversion.value_format import Spelling
 from datastoresync.errors import DatastoreSyncError, DeclarationError
 from datastoresync.masking import hidden, without_frames
 from datastoresync.syncers.changes import Cascade, Change, Outcome, Same, Table, WriteOptions
@@ -44,6 +45,8 @@ class SQLSyncer:
 
     streams: ClassVar[bool] = True
     """Whether data may be any iterable, which is read once."""
+    spelling: Spelling = "python"
+    """Where branches are declared, for messages about them."""
 
     def __init__(
         self,
@@ -294,6 +297,7 @@ class SQLSyncer:
         """
         from datastoresync.syncers.sql.read import read_query
 
+        parameters = hidden(parameters)
         return read_query(self._database, sql, parameters)
 
     def check(self, tables: Iterable[Table | str], attributes: Iterable[str] = ()) -> None:
