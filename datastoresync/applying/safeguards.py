@@ -237,7 +237,8 @@ class _BranchCheck:
         for parts in _together(sorted(halved, key=repr)):
             gone, whole = sum(lost[part] for part in parts), sum(sizes[part] for part in parts)
             each = "more than half" if len(parts) == 1 else "more than half of each"
-            reason = f"{self.display_name}: {gone:,} of {counted(whole, 'object')} of {_few_named(parts)} would go, {each}"
+            objects = f"{gone:,} of {counted(whole, 'object')} of {_few_named(parts)}"
+            reason = f"{self.display_name}: {objects} would go, {each}"
             yield Violation(reason, _RAISE, "deletions", self.needed["deletions"])
 
     # Attributes.
