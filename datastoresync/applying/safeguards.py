@@ -226,7 +226,9 @@ class _BranchCheck:
         large.difference_update(absent)
         for parts in _folded([part for part in absent if f"{self.name}:{part}" not in self.limits.empty]):
             count, it = counted(sum(lost[part] for part in parts), "object"), "it" if len(parts) == 1 else "them"
-            reason = f"{self.display_name}: the source has nothing of {_listed(parts)}, and {count} of {it} would go"
+            reason = (
+                f"{self.display_name}: the source has nothing of {_part_names(parts)}, and {count} of {it} would go"
+            )
             yield Violation(reason, _EMPTY_PART, "empty", [f"{self.name}:{part}" for part in parts])
         if isinstance(self.limits.deletions, int):
             return
@@ -236,7 +238,9 @@ class _BranchCheck:
         for parts in _folded(sorted(halved, key=repr)):
             gone, whole = sum(lost[part] for part in parts), sum(sizes[part] for part in parts)
             each = "more than half" if len(parts) == 1 else "more than half of each"
-            reason = f"{self.display_name}: {gone:,} of {counted(whole, 'object')} of {_listed(parts)} would go, {each}"
+            reason = (
+                f"{self.display_name}: {gone:,} of {counted(whole, 'object')} of {_part_names(parts)} would go, {each}"
+            )
             yield Violation(reason, _RAISE, "deletions", self.needed["deletions"])
 
     # Attributes.
@@ -363,7 +367,7 @@ def _folded(parts: list[Any]) -> list[list[Any]]:
     return [parts] if len(parts) > _FEW_PARTS else [[part] for part in parts]
 
 
-def _listed(parts: Sequence[Any]) -> str:
+def _part_names(parts: Sequence[Any]) -> str:
     more = f" and {len(parts) - _SHOWN_PARTS:,} more" if len(parts) > _SHOWN_PARTS else ""
     return ", ".join(map(repr, parts[:_SHOWN_PARTS])) + more
 
