@@ -23,6 +23,7 @@ from datastoresync.syncers.files.csv_reader import read_csv
 from datastoresync.syncers.files.patterns import resolve_files
 from datastoresync.syncers.files.text_format import TextFormat, format_of
 from datastoresync.syncers.loading import load_records, records_in
+from datastoresync.syncers.protocol import reading_fault
 from datastoresync.syncers.records import Columns, Records, StoredRows, is_arrow
 from datastoresync.syncers.table_layout import Table
 
@@ -505,6 +506,9 @@ class StoreImporter(Importer):
         """Return the records, each attribute under its own name."""
         table, wanted = self.description.table, self.description.columns
         identifiers = self.description.schema.identifiers
+        if fault := reading_fault(self.syncer):
+            message = f"a table cannot be read: a {type(self.syncer).__name__} {fault}"
+            raise DeclarationError(message)
         read = getattr(self.syncer, "read", None)
         if callable(read):
             return read(table, wanted, identifiers=identifiers)

@@ -79,6 +79,24 @@ def fault_of(target: Any) -> str:
     return _misspelt_member(target if isinstance(target, type) else type(target))
 
 
+def reading_fault(target: Any) -> str:
+    """Return why the method by which a table is read, ``read`` or ``load``, cannot be called; empty if it can."""
+    reads = callable(getattr(target, "read", None))
+    member, count, named = ("read", *_FURTHER["read"]) if reads else ("load", 1, ())
+    example = "read(self, table, attributes=None, *, identifiers=None)" if reads else _MEMBERS[0][2]
+    method = getattr(target, member, None)
+    try:
+        signature = inspect.signature(method) if callable(method) else None
+    except (TypeError, ValueError):  # as above
+        signature = None
+    try:
+        if signature is not None:
+            signature.bind(*[None] * count, **dict.fromkeys(named))
+    except TypeError as error:
+        return f"has a {member}{signature} that cannot be called ({error}): write def {example}"
+    return ""
+
+
 def _misspelt_member(kind: type) -> str:
     """Return which method is nearly one that is looked up, takes its arguments, and is none; empty if there is none."""
     for name in dir(kind):

@@ -70,6 +70,19 @@ COLUMNS = {
 }
 
 
+def test_the_keys_of_a_domain_over_padded_text_are_without_their_blanks(database, execute):
+    execute(database, "drop domain if exists padded", "create domain padded as char(10)")
+    filled(execute, database, "padded", "'a'", "'b'")
+    users = [{"idnumber": "a  ", "name": "a"}, {"idnumber": "b ", "name": "new", "boss": "a "}]
+    report = source(users, {"a "}).sync_to(dest(database), limits=ANYTHING)
+    assert (report.ok, report.succeeded) == (True, 1)
+    assert execute(database, "select idnumber::text, name, boss::text, extra from users order by 1") == [
+        ("a", "a", None, "kept"),
+        ("b", "new", "a", "kept"),
+    ]
+    assert not (source(users, {"a "}) - dest(database))
+
+
 @pytest.mark.parametrize("column", COLUMNS)
 def test_the_second_night_finds_nothing_and_the_rows_are_the_same(store_url, execute, column):
     if store_url.startswith("sqlite") and column not in ("integer", "numeric(10,2)"):

@@ -8,6 +8,8 @@ import sys
 import pytest
 
 import datastoresync.syncers
+from datastoresync import Branch, Object, Tree
+from datastoresync.errors import DeclarationError
 from datastoresync.syncers import SQLSyncer, Syncer
 from datastoresync.syncers.protocol import fault_of
 
@@ -65,3 +67,28 @@ def test_stores_are_imported_when_they_are_first_asked_for():
     )
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert run.stdout == "[]\n['registry']\n"
+
+
+@pytest.mark.parametrize(
+    ("members", "says"),
+    [
+        ({"load": lambda self: []}, r"has a load\(\) that cannot be called .*: write def load\(self, identifier\)"),
+        ({"load": lambda self, identifier, token: []}, r"missing a required argument: 'token'"),
+        (
+            {"read": lambda self, table: []},
+            r"has a read\(table\) .*: write def read\(self, table, attributes=None, \*, id",
+        ),
+    ],
+)
+def test_what_cannot_be_called_to_read_a_table_is_refused(members, says):
+    odd = type("Odd", (Whole,), members)()
+    with pytest.raises(DeclarationError, match=f"a table cannot be read: a Odd .*{says}"):
+        +Tree("tree", syncer=odd, branches={"users": Branch(Object)})
+
+
+def test_what_takes_more_by_default_can_be_read():
+    class Wide(Whole):
+        def load(self, identifier, page=1, **options):
+            return [{"idnumber": identifier}]
+
+    assert list((+Tree("tree", syncer=Wide(), branches={"users": Branch(Object)})).users) == ["users"]

@@ -395,7 +395,7 @@ class Catalogue:
             *(sa.Column(column, self.dialect.stored_type(kind), info=_info(kind)) for column, kind in kinds.items()),
             schema=schema,
         )
-        padded = {column for column, kind in kinds.items() if isinstance(kind, sa.CHAR)}
+        padded = {column for column, kind in kinds.items() if isinstance(encoded_type(kind), sa.CHAR)}
         primary_key = self._inspector.get_pk_constraint(table_name, schema)["constrained_columns"]
         return StoredTable(
             name=name,

@@ -12,6 +12,7 @@ import attrs
 import sqlalchemy as sa
 
 from datastoresync.errors import ConversionError, DataWarning, SyncerError
+from datastoresync.masking import plain
 from datastoresync.syncers.changes import Table, ownerless_text
 from datastoresync.syncers.records import Columns, Records
 from datastoresync.syncers.sql.catalog import Catalogue, StoredLink, Target
@@ -149,7 +150,7 @@ def _query_stream(database: Database, sql: str, parameters: Mapping[str, Any] | 
             # As it is written: a colon or a percent sign in it need not stand for a parameter.
             result = connection.exec_driver_sql(text, execution_options=options)
         else:
-            result = connection.execute(sa.text(text), dict(parameters), execution_options=options)
+            result = connection.execute(sa.text(text), dict(plain(parameters)), execution_options=options)
         stack.enter_context(closing(result))
         if not result.returns_rows:
             message = f"the query on {database.name} gives no rows: it is for reading only, so write one that selects"

@@ -297,6 +297,7 @@ class SQLSyncer:
         """
         from datastoresync.syncers.sql.read import read_query
 
+        parameters = hidden(parameters)
         return read_query(self._database, sql, parameters)
 
     def check(self, tables: Iterable[Table | str], attributes: Iterable[str] = ()) -> None:

@@ -212,6 +212,11 @@ def encode_padded(length: int, encode: Encoder, value: Any) -> Any:
     return encode_limited(length, encode, without_blanks(value))
 
 
+def encode_unpadded(encode: Encoder, value: Any) -> Any:
+    """Return the text of a value in the same way, for a column whose length is not known."""
+    return encode(without_blanks(value))
+
+
 def cut_text(length: int, encode: Encoder, value: Any) -> Any:
     """Return as much of a text as its column holds."""
     return encode(value[:length] if isinstance(value, str) else value)

@@ -13,6 +13,7 @@ import sqlalchemy
 from hypothesis import given
 from hypothesis import strategies as st
 
+from datastoresync import Branch, Object, SQLImporter
 from datastoresync.errors import ConversionError, DeclarationError, MissingDependencyError, SyncerError
 from datastoresync.masking import without_secrets
 from datastoresync.syncers.changes import Change, Table
@@ -357,3 +358,27 @@ def test_parameters_are_replaced_as_whole_words_and_only_so_many():
 
 def test_the_longest_secret_goes_first():
     assert without_secrets("hush-hush and hush", ["hush", "hush-hush", ""]) == "*** and ***"
+
+
+def test_the_parameters_of_a_query_are_in_no_local_variable(tmp_path):
+    importer = SQLImporter(
+        f"sqlite:///{tmp_path / 'school.db'}",
+        "select * from nothing where x = :password",
+        parameters={"password": "hush-hush"},
+    )
+    sqlalchemy.create_engine(f"sqlite:///{tmp_path / 'school.db'}").connect().close()
+    with pytest.raises(SyncerError) as caught:
+        +Branch(Object, importer=importer)
+    told = traceback.TracebackException(type(caught.value), caught.value, caught.tb.tb_next, capture_locals=True)
+    assert "'password': '***'" in "".join(told.format())
+    assert "hush-hush" not in "".join(told.format(chain=False))
+
+
+def test_hidden_parameters_are_given_as_they_are(tmp_path):
+    query = SQLImporter(
+        f"sqlite:///{tmp_path / 'school.db'}",
+        "select :password as idnumber, :name as name",
+        parameters={"password": "hush", "name": "Ann"},
+    )
+    sqlalchemy.create_engine(f"sqlite:///{tmp_path / 'school.db'}").connect().close()
+    assert [(one.idnumber, one.name) for one in (+Branch(Object, importer=query)).values()] == [("hush", "Ann")]

@@ -543,10 +543,10 @@ class Dialect:
 
     def _text_encoder(self, kind: TypeEngine[Any]) -> values.Encoder:
         length = getattr(kind, "length", None)
-        if length is None:
-            return self.encode_text
-        limited = values.encode_padded if isinstance(kind, sa.CHAR) and self.pads_characters else values.encode_limited
-        return partial(limited, length, self.encode_text)
+        padded = isinstance(kind, sa.CHAR) and self.pads_characters
+        if length is None:  # that of a domain over char(n) is not told
+            return partial(values.encode_unpadded, self.encode_text) if padded else self.encode_text
+        return partial(values.encode_padded if padded else values.encode_limited, length, self.encode_text)
 
     def _read_json(self, value: Any) -> Any:
         text = value if isinstance(value, str) and self.writes_json_text else values.encode_json_text(value)
