@@ -260,7 +260,7 @@ class Branch(Printable, Exportable, ObjectMapping[T], Generic[T]):
     __hash__ = object.__hash__
 
     def find(self, /, **attributes: Any) -> list[T]:
-        """Return the objects with these values by idnumber; a scan, unless an attribute is in their ``_indexes``."""
+        """Return imported objects with these values by idnumber: a scan; by an attribute in ``_indexes``, one scan."""
         contents, indexes = self.contents, {*self.object_class._indexes}
         indexed = next((name for name in attributes if name in indexes), None)
         found = contents.objects if indexed is None else contents.indexed(indexed, attributes[indexed])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import gc
 import logging
 import os
@@ -17,6 +18,7 @@ from _pytest.doctest import DoctestModule
 from hypothesis import is_hypothesis_test
 
 _FOLDER = pytest.StashKey[Path]()
+_LONGEST_FIELD = csv.field_size_limit()
 
 
 def pytest_configure(config):
@@ -52,6 +54,11 @@ def pytest_collection_modifyitems(items):
             item.add_marker("slow")
         elif is_hypothesis_test(item.obj) and not profiles.is_quick() and not item.get_closest_marker("slow"):
             item.add_marker("no_cover")  # the quick run counts the lines of the law, which has more examples here
+
+
+def pytest_runtest_setup():
+    """Give fields of CSV files their limit back, which the program raises for its process."""
+    csv.field_size_limit(_LONGEST_FIELD)
 
 
 def pytest_collection_finish():

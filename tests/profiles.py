@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from hypothesis import settings
 
-settings.register_profile("quick", settings.get_profile("ci"), max_examples=25)
+settings.register_profile("quick", settings.get_profile("ci"), max_examples=15)
 
 
 def examples(number, quick=None):
-    """Return this number, of which the profile `quick` takes a quarter, or another number."""
+    """Return this number, of which the profile `quick` takes a seventh, or another number."""
     if quick is not None and is_quick():
         return quick
     return max(min(number, 5), number * settings().max_examples // 100)

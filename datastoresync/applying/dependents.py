@@ -7,6 +7,8 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, Self
 
+import attrs
+
 from datastoresync.applying.report import Result
 from datastoresync.conversion.key_forms import formed
 from datastoresync.diffing.action import Action
@@ -239,6 +241,18 @@ class DependencyTracker:
         if reason:
             self.note(action, "skipped", values=values)
         return reason
+
+    def without_missing(self, action: Action) -> Action | None:
+        """Return an update of a list of children without those that could not be created; None if more blocks it."""
+        child = self._child_branch(action) if action.verb == "update" else None
+        object_key, before = (action.branch, action.idnumber), list(members_of(action.old_value))
+        if child is None or object_key in self._missing:
+            return None
+        members = [one for one in members_of(action.value) if one in before or (child, one) not in self._missing]
+        blocked = self._above(self._left, object_key, (self._missing, self._closed))
+        if blocked or len(members) == len(action.value) or members == before:
+            return None
+        return attrs.evolve(action, value=type(action.value)(members))
 
     def _written(self, action: Action, values: Mapping[str, Any] | None) -> Iterator[ObjectKey]:
         """Yield what an action makes its object refer to."""

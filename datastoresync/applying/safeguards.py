@@ -22,7 +22,7 @@ from datastoresync.applying.change_counts import (
     switches_off,
     values_of,
 )
-from datastoresync.applying.dangling import dangling
+from datastoresync.applying.dangling import ReferenceCheck
 from datastoresync.applying.limits import Limits, Violation, refusal
 from datastoresync.applying.side_effects import SideEffect, outside, rows_by_branch
 from datastoresync.diffing.branch_diff import BranchDiff
@@ -62,8 +62,9 @@ def violations(diff: Diff, limits: Limits | None = None, side_effects: Sequence[
         side.settle()
     counts = {one.name: ChangeCounts(one, streamed=diff.streamed) for one in diff.branch_diffs}
     unknown: set[str] = set()
+    references = ReferenceCheck(diff)
     with collector_paused():  # streamed ones become new objects
-        for (branch, verb), actions in groupby(diff.scanned(), key=attrgetter("branch", "verb")):
+        for (branch, verb), actions in groupby(references.noting(diff.scanned()), key=attrgetter("branch", "verb")):
             if branch in counts:
                 counts[branch].take(verb, actions)
             else:
@@ -88,7 +89,7 @@ def violations(diff: Diff, limits: Limits | None = None, side_effects: Sequence[
         limit = strictest.cascades
         found += _excess(rows, "cascades", limit, _allowed_deletions(limit, size), size, table, what)
     deleted = {name: one.deleted for name, one in counts.items()}
-    found.extend(dangling(diff, lambda name: checks[name].limits.dangling, deleted))
+    found.extend(references.violations(lambda name: checks[name].limits.dangling, deleted))
     return (*found, *lost_zeros(diff)) if found else ()
 
 
@@ -224,19 +225,20 @@ class _BranchCheck:
             return
         absent = list(_absent(large, self.left, part_reader(self.left, self.right)))
         large.difference_update(absent)
-        for parts in _folded([part for part in absent if f"{self.name}:{part}" not in self.limits.empty]):
+        for parts in _together([part for part in absent if f"{self.name}:{part}" not in self.limits.empty]):
             count, it = counted(sum(lost[part] for part in parts), "object"), "it" if len(parts) == 1 else "them"
-            reason = f"{self.display_name}: the source has nothing of {_listed(parts)}, and {count} of {it} would go"
+            reason = f"{self.display_name}: the source has nothing of {_few_named(parts)}, and {count} of {it} would go"
             yield Violation(reason, _EMPTY_PART, "empty", [f"{self.name}:{part}" for part in parts])
         if isinstance(self.limits.deletions, int):
             return
         large = {part for part in large if lost[part] > FLOOR}
         sizes = _sizes({part: 2 * lost[part] for part in large}, self.right, part_reader(self.right, self.left))
         halved = [part for part in large if sizes[part] >= _TEN and lost[part] * 2 > sizes[part]]
-        for parts in _folded(sorted(halved, key=repr)):
+        for parts in _together(sorted(halved, key=repr)):
             gone, whole = sum(lost[part] for part in parts), sum(sizes[part] for part in parts)
             each = "more than half" if len(parts) == 1 else "more than half of each"
-            reason = f"{self.display_name}: {gone:,} of {counted(whole, 'object')} of {_listed(parts)} would go, {each}"
+            objects = f"{gone:,} of {counted(whole, 'object')} of {_few_named(parts)}"
+            reason = f"{self.display_name}: {objects} would go, {each}"
             yield Violation(reason, _RAISE, "deletions", self.needed["deletions"])
 
     # Attributes.
@@ -358,12 +360,12 @@ class _BranchCheck:
 _EMPTY_PART = "look at the source; only if it is meant to be empty, allow that with"
 
 
-def _folded(parts: list[Any]) -> list[list[Any]]:
+def _together(parts: list[Any]) -> list[list[Any]]:
     """Return many parts together, since one sentence is enough for them; a few one by one."""
     return [parts] if len(parts) > _FEW_PARTS else [[part] for part in parts]
 
 
-def _listed(parts: Sequence[Any]) -> str:
+def _few_named(parts: Sequence[Any]) -> str:
     more = f" and {len(parts) - _SHOWN_PARTS:,} more" if len(parts) > _SHOWN_PARTS else ""
     return ", ".join(map(repr, parts[:_SHOWN_PARTS])) + more
 

@@ -38,6 +38,7 @@ from datastoresync.runtime import interrupting
 from datastoresync.syncers.changes import (
     AppliesChanges,
     Change,
+    Held,
     Outcome,
     Outcomes,
     Same,
@@ -155,7 +156,7 @@ class StoreTemplate:
             make = ChangeFactory(diff, self.stored).change
             left_out = [make(one.action) for one in blocked if one.action is not None and one.action.verb == "new"]
             write_options = attrs.evolve(write_options, left_out=left_out)
-        if run.unobserved and not blocked:
+        if run.unobserved and not blocked and (stop or run.dependents is None):
             self._write_together(run, actions, write_options)
         else:
             results = self._results(run, actions, write_options)
@@ -312,13 +313,38 @@ class StoreTemplate:
         changes = ChangeSequence(actions, ChangeFactory(run.diff, self.stored), streamed=streamed)
         outcomes = self._outcomes(run, actions, changes, options)
         known: Iterable[Action | None] = changes.again(run.warnings) if streamed else actions
-        pairs = zip(known, outcomes, strict=True)
+        pairs = self._with_shorter_lists(run, zip(known, outcomes, strict=True), options)
         wrong = ("failed", "conflict")
         return (
             self._result(action, outcome)
             for action, outcome in pairs
             if not isinstance(action, _Listing) or outcome.status in wrong or outcome.held
         )
+
+    def _with_shorter_lists(
+        self, run: ApplyRun, pairs: Iterable[tuple[Action | None, Outcome]], options: WriteOptions
+    ) -> Iterator[tuple[Action | None, Outcome]]:
+        """Yield actions with their outcomes; columns with children that could not be created are written without those.
+
+        Nothing is left out of a rehearsal, after which the other children would not be there.
+        """
+        shorter: list[tuple[Action, Action]] = []
+        for action, outcome in pairs:
+            found = None
+            if outcome.status == "skipped" and action is not None and run.dependents is not None and not run.rehearse:
+                found = run.dependents.without_missing(action)
+            if action is None or found is None:
+                yield action, outcome
+            else:
+                shorter.append((action, found))
+        if shorter:
+            actions = [found for _, found in shorter]
+            changes = ChangeSequence(actions, ChangeFactory(run.diff, self.stored), streamed=False)
+            again = attrs.evolve(options, dependencies=None, along=(), left_out=())
+            outcomes = self._outcomes(run, actions, changes, again)
+            for (action, found), outcome in zip(shorter, outcomes, strict=True):
+                held = outcome.held or (Held({action.attr: found.value}) if outcome.status == "done" else None)
+                yield action, attrs.evolve(outcome, held=held)
 
     def _result(self, action: Action | None, outcome: Outcome) -> Result:
         method = "" if action is None else action.method

@@ -79,7 +79,8 @@ def columns_of(actions: Sequence[Action], sides: Sides) -> dict[str, Any]:
     """Return the columns of a table with a row an action: texts that may be shown, of sensitive attributes a mask.
 
     ``verb``, ``branch`` and ``attr`` are numbers of the names in ``verbs``, ``branches`` and ``attrs``; ``old`` and
-    ``new`` are values, of new and deleted objects all that they have.
+    ``new`` are values, of new and deleted objects all that they have, or numbers of those in ``olds`` and ``news``, if
+    most stand there more than once.
 
     Args:
         actions: The actions.
@@ -101,6 +102,15 @@ def columns_of(actions: Sequence[Action], sides: Sides) -> dict[str, Any]:
         plain = len(text) <= most and text.isascii() and text.isprintable()  # as most are
         return text if plain else visible(cut(text, most))
 
+    known: dict[str, str] = {}
+
+    def shown_value(value: Any) -> str:
+        if type(value) is not str:
+            return shown(literal(value))
+        if value not in known:
+            known[value] = shown(literal(value))
+        return known[value]
+
     def values(action: Action) -> tuple[str, str]:
         if action.verb in ("new", "old"):
             spans = object_spans([action], sides)
@@ -108,9 +118,9 @@ def columns_of(actions: Sequence[Action], sides: Sides) -> dict[str, Any]:
             return ("", text) if action.verb == "new" else (text, "")
         if masked(action):
             return ("" if action.verb == "add" else MASK, "" if action.verb == "remove" else MASK)
-        new = shown(literal(action.value))
+        new = shown_value(action.value)
         if action.verb == "update":
-            return shown(literal(action.old_value)), new
+            return shown_value(action.old_value), new
         return ("", new) if action.verb == "add" else (new, "")
 
     pairs = list(map(values, actions))
@@ -120,9 +130,14 @@ def columns_of(actions: Sequence[Action], sides: Sides) -> dict[str, Any]:
         **_numbered("branch", "branches", [action.branch for action in actions]),
         "key": [shown(key_text(action.idnumber)) for action in actions],
         **_numbered("attr", "attrs", [action.attr for action in actions]),
-        "old": [old for old, _ in pairs],
-        "new": [new for _, new in pairs],
+        **_shared("old", "olds", [old for old, _ in pairs]),
+        **_shared("new", "news", [new for _, new in pairs]),
     }
+
+
+def _shared(name: str, names: str, texts: list[str]) -> dict[str, Any]:
+    """Return texts, or numbers and what these are the numbers of, where that is much less to send."""
+    return {name: texts} if 2 * len(set(texts)) > len(texts) else _numbered(name, names, texts)
 
 
 def _numbered(name: str, names: str, values: Sequence[str]) -> dict[str, Any]:

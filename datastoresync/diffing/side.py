@@ -10,6 +10,7 @@ from typing import Any, Protocol
 
 import attrs
 
+from datastoresync.conversion.indexed_field import IndexedField
 from datastoresync.conversion.key_forms import Forms
 from datastoresync.conversion.lookalikes import lookalike_form
 from datastoresync.diffing.equality import columns_differ, equal_inside, rows_differ
@@ -154,7 +155,8 @@ class Side:
         try:
             return getattr(item, attribute)
         except Exception as error:
-            if self.sparse and isinstance(error, AttributeError) and not hasattr(type(item), attribute):
+            declared = getattr(type(item), attribute, None)
+            if self.sparse and isinstance(error, AttributeError) and isinstance(declared, IndexedField | None):
                 return None
             reason = type(error).__name__ if attribute in self.sensitive else f"{type(error).__name__}: {error}"
             message = (

@@ -127,7 +127,7 @@ class ObjectSet:
     @property
     def objects(self) -> SortedDict | TableObjects:
         """The objects by key; those that are still lines are made."""
-        if isinstance(self.compared, LineObjects):
+        if type(self.compared) is not SortedDict and isinstance(self.compared, LineObjects):  # which takes longer
             self.compared = self.compared.all()
         return self.compared
 

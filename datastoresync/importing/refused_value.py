@@ -8,7 +8,7 @@ from typing import Any
 import attrs
 
 from datastoresync.conversion.converters import Converter
-from datastoresync.conversion.value_format import ValueFormat
+from datastoresync.conversion.value_format import Spelling, ValueFormat
 from datastoresync.importing.importer import Importer
 from datastoresync.masking import MASK
 from datastoresync.syncers.table_layout import Table
@@ -42,9 +42,11 @@ class ValueAdvice:
     value_format: ValueFormat
 
     @property
-    def _in_toml(self) -> bool:
-        syncer = getattr(self.importer, "syncer", None)
-        return bool(getattr(syncer, "spelling", self.value_format.spelling) == "toml")
+    def _spelling(self) -> Spelling:
+        """Where the branch is declared: classes that the command line makes are nobody's own."""
+        found: Spelling = getattr(getattr(self.importer, "syncer", None), "spelling", self.value_format.spelling)
+        made = self.importer.description.schema.cls.__module__.startswith("datastoresync.app")
+        return "toml" if found == "toml" else "option" if made else "python"
 
     def place(self, name: str) -> str:
         """Return an attribute as a message names it: by its column, too, if that is called otherwise."""
@@ -66,16 +68,21 @@ class ValueAdvice:
         if value is None or value == "":
             key = name in schema.identifiers
             wider = f"{declared} | None"
-            written = f'write {name} = "{wider}" in types' if self._in_toml else f"declare `{name}: {wider}`"
-            may_be = "" if key else f"{written} if it may be missing, or "
-            return f"{self.place(name)}: it is empty (declared: {declared}); {may_be}{self.skips(name)}"
+            written = f'write {name} = "{wider}" in types' if self._spelling == "toml" else f"declare `{name}: {wider}`"
+            ways = ["" if key else f"{written} if it may be missing", self.skips(name)]
+            said = f"it is empty (declared: {declared})"
+            return "; ".join(filter(None, (f"{self.place(name)}: {said}", ", or ".join(filter(None, ways)))))
         said = MASK if name in getattr(schema.cls, "_sensitive", ()) else str(error)
         return f"{self.place(name)}: {said} (declared: {declared}){self.value_format.advice(converter, value)}"
 
     def skips(self, name: str) -> str:
-        """Return what leaves out rows in which an attribute is empty."""
-        if self._in_toml:
-            branch = self.importer.description.name.rpartition(".")[2]
+        """Return what leaves out rows in which an attribute is empty; nothing of those of a destination."""
+        tree, _, branch = self.importer.description.name.rpartition(".")
+        if self._spelling != "python" and tree == "destination":
+            return ""
+        if self._spelling == "toml":
             return f'write skip_empty = "{name}" in [branches.{branch}], which leaves such rows out'
+        if self._spelling == "option":
+            return f'skip_empty = "{name}" in a configuration, as datastoresync init writes it, leaves such rows out'
         hook = f"def keep(self, row): return row[{name!r}] not in (None, '')"
         return f"write `{hook}` in its importer, which leaves such rows out"

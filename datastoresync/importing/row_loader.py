@@ -443,9 +443,9 @@ class RowLoader:
         blank = ""
         if empty and hasattr(self._format, "blank_rows"):
             blank = f"; {self._format.option('blank_rows', 'skip')} leaves rows unread that are blank"
-        return (
-            blank if self._format.spelling == "option" else f"{blank}; {self._advice.skips(self.schema.identifiers[0])}"
-        )
+        lacking = [name for name, part in zip(self.schema.identifiers, parts, strict=True) if _is_blank(part)]
+        skips = self._advice.skips(lacking[0]) if lacking else ""  # a NaN of another type is no empty cell
+        return f"{blank}; {skips}" if skips else blank
 
     def _store(self, converted: _Converted, indexes: Sequence[int], names: tuple[str, ...]) -> None:
         keys, objects, stored = converted.keys, converted.objects, converted.stored

@@ -1,6 +1,7 @@
 // The interactive table of a diff. Only the rows in view are in the document; whatever is shown is text, never markup.
 const HEIGHT = 26, SPARE = 8, LONGEST = 400;
 const COLUMNS = ["verb", "branch", "key", "attr", "old", "new"];
+const NAMES = { verb: "verbs", branch: "branches", attr: "attrs", old: "olds", new: "news" };
 const SIGNS = { new: "+", add: "+", update: "~", old: "−", remove: "−" };
 const COLOURS = { new: "green", add: "green", update: "yellow", old: "red", remove: "red" };
 const collator = new Intl.Collator(undefined, { numeric: true });
@@ -80,9 +81,12 @@ class Rows {
     this.sorted = ["", 1];
   }
 
+  /** Return the texts that a column has the numbers of; nothing if it has texts itself. */
+  names(column) { return this.data[NAMES[column]]; }
+
   text(row, column) {
-    const names = { verb: "verbs", branch: "branches", attr: "attrs" }[column];
-    return names ? this.data[names][this.data[column][row]] : this.data[column][row];
+    const names = this.names(column);
+    return names ? names[this.data[column][row]] : this.data[column][row];
   }
 
   sort(column) {
@@ -91,9 +95,9 @@ class Rows {
     this.sorted = way ? [column, way] : ["", 1];
     this.order = Uint32Array.from({ length: this.total }, (_, row) => row);
     if (!way) return;
-    const coded = { verb: "verbs", branch: "branches", attr: "attrs" }[column];
-    if (coded) {
-      const names = this.data[coded], numbers = this.data[column];
+    const names = this.names(column);
+    if (names) {
+      const numbers = this.data[column];
       const ranks = names.map((_, number) => number);
       if (column !== "verb") ranks.sort((one, other) => collator.compare(names[one], names[other]));
       const rank = []; // of each number
@@ -105,20 +109,27 @@ class Rows {
     }
   }
 
-  /** Return each row's texts, in lower case and in one. */
-  haystacks() {
-    const { verbs, verb, branches, branch, key, attrs, attr, old, new: fresh } = this.data;
-    this.found ??= key.map((one, row) =>
-      `${verbs[verb[row]]}\n${branches[branch[row]]}\n${one}\n${attrs[attr[row]]}\n${old[row]}\n${fresh[row]}`.toLowerCase());
-    return this.found;
+  /** Return the texts of a column in lower case. */
+  lowered(column) {
+    return (this.lower ??= {})[column] ??= (this.names(column) ?? this.data[column]).map((text) => text.toLowerCase());
+  }
+
+  /** Return a function that says whether a row has a term, which has no blank in it, in one of its columns. */
+  finder(term) {
+    const found = COLUMNS.map((column) => {
+      const texts = this.lowered(column), numbers = this.data[column];
+      if (!this.names(column)) return (row) => texts[row].includes(term);
+      const has = texts.map((text) => text.includes(term));
+      return (row) => has[numbers[row]];
+    });
+    return (row) => found.some((has) => has(row));
   }
 
   filter({ words: sought, verb, branch, keep }) {
-    const terms = sought.toLowerCase().split(/\s+/).filter(Boolean);
-    const { data } = this, haystacks = terms.length ? this.haystacks() : [];
+    const { data } = this, terms = sought.toLowerCase().split(/\s+/).filter(Boolean).map((term) => this.finder(term));
     this.shown = this.order.filter((row) =>
       (verb < 0 || data.verb[row] === verb) && (branch < 0 || data.branch[row] === branch) && keep(row)
-      && terms.every((term) => haystacks[row].includes(term)));
+      && terms.every((has) => has(row)));
   }
 }
 
@@ -172,7 +183,8 @@ class Table {
     this.columns = COLUMNS.filter((column) => column !== "branch" || data.branches.length > 1);
     this.build(root, data);
     this.refilter();
-    setTimeout(() => this.rows.haystacks(), 300); // so that the first word typed is as quick as the others
+    // So that the first word typed is as quick as the others.
+    setTimeout(() => COLUMNS.forEach((column) => this.rows.lowered(column)), 300);
   }
 
   build(root, data) {

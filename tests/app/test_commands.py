@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import csv
 import json
 import re
 import sqlite3
@@ -235,15 +234,7 @@ def test_options_of_a_store_are_refused_for_a_tree(run, school):
     assert (code, "--key is for a store" in err) == (2, True)
 
 
-@pytest.fixture
-def csv_limit():
-    """Give back the limit of fields, which the program raises for its process."""
-    before = csv.field_size_limit()
-    yield
-    csv.field_size_limit(before)
-
-
-def test_options_without_a_command_copy_as_they_always_did(monkeypatch, capsys, tmp_path, csv_limit):
+def test_options_without_a_command_copy_as_they_always_did(monkeypatch, capsys, tmp_path):
     source = write(tmp_path / "people.csv", "idnumber,name", "1,Ann")
     monkeypatch.setattr(sys, "argv", ["datastoresync", "--from", f"csv:{source}", f"--to=jsonl:{tmp_path}/out"])
     with pytest.raises(SystemExit) as end:
@@ -265,6 +256,7 @@ sys.argv[0] = main()
 """
 
 
+@pytest.mark.usefixtures("ctrl_c")
 @pytest.mark.parametrize("imported", ["csv", "click", "datastoresync.app.store_diff"])
 def test_ctrl_c_ends_it_in_silence_while_it_is_imported(imported):
     command = [sys.executable, "-c", INTERRUPTED, imported]
@@ -283,7 +275,7 @@ def test_the_version_needs_no_library():
     assert not re.search(r"\| +(click|attrs?|csv|logging|datastoresync\.runtime)$", run.stderr, re.MULTILINE)
 
 
-def test_without_click_it_says_what_to_install(monkeypatch, capsys, csv_limit):
+def test_without_click_it_says_what_to_install(monkeypatch, capsys):
     monkeypatch.setitem(sys.modules, "click", None)
     monkeypatch.delitem(sys.modules, "datastoresync.app.commands.group")
     monkeypatch.setattr(sys, "argv", ["datastoresync", "diff"])

@@ -251,6 +251,13 @@ def test_a_whole_number_with_decimals_is_the_text_of_a_whole_number(diff, files)
     assert "but for zeros in front, such as '00123' and '123'" in diff("short.csv", "padded.csv", "--key", "id")[1]
 
 
+def test_a_row_without_a_key_is_told_without_any_python(diff, files):
+    files("old.csv", ["id,name", "1,Ann", ",Bob"])
+    files("new.csv", ["id,name", "1,Ann"])
+    code, _, err = diff("old.csv", "new.csv", "--key", "id")
+    assert (code, 'skip_empty = "id" in a configuration' in err, "def keep" in err) == (1, True, False)
+
+
 def test_folders_are_compared_table_by_table(diff, files):
     for folder, lines in (("monday", OLD), ("tuesday", NEW)):
         files(f"{folder}/people.csv", lines)

@@ -81,3 +81,11 @@ def test_rows_are_told_chunk_by_chunk():
         branch.load()
     branch.load()
     assert told == [("import", 2, 0), ("import", 3, 0), ("import", 3, 3)]
+
+
+def test_the_log_has_the_form_of_the_lines_beside_it(monkeypatch):
+    logger, file = logging.getLogger("datastoresync"), io.StringIO()
+    monkeypatch.setattr(logger, "propagate", False)  # otherwise it goes to the handlers of the test run
+    with Console(verbose=1, file=file).logging():
+        logger.info("to apply: new=1")
+    assert file.getvalue() == "to apply: new=1\n"

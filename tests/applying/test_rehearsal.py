@@ -104,7 +104,7 @@ KEYS = st.lists(st.sampled_from("abcd"), max_size=3)
 
 @pytest.mark.parametrize("on_error", ["stop", "continue"])
 @given(worlds(["Ann", "Bob", "bad", "nobody"]), worlds(["Ann", "Bob"]), KEYS, KEYS)
-@settings(max_examples=examples(60, quick=8), deadline=None)
+@settings(max_examples=examples(60, quick=5), deadline=None)
 def test_a_rehearsal_has_the_report_of_a_run_and_changes_nothing(
     tmp_path_factory, on_error, wanted, there, orders, visits
 ):

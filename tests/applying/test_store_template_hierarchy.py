@@ -258,6 +258,52 @@ def test_a_child_that_could_not_be_created_is_listed_nowhere_and_the_others_are(
         assert dest.sites[parent].devices == (+Listed("again", syncer=syncer)).sites[parent].devices == {"b"}
 
 
+@settings(max_examples=examples(30), deadline=None)
+@given(nights(), nights(), st.sets(st.sampled_from("abcdef")))
+def test_a_column_lists_all_children_but_those_that_could_not_be_created(before, after, bad):
+    branches = {"sites": Branch(Holder), "devices": Branch(Held)}
+    there = {*"".join(before[0].values()), *before[1]}
+    missing = {device for device in bad & {*"".join(after[0].values()), *after[1]} if device not in there}
+    with tempfile.TemporaryDirectory() as folder, contextlib.closing(sqlite3.connect(f"{folder}/store.db")) as store:
+        store.execute("create table sites (idnumber varchar primary key, devices json)")
+        store.execute(TABLES[1])
+        store.executemany(
+            "insert into sites values (?, ?)", [(site, json.dumps(list(held))) for site, held in before[0].items()]
+        )
+        store.executemany("insert into devices values (?, 'x')", [(device,) for device in there])
+        store.commit()
+        with SQLSyncer(f"sqlite:///{folder}/store.db") as syncer:
+            source = listing(*after)
+            for device in missing:
+                source.devices[device].role = None
+            dest = +Tree("dest", syncer=syncer, branches=branches)
+            report = source.sync_to(dest, limits=NO_LIMITS, on_error="continue")
+            assert (report.failed, report.ok) == (len(missing), not missing)
+            held = {site: set(devices) - missing for site, devices in after[0].items()}
+            stored = store.execute("select idnumber, devices from sites").fetchall()
+            assert {site: set(json.loads(devices or "[]")) for site, devices in stored} == held
+            assert {site: set(one.devices) for site, one in dest.sites.items()} == held
+            again = +Tree("again", syncer=syncer, branches=branches)
+            assert listing(*after).sync_to(again, limits=NO_LIMITS).ok
+            assert not listing(*after) - +Tree("third", syncer=syncer, branches=branches)
+
+
+def test_a_column_of_a_file_lists_the_children_that_are_no_conflict(tmp_path):
+    def write(devices):
+        (tmp_path / "devices.json").write_text(json.dumps([{"idnumber": one, "role": "x"} for one in devices]))
+
+    sites = [{"idnumber": "nyc", "devices": ["a", "b"]}, {"idnumber": "rdu", "devices": []}]
+    (tmp_path / "sites.json").write_text(json.dumps(sites))
+    write("ab")
+    dest = +Tree("dest", syncer=JSONSyncer(tmp_path), branches={"sites": Branch(Holder), "devices": Branch(Held)})
+    write("abce")
+    source = listing({"nyc": "ac", "rdu": "b", "new": "ef"}, role="y")
+    report = source.sync_to(dest, limits=NO_LIMITS, on_error="continue")
+    assert report.counts["conflict"] == 2
+    lists = {row["idnumber"]: row["devices"]["$set"] for row in json.loads((tmp_path / "sites.json").read_text())}
+    assert lists == {"nyc": ["a"], "rdu": ["b"], "new": ["f"]}
+
+
 def test_children_that_a_filter_keeps_out_of_the_list_are_told_and_those_that_it_keeps_in_it_stay(store_url, execute):
     execute(store_url, *TABLES, *rows_of({"nyc": "ade"}))
     with SQLSyncer(store_url) as syncer:

@@ -64,6 +64,20 @@ def shown(changes):
     ]
 
 
+def test_a_value_that_stands_in_most_rows_is_sent_once():
+    def tree(**values):
+        rows = [{"idnumber": str(key), "name": f"{key}", **values} for key in range(9)]
+        return +Tree(branches={"users": Branch(Object, importer=rows)})
+
+    changes = tree(grade="7", note=["a", 1]) - tree(grade=None, note=None)
+    columns = columns_of(changes.actions, changes._sides)
+    assert (columns["olds"], columns["news"]) == (["None"], ["'7'", "['a', 1]"])
+    assert columns["old"] == [0] * 18
+    assert columns["new"] == [0, 1] * 9
+    few = columns_of(changes.actions[:2], changes._sides)
+    assert (few["old"], few["new"]) == ([0, 0], ["'7'", "['a', 1]"])
+
+
 def test_a_row_an_action_with_old_and_new_values_and_without_secrets(changes):
     assert shown(changes) == [
         ("new", "users", "3", "", "", "name: 'Cy', pin: ***"),

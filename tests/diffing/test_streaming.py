@@ -138,15 +138,21 @@ def test_what_a_preview_says_of_it_takes_one_pass(monkeypatch):
     phases = StreamedPart.phases
     monkeypatch.setattr(StreamedPart, "phases", lambda part: passes.append(part) or phases(part))
 
-    def side(name, active, known):
-        rows = [{"idnumber": f"{key:03}", "active": active, "known": known} for key in range(100)]
-        tree = +Tree(name, branches={"users": Branch(Object, importer=rows)})
+    class User(Object):
+        _references = {"head": "users"}
+
+    def side(name, active, head):
+        rows = [
+            {"idnumber": f"{key:03}", "active": active, "head": head, "note": {"no hash": active}} for key in range(100)
+        ]
+        tree = +Tree(name, branches={"users": Branch(User, importer=rows)})
         return tree.users.side()
 
-    sides = [(side("source", False, None), side("dest", True, ["a list has no hash"]))]
+    sides = [(side("source", False, "nobody"), side("dest", True, "001"))]
     held, streamed = (Diff.between(sides, engine=engine) for engine in (None, Streaming(frozenset({"users"}))))
     said = [Preview.of(diff) for diff in (streamed, held)]
     shown = [(one.refused, one.stat, text(one.outline(), lines=None)) for one in said]
     assert shown[0] == shown[1]
     assert "100 objects would have active=False" in "".join(said[0].refused)
+    assert "users.head refers to users that the source does not have: 'nobody' of '000'" in "".join(said[0].refused)
     assert len(passes) == 1

@@ -10,7 +10,7 @@ from decimal import Decimal
 
 import attrs
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from profiles import examples
 
@@ -100,6 +100,7 @@ def rows():
 
 @pytest.mark.parametrize("cls", [Closed, Open, Checked])
 @given(STEPS)
+@example([("delete", "0", "a"), ("sync", "0", "a")])
 @settings(max_examples=examples(60), deadline=None)
 def test_an_index_gives_what_a_scan_gives_after_every_change(cls, steps):
     branch = +Branch(cls, importer=rows)

@@ -180,7 +180,11 @@ def test_no_list_or_table_is_longer_than_its_limit(outline, rows):
             opened[-1] += 1
 
 
-@pytest.mark.parametrize("words", ["&" * 400, "\u202e" * 400, "e\u0301" * 400, "\U000e0041\U000e0042" * 200])
+@pytest.mark.parametrize(
+    "words",
+    ["&" * 400, "\u202e" * 400]
+    + [pytest.param(one, marks=pytest.mark.slow) for one in ("e\u0301" * 400, "\U000e0041\U000e0042" * 200)],
+)
 def test_the_size_is_bounded_whatever_it_is_made_of(words):
     row = [words] * 40
     grid = Grid(row, lambda: (row for _ in range(1_000_000)), 1_000_000)

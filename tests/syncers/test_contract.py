@@ -54,6 +54,7 @@ class TestCSV(Reopened):
     scheme = "csv"
 
 
+@pytest.mark.slow  # the path of CSV and TSV, with another delimiter
 class TestCSVWithBars(Reopened):
     scheme = "csv"
     options = "?delimiter=%7C"

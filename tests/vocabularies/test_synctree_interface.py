@@ -126,6 +126,11 @@ def test_a_command_narrows_what_is_compared_in_each_branch():
     only_source.new("source", "students", "1")
     only_source.new("source", "students", "2")
     assert [one.idnumber for one in only_source.source > only_source.dest] == ["1"]
+    named = SyncTree(["autosend", "moodle"], ["students:dict(source=['1'], dest=['2'])"])
+    for branch in named.branches:
+        for idnumber in "12":
+            named.new(branch, "students", idnumber)
+    assert messages(named.autosend > named.moodle) == ["new_students", "old_students"]
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Dict, Optional, Self  # noqa: UP035 - `dict` is a method here
 
 import pydantic
@@ -283,15 +283,14 @@ class DiffSyncModel(pydantic.BaseModel, metaclass=ModelType):
             ObjectAlreadyExists: if it is already a child.
         """
         members = _members(self, child, "store {} as")
-        if any(name in members for name in _child_names(child)):
+        names = _child_names(child)
+        if any(name in members for name in names):
             message = (
                 f"Already storing a {child.get_type()} with unique_id {child.get_unique_id()} in {self!r}: "
                 "add each child once"
             )
             raise ObjectAlreadyExists(message, child)
-        (members.add if isinstance(members, set) else members.append)(
-            unique_id_of(child.__key__, child.get_unique_id())
-        )
+        (members.add if isinstance(members, set) else members.append)(unique_id_of(names[0], names[-1]))
 
     def remove_child(self, child: DiffSyncModel) -> None:
         """Remove a child.
@@ -368,7 +367,7 @@ def _members(parent: DiffSyncModel, child: DiffSyncModel, what: str) -> Any:
     return getattr(parent, fields[kind])
 
 
-def _child_names(child: DiffSyncModel) -> Iterable[Any]:
+def _child_names(child: DiffSyncModel) -> tuple[Any, ...]:
     """Return the possible members of a field for a child: its key, and its unique id as text."""
     key, text = child.__key__, child.get_unique_id()
     return (key,) if key == text else (key, text)

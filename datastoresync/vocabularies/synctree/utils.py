@@ -83,7 +83,8 @@ class Command:
     Args:
         name: The name of the subbranch.
         off: Whether it takes no part in differences.
-        idnumbers: Those that are compared, by branch; all of a branch that is not named.
+        idnumbers: Those that are compared, by branch; all of a branch that is not named. Where no branch is called so,
+            ``source`` is the first one, and ``dest`` are all others.
 
     >>> Command.of("students:dict(source=['1'])", ["source", "dest"])
     Command(name='students', off=False, idnumbers={'source': ['1']})
@@ -107,11 +108,14 @@ class Command:
         if idnumbers is None or not all(isinstance(one, (list, tuple, set)) for one in idnumbers.values()):
             message = f"{name}: no command {command!r}: there are off and dict({(branches or ['source'])[0]}=['1'])"
             raise TreeError(message)
-        for branch in idnumbers:
-            if branch not in branches:
+        roles = {"source": branches[:1], "dest": branches[1:]}  # of branches that have other names
+        found: dict[str, Collection[Any]] = {}
+        for branch, some in idnumbers.items():
+            if branch not in (*branches, *roles):
                 message = f"{text!r} narrows {branch!r}, which is no branch: {nearest(branch, branches)}"
                 raise TreeError(message)
-        return cls(name, idnumbers=idnumbers)
+            found |= dict.fromkeys([branch] if branch in branches else roles[branch], some)
+        return cls(name, idnumbers=found)
 
 
 def _literal_dict(text: str) -> dict[str, Any] | None:

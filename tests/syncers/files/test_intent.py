@@ -105,14 +105,32 @@ def test_a_run_that_is_killed_at_any_step_leaves_all_or_nothing(tmp_path):
     assert seen == {(False, False), (True, True), (False, True)}, "each of these happens at some step"
 
 
-def test_what_completes_a_killed_run_may_be_killed_itself(tmp_path):
+def begin(root, make):
+    """Return a folder in which a run was killed as soon as it had written down what it was going to move.
+
+    Each is killed a step later than the one before, and in files of its own, which a function makes.
+    """
+    step = 0
+    while True:
+        step += 1
+        (root / f"{step}").mkdir()
+        folder = make(root / f"{step}")
+        assert killed_at(step, root / f"{step}", lambda _, folder=folder: delete_a_group(folder))
+        if list(intents_of(folder)):
+            return folder
+
+
+@pytest.fixture(scope="module")
+def begun(tmp_path_factory):
+    return begin(tmp_path_factory.mktemp("begun"), lambda folder: write(folder) or folder)
+
+
+def test_what_completes_a_killed_run_may_be_killed_itself(tmp_path, begun):
     step = halves = 0
-    (tmp_path / "begun").mkdir()
-    begin(tmp_path / "begun")
     while True:
         step += 1
         folder = tmp_path / f"{step}"
-        shutil.copytree(tmp_path / "begun", folder)
+        shutil.copytree(begun, folder)
         if not killed_at(step, folder, loaded):
             break
         halves += rows(folder) not in (OLD, NEW)
@@ -121,15 +139,6 @@ def test_what_completes_a_killed_run_may_be_killed_itself(tmp_path):
         assert sorted(path.name for path in folder.iterdir()) == ["groups.csv", "memberships.csv"]
     assert halves
     assert rows(folder) == NEW
-
-
-def begin(folder):
-    """Kill a run as soon as it has written down what it is going to move."""
-    step = 0
-    while not list(intents_of(folder)):
-        step += 1
-        write(folder)
-        assert killed_at(step, folder, delete_a_group)
 
 
 @pytest.mark.parametrize(
@@ -143,15 +152,15 @@ def begin(folder):
     ],
     ids=["tables", "another table", "one of the files", "one that is written to", "another format"],
 )
-def test_whoever_comes_next_completes_it(tmp_path, use):
-    begin(tmp_path)
+def test_whoever_comes_next_completes_it(tmp_path, begun, use):
+    shutil.copytree(begun, tmp_path, dirs_exist_ok=True)
     use(tmp_path)
     assert rows(tmp_path) == NEW
     assert not list(tmp_path.glob(".*"))
 
 
-def test_one_who_may_not_complete_it_is_told_instead_of_half(tmp_path, monkeypatch):
-    begin(tmp_path)
+def test_one_who_may_not_complete_it_is_told_instead_of_half(tmp_path, begun, monkeypatch):
+    shutil.copytree(begun, tmp_path, dirs_exist_ok=True)
 
     def refused(*_):
         raise PermissionError(13, "Permission denied")
@@ -190,16 +199,16 @@ def test_a_run_that_does_not_come_to_an_end_is_said(tmp_path, monkeypatch):
 
 
 def test_files_that_are_linked_to_are_completed_where_they_are(tmp_path):
-    (tmp_path / "shared").mkdir()
-    (tmp_path / "folder").mkdir()
-    write(tmp_path / "shared")
-    for name in ("groups.csv", "memberships.csv"):
-        (tmp_path / "folder" / name).symlink_to(tmp_path / "shared" / name)
-    step = 0
-    while not list(intents_of(tmp_path / "folder")):
-        step += 1
-        assert killed_at(step, tmp_path, lambda folder: delete_a_group(folder / "folder"))
-    assert loaded(tmp_path / "folder") == rows(tmp_path / "shared") == NEW
+    def make(root):
+        (root / "shared").mkdir()
+        (root / "folder").mkdir()
+        write(root / "shared")
+        for name in ("groups.csv", "memberships.csv"):
+            (root / "folder" / name).symlink_to(root / "shared" / name)
+        return root / "folder"
+
+    folder = begin(tmp_path, make)
+    assert loaded(folder) == rows(folder.parent / "shared") == NEW
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,7 @@ from datastoresync.syncers.changes import Change, Table
 from datastoresync.syncers.sql.syncer import SQLSyncer
 
 law = settings(
-    deadline=None, max_examples=examples(300, quick=40), suppress_health_check=[HealthCheck.function_scoped_fixture]
+    deadline=None, max_examples=examples(300, quick=16), suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 
 COMMON = (

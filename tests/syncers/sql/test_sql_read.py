@@ -386,13 +386,12 @@ def test_a_stream_that_is_dropped_gives_its_connection_back(store_url, execute, 
     execute(store_url, *USERS)
     monkeypatch.setattr(sql_reading, "_ROWS", 1)
     with SQLSyncer(store_url, pool_size=1, max_overflow=0, pool_timeout=1) as syncer:
-        for _ in range(3):
-            stream = iter(syncer.read("users"))
-            next(stream)
-            del stream
-            query = syncer.query("select * from users")
-            del query
-            gc.collect()
+        stream = iter(syncer.read("users"))
+        next(stream)
+        del stream
+        query = syncer.query("select * from users")
+        del query
+        gc.collect()
         assert len(syncer.load("users")) == 3
 
 

@@ -111,7 +111,7 @@ def test_a_lock_still_ends_everything(database, execute):
     assert execute(database, "select * from things") == [(1, 2)]
 
 
-@pytest.mark.parametrize("bad", [[17], [17, 4_321], range(2_000, 2_600)])
+@pytest.mark.parametrize("bad", [[17, 4_321], range(2_000, 2_600)])
 def test_what_is_refused_among_many_is_found_in_bulk(database, execute, bad):
     execute(database, SMALL)
     changes = [insert(key, n=500 if key in bad else 1) for key in range(6_000)]

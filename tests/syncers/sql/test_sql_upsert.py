@@ -214,12 +214,14 @@ class InterruptionError(Exception):
     """What the records raise."""
 
 
-@pytest.mark.parametrize("kind", [KeyboardInterrupt, InterruptionError, ValueError])
+@pytest.mark.parametrize(
+    "kind", [KeyboardInterrupt, InterruptionError, pytest.param(ValueError, marks=pytest.mark.slow)]
+)
 @pytest.mark.parametrize("method", ["dump", "append", "upsert", "update", "delete"])
 @pytest.mark.parametrize("table", ["users", "others"])
 def test_an_interruption_leaves_the_tables_as_they_were(users, method, kind, table):
     def records():
-        yield from ({"id": number} for number in range(3, 2_500))
+        yield from ({"id": number} for number in range(3, 1_100))
         raise kind
 
     options = {} if method in ("dump", "append") else {"key": "id"}
@@ -230,20 +232,23 @@ def test_an_interruption_leaves_the_tables_as_they_were(users, method, kind, tab
     assert users.upsert("users", data=[{"id": 3}], key="id") == 1
 
 
-@pytest.mark.parametrize("indexed", [True, pytest.param(False, marks=pytest.mark.slow)])
-def test_as_many_records_as_one_likes(syncer, server_url, execute, indexed):
+@pytest.mark.parametrize(
+    ("count", "indexed"), [(5_000, True), *(pytest.param(20_000, one, marks=pytest.mark.slow) for one in (True, False))]
+)
+def test_as_many_records_as_one_likes(syncer, server_url, execute, count, indexed):
     if indexed:
         execute(server_url, "create table users (id integer primary key, name varchar(20), age integer)")
     else:
         syncer.dump("users", data=[{"id": 0, "name": "", "age": 0}])
-    count = 20_000
     syncer.dump("users", data=({"id": number, "name": "old", "age": 1} for number in range(count)))
     data = ({"id": number, "name": "new"} for number in range(count // 2, count + count // 2))
     assert syncer.upsert("users", data=data, key="id") == count
     assert (
         syncer.update("users", data=({"id": number, "age": 2} for number in range(0, count, 2)), key="id") == count // 2
     )
-    assert syncer.delete("users", data=({"id": number} for number in range(100, 2 * count)), key="id") == 29_900
+    assert (
+        syncer.delete("users", data=({"id": number} for number in range(100, 2 * count)), key="id") == 1.5 * count - 100
+    )
     assert by_id(syncer) == [{"id": number, "name": "old", "age": 1 + (number + 1) % 2} for number in range(100)]
 
 

@@ -58,10 +58,12 @@ class LocalStore(BaseStore):
         branch = self.tree.get(name)
         if branch is None:
             raise self._not_found(name, self._get_uid(model, None if isinstance(model, str) else model, identifier))
+        objects = branch.contents.objects
+        if type(identifier) is str and identifier in objects:
+            return objects[identifier]
         if schema_for(branch.object_class).own_unique_id:
             identifier = self._get_uid(model, branch.object_class if isinstance(model, str) else model, identifier)
-        key = self.key(branch, identifier)
-        found = branch.contents.objects.get(key)
+        found = objects.get(self.key(branch, identifier))
         if found is None:
             raise self._not_found(name, self._get_uid(model, branch.object_class, identifier))
         return found
@@ -138,14 +140,14 @@ class LocalStore(BaseStore):
             ObjectStoreWrongType: if its class has other identifiers or attributes than the kind has here.
         """
         branch = self._branch(obj)
-        key = obj.__key__
-        existing = branch.contents.objects.get(key)
+        key, contents = obj.__key__, branch.contents
+        existing = contents.objects.get(key)
         if existing is obj:
             return
         if existing is not None:
             message = f"Object {obj.get_unique_id()} already present in {self._display_name}: change or remove that one"
             raise ObjectAlreadyExists(message, obj)
-        branch.contents.put(key, obj)
+        contents.put(key, obj)
 
     def update(self, obj: DiffSyncModel) -> None:
         """Keep a model, in place of one with its identifiers."""
