@@ -444,9 +444,9 @@ class Branch(Printable, Exportable, ObjectMapping[T], Generic[T]):
             message = "a branch without a tree has no template: write `source - dest | Template`"
             raise DeclarationError(message)
         if progress is not None:
-            from datastoresync.applying.reporter import CallbackReporter  # as above
+            from datastoresync.applying.reporter import CallbackReporter, all_reporters  # as above
 
-            keywords["reporters"] = [*keywords.get("reporters", ()), CallbackReporter(progress)]
+            keywords["reporters"] = all_reporters(keywords.get("reporters", ()), [CallbackReporter(progress)])
         applied: Report = other.tree.apply(self.diff(other, flags=flags, progress=progress), **keywords)
         return applied
 

@@ -53,8 +53,9 @@ def check_named(cls: Any, properties: Iterable[str]) -> None:
     Raises:
         DeclarationError: with the nearest name.
     """
-    for setting in ("_attributes", "_indexes"):
-        if isinstance(named := getattr(cls, setting), str):
+    for setting in ("_attributes", "_indexes", "_correlate"):
+        # `_correlate` may be a field of the user's.
+        if isinstance(named := getattr(cls, setting), str) and setting not in getattr(cls, "__annotations__", ()):
             message = f"{cls.__name__}.{setting} must be a tuple of names, such as ({named!r},)"
             raise DeclarationError(message)
     for setting, example in (("_children", "{'devices': 'devices'}"), ("_references", "{'members': 'users'}")):

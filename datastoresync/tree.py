@@ -329,9 +329,9 @@ class Tree(Printable, Mapping[str, Branch[Any]]):
             DeclarationError: if the destination has no template, no objects with methods, and no syncer.
         """
         if progress is not None:
-            from datastoresync.applying.reporter import CallbackReporter
+            from datastoresync.applying.reporter import CallbackReporter, all_reporters
 
-            keywords["reporters"] = [*keywords.get("reporters", ()), CallbackReporter(progress)]
+            keywords["reporters"] = all_reporters(keywords.get("reporters", ()), [CallbackReporter(progress)])
         return other.apply(self.diff(other, flags=flags, progress=progress), **keywords)
 
     def rehearse(self, other: Tree, **keywords: Unpack[SyncKeywords]) -> Report:

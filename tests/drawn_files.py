@@ -5,6 +5,7 @@ import csv
 import datetime
 import enum
 import io
+import re
 import uuid
 import warnings
 from decimal import Decimal
@@ -498,7 +499,7 @@ def done(trees, step):
         held = [branch[key] for key in keys[:2]]
         return [branch[key] is item for key, item in zip(keys, held, strict=False)]
     plain = {
-        "sync": lambda: str(source.sync_to(dest, limits=ANY)),
+        "sync": lambda: re.sub(r" in [0-9.]+ s", "", str(source.sync_to(dest, limits=ANY))),
         "diff": lambda: acted(source - dest),
         "look": lambda: look(branch, 1),
         "load": lambda: dest.load() and None,

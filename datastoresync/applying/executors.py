@@ -15,6 +15,7 @@ import attrs
 
 from datastoresync.applying.plan import Step
 from datastoresync.applying.report import Report, Result
+from datastoresync.applying.reporter import all_reporters
 from datastoresync.applying.template import ApplyKeywords, ApplyOptions, ApplyRun, Template, refuse_rehearsal
 from datastoresync.diffing.action import Action
 from datastoresync.diffing.diff import Diff, template_of
@@ -80,7 +81,7 @@ class OnExecutors:
         options = ApplyOptions(**keywords)
         if options.rehearse:
             refuse_rehearsal(template)
-        reporters = [*template.reporters, *options.reporters]
+        reporters = all_reporters(template.reporters, options.reporters)
         stop, diff = options.stops(template.on_error), options.checked(diff, reporters, template=template)
         context = None if options.mock else self._context()
         run = _SparkRun(diff, reporters, mock=options.mock, template=template)

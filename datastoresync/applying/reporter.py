@@ -51,6 +51,19 @@ class Reporter:
         """
 
 
+def all_reporters(*groups: Iterable[Reporter]) -> list[Reporter]:
+    """Return the reporters of several lists in one.
+
+    Raises:
+        DeclarationError: One of these is no list.
+    """
+    for group in groups:
+        if not isinstance(group, Iterable):
+            message = f"reporters is a list, even of one: reporters=[{type(group).__name__}(…)]"
+            raise DeclarationError(message)
+    return [reporter for group in groups for reporter in group]
+
+
 def tell(reporters: Iterable[Reporter], event: str, content: object) -> Iterator[str]:
     """Call every reporter with an event; yield a sentence for each exception that one raises."""
     for reporter in reporters:

@@ -32,6 +32,12 @@ def _is_positive(_: Any, attribute: Any, value: Any) -> None:
         raise DeclarationError(message)
 
 
+def _is_whole(_: Any, attribute: Any, value: Any) -> None:
+    if not isinstance(value, int):
+        message = f"{attribute.name} is a whole number (got {value!r})"
+        raise DeclarationError(message)
+
+
 def _are_errors(_: Any, __: Any, value: Any) -> None:
     if not all(isinstance(one, type) and issubclass(one, Exception) for one in value):
         message = f"refusals are classes of exceptions: refusals=(RateLimitError,) (got {value!r})"
@@ -64,7 +70,7 @@ class Retry:
         DeclarationError: if one of these is no positive number, or no class of an exception.
     """
 
-    attempts: int = attrs.field(default=5, validator=_is_positive)
+    attempts: int = attrs.field(default=5, validator=[_is_positive, _is_whole])
     timeout: float = attrs.field(default=300.0, validator=_is_positive)
     safe: bool = False
     refusals: tuple[type[Exception], ...] = attrs.field(default=(), converter=tuple, validator=_are_errors)

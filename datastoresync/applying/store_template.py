@@ -24,7 +24,7 @@ from datastoresync.applying.plan import (
     split_followers,
 )
 from datastoresync.applying.report import Report, Result, Results, Status
-from datastoresync.applying.reporter import Reporter
+from datastoresync.applying.reporter import Reporter, all_reporters
 from datastoresync.applying.side_effects import SideEffect
 from datastoresync.applying.store_changes import ChangeFactory, ChangeSequence, StoredBranch, StoredValueEquality
 from datastoresync.applying.template import ApplyKeywords, ApplyOptions, ApplyRun
@@ -103,7 +103,7 @@ class StoreTemplate:
     ) -> None:
         self.syncer = syncer
         self.stored = stored
-        self.reporters = list(reporters)
+        self.reporters = all_reporters(reporters)
         self._read_again = read_again
 
     def apply(self, diff: Diff, **keywords: Unpack[ApplyKeywords]) -> Report:
@@ -131,7 +131,7 @@ class StoreTemplate:
                 "through the actions without a change"
             )
             raise DeclarationError(message)
-        reporters = [*self.reporters, *options.reporters]
+        reporters = all_reporters(self.reporters, options.reporters)
         diff = options.checked(diff, reporters, self.side_effects)
         started = time.perf_counter()
         alone, following = split_followers(ordered(diff), diff)

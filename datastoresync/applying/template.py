@@ -19,7 +19,7 @@ from datastoresync.applying.methods import without_left_out
 from datastoresync.applying.plan import Plan, Step
 from datastoresync.applying.preview import Preview
 from datastoresync.applying.report import Report, Result, Results, Status, Tally, reason_of
-from datastoresync.applying.reporter import Reporter, tell
+from datastoresync.applying.reporter import Reporter, all_reporters, tell
 from datastoresync.applying.retry import Retry, check_retry
 from datastoresync.applying.safeguards import check
 from datastoresync.applying.side_effects import SideEffect
@@ -234,7 +234,7 @@ class Template:
         options = ApplyOptions(**keywords)
         if options.rehearse:
             refuse_rehearsal(self)
-        reporters = [*self.reporters, *options.reporters]
+        reporters = all_reporters(self.reporters, options.reporters)
         diff, stop = options.checked(diff, reporters, template=self), options.stops(self.on_error)
         run = ApplyRun(diff, reporters, mock=options.mock, template=self)
         with nullcontext() if options.mock else self.exclusive_run(diff):

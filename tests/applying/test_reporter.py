@@ -8,6 +8,7 @@ import pytest
 from datastoresync import (
     Branch,
     CollectingReporter,
+    DeclarationError,
     LoggingReporter,
     Object,
     ProgressReporter,
@@ -140,6 +141,14 @@ def test_a_reporter_that_raises_disturbs_nothing_and_is_a_warning(diff, event):
     assert "s3cret" not in str(report)
     assert len(after.results) == 4
     assert after.report is not None
+
+
+def test_one_that_is_in_no_list_is_refused_with_what_to_write(diff):
+    message = r"reporters is a list, even of one: reporters=\[CollectingReporter\(…\)\]"
+    with pytest.raises(DeclarationError, match=message):
+        Mixed().apply(diff, reporters=CollectingReporter())
+    with pytest.raises(DeclarationError, match=message):
+        type("Own", (Mixed,), {"reporters": CollectingReporter()})().apply(diff)
 
 
 def test_something_that_is_no_reporter_is_a_warning_too(diff):

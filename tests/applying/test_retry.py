@@ -1,5 +1,6 @@
 """Calls that are repeated: what was refused for now, and what is safe to repeat, but nothing that may be done."""
 
+import math
 import signal
 import sys
 import threading
@@ -266,7 +267,16 @@ def test_a_signal_ends_the_wait():
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"attempts": 0}, {"timeout": -1}, {"first_wait": "1"}, {"refusals": (3,)}, {"attempts": True}]
+    "wrong",
+    [
+        {"attempts": 0},
+        {"timeout": -1},
+        {"first_wait": "1"},
+        {"refusals": (3,)},
+        {"attempts": True},
+        {"attempts": 2.5},
+        {"timeout": math.nan},
+    ],
 )
 def test_wrong_numbers_are_refused(wrong):
     with pytest.raises(DeclarationError):

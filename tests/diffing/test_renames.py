@@ -62,3 +62,5 @@ def test_two_of_one_value_are_not_offered():
 def test_an_attribute_that_is_not_there_is_refused():
     with pytest.raises(DeclarationError, match=r"_correlate names 'mial'.*did you mean 'mail'"):
         type("Wrong", (User,), {"_correlate": ("mial",)})
+    with pytest.raises(DeclarationError, match=r"Wrong\._correlate must be a tuple of names, such as \('mail',\)"):
+        type("Wrong", (User,), {"_correlate": "mail"})

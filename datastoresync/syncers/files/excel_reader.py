@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import re
 from collections import deque
@@ -192,7 +193,10 @@ class _Values(dict[tuple[str, str], Callable[[str], Any]]):
 
 
 def _number(text: str) -> int | float:
-    return float(text) if "." in text or "E" in text or "e" in text else int(text)
+    number = float(text) if "." in text or "E" in text or "e" in text else int(text)
+    if math.isinf(number):  # Excel has no number that is so large
+        raise ValueError(text)
+    return number
 
 
 _LITERAL = re.compile(r'"[^"]*"|\\.|_.|\*.|\[(?!h+\]|m+\]|s+\])[^\]]*\]', re.IGNORECASE)

@@ -316,6 +316,7 @@ def test_the_first_day_of_the_later_epoch_is_a_date(path):
         ('<c r="A2" t="s"><v>99</v></c>', "'99', which is no value"),
         ('<c r="A2" t="z"><v>1</v></c>', "'1', which is no value"),
         ('<c r="A2" t="d"><v>soon</v></c>', "'soon', which is no value"),
+        ('<c r="A2"><v>1e999</v></c>', "'1e999', which is no value"),
         ('<c r="A2" t="s"><v>-1</v></c>', "'-1', which is no value"),
         ('<c r="A2" t="b"><v>TRUE</v></c>', "'TRUE', which is no value"),
         ('<c r="A2"><v>1</v></c><c r="A2"><v>2</v></c>', "'2', and another value before it"),
