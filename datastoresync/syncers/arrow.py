@@ -78,6 +78,7 @@ class ArrowStream:
 
     def __init__(self, stream: Any) -> None:
         self.name = type(stream).__name__
+        _check_no_addresses(stream, self.name)
         self._reader = import_module("pyarrow").RecordBatchReader.from_stream(stream)
         self.schema = self._reader.schema
         self._buffer: list[Any] = []
@@ -132,6 +133,7 @@ def _row(index: int, label: str) -> str:
 
 def _open(stream: Any, label: str) -> _Source:
     kind: type[_ByPyarrow | _ByPolars]
+    _check_no_addresses(stream, label)
     try:
         library = import_module("pyarrow")
         kind = _ByPyarrow
@@ -155,6 +157,23 @@ def _open(stream: Any, label: str) -> _Source:
             f"{label} cannot be opened as an Arrow stream ({type(error).__name__}): see the error that caused this"
         )
         raise SyncerError(message) from error
+
+
+def _check_no_addresses(stream: Any, label: str) -> None:
+    """Refuse a frame of polars with Python objects: in Arrow they are addresses in memory.
+
+    Raises:
+        ColumnError: with such a column.
+    """
+    if type(stream).__module__.partition(".")[0] != "polars" or not hasattr(stream, "schema"):
+        return
+    for name, kind in stream.schema.items():
+        if str(kind) == "Object":
+            message = (
+                f"column {name!r} holds Python objects, of which polars gives no values: cast it, or give the rows, as "
+                "in frame.to_dicts()"
+            )
+            raise ColumnError(message, where=label, columns=[name])
 
 
 def _check_names(names: Sequence[str], label: str) -> None:

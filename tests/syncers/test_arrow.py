@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from profiles import examples
 
+from datastoresync import Branch, Object, Tree
 from datastoresync.errors import ColumnError, ConversionError, MissingDependencyError, SyncerError
 from datastoresync.syncers import arrow as module
 from datastoresync.syncers.arrow import read_arrow
@@ -347,3 +348,12 @@ def test_a_library_that_is_not_installed(monkeypatch):
     monkeypatch.setitem(sys.modules, "polars", None)
     with pytest.raises(MissingDependencyError, match=message):
         read_arrow(frame)
+
+
+def test_python_objects_of_polars_are_not_read_as_their_addresses(reader):
+    frame = pl.DataFrame({"idnumber": ["1"], "v": [{1}]}, schema={"idnumber": pl.String, "v": pl.Object})
+    said = "DataFrame: column 'v' holds Python objects, of which polars gives no values: cast it, or give the rows"
+    with pytest.raises(ColumnError, match=said):
+        read_arrow(frame)
+    with pytest.raises(ColumnError, match=said):
+        +Tree("t", branches={"things": Branch(Object, importer=frame)})
