@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import lru_cache
 from typing import Any
 
-_LISTED = 12
+_LISTED = 16
 """Names in a message, at most; of more, a few."""
 _FEW = 5
 _MOST = 2
@@ -34,9 +34,9 @@ def nearest(name: object, names: Iterable[str]) -> str:
     if close := closest(name, existing):
         return f"did you mean {close!r}?"
     if len(existing) > _LISTED:
-        from difflib import get_close_matches  # as in `closest`
+        from difflib import SequenceMatcher  # as in `closest`
 
-        shown = get_close_matches(str(name), existing, _FEW, 0.0)
+        shown = sorted(existing, key=lambda one: -SequenceMatcher(None, one, str(name)).ratio())[:_FEW]
         return f"there are {', '.join(map(repr, shown))} and {len(existing) - len(shown):,} more"
     return f"there are {', '.join(map(repr, existing))}" if existing else "there are none at all"
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from datastoresync import Branch, CollectingReporter, Object, Tree
+from datastoresync import Branch, CollectingReporter, Object, SyncerError, Tree
 from datastoresync.applying import store_template as bulk
 from datastoresync.applying.report import STATUSES, Report, Result, Results, statuses_of
 from datastoresync.syncers.changes import Outcome
@@ -118,5 +118,5 @@ def test_each_has_its_own_outcome_whoever_hears_of_it():
 
 @pytest.mark.parametrize("outcomes", [[DONE] * 2, [DONE] * 4, [DONE] * 3 + [Outcome("conflict")]])
 def test_a_store_that_has_lost_count_is_noticed(outcomes):
-    with pytest.raises(ValueError, match="zip"):
+    with pytest.raises(SyncerError, match=f"returned {len(outcomes)} outcomes for 3 changes: it returns one for each"):
         run(*outcomes)

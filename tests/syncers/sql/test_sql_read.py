@@ -163,7 +163,7 @@ def test_a_database_without_tables_says_so(store_url):
 
 def test_many_names_are_cut_short(store_url, execute):
     execute(store_url, f"create table wide ({', '.join(f'column_{number} text' for number in range(22))})")
-    with SQLSyncer(store_url) as syncer, pytest.raises(SyncerError, match=r"'column_19', \.\.\.$"):
+    with SQLSyncer(store_url) as syncer, pytest.raises(SyncerError, match=r"'column_4' and 17 more$"):
         syncer.read("wide", ["x"])
 
 
