@@ -31,6 +31,8 @@ def nearest(name: object, names: Iterable[str]) -> str:
     "did you mean 'users'?"
     """
     existing = list(names)
+    if twin := composed_otherwise(name, existing):
+        return twin
     if close := closest(name, existing):
         return f"did you mean {close!r}?"
     if len(existing) > _LISTED:
@@ -39,6 +41,15 @@ def nearest(name: object, names: Iterable[str]) -> str:
         shown = sorted(existing, key=lambda one: -SequenceMatcher(None, one, str(name)).ratio())[:_FEW]
         return f"there are {', '.join(map(repr, shown))} and {len(existing) - len(shown):,} more"
     return f"there are {', '.join(map(repr, existing))}" if existing else "there are none at all"
+
+
+def composed_otherwise(name: object, names: Iterable[str]) -> str:
+    """Return the end of a message about a name that looks like one that there is, but has its accents otherwise."""
+    from unicodedata import normalize  # only a mistake needs it
+
+    form = normalize("NFC", str(name))
+    twin = next((one for one in names if one != name and normalize("NFC", one) == form), "")
+    return f"there is one that looks the same, in another Unicode form: {twin!a}; write it so" if twin else ""
 
 
 def misspelt(name: str, names: Iterable[str]) -> str:

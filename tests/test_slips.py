@@ -130,6 +130,7 @@ SLIPS = [  # the command, the exit code, and what is said of what is wrong, wher
     (f"diff school:Source new.csv {KEY}", 2, "school:Source is declared in Python", "sync --dry-run"),
     (f"diff folder old.csv {KEY} --tables user", 1, "csv:folder has no table 'user'", "did you mean 'users'?"),
     (f"diff old.csv school.db {KEY} --tables user", 1, "has no table 'user'", "--tables OLD=NEW"),
+    ("diff umlaut.csv umlaut.csv --key Mu\u0308he", 1, "no column", "in another Unicode form: 'M\\xfche'"),
     ("diff umlaut.csv umlaut.csv --key Mühe --encoding cp1252", 1, "looks like UTF-8", "--old-encoding utf-8"),
     (f"diff old.csv new.csv {KEY} --columns nmae", 1, "--columns names 'nmae'", "did you mean 'name'?"),
     (f"diff old.csv titled.csv {KEY} --rename Nr=id", 1, "'Nr', which table old of OLD does not", "--rename id=Nr"),

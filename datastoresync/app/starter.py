@@ -309,7 +309,7 @@ def toml_of(starter: Starter) -> str:
             lines.append(f"options = {{ {', '.join(f'{name} = {_quoted(value)}' for name, value in given.items())} }}")
         lines.append("")
     for branch in starter.branches:
-        head = f"branches.{branch.name}"
+        head = f"branches.{_bare(branch.name)}"
         lines += [f"[{head}]", f"key = {_quoted(branch.key[0] if len(branch.key) == 1 else list(branch.key))}"]
         for side, table, columns in zip(_SIDES, branch.tables, branch.columns, strict=True):
             if columns:

@@ -18,7 +18,7 @@ import attrs
 from datastoresync.conversion.value_format import Spelling
 from datastoresync.errors import DatastoreSyncError, SyncerError
 from datastoresync.masking import hidden
-from datastoresync.spelling import closest
+from datastoresync.spelling import closest, composed_otherwise
 from datastoresync.syncers import open_syncer
 from datastoresync.syncers.files import FORMATS
 from datastoresync.syncers.files.base import FileSyncer
@@ -276,6 +276,8 @@ def missing_key_advice(
     parts = "+".join(filter(None, re.split(r"\s*[,;|\s]\s*", missing)))
     if "+" in parts and {*parts.split("+")} <= {*columns}:
         advice = f"{said}: a key of several columns has a + between them: --key {parts}"
+    elif twin := composed_otherwise(missing, columns):
+        advice = f"{said}: {twin}"
     elif near := names.get(missing.casefold()) or closest(missing, columns):
         advice = f"{said}: did you mean {near!r}?"
     else:

@@ -139,7 +139,7 @@ def table_state(syncer: Any, table: str, *, key: Sequence[str] = ()) -> TableSta
     try:
         listed = list(tables()) if callable(tables) else None
     except Exception as error:
-        message = f"{syncer.name} cannot list its tables, so it is unknown what would be lost: {describe(error)}"
+        message = f"{describe(error)}; nothing was written, as {syncer.name} cannot list its tables"
         raise SyncerError(message) from error
     try:
         return _read_table(syncer, table, key)

@@ -163,7 +163,8 @@ def ownerless_text(link: str, owners: str, keys: Collection[tuple[Any, ...]]) ->
     key: Any = min(keys, key=repr)
     return (
         f"table {link!r} has members of {counted(len(keys), 'owner')} not in table {owners!r} (such as "
-        f"{key[0] if len(key) == 1 else key}): they have no owner, and are removed by a run that makes one of that key"
+        f"{key[0] if len(key) == 1 else key}): they have no owner, and are left out; in a destination, "
+        "a run that makes one of that key removes them"
     )
 
 

@@ -373,6 +373,18 @@ def test_init_writes_down_how_the_file_is_read_and_what_it_is_paired_with(run, m
     assert rows("select * from accounts") == [("1", "Ann")]
 
 
+@pytest.mark.parametrize("name", ["Lehrkräfte", "two words", "a.b", 'with "quotes"', "7"])
+def test_init_writes_any_name_of_a_table_so_that_it_can_be_read(run, name):
+    Path("export").mkdir()
+    Path("export", f"{name}.csv").write_text("id,name\n1,Ann\n", encoding="utf-8")
+    code, _, err = run("init", "csv:export", "sqlite:///school.db", "--key", "id")
+    assert (code, err) == (0, "")
+    assert len(tomllib.loads(Path("sync.toml").read_text(encoding="utf-8"))["branches"]) == 1
+    assert run("sync", "--config", "sync.toml")[0] == 0
+    held = '"' + name.replace('"', '""') + '"'
+    assert rows(f"select * from {held}") == [("1", "Ann")]
+
+
 def test_init_asks_on_a_terminal(run, monkeypatch):
     write("people.csv", "id,name\n1,Ann\n")
     answers = iter(["people.csv", "x.db", "id+name"])

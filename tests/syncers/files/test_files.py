@@ -163,6 +163,7 @@ def test_a_folder_that_cannot_be_read_is_said(tmp_path, monkeypatch):
 def test_the_nearest_name_is_named():
     assert nearest("x", []) == "there are none at all"
     assert nearest("x", ["aaa", "bbb"]) == "there are 'aaa', 'bbb'"
+    assert nearest("Mu\u0308he", ["x", "Mühe"]).endswith("in another Unicode form: 'M\\xfche'; write it so")
     many = [f"t{number:02}" for number in range(30)]
     assert nearest("zzz", many) == "there are 't00', 't01', 't02', 't03', 't04' and 25 more"
     assert nearest("_2_", many) == "there are 't02', 't12', 't20', 't21', 't22' and 25 more"
