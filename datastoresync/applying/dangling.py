@@ -36,6 +36,8 @@ class ReferenceCheck:
         related = references_of(diff)
         self._references = {name: related.get(name, {}) for name in self._branches}
         self._missing: defaultdict[tuple[str, str], _DanglingReferences] = defaultdict(_DanglingReferences)
+        self._going: defaultdict[tuple[str, str], _DanglingReferences] = defaultdict(_DanglingReferences)
+        """Those of them to objects that the destination has, and that the run deletes."""
 
     def noting(self, actions: Iterator[Action]) -> Iterator[Action]:
         """Return the actions; those of a streamed diff are looked at as they pass, batch by batch."""
@@ -47,21 +49,25 @@ class ReferenceCheck:
             if self._references.get(action.branch):
                 batch.append(action)
             if len(batch) == _BATCH:
-                self._look_up(batch)
+                self._look_up(batch, {})
                 batch = []
             yield action
-        self._look_up(batch)
+        self._look_up(batch, {})
 
-    def _look_up(self, actions: Sequence[Action]) -> None:
+    def _look_up(self, actions: Sequence[Action], deleted: Mapping[str, Collection[Any]]) -> None:
         branches, references = self._branches, self._references
         for branch, attr, written in _written_references(actions, branches, references):
             keys = _source_keys(branches[branch].left, references[branch][attr], self._diff.hierarchies[0])
             if keys is None:
                 continue
             there = existing(keys, {member for _, member in written if member is not None})
-            for idnumber, member in written:
-                if member is not None and member not in there:
-                    self._missing[branch, attr].note(idnumber, member)
+            lost = [pair for pair in written if pair[1] is not None and pair[1] not in there]
+            target = references[branch][attr]
+            going = deleted.get(target, ())
+            if self._diff.streamed and target in branches:
+                going = existing(branches[target].right.objects, {member for _, member in lost})
+            for idnumber, member in sorted(lost, key=repr):  # as members of a set come in any order
+                (self._going if member in going else self._missing)[branch, attr].note(idnumber, member)
 
     def violations(self, allowed: Callable[[str], int], deleted: Mapping[str, set[Any]]) -> Iterator[Violation]:
         """Yield a sentence for each attribute with such references; all actions have passed.
@@ -70,35 +76,31 @@ class ReferenceCheck:
             allowed: Returns how many references of one attribute of a branch may dangle.
             deleted: The idnumbers of the objects that are deleted, by branch; of a streamed diff just how many.
         """
-        branches, references, missing = self._branches, self._references, self._missing
+        branches, references = self._branches, self._references
         if not any(references.values()):
             return
         if not self._diff.streamed:
-            self._look_up(self._diff.actions)
-        fault = "that the source does not have"
-        yield from _violations(missing, references, allowed, fault)
-        still: defaultdict[tuple[str, str], _DanglingReferences] = defaultdict(_DanglingReferences)
+            self._look_up(self._diff.actions, deleted)
+        missing, still = self._missing, self._going
         for name, attributes in references.items():
             for attr, target in attributes.items():
                 if target in branches and deleted.get(target) and attr in branches[name].left.references:
+                    # All of these, not only those that are written.
+                    still[name, attr] = _DanglingReferences()
                     for idnumber, member in _referring(branches[name].left, attr, branches[target], deleted[target]):
                         still[name, attr].note(idnumber, member)
-        fault = "that would be deleted, as the source has them no longer, although it refers to them"
-        yield from _violations({one: still[one] for one in still if one not in missing}, references, allowed, fault)
+                elif kept := still.pop((name, attr), None):  # of a streamed diff, whose deletions are left out
+                    missing[name, attr].take(kept)
+        for fault, found in ((_MISSING, missing), (_DELETED, still)):
+            for (name, attr), lost in list(found.items()):
+                count = missing[name, attr].count + still[name, attr].count
+                if lost.count and count > allowed(name):
+                    reason = f"{name}.{attr} refers to {references[name][attr]} {fault}: {lost.examples}"
+                    yield Violation(reason, "mend the data, or allow it with", "dangling", count)
 
 
-def _violations(
-    missing: Mapping[tuple[str, str], _DanglingReferences],
-    references: Mapping[str, Mapping[str, str]],
-    allowed: Callable[[str], int],
-    fault: str,
-) -> Iterator[Violation]:
-    for (branch, attr), lost in missing.items():
-        if lost.count > allowed(branch):
-            examples = ", ".join(f"{member!r} of {idnumber!r}" for idnumber, member in lost.first)
-            more = f" and {lost.count - len(lost.first):,} more" if lost.count > len(lost.first) else ""
-            reason = f"{branch}.{attr} refers to {references[branch][attr]} {fault}: {examples}{more}"
-            yield Violation(reason, "mend the data, or allow it with", "dangling", lost.count)
+_MISSING = "that the source does not have"
+_DELETED = "that would be deleted, as the source has them no longer, although it refers to them"
 
 
 def _referring(side: Side, attr: str, target: BranchDiff, deleted: set[Any]) -> Iterator[tuple[Any, Any]]:
@@ -114,7 +116,7 @@ def _referring(side: Side, attr: str, target: BranchDiff, deleted: set[Any]) -> 
             source, dest = existing(target.left.objects, named), existing(target.right.objects, named)
             going = {member for member in named if member in dest and member not in source}
         for key, members in written:
-            yield from ((key, member) for member in members if member in going)
+            yield from ((key, member) for member in sorted((one for one in members if one in going), key=repr))
 
 
 class _DanglingReferences:
@@ -128,6 +130,16 @@ class _DanglingReferences:
         self.count += 1
         if self.count <= _EXAMPLES:
             self.first.append((idnumber, member))
+
+    def take(self, other: _DanglingReferences) -> None:
+        self.count += other.count
+        self.first = (self.first + other.first)[:_EXAMPLES]
+
+    @property
+    def examples(self) -> str:
+        """The first, and how many more there are."""
+        shown = ", ".join(f"{member!r} of {idnumber!r}" for idnumber, member in self.first)
+        return shown + (f" and {self.count - len(self.first):,} more" if self.count > len(self.first) else "")
 
 
 def _written_references(

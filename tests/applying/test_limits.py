@@ -19,6 +19,7 @@ from datastoresync import (
     Tree,
 )
 from datastoresync.applying.safeguards import violations
+from datastoresync.diffing.branch_diff import Streamed
 from datastoresync.diffing.side import Candidates, InMemoryEngine
 
 
@@ -440,6 +441,33 @@ def test_what_the_source_still_refers_to_cannot_be_deleted():
     assert "'00097' of 'a'" in sentence
     assert said(tree("source", rows(97), members=groups(a=range(97))), dest) == []
     assert violations((tree("source", rows(97), members=members) - dest).exclude("old")) == ()
+
+
+@pytest.mark.parametrize("streamed", [False, True])
+@pytest.mark.parametrize("written", [100, 95], ids=["those that stay", "those that are written"])
+def test_references_to_nothing_and_to_what_is_deleted_add_up(streamed, written):
+    source = tree("source", rows(95), members=groups(a=[*range(100), 77_777]))
+    diff = source - tree("dest", rows(100), members=groups(a=range(written)))
+    shown = as_stream(diff) if streamed else diff
+    nothing, deleted = violations(shown, Limits(dangling=5, creations=9, additions=9, removals=9))
+    assert "groups.members refers to users that the source does not have: '77777' of 'a': mend" in nothing
+    assert (
+        "would be deleted, as the source has them no longer, although it refers to them: '00095' of 'a', '0" in deleted
+    )
+    assert "Limits(dangling=6)" in nothing
+    assert "Limits(dangling=6)" in deleted
+    assert violations(shown, Limits(dangling=6, creations=9, additions=9, removals=9)) == ()
+    kept = diff.exclude("old")
+    (sentence,) = violations(as_stream(kept) if streamed else kept, Limits(additions=9))
+    assert "refers to users that the source does not have: " in sentence
+    assert f"Limits(dangling={101 - written})" in sentence
+
+
+def as_stream(diff):
+    class Long(Diff):
+        streamed = True
+
+    return Long(Streamed(lambda: iter(diff)), diff.branch_diffs, diff.hierarchies)
 
 
 # Who declares -------------------------------------------------------------------------------------------------------
