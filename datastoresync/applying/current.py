@@ -8,6 +8,8 @@ from typing import Any, Literal
 import attrs
 
 from datastoresync.applying.report import Result
+from datastoresync.conversion.converters import converter
+from datastoresync.conversion.scalars import SCALARS
 from datastoresync.diffing.action import Action
 from datastoresync.diffing.equality import equal, is_membership, members_of
 from datastoresync.diffing.side import Side
@@ -111,7 +113,17 @@ def _expected(action: Action, side: Side | None) -> Any:
 def _same(value: Any, expected: Any) -> bool:
     if is_membership(expected) and isinstance(value, (tuple, frozenset, set, list)):
         value = type(expected)(value)
-    return equal(value, expected)
+    return equal(value, expected) or equal(_converted(value, type(expected)), expected)
+
+
+def _converted(value: Any, kind: type) -> Any:
+    """Return a value as the import of a branch takes it where a type is declared, such as a day as JSON has it."""
+    if type(value) is kind or kind not in SCALARS or value is None:
+        return value
+    try:
+        return converter(kind).one(value)
+    except (ValueError, TypeError):
+        return value
 
 
 def _value(found: Any, action: Action) -> Any:

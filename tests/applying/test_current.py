@@ -1,6 +1,8 @@
 """Templates that look what is there: what changed since the import is a conflict, and is kept."""
 
 import sqlite3
+from datetime import date
+from decimal import Decimal
 from types import SimpleNamespace
 
 import pytest
@@ -220,3 +222,36 @@ def test_a_secret_is_in_no_conflict():
     report = source - people("dest", [("a", {"name": "old", "password": "before"})]) | template
     assert report.conflicts == 2
     assert "hunter2" not in str(report) + repr(report.results)
+
+
+class Pupil(Object):
+    born: date
+    fee: Decimal | None = None
+    room: str = ""
+
+
+@pytest.mark.parametrize(
+    ("there", "statuses"),
+    [
+        ({"born": "2012-04-06", "fee": "1.50", "room": 7}, ["succeeded", "succeeded"]),
+        ({"born": "2012-04-07", "fee": "1.50", "room": 7}, ["conflict", "conflict"]),
+        ({"born": "soon", "fee": "1.50", "room": 7}, ["conflict", "conflict"]),
+        ({"born": "2012-04-06", "fee": "1.25", "room": 7}, ["succeeded", "conflict"]),
+    ],
+)
+def test_a_row_as_the_system_has_it_is_taken_as_the_import_takes_it(there, statuses):
+    class Service(Template):
+        def current(self, action):
+            return there
+
+        def update_pupils(self, action):
+            pass
+
+        old_pupils = update_pupils
+
+    row = {"born": "2012-04-06", "fee": "1.50", "room": 7}
+    dest = +Tree("dest", branches={"pupils": Branch(Pupil, importer=[{"idnumber": key, **row} for key in "ab"])})
+    row["born"] = "2010-12-31"
+    source = +Tree("source", branches={"pupils": Branch(Pupil, importer=[{"idnumber": "a", **row}])})
+    report = Service().apply(source - dest, limits=Limits(deletions=1))
+    assert [result.status for result in report.results] == statuses

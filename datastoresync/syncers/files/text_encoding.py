@@ -87,7 +87,7 @@ def encoding_fault(form: ValueFormat, encoding: str, start: bytes, failure: Unic
         return f"it has no byte order mark, as {encoding} needs one{hint}"
     byte = f"byte 0x{failure.object[failure.start]:02x} is not {encoding}"
     usual = f": save the file as {encoding}, or give the encoding that it is in, as in "
-    return byte + (hint or usual + form.option("encoding", "cp1252"))
+    return byte + (hint or usual + form.option("encoding", "mac-roman" if encoding == "cp1252" else "cp1252"))
 
 
 def utf8_fault(form: ValueFormat, encoding: str, character: str) -> str:

@@ -370,6 +370,14 @@ def test_what_is_utf8_as_a_whole_is_refused_and_nothing_else(tmp_path_factory, t
             assert rows_of(read_csv(path, encoding="latin-1")) == [[f"-{text}"]]
 
 
+def test_what_is_not_in_the_encoding_that_is_given_is_in_another(people):
+    error = refused(people("idnumber,name\n1,Jörg ç\n".encode("mac-roman")), encoding="cp1252")
+    assert str(error) == (
+        "people.csv:2:8: byte 0x8d is not cp1252: save the file as cp1252, or give the encoding that it is in, as in "
+        "encoding='mac-roman'"
+    )
+
+
 def test_a_character_cut_in_two(people):
     error = refused(people("idnumber\n€".encode()[:-1]))
     assert (error.line, error.column) == (2, 1)
