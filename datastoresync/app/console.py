@@ -11,6 +11,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
+from datastoresync.app.exit_codes import ExitCode, code_of
 from datastoresync.masking import masked
 from datastoresync.printing.outline import Outline
 from datastoresync.printing.show import Printable
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 VERBOSE = "show progress and all details; -vv: each action, too"
 QUIET = "show nothing but the result and failures"
 _DETAILS = 25
+_REFUSALS = (ExitCode.REFUSED, ExitCode.LOCKED)
 
 
 class _NullFile(io.TextIOBase):
@@ -99,7 +101,8 @@ class Console:
         if isinstance(report.returned, Printable):
             details = report.returned.text(lines=None if self.verbose else _DETAILS, columns=None)
             self._text(details.partition("\n")[2])  # the first line is printed already
-        if self.verbose and report.error is not None:
+        # Where a refusal was raised is of no help.
+        if self.verbose and report.error is not None and code_of(report.error) not in _REFUSALS:
             self.trace(report.error)
 
     def trace(self, error: BaseException) -> None:

@@ -47,6 +47,8 @@ def code_of(error: BaseException | None) -> ExitCode:
         return ExitCode.REFUSED
     if isinstance(error, ConfigurationError):
         return ExitCode.WRONG_CALL
-    while error is not None and not isinstance(error, LockedError):
+    seen: set[int] = set()  # causes may go round in a circle
+    while error is not None and not isinstance(error, LockedError) and id(error) not in seen:
+        seen.add(id(error))
         error = error.__cause__
-    return ExitCode.FAILED if error is None else ExitCode.LOCKED
+    return ExitCode.LOCKED if isinstance(error, LockedError) else ExitCode.FAILED

@@ -520,3 +520,12 @@ def test_text_is_synced_into_typed_columns_of_every_database(store_url, execute,
     for argv in ([], ["--dry-run"]):
         report = run(str(source), store_url, *argv)
         assert "cannot hold people 'x': idnumber: 'x' is not an int" in reasons(report)
+
+
+def test_a_refusal_has_no_traceback_however_much_is_asked_for(tmp_path):
+    source = write_csv(tmp_path / "people.csv", "idnumber,name\n" + "".join(f"{n},Ann\n" for n in range(99)))
+    argv = ["--from", source, "--to", f"sqlite:///{tmp_path}/x.db"]
+    assert command(*argv) == (0, "")
+    write_csv(source, "idnumber,name\n1,Ann\n")
+    code, said = command(*argv, "--verbose")
+    assert (code, said.count("98 deletions"), 'File "' in said) == (3, 1, False), said
